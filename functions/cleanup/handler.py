@@ -1,0 +1,68 @@
+"""Keeps the promise each minute: sends the events of all that is due, and deletes what is over."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Request, jsonify
+from flask.typing import ResponseReturnValue
+
+from soundlift.common.disposal import dispose, give_up
+from soundlift.common.errors import BrokerUnavailable, StoreUnavailable
+from soundlift.common.events import event_of
+from soundlift.common.job_row import Job, State
+from soundlift.common.runtime import http_function
+from soundlift.common.services import Services
+
+log = structlog.get_logger()
+
+
+def cleanup(request: Request, services: Services) -> ResponseReturnValue:
+    """Answer how much was done. Each step is taken by one run only, however many run at once."""
+    sent = _send_due(services)
+    _let_go(services)
+    disposed = _dispose(services)
+    services.jobs.forget_rows(retention=services.settings.row_retention_seconds)
+    return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
+
+
+def _send_due(services: Services) -> int:
+    sent = 0
+    for job in services.jobs.due():
+        try:
+            current = _last_chance(job, services)
+            if not services.jobs.postpone(current):
+                continue
+            services.broker.publish(event_of(current))
+            sent += 1
+        except BrokerUnavailable as error:
+            services.jobs.send_soon(current)
+            log.warning("broker away, events wait", code=error.code, **error.evidence)
+            break
+        except StoreUnavailable as error:
+            log.warning("store away, job waits", code=error.code, job_id=job.id, **error.evidence)
+    return sent
+
+
+def _last_chance(job: Job, services: Services) -> Job:
+    """Return a job as it is after giving up on it, where its claims or its day are used up."""
+    return (services.jobs.find(job.id) or job) if give_up(job, services) else job
+
+
+def _let_go(services: Services) -> None:
+    for job in services.jobs.broken_off():
+        services.jobs.abandon(job)
+    retention = services.settings.retention_seconds
+    for job in services.jobs.past_retention(retention=retention):
+        services.jobs.expire(job, retention=retention)
+
+
+def _dispose(services: Services) -> list[State]:
+    """Return the states of the jobs whose files this run has deleted."""
+    try:
+        return [job.state for job in services.jobs.to_dispose() if dispose(job, services)]
+    except StoreUnavailable as error:
+        log.warning("store away, files wait", code=error.code, **error.evidence)
+        return []
+
+
+app = http_function(cleanup, methods=["POST"], needs=["database", "broker", "videos", "mp3s"])

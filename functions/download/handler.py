@@ -1,0 +1,96 @@
+"""Gives an MP3 out, whole or in ranges."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from flask import Request, Response
+from flask.typing import ResponseReturnValue
+from werkzeug.http import dump_options_header
+from werkzeug.wsgi import FileWrapper
+
+from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
+from soundlift.common.job_document import mp3_name
+from soundlift.common.job_row import HIDDEN, Job, State
+from soundlift.common.log import bind_job
+from soundlift.common.media import MediaReader
+from soundlift.common.runtime import http_function
+from soundlift.common.services import Services
+
+BLOCK = 256 * 1024
+
+
+def download(request: Request, services: Services) -> ResponseReturnValue:
+    """Answer the MP3 of ?fid= or ?job=, for its owner's token or the signed link of the mail."""
+    job = _by_link(request, services) if "token" in request.args else _by_bearer(request, services)
+    bind_job(job.id)
+    reader = services.mp3s.open(_ready_mp3(job))
+    response = _response(job, reader)
+    response.call_on_close(reader.file.close)
+    try:
+        return response.make_conditional(request.environ, accept_ranges=True, complete_length=reader.size)
+    except BaseException:
+        response.close()
+        raise
+
+
+def _by_bearer(request: Request, services: Services) -> Job:
+    identity = services.tokens.identify(request.headers.get("Authorization"))
+    if fid := request.args.get("fid"):
+        job = services.jobs.find_by_mp3(fid)
+    elif job_id := request.args.get("job"):
+        job = services.jobs.find(job_id)
+    else:
+        raise BadRequest("fid is required")
+    if job is None or job.state in HIDDEN or not identity.may_see(job.username):
+        raise NotFound("You have no such MP3.")
+    return job
+
+
+def _by_link(request: Request, services: Services) -> Job:
+    linked = services.tokens.linked_mp3(request.args["token"])
+    fid = request.args.get("fid")
+    if not fid:
+        raise BadRequest("fid is required")
+    if fid != linked:
+        raise NotAuthorized("The link is for another MP3.")
+    job = services.jobs.find_by_mp3(fid)
+    if job is None or job.state in HIDDEN:
+        raise NotFound("This MP3 has been deleted.")
+    return job
+
+
+def _ready_mp3(job: Job) -> str:
+    if job.state == State.EXPIRED:
+        raise Gone("This MP3 was kept as long as was promised, and has been deleted.")
+    if job.state != State.READY or job.mp3_fid is None:
+        raise NotReady(f"The job has no MP3: it is {job.state}.", state=job.state)
+    return job.mp3_fid
+
+
+def _response(job: Job, reader: MediaReader) -> Response:
+    response = Response(FileWrapper(reader.file, BLOCK), mimetype="audio/mpeg", direct_passthrough=True)
+    response.content_length = reader.size
+    response.set_etag(str(job.mp3_fid))
+    response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
+    response.headers["Content-Disposition"] = attachment(mp3_name(job))
+    response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def attachment(name: str) -> str:
+    """Return a Content-Disposition that saves under this name: plain ASCII, and UTF-8 for who reads it.
+
+    RFC 6266, section 4.3, and RFC 8187, section 3.2.
+    """
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    options = {"filename": plain}
+    if plain != name:
+        options["filename*"] = f"UTF-8''{quote(name, safe='')}"
+    return dump_options_header("attachment", options)
+
+
+app = http_function(download, methods=["GET", "HEAD"], needs=["tokens", "database", "mp3s"])

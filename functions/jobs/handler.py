@@ -1,0 +1,107 @@
+"""Shows a user's jobs, waits for one, cancels and deletes."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from threading import BoundedSemaphore
+
+import structlog
+from flask import Request, Response, jsonify
+from flask.typing import ResponseReturnValue
+
+from soundlift.common.disposal import dispose
+from soundlift.common.errors import BadRequest, NotFound, NotReady, Unavailable
+from soundlift.common.job_document import document_of
+from soundlift.common.job_row import HIDDEN, WAITING, Job
+from soundlift.common.log import bind_job
+from soundlift.common.runtime import http_function
+from soundlift.common.services import Services
+from soundlift.common.tokens import Identity
+
+LONGEST_WAIT = 60
+LOOK_AGAIN_SECONDS = 0.2
+LARGEST_PAGE = 100
+
+log = structlog.get_logger()
+
+
+def jobs(request: Request, services: Services) -> ResponseReturnValue:
+    """Answer the list of jobs at /, and one job, now or when it has ended, at /ID."""
+    identity = services.tokens.identify(request.headers.get("Authorization"))
+    job_id = request.path.strip("/")
+    if not job_id:
+        if request.method == "DELETE":
+            raise BadRequest("Name the job to delete: DELETE /jobs/ID.")
+        return _list(request, identity, services)
+    job = _own_job(job_id, identity, services)
+    if request.method == "DELETE":
+        return _remove(job, services)
+    wait = _number(request, "wait", default=0, highest=LONGEST_WAIT)
+    return jsonify(document_of(_when_ended(job, wait, services), services.settings))
+
+
+def _list(request: Request, identity: Identity, services: Services) -> ResponseReturnValue:
+    limit = _number(request, "limit", default=50, highest=LARGEST_PAGE)
+    owner = None if identity.admin else identity.username
+    page = services.jobs.page(owner, after=request.args.get("after"), limit=limit)
+    links = {}
+    if page and len(page) == limit:
+        links["next"] = f"{services.settings.public_url}/jobs?limit={limit}&after={page[-1].id}"
+    return jsonify(jobs=[document_of(job, services.settings) for job in page], links=links)
+
+
+def _own_job(job_id: str, identity: Identity, services: Services) -> Job:
+    job = services.jobs.find(job_id)
+    if job is None or job.state in HIDDEN or not identity.may_see(job.username):
+        raise NotFound("You have no job with this id.")
+    bind_job(job.id)
+    return job
+
+
+def _when_ended(job: Job, wait: int, services: Services) -> Job:
+    """Return the job as soon as it has ended, or as it is when `wait` seconds are over.
+
+    Only so many requests may wait at once: beyond that the answer comes now, so no login ever lacks a thread.
+    """
+    places = _places(services.settings.long_polls)
+    if job.ended or not wait or not places.acquire(blocking=False):
+        return job
+    try:
+        deadline = time.monotonic() + wait
+        while not job.ended and time.monotonic() < deadline and not services.shutdown.is_overdue(0):
+            time.sleep(LOOK_AGAIN_SECONDS)
+            job = services.jobs.find(job.id) or job
+        return job
+    finally:
+        places.release()
+
+
+@cache
+def _places(number: int) -> BoundedSemaphore:
+    return BoundedSemaphore(number)
+
+
+def _remove(job: Job, services: Services) -> ResponseReturnValue:
+    """Cancel a job that waits or runs; delete one that has ended, with its video and MP3."""
+    if job.state in WAITING and services.jobs.cancel(job.id):
+        return jsonify(document_of(services.jobs.find(job.id) or job, services.settings))
+    if not services.jobs.delete(job.id):
+        raise NotReady("The job has just changed. Look at it again, then delete it.")
+    deleted = services.jobs.find(job.id)
+    try:
+        if deleted is not None:
+            dispose(deleted, services)
+    except Unavailable as error:
+        log.warning("files left to cleanup", code=error.code, **error.evidence)
+    return Response(status=204)
+
+
+def _number(request: Request, name: str, *, default: int, highest: int) -> int:
+    text = request.args.get(name, str(default))
+    if not text.isascii() or not text.isdigit():
+        raise BadRequest(f"{name}={text!r} must be a whole number from 0 to {highest}.")
+    return min(int(text), highest)
+
+
+app = http_function(jobs, methods=["GET", "DELETE"], needs=["tokens", "database"])

@@ -1,0 +1,44 @@
+"""Tells the owner of a job how it ended."""
+
+from __future__ import annotations
+
+import structlog
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.errors import MailRefused, SoundliftError
+from soundlift.common.events import job_id_of
+from soundlift.common.job_row import Claim, Job
+from soundlift.common.log import bind_job
+from soundlift.common.runtime import event_function
+from soundlift.common.services import Services
+
+from .message import compose
+
+log = structlog.get_logger()
+
+
+def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
+    """Send one mail per job that ended, to its owner and nobody else; a repeat finds it sent."""
+    job_id = job_id_of(event)
+    bind_job(job_id)
+    claim = services.jobs.claim_telling(job_id)
+    job = services.jobs.find(job_id) if claim else None
+    if claim and job:
+        _tell(job, claim, services)
+    return None
+
+
+def _tell(job: Job, claim: Claim, services: Services) -> None:
+    try:
+        services.mail.send(compose(job, services), recipient=job.username)
+    except MailRefused as refusal:
+        log.error("owner cannot be told", detail=refusal.detail)
+        services.jobs.told(claim, mail_error=refusal.detail[:1000])
+    except SoundliftError as error:
+        services.jobs.not_told(claim, cause=error.detail)
+        raise
+    else:
+        services.jobs.told(claim)
+
+
+app = event_function(notify, needs=["database", "tokens", "mail"])

@@ -1,0 +1,79 @@
+"""Writes the mail that a job's owner gets."""
+
+from __future__ import annotations
+
+import html
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+
+from soundlift.common.job_document import mp3_name, signed_link
+from soundlift.common.job_row import Job, State
+from soundlift.common.services import Services
+
+
+def compose(job: Job, services: Services) -> EmailMessage:
+    """Return the mail of a job that is ready or failed, as plain text and as HTML.
+
+    Its Message-ID is the same each time (RFC 5322, section 3.6.4), so that a mail sent twice is seen once.
+    """
+    sender = Address(addr_spec=parseaddr(services.settings.mail_from)[1])
+    message = EmailMessage()
+    message["From"] = services.settings.mail_from
+    message["To"] = Address(addr_spec=job.username)
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = f"<{job.id}.{job.state}@{sender.domain or 'localhost'}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
+    name = _printable(job.file_name)
+    if job.state == State.READY:
+        _write_ready(message, job, name, services)
+    else:
+        _write_failed(message, job, name)
+    return message
+
+
+def _write_ready(message: EmailMessage, job: Job, name: str, services: Services) -> None:
+    link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), services.settings)
+    mp3, length = _printable(mp3_name(job)), duration(job.length or 0)
+    ends = f"The link works for {_hours(services.settings.link_seconds)}."
+    message["Subject"] = f"Your MP3 is ready: {mp3}"
+    message.set_content(f"The sound of {name} is ready: {mp3}, {length} long.\n\nDownload it:\n{link}\n\n{ends}\n")
+    _add_html(
+        message,
+        f"<p>The sound of <b>{html.escape(name)}</b> is ready: {html.escape(mp3)}, {length} long.</p>"
+        f'<p><a href="{html.escape(link)}">Download the MP3</a></p><p>{ends}</p>',
+    )
+
+
+def _write_failed(message: EmailMessage, job: Job, name: str) -> None:
+    sentence = job.error or "Something went wrong."
+    message["Subject"] = f"We could not convert {name}"
+    message.set_content(f"We could not make an MP3 of {name}.\n\n{sentence}\n")
+    _add_html(
+        message,
+        f"<p>We could not make an MP3 of <b>{html.escape(name)}</b>.</p><p>{html.escape(sentence)}</p>",
+    )
+
+
+def _add_html(message: EmailMessage, body: str) -> None:
+    message.add_alternative(f'<!doctype html>\n<html lang="en"><body>{body}</body></html>\n', subtype="html")
+
+
+def duration(seconds: float) -> str:
+    """Return a length as people write it: 5 s, 3:07 min or 1:02:03 h."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}:{minutes:02}:{rest:02} h"
+    return f"{minutes}:{rest:02} min" if minutes else f"{rest} s"
+
+
+def _hours(seconds: int) -> str:
+    hours = seconds // 3600
+    return f"{hours} hours" if hours > 1 else f"{max(1, seconds // 60)} minutes"
+
+
+def _printable(name: str) -> str:
+    """Return a name in which no character can begin a new line or header."""
+    return "".join(letter if letter.isprintable() else "_" for letter in name)

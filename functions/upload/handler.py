@@ -1,0 +1,56 @@
+"""Takes a video in: a stream into the store, a job in the database, an event for the converter."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Request, jsonify
+from flask.typing import ResponseReturnValue
+
+from soundlift.common.errors import SoundliftError, TooLarge
+from soundlift.common.events import event_of
+from soundlift.common.job_document import document_of
+from soundlift.common.job_row import Job
+from soundlift.common.log import bind_job
+from soundlift.common.runtime import http_function
+from soundlift.common.services import Services
+
+from .body import receive_file
+from .reception import Reception
+
+ROOM_FOR_FORM_FIELDS = 2**20
+
+log = structlog.get_logger()
+
+
+def upload(request: Request, services: Services) -> ResponseReturnValue:
+    """Store the one file of a request and answer its job; from then on the job is kept whatever happens."""
+    identity = services.tokens.identify(request.headers.get("Authorization"))
+    limit = services.settings.max_upload_bytes
+    if (request.content_length or 0) > limit + ROOM_FOR_FORM_FIELDS:
+        raise TooLarge(f"A video may have at most {limit} bytes.")
+    with Reception(services, identity.username) as reception:
+        receive_file(request, reception)
+        job = reception.finish()
+    _publish(job, services)
+    document = document_of(job, services.settings)
+    return jsonify(document), 202, {"Location": document["links"]["self"]}
+
+
+def _publish(job: Job, services: Services) -> None:
+    """Send the job's event now if that can be done; if not, the job is due at once, and cleanup sends it."""
+    bind_job(job.id)
+    try:
+        services.broker.publish(event_of(job))
+    except SoundliftError as error:
+        log.warning("event put off", code=error.code, **error.evidence)
+        _make_due(job, services)
+
+
+def _make_due(job: Job, services: Services) -> None:
+    try:
+        services.jobs.send_soon(job)
+    except SoundliftError as error:
+        log.warning("event waits for its first repeat", code=error.code, **error.evidence)
+
+
+app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], largest_body=None)

@@ -1,0 +1,126 @@
+"""Receives one file: its row first, then its bytes, then the row's word that it is whole."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from soundlift.common.disposal import dispose
+from soundlift.common.errors import (
+    BadRequest,
+    SoundliftError,
+    StoreUnavailable,
+    TooLarge,
+    UnsupportedMedia,
+)
+from soundlift.common.formats import BYTES_TO_TELL, NAMES, is_known_format
+from soundlift.common.job_row import Job
+from soundlift.common.jobs import RECEIVE_SECONDS
+from soundlift.common.log import bind_job, current_traceparent
+from soundlift.common.media import MediaInfo, MediaWriter
+from soundlift.common.services import Services
+
+GIVEN_UP = "The upload took too long and was given up. Send it again."
+
+log = structlog.get_logger()
+
+
+class Reception:
+    """Is a writable stream into the media store, for one file; what is not finished is undone at its exit.
+
+    The first bytes are held back until they tell the format, so a refused file leaves no trace.
+    """
+
+    def __init__(self, services: Services, username: str) -> None:
+        self._services = services
+        self._username = username
+        self._name: str | None = None
+        self._content_type = "application/octet-stream"
+        self._beginning = b""
+        self._received = 0
+        self._job: Job | None = None
+        self._writer: MediaWriter | None = None
+        self._finished = False
+        self._touched = time.monotonic()
+
+    def begin(self, name: str, content_type: str | None) -> Self:
+        """Name the file that follows; raises BadRequest for a second one."""
+        if self._name is not None:
+            raise BadRequest("Send exactly one file; this request has several.")
+        self._name = name
+        self._content_type = (content_type or self._content_type)[:100]
+        return self
+
+    def write(self, data: bytes, /) -> int:
+        """Take a chunk in; raises TooLarge, UnsupportedMedia, StoreUnavailable or DatabaseUnavailable."""
+        self._received += len(data)
+        if self._received > self._services.settings.max_upload_bytes:
+            raise TooLarge(f"A video may have at most {self._services.settings.max_upload_bytes} bytes.")
+        if self._writer is not None:
+            self._keep_row_fresh()
+            return self._writer.write(data)
+        self._beginning += data
+        if len(self._beginning) >= BYTES_TO_TELL:
+            self._open()
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Do nothing: a form parser rewinds what it wrote, and nobody reads from here."""
+        return offset
+
+    def finish(self) -> Job:
+        """Make the file durable, and its job queued."""
+        if self._name is None:
+            raise BadRequest("Send exactly one file; this request has none.")
+        if not self._received:
+            raise BadRequest("The file is empty.")
+        writer = self._writer or self._open()
+        job = self._job
+        assert job is not None
+        size = writer.commit()
+        if not self._services.jobs.queue(job.id, video_bytes=size):
+            raise StoreUnavailable(GIVEN_UP)
+        self._finished = True
+        queued = self._services.jobs.find(job.id)
+        assert queued is not None
+        return queued
+
+    def _open(self) -> MediaWriter:
+        if not is_known_format(self._beginning):
+            raise UnsupportedMedia(f"This is no media file of a format that we read: {NAMES}.")
+        job = self._services.jobs.receive(
+            username=self._username,
+            file_name=self._name or "video",
+            content_type=self._content_type,
+            traceparent=current_traceparent(),
+        )
+        bind_job(job.id)
+        self._job = job
+        info = MediaInfo(job.username, job.file_name, job.content_type, job.id)
+        self._writer = self._services.videos.create(job.video_fid, info)
+        self._writer.write(self._beginning)
+        return self._writer
+
+    def _keep_row_fresh(self) -> None:
+        if self._job and time.monotonic() - self._touched > RECEIVE_SECONDS / 6:
+            self._touched = time.monotonic()
+            if not self._services.jobs.still_receiving(self._job.id):
+                raise StoreUnavailable(GIVEN_UP)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        if self._finished or self._job is None:
+            return
+        if self._writer is not None:
+            self._writer.abort()
+        try:
+            if self._services.jobs.delete(self._job.id):
+                dispose(self._job, self._services)
+        except SoundliftError as trouble:
+            log.warning("upload left to cleanup", code=trouble.code, **trouble.evidence)

@@ -1,0 +1,21 @@
+"""Answers who a token belongs to."""
+
+from __future__ import annotations
+
+from flask import Request, jsonify
+from flask.typing import ResponseReturnValue
+
+from soundlift.common.runtime import http_function
+from soundlift.common.services import Services
+
+
+def validate(request: Request, services: Services) -> ResponseReturnValue:
+    """Answer the claims of a valid bearer token, and its user in headers that a proxy can pass on."""
+    identity = services.tokens.identify(request.headers.get("Authorization"))
+    response = jsonify(status="OK", claims=identity.claims)
+    response.headers["X-Auth-Username"] = identity.username.encode().decode("latin-1")
+    response.headers["X-Auth-Admin"] = str(identity.admin).lower()
+    return response
+
+
+app = http_function(validate, methods=["GET", "POST"], needs=["tokens"])

@@ -1,0 +1,110 @@
+"""Defines the broker port, publishing and consuming, and opens the broker that BROKER_URL names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.errors import SettingError
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message
+from soundlift.common.settings import Settings
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Is one message handed to a consumer, for the `attempt`th time beginning with 1."""
+
+    queue: str
+    message: Message
+    attempt: int
+    tag: Any
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """Is a message that nobody could use, with what is known of why: function, status, detail, attempts, when."""
+
+    id: str
+    queue: str
+    message: Message
+    reason: Mapping[str, Any]
+
+
+class Publisher(Protocol):
+    """Hands events to the broker. Safe to share between threads."""
+
+    def publish(self, event: CloudEvent) -> None:
+        """Put an event in the queue of its type, durably; raises BrokerUnavailable unless that is confirmed."""
+        ...
+
+    def check(self) -> None:
+        """Raise BrokerUnavailable unless the broker answers."""
+        ...
+
+
+class Consumer(Protocol):
+    """Takes messages and gives verdicts on them; what has none when its consumer dies is delivered again.
+
+    One thread calls `receive`, again and again, which also keeps the claims on messages in work alive.
+    Verdicts may come from any thread. Every method raises BrokerUnavailable.
+    """
+
+    def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
+        """Return the next message of some queues, or None after `timeout` seconds without one."""
+        ...
+
+    def accept(self, delivery: Delivery) -> None:
+        """Remove a message that has done its work."""
+        ...
+
+    def retry(self, delivery: Delivery, *, delay: float) -> None:
+        """Deliver a message again after `delay` seconds."""
+        ...
+
+    def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
+        """Put a message among the dead letters."""
+        ...
+
+
+class DeadLetters(Protocol):
+    """Lets people look at dead letters. Every method raises BrokerUnavailable."""
+
+    def list(self) -> Iterator[DeadLetter]:
+        """Yield all dead letters, oldest first."""
+        ...
+
+    def replay(self, letter_id: str) -> bool:
+        """Put a dead letter back in its queue, as new; tell whether there was one."""
+        ...
+
+    def drop(self, letter_id: str) -> bool:
+        """Remove a dead letter for good; tell whether there was one."""
+        ...
+
+
+class Broker(Publisher, Consumer, DeadLetters, Protocol):
+    """Is a whole broker; each user of it needs one of its three sides."""
+
+
+def routes_of(settings: Settings) -> dict[str, str]:
+    """Return the queue of each event type: the bindings of the topic exchange."""
+    return {
+        VIDEO_UPLOADED: settings.video_queue,
+        MP3_READY: settings.mp3_queue,
+        CONVERSION_FAILED: settings.mp3_queue,
+    }
+
+
+def open_broker(settings: Settings) -> Broker:
+    """Open the broker at BROKER_URL; raises SettingError where it names none that we have."""
+    scheme, separator, path = settings.broker_url.partition(":///")
+    if scheme == "sqlite" and separator:
+        from pathlib import Path
+
+        from soundlift.common.broker.sqlite import SqliteBroker
+
+        return SqliteBroker(Path(path), routes_of(settings))
+    raise SettingError("Setting BROKER_URL must be sqlite:///FILE.", setting="BROKER_URL")

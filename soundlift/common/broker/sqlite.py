@@ -1,0 +1,174 @@
+"""Keeps the queues in one SQLite file: an adapter of the broker port."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.broker import DeadLetter, Delivery
+from soundlift.common.errors import BrokerUnavailable
+from soundlift.common.events import Message, to_message
+
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 5.0
+POLL_SECONDS = 0.05
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS message (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue TEXT NOT NULL,
+    body BLOB NOT NULL,
+    content_type TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    visible_at REAL NOT NULL,
+    holder TEXT,
+    reason TEXT
+);
+CREATE INDEX IF NOT EXISTS message_waiting ON message (queue, visible_at) WHERE reason IS NULL;
+"""
+
+TAKE = """
+UPDATE message SET attempts = attempts + 1, holder = :holder, visible_at = :lease
+WHERE id = (
+    SELECT id FROM message
+    WHERE reason IS NULL AND visible_at <= :now AND queue IN (SELECT value FROM json_each(:queues))
+    ORDER BY visible_at LIMIT 1
+)
+RETURNING id, queue, body, content_type, headers, attempts
+"""
+
+
+class SqliteBroker:
+    """Is publisher, consumer and dead letters of one file, for any number of processes.
+
+    A message taken is out of sight until its lease ends; `receive` renews the leases of this consumer's own.
+    """
+
+    def __init__(self, file: Path, routes: Mapping[str, str]) -> None:
+        self._file = file
+        self._routes = routes
+        self._holder = secrets.token_hex(8)
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._renewed = 0.0
+
+    def publish(self, event: CloudEvent) -> None:
+        """Insert a message; the commit, flushed to the disk, is the confirmation."""
+        queue = self._routes.get(event.get_type())
+        if queue is None:
+            raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
+        message = to_message(event)
+        row = (queue, message.body, message.content_type, json.dumps(dict(message.headers)), time.time())
+        with self._write() as connection:
+            connection.execute(
+                "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)", row
+            )
+
+    def check(self) -> None:
+        """Raise BrokerUnavailable unless the file can be read."""
+        with self._write() as connection:
+            connection.execute("SELECT 1 FROM message LIMIT 1").fetchall()
+
+    def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
+        """Return the message that has been waiting longest, looking again many times a second."""
+        deadline = time.monotonic() + timeout
+        while True:
+            self._renew_leases()
+            delivery = self._take(queues)
+            if delivery is not None or time.monotonic() >= deadline:
+                return delivery
+            time.sleep(POLL_SECONDS)
+
+    def accept(self, delivery: Delivery) -> None:
+        """Delete the message, if it is still leased to this consumer."""
+        with self._write() as connection:
+            connection.execute("DELETE FROM message WHERE id = ? AND holder = ?", (delivery.tag, self._holder))
+
+    def retry(self, delivery: Delivery, *, delay: float) -> None:
+        """Let the message be seen again after the delay."""
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE message SET visible_at = ?, holder = NULL WHERE id = ? AND holder = ?",
+                (time.time() + delay, delivery.tag, self._holder),
+            )
+
+    def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
+        """Keep the message with its reason, where no consumer sees it."""
+        with self._write() as connection:
+            connection.execute(
+                "UPDATE message SET reason = ?, holder = NULL WHERE id = ? AND holder = ?",
+                (json.dumps(dict(reason)), delivery.tag, self._holder),
+            )
+
+    def list(self) -> Iterator[DeadLetter]:
+        """Yield the messages that have a reason."""
+        with self._write() as connection:
+            rows = connection.execute("SELECT * FROM message WHERE reason IS NOT NULL ORDER BY id").fetchall()
+        for row in rows:
+            yield DeadLetter(str(row["id"]), row["queue"], _message(row), json.loads(row["reason"]))
+
+    def replay(self, letter_id: str) -> bool:
+        """Take the reason away, and with it what counted against the message."""
+        return self._change_dead(
+            "UPDATE message SET reason = NULL, attempts = 0, visible_at = :now", letter_id, now=time.time()
+        )
+
+    def drop(self, letter_id: str) -> bool:
+        """Delete the message."""
+        return self._change_dead("DELETE FROM message", letter_id)
+
+    def _change_dead(self, statement: str, letter_id: str, **values: Any) -> bool:
+        with self._write() as connection:
+            where = " WHERE id = :id AND reason IS NOT NULL"
+            return connection.execute(statement + where, {"id": letter_id, **values}).rowcount == 1
+
+    def _take(self, queues: Collection[str]) -> Delivery | None:
+        moment = time.time()
+        values = {"holder": self._holder, "now": moment, "lease": moment + LEASE_SECONDS}
+        with self._write() as connection:
+            rows = connection.execute(TAKE, {**values, "queues": json.dumps(list(queues))}).fetchall()
+        if not rows:
+            return None
+        row = rows[0]
+        return Delivery(row["queue"], _message(row), row["attempts"], row["id"])
+
+    def _renew_leases(self) -> None:
+        if time.monotonic() - self._renewed < RENEW_SECONDS:
+            return
+        with self._write() as connection:
+            lease = time.time() + LEASE_SECONDS
+            connection.execute("UPDATE message SET visible_at = ? WHERE holder = ?", (lease, self._holder))
+        self._renewed = time.monotonic()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock:
+                self._connection = self._connection or self._connect()
+                with self._connection:
+                    yield self._connection
+        except sqlite3.Error as error:
+            self._connection = None
+            raise BrokerUnavailable("The queue cannot be used.", cause=str(error)) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(SCHEMA)
+        return connection
+
+
+def _message(row: sqlite3.Row) -> Message:
+    return Message(body=row["body"], content_type=row["content_type"], headers=json.loads(row["headers"]))

@@ -1,0 +1,122 @@
+"""Is one job as its row says, and the conditions a row is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from soundlift.common.database import jobs as table
+from soundlift.common.database import now
+
+MOST_ATTEMPTS = 3
+GIVE_UP_SECONDS = 24 * 3600
+FIRST_RESEND_SECONDS = 600
+LONGEST_RESEND_SECONDS = 6 * 3600
+
+
+class State(StrEnum):
+    """Names where a job is on its way."""
+
+    RECEIVING = "receiving"
+    QUEUED = "queued"
+    CONVERTING = "converting"
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    DELETED = "deleted"
+
+
+WAITING = (State.QUEUED, State.CONVERTING)
+OUTCOMES = (State.READY, State.FAILED)
+ENDED = (*OUTCOMES, State.CANCELLED, State.EXPIRED)
+HIDDEN = (State.RECEIVING, State.DELETED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Is one row as it was read; times in seconds since 1970, `length` in seconds of sound."""
+
+    id: str
+    username: str
+    state: State
+    file_name: str
+    content_type: str
+    video_fid: str
+    video_bytes: int | None
+    mp3_fid: str | None
+    mp3_bytes: int | None
+    length: float | None
+    percent: int
+    error_code: str | None
+    error: str | None
+    claim: str | None
+    claim_lapsed: bool
+    attempts: int
+    sent: int
+    told_at: float | None
+    mail_error: str | None
+    last_cause: str | None
+    traceparent: str | None
+    created_at: float
+    changed_at: float
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing more will happen to the sound of this job."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Is one worker's right to a job for a while; `mp3_fid` is where it may put the sound."""
+
+    job_id: str
+    token: str
+    mp3_fid: str | None = None
+
+
+_lapsed = sa.func.coalesce(table.c.claimed_until < now(), sa.true()).label("claim_lapsed")
+columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] for item in fields(Job)]
+too_old = table.c.created_at < now() - GIVE_UP_SECONDS
+resend_at = now() + sa.case(
+    *((table.c.sent == sent, FIRST_RESEND_SECONDS * 2**sent) for sent in range(6)), else_=LONGEST_RESEND_SECONDS
+)
+
+
+def job_of(row: sa.Row[Any]) -> Job:
+    values = dict(row._mapping)
+    return Job(**{**values, "state": State(values["state"]), "claim_lapsed": bool(values["claim_lapsed"])})
+
+
+def is_mine(claim: Claim, state: State) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.claim == claim.token, table.c.state == state, table.c.claimed_until > now())
+
+
+def is_lapsed(state: State) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.state == state, table.c.claimed_until < now())
+
+
+def is_due() -> sa.ColumnElement[bool]:
+    untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None))
+    return sa.and_(table.c.due_at <= now(), sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING), untold))
+
+
+def is_broken_off() -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.state == State.RECEIVING, table.c.due_at < now())
+
+
+def is_past_retention(retention: int) -> sa.ColumnElement[bool]:
+    told = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_not(None))
+    over = sa.or_(told, table.c.state == State.CANCELLED)
+    return sa.and_(over, table.c.changed_at < now() - retention)
+
+
+def last_words(job: Job) -> str:
+    why = f" The last cause: {job.last_cause}" if job.last_cause else ""
+    if job.attempts >= MOST_ATTEMPTS:
+        return f"The conversion broke off {job.attempts} times, so we gave up.{why}"
+    return f"The video could not be converted within a day, so we gave up.{why}"

@@ -1,0 +1,233 @@
+"""Holds the state machine of a job: each step is one compare-and-set on the row, by the database's clock.
+
+    receiving ─▶ queued ⇄ converting ─▶ ready | failed ─▶ (told) ─▶ expired
+                    └───────┴─▶ cancelled ─▶ expired        any end ─▶ deleted
+
+A step that changes no row means that another was first, and is answered with False or None, never an error.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import sqlalchemy as sa
+
+from soundlift.common.database import Database, now
+from soundlift.common.database import jobs as table
+from soundlift.common.job_row import (
+    ENDED,
+    FIRST_RESEND_SECONDS,
+    HIDDEN,
+    MOST_ATTEMPTS,
+    OUTCOMES,
+    WAITING,
+    Claim,
+    Job,
+    State,
+    columns,
+    is_broken_off,
+    is_due,
+    is_lapsed,
+    is_mine,
+    is_past_retention,
+    job_of,
+    last_words,
+    resend_at,
+    too_old,
+)
+from soundlift.common.media import new_media_id
+
+RECEIVE_SECONDS = 3600
+CLAIM_SECONDS = 30
+TELL_SECONDS = 120
+LONGEST_SENTENCE = 1000
+BATCH = 100
+
+
+class Jobs:
+    """Reads jobs and takes their steps. Every method raises DatabaseUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, job_id: str) -> Job | None:
+        """Return a job by its id."""
+        return next(iter(self._select(table.c.id == job_id)), None)
+
+    def find_by_mp3(self, mp3_fid: str) -> Job | None:
+        """Return the job that made an MP3."""
+        return next(iter(self._select(table.c.mp3_fid == mp3_fid)), None)
+
+    def page(self, username: str | None, *, after: str | None = None, limit: int = 50) -> list[Job]:
+        """Return the jobs of a user, or of all users, newest first, beginning behind the job `after`."""
+        conditions: list[sa.ColumnElement[bool]] = [table.c.state.not_in(HIDDEN)]
+        if username is not None:
+            conditions.append(table.c.username == username)
+        if after is not None:
+            then = sa.select(table.c.created_at).where(table.c.id == after).scalar_subquery()
+            same_time = sa.and_(table.c.created_at == then, table.c.id < after)
+            conditions.append(sa.or_(table.c.created_at < then, same_time))
+        return self._select(*conditions, order=(table.c.created_at.desc(), table.c.id.desc()), limit=limit)
+
+    def receive(self, *, username: str, file_name: str, content_type: str, traceparent: str | None) -> Job:
+        """Write the row of an upload that begins, before the store is touched."""
+        job_id = secrets.token_hex(12)
+        values = {"username": username, "file_name": file_name, "content_type": content_type}
+        with self._database.write() as connection:
+            connection.execute(
+                table.insert().values(
+                    id=job_id,
+                    state=State.RECEIVING,
+                    video_fid=new_media_id(),
+                    traceparent=traceparent,
+                    created_at=now(),
+                    changed_at=now(),
+                    due_at=now() + RECEIVE_SECONDS,
+                    **values,
+                )  # fmt: skip
+            )
+        job = self.find(job_id)
+        assert job is not None
+        return job
+
+    def still_receiving(self, job_id: str) -> bool:
+        """Put off the time when this upload counts as broken off."""
+        return self._update(job_id, table.c.state == State.RECEIVING, due_at=now() + RECEIVE_SECONDS)
+
+    def queue(self, job_id: str, *, video_bytes: int) -> bool:
+        """Move receiving → queued: the store has the whole video."""
+        return self._move(job_id, State.QUEUED, table.c.state == State.RECEIVING, video_bytes=video_bytes,
+                          due_at=now() + FIRST_RESEND_SECONDS)  # fmt: skip
+
+    def send_soon(self, job: Job) -> bool:
+        """Make the event of a job due at once, where publishing it failed."""
+        return self._update(job.id, table.c.state == job.state, due_at=now())
+
+    def claim(self, job: Job) -> Claim | None:
+        """Move queued, or converting by a lapsed claim → converting by us, if the row is still as it was read."""
+        claim = Claim(job_id=job.id, token=secrets.token_hex(12), mp3_fid=new_media_id())
+        free = sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING))
+        unchanged = table.c.claim.is_(None) if job.claim is None else table.c.claim == job.claim
+        won = self._move(
+            job.id, State.CONVERTING, free, unchanged, table.c.attempts < MOST_ATTEMPTS, sa.not_(too_old),
+            claim=claim.token, claimed_until=now() + CLAIM_SECONDS, attempts=table.c.attempts + 1,
+            mp3_fid=claim.mp3_fid, percent=0, due_at=now(),
+        )  # fmt: skip
+        return claim if won else None
+
+    def renew(self, claim: Claim, *, percent: int) -> bool:
+        """Move converting → converting: keep the claim, show the progress, learn whether the job is still ours."""
+        return self._update(claim.job_id, is_mine(claim, State.CONVERTING), percent=percent,
+                            claimed_until=now() + CLAIM_SECONDS)  # fmt: skip
+
+    def ready(self, claim: Claim, *, mp3_bytes: int, length: float) -> bool:
+        """Move converting → ready: the store has the whole MP3."""
+        return self._end(claim, State.READY, mp3_bytes=mp3_bytes, length=length, percent=100)
+
+    def failed(self, claim: Claim, *, code: str, sentence: str) -> bool:
+        """Move converting → failed: this video has no MP3 to give, and the sentence says why."""
+        return self._end(claim, State.FAILED, error_code=code, error=sentence[:LONGEST_SENTENCE])
+
+    def release(self, claim: Claim, *, cause: str) -> bool:
+        """Move converting → queued: trouble that is not the video's; the attempt does not count."""
+        return self._move(
+            claim.job_id, State.QUEUED, table.c.claim == claim.token, table.c.state == State.CONVERTING,
+            claim=None, claimed_until=None, attempts=table.c.attempts - 1, percent=0,
+            due_at=resend_at, sent=table.c.sent + 1, last_cause=cause[:LONGEST_SENTENCE],
+        )  # fmt: skip
+
+    def give_up(self, job: Job) -> bool:
+        """Move queued, or converting by a lapsed claim → failed, after three claims that died or a day."""
+        free = sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING))
+        exhausted = sa.or_(table.c.attempts >= MOST_ATTEMPTS, too_old)
+        return self._move(job.id, State.FAILED, free, exhausted, claim=None, claimed_until=None, due_at=now(), sent=0,
+                          error_code="gave_up", error=last_words(job)[:LONGEST_SENTENCE])  # fmt: skip
+
+    def cancel(self, job_id: str) -> bool:
+        """Move queued, converting → cancelled: its owner does not want it any more."""
+        return self._move(job_id, State.CANCELLED, table.c.state.in_(WAITING), claim=None, claimed_until=None,
+                          due_at=None)  # fmt: skip
+
+    def claim_telling(self, job_id: str) -> Claim | None:
+        """Claim the mail of a job that ended and whose owner is not told."""
+        claim = Claim(job_id=job_id, token=secrets.token_hex(12))
+        free = sa.or_(table.c.claim.is_(None), table.c.claimed_until < now())
+        untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None))
+        won = self._update(job_id, untold, free, claim=claim.token, claimed_until=now() + TELL_SECONDS)
+        return claim if won else None
+
+    def told(self, claim: Claim, *, mail_error: str | None = None) -> bool:
+        """Note that the mail server took the mail, or refused its recipient for good."""
+        return self._update(claim.job_id, table.c.claim == claim.token, told_at=now(), claim=None, claimed_until=None,
+                            due_at=None, mail_error=mail_error)  # fmt: skip
+
+    def not_told(self, claim: Claim, *, cause: str) -> bool:
+        """Give the mail back to be sent later."""
+        return self._update(claim.job_id, table.c.claim == claim.token, claim=None, claimed_until=None,
+                            last_cause=cause[:LONGEST_SENTENCE])  # fmt: skip
+
+    def delete(self, job_id: str) -> bool:
+        """Move receiving or any end → deleted: its owner, or its upload, gave it up."""
+        return self._move(job_id, State.DELETED, table.c.state.in_((State.RECEIVING, *ENDED)), due_at=now())
+
+    def expire(self, job: Job, *, retention: int) -> bool:
+        """Move ready, failed (told), cancelled → expired: kept as long as was promised."""
+        return self._move(job.id, State.EXPIRED, is_past_retention(retention), due_at=now())
+
+    def abandon(self, job: Job) -> bool:
+        """Move receiving → deleted: no byte came for an hour."""
+        return self._move(job.id, State.DELETED, is_broken_off(), due_at=now())
+
+    def disposed(self, job: Job) -> bool:
+        """Note that the store has nothing of an expired job any more; a deleted one's row goes."""
+        if job.state == State.EXPIRED:
+            return self._update(job.id, table.c.state == State.EXPIRED, table.c.due_at.is_not(None), due_at=None)
+        with self._database.write() as connection:
+            mine = sa.and_(table.c.id == job.id, table.c.state == State.DELETED)
+            return connection.execute(table.delete().where(mine)).rowcount == 1
+
+    def postpone(self, job: Job) -> bool:
+        """Take the turn to send a due event: of many who try only one is told True."""
+        return self._update(job.id, table.c.state == job.state, table.c.sent == job.sent, is_due(),
+                            due_at=resend_at, sent=table.c.sent + 1)  # fmt: skip
+
+    def forget_rows(self, *, retention: int) -> int:
+        """Remove the rows of jobs that expired long ago, and return how many."""
+        old = sa.and_(table.c.state == State.EXPIRED, table.c.due_at.is_(None), table.c.changed_at < now() - retention)
+        with self._database.write() as connection:
+            return int(connection.execute(table.delete().where(old)).rowcount)
+
+    def due(self) -> list[Job]:
+        """Return jobs whose event is to be sent again, at most a batch."""
+        return self._select(is_due(), order=(table.c.due_at,), limit=BATCH)
+
+    def past_retention(self, *, retention: int) -> list[Job]:
+        """Return jobs whose time is over, at most a batch."""
+        return self._select(is_past_retention(retention), limit=BATCH)
+
+    def broken_off(self) -> list[Job]:
+        """Return uploads that stopped coming, at most a batch."""
+        return self._select(is_broken_off(), limit=BATCH)
+
+    def to_dispose(self) -> list[Job]:
+        """Return jobs whose files are to be deleted, at most a batch."""
+        over = sa.and_(table.c.state.in_((State.EXPIRED, State.DELETED)), table.c.due_at.is_not(None))
+        return self._select(over, limit=BATCH)
+
+    def _end(self, claim: Claim, state: State, **values: Any) -> bool:
+        return self._move(claim.job_id, state, is_mine(claim, State.CONVERTING), claim=None, claimed_until=None,
+                          due_at=now() + FIRST_RESEND_SECONDS, sent=0, **values)  # fmt: skip
+
+    def _move(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
+        return self._update(job_id, *conditions, state=state, changed_at=now(), **values)
+
+    def _update(self, job_id: str, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
+        with self._database.write() as connection:
+            statement = table.update().where(table.c.id == job_id, *conditions).values(**values)
+            return connection.execute(statement).rowcount == 1
+
+    def _select(self, *conditions: sa.ColumnElement[bool], order: Any = (), limit: int | None = None) -> list[Job]:
+        query = sa.select(*columns).where(*conditions).order_by(*order).limit(limit)
+        with self._database.read() as connection:
+            return [job_of(row) for row in connection.execute(query)]

@@ -1,0 +1,50 @@
+"""Writes structured logs: one JSON object a line, with the job and trace they belong to."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import sys
+from contextvars import ContextVar
+
+import structlog
+
+TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def set_up_logging(level: str) -> None:
+    """Send this process's logs to standard output, from `level` up; raises KeyError for an unknown one."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+    )
+
+
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+def begin_trace(traceparent: str | None) -> None:
+    """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or of a new one, to all logs."""
+    if traceparent is None or not TRACEPARENT.fullmatch(traceparent):
+        traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
+    _traceparent.set(traceparent)
+
+
+def current_traceparent() -> str | None:
+    """Return the traceparent of the request at hand, to be handed on."""
+    return _traceparent.get()
+
+
+def bind_job(job_id: str) -> None:
+    """Add a job's id to all logs of this request."""
+    structlog.contextvars.bind_contextvars(job_id=job_id)

@@ -1,0 +1,97 @@
+"""Defines the media-store port, and opens the store that MEDIA_URL names."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from soundlift.common.errors import SettingError
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """Is what a store may keep beside the bytes, for people who look into it."""
+
+    owner: str
+    file_name: str
+    content_type: str
+    job_id: str
+
+
+class MediaWriter(Protocol):
+    """Takes the bytes of one new file. Nothing can be read under its id before `commit` has returned."""
+
+    def write(self, data: bytes, /) -> int:
+        """Add a chunk; raises StoreUnavailable."""
+        ...
+
+    def commit(self) -> int:
+        """Make the file durable and readable, and return its size in bytes; raises StoreUnavailable."""
+        ...
+
+    def abort(self) -> None:
+        """Forget what was written, as far as the store can be reached; never raises."""
+        ...
+
+
+class MediaReader(Protocol):
+    """Is one stored file, open to be read.
+
+    `file` is seekable and yields any byte range; reading it raises StoreUnavailable. Close it at the end.
+    """
+
+    @property
+    def size(self) -> int:
+        """Return the length of the file in bytes."""
+        ...
+
+    @property
+    def file(self) -> BinaryIO:
+        """Return the open file."""
+        ...
+
+
+class MediaStore(Protocol):
+    """Keeps files by media id. The adapters are interchangeable: one contract suite runs over all."""
+
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        """Begin a new file; raises StoreUnavailable."""
+        ...
+
+    def open(self, fid: str) -> MediaReader:
+        """Open a whole file to read; raises MediaNotFound or StoreUnavailable."""
+        ...
+
+    def delete(self, fid: str) -> None:
+        """Remove a file, and what an unfinished writer left of it. One that is not there is no error.
+
+        Raises StoreUnavailable.
+        """
+        ...
+
+    def check(self) -> None:
+        """Raise StoreUnavailable unless the store answers."""
+        ...
+
+
+def new_media_id() -> str:
+    """Return a fresh media id: 24 hexadecimal digits, the form of an ObjectId, in every store."""
+    return secrets.token_hex(12)
+
+
+def open_media(url: str, bucket: str) -> MediaStore:
+    """Open one bucket, `videos` or `mp3s`, of the store at a URL.
+
+    Raises SettingError where MEDIA_URL names no store that we have.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.path and not parts.netloc:
+        from pathlib import Path
+
+        from soundlift.common.media.folder import FolderStore
+
+        return FolderStore(Path(url2pathname(parts.path)) / bucket)
+    raise SettingError("Setting MEDIA_URL must be file:///FOLDER.", setting="MEDIA_URL")

@@ -1,0 +1,142 @@
+"""Keeps media as files in a folder: an adapter of the media-store port."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from typing_extensions import Buffer
+
+from soundlift.common.errors import MediaNotFound, StoreUnavailable
+from soundlift.common.media import MediaInfo
+
+
+class FolderStore:
+    """Holds FOLDER/ID for each whole file, and FOLDER/ID.part while one is being written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def create(self, fid: str, info: MediaInfo) -> FolderWriter:
+        """Begin a file; a folder keeps the bytes only, and leaves the information to the job's row."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return FolderWriter(self._path(fid))
+        except OSError as error:
+            raise _away(error) from error
+
+    def open(self, fid: str) -> FolderReader:
+        """Open a file, unbuffered: every reader asks for whole blocks."""
+        try:
+            file = StoredFile(self._path(fid))
+            return FolderReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
+        except FileNotFoundError:
+            raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
+        except OSError as error:
+            raise _away(error) from error
+
+    def delete(self, fid: str) -> None:
+        """Remove the file, and the part file of a writer that died."""
+        try:
+            self._path(fid).unlink(missing_ok=True)
+            _part_of(self._path(fid)).unlink(missing_ok=True)
+        except OSError as error:
+            raise _away(error) from error
+
+    def check(self) -> None:
+        """Raise StoreUnavailable unless the folder can be written."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _away(error) from error
+        if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
+            raise _away(PermissionError(f"{self._folder} is not writable"))
+
+    def _path(self, fid: str) -> Path:
+        if not re.fullmatch(r"[0-9a-f]{24}", fid):
+            raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
+        return self._folder / fid
+
+
+class FolderWriter:
+    """Writes beside the final name, and takes the name at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = _part_of(path).open("wb", buffering=0)
+
+    def write(self, data: bytes, /) -> int:
+        """Add a chunk, all of it: an unbuffered write may take less than it was given."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise _away(error) from error
+        return len(data)
+
+    def commit(self) -> int:
+        """Flush to the disk, then rename; the folder is flushed too, or a power cut could undo the rename."""
+        try:
+            with self._file as file:
+                os.fsync(file.fileno())
+                size = file.tell()
+            _part_of(self._path).replace(self._path)
+            _flush_folder(self._path.parent)
+        except (OSError, ValueError) as error:
+            raise _away(error) from error
+        return size
+
+    def abort(self) -> None:
+        """Remove the part file."""
+        try:
+            self._file.close()
+            _part_of(self._path).unlink(missing_ok=True)
+        except OSError:
+            return  # what stays is deleted with the job's row
+
+
+@dataclass(frozen=True)
+class FolderReader:
+    """Is one file of the folder."""
+
+    size: int
+    file: BinaryIO
+
+
+class StoredFile(io.FileIO):
+    """Is a plain file whose read errors are the store's."""
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        """Read into a buffer; raises StoreUnavailable."""
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _away(error) from error
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read bytes; raises StoreUnavailable."""
+        try:
+            return super().read(-1 if size is None else size) or b""
+        except OSError as error:
+            raise _away(error) from error
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(path.name + ".part")
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _away(error: Exception) -> StoreUnavailable:
+    return StoreUnavailable("The media store cannot be used.", cause=str(error))

@@ -1,0 +1,109 @@
+"""Wires the ports: the one place where settings become services, each opened when it is first used."""
+
+from __future__ import annotations
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from soundlift.common.errors import SettingError
+from soundlift.common.log import set_up_logging
+from soundlift.common.settings import Settings
+from soundlift.common.shutdown import Shutdown, shutdown
+
+if TYPE_CHECKING:
+    from soundlift.common.broker import Broker
+    from soundlift.common.database import Database
+    from soundlift.common.jobs import Jobs
+    from soundlift.common.mail import Mail
+    from soundlift.common.media import MediaStore
+    from soundlift.common.tokens import Tokens
+    from soundlift.common.users import Users
+
+
+class Services:
+    """Opens each port once a process, importing its driver only then: a function carries what it uses."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """Signs and reads tokens; raises SettingError without JWT_SECRET."""
+        from soundlift.common.tokens import Tokens
+
+        if not self.settings.jwt_secret:
+            raise SettingError("Setting JWT_SECRET is missing: give at least 32 random bytes.", setting="JWT_SECRET")
+        return Tokens(
+            self.settings.jwt_secret,
+            sign_in_seconds=self.settings.token_seconds,
+            link_seconds=self.settings.link_seconds,
+        )
+
+    @cached_property
+    def database(self) -> Database:
+        """Runs transactions."""
+        from soundlift.common.database import open_database
+
+        return open_database(self.settings.database_url)
+
+    @cached_property
+    def users(self) -> Users:
+        """Keeps accounts."""
+        from soundlift.common.users import Users
+
+        return Users(self.database)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Keeps jobs."""
+        from soundlift.common.jobs import Jobs
+
+        return Jobs(self.database)
+
+    @cached_property
+    def videos(self) -> MediaStore:
+        """Keeps videos."""
+        from soundlift.common.media import open_media
+
+        return open_media(self.settings.media_url, "videos")
+
+    @cached_property
+    def mp3s(self) -> MediaStore:
+        """Keeps MP3s."""
+        from soundlift.common.media import open_media
+
+        return open_media(self.settings.media_url, "mp3s")
+
+    @cached_property
+    def broker(self) -> Broker:
+        """Carries events."""
+        from soundlift.common.broker import open_broker
+
+        return open_broker(self.settings)
+
+    @cached_property
+    def mail(self) -> Mail:
+        """Sends mail."""
+        from soundlift.common.mail import Mail
+
+        return Mail(self.settings.smtp_url)
+
+    @property
+    def shutdown(self) -> Shutdown:
+        """Knows whether this process is to stop."""
+        return shutdown
+
+    def check(self, name: str) -> None:
+        """Raise the error of a service, by its attribute's name, unless it can be used now."""
+        service = getattr(self, name)
+        check = getattr(service, "check", None)
+        if check is not None:
+            check()
+
+
+@cache
+def services_of_process() -> Services:
+    """Return this process's services, made from its environment; raises SettingError."""
+    settings = Settings.from_environment()
+    set_up_logging(settings.log_level)
+    return Services(settings)

@@ -1,0 +1,145 @@
+"""Reads every environment variable and secret once, into one frozen dataclass."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+
+from soundlift.common.errors import SettingError
+
+SHORTEST_SECRET = 32
+SECRETS_FOLDER = "/var/openfaas/secrets"
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def _web_address(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise ValueError("must be an http:// or https:// address")
+    return text.rstrip("/")
+
+
+def _bitrate(text: str) -> str:
+    if text and not re.fullmatch(r"(?:[89]|[1-9]\d|[12]\d\d|3[01]\d|320)k", text):
+        raise ValueError("must be empty, or a bit rate from 8k to 320k such as 192k")
+    return text
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def _secret_bytes(text: str) -> str:
+    if len(text.encode()) < SHORTEST_SECRET:
+        raise ValueError(f"must be at least {SHORTEST_SECRET} bytes long")
+    return text
+
+
+def _setting(about: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"about": about, "parse": parse, "secret": secret})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Holds what the environment says; a field NAME is read from the variable of the same name in capitals.
+
+    Sizes are in bytes and times in seconds, unless the name says otherwise. A setting marked secret may also
+    be a file NAME (with dashes) in the secrets folder, alone or in a folder of its own name.
+    """
+
+    soundlift_data: Path = _setting("Folder of the embedded database, queue, media and mail", None, Path)
+    secrets_folder: Path = _setting("Folder of secret files", Path(SECRETS_FOLDER), Path)
+    database_url: str = _setting("Users and jobs: sqlite:///FILE or mysql+pymysql://…", None, secret=True)
+    media_url: str = _setting("Videos and MP3s: file:///FOLDER", None, secret=True)
+    broker_url: str = _setting("Events: sqlite:///FILE", None, secret=True)
+    smtp_url: str = _setting("Mail server: smtp:// (STARTTLS where offered) or smtps://, USER:PASSWORD@HOST:PORT",
+                             "smtp://127.0.0.1:8025", secret=True)  # fmt: skip
+    jwt_secret: str = _setting("Key of all tokens, at least 32 bytes", "", _secret_bytes, secret=True)
+    public_url: str = _setting("Where clients reach the functions; links begin with it", "http://127.0.0.1:8080",
+                               _web_address)  # fmt: skip
+    gateway_url: str = _setting("Where the connector and cron reach the functions", "http://127.0.0.1:8080",
+                                _web_address)  # fmt: skip
+    stack_file: Path = _setting("stack.yml that the local gateway serves", Path("stack.yml"), Path)
+    mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
+    video_queue: str = _setting("Queue and topic of uploaded videos", "video")
+    mp3_queue: str = _setting("Queue and topic of finished and failed jobs", "mp3")
+    max_upload_bytes: int = _setting("Largest upload", 4 * 2**30, _whole)
+    max_mp3_bytes: int = _setting("Largest MP3", 2 * 2**30, _whole)
+    max_memory_bytes: int = _setting("Address space of one FFmpeg (Linux)", 2**30, _whole)
+    max_conversion_seconds: int = _setting("Longest conversion, on the clock and on the processor", 540, _whole)
+    drain_seconds: int = _setting("How long a conversion may go on after SIGTERM before it is handed back", 540, int)
+    convert_concurrency: int = _setting("Conversions at once in one process", os.cpu_count() or 1, _whole)
+    long_polls: int = _setting("Requests with ?wait= held at once in one process; more are answered at once", 8, _whole)
+    threads: int = _setting("Request threads of one function's server", 32, _whole)
+    connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
+    connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)
+    audio_bitrate: str = _setting("Constant bit rate such as 192k; empty is variable, LAME V2", "", _bitrate)
+    token_seconds: int = _setting("Life of a sign-in token", 24 * 3600, _whole)
+    link_seconds: int = _setting("Life of the download link in a mail", 24 * 3600, _whole)
+    retention_seconds: int = _setting("How long video and MP3 are kept after the job ended", 7 * 24 * 3600, _whole)
+    row_retention_seconds: int = _setting("How long an expired job stays in the list", 30 * 24 * 3600, _whole)
+    log_level: str = _setting("debug, info, warning or error", "info")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read all settings, filling the embedded defaults in.
+
+        Raises SettingError naming the first variable that is malformed.
+        """
+        folder = Path(environ.get("SECRETS_FOLDER", SECRETS_FOLDER))
+        values = {}
+        for item in fields(cls):
+            name = item.name.upper()
+            text = environ.get(name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
+            if text is not None:
+                values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
+        data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
+        values.setdefault("database_url", _mysql_url(environ, folder) or f"sqlite:///{data}/soundlift.db")
+        values.setdefault("broker_url", f"sqlite:///{data}/queue.db")
+        values.setdefault("media_url", f"file://{data}/media")
+        return cls(**values)
+
+
+def _parse(name: str, text: str, parse: Callable[[str], Any], *, secret: bool = False) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        shown = "its value" if secret else repr(text)
+        raise SettingError(f"Setting {name}: {shown} is not usable: {error}.", setting=name) from None
+
+
+def _secret_file(folder: Path, name: str) -> str | None:
+    """Return a secret as OpenFaaS mounts it, FOLDER/NAME, or as faas-cli does on Knative, FOLDER/NAME/NAME."""
+    file_name = name.lower().replace("_", "-")
+    for path in (folder / file_name, folder / file_name / file_name):
+        if path.is_file():
+            return path.read_text().strip()
+    return None
+
+
+def _mysql_url(environ: Mapping[str, str], folder: Path) -> str | None:
+    if "MYSQL_HOST" not in environ:
+        return None
+    from sqlalchemy import URL
+
+    return URL.create(
+        "mysql+pymysql",
+        username=environ.get("MYSQL_USER", "soundlift"),
+        password=environ.get("MYSQL_PASSWORD") or _secret_file(folder, "MYSQL_PASSWORD"),
+        host=environ["MYSQL_HOST"],
+        port=_parse("MYSQL_PORT", environ.get("MYSQL_PORT", "3306"), _whole),
+        database=environ.get("MYSQL_DB", "soundlift"),
+    ).render_as_string(hide_password=False)

@@ -1,0 +1,48 @@
+"""The migrations make the tables that the code uses, once, however often and however many at once they run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from soundlift.common.database import Database, metadata, open_database
+from soundlift.common.migrations import migrate
+
+MIGRATE = "import sys; from soundlift.common.migrations import migrate; migrate(sys.argv[1])"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / '100% sound.db'}"
+
+
+def differences(database: Database) -> list[object]:
+    with database.read() as connection:
+        return list(compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata))
+
+
+def test_a_migrated_database_has_exactly_the_tables_of_the_code(url: str) -> None:
+    migrate(url)
+    assert differences(open_database(url)) == []
+
+
+def test_a_second_migration_changes_nothing_and_keeps_the_rows(url: str) -> None:
+    migrate(url)
+    database = open_database(url)
+    with database.write() as connection:
+        connection.execute(metadata.tables["user"].insert().values(email="a@example.org", password="x"))
+    migrate(url)
+    with database.read() as connection:
+        assert len(connection.execute(metadata.tables["user"].select()).all()) == 1
+
+
+def test_several_migrations_of_a_new_file_at_once_all_succeed(url: str) -> None:
+    runs = [Popen([sys.executable, "-c", MIGRATE, url], stdout=DEVNULL, stderr=PIPE) for _ in range(4)]
+    errors = [run.communicate(timeout=60)[1].decode() for run in runs]
+    assert [run.returncode for run in runs] == [0] * 4, errors
+    assert differences(open_database(url)) == []
