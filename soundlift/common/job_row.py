@@ -88,34 +88,41 @@ resend_at = now() + sa.case(
 
 
 def job_of(row: sa.Row[Any]) -> Job:
+    """Return the job that a selected row shows."""
     values = dict(row._mapping)
     return Job(**{**values, "state": State(values["state"]), "claim_lapsed": bool(values["claim_lapsed"])})
 
 
 def is_mine(claim: Claim, state: State) -> sa.ColumnElement[bool]:
+    """Select the row only while this claim holds."""
     return sa.and_(table.c.claim == claim.token, table.c.state == state, table.c.claimed_until > now())
 
 
 def is_lapsed(state: State) -> sa.ColumnElement[bool]:
+    """Select rows in a state whose claim ran out."""
     return sa.and_(table.c.state == state, table.c.claimed_until < now())
 
 
 def is_due() -> sa.ColumnElement[bool]:
+    """Select jobs whose event is to be sent again."""
     untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None))
     return sa.and_(table.c.due_at <= now(), sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING), untold))
 
 
 def is_broken_off() -> sa.ColumnElement[bool]:
+    """Select uploads whose bytes stopped coming."""
     return sa.and_(table.c.state == State.RECEIVING, table.c.due_at < now())
 
 
 def is_past_retention(retention: int) -> sa.ColumnElement[bool]:
+    """Select told outcomes and cancelled jobs that ended `retention` seconds ago or earlier."""
     told = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_not(None))
     over = sa.or_(told, table.c.state == State.CANCELLED)
     return sa.and_(over, table.c.changed_at < now() - retention)
 
 
 def last_words(job: Job) -> str:
+    """Return the sentence for a job that was given up."""
     why = f" The last cause: {job.last_cause}" if job.last_cause else ""
     if job.attempts >= MOST_ATTEMPTS:
         return f"The conversion broke off {job.attempts} times, so we gave up.{why}"

@@ -85,7 +85,7 @@ class Jobs:
                     changed_at=now(),
                     due_at=now() + RECEIVE_SECONDS,
                     **values,
-                )  # fmt: skip
+                )
             )
         job = self.find(job_id)
         assert job is not None
@@ -97,8 +97,13 @@ class Jobs:
 
     def queue(self, job_id: str, *, video_bytes: int) -> bool:
         """Move receiving → queued: the store has the whole video."""
-        return self._move(job_id, State.QUEUED, table.c.state == State.RECEIVING, video_bytes=video_bytes,
-                          due_at=now() + FIRST_RESEND_SECONDS)  # fmt: skip
+        return self._move(
+            job_id,
+            State.QUEUED,
+            table.c.state == State.RECEIVING,
+            video_bytes=video_bytes,
+            due_at=now() + FIRST_RESEND_SECONDS,
+        )
 
     def send_soon(self, job: Job) -> bool:
         """Make the event of a job due at once, where publishing it failed."""
@@ -110,16 +115,26 @@ class Jobs:
         free = sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING))
         unchanged = table.c.claim.is_(None) if job.claim is None else table.c.claim == job.claim
         won = self._move(
-            job.id, State.CONVERTING, free, unchanged, table.c.attempts < MOST_ATTEMPTS, sa.not_(too_old),
-            claim=claim.token, claimed_until=now() + CLAIM_SECONDS, attempts=table.c.attempts + 1,
-            mp3_fid=claim.mp3_fid, percent=0, due_at=now(),
-        )  # fmt: skip
+            job.id,
+            State.CONVERTING,
+            free,
+            unchanged,
+            table.c.attempts < MOST_ATTEMPTS,
+            sa.not_(too_old),
+            claim=claim.token,
+            claimed_until=now() + CLAIM_SECONDS,
+            attempts=table.c.attempts + 1,
+            mp3_fid=claim.mp3_fid,
+            percent=0,
+            due_at=now(),
+        )
         return claim if won else None
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Move converting → converting: keep the claim, show the progress, learn whether the job is still ours."""
-        return self._update(claim.job_id, is_mine(claim, State.CONVERTING), percent=percent,
-                            claimed_until=now() + CLAIM_SECONDS)  # fmt: skip
+        return self._update(
+            claim.job_id, is_mine(claim, State.CONVERTING), percent=percent, claimed_until=now() + CLAIM_SECONDS
+        )
 
     def ready(self, claim: Claim, *, mp3_bytes: int, length: float) -> bool:
         """Move converting → ready: the store has the whole MP3."""
@@ -132,22 +147,41 @@ class Jobs:
     def release(self, claim: Claim, *, cause: str) -> bool:
         """Move converting → queued: trouble that is not the video's; the attempt does not count."""
         return self._move(
-            claim.job_id, State.QUEUED, table.c.claim == claim.token, table.c.state == State.CONVERTING,
-            claim=None, claimed_until=None, attempts=table.c.attempts - 1, percent=0,
-            due_at=resend_at, sent=table.c.sent + 1, last_cause=cause[:LONGEST_SENTENCE],
-        )  # fmt: skip
+            claim.job_id,
+            State.QUEUED,
+            table.c.claim == claim.token,
+            table.c.state == State.CONVERTING,
+            claim=None,
+            claimed_until=None,
+            attempts=table.c.attempts - 1,
+            percent=0,
+            due_at=resend_at,
+            sent=table.c.sent + 1,
+            last_cause=cause[:LONGEST_SENTENCE],
+        )
 
     def give_up(self, job: Job) -> bool:
         """Move queued, or converting by a lapsed claim → failed, after three claims that died or a day."""
         free = sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING))
         exhausted = sa.or_(table.c.attempts >= MOST_ATTEMPTS, too_old)
-        return self._move(job.id, State.FAILED, free, exhausted, claim=None, claimed_until=None, due_at=now(), sent=0,
-                          error_code="gave_up", error=last_words(job)[:LONGEST_SENTENCE])  # fmt: skip
+        return self._move(
+            job.id,
+            State.FAILED,
+            free,
+            exhausted,
+            claim=None,
+            claimed_until=None,
+            due_at=now(),
+            sent=0,
+            error_code="gave_up",
+            error=last_words(job)[:LONGEST_SENTENCE],
+        )
 
     def cancel(self, job_id: str) -> bool:
         """Move queued, converting → cancelled: its owner does not want it any more."""
-        return self._move(job_id, State.CANCELLED, table.c.state.in_(WAITING), claim=None, claimed_until=None,
-                          due_at=None)  # fmt: skip
+        return self._move(
+            job_id, State.CANCELLED, table.c.state.in_(WAITING), claim=None, claimed_until=None, due_at=None
+        )
 
     def claim_telling(self, job_id: str) -> Claim | None:
         """Claim the mail of a job that ended and whose owner is not told."""
@@ -159,13 +193,25 @@ class Jobs:
 
     def told(self, claim: Claim, *, mail_error: str | None = None) -> bool:
         """Note that the mail server took the mail, or refused its recipient for good."""
-        return self._update(claim.job_id, table.c.claim == claim.token, told_at=now(), claim=None, claimed_until=None,
-                            due_at=None, mail_error=mail_error)  # fmt: skip
+        return self._update(
+            claim.job_id,
+            table.c.claim == claim.token,
+            told_at=now(),
+            claim=None,
+            claimed_until=None,
+            due_at=None,
+            mail_error=mail_error,
+        )
 
     def not_told(self, claim: Claim, *, cause: str) -> bool:
         """Give the mail back to be sent later."""
-        return self._update(claim.job_id, table.c.claim == claim.token, claim=None, claimed_until=None,
-                            last_cause=cause[:LONGEST_SENTENCE])  # fmt: skip
+        return self._update(
+            claim.job_id,
+            table.c.claim == claim.token,
+            claim=None,
+            claimed_until=None,
+            last_cause=cause[:LONGEST_SENTENCE],
+        )
 
     def delete(self, job_id: str) -> bool:
         """Move receiving or any end → deleted: its owner, or its upload, gave it up."""
@@ -189,8 +235,14 @@ class Jobs:
 
     def postpone(self, job: Job) -> bool:
         """Take the turn to send a due event: of many who try only one is told True."""
-        return self._update(job.id, table.c.state == job.state, table.c.sent == job.sent, is_due(),
-                            due_at=resend_at, sent=table.c.sent + 1)  # fmt: skip
+        return self._update(
+            job.id,
+            table.c.state == job.state,
+            table.c.sent == job.sent,
+            is_due(),
+            due_at=resend_at,
+            sent=table.c.sent + 1,
+        )
 
     def forget_rows(self, *, retention: int) -> int:
         """Remove the rows of jobs that expired long ago, and return how many."""
@@ -216,8 +268,16 @@ class Jobs:
         return self._select(over, limit=BATCH)
 
     def _end(self, claim: Claim, state: State, **values: Any) -> bool:
-        return self._move(claim.job_id, state, is_mine(claim, State.CONVERTING), claim=None, claimed_until=None,
-                          due_at=now() + FIRST_RESEND_SECONDS, sent=0, **values)  # fmt: skip
+        return self._move(
+            claim.job_id,
+            state,
+            is_mine(claim, State.CONVERTING),
+            claim=None,
+            claimed_until=None,
+            due_at=now() + FIRST_RESEND_SECONDS,
+            sent=0,
+            **values,
+        )
 
     def _move(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         return self._update(job_id, *conditions, state=state, changed_at=now(), **values)

@@ -106,8 +106,14 @@ def _begin() -> None:
 def _log_request(response: Response) -> Response:
     if not request.path.startswith("/_/"):
         took = round((time.monotonic() - g.began) * 1000, 1)
-        log.info("request", function=request.endpoint and request.script_root, method=request.method,
-                 path=request.path, status=response.status_code, milliseconds=took)  # fmt: skip
+        log.info(
+            "request",
+            function=request.endpoint and request.script_root,
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            milliseconds=took,
+        )
     return response
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from types import FrameType
 from typing import Any
 
+from soundlift.common import lifeline
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 from soundlift.common.shutdown import shutdown
@@ -29,6 +29,11 @@ graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
 timeout = 60
 loglevel = "warning"
 control_socket_disable = True
+
+
+def when_ready(server: Any) -> None:
+    """Let gunicorn's own process end when its supervisor is gone; its workers end with it."""
+    lifeline.hold(_settings.lifeline_fd)
 
 
 def post_worker_init(worker: Any) -> None:

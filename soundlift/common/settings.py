@@ -15,6 +15,7 @@ from soundlift.common.errors import SettingError
 
 SHORTEST_SECRET = 32
 SECRETS_FOLDER = "/var/openfaas/secrets"
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - a container is reached from outside; `soundlift up` says 127.0.0.1
 
 
 def _whole(text: str) -> int:
@@ -65,13 +66,18 @@ class Settings:
     database_url: str = _setting("Users and jobs: sqlite:///FILE or mysql+pymysql://…", None, secret=True)
     media_url: str = _setting("Videos and MP3s: file:///FOLDER", None, secret=True)
     broker_url: str = _setting("Events: sqlite:///FILE", None, secret=True)
-    smtp_url: str = _setting("Mail server: smtp:// (STARTTLS where offered) or smtps://, USER:PASSWORD@HOST:PORT",
-                             "smtp://127.0.0.1:8025", secret=True)  # fmt: skip
+    smtp_url: str = _setting(
+        "Mail server: smtp:// (STARTTLS where offered) or smtps://, USER:PASSWORD@HOST:PORT",
+        "smtp://127.0.0.1:8025",
+        secret=True,
+    )
     jwt_secret: str = _setting("Key of all tokens, at least 32 bytes", "", _secret_bytes, secret=True)
-    public_url: str = _setting("Where clients reach the functions; links begin with it", "http://127.0.0.1:8080",
-                               _web_address)  # fmt: skip
-    gateway_url: str = _setting("Where the connector and cron reach the functions", "http://127.0.0.1:8080",
-                                _web_address)  # fmt: skip
+    public_url: str = _setting(
+        "Where clients reach the functions; links begin with it", "http://127.0.0.1:8080", _web_address
+    )
+    gateway_url: str = _setting(
+        "Where the connector and cron reach the functions", "http://127.0.0.1:8080", _web_address
+    )
     stack_file: Path = _setting("stack.yml that the local gateway serves", Path("stack.yml"), Path)
     mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
     video_queue: str = _setting("Queue and topic of uploaded videos", "video")
@@ -83,6 +89,9 @@ class Settings:
     drain_seconds: int = _setting("How long a conversion may go on after SIGTERM before it is handed back", 540, int)
     convert_concurrency: int = _setting("Conversions at once in one process", os.cpu_count() or 1, _whole)
     long_polls: int = _setting("Requests with ?wait= held at once in one process; more are answered at once", 8, _whole)
+    host: str = _setting("Address that a function's server listens on", EVERYWHERE)
+    port: int = _setting("Port that a function's server listens on", 8080, _whole)
+    lifeline_fd: int | None = _setting("File descriptor at whose end of file a process stops itself", None, int)
     threads: int = _setting("Request threads of one function's server", 32, _whole)
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)

@@ -1,0 +1,108 @@
+"""Makes the MP3 of a job's video."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from threading import BoundedSemaphore
+
+import structlog
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.disposal import give_up
+from soundlift.common.errors import Busy, SoundliftError
+from soundlift.common.events import event_of, job_id_of
+from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
+from soundlift.common.log import bind_job
+from soundlift.common.runtime import event_function
+from soundlift.common.services import Services
+
+from .conversion import Mp3, make_mp3, store_mp3
+from .keeper import ClaimLost, Keeper
+from .report import ConversionFailed
+
+log = structlog.get_logger()
+
+
+def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
+    """Bring a job to its end and answer the event that tells it, made from the row, also for a repeat.
+
+    Answers nothing where there is no such job, it is cancelled, or another worker has it.
+    """
+    job_id = job_id_of(event)
+    bind_job(job_id)
+    job = services.jobs.find(job_id)
+    if job and job.state in WAITING:
+        _work(job, services)
+        job = services.jobs.find(job_id)
+    return event_of(job) if job and job.state in OUTCOMES else None
+
+
+def _work(job: Job, services: Services) -> None:
+    """Claim the job and convert it, unless another has it or its tries are used up."""
+    if not job.claim_lapsed or give_up(job, services):
+        return
+    with _place(services.settings.convert_concurrency):
+        if job.mp3_fid:
+            services.mp3s.delete(job.mp3_fid)
+        claim = services.jobs.claim(job)
+        if claim is not None:
+            _convert_claimed(job, claim, services)
+
+
+def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
+    """Take the claimed job to ready or failed; hand it back, and raise, when the trouble is not the video's."""
+    try:
+        mp3 = _convert(job, claim, services)
+        if not services.jobs.ready(claim, mp3_bytes=mp3.size, length=mp3.seconds):
+            raise ClaimLost
+        log.info("converted", seconds=mp3.seconds, bytes=mp3.size)
+    except ConversionFailed as failure:
+        log.info("not convertible", code=failure.code)
+        services.jobs.failed(claim, code=failure.code, sentence=failure.sentence)
+    except ClaimLost:
+        log.info("claim lost")
+        _discard(claim, services)
+    except SoundliftError as error:
+        _discard(claim, services)
+        services.jobs.release(claim, cause=error.detail)
+        raise
+
+
+def _convert(job: Job, claim: Claim, services: Services) -> Mp3:
+    with Keeper(claim, services) as keeper, tempfile.TemporaryDirectory(prefix="soundlift-") as folder:
+        mp3 = make_mp3(job, Path(folder) / "sound.mp3", keeper, services)
+        store_mp3(job, mp3, str(claim.mp3_fid), keeper, services)
+        keeper.check()
+    return mp3
+
+
+def _discard(claim: Claim, services: Services) -> None:
+    """Delete our MP3; where the store is away, the row still names it, and the next claim deletes it."""
+    try:
+        services.mp3s.delete(str(claim.mp3_fid))
+    except SoundliftError as error:
+        log.warning("MP3 left to be deleted", code=error.code, **error.evidence)
+
+
+@contextmanager
+def _place(number: int) -> Iterator[None]:
+    """Take one of the process's places for a conversion; raise Busy when all are taken."""
+    places = _places(number)
+    if not places.acquire(blocking=False):
+        raise Busy("This worker has as many conversions as it may run.")
+    try:
+        yield
+    finally:
+        places.release()
+
+
+@cache
+def _places(number: int) -> BoundedSemaphore:
+    return BoundedSemaphore(number)
+
+
+app = event_function(convert, needs=["database", "videos", "mp3s"])

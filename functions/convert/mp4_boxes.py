@@ -1,0 +1,45 @@
+"""Looks into an MP4 for the one thing that FFmpeg does not report: that its sound is copy-protected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+MOST_BOXES = 1000
+SAMPLE_DESCRIPTION = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+ENTRIES_OFFSET = 8  # stsd's version and flags, and its count of entries
+PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTime
+
+
+def has_protected_sound(file: BinaryIO, size: int) -> bool:
+    """Tell whether an MP4 or MOV of `size` bytes has an audio track that is stored encrypted."""
+    tracks = _find(file, 0, size, SAMPLE_DESCRIPTION)
+    entries = (_boxes(file, start + ENTRIES_OFFSET, end) for start, end in tracks)
+    return any(kind in PROTECTED_SOUND for boxes in entries for kind, _, _ in boxes)
+
+
+def _find(file: BinaryIO, start: int, end: int, path: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    """Yield where the contents of every box at a path of types begin and end."""
+    for kind, body, stop in _boxes(file, start, end):
+        if kind == path[0]:
+            if len(path) == 1:
+                yield body, stop
+            else:
+                yield from _find(file, body, stop, path[1:])
+
+
+def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, beginning and end of the contents of each box in a row (ISO/IEC 14496-12, section 4.2)."""
+    for _ in range(MOST_BOXES):
+        file.seek(start)
+        header = file.read(16)
+        if start + 8 > end or len(header) < 8:
+            return
+        length, head = int.from_bytes(header[:4]), 8
+        if length == 1:
+            length, head = int.from_bytes(header[8:16]), 16
+        stop = min(start + length, end) if length else end
+        if stop < start + head:
+            return
+        yield header[4:8], start + head, stop
+        start = stop

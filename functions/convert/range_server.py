@@ -1,0 +1,97 @@
+"""Serves one stored video to FFmpeg on loopback, in ranges, so that nothing is copied to disk."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import IO, Any, BinaryIO, cast
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+from werkzeug.wsgi import FileWrapper
+
+from soundlift.common.errors import SoundliftError
+from soundlift.common.media import MediaStore
+
+BLOCK = 256 * 1024
+STOP_CHECK_SECONDS = 0.01
+LONGEST_HOLD_SECONDS = 10
+
+
+class Source:
+    """Is one video at an address nobody can guess, held back until `opened` is set.
+
+    `error` is the first that the store had. FFmpeg cannot tell us of it: it takes a body that breaks off for
+    the end of the file, and returns 0 with half an MP3.
+    """
+
+    def __init__(self, store: MediaStore, fid: str) -> None:
+        self._store = store
+        self._fid = fid
+        self.path = f"/{secrets.token_hex(16)}"
+        self.opened = Event()
+        self.error: SoundliftError | None = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer the one path with the video or a range of it (RFC 9110, section 14), all others with 404."""
+        request = Request(environ)
+        if request.path != self.path or not self.opened.wait(LONGEST_HOLD_SECONDS):
+            return Response(status=404)(environ, start_response)
+        try:
+            response = self._answer(request)
+        except SoundliftError as error:
+            self.note(error)
+            response = Response(status=503)
+        return response(environ, start_response)
+
+    def note(self, error: SoundliftError) -> None:
+        """Remember the first error."""
+        self.error = self.error or error
+
+    def _answer(self, request: Request) -> Response:
+        reader = self._store.open(self._fid)
+        body = FileWrapper(cast(IO[bytes], _NotingFile(reader.file, self)), BLOCK)
+        response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
+        response.content_length = reader.size
+        response.call_on_close(reader.file.close)
+        return response.make_conditional(request.environ, accept_ranges=True, complete_length=reader.size)
+
+
+class _NotingFile:
+    """Reads on until the store fails, then notes why and ends."""
+
+    def __init__(self, file: BinaryIO, source: Source) -> None:
+        self._file = file
+        self._source = source
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
+
+    def read(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except SoundliftError as error:
+            self._source.note(error)
+            return b""
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Leaves the log to the conversion: FFmpeg closing a connection early is no news."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
+        """Say nothing."""
+
+
+@contextmanager
+def serving(source: Source) -> Iterator[str]:
+    """Yield the URL of a source, served by threads until the end of the block."""
+    server = make_server("127.0.0.1", 0, source, threaded=True, request_handler=_QuietHandler)
+    thread = Thread(target=server.serve_forever, args=(STOP_CHECK_SECONDS,), name="range-server", daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}{source.path}"
+    finally:
+        source.opened.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
