@@ -25,11 +25,23 @@ class SoundliftError(Exception):
         """Return the HTTP headers that belong to this error."""
         return {}
 
+    @property
+    def public_detail(self) -> str:
+        """Return the sentence that a client is told."""
+        return self.detail
+
 
 class SettingError(SoundliftError):
-    """Says which setting is missing or malformed, and what it should be."""
+    """Says to the operator which setting is missing or malformed, and what it should be."""
 
+    status = 503
+    title = "Not Set Up"
     code = "bad_setting"
+
+    @property
+    def public_detail(self) -> str:
+        """Keep the operator's business from the client."""
+        return "The service is not set up. Its log says what is missing."
 
 
 class BadRequest(SoundliftError):

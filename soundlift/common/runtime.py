@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from cloudevents.core.v1.event import CloudEvent
-from flask import Flask, Request, Response, g, jsonify, request
+from flask import Flask, Request, Response, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -21,8 +21,8 @@ from soundlift.common.services import Services, services_of_process
 LARGEST_BODY = 2**20
 PROBLEM = "application/problem+json"  # RFC 9457
 
-type_of_http = Callable[[Request, Services], ResponseReturnValue]
-type_of_event = Callable[[CloudEvent, Services], CloudEvent | None]
+HttpHandler = Callable[[Request, Services], ResponseReturnValue]
+EventHandler = Callable[[CloudEvent, Services], CloudEvent | None]
 log = structlog.get_logger()
 
 
@@ -47,6 +47,11 @@ class Function(Flask):
         """Return the services given, or those of the process."""
         return self._services or services_of_process()
 
+    def open_services(self) -> None:
+        """Open what the function needs, without connecting; raises SettingError where a setting is missing."""
+        for name in self.needs:
+            getattr(self.services, name)
+
     def _ready(self) -> str:
         for name in self.needs:
             self.services.check(name)
@@ -54,7 +59,7 @@ class Function(Flask):
 
 
 def http_function(
-    handle: type_of_http,
+    handle: HttpHandler,
     *,
     methods: Sequence[str],
     needs: Sequence[str] = (),
@@ -77,7 +82,7 @@ def http_function(
     return app
 
 
-def event_function(handle: type_of_event, *, needs: Sequence[str] = (), services: Services | None = None) -> Function:
+def event_function(handle: EventHandler, *, needs: Sequence[str] = (), services: Services | None = None) -> Function:
     """Make an application that gives `handle` the CloudEvent of each POST, and returns the event it answers.
 
     Nothing unforeseen is answered 500, which a Knative source takes for final, but 503.
@@ -108,7 +113,7 @@ def _log_request(response: Response) -> Response:
         took = round((time.monotonic() - g.began) * 1000, 1)
         log.info(
             "request",
-            function=request.endpoint and request.script_root,
+            function=current_app.name,
             method=request.method,
             path=request.path,
             status=response.status_code,
@@ -128,7 +133,7 @@ def _problem(status: int, title: str, detail: str, code: str, headers: dict[str,
 def _problem_of_ours(error: SoundliftError) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning(error.code, detail=error.detail, **error.evidence)
-    return _problem(error.status, error.title, error.detail, error.code, error.headers)
+    return _problem(error.status, error.title, error.public_detail, error.code, error.headers)
 
 
 def _problem_of_werkzeug(error: HTTPException) -> Response:

@@ -7,6 +7,8 @@ import sys
 from types import FrameType
 from typing import Any
 
+from gunicorn.arbiter import Arbiter
+
 from soundlift.common import lifeline
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
@@ -19,8 +21,7 @@ try:
 except SettingError as error:
     sys.exit(f"soundlift: {error.detail}")
 
-# In a container the function must be reached from outside it; HOST narrows that.
-bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104 - see above
+bind = f"{_settings.host}:{_settings.port}"
 worker_class = "gthread"
 workers = 1
 threads = _settings.threads
@@ -37,7 +38,12 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let long work learn of SIGTERM, beside gunicorn's own graceful stop."""
+    """Stop the start if a setting is missing, and let long work learn of SIGTERM beside gunicorn's own stop."""
+    try:
+        getattr(worker.wsgi, "open_services", lambda: None)()
+    except SettingError as error:
+        print(f"soundlift: {error.detail}", file=sys.stderr)
+        sys.exit(Arbiter.APP_LOAD_ERROR)
     graceful = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

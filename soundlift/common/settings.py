@@ -118,7 +118,7 @@ class Settings:
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
         values.setdefault("database_url", _mysql_url(environ, folder) or f"sqlite:///{data}/soundlift.db")
         values.setdefault("broker_url", f"sqlite:///{data}/queue.db")
-        values.setdefault("media_url", f"file://{data}/media")
+        values.setdefault("media_url", (data / "media").absolute().as_uri())
         return cls(**values)
 
 
