@@ -1,0 +1,57 @@
+"""Runs the connector: `python -m soundlift.connector`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from threading import Thread
+
+from soundlift.common import lifeline
+from soundlift.common.errors import SettingError
+from soundlift.common.services import Services, services_of_process
+from soundlift.connector.calls import Caller
+from soundlift.connector.courier import Courier
+from soundlift.connector.discovery import Subscriptions
+from soundlift.connector.loop import Loop
+from soundlift.connector.verdict import Patience
+
+SECONDS_BEYOND_CONVERSION = 60
+SECONDS_BEYOND_DRAIN = 20  # a function told to stop at the same moment hands its work back in less
+
+
+def main() -> None:
+    """Deliver until SIGTERM or SIGINT; a setting that is wrong ends the start with one sentence and exit code 1."""
+    try:
+        services = services_of_process()
+        settings = services.settings
+        subscriptions = Subscriptions(settings.gateway_url, {settings.video_queue, settings.mp3_queue})
+        loop = _loop(services, subscriptions)
+    except SettingError as error:
+        sys.exit(f"soundlift: {error.detail}")
+    lifeline.hold(settings.lifeline_fd)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: services.shutdown.begin())
+    Thread(target=subscriptions.follow, args=(services.shutdown,), daemon=True).start()
+    if loop.run(services.shutdown):
+        # The interpreter would wait for threads that still wait for a function.
+        os._exit(0)
+
+
+def _loop(services: Services, subscriptions: Subscriptions) -> Loop:
+    settings, broker = services.settings, services.broker
+    caller = Caller(
+        timeout=settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
+        connections=settings.connector_concurrency * subscriptions.most,
+    )
+    return Loop(
+        broker,
+        subscriptions,
+        Courier(broker, broker, caller, Patience(settings.connector_attempts)),
+        concurrency=settings.connector_concurrency,
+        drain_seconds=settings.drain_seconds + SECONDS_BEYOND_DRAIN,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Finds out from the gateway which function subscribes to which queue."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from soundlift.common.shutdown import Shutdown
+
+REFRESH_SECONDS = 5.0
+FIRST_SECONDS = 0.25
+TIMEOUT_SECONDS = 5.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Subscriber:
+    """Is the function that takes the messages of a queue."""
+
+    name: str
+    url: str
+
+
+class Subscriptions:
+    """Keeps the subscriber of each queue, as the gateway last said; one thread follows, any may look.
+
+    A function subscribes by an annotation `topic`, which names queues, with commas between them.
+    """
+
+    def __init__(self, gateway_url: str, queues: Collection[str]) -> None:
+        self._gateway_url = gateway_url
+        self._queues = frozenset(queues)
+        self._http = urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False)
+        self._subscribers: Mapping[str, Subscriber] | None = None
+        self._trouble = ""
+        self._contested: set[tuple[str, ...]] = set()
+
+    @property
+    def most(self) -> int:
+        """Return how many queues there can be a subscriber for."""
+        return len(self._queues)
+
+    @property
+    def subscribers(self) -> Mapping[str, Subscriber]:
+        """Return the subscribers by queue; a queue without one is missing."""
+        return self._subscribers or {}
+
+    def follow(self, shutdown: Shutdown, *, every: float = REFRESH_SECONDS) -> None:
+        """Refresh every few seconds, and faster before the gateway's first answer, until told to stop."""
+        while not shutdown.is_overdue(0):
+            self.refresh()
+            time.sleep(every if self._subscribers is not None else min(every, FIRST_SECONDS))
+
+    def refresh(self) -> None:
+        """Ask the gateway; while it gives no good answer the last one stays."""
+        try:
+            claims = claims_of(self._functions())
+        except (HTTPError, ValueError) as error:
+            self._note_trouble(str(error))
+            return
+        self._trouble = ""
+        found = {queue: self._choose(queue, sorted(claims[queue])) for queue in sorted(self._queues & claims.keys())}
+        if found != self._subscribers:
+            log.info("subscriptions", **{queue: subscriber.name for queue, subscriber in found.items()})
+        self._subscribers = found
+
+    def _functions(self) -> Any:
+        response = self._http.request("GET", f"{self._gateway_url}/system/functions", redirect=False)
+        if response.status != 200:
+            raise ValueError(f"/system/functions answered {response.status}")
+        return json.loads(response.data)
+
+    def _choose(self, queue: str, names: list[str]) -> Subscriber:
+        claim = (queue, *names)
+        if len(names) > 1 and claim not in self._contested:
+            self._contested.add(claim)
+            log.warning("several functions claim one topic", topic=queue, functions=names, chosen=names[0])
+        return Subscriber(names[0], f"{self._gateway_url}/function/{names[0]}")
+
+    def _note_trouble(self, trouble: str) -> None:
+        if not self._trouble:
+            log.warning("gateway does not tell its functions", detail=trouble)
+        self._trouble = trouble
+
+
+def claims_of(functions: Any) -> dict[str, set[str]]:
+    """Return which functions claim each topic, from the gateway's list; raises ValueError where it is none."""
+    claims: dict[str, set[str]] = defaultdict(set)
+    try:
+        for function in functions:
+            annotations = function.get("annotations") or {}
+            for topic in annotations.get("topic", "").split(","):
+                claims[topic.strip()].add(str(function["name"]))
+    except (TypeError, KeyError, AttributeError):
+        raise ValueError("/system/functions answered no list of functions") from None
+    return claims

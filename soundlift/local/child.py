@@ -1,0 +1,94 @@
+"""Keeps one child process going: starts it again when it dies, and ends it with all that it started."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from soundlift.local.terminal import say
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+SETTLED_SECONDS = 10.0
+LARGEST_LOG = 10 * 2**20
+
+
+class Child:
+    """Is a process in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor.
+
+    It is started at once, with the read end of a pipe as its lifeline; its output goes to the end of a log.
+    """
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], *, lifeline: int, log: Path
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._arguments = arguments
+        self._environment = {**environment, "LIFELINE_FD": str(lifeline)}
+        self._lifeline = lifeline
+        self._pause = FIRST_PAUSE
+        _set_aside_if_large(log)
+        self._process = self._start()
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the process runs now."""
+        return self._process.poll() is None
+
+    def look_after(self) -> None:
+        """Start the process again some time after it has died; the time doubles while it keeps dying young."""
+        if self.running:
+            return
+        if self._start_at is None:
+            self._bury()
+        elif time.monotonic() >= self._start_at:
+            self._process = self._start()
+
+    def terminate(self) -> None:
+        """Ask the process to finish what it does and end."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End the process, and all that is left of its session, at once."""
+        if self._start_at is None:
+            with suppress(ProcessLookupError, PermissionError):  # nobody is left, or, on macOS, only zombies are
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self._started = time.monotonic()
+        self._start_at: float | None = None
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                self._arguments,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[self._lifeline],
+                start_new_session=True,
+            )
+
+    def _bury(self) -> None:
+        """Kill what the dead process left behind, which may hold its port, and set the time of the next start."""
+        self.kill()
+        lived = time.monotonic() - self._started
+        self._pause = FIRST_PAUSE if lived > SETTLED_SECONDS else min(self._pause * 2, LONGEST_PAUSE)
+        self._start_at = time.monotonic() + self._pause
+        say(f"{self.name} {_ending(self._process.returncode)}; it starts again in {self._pause:g} s (log: {self.log})")
+
+
+def _ending(status: int) -> str:
+    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
+
+
+def _set_aside_if_large(log: Path) -> None:
+    """Begin a new log where the old one has grown large; one old log is kept."""
+    if log.exists() and log.stat().st_size > LARGEST_LOG:
+        log.replace(log.with_suffix(".log.1"))

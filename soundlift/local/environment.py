@@ -1,0 +1,39 @@
+"""Tells the processes of one machine its addresses and files, unless the user has said otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from soundlift.common.settings import Settings
+
+HERE = "127.0.0.1"
+STACK_FILE = Path(__file__).parents[2] / "stack.yml"
+DRAIN_SECONDS = "5"
+
+
+def environment_of(environ: Mapping[str, str], *, port: int, data: Path) -> dict[str, str]:
+    """Return the environment of gateway and connector on a port of the loopback, with a data folder.
+
+    Raises SettingError for what the user has set wrong.
+    """
+    address = f"http://{HERE}:{port}"
+    settings = Settings.from_environment({"STACK_FILE": str(STACK_FILE), **environ})
+    ours = {
+        "HOST": HERE,
+        "PORT": str(port),
+        "GATEWAY_URL": address,
+        "SOUNDLIFT_DATA": str(data),
+        "STACK_FILE": str(settings.stack_file.absolute()),
+    }
+    defaults = {
+        "PUBLIC_URL": address,
+        "SECRETS_FOLDER": str(data / "secrets"),
+        "DRAIN_SECONDS": DRAIN_SECONDS,
+    }
+    return {**defaults, **environ, **ours}
+
+
+def wants_mail_caught(environ: Mapping[str, str], settings: Settings) -> bool:
+    """Tell whether the user has named no mail server, neither in the environment nor as a secret."""
+    return "SMTP_URL" not in environ and settings.smtp_url == Settings.smtp_url

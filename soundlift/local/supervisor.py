@@ -1,0 +1,106 @@
+"""Runs Soundlift on one machine: gateway and connector as processes, mail catcher and cron as threads beside them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from types import FrameType
+
+import urllib3
+
+from soundlift.common.errors import Unavailable
+from soundlift.common.settings import Settings
+from soundlift.local.child import Child
+from soundlift.local.cron import Cron
+from soundlift.local.mail_catcher import MailCatcher
+from soundlift.local.terminal import say
+
+TICK_SECONDS = 0.1
+STARTING_SECONDS = 60
+SECONDS_TO_END = 20
+GATEWAY = ["gunicorn", "-c", "python:soundlift.common.serving", "soundlift.local.gateway:gateway()"]
+CONNECTOR = ["soundlift.connector"]
+
+
+class Supervisor:
+    """Keeps all parts going until it is told to stop, by Ctrl-C or SIGTERM; told twice, it stops at once.
+
+    Should it be killed itself, the pipe that it holds open closes, and its children end by themselves.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str], catcher: MailCatcher | None) -> None:
+        self._settings = settings
+        self._environment = environment
+        self._catcher = catcher
+        self._cron = Cron(settings.gateway_url)
+        self._children: list[Child] = []
+        self._lifeline, self._held = os.pipe()
+        self._told = 0
+
+    def run(self, greeting: str) -> None:
+        """Start everything, say the greeting, and return when everything has stopped again.
+
+        Raises Unavailable where the gateway does not start.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._tell)
+        try:
+            self._start_gateway()
+            self._add("connector", CONNECTOR)
+            self._cron.start()
+            say(greeting)
+            while not self._told:
+                self._look_after_children()
+                time.sleep(TICK_SECONDS)
+        finally:
+            self._stop()
+
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        self._told += 1
+
+    def _add(self, name: str, module: Sequence[str]) -> Child:
+        log = self._settings.soundlift_data / "logs" / f"{name}.log"
+        arguments = [sys.executable, "-m", *module]
+        self._children.append(Child(name, arguments, self._environment, lifeline=self._lifeline, log=log))
+        return self._children[-1]
+
+    def _start_gateway(self) -> None:
+        gateway = self._add("gateway", GATEWAY)
+        deadline = time.monotonic() + STARTING_SECONDS
+        while not self._told and not self._is_healthy():
+            if not gateway.running or time.monotonic() > deadline:
+                raise Unavailable(f"The gateway does not start; {gateway.log} says why.")
+            time.sleep(TICK_SECONDS)
+
+    def _is_healthy(self) -> bool:
+        try:
+            answer = urllib3.request("GET", f"{self._settings.gateway_url}/healthz", retries=False, timeout=2)
+        except urllib3.exceptions.HTTPError:
+            return False
+        return answer.status == HTTPStatus.OK
+
+    def _look_after_children(self) -> None:
+        for child in self._children:
+            child.look_after()
+
+    def _stop(self) -> None:
+        """Stop the connector, so that nothing new begins, then the gateway, and kill what does not end in time."""
+        say("Stopping. Ctrl-C again stops at once.")
+        self._cron.stop()
+        for child in reversed(self._children):
+            child.terminate()
+            self._wait_for([child], self._settings.drain_seconds)
+        self._wait_for(self._children, SECONDS_TO_END)
+        for child in self._children:
+            child.kill()
+        if self._catcher:
+            self._catcher.stop()
+
+    def _wait_for(self, children: Sequence[Child], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(child.running for child in children) and time.monotonic() < deadline and self._told < 2:
+            time.sleep(TICK_SECONDS)

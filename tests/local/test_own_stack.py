@@ -1,0 +1,76 @@
+"""Serves a stack.yml of the tests' own, whose functions show what passes through the gateway, and when."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from conftest import Stack, Start, wait_until
+
+STACK = """
+version: 1.0
+provider:
+  name: openfaas
+functions:
+  parrot:
+    handler: ./birds/parrot
+    image: ${PREFIX:-birds}/parrot:${TAG:-1}
+  cuckoo:
+    handler: ./birds/cuckoo
+    image: birds/cuckoo
+    annotations:
+      topic: cron-function
+      schedule: "* * * * * *"
+"""
+PARROT = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return iter(lambda: environ["wsgi.input"].readline(), b"")
+"""
+CUCKOO = """
+def app(environ, start_response):
+    start_response("204 No Content" if environ["REQUEST_METHOD"] == "POST" else "405 Method Not Allowed", [])
+    return []
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    folder = tmp_path_factory.mktemp("own")
+    for name, source in (("parrot", PARROT), ("cuckoo", CUCKOO)):
+        handler = folder / "birds" / name / "handler.py"
+        handler.parent.mkdir(parents=True)
+        handler.write_text(source)
+    (folder / "stack.yml").write_text(STACK)
+    return start(STACK_FILE=str(folder / "stack.yml"), PYTHONPATH=str(folder), TAG="2")
+
+
+def function(stack: Stack, name: str) -> dict[str, object]:
+    return next(one for one in stack.get("/system/functions").json() if one["name"] == name)
+
+
+def test_bodies_are_streamed_both_ways(stack: Stack) -> None:
+    host, port = stack.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(b"POST /function/parrot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        received = b""
+        for word in (b"one\n", b"two\n"):
+            connection.sendall(b"%x\r\n%s\r\n" % (len(word), word))
+            while word not in received:
+                received += connection.recv(1000)
+        connection.sendall(b"0\r\n\r\n")
+
+
+def test_variables_are_filled_in_as_faas_cli_does(stack: Stack) -> None:
+    assert function(stack, "parrot")["image"] == "birds/parrot:2"
+
+
+def test_cron_calls_by_the_schedule(stack: Stack) -> None:
+    wait_until(lambda: function(stack, "cuckoo")["invocationCount"] == 2, "cron has called twice")
+    assert "cuckoo" not in stack.said
+
+
+def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
+    assert "request" in (Path(stack.data) / "logs" / "gateway.log").read_text()
+    assert "request" not in stack.said

@@ -1,0 +1,169 @@
+"""Sees `soundlift up` start, serve, survive and stop."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from conftest import DEADLINE_SECONDS, Process, Stack, Start, free_port, living_processes, wait_until
+
+FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
+
+
+@pytest.fixture(scope="module")
+def stack(start: Start) -> Stack:
+    return start()
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "soundlift.local", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+def assert_one_sentence(ended: subprocess.CompletedProcess[str]) -> None:
+    assert ended.returncode == 1
+    assert re.fullmatch(r"soundlift: [^\n]+\.\n", ended.stderr)
+    assert ended.stdout == ""
+
+
+def assert_gone(processes: Sequence[Process]) -> None:
+    assert processes
+    wait_until(lambda: not {one.pid for one in processes} & living_processes().keys(), "all processes have ended")
+
+
+def test_it_says_where_it_is_and_how_to_go_on(stack: Stack) -> None:
+    assert stack.url in stack.said
+    assert str(stack.data) in stack.said
+    assert "soundlift user add" in stack.said
+    assert "soundlift convert" in stack.said
+
+
+def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
+    functions = {one["name"]: one for one in stack.get("/system/functions").json()}
+    assert functions.keys() == FUNCTIONS
+    assert functions["convert"]["annotations"] == {"topic": "video"}
+    assert functions["cleanup"]["annotations"]["schedule"] == "* * * * *"
+    assert functions["login"]["image"] == "ghcr.io/soundlift/login:latest"
+    assert functions["login"]["availableReplicas"] == 1
+
+
+@pytest.mark.parametrize("path", ["/login", "/function/login", "/login/", "/function/login/"])
+def test_a_function_is_reached_by_both_its_paths(stack: Stack, path: str) -> None:
+    answer = stack.post(path)
+    assert answer.status == 401
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.headers["WWW-Authenticate"].startswith("Basic")
+    assert answer.json()["code"] == "missing_credentials"
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/function/nothing", "/system"])
+def test_where_there_is_no_function_the_answer_names_those_there_are(stack: Stack, path: str) -> None:
+    answer = stack.get(path)
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert FUNCTIONS <= set(re.findall(r"\w+", answer.json()["detail"]))
+
+
+def test_every_function_is_ready(stack: Stack) -> None:
+    assert {name: stack.get(f"/function/{name}/_/ready").status for name in FUNCTIONS} == dict.fromkeys(FUNCTIONS, 200)
+
+
+def test_the_gateway_listens_on_the_loopback_only(stack: Stack) -> None:
+    port = int(stack.url.rpartition(":")[2])
+    with socket.socket() as other:
+        other.settimeout(5)
+        assert other.connect_ex(("127.0.0.1", port)) == 0
+    with socket.socket() as other:
+        other.bind(("127.0.0.2" if sys.platform == "linux" else "::1", port))  # would fail were it 0.0.0.0's
+
+
+def test_data_folder_and_secret_are_for_the_owner_only(stack: Stack) -> None:
+    secret = stack.data / "secrets" / "jwt-secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert stat.S_IMODE(stack.data.stat().st_mode) == 0o700
+    assert len(secret.read_text()) >= 32
+    assert [file.name for file in secret.parent.iterdir()] == ["jwt-secret"]
+
+
+@pytest.mark.parametrize("module", ["gunicorn", "soundlift.connector"])
+def test_a_child_that_is_killed_is_started_again(stack: Stack, module: str) -> None:
+    wait_until(lambda: stack.child(module), f"{module} runs")
+    killed = stack.child(module)
+    assert killed is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    wait_until(lambda: (stack.child(module) or killed).pid != killed.pid, f"{module} runs again")
+    wait_until(stack.answers, "the gateway answers again")
+    assert "was ended by SIGKILL; it starts again" in stack.said
+
+
+def test_a_port_in_use_is_one_sentence_and_nothing_is_made(stack: Stack, tmp_path: Path) -> None:
+    port = stack.url.rpartition(":")[2]
+    ended = run("--port", port, "--data", str(tmp_path / "data"))
+    assert_one_sentence(ended)
+    assert f"Port {port} is in use" in ended.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("I am in the way")
+    for data in (tmp_path / "file", tmp_path / "file" / "below"):
+        ended = run("--port", str(free_port()), "--data", str(data))
+        assert_one_sentence(ended)
+        assert str(data) in ended.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_data_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert_one_sentence(run("--port", str(free_port()), "--data", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("JWT_SECRET", "short"), ("STACK_FILE", "/no/stack.yml"), ("THREADS", "many"), ("MEDIA_URL", "gopher://x")],
+)
+def test_a_setting_that_is_wrong_is_one_sentence_that_names_it(tmp_path: Path, name: str, value: str) -> None:
+    ended = run("--port", str(free_port()), "--data", str(tmp_path), **{name: value})
+    assert_one_sentence(ended)
+    assert name in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_ends_well_and_leaves_no_process(start: Start, number: signal.Signals) -> None:
+    stack = start()
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    processes = stack.descendants()
+    stack.process.send_signal(number)
+    assert stack.process.wait(DEADLINE_SECONDS) == 0
+    assert_gone(processes)
+
+
+def test_killed_itself_it_leaves_no_process(start: Start) -> None:
+    stack = start()
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    processes = stack.descendants()
+    stack.process.kill()
+    stack.process.wait(DEADLINE_SECONDS)
+    assert_gone(processes)
+
+
+def test_a_second_start_keeps_the_secret(start: Start) -> None:
+    stack = start()
+    secret = (stack.data / "secrets" / "jwt-secret").read_text()
+    stack.stop()
+    run("--port", str(free_port()), "--data", str(stack.data), STACK_FILE="/no/stack.yml")
+    assert (stack.data / "secrets" / "jwt-secret").read_text() == secret
