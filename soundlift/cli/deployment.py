@@ -1,0 +1,25 @@
+"""Finds the deployment that a command works on, from the environment and --data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+
+data_option = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA."
+)
+
+
+def services_of(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
+    """Return the services that an environment describes, in the data folder if one is named.
+
+    Raises SettingError.
+    """
+    folder = {"SOUNDLIFT_DATA": str(data.absolute())} if data else {}
+    return Services(Settings.from_environment({**environ, **folder}))

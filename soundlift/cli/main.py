@@ -1,0 +1,65 @@
+"""Is the `soundlift` command: its subcommands, and how it ends when something goes wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from soundlift.cli.convert import convert
+from soundlift.cli.dead import dead
+from soundlift.cli.demo import demo
+from soundlift.cli.deployment import data_option, services_of
+from soundlift.cli.user import user
+from soundlift.client import ClientError
+from soundlift.common.errors import SoundliftError
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="soundlift")
+def soundlift() -> None:
+    """Turn videos into MP3s."""
+
+
+@soundlift.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port on 127.0.0.1.")
+@data_option
+def up(port: int, data: Path | None) -> None:
+    """Run all of Soundlift on this machine, until Ctrl-C."""
+    arguments = ["--port", str(port), *(["--data", str(data)] if data else [])]
+    os.execv(sys.executable, [sys.executable, "-m", "soundlift.local", *arguments])  # noqa: S606 - no shell is wanted
+
+
+@soundlift.command()
+@data_option
+def migrate(data: Path | None) -> None:
+    """Bring the database's tables up to date."""
+    from soundlift.common.migrations import migrate as bring_up_to_date
+
+    bring_up_to_date(services_of(data).settings.database_url)
+    click.echo("The tables are up to date.")
+
+
+for command in (convert, dead, demo, user):
+    soundlift.add_command(command)
+
+
+def main() -> None:
+    """Run the command; say what went wrong in one sentence, with exit code 1."""
+    try:
+        soundlift.main(standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (SoundliftError, ClientError) as error:
+        sys.exit(f"soundlift: {error.detail}")
+    except OSError as error:
+        sys.exit(f"soundlift: {error.filename or ''}{': ' if error.filename else ''}{error.strerror or error}")
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,80 @@
+"""Runs the embedded stack as a process, for as long as a command needs it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from soundlift.client import ClientError
+from soundlift.common.errors import SoundliftError
+
+READY_SECONDS = 60
+STOP_SECONDS = 30
+LOOK_AGAIN_SECONDS = 0.05
+LOG_LINES = 15
+READY = b"is ready at"
+NOT_OURS = ("DATABASE_URL", "BROKER_URL", "MEDIA_URL", "SMTP_URL", "PUBLIC_URL", "MYSQL_HOST", "SECRETS_FOLDER")
+
+
+class StackFailed(SoundliftError):
+    """Says at which step a stack of our own came to its end."""
+
+
+def own_environment() -> dict[str, str]:
+    """Return the environment without what would lead to somebody else's servers."""
+    return {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+
+
+@contextmanager
+def running_stack(data: Path) -> Iterator[str]:
+    """Run the stack on a free port with a data folder, yield its address, and end it whatever happens.
+
+    Raises StackFailed where it does not start. After an error, shows the end of its logs.
+    """
+    port = _free_port()
+    log = data / "up.log"
+    arguments = [sys.executable, "-m", "soundlift.local", "--port", str(port), "--data", str(data)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            arguments,
+            env=own_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(process, log)
+        yield f"http://127.0.0.1:{port}"
+    except (SoundliftError, ClientError):
+        click.echo(_ends_of(log, *sorted(data.glob("logs/*.log"))), err=True)
+        raise
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while READY not in log.read_bytes():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise StackFailed("The stack does not start.")
+        time.sleep(LOOK_AGAIN_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _ends_of(*logs: Path) -> str:
+    return "\n".join(f"{log.name}: {line}" for log in logs for line in log.read_text().splitlines()[-LOG_LINES:])

@@ -1,0 +1,78 @@
+"""Keeps accounts: `soundlift user`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from soundlift.cli.deployment import data_option, services_of
+from soundlift.common.errors import BadRequest
+from soundlift.common.passwords import hash_password
+from soundlift.common.users import SHORTEST_PASSWORD, Users
+
+
+@click.group()
+def user() -> None:
+    """Add, list and remove accounts."""
+
+
+@user.command()
+@click.argument("email")
+@click.option("--admin", is_flag=True, help="Let this user see everybody's jobs.")
+@data_option
+def add(email: str, admin: bool, data: Path | None) -> None:
+    """Add an account; its password comes from a prompt, or from standard input."""
+    users = _users(data)
+    account = users.add(email, hash_password(_new_password()), admin=admin)
+    click.echo(f"Added {account.email}.")
+
+
+@user.command()
+@click.argument("email")
+@data_option
+def passwd(email: str, data: Path | None) -> None:
+    """Give an account another password, from a prompt or from standard input."""
+    users = _users(data)
+    users.set_password(email, hash_password(_new_password()))
+    click.echo(f"Changed the password of {email}.")
+
+
+@user.command("list")
+@data_option
+def list_(data: Path | None) -> None:
+    """List all accounts, admins marked."""
+    for account in _users(data).list():
+        click.echo(f"{account.email}{'  admin' if account.admin else ''}")
+
+
+@user.command()
+@click.argument("email")
+@data_option
+def remove(email: str, data: Path | None) -> None:
+    """Remove an account; its jobs stay until their time is over."""
+    _users(data).remove(email)
+    click.echo(f"Removed {email}.")
+
+
+def _users(data: Path | None) -> Users:
+    """Return the accounts, in tables that are made first where the database is a file of this machine."""
+    services = services_of(data)
+    url = services.settings.database_url
+    if url.startswith("sqlite"):
+        from soundlift.common.migrations import migrate
+
+        services.settings.soundlift_data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        migrate(url)
+    return services.users
+
+
+def _new_password() -> str:
+    if sys.stdin.isatty():
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    if len(password) < SHORTEST_PASSWORD:
+        raise BadRequest(f"A password has at least {SHORTEST_PASSWORD} characters.")
+    return password
