@@ -80,7 +80,7 @@ def _mail_of(job: Job, data: Path) -> EmailMessage:
         folder = data / "mail"
         if not (folder / "new").is_dir():
             return None
-        messages = (mailbox.Maildir(folder, create=False).get_bytes(key) for key in mailbox.Maildir(folder).keys())
+        messages = (mailbox.Maildir(folder, create=False).get_bytes(key) for key in mailbox.Maildir(folder).iterkeys())
         return next((_parse(content) for content in messages if job.id.encode() in content), None)
 
     deadline = time.monotonic() + MAIL_SECONDS

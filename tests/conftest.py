@@ -1,0 +1,70 @@
+"""Gives every test real parts: a migrated database, a folder store, a queue in a file, a mail server."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from soundlift.common.migrations import migrate
+from soundlift.common.passwords import hash_password
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.mail_server import MailServer
+
+SECRET = "a secret of the tests, longer than 32 bytes"
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("database") / "empty.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_database: Path) -> Settings:
+    data = tmp_path / "data"
+    data.mkdir()
+    shutil.copy(empty_database, data / "soundlift.db")
+    return Settings.from_environment({"SOUNDLIFT_DATA": str(data), "JWT_SECRET": SECRET})
+
+
+@pytest.fixture
+def services(settings: Settings, password_hash: str) -> Iterator[Services]:
+    """Return the services of one test, with the accounts ada@, bob@ and root@example.org."""
+    services = Services(settings)
+    services.users.add("ada@example.org", password_hash)
+    services.users.add("bob@example.org", password_hash)
+    services.users.add("root@example.org", password_hash, admin=True)
+    yield services
+    services.database.engine.dispose()
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture
+def mailing_services(services: Services, mail_server: MailServer) -> Services:
+    """Return the services with a mail server that can be told to refuse."""
+    services.settings = replace(services.settings, smtp_url=mail_server.url)
+    return services
+
+
+@pytest.fixture(autouse=True)
+def _no_log_context_left() -> Iterator[None]:
+    yield
+    structlog.contextvars.clear_contextvars()

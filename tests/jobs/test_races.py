@@ -1,0 +1,70 @@
+"""Two workers, each with its own connection to the same SQLite file, want the same step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from soundlift.common.job_row import Job
+from soundlift.common.jobs import CLAIM_SECONDS, Jobs
+from soundlift.common.services import Services
+from tests.parts import age, claimed_job, job_now, queued_job, ready_job
+
+ROUNDS = 20
+
+
+def _race(services: Services, steps: list[Callable[[Jobs], object]]) -> list[object]:
+    """Take the steps at the same moment, each on a database of its own, and return what each was answered."""
+    barrier = Barrier(len(steps))
+    rivals = [Services(services.settings) for _ in steps]
+
+    def take(rival: Services, step: Callable[[Jobs], object]) -> object:
+        rival.jobs.find("warm the connection")
+        barrier.wait()
+        return step(rival.jobs)
+
+    with ThreadPoolExecutor(len(steps)) as pool:
+        answers = list(pool.map(take, rivals, steps))
+    for rival in rivals:
+        rival.database.engine.dispose()
+    return answers
+
+
+def _lapsed(services: Services) -> Job:
+    job, _ = claimed_job(services)
+    age(services, job, CLAIM_SECONDS + 1)
+    return job_now(services, job.id)
+
+
+@pytest.mark.parametrize("make", [queued_job, _lapsed])
+def test_of_many_workers_who_claim_one_job_exactly_one_wins(
+    services: Services, make: Callable[[Services], Job]
+) -> None:
+    for _ in range(ROUNDS):
+        job = make(services)
+        answers = _race(services, [lambda jobs, job=job: jobs.claim(job)] * 4)
+        assert len([answer for answer in answers if answer]) == 1
+        assert job_now(services, job.id).attempts == job.attempts + 1
+
+
+def test_a_job_is_either_ready_or_cancelled_never_both(services: Services) -> None:
+    for _ in range(ROUNDS):
+        job, claim = claimed_job(services)
+        answers = _race(
+            services,
+            [
+                lambda jobs, claim=claim: jobs.ready(claim, mp3_bytes=1, length=1.0),
+                lambda jobs, job=job: jobs.cancel(job.id),
+            ],
+        )
+        assert sorted(answers) == [False, True]
+
+
+def test_of_two_notifiers_one_may_send_the_mail(services: Services) -> None:
+    for _ in range(ROUNDS):
+        job = ready_job(services)
+        answers = _race(services, [lambda jobs, job=job: jobs.claim_telling(job.id)] * 2)
+        assert len([answer for answer in answers if answer]) == 1

@@ -1,0 +1,275 @@
+"""The transition table: what each step does, and that it does nothing from any other state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import sqlalchemy as sa
+
+from soundlift.common.database import jobs as table
+from soundlift.common.job_row import GIVE_UP_SECONDS, Claim, Job, State
+from soundlift.common.jobs import CLAIM_SECONDS, RECEIVE_SECONDS, TELL_SECONDS, Jobs
+from soundlift.common.services import Services
+from tests.parts import (
+    age,
+    claimed_job,
+    failed_job,
+    job_now,
+    queued_job,
+    ready_job,
+    receiving_job,
+    told_job,
+)
+
+NOBODY = Claim(job_id="", token="0" * 24)
+
+Step = Callable[[Jobs, Job], object]
+STEPS: dict[str, Step] = {
+    "still_receiving": lambda jobs, job: jobs.still_receiving(job.id),
+    "queue": lambda jobs, job: jobs.queue(job.id, video_bytes=1),
+    "claim": lambda jobs, job: jobs.claim(job),
+    "renew": lambda jobs, job: jobs.renew(_own(job), percent=1),
+    "ready": lambda jobs, job: jobs.ready(_own(job), mp3_bytes=1, length=1.0),
+    "failed": lambda jobs, job: jobs.failed(_own(job), code="x", sentence="x"),
+    "release": lambda jobs, job: jobs.release(_own(job), cause="x"),
+    "give_up": lambda jobs, job: jobs.give_up(job),
+    "cancel": lambda jobs, job: jobs.cancel(job.id),
+    "claim_telling": lambda jobs, job: jobs.claim_telling(job.id),
+    "delete": lambda jobs, job: jobs.delete(job.id),
+    "expire": lambda jobs, job: jobs.expire(job, retention=60),
+    "abandon": lambda jobs, job: jobs.abandon(job),
+    "disposed": lambda jobs, job: jobs.disposed(job),
+    "postpone": lambda jobs, job: jobs.postpone(job),
+}
+ALLOWED = {
+    State.RECEIVING: {"still_receiving", "queue", "delete"},
+    State.QUEUED: {"claim", "cancel"},
+    State.CONVERTING: {"renew", "ready", "failed", "release", "cancel"},
+    State.READY: {"claim_telling", "delete"},
+    State.FAILED: {"claim_telling", "delete"},
+    State.CANCELLED: {"delete"},
+    State.EXPIRED: {"disposed", "delete"},
+    State.DELETED: {"disposed"},
+}
+
+
+def _own(job: Job) -> Claim:
+    return Claim(job_id=job.id, token=job.claim or NOBODY.token, mp3_fid=job.mp3_fid)
+
+
+def _cancelled(services: Services) -> Job:
+    job = queued_job(services)
+    assert services.jobs.cancel(job.id)
+    return job_now(services, job.id)
+
+
+def _expired(services: Services) -> Job:
+    job = told_job(services)
+    age(services, job, 3600)
+    assert services.jobs.expire(job, retention=60)
+    return job_now(services, job.id)
+
+
+def _deleted(services: Services) -> Job:
+    job = ready_job(services)
+    assert services.jobs.delete(job.id)
+    return job_now(services, job.id)
+
+
+MAKERS: dict[State, Callable[[Services], Job]] = {
+    State.RECEIVING: receiving_job,
+    State.QUEUED: queued_job,
+    State.CONVERTING: lambda services: claimed_job(services)[0],
+    State.READY: ready_job,
+    State.FAILED: failed_job,
+    State.CANCELLED: _cancelled,
+    State.EXPIRED: _expired,
+    State.DELETED: _deleted,
+}
+
+
+def _row(services: Services, job: Job) -> object:
+    with services.database.read() as connection:
+        return connection.execute(sa.select(table).where(table.c.id == job.id)).one_or_none()
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("state", State)
+def test_a_step_is_taken_from_the_states_of_the_table_and_changes_nothing_from_others(
+    services: Services, state: State, step: str
+) -> None:
+    job = MAKERS[state](services)
+    before = _row(services, job)
+    taken = STEPS[step](services.jobs, job)
+    assert bool(taken) == (step in ALLOWED[state])
+    assert (_row(services, job) != before) == (step in ALLOWED[state])
+
+
+def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(services: Services) -> None:
+    job = queued_job(services, video=b"12345")
+    assert (job.state, job.video_bytes) == (State.QUEUED, 5)
+    assert services.jobs.due() == []
+    age(services, job, 599)
+    assert services.jobs.due() == []
+    age(services, job, 2)
+    assert [due.id for due in services.jobs.due()] == [job.id]
+
+
+def test_a_claim_counts_an_attempt_and_names_a_fresh_mp3(services: Services) -> None:
+    job, claim = claimed_job(services)
+    assert (job.state, job.attempts, job.claim, job.mp3_fid) == (State.CONVERTING, 1, claim.token, claim.mp3_fid)
+
+
+def test_a_claim_that_ran_out_can_do_nothing_any_more(services: Services) -> None:
+    job, claim = claimed_job(services)
+    age(services, job, CLAIM_SECONDS + 1)
+    assert not services.jobs.renew(claim, percent=50)
+    assert not services.jobs.ready(claim, mp3_bytes=1, length=1.0)
+    assert not services.jobs.failed(claim, code="x", sentence="x")
+    assert job_now(services, job.id).state == State.CONVERTING
+
+
+def test_a_claim_that_ran_out_is_taken_by_the_next_with_another_mp3(services: Services) -> None:
+    job, first = claimed_job(services)
+    assert services.jobs.claim(job) is None
+    age(services, job, CLAIM_SECONDS + 1)
+    second = services.jobs.claim(job_now(services, job.id))
+    assert second is not None
+    assert second.mp3_fid != first.mp3_fid
+    assert not services.jobs.release(first, cause="too late")
+    assert services.jobs.ready(second, mp3_bytes=1, length=1.0)
+
+
+def test_a_claim_is_refused_when_the_row_is_no_longer_as_it_was_read(services: Services) -> None:
+    job, _ = claimed_job(services)
+    age(services, job, CLAIM_SECONDS + 1)
+    stale = job_now(services, job.id)
+    assert services.jobs.claim(stale) is not None
+    age(services, job, CLAIM_SECONDS + 1)
+    assert services.jobs.claim(stale) is None
+
+
+def test_renewing_keeps_the_claim_and_shows_the_percent(services: Services) -> None:
+    job, claim = claimed_job(services)
+    age(services, job, CLAIM_SECONDS - 1)
+    assert services.jobs.renew(claim, percent=42)
+    age(services, job, CLAIM_SECONDS - 1)
+    assert services.jobs.renew(claim, percent=43)
+    assert job_now(services, job.id).percent == 43
+
+
+def test_releasing_gives_the_attempt_back_and_keeps_the_cause(services: Services) -> None:
+    job, claim = claimed_job(services)
+    assert services.jobs.release(claim, cause="the store is away")
+    released = job_now(services, job.id)
+    assert (released.state, released.attempts, released.claim) == (State.QUEUED, 0, None)
+    assert released.last_cause == "the store is away"
+
+
+def test_a_thousand_releases_are_no_reason_to_give_up_but_three_dead_claims_are(services: Services) -> None:
+    job = queued_job(services)
+    for _ in range(5):
+        claim = services.jobs.claim(job_now(services, job.id))
+        assert claim is not None
+        assert services.jobs.release(claim, cause="the store is away")
+    for _ in range(3):
+        assert not services.jobs.give_up(job_now(services, job.id))
+        assert services.jobs.claim(job_now(services, job.id)) is not None
+        age(services, job, CLAIM_SECONDS + 1)
+    assert services.jobs.claim(job_now(services, job.id)) is None
+    assert services.jobs.give_up(job_now(services, job.id))
+    given_up = job_now(services, job.id)
+    assert (given_up.state, given_up.error_code) == (State.FAILED, "gave_up")
+    assert "3 times" in str(given_up.error)
+    assert "the store is away" in str(given_up.error)
+
+
+def test_a_job_is_given_up_a_day_after_its_upload(services: Services) -> None:
+    job = queued_job(services)
+    age(services, job, GIVE_UP_SECONDS - 60)
+    assert not services.jobs.give_up(job)
+    age(services, job, 61)
+    assert services.jobs.claim(job) is None
+    assert services.jobs.give_up(job)
+
+
+def test_the_event_of_a_job_that_stays_due_is_sent_after_ten_minutes_doubling_up_to_six_hours(
+    services: Services,
+) -> None:
+    job = queued_job(services)
+    age(services, job, 600)
+    for minutes in (10, 20, 40, 80, 160, 320, 360, 360):
+        assert services.jobs.postpone(job_now(services, job.id))
+        age(services, job, minutes * 60 - 5)
+        assert services.jobs.due() == []
+        age(services, job, 6)
+        assert [due.id for due in services.jobs.due()] == [job.id]
+
+
+def test_of_two_who_would_send_a_due_event_one_does(services: Services) -> None:
+    job = queued_job(services)
+    assert services.jobs.send_soon(job)
+    (due,) = services.jobs.due()
+    assert services.jobs.postpone(due)
+    assert not services.jobs.postpone(due)
+
+
+def test_a_converting_job_is_due_as_soon_as_its_claim_ran_out(services: Services) -> None:
+    job, _ = claimed_job(services)
+    assert services.jobs.due() == []
+    age(services, job, CLAIM_SECONDS + 1)
+    assert [due.id for due in services.jobs.due()] == [job.id]
+
+
+def test_an_untold_outcome_is_due_and_a_told_one_never_again(services: Services) -> None:
+    untold, told = ready_job(services), told_job(services)
+    for job in (untold, told):
+        age(services, job, 100_000)
+    assert [due.id for due in services.jobs.due()] == [untold.id]
+
+
+def test_the_mail_of_a_job_is_claimed_once_until_its_claim_runs_out(services: Services) -> None:
+    job = ready_job(services)
+    assert services.jobs.claim_telling(job.id) is not None
+    assert services.jobs.claim_telling(job.id) is None
+    age(services, job, TELL_SECONDS + 1)
+    second = services.jobs.claim_telling(job.id)
+    assert second is not None
+    assert services.jobs.told(second)
+    assert services.jobs.claim_telling(job.id) is None
+
+
+def test_a_mail_given_back_can_be_claimed_again(services: Services) -> None:
+    job = ready_job(services)
+    telling = services.jobs.claim_telling(job.id)
+    assert telling is not None
+    assert services.jobs.not_told(telling, cause="the mail server is away")
+    assert services.jobs.claim_telling(job.id) is not None
+
+
+def test_an_upload_is_broken_off_an_hour_after_its_last_sign_of_life(services: Services) -> None:
+    job = receiving_job(services)
+    age(services, job, RECEIVE_SECONDS - 1)
+    assert services.jobs.still_receiving(job.id)
+    assert services.jobs.broken_off() == []
+    age(services, job, RECEIVE_SECONDS + 1)
+    assert [one.id for one in services.jobs.broken_off()] == [job.id]
+    assert services.jobs.abandon(job)
+    assert not services.jobs.queue(job.id, video_bytes=1)
+
+
+def test_only_told_outcomes_and_cancelled_jobs_expire(services: Services) -> None:
+    told, untold, cancelled, waiting = told_job(services), ready_job(services), _cancelled(services), queued_job(services)
+    for job in (told, untold, cancelled, waiting):
+        age(services, job, 3600)
+    assert {job.id for job in services.jobs.past_retention(retention=60)} == {told.id, cancelled.id}
+
+
+def test_the_row_of_an_expired_job_stays_until_its_own_time_is_over(services: Services) -> None:
+    job = _expired(services)
+    assert services.jobs.disposed(job)
+    assert services.jobs.forget_rows(retention=60) == 0
+    age(services, job, 61)
+    assert services.jobs.forget_rows(retention=60) == 1
+    assert services.jobs.find(job.id) is None
