@@ -47,6 +47,10 @@ class Function(Flask):
         """Return the services given, or those of the process."""
         return self._services or services_of_process()
 
+    @services.setter
+    def services(self, services: Services) -> None:
+        self._services = services
+
     def open_services(self) -> None:
         """Open what the function needs, without connecting; raises SettingError where a setting is missing."""
         for name in self.needs:

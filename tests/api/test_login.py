@@ -1,0 +1,78 @@
+"""login: a name and a password against a token."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.conftest import PASSWORD
+
+
+def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Services) -> None:
+    response = function("login").post("/", auth=("ada@example.org", PASSWORD))
+    assert response.status_code == 200
+    answer = response.json
+    assert answer is not None
+    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 86400)
+    identity = services.tokens.identify(f"Bearer {answer['access_token']}")
+    assert (identity.username, identity.admin) == ("ada@example.org", False)
+    assert set(identity.claims) == {"sub", "username", "admin", "iss", "aud", "iat", "exp", "jti"}
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["email", "username"])
+def test_json_credentials_get_a_token(function: Call, name: str) -> None:
+    response = function("login").post("/", json={name: "ada@example.org", "password": PASSWORD})
+    assert response.status_code == 200
+
+
+def test_an_admin_s_token_says_so(function: Call, services: Services) -> None:
+    response = function("login").post("/", auth=("root@example.org", PASSWORD), headers={"Accept": "text/plain"})
+    assert services.tokens.identify(f"Bearer {response.text}").admin
+
+
+def test_a_client_that_prefers_plain_text_gets_the_bare_token(function: Call, services: Services) -> None:
+    response = function("login").post("/", auth=("ada@example.org", PASSWORD), headers={"Accept": "text/plain"})
+    assert response.mimetype == "text/plain"
+    assert services.tokens.identify(f"Bearer {response.text}").username == "ada@example.org"
+
+
+def test_an_address_is_the_same_account_in_any_case(function: Call) -> None:
+    assert function("login").post("/", auth=("Ada@Example.ORG", PASSWORD)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'"text"', b"\xff\xfe", b'{"email": 1, "password": "x"}', b'{"email": ["a"], "password": {"b": 1}}']
+)
+def test_a_malformed_body_is_refused(function: Call, body: bytes) -> None:
+    assert_problem(function("login").post("/", data=body, content_type="application/json"), 400)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"email": "ada@example.org"}', b'{"email": "", "password": ""}'])
+def test_missing_credentials_are_refused(function: Call, body: bytes) -> None:
+    response = function("login").post("/", data=body, content_type="application/json")
+    assert_problem(response, 401, "Missing Credentials")
+    assert response.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic %%%", "Basic " + base64.b64encode(b"nocolon").decode(), "Bearer x"])
+def test_an_authorization_header_that_names_nobody_is_missing_credentials(function: Call, header: str) -> None:
+    assert_problem(function("login").post("/", headers={"Authorization": header}), 401, "Missing Credentials")
+
+
+def test_a_wrong_password_and_an_unknown_account_are_refused_alike(function: Call) -> None:
+    wrong = function("login").post("/", auth=("ada@example.org", "wrong"))
+    unknown = function("login").post("/", auth=("nobody@example.org", "wrong"))
+    assert_problem(wrong, 401, "Invalid Credentials")
+    assert unknown.json == wrong.json
+    assert unknown.headers["WWW-Authenticate"] == wrong.headers["WWW-Authenticate"]
+
+
+def test_only_post_signs_in(function: Call) -> None:
+    response = function("login").get("/")
+    assert_problem(response, 405)
+    assert "POST" in response.headers["Allow"]

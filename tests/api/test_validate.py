@@ -1,0 +1,104 @@
+"""validate: never anything but 200 or 401, whatever the header holds."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+
+from soundlift.common.services import Services
+from soundlift.common.tokens import DOWNLOAD, ISSUER, SIGN_IN
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.conftest import SECRET
+from tests.parts import bearer
+
+
+def _claims(**changes: Any) -> dict[str, Any]:
+    moment = int(time.time())
+    claims = {
+        "iss": ISSUER, "aud": SIGN_IN, "sub": "ada@example.org", "username": "ada@example.org", "admin": False,
+        "iat": moment, "exp": moment + 60, "jti": "1",
+    }
+    return {name: value for name, value in {**claims, **changes}.items() if value is not None}
+
+
+def _signed(claims: dict[str, Any], secret: str = SECRET) -> str:
+    return jwt.encode(claims, secret, "HS256")
+
+
+def _by_hand(header: dict[str, Any], signature: bytes | None = None) -> str:
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, _claims())]
+    if signature is None:
+        signature = hmac.new(SECRET.encode(), b".".join(parts), hashlib.sha256).digest()
+    return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_a_valid_token_is_answered_with_its_claims(function: Call, services: Services, method: str) -> None:
+    response = getattr(function("validate"), method)("/", headers=bearer(services, "root@example.org", admin=True))
+    assert response.status_code == 200
+    assert response.json["status"] == "OK"
+    assert response.json["claims"]["username"] == "root@example.org"
+    assert response.headers["X-Auth-Username"] == "root@example.org"
+    assert response.headers["X-Auth-Admin"] == "true"
+
+
+def test_tokens_made_by_hand_for_these_tests_are_right_but_for_what_each_gets_wrong(function: Call) -> None:
+    for token in (_signed(_claims()), _by_hand({"alg": "HS256", "typ": "JWT"})):
+        assert function("validate").get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_the_scheme_is_read_in_any_case(function: Call) -> None:
+    assert function("validate").get("/", headers={"Authorization": f"bearer {_signed(_claims())}"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer  ",
+        "Basic YTpi",
+        "Token abc",
+        "Bearer a.b.c",
+        "Bearer ....",
+        "Bearer \xff\xfe",
+        "Bearer Ünïcode".encode().decode("latin-1"),
+        "Bearer " + "x" * 2**20,
+        "Bearer " + "a." * 2**19,
+        f"Bearer {_signed(_claims())} {_signed(_claims())}",
+        f"Bearer {_signed(_claims())},{_signed(_claims())}",
+        f"Bearer {_by_hand({'alg': 'none', 'typ': 'JWT'}, b'')}",
+        f"Bearer {_by_hand({'alg': 'None'})}",
+        f"Bearer {_by_hand({'alg': 'RS256', 'typ': 'JWT'})}",
+        f"Bearer {_by_hand({'alg': 'HS512', 'typ': 'JWT'})}",
+        f"Bearer {_by_hand({})}",
+        f"Bearer {_by_hand({'alg': 'HS256', 'crit': ['x'], 'x': 1})}",
+        f"Bearer {_signed(_claims(), 'another secret, also longer than 32 bytes')}",
+        f"Bearer {_signed(_claims(iss='somebody'))}",
+        f"Bearer {_signed(_claims(aud='somebody'))}",
+        f"Bearer {_signed(_claims(aud=DOWNLOAD))}",
+        f"Bearer {_signed(_claims(aud=[SIGN_IN, 'somebody']))}",
+        f"Bearer {_signed(_claims(exp=int(time.time()) - 1))}",
+        f"Bearer {_signed(_claims(exp='soon'))}",
+        f"Bearer {_signed(_claims(nbf=int(time.time()) + 60))}",
+        f"Bearer {_signed(_claims(iat=int(time.time()) + 60))}",
+        f"Bearer {_signed(_claims(username=7))}",
+        f"Bearer {_signed(_claims(admin='yes'))}",
+        *(f"Bearer {_signed(_claims(**{name: None}))}" for name in _claims()),
+    ],
+)
+def test_whatever_else_the_header_holds_is_not_authorized(function: Call, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    response = function("validate").get("/", headers=headers)
+    assert_problem(response, 401, "Not Authorized")
+    assert response.headers["WWW-Authenticate"].startswith("Bearer")
