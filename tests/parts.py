@@ -54,9 +54,7 @@ def receiving_job(services: Services, name: str = "a.mp4", email: str = "ada@exa
     return services.jobs.receive(username=email, file_name=name, content_type="video/mp4", traceparent=None)
 
 
-def queued_job(
-    services: Services, video: bytes = MP4, name: str = "a.mp4", email: str = "ada@example.org"
-) -> Job:
+def queued_job(services: Services, video: bytes = MP4, name: str = "a.mp4", email: str = "ada@example.org") -> Job:
     job = receiving_job(services, name, email)
     store(services.videos, job.video_fid, video)
     assert services.jobs.queue(job.id, video_bytes=len(video))
@@ -70,9 +68,7 @@ def claimed_job(services: Services, email: str = "ada@example.org") -> tuple[Job
     return job_now(services, job.id), claim
 
 
-def ready_job(
-    services: Services, mp3: bytes = b"mp3", name: str = "a.mp4", email: str = "ada@example.org"
-) -> Job:
+def ready_job(services: Services, mp3: bytes = b"mp3", name: str = "a.mp4", email: str = "ada@example.org") -> Job:
     job = queued_job(services, name=name, email=email)
     claim = services.jobs.claim(job)
     assert claim is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 from flask import Request, Response
@@ -30,7 +31,8 @@ def download(request: Request, services: Services) -> ResponseReturnValue:
     response = _response(job, reader)
     response.call_on_close(reader.file.close)
     try:
-        return response.make_conditional(request.environ, accept_ranges=True, complete_length=reader.size)
+        environ = _with_range_inside(request, reader.size)
+        return response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
     except BaseException:
         response.close()
         raise
@@ -68,6 +70,17 @@ def _ready_mp3(job: Job) -> str:
     if job.state != State.READY or job.mp3_fid is None:
         raise NotReady(f"The job has no MP3: it is {job.state}.", state=job.state)
     return job.mp3_fid
+
+
+def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
+    """Return the environ with a suffix range longer than the file made the whole file.
+
+    RFC 9110, section 14.1.2, has it so; Werkzeug answers 416.
+    """
+    ranges = request.range.ranges if request.range else []
+    if len(ranges) == 1 and ranges[0][0] < -size:
+        return {**request.environ, "HTTP_RANGE": "bytes=0-"}
+    return request.environ
 
 
 def _response(job: Job, reader: MediaReader) -> Response:

@@ -46,7 +46,8 @@ def test_an_address_is_the_same_account_in_any_case(function: Call) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'"text"', b"\xff\xfe", b'{"email": 1, "password": "x"}', b'{"email": ["a"], "password": {"b": 1}}']
+    "body",
+    [b"{", b"[]", b'"text"', b"\xff\xfe", b'{"email": 1, "password": "x"}', b'{"email": ["a"], "password": {"b": 1}}'],
 )
 def test_a_malformed_body_is_refused(function: Call, body: bytes) -> None:
     assert_problem(function("login").post("/", data=body, content_type="application/json"), 400)

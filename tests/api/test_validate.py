@@ -23,8 +23,14 @@ from tests.parts import bearer
 def _claims(**changes: Any) -> dict[str, Any]:
     moment = int(time.time())
     claims = {
-        "iss": ISSUER, "aud": SIGN_IN, "sub": "ada@example.org", "username": "ada@example.org", "admin": False,
-        "iat": moment, "exp": moment + 60, "jti": "1",
+        "iss": ISSUER,
+        "aud": SIGN_IN,
+        "sub": "ada@example.org",
+        "username": "ada@example.org",
+        "admin": False,
+        "iat": moment,
+        "exp": moment + 60,
+        "jti": "1",
     }
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
 

@@ -260,7 +260,12 @@ def test_an_upload_is_broken_off_an_hour_after_its_last_sign_of_life(services: S
 
 
 def test_only_told_outcomes_and_cancelled_jobs_expire(services: Services) -> None:
-    told, untold, cancelled, waiting = told_job(services), ready_job(services), _cancelled(services), queued_job(services)
+    told, untold, cancelled, waiting = (
+        told_job(services),
+        ready_job(services),
+        _cancelled(services),
+        queued_job(services),
+    )
     for job in (told, untold, cancelled, waiting):
         age(services, job, 3600)
     assert {job.id for job in services.jobs.past_retention(retention=60)} == {told.id, cancelled.id}

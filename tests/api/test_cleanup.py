@@ -1,0 +1,144 @@
+"""cleanup: sends what is due and deletes what is over, once, however many run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.errors import BrokerUnavailable
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_of
+from soundlift.common.job_row import State
+from soundlift.common.jobs import CLAIM_SECONDS, RECEIVE_SECONDS
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.parts import (
+    age,
+    claimed_job,
+    failed_job,
+    job_now,
+    queued_job,
+    ready_job,
+    receiving_job,
+    store,
+    told_job,
+)
+
+LONG = 100_000
+
+
+def _files(services: Services) -> list[Path]:
+    return [path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file()]
+
+
+def _events(services: Services) -> set[tuple[str, str]]:
+    """Return type and job of every event that waits in the queues."""
+    found = set()
+    while delivery := services.broker.receive(["video", "mp3"], timeout=0):
+        event = from_message(delivery.message)
+        found.add((event.get_type(), job_id_of(event)))
+    return found
+
+
+def test_the_events_of_all_that_is_due_are_sent_again_once(function: Call, services: Services) -> None:
+    queued, ready, failed = queued_job(services), ready_job(services), failed_job(services)
+    lapsed, _ = claimed_job(services)
+    running, _ = claimed_job(services)
+    for job in (queued, ready, failed):
+        age(services, job, 601)
+    age(services, lapsed, CLAIM_SECONDS + 1)
+    assert function("cleanup").post("/").json == {"sent": 4, "expired": 0, "orphans": 0}
+    assert function("cleanup").post("/").json == {"sent": 0, "expired": 0, "orphans": 0}
+    assert _events(services) == {
+        (VIDEO_UPLOADED, queued.id),
+        (VIDEO_UPLOADED, lapsed.id),
+        (MP3_READY, ready.id),
+        (CONVERSION_FAILED, failed.id),
+    }
+
+
+def test_an_upload_that_broke_off_is_deleted_with_what_it_stored(function: Call, services: Services) -> None:
+    job = receiving_job(services)
+    store(services.videos, job.video_fid, b"half")
+    assert function("cleanup").post("/").json["orphans"] == 0
+    age(services, job, RECEIVE_SECONDS + 1)
+    assert function("cleanup").post("/").json["orphans"] == 1
+    assert (services.jobs.find(job.id), _files(services)) == (None, [])
+
+
+def test_video_and_mp3_are_deleted_when_their_time_is_over_and_the_row_stays_for_the_list(
+    function: Call, services: Services
+) -> None:
+    job = told_job(services)
+    age(services, job, services.settings.retention_seconds + 1)
+    assert function("cleanup").post("/").json["expired"] == 1
+    assert _files(services) == []
+    assert [one.state for one in services.jobs.page("ada@example.org")] == [State.EXPIRED]
+    age(services, job, services.settings.row_retention_seconds + 1)
+    assert function("cleanup").post("/").json["expired"] == 0
+    assert services.jobs.find(job.id) is None
+
+
+def test_what_is_not_told_is_kept(function: Call, services: Services) -> None:
+    job = ready_job(services)
+    age(services, job, services.settings.retention_seconds + 1)
+    assert function("cleanup").post("/").json["expired"] == 0
+    assert job_now(services, job.id).state == State.READY
+
+
+def test_a_job_whose_claims_died_three_times_fails_its_half_mp3_is_deleted_and_its_event_sent(
+    function: Call, services: Services
+) -> None:
+    job = queued_job(services)
+    for _ in range(3):
+        claim = services.jobs.claim(job_now(services, job.id))
+        assert claim is not None
+        age(services, job, CLAIM_SECONDS + 1)
+    store(services.mp3s, str(claim.mp3_fid), b"half")
+    assert function("cleanup").post("/").json["sent"] == 1
+    assert job_now(services, job.id).error_code == "gave_up"
+    assert _events(services) == {(CONVERSION_FAILED, job.id)}
+    assert len(_files(services)) == 1
+
+
+def test_many_runs_at_once_do_nothing_twice(function: Call, services: Services) -> None:
+    for _ in range(10):
+        age(services, queued_job(services), 601)
+        age(services, told_job(services), services.settings.retention_seconds + 1)
+    client = function("cleanup")
+    with ThreadPoolExecutor(4) as pool:
+        answers = [answer.json for answer in pool.map(lambda _: client.post("/"), range(4))]
+    assert sum(answer["sent"] for answer in answers) == 10
+    assert sum(answer["expired"] for answer in answers) == 10
+    assert len(_events(services)) == 10
+
+
+class AwayBroker:
+    """Is a broker that confirms nothing."""
+
+    def publish(self, event: CloudEvent) -> None:
+        raise BrokerUnavailable("The broker is away.")
+
+
+def test_while_the_broker_is_away_what_is_due_stays_due(function: Call, services: Services) -> None:
+    jobs = [queued_job(services) for _ in range(3)]
+    for job in jobs:
+        age(services, job, 601)
+    broker, services.broker = services.broker, AwayBroker()
+    assert function("cleanup").post("/").json["sent"] == 0
+    services.broker = broker
+    assert function("cleanup").post("/").json["sent"] == 3
+
+
+def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, services: Services) -> None:
+    due, over = queued_job(services), told_job(services)
+    age(services, due, 601)
+    age(services, over, services.settings.retention_seconds + 1)
+    media = services.settings.soundlift_data / "media"
+    media.rename(media.with_name("away"))
+    media.write_text("")
+    assert function("cleanup").post("/").json == {"sent": 1, "expired": 0, "orphans": 0}
+    media.unlink()
+    media.with_name("away").rename(media)
+    assert function("cleanup").post("/").json == {"sent": 0, "expired": 1, "orphans": 0}

@@ -1,0 +1,190 @@
+"""download: an MP3, whole or in ranges, for its owner or by the mail's link."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote
+
+import pytest
+from werkzeug.http import parse_options_header
+
+from soundlift.common.job_row import Job
+from soundlift.common.services import Services
+from soundlift.common.tokens import Tokens
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.conftest import SECRET
+from tests.parts import age, bearer, claimed_job, failed_job, queued_job, ready_job, told_job
+
+MP3 = bytes(range(256)) * 4096
+
+
+@pytest.fixture
+def job(services: Services) -> Job:
+    return ready_job(services, MP3)
+
+
+def test_the_owner_gets_the_whole_mp3(function: Call, services: Services, job: Job) -> None:
+    response = function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services))
+    assert (response.status_code, response.data) == (200, MP3)
+    assert response.headers["Content-Type"] == "audio/mpeg"
+    assert response.headers["Content-Length"] == str(len(MP3))
+    assert response.headers["Accept-Ranges"] == "bytes"
+    assert response.headers["ETag"] == f'"{job.mp3_fid}"'
+    assert "Last-Modified" in response.headers
+
+
+def test_a_job_s_id_will_do_instead_of_the_mp3_s(function: Call, services: Services, job: Job) -> None:
+    assert function("download").get(f"/?job={job.id}", headers=bearer(services)).data == MP3
+
+
+def test_head_tells_the_same_without_the_body(function: Call, services: Services, job: Job) -> None:
+    url = f"/?fid={job.mp3_fid}"
+    head = function("download").head(url, headers=bearer(services))
+    get = function("download").get(url, headers=bearer(services))
+    assert (head.status_code, head.data) == (200, b"")
+    assert {**head.headers, "Date": ""} == {**get.headers, "Date": ""}
+
+
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=0-0", 0, 0),
+        ("bytes=100-199", 100, 199),
+        ("bytes=300000-", 300000, len(MP3) - 1),
+        ("bytes=-10", len(MP3) - 10, len(MP3) - 1),
+        ("bytes=-99999999", 0, len(MP3) - 1),
+        ("bytes=10-99999999", 10, len(MP3) - 1),
+    ],
+)
+def test_a_range_is_answered_with_just_its_bytes(
+    function: Call, services: Services, job: Job, asked: str, first: int, last: int
+) -> None:
+    response = function("download").get(f"/?fid={job.mp3_fid}", headers={**bearer(services), "Range": asked})
+    assert (response.status_code, response.data) == (206, MP3[first : last + 1])
+    assert response.headers["Content-Range"] == f"bytes {first}-{last}/{len(MP3)}"
+    assert response.headers["Content-Length"] == str(last + 1 - first)
+
+
+def test_a_range_beyond_the_end_is_not_satisfiable(function: Call, services: Services, job: Job) -> None:
+    headers = {**bearer(services), "Range": f"bytes={len(MP3)}-"}
+    response = function("download").get(f"/?fid={job.mp3_fid}", headers=headers)
+    assert_problem(response, 416)
+    assert response.headers["Content-Range"] == f"bytes */{len(MP3)}"
+
+
+def test_a_known_etag_is_not_sent_again(function: Call, services: Services, job: Job) -> None:
+    headers = {**bearer(services), "If-None-Match": f'"{job.mp3_fid}"'}
+    response = function("download").get(f"/?fid={job.mp3_fid}", headers=headers)
+    assert (response.status_code, response.data) == (304, b"")
+
+
+@pytest.mark.parametrize(("known", "status"), [(True, 206), (False, 200)])
+def test_a_range_of_another_version_is_answered_whole(
+    function: Call, services: Services, job: Job, known: bool, status: int
+) -> None:
+    etag = f'"{job.mp3_fid}"' if known else '"another"'
+    headers = {**bearer(services), "Range": "bytes=0-9", "If-Range": etag}
+    assert function("download").get(f"/?fid={job.mp3_fid}", headers=headers).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("video", "mp3"),
+    [
+        ("holiday.mp4", "holiday.mp3"),
+        ("Ünïcode 🎵.mp4", "Ünïcode 🎵.mp3"),
+        ('say "hi".mov', 'say "hi".mp3'),
+        ("a.b.c.mkv", "a.b.c.mp3"),
+        ("no suffix", "no suffix.mp3"),
+        ("talk 1. and 2", "talk 1. and 2.mp3"),
+        (".mp4", ".mp4.mp3"),
+        ("音.mp4", "音.mp3"),
+    ],
+)
+def test_the_mp3_is_saved_under_the_video_s_name(function: Call, services: Services, video: str, mp3: str) -> None:
+    job = ready_job(services, name=video)
+    response = function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services))
+    header = response.headers["Content-Disposition"]
+    assert header.isascii()
+    disposition, options = parse_options_header(header)
+    assert (disposition, unquote(options["filename"])) == ("attachment", mp3)
+
+
+def test_no_id_is_refused(function: Call, services: Services) -> None:
+    response = function("download").get("/", headers=bearer(services))
+    assert_problem(response, 400)
+    assert response.json["detail"] == "fid is required"
+
+
+def test_nobody_downloads_without_a_token_or_a_link(function: Call, job: Job) -> None:
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}"), 401, "Not Authorized")
+
+
+def test_an_unknown_mp3_and_another_s_are_equally_not_there(function: Call, services: Services, job: Job) -> None:
+    unknown = function("download").get(f"/?fid={'f' * 24}", headers=bearer(services))
+    foreign = function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services, "bob@example.org"))
+    foreign_job = function("download").get(f"/?job={job.id}", headers=bearer(services, "bob@example.org"))
+    for response in (unknown, foreign, foreign_job):
+        assert_problem(response, 404)
+        assert response.json == unknown.json
+
+
+def test_an_admin_downloads_anybody_s(function: Call, services: Services, job: Job) -> None:
+    headers = bearer(services, "root@example.org", admin=True)
+    assert function("download").get(f"/?fid={job.mp3_fid}", headers=headers).status_code == 200
+
+
+def test_a_job_that_has_no_mp3_is_not_ready(function: Call, services: Services) -> None:
+    for job in (queued_job(services), claimed_job(services)[0], failed_job(services)):
+        assert_problem(function("download").get(f"/?job={job.id}", headers=bearer(services)), 409)
+
+
+def test_an_mp3_being_written_is_not_ready(function: Call, services: Services) -> None:
+    job, claim = claimed_job(services)
+    assert_problem(function("download").get(f"/?fid={claim.mp3_fid}", headers=bearer(services)), 409)
+
+
+def test_an_expired_mp3_is_gone(function: Call, services: Services) -> None:
+    job = told_job(services)
+    age(services, job, services.settings.retention_seconds + 1)
+    assert function("cleanup").post("/").json["expired"] == 1
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services)), 410)
+
+
+def test_a_deleted_mp3_is_not_there(function: Call, services: Services, job: Job) -> None:
+    token = services.tokens.download_link(str(job.mp3_fid))
+    services.jobs.delete(job.id)
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services)), 404)
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}&token={token}"), 404)
+
+
+def test_the_mail_s_link_opens_its_mp3_without_a_login(function: Call, services: Services, job: Job) -> None:
+    token = services.tokens.download_link(str(job.mp3_fid))
+    assert function("download").get(f"/?fid={job.mp3_fid}&token={token}").data == MP3
+
+
+def test_a_link_opens_no_other_mp3_and_needs_its_id(function: Call, services: Services, job: Job) -> None:
+    other = ready_job(services, b"other")
+    token = services.tokens.download_link(str(job.mp3_fid))
+    assert_problem(function("download").get(f"/?fid={other.mp3_fid}&token={token}"), 401)
+    assert_problem(function("download").get(f"/?token={token}"), 400)
+
+
+def test_an_expired_link_opens_nothing(function: Call, services: Services, job: Job) -> None:
+    past = Tokens(SECRET, sign_in_seconds=1, link_seconds=-1)
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}&token={past.download_link(str(job.mp3_fid))}"), 401)
+
+
+def test_a_link_is_no_sign_in_and_a_sign_in_is_no_link(function: Call, services: Services, job: Job) -> None:
+    link, sign_in = (
+        services.tokens.download_link(str(job.mp3_fid)),
+        services.tokens.sign_in("ada@example.org", admin=True),
+    )
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}", headers={"Authorization": f"Bearer {link}"}), 401)
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}&token={sign_in}"), 401)
+
+
+def test_a_store_that_is_away_is_503(function: Call, services: Services, job: Job) -> None:
+    media = services.settings.soundlift_data / "media"
+    media.rename(media.with_name("away"))
+    media.write_text("")
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services)), 503)

@@ -1,0 +1,149 @@
+"""jobs: list, one, wait for its end, cancel, delete."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from soundlift.common.job_row import State
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.parts import bearer, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
+
+
+def test_a_job_shows_its_state_percent_and_links(function: Call, services: Services) -> None:
+    job, claim = claimed_job(services)
+    services.jobs.renew(claim, percent=42)
+    answer = function("jobs").get(f"/{job.id}", headers=bearer(services)).json
+    assert (answer["job_id"], answer["state"], answer["percent"]) == (job.id, "converting", 42)
+    assert answer["links"] == {"self": f"http://127.0.0.1:8080/jobs/{job.id}"}
+    assert (answer["error"], answer["mp3_fid"]) == (None, None)
+
+
+def test_a_ready_job_links_to_its_download_and_a_failed_one_says_why(function: Call, services: Services) -> None:
+    ready, failed = ready_job(services), failed_job(services, "There is no sound in it.")
+    answer = function("jobs").get(f"/{ready.id}", headers=bearer(services)).json
+    assert answer["links"]["download"] == f"http://127.0.0.1:8080/download?fid={ready.mp3_fid}"
+    assert (answer["percent"], answer["length"], answer["mp3_bytes"]) == (100, 187.0, 3)
+    answer = function("jobs").get(f"/{failed.id}", headers=bearer(services)).json
+    assert answer["error"] == {"code": "no_audio", "detail": "There is no sound in it."}
+
+
+def test_the_list_is_paged_newest_first_and_has_one_s_own_only(function: Call, services: Services) -> None:
+    mine = [queued_job(services).id for _ in range(5)]
+    queued_job(services, email="bob@example.org")
+    receiving_job(services)
+    client, seen, url = function("jobs"), [], "/?limit=2"
+    while url:
+        page = client.get(url, headers=bearer(services)).json
+        seen += [job["job_id"] for job in page["jobs"]]
+        url = page["links"].get("next", "").replace("http://127.0.0.1:8080/jobs", "/")
+    assert seen == mine[::-1]
+
+
+def test_an_admin_sees_everybody_s_jobs(function: Call, services: Services) -> None:
+    ids = {queued_job(services).id, queued_job(services, email="bob@example.org").id}
+    headers = bearer(services, "root@example.org", admin=True)
+    assert {job["job_id"] for job in function("jobs").get("/", headers=headers).json["jobs"]} == ids
+    assert all(function("jobs").get(f"/{job_id}", headers=headers).status_code == 200 for job_id in ids)
+
+
+def test_nobody_sees_jobs_without_a_token(function: Call, services: Services) -> None:
+    assert_problem(function("jobs").get("/"), 401)
+    assert_problem(function("jobs").get(f"/{queued_job(services).id}"), 401)
+
+
+@pytest.mark.parametrize("method", ["get", "delete"])
+def test_an_unknown_job_another_s_and_one_being_received_are_equally_not_there(
+    function: Call, services: Services, method: str
+) -> None:
+    foreign, receiving = queued_job(services, email="bob@example.org"), receiving_job(services)
+    answers = [
+        getattr(function("jobs"), method)(f"/{job_id}", headers=bearer(services))
+        for job_id in ("f" * 24, foreign.id, receiving.id, "../x", "ünï")
+    ]
+    for answer in answers:
+        assert_problem(answer, 404)
+    assert len({answer.text for answer in answers}) == 1
+    assert job_now(services, foreign.id).state == State.QUEUED
+
+
+def test_waiting_ends_with_the_job(function: Call, services: Services) -> None:
+    job, claim = claimed_job(services)
+    headers, client = bearer(services), function("jobs")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(client.get, f"/{job.id}?wait=60", headers=headers)
+        assert not answer.done()
+        services.jobs.failed(claim, code="no_audio", sentence="x")
+        assert answer.result(timeout=10).json["state"] == "failed"
+
+
+def test_waiting_ends_with_its_time(function: Call, services: Services) -> None:
+    job = queued_job(services)
+    began = time.monotonic()
+    answer = function("jobs").get(f"/{job.id}?wait=1", headers=bearer(services))
+    assert answer.json["state"] == "queued"
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize("query", ["wait=soon", "wait=-1", "wait=1.5", "wait=²"])
+def test_a_wait_that_is_no_number_is_refused(function: Call, services: Services, query: str) -> None:
+    assert_problem(function("jobs").get(f"/{queued_job(services).id}?{query}", headers=bearer(services)), 400)
+
+
+def test_more_waiting_requests_than_there_are_places_are_answered_at_once(function: Call, services: Services) -> None:
+    services.settings = replace(services.settings, long_polls=3)
+    job, claim = claimed_job(services)
+    headers, client = bearer(services), function("jobs")
+    answered = threading.Semaphore(0)
+
+    def ask() -> str:
+        state: str = client.get(f"/{job.id}?wait=60", headers=headers).json["state"]
+        answered.release()
+        return state
+
+    with ThreadPoolExecutor(5) as pool:
+        answers = [pool.submit(ask) for _ in range(5)]
+        assert answered.acquire(timeout=10)
+        assert answered.acquire(timeout=10)
+        assert sum(answer.done() for answer in answers) == 2
+        services.jobs.failed(claim, code="no_audio", sentence="x")
+        assert sorted(answer.result(timeout=10) for answer in answers) == ["converting"] * 2 + ["failed"] * 3
+
+
+def test_a_job_that_waits_or_runs_is_cancelled(function: Call, services: Services) -> None:
+    for job in (queued_job(services), claimed_job(services)[0]):
+        answer = function("jobs").delete(f"/{job.id}", headers=bearer(services))
+        assert (answer.status_code, answer.json["state"]) == (200, "cancelled")
+        assert job_now(services, job.id).state == State.CANCELLED
+
+
+def test_a_job_that_has_ended_is_deleted_with_its_video_mp3_and_row(function: Call, services: Services) -> None:
+    for job in (ready_job(services), failed_job(services)):
+        assert function("jobs").delete(f"/{job.id}", headers=bearer(services)).status_code == 204
+        assert services.jobs.find(job.id) is None
+    assert [path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file()] == []
+
+
+def test_a_job_deleted_while_the_store_is_away_is_gone_for_its_owner_and_its_files_wait_for_cleanup(
+    function: Call, services: Services
+) -> None:
+    job = ready_job(services)
+    media = services.settings.soundlift_data / "media"
+    media.rename(media.with_name("away"))
+    media.write_text("")
+    assert function("jobs").delete(f"/{job.id}", headers=bearer(services)).status_code == 204
+    assert_problem(function("jobs").get(f"/{job.id}", headers=bearer(services)), 404)
+    media.unlink()
+    media.with_name("away").rename(media)
+    assert function("cleanup").post("/").json["orphans"] == 1
+    assert [path for path in media.rglob("*") if path.is_file()] == []
+
+
+def test_deleting_no_job_in_particular_is_refused(function: Call, services: Services) -> None:
+    assert_problem(function("jobs").delete("/", headers=bearer(services)), 400)

@@ -1,0 +1,201 @@
+"""notify: one mail per job that ended, to its owner and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from soundlift.common.events import MP3_READY, event_of, to_http
+from soundlift.common.job_row import Job
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.mail_server import MailServer
+from tests.parts import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
+
+Notify = Callable[[Any], TestResponse]
+
+
+@pytest.fixture
+def client(function: Call, mailing_services: Services) -> FlaskClient:
+    return function("notify")
+
+
+@pytest.fixture
+def notify(client: FlaskClient) -> Notify:
+    def send(event_or_job: CloudEvent | Job) -> TestResponse:
+        event = event_of(event_or_job) if isinstance(event_or_job, Job) else event_or_job
+        headers, body = to_http(event)
+        return client.post("/", data=body, headers=headers)
+
+    return send
+
+
+def _event(**data: object) -> CloudEvent:
+    return CloudEvent({"type": MP3_READY, "source": "/forged", "id": "1", "specversion": "1.0"}, data)
+
+
+def test_a_ready_job_is_told_with_a_link_that_opens_it(
+    notify: Notify, services: Services, mail_server: MailServer, function: Call
+) -> None:
+    job = ready_job(services, b"the mp3", name="Ünïcode 🎵.mp4")
+    assert notify(job).status_code == 204
+    (mail,) = mail_server.messages
+    assert mail["To"] == "ada@example.org"
+    assert mail["Subject"] == "Your MP3 is ready: Ünïcode 🎵.mp3"
+    plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert "3:07 min long" in plain
+    (link,) = [line for line in plain.splitlines() if line.startswith("http")]
+    assert link.replace("&", "&amp;") in html
+    response = function("download").get(link.replace("http://127.0.0.1:8080/download", "/"))
+    assert (response.status_code, response.data) == (200, b"the mp3")
+    assert job_now(services, job.id).told_at is not None
+
+
+def test_a_failed_job_is_told_with_its_sentence(notify: Notify, services: Services, mail_server: MailServer) -> None:
+    notify(failed_job(services, "There is <no> sound in it."))
+    (mail,) = mail_server.messages
+    assert mail["Subject"] == "We could not convert a.mp4"
+    assert "There is <no> sound in it." in mail.get_body(("plain",)).get_content()
+    assert "There is &lt;no&gt; sound in it." in mail.get_body(("html",)).get_content()
+
+
+def test_a_repeated_event_sends_no_second_mail(notify: Notify, services: Services, mail_server: MailServer) -> None:
+    job = ready_job(services)
+    assert [notify(job).status_code for _ in range(3)] == [204] * 3
+    assert len(mail_server.messages) == 1
+
+
+def test_the_message_id_of_a_job_s_mail_is_always_the_same(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = ready_job(services)
+    notify(job)
+    assert mail_server.messages[0]["Message-ID"] == f"<{job.id}.ready@localhost>"
+
+
+@pytest.mark.parametrize("name", ["a\r\nBcc: eve@example.org\r\n\r\nbody.mp4", "a\nb.mp4", "a\u2028b.mp4", "\x00.mp4"])
+def test_a_file_name_adds_no_header_and_no_recipient(
+    notify: Notify, services: Services, mail_server: MailServer, name: str
+) -> None:
+    notify(ready_job(services, name=name))
+    (mail,) = mail_server.messages
+    assert mail_server.recipients == [["ada@example.org"]]
+    assert mail["Bcc"] is None
+    assert "\n" not in mail["Subject"]
+
+
+@pytest.mark.parametrize(
+    "address", ["eve@example.org, ada@example.org", "a@x\r\nRCPT TO:<eve@example.org>", "ada@example.org>,<eve@x", ""]
+)
+def test_an_address_that_is_not_one_address_gets_nothing(
+    notify: Notify, services: Services, mail_server: MailServer, address: str
+) -> None:
+    response = notify(ready_job(services, email=address))
+    assert response.status_code != 500
+    assert mail_server.messages == []
+
+
+def test_a_mail_server_that_is_away_is_503_and_the_mail_is_sent_later(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = ready_job(services)
+    mail_server.reply = "451 not now"
+    assert_problem(notify(job), 503)
+    assert job_now(services, job.id).told_at is None
+    mail_server.reply = None
+    assert notify(job).status_code == 204
+    assert len(mail_server.messages) == 1
+
+
+def test_nobody_listening_is_503(notify: Notify, services: Services) -> None:
+    services.settings = replace(services.settings, smtp_url="smtp://127.0.0.1:1")
+    assert_problem(notify(ready_job(services)), 503)
+
+
+def test_a_recipient_refused_for_good_is_noted_and_not_tried_again(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = ready_job(services)
+    mail_server.reply = "550 no such mailbox"
+    assert notify(job).status_code == 204
+    assert "550 no such mailbox" in str(job_now(services, job.id).mail_error)
+    age(services, job, 100_000)
+    assert services.jobs.due() == []
+
+
+@pytest.mark.parametrize("make", [queued_job, lambda services: claimed_job(services)[0], told_job])
+def test_a_forged_event_for_a_job_with_nothing_to_tell_sends_nothing(
+    notify: Notify, services: Services, mail_server: MailServer, make: Callable[[Services], Job]
+) -> None:
+    job = make(services)
+    assert notify(_event(job_id=job.id, username="eve@example.org")).status_code == 204
+    assert notify(_event(job_id="f" * 24)).status_code == 204
+    assert mail_server.messages == []
+
+
+def test_what_a_forged_event_says_beside_the_job_s_id_is_not_believed(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = ready_job(services)
+    notify(_event(job_id=job.id, username="eve@example.org", mp3_fid="f" * 24))
+    assert mail_server.recipients == [["ada@example.org"]]
+    assert str(job.mp3_fid) in mail_server.messages[0].get_body(("plain",)).get_content()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b""),
+        ({"Content-Type": "application/json"}, b'{"job_id": "x"}'),
+        ({"Content-Type": "application/cloudevents+json"}, b"{"),
+        ({"Content-Type": "application/cloudevents+json"}, b"[]"),
+        ({"Content-Type": "application/cloudevents+json"}, b'{"specversion": "1.0", "type": "t", "source": "s"}'),
+        (
+            {"Content-Type": "application/cloudevents+json"},
+            b'{"id": "1", "specversion": "1.0", "type": "t", "source": "s"}',
+        ),
+        (
+            {"Content-Type": "application/cloudevents+json"},
+            b'{"id": "1", "specversion": "0.3", "type": "t", "source": "s"}',
+        ),
+        ({"ce-type": "t", "ce-source": "s", "ce-specversion": "1.0", "Content-Type": "application/json"}, b"{}"),
+        (
+            {
+                "ce-type": "t",
+                "ce-source": "s",
+                "ce-id": "1",
+                "ce-specversion": "1.0",
+                "Content-Type": "application/json",
+            },
+            b"{",
+        ),
+        (
+            {"ce-type": "t", "ce-source": "s", "ce-id": "1", "ce-specversion": "9", "Content-Type": "application/json"},
+            b"{}",
+        ),
+    ],
+)
+def test_what_is_no_event_of_ours_is_refused(client: FlaskClient, headers: dict[str, str], body: bytes) -> None:
+    assert_problem(client.post("/", data=body, headers=headers), 400)
+
+
+def test_an_event_in_binary_mode_is_understood(
+    client: FlaskClient, services: Services, mail_server: MailServer
+) -> None:
+    job = ready_job(services)
+    headers = {
+        "ce-id": "1",
+        "ce-type": MP3_READY,
+        "ce-source": "s",
+        "ce-specversion": "1.0",
+        "Content-Type": "application/json",
+    }
+    assert client.post("/", json={"job_id": job.id}, headers=headers).status_code == 204
+    assert len(mail_server.messages) == 1

@@ -1,0 +1,211 @@
+"""upload: one file in, a job out; refused files leave no trace."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cloudevents.core.v1.event import CloudEvent
+from werkzeug.serving import make_server
+
+from functions.upload.handler import app
+from soundlift.common.broker.sqlite import SqliteBroker
+from soundlift.common.database import jobs as table
+from soundlift.common.errors import BrokerUnavailable
+from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.parts import MP4, bearer, job_now, wait_for
+
+NAME = "Ünïcode 🎵.mp4"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def _traces(services: Services) -> list[object]:
+    """Return every row and every file that is there."""
+    with services.database.read() as connection:
+        rows = list(connection.execute(sa.select(table.c.id)))
+    return [*rows, *(path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file())]
+
+
+def _stored(services: Services, fid: str) -> bytes:
+    with services.videos.open(fid).file as file:
+        return file.read()
+
+
+@pytest.mark.parametrize("field", ["file", "video", "anything"])
+def test_a_form_with_one_file_in_any_field_is_a_queued_job(function: Call, services: Services, field: str) -> None:
+    form = {field: (io.BytesIO(MP4), NAME, "video/mp4"), "comment": "a field that is no file"}
+    response = function("upload").post("/", data=form, headers=bearer(services))
+    assert response.status_code == 202
+    answer = response.json
+    job = job_now(services, answer["job_id"])
+    assert (job.state, job.file_name, job.username, job.video_bytes) == ("queued", NAME, "ada@example.org", len(MP4))
+    assert (answer["state"], answer["video_fid"]) == ("queued", job.video_fid)
+    assert response.headers["Location"] == answer["links"]["self"] == f"http://127.0.0.1:8080/jobs/{job.id}"
+    assert _stored(services, job.video_fid) == MP4
+
+
+def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call, services: Services) -> None:
+    headers = {**bearer(services), "traceparent": TRACE}
+    job_id = function("upload").post("/", data=MP4, headers=headers).json["job_id"]
+    delivery = services.broker.receive(["video"], timeout=1)
+    assert delivery is not None
+    event = from_message(delivery.message)
+    assert (event.get_type(), event.get_id(), job_id_of(event)) == (VIDEO_UPLOADED, f"{job_id}.uploaded", job_id)
+    assert traceparent_of(event) == TRACE
+    assert set(event.get_data()) == {"job_id", "video_fid", "mp3_fid", "username"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "name"),
+    [
+        ({"X-Filename": "a.mp4"}, "a.mp4"),
+        ({"X-Filename": "%C3%9Cn%C3%AFcode%20%F0%9F%8E%B5.mp4"}, NAME),
+        ({"X-Filename": NAME.encode().decode("latin-1")}, NAME),
+        ({"Content-Disposition": "attachment; filename*=UTF-8''%C3%9Cn%C3%AFcode%20%F0%9F%8E%B5.mp4"}, NAME),
+        ({"Content-Disposition": 'attachment; filename="b.mp4"'}, "b.mp4"),
+        ({"X-Filename": "../../etc/passwd"}, "passwd"),
+        ({"X-Filename": "C:\\videos\\c.mp4"}, "c.mp4"),
+        ({"X-Filename": "a%0d%0aBcc: x@example.org.mp4"}, "a__Bcc: x@example.org.mp4"),
+        ({}, "video"),
+    ],
+)
+def test_a_raw_body_gets_its_name_from_the_headers(
+    function: Call, services: Services, headers: dict[str, str], name: str
+) -> None:
+    response = function("upload").post("/", data=MP4, headers={**bearer(services), **headers})
+    assert job_now(services, response.json["job_id"]).file_name == name
+
+
+@pytest.mark.parametrize("form", [{}, {"comment": "no file"}, {"file": (io.BytesIO(b""), "", "video/mp4")}])
+def test_a_form_without_a_file_is_refused(function: Call, services: Services, form: dict[str, object]) -> None:
+    response = function("upload").post("/", data=form, headers=bearer(services), content_type="multipart/form-data")
+    assert_problem(response, 400)
+    assert _traces(services) == []
+
+
+def test_a_form_with_two_files_is_refused_and_the_first_is_undone(function: Call, services: Services) -> None:
+    form = {"a": (io.BytesIO(MP4), "a.mp4"), "b": (io.BytesIO(MP4), "b.mp4")}
+    assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 400)
+    assert _traces(services) == []
+
+
+def test_an_empty_file_is_refused(function: Call, services: Services) -> None:
+    assert_problem(function("upload").post("/", data=b"", headers=bearer(services)), 400)
+    form = {"file": (io.BytesIO(b""), "a.mp4")}
+    assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 400)
+    assert _traces(services) == []
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
+def test_a_broken_form_is_refused(function: Call, services: Services, content_type: str) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4
+    response = function("upload").post("/", data=body, content_type=content_type, headers=bearer(services))
+    assert_problem(response, 400)
+    assert _traces(services) == []
+
+
+def test_nobody_uploads_without_a_token(function: Call, services: Services) -> None:
+    assert_problem(function("upload").post("/", data=MP4), 401, "Not Authorized")
+    assert _traces(services) == []
+
+
+def test_a_body_announced_too_large_is_refused_before_it_is_read(function: Call, services: Services) -> None:
+    services.settings = replace(services.settings, max_upload_bytes=1000)
+    body = io.BytesIO(MP4)
+    announced = {"CONTENT_LENGTH": str(10 * 2**20)}
+    response = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
+    assert_problem(response, 413)
+    assert body.tell() == 0
+
+
+def test_a_body_that_turns_out_too_large_is_refused_and_undone(function: Call, services: Services) -> None:
+    services.settings = replace(services.settings, max_upload_bytes=100_000)
+    form = {"file": (io.BytesIO(MP4 + bytes(200_000)), "a.mp4")}
+    assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 413)
+    assert_problem(function("upload").post("/", data=MP4 + bytes(200_000), headers=bearer(services)), 413)
+    assert _traces(services) == []
+
+
+@pytest.mark.parametrize("content", [b"#!/bin/sh\nrm -rf /\n", b"<html>" * 1000, b"#EXTM3U\nhttp://x/\n", bytes(5000)])
+def test_a_file_of_no_known_format_is_refused_without_a_trace(
+    function: Call, services: Services, content: bytes
+) -> None:
+    response = function("upload").post("/", data=content, headers={**bearer(services), "X-Filename": "a.mp4"})
+    assert_problem(response, 415)
+    assert _traces(services) == []
+
+
+class AwayBroker:
+    """Is a broker that confirms nothing."""
+
+    def publish(self, event: CloudEvent) -> None:
+        raise BrokerUnavailable("The broker is away.")
+
+
+def test_an_event_that_cannot_be_published_is_due_at_once_and_the_upload_is_accepted(
+    function: Call, services: Services
+) -> None:
+    services.broker = AwayBroker()
+    response = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert response.status_code == 202
+    assert [job.id for job in services.jobs.due()] == [response.json["job_id"]]
+
+
+def test_a_store_that_is_away_is_503_and_nothing_is_promised(function: Call, services: Services) -> None:
+    (services.settings.soundlift_data / "media").write_text("a file where the folder should be")
+    assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 503)
+    assert services.jobs.page(None) == []
+    assert services.jobs.due() == []
+
+
+def test_a_database_that_is_away_is_503_and_nothing_is_stored(function: Call, services: Services) -> None:
+    headers = bearer(services)
+    with services.database.write() as connection:
+        connection.execute(sa.text("ALTER TABLE job RENAME TO gone"))
+    assert_problem(function("upload").post("/", data=MP4, headers=headers), 503)
+    assert list((services.settings.soundlift_data / "media").rglob("*.*")) == []
+
+
+@pytest.fixture
+def address(services: Services) -> Iterator[tuple[str, int]]:
+    """Serve upload over real sockets."""
+    app.services = services
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield ("127.0.0.1", server.port)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_bytes_reach_the_store_while_they_arrive_and_a_client_that_hangs_up_leaves_nothing(
+    services: Services, address: tuple[str, int]
+) -> None:
+    token = bearer(services)["Authorization"]
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 100000000\r\n\r\n".encode()
+    media = services.settings.soundlift_data / "media"
+
+    def arrived() -> list[Path]:
+        return [path for path in media.rglob("*.part") if path.stat().st_size > 2**20]
+
+    with socket.create_connection(address) as client:
+        client.sendall(head + MP4 + bytes(2**22))
+        wait_for(arrived, "a part of the video is stored")
+        assert services.jobs.page(None) == []
+    wait_for(lambda: not _traces(services), "the half upload is undone")
+
+
+def test_the_queue_s_file_is_not_needed_before_the_first_event(services: Services, tmp_path: Path) -> None:
+    broker = SqliteBroker(tmp_path / "no" / "such" / "folder" / "queue.db", {})
+    with pytest.raises(BrokerUnavailable):
+        broker.check()
