@@ -1,9 +1,4 @@
-"""Speaks the HTTP API of any Soundlift deployment.
-
-client = Client("http://127.0.0.1:8080", email="you@example.org", password="…")
-job = client.wait(client.upload("talk.mp4").id)
-client.download(job, "talk.mp3")
-"""
+"""Speaks the HTTP API of any Soundlift deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -25,13 +20,8 @@ import urllib3
 BLOCK = 256 * 1024
 POLL_SECONDS = 2
 TIMEOUT = urllib3.Timeout(connect=20, read=120)
-SAFE_TO_REPEAT = urllib3.Retry(
-    total=4,
-    backoff_factor=0.2,
-    status_forcelist=[502, 503, 504],
-    allowed_methods=["GET"],
-    raise_on_status=False,
-    redirect=False,
+RETRIES = urllib3.Retry(
+    total=3, backoff_factor=0.2, status_forcelist=[502, 503, 504], allowed_methods=["GET"], raise_on_status=False
 )
 
 Progress = Callable[[int, int | None], None]
@@ -47,11 +37,7 @@ class ClientError(Exception):
 
 
 class ConnectionFailed(ClientError):
-    """Says that no server answers at the address, or that the connection broke off."""
-
-
-class FileChanged(ClientError):
-    """Says that a file became shorter while it was uploaded."""
+    """Says that no server answers at the address, or that a transfer broke off."""
 
 
 class ApiError(ClientError):
@@ -66,17 +52,14 @@ class ApiError(ClientError):
     @classmethod
     def of(cls, response: urllib3.BaseHTTPResponse) -> Self:
         """Make the error of a response, also where a proxy in between has answered without a problem document."""
-        phrase = _phrase(response.status)
-        problem: Any = None
-        if response.headers.get("Content-Type", "").startswith("application/problem+json"):
-            with _errors_of_connection():
-                problem = _object_in(response)
-        fields = problem or {}
+        found = _json_of(response)
+        problem = found if isinstance(found, dict) else {}
+        title = str(problem.get("title", response.reason))
         return cls(
             response.status,
-            code=str(fields.get("code", "unexpected_answer")),
-            title=str(fields.get("title", phrase)),
-            detail=str(fields.get("detail", f"The server answered {response.status} {phrase}.")),
+            code=str(problem.get("code", "unexpected_answer")),
+            title=title,
+            detail=str(problem.get("detail", f"The server answered {response.status} {title}.")),
         )
 
 
@@ -112,21 +95,15 @@ class Job:
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Read the job's JSON document."""
         error = document["error"] or {}
-        return cls(
-            id=document["job_id"],
-            state=document["state"],
-            percent=document["percent"],
-            file_name=document["file_name"],
-            username=document["username"],
-            video_bytes=document["video_bytes"],
-            mp3_bytes=document["mp3_bytes"],
-            length=document["length"],
-            error_code=error.get("code"),
-            error=error.get("detail"),
-            mail_error=document["mail_error"],
-            created_at=datetime.fromisoformat(document["created_at"]),
-            told_at=datetime.fromisoformat(document["told_at"]) if document["told_at"] else None,
-        )
+        told_at = document["told_at"]
+        told = {
+            "id": document["job_id"],
+            "error_code": error.get("code"),
+            "error": error.get("detail"),
+            "created_at": datetime.fromisoformat(document["created_at"]),
+            "told_at": datetime.fromisoformat(told_at) if told_at else None,
+        }
+        return cls(**{**{item.name: document.get(item.name) for item in fields(cls)}, **told})
 
 
 class Client:
@@ -143,7 +120,7 @@ class Client:
         self._token = token
         self._email = email
         self._password = password
-        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=SAFE_TO_REPEAT)
+        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES)
 
     def login(self) -> str:
         """Sign in, and return the bearer token."""
@@ -242,9 +219,8 @@ class Client:
         """
         with _errors_of_connection(self.url):
             response = self._http.request(method, self.url + path, redirect=False, **options)
-        if response.status < HTTPStatus.MULTIPLE_CHOICES:
-            return response
-        with _errors_of_connection(self.url):
+            if response.status < HTTPStatus.MULTIPLE_CHOICES:
+                return response
             response.read(cache_content=True)
         raise ApiError.of(response)
 
@@ -257,11 +233,15 @@ def _errors_of_connection(url: str = "The server") -> Iterator[None]:
         raise ConnectionFailed(f"{url} does not answer as it should: {error}") from None
 
 
-def _object_in(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+def _json_of(response: urllib3.BaseHTTPResponse) -> Any:
     try:
-        found = response.json()
+        return response.json()
     except ValueError:
-        found = None
+        return None
+
+
+def _object_in(response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+    found = _json_of(response)
     if not isinstance(found, dict):
         raise ConnectionFailed("The server's answer is not JSON. Is this the address of a Soundlift gateway?")
     return found
@@ -272,7 +252,7 @@ def _blocks(file: BinaryIO, size: int, on_progress: Progress) -> Iterator[bytes]
     while sent < size:
         block = file.read(min(BLOCK, size - sent))
         if not block:
-            raise FileChanged(f"The file became shorter while it was sent: {sent} of {size} bytes.")
+            raise ConnectionFailed(f"The file became shorter while it was sent: {sent} of {size} bytes.")
         yield block
         sent += len(block)
         on_progress(sent, size)
@@ -291,10 +271,3 @@ def _save(response: urllib3.BaseHTTPResponse, file: BinaryIO, on_progress: Progr
 
 def _ignore(done: int, total: int | None) -> None:
     return
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Unknown Status"

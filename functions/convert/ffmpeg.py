@@ -21,6 +21,10 @@ SECONDS_TO_DIE = 5
 # playlists: an uploaded file decides neither what is read nor what is connected to.
 FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
 
+# FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
+# keeps the coefficients as they are for both.
+UNSCALED = "aresample=rematrix_maxval=1000"
+
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 PRIVATE_TAGS = ("location", "location-eng", "com.apple.quicktime.location.ISO6709")
 CONTAINER_TAGS = ("major_brand", "minor_version", "compatible_brands", "creation_time")
@@ -60,7 +64,7 @@ def making_mp3(url: str, output: Path, *, rate: int | None, settings: Settings) 
     limit = ["-fs", str(settings.max_mp3_bytes)]
     return [
         *("-progress", "pipe:1", "-stats_period", "0.5", "-i", url, "-vn", "-sn", "-dn"),
-        *("-c:a", "libmp3lame", *quality, *resample, *dropped),
+        *("-af", UNSCALED, "-c:a", "libmp3lame", *quality, *resample, *dropped),
         *("-id3v2_version", "4", "-write_xing", "1", *limit, "-f", "mp3", "-y", str(output)),
     ]
 

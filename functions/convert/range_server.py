@@ -18,6 +18,7 @@ from soundlift.common.media import MediaStore
 BLOCK = 256 * 1024
 STOP_CHECK_SECONDS = 0.01
 LONGEST_HOLD_SECONDS = 10
+OPEN_FILE = "soundlift.open_file"
 
 
 class Source:
@@ -52,6 +53,7 @@ class Source:
 
     def _answer(self, request: Request) -> Response:
         reader = self._store.open(self._fid)
+        request.environ[OPEN_FILE] = reader.file
         body = FileWrapper(cast(IO[bytes], _NotingFile(reader.file, self)), BLOCK)
         response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
         response.content_length = reader.size
@@ -75,8 +77,13 @@ class _NotingFile:
             return b""
 
 
-class _QuietHandler(WSGIRequestHandler):
-    """Leaves the log to the conversion: FFmpeg closing a connection early is no news."""
+class _Handler(WSGIRequestHandler):
+    """Takes FFmpeg closing a connection early, to seek, for what it is: no news, but the end of a file's use."""
+
+    def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
+        """Close the file, which Werkzeug leaves open where the client hung up."""
+        if environ and OPEN_FILE in environ:
+            environ[OPEN_FILE].close()
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
         """Say nothing."""
@@ -85,7 +92,7 @@ class _QuietHandler(WSGIRequestHandler):
 @contextmanager
 def serving(source: Source) -> Iterator[str]:
     """Yield the URL of a source, served by threads until the end of the block."""
-    server = make_server("127.0.0.1", 0, source, threaded=True, request_handler=_QuietHandler)
+    server = make_server("127.0.0.1", 0, source, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever, args=(STOP_CHECK_SECONDS,), name="range-server", daemon=True)
     thread.start()
     try:

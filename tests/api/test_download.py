@@ -139,7 +139,7 @@ def test_a_job_that_has_no_mp3_is_not_ready(function: Call, services: Services) 
 
 
 def test_an_mp3_being_written_is_not_ready(function: Call, services: Services) -> None:
-    job, claim = claimed_job(services)
+    _, claim = claimed_job(services)
     assert_problem(function("download").get(f"/?fid={claim.mp3_fid}", headers=bearer(services)), 409)
 
 
