@@ -15,7 +15,7 @@ from .ffmpeg import Ffmpeg, Outcome, looking_at, making_mp3
 from .keeper import Keeper
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
-from .report import ENCRYPTED_SOUND, Sound, check_outcome, read_report
+from .report import ENCRYPTED_SOUND, ConversionFailed, Sound, check_outcome, check_signal, read_report
 
 BLOCK = 256 * 1024
 
@@ -39,7 +39,7 @@ def make_mp3(job: Job, output: Path, keeper: Keeper, services: Services) -> Mp3:
     with serving(source) as url:
         sound = read_report(_run(looking_at(url), source, keeper, services).report)
         _refuse_protected(job, services)
-        arguments = making_mp3(url, output, rate=sound.rate, settings=services.settings)
+        arguments = making_mp3(url, output, sound, services.settings)
         outcome = _run(arguments, source, keeper, services, sound)
     size = output.stat().st_size if output.exists() else 0
     check_outcome(
@@ -57,7 +57,7 @@ def _refuse_protected(job: Job, services: Services) -> None:
     reader = services.videos.open(job.video_fid)
     with reader.file as file:
         if has_protected_sound(file, reader.size):
-            raise ENCRYPTED_SOUND
+            raise ConversionFailed(ENCRYPTED_SOUND)
 
 
 def store_mp3(job: Job, mp3: Mp3, fid: str, keeper: Keeper, services: Services) -> None:
@@ -90,4 +90,5 @@ def _run(
         raise StoreUnavailable("The media store does not have the video.") from None
     if source.error is not None:
         raise source.error
+    check_signal(outcome.status)
     return outcome

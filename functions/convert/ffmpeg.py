@@ -14,6 +14,8 @@ from typing import IO
 from soundlift.common.formats import DEMUXERS
 from soundlift.common.settings import Settings
 
+from .report import Sound
+
 LONGEST_REPORT = 256 * 1024
 SECONDS_TO_DIE = 5
 
@@ -26,8 +28,7 @@ FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
 UNSCALED = "aresample=rematrix_maxval=1000"
 
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
-PRIVATE_TAGS = ("location", "location-eng", "com.apple.quicktime.location.ISO6709")
-CONTAINER_TAGS = ("major_brand", "minor_version", "compatible_brands", "creation_time")
+KEPT_TAGS = ("title", "artist", "album", "album_artist", "composer", "genre", "track", "disc")
 
 
 @dataclass(frozen=True)
@@ -52,21 +53,27 @@ def looking_at(url: str) -> list[str]:
     return ["-i", url]
 
 
-def making_mp3(url: str, output: Path, *, rate: int | None, settings: Settings) -> list[str]:
+def making_mp3(url: str, output: Path, sound: Sound, settings: Settings) -> list[str]:
     """Return the arguments that make an MP3 of the sound at a URL.
 
-    `rate` is the source's in Hz. FFmpeg picks the track, keeps mono and stereo, and mixes more channels down
-    with the coefficients of ITU-R BS.775.
+    FFmpeg picks the track, keeps mono and stereo, and mixes more channels down with the coefficients of
+    ITU-R BS.775.
     """
     quality = ["-b:a", settings.audio_bitrate] if settings.audio_bitrate else ["-q:a", "2"]
-    resample = ["-ar", str(nearest_rate(rate))] if rate else []
-    dropped = [part for tag in (*PRIVATE_TAGS, *CONTAINER_TAGS) for part in ("-metadata", f"{tag}=")]
+    resample = ["-ar", str(nearest_rate(sound.rate))] if sound.rate else []
     limit = ["-fs", str(settings.max_mp3_bytes)]
     return [
         *("-progress", "pipe:1", "-stats_period", "0.5", "-i", url, "-vn", "-sn", "-dn"),
-        *("-af", UNSCALED, "-c:a", "libmp3lame", *quality, *resample, *dropped),
+        *("-af", UNSCALED, "-c:a", "libmp3lame", *quality, *resample, *_tags(sound)),
         *("-id3v2_version", "4", "-write_xing", "1", *limit, "-f", "mp3", "-y", str(output)),
     ]
+
+
+def _tags(sound: Sound) -> list[str]:
+    """Return the arguments that keep what music players show, and drop the rest: where and when, and on which phone."""
+    source = ["-map_metadata", "0:s:a:0"] if sound.tags_on_stream else []
+    private = sorted(tag for tag in sound.tags if tag.lower() not in KEPT_TAGS)
+    return [*source, *(part for tag in private for part in ("-metadata", f"{tag}="))]
 
 
 def nearest_rate(rate: int) -> int:

@@ -61,8 +61,9 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
             raise ClaimLost
         log.info("converted", seconds=mp3.seconds, bytes=mp3.size)
     except ConversionFailed as failure:
-        log.info("not convertible", code=failure.code)
-        services.jobs.failed(claim, code=failure.code, sentence=failure.sentence)
+        log.info("not convertible", code=failure.verdict.code)
+        _discard(claim, services)
+        services.jobs.failed(claim, code=failure.verdict.code, sentence=failure.verdict.sentence)
     except ClaimLost:
         log.info("claim lost")
         _discard(claim, services)

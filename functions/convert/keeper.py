@@ -15,7 +15,7 @@ from soundlift.common.job_row import Claim
 from soundlift.common.jobs import CLAIM_SECONDS
 from soundlift.common.services import Services
 
-from .report import TOO_LONG
+from .report import TOO_LONG, ConversionFailed
 
 TICK_SECONDS = 1.0
 
@@ -81,7 +81,7 @@ class Keeper:
         if self._services.shutdown.is_overdue(settings.drain_seconds):
             return Unavailable("The worker is stopping; another will take the job.", retry_after=1)
         if time.monotonic() - self._began > settings.max_conversion_seconds:
-            return TOO_LONG
+            return ConversionFailed(TOO_LONG)
         return self._renew()
 
     def _renew(self) -> Exception | None:

@@ -13,27 +13,35 @@ PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTim
 
 def has_protected_sound(file: BinaryIO, size: int) -> bool:
     """Tell whether an MP4 or MOV of `size` bytes has an audio track that is stored encrypted."""
-    tracks = _find(file, 0, size, SAMPLE_DESCRIPTION)
-    entries = (_boxes(file, start + ENTRIES_OFFSET, end) for start, end in tracks)
+    budget = iter(range(MOST_BOXES))
+    tracks = _find(file, 0, size, SAMPLE_DESCRIPTION, budget)
+    entries = (_boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
     return any(kind in PROTECTED_SOUND for boxes in entries for kind, _, _ in boxes)
 
 
-def _find(file: BinaryIO, start: int, end: int, path: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+def _find(
+    file: BinaryIO, start: int, end: int, path: tuple[bytes, ...], budget: Iterator[int]
+) -> Iterator[tuple[int, int]]:
     """Yield where the contents of every box at a path of types begin and end."""
-    for kind, body, stop in _boxes(file, start, end):
+    for kind, body, stop in _boxes(file, start, end, budget):
         if kind == path[0]:
             if len(path) == 1:
                 yield body, stop
             else:
-                yield from _find(file, body, stop, path[1:])
+                yield from _find(file, body, stop, path[1:], budget)
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, beginning and end of the contents of each box in a row (ISO/IEC 14496-12, section 4.2)."""
-    for _ in range(MOST_BOXES):
+def _boxes(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
+    """Yield type, beginning and end of the contents of each box in a row (ISO/IEC 14496-12, section 4.2).
+
+    One budget is shared by the whole look, or boxes in boxes would make it as long as the file's maker likes.
+    """
+    for _ in budget:
+        if start + 8 > end:
+            return
         file.seek(start)
         header = file.read(16)
-        if start + 8 > end or len(header) < 8:
+        if len(header) < 8:
             return
         length, head = int.from_bytes(header[:4]), 8
         if length == 1:

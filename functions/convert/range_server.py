@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import IO, Any, BinaryIO, cast
 
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from soundlift.common.errors import SoundliftError
 from soundlift.common.media import MediaStore
 
 BLOCK = 256 * 1024
@@ -33,7 +33,7 @@ class Source:
         self._fid = fid
         self.path = f"/{secrets.token_hex(16)}"
         self.opened = Event()
-        self.error: SoundliftError | None = None
+        self.error: Exception | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer the one path with the video or a range of it (RFC 9110, section 14), all others with 404."""
@@ -42,13 +42,15 @@ class Source:
             return Response(status=404)(environ, start_response)
         try:
             response = self._answer(request)
-        except SoundliftError as error:
+        except RequestedRangeNotSatisfiable as error:
+            return error.get_response(environ)(environ, start_response)
+        except Exception as error:
             self.note(error)
             response = Response(status=503)
         return response(environ, start_response)
 
-    def note(self, error: SoundliftError) -> None:
-        """Remember the first error."""
+    def note(self, error: Exception) -> None:
+        """Remember the first error, also one that nobody foresaw: no trouble of ours may become a verdict."""
         self.error = self.error or error
 
     def _answer(self, request: Request) -> Response:
@@ -72,7 +74,7 @@ class _NotingFile:
     def read(self, size: int) -> bytes:
         try:
             return self._file.read(size)
-        except SoundliftError as error:
+        except Exception as error:
             self._source.note(error)
             return b""
 

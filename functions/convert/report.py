@@ -10,36 +10,51 @@ from dataclasses import dataclass
 from soundlift.common.errors import Unavailable
 
 
-class ConversionFailed(Exception):
-    """Is the verdict that a video has no MP3 to give: a code for programs, a sentence for its owner."""
+@dataclass(frozen=True)
+class Verdict:
+    """Is why a video has no MP3 to give: a code for programs, a sentence for its owner."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-        self.sentence = sentence
+    code: str
+    sentence: str
+
+
+class ConversionFailed(Exception):
+    """Carries the verdict on a video to where its job is ended."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.sentence)
+        self.verdict = verdict
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Is the audio that FFmpeg found: `rate` in Hz and `length` in seconds, None where it does not say."""
+    """Is the audio that FFmpeg found: `rate` in Hz and `length` in seconds, None where it does not say.
+
+    `tags` names what the file says of itself; `tags_on_stream` tells that it says so at the audio stream, as Ogg does.
+    """
 
     rate: int | None
     length: float | None
+    tags: frozenset[str]
+    tags_on_stream: bool
 
 
 AUDIO_STREAM = re.compile(r"^  Stream #\d+:\d+\S*: Audio: (?P<codec>\w+)(?P<more>.*)$", re.MULTILINE)
 ANY_STREAM = re.compile(r"^  Stream #\d+:\d+", re.MULTILINE)
+TAG = re.compile(r"^ {4}(?: {2})?(?P<name>[^\s=:][^\n=:]{0,99}?) *: ", re.MULTILINE)
+OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
+INDENTED = re.compile(r"^ .*$", re.MULTILINE)  # what FFmpeg tells of the file, and quotes from it, such as a title
 
-NO_AUDIO = ConversionFailed("no_audio", "The video has no sound: there is no audio track in it.")
-NOT_MEDIA = ConversionFailed("not_media", "This is not a video or audio file that we can read.")
-CUT_OFF = ConversionFailed("cut_off", "The file is cut off: its end is missing. Upload it again, whole.")
-ENCRYPTED_SOUND = ConversionFailed("drm_protected", "The video is copy-protected (DRM), so its sound cannot be read.")
-UNKNOWN_CODEC = ConversionFailed("unknown_codec", "The sound is in a coding that we do not know.")
-EMPTY_AUDIO = ConversionFailed("empty_audio", "The video's audio track is empty: there is no sound in it.")
-TOO_LONG = ConversionFailed("too_long", "The conversion took too long and was stopped. Try a shorter video.")
-TOO_LARGE = ConversionFailed("too_large", "The MP3 would be larger than we may store. Try a shorter video.")
-TOO_COMPLEX = ConversionFailed("too_complex", "Reading this file takes more memory than we give to one video.")
-BROKEN = ConversionFailed("broken", "The sound is damaged, so it cannot be read to its end.")
+NO_AUDIO = Verdict("no_audio", "The video has no sound: there is no audio track in it.")
+NOT_MEDIA = Verdict("not_media", "This is not a video or audio file that we can read.")
+CUT_OFF = Verdict("cut_off", "The file is cut off: its end is missing. Upload it again, whole.")
+ENCRYPTED_SOUND = Verdict("drm_protected", "The video is copy-protected (DRM), so its sound cannot be read.")
+UNKNOWN_CODEC = Verdict("unknown_codec", "The sound is in a coding that we do not know.")
+EMPTY_AUDIO = Verdict("empty_audio", "The video's audio track is empty: there is no sound in it.")
+TOO_LONG = Verdict("too_long", "The conversion took too long and was stopped. Try a shorter video.")
+TOO_LARGE = Verdict("too_large", "The MP3 would be larger than we may store. Try a shorter video.")
+TOO_COMPLEX = Verdict("too_complex", "Reading this file takes more memory than we give to one video.")
+BROKEN = Verdict("broken", "The sound is damaged, so it cannot be read to its end.")
 
 SIGNS = (
     (re.compile(r"DRM protected stream"), ENCRYPTED_SOUND),
@@ -47,6 +62,7 @@ SIGNS = (
     (re.compile(r"no decoder found for|Decoder .* not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
     (re.compile(r"Cannot allocate memory", re.IGNORECASE), TOO_COMPLEX),
 )
+DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 def read_report(report: str) -> Sound:
@@ -57,33 +73,52 @@ def read_report(report: str) -> Sound:
     streams = list(AUDIO_STREAM.finditer(report))
     if not streams:
         if ANY_STREAM.search(report):
-            raise NO_AUDIO
-        raise _sign_in(report) or NOT_MEDIA
+            raise ConversionFailed(NO_AUDIO)
+        raise ConversionFailed(_sign_in(report) or NOT_MEDIA)
     if all(stream["codec"] in ("none", "unknown") for stream in streams):
-        raise UNKNOWN_CODEC
+        raise ConversionFailed(UNKNOWN_CODEC)
     rates = [int(match[1]) for stream in streams if (match := re.search(r"(\d+) Hz", stream["more"]))]
-    return Sound(rate=rates[0] if len(set(rates)) == 1 else None, length=_length(report))
+    return Sound(
+        rate=rates[0] if len(set(rates)) == 1 else None,
+        length=_length(report),
+        tags=frozenset(match["name"] for match in TAG.finditer(report)),
+        tags_on_stream=OGG.search(report) is not None,
+    )
+
+
+def check_signal(status: int) -> None:
+    """Raise what the signal that ended FFmpeg says: ConversionFailed for a limit, Unavailable for a kill."""
+    if status in (-signal.SIGKILL, -signal.SIGTERM):
+        raise Unavailable("FFmpeg was killed from outside; the job is tried again.")
+    if status == -signal.SIGXCPU:
+        raise ConversionFailed(TOO_LONG)
+    if status == -signal.SIGXFSZ:
+        raise ConversionFailed(TOO_LARGE)
 
 
 def check_outcome(status: int, report: str, *, seconds: float, mp3_bytes: int, most_bytes: int) -> None:
     """Raise ConversionFailed unless FFmpeg made a whole MP3, and Unavailable where that says nothing of the video."""
-    if status in (-signal.SIGKILL, -signal.SIGTERM):
-        raise Unavailable("FFmpeg was killed from outside; the job is tried again.")
-    if status == -signal.SIGXCPU:
-        raise TOO_LONG
-    if status == -signal.SIGXFSZ or mp3_bytes >= most_bytes:
-        raise TOO_LARGE
+    if mp3_bytes >= most_bytes:
+        raise ConversionFailed(TOO_LARGE)
+    if DISK_FULL.search(_own_words(report)):
+        raise Unavailable("The worker's disk is full; the job is tried again.", retry_after=60)
     sign = _sign_in(report)
     if sign is not None:
-        raise sign
+        raise ConversionFailed(sign)
     if seconds <= 0 or mp3_bytes == 0:
-        raise EMPTY_AUDIO
+        raise ConversionFailed(EMPTY_AUDIO)
     if status != 0:
-        raise BROKEN
+        raise ConversionFailed(BROKEN)
 
 
-def _sign_in(report: str) -> ConversionFailed | None:
-    return next((failure for pattern, failure in SIGNS if pattern.search(report)), None)
+def _sign_in(report: str) -> Verdict | None:
+    words = _own_words(report)
+    return next((verdict for pattern, verdict in SIGNS if pattern.search(words)), None)
+
+
+def _own_words(report: str) -> str:
+    """Return the report without what it quotes from the file: a title may well be "The End of File"."""
+    return INDENTED.sub("", report)
 
 
 def _length(report: str) -> float | None:

@@ -99,9 +99,7 @@ def test_the_default_is_variable_bit_rate_with_its_xing_header(
     assert b"Xing" in mp3.read_bytes()[:2000]
 
 
-def test_a_constant_bit_rate_is_a_setting(
-    services: Services, converted: Convert, mp3_of: Save, tmp_path: Path
-) -> None:
+def test_a_constant_bit_rate_is_a_setting(services: Services, converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     services.settings = replace(services.settings, audio_bitrate="192k")
     mp3 = mp3_of(converted(ffmpeg(tmp_path / "a.wav", *_tone(44100, 2))))
     info = MP3(mp3).info
@@ -109,9 +107,7 @@ def test_a_constant_bit_rate_is_a_setting(
     assert b"Info" in mp3.read_bytes()[:2000]
 
 
-def test_the_header_the_job_and_the_source_have_one_length(
-    converted: Convert, mp3_of: Save, tmp_path: Path
-) -> None:
+def test_the_header_the_job_and_the_source_have_one_length(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     job = converted(ffmpeg(tmp_path / "a.wav", *SINE))
     assert job.length == pytest.approx(3, abs=0.001)
     assert MP3(mp3_of(job)).info.length == pytest.approx(3, abs=2 * MP3_FRAME_SECONDS)

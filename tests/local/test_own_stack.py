@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Stack, Start, wait_until
+
+from tests.local.running import Stack, Start, wait_until
 
 STACK = """
 version: 1.0
@@ -26,7 +27,7 @@ functions:
 PARROT = """
 def app(environ, start_response):
     start_response("200 OK", [])
-    return iter(lambda: environ["wsgi.input"].readline(), b"")
+    return iter(lambda: environ["wsgi.input"].read(4), b"")
 """
 CUCKOO = """
 def app(environ, start_response):
@@ -46,7 +47,7 @@ def stack(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     return start(STACK_FILE=str(folder / "stack.yml"), PYTHONPATH=str(folder), TAG="2")
 
 
-def function(stack: Stack, name: str) -> dict[str, object]:
+def function(stack: Stack, name: str) -> dict[str, Any]:
     return next(one for one in stack.get("/system/functions").json() if one["name"] == name)
 
 
@@ -67,10 +68,10 @@ def test_variables_are_filled_in_as_faas_cli_does(stack: Stack) -> None:
 
 
 def test_cron_calls_by_the_schedule(stack: Stack) -> None:
-    wait_until(lambda: function(stack, "cuckoo")["invocationCount"] == 2, "cron has called twice")
+    wait_until(lambda: function(stack, "cuckoo")["invocationCount"] >= 2, "cron has called twice")
     assert "cuckoo" not in stack.said
 
 
 def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
-    assert "request" in (Path(stack.data) / "logs" / "gateway.log").read_text()
+    assert "request" in (stack.data / "logs" / "gateway.log").read_text()
     assert "request" not in stack.said

@@ -1,0 +1,113 @@
+"""Wraps a media store, to hold its reads, to break off, or to refuse: what a real store may do."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event
+from typing import Any, BinaryIO, cast
+
+from soundlift.common.errors import StoreUnavailable
+from soundlift.common.media import MediaInfo, MediaReader, MediaStore, MediaWriter
+
+
+@dataclass(frozen=True)
+class Reader:
+    size: int
+    file: BinaryIO
+
+
+class Watched(io.RawIOBase):
+    """Is a file whose every read is announced first, with the position."""
+
+    def __init__(self, file: BinaryIO, before_read: Callable[[int], None]) -> None:
+        self._file = file
+        self._before_read = before_read
+
+    def read(self, size: int = -1) -> bytes:
+        self._before_read(self._file.tell())
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class WatchedStore:
+    """Announces every read to a function, which may wait or raise."""
+
+    def __init__(self, store: MediaStore, before_read: Callable[[int], None]) -> None:
+        self._store = store
+        self._before_read = before_read
+
+    def open(self, fid: str) -> MediaReader:
+        reader = self._store.open(fid)
+        return Reader(reader.size, cast(BinaryIO, Watched(reader.file, self._before_read)))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+def held(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
+    """Return a store whose reads behind a position wait, an event for "it waits", and one that lets go."""
+    waiting, let_go = Event(), Event()
+
+    def before_read(position: int) -> None:
+        if position >= beyond:
+            waiting.set()
+            assert let_go.wait(60)
+
+    return WatchedStore(store, before_read), waiting, let_go
+
+
+def breaking(store: MediaStore, beyond: int) -> WatchedStore:
+    """Return a store that fails when it is read behind a position."""
+
+    def before_read(position: int) -> None:
+        if position >= beyond:
+            raise StoreUnavailable("The connection to the store broke.")
+
+    return WatchedStore(store, before_read)
+
+
+class Refusing:
+    """Is a store that fails at one step of writing: create, write or commit."""
+
+    def __init__(self, store: MediaStore, step: str) -> None:
+        self._store = store
+        self._step = step
+
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        self._refuse("create")
+        writer = self._store.create(fid, info)
+        refuse = self._refuse
+
+        class Writer:
+            abort = writer.abort
+
+            def write(self, data: bytes, /) -> int:
+                refuse("write")
+                return writer.write(data)
+
+            def commit(self) -> int:
+                refuse("commit")
+                return writer.commit()
+
+        return Writer()
+
+    def _refuse(self, step: str) -> None:
+        if step == self._step:
+            raise StoreUnavailable("The store is away.")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)

@@ -1,0 +1,85 @@
+"""Looks at a running `soundlift up` from outside."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import urllib3
+
+DEADLINE_SECONDS = 20
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Process:
+    pid: int
+    parent: int
+    command: str
+
+
+def living_processes() -> dict[int, Process]:
+    listed = subprocess.run(
+        ["ps", "-axo", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
+    ).stdout
+    rows = [line.split(maxsplit=3) for line in listed.splitlines()]
+    return {int(row[0]): Process(int(row[0]), int(row[1]), row[3]) for row in rows if not row[2].startswith("Z")}
+
+
+@dataclass(frozen=True)
+class Stack:
+    process: subprocess.Popen[bytes]
+    url: str
+    data: Path
+    terminal: Path
+
+    @property
+    def said(self) -> str:
+        return self.terminal.read_text()
+
+    def get(self, path: str) -> urllib3.BaseHTTPResponse:
+        return urllib3.request("GET", self.url + path, retries=False, timeout=10, redirect=False)
+
+    def post(self, path: str) -> urllib3.BaseHTTPResponse:
+        return urllib3.request("POST", self.url + path, retries=False, timeout=10, redirect=False)
+
+    def answers(self) -> bool:
+        try:
+            return self.get("/healthz").status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def descendants(self) -> list[Process]:
+        living = living_processes()
+        found = [self.process.pid]
+        for parent in found:
+            found += [one.pid for one in living.values() if one.parent == parent]
+        return [living[pid] for pid in found[1:]]
+
+    def child(self, module: str) -> Process | None:
+        children = [one for one in self.descendants() if one.parent == self.process.pid]
+        return next((one for one in children if f"-m {module}" in one.command), None)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(DEADLINE_SECONDS)
+
+
+Start = Callable[..., Stack]
