@@ -78,7 +78,9 @@ CHAPTERS = b";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=1\ntitle=one\n[
 
 def _with_chapters(folder: Path) -> Path:
     chapters = _text(folder, "chapters.txt", CHAPTERS)
-    return ffmpeg(folder / "ch.mp4", "-i", str(talking_mp4(folder)), "-i", str(chapters), "-map_chapters", "1", "-c", "copy")
+    return ffmpeg(
+        folder / "ch.mp4", "-i", str(talking_mp4(folder)), "-i", str(chapters), "-map_chapters", "1", "-c", "copy"
+    )
 
 
 # What makes an MP3 of three seconds, however odd.

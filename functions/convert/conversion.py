@@ -15,7 +15,7 @@ from .ffmpeg import Ffmpeg, Outcome, looking_at, making_mp3
 from .keeper import Keeper
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
-from .report import ENCRYPTED_SOUND, ConversionFailed, Sound, check_outcome, check_signal, read_report
+from .report import ENCRYPTED_SOUND, ConversionFailed, Sound, check_outcome, check_status, read_report
 
 BLOCK = 256 * 1024
 
@@ -90,5 +90,5 @@ def _run(
         raise StoreUnavailable("The media store does not have the video.") from None
     if source.error is not None:
         raise source.error
-    check_signal(outcome.status)
+    check_status(outcome.status)
     return outcome

@@ -62,6 +62,7 @@ SIGNS = (
     (re.compile(r"no decoder found for|Decoder .* not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
     (re.compile(r"Cannot allocate memory", re.IGNORECASE), TOO_COMPLEX),
 )
+LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is not even memory for that
 DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -86,14 +87,18 @@ def read_report(report: str) -> Sound:
     )
 
 
-def check_signal(status: int) -> None:
-    """Raise what the signal that ended FFmpeg says: ConversionFailed for a limit, Unavailable for a kill."""
+def check_status(status: int) -> None:
+    """Raise Unavailable where FFmpeg was killed or never began, ConversionFailed where it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):
         raise Unavailable("FFmpeg was killed from outside; the job is tried again.")
+    if status == LOADER_FAILED:
+        raise Unavailable("FFmpeg cannot be started; the job is tried again.", retry_after=60)
     if status == -signal.SIGXCPU:
         raise ConversionFailed(TOO_LONG)
     if status == -signal.SIGXFSZ:
         raise ConversionFailed(TOO_LARGE)
+    if status < 0:
+        raise ConversionFailed(TOO_COMPLEX)
 
 
 def check_outcome(status: int, report: str, *, seconds: float, mp3_bytes: int, most_bytes: int) -> None:

@@ -56,6 +56,8 @@ def _target(file: Path, output: Path | None, *, force: bool) -> Path:
     target = Path(name) if output is None else output / name if output.is_dir() else output
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist.", param_hint="--output")
+    if target.exists() and target.samefile(file):
+        raise click.UsageError(f"{target} would replace itself. Name another output with -o.")
     if target.exists() and not force:
         raise click.UsageError(f"{target} is there already. Replace it with --force, or name another with -o.")
     return target

@@ -19,7 +19,8 @@ data_option = click.option(
 def services_of(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
     """Return the services that an environment describes, in the data folder if one is named.
 
-    Raises SettingError.
+    Secrets come from that folder, too, as they do for `up`. Raises SettingError.
     """
-    folder = {"SOUNDLIFT_DATA": str(data.absolute())} if data else {}
-    return Services(Settings.from_environment({**environ, **folder}))
+    named = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
+    folder = Settings.from_environment(named).soundlift_data
+    return Services(Settings.from_environment({"SECRETS_FOLDER": str(folder / "secrets"), **named}))

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
+from soundlift.common.settings import Settings
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
 LOOK_AGAIN_SECONDS = 0.05
 LOG_LINES = 15
 READY = b"is ready at"
-NOT_OURS = ("DATABASE_URL", "BROKER_URL", "MEDIA_URL", "SMTP_URL", "PUBLIC_URL", "MYSQL_HOST", "SECRETS_FOLDER")
+SETTINGS = frozenset(item.name.upper() for item in fields(Settings))
 
 
 class StackFailed(SoundliftError):
@@ -29,8 +32,8 @@ class StackFailed(SoundliftError):
 
 
 def own_environment() -> dict[str, str]:
-    """Return the environment without what would lead to somebody else's servers."""
-    return {name: value for name, value in os.environ.items() if name not in NOT_OURS}
+    """Return the environment without settings, which may lead to somebody else's servers."""
+    return {name: value for name, value in os.environ.items() if name not in SETTINGS}
 
 
 @contextmanager
@@ -51,6 +54,7 @@ def running_stack(data: Path) -> Iterator[str]:
             stderr=output,
             start_new_session=True,
         )
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         _wait_until_ready(process, log)
         yield f"http://127.0.0.1:{port}"
@@ -58,8 +62,16 @@ def running_stack(data: Path) -> Iterator[str]:
         click.echo(_ends_of(log, *sorted(data.glob("logs/*.log"))), err=True)
         raise
     finally:
-        process.terminate()
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
         process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()  # its children see their lifeline end, and follow
+        process.wait()
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:

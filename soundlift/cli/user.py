@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from soundlift.cli.deployment import data_option, services_of
-from soundlift.common.errors import BadRequest
+from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.passwords import hash_password
-from soundlift.common.users import SHORTEST_PASSWORD, Users
+from soundlift.common.users import SHORTEST_PASSWORD, Users, one_address
 
 
 @click.group()
@@ -25,6 +25,7 @@ def user() -> None:
 def add(email: str, admin: bool, data: Path | None) -> None:
     """Add an account; its password comes from a prompt, or from standard input."""
     users = _users(data)
+    one_address(email)
     account = users.add(email, hash_password(_new_password()), admin=admin)
     click.echo(f"Added {account.email}.")
 
@@ -35,6 +36,8 @@ def add(email: str, admin: bool, data: Path | None) -> None:
 def passwd(email: str, data: Path | None) -> None:
     """Give an account another password, from a prompt or from standard input."""
     users = _users(data)
+    if users.find(email) is None:
+        raise NotFound(f"{email} has no account.")
     users.set_password(email, hash_password(_new_password()))
     click.echo(f"Changed the password of {email}.")
 

@@ -63,7 +63,7 @@ class Settings:
 
     soundlift_data: Path = _setting("Folder of the embedded database, queue, media and mail", None, Path)
     secrets_folder: Path = _setting("Folder of secret files", Path(SECRETS_FOLDER), Path)
-    database_url: str = _setting("Users and jobs: sqlite:///FILE or mysql+pymysql://…", None, secret=True)
+    database_url: str = _setting("Users and jobs: sqlite:///FILE", None, secret=True)
     media_url: str = _setting("Videos and MP3s: file:///FOLDER", None, secret=True)
     broker_url: str = _setting("Events: sqlite:///FILE", None, secret=True)
     smtp_url: str = _setting(
@@ -116,7 +116,7 @@ class Settings:
             if text is not None:
                 values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
-        values.setdefault("database_url", _mysql_url(environ, folder) or f"sqlite:///{data}/soundlift.db")
+        values.setdefault("database_url", f"sqlite:///{data}/soundlift.db")
         values.setdefault("broker_url", f"sqlite:///{data}/queue.db")
         values.setdefault("media_url", (data / "media").absolute().as_uri())
         return cls(**values)
@@ -137,18 +137,3 @@ def _secret_file(folder: Path, name: str) -> str | None:
         if path.is_file():
             return path.read_text().strip()
     return None
-
-
-def _mysql_url(environ: Mapping[str, str], folder: Path) -> str | None:
-    if "MYSQL_HOST" not in environ:
-        return None
-    from sqlalchemy import URL
-
-    return URL.create(
-        "mysql+pymysql",
-        username=environ.get("MYSQL_USER", "soundlift"),
-        password=environ.get("MYSQL_PASSWORD") or _secret_file(folder, "MYSQL_PASSWORD"),
-        host=environ["MYSQL_HOST"],
-        port=_parse("MYSQL_PORT", environ.get("MYSQL_PORT", "3306"), _whole),
-        database=environ.get("MYSQL_DB", "soundlift"),
-    ).render_as_string(hide_password=False)

@@ -41,7 +41,7 @@ def _run(port: int, data: Path) -> None:
     make_data_folder(data)
     settings = Settings.from_environment(environment)
     read_stack(settings.stack_file)
-    Services(settings).check("tokens")
+    _check_addresses(settings)
     make_databases(settings)
     catcher = None
     if wants_mail_caught(os.environ, settings):
@@ -49,6 +49,13 @@ def _run(port: int, data: Path) -> None:
         catcher.start()
         environment["SMTP_URL"] = catcher.url
     Supervisor(settings, environment, catcher).run(_greeting(settings, catcher))
+
+
+def _check_addresses(settings: Settings) -> None:
+    """Raise SettingError for a setting that a function would stumble over at its first request."""
+    services = Services(settings)
+    for port in ("tokens", "database", "videos", "broker", "mail"):
+        getattr(services, port)
 
 
 def _check_port(port: int) -> None:

@@ -307,6 +307,7 @@ def worker(services: Services) -> Iterator[Callable[[Job], subprocess.Popen[str]
         "PATH": os.environ["PATH"],
         "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
         "JWT_SECRET": services.settings.jwt_secret,
+        "TMPDIR": str(services.settings.soundlift_data),  # what a killed worker leaves goes with the test
     }
 
     def start(job: Job) -> subprocess.Popen[str]:
@@ -375,7 +376,7 @@ def test_a_paused_worker_that_wakes_after_its_claim_ran_out_does_not_win(
 def _children() -> list[str]:
     """Return the FFmpegs that this process has started and that still run."""
     listed = subprocess.run(
-        ["ps", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True
+        ["ps", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())], check=False, capture_output=True, text=True
     )
     return [line for line in listed.stdout.splitlines() if "ffmpeg" in line and " Z" not in line]
 

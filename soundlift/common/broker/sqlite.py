@@ -19,7 +19,6 @@ from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import Message, to_message
 
 LEASE_SECONDS = 30.0
-RENEW_SECONDS = 5.0
 POLL_SECONDS = 0.05
 
 SCHEMA = """
@@ -54,9 +53,10 @@ class SqliteBroker:
     A message taken is out of sight until its lease ends; `receive` renews the leases of this consumer's own.
     """
 
-    def __init__(self, file: Path, routes: Mapping[str, str]) -> None:
+    def __init__(self, file: Path, routes: Mapping[str, str], *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._file = file
         self._routes = routes
+        self._lease_seconds = lease_seconds
         self._holder = secrets.token_hex(8)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -134,7 +134,7 @@ class SqliteBroker:
 
     def _take(self, queues: Collection[str]) -> Delivery | None:
         moment = time.time()
-        values = {"holder": self._holder, "now": moment, "lease": moment + LEASE_SECONDS}
+        values = {"holder": self._holder, "now": moment, "lease": moment + self._lease_seconds}
         with self._write() as connection:
             rows = connection.execute(TAKE, {**values, "queues": json.dumps(list(queues))}).fetchall()
         if not rows:
@@ -143,10 +143,10 @@ class SqliteBroker:
         return Delivery(row["queue"], _message(row), row["attempts"], row["id"])
 
     def _renew_leases(self) -> None:
-        if time.monotonic() - self._renewed < RENEW_SECONDS:
+        if time.monotonic() - self._renewed < self._lease_seconds / 6:
             return
         with self._write() as connection:
-            lease = time.time() + LEASE_SECONDS
+            lease = time.time() + self._lease_seconds
             connection.execute("UPDATE message SET visible_at = ? WHERE holder = ?", (lease, self._holder))
         self._renewed = time.monotonic()
 

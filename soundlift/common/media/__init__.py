@@ -88,7 +88,7 @@ def open_media(url: str, bucket: str) -> MediaStore:
     Raises SettingError where MEDIA_URL names no store that we have.
     """
     parts = urlsplit(url)
-    if parts.scheme == "file" and parts.path and not parts.netloc:
+    if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
         from pathlib import Path
 
         from soundlift.common.media.folder import FolderStore

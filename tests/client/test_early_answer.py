@@ -1,0 +1,78 @@
+"""The client reads a refusal that comes before it has sent the whole body, from the server that is deployed."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from soundlift.client import ApiError, Client, ConnectionFailed
+from soundlift.common.tokens import Tokens
+
+SECRET = "a secret of this test, 32 bytes or more"
+SERVER = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", "functions.upload.handler:app"]
+DEADLINE_SECONDS = 30
+LARGE = 64 * 2**20
+MP4 = b"\x00\x00\x00\x18ftypmp42"
+
+
+@pytest.fixture
+def upload_url(tmp_path: Path) -> Iterator[str]:
+    port = str(_free_port())
+    settings = {"JWT_SECRET": SECRET, "SOUNDLIFT_DATA": str(tmp_path), "MAX_UPLOAD_BYTES": str(2**20)}
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": port, **settings}
+    process = subprocess.Popen(SERVER, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(DEADLINE_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib3.request("GET", f"{url}/_/health", retries=False, timeout=2)
+            return
+        except urllib3.exceptions.HTTPError:
+            time.sleep(0.05)
+    pytest.fail("the server did not start")
+
+
+def test_a_wrong_token_is_told_as_such_however_large_the_video_is(upload_url: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        Client(upload_url, token="wrong").upload(io.BytesIO(MP4 + bytes(LARGE)), "large.mp4")
+    assert (refusal.value.status, refusal.value.code) == (401, "not_authorized")
+
+
+def test_a_video_too_large_is_told_as_such_before_it_has_been_sent(upload_url: str) -> None:
+    token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("you@example.org", admin=False)
+    sent: list[int] = []
+    with pytest.raises(ApiError) as refusal:
+        Client(upload_url, token=token).upload(
+            io.BytesIO(MP4 + bytes(LARGE)), "large.mp4", on_progress=lambda done, total: sent.append(done)
+        )
+    assert (refusal.value.status, refusal.value.code) == (413, "too_large")
+    assert max(sent, default=0) < LARGE
+
+
+def test_no_server_is_a_failed_connection() -> None:
+    with pytest.raises(ConnectionFailed):
+        Client(f"http://127.0.0.1:{_free_port()}", token="any").validate()

@@ -1,0 +1,52 @@
+"""The look into an MP4 finds protected sound, and comes to an end on any file."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from functions.convert.mp4_boxes import MOST_BOXES, has_protected_sound
+
+
+def _box(kind: bytes, content: bytes = b"") -> bytes:
+    return (8 + len(content)).to_bytes(4) + kind + content
+
+
+def _track(entry: bytes) -> bytes:
+    box = _box(b"stsd", bytes(7) + b"\1" + _box(entry, bytes(28)))
+    for kind in (b"stbl", b"minf", b"mdia", b"trak"):
+        box = _box(kind, box)
+    return box
+
+
+def _tells(content: bytes) -> bool:
+    return has_protected_sound(io.BytesIO(content), len(content))
+
+
+@pytest.mark.parametrize(("entry", "protected"), [(b"mp4a", False), (b"encv", False), (b"enca", True), (b"drms", True)])
+def test_a_protected_track_is_found_among_others(entry: bytes, protected: bool) -> None:
+    movie = _box(b"moov", _track(b"avc1") + _track(b"mp4a") + _track(entry))
+    assert _tells(_box(b"ftyp", b"isom") + movie) is protected
+    long_form = (1).to_bytes(4) + b"mdat" + (16 + 5).to_bytes(8) + b"media"
+    assert _tells(long_form + movie) is protected
+    assert _tells(bytes(4) + movie[4:]) is protected  # length 0: to the end of the file
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0\1moov", b"\0\0\0\4moov", bytes(100), b"\xff" * 100])
+def test_boxes_of_impossible_lengths_end_the_look(content: bytes) -> None:
+    assert _tells(content) is False
+
+
+def test_boxes_in_boxes_do_not_keep_the_look_going() -> None:
+    class Counting(io.BytesIO):
+        reads = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.reads += 1
+            return super().read(size)
+
+    content = _box(b"moov", _box(b"trak", _box(b"mdia") * 100) * 100) * 5
+    file = Counting(content)
+    assert has_protected_sound(file, len(content)) is False
+    assert file.reads <= 2 * MOST_BOXES

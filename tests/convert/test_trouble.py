@@ -1,0 +1,182 @@
+"""Trouble of ours is never a verdict on a video, and a video's trouble is never ours for long."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import pytest
+import sqlalchemy as sa
+from cloudevents.core.v1.event import CloudEvent
+
+from functions.convert.ffmpeg import Ffmpeg, binary
+from functions.convert.handler import app, convert
+from functions.convert.report import CUT_OFF, ConversionFailed, check_outcome, check_status, read_report
+from soundlift.common.errors import Unavailable
+from soundlift.common.events import event_of, to_http
+from soundlift.common.job_row import Job, State
+from soundlift.common.services import Services
+from tests.api.problems import assert_problem
+from tests.clips import SINE, ffmpeg, talking_mp4
+from tests.convert.stores import held
+from tests.parts import job_now, queued_job, wait_for
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
+
+
+@pytest.fixture(scope="module")
+def long_sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Make five minutes, far more than the sockets between store and FFmpeg hold."""
+    file = tmp_path_factory.mktemp("clip") / "long.wav"
+    return ffmpeg(file, "-f", "lavfi", "-i", "sine=duration=300:sample_rate=48000").read_bytes()
+
+
+@pytest.fixture
+def worker(services: Services) -> Iterator[Services]:
+    worker = Services(services.settings)
+    yield worker
+    worker.database.engine.dispose()
+
+
+def _start(worker: Services, job: Job, pool: ThreadPoolExecutor) -> Future[CloudEvent | None]:
+    return pool.submit(convert, event_of(job), worker)
+
+
+def _ffmpegs() -> list[int]:
+    """Return the process ids of all FFmpegs that are children of this process."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = (path.parent / "cmdline").read_bytes().split(b"\0")[0]
+        except OSError:
+            continue
+        if parent == os.getpid() and command == binary().encode():
+            found.append(int(path.parent.name))
+    return found
+
+
+@on_linux
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_an_ffmpeg_killed_from_outside_costs_no_attempt(
+    services: Services, worker: Services, long_sound: bytes, share: float
+) -> None:
+    job = queued_job(services, long_sound)
+    worker.videos, waiting, let_go = held(services.videos, beyond=int(len(long_sound) * share))
+    with ThreadPoolExecutor() as pool:
+        conversion = _start(worker, job, pool)
+        try:
+            assert waiting.wait(30)
+            (process,) = _ffmpegs()
+            os.kill(process, signal.SIGKILL)
+            with pytest.raises(Unavailable):
+                conversion.result(timeout=30)
+        finally:
+            let_go.set()
+    now = job_now(services, job.id)
+    assert (now.state, now.attempts, now.error) == (State.QUEUED, 0, None)
+
+
+def test_a_database_that_comes_back_within_the_claim_does_not_end_the_work(
+    services: Services, worker: Services, long_sound: bytes
+) -> None:
+    job = queued_job(services, long_sound)
+    refused = Event()
+    sa.event.listen(worker.database.engine, "handle_error", lambda context: refused.set())
+    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    with ThreadPoolExecutor() as pool:
+        conversion = _start(worker, job, pool)
+        try:
+            assert waiting.wait(30)
+            _rename(services, "job", "hidden")
+            assert refused.wait(30)
+            _rename(services, "hidden", "job")
+        finally:
+            let_go.set()
+    assert conversion.result() is not None
+    assert job_now(services, job.id).state == State.READY
+
+
+def _rename(services: Services, old: str, new: str) -> None:
+    with services.database.write() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+
+def test_the_percent_never_falls(services: Services, worker: Services, long_sound: bytes) -> None:
+    job = queued_job(services, long_sound)
+    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    seen: list[int] = []
+    with ThreadPoolExecutor() as pool:
+        conversion = _start(worker, job, pool)
+        try:
+            assert waiting.wait(30)
+            wait_for(lambda: job_now(services, job.id).percent, "a percent is written")
+        finally:
+            let_go.set()
+        while not conversion.done():
+            seen.append(job_now(services, job.id).percent)
+    seen.append(job_now(services, job.id).percent)
+    assert seen == sorted(seen)
+    assert seen[-1] == 100
+
+
+def test_a_worker_with_no_place_free_says_over_http_when_to_come_again(
+    services: Services, worker: Services, tmp_path: Path
+) -> None:
+    services.settings = worker.settings = replace(services.settings, convert_concurrency=1)
+    video = talking_mp4(tmp_path).read_bytes()
+    first, second = queued_job(services, video), queued_job(services, video)
+    worker.videos, waiting, let_go = held(services.videos, beyond=0)
+    app.services = services
+    headers, body = to_http(event_of(second))
+    with ThreadPoolExecutor() as pool:
+        conversion = _start(worker, first, pool)
+        try:
+            assert waiting.wait(30)
+            assert_problem(app.test_client().post("/", data=body, headers=headers), 503, code="busy")
+        finally:
+            let_go.set()
+        assert conversion.result() is not None
+    assert app.test_client().post("/", data=body, headers=headers).status_code == 200
+
+
+@on_linux
+def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.wav", *SINE)
+    run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "mp3", "-y", "/dev/full"], services.settings)
+    outcome = run.wait()
+    with pytest.raises(Unavailable):
+        check_outcome(outcome.status, outcome.report, seconds=3, mp3_bytes=1, most_bytes=10**9)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(-signal.SIGXCPU, "too_long"), (-signal.SIGXFSZ, "too_large"), (-signal.SIGABRT, "too_complex"),
+     (-signal.SIGSEGV, "too_complex")],
+)  # fmt: skip
+def test_a_limit_hit_or_a_crash_is_the_video_s(status: int, code: str) -> None:
+    with pytest.raises(ConversionFailed) as failed:
+        check_status(status)
+    assert failed.value.verdict.code == code
+
+
+@pytest.mark.parametrize("status", [-signal.SIGKILL, -signal.SIGTERM, 127])
+def test_a_kill_or_an_ffmpeg_that_cannot_start_is_ours(status: int) -> None:
+    with pytest.raises(Unavailable):
+        check_status(status)
+
+
+def test_what_is_quoted_from_a_file_is_no_sign() -> None:
+    said = "[mov @ 0x1] moov atom not found\n"
+    with pytest.raises(ConversionFailed) as failed:
+        read_report(said)
+    assert failed.value.verdict == CUT_OFF
+    with pytest.raises(ConversionFailed) as failed:
+        read_report("    title           : moov atom not found\n                    : partial file\n")
+    assert failed.value.verdict.code == "not_media"

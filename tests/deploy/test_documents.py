@@ -1,0 +1,75 @@
+"""The documents say what is so."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from click import Group
+
+from soundlift.cli.main import soundlift
+from soundlift.common.errors import SettingError
+from soundlift.common.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_readme_s_table_has_every_setting_and_its_meaning() -> None:
+    rows = re.findall(r"^\| `([A-Z0-9_]+)`( \(secret\))? \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE)
+    told = {name: (bool(secret), meaning) for name, secret, meaning in rows}
+    assert told == {item.name.upper(): (item.metadata["secret"], item.metadata["about"]) for item in fields(Settings)}
+
+
+def test_every_command_explains_itself_and_is_in_the_readme() -> None:
+    for name, command in soundlift.commands.items():
+        assert f"`soundlift {name}`" in README
+        assert command.help
+        for inner, subcommand in getattr(command, "commands", {}).items():
+            assert isinstance(command, Group)
+            assert f"`{inner}`" in README
+            assert subcommand.help
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_document_names_is_there(document: str) -> None:
+    text = (ROOT / document).read_text()
+    for path in re.findall(r"`((?:functions|soundlift|tests|deploy|docs)/[\w./-]*)`", text):
+        if "NAME" not in path:
+            assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PUBLIC_URL", "example.org"),
+        ("MAX_UPLOAD_BYTES", "4G"),
+        ("LONG_POLLS", "0"),
+        ("AUDIO_BITRATE", "9000k"),
+        ("JWT_SECRET", "too short"),
+        ("DRAIN_SECONDS", "soon"),
+    ],
+)
+def test_a_malformed_setting_is_named_and_a_secret_is_not_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingError, match=f"Setting {name}") as refused:
+        Settings.from_environment({name: value})
+    assert (value in refused.value.detail) == (name != "JWT_SECRET")
+
+
+def test_a_secret_may_be_a_file_as_either_platform_mounts_it(tmp_path: Path) -> None:
+    secret = "a secret in a file, longer than 32 bytes"
+    for place in (tmp_path / "openfaas" / "jwt-secret", tmp_path / "knative" / "jwt-secret" / "jwt-secret"):
+        place.parent.mkdir(parents=True)
+        place.write_text(secret + "\n")
+        folder = place.relative_to(tmp_path).parts[0]
+        assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == secret
+
+
+def test_the_longest_conversion_ends_before_a_server_told_to_stop_gives_up_on_it() -> None:
+    from soundlift.common.serving import graceful_timeout
+    from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
+
+    conversion = Settings().max_conversion_seconds
+    assert conversion < graceful_timeout < conversion + SECONDS_BEYOND_CONVERSION

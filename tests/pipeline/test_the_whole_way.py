@@ -1,0 +1,117 @@
+"""The whole way of a video, over real HTTP, through gateway, queue, connector, FFmpeg and mail."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import urllib3
+from mutagen.mp3 import MP3
+from werkzeug.http import parse_options_header
+
+from soundlift.client import ApiError, Client
+from tests.clips import PICTURE, ffmpeg, talking_mp4
+from tests.conftest import PASSWORD
+from tests.local.running import Stack
+from tests.parts import wait_for
+from tests.pipeline.conftest import EMAIL, mail_of, mails_of
+
+NAME = "Ünïcode 🎵.mp4"
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def long_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make two hours of sound, which no machine converts before a test has looked."""
+    folder = tmp_path_factory.mktemp("long")
+    minute = ffmpeg(folder / "a.m4a", "-f", "lavfi", "-i", "anoisesrc=d=60:r=44100:a=0.1", "-c:a", "aac", "-b:a", "16k")
+    return ffmpeg(folder / "long.mkv", "-stream_loop", "119", "-i", str(minute), "-c", "copy")
+
+
+def test_a_video_becomes_an_mp3_and_its_owner_is_told(stack: Stack, client: Client, tmp_path: Path) -> None:
+    video = talking_mp4(tmp_path, "-metadata", "title=Título")
+    queued = client.upload(video, name=NAME)
+    assert queued.state == "queued"
+    job = client.wait(queued.id, timeout=SECONDS)
+    assert (job.state, job.percent, job.file_name) == ("ready", 100, NAME)
+    mp3 = MP3(client.download(job, tmp_path / "a.mp3"))
+    assert mp3.info.length == pytest.approx(3, abs=0.1)
+    assert str(mp3.tags["TIT2"]) == "Título"
+    mail = mail_of(stack, job.id)
+    assert (mail["To"], mail["Subject"]) == (EMAIL, "Your MP3 is ready: Ünïcode 🎵.mp3")
+    assert next(client.jobs()).id == job.id
+
+
+def test_the_mail_s_link_downloads_without_a_login_under_the_right_name(
+    stack: Stack, client: Client, tmp_path: Path
+) -> None:
+    job = client.wait(client.upload(talking_mp4(tmp_path), name=NAME).id, timeout=SECONDS)
+    text = mail_of(stack, job.id).get_body(("plain",)).get_content()
+    (link,) = re.findall(r"https?://\S+", text)
+    response = urllib3.request("GET", link)
+    assert response.status == 200
+    assert len(response.data) == job.mp3_bytes == int(response.headers["Content-Length"])
+    assert parse_options_header(response.headers["Content-Disposition"])[1]["filename"] == "Ünïcode 🎵.mp3"
+    part = urllib3.request("GET", link, headers={"Range": "bytes=-100"})
+    assert (part.status, part.data) == (206, response.data[-100:])
+
+
+def test_a_video_without_sound_fails_with_the_same_sentence_on_the_job_and_in_the_mail(
+    stack: Stack, client: Client, tmp_path: Path
+) -> None:
+    silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
+    job = client.wait(client.upload(silent).id, timeout=SECONDS)
+    assert (job.state, job.error_code) == ("failed", "no_audio")
+    assert str(job.error) in mail_of(stack, job.id).get_body(("plain",)).get_content()
+
+
+def test_what_is_no_media_is_refused_at_the_door(client: Client, tmp_path: Path) -> None:
+    text = tmp_path / "letter.mp4"
+    text.write_text("Dear Sir or Madam")
+    with pytest.raises(ApiError) as refused:
+        client.upload(text)
+    assert (refused.value.status, refused.value.code) == (415, "unsupported_media_type")
+
+
+def test_a_job_is_cancelled_while_it_is_converted(client: Client, long_sound: Path) -> None:
+    job = client.upload(long_sound)
+    wait_for(lambda: client.job(job.id).percent, "it is converted")
+    assert client.remove(job.id).state == "cancelled"
+    with pytest.raises(ApiError) as refused:
+        client.download(job.id, long_sound.with_suffix(".mp3"))
+    assert refused.value.status == 409
+    assert client.remove(job.id) is None
+    assert job.id not in [one.id for one in client.jobs()]
+
+
+def test_conversions_and_waiting_requests_starve_no_login(stack: Stack, client: Client, long_sound: Path) -> None:
+    jobs = [client.upload(long_sound) for _ in range(4)]
+    with ThreadPoolExecutor(60) as pool:
+        waiting = [pool.submit(client.job, jobs[number % 4].id, 30) for number in range(60)]
+        wait_for(lambda: sum(one.done() for one in waiting) >= 60 - 8, "those without a place to wait are answered")
+        began = time.monotonic()
+        Client(stack.url, email=EMAIL, password=PASSWORD).login()
+        assert time.monotonic() - began < 10
+        assert not all(one.done() for one in waiting)
+        for job in jobs:
+            client.remove(job.id)
+    assert {one.result().state for one in waiting} <= {"queued", "converting", "cancelled"}
+
+
+def test_a_connector_killed_while_it_waits_for_a_conversion_loses_nothing(
+    stack: Stack, client: Client, tmp_path: Path
+) -> None:
+    ten_minutes = ffmpeg(tmp_path / "a.flac", "-f", "lavfi", "-i", "sine=duration=600:sample_rate=48000")
+    job = client.upload(ten_minutes)
+    wait_for(lambda: client.job(job.id).state == "converting", "it is converted")
+    connector = stack.child("soundlift.connector")
+    assert connector is not None
+    os.kill(connector.pid, signal.SIGKILL)
+    assert client.wait(job.id, timeout=SECONDS).state == "ready"
+    wait_for(lambda: mails_of(stack, job.id), "the owner is told", seconds=100)
+    assert len(mails_of(stack, job.id)) == 1
