@@ -189,8 +189,10 @@ def test_told_to_stop_it_finishes_what_is_in_flight_and_ends_well(
     connector.send_signal(signal.SIGTERM)
     let_go.set()
     assert connector.wait(20) == 0
-    waiting = [broker.receive(("video", "mp3"), 0) for _ in range(2)]
-    assert [one and one.queue for one in waiting] == ["mp3", None]
+    left = broker.receive(("video", "mp3"), 0)
+    # The reply may just have been delivered before the signal was seen; it is never lost, nor the first repeated.
+    assert (left.queue if left else gateway.ids("notify")) in ("mp3", ["2"])
+    assert gateway.ids("convert") == ["1"]
 
 
 def test_a_setting_that_is_wrong_is_one_sentence() -> None:
