@@ -123,9 +123,11 @@ def test_a_queue_without_a_subscriber_waits_for_one(
 ) -> None:
     del gateway.subscribers["convert"]
     connector.refresh()
-    broker.publish(_event(1))
     broker.publish(_event(2, MP3_READY))
-    wait_for(lambda: gateway.ids("notify"), "the other queue is served")
+    wait_for(lambda: gateway.ids("notify") == ["2"], "the loop has had a turn since")
+    broker.publish(_event(1))
+    broker.publish(_event(3, MP3_READY))
+    wait_for(lambda: gateway.ids("notify") == ["2", "3"], "the other queue is served")
     assert gateway.ids("convert") == []
     gateway.subscribers["convert"] = "video"
     connector.refresh()
