@@ -57,7 +57,10 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (SoundliftError, ClientError) as error:
+    except SoundliftError as error:
+        cause = error.evidence.get("cause")
+        sys.exit(f"soundlift: {error.detail}{f' ({cause})' if cause else ''}")
+    except ClientError as error:
         sys.exit(f"soundlift: {error.detail}")
     except OSError as error:
         sys.exit(f"soundlift: {error.filename or ''}{': ' if error.filename else ''}{error.strerror or error}")

@@ -1,0 +1,5 @@
+"""Lets `python -m soundlift.cli` be the command."""
+
+from soundlift.cli.main import main
+
+main()

@@ -1,0 +1,158 @@
+"""The command, as a person or a script uses it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.events import VIDEO_UPLOADED
+from soundlift.common.services import Services
+from tests.clips import PICTURE, ffmpeg, talking_mp4
+from tests.conftest import PASSWORD
+from tests.local.running import living_processes
+from tests.parts import wait_for
+from tests.pipeline.conftest import EMAIL, stack, start
+
+__all__ = ["stack", "start"]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Return a function that runs the command in a folder and with a data folder of this test's own."""
+
+    (tmp_path / "data").mkdir()
+
+    def soundlift(*arguments: str, said: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "soundlift.cli", *arguments],
+            input=said,
+            env={**os.environ, "SOUNDLIFT_DATA": str(tmp_path / "data"), **environment},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+    return soundlift
+
+
+def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
+    assert run("user", "add", "Ada@Example.org", said="a long password\n").stdout == "Added ada@example.org.\n"
+    assert run("user", "add", "root@example.org", "--admin", said="a long password\n").returncode == 0
+    assert run("user", "list").stdout == "ada@example.org\nroot@example.org  admin\n"
+    assert run("user", "passwd", "ada@example.org", said="another password\n").returncode == 0
+    assert run("user", "remove", "ada@example.org").stdout == "Removed ada@example.org.\n"
+    assert run("user", "list").stdout == "root@example.org  admin\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "sentence"),
+    [
+        (("user", "add", "ada"), "a long password\n", "'ada' is not one mail address such as name@example.org."),
+        (("user", "add", "a@x.org, b@x.org"), "a long password\n", "is not one mail address"),
+        (("user", "add", "ada@example.org"), "short\n", "A password has at least 8 characters."),
+        (("user", "remove", "eve@example.org"), "", "eve@example.org has no account."),
+        (("user", "passwd", "eve@example.org"), "", "eve@example.org has no account."),
+        (("dead", "show", "7"), "", "There is no dead letter 7; `soundlift dead list` shows them."),
+        (("dead", "drop"), "", "Name the dead letters, or say --all; `soundlift dead list` shows them."),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_1(
+    run: Run, arguments: tuple[str, ...], said: str, sentence: str
+) -> None:
+    ended = run(*arguments, said=said)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("soundlift: ")
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("usr",), ("user", "ad"), ("up", "--prot", "1"), ("convert", "no-such-file.mp4")]
+)
+def test_a_typo_is_shown_and_exit_code_2(run: Run, arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments)
+    assert ended.returncode == 2
+    assert arguments[-1].strip("-") in ended.stderr or "--port" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_dead_letters_are_listed_shown_replayed_and_dropped(run: Run, services: Services) -> None:
+    def dead(*arguments: str) -> str:
+        ended = run("dead", *arguments, SOUNDLIFT_DATA=str(services.settings.soundlift_data), COLUMNS="200")
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    assert dead("list") == "There are no dead letters.\n"
+    for number in (1, 2):
+        attributes = {"specversion": "1.0", "id": f"event-{number}", "source": "/t", "type": VIDEO_UPLOADED}
+        services.broker.publish(CloudEvent(attributes, {"job_id": "x"}))
+        delivery = services.broker.receive(["video"], 5)
+        assert delivery is not None
+        services.broker.reject(delivery, {"function": "convert", "status": 422, "detail": "no good", "attempts": 1})
+    first, second = (letter.id for letter in services.broker.list())
+    assert all(word in dead("list") for word in ("video", "convert", "422", "no good"))
+    assert all(word in dead("show", first) for word in ("event-1", "no good", "status: 422"))
+    dead("replay", first)
+    dead("drop", "--all")
+    assert dead("list") == "There are no dead letters.\n"
+    waiting = services.broker.receive(["video"], 5)
+    assert waiting is not None
+    assert b"event-1" in waiting.message.body
+    assert second != first
+
+
+def test_a_file_is_converted_with_a_running_deployment(run: Run, stack: object, tmp_path: Path) -> None:
+    who = {"SOUNDLIFT_URL": stack.url, "SOUNDLIFT_EMAIL": EMAIL, "SOUNDLIFT_PASSWORD": PASSWORD}
+    video = talking_mp4(tmp_path, name="Ünïcode 🎵.mp4")
+    ended = run("convert", video.name, **who)
+    assert ended.returncode == 0, ended.stderr
+    assert "Ünïcode 🎵.mp3: 3.0 s" in ended.stdout
+    assert (tmp_path / "Ünïcode 🎵.mp3").read_bytes()[:3] == b"ID3"
+    assert run("convert", video.name, **who).returncode == 2
+    assert run("convert", video.name, "--force", **who).returncode == 0
+    silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
+    ended = run("convert", silent.name, **who)
+    assert ended.returncode == 1
+    assert "soundlift: The video has no sound: there is no audio track in it." in ended.stderr
+    wrong = {**who, "SOUNDLIFT_PASSWORD": "wrong"}
+    assert "soundlift: The e-mail address or the password is wrong." in run("convert", silent.name, **wrong).stderr
+
+
+def test_a_server_that_is_not_there_is_one_sentence(run: Run, tmp_path: Path) -> None:
+    talking_mp4(tmp_path)
+    ended = run("convert", "talking.mp4", "--url", "http://127.0.0.1:1", "--token", "x")
+    assert ended.returncode == 1
+    assert "soundlift: " in ended.stderr
+    assert "http://127.0.0.1:1" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_demo_takes_a_video_the_whole_way_and_leaves_nothing_running(run: Run, tmp_path: Path) -> None:
+    ended = run("demo", str(talking_mp4(tmp_path, name="own.mp4")), JWT_SECRET="not for the demo", SMTP_URL="gopher://")
+    assert ended.returncode == 0, ended.stderr
+    for word in ("logged in", "uploaded own.mp4", "ready, 100 %", "44100 Hz, mono", "Subject: Your MP3 is ready"):
+        assert word in ended.stdout
+    assert (tmp_path / "build" / "demo" / "own.mp3").exists()
+    assert not [one for one in living_processes().values() if str(tmp_path) in one.command]
+
+
+def test_a_demo_told_to_stop_takes_its_stack_with_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "soundlift.cli", "demo", str(talking_mp4(tmp_path))]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        started = demo.stdout.readline()
+        assert "started" in started
+        demo.send_signal(signal.SIGTERM)
+        assert demo.wait(60) != 0
+    port = started.strip().rpartition(":")[2]
+    wait_for(lambda: not [one for one in living_processes().values() if f"--port {port}" in one.command], "all ended")
