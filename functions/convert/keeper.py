@@ -71,7 +71,10 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._ended.wait(TICK_SECONDS):
-            reason = self._reason_to_end()
+            try:
+                reason = self._reason_to_end()
+            except Exception as error:  # work that nobody keeps must not go on
+                reason = error
             if reason is not None:
                 self._end(reason)
                 return

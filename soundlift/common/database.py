@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -152,12 +151,3 @@ def _tame_sqlite(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN IMMEDIATE"))
-
-
-def use_write_ahead_log(file: Path) -> None:
-    """Turn a SQLite file to WAL, which stays with the file, so that readers never wait for a writer."""
-    import sqlite3
-
-    with sqlite3.connect(file) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-    connection.close()

@@ -196,6 +196,7 @@ class Jobs:
         return self._update(
             claim.job_id,
             table.c.claim == claim.token,
+            table.c.state.in_(OUTCOMES),
             told_at=now(),
             claim=None,
             claimed_until=None,

@@ -14,7 +14,7 @@ TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9
 
 
 def set_up_logging(level: str) -> None:
-    """Send this process's logs to standard output, from `level` up; raises KeyError for an unknown one."""
+    """Send this process's logs to standard output, from `level` up."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

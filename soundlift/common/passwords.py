@@ -19,7 +19,7 @@ def hash_password(password: str) -> str:
 def password_matches(password: str, hashed: str | None) -> bool:
     """Tell whether the password is right, in the same time when there is no hash to compare with."""
     try:
-        return _hasher.verify(hashed or _nobodys_hash(), password) and hashed is not None
+        return _hasher.verify(_nobodys_hash() if hashed is None else hashed, password) and hashed is not None
     except (VerificationError, InvalidHashError):
         return False
 

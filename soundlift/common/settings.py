@@ -37,10 +37,10 @@ def _bitrate(text: str) -> str:
     return text
 
 
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise ValueError("must be true or false")
-    return text.lower() == "true"
+def _level(text: str) -> str:
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError("must be debug, info, warning or error")
+    return text.lower()
 
 
 def _secret_bytes(text: str) -> str:
@@ -100,7 +100,7 @@ class Settings:
     link_seconds: int = _setting("Life of the download link in a mail", 24 * 3600, _whole)
     retention_seconds: int = _setting("How long video and MP3 are kept after the job ended", 7 * 24 * 3600, _whole)
     row_retention_seconds: int = _setting("How long an expired job stays in the list", 30 * 24 * 3600, _whole)
-    log_level: str = _setting("debug, info, warning or error", "info")
+    log_level: str = _setting("Least urgent log to write: debug, info, warning or error", "info", _level)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 
 import sqlalchemy as sa
@@ -76,7 +77,7 @@ def one_address(email: str) -> str:
     text = email.strip().lower()
     try:
         address = Address(addr_spec=text)
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, HeaderParseError):
         address = None
     if address is None or not address.domain or address.addr_spec != text or len(text) > LONGEST_EMAIL:
         raise BadRequest(f"{email!r} is not one mail address such as name@example.org.")

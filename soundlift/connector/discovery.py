@@ -96,6 +96,8 @@ def claims_of(functions: Any) -> dict[str, set[str]]:
     """Return which functions claim each topic, from the gateway's list; raises ValueError where it is none."""
     claims: dict[str, set[str]] = defaultdict(set)
     try:
+        if not isinstance(functions, list):
+            raise TypeError
         for function in functions:
             annotations = function.get("annotations") or {}
             for topic in annotations.get("topic", "").split(","):

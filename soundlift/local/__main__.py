@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
 import sys
 from pathlib import Path
@@ -70,14 +71,13 @@ def _check_port(port: int) -> None:
 
 
 def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
-    command = "soundlift"
-    if settings.soundlift_data != Settings.from_environment().soundlift_data:
-        command = f"SOUNDLIFT_DATA={settings.soundlift_data} {command}"
-    url = "" if settings.port == DEFAULT_PORT else f"SOUNDLIFT_URL={settings.gateway_url} "
-    return f"""Soundlift is ready at {settings.gateway_url}; its data and logs are in {settings.soundlift_data}
+    data, url = settings.soundlift_data, settings.gateway_url
+    with_data = "" if data == Settings.from_environment().soundlift_data else f" --data {shlex.quote(str(data))}"
+    with_url = "" if settings.port == DEFAULT_PORT else f" --url {url}"
+    return f"""Soundlift is ready at {url}; its data and logs are in {data}
 
-  Add a user:       {command} user add you@example.org
-  Convert a video:  {url}soundlift convert video.mp4
+  Add a user:       soundlift user add you@example.org{with_data}
+  Convert a video:  soundlift convert video.mp4{with_url}
 
 {"Mail is caught and shown here. " if catcher else ""}Ctrl-C stops."""
 

@@ -25,7 +25,7 @@ class Cron(Thread):
         super().__init__(name="cron", daemon=True)
         self._gateway_url = gateway_url
         self._stopping = Event()
-        self._http = urllib3.PoolManager(timeout=CALL_SECONDS, retries=False)
+        self._http = urllib3.PoolManager(timeout=CALL_SECONDS, retries=False, headers={"Connection": "close"})
 
     def stop(self) -> None:
         """Stop before the next tick, without waiting for a call under way."""

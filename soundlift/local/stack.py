@@ -41,7 +41,8 @@ def read_stack(file: Path) -> list[StackFunction]:
     except OSError as error:
         raise _unusable(file, error.strerror or str(error)) from None
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise _unusable(file, f"it is no list of functions ({type(error).__name__}: {error})") from None
+        what = " ".join(f"{type(error).__name__}: {error}".split())
+        raise _unusable(file, f"it is no list of functions ({what})") from None
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:

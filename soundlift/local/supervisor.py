@@ -77,8 +77,9 @@ class Supervisor:
             time.sleep(TICK_SECONDS)
 
     def _is_healthy(self) -> bool:
+        address = f"{self._settings.gateway_url}/healthz"
         try:
-            answer = urllib3.request("GET", f"{self._settings.gateway_url}/healthz", retries=False, timeout=2)
+            answer = urllib3.request("GET", address, headers={"Connection": "close"}, retries=False, timeout=2)
         except urllib3.exceptions.HTTPError:
             return False
         return answer.status == HTTPStatus.OK

@@ -28,7 +28,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def run(tmp_path: Path) -> Run:
     """Return a function that runs the command in a folder and with a data folder of this test's own."""
 
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data").mkdir(exist_ok=True)
 
     def soundlift(*arguments: str, said: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -86,7 +86,7 @@ def test_a_typo_is_shown_and_exit_code_2(run: Run, arguments: tuple[str, ...]) -
     assert "Traceback" not in ended.stderr
 
 
-def test_dead_letters_are_listed_shown_replayed_and_dropped(run: Run, services: Services) -> None:
+def test_dead_letters_are_listed_shown_replayed_and_dropped(services: Services, run: Run) -> None:
     def dead(*arguments: str) -> str:
         ended = run("dead", *arguments, SOUNDLIFT_DATA=str(services.settings.soundlift_data), COLUMNS="200")
         assert ended.returncode == 0, ended.stderr

@@ -240,6 +240,15 @@ def test_the_mail_of_a_job_is_claimed_once_until_its_claim_runs_out(services: Se
     assert services.jobs.claim_telling(job.id) is None
 
 
+def test_a_job_deleted_while_its_owner_is_told_is_still_disposed_of(services: Services) -> None:
+    job = ready_job(services)
+    telling = services.jobs.claim_telling(job.id)
+    assert telling is not None
+    assert services.jobs.delete(job.id)
+    assert not services.jobs.told(telling)
+    assert [waiting.id for waiting in services.jobs.to_dispose()] == [job.id]
+
+
 def test_a_mail_given_back_can_be_claimed_again(services: Services) -> None:
     job = ready_job(services)
     telling = services.jobs.claim_telling(job.id)

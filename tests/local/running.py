@@ -55,10 +55,14 @@ class Stack:
         return self.terminal.read_text()
 
     def get(self, path: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request("GET", self.url + path, retries=False, timeout=10, redirect=False)
+        return urllib3.request(
+            "GET", self.url + path, headers={"Connection": "close"}, retries=False, timeout=10, redirect=False
+        )
 
     def post(self, path: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request("POST", self.url + path, retries=False, timeout=10, redirect=False)
+        return urllib3.request(
+            "POST", self.url + path, headers={"Connection": "close"}, retries=False, timeout=10, redirect=False
+        )
 
     def answers(self) -> bool:
         try:

@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from soundlift.local.__main__ import main
 from tests.local.running import DEADLINE_SECONDS, Process, Stack, Start, free_port, living_processes, wait_until
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
@@ -24,21 +26,12 @@ def stack(start: Start) -> Stack:
     return start()
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "soundlift.local", *arguments],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-
-
-def assert_one_sentence(ended: subprocess.CompletedProcess[str]) -> None:
-    assert ended.returncode == 1
-    assert re.fullmatch(r"soundlift: [^\n]+\.\n", ended.stderr)
-    assert ended.stdout == ""
+def assert_refused(*arguments: str, naming: str, **environment: str) -> None:
+    """See that a start ends at once, with exit code 1 and one sentence."""
+    ended = CliRunner().invoke(main, arguments, env=environment)
+    assert ended.exit_code == 1
+    assert re.fullmatch(r"soundlift: [^\n]+\.\n", ended.output)
+    assert naming in ended.output
 
 
 def assert_gone(processes: Sequence[Process]) -> None:
@@ -58,7 +51,7 @@ def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
     assert functions.keys() == FUNCTIONS
     assert functions["convert"]["annotations"] == {"topic": "video"}
     assert functions["cleanup"]["annotations"]["schedule"] == "* * * * *"
-    assert functions["login"]["image"] == "ghcr.io/soundlift/login:latest"
+    assert functions["login"]["image"] == "soundlift/login:latest"
     assert functions["login"]["availableReplicas"] == 1
 
 
@@ -113,24 +106,28 @@ def test_a_child_that_is_killed_is_started_again(stack: Stack, module: str) -> N
 
 def test_a_port_in_use_is_one_sentence_and_nothing_is_made(stack: Stack, tmp_path: Path) -> None:
     port = stack.url.rpartition(":")[2]
-    ended = run("--port", port, "--data", str(tmp_path / "data"))
-    assert_one_sentence(ended)
-    assert f"Port {port} is in use" in ended.stderr
+    ended = subprocess.run(
+        [sys.executable, "-m", "soundlift.local", "--port", port, "--data", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    sentence = f"soundlift: Port {port} is in use. Choose another with --port.\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", sentence)
     assert not (tmp_path / "data").exists()
 
 
 def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("I am in the way")
     for data in (tmp_path / "file", tmp_path / "file" / "below"):
-        ended = run("--port", str(free_port()), "--data", str(data))
-        assert_one_sentence(ended)
-        assert str(data) in ended.stderr
+        assert_refused("--port", str(free_port()), "--data", str(data), naming=str(data))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_data_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert_one_sentence(run("--port", str(free_port()), "--data", str(tmp_path)))
+    assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -138,17 +135,16 @@ def test_a_data_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> N
     [
         ("JWT_SECRET", "short"),
         ("STACK_FILE", "/no/stack.yml"),
+        ("STACK_FILE", __file__),
         ("THREADS", "many"),
-        ("MEDIA_URL", "gopher://x"),
         ("BROKER_URL", "gopher://x"),
         ("DATABASE_URL", "gopher://x"),
+        ("MEDIA_URL", "gopher://x"),
         ("SMTP_URL", "gopher://x"),
     ],
 )
 def test_a_setting_that_is_wrong_is_one_sentence_that_names_it(tmp_path: Path, name: str, value: str) -> None:
-    ended = run("--port", str(free_port()), "--data", str(tmp_path), **{name: value})
-    assert_one_sentence(ended)
-    assert name in ended.stderr
+    assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=name, **{name: value})
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

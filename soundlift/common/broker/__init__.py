@@ -49,7 +49,8 @@ class Consumer(Protocol):
     """Takes messages and gives verdicts on them; what has none when its consumer dies is delivered again.
 
     One thread calls `receive`, again and again, which also keeps the claims on messages in work alive.
-    Verdicts may come from any thread. Every method raises BrokerUnavailable.
+    Verdicts may come from any thread, and more than once; one on a message that another consumer has by then does
+    nothing. Every method raises BrokerUnavailable.
     """
 
     def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:

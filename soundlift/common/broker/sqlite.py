@@ -17,6 +17,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import DeadLetter, Delivery
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import Message, to_message
+from soundlift.common.write_ahead_log import use_write_ahead_log
 
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.05
@@ -133,9 +134,9 @@ class SqliteBroker:
             return connection.execute(statement + where, {"id": letter_id, **values}).rowcount == 1
 
     def _take(self, queues: Collection[str]) -> Delivery | None:
-        moment = time.time()
-        values = {"holder": self._holder, "now": moment, "lease": moment + self._lease_seconds}
         with self._write() as connection:
+            moment = time.time()
+            values = {"holder": self._holder, "now": moment, "lease": moment + self._lease_seconds}
             rows = connection.execute(TAKE, {**values, "queues": json.dumps(list(queues))}).fetchall()
         if not rows:
             return None
@@ -156,15 +157,17 @@ class SqliteBroker:
             with self._lock:
                 self._connection = self._connection or self._connect()
                 with self._connection:
+                    # A lease counts from when the lock is had, not from when the wait for it began.
+                    self._connection.execute("BEGIN IMMEDIATE")
                     yield self._connection
         except sqlite3.Error as error:
             self._connection = None
             raise BrokerUnavailable("The queue cannot be used.", cause=str(error)) from error
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._file, timeout=10, check_same_thread=False)
+        connection = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)
         connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA journal_mode = WAL")
+        use_write_ahead_log(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.executescript(SCHEMA)
         return connection

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import make_url
 
-from soundlift.common.database import Database, open_database, use_write_ahead_log
+from soundlift.common.database import Database, open_database
+from soundlift.common.write_ahead_log import use_write_ahead_log
 
 
 def migrate(url: str) -> None:
@@ -31,4 +34,5 @@ def migrate(url: str) -> None:
 def _keep_readers_going(database: Database) -> None:
     file = make_url(database.engine.url).database
     if database.engine.dialect.name == "sqlite" and file:
-        use_write_ahead_log(Path(file))
+        with closing(sqlite3.connect(file)) as connection:
+            use_write_ahead_log(connection)

@@ -1,0 +1,134 @@
+"""What every function has around its handler: health, readiness, and refusals that give nothing away."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+from flask import Request
+from flask.typing import ResponseReturnValue
+
+from soundlift.common.errors import SettingError
+from soundlift.common.runtime import event_function, http_function
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+
+HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
+EVENT_FUNCTIONS = ["convert", "notify"]
+EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/test", "ce-type": "test"}
+SECRET = "sqlite:////data/secret.db"
+
+
+def broken_request(request: Request, services: Services) -> ResponseReturnValue:
+    raise RuntimeError(SECRET)
+
+
+def broken_event(event: CloudEvent, services: Services) -> CloudEvent | None:
+    raise RuntimeError(SECRET)
+
+
+def unset(request: Request, services: Services) -> ResponseReturnValue:
+    return str(services.tokens)
+
+
+@pytest.mark.parametrize("name", [*HTTP_FUNCTIONS, *EVENT_FUNCTIONS])
+def test_a_function_is_alive_even_when_all_it_needs_is_away(
+    function: Call, services: Services, tmp_path: Path, name: str
+) -> None:
+    services.settings = replace(services.settings, media_url=f"file://{tmp_path}/none", smtp_url="smtp://127.0.0.1:1")
+    response = function(name).get("/_/health")
+    assert (response.status_code, response.text) == (200, "OK")
+
+
+@pytest.mark.parametrize("name", [*HTTP_FUNCTIONS, "convert"])
+def test_a_function_is_ready_when_all_it_needs_answers(function: Call, services: Services, name: str) -> None:
+    response = function(name).get("/_/ready")
+    assert (response.status_code, response.text) == (200, "OK")
+
+
+@pytest.mark.parametrize("name", ["upload", "download", "convert", "cleanup"])
+def test_a_function_is_not_ready_while_its_media_store_is_away(
+    function: Call, services: Services, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    services.settings = replace(services.settings, media_url=f"file://{tmp_path}/file")
+    assert_problem(function(name).get("/_/ready"), 503, code="store_unavailable")
+
+
+@pytest.mark.parametrize("name", ["login", "upload", "download", "jobs", "notify", "cleanup", "convert"])
+def test_a_function_is_not_ready_while_the_database_is_away(
+    function: Call, settings: Settings, tmp_path: Path, name: str, services: Services
+) -> None:
+    away = Services(replace(settings, database_url=f"sqlite:///{tmp_path}/none/soundlift.db"))
+    client = function(name)
+    client.application.services = away  # type: ignore[attr-defined] # Flask does not know which application it is
+    assert_problem(client.get("/_/ready"), 503, code="database_unavailable")
+    away.database.engine.dispose()
+
+
+@pytest.mark.parametrize("name", ["validate", "login"])
+def test_a_function_that_needs_no_media_is_ready_without_it(
+    function: Call, services: Services, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "file").touch()
+    services.settings = replace(services.settings, media_url=f"file://{tmp_path}/file")
+    assert function(name).get("/_/ready").status_code == 200
+
+
+@pytest.mark.parametrize("name", ["validate", "jobs", "download"])
+def test_another_method_is_not_allowed_and_the_allowed_ones_are_named(function: Call, name: str) -> None:
+    response = function(name).put("/")
+    assert_problem(response, 405, code="method_not_allowed")
+    assert "GET" in response.headers["Allow"]
+
+
+@pytest.mark.parametrize("name", EVENT_FUNCTIONS)
+def test_an_event_comes_by_post_only(function: Call, name: str) -> None:
+    assert_problem(function(name).get("/"), 405, code="method_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["/_/health", "/_/ready"])
+def test_health_is_only_read(function: Call, path: str) -> None:
+    assert_problem(function("validate").delete(path), 405)
+
+
+def test_a_body_larger_than_a_function_takes_is_refused(function: Call) -> None:
+    response = function("login").post("/", data=b" " * (2**20 + 1), content_type="application/json")
+    assert_problem(response, 413)
+
+
+def test_what_nobody_foresaw_is_500_without_a_trace(services: Services) -> None:
+    response = http_function(broken_request, methods=["GET"], services=services).test_client().get("/")
+    assert_problem(response, 500, code="internal_error")
+    assert "secret" not in response.text
+
+
+def test_what_nobody_foresaw_while_an_event_is_handled_is_503_so_that_it_is_sent_again(services: Services) -> None:
+    app = event_function(broken_event, services=services)
+    response = app.test_client().post("/", headers=EVENT, data=b"{}", content_type="application/json")
+    assert_problem(response, 503, code="internal_error")
+    assert "secret" not in response.text
+
+
+def test_a_missing_setting_is_named_to_the_operator_and_not_to_a_client(settings: Settings) -> None:
+    services = Services(replace(settings, jwt_secret=""))
+    with pytest.raises(SettingError, match="JWT_SECRET is missing"):
+        services.check("tokens")
+    response = http_function(unset, methods=["GET"], services=services).test_client().get("/")
+    assert (response.status_code, response.json and response.json["code"]) == (503, "bad_setting")
+    assert "JWT_SECRET" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("JWT_SECRET", "short"), ("MAX_UPLOAD_BYTES", "0"), ("PUBLIC_URL", "ftp://x"), ("AUDIO_BITRATE", "999k")],
+)
+def test_a_malformed_setting_is_named_in_one_sentence(name: str, value: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        Settings.from_environment({name: value})
+    assert caught.value.detail.startswith(f"Setting {name}: ")
+    assert (value in caught.value.detail) == (name != "JWT_SECRET")

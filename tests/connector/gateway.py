@@ -1,0 +1,131 @@
+"""Is an OpenFaaS gateway for tests: it lists functions, and runs them as plain Python."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from cloudevents.core.v1.event import CloudEvent
+from werkzeug import Request, Response
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from soundlift.common.events import from_http, to_http
+
+Function = Callable[[CloudEvent], Response]
+
+
+@dataclass
+class Call:
+    """Is one call of a function, with its moment on the monotonic clock."""
+
+    name: str
+    event: CloudEvent
+    headers: dict[str, str]
+    at: float = field(default_factory=time.monotonic)
+
+
+class Gateway:
+    """Serves on a port of its own, which it keeps when it is stopped and started again."""
+
+    def __init__(self) -> None:
+        self.listing: Any = []
+        self.listing_status = 200
+        self.calls: list[Call] = []
+        self.most_at_once: Counter[str] = Counter()
+        self._functions: dict[str, Function] = {}
+        self._lock = threading.Lock()
+        self._running: Counter[str] = Counter()
+        self._port = 0
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def deploy(self, name: str, topic: str, function: Function) -> None:
+        self._functions[name] = function
+        self.listing = [*self.listing, {"name": name, "annotations": {"topic": topic}}]
+
+    def calls_of(self, name: str) -> list[Call]:
+        return [call for call in self.calls if call.name == name]
+
+    def start(self) -> None:
+        self._server = make_server("127.0.0.1", self._port, self._answer, threaded=True)
+        self._port = self._server.port
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._server and self._thread:
+            self._server.shutdown()
+            self._thread.join()
+            self._server.server_close()
+        self._server = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _answer(self, environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        listing = json_response(self.listing, self.listing_status)
+        response = listing if request.path == "/system/functions" else self._run(request)
+        return response(environ, start_response)
+
+    def _run(self, request: Request) -> Response:
+        name = request.path.removeprefix("/function/")
+        headers = dict(request.headers)
+        call = Call(name, from_http(headers, request.get_data()), headers)
+        with self._lock:
+            self.calls.append(call)
+            self._running[name] += 1
+            self.most_at_once[name] = max(self.most_at_once[name], self._running[name])
+        try:
+            return self._functions[name](call.event)
+        finally:
+            with self._lock:
+                self._running[name] -= 1
+
+
+def json_response(document: Any, status: int = 200, **headers: str) -> Response:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(json.dumps(document), status, named, content_type="application/json")
+
+
+def reply(event: CloudEvent) -> Response:
+    """Return a response that carries an event."""
+    headers, body = to_http(event)
+    return Response(body, 200, headers)
+
+
+def empty(event: CloudEvent) -> Response:
+    """Answer 204 to any event."""
+    return Response(status=204)
+
+
+def refusing(status: int, **headers: str) -> Function:
+    """Return a function that answers a problem document."""
+    return lambda event: json_response({"title": "No", "detail": "This will not do."}, status, **headers)
+
+
+def in_turn(*functions: Function) -> Function:
+    """Return a function that answers as each of some does, one after the other, and then as the last."""
+    left = list(functions)
+
+    def answer(event: CloudEvent) -> Response:
+        function = left.pop(0) if len(left) > 1 else left[0]
+        return function(event)
+
+    return answer

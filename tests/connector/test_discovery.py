@@ -1,0 +1,106 @@
+"""The connector learns from the gateway which function takes which queue, and keeps what it knows while it is away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from soundlift.connector.discovery import Subscriber, Subscriptions
+from tests.connector.gateway import Gateway, empty
+
+
+@pytest.fixture
+def subscriptions(gateway: Gateway) -> Subscriptions:
+    gateway.deploy("convert", "video", empty)
+    gateway.deploy("notify", "mp3", empty)
+    return Subscriptions(gateway.url, {"video", "mp3"})
+
+
+def names(subscriptions: Subscriptions) -> dict[str, str]:
+    return {queue: subscriber.name for queue, subscriber in subscriptions.subscribers.items()}
+
+
+def test_there_is_no_subscriber_before_the_gateway_answered(subscriptions: Subscriptions) -> None:
+    assert names(subscriptions) == {}
+
+
+def test_each_queue_has_the_function_whose_annotation_names_it(subscriptions: Subscriptions, gateway: Gateway) -> None:
+    subscriptions.refresh()
+    assert subscriptions.subscribers == {
+        "video": Subscriber("convert", f"{gateway.url}/function/convert"),
+        "mp3": Subscriber("notify", f"{gateway.url}/function/notify"),
+    }
+
+
+def test_one_function_may_name_several_topics_and_foreign_ones_count_for_nothing(
+    subscriptions: Subscriptions, gateway: Gateway
+) -> None:
+    gateway.listing = [
+        {"name": "both", "annotations": {"topic": "mp3, video ,cron-function,video"}},
+        {"name": "plain", "annotations": None},
+        {"name": "bare"},
+        {"name": "other", "annotations": {"schedule": "* * * * *"}},
+    ]
+    subscriptions.refresh()
+    assert names(subscriptions) == {"video": "both", "mp3": "both"}
+
+
+def test_of_several_claims_the_first_by_name_wins_and_the_log_says_so_once(
+    subscriptions: Subscriptions, gateway: Gateway
+) -> None:
+    gateway.deploy("another", "video", empty)
+    with capture_logs() as logs:
+        subscriptions.refresh()
+        subscriptions.refresh()
+    assert names(subscriptions)["video"] == "another"
+    warnings = [line for line in logs if line["log_level"] == "warning"]
+    assert [(line["topic"], line["functions"]) for line in warnings] == [("video", ["another", "convert"])]
+
+
+def test_the_last_map_stays_while_the_gateway_is_away_and_a_new_one_replaces_it(
+    subscriptions: Subscriptions, gateway: Gateway
+) -> None:
+    subscriptions.refresh()
+    gateway.stop()
+    with capture_logs() as logs:
+        subscriptions.refresh()
+        subscriptions.refresh()
+    assert names(subscriptions) == {"video": "convert", "mp3": "notify"}
+    assert [line["log_level"] for line in logs] == ["warning"]
+    gateway.listing = gateway.listing[:1]
+    gateway.start()
+    subscriptions.refresh()
+    assert names(subscriptions) == {"video": "convert"}
+
+
+@pytest.mark.parametrize(
+    ("status", "listing"),
+    [
+        (401, []),
+        (302, []),
+        (500, []),
+        (200, {"error": "no"}),
+        (200, {}),
+        (200, None),
+        (200, 7),
+        (200, ["convert"]),
+        (200, [{"annotations": {"topic": "video"}}]),
+        (200, [{"name": "convert", "annotations": {"topic": 7}}]),
+    ],
+)
+def test_the_last_map_stays_when_the_gateway_answers_no_list_of_functions(
+    subscriptions: Subscriptions, gateway: Gateway, status: int, listing: Any
+) -> None:
+    subscriptions.refresh()
+    gateway.listing_status, gateway.listing = status, listing
+    subscriptions.refresh()
+    assert names(subscriptions) == {"video": "convert", "mp3": "notify"}
+
+
+def test_an_empty_list_is_an_answer(subscriptions: Subscriptions, gateway: Gateway) -> None:
+    subscriptions.refresh()
+    gateway.listing = []
+    subscriptions.refresh()
+    assert names(subscriptions) == {}

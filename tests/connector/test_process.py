@@ -1,0 +1,142 @@
+"""The connector as a process starts with one sentence about a wrong setting, and stops or dies without a loss."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+from werkzeug import Response
+
+from soundlift.common.broker import Broker
+from soundlift.common.events import from_message
+from tests.connector.events import event
+from tests.connector.gateway import Gateway, empty
+from tests.parts import wait_for
+
+COMMAND = (sys.executable, "-m", "soundlift.connector")
+
+
+class Process:
+    """Is a running connector, and what it logs."""
+
+    def __init__(self, environment: dict[str, str], output: Path) -> None:
+        self._output = output
+        with output.open("wb") as file:
+            self.popen = subprocess.Popen(COMMAND, env=environment, stdout=file, stderr=subprocess.STDOUT)
+
+    def logged(self, message: str) -> dict[str, Any] | None:
+        lines = self._output.read_text().splitlines(keepends=True)
+        documents = (json.loads(line) for line in lines if line.endswith("\n"))
+        return next((document for document in documents if document["event"] == message), None)
+
+
+def environment_of(gateway: Gateway, queue_file: Path, **settings: str) -> dict[str, str]:
+    own = {"GATEWAY_URL": gateway.url, "BROKER_URL": f"sqlite:///{queue_file}", "CONNECTOR_CONCURRENCY": "1"}
+    return {**os.environ, **own, **settings}
+
+
+@pytest.fixture
+def start_process(gateway: Gateway, queue_file: Path, tmp_path: Path) -> Iterator[Callable[[], Process]]:
+    started: list[Process] = []
+
+    def start() -> Process:
+        output = tmp_path / f"connector-{len(started)}.log"
+        started.append(Process(environment_of(gateway, queue_file), output))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.popen.kill()
+        process.popen.wait()
+
+
+@pytest.fixture
+def slow_convert(gateway: Gateway) -> Iterator[threading.Event]:
+    """Deploy a function that answers when it is let go."""
+    released = threading.Event()
+
+    def convert(given: CloudEvent) -> Response:
+        released.wait(30)
+        return empty(given)
+
+    gateway.deploy("convert", "video", convert)
+    yield released
+    released.set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("GATEWAY_URL", "gateway:8080"), ("BROKER_URL", "carrier://pigeon"), ("CONNECTOR_ATTEMPTS", "0")],
+)
+def test_a_wrong_setting_ends_the_start_with_one_sentence(
+    gateway: Gateway, queue_file: Path, name: str, value: str
+) -> None:
+    environment = environment_of(gateway, queue_file, **{name: value})
+    run = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"soundlift: Setting {name}")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_new(
+    broker: Broker,
+    gateway: Gateway,
+    start_process: Callable[[], Process],
+    slow_convert: threading.Event,
+    messages_left: Callable[[], int],
+    number: signal.Signals,
+) -> None:
+    connector = start_process()
+    broker.publish(event("running"))
+    wait_for(lambda: gateway.calls, "convert is called")
+    connector.popen.send_signal(number)
+    wait_for(lambda: connector.logged("stopping"), "the connector stops")
+    broker.publish(event("new"))
+    assert connector.popen.poll() is None
+    slow_convert.set()
+    assert connector.popen.wait(10) == 0
+    assert messages_left() == 1
+    delivery = broker.receive(["video"], 0)
+    assert delivery is not None
+    assert (from_message(delivery.message).get_subject(), delivery.attempt) == ("new", 1)
+
+
+def test_an_idle_connector_stops_at_once(start_process: Callable[[], Process], gateway: Gateway) -> None:
+    gateway.deploy("convert", "video", empty)
+    connector = start_process()
+    wait_for(lambda: connector.logged("subscriptions"), "the connector runs")
+    connector.popen.terminate()
+    assert connector.popen.wait(10) == 0
+
+
+def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
+    broker: Broker,
+    gateway: Gateway,
+    start_process: Callable[[], Process],
+    slow_convert: threading.Event,
+    messages_left: Callable[[], int],
+    let_claims_run_out: Callable[[], None],
+) -> None:
+    first = start_process()
+    broker.publish(event())
+    wait_for(lambda: gateway.calls, "convert is called")
+    first.popen.kill()
+    first.popen.wait()
+    slow_convert.set()
+    assert messages_left() == 1
+    let_claims_run_out()
+    second = start_process()
+    wait_for(lambda: messages_left() == 0, "the message is gone")
+    assert [call.event.get_subject() for call in gateway.calls] == ["job-1", "job-1"]
+    delivered = wait_for(lambda: second.logged("delivered"), "the delivery is logged")
+    assert (delivered["attempt"], delivered["job_id"], delivered["function"]) == (2, "job-1", "convert")

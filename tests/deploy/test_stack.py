@@ -1,0 +1,167 @@
+"""Holds stack.yml against what faas-cli documents, since faas-cli passes over a key that it does not know."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from croniter import croniter
+
+from soundlift.common.serving import SECONDS_TO_HAND_BACK
+from soundlift.common.settings import Settings
+from soundlift.local.stack import read_stack, substitute
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "stack.yml"
+STACK: dict[str, Any] = yaml.safe_load(substitute(FILE.read_text(encoding="utf-8"), {}))
+FUNCTIONS: dict[str, dict[str, Any]] = STACK["functions"]
+
+# https://docs.openfaas.com/reference/yaml, and stack/schema.go of openfaas/go-sdk, which it describes
+TOP_KEYS = {"version", "provider", "configuration", "functions"}
+PROVIDER_KEYS = {"name", "gateway"}
+CONFIGURATION_KEYS = {"templates", "copy"}
+FUNCTION_KEYS = {
+    "lang",
+    "handler",
+    "image",
+    "fprocess",
+    "environment",
+    "environment_file",
+    "secrets",
+    "skip_build",
+    "build_options",
+    "build_args",
+    "build_secrets",
+    "platforms",
+    "constraints",
+    "labels",
+    "annotations",
+    "limits",
+    "requests",
+    "readonly_root_filesystem",
+    "namespace",
+}
+RESOURCE_KEYS = {"memory", "cpu"}
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035's label, as the reference asks
+LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")  # Kubernetes' label value
+
+KUBERNETES_GRACE_SECONDS = 30
+
+SECRET_OF_SERVICE = {
+    "tokens": "jwt-secret",
+    "database": "database-url",
+    "users": "database-url",
+    "jobs": "database-url",
+    "videos": "media-url",
+    "mp3s": "media-url",
+    "broker": "broker-url",
+    "mail": "smtp-url",
+}
+
+each_function = pytest.mark.parametrize("name", FUNCTIONS)
+
+
+def sources_of(name: str) -> str:
+    """Return the text of a function, with what it borrows from the common layer to work on services."""
+    texts = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions" / name).glob("*.py"))]
+    if any("soundlift.common.disposal" in text for text in texts):
+        texts.append((ROOT / "soundlift" / "common" / "disposal.py").read_text(encoding="utf-8"))
+    return "\n".join(texts)
+
+
+def test_the_file_has_no_key_that_is_not_documented() -> None:
+    assert STACK.keys() <= TOP_KEYS
+    assert STACK["provider"].keys() <= PROVIDER_KEYS
+    assert STACK["configuration"].keys() <= CONFIGURATION_KEYS
+    for entry in FUNCTIONS.values():
+        assert entry.keys() <= FUNCTION_KEYS
+        assert entry["limits"].keys() == entry["requests"].keys() == RESOURCE_KEYS
+
+
+def test_version_and_provider_are_the_only_ones_faas_cli_takes() -> None:
+    assert str(STACK["version"]) == "1.0"
+    assert STACK["provider"]["name"] == "openfaas"
+    assert STACK["provider"]["gateway"] == "http://127.0.0.1:8080"
+
+
+def test_every_function_is_listed_and_every_listed_function_is_there() -> None:
+    folders = {file.parent.name for file in ROOT.glob("functions/*/handler.py")}
+    assert FUNCTIONS.keys() == folders
+
+
+def test_the_common_layer_is_copied_into_every_image() -> None:
+    assert STACK["configuration"]["copy"] == ["./soundlift/common"]
+    assert (ROOT / "soundlift" / "common").is_dir()
+
+
+@each_function
+def test_a_function_is_built_from_its_folder(name: str) -> None:
+    entry = FUNCTIONS[name]
+    assert NAME.fullmatch(name)
+    assert entry["lang"] == "python3-soundlift"
+    assert entry["handler"] == f"./functions/{name}"
+    assert entry["image"] == f"soundlift/{name}:latest"
+    assert entry["readonly_root_filesystem"] is True
+
+
+@each_function
+def test_values_that_go_to_kubernetes_are_strings_of_its_kind(name: str) -> None:
+    entry = FUNCTIONS[name]
+    for key in ("environment", "annotations", "labels"):
+        assert all(isinstance(value, str) for value in entry.get(key, {}).values()), key
+    assert all(LABEL.fullmatch(value) for value in entry["labels"].values())
+    for key in ("limits", "requests"):
+        assert re.fullmatch(r"\d+Mi", entry[key]["memory"])
+        assert re.fullmatch(r"\d+m", entry[key]["cpu"])
+
+
+@each_function
+def test_environment_names_settings_that_can_be_read(name: str) -> None:
+    environment = FUNCTIONS[name].get("environment", {})
+    assert {variable.lower() for variable in environment} <= Settings.__dataclass_fields__.keys()
+    Settings.from_environment(environment)
+
+
+@each_function
+def test_a_function_has_the_secrets_it_uses_and_no_other(name: str) -> None:
+    used = set(re.findall(r"services\.(\w+)", sources_of(name)))
+    used |= set(import_module(f"functions.{name}.handler").app.needs)
+    assert set(FUNCTIONS[name].get("secrets", [])) == {SECRET_OF_SERVICE[s] for s in used & SECRET_OF_SERVICE.keys()}
+
+
+def test_secrets_are_settings_that_may_be_secret() -> None:
+    secret = {name.replace("_", "-") for name, it in Settings.__dataclass_fields__.items() if it.metadata["secret"]}
+    assert set(SECRET_OF_SERVICE.values()) <= secret
+
+
+def test_topics_are_the_queues() -> None:
+    topics = {name: entry["annotations"]["topic"] for name, entry in FUNCTIONS.items() if "annotations" in entry}
+    settings = Settings.from_environment({})
+    assert topics == {"convert": settings.video_queue, "notify": settings.mp3_queue, "cleanup": "cron-function"}
+
+
+def test_cleanup_runs_each_minute() -> None:
+    schedule = FUNCTIONS["cleanup"]["annotations"]["schedule"]
+    assert croniter(schedule, 0).get_next(float) == 60
+
+
+def test_two_conversions_fit_into_the_memory_of_convert() -> None:
+    entry = FUNCTIONS["convert"]
+    settings = Settings.from_environment(entry["environment"])
+    limit = int(entry["limits"]["memory"].removesuffix("Mi")) * 2**20
+    assert settings.convert_concurrency * settings.max_memory_bytes < limit
+
+
+def test_convert_hands_its_work_back_before_kubernetes_kills_it() -> None:
+    settings = Settings.from_environment(FUNCTIONS["convert"]["environment"])
+    assert settings.drain_seconds + SECONDS_TO_HAND_BACK < KUBERNETES_GRACE_SECONDS
+
+
+def test_the_local_gateway_reads_the_same_file() -> None:
+    assert {one.name: one.module for one in read_stack(FILE)} == {
+        name: f"functions.{name}.handler" for name in FUNCTIONS
+    }
