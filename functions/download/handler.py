@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
-from werkzeug.http import dump_options_header
 from werkzeug.wsgi import FileWrapper
 
 from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
@@ -95,15 +94,13 @@ def _response(job: Job, reader: MediaReader) -> Response:
 
 
 def attachment(name: str) -> str:
-    """Return a Content-Disposition that saves under this name: plain ASCII, and UTF-8 for who reads it.
+    """Return a Content-Disposition that saves under this name (RFC 6266, section 4.3, and RFC 8187, section 3.2).
 
-    RFC 6266, section 4.3, and RFC 8187, section 3.2.
+    Browsers read filename*. curl reads filename alone, as the bytes that it is, and knows no escapes in it.
     """
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    options = {"filename": plain}
-    if plain != name:
-        options["filename*"] = f"UTF-8''{quote(name, safe='')}"
-    return dump_options_header("attachment", options)
+    plain = re.sub(r'["\\]', "_", name)
+    header = f'attachment; filename="{plain.encode().decode("latin-1")}"'
+    return header if plain == name and name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 app = http_function(download, methods=["GET", "HEAD"], needs=["tokens", "database", "mp3s"])

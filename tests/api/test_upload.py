@@ -53,6 +53,30 @@ def test_a_form_with_one_file_in_any_field_is_a_queued_job(function: Call, servi
     assert _stored(services, job.video_fid) == MP4
 
 
+@pytest.mark.parametrize("ending", [b"\r", b"\n", b"\r\n", b"\r\n--", b"\r\n--frontie"])
+def test_a_form_s_file_arrives_as_it_is_whatever_looks_like_a_boundary(
+    function: Call, services: Services, ending: bytes
+) -> None:
+    content = MP4 + b"".join(bytes([number % 256]) * (65_000 + number) + ending for number in range(0, 900, 7))
+    head = b'--frontier\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n'
+    response = function("upload").post(
+        "/",
+        data=head + content + b"\r\n--frontier--\r\n",
+        content_type="multipart/form-data; boundary=frontier",
+        headers=bearer(services),
+    )
+    assert response.status_code == 202, response.text
+    assert _stored(services, response.json["video_fid"]) == content
+
+
+def test_a_field_that_is_no_file_may_not_be_large(function: Call, services: Services) -> None:
+    body = b'--frontier\r\nContent-Disposition: form-data; name="comment"\r\n\r\n' + b"x" * 2**21
+    form_type = "multipart/form-data; boundary=frontier"
+    response = function("upload").post("/", data=body, content_type=form_type, headers=bearer(services))
+    assert_problem(response, 413)
+    assert _traces(services) == []
+
+
 def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call, services: Services) -> None:
     headers = {**bearer(services), "traceparent": TRACE}
     job_id = function("upload").post("/", data=MP4, headers=headers).json["job_id"]
