@@ -102,7 +102,7 @@ class Ffmpeg:
     def wait(self, on_progress: Callable[[float], None] | None = None) -> Outcome:
         """Return how it ended, having told `on_progress` the seconds of sound written, twice a second."""
         assert self._process.stdout is not None and self._process.stderr is not None
-        report = _Tail(self._process.stderr)
+        report = _Report(self._process.stderr)
         seconds = 0.0
         with self._process:
             for line in self._process.stdout:
@@ -115,7 +115,7 @@ class Ffmpeg:
         return Outcome(self._process.returncode, text, seconds)
 
 
-class _Tail:
+class _Report:
     """Drains a stream in a thread, keeping its beginning up to a limit, so that no report fills the memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:

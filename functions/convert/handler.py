@@ -46,8 +46,6 @@ def _work(job: Job, services: Services) -> None:
     if not job.claim_lapsed or give_up(job, services):
         return
     with _place(services.settings.convert_concurrency):
-        if job.mp3_fid:
-            services.mp3s.delete(job.mp3_fid)
         claim = services.jobs.claim(job)
         if claim is not None:
             _convert_claimed(job, claim, services)

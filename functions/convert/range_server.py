@@ -44,7 +44,7 @@ class Source:
             response = self._answer(request)
         except RequestedRangeNotSatisfiable as error:
             return error.get_response(environ)(environ, start_response)
-        except Exception as error:
+        except Exception as error:  # unforeseen ones too: see note
             self.note(error)
             response = Response(status=503)
         return response(environ, start_response)
@@ -74,7 +74,7 @@ class _NotingFile:
     def read(self, size: int) -> bytes:
         try:
             return self._file.read(size)
-        except Exception as error:
+        except Exception as error:  # unforeseen ones too: see Source.note
             self._source.note(error)
             return b""
 

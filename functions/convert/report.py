@@ -133,7 +133,7 @@ def _length(report: str) -> float | None:
     try:
         with warnings.catch_warnings(action="ignore"):  # it warns of subtitles, which do not concern us
             parsed = FFmpegInfosParser("\n" + report, "video").parse()
-    except Exception:
+    except Exception:  # whatever it stumbles over, the sound is not to blame
         return None
     length = parsed.get("duration")
     return length if isinstance(length, float) and length > 0 else None

@@ -22,9 +22,10 @@ def dispose(job: Job, services: Services) -> bool:
 
 
 def give_up(job: Job, services: Services) -> bool:
-    """Fail a job whose claims or whose day are used up, deleting what a dead worker left; tell whether it was.
+    """Delete what a dead worker left of a job, and fail the job if its claims or its day are used up.
 
-    Nobody else can want that MP3: a claim that has lapsed never comes back. Raises StoreUnavailable.
+    Tells whether it was failed. Nobody else can want that MP3: a claim that has lapsed never comes back.
+    Raises StoreUnavailable.
     """
     if job.state not in WAITING or not job.claim_lapsed:
         return False

@@ -93,20 +93,21 @@ def job_of(row: sa.Row[Any]) -> Job:
     return Job(**{**values, "state": State(values["state"]), "claim_lapsed": bool(values["claim_lapsed"])})
 
 
-def is_mine(claim: Claim, state: State) -> sa.ColumnElement[bool]:
-    """Select the row only while this claim holds."""
-    return sa.and_(table.c.claim == claim.token, table.c.state == state, table.c.claimed_until > now())
+def is_mine(claim: Claim) -> sa.ColumnElement[bool]:
+    """Select the row only while this claim to convert it holds."""
+    return sa.and_(table.c.claim == claim.token, table.c.state == State.CONVERTING, table.c.claimed_until > now())
 
 
-def is_lapsed(state: State) -> sa.ColumnElement[bool]:
-    """Select rows in a state whose claim ran out."""
-    return sa.and_(table.c.state == state, table.c.claimed_until < now())
+def is_free() -> sa.ColumnElement[bool]:
+    """Select jobs that wait for a worker: queued, or converting by a claim that ran out."""
+    lapsed = sa.and_(table.c.state == State.CONVERTING, table.c.claimed_until < now())
+    return sa.or_(table.c.state == State.QUEUED, lapsed)
 
 
 def is_due() -> sa.ColumnElement[bool]:
     """Select jobs whose event is to be sent again."""
     untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None))
-    return sa.and_(table.c.due_at <= now(), sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING), untold))
+    return sa.and_(table.c.due_at <= now(), sa.or_(is_free(), untold))
 
 
 def is_broken_off() -> sa.ColumnElement[bool]:

@@ -28,7 +28,7 @@ from soundlift.common.job_row import (
     columns,
     is_broken_off,
     is_due,
-    is_lapsed,
+    is_free,
     is_mine,
     is_past_retention,
     job_of,
@@ -112,12 +112,11 @@ class Jobs:
     def claim(self, job: Job) -> Claim | None:
         """Move queued, or converting by a lapsed claim → converting by us, if the row is still as it was read."""
         claim = Claim(job_id=job.id, token=secrets.token_hex(12), mp3_fid=new_media_id())
-        free = sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING))
         unchanged = table.c.claim.is_(None) if job.claim is None else table.c.claim == job.claim
         won = self._move(
             job.id,
             State.CONVERTING,
-            free,
+            is_free(),
             unchanged,
             table.c.attempts < MOST_ATTEMPTS,
             sa.not_(too_old),
@@ -132,9 +131,7 @@ class Jobs:
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Move converting → converting: keep the claim, show the progress, learn whether the job is still ours."""
-        return self._update(
-            claim.job_id, is_mine(claim, State.CONVERTING), percent=percent, claimed_until=now() + CLAIM_SECONDS
-        )
+        return self._update(claim.job_id, is_mine(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
 
     def ready(self, claim: Claim, *, mp3_bytes: int, length: float) -> bool:
         """Move converting → ready: the store has the whole MP3."""
@@ -162,12 +159,11 @@ class Jobs:
 
     def give_up(self, job: Job) -> bool:
         """Move queued, or converting by a lapsed claim → failed, after three claims that died or a day."""
-        free = sa.or_(table.c.state == State.QUEUED, is_lapsed(State.CONVERTING))
         exhausted = sa.or_(table.c.attempts >= MOST_ATTEMPTS, too_old)
         return self._move(
             job.id,
             State.FAILED,
-            free,
+            is_free(),
             exhausted,
             claim=None,
             claimed_until=None,
@@ -272,7 +268,7 @@ class Jobs:
         return self._move(
             claim.job_id,
             state,
-            is_mine(claim, State.CONVERTING),
+            is_mine(claim),
             claim=None,
             claimed_until=None,
             due_at=now() + FIRST_RESEND_SECONDS,

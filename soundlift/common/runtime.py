@@ -31,7 +31,6 @@ class Function(Flask):
 
     def __init__(self, name: str, services: Services | None, needs: Sequence[str]) -> None:
         super().__init__(name, static_folder=None)
-        self.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
         self.needs = needs
         self._services = services
         self.add_url_rule("/_/health", view_func=lambda: "OK", endpoint="health")
