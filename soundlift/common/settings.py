@@ -43,6 +43,18 @@ def _level(text: str) -> str:
     return text.lower()
 
 
+def _queue_type(text: str) -> str:
+    if text not in ("quorum", "classic"):
+        raise ValueError("must be quorum or classic")
+    return text
+
+
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
 def _secret_bytes(text: str) -> str:
     if len(text.encode()) < SHORTEST_SECRET:
         raise ValueError(f"must be at least {SHORTEST_SECRET} bytes long")
@@ -63,9 +75,31 @@ class Settings:
 
     soundlift_data: Path = _setting("Folder of the embedded database, queue, media and mail", None, Path)
     secrets_folder: Path = _setting("Folder of secret files", Path(SECRETS_FOLDER), Path)
-    database_url: str = _setting("Users and jobs: sqlite:///FILE", None, secret=True)
-    media_url: str = _setting("Videos and MP3s: file:///FOLDER", None, secret=True)
-    broker_url: str = _setting("Events: sqlite:///FILE", None, secret=True)
+    database_url: str = _setting(
+        "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE", None, secret=True
+    )
+    mysql_host: str = _setting("MySQL or MariaDB server, where DATABASE_URL is not set", "")
+    mysql_port: int = _setting("Its port", 3306, _whole)
+    mysql_user: str = _setting("Its user", "soundlift", secret=True)
+    mysql_password: str = _setting("Its user's password", "", secret=True)
+    mysql_db: str = _setting("Its database", "soundlift")
+    mysql_ssl_ca: str = _setting("File of the CA that its certificate must be signed by; empty is no TLS", "")
+    mysql_ssl_cert: str = _setting("File of our own certificate for it, if it wants one", "")
+    mysql_ssl_key: str = _setting("File of our own certificate's key", "")
+    media_url: str = _setting(
+        "Videos and MP3s: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
+        None,
+        secret=True,
+    )
+    broker_url: str = _setting(
+        "Events: sqlite:///FILE, or amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, several with commas between",
+        None,
+        secret=True,
+    )
+    broker_ca_file: str = _setting("File of the CA that the certificate of an amqps:// broker must be signed by", "")
+    broker_cert_file: str = _setting("File of our own certificate for the broker, if it wants one", "")
+    broker_key_file: str = _setting("File of our own certificate's key", "")
+    queue_type: str = _setting("Kind of RabbitMQ's queues: quorum or classic", "quorum", _queue_type)
     smtp_url: str = _setting(
         "Mail server: smtp:// (STARTTLS where offered) or smtps://, USER:PASSWORD@HOST:PORT",
         "smtp://127.0.0.1:8025",
@@ -78,10 +112,15 @@ class Settings:
     gateway_url: str = _setting(
         "Where the connector and cron reach the functions", "http://127.0.0.1:8080", _web_address
     )
+    basic_auth_user: str = _setting("User of the gateway, if it wants one", "", secret=True)
+    basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
     stack_file: Path = _setting("stack.yml that the local gateway serves", Path("stack.yml"), Path)
     mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
     video_queue: str = _setting("Queue and topic of uploaded videos", "video")
     mp3_queue: str = _setting("Queue and topic of finished and failed jobs", "mp3")
+    accept_bare_messages: bool = _setting(
+        "Make jobs of other programs' bare messages {video_fid, username}: true or false", False, _yes_or_no
+    )
     max_upload_bytes: int = _setting("Largest upload", 4 * 2**30, _whole)
     max_mp3_bytes: int = _setting("Largest MP3", 2 * 2**30, _whole)
     max_memory_bytes: int = _setting("Address space of one FFmpeg (Linux)", 2**30, _whole)
@@ -95,6 +134,7 @@ class Settings:
     threads: int = _setting("Request threads of one function's server", 32, _whole)
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)
+    connector_port: int = _setting("Port of the connector's /healthz, /readyz and /metrics; 0 is none", 0, int)
     audio_bitrate: str = _setting("Constant bit rate such as 192k; empty is variable, LAME V2", "", _bitrate)
     token_seconds: int = _setting("Life of a sign-in token", 24 * 3600, _whole)
     link_seconds: int = _setting("Life of the download link in a mail", 24 * 3600, _whole)

@@ -1,54 +1,25 @@
-"""What every media store does. A server adapter joins by a parameter of `medium`."""
+"""What every media store does. An adapter joins by a parameter of `medium`, and a fixture in conftest.py."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from tests.contract.medium import Medium
 
 INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
 
 
-@dataclass(frozen=True)
-class Medium:
-    """Is one kind of store under test: its address, and how its server goes away and comes back."""
-
-    url: str
-    go_away: Callable[[], None]
-    come_back: Callable[[], None]
-
-    def open(self, bucket: str = "videos") -> MediaStore:
-        return open_media(self.url, bucket)
-
-
-def _folder(tmp_path: Path) -> Medium:
-    root, away = tmp_path / "media", tmp_path / "away"
-    root.mkdir()
-
-    def go_away() -> None:
-        root.rename(away)
-        root.write_text("a file where the folder should be")
-
-    def come_back() -> None:
-        root.unlink()
-        away.rename(root)
-
-    return Medium(root.as_uri(), go_away, come_back)
-
-
-@pytest.fixture(params=[_folder], ids=["folder"])
-def medium(request: pytest.FixtureRequest, tmp_path: Path) -> Medium:
-    made: Medium = request.param(tmp_path)
-    return made
+@pytest.fixture(params=["folder"])
+def medium(request: pytest.FixtureRequest) -> Medium:
+    found: Medium = request.getfixturevalue(f"{request.param}_medium")
+    return found
 
 
 @pytest.fixture
