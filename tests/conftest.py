@@ -16,6 +16,8 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.mail_server import MailServer
 
+pytest_plugins = ["tests.servers.rabbitmq"]
+
 SECRET = "a secret of the tests, longer than 32 bytes"
 PASSWORD = "correct horse"
 

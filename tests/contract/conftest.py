@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from soundlift.common.broker.rabbitmq import RabbitMqBroker
+from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
+from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.broker.sqlite import SqliteBroker
+from tests.contract.maker import ROUTES, Maker
 from tests.contract.medium import Medium
+from tests.servers.rabbitmq import RabbitMq
+
+LEASE_SECONDS = 0.5
+DELAYS = (0.3, 0.6)
 
 
 @pytest.fixture
@@ -23,3 +34,33 @@ def folder_medium(tmp_path: Path) -> Medium:
         away.rename(root)
 
     return Medium(root.as_uri(), go_away, come_back)
+
+
+@pytest.fixture
+def sqlite_maker(tmp_path: Path) -> Maker:
+    def connect() -> SqliteBroker:
+        return SqliteBroker(tmp_path / "queue.db", ROUTES, lease_seconds=LEASE_SECONDS)
+
+    return Maker(connect, lambda broker: None, LEASE_SECONDS)
+
+
+@pytest.fixture
+def quorum_maker(rabbitmq_node: RabbitMq) -> Iterator[Maker]:
+    yield from _rabbitmq_maker(rabbitmq_node, "quorum")
+
+
+@pytest.fixture
+def classic_maker(rabbitmq_node: RabbitMq) -> Iterator[Maker]:
+    yield from _rabbitmq_maker(rabbitmq_node, "classic")
+
+
+def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
+    topology = Topology(ROUTES, DELAYS, queue_type)
+    with ExitStack() as stack:
+        stack.callback(node.forget, topology)
+
+        def connect() -> RabbitMqBroker:
+            broker = RabbitMqBroker(read_addresses(node.url, TlsFiles()), topology, prefetch=4)
+            return stack.enter_context(closing(broker))
+
+        yield Maker(connect, RabbitMqBroker.close, LEASE_SECONDS)

@@ -1,14 +1,12 @@
 """What every broker does, to who publishes, who consumes and who looks after dead letters.
 
-A server adapter joins by a parameter of `maker`.
+An adapter joins by a parameter of `maker`, and a fixture in conftest.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,29 +15,17 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import Broker, Delivery, open_broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, SettingError
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message
+from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
+from tests.contract.maker import ROUTES, Maker
 
-ROUTES = {VIDEO_UPLOADED: "video", MP3_READY: "mp3", CONVERSION_FAILED: "mp3"}
 QUEUES = ("video", "mp3")
 REASON = {"function": "convert", "status": 422, "detail": "no", "attempts": 3, "at": "2026-01-01T00:00:00+00:00"}
 
 
-@dataclass(frozen=True)
-class Maker:
-    """Makes connections to one broker, each as a process of its own would have it; a lease is `lease_seconds`."""
-
-    connect: Callable[[], Broker]
-    lease_seconds: float
-
-
-def _sqlite(tmp_path: Path) -> Maker:
-    return Maker(lambda: SqliteBroker(tmp_path / "queue.db", ROUTES, lease_seconds=0.5), 0.5)
-
-
-@pytest.fixture(params=[_sqlite], ids=["sqlite"])
-def maker(request: pytest.FixtureRequest, tmp_path: Path) -> Maker:
-    made: Maker = request.param(tmp_path)
+@pytest.fixture(params=["sqlite", "quorum", "classic"])
+def maker(request: pytest.FixtureRequest) -> Maker:
+    made: Maker = request.getfixturevalue(f"{request.param}_maker")
     return made
 
 
@@ -121,8 +107,10 @@ def test_no_message_goes_to_two_consumers(maker: Maker) -> None:
 
 
 def test_what_a_dead_consumer_had_is_delivered_again_and_counted(maker: Maker) -> None:
-    maker.connect().publish(_event())
-    _receive(maker.connect())
+    dying = maker.connect()
+    dying.publish(_event())
+    _receive(dying)
+    maker.kill(dying)
     again = _receive(maker.connect(), timeout=10 * maker.lease_seconds)
     assert (_id(again), again.attempt) == ("1", 2)
 
@@ -186,6 +174,7 @@ def test_a_verdict_after_another_consumer_took_the_message_changes_nothing(maker
     slow, quick = maker.connect(), maker.connect()
     slow.publish(_event())
     late = _receive(slow)
+    maker.kill(slow)
     taken = _receive(quick, timeout=10 * maker.lease_seconds)
     slow.reject(late, REASON)
     slow.retry(late, delay=0)

@@ -12,6 +12,8 @@ from soundlift.common.errors import SettingError
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message
 from soundlift.common.settings import Settings
 
+DELAYS = (5.0, 30.0, 120.0, 600.0)
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -62,7 +64,7 @@ class Consumer(Protocol):
         ...
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
-        """Deliver a message again after `delay` seconds."""
+        """Deliver a message again after `delay` seconds, which is 0 or one of DELAYS."""
         ...
 
     def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
@@ -100,12 +102,21 @@ def routes_of(settings: Settings) -> dict[str, str]:
 
 
 def open_broker(settings: Settings) -> Broker:
-    """Open the broker at BROKER_URL; raises SettingError where it names none that we have."""
-    scheme, separator, path = settings.broker_url.partition(":///")
-    if scheme == "sqlite" and separator:
+    """Open the broker at BROKER_URL, without connecting; raises SettingError where it names none that we have."""
+    scheme, separator, path = settings.broker_url.partition("://")
+    if scheme == "sqlite" and path.startswith("/"):
         from pathlib import Path
 
         from soundlift.common.broker.sqlite import SqliteBroker
 
-        return SqliteBroker(Path(path), routes_of(settings))
-    raise SettingError("Setting BROKER_URL must be sqlite:///FILE.", setting="BROKER_URL")
+        return SqliteBroker(Path(path[1:]), routes_of(settings))
+    if scheme in ("amqp", "amqps") and separator:
+        from soundlift.common.broker.rabbitmq import RabbitMqBroker
+        from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
+        from soundlift.common.broker.rabbitmq.topology import Topology
+
+        files = TlsFiles(settings.broker_ca_file, settings.broker_cert_file, settings.broker_key_file)
+        topology = Topology(routes_of(settings), DELAYS, settings.queue_type)
+        addresses = read_addresses(settings.broker_url, files)
+        return RabbitMqBroker(addresses, topology, prefetch=settings.connector_concurrency)
+    raise SettingError("Setting BROKER_URL must be sqlite:///FILE, amqp://… or amqps://….", setting="BROKER_URL")
