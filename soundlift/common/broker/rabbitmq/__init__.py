@@ -14,6 +14,7 @@ from soundlift.common.broker.rabbitmq.dead_letters import DeadLetterQueues
 from soundlift.common.broker.rabbitmq.messages import parcel_of
 from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.errors import BrokerUnavailable
 
 
 class RabbitMqBroker:
@@ -23,12 +24,15 @@ class RabbitMqBroker:
     """
 
     def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology, *, prefetch: int) -> None:
+        self._routes = topology.routes
         self._publisher = ConfirmingPublisher(addresses, topology)
         self._consumer = PrefetchingConsumer(addresses, topology, self._publisher, prefetch=prefetch)
         self._dead_letters = DeadLetterQueues(addresses, topology)
 
     def publish(self, event: CloudEvent) -> None:
         """Publish to the topic exchange; a second is as long as anybody waits for a broker that is away."""
+        if event.get_type() not in self._routes:
+            raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
         self._publisher.send(parcel_of(event))
 
     def check(self) -> None:

@@ -90,10 +90,14 @@ class ConfirmingPublisher:
         return [one for one in self._waiting if one <= number] if multiple else [number]
 
     def _returned(self, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
-        """Fail all that wait and go the same way: a return names no number, and comes before its confirm."""
+        """Fail all that wait and go the same way: a return names no number, and comes before its confirm.
+
+        Somebody has deleted a queue, so connect anew, which declares it again.
+        """
         for parcel, confirmed in self._waiting.values():
             if (parcel.exchange, parcel.routing_key) == (method.exchange, method.routing_key):
-                _fail(confirmed, f"RabbitMQ has no queue for {method.routing_key}.")
+                _fail(confirmed, f"RabbitMQ has no queue for {method.routing_key} any more.")
+        channel.close()
 
     def _block(self, reason: str | None) -> None:
         self._blocked = reason

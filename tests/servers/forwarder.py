@@ -1,0 +1,92 @@
+"""Forwards TCP connections on loopback, and lets them go bad on demand."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+BLOCK = 64 * 1024
+
+
+class Forwarder:
+    """Stands between a client and a server's port, whose address it has instead."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._sockets: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._flows = threading.Event()
+        self._flows.set()
+        self._listener: socket.socket | None = None
+        self.port = 0
+        self.accepted = 0
+        self.restore()
+
+    def cut(self) -> None:
+        """Refuse new connections and break those there are."""
+        if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        self.drop_connections()
+
+    def restore(self) -> None:
+        """Take connections, on the same port as before, and let bytes through."""
+        self._flows.set()
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
+            self.port = self._listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def hang(self) -> None:
+        """Take connections and bytes, but pass none on until `restore`."""
+        self._flows.clear()
+
+    def drop_connections(self) -> None:
+        """Break the connections there are, and go on taking new ones."""
+        with self._lock:
+            dropped, self._sockets = self._sockets, set()
+        for one in dropped:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                self.accepted += 1
+                try:
+                    server = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:
+                    client.close()
+                    continue
+                with self._lock:
+                    self._sockets |= {client, server}
+                for source, sink in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(BLOCK):
+                self._flows.wait()
+                sink.sendall(data)
+        for one in (source, sink):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        with self._lock:
+            self._sockets -= {source, sink}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._flows.set()
+        self.cut()
