@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -29,9 +31,15 @@ def wait_for(condition: Callable[[], Found | None], what: str, *, seconds: float
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a port that nobody listens on, and that no outgoing connection gets by chance.
+
+    Those come from the ephemeral ports, from 32768 on; a client that tries one of them again and again until its
+    server is up may even connect to itself.
+    """
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", random.randrange(10_000, 32_000)))
+            return int(listener.getsockname()[1])
 
 
 def bearer(services: Services, email: str = "ada@example.org", *, admin: bool = False) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import urllib3
 
 from soundlift.client import ApiError, Client, ConnectionFailed
 from soundlift.common.tokens import Tokens
+from tests.parts import free_port
 
 SECRET = "a secret of this test, 32 bytes or more"
 SERVER = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", "functions.upload.handler:app"]
@@ -26,7 +26,7 @@ MP4 = b"\x00\x00\x00\x18ftypmp42"
 
 @pytest.fixture
 def upload_url(tmp_path: Path) -> Iterator[str]:
-    port = str(_free_port())
+    port = str(free_port())
     settings = {"JWT_SECRET": SECRET, "SOUNDLIFT_DATA": str(tmp_path), "MAX_UPLOAD_BYTES": str(2**20)}
     environment = {**os.environ, "HOST": "127.0.0.1", "PORT": port, **settings}
     process = subprocess.Popen(SERVER, env=environment, stdout=subprocess.DEVNULL)
@@ -37,12 +37,6 @@ def upload_url(tmp_path: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(DEADLINE_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -75,4 +69,4 @@ def test_a_video_too_large_is_told_as_such_before_it_has_been_sent(upload_url: s
 
 def test_no_server_is_a_failed_connection() -> None:
     with pytest.raises(ConnectionFailed):
-        Client(f"http://127.0.0.1:{_free_port()}", token="any").validate()
+        Client(f"http://127.0.0.1:{free_port()}", token="any").validate()

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.local.running import Stack, Start, free_port, wait_until
+from tests.local.running import Stack, Start, wait_until
+from tests.parts import free_port
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from soundlift.local.__main__ import main
-from tests.local.running import DEADLINE_SECONDS, Process, Stack, Start, free_port, living_processes, wait_until
+from tests.local.running import DEADLINE_SECONDS, Process, Stack, Start, living_processes, wait_until
+from tests.parts import free_port
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
 from tests.parts import free_port
+from tests.servers.certificates import Authority
 from tests.servers.server import Server, absent
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; this is the server itself.
@@ -26,6 +28,9 @@ class RabbitMq:
 
     server: Server
     port: int
+    tls_port: int
+    authority: Authority
+    control: Callable[..., None]
 
     @property
     def url(self) -> str:
@@ -44,33 +49,51 @@ class RabbitMq:
 
 @pytest.fixture(scope="session")
 def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
-    """Return a node that all tests of this process share."""
-    program = shutil.which("rabbitmq-server", path=os.pathsep.join(PLACES))
-    if program is None or shutil.which("epmd") is None:
-        absent("RabbitMQ", HOW_TO_INSTALL)
+    """Return a node that all tests of this process share; its TLS port wants a certificate of its clients, too."""
+    program = _find("rabbitmq-server")
     folder = tmp_path_factory.mktemp("rabbitmq")
-    port, epmd_port = free_port(), free_port()
+    authority = Authority(folder)
+    port, tls_port, epmd_port = free_port(), free_port(), free_port()
+    environment = _environment(folder, epmd_port)
+    _configure(folder, port, tls_port, authority)
     # Erlang would start this daemon itself, and leave it behind.
-    epmd = Server(["epmd", "-port", str(epmd_port)], log=folder / "epmd.log", answers=lambda: True)
-    node = Server(
-        [program],
-        log=folder / "server.log",
-        answers=lambda: _answers(port),
-        environment=_environment(folder, epmd_port),
-    )
-    _configure(folder, port)
+    epmd = Server([_find("epmd"), "-port", str(epmd_port)], log=folder / "epmd.log", answers=lambda: True)
+    node = Server([program], log=folder / "server.log", answers=lambda: _answers(port), environment=environment)
+
+    def control(*arguments: str) -> None:
+        command = [_find("rabbitmqctl"), *arguments]
+        subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, timeout=60)
+
     epmd.start()
     try:
         node.start(seconds=100)
-        yield RabbitMq(node, port)
+        yield RabbitMq(node, port, tls_port, authority, control)
     finally:
         node.kill()
         epmd.kill()
 
 
-def _configure(folder: Path, port: int, *more: str) -> None:
-    lines = [f"listeners.tcp.1 = 127.0.0.1:{port}", "log.console = true", "log.file = false", *more]
-    (folder / "rabbitmq.conf").write_text("".join(f"{line}\n" for line in lines))
+def _find(program: str) -> str:
+    found = shutil.which(program, path=os.pathsep.join(PLACES))
+    if found is None:
+        absent("RabbitMQ", HOW_TO_INSTALL)
+    return found
+
+
+def _configure(folder: Path, port: int, tls_port: int, authority: Authority) -> None:
+    certificate, key = authority.issue()
+    settings = {
+        "listeners.tcp.1": f"127.0.0.1:{port}",
+        "listeners.ssl.1": f"127.0.0.1:{tls_port}",
+        "ssl_options.cacertfile": authority.ca_file,
+        "ssl_options.certfile": certificate,
+        "ssl_options.keyfile": key,
+        "ssl_options.verify": "verify_peer",
+        "ssl_options.fail_if_no_peer_cert": "true",
+        "log.console": "true",
+        "log.file": "false",
+    }
+    (folder / "rabbitmq.conf").write_text("".join(f"{name} = {value}\n" for name, value in settings.items()))
     (folder / "plugins").write_text("[].\n")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from soundlift.common.errors import SettingError
 
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
+
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it logs on the way it also raises in the end
 
 
 @dataclass(frozen=True)

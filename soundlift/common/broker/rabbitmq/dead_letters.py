@@ -12,6 +12,7 @@ import pika
 from pika.exceptions import AMQPError
 
 from soundlift.common.broker import DeadLetter
+from soundlift.common.broker.rabbitmq.link import sentence_of
 from soundlift.common.broker.rabbitmq.messages import Parcel, as_new, dead_letter_of
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name
 from soundlift.common.errors import BrokerUnavailable
@@ -77,7 +78,7 @@ class DeadLetterQueues:
                 if connection.is_open:
                     connection.close()
         except AMQPError as error:
-            raise BrokerUnavailable("RabbitMQ does not answer.", cause=repr(error)) from error
+            raise BrokerUnavailable(sentence_of(error)) from error
 
 
 def _publish(channel: Any, parcel: Parcel) -> None:

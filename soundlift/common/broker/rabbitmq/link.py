@@ -151,7 +151,7 @@ class Link:
 
     def _down(self, reason: Exception) -> None:
         self._failures += 1
-        why = _sentence(reason)
+        why = sentence_of(reason)
         with self._changed:
             news = self._is_up or (not self._why and self._failures >= len(self._addresses))
             if news or self._why:
@@ -162,8 +162,8 @@ class Link:
             log.warning(BrokerUnavailable.code, detail=why)
 
 
-def _sentence(reason: Exception) -> str:
-    """Say what closed a channel or a connection; a clash of arguments is told as the broker words it."""
+def sentence_of(reason: Exception) -> str:
+    """Return what closed a channel or a connection; a clash of properties is told as the broker words it."""
     if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == 406 and "inequivalent" in reason.reply_text:
         return (
             f"RabbitMQ has a queue or exchange of other properties: {reason.reply_text}. "

@@ -1,0 +1,355 @@
+"""What only RabbitMQ can meet: a node that dies, hangs, raises an alarm, or has queues of somebody else's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+
+import pika
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.broker import Delivery, open_broker
+from soundlift.common.broker.rabbitmq import RabbitMqBroker
+from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
+from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, Topology
+from soundlift.common.errors import BrokerUnavailable, SettingError
+from soundlift.common.events import VIDEO_UPLOADED, from_message
+from soundlift.common.settings import Settings
+from tests.contract.maker import ROUTES
+from tests.parts import free_port, wait_for
+from tests.servers.forwarder import Forwarder
+from tests.servers.rabbitmq import RabbitMq
+
+TOPOLOGY = Topology(ROUTES, (0.3, 2), "quorum")
+NO_FILES = TlsFiles()
+REASON = {"function": "convert", "status": 422, "detail": "no", "attempts": 3, "at": "2026-01-01T00:00:00+00:00"}
+Connect = Callable[..., RabbitMqBroker]
+
+
+@pytest.fixture
+def connect(rabbitmq_node: RabbitMq) -> Iterator[Connect]:
+    """Return a function that connects to the node, which is up and empty again at the end."""
+    with ExitStack() as stack:
+        stack.callback(rabbitmq_node.forget, TOPOLOGY)
+
+        def connect(
+            urls: str = rabbitmq_node.url,
+            topology: Topology = TOPOLOGY,
+            files: TlsFiles = NO_FILES,
+            prefetch: int = 4,
+        ) -> RabbitMqBroker:
+            broker = RabbitMqBroker(read_addresses(urls, files), topology, prefetch=prefetch)
+            return stack.enter_context(closing(broker))
+
+        yield connect
+
+
+@pytest.fixture
+def forwarder(rabbitmq_node: RabbitMq) -> Iterator[Forwarder]:
+    with Forwarder(rabbitmq_node.port) as forwarder:
+        yield forwarder
+
+
+@pytest.fixture
+def channel(rabbitmq_node: RabbitMq) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
+    """Return a channel as another program has it."""
+    with pika.BlockingConnection(pika.URLParameters(rabbitmq_node.url)) as connection:
+        yield connection.channel()
+
+
+def _event(number: int = 1) -> CloudEvent:
+    return CloudEvent({"specversion": "1.0", "id": str(number), "source": "/test", "type": VIDEO_UPLOADED}, {})
+
+
+def _receive(broker: RabbitMqBroker, timeout: float = 10) -> Delivery:
+    delivery = broker.receive(["video"], timeout)
+    assert delivery is not None
+    return delivery
+
+
+def _id(delivery: Delivery) -> str:
+    return from_message(delivery.message).get_id()
+
+
+def _is_usable(broker: RabbitMqBroker) -> bool:
+    try:
+        broker.check()
+    except BrokerUnavailable:
+        return False
+    return True
+
+
+def _url_through(forwarder: Forwarder, query: str = "") -> str:
+    return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
+
+
+def test_what_was_confirmed_survives_the_death_of_the_node_and_everybody_finds_back(
+    rabbitmq_node: RabbitMq, connect: Connect
+) -> None:
+    broker, consumer = connect(), connect()
+    for number in range(20):
+        broker.publish(_event(number))
+    assert _id(_receive(consumer)) == "0"
+    rabbitmq_node.server.kill()
+    try:
+        wait_for(lambda: not _is_usable(broker), "the connection is lost")
+        for use in (lambda: broker.publish(_event(20)), lambda: list(broker.list())):
+            with pytest.raises(BrokerUnavailable):
+                use()
+    finally:
+        rabbitmq_node.server.start(seconds=100)
+    wait_for(lambda: _is_usable(broker), "the publisher is connected again")
+    broker.publish(_event(20))
+    numbers = set()
+    while len(numbers) < 21:
+        try:
+            delivery = _receive(consumer)
+        except BrokerUnavailable:
+            continue
+        numbers.add(int(_id(delivery)))
+        consumer.accept(delivery)
+
+
+def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(forwarder: Forwarder, connect: Connect) -> None:
+    broker = connect(_url_through(forwarder))
+    broker.publish(_event())
+    forwarder.hang()
+    with pytest.raises(BrokerUnavailable, match="did not confirm"):
+        broker.publish(_event())
+    began = time.monotonic()
+    for _ in range(50):
+        with pytest.raises(BrokerUnavailable, match="lately"):
+            broker.publish(_event())
+    assert time.monotonic() - began < 1
+    forwarder.restore()
+    wait_for(lambda: _is_usable(broker), "the late confirm has closed the circuit")
+    broker.publish(_event())
+
+
+def test_nobody_waits_for_a_node_that_is_not_there(connect: Connect) -> None:
+    broker = connect(f"amqp://127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    for _ in range(50):
+        with pytest.raises(BrokerUnavailable):
+            broker.publish(_event())
+    assert time.monotonic() - began < 5
+
+
+def test_a_node_that_has_raised_an_alarm_counts_as_away_until_it_is_over(
+    rabbitmq_node: RabbitMq, connect: Connect
+) -> None:
+    broker = connect()
+    broker.check()
+    rabbitmq_node.control("set_vm_memory_high_watermark", "0.0000001")
+    try:
+        with pytest.raises(BrokerUnavailable):
+            broker.publish(_event())
+        with pytest.raises(BrokerUnavailable, match="takes no messages now"):
+            broker.check()
+    finally:
+        rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
+    wait_for(lambda: _is_usable(broker), "the alarm is over")
+    broker.publish(_event(2))
+
+
+def test_one_channel_serves_many_threads(connect: Connect) -> None:
+    broker, consumer = connect(), connect(prefetch=500)
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(broker.publish, map(_event, range(500))))
+    assert sorted(int(_id(_receive(consumer))) for _ in range(500)) == list(range(500))
+
+
+def test_a_queue_that_somebody_deleted_is_declared_again(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker, consumer = connect(), connect()
+    assert consumer.receive(["video"], 0) is None
+    broker.check()
+    channel.queue_delete("video")
+
+    def publish() -> bool:
+        try:
+            broker.publish(_event())
+        except BrokerUnavailable:
+            return False
+        return True
+
+    def receive() -> Delivery | None:
+        try:
+            return consumer.receive(["video"], 0.1)
+        except BrokerUnavailable:
+            return None
+
+    wait_for(publish, "an event finds a queue")
+    assert _id(wait_for(receive, "the consumer has the event")) == "1"
+
+
+@pytest.mark.parametrize("arguments", [{}, {"x-queue-type": "quorum", "x-max-length": 5}])
+def test_a_queue_of_other_properties_is_named_with_the_difference(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel, arguments: dict[str, object]
+) -> None:
+    channel.queue_declare("video", durable=True, arguments=arguments)
+    broker = connect()
+    for use in (broker.check, lambda: broker.publish(_event()), lambda: broker.receive(["video"], 0)):
+        with pytest.raises(BrokerUnavailable, match=r"inequivalent arg 'x-.*' for queue 'video'.*QUEUE_TYPE"):
+            use()
+    with pytest.raises(BrokerUnavailable, match="for queue 'video'"):
+        list(broker.list())
+    channel.queue_delete("video")
+    wait_for(lambda: _is_usable(broker), "the queue is declared")
+
+
+def test_a_plain_durable_queue_of_another_program_is_used_as_it_is_by_setting(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    channel.queue_declare("video", durable=True)
+    channel.basic_publish("", "video", b'{"video_fid": "1"}')
+    broker = connect(topology=Topology(ROUTES, (0.3, 2), "classic"))
+    assert _receive(broker).message.body == b'{"video_fid": "1"}'
+
+
+def test_a_short_delay_is_not_held_up_by_a_long_one_before_it(connect: Connect) -> None:
+    broker = connect()
+    for number in (1, 2):
+        broker.publish(_event(number))
+    for delay in (2, 0.3):
+        broker.retry(_receive(broker), delay=delay)
+    assert [_id(_receive(broker)) for _ in range(2)] == ["2", "1"]
+
+
+def test_a_dead_letter_says_in_its_headers_why_it_is_one(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker = connect()
+    broker.publish(_event())
+    broker.reject(_receive(broker), REASON)
+    _, properties, body = channel.basic_get("video.dead", auto_ack=True)
+    told = {name: properties.headers[f"soundlift-{name}"] for name in REASON}
+    assert (told, properties.message_id, properties.delivery_mode) == (REASON, "1", 2)
+    assert properties.content_type == "application/cloudevents+json"
+    assert b'"id": "1"' in body
+
+
+def test_what_rabbitmq_gives_up_on_itself_is_a_dead_letter(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker = connect()
+    broker.publish(_event())
+    for _ in range(DELIVERY_LIMIT + 1):
+        wait_for(lambda: _nack(channel), "the message has been delivered")
+    (letter,) = wait_for(lambda: list(broker.list()), "it is a dead letter")
+    assert (letter.queue, letter.reason["detail"]) == ("video", "RabbitMQ gave up on it: delivery_limit.")
+    assert broker.replay(letter.id)
+    assert _receive(broker).attempt == 1
+
+
+def _nack(channel: pika.adapters.blocking_connection.BlockingChannel) -> bool:
+    method, _, _ = channel.basic_get("video")
+    if method is not None:
+        channel.basic_nack(method.delivery_tag, requeue=True)
+    return method is not None
+
+
+def test_looking_at_dead_letters_wears_them_out_as_little_as_it_loses_them(connect: Connect) -> None:
+    broker = connect()
+    for number in range(5):
+        broker.publish(_event(number))
+        broker.reject(_receive(broker), REASON)
+    for _ in range(DELIVERY_LIMIT + 2):
+        assert len(list(broker.list())) == 5
+
+
+def test_what_was_in_work_when_its_connection_broke_is_delivered_again_and_late_verdicts_do_nothing(
+    forwarder: Forwarder, connect: Connect
+) -> None:
+    broken, other = connect(_url_through(forwarder)), connect()
+    other.publish(_event())
+    late = _receive(broken)
+    forwarder.drop_connections()
+    again = _receive(other)
+    assert again.attempt == 2
+    broken.accept(late)
+    broken.retry(late, delay=0.3)
+    broken.reject(late, REASON)
+    other.accept(again)
+    assert other.receive(["video"], 1) is None
+    assert list(other.list()) == []
+
+
+def test_a_second_verdict_does_nothing(connect: Connect) -> None:
+    broker = connect()
+    broker.publish(_event())
+    delivery = _receive(broker)
+    broker.accept(delivery)
+    broker.accept(delivery)
+    broker.retry(delivery, delay=0)
+    assert broker.receive(["video"], 0.5) is None
+    broker.publish(_event(2))
+    assert _receive(broker).attempt == 1
+
+
+def test_a_message_for_whom_there_is_no_place_any_more_goes_to_another_consumer(connect: Connect) -> None:
+    full, free = connect(prefetch=2), connect()
+    for number in range(2):
+        full.publish(_event(number))
+    first = _receive(full)
+
+    def take_the_other() -> Delivery | None:
+        assert full.receive([], 0) is None
+        return free.receive(["video"], 0.05)
+
+    assert _id(wait_for(take_the_other, "the second message is another's")) == "1"
+    full.accept(first)
+
+
+def test_an_idle_connection_keeps_its_heartbeat(forwarder: Forwarder, connect: Connect) -> None:
+    broker = connect(_url_through(forwarder, "?heartbeat=1"))
+    broker.publish(_event())
+    delivery = _receive(broker)
+    accepted = forwarder.accepted
+    idle = connect()
+    assert idle.receive(["mp3"], 5) is None
+    broker.accept(delivery)
+    broker.check()
+    assert forwarder.accepted == accepted
+
+
+def test_of_several_addresses_the_one_that_answers_is_used(rabbitmq_node: RabbitMq, connect: Connect) -> None:
+    broker = connect(f"amqp://127.0.0.1:{free_port()},{rabbitmq_node.url}, amqp://127.0.0.1:{free_port()}")
+    broker.publish(_event())
+    assert _id(_receive(broker)) == "1"
+    assert list(broker.list()) == []
+
+
+def test_a_broker_may_ask_for_tls_and_a_certificate(rabbitmq_node: RabbitMq, connect: Connect) -> None:
+    ca = str(rabbitmq_node.authority.ca_file)
+    certificate, key = map(str, rabbitmq_node.authority.issue("client"))
+    url = f"amqps://guest:guest@localhost:{rabbitmq_node.tls_port}"
+    broker = connect(url, files=TlsFiles(ca, certificate, key))
+    broker.publish(_event())
+    assert _id(_receive(broker)) == "1"
+    assert list(broker.list()) == []
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_broker_that_is_not_trusted_or_does_not_trust_us_is_away(
+    rabbitmq_node: RabbitMq, connect: Connect, known: bool
+) -> None:
+    ca = str(rabbitmq_node.authority.ca_file) if known else ""
+    broker = connect(f"amqps://guest:guest@localhost:{rabbitmq_node.tls_port}", files=TlsFiles(ca))
+    with pytest.raises(BrokerUnavailable):
+        wait_for(broker.check, "the connection is refused")
+
+
+@pytest.mark.parametrize("url", ["amqp://", "amqps:///video", "amqp://host:port", "amqp://a,redis://b", "amqp://a,"])
+def test_an_address_that_is_none_is_a_clear_error(url: str) -> None:
+    with pytest.raises(SettingError, match="Setting BROKER_URL must be amqp://"):
+        open_broker(Settings.from_environment({"BROKER_URL": url}))
+
+
+def test_a_file_of_tls_that_is_not_there_is_a_clear_error() -> None:
+    with pytest.raises(SettingError, match="BROKER_CA_FILE"):
+        open_broker(Settings.from_environment({"BROKER_URL": "amqps://host", "BROKER_CA_FILE": "/nowhere.pem"}))
