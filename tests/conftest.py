@@ -16,7 +16,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.mail_server import MailServer
 
-pytest_plugins = ["tests.servers.rabbitmq"]
+pytest_plugins = ["tests.servers.mariadb", "tests.servers.rabbitmq"]
 
 SECRET = "a secret of the tests, longer than 32 bytes"
 PASSWORD = "correct horse"
@@ -35,11 +35,24 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, empty_database: Path) -> Settings:
+def sqlite_url(tmp_path: Path, empty_database: Path) -> str:
+    """Return the URL of a database whose tables are empty."""
+    shutil.copy(empty_database, tmp_path / "soundlift.db")
+    return f"sqlite:///{tmp_path}/soundlift.db"
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """Return the URL of the database of a test; where every adapter is tested, it is one after another."""
+    return sqlite_url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
     data = tmp_path / "data"
     data.mkdir()
-    shutil.copy(empty_database, data / "soundlift.db")
-    return Settings.from_environment({"SOUNDLIFT_DATA": str(data), "JWT_SECRET": SECRET})
+    environment = {"SOUNDLIFT_DATA": str(data), "JWT_SECRET": SECRET, "DATABASE_URL": database_url}
+    return Settings.from_environment(environment)
 
 
 @pytest.fixture

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
+MYSQL_DRIVER = "mysql+pymysql"
+MYSQL_SECONDS = 5.0  # for one connect, read or write
+MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS, "pool_recycle": 600}
+# The clock counts on without a summer time. A wait for a lock ends before the wait for the server does.
+MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
+MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+MYSQL_NO_SUCH_TABLE = 1146
+MOST_REPEATS = 5
+LONGEST_PAUSE_SECONDS = 0.1
 
 metadata = sa.MetaData()
 
@@ -78,6 +89,10 @@ def _now_on_mysql(element: now, compiler: Any, **options: Any) -> str:
     return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"
 
 
+class RolledBack(DatabaseUnavailable):
+    """Says that the database undid a transaction to let another one go on."""
+
+
 class Database:
     """Runs transactions on one engine."""
 
@@ -92,6 +107,23 @@ class Database:
         """
         with _driver_errors(), self.engine.begin() as connection:
             yield connection
+
+    def change(self, statement: sa.Executable) -> int:
+        """Execute one statement as a transaction of its own, and return how many rows it matched.
+
+        It is repeated where the database rolled it back for a deadlock or a long wait for a lock, for then it is
+        sure not to have happened. Raises DatabaseUnavailable.
+        """
+        for _ in range(MOST_REPEATS):
+            try:
+                return self._change_once(statement)
+            except RolledBack:
+                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - it need not be hard to guess
+        return self._change_once(statement)
+
+    def _change_once(self, statement: sa.Executable) -> int:
+        with self.write() as connection:
+            return int(connection.execute(statement).rowcount)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -115,22 +147,58 @@ def _driver_errors() -> Iterator[None]:
     except sa.exc.IntegrityError:
         raise
     except (DBAPIError, sa.exc.TimeoutError) as error:
-        raise DatabaseUnavailable("The database does not answer.", cause=str(error)) from error
+        raise _unavailable(error) from error
 
 
-def open_database(url: str) -> Database:
-    """Make the engine for a SQLAlchemy URL, without connecting.
+def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable:
+    cause = str(error)
+    driver_error = error.orig if isinstance(error, DBAPIError) else None
+    number = next(iter(driver_error.args), None) if driver_error else None
+    if number in MYSQL_ROLLED_BACK:
+        return RolledBack("The database is too busy.", cause=cause)
+    if number == MYSQL_NO_SUCH_TABLE or "no such table" in cause:
+        return DatabaseUnavailable("The database has no tables yet: run `soundlift migrate`.", cause=cause)
+    return DatabaseUnavailable("The database does not answer.", cause=cause)
+
+
+def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
+    """Make the engine for a SQLAlchemy URL, without connecting; a server has so many seconds for each statement.
 
     Raises SettingError where DATABASE_URL is no URL of a database we can speak to.
     """
     try:
-        address = make_url(url)
-        engine = sa.create_engine(address, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise SettingError(f"Setting DATABASE_URL is not usable: {error}.", setting="DATABASE_URL") from None
-    if engine.dialect.name == "sqlite":
-        _tame_sqlite(engine)
-    return Database(engine)
+        return Database(_engine_of(make_url(url), seconds))
+    except (ArgumentError, ValueError):
+        sentence = "Setting DATABASE_URL must be sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE."
+        raise SettingError(sentence, setting="DATABASE_URL") from None
+
+
+def _engine_of(address: URL, seconds: float) -> Engine:
+    match address.get_backend_name():
+        case "sqlite":
+            engine = sa.create_engine(address, pool_pre_ping=True)
+            _tame_sqlite(engine)
+            return engine
+        case "mysql" | "mariadb":
+            return _mysql_engine(address.set(drivername=MYSQL_DRIVER), seconds)
+        case name:
+            raise ValueError(name)
+
+
+def _mysql_engine(address: URL, seconds: float) -> Engine:
+    """Return an engine whose statements see what others have committed by then.
+
+    READ COMMITTED also locks no gaps between rows, so steps of different jobs do not meet. A connection that the
+    server has closed is noticed before it is used, and made anew.
+    """
+    limits = {"connect_timeout": MYSQL_SECONDS, "read_timeout": seconds, "write_timeout": seconds}
+    return sa.create_engine(
+        address,
+        connect_args={"charset": "utf8mb4", "init_command": MYSQL_SESSION, **limits},
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        **MYSQL_POOL,
+    )
 
 
 def _tame_sqlite(engine: Engine) -> None:

@@ -74,19 +74,18 @@ class Jobs:
         """Write the row of an upload that begins, before the store is touched."""
         job_id = secrets.token_hex(12)
         values = {"username": username, "file_name": file_name, "content_type": content_type}
-        with self._database.write() as connection:
-            connection.execute(
-                table.insert().values(
-                    id=job_id,
-                    state=State.RECEIVING,
-                    video_fid=new_media_id(),
-                    traceparent=traceparent,
-                    created_at=now(),
-                    changed_at=now(),
-                    due_at=now() + RECEIVE_SECONDS,
-                    **values,
-                )
+        self._database.change(
+            table.insert().values(
+                id=job_id,
+                state=State.RECEIVING,
+                video_fid=new_media_id(),
+                traceparent=traceparent,
+                created_at=now(),
+                changed_at=now(),
+                due_at=now() + RECEIVE_SECONDS,
+                **values,
             )
+        )
         job = self.find(job_id)
         assert job is not None
         return job
@@ -226,9 +225,8 @@ class Jobs:
         """Note that the store has nothing of an expired job any more; a deleted one's row goes."""
         if job.state == State.EXPIRED:
             return self._update(job.id, table.c.state == State.EXPIRED, table.c.due_at.is_not(None), due_at=None)
-        with self._database.write() as connection:
-            mine = sa.and_(table.c.id == job.id, table.c.state == State.DELETED)
-            return connection.execute(table.delete().where(mine)).rowcount == 1
+        mine = sa.and_(table.c.id == job.id, table.c.state == State.DELETED)
+        return self._database.change(table.delete().where(mine)) == 1
 
     def postpone(self, job: Job) -> bool:
         """Take the turn to send a due event: of many who try only one is told True."""
@@ -244,8 +242,7 @@ class Jobs:
     def forget_rows(self, *, retention: int) -> int:
         """Remove the rows of jobs that expired long ago, and return how many."""
         old = sa.and_(table.c.state == State.EXPIRED, table.c.due_at.is_(None), table.c.changed_at < now() - retention)
-        with self._database.write() as connection:
-            return int(connection.execute(table.delete().where(old)).rowcount)
+        return self._database.change(table.delete().where(old))
 
     def due(self) -> list[Job]:
         """Return jobs whose event is to be sent again, at most a batch."""
@@ -280,9 +277,7 @@ class Jobs:
         return self._update(job_id, *conditions, state=state, changed_at=now(), **values)
 
     def _update(self, job_id: str, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-        with self._database.write() as connection:
-            statement = table.update().where(table.c.id == job_id, *conditions).values(**values)
-            return connection.execute(statement).rowcount == 1
+        return self._database.change(table.update().where(table.c.id == job_id, *conditions).values(**values)) == 1
 
     def _select(self, *conditions: sa.ColumnElement[bool], order: Any = (), limit: int | None = None) -> list[Job]:
         query = sa.select(*columns).where(*conditions).order_by(*order).limit(limit)

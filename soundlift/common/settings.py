@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from platformdirs import user_data_path
 
@@ -83,7 +84,7 @@ class Settings:
     mysql_user: str = _setting("Its user", "soundlift", secret=True)
     mysql_password: str = _setting("Its user's password", "", secret=True)
     mysql_db: str = _setting("Its database", "soundlift")
-    mysql_ssl_ca: str = _setting("File of the CA that its certificate must be signed by; empty is no TLS", "")
+    mysql_ssl_ca: str = _setting("File of the CA that its certificate must be signed by; empty is not checked", "")
     mysql_ssl_cert: str = _setting("File of our own certificate for it, if it wants one", "")
     mysql_ssl_key: str = _setting("File of our own certificate's key", "")
     media_url: str = _setting(
@@ -156,10 +157,22 @@ class Settings:
             if text is not None:
                 values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
-        values.setdefault("database_url", f"sqlite:///{data}/soundlift.db")
+        values.setdefault("database_url", _mysql_url(cls(**values)) or f"sqlite:///{data}/soundlift.db")
         values.setdefault("broker_url", f"sqlite:///{data}/queue.db")
         values.setdefault("media_url", (data / "media").absolute().as_uri())
         return cls(**values)
+
+
+def _mysql_url(settings: Settings) -> str:
+    """Return the URL that the MYSQL_ settings amount to, or nothing without a host."""
+    if not settings.mysql_host:
+        return ""
+    user, password, database = (
+        quote(text, safe="") for text in (settings.mysql_user, settings.mysql_password, settings.mysql_db)
+    )
+    files = {"ssl_ca": settings.mysql_ssl_ca, "ssl_cert": settings.mysql_ssl_cert, "ssl_key": settings.mysql_ssl_key}
+    query = urlencode({name: file for name, file in files.items() if file})
+    return f"mysql://{user}:{password}@{settings.mysql_host}:{settings.mysql_port}/{database}{query and '?' + query}"
 
 
 def _parse(name: str, text: str, parse: Callable[[str], Any], *, secret: bool = False) -> Any:

@@ -38,8 +38,7 @@ class Users:
         """
         user = User(email=one_address(email), password=hashed, admin=admin)
         try:
-            with self._database.write() as connection:
-                connection.execute(table.insert().values(email=user.email, password=hashed, admin=admin))
+            self._database.change(table.insert().values(email=user.email, password=hashed, admin=admin))
         except sa.exc.IntegrityError:
             raise BadRequest(f"{user.email} has an account already.") from None
         return user
@@ -66,9 +65,7 @@ class Users:
         self._change(email, table.delete())
 
     def _change(self, email: str, statement: sa.Update | sa.Delete) -> None:
-        with self._database.write() as connection:
-            changed = connection.execute(statement.where(table.c.email == email.strip().lower())).rowcount
-        if not changed:
+        if not self._database.change(statement.where(table.c.email == email.strip().lower())):
             raise NotFound(f"{email} has no account.")
 
 

@@ -64,3 +64,10 @@ def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
             return stack.enter_context(closing(broker))
 
         yield Maker(connect, RabbitMqBroker.close, LEASE_SECONDS)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the URL of an empty database of each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url

@@ -7,14 +7,25 @@ revision = "0001"
 down_revision = None
 
 
+INDEXES = {
+    "ix_job_due_at": ["due_at"],
+    "job_of_user": ["username", "created_at"],
+    "job_in_state": ["state", "changed_at"],
+}
+# Ids, tokens and addresses are compared byte by byte.
+BYTEWISE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+
 def upgrade() -> None:
-    """Make both tables."""
+    """Make both tables, or what is missing: MySQL keeps each step of a migration that broke off."""
     op.create_table(
         "user",
         sa.Column("id", sa.Integer, primary_key=True),
         sa.Column("email", sa.String(254), nullable=False, unique=True),
         sa.Column("password", sa.String(255), nullable=False),
         sa.Column("admin", sa.Boolean, nullable=False),
+        if_not_exists=True,
+        **BYTEWISE,
     )
     op.create_table(
         "job",
@@ -42,7 +53,10 @@ def upgrade() -> None:
         sa.Column("traceparent", sa.String(100)),
         sa.Column("created_at", sa.Double, nullable=False),
         sa.Column("changed_at", sa.Double, nullable=False),
+        if_not_exists=True,
+        **BYTEWISE,
     )
-    op.create_index("ix_job_due_at", "job", ["due_at"])
-    op.create_index("job_of_user", "job", ["username", "created_at"])
-    op.create_index("job_in_state", "job", ["state", "changed_at"])
+    there = {index["name"] for index in sa.inspect(op.get_bind()).get_indexes("job")}
+    for name, columns in INDEXES.items():
+        if name not in there:
+            op.create_index(name, "job", columns)

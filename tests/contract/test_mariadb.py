@@ -1,0 +1,258 @@
+"""What only a database server can meet: it dies, hangs, rolls back, wants TLS, and is migrated by several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+import sqlalchemy as sa
+
+from soundlift.common.database import Database, jobs, now, open_database, users
+from soundlift.common.errors import DatabaseUnavailable, SettingError
+from soundlift.common.migrations import migrate
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.parts import claimed_job, job_now, queued_job, receiving_job, wait_for
+from tests.servers.certificates import Authority
+from tests.servers.forwarder import Forwarder
+from tests.servers.mariadb import MariaDb
+
+Open = Callable[[str], Database]
+
+
+@pytest.fixture
+def open_(mariadb_server: MariaDb) -> Iterator[Open]:
+    """Return a function that opens a database, and closes its connections at the end."""
+    with ExitStack() as stack:
+
+        def open_(url: str) -> Database:
+            database = open_database(url)
+            stack.callback(database.engine.dispose)
+            return database
+
+        yield open_
+
+
+@pytest.fixture
+def database(open_: Open, mariadb_url: str) -> Database:
+    return open_(mariadb_url)
+
+
+@pytest.fixture
+def forwarder(mariadb_server: MariaDb) -> Iterator[Forwarder]:
+    with Forwarder(mariadb_server.port) as forwarder:
+        yield forwarder
+
+
+@pytest.fixture
+def forwarded(
+    services: Services, mariadb_server: MariaDb, mariadb_url: str, forwarder: Forwarder
+) -> Iterator[Services]:
+    """Return services whose database is behind a forwarder."""
+    url = mariadb_url.replace(f":{mariadb_server.port}/", f":{forwarder.port}/")
+    forwarded = Services(replace(services.settings, database_url=url))
+    yield forwarded
+    forwarded.database.engine.dispose()
+
+
+@pytest.fixture
+def database_url(mariadb_url: str) -> str:
+    return mariadb_url
+
+
+def _is_usable(database: Database) -> bool:
+    try:
+        database.check()
+    except DatabaseUnavailable:
+        return False
+    return True
+
+
+def test_a_server_that_is_away_is_unavailable_at_every_step_and_used_again_when_it_is_back(
+    mariadb_server: MariaDb, services: Services
+) -> None:
+    job, claim = claimed_job(services)
+    mariadb_server.server.kill()
+    try:
+        for step in (
+            lambda: receiving_job(services),
+            lambda: services.jobs.queue(job.id, video_bytes=1),
+            lambda: services.jobs.renew(claim, percent=1),
+            lambda: services.jobs.ready(claim, mp3_bytes=1, length=1),
+            services.jobs.due,
+            lambda: services.users.find("ada@example.org"),
+            services.database.check,
+        ):
+            with pytest.raises(DatabaseUnavailable):
+                step()
+    finally:
+        mariadb_server.server.start()
+    assert services.jobs.renew(claim, percent=1)
+    assert job_now(services, job.id).percent == 1
+
+
+def test_a_server_that_hangs_is_unavailable_in_the_time_of_a_request(forwarder: Forwarder, forwarded: Services) -> None:
+    job, claim = claimed_job(forwarded)
+    forwarder.hang()
+    with pytest.raises(DatabaseUnavailable):
+        forwarded.jobs.renew(claim, percent=1)
+    forwarder.restore()
+    wait_for(lambda: _is_usable(forwarded.database), "it answers again")
+    assert job_now(forwarded, job.id).claim == claim.token
+
+
+def test_a_connection_that_died_while_it_was_idle_is_not_used(forwarder: Forwarder, forwarded: Services) -> None:
+    job = queued_job(forwarded)
+    for _ in range(3):
+        forwarder.drop_connections()
+        assert forwarded.jobs.find(job.id) == job
+
+
+def test_a_connection_that_dies_within_a_transaction_undoes_it(forwarder: Forwarder, forwarded: Services) -> None:
+    job = queued_job(forwarded)
+
+    def cancel_and_break() -> None:
+        with forwarded.database.write() as connection:
+            connection.execute(sa.update(jobs).values(state="cancelled"))
+            forwarder.drop_connections()
+
+    with pytest.raises(DatabaseUnavailable):
+        cancel_and_break()
+    assert job_now(forwarded, job.id).state == "queued"
+
+
+def test_of_two_steps_in_a_deadlock_both_are_taken(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(users.insert(), [{"email": name, "password": "", "admin": False} for name in ("a", "b")])
+    meet = Barrier(2)
+
+    def hold_one_and_want_the_other(mine: str, other: str) -> None:
+        with database.write() as connection:
+            connection.execute(_set_password(mine, "held"))
+            meet.wait(20)
+            connection.execute(_set_password(other, "wanted"))
+
+    def change_both() -> None:
+        meet.wait(20)
+        database.change(sa.update(users).values(password=users.c.password + "+"))
+
+    with ThreadPoolExecutor() as pool:
+        crossing = [pool.submit(hold_one_and_want_the_other, *names) for names in (("a", "b"), ("b", "a"))]
+        errors = [one.exception(timeout=60) for one in crossing]
+    assert [type(error).__name__ for error in errors if error] == ["RolledBack"]
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(hold_one_and_want_the_other, "b", "a")
+        change_both()
+        other.exception(timeout=60)
+    with database.read() as connection:
+        assert all(password.endswith("+") for password in connection.scalars(sa.select(users.c.password)))
+
+
+def _set_password(email: str, password: str) -> sa.Update:
+    return sa.update(users).where(users.c.email == email).values(password=password)
+
+
+def test_a_step_waits_for_a_lock_longer_than_the_server_lets_it(database: Database) -> None:
+    with database.write() as connection:
+        connection.execute(users.insert().values(email="a", password="", admin=False))
+    waits = sa.text("SELECT variable_value FROM information_schema.global_status WHERE variable_name = :name")
+    with ThreadPoolExecutor() as pool:
+        with database.write() as connection:
+            connection.execute(_set_password("a", "held"))
+            before = int(connection.scalar(waits, {"name": "INNODB_ROW_LOCK_WAITS"}))
+            waiting = pool.submit(database.change, _set_password("a", "wanted"))
+            wait_for(
+                lambda: int(connection.scalar(waits, {"name": "INNODB_ROW_LOCK_WAITS"})) >= before + 2,
+                "the other waits for the second time",
+            )
+        assert waiting.result(timeout=60) == 1
+
+
+def test_the_clock_is_of_the_world_and_finer_than_a_second(database: Database, sqlite_url: str, open_: Open) -> None:
+    times = []
+    for one in (database, open_(sqlite_url)):
+        with one.read() as connection:
+            times += [connection.scalar(sa.select(now())) for _ in range(2)]
+    assert abs(times[0] - times[2]) < 5
+    assert times[0] < times[1]
+
+
+@pytest.mark.parametrize("name", ["Ünïcode 🎵.mp4", "a" * 255, " spaced .mp4", "quote'\"\\.mp4"])
+def test_any_file_name_is_kept_as_it_is(services: Services, name: str) -> None:
+    assert job_now(services, receiving_job(services, name).id).file_name == name
+
+
+@pytest.mark.parametrize("mode", ["ANSI,STRICT_ALL_TABLES", "TRADITIONAL", ""])
+def test_the_server_s_sql_mode_makes_no_difference(mariadb_server: MariaDb, services: Services, mode: str) -> None:
+    mariadb_server.execute(f"SET GLOBAL sql_mode = '{mode}'")
+    try:
+        services.database.engine.dispose()
+        job, claim = claimed_job(services)
+        assert services.jobs.failed(claim, code="no_audio", sentence="x" * 2000)
+        assert len(str(job_now(services, job.id).error)) == 1000
+    finally:
+        mariadb_server.execute("SET GLOBAL sql_mode = DEFAULT")
+
+
+def test_several_migrations_at_once_end_in_one_set_of_tables(mariadb_server: MariaDb, open_: Open) -> None:
+    url = mariadb_server.url(mariadb_server.new_database())
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(migrate, [url] * 4))
+    open_(url).check()
+
+
+@pytest.mark.parametrize("left", ["DROP TABLE {}.job", "DROP INDEX job_in_state ON {}.job"])
+def test_a_migration_that_broke_off_can_be_run_again(mariadb_server: MariaDb, open_: Open, left: str) -> None:
+    name = mariadb_server.new_database()
+    migrate(mariadb_server.url(name))
+    mariadb_server.execute(left.format(name))
+    mariadb_server.execute(f"DELETE FROM {name}.alembic_version")
+    migrate(mariadb_server.url(name))
+    with open_(mariadb_server.url(name)).read() as connection:
+        indexes = {index["name"] for index in sa.inspect(connection).get_indexes("job")}
+    assert indexes >= {"ix_job_due_at", "job_of_user", "job_in_state"}
+
+
+def test_a_database_without_tables_says_what_to_run(mariadb_server: MariaDb, open_: Open) -> None:
+    database = open_(mariadb_server.url(mariadb_server.new_database()))
+    with pytest.raises(DatabaseUnavailable, match="run `soundlift migrate`"):
+        database.check()
+
+
+def test_the_mysql_settings_name_a_database_with_tls(mariadb_server: MariaDb, mariadb_url: str, open_: Open) -> None:
+    password = "p@ss:w/rd%?#"
+    mariadb_server.execute(f"CREATE USER IF NOT EXISTS 'x y'@'%' IDENTIFIED BY '{password}' REQUIRE SSL")
+    mariadb_server.execute("GRANT ALL ON *.* TO 'x y'@'%'")
+    environment = {
+        "MYSQL_HOST": "127.0.0.1",
+        "MYSQL_PORT": str(mariadb_server.port),
+        "MYSQL_USER": "x y",
+        "MYSQL_PASSWORD": password,
+        "MYSQL_DB": mariadb_url.rpartition("/")[2],
+    }
+    ca = {"MYSQL_SSL_CA": str(mariadb_server.authority.ca_file)}
+    open_(Settings.from_environment({**environment, **ca}).database_url).check()
+
+
+def test_a_server_that_our_authority_does_not_know_is_not_spoken_to(
+    mariadb_url: str, open_: Open, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path)
+    with pytest.raises(DatabaseUnavailable):
+        open_(f"{mariadb_url}?ssl_ca={other.ca_file}").check()
+
+
+def test_a_database_url_goes_before_the_mysql_settings() -> None:
+    settings = Settings.from_environment({"MYSQL_HOST": "127.0.0.1", "DATABASE_URL": "sqlite:///x.db"})
+    assert settings.database_url == "sqlite:///x.db"
+
+
+@pytest.mark.parametrize("url", ["", "x", "postgresql://host/db", "mysql", "mysql://host:port/db"])
+def test_an_address_of_no_database_is_a_clear_error(url: str) -> None:
+    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE or mysql://"):
+        open_database(url)
