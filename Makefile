@@ -14,7 +14,7 @@ help: ## show this help
 demo: $(VENV)/ready ## convert one video the whole way; VIDEO=path/to/own.mp4 takes your own
 	@$(BIN)/soundlift demo $(if $(VIDEO),"$(VIDEO)")
 
-test: $(VENV)/ready-to-develop ## run all tests
+test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
 
 lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
@@ -22,6 +22,13 @@ lint: $(VENV)/ready-to-develop ## check style, types and the direction of import
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.
+build/ferretdb: $(wildcard tests/servers/ferretdb/*)
+	@if command -v go >/dev/null && ! command -v mongod >/dev/null && [ -z "$$TEST_MONGODB_URL" ]; then \
+	  echo "Building $@ …"; \
+	  cd tests/servers/ferretdb && go build -tags ferretdb_no_postgresql -o "$(CURDIR)/$@" .; \
+	fi
 
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache

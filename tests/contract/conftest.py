@@ -14,8 +14,12 @@ from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.sqlite import SqliteBroker
 from tests.contract.maker import ROUTES, Maker
 from tests.contract.medium import Medium
+from tests.servers.forwarder import Forwarder
+from tests.servers.mongodb import MongoDb
 from tests.servers.rabbitmq import RabbitMq
+from tests.servers.s3 import S3
 
+MEGABYTE = 2**20
 LEASE_SECONDS = 0.5
 DELAYS = (0.3, 0.6)
 
@@ -33,7 +37,24 @@ def folder_medium(tmp_path: Path) -> Medium:
         root.unlink()
         away.rename(root)
 
-    return Medium(root.as_uri(), go_away, come_back)
+    return Medium(root.as_uri(), go_away, come_back, lambda: None, 1024 * MEGABYTE)
+
+
+@pytest.fixture
+def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
+    with Forwarder(mongodb_server.port) as forwarder:
+        url = f"mongodb://127.0.0.1:{forwarder.port}/?serverSelectionTimeoutMS=1000"
+        yield _forwarded(url, forwarder, mongodb_server.largest_file)
+
+
+@pytest.fixture
+def s3_medium(s3_server: S3) -> Iterator[Medium]:
+    with Forwarder(s3_server.port) as forwarder:
+        yield _forwarded(s3_server.url(port=forwarder.port), forwarder, 256 * MEGABYTE)
+
+
+def _forwarded(url: str, forwarder: Forwarder, largest_file: int) -> Medium:
+    return Medium(url, forwarder.cut, forwarder.restore, forwarder.drop_connections, largest_file)
 
 
 @pytest.fixture

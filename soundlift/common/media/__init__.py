@@ -94,4 +94,12 @@ def open_media(url: str, bucket: str) -> MediaStore:
         from soundlift.common.media.folder import FolderStore
 
         return FolderStore(Path(url2pathname(parts.path)) / bucket)
-    raise SettingError("Setting MEDIA_URL must be file:///FOLDER.", setting="MEDIA_URL")
+    if parts.scheme in ("mongodb", "mongodb+srv"):
+        from soundlift.common.media.gridfs import GridFsStore
+
+        return GridFsStore(url, bucket)
+    if parts.scheme == "s3":
+        from soundlift.common.media.s3 import S3Store, read_address
+
+        return S3Store(read_address(url), bucket)
+    raise SettingError("Setting MEDIA_URL must be file:///FOLDER, mongodb://HOST or s3://BUCKET.", setting="MEDIA_URL")

@@ -1,0 +1,60 @@
+"""Runs a private server of MongoDB's protocol: a mongod where there is one, or else FerretDB."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pymongo
+import pytest
+
+from tests.parts import free_port
+from tests.servers.server import Server, absent
+
+FERRETDB = Path(__file__).parents[2] / "build" / "ferretdb"
+HOW_TO_INSTALL = "put mongod on PATH, name one by TEST_MONGODB_URL, or install Go for `make test` to build FerretDB"
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class MongoDb:
+    """Is a server, which can be killed and started again unless it is somebody else's.
+
+    FerretDB looks at all chunks of all files for each query, so a file for it has at most `largest_file` bytes.
+    """
+
+    url: str
+    port: int
+    server: Server | None
+    largest_file: int
+
+
+@pytest.fixture(scope="session")
+def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb]:
+    """Return a server that all tests of this process share."""
+    if url := os.environ.get("TEST_MONGODB_URL"):
+        yield MongoDb(url, pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], None, 1024 * MEGABYTE)
+        return
+    folder, port = tmp_path_factory.mktemp("mongodb"), free_port()
+    mongod = shutil.which("mongod")
+    if mongod:
+        arguments = [mongod, "--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port)]
+    elif FERRETDB.exists():
+        arguments = [str(FERRETDB), "-listen", f"127.0.0.1:{port}", "-folder", str(folder)]
+    else:
+        absent("MongoDB", HOW_TO_INSTALL)
+    url = f"mongodb://127.0.0.1:{port}/"
+    server = Server(arguments, log=folder / "server.log", answers=lambda: _answers(url))
+    server.start()
+    try:
+        yield MongoDb(url, port, server, (1024 if mongod else 48) * MEGABYTE)
+    finally:
+        server.kill()
+
+
+def _answers(url: str) -> bool:
+    with pymongo.MongoClient(url, serverSelectionTimeoutMS=1000) as client:
+        return bool(client.admin.command("ping")["ok"])
