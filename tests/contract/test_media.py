@@ -162,17 +162,17 @@ STREAM = """
 import resource, sys
 from soundlift.common.media import MediaInfo, open_media
 store = open_media(sys.argv[1], "videos")
-def copy(size):
-    writer = store.create("a" * 24, MediaInfo("o", "f", "t", "j"))
+def copy(size, fid):
+    writer = store.create(fid, MediaInfo("o", "f", "t", "j"))
     for _ in range(size // 2**18):
         writer.write(bytes(2**18))
     writer.commit()
-    with store.open("a" * 24).file as file:
+    with store.open(fid).file as file:
         while file.read(2**18):
             pass
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-small = copy(2**21)
-print(copy(int(sys.argv[2])) - small)
+small = copy(2**21, "a" * 24)
+print(copy(int(sys.argv[2]), "b" * 24) - small)
 """
 
 
