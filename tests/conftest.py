@@ -35,10 +35,18 @@ def password_hash() -> str:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path, empty_database: Path) -> str:
-    """Return the URL of a database whose tables are empty."""
-    shutil.copy(empty_database, tmp_path / "soundlift.db")
-    return f"sqlite:///{tmp_path}/soundlift.db"
+def data_folder(tmp_path: Path) -> Path:
+    """Return the data folder of a test."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def sqlite_url(data_folder: Path, empty_database: Path) -> str:
+    """Return the URL of a database whose tables are empty, where a process with this data folder looks for it."""
+    shutil.copy(empty_database, data_folder / "soundlift.db")
+    return f"sqlite:///{data_folder}/soundlift.db"
 
 
 @pytest.fixture
@@ -48,10 +56,8 @@ def database_url(sqlite_url: str) -> str:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str) -> Settings:
-    data = tmp_path / "data"
-    data.mkdir()
-    environment = {"SOUNDLIFT_DATA": str(data), "JWT_SECRET": SECRET, "DATABASE_URL": database_url}
+def settings(data_folder: Path, database_url: str) -> Settings:
+    environment = {"SOUNDLIFT_DATA": str(data_folder), "JWT_SECRET": SECRET, "DATABASE_URL": database_url}
     return Settings.from_environment(environment)
 
 
