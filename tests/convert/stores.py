@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Event
 from typing import Any, BinaryIO, cast
 
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaReader, MediaStore, MediaWriter
-
-
-@dataclass(frozen=True)
-class Reader:
-    size: int
-    file: BinaryIO
 
 
 class Watched(io.RawIOBase):
@@ -52,7 +45,7 @@ class WatchedStore:
 
     def open(self, fid: str) -> MediaReader:
         reader = self._store.open(fid)
-        return Reader(reader.size, cast(BinaryIO, Watched(reader.file, self._before_read)))
+        return MediaReader(reader.size, cast(BinaryIO, Watched(reader.file, self._before_read)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from soundlift.common.errors import SettingError
+from soundlift.common.errors import MediaNotFound, SettingError
 
 
 @dataclass(frozen=True)
@@ -37,21 +38,15 @@ class MediaWriter(Protocol):
         ...
 
 
-class MediaReader(Protocol):
-    """Is one stored file, open to be read.
+@dataclass(frozen=True)
+class MediaReader:
+    """Is one stored file, `size` bytes long, open to be read.
 
     `file` is seekable and yields any byte range; reading it raises StoreUnavailable. Close it at the end.
     """
 
-    @property
-    def size(self) -> int:
-        """Return the length of the file in bytes."""
-        ...
-
-    @property
-    def file(self) -> BinaryIO:
-        """Return the open file."""
-        ...
+    size: int
+    file: BinaryIO
 
 
 class MediaStore(Protocol):
@@ -80,6 +75,13 @@ class MediaStore(Protocol):
 def new_media_id() -> str:
     """Return a fresh media id: 24 hexadecimal digits, the form of an ObjectId, in every store."""
     return secrets.token_hex(12)
+
+
+def check_media_id(fid: str) -> str:
+    """Return a media id; raises MediaNotFound where it has not the form of one, so that none leads elsewhere."""
+    if not re.fullmatch(r"[0-9a-f]{24}", fid):
+        raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
+    return fid
 
 
 def open_media(url: str, bucket: str) -> MediaStore:

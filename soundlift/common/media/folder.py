@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from typing_extensions import Buffer
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
-from soundlift.common.media import MediaInfo
+from soundlift.common.media import MediaInfo, MediaReader, check_media_id
 
 
 class FolderStore:
@@ -29,11 +27,11 @@ class FolderStore:
         except OSError as error:
             raise _away(error) from error
 
-    def open(self, fid: str) -> FolderReader:
+    def open(self, fid: str) -> MediaReader:
         """Open a file, unbuffered: every reader asks for whole blocks."""
         try:
             file = StoredFile(self._path(fid))
-            return FolderReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
+            return MediaReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
         except FileNotFoundError:
             raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
         except OSError as error:
@@ -57,9 +55,7 @@ class FolderStore:
             raise _away(PermissionError(f"{self._folder} is not writable"))
 
     def _path(self, fid: str) -> Path:
-        if not re.fullmatch(r"[0-9a-f]{24}", fid):
-            raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
-        return self._folder / fid
+        return self._folder / check_media_id(fid)
 
 
 class FolderWriter:
@@ -98,14 +94,6 @@ class FolderWriter:
             _part_of(self._path).unlink(missing_ok=True)
         except OSError:
             return  # what stays is deleted with the job's row
-
-
-@dataclass(frozen=True)
-class FolderReader:
-    """Is one file of the folder."""
-
-    size: int
-    file: BinaryIO
 
 
 class StoredFile(io.FileIO):

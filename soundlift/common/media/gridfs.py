@@ -7,14 +7,11 @@ programs read our files, and we read theirs.
 from __future__ import annotations
 
 import io
-import re
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, cached_property
+from functools import cache
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,7 +22,8 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from typing_extensions import Buffer
 
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
-from soundlift.common.media import MediaInfo
+from soundlift.common.media import MediaInfo, MediaReader, check_media_id
+from soundlift.common.media.seekable import SeekableFile
 
 CHUNK_SIZE = 255 * 1024
 BATCH = 16  # chunks of one insert
@@ -54,29 +52,27 @@ class GridFsStore:
         self._files = database["fs.files"]
         self._chunks = database["fs.chunks"]
         self._begun = database["fs.begun"]
-        self._lock = threading.Lock()
+        self._is_indexed = False
 
     def create(self, fid: str, info: MediaInfo) -> GridFsWriter:
         """Note that a file is begun, so that a delete is noticed even before there is a chunk of it."""
-        file_id = _object_id(fid)
-        with _store_errors(), self._lock:
-            self._indexes  # noqa: B018 - it makes them
+        file_id = ObjectId(check_media_id(fid))
+        with _store_errors():
+            self._index()
             begun = self._begun.insert_one({"files_id": file_id}).inserted_id
         return GridFsWriter(self, file_id, info, begun)
 
-    def open(self, fid: str) -> GridFsReader:
+    def open(self, fid: str) -> MediaReader:
         """Open a file, ours or another program's."""
         with _store_errors():
-            found = self._files.find_one({"_id": _object_id(fid)})
+            found = self._files.find_one({"_id": ObjectId(check_media_id(fid))})
         if found is None:
             raise MediaNotFound("There is no such file in the media store.", fid=fid)
-        return GridFsReader(
-            int(found["length"]), cast(BinaryIO, io.BufferedReader(StoredFile(self, found), CHUNK_SIZE))
-        )
+        return MediaReader(int(found["length"]), cast(BinaryIO, io.BufferedReader(StoredFile(self, found), CHUNK_SIZE)))
 
     def delete(self, fid: str) -> None:
         """Remove the file, and the chunks of a writer that died; a writer at work finds out at its commit."""
-        file_id = _object_id(fid)
+        file_id = ObjectId(check_media_id(fid))
         with _store_errors():
             self._files.delete_one({"_id": file_id})
             self._begun.delete_many({"files_id": file_id})
@@ -121,10 +117,13 @@ class GridFsStore:
             raise _damaged(file_id)
         return [bytes(chunk["data"]) for chunk in found]
 
-    @cached_property
-    def _indexes(self) -> None:
+    def _index(self) -> None:
+        """Make GridFS's indexes, once a process; one that is there already stays."""
+        if self._is_indexed:
+            return
         self._files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
         self._chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+        self._is_indexed = True
 
 
 class GridFsWriter:
@@ -199,44 +198,17 @@ class GridFsWriter:
         }
 
 
-@dataclass(frozen=True)
-class GridFsReader:
-    """Is one file of the store."""
-
-    size: int
-    file: BinaryIO
-
-
-class StoredFile(io.RawIOBase):
+class StoredFile(SeekableFile):
     """Reads a window of chunks at a time: one after a seek, then twice as many each time, up to some megabytes."""
 
     def __init__(self, store: GridFsStore, document: Document) -> None:
+        super().__init__(int(document["length"]))
         self._store = store
         self._file_id = document["_id"]
         self._chunk_size = int(document["chunkSize"])
-        self._size = int(document["length"])
-        self._position = 0
         self._window = b""
         self._start = 0
         self._chunks = 1
-
-    def readable(self) -> bool:
-        """Say that it is."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it is."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position in bytes; nothing is read yet."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Read into a buffer as much as the window has; raises StoreUnavailable."""
@@ -262,12 +234,6 @@ class StoredFile(io.RawIOBase):
         if len(window) != min(end * self._chunk_size, self._size) - self._start:
             raise _damaged(self._file_id)
         self._window = window
-
-
-def _object_id(fid: str) -> ObjectId:
-    if not re.fullmatch(r"[0-9a-f]{24}", fid):
-        raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
-    return ObjectId(fid)
 
 
 def _damaged(file_id: Any) -> StoreUnavailable:

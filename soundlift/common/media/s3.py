@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from typing_extensions import Buffer
 from urllib3.exceptions import HTTPError
 
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
-from soundlift.common.media import MediaInfo
+from soundlift.common.media import MediaInfo, MediaReader, check_media_id
+from soundlift.common.media.seekable import SeekableFile
 
-PART_SIZE = 8 * 2**20  # S3 takes 10,000 parts of at least 5 MiB
+PART_SIZE = 5 * 2**20  # the least S3 takes, of at most 10,000 parts; each upload at work holds one in memory
 READ_TRIES = 3
 HOW = "Setting MEDIA_URL must be s3://BUCKET/PREFIX?endpoint=URL&region=NAME; all but the bucket may be left out."
 CONFIG: dict[str, Any] = {
@@ -93,7 +93,7 @@ class S3Store:
             upload = self.client.create_multipart_upload(**key, ContentType=info.content_type, Metadata=_metadata(info))
         return S3Writer(self.client, {**key, "UploadId": upload["UploadId"]})
 
-    def open(self, fid: str) -> S3Reader:
+    def open(self, fid: str) -> MediaReader:
         """Open a file as it is now: one that is replaced later is never mixed in."""
         key = self._key(fid)
         try:
@@ -105,7 +105,7 @@ class S3Store:
                 raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
             raise
         stored = StoredFile(self.client, {**key, "IfMatch": head["ETag"]}, int(head["ContentLength"]))
-        return S3Reader(int(head["ContentLength"]), cast(BinaryIO, io.BufferedReader(stored)))
+        return MediaReader(int(head["ContentLength"]), cast(BinaryIO, io.BufferedReader(stored)))
 
     def delete(self, fid: str) -> None:
         """Remove the file, and the uploads under its key that were not finished."""
@@ -128,9 +128,7 @@ class S3Store:
         return _client_of(self._address)
 
     def _key(self, fid: str) -> dict[str, str]:
-        if not re.fullmatch(r"[0-9a-f]{24}", fid):
-            raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
-        path = "/".join(part for part in (self._address.prefix, self._folder, fid) if part)
+        path = "/".join(part for part in (self._address.prefix, self._folder, check_media_id(fid)) if part)
         return {"Bucket": self._address.bucket, "Key": path}
 
 
@@ -173,42 +171,15 @@ class S3Writer:
         self._parts.append({"PartNumber": number, "ETag": answer["ETag"]})
 
 
-@dataclass(frozen=True)
-class S3Reader:
-    """Is one file of the bucket."""
-
-    size: int
-    file: BinaryIO
-
-
-class StoredFile(io.RawIOBase):
+class StoredFile(SeekableFile):
     """Reads on from one response until it is told to seek; a response that breaks off is asked for again."""
 
     def __init__(self, client: Any, key: dict[str, str], size: int) -> None:
+        super().__init__(size)
         self._client = client
         self._key = key
-        self._size = size
-        self._position = 0
         self._body: Any = None
         self._at = 0
-
-    def readable(self) -> bool:
-        """Say that it is."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it is."""
-        return True
-
-    def tell(self) -> int:
-        """Return the position in bytes."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position in bytes; nothing is read yet."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
 
     def readinto(self, buffer: Buffer, /) -> int:
         """Read into a buffer; raises StoreUnavailable where the response breaks off again and again."""
