@@ -73,7 +73,8 @@ def test_a_file_that_needs_more_memory_than_allowed_fails_and_the_worker_lives(
     services: Services, converted: Convert, tmp_path: Path
 ) -> None:
     usual = services.settings
-    services.settings = replace(usual, max_memory_bytes=2**20)
+    # Enough for the program's loader, whenever the limit comes into force, and too little for a decoder's threads.
+    services.settings = replace(usual, max_memory_bytes=210 * 2**20)
     job = converted(talking_mp4(tmp_path))
     assert job.state == State.FAILED
     services.settings = usual
