@@ -10,10 +10,10 @@ from email.utils import parsedate_to_datetime
 
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.common.broker import DELAYS
 from soundlift.common.errors import BadEvent
 from soundlift.common.events import STRUCTURED, from_http
 
-DELAYS = (5.0, 30.0, 120.0, 600.0)
 FINAL_STATUSES = frozenset({400, 401, 403, 405, 410, 413, 415, 422})
 LONGEST_DETAIL = 500
 

@@ -103,14 +103,14 @@ def routes_of(settings: Settings) -> dict[str, str]:
 
 def open_broker(settings: Settings) -> Broker:
     """Open the broker at BROKER_URL, without connecting; raises SettingError where it names none that we have."""
-    scheme, separator, path = settings.broker_url.partition("://")
+    scheme, _, path = settings.broker_url.partition("://")
     if scheme == "sqlite" and path.startswith("/"):
         from pathlib import Path
 
         from soundlift.common.broker.sqlite import SqliteBroker
 
         return SqliteBroker(Path(path[1:]), routes_of(settings))
-    if scheme in ("amqp", "amqps") and separator:
+    if scheme in ("amqp", "amqps"):
         from soundlift.common.broker.rabbitmq import RabbitMqBroker
         from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
         from soundlift.common.broker.rabbitmq.topology import Topology

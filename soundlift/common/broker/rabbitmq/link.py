@@ -91,7 +91,7 @@ class Link:
                 break
             try:
                 self._connect(address)
-            except Exception as error:
+            except Exception as error:  # no trouble of one connection may end the thread that makes the next
                 log.exception("unforeseen error")
                 self._down(error)
 

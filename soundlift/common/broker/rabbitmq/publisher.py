@@ -26,17 +26,8 @@ class ConfirmingPublisher:
     is told at once, so that no request waits for a broker that hangs or has raised an alarm.
     """
 
-    def __init__(
-        self,
-        addresses: Sequence[pika.URLParameters],
-        topology: Topology,
-        *,
-        patience_seconds: float = PATIENCE_SECONDS,
-        circuit_seconds: float = CIRCUIT_SECONDS,
-    ) -> None:
+    def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology) -> None:
         self._link = Link(addresses, topology, prepare=self._prepare, lost=self._lost, blocked=self._block)
-        self._patience_seconds = patience_seconds
-        self._circuit_seconds = circuit_seconds
         self._channel: Any = None
         self._number = 0
         self._waiting: dict[int, tuple[Parcel, Future[None]]] = {}
@@ -50,14 +41,14 @@ class ConfirmingPublisher:
         confirmed: Future[None] = Future()
         self._link.call(partial(self._publish, parcel, confirmed))
         try:
-            confirmed.result(self._patience_seconds)
+            confirmed.result(PATIENCE_SECONDS)
         except TimeoutError:
-            self._open_until = time.monotonic() + self._circuit_seconds
+            self._open_until = time.monotonic() + CIRCUIT_SECONDS
             raise BrokerUnavailable("RabbitMQ did not confirm the message.") from None
 
     def check(self) -> None:
         """Raise BrokerUnavailable unless messages can be sent."""
-        self._link.wait_until_up(self._patience_seconds)
+        self._link.wait_until_up(PATIENCE_SECONDS)
         if blocked := self._blocked:
             raise BrokerUnavailable(blocked)
         if time.monotonic() < self._open_until:
@@ -107,12 +98,11 @@ class ConfirmingPublisher:
     def _lost(self, why: str) -> None:
         self._channel = self._blocked = None
         self._fail_all(why)
+        self._waiting.clear()
 
     def _fail_all(self, why: str) -> None:
         for _, confirmed in self._waiting.values():
             _fail(confirmed, why)
-        if self._channel is None:
-            self._waiting.clear()
 
 
 def _fail(confirmed: Future[None], why: str) -> None:
