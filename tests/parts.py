@@ -7,11 +7,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from soundlift.common.database import jobs as table
+from soundlift.common.errors import Unavailable
 from soundlift.common.job_row import Claim, Job
 from soundlift.common.media import MediaInfo, MediaStore
 from soundlift.common.services import Services
@@ -28,6 +29,20 @@ def wait_for(condition: Callable[[], Found | None], what: str, *, seconds: float
         assert time.monotonic() < deadline, f"waited in vain until {what}"
         time.sleep(0.01)
     return found
+
+
+class Checked(Protocol):
+    """Is a port that can be asked whether it is there."""
+
+    def check(self) -> None: ...
+
+
+def is_usable(port: Checked) -> bool:
+    try:
+        port.check()
+    except Unavailable:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -37,7 +37,7 @@ def folder_medium(tmp_path: Path) -> Medium:
         root.unlink()
         away.rename(root)
 
-    return Medium(root.as_uri(), go_away, come_back, lambda: None, 1024 * MEGABYTE)
+    return Medium(root.as_uri(), go_away, come_back, 1024 * MEGABYTE)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def s3_medium(s3_server: S3) -> Iterator[Medium]:
 
 
 def _forwarded(url: str, forwarder: Forwarder, largest_file: int) -> Medium:
-    return Medium(url, forwarder.cut, forwarder.restore, forwarder.drop_connections, largest_file)
+    return Medium(url, forwarder.cut, forwarder.restore, largest_file)
 
 
 @pytest.fixture

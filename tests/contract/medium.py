@@ -10,15 +10,11 @@ from soundlift.common.media import MediaStore, open_media
 
 @dataclass(frozen=True)
 class Medium:
-    """Is a store's address, how it goes away and comes back, and how large a file it takes in a test's time.
-
-    `break_connections` ends those there are; a folder has none.
-    """
+    """Is a store's address, how it goes away and comes back, and how large a file it takes in a test's time."""
 
     url: str
     go_away: Callable[[], None]
     come_back: Callable[[], None]
-    break_connections: Callable[[], None]
     largest_file: int
 
     def open(self, bucket: str = "videos") -> MediaStore:

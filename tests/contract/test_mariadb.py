@@ -17,7 +17,7 @@ from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.parts import claimed_job, job_now, queued_job, receiving_job, wait_for
+from tests.parts import claimed_job, is_usable, job_now, queued_job, receiving_job, wait_for
 from tests.servers.certificates import Authority
 from tests.servers.forwarder import Forwarder
 from tests.servers.mariadb import MariaDb
@@ -65,14 +65,6 @@ def database_url(mariadb_url: str) -> str:
     return mariadb_url
 
 
-def _is_usable(database: Database) -> bool:
-    try:
-        database.check()
-    except DatabaseUnavailable:
-        return False
-    return True
-
-
 def test_a_server_that_is_away_is_unavailable_at_every_step_and_used_again_when_it_is_back(
     mariadb_server: MariaDb, services: Services
 ) -> None:
@@ -102,7 +94,7 @@ def test_a_server_that_hangs_is_unavailable_in_the_time_of_a_request(forwarder: 
     with pytest.raises(DatabaseUnavailable):
         forwarded.jobs.renew(claim, percent=1)
     forwarder.restore()
-    wait_for(lambda: _is_usable(forwarded.database), "it answers again")
+    wait_for(lambda: is_usable(forwarded.database), "it answers again")
     assert job_now(forwarded, job.id).claim == claim.token
 
 

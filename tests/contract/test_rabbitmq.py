@@ -19,7 +19,7 @@ from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES
-from tests.parts import free_port, wait_for
+from tests.parts import free_port, is_usable, wait_for
 from tests.servers.forwarder import Forwarder
 from tests.servers.rabbitmq import RabbitMq
 
@@ -74,14 +74,6 @@ def _id(delivery: Delivery) -> str:
     return from_message(delivery.message).get_id()
 
 
-def _is_usable(broker: RabbitMqBroker) -> bool:
-    try:
-        broker.check()
-    except BrokerUnavailable:
-        return False
-    return True
-
-
 def _url_through(forwarder: Forwarder, query: str = "") -> str:
     return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
 
@@ -95,13 +87,13 @@ def test_what_was_confirmed_survives_the_death_of_the_node_and_everybody_finds_b
     assert _id(_receive(consumer)) == "0"
     rabbitmq_node.server.kill()
     try:
-        wait_for(lambda: not _is_usable(broker), "the connection is lost")
+        wait_for(lambda: not is_usable(broker), "the connection is lost")
         for use in (lambda: broker.publish(_event(20)), lambda: list(broker.list())):
             with pytest.raises(BrokerUnavailable):
                 use()
     finally:
         rabbitmq_node.server.start(seconds=100)
-    wait_for(lambda: _is_usable(broker), "the publisher is connected again")
+    wait_for(lambda: is_usable(broker), "the publisher is connected again")
     broker.publish(_event(20))
     numbers = set()
     while len(numbers) < 21:
@@ -125,7 +117,7 @@ def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(forwarder: Forwarder,
             broker.publish(_event())
     assert time.monotonic() - began < 1
     forwarder.restore()
-    wait_for(lambda: _is_usable(broker), "the late confirm has closed the circuit")
+    wait_for(lambda: is_usable(broker), "the late confirm has closed the circuit")
     broker.publish(_event())
 
 
@@ -151,7 +143,7 @@ def test_a_node_that_has_raised_an_alarm_counts_as_away_until_it_is_over(
             broker.check()
     finally:
         rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
-    wait_for(lambda: _is_usable(broker), "the alarm is over")
+    wait_for(lambda: is_usable(broker), "the alarm is over")
     broker.publish(_event(2))
 
 
@@ -199,7 +191,7 @@ def test_a_queue_of_other_properties_is_named_with_the_difference(
     with pytest.raises(BrokerUnavailable, match="for queue 'video'"):
         list(broker.list())
     channel.queue_delete("video")
-    wait_for(lambda: _is_usable(broker), "the queue is declared")
+    wait_for(lambda: is_usable(broker), "the queue is declared")
 
 
 def test_a_plain_durable_queue_of_another_program_is_used_as_it_is_by_setting(

@@ -1,12 +1,5 @@
 """Gives each test every kind of database."""
 
-from __future__ import annotations
+from tests.contract.conftest import database_url
 
-import pytest
-
-
-@pytest.fixture(params=["sqlite", "mariadb"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """Return the URL of an empty database of each kind."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
+__all__ = ["database_url"]

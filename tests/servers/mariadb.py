@@ -33,8 +33,8 @@ class MariaDb:
     authority: Authority
     _emptied: list[str] = field(default_factory=list)
 
-    def url(self, database: str = "", *, port: int | None = None) -> str:
-        return f"mysql://root@127.0.0.1:{port or self.port}/{database}"
+    def url(self, database: str) -> str:
+        return f"mysql://root@127.0.0.1:{self.port}/{database}"
 
     def execute(self, statement: str) -> None:
         with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:

@@ -21,14 +21,12 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class MongoDb:
-    """Is a server, which can be killed and started again unless it is somebody else's.
+    """Is a server on a port of the loopback.
 
     FerretDB looks at all chunks of all files for each query, so a file for it has at most `largest_file` bytes.
     """
 
-    url: str
     port: int
-    server: Server | None
     largest_file: int
 
 
@@ -36,7 +34,7 @@ class MongoDb:
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb]:
     """Return a server that all tests of this process share."""
     if url := os.environ.get("TEST_MONGODB_URL"):
-        yield MongoDb(url, pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], None, 1024 * MEGABYTE)
+        yield MongoDb(pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], 1024 * MEGABYTE)
         return
     folder, port = tmp_path_factory.mktemp("mongodb"), free_port()
     mongod = shutil.which("mongod")
@@ -50,7 +48,7 @@ def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb
     server = Server(arguments, log=folder / "server.log", answers=lambda: _answers(url))
     server.start()
     try:
-        yield MongoDb(url, port, server, (1024 if mongod else 48) * MEGABYTE)
+        yield MongoDb(port, (1024 if mongod else 48) * MEGABYTE)
     finally:
         server.kill()
 

@@ -14,11 +14,9 @@ import pytest
 
 from tests.parts import wait_for
 
-STOP_SECONDS = 20
-
 
 class Server:
-    """Is one server process, with what it starts itself; it can be stopped, killed and started again."""
+    """Is one server process, with what it starts itself; it can be killed and started again."""
 
     def __init__(
         self,
@@ -47,26 +45,13 @@ class Server:
             )
         wait_for(self._is_up, f"{self._arguments[0]} answers; {self._log} says more", seconds=seconds)
 
-    def stop(self) -> None:
-        """Ask the process to end, and kill what has not ended in time."""
-        if self._process is not None:
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_SECONDS)
-            self.kill()
-
     def kill(self) -> None:
-        """End the process, and all of its session, with SIGKILL."""
-        self.signal(signal.SIGKILL)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all of its session: SIGSTOP is a server that hangs."""
+        """End the process, and all of its group, with SIGKILL."""
         if self._process is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
 
     def _is_up(self) -> bool:
         assert self._process is not None
