@@ -50,6 +50,12 @@ def _queue_type(text: str) -> str:
     return text
 
 
+def _yes_or_no(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
 def _secret_bytes(text: str) -> str:
     if len(text.encode()) < SHORTEST_SECRET:
         raise ValueError(f"must be at least {SHORTEST_SECRET} bytes long")
@@ -107,10 +113,15 @@ class Settings:
     gateway_url: str = _setting(
         "Where the connector and cron reach the functions", "http://127.0.0.1:8080", _web_address
     )
+    basic_auth_user: str = _setting("User of the gateway, if it wants one", "", secret=True)
+    basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
     stack_file: Path = _setting("stack.yml that the local gateway serves", Path("stack.yml"), Path)
     mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
     video_queue: str = _setting("Queue and topic of uploaded videos", "video")
     mp3_queue: str = _setting("Queue and topic of finished and failed jobs", "mp3")
+    accept_bare_messages: bool = _setting(
+        "Make jobs of other programs' bare messages {video_fid, username}: true or false", False, _yes_or_no
+    )
     max_upload_bytes: int = _setting("Largest upload", 4 * 2**30, _whole)
     max_mp3_bytes: int = _setting("Largest MP3", 2 * 2**30, _whole)
     max_memory_bytes: int = _setting("Address space of one FFmpeg (Linux)", 2**30, _whole)
@@ -124,6 +135,7 @@ class Settings:
     threads: int = _setting("Request threads of one function's server", 32, _whole)
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)
+    connector_port: int = _setting("Port of the connector's /healthz, /readyz and /metrics; 0 is none", 0, int)
     audio_bitrate: str = _setting("Constant bit rate such as 192k; empty is variable, LAME V2", "", _bitrate)
     token_seconds: int = _setting("Life of a sign-in token", 24 * 3600, _whole)
     link_seconds: int = _setting("Life of the download link in a mail", 24 * 3600, _whole)
