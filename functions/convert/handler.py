@@ -14,12 +14,13 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.disposal import give_up
 from soundlift.common.errors import Busy, SoundliftError
-from soundlift.common.events import event_of, job_id_of
+from soundlift.common.events import event_of
 from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
 from soundlift.common.log import bind_job
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 
+from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
 from .keeper import ClaimLost, Keeper
 from .report import ConversionFailed
@@ -32,7 +33,7 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
 
     Answers nothing where there is no such job, it is cancelled, or another worker has it.
     """
-    job_id = job_id_of(event)
+    job_id = job_id_or_adopted(event, services)
     bind_job(job_id)
     job = services.jobs.find(job_id)
     if job and job.state in WAITING:

@@ -35,6 +35,12 @@ def up(port: int, data: Path | None) -> None:
 
 
 @soundlift.command()
+def connector() -> None:
+    """Carry events from the broker to the functions, until SIGTERM; the environment says where both are."""
+    os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is wanted
+
+
+@soundlift.command()
 @data_option
 def migrate(data: Path | None) -> None:
     """Bring the database's tables up to date."""

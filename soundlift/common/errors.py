@@ -59,6 +59,10 @@ class BadEvent(BadRequest):
     code = "bad_event"
 
 
+class NoEvent(BadEvent):
+    """Refuses what does not even claim to be a CloudEvent."""
+
+
 class NotAuthorized(SoundliftError):
     """Refuses a request whose bearer token proves nothing (RFC 6750, section 3)."""
 

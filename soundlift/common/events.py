@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
+from cloudevents.core.base import BaseCloudEvent
 from cloudevents.core.bindings import http, rabbitmq
 from cloudevents.core.exceptions import BaseCloudEventException
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.errors import BadEvent
+from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.job_row import Job, State
 
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
@@ -22,6 +25,11 @@ CONVERSION_FAILED = "dev.soundlift.conversion.failed"
 
 SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
+ANY_STRUCTURED = "application/cloudevents"
+# CloudEvents AMQP binding, section 3.1.3.1, and the prefix of its HTTP binding, which brokers' libraries use, too.
+PREFIXES = ("cloudevents:", "cloudevents_", "ce-")
+LONGEST_NAME = 20  # as that section recommends; a header's name has at most 255 bytes
+ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
 REQUIRED = ("specversion", "id", "source", "type")  # CloudEvents 1.0.2, section 3.1.1
 
 _event_of_state = {
@@ -38,7 +46,7 @@ class Message:
 
     body: bytes
     content_type: str = STRUCTURED
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, Any] = field(default_factory=dict)
 
 
 def event_of(job: Job) -> CloudEvent:
@@ -49,7 +57,7 @@ def event_of(job: Job) -> CloudEvent:
     event_type = _event_of_state[job.state]
     attributes: dict[str, Any] = {
         "specversion": "1.0",
-        "id": f"{job.id}.{event_type.rpartition('.')[2]}",
+        "id": event_id(job.id, event_type),
         "source": SOURCE,
         "type": event_type,
         "subject": job.id,
@@ -60,6 +68,11 @@ def event_of(job: Job) -> CloudEvent:
         attributes["traceparent"] = job.traceparent
     data = {"job_id": job.id, "video_fid": job.video_fid, "mp3_fid": job.mp3_fid, "username": job.username}
     return CloudEvent(attributes, data)
+
+
+def event_id(job_id: str, event_type: str) -> str:
+    """Return the id of a job's event: the job's own, and the last word of the type."""
+    return f"{job_id}.{event_type.rpartition('.')[2]}"
 
 
 def job_id_of(event: CloudEvent) -> str:
@@ -78,7 +91,11 @@ def traceparent_of(event: CloudEvent) -> str | None:
 
 
 def to_http(event: CloudEvent) -> tuple[dict[str, str], bytes]:
-    """Return the headers and body of an event in structured mode (CloudEvents HTTP binding, section 3.2)."""
+    """Return the headers and body of an event in structured mode (CloudEvents HTTP binding, section 3.2).
+
+    The attributes stand in no headers as well, though section 3.2.3 allows it: readers that look for ce- headers
+    first, as those of the CloudEvents library for Python do, would take the whole event for its data.
+    """
     message = http.to_structured_event(event)
     return message.headers, message.body
 
@@ -86,35 +103,80 @@ def to_http(event: CloudEvent) -> tuple[dict[str, str], bytes]:
 def from_http(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     """Return the event of an HTTP request or reply in structured or binary mode; raises BadEvent."""
     lowered = {name.lower(): value for name, value in headers.items()}
-    return _read(lowered.get("content-type", ""), lowered, body)
+    attributes = {name[3:]: unquote(value) for name, value in lowered.items() if name.startswith("ce-")}
+    return _read(lowered.get("content-type", ""), attributes, body)
 
 
 def to_message(event: CloudEvent) -> Message:
-    """Return an event in structured mode (CloudEvents AMQP binding, section 3.2)."""
-    message = rabbitmq.to_structured(event, JSONFormat())
-    return Message(body=message.body, content_type=STRUCTURED)
+    """Return an event in structured mode (CloudEvents AMQP binding, section 3.2).
+
+    Its attributes stand in headers, too (section 3.2.3), for programs that route or filter by them; the content type
+    tells every reader that the body is the whole event.
+    """
+    headers = rabbitmq.to_binary(event, JSONFormat()).headers
+    short = {name: value for name, value in headers.items() if len(name) <= len("ce-") + LONGEST_NAME}
+    return Message(rabbitmq.to_structured(event, JSONFormat()).body, STRUCTURED, short)
 
 
 def from_message(message: Message) -> CloudEvent:
-    """Return the event of a message in structured or binary mode; raises BadEvent."""
-    lowered = {name.lower(): value for name, value in message.headers.items()}
-    return _read(message.content_type, lowered, message.body)
+    """Return the event of a message in structured or binary mode; raises BadEvent, or NoEvent.
+
+    In binary mode the attributes are headers with one of the known prefixes, or with none at all, which is how
+    Knative's broker for RabbitMQ writes them.
+    """
+    return _read(message.content_type, _attributes_in(message.headers), message.body)
 
 
-def _read(content_type: str, headers: Mapping[str, str], body: bytes) -> CloudEvent:
-    media_type = content_type.partition(";")[0].strip().lower()
-    attributes = {name.removeprefix("ce-"): value for name, value in headers.items() if name.startswith("ce-")}
+def _attributes_in(headers: Mapping[str, Any]) -> dict[str, str]:
+    texts = {name.lower(): _text(value) for name, value in headers.items() if value not in (None, "")}
+    for prefix in PREFIXES:
+        found = {name.removeprefix(prefix): text for name, text in texts.items() if name.startswith(prefix)}
+        if found:
+            return found
+    return {name: text for name, text in texts.items() if ATTRIBUTE.fullmatch(name)} if "specversion" in texts else {}
+
+
+def _text(value: Any) -> str:
+    """Return an AMQP value in the string form of its CloudEvents type (CloudEvents 1.0.2, section 3.1)."""
+    match value:
+        case bytes():
+            return value.decode(errors="replace")
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.replace(tzinfo=value.tzinfo or UTC).isoformat()
+        case _:
+            return str(value)
+
+
+def _read(content_type: str, attributes: Mapping[str, Any], body: bytes) -> CloudEvent:
+    """Return an event; a content type of a structured event goes before attributes that stand elsewhere."""
+    media_type, separator, parameters = content_type.partition(";")
+    media_type = media_type.strip().lower()
     try:
-        if media_type == STRUCTURED:
-            attributes = json.loads(body)
-            parsed = http.from_structured_event(http.HTTPMessage({}, body))
+        if media_type.startswith(ANY_STRUCTURED):
+            attributes, parsed = _read_structured(media_type, body)
         elif attributes:
-            parsed = http.from_binary_event(http.HTTPMessage(dict(headers), body))
+            headers = {f"ce-{name}": value for name, value in attributes.items()}
+            message = rabbitmq.RabbitMQMessage(headers, f"{media_type}{separator}{parameters}" or None, body)
+            parsed = rabbitmq.from_binary_event(message)
         else:
-            raise BadEvent(f"Send a CloudEvent: {STRUCTURED}, or headers that begin with ce-.")
-    except (BaseCloudEventException, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise NoEvent(f"Send a CloudEvent: {STRUCTURED}, or headers that begin with ce-.")
+        "".join(map(str, parsed.get_attributes().values())).encode()  # half a surrogate pair could not be sent on
+    except (BaseCloudEventException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadEvent("The body is not a CloudEvent.", cause=str(error)) from None
     missing = [name for name in REQUIRED if not attributes.get(name)]
     if missing or not isinstance(parsed, CloudEvent):
         raise BadEvent(f"The CloudEvent must be of version 1.0; missing: {', '.join(missing) or 'nothing'}.")
     return parsed
+
+
+def _read_structured(media_type: str, body: bytes) -> tuple[Mapping[str, Any], BaseCloudEvent]:
+    """Return the members of a JSON event as they are, and the event; null counts as absent (JSON format, 2.2)."""
+    if media_type != STRUCTURED:
+        raise BadEvent(f"Send each CloudEvent by itself as {STRUCTURED}; {media_type} is not read.")
+    members = json.loads(body)
+    if None in members.values():
+        members = {name: value for name, value in members.items() if value is not None}
+        body = json.dumps(members).encode()
+    return members, http.from_structured_event(http.HTTPMessage({}, body))

@@ -2,6 +2,7 @@
 
     receiving ─▶ queued ⇄ converting ─▶ ready | failed ─▶ (told) ─▶ expired
                     └───────┴─▶ cancelled ─▶ expired        any end ─▶ deleted
+    (adopted) ─▶ queued: a video that another program stored
 
 A step that changes no row means that another was first, and is answered with False or None, never an error.
 """
@@ -59,6 +60,10 @@ class Jobs:
         """Return the job that made an MP3."""
         return next(iter(self._select(table.c.mp3_fid == mp3_fid)), None)
 
+    def find_by_video(self, video_fid: str) -> Job | None:
+        """Return the job of a video: an adopted one by its id, and else any, which is not worth an index."""
+        return self.find(video_fid) or next(iter(self._select(table.c.video_fid == video_fid)), None)
+
     def page(self, username: str | None, *, after: str | None = None, limit: int = 50) -> list[Job]:
         """Return the jobs of a user, or of all users, newest first, beginning behind the job `after`."""
         conditions: list[sa.ColumnElement[bool]] = [table.c.state.not_in(HIDDEN)]
@@ -73,22 +78,37 @@ class Jobs:
     def receive(self, *, username: str, file_name: str, content_type: str, traceparent: str | None) -> Job:
         """Write the row of an upload that begins, before the store is touched."""
         job_id = secrets.token_hex(12)
-        values = {"username": username, "file_name": file_name, "content_type": content_type}
-        self._database.change(
-            table.insert().values(
-                id=job_id,
-                state=State.RECEIVING,
-                video_fid=new_media_id(),
-                traceparent=traceparent,
-                created_at=now(),
-                changed_at=now(),
-                due_at=now() + RECEIVE_SECONDS,
-                **values,
-            )
+        self._insert(
+            id=job_id,
+            state=State.RECEIVING,
+            username=username,
+            file_name=file_name,
+            content_type=content_type,
+            video_fid=new_media_id(),
+            traceparent=traceparent,
+            due_at=now() + RECEIVE_SECONDS,
         )
         job = self.find(job_id)
         assert job is not None
         return job
+
+    def adopt(self, *, video_fid: str, username: str, video_bytes: int, traceparent: str | None) -> bool:
+        """Write a queued row for a video that another program stored, under the video's own id, unless there is one."""
+        try:
+            self._insert(
+                id=video_fid,
+                state=State.QUEUED,
+                username=username,
+                file_name="video",
+                content_type="application/octet-stream",
+                video_fid=video_fid,
+                video_bytes=video_bytes,
+                traceparent=traceparent,
+                due_at=now() + FIRST_RESEND_SECONDS,
+            )
+        except sa.exc.IntegrityError:
+            return False
+        return True
 
     def still_receiving(self, job_id: str) -> bool:
         """Put off the time when this upload counts as broken off."""
@@ -260,6 +280,9 @@ class Jobs:
         """Return jobs whose files are to be deleted, at most a batch."""
         over = sa.and_(table.c.state.in_((State.EXPIRED, State.DELETED)), table.c.due_at.is_not(None))
         return self._select(over, limit=BATCH)
+
+    def _insert(self, **values: Any) -> None:
+        self._database.change(table.insert().values(created_at=now(), changed_at=now(), **values))
 
     def _end(self, claim: Claim, state: State, **values: Any) -> bool:
         return self._move(

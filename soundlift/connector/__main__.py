@@ -12,8 +12,11 @@ from soundlift.common.errors import SettingError
 from soundlift.common.services import Services, services_of_process
 from soundlift.connector.calls import Caller
 from soundlift.connector.courier import Courier
-from soundlift.connector.discovery import Subscriptions
+from soundlift.connector.discovery import Subscriptions, user_of
+from soundlift.connector.health import Health, serve
 from soundlift.connector.loop import Loop
+from soundlift.connector.metrics import Metrics
+from soundlift.connector.reading import Reader
 from soundlift.connector.verdict import Patience
 
 SECONDS_BEYOND_CONVERSION = 60
@@ -24,9 +27,13 @@ def main() -> None:
     """Deliver until SIGTERM or SIGINT; a setting that is wrong ends the start with one sentence and exit code 1."""
     try:
         services = services_of_process()
-        settings = services.settings
-        subscriptions = Subscriptions(settings.gateway_url, {settings.video_queue, settings.mp3_queue})
-        loop = _loop(services, subscriptions)
+        settings, metrics = services.settings, Metrics()
+        queues = {settings.video_queue, settings.mp3_queue}
+        subscriptions = Subscriptions(settings.gateway_url, queues, user_of(settings))
+        loop = _loop(services, subscriptions, metrics)
+        if settings.connector_port:
+            health = Health(loop, subscriptions, services.broker, services.shutdown, metrics)
+            serve(health, settings.host, settings.connector_port)
     except SettingError as error:
         sys.exit(f"soundlift: {error.detail}")
     lifeline.hold(settings.lifeline_fd)
@@ -38,16 +45,17 @@ def main() -> None:
         os._exit(0)
 
 
-def _loop(services: Services, subscriptions: Subscriptions) -> Loop:
+def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) -> Loop:
     settings, broker = services.settings, services.broker
     caller = Caller(
         timeout=settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
         connections=settings.connector_concurrency * subscriptions.most,
     )
+    reader = Reader(settings.video_queue, settings.accept_bare_messages)
     return Loop(
         broker,
         subscriptions,
-        Courier(broker, broker, caller, Patience(settings.connector_attempts)),
+        Courier(broker, broker, reader, caller, Patience(settings.connector_attempts), metrics),
         concurrency=settings.connector_concurrency,
         drain_seconds=settings.drain_seconds + SECONDS_BEYOND_DRAIN,
     )

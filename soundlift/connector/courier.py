@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,54 +12,66 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import Consumer, Delivery, Publisher
 from soundlift.common.errors import BadEvent, BrokerUnavailable
-from soundlift.common.events import from_message, traceparent_of
+from soundlift.common.events import traceparent_of
 from soundlift.common.log import begin_trace, bind_job
 from soundlift.connector.calls import Caller
 from soundlift.connector.discovery import Subscriber
+from soundlift.connector.metrics import DEAD_LETTERED, DELIVERED, FAILED, PUBLISHED, RETRIED, Metrics
+from soundlift.connector.reading import Reader
 from soundlift.connector.verdict import Accept, Patience, Reject, Retry, Verdict
 
 PAUSE_SECONDS = 1.0
+COUNTED_AS = {Accept: DELIVERED, Retry: RETRIED, Reject: DEAD_LETTERED}
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True)
 class Courier:
     """Does all that one delivery needs; safe to share between threads."""
 
-    def __init__(self, consumer: Consumer, publisher: Publisher, caller: Caller, patience: Patience) -> None:
-        self._consumer = consumer
-        self._publisher = publisher
-        self._caller = caller
-        self._patience = patience
+    consumer: Consumer
+    publisher: Publisher
+    reader: Reader
+    caller: Caller
+    patience: Patience
+    metrics: Metrics
 
     def carry(self, delivery: Delivery, subscriber: Subscriber) -> None:
         """Call the function, publish its reply, and settle the message, whatever happens."""
         _begin_log(delivery, subscriber, None)
+        with self.metrics.delivery(delivery.queue, subscriber.name):
+            verdict = self._verdict_on(delivery, subscriber)
+            self._settle(delivery, subscriber, verdict)
+        self.metrics.settled(delivery.queue, subscriber.name, COUNTED_AS[type(verdict)])
+
+    def _verdict_on(self, delivery: Delivery, subscriber: Subscriber) -> Verdict:
         try:
-            verdict = self._deliver(delivery, subscriber)
+            return self._deliver(delivery, subscriber)
         except Exception as error:
             log.exception("unforeseen error")
-            verdict = self._patience.again(delivery.attempt, f"Unforeseen error: {error}")
-        self._settle(delivery, subscriber, verdict)
+            return self.patience.again(delivery.attempt, f"Unforeseen error: {error}")
 
     def _deliver(self, delivery: Delivery, subscriber: Subscriber) -> Verdict:
         try:
-            event = from_message(delivery.message)
+            event = self.reader.read(delivery)
         except BadEvent as error:
             return Reject(error.detail)
         _begin_log(delivery, subscriber, event)
-        answer = self._caller.call(subscriber.url, event)
-        verdict = self._patience.judge(answer, delivery.attempt, now=datetime.now(UTC))
+        answer = self.caller.call(subscriber.url, event)
+        verdict = self.patience.judge(answer, delivery.attempt, now=datetime.now(UTC))
         if isinstance(verdict, Accept) and verdict.reply is not None:
-            return self._publish(delivery, verdict, verdict.reply)
+            return self._publish(delivery, subscriber, verdict, verdict.reply)
         return verdict
 
-    def _publish(self, delivery: Delivery, verdict: Accept, reply: CloudEvent) -> Verdict:
+    def _publish(self, delivery: Delivery, subscriber: Subscriber, verdict: Accept, reply: CloudEvent) -> Verdict:
         try:
-            self._publisher.publish(reply)
+            self.publisher.publish(reply)
         except BrokerUnavailable as error:
+            self.metrics.replied(delivery.queue, subscriber.name, FAILED)
             detail = f"The reply could not be published: {error.detail}"
-            return self._patience.again(delivery.attempt, detail, status=verdict.status)
+            return self.patience.again(delivery.attempt, detail, status=verdict.status)
+        self.metrics.replied(delivery.queue, subscriber.name, PUBLISHED)
         return verdict
 
     def _settle(self, delivery: Delivery, subscriber: Subscriber, verdict: Verdict) -> None:
@@ -73,14 +86,14 @@ class Courier:
     def _give(self, delivery: Delivery, subscriber: Subscriber, verdict: Verdict) -> None:
         match verdict:
             case Accept(status, reply):
-                self._consumer.accept(delivery)
+                self.consumer.accept(delivery)
                 log.info("delivered", status=status, reply=reply and reply.get_type())
             case Retry(delay, detail, status):
-                self._consumer.retry(delivery, delay=delay)
+                self.consumer.retry(delivery, delay=delay)
                 log.warning("delivery waits", status=status, detail=detail, delay=delay)
             case Reject():
                 reason = _reason(delivery, subscriber, verdict)
-                self._consumer.reject(delivery, reason)
+                self.consumer.reject(delivery, reason)
                 log.error("dead letter", **reason)
 
 

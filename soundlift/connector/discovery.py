@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections import defaultdict
@@ -13,11 +14,14 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from soundlift.common.errors import SettingError
+from soundlift.common.settings import Settings
 from soundlift.common.shutdown import Shutdown
 
 REFRESH_SECONDS = 5.0
 FIRST_SECONDS = 0.25
 TIMEOUT_SECONDS = 5.0
+WHOSE_USER = "BASIC_AUTH_USER and BASIC_AUTH_PASSWORD must be those of the gateway."
 
 log = structlog.get_logger()
 
@@ -33,21 +37,27 @@ class Subscriber:
 class Subscriptions:
     """Keeps the subscriber of each queue, as the gateway last said; one thread follows, any may look.
 
-    A function subscribes by an annotation `topic`, which names queues, with commas between them.
+    A function subscribes by an annotation `topic`, which names queues, with commas between them. The gateway's user
+    is for its /system/ alone: it asks for none to call a function, and no function is to learn it.
     """
 
-    def __init__(self, gateway_url: str, queues: Collection[str]) -> None:
+    def __init__(self, gateway_url: str, queues: Collection[str], user: Mapping[str, str] | None = None) -> None:
         self._gateway_url = gateway_url
         self._queues = frozenset(queues)
-        self._http = urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False)
+        self._http = urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False, headers=user)
         self._subscribers: Mapping[str, Subscriber] | None = None
-        self._trouble = ""
+        self._trouble: str | None = None
         self._contested: set[tuple[str, ...]] = set()
 
     @property
     def most(self) -> int:
         """Return how many queues there can be a subscriber for."""
         return len(self._queues)
+
+    @property
+    def known(self) -> bool:
+        """Tell whether the gateway has answered at least once."""
+        return self._subscribers is not None
 
     @property
     def subscribers(self) -> Mapping[str, Subscriber]:
@@ -64,17 +74,21 @@ class Subscriptions:
         """Ask the gateway; while it gives no good answer the last one stays."""
         try:
             claims = claims_of(self._functions())
-        except (HTTPError, ValueError) as error:
-            self._note_trouble(str(error))
-            return
-        self._trouble = ""
+        except HTTPError as error:
+            return self._note_trouble("no answer", str(error))
+        except ValueError as error:
+            return self._note_trouble(str(error), str(error))
+        self._trouble = None
         found = {queue: self._choose(queue, sorted(claims[queue])) for queue in sorted(self._queues & claims.keys())}
         if found != self._subscribers:
             log.info("subscriptions", **{queue: subscriber.name for queue, subscriber in found.items()})
         self._subscribers = found
+        return None
 
     def _functions(self) -> Any:
         response = self._http.request("GET", f"{self._gateway_url}/system/functions", redirect=False)
+        if response.status in (401, 403):
+            raise ValueError(f"/system/functions answered {response.status}: {WHOSE_USER}")
         if response.status != 200:
             raise ValueError(f"/system/functions answered {response.status}")
         return json.loads(response.data)
@@ -86,10 +100,22 @@ class Subscriptions:
             log.warning("several functions claim one topic", topic=queue, functions=names, chosen=names[0])
         return Subscriber(names[0], f"{self._gateway_url}/function/{names[0]}")
 
-    def _note_trouble(self, trouble: str) -> None:
-        if not self._trouble:
-            log.warning("gateway does not tell its functions", detail=trouble)
-        self._trouble = trouble
+    def _note_trouble(self, kind: str, detail: str) -> None:
+        """Log trouble once, until it is over or of another kind."""
+        if kind != self._trouble:
+            log.warning("gateway does not tell its functions", detail=detail)
+        self._trouble = kind
+
+
+def user_of(settings: Settings) -> dict[str, str]:
+    """Return the header that tells the gateway its user (RFC 7617); raises SettingError where half of it is missing."""
+    user, password = settings.basic_auth_user, settings.basic_auth_password
+    if bool(user) != bool(password):
+        missing = "BASIC_AUTH_PASSWORD" if user else "BASIC_AUTH_USER"
+        raise SettingError(f"Setting {missing} is missing: the gateway's user has both.", setting=missing)
+    if not user:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def claims_of(functions: Any) -> dict[str, set[str]]:

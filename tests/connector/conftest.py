@@ -18,7 +18,10 @@ from soundlift.common.shutdown import Shutdown
 from soundlift.connector.calls import Caller
 from soundlift.connector.courier import Courier
 from soundlift.connector.discovery import Subscriptions
+from soundlift.connector.health import Health
 from soundlift.connector.loop import Loop
+from soundlift.connector.metrics import Metrics
+from soundlift.connector.reading import Reader
 from soundlift.connector.verdict import Patience
 from tests.connector.gateway import Gateway
 
@@ -38,13 +41,18 @@ class Connector:
         concurrency: int = 1,
         attempts: int = 3,
         drain_seconds: float = 10,
+        accepts_bare: bool = False,
     ) -> None:
         self.handed_back: int | None = None
+        self.metrics = Metrics()
         self._shutdown = Shutdown()
         subscriptions = Subscriptions(gateway.url, {"video", "mp3"})
         caller = Caller(timeout=10, connections=2 * concurrency)
-        courier = Courier(broker, publisher or broker, caller, Patience(attempts, SHORT_DELAYS))
+        reader = Reader("video", accepts_bare)
+        patience = Patience(attempts, SHORT_DELAYS)
+        courier = Courier(broker, publisher or broker, reader, caller, patience, self.metrics)
         self._loop = Loop(broker, subscriptions, courier, concurrency=concurrency, drain_seconds=drain_seconds)
+        self.health = Health(self._loop, subscriptions, broker, self._shutdown, self.metrics)
         self._follower = Thread(target=subscriptions.follow, args=(self._shutdown,), kwargs={"every": 0.05})
         self._receiver = Thread(target=self._run)
         self._follower.start()

@@ -18,6 +18,7 @@ from soundlift.common.events import Message, to_message
 OURS = "soundlift-"
 ATTEMPTS = OURS + "attempts"
 LETTER_ID = OURS + "letter-id"
+LONGEST_SHORT_STRING = 255  # bytes; AMQP 0-9-1, section 4.2.5.3
 DEATHS = "x-death"
 DELIVERY_COUNT = "x-delivery-count"
 
@@ -33,9 +34,10 @@ class Parcel:
 
 
 def parcel_of(event: CloudEvent) -> Parcel:
-    """Return an event on its way to the queue of its type; the message id is the event's."""
+    """Return an event on its way to the queue of its type; the message id is the event's, if it is short enough."""
     message = to_message(event)
-    properties = _properties(message.content_type, dict(message.headers), event.get_id())
+    message_id = event.get_id() if len(event.get_id().encode()) <= LONGEST_SHORT_STRING else None
+    properties = _properties(message.content_type, dict(message.headers), message_id)
     return Parcel(EVENTS, event.get_type(), message.body, properties)
 
 
@@ -48,8 +50,7 @@ def delivery_of(queue: str, method: Any, properties: pika.BasicProperties, body:
 
 def message_of(properties: pika.BasicProperties, body: bytes) -> Message:
     """Return a message as its publisher sent it."""
-    headers = {name: str(value) for name, value in _original_headers(properties).items()}
-    return Message(body, properties.content_type or "", headers)
+    return Message(body, properties.content_type or "", _original_headers(properties))
 
 
 def again(delivery: Delivery, exchange: str) -> Parcel:

@@ -1,0 +1,51 @@
+"""Makes jobs of bare messages: other programs store a video themselves, and name it and its owner."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import structlog
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.errors import BadEvent
+from soundlift.common.events import job_id_of
+from soundlift.common.log import current_traceparent
+from soundlift.common.services import Services
+from soundlift.common.users import one_address
+
+log = structlog.get_logger()
+
+
+def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
+    """Return the job's id of an event; where bare messages are accepted, one that names a video makes it a job.
+
+    Raises BadEvent, BadRequest or MediaNotFound.
+    """
+    data = event.get_data()
+    bare = isinstance(data, dict) and "video_fid" in data and "job_id" not in data
+    return _adopt(data, services) if bare and services.settings.accept_bare_messages else job_id_of(event)
+
+
+def _adopt(data: Any, services: Services) -> str:
+    """Return the id of a video's one job, made now if there is none; a repeat finds it, also of our own uploads."""
+    fid, username = data["video_fid"], data.get("username")
+    if not isinstance(fid, str) or not re.fullmatch("[0-9a-f]{24}", fid):
+        raise BadEvent("The message's video_fid must be 24 hexadecimal digits.")
+    if not isinstance(username, str):
+        raise BadEvent("The message's username must be the mail address of an account.")
+    job = services.jobs.find_by_video(fid)
+    if job is None and _make(fid, one_address(username), services):
+        log.info("adopted", video_fid=fid)
+    return job.id if job else fid
+
+
+def _make(fid: str, username: str, services: Services) -> bool:
+    """Write the job's row; its owner must have an account, or any program could send mail to anyone by us."""
+    if services.users.find(username) is None:
+        raise BadEvent(f"{username} has no account here.")
+    reader = services.videos.open(fid)
+    reader.file.close()
+    return services.jobs.adopt(
+        video_fid=fid, username=username, video_bytes=reader.size, traceparent=current_traceparent()
+    )
