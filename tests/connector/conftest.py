@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -42,6 +43,7 @@ class Connector:
         attempts: int = 3,
         drain_seconds: float = 10,
         accepts_bare: bool = False,
+        hung_seconds: float = 10,
     ) -> None:
         self.handed_back: int | None = None
         self.metrics = Metrics()
@@ -52,7 +54,7 @@ class Connector:
         patience = Patience(attempts, SHORT_DELAYS)
         courier = Courier(broker, publisher or broker, reader, caller, patience, self.metrics)
         self._loop = Loop(broker, subscriptions, courier, concurrency=concurrency, drain_seconds=drain_seconds)
-        self.health = Health(self._loop, subscriptions, broker, self._shutdown, self.metrics)
+        self.health = Health(self._loop, subscriptions, broker, self._shutdown, self.metrics, hung_seconds)
         self._follower = Thread(target=subscriptions.follow, args=(self._shutdown,), kwargs={"every": 0.05})
         self._receiver = Thread(target=self._run)
         self._follower.start()
@@ -135,7 +137,11 @@ def let_claims_run_out(ask_file: Callable[..., Any]) -> Callable[[], None]:
 
 
 @pytest.fixture
-def put_raw(ask_file: Callable[..., Any]) -> Callable[[str, bytes], None]:
+def put_raw(ask_file: Callable[..., Any]) -> Callable[..., None]:
     """Return a function that puts bytes in a queue which no publisher of ours would send."""
     statement = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
-    return lambda queue, body: ask_file(statement, queue, body, "application/json", "{}", 0)
+
+    def put(queue: str, body: bytes, content_type: str = "application/json", headers: Any = None) -> None:
+        ask_file(statement, queue, body, content_type, json.dumps(headers or {}), 0)
+
+    return put

@@ -36,6 +36,9 @@ class Gateway:
     def __init__(self) -> None:
         self.listing: Any = []
         self.listing_status = 200
+        self.location = ""
+        self.listed: list[dict[str, str]] = []
+        self.user: tuple[str, str] | None = None
         self.calls: list[Call] = []
         self.most_at_once: Counter[str] = Counter()
         self._functions: dict[str, Function] = {}
@@ -80,9 +83,16 @@ class Gateway:
 
     def _answer(self, environ: Any, start_response: Any) -> Any:
         request = Request(environ)
-        listing = json_response(self.listing, self.listing_status)
-        response = listing if request.path == "/system/functions" else self._run(request)
+        response = self._list(request) if request.path.startswith("/system/") else self._run(request)
         return response(environ, start_response)
+
+    def _list(self, request: Request) -> Response:
+        """Answer the list; like OpenFaaS's gateway, ask here, and nowhere else, for the user that there may be."""
+        self.listed.append(dict(request.headers))
+        given = request.authorization
+        if self.user and (given is None or (given.username, given.password) != self.user):
+            return json_response({"message": "unauthorized"}, 401, WWW_Authenticate="Basic")
+        return json_response(self.listing, self.listing_status, Location=self.location)
 
     def _run(self, request: Request) -> Response:
         name = request.path.removeprefix("/function/")

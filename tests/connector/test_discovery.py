@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from soundlift.connector.discovery import Subscriber, Subscriptions
+from soundlift.common.errors import SettingError
+from soundlift.common.settings import Settings
+from soundlift.connector.discovery import Subscriber, Subscriptions, user_of
 from tests.connector.gateway import Gateway, empty
 
 
@@ -104,3 +107,56 @@ def test_an_empty_list_is_an_answer(subscriptions: Subscriptions, gateway: Gatew
     gateway.listing = []
     subscriptions.refresh()
     assert names(subscriptions) == {}
+
+
+USER = ("admin", "pässword: of the gateway")
+BOTH = Settings(basic_auth_user=USER[0], basic_auth_password=USER[1])
+
+
+def test_a_gateway_that_wants_a_user_tells_its_functions_to_its_own(gateway: Gateway) -> None:
+    gateway.deploy("convert", "video", empty)
+    gateway.user = USER
+    subscriptions = Subscriptions(gateway.url, {"video"}, user_of(BOTH))
+    subscriptions.refresh()
+    assert names(subscriptions) == {"video": "convert"}
+
+
+@pytest.mark.parametrize("settings", [Settings(), replace(BOTH, basic_auth_password="an old password")])
+def test_a_user_that_the_gateway_refuses_is_one_line_that_names_the_settings_and_no_secret(
+    gateway: Gateway, settings: Settings
+) -> None:
+    gateway.user = USER
+    subscriptions = Subscriptions(gateway.url, {"video"}, user_of(settings))
+    with capture_logs() as logs:
+        for _ in range(3):
+            subscriptions.refresh()
+    [line] = logs
+    assert line["log_level"] == "warning"
+    assert "401" in line["detail"]
+    assert "BASIC_AUTH_USER and BASIC_AUTH_PASSWORD" in line["detail"]
+    assert "old password" not in str(line)
+    assert not subscriptions.known
+
+
+def test_each_kind_of_trouble_is_logged_once(subscriptions: Subscriptions, gateway: Gateway) -> None:
+    with capture_logs() as logs:
+        for status in (503, 503, 401, 401, 503):
+            gateway.listing_status = status
+            subscriptions.refresh()
+    assert [line["detail"].split()[2].strip(":") for line in logs] == ["503", "401", "503"]
+
+
+@pytest.mark.parametrize("name", ["basic_auth_user", "basic_auth_password"])
+def test_half_a_user_is_refused_by_the_name_of_what_is_missing(name: str) -> None:
+    with pytest.raises(SettingError, match=name.upper()):
+        user_of(replace(BOTH, **{name: ""}))
+
+
+def test_a_redirect_is_not_followed_and_learns_no_user(gateway: Gateway) -> None:
+    with Gateway() as elsewhere:
+        gateway.listing_status = 302
+        gateway.location = f"{elsewhere.url}/system/functions"
+        subscriptions = Subscriptions(gateway.url, {"video"}, user_of(BOTH))
+        subscriptions.refresh()
+        assert elsewhere.listed == []
+    assert not subscriptions.known

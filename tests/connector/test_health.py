@@ -1,0 +1,160 @@
+"""The connector tells whether it lives and delivers, and counts what it did."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+from prometheus_client.parser import text_string_to_metric_families
+from werkzeug import Response
+from werkzeug.test import Client
+
+from soundlift.common.broker import Broker
+from soundlift.common.broker.sqlite import SqliteBroker
+from soundlift.common.events import MP3_READY
+from tests.connector.conftest import ROUTES, Connector
+from tests.connector.events import event
+from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply
+from tests.parts import wait_for
+
+Start = Callable[..., Connector]
+Count = Callable[[], int]
+CONVERT = {"topic": "video", "function": "convert"}
+VERDICTS = ("delivered", "retried", "dead_lettered")
+
+
+def get(connector: Connector, path: str) -> tuple[int, str]:
+    response = Client(connector.health).get(path)
+    return response.status_code, response.text
+
+
+def sample(connector: Connector, name: str, **labels: str) -> float | None:
+    """Return the value of a series as Prometheus would scrape it."""
+    families = text_string_to_metric_families(get(connector, "/metrics")[1])
+    samples = [one for family in families for one in family.samples]
+    return next((one.value for one in samples if one.name == name and one.labels == labels), None)
+
+
+def verdicts(connector: Connector) -> list[float | None]:
+    return [sample(connector, "soundlift_deliveries_total", **CONVERT, verdict=verdict) for verdict in VERDICTS]
+
+
+@pytest.fixture
+def held() -> Iterator[threading.Event]:
+    released = threading.Event()
+    yield released
+    released.set()
+
+
+def test_verdicts_are_counted_by_topic_and_function(gateway: Gateway, broker: Broker, start_connector: Start) -> None:
+    gateway.deploy("convert", "video", in_turn(refusing(503), empty, refusing(422), empty))
+    connector = start_connector()
+    for number in range(3):
+        broker.publish(event(str(number)))
+    wait_for(lambda: verdicts(connector) == [2, 1, 1], "two are delivered, one of them late, and one is dead")
+    assert sample(connector, "soundlift_delivery_duration_seconds_count", **CONVERT) == 4
+    assert sample(connector, "soundlift_deliveries_in_flight", **CONVERT) == 0
+    assert sample(connector, "soundlift_deliveries_in_flight", topic="mp3", function="notify") is None
+
+
+def test_a_delivery_is_in_flight_until_its_function_has_answered(
+    gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
+) -> None:
+    def slow(given: CloudEvent) -> Response:
+        held.wait(30)
+        return empty(given)
+
+    gateway.deploy("convert", "video", slow)
+    connector = start_connector(concurrency=2)
+    for _ in range(3):
+        broker.publish(event())
+    wait_for(lambda: sample(connector, "soundlift_deliveries_in_flight", **CONVERT) == 2, "both places are taken")
+    assert verdicts(connector) == [0, 0, 0]
+    held.set()
+    wait_for(lambda: verdicts(connector) == [3, 0, 0], "all are delivered")
+    slowest = sample(connector, "soundlift_delivery_duration_seconds_bucket", **CONVERT, le="600.0")
+    assert slowest == 3
+
+
+def test_replies_are_counted_as_published_or_failed(
+    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path
+) -> None:
+    gateway.deploy("convert", "video", lambda given: reply(event(given.get_subject() or "", MP3_READY)))
+    away = tmp_path / "away" / "queue.db"
+    connector = start_connector(publisher=SqliteBroker(away, ROUTES), attempts=100)
+    broker.publish(event())
+    wait_for(lambda: sample(connector, "soundlift_replies_total", **CONVERT, outcome="failed"), "a reply fails")
+    assert sample(connector, "soundlift_replies_total", **CONVERT, outcome="published") == 0
+    away.parent.mkdir()
+    wait_for(lambda: sample(connector, "soundlift_replies_total", **CONVERT, outcome="published"), "it is published")
+    wait_for(lambda: verdicts(connector)[0] == 1, "it is delivered")
+
+
+def test_a_connector_is_ready_once_the_gateway_has_told_its_functions(gateway: Gateway, start_connector: Start) -> None:
+    gateway.listing_status = 503
+    connector = start_connector()
+    status, why = get(connector, "/readyz")
+    assert (status, "gateway" in why) == (503, True)
+    assert get(connector, "/healthz") == (200, "OK\n")
+    gateway.listing_status = 200
+    wait_for(lambda: get(connector, "/readyz") == (200, "OK\n"), "it is ready")
+    gateway.stop()
+    assert get(connector, "/readyz") == (200, "OK\n")
+
+
+def test_a_connector_whose_broker_is_away_is_not_ready_but_alive(
+    gateway: Gateway, start_connector: Start, tmp_path: Path
+) -> None:
+    away = tmp_path / "away" / "queue.db"
+    connector = start_connector(own_broker=SqliteBroker(away, ROUTES))
+    wait_for(lambda: "queue" in get(connector, "/readyz")[1], "it says that its queue is missing")
+    assert get(connector, "/readyz")[0] == 503
+    assert get(connector, "/healthz")[0] == 200
+    away.parent.mkdir()
+    wait_for(lambda: get(connector, "/readyz")[0] == 200, "it is ready")
+
+
+def test_a_connector_told_to_stop_is_not_ready_at_once_and_alive_while_it_drains(
+    gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
+) -> None:
+    def slow(given: CloudEvent) -> Response:
+        held.wait(30)
+        return empty(given)
+
+    gateway.deploy("convert", "video", slow)
+    connector = start_connector()
+    broker.publish(event())
+    wait_for(lambda: gateway.calls, "convert is called")
+    assert get(connector, "/readyz")[0] == 200
+    connector.begin_stop()
+    assert get(connector, "/readyz") == (503, "The connector is stopping.\n")
+    assert get(connector, "/healthz")[0] == 200
+    held.set()
+
+
+class Hanging(SqliteBroker):
+    """Is a broker whose driver hangs."""
+
+    def __init__(self, file: Path, until: threading.Event) -> None:
+        super().__init__(file, ROUTES)
+        self._until = until
+
+    def receive(self, queues: object, timeout: float) -> None:
+        self._until.wait(30)
+
+
+def test_a_connector_whose_loop_hangs_is_not_alive(
+    start_connector: Start, queue_file: Path, held: threading.Event
+) -> None:
+    connector = start_connector(own_broker=Hanging(queue_file, held), hung_seconds=0.2)
+    wait_for(lambda: get(connector, "/healthz")[0] == 503, "it says that it hangs")
+    assert "has not turned" in get(connector, "/healthz")[1]
+    held.set()
+    wait_for(lambda: get(connector, "/healthz")[0] == 200, "it lives again")
+
+
+def test_other_pages_are_not_found(start_connector: Start) -> None:
+    assert get(start_connector(), "/")[0] == 404
