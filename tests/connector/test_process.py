@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug import Response
 
@@ -20,21 +21,22 @@ from soundlift.common.broker import Broker
 from soundlift.common.events import from_message
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty
-from tests.parts import wait_for
+from tests.parts import free_port, wait_for
 
 COMMAND = (sys.executable, "-m", "soundlift.connector")
+USER = ("admin", "a password of the gateway")
 
 
 class Process:
     """Is a running connector, and what it logs."""
 
-    def __init__(self, environment: dict[str, str], output: Path) -> None:
-        self._output = output
+    def __init__(self, environment: dict[str, str], output: Path, command: tuple[str, ...] = COMMAND) -> None:
+        self.output = output
         with output.open("wb") as file:
-            self.popen = subprocess.Popen(COMMAND, env=environment, stdout=file, stderr=subprocess.STDOUT)
+            self.popen = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
 
     def logged(self, message: str) -> dict[str, Any] | None:
-        lines = self._output.read_text().splitlines(keepends=True)
+        lines = self.output.read_text().splitlines(keepends=True)
         documents = (json.loads(line) for line in lines if line.endswith("\n"))
         return next((document for document in documents if document["event"] == message), None)
 
@@ -45,12 +47,12 @@ def environment_of(gateway: Gateway, queue_file: Path, **settings: str) -> dict[
 
 
 @pytest.fixture
-def start_process(gateway: Gateway, queue_file: Path, tmp_path: Path) -> Iterator[Callable[[], Process]]:
+def start_process(gateway: Gateway, queue_file: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
-    def start() -> Process:
+    def start(command: tuple[str, ...] = COMMAND, **settings: str) -> Process:
         output = tmp_path / f"connector-{len(started)}.log"
-        started.append(Process(environment_of(gateway, queue_file), output))
+        started.append(Process(environment_of(gateway, queue_file, **settings), output, command))
         return started[-1]
 
     yield start
@@ -75,7 +77,12 @@ def slow_convert(gateway: Gateway) -> Iterator[threading.Event]:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("GATEWAY_URL", "gateway:8080"), ("BROKER_URL", "carrier://pigeon"), ("CONNECTOR_ATTEMPTS", "0")],
+    [
+        ("GATEWAY_URL", "gateway:8080"),
+        ("BROKER_URL", "carrier://pigeon"),
+        ("CONNECTOR_ATTEMPTS", "0"),
+        ("CONNECTOR_PORT", "99999"),
+    ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_sentence(
     gateway: Gateway, queue_file: Path, name: str, value: str
@@ -140,3 +147,66 @@ def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
     assert [call.event.get_subject() for call in gateway.calls] == ["job-1", "job-1"]
     delivered = wait_for(lambda: second.logged("delivered"), "the delivery is logged")
     assert (delivered["attempt"], delivered["job_id"], delivered["function"]) == (2, "job-1", "convert")
+
+
+def page(port: int, path: str) -> tuple[int, str]:
+    """Return the status and the text of a page of a connector, or status 0 while nobody listens."""
+    try:
+        response = urllib3.request("GET", f"http://127.0.0.1:{port}/{path}", retries=False, timeout=5)
+    except urllib3.exceptions.HTTPError:
+        return 0, ""
+    return response.status, response.data.decode()
+
+
+def test_a_connector_tells_its_health_until_it_has_stopped(
+    start_process: Callable[..., Process],
+    gateway: Gateway,
+    broker: Broker,
+    slow_convert: threading.Event,
+) -> None:
+    port = free_port()
+    connector = start_process(CONNECTOR_PORT=str(port), HOST="127.0.0.1")
+    wait_for(lambda: page(port, "readyz")[0] == 200, "it is ready")
+    broker.publish(event())
+    wait_for(lambda: gateway.calls, "convert is called")
+    in_flight = 'soundlift_deliveries_in_flight{function="convert",topic="video"} 1.0'
+    assert in_flight in page(port, "metrics")[1]
+    connector.popen.terminate()
+    wait_for(lambda: page(port, "readyz")[0] == 503, "it is no longer ready")
+    assert page(port, "healthz")[0] == 200
+    slow_convert.set()
+    assert connector.popen.wait(10) == 0
+    assert page(port, "healthz")[0] == 0
+    assert all(line.startswith("{") for line in connector.output.read_text().splitlines())
+
+
+def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway, queue_file: Path) -> None:
+    environment = environment_of(gateway, queue_file, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
+    run = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith("soundlift: Setting CONNECTOR_PORT")
+
+
+def test_the_user_of_the_gateway_comes_from_secret_files_and_is_told_to_no_function(
+    start_process: Callable[..., Process], gateway: Gateway, broker: Broker, tmp_path: Path
+) -> None:
+    gateway.user = USER
+    gateway.deploy("convert", "video", empty)
+    for name, secret in zip(("basic-auth-user", "basic-auth-password"), USER, strict=True):
+        (tmp_path / name).write_text(secret)
+    connector = start_process(SECRETS_FOLDER=str(tmp_path))
+    broker.publish(event())
+    [call] = wait_for(lambda: gateway.calls, "convert is called")
+    assert "Authorization" not in call.headers
+    assert USER[1] not in connector.output.read_text()
+
+
+def test_the_command_runs_the_connector(
+    start_process: Callable[..., Process], gateway: Gateway, broker: Broker
+) -> None:
+    gateway.deploy("convert", "video", empty)
+    connector = start_process((sys.executable, "-m", "soundlift.cli", "connector"))
+    broker.publish(event())
+    wait_for(lambda: gateway.calls, "convert is called")
+    connector.popen.terminate()
+    assert connector.popen.wait(10) == 0

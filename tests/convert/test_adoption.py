@@ -1,0 +1,171 @@
+"""A video that another program stored and names in a bare message is one job, whatever is repeated."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from cloudevents.core.v1.event import CloudEvent
+from werkzeug.test import TestResponse
+
+from functions.convert.adoption import job_id_or_adopted
+from functions.convert.handler import app, convert
+from soundlift.common.database import jobs as table
+from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_of, from_http, to_http
+from soundlift.common.job_row import FIRST_RESEND_SECONDS, State
+from soundlift.common.services import Services
+from tests.api.problems import assert_problem
+from tests.clips import talking_mp4
+from tests.parts import age, job_now, queued_job, store
+
+Adopt = Callable[..., TestResponse]
+FID = "0123456789abcdef01234567"
+OWNER = "ada@example.org"
+
+
+@pytest.fixture
+def services(services: Services) -> Services:
+    services.settings = replace(services.settings, accept_bare_messages=True)
+    return services
+
+
+@pytest.fixture
+def video(services: Services, tmp_path: Path) -> bytes:
+    """Return a video that is stored as FID, without a job."""
+    content = talking_mp4(tmp_path).read_bytes()
+    store(services.videos, FID, content)
+    return content
+
+
+def bare(**data: Any) -> CloudEvent:
+    attributes = {"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}
+    return CloudEvent(attributes, {"video_fid": FID, "mp3_fid": None, "username": OWNER, **data})
+
+
+@pytest.fixture
+def post(services: Services) -> Adopt:
+    app.services = services
+
+    def send(event: CloudEvent) -> TestResponse:
+        headers, body = to_http(event)
+        return app.test_client().post("/", data=body, headers=headers)
+
+    return send
+
+
+def count_of_jobs(services: Services) -> int:
+    with services.database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
+
+
+def test_a_bare_message_becomes_a_job_and_an_mp3(services: Services, post: Adopt, video: bytes) -> None:
+    response = post(bare(username=" Ada@Example.org "))
+    reply = from_http(dict(response.headers), response.data)
+    job = job_now(services, FID)
+    assert (reply.get_type(), reply.get_subject()) == (MP3_READY, FID)
+    assert (job.state, job.username, job.video_fid, job.video_bytes) == (State.READY, OWNER, FID, len(video))
+    reader = services.mp3s.open(str(job.mp3_fid))
+    with reader.file:
+        assert reader.size == job.mp3_bytes
+
+
+def test_a_repeat_answers_the_same_job_and_makes_nothing(services: Services, post: Adopt, video: bytes) -> None:
+    first = post(bare())
+    mp3 = job_now(services, FID).mp3_fid
+    again = post(bare(username="bob@example.org"))
+    assert again.data == first.data
+    job = job_now(services, FID)
+    assert (job.mp3_fid, job.username, count_of_jobs(services)) == (mp3, OWNER, 1)
+
+
+def test_of_many_at_once_one_makes_the_job(services: Services, video: bytes) -> None:
+    others = [Services(services.settings) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda other: job_id_or_adopted(bare(), other), others)) == [FID] * 4
+    assert count_of_jobs(services) == 1
+    for other in others:
+        other.database.engine.dispose()
+
+
+def test_adopting_a_second_time_changes_nothing(services: Services) -> None:
+    assert services.jobs.adopt(video_fid=FID, username=OWNER, video_bytes=1, traceparent=None)
+    before = job_now(services, FID)
+    assert not services.jobs.adopt(video_fid=FID, username="bob@example.org", video_bytes=2, traceparent=None)
+    assert job_now(services, FID) == before
+
+
+def test_an_adopted_job_is_sent_again_like_any_other(services: Services) -> None:
+    services.jobs.adopt(video_fid=FID, username=OWNER, video_bytes=1, traceparent=None)
+    assert services.jobs.due() == []
+    age(services, job_now(services, FID), FIRST_RESEND_SECONDS)
+    [due] = services.jobs.due()
+    assert event_of(due).get_data() == {"job_id": FID, "video_fid": FID, "mp3_fid": None, "username": OWNER}
+
+
+def test_a_message_that_names_the_video_of_an_upload_finds_the_upload_s_job(services: Services, post: Adopt) -> None:
+    job = queued_job(services)
+    assert services.jobs.cancel(job.id)
+    assert post(bare(video_fid=job.video_fid)).status_code == 204
+    assert count_of_jobs(services) == 1
+
+
+@pytest.mark.parametrize("state", ["cancelled", "deleted"])
+def test_a_job_that_its_owner_gave_up_is_not_begun_again(
+    services: Services, post: Adopt, video: bytes, state: str
+) -> None:
+    services.jobs.adopt(video_fid=FID, username=OWNER, video_bytes=1, traceparent=None)
+    assert services.jobs.cancel(FID)
+    if state == "deleted":
+        assert services.jobs.delete(FID)
+    assert post(bare()).status_code == 204
+    assert job_now(services, FID).state == state
+
+
+def test_a_video_that_is_not_stored_is_not_found_and_no_job(services: Services, post: Adopt) -> None:
+    assert_problem(post(bare(video_fid=secrets.token_hex(12))), 404, code="media_not_found")
+    assert count_of_jobs(services) == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"video_fid": ""},
+        {"video_fid": None},
+        {"video_fid": 7},
+        {"video_fid": "../" + "0" * 21},
+        {"video_fid": FID + "\n"},
+        {"video_fid": FID.upper()},
+        {"username": ""},
+        {"username": None},
+        {"username": ["ada@example.org"]},
+        {"username": "ada"},
+        {"username": "ada@example.org, bob@example.org"},
+        {"username": "ada@example.org\nBcc: bob@example.org"},
+        {"username": "nobody@example.org"},
+        {"job_id": None},
+    ],
+)
+def test_a_malformed_message_or_one_for_nobody_of_ours_is_refused_and_no_job(
+    services: Services, post: Adopt, video: bytes, data: dict[str, Any]
+) -> None:
+    assert_problem(post(bare(**data)), 400)
+    assert count_of_jobs(services) == 0
+
+
+def test_where_bare_messages_are_not_accepted_one_is_refused(services: Services, post: Adopt, video: bytes) -> None:
+    services.settings = replace(services.settings, accept_bare_messages=False)
+    assert_problem(post(bare()), 400, code="bad_event")
+    assert count_of_jobs(services) == 0
+
+
+def test_a_job_id_goes_before_a_video(services: Services, video: bytes) -> None:
+    job = queued_job(services, video)
+    assert convert(bare(job_id=job.id), services) is not None
+    assert job_now(services, job.id).state == State.READY
+    assert count_of_jobs(services) == 1
