@@ -22,6 +22,7 @@ from tests.servers.s3 import S3
 MEGABYTE = 2**20
 LEASE_SECONDS = 0.5
 DELAYS = (0.3, 0.6)
+PATIENCE = 30.0  # a machine that is busy with tests may be slow to confirm
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
         stack.callback(node.forget, topology)
 
         def connect() -> RabbitMqBroker:
-            broker = RabbitMqBroker(read_addresses(node.url, TlsFiles()), topology, prefetch=4)
+            broker = RabbitMqBroker(read_addresses(node.url, TlsFiles()), topology, prefetch=4, patience=PATIENCE)
             return stack.enter_context(closing(broker))
 
         yield Maker(connect, RabbitMqBroker.close, LEASE_SECONDS)

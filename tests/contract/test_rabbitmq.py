@@ -12,7 +12,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import Delivery, open_broker
-from soundlift.common.broker.rabbitmq import RabbitMqBroker
+from soundlift.common.broker.rabbitmq import PATIENCE_SECONDS, RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, Topology
 from soundlift.common.errors import BrokerUnavailable, SettingError
@@ -40,8 +40,9 @@ def connect(rabbitmq_node: RabbitMq) -> Iterator[Connect]:
             topology: Topology = TOPOLOGY,
             files: TlsFiles = NO_FILES,
             prefetch: int = 4,
+            patience: float = 30,
         ) -> RabbitMqBroker:
-            broker = RabbitMqBroker(read_addresses(urls, files), topology, prefetch=prefetch)
+            broker = RabbitMqBroker(read_addresses(urls, files), topology, prefetch=prefetch, patience=patience)
             return stack.enter_context(closing(broker))
 
         yield connect
@@ -81,7 +82,9 @@ def _url_through(forwarder: Forwarder, query: str = "") -> str:
 def test_what_was_confirmed_survives_the_death_of_the_node_and_everybody_finds_back(
     rabbitmq_node: RabbitMq, connect: Connect
 ) -> None:
-    broker, consumer = connect(), connect()
+    # Its queues stay: RabbitMQ 3.10 breaks where one is deleted while it still writes what it has recovered of it.
+    url = rabbitmq_node.new_virtual_host()
+    broker, consumer = connect(url), connect(url)
     for number in range(20):
         broker.publish(_event(number))
     assert _id(_receive(consumer)) == "0"
@@ -106,8 +109,8 @@ def test_what_was_confirmed_survives_the_death_of_the_node_and_everybody_finds_b
 
 
 def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(forwarder: Forwarder, connect: Connect) -> None:
-    broker = connect(_url_through(forwarder))
-    broker.publish(_event())
+    broker = connect(_url_through(forwarder), patience=PATIENCE_SECONDS)
+    wait_for(lambda: is_usable(broker), "the node has been reached")
     forwarder.hang()
     with pytest.raises(BrokerUnavailable, match="did not confirm"):
         broker.publish(_event())
@@ -118,11 +121,10 @@ def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(forwarder: Forwarder,
     assert time.monotonic() - began < 1
     forwarder.restore()
     wait_for(lambda: is_usable(broker), "the late confirm has closed the circuit")
-    broker.publish(_event())
 
 
 def test_nobody_waits_for_a_node_that_is_not_there(connect: Connect) -> None:
-    broker = connect(f"amqp://127.0.0.1:{free_port()}")
+    broker = connect(f"amqp://127.0.0.1:{free_port()}", patience=PATIENCE_SECONDS)
     began = time.monotonic()
     for _ in range(50):
         with pytest.raises(BrokerUnavailable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -35,6 +36,13 @@ class RabbitMq:
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}"
+
+    def new_virtual_host(self) -> str:
+        """Return the URL of a virtual host of its own, for what a test cannot or must not delete."""
+        name = f"host-{secrets.token_hex(4)}"
+        self.control("add_vhost", name)
+        self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+        return f"{self.url}/{name}"
 
     def forget(self, topology: Topology) -> None:
         """Delete all that a topology declares."""

@@ -16,6 +16,8 @@ from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.errors import BrokerUnavailable
 
+PATIENCE_SECONDS = 1.0
+
 
 class RabbitMqBroker:
     """Is publisher, consumer and dead letters of one virtual host, each over a connection of its own.
@@ -23,14 +25,21 @@ class RabbitMqBroker:
     Publishing has its own because RabbitMQ stops reading from a connection that publishes while an alarm is on.
     """
 
-    def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology, *, prefetch: int) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[pika.URLParameters],
+        topology: Topology,
+        *,
+        prefetch: int,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._routes = topology.routes
-        self._publisher = ConfirmingPublisher(addresses, topology)
+        self._publisher = ConfirmingPublisher(addresses, topology, patience=patience)
         self._consumer = PrefetchingConsumer(addresses, topology, self._publisher, prefetch=prefetch)
         self._dead_letters = DeadLetterQueues(addresses, topology)
 
     def publish(self, event: CloudEvent) -> None:
-        """Publish to the topic exchange; a second is as long as anybody waits for a broker that is away."""
+        """Publish to the topic exchange; `patience` is as long as anybody waits for a broker that is away."""
         if event.get_type() not in self._routes:
             raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
         self._publisher.send(parcel_of(event))

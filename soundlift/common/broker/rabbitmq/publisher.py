@@ -15,7 +15,6 @@ from soundlift.common.broker.rabbitmq.messages import Parcel
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.errors import BrokerUnavailable
 
-PATIENCE_SECONDS = 1.0
 CIRCUIT_SECONDS = 5.0
 
 
@@ -26,7 +25,8 @@ class ConfirmingPublisher:
     is told at once, so that no request waits for a broker that hangs or has raised an alarm.
     """
 
-    def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology) -> None:
+    def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology, *, patience: float) -> None:
+        self._patience = patience
         self._link = Link(addresses, topology, prepare=self._prepare, lost=self._lost, blocked=self._block)
         self._channel: Any = None
         self._number = 0
@@ -41,14 +41,14 @@ class ConfirmingPublisher:
         confirmed: Future[None] = Future()
         self._link.call(partial(self._publish, parcel, confirmed))
         try:
-            confirmed.result(PATIENCE_SECONDS)
+            confirmed.result(self._patience)
         except TimeoutError:
             self._open_until = time.monotonic() + CIRCUIT_SECONDS
             raise BrokerUnavailable("RabbitMQ did not confirm the message.") from None
 
     def check(self) -> None:
         """Raise BrokerUnavailable unless messages can be sent."""
-        self._link.wait_until_up(PATIENCE_SECONDS)
+        self._link.wait_until_up(self._patience)
         if blocked := self._blocked:
             raise BrokerUnavailable(blocked)
         if time.monotonic() < self._open_until:
