@@ -55,6 +55,7 @@ class Loop:
         while not shutdown.is_overdue(0):
             self._turn(self._subscriptions.subscribers)
         self._forget_done()
+        self._consumer.unsubscribe()
         log.info("stopping", in_flight=len(self._in_flight))
         while self._in_flight and not shutdown.is_overdue(self._drain_seconds):
             self._turn({})

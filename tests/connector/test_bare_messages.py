@@ -13,22 +13,22 @@ from soundlift.common.events import VIDEO_UPLOADED
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty
+from tests.connector.queues import Queues
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]
-Put = Callable[..., None]
 BARE = {"video_fid": "0123456789abcdef01234567", "mp3_fid": None, "username": "ada@example.org"}
 BODY = json.dumps(BARE).encode()
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "", "text/plain", "application/octet-stream"])
 def test_a_bare_message_is_the_event_of_its_video_where_it_is_accepted(
-    gateway: Gateway, start_connector: Start, put_raw: Put, content_type: str
+    gateway: Gateway, start_connector: Start, queues: Queues, content_type: str
 ) -> None:
     gateway.deploy("convert", "video", empty)
     start_connector(accepts_bare=True)
     for _ in range(2):
-        put_raw("video", BODY, content_type)
+        queues.put("video", BODY, content_type)
     wait_for(lambda: len(gateway.calls) == 2, "convert is called for both")
     for call in gateway.calls:
         assert (call.event.get_type(), call.event.get_data()) == (VIDEO_UPLOADED, BARE)
@@ -36,11 +36,11 @@ def test_a_bare_message_is_the_event_of_its_video_where_it_is_accepted(
 
 
 def test_a_bare_message_is_a_dead_letter_that_names_the_setting_where_it_is_not_accepted(
-    gateway: Gateway, broker: Broker, start_connector: Start, put_raw: Put
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", empty)
     start_connector()
-    put_raw("video", BODY)
+    queues.put("video", BODY)
     letter = wait_for(lambda: next(broker.list(), None), "there is a dead letter")
     assert "ACCEPT_BARE_MESSAGES" in letter.reason["detail"]
     assert (letter.message.body, gateway.calls) == (BODY, [])
@@ -59,11 +59,11 @@ def test_a_bare_message_is_a_dead_letter_that_names_the_setting_where_it_is_not_
     ],
 )
 def test_what_is_neither_an_event_nor_a_bare_message_is_a_dead_letter_all_the_same(
-    gateway: Gateway, broker: Broker, start_connector: Start, put_raw: Put, queue: str, body: bytes, headers: Any
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, queue: str, body: bytes, headers: Any
 ) -> None:
     gateway.deploy("both", "video,mp3", empty)
     start_connector(accepts_bare=True)
-    put_raw(queue, body, "application/json", headers)
+    queues.put(queue, body, "application/json", headers)
     letter = wait_for(lambda: next(broker.list(), None), "there is a dead letter")
     assert "CloudEvent" in letter.reason["detail"]
     assert gateway.calls == []

@@ -15,13 +15,13 @@ from werkzeug import Response
 from soundlift.common.broker import Broker, DeadLetter
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY, STRUCTURED, VIDEO_UPLOADED
-from tests.connector.conftest import ROUTES, Connector
+from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import TRACEPARENT, event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply
+from tests.connector.queues import ROUTES, Queues
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]
-Count = Callable[[], int]
 
 
 def convert(uploaded: CloudEvent) -> Response:
@@ -34,14 +34,14 @@ def dead_letter(broker: Broker) -> DeadLetter:
 
 
 def test_a_reply_is_published_and_reaches_its_own_function_and_both_messages_are_gone(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", convert)
     gateway.deploy("notify", "mp3", empty)
     start_connector()
     broker.publish(event("job-7"))
     wait_for(lambda: gateway.calls_of("notify"), "notify is called")
-    wait_for(lambda: messages_left() == 0, "both messages are gone")
+    wait_for(lambda: queues.count() == 0, "both messages are gone")
     assert [(call.name, call.event.get_type(), call.event.get_subject()) for call in gateway.calls] == [
         ("convert", VIDEO_UPLOADED, "job-7"),
         ("notify", MP3_READY, "job-7"),
@@ -77,40 +77,40 @@ def test_the_log_carries_the_job_the_trace_and_the_function(
 
 
 def test_503_with_retry_after_is_tried_again_not_sooner(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", in_turn(refusing(503, Retry_After="1"), empty))
     start_connector()
     broker.publish(event())
-    wait_for(lambda: messages_left() == 0, "the message is gone")
+    wait_for(lambda: queues.count() == 0, "the message is gone")
     first, second = gateway.calls
     assert second.at - first.at >= 0.6  # the longest delay there is
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_what_may_pass_is_tried_again(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count, status: int
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, status: int
 ) -> None:
     gateway.deploy("convert", "video", in_turn(refusing(status, Location="/function/elsewhere"), empty))
     start_connector()
     broker.publish(event())
-    wait_for(lambda: messages_left() == 0, "the message is gone")
+    wait_for(lambda: queues.count() == 0, "the message is gone")
     assert [call.name for call in gateway.calls] == ["convert", "convert"]
 
 
 def test_a_gateway_that_is_away_is_tried_again_until_it_is_back(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", empty)
     start_connector(attempts=100)
     broker.publish(event("before"))
-    wait_for(lambda: messages_left() == 0, "the first message is gone")
+    wait_for(lambda: queues.count() == 0, "the first message is gone")
     with capture_logs() as logs:
         gateway.stop()
         broker.publish(event("after"))
         wait_for(lambda: any(line["event"] == "delivery waits" for line in logs), "the delivery is put off")
     gateway.start()
-    wait_for(lambda: messages_left() == 0, "the second message is gone")
+    wait_for(lambda: queues.count() == 0, "the second message is gone")
     assert [call.event.get_subject() for call in gateway.calls] == ["before", "after"]
 
 
@@ -138,20 +138,20 @@ def test_a_message_tried_often_enough_is_a_dead_letter(
 
 
 def test_a_replayed_dead_letter_is_delivered_as_new(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", in_turn(refusing(422), refusing(503), empty))
     start_connector(attempts=2)
     broker.publish(event())
     assert broker.replay(dead_letter(broker).id)
-    wait_for(lambda: messages_left() == 0, "the message is gone")
+    wait_for(lambda: queues.count() == 0, "the message is gone")
 
 
 def test_a_message_that_is_no_event_is_a_dead_letter_and_reaches_no_function(
-    gateway: Gateway, broker: Broker, start_connector: Start, put_raw: Callable[[str, bytes], None]
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", empty)
-    put_raw("video", b'{"video_fid": "1"}')
+    queues.put("video", b'{"video_fid": "1"}')
     start_connector()
     reason = dead_letter(broker).reason
     assert (reason["function"], reason["status"], reason["attempts"]) == ("convert", None, 1)
@@ -160,7 +160,7 @@ def test_a_message_that_is_no_event_is_a_dead_letter_and_reaches_no_function(
 
 
 def test_an_unreadable_reply_is_tried_again(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     def garbled(given: CloudEvent) -> Response:
         return Response(b"{", content_type=STRUCTURED)
@@ -168,10 +168,11 @@ def test_an_unreadable_reply_is_tried_again(
     gateway.deploy("convert", "video", in_turn(garbled, empty))
     start_connector()
     broker.publish(event())
-    wait_for(lambda: messages_left() == 0, "the message is gone")
+    wait_for(lambda: queues.count() == 0, "the message is gone")
     assert len(gateway.calls) == 2
 
 
+@over_a_file
 def test_the_message_stays_until_its_reply_can_be_published(
     gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path
 ) -> None:

@@ -15,13 +15,13 @@ from werkzeug.test import Client
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
-from tests.connector.conftest import ROUTES, Connector
+from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply
+from tests.connector.queues import ROUTES
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]
-Count = Callable[[], int]
 CONVERT = {"topic": "video", "function": "convert"}
 VERDICTS = ("delivered", "retried", "dead_lettered")
 
@@ -79,6 +79,7 @@ def test_a_delivery_is_in_flight_until_its_function_has_answered(
     assert slowest == 3
 
 
+@over_a_file
 def test_replies_are_counted_as_published_or_failed(
     gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_connector_is_ready_once_the_gateway_has_told_its_functions(gateway: G
     assert get(connector, "/readyz") == (200, "OK\n")
 
 
+@over_a_file
 def test_a_connector_whose_broker_is_away_is_not_ready_but_alive(
     gateway: Gateway, start_connector: Start, tmp_path: Path
 ) -> None:
@@ -146,10 +148,11 @@ class Hanging(SqliteBroker):
         self._until.wait(30)
 
 
+@over_a_file
 def test_a_connector_whose_loop_hangs_is_not_alive(
-    start_connector: Start, queue_file: Path, held: threading.Event
+    start_connector: Start, tmp_path: Path, held: threading.Event
 ) -> None:
-    connector = start_connector(own_broker=Hanging(queue_file, held), hung_seconds=0.2)
+    connector = start_connector(own_broker=Hanging(tmp_path / "queue.db", held), hung_seconds=0.2)
     wait_for(lambda: get(connector, "/healthz")[0] == 503, "it says that it hangs")
     assert "has not turned" in get(connector, "/healthz")[1]
     held.set()

@@ -15,13 +15,13 @@ from werkzeug import Response
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
-from tests.connector.conftest import ROUTES, Connector
+from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty
+from tests.connector.queues import ROUTES, FileQueues, Queues
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]
-Count = Callable[[], int]
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_a_message_reaches_its_function_without_delay(gateway: Gateway, broker: 
     assert any(seconds_to_function() < 0.1 for _ in range(20))
 
 
+@over_a_file
 def test_a_broker_that_is_away_at_the_start_is_waited_for(
     gateway: Gateway, start_connector: Start, tmp_path: Path
 ) -> None:
@@ -67,21 +68,21 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(
 
 
 def test_a_queue_without_a_subscriber_is_left_alone_until_there_is_one(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("notify", "mp3", empty)
     start_connector()
     broker.publish(event("early"))
     broker.publish(event("marker", MP3_READY))
     wait_for(lambda: gateway.calls_of("notify"), "the other queue is served")
-    assert messages_left() >= 1
+    assert queues.count() >= 1
     gateway.deploy("convert", "video", empty)
     [call] = wait_for(lambda: gateway.calls_of("convert"), "the new subscriber is called")
     assert call.event.get_subject() == "early"
 
 
 def test_a_queue_has_no_more_in_flight_than_its_places_and_holds_up_no_other(
-    gateway: Gateway, broker: Broker, start_connector: Start, messages_left: Count, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
     gateway.deploy("notify", "mp3", empty)
@@ -94,24 +95,24 @@ def test_a_queue_has_no_more_in_flight_than_its_places_and_holds_up_no_other(
     wait_for(lambda: len(gateway.calls_of("notify")) == 5, "the other queue is served meanwhile")
     assert len(gateway.calls_of("convert")) == 2
     held.set()
-    wait_for(lambda: messages_left() == 0, "all messages are gone")
+    wait_for(lambda: queues.count() == 0, "all messages are gone")
     assert (gateway.most_at_once["convert"], len(gateway.calls_of("convert"))) == (2, 5)
 
 
+@over_a_file
 def test_a_slow_delivery_keeps_its_claim_while_no_place_is_free(
     gateway: Gateway,
     start_connector: Start,
-    queue_file: Path,
-    claimed_until: Callable[[], float],
+    file_queues: FileQueues,
     held: threading.Event,
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
-    broker = SqliteBroker(queue_file, ROUTES, lease_seconds=2)
+    broker = file_queues.connect(lease_seconds=2)
     start_connector(own_broker=broker)
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
-    first = claimed_until()
-    wait_for(lambda: claimed_until() > first, "the claim is renewed")
+    first = file_queues.claimed_until()
+    wait_for(lambda: file_queues.claimed_until() > first, "the claim is renewed")
     assert len(gateway.calls) == 1
 
 

@@ -21,6 +21,7 @@ from soundlift.common.broker import Broker
 from soundlift.common.events import from_message
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty
+from tests.connector.queues import Queues
 from tests.parts import free_port, wait_for
 
 COMMAND = (sys.executable, "-m", "soundlift.connector")
@@ -41,18 +42,18 @@ class Process:
         return next((document for document in documents if document["event"] == message), None)
 
 
-def environment_of(gateway: Gateway, queue_file: Path, **settings: str) -> dict[str, str]:
-    own = {"GATEWAY_URL": gateway.url, "BROKER_URL": f"sqlite:///{queue_file}", "CONNECTOR_CONCURRENCY": "1"}
+def environment_of(gateway: Gateway, queues: Queues, **settings: str) -> dict[str, str]:
+    own = {"GATEWAY_URL": gateway.url, "BROKER_URL": queues.url, "CONNECTOR_CONCURRENCY": "1"}
     return {**os.environ, **own, **settings}
 
 
 @pytest.fixture
-def start_process(gateway: Gateway, queue_file: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+def start_process(gateway: Gateway, queues: Queues, tmp_path: Path) -> Iterator[Callable[..., Process]]:
     started: list[Process] = []
 
     def start(command: tuple[str, ...] = COMMAND, **settings: str) -> Process:
         output = tmp_path / f"connector-{len(started)}.log"
-        started.append(Process(environment_of(gateway, queue_file, **settings), output, command))
+        started.append(Process(environment_of(gateway, queues, **settings), output, command))
         return started[-1]
 
     yield start
@@ -85,9 +86,9 @@ def slow_convert(gateway: Gateway) -> Iterator[threading.Event]:
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_sentence(
-    gateway: Gateway, queue_file: Path, name: str, value: str
+    gateway: Gateway, queues: Queues, name: str, value: str
 ) -> None:
-    environment = environment_of(gateway, queue_file, **{name: value})
+    environment = environment_of(gateway, queues, **{name: value})
     run = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith(f"soundlift: Setting {name}")
@@ -100,7 +101,7 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
     gateway: Gateway,
     start_process: Callable[[], Process],
     slow_convert: threading.Event,
-    messages_left: Callable[[], int],
+    queues: Queues,
     number: signal.Signals,
 ) -> None:
     connector = start_process()
@@ -112,7 +113,7 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
     assert connector.popen.poll() is None
     slow_convert.set()
     assert connector.popen.wait(10) == 0
-    assert messages_left() == 1
+    assert queues.count() == 1
     delivery = broker.receive(["video"], 0)
     assert delivery is not None
     assert (from_message(delivery.message).get_subject(), delivery.attempt) == ("new", 1)
@@ -131,8 +132,7 @@ def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
     gateway: Gateway,
     start_process: Callable[[], Process],
     slow_convert: threading.Event,
-    messages_left: Callable[[], int],
-    let_claims_run_out: Callable[[], None],
+    queues: Queues,
 ) -> None:
     first = start_process()
     broker.publish(event())
@@ -140,10 +140,10 @@ def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
     first.popen.kill()
     first.popen.wait()
     slow_convert.set()
-    assert messages_left() == 1
-    let_claims_run_out()
+    assert queues.count() == 1
+    queues.let_claims_run_out()
     second = start_process()
-    wait_for(lambda: messages_left() == 0, "the message is gone")
+    wait_for(lambda: queues.count() == 0, "the message is gone")
     assert [call.event.get_subject() for call in gateway.calls] == ["job-1", "job-1"]
     delivered = wait_for(lambda: second.logged("delivered"), "the delivery is logged")
     assert (delivered["attempt"], delivered["job_id"], delivered["function"]) == (2, "job-1", "convert")
@@ -180,8 +180,8 @@ def test_a_connector_tells_its_health_until_it_has_stopped(
     assert all(line.startswith("{") for line in connector.output.read_text().splitlines())
 
 
-def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway, queue_file: Path) -> None:
-    environment = environment_of(gateway, queue_file, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
+def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway, queues: Queues) -> None:
+    environment = environment_of(gateway, queues, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
     run = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("soundlift: Setting CONNECTOR_PORT")

@@ -20,6 +20,15 @@ from tests.servers.server import Server, absent
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; this is the server itself.
 PLACES = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
+# Asks the leader of each quorum queue: what `list_queues` says of them is some seconds old. What is discarded is on its
+# way to another queue.
+COUNT_ALL = """
+lists:sum([begin
+  {ok, {_, #{num_messages := Here, num_discarded := Leaving, num_discard_checked_out := Left}}, _} =
+    ra:leader_query(amqqueue:get_pid(Queue), fun rabbit_fifo:overview/1),
+  Here + Leaving + Left
+end || Queue <- rabbit_amqqueue:list(<<"/">>)]).
+"""
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
 
@@ -31,7 +40,7 @@ class RabbitMq:
     port: int
     tls_port: int
     authority: Authority
-    control: Callable[..., None]
+    control: Callable[..., str]
 
     @property
     def url(self) -> str:
@@ -43,6 +52,10 @@ class RabbitMq:
         self.control("add_vhost", name)
         self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
         return f"{self.url}/{name}"
+
+    def count(self) -> int:
+        """Count the messages of all quorum queues: waiting, in work, or on their way from one to another."""
+        return int(self.control("eval", COUNT_ALL))
 
     def forget(self, topology: Topology) -> None:
         """Delete all that a topology declares."""
@@ -68,9 +81,10 @@ def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq
     epmd = Server([_find("epmd"), "-port", str(epmd_port)], log=folder / "epmd.log", answers=lambda: True)
     node = Server([program], log=folder / "server.log", answers=lambda: _answers(port), environment=environment)
 
-    def control(*arguments: str) -> None:
+    def control(*arguments: str) -> str:
         command = [_find("rabbitmqctl"), *arguments]
-        subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, timeout=60)
+        own = {**os.environ, **environment}
+        return subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
 
     epmd.start()
     try:

@@ -59,6 +59,10 @@ class Consumer(Protocol):
         """Return the next message of some queues, or None after `timeout` seconds without one."""
         ...
 
+    def unsubscribe(self) -> None:
+        """Take no new message; call `receive` for no queue from then on, while there are messages in work."""
+        ...
+
     def accept(self, delivery: Delivery) -> None:
         """Remove a message that has done its work."""
         ...

@@ -90,6 +90,9 @@ class SqliteBroker:
                 return delivery
             time.sleep(POLL_SECONDS)
 
+    def unsubscribe(self) -> None:
+        """Do nothing: a message is only taken when it is asked for."""
+
     def accept(self, delivery: Delivery) -> None:
         """Delete the message, if it is still leased to this consumer."""
         with self._write() as connection:

@@ -52,6 +52,10 @@ class RabbitMqBroker:
         """Return a message that has arrived, or wait for one."""
         return self._consumer.receive(queues, timeout)
 
+    def unsubscribe(self) -> None:
+        """Cancel the subscriptions, and hand back what has arrived in advance."""
+        self._consumer.unsubscribe()
+
     def accept(self, delivery: Delivery) -> None:
         """Acknowledge the message."""
         self._consumer.accept(delivery)

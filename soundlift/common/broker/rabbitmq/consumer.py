@@ -68,6 +68,11 @@ class PrefetchingConsumer:
             waiting = [self._arrived[queue] for queue in queues if self._arrived.get(queue)]
             return min(waiting, key=lambda one: one[0].tag.number).popleft() if waiting else None
 
+    def unsubscribe(self) -> None:
+        """Cancel all subscriptions, or there come more messages in the place of those that are settled."""
+        self._link.call(partial(self._change, (), set(self._asked)))
+        self._asked.clear()
+
     def accept(self, delivery: Delivery) -> None:
         """Acknowledge the message; RabbitMQ delivers it again if it does not hear of that."""
         self._settle(delivery, None)

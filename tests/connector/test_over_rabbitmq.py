@@ -1,0 +1,129 @@
+"""Over RabbitMQ a connector keeps its messages through slow functions, lost connections and other connectors."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+from structlog.testing import capture_logs
+from werkzeug import Response
+
+from soundlift.common.events import MP3_READY
+from tests.connector.conftest import Connector
+from tests.connector.events import event
+from tests.connector.gateway import Gateway, empty, reply
+from tests.connector.queues import RabbitMqQueues
+from tests.parts import wait_for
+from tests.servers.forwarder import Forwarder
+from tests.servers.rabbitmq import RabbitMq
+
+Start = Callable[..., Connector]
+over_rabbitmq = pytest.mark.parametrize("queues", ["rabbitmq"], indirect=True)
+pytestmark = over_rabbitmq
+
+
+@pytest.fixture
+def forwarder(rabbitmq_node: RabbitMq) -> Iterator[Forwarder]:
+    with Forwarder(rabbitmq_node.port) as forwarder:
+        yield forwarder
+
+
+def url_through(forwarder: Forwarder, query: str = "") -> str:
+    return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
+
+
+def test_heartbeats_go_on_while_a_function_takes_six_times_as_long(
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, forwarder: Forwarder
+) -> None:
+    answers = threading.Event()
+
+    def slow(given: CloudEvent) -> Response:
+        answers.wait(30)
+        return empty(given)
+
+    gateway.deploy("convert", "video", slow)
+    start_connector(own_broker=queues.connect(url=url_through(forwarder, "?heartbeat=5")), timeout=60)
+    queues.connect().publish(event())
+    wait_for(lambda: gateway.calls, "convert is called")
+    connections = forwarder.accepted
+    wait_for(lambda: queues.count() == 0, "the message is gone", seconds=60)
+    assert (len(gateway.calls), forwarder.accepted) == (1, connections)
+
+
+def test_what_was_in_work_when_the_connection_broke_comes_again_and_all_else_once(
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, forwarder: Forwarder
+) -> None:
+    released = threading.Event()
+
+    def convert(uploaded: CloudEvent) -> Response:
+        if uploaded.get_subject() == "1":
+            released.wait(30)
+        return reply(event(uploaded.get_subject() or "", MP3_READY))
+
+    gateway.deploy("convert", "video", convert)
+    gateway.deploy("notify", "mp3", empty)
+    start_connector(own_broker=queues.connect(url=url_through(forwarder)))
+    broker = queues.connect()
+    for number in range(3):
+        broker.publish(event(str(number)))
+    wait_for(lambda: len(gateway.calls_of("convert")) == 2, "the second message is in work")
+    forwarder.cut()
+    released.set()
+    forwarder.restore()
+    wait_for(lambda: queues.count() == 0, "all messages are gone", seconds=60)
+    calls = Counter(call.event.get_subject() for call in gateway.calls_of("convert"))
+    assert (calls["0"], calls["2"]) == (1, 1)
+    assert calls["1"] == 2
+    assert {call.event.get_subject() for call in gateway.calls_of("notify")} == {"0", "1", "2"}
+
+
+def test_several_connectors_share_the_messages_and_none_is_delivered_twice(
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start
+) -> None:
+    gateway.deploy("convert", "video", empty)
+    broker = queues.connect()
+    for _ in range(3):
+        start_connector(concurrency=2)
+    for number in range(60):
+        broker.publish(event(str(number)))
+    wait_for(lambda: queues.count() == 0, "all messages are gone")
+    assert sorted(int(call.event.get_subject() or "") for call in gateway.calls) == list(range(60))
+
+
+def test_a_message_of_knative_s_broker_is_delivered(
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start
+) -> None:
+    gateway.deploy("convert", "video", empty)
+    start_connector()
+    attributes = {"specversion": "1.0", "id": "1", "source": "/test", "type": "dev.soundlift.video.uploaded"}
+    queues.put("video", b'{"job_id": "job-9"}', headers=attributes)
+    [call] = wait_for(lambda: gateway.calls, "convert is called")
+    assert call.event.get_data() == {"job_id": "job-9"}
+
+
+def test_a_connector_that_stops_leaves_the_next_message_untouched(
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start
+) -> None:
+    released = threading.Event()
+
+    def slow(given: CloudEvent) -> Response:
+        released.wait(30)
+        return empty(given)
+
+    gateway.deploy("convert", "video", slow)
+    broker = queues.connect()
+    with capture_logs() as logs:
+        connector = start_connector()
+        broker.publish(event("running"))
+        wait_for(lambda: gateway.calls, "convert is called")
+        broker.publish(event("waiting"))
+        connector.begin_stop()
+        wait_for(lambda: any(line["event"] == "stopping" for line in logs), "the connector stops")
+    released.set()
+    assert connector.stop() == 0
+    delivery = queues.connect().receive(["video"], 10)
+    assert delivery is not None
+    assert delivery.attempt == 1
