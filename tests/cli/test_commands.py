@@ -6,16 +6,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.common.broker import Broker
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
 from tests.clips import PICTURE, ffmpeg, talking_mp4
 from tests.conftest import PASSWORD
+from tests.connector.queues import RabbitMqQueues
 from tests.local.running import living_processes
 from tests.parts import wait_for
 from tests.pipeline.conftest import EMAIL, stack, start
@@ -86,26 +90,40 @@ def test_a_typo_is_shown_and_exit_code_2(run: Run, arguments: tuple[str, ...]) -
     assert "Traceback" not in ended.stderr
 
 
-def test_dead_letters_are_listed_shown_replayed_and_dropped(services: Services, run: Run) -> None:
+@pytest.fixture(params=["file", "rabbitmq"])
+def broker(request: pytest.FixtureRequest, services: Services) -> Iterator[Broker]:
+    """Return one broker after the other, as BROKER_URL opens it."""
+    with ExitStack() as stack:
+        if request.param == "rabbitmq":
+            queues = stack.enter_context(RabbitMqQueues(request.getfixturevalue("rabbitmq_node")))
+            services.settings = replace(services.settings, broker_url=queues.url)
+            stack.enter_context(closing(services.broker))
+        yield services.broker
+
+
+def test_dead_letters_are_listed_shown_replayed_and_dropped(services: Services, broker: Broker, run: Run) -> None:
+    settings = services.settings
+    own = {"SOUNDLIFT_DATA": str(settings.soundlift_data), "BROKER_URL": settings.broker_url, "COLUMNS": "200"}
+
     def dead(*arguments: str) -> str:
-        ended = run("dead", *arguments, SOUNDLIFT_DATA=str(services.settings.soundlift_data), COLUMNS="200")
+        ended = run("dead", *arguments, **own)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
     assert dead("list") == "There are no dead letters.\n"
     for number in (1, 2):
         attributes = {"specversion": "1.0", "id": f"event-{number}", "source": "/t", "type": VIDEO_UPLOADED}
-        services.broker.publish(CloudEvent(attributes, {"job_id": "x"}))
-        delivery = services.broker.receive(["video"], 5)
+        broker.publish(CloudEvent(attributes, {"job_id": "x"}))
+        delivery = broker.receive(["video"], 5)
         assert delivery is not None
-        services.broker.reject(delivery, {"function": "convert", "status": 422, "detail": "no good", "attempts": 1})
-    first, second = (letter.id for letter in services.broker.list())
+        broker.reject(delivery, {"function": "convert", "status": 422, "detail": "no good", "attempts": 1})
+    first, second = (letter.id for letter in broker.list())
     assert all(word in dead("list") for word in ("video", "convert", "422", "no good"))
     assert all(word in dead("show", first) for word in ("event-1", "no good", "status: 422"))
     dead("replay", first)
     dead("drop", "--all")
     assert dead("list") == "There are no dead letters.\n"
-    waiting = services.broker.receive(["video"], 5)
+    waiting = broker.receive(["video"], 5)
     assert waiting is not None
     assert b"event-1" in waiting.message.body
     assert second != first

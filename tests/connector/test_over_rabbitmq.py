@@ -12,6 +12,9 @@ from structlog.testing import capture_logs
 from werkzeug import Response
 
 from soundlift.common.events import MP3_READY
+from soundlift.common.serving import SECONDS_TO_HAND_BACK
+from soundlift.common.settings import Settings
+from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, reply
@@ -51,6 +54,19 @@ def test_heartbeats_go_on_while_a_function_takes_six_times_as_long(
     connections = forwarder.accepted
     wait_for(lambda: queues.count() == 0, "the message is gone", seconds=60)
     assert (len(gateway.calls), forwarder.accepted) == (1, connections)
+
+
+def test_each_timeout_is_longer_than_all_that_it_waits_for(rabbitmq_node: RabbitMq, queues: RabbitMqQueues) -> None:
+    settings = Settings.from_environment({})
+    told = rabbitmq_node.control("eval", "element(2, application:get_env(rabbit, consumer_timeout)).")
+    seconds = [
+        settings.max_conversion_seconds,
+        settings.drain_seconds + SECONDS_TO_HAND_BACK,
+        settings.drain_seconds + SECONDS_BEYOND_DRAIN,
+        settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
+        int(told) / 1000,
+    ]
+    assert seconds == sorted(set(seconds))
 
 
 def test_what_was_in_work_when_the_connection_broke_comes_again_and_all_else_once(
