@@ -15,6 +15,7 @@ from soundlift.cli.deployment import data_option, services_of
 from soundlift.cli.user import user
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
+from soundlift.common.log import set_up_logging
 
 INTERRUPTED = 130
 
@@ -26,11 +27,12 @@ def soundlift() -> None:
 
 
 @soundlift.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port to serve on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to serve on; 0.0.0.0 is all of them.")
 @data_option
-def up(port: int, data: Path | None) -> None:
-    """Run all of Soundlift on this machine, until Ctrl-C."""
-    arguments = ["--port", str(port), *(["--data", str(data)] if data else [])]
+def up(port: int, host: str, data: Path | None) -> None:
+    """Run all of Soundlift on this machine, until Ctrl-C, with those servers that settings name."""
+    arguments = ["--port", str(port), "--host", host, *(["--data", str(data)] if data else [])]
     os.execv(sys.executable, [sys.executable, "-m", "soundlift.local", *arguments])  # noqa: S606 - no shell is wanted
 
 
@@ -56,6 +58,7 @@ for command in (convert, dead, demo, user):
 
 def main() -> None:
     """Run the command; say what went wrong in one sentence, with exit code 1."""
+    set_up_logging("error")  # a terminal gets sentences
     try:
         soundlift.main(standalone_mode=False)
     except click.exceptions.Exit as end:

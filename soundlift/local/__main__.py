@@ -11,39 +11,43 @@ from pathlib import Path
 
 import click
 
-from soundlift.common.errors import SettingError, SoundliftError
+from soundlift.common.errors import SettingError, SoundliftError, Unavailable
+from soundlift.common.log import set_up_logging
+from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from soundlift.local.data_folder import make_data_folder, make_databases
+from soundlift.local.data_folder import make_data_folder
 from soundlift.local.environment import HERE, environment_of, wants_mail_caught
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.supervisor import Supervisor
 
 DEFAULT_PORT = 8080
+SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "videos": "MEDIA_URL", "mp3s": "MEDIA_URL"}
 
 
 @click.command
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port to serve on."
 )
+@click.option("--host", default=HERE, show_default=True, help="Address to serve on; 0.0.0.0 is all of them.")
 @click.option("--data", type=click.Path(path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA.")
-def main(port: int, data: Path | None) -> None:
+def main(port: int, host: str, data: Path | None) -> None:
     """Run Soundlift on this machine, until Ctrl-C."""
+    set_up_logging("error")  # a terminal gets sentences, and logs go to files
     try:
-        _run(port, (data or Settings.from_environment().soundlift_data).absolute())
+        _run(host, port, (data or Settings.from_environment().soundlift_data).absolute())
     except SoundliftError as error:
         sys.exit(f"soundlift: {error.detail}")
 
 
-def _run(port: int, data: Path) -> None:
-    _check_port(port)
-    environment = environment_of(os.environ, port=port, data=data)
+def _run(host: str, port: int, data: Path) -> None:
+    _check_port(host, port)
+    environment = environment_of(os.environ, host=host, port=port, data=data)
     make_data_folder(data)
     settings = Settings.from_environment(environment)
     read_stack(settings.stack_file)
-    _check_addresses(settings)
-    make_databases(settings)
+    _check_services(Services(settings))
     catcher = None
     if wants_mail_caught(os.environ, settings):
         catcher = MailCatcher(data / "mail")
@@ -52,21 +56,34 @@ def _run(port: int, data: Path) -> None:
     Supervisor(settings, environment, catcher).run(_greeting(settings, catcher))
 
 
-def _check_addresses(settings: Settings) -> None:
-    """Raise SettingError for a setting that a function would stumble over at its first request."""
-    services = Services(settings)
-    for port in ("tokens", "database", "videos", "broker", "mail"):
-        getattr(services, port)
+def _check_services(services: Services) -> None:
+    """Bring the tables up to date, and make the queues.
+
+    Raises SettingError or Unavailable, naming the setting, for what a function would stumble over at its first request.
+    """
+    for name in ("tokens", "mail"):
+        getattr(services, name)
+    for name, setting in SETTING_OF_SERVICE.items():
+        try:
+            getattr(services, name)
+            if name == "database":
+                migrate(services.settings.database_url)
+            services.check(name)
+        except Unavailable as error:
+            raise Unavailable(f"Setting {setting}: {error.detail}", **error.evidence) from error
+    services.broker.close()
 
 
-def _check_port(port: int) -> None:
-    """Raise SettingError unless the port is free, asking for it the way gunicorn does."""
+def _check_port(host: str, port: int) -> None:
+    """Raise SettingError unless the address is ours and the port is free, asking for them the way gunicorn does."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HERE, port))
+            listener.bind((host, port))
+        except socket.gaierror as error:
+            raise SettingError(f"There is no address {host}: {error.strerror}.", setting="HOST") from None
         except OSError as error:
-            why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had: {error.strerror}"
+            why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had on {host}: {error.strerror}"
             raise SettingError(f"Port {port} is {why}. Choose another with --port.", setting="PORT") from None
 
 

@@ -1,4 +1,4 @@
-"""Makes the data folder of one machine: its secret, its databases, its logs."""
+"""Makes the data folder of one machine, with its secret and its logs."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from soundlift.common.broker import open_broker
 from soundlift.common.errors import SettingError
-from soundlift.common.migrations import migrate
-from soundlift.common.settings import Settings
 
 SECRET_BYTES = 32
 
@@ -31,17 +28,6 @@ def make_data_folder(folder: Path) -> None:
         raise SettingError(
             f"The data folder {folder} cannot be used: {error.strerror}.", setting="SOUNDLIFT_DATA"
         ) from None
-
-
-def make_databases(settings: Settings) -> None:
-    """Bring the embedded database and queue up to date; servers are left to `soundlift migrate`.
-
-    Raises DatabaseUnavailable or BrokerUnavailable.
-    """
-    if settings.database_url.startswith("sqlite:"):
-        migrate(settings.database_url)
-    if settings.broker_url.startswith("sqlite:"):
-        open_broker(settings).check()
 
 
 def _make_secret(file: Path) -> None:

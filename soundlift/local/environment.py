@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from soundlift.common.settings import Settings
+from soundlift.common.settings import EVERYWHERE, Settings
 
 HERE = "127.0.0.1"
+
 STACK_FILE = Path(__file__).parents[2] / "stack.yml"
 DRAIN_SECONDS = "5"
 
 
-def environment_of(environ: Mapping[str, str], *, port: int, data: Path) -> dict[str, str]:
-    """Return the environment of gateway and connector on a port of the loopback, with a data folder.
+def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Path) -> dict[str, str]:
+    """Return the environment of gateway and connector, on an address and port of this machine, with a data folder.
 
     Raises SettingError for what the user has set wrong.
     """
-    address = f"http://{HERE}:{port}"
+    address = f"http://{HERE if host == EVERYWHERE else host}:{port}"
     settings = Settings.from_environment({"STACK_FILE": str(STACK_FILE), **environ})
     ours = {
-        "HOST": HERE,
+        "HOST": host,
         "PORT": str(port),
         "GATEWAY_URL": address,
         "SOUNDLIFT_DATA": str(data),

@@ -28,6 +28,11 @@ __all__ = ["stack", "start"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="module")
+def servers() -> dict[str, str]:
+    return {}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Return a function that runs the command in a folder and with a data folder of this test's own."""

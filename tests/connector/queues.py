@@ -93,7 +93,7 @@ class RabbitMqQueues(ExitStack):
         return self.enter_context(closing(RabbitMqBroker(addresses, topology, prefetch=concurrency, patience=30)))
 
     def count(self) -> int:
-        return self._node.count()
+        return self._node.count(self.url)
 
     def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
         self.connect().check()

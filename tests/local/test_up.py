@@ -148,6 +148,27 @@ def test_a_setting_that_is_wrong_is_one_sentence_that_names_it(tmp_path: Path, n
     assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=name, **{name: value})
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("DATABASE_URL", "mysql://root@127.0.0.1:{port}/soundlift"),
+        ("BROKER_URL", "amqp://127.0.0.1:{port}"),
+        ("MEDIA_URL", "mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=500"),
+        ("MEDIA_URL", "s3://key:secret@bucket?endpoint=http://127.0.0.1:{port}"),
+    ],
+)
+def test_a_server_that_does_not_answer_is_one_sentence_that_names_its_setting(
+    tmp_path: Path, name: str, url: str
+) -> None:
+    environment = {name: url.format(port=free_port())}
+    assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=f"Setting {name}: ", **environment)
+
+
+def test_an_address_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    for host in ("no.such.host.invalid", "203.0.113.1"):
+        assert_refused("--host", host, "--port", str(free_port()), "--data", str(tmp_path / "data"), naming=host)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_told_to_stop_it_ends_well_and_leaves_no_process(start: Start, number: signal.Signals) -> None:
     stack = start()

@@ -1,8 +1,9 @@
-"""Runs everything as `soundlift up` does, with an account to use it."""
+"""Runs everything as `soundlift up` does, without a server and over servers, with an account to use it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -16,20 +17,88 @@ from soundlift.common.settings import Settings
 from tests.conftest import PASSWORD, SECRET
 from tests.local.conftest import start
 from tests.local.running import Stack
-from tests.parts import wait_for
+from tests.mail_server import MailServer
+from tests.parts import age, wait_for
+from tests.servers.mariadb import MariaDb
+from tests.servers.mongodb import running_mongodb
+from tests.servers.rabbitmq import RabbitMq
+from tests.servers.s3 import S3
 
 __all__ = ["start"]
 EMAIL = "ada@example.org"
+MINUTES = 10
+
+
+class Mailbox:
+    """Holds the mails of a stack: those that it caught itself, or those that a mail server has taken."""
+
+    def __init__(self, folder: Path, server: MailServer | None) -> None:
+        self._folder = folder
+        self._server = server
+
+    def about(self, job_id: str) -> list[EmailMessage]:
+        """Return the mails about a job."""
+        return [mail for mail in self._all() if job_id in mail["Message-ID"]]
+
+    def first_about(self, job_id: str) -> EmailMessage:
+        """Return the mail about a job, as soon as it has come."""
+        return wait_for(lambda: self.about(job_id), "the mail has come")[0]
+
+    def _all(self) -> list[EmailMessage]:
+        if self._server:
+            return list(self._server.messages)
+        contents = [path.read_bytes() for path in self._folder.glob("*")]
+        return [BytesParser(EmailMessage, policy=policy.default).parsebytes(content) for content in contents]
 
 
 @pytest.fixture(scope="module")
-def stack(start: Callable[..., Stack], password_hash: str) -> Iterator[Stack]:
-    """Return a running stack that has one user."""
-    running = start()
-    services = Services(Settings.from_environment({"SOUNDLIFT_DATA": str(running.data), "JWT_SECRET": SECRET}))
-    services.users.add(EMAIL, password_hash)
-    yield running
+def mail_server_of_stack() -> Iterator[MailServer]:
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["embedded", "gridfs", "s3"])
+def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """Return the settings of a stack: of one that needs no server, and of those that leave it next to nothing."""
+    if request.param == "embedded":
+        yield {}
+        return
+    mariadb: MariaDb = request.getfixturevalue("mariadb_server")
+    rabbitmq: RabbitMq = request.getfixturevalue("rabbitmq_node")
+    both = {"DATABASE_URL": mariadb.url(mariadb.new_database()), "BROKER_URL": rabbitmq.new_virtual_host()}
+    if request.param == "s3":
+        s3: S3 = request.getfixturevalue("s3_server")
+        yield {**both, "MEDIA_URL": s3.url(port=s3.port)}
+        return
+    mail_server: MailServer = request.getfixturevalue("mail_server_of_stack")
+    with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:
+        yield {**both, "MEDIA_URL": mongodb.url, "SMTP_URL": mail_server.url}
+
+
+@contextmanager
+def services_of(stack: Stack, servers: Mapping[str, str]) -> Iterator[Services]:
+    """Give the services that the stack's processes have, too."""
+    settings = {**servers, "SOUNDLIFT_DATA": str(stack.data), "JWT_SECRET": SECRET}
+    services = Services(Settings.from_environment(settings))
+    yield services
     services.database.engine.dispose()
+
+
+def let_minutes_pass(stack: Stack, servers: Mapping[str, str]) -> None:
+    """Make all that waits for its time due, and have cleanup look at it now, not at the next full minute."""
+    with services_of(stack, servers) as services:
+        for job in services.jobs.page(None):
+            age(services, job, MINUTES * 60)
+    assert stack.post("/function/cleanup").status == 200
+
+
+@pytest.fixture(scope="module")
+def stack(start: Callable[..., Stack], servers: Mapping[str, str], password_hash: str) -> Stack:
+    """Return a running stack that has one user."""
+    stack = start(**servers, ACCEPT_BARE_MESSAGES="true")
+    with services_of(stack, servers) as services:
+        services.users.add(EMAIL, password_hash)
+    return stack
 
 
 @pytest.fixture
@@ -37,13 +106,7 @@ def client(stack: Stack) -> Client:
     return Client(stack.url, email=EMAIL, password=PASSWORD)
 
 
-def mails_of(stack: Stack, job_id: str) -> list[EmailMessage]:
-    """Return the mails that were caught about a job."""
-    contents = [path.read_bytes() for path in Path(stack.data / "mail" / "new").glob("*")]
-    parsed = [BytesParser(EmailMessage, policy=policy.default).parsebytes(content) for content in contents]
-    return [mail for mail in parsed if job_id in mail["Message-ID"]]
-
-
-def mail_of(stack: Stack, job_id: str) -> EmailMessage:
-    """Return the mail about a job, as soon as it has come."""
-    return wait_for(lambda: mails_of(stack, job_id), "the mail has come")[0]
+@pytest.fixture(scope="module")
+def mailbox(request: pytest.FixtureRequest, stack: Stack, servers: Mapping[str, str]) -> Mailbox:
+    server = request.getfixturevalue("mail_server_of_stack") if "SMTP_URL" in servers else None
+    return Mailbox(stack.data / "mail" / "new", server)

@@ -4,47 +4,69 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-from soundlift.client import Client
+import gridfs
+import pika
+import pymongo
+import pytest
+from bson import ObjectId
+
+from soundlift.client import Client, Job
 from soundlift.common.media import MediaInfo, open_media
-from soundlift.common.services import Services
-from soundlift.common.settings import Settings
 from tests.clips import talking_mp4
-from tests.conftest import PASSWORD, SECRET
 from tests.local.running import Stack
 from tests.parts import wait_for
-from tests.pipeline.conftest import EMAIL, mail_of, mails_of
+from tests.pipeline.conftest import EMAIL, Mailbox, services_of
+from tests.servers.rabbitmq import RabbitMq
 
 FID = "0123456789abcdef01234567"
 BODY = json.dumps({"video_fid": FID, "mp3_fid": None, "username": EMAIL}).encode()
 PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
 
 
-def ask(stack: Stack, statement: str, *values: object) -> Any:
-    with closing(sqlite3.connect(stack.data / "queue.db")) as connection, connection:
-        return connection.execute(statement, values).fetchone()
-
-
-def test_a_bare_message_sent_twice_is_one_job_one_mp3_and_one_mail(
-    start: Callable[..., Stack], password_hash: str, tmp_path: Path
-) -> None:
-    stack = start(ACCEPT_BARE_MESSAGES="true")
-    services = Services(Settings.from_environment({"SOUNDLIFT_DATA": str(stack.data), "JWT_SECRET": SECRET}))
-    services.users.add(EMAIL, password_hash)
-    writer = open_media(services.settings.media_url, "videos").create(FID, MediaInfo("other", "a.mp4", "", ""))
-    writer.write(talking_mp4(tmp_path).read_bytes())
-    writer.commit()
-    for _ in range(2):
-        ask(stack, PUT, "video", BODY, "application/json", "{}", 0)
-    assert mail_of(stack, FID)["To"] == EMAIL
-    wait_for(lambda: ask(stack, "SELECT count(*) FROM message")[0] == 0, "the queue is empty, of dead letters, too")
-    client = Client(stack.url, email=EMAIL, password=PASSWORD)
+def the_one_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, bytes]:
+    """Return the only job, and its MP3, when its owner has been told of it."""
+    assert mailbox.first_about(FID)["To"] == EMAIL
     [job] = client.jobs()
     assert (job.id, job.state, job.file_name) == (FID, "ready", "video")
-    assert client.download(job, tmp_path / "a.mp3").stat().st_size == job.mp3_bytes
-    assert len(mails_of(stack, FID)) == 1
-    services.database.engine.dispose()
+    return job, client.download(job, tmp_path / "a.mp3").read_bytes()
+
+
+@pytest.mark.parametrize("servers", ["embedded"], indirect=True)
+def test_a_bare_message_sent_twice_is_one_job_one_mp3_and_one_mail(
+    stack: Stack, servers: Mapping[str, str], client: Client, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    with services_of(stack, servers) as services:
+        writer = open_media(services.settings.media_url, "videos").create(FID, MediaInfo("other", "a.mp4", "", ""))
+    writer.write(talking_mp4(tmp_path).read_bytes())
+    writer.commit()
+    with closing(sqlite3.connect(stack.data / "queue.db")) as queue:
+        for _ in range(2):
+            queue.execute(PUT, ("video", BODY, "application/json", "{}", 0))
+            queue.commit()
+        left = "SELECT count(*) FROM message"
+        wait_for(lambda: queue.execute(left).fetchone() == (0,), "the queue is empty, of dead letters, too")
+    job, mp3 = the_one_job(client, mailbox, tmp_path)
+    assert len(mp3) == job.mp3_bytes
+    assert len(mailbox.about(FID)) == 1
+
+
+@pytest.mark.parametrize("servers", ["gridfs"], indirect=True)
+def test_programs_that_know_pymongo_and_pika_alone_get_their_mp3(
+    servers: Mapping[str, str], rabbitmq_node: RabbitMq, client: Client, mailbox: Mailbox, tmp_path: Path
+) -> None:
+    url = servers["BROKER_URL"]
+    with (
+        pymongo.MongoClient(servers["MEDIA_URL"]) as mongodb,
+        pika.BlockingConnection(pika.URLParameters(url)) as connection,
+    ):
+        gridfs.GridFS(mongodb.videos).put(talking_mp4(tmp_path).read_bytes(), _id=ObjectId(FID))
+        for _ in range(2):
+            connection.channel().basic_publish("", "video", BODY)
+        _, mp3 = the_one_job(client, mailbox, tmp_path)
+        wait_for(lambda: rabbitmq_node.count(url) == 0, "the queues are empty, of dead letters, too")
+        assert [file.read() for file in gridfs.GridFS(mongodb.mp3s).find()] == [mp3]
+    assert len(mailbox.about(FID)) == 1

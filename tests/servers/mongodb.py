@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,14 +30,25 @@ class MongoDb:
     port: int
     largest_file: int
 
+    @property
+    def url(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/"
+
 
 @pytest.fixture(scope="session")
 def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb]:
     """Return a server that all tests of this process share."""
+    with running_mongodb(tmp_path_factory.mktemp("mongodb")) as server:
+        yield server
+
+
+@contextmanager
+def running_mongodb(folder: Path) -> Iterator[MongoDb]:
+    """Run a server of its own, for one to whom the files of others are too many."""
     if url := os.environ.get("TEST_MONGODB_URL"):
         yield MongoDb(pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], 1024 * MEGABYTE)
         return
-    folder, port = tmp_path_factory.mktemp("mongodb"), free_port()
+    port = free_port()
     mongod = shutil.which("mongod")
     if mongod:
         arguments = [mongod, "--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port)]

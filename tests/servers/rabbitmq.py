@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pika
 import pytest
@@ -27,7 +28,7 @@ lists:sum([begin
   {ok, {_, #{num_messages := Here, num_discarded := Leaving, num_discard_checked_out := Left}}, _} =
     ra:leader_query(amqqueue:get_pid(Queue), fun rabbit_fifo:overview/1),
   Here + Leaving + Left
-end || Queue <- rabbit_amqqueue:list(<<"/">>)]).
+end || Queue <- rabbit_amqqueue:list(<<"%s">>)]).
 """
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
@@ -53,9 +54,10 @@ class RabbitMq:
         self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
         return f"{self.url}/{name}"
 
-    def count(self) -> int:
-        """Count the messages of all quorum queues: waiting, in work, or on their way from one to another."""
-        return int(self.control("eval", COUNT_ALL))
+    def count(self, url: str) -> int:
+        """Count the messages of all quorum queues at a URL: waiting, in work, or on their way from one to another."""
+        virtual_host = urlsplit(url).path.removeprefix("/") or "/"
+        return int(self.control("eval", COUNT_ALL % virtual_host))
 
     def forget(self, topology: Topology) -> None:
         """Delete all that a topology declares."""

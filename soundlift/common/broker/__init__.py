@@ -95,6 +95,10 @@ class DeadLetters(Protocol):
 class Broker(Publisher, Consumer, DeadLetters, Protocol):
     """Is a whole broker; each user of it needs one of its three sides."""
 
+    def close(self) -> None:
+        """Close the connections; what has had no verdict is delivered again."""
+        ...
+
 
 def routes_of(settings: Settings) -> dict[str, str]:
     """Return the queue of each event type: the bindings of the topic exchange."""

@@ -154,6 +154,13 @@ class SqliteBroker:
             connection.execute("UPDATE message SET visible_at = ? WHERE holder = ?", (lease, self._holder))
         self._renewed = time.monotonic()
 
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._connection:
+                self._connection.close()
+            self._connection = None
+
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         try:

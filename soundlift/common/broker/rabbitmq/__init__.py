@@ -81,6 +81,6 @@ class RabbitMqBroker:
         return self._dead_letters.drop(letter_id)
 
     def close(self) -> None:
-        """Close the connections, for good; RabbitMQ delivers again what has had no verdict."""
+        """Close the connections, for good."""
         self._consumer.close()
         self._publisher.close()

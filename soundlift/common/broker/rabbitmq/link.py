@@ -170,5 +170,13 @@ def sentence_of(reason: Exception) -> str:
             "Delete it, rename ours by VIDEO_QUEUE or MP3_QUEUE, or set QUEUE_TYPE to what it is."
         )
     if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker):
-        return f"RabbitMQ closed the connection: {reason.reply_text}"
-    return f"{AWAY} {reason!r}"
+        return f"RabbitMQ closed the connection: {reason.reply_text}."
+    cause = _cause_of(reason)
+    return f"{AWAY} {str(cause) or type(cause).__name__}."
+
+
+def _cause_of(reason: BaseException) -> BaseException:
+    """Return the error that pika has wrapped several times over, each time in another way."""
+    wrapped = (*getattr(reason, "exceptions", ()), getattr(reason, "exception", None), *reason.args)
+    causes = [one for one in wrapped if isinstance(one, BaseException)]
+    return _cause_of(causes[-1]) if causes else reason
