@@ -26,7 +26,7 @@ from tests.servers.s3 import S3
 
 __all__ = ["start"]
 EMAIL = "ada@example.org"
-MINUTES = 10
+MINUTES = 70
 
 
 class Mailbox:
