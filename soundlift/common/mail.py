@@ -3,62 +3,106 @@
 from __future__ import annotations
 
 import smtplib
+import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.message import EmailMessage
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 
 TIMEOUT_SECONDS = 20
+FOR_GOOD = 500  # RFC 5321, section 4.2.1: replies from 500 on are permanent
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
 class Mail:
-    """Hands messages to one SMTP server (RFC 5321), a new connection for each."""
+    """Hands messages to one SMTP server (RFC 5321), a new connection for each.
 
-    def __init__(self, url: str) -> None:
+    A password is sent over TLS only, or to this machine. The certificate must be of the authority in `ca_file`, or of
+    a public one.
+    """
+
+    def __init__(self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS) -> None:
+        """Take an address, and how many seconds to wait for each reply; raises SettingError."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise SettingError("Setting SMTP_URL must be smtp://HOST:PORT or smtps://HOST:PORT.", setting="SMTP_URL")
+        if not url.isascii() or not unquote(url).isascii():
+            raise SettingError("Setting SMTP_URL: user and password must be ASCII.", setting="SMTP_URL")
         self._tls = parts.scheme == "smtps"
         self._address = (parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         self._login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        self._timeout = timeout
+        self._context = _tls_context(ca_file)
 
     def send(self, message: EmailMessage, recipient: str) -> None:
         """Send a message to one recipient, whatever its headers say.
 
-        Raises MailRefused when the server refuses this recipient for good (a 5xx reply to RCPT), else
-        MailUnavailable.
+        Raises MailRefused when the server refuses this recipient or this message for good (a 5xx reply to RCPT or
+        DATA), else MailUnavailable.
         """
         try:
-            with self._connect() as server:
+            with self._connected() as server:
                 server.send_message(message, to_addrs=[recipient])
         except smtplib.SMTPRecipientsRefused as refusal:
             status, reply = next(iter(refusal.recipients.values()))
-            text = f"{status} {reply.decode(errors='replace') if isinstance(reply, bytes) else reply}"
-            if status >= 500:
-                raise MailRefused(f"The mail server refuses this address: {text}") from None
-            raise MailUnavailable("The mail server takes no mail for this address now.", cause=text) from None
+            raise _refusal("this address", status, reply) from None
+        except smtplib.SMTPDataError as refusal:
+            raise _refusal("this mail", refusal.smtp_code, refusal.smtp_error) from None
         except (OSError, smtplib.SMTPException) as error:
             raise MailUnavailable("The mail server does not take mail.", cause=str(error)) from error
 
     def check(self) -> None:
-        """Raise MailUnavailable unless the server greets us."""
+        """Raise MailUnavailable unless the server greets us, and takes our login."""
         try:
-            with self._connect() as server:
+            with self._connected() as server:
                 server.noop()
         except (OSError, smtplib.SMTPException) as error:
             raise MailUnavailable("The mail server does not answer.", cause=str(error)) from error
 
+    @contextmanager
+    def _connected(self) -> Iterator[smtplib.SMTP]:
+        """Give a connection, and end it; what the server says to that changes nothing any more."""
+        server = self._connect()
+        try:
+            self._introduce(server)
+            yield server
+            with suppress(OSError, smtplib.SMTPException):
+                server.quit()
+        finally:
+            server.close()
+
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
         if self._tls:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(*self._address, timeout=TIMEOUT_SECONDS, context=context)
-        else:
-            server = smtplib.SMTP(*self._address, timeout=TIMEOUT_SECONDS)
-            server.ehlo()
-            if server.has_extn("starttls"):
-                server.starttls(context=context)
+            return smtplib.SMTP_SSL(*self._address, timeout=self._timeout, context=self._context)
+        return smtplib.SMTP(*self._address, timeout=self._timeout)
+
+    def _introduce(self, server: smtplib.SMTP) -> None:
+        server.ehlo()
+        if not self._tls and server.has_extn("starttls"):
+            server.starttls(context=self._context)
         if self._login:
+            if not isinstance(server.sock, ssl.SSLSocket) and not _is_here(server.sock):
+                raise MailUnavailable("The mail server offers no TLS, and our password is not sent without.")
             server.login(*self._login)
-        return server
+
+
+def _tls_context(ca_file: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise SettingError(f"Setting SMTP_CA_FILE: {ca_file} is not usable: {error}.", setting="SMTP_CA_FILE") from None
+
+
+def _is_here(connection: socket.socket | None) -> bool:
+    return connection is not None and ip_address(connection.getpeername()[0]).is_loopback
+
+
+def _refusal(what: str, status: int, reply: bytes | str) -> MailRefused | MailUnavailable:
+    text = f"{status} {reply.decode(errors='replace') if isinstance(reply, bytes) else reply}"
+    if status >= FOR_GOOD:
+        return MailRefused(f"The mail server refuses {what}: {text}")
+    return MailUnavailable(f"The mail server does not take {what} now.", cause=text)

@@ -86,7 +86,7 @@ class Services:
         """Sends mail."""
         from soundlift.common.mail import Mail
 
-        return Mail(self.settings.smtp_url)
+        return Mail(self.settings.smtp_url, ca_file=self.settings.smtp_ca_file)
 
     @property
     def shutdown(self) -> Shutdown:

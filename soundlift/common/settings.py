@@ -106,6 +106,7 @@ class Settings:
         "smtp://127.0.0.1:8025",
         secret=True,
     )
+    smtp_ca_file: str = _setting("File of the CA that the mail server's certificate must be signed by", "")
     jwt_secret: str = _setting("Key of all tokens, at least 32 bytes", "", _secret_bytes, secret=True)
     public_url: str = _setting(
         "Where clients reach the functions; links begin with it", "http://127.0.0.1:8080", _web_address

@@ -106,10 +106,10 @@ def test_a_mail_server_that_is_away_is_503_and_the_mail_is_sent_later(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job = ready_job(services)
-    mail_server.reply = "451 not now"
+    mail_server.replies["RCPT"] = "451 not now"
     assert_problem(notify(job), 503)
     assert job_now(services, job.id).told_at is None
-    mail_server.reply = None
+    mail_server.replies.clear()
     assert notify(job).status_code == 204
     assert len(mail_server.messages) == 1
 
@@ -123,7 +123,7 @@ def test_a_recipient_refused_for_good_is_noted_and_not_tried_again(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job = ready_job(services)
-    mail_server.reply = "550 no such mailbox"
+    mail_server.replies["RCPT"] = "550 no such mailbox"
     assert notify(job).status_code == 204
     assert "550 no such mailbox" in str(job_now(services, job.id).mail_error)
     age(services, job, 100_000)

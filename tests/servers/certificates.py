@@ -24,10 +24,10 @@ class Authority:
         certificate = _builder(self._name, self._name, self._key).add_extension(x509.BasicConstraints(True, 0), True)
         self.ca_file = self._write("ca.pem", self._sign(certificate))
 
-    def issue(self, host: str = "localhost") -> tuple[Path, Path]:
-        """Return the files of a certificate for a host and 127.0.0.1, and of its key."""
+    def issue(self, host: str = "localhost", address: str = "127.0.0.1") -> tuple[Path, Path]:
+        """Return the files of a certificate for a host and its address, and of its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        names = x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(ipaddress.ip_address(address))])
         certificate = _builder(_name(host), self._name, key).add_extension(names, False)
         private = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

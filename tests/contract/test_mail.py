@@ -1,0 +1,205 @@
+"""Mail goes out over whatever a server offers, with a password where that is safe, and never twice or nowhere."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+
+from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
+from soundlift.common.mail import Mail
+from tests.mail_server import MailServer
+from tests.parts import wait_for
+from tests.servers.certificates import Authority
+from tests.servers.forwarder import Forwarder
+
+USER = ("soundlift", "p@ss/word")
+IN_URL = "soundlift:p%40ss%2Fword@"
+RECIPIENT = "ada@example.org"
+FOR_NOW, FOR_GOOD = "451 not now", "554 never"
+Start = Callable[..., MailServer]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def context(authority: Authority) -> ssl.SSLContext:
+    """Return what a server needs for TLS."""
+    return context_of(*authority.issue())
+
+
+def context_of(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts a server."""
+    started: list[MailServer] = []
+
+    def start(**options: object) -> MailServer:
+        started.append(MailServer(**options).__enter__())  # type: ignore[arg-type]  # handed on as they are
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()
+
+
+def message() -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = "soundlift@localhost"
+    message["To"] = RECIPIENT
+    message["Subject"] = "Ünïcode 🎵"
+    message.set_content("Hello")
+    return message
+
+
+def test_starttls_is_used_where_it_is_offered(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
+    server = start(starttls=context)
+    Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
+    assert (server.recipients, server.over_tls) == ([[RECIPIENT]], [True])
+
+
+def test_smtps_is_tls_from_the_first_byte(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
+    server = start(tls=context)
+    Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
+    assert (server.recipients, server.over_tls) == ([[RECIPIENT]], [True])
+
+
+@pytest.mark.parametrize("way", ["starttls", "tls"])
+def test_a_certificate_of_an_authority_unknown_to_us_is_not_taken(
+    start: Start, context: ssl.SSLContext, way: str
+) -> None:
+    server = start(**{way: context})
+    with pytest.raises(MailUnavailable) as refused:
+        Mail(server.url).send(message(), RECIPIENT)
+    assert "certificate" in refused.value.evidence["cause"]
+    assert server.messages == []
+
+
+def test_a_certificate_of_another_host_is_not_taken(start: Start, authority: Authority) -> None:
+    server = start(starttls=context_of(*authority.issue("other.example.org", "127.0.0.2")))
+    with pytest.raises(MailUnavailable) as refused:
+        Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
+    assert "127.0.0.1" in refused.value.evidence["cause"]
+    assert server.messages == []
+
+
+def test_user_and_password_of_the_url_are_told_to_the_server(
+    start: Start, context: ssl.SSLContext, authority: Authority
+) -> None:
+    server = start(starttls=context, login=USER)
+    Mail(f"smtp://{IN_URL}{server.address}", ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
+    assert len(server.messages) == 1
+
+
+def test_a_wrong_password_puts_the_mail_off(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
+    server = start(starttls=context, login=USER)
+    mail = Mail(f"smtp://soundlift:wrong@{server.address}", ca_file=str(authority.ca_file))
+    for use in (lambda: mail.send(message(), RECIPIENT), mail.check):
+        with pytest.raises(MailUnavailable):
+            use()
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_a_password_goes_to_this_machine_without_tls_and_nowhere_else(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(login=USER)
+    mail = Mail(f"smtp://{IN_URL}{server.address}")
+    mail.send(message(), RECIPIENT)
+    assert len(server.messages) == 1
+    monkeypatch.setattr("soundlift.common.mail._is_here", lambda connection: False)
+    with pytest.raises(MailUnavailable, match="no TLS"):
+        mail.send(message(), RECIPIENT)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+def test_what_the_server_refuses_for_now_is_put_off(start: Start, command: str) -> None:
+    server = start()
+    server.replies[command] = FOR_NOW
+    with pytest.raises(MailUnavailable) as put_off:
+        Mail(server.url).send(message(), RECIPIENT)
+    assert "not now" in put_off.value.evidence["cause"]
+    server.replies.clear()
+    Mail(server.url).send(message(), RECIPIENT)
+    assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize("command", ["RCPT", "DATA"])
+def test_what_the_server_refuses_for_good_is_said_in_its_words(start: Start, command: str) -> None:
+    server = start()
+    server.replies[command] = FOR_GOOD
+    with pytest.raises(MailRefused, match="554 never"):
+        Mail(server.url).send(message(), RECIPIENT)
+
+
+def test_a_sender_that_is_refused_is_not_the_recipient_s_fault(start: Start) -> None:
+    server = start()
+    server.replies["MAIL"] = FOR_GOOD
+    with pytest.raises(MailUnavailable):
+        Mail(server.url).send(message(), RECIPIENT)
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+def test_a_server_that_stalls_is_not_waited_for_longer_than_the_timeout(start: Start, command: str) -> None:
+    server = start()
+    server.stalls.add(command)
+    with pytest.raises(MailUnavailable):
+        Mail(server.url, timeout=0.3).send(message(), RECIPIENT)
+
+
+@pytest.mark.parametrize("trouble", ["stalls", "replies"])
+def test_a_mail_that_was_taken_is_sent_whatever_happens_to_the_goodbye(start: Start, trouble: str) -> None:
+    server = start()
+    if trouble == "stalls":
+        server.stalls.add("QUIT")
+    else:
+        server.replies["QUIT"] = FOR_NOW
+    Mail(server.url, timeout=0.3).send(message(), RECIPIENT)
+    assert len(server.messages) == 1
+
+
+def test_a_server_that_never_greets_is_not_waited_for_longer_than_the_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        mail = Mail(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3)
+        for use in (lambda: mail.send(message(), RECIPIENT), mail.check):
+            with pytest.raises(MailUnavailable):
+                use()
+
+
+def test_a_connection_that_breaks_in_the_middle_puts_the_mail_off_at_once(start: Start) -> None:
+    server = start()
+    server.stalls.add("DATA")
+    with Forwarder(int(server.address.rpartition(":")[2])) as forwarder, ThreadPoolExecutor(1) as pool:
+        mail = Mail(f"smtp://127.0.0.1:{forwarder.port}", timeout=600)
+        sending = pool.submit(mail.send, message(), RECIPIENT)
+        wait_for(lambda: "DATA" in server.asked, "the mail is on its way")
+        forwarder.drop_connections()
+        with pytest.raises(MailUnavailable):
+            sending.result(30)
+    assert server.messages == []
+
+
+@pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://", "smtp://a:w%C3%B6rd@b"])
+def test_a_url_that_names_no_mail_server_is_refused_by_name(url: str) -> None:
+    with pytest.raises(SettingError, match="SMTP_URL"):
+        Mail(url)
+
+
+def test_a_file_that_holds_no_certificate_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("")
+    for name in ("empty", "missing"):
+        with pytest.raises(SettingError, match="SMTP_CA_FILE"):
+            Mail("smtp://127.0.0.1", ca_file=str(tmp_path / name))
