@@ -15,7 +15,7 @@ from soundlift.common.broker.sqlite import SqliteBroker
 from tests.contract.maker import ROUTES, Maker
 from tests.contract.medium import Medium
 from tests.servers.forwarder import Forwarder
-from tests.servers.mongodb import MongoDb
+from tests.servers.mongodb import MongoDb, closing_client
 from tests.servers.rabbitmq import RabbitMq
 from tests.servers.s3 import S3
 
@@ -38,24 +38,26 @@ def folder_medium(tmp_path: Path) -> Medium:
         root.unlink()
         away.rename(root)
 
-    return Medium(root.as_uri(), go_away, come_back, 1024 * MEGABYTE)
+    return Medium(root.as_uri(), go_away, come_back, lambda: None, go_away, 1024 * MEGABYTE)
 
 
 @pytest.fixture
 def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
     with Forwarder(mongodb_server.port) as forwarder:
-        url = f"mongodb://127.0.0.1:{forwarder.port}/?serverSelectionTimeoutMS=1000"
-        yield _forwarded(url, forwarder, mongodb_server.largest_file)
+        options = "directConnection=true&serverSelectionTimeoutMS=1000&socketTimeoutMS=3000"
+        with closing_client(f"mongodb://127.0.0.1:{forwarder.port}/?{options}") as url:
+            yield _forwarded(url, forwarder, mongodb_server.largest_file)
+    mongodb_server.forget()
 
 
 @pytest.fixture
 def s3_medium(s3_server: S3) -> Iterator[Medium]:
     with Forwarder(s3_server.port) as forwarder:
-        yield _forwarded(s3_server.url(port=forwarder.port), forwarder, 256 * MEGABYTE)
+        yield _forwarded(f"{s3_server.url(port=forwarder.port)}&timeout=5", forwarder, 128 * MEGABYTE)
 
 
 def _forwarded(url: str, forwarder: Forwarder, largest_file: int) -> Medium:
-    return Medium(url, forwarder.cut, forwarder.restore, largest_file)
+    return Medium(url, forwarder.cut, forwarder.restore, forwarder.drop_connections, forwarder.hang, largest_file)
 
 
 @pytest.fixture

@@ -10,11 +10,17 @@ from soundlift.common.media import MediaStore, open_media
 
 @dataclass(frozen=True)
 class Medium:
-    """Is a store's address, how it goes away and comes back, and how large a file it takes in a test's time."""
+    """Is a store's address, how it goes away and comes back, and how large a file it takes in a test's time.
+
+    `break_connections` ends those there are; a folder has none. `hang` lets the store take everything and answer
+    nothing, until it comes back; a folder can only go away.
+    """
 
     url: str
     go_away: Callable[[], None]
     come_back: Callable[[], None]
+    break_connections: Callable[[], None]
+    hang: Callable[[], None]
     largest_file: int
 
     def open(self, bucket: str = "videos") -> MediaStore:

@@ -68,7 +68,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     both = {"DATABASE_URL": mariadb.url(mariadb.new_database()), "BROKER_URL": rabbitmq.new_virtual_host()}
     if request.param == "s3":
         s3: S3 = request.getfixturevalue("s3_server")
-        yield {**both, "MEDIA_URL": s3.url(port=s3.port)}
+        yield {**both, "MEDIA_URL": s3.url()}
         return
     mail_server: MailServer = request.getfixturevalue("mail_server_of_stack")
     with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:

@@ -25,6 +25,12 @@ class Forwarder:
         self.accepted = 0
         self.restore()
 
+    @property
+    def connections(self) -> int:
+        """Return how many connections there are."""
+        with self._lock:
+            return len(self._sockets) // 2
+
     def cut(self) -> None:
         """Refuse new connections and break those there are."""
         if self._listener is not None:

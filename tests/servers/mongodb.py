@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pymongo
 import pytest
 
+from soundlift.common.media.gridfs.server import client_of
 from tests.parts import free_port
 from tests.servers.server import Server, absent
 
@@ -25,14 +27,24 @@ class MongoDb:
     """Is a server on a port of the loopback.
 
     FerretDB looks at all chunks of all files for each query, so a file for it has at most `largest_file` bytes.
+    `server` can be killed and started again; somebody else's cannot.
     """
 
     port: int
     largest_file: int
 
+    server: Server | None
+
     @property
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}/"
+
+    def forget(self) -> None:
+        """Drop what a test left, for FerretDB would look at it in the next; somebody else's server keeps it."""
+        if self.server is not None:
+            with pymongo.MongoClient[dict[str, Any]](self.url) as client:
+                for name in ("videos", "mp3s"):
+                    client.drop_database(name)
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +58,7 @@ def mongodb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoDb
 def running_mongodb(folder: Path) -> Iterator[MongoDb]:
     """Run a server of its own, for one to whom the files of others are too many."""
     if url := os.environ.get("TEST_MONGODB_URL"):
-        yield MongoDb(pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], 1024 * MEGABYTE)
+        yield MongoDb(pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], 1024 * MEGABYTE, None)
         return
     port = free_port()
     mongod = shutil.which("mongod")
@@ -60,9 +72,17 @@ def running_mongodb(folder: Path) -> Iterator[MongoDb]:
     server = Server(arguments, log=folder / "server.log", answers=lambda: _answers(url))
     server.start()
     try:
-        yield MongoDb(port, (1024 if mongod else 48) * MEGABYTE)
+        yield MongoDb(port, (1024 if mongod else 48) * MEGABYTE, server)
     finally:
         server.kill()
+
+
+@contextmanager
+def closing_client(url: str) -> Iterator[str]:
+    """Give a store's URL, and close the client that its stores share: a process has it until its end."""
+    yield url
+    client_of(url, os.getpid()).close()
+    client_of.cache_clear()
 
 
 def _answers(url: str) -> bool:

@@ -21,9 +21,9 @@ class S3:
 
     port: int
 
-    def url(self, *, port: int) -> str:
-        """Return the bucket's URL by way of a port, such as a forwarder's."""
-        return f"s3://access:se%2Fcret@{BUCKET}/some/prefix?endpoint=http://127.0.0.1:{port}"
+    def url(self, *, port: int | None = None, bucket: str = BUCKET) -> str:
+        """Return a bucket's URL, by way of another port such as a forwarder's where one is given."""
+        return f"s3://access:se%2Fcret@{bucket}/some/prefix?endpoint=http://127.0.0.1:{port or self.port}"
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,16 @@ class Server:
             self._process.wait()
             self._process = None
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether it was started and not killed since."""
+        return self._process is not None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all of its group: SIGSTOP is a server that hangs."""
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+
     def _is_up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, f"{self._arguments[0]} ended: {self._log.read_text()[-2000:]}"

@@ -89,7 +89,10 @@ def open_media(url: str, bucket: str) -> MediaStore:
 
     Raises SettingError where MEDIA_URL names no store that we have.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise SettingError(f"Setting MEDIA_URL is no address: {error}.", setting="MEDIA_URL") from None
     if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
         from pathlib import Path
 

@@ -1,0 +1,96 @@
+"""Reads one file of GridFS, any range of it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from pymongo import ASCENDING
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.synchronous.cursor import Cursor
+from typing_extensions import Buffer
+
+from soundlift.common.errors import StoreUnavailable
+from soundlift.common.media.gridfs.server import BATCH_BYTES, Document, store_errors
+from soundlift.common.media.seekable import SeekableFile
+
+
+class StoredFile(SeekableFile):
+    """Reads one chunk after another from a cursor that holds a bounded batch, and asks anew after a seek or a loss.
+
+    A read yields all that it was asked for, up to the end of the file, or raises and leaves the position as it was.
+    """
+
+    def __init__(self, chunks: Collection[Document], document: Document) -> None:
+        super().__init__(int(document["length"]))
+        self._chunks = chunks
+        self._file_id = document["_id"]
+        self._chunk_size = int(document["chunkSize"])
+        self._cursor: Cursor[Document] | None = None
+        self._number = -1
+        self._chunk = b""
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read into a buffer; raises StoreUnavailable."""
+        view = memoryview(buffer).cast("B")
+        wanted = max(0, min(len(view), self._size - self._position))
+        done = 0
+        while done < wanted:
+            number, offset = divmod(self._position + done, self._chunk_size)
+            part = memoryview(self._chunk_at(number))[offset : offset + wanted - done]
+            view[done : done + len(part)] = part
+            done += len(part)
+        self._position += done
+        return done
+
+    def readall(self) -> bytes:
+        """Read on to the end of the file; raises StoreUnavailable."""
+        return self.read(max(0, self._size - self._position)) or b""
+
+    def close(self) -> None:
+        """Let the server forget the query."""
+        _close(self._cursor)
+        super().close()
+
+    def _chunk_at(self, number: int) -> bytes:
+        if number != self._number:
+            with store_errors():
+                chunk = self._next(number)
+            if chunk is None or chunk["n"] != number or len(chunk["data"]) != self._length_of(number):
+                raise StoreUnavailable("A file in the media store is damaged.", fid=str(self._file_id), chunk=number)
+            self._number, self._chunk = number, chunk["data"]
+        return self._chunk
+
+    def _next(self, number: int) -> Document | None:
+        """Return the chunk that follows, or ask for this one; once more if the connection or the query is gone."""
+        cursor, self._cursor = self._cursor, None  # one that has raised is of no more use
+        if cursor is not None and number == self._number + 1:
+            try:
+                if chunk := next(cursor, None):
+                    self._cursor = cursor
+                    return chunk
+            except PyMongoError as error:
+                if error.timeout:
+                    raise
+        _close(cursor)
+        return self._first_from(number)
+
+    def _first_from(self, number: int) -> Document | None:
+        cursor = self._chunks.find(
+            {"files_id": self._file_id, "n": {"$gte": number}},
+            {"n": True, "data": True},
+            sort=[("n", ASCENDING)],
+            batch_size=max(2, BATCH_BYTES // self._chunk_size),
+        )
+        chunk = next(cursor, None)
+        self._cursor = cursor
+        return chunk
+
+    def _length_of(self, number: int) -> int:
+        return min(self._chunk_size, self._size - number * self._chunk_size)
+
+
+def _close(cursor: Cursor[Document] | None) -> None:
+    if cursor is not None:
+        with suppress(PyMongoError):  # the server forgets it by itself, later
+            cursor.close()

@@ -1,0 +1,73 @@
+"""Reads one object of S3 as a seekable file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from typing_extensions import Buffer
+
+from soundlift.common.errors import StoreUnavailable
+from soundlift.common.media.s3.server import store_errors
+from soundlift.common.media.seekable import SeekableFile
+
+READ_TRIES = 3
+
+
+class StoredFile(SeekableFile):
+    """Reads on from one response until it is told to seek; a response that breaks off is asked for again.
+
+    A read yields all that it was asked for, up to the end of the file, or raises and leaves the position as it was.
+    """
+
+    def __init__(self, client: Any, key: Mapping[str, str], size: int) -> None:
+        super().__init__(size)
+        self._client = client
+        self._key = key
+        self._body: Any = None
+        self._at = 0
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        """Read into a buffer; raises StoreUnavailable where the response breaks off again and again."""
+        view = memoryview(buffer).cast("B")[: max(0, self._size - self._position)]
+        done = 0
+        while done < len(view):
+            data = self._some(self._position + done, len(view) - done)
+            view[done : done + len(data)] = data
+            done += len(data)
+        self._position += done
+        return done
+
+    def close(self) -> None:
+        """Hang up."""
+        self._hang_up()
+        super().close()
+
+    def _some(self, position: int, most: int) -> bytes:
+        """Read some bytes; only a response that breaks off is asked for again: the client repeats what fails before."""
+        cause = "the response ended early"
+        for _ in range(READ_TRIES):
+            body = self._body_at(position)
+            try:
+                with store_errors():
+                    data: bytes = body.read(most)
+            except StoreUnavailable as error:
+                cause, data = str(error.evidence["cause"]), b""
+            if data:
+                self._at = position + len(data)
+                return data
+            self._hang_up()
+        raise StoreUnavailable("The media store broke off in the middle of a file.", cause=cause)
+
+    def _body_at(self, position: int) -> Any:
+        if self._body is None or self._at != position:
+            self._hang_up()
+            with store_errors():
+                self._body = self._client.get_object(**self._key, Range=f"bytes={position}-")["Body"]
+            self._at = position
+        return self._body
+
+    def _hang_up(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()
