@@ -2,7 +2,8 @@
 
 Python imports a module of this name at its start. The first job that comes to a point stays there: a file in the
 folder is named after the point, and the job goes on once there is a file `go`. So as many jobs as there are points
-come to stand at all of them at once, in whatever processes they are.
+come to stand at all of them at once, in whatever processes they are. A job whose event is published while it stands
+there may stand at a second point, too; others then go on to their end.
 """
 
 from __future__ import annotations
