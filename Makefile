@@ -4,15 +4,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 VIDEO ?=
+ONLY ?=
+BASE_IMAGE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint clean
+.PHONY: help demo images test lint clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 demo: $(VENV)/ready ## convert one video the whole way; VIDEO=path/to/own.mp4 takes your own
 	@$(BIN)/soundlift demo $(if $(VIDEO),"$(VIDEO)")
+
+images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… on a base of your own
+	@$(BIN)/python deploy/images/build.py $(if $(BASE_IMAGE),--base $(BASE_IMAGE)) $(ONLY)
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto

@@ -1,0 +1,101 @@
+"""Builds the images: a function each from stack.yml, the connector, and the command. `make images`.
+
+faas-cli is used where it is on PATH. Without it the same tree is laid out, and given to Docker or Podman:
+the template, the function's folder as function/, and what stack.yml copies below that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from soundlift.local.stack import StackFunction, read_stack
+
+ROOT = Path(__file__).parents[2]
+STACK_FILE = ROOT / "stack.yml"
+TREES = Path("build/images")
+HERE = Path("deploy/images")
+OF_OURS = {"connector": ("common", "connector"), "cli": ("common", "cli", "client.py")}
+UNWANTED = shutil.ignore_patterns("__pycache__")
+
+
+def main() -> None:
+    """Build the images that are named, or all."""
+    functions = {function.name: function for function in read_stack(STACK_FILE)}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join((*functions, *OF_OURS))}; all, without")
+    parser.add_argument("--base", default="", help="image with Python to build upon, instead of the Dockerfiles' own")
+    parser.add_argument("--trees", type=Path, default=TREES, help=f"folder to lay the trees out in; {TREES}, without")
+    parser.add_argument("--only-lay-out", action="store_true", help="make no image of the trees")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - {*functions, *OF_OURS}:
+        parser.error(f"there is no image {', '.join(sorted(unknown))}")
+    base = ["--build-arg", f"BASE_IMAGE={chosen.base}"] if chosen.base else []
+    for name in chosen.names or (*functions, *OF_OURS):
+        if name in functions and shutil.which("faas-cli") and not chosen.only_lay_out:
+            _run("faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base)
+            continue
+        tree = _empty(ROOT / chosen.trees / name)
+        if name in functions:
+            image = lay_out(functions[name], tree)
+        else:
+            image = lay_out_ours(name, tree, like=next(iter(functions.values())))
+        if not chosen.only_lay_out:
+            _run(_builder(), "build", "--tag", image, *base, str(tree))
+
+
+def lay_out(function: StackFunction, tree: Path) -> str:
+    """Lay out in a folder what faas-cli would give to its builder, and return the image's name."""
+    stack = yaml.safe_load(STACK_FILE.read_text(encoding="utf-8"))
+    language = stack["functions"][function.name]["lang"]
+    shutil.copytree(ROOT / "template" / language, tree, dirs_exist_ok=True, ignore=UNWANTED)
+    shutil.copytree(ROOT / function.handler, tree / "function", ignore=UNWANTED)
+    for path in stack["configuration"]["copy"]:
+        shutil.copytree(ROOT / path, tree / "function" / path, ignore=UNWANTED)
+    return function.image
+
+
+def lay_out_ours(name: str, tree: Path, *, like: StackFunction) -> str:
+    """Lay out the connector or the command in a folder: its package, the common layer, and what it needs.
+
+    Returns the image's name, with the prefix and tag that a function's has.
+    """
+    for file in (HERE / name / "Dockerfile", HERE / name / "requirements.txt", "constraints.txt"):
+        shutil.copy(ROOT / file, tree)
+    for part in OF_OURS[name]:
+        source, target = ROOT / "soundlift" / part, tree / "soundlift" / part
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=UNWANTED)
+        else:
+            shutil.copy(source, target)
+    prefix, _, own = like.image.rpartition("/")
+    return f"{prefix}/{name}:{own.partition(':')[2]}"
+
+
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _builder() -> str:
+    found = os.environ.get("BUILDER") or shutil.which("docker") or shutil.which("podman")
+    if not found:
+        sys.exit("Images are built by faas-cli, Docker or Podman, and none of them is on PATH.")
+    return found
+
+
+def _run(*command: str) -> None:
+    ended = subprocess.run(command, cwd=ROOT, check=False).returncode
+    if ended:
+        sys.exit(f"{' '.join(command[:2])} ended with exit code {ended}.")
+
+
+if __name__ == "__main__":
+    main()
