@@ -36,7 +36,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - {*functions, *OF_OURS}:
         parser.error(f"there is no image {', '.join(sorted(unknown))}")
-    base = ["--build-arg", f"BASE_IMAGE={chosen.base}"] if chosen.base else []
+    base = _argument("BASE_IMAGE", chosen.base) if chosen.base else []
     for name in chosen.names or (*functions, *OF_OURS):
         if name in functions and shutil.which("faas-cli") and not chosen.only_lay_out:
             _run("faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base)
@@ -47,7 +47,8 @@ def main() -> None:
         else:
             image = lay_out_ours(name, tree, like=next(iter(functions.values())))
         if not chosen.only_lay_out:
-            _run(_builder(), "build", "--tag", image, *base, str(tree))
+            part = _argument("PART", name) if name in OF_OURS else []
+            _run(_builder(), "build", "--tag", image, *base, *part, str(tree))
 
 
 def lay_out(function: StackFunction, tree: Path) -> str:
@@ -66,7 +67,7 @@ def lay_out_ours(name: str, tree: Path, *, like: StackFunction) -> str:
 
     Returns the image's name, with the prefix and tag that a function's has.
     """
-    for file in (HERE / name / "Dockerfile", HERE / name / "requirements.txt", "constraints.txt"):
+    for file in (HERE / "Dockerfile", HERE / name / "requirements.txt", "constraints.txt"):
         shutil.copy(ROOT / file, tree)
     for part in OF_OURS[name]:
         source, target = ROOT / "soundlift" / part, tree / "soundlift" / part
@@ -82,6 +83,10 @@ def _empty(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
+
+
+def _argument(name: str, value: str) -> list[str]:
+    return ["--build-arg", f"{name}={value}"]
 
 
 def _builder() -> str:

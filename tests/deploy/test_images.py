@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "deploy" / "images" / "build.py"
 STACK = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))
 TEMPLATE = ROOT / "template" / "python3-soundlift"
-DOCKERFILES = [TEMPLATE / "Dockerfile", *sorted(BUILD.parent.glob("*/Dockerfile"))]
-OURS = [file.parent.name for file in DOCKERFILES[1:]]
+DOCKERFILES = [TEMPLATE / "Dockerfile", BUILD.with_name("Dockerfile")]
+OURS = ["cli", "connector"]
 PROJECT = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
 
 each_dockerfile = pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.parent.name)
