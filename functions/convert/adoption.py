@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import structlog
@@ -11,6 +10,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import BadEvent
 from soundlift.common.events import job_id_of
 from soundlift.common.log import current_traceparent
+from soundlift.common.media import is_media_id
 from soundlift.common.services import Services
 from soundlift.common.users import one_address
 
@@ -30,7 +30,7 @@ def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
 def _adopt(data: Any, services: Services) -> str:
     """Return the id of a video's one job, made now if there is none; a repeat finds it, also of our own uploads."""
     fid, username = data["video_fid"], data.get("username")
-    if not isinstance(fid, str) or not re.fullmatch("[0-9a-f]{24}", fid):
+    if not isinstance(fid, str) or not is_media_id(fid):
         raise BadEvent("The message's video_fid must be 24 hexadecimal digits.")
     if not isinstance(username, str):
         raise BadEvent("The message's username must be the mail address of an account.")

@@ -7,6 +7,8 @@ import os
 import shlex
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -47,7 +49,7 @@ def _run(host: str, port: int, data: Path) -> None:
     make_data_folder(data)
     settings = Settings.from_environment(environment)
     read_stack(settings.stack_file)
-    _check_services(Services(settings))
+    _prepare(Services(settings))
     catcher = None
     if wants_mail_caught(os.environ, settings):
         catcher = MailCatcher(data / "mail")
@@ -56,22 +58,28 @@ def _run(host: str, port: int, data: Path) -> None:
     Supervisor(settings, environment, catcher).run(_greeting(settings, catcher))
 
 
-def _check_services(services: Services) -> None:
-    """Bring the tables up to date, and make the queues.
+def _prepare(services: Services) -> None:
+    """Bring the tables up to date, and make the queues, once every setting is known to be usable.
 
     Raises SettingError or Unavailable, naming the setting, for what a function would stumble over at its first request.
     """
-    for name in ("tokens", "mail"):
+    for name in ("tokens", "mail", *SETTING_OF_SERVICE):
         getattr(services, name)
+    with _naming("DATABASE_URL"):
+        migrate(services.settings.database_url)
     for name, setting in SETTING_OF_SERVICE.items():
-        try:
-            getattr(services, name)
-            if name == "database":
-                migrate(services.settings.database_url)
+        with _naming(setting):
             services.check(name)
-        except Unavailable as error:
-            raise Unavailable(f"Setting {setting}: {error.detail}", **error.evidence) from error
     services.broker.close()
+
+
+@contextmanager
+def _naming(setting: str) -> Iterator[None]:
+    """Name the setting that leads to a server which cannot be used."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(f"Setting {setting}: {error.detail}", **error.evidence) from error
 
 
 def _check_port(host: str, port: int) -> None:

@@ -77,9 +77,14 @@ def new_media_id() -> str:
     return secrets.token_hex(12)
 
 
+def is_media_id(fid: str) -> bool:
+    """Tell whether a text has the form of a media id."""
+    return re.fullmatch(r"[0-9a-f]{24}", fid) is not None
+
+
 def check_media_id(fid: str) -> str:
     """Return a media id; raises MediaNotFound where it has not the form of one, so that none leads elsewhere."""
-    if not re.fullmatch(r"[0-9a-f]{24}", fid):
+    if not is_media_id(fid):
         raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
     return fid
 
