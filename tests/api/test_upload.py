@@ -6,21 +6,15 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import pika
 import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug.serving import make_server
 
 from functions.upload.handler import app
-from soundlift.common.broker import DELAYS, routes_of
-from soundlift.common.broker.rabbitmq import RabbitMqBroker
-from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
-from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.database import jobs as table
 from soundlift.common.errors import BrokerUnavailable
@@ -28,9 +22,7 @@ from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, tra
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
-from tests.parts import MP4, bearer, is_usable, job_now, wait_for
-from tests.servers.forwarder import Forwarder
-from tests.servers.rabbitmq import RabbitMq
+from tests.parts import MP4, bearer, job_now, wait_for
 
 NAME = "Ünïcode 🎵.mp4"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -241,50 +233,3 @@ def test_the_queue_s_file_is_not_needed_before_the_first_event(services: Service
     broker = SqliteBroker(tmp_path / "no" / "such" / "folder" / "queue.db", {})
     with pytest.raises(BrokerUnavailable):
         broker.check()
-
-
-@pytest.fixture
-def forwarder(rabbitmq_node: RabbitMq) -> Iterator[Forwarder]:
-    with Forwarder(rabbitmq_node.port) as forwarder:
-        yield forwarder
-
-
-@pytest.fixture
-def over_rabbitmq(services: Services, rabbitmq_node: RabbitMq, forwarder: Forwarder) -> Iterator[RabbitMqBroker]:
-    """Have the services publish to RabbitMQ by way of the forwarder, and return another connection to it."""
-    url = f"amqp://guest:guest@127.0.0.1:{forwarder.port}"
-    services.settings = replace(services.settings, broker_url=url)
-    topology = Topology(routes_of(services.settings), DELAYS, "quorum")
-    addresses = read_addresses(rabbitmq_node.url, TlsFiles())
-    with closing(RabbitMqBroker(addresses, topology, prefetch=1, patience=30)) as other, closing(services.broker):
-        wait_for(lambda: is_usable(services.broker), "the broker is reached")
-        yield other
-    rabbitmq_node.forget(topology)
-
-
-@pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])
-def test_an_upload_is_taken_while_rabbitmq_is_in_trouble_and_its_event_is_sent_when_that_is_over(
-    function: Call,
-    services: Services,
-    rabbitmq_node: RabbitMq,
-    forwarder: Forwarder,
-    over_rabbitmq: RabbitMqBroker,
-    trouble: str,
-) -> None:
-    if trouble == "away":
-        forwarder.cut()
-        wait_for(lambda: not is_usable(services.broker), "the connection is lost")
-    elif trouble == "hanging":
-        forwarder.hang()
-    else:
-        with pika.BlockingConnection(pika.URLParameters(rabbitmq_node.url)) as connection:
-            connection.channel().queue_delete("video")
-    answer = function("upload").post("/", data=MP4, headers=bearer(services))
-    assert answer.status_code == 202
-    assert [job.id for job in services.jobs.due()] == [answer.json["job_id"]]
-    forwarder.restore()
-    wait_for(lambda: is_usable(services.broker), "the broker is reached again")
-    wait_for(lambda: function("cleanup").post("/").json["sent"], "the event is sent")
-    delivery = over_rabbitmq.receive(["video"], 10)
-    assert delivery is not None
-    assert job_id_of(from_message(delivery.message)) == answer.json["job_id"]

@@ -1,10 +1,10 @@
-"""Gives the connector's tests a gateway, a queue in a file, and connectors in this process."""
+"""Gives the connector's tests a gateway, the queues of each broker, and connectors in this process."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -74,6 +74,14 @@ class Connector:
 def gateway() -> Iterator[Gateway]:
     with Gateway() as gateway:
         yield gateway
+
+
+@pytest.fixture
+def held() -> Iterator[Event]:
+    """Return what lets the functions that wait for it go on; they do at the latest when the test ends."""
+    released = Event()
+    yield released
+    released.set()
 
 
 @pytest.fixture

@@ -125,6 +125,16 @@ def empty(event: CloudEvent) -> Response:
     return Response(status=204)
 
 
+def waiting(released: threading.Event) -> Function:
+    """Return a function that answers 204 when it is let go."""
+
+    def function(event: CloudEvent) -> Response:
+        released.wait(30)
+        return empty(event)
+
+    return function
+
+
 def refusing(status: int, **headers: str) -> Function:
     """Return a function that answers a problem document."""
     return lambda event: json_response({"title": "No", "detail": "This will not do."}, status, **headers)

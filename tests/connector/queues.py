@@ -12,14 +12,11 @@ from typing import Any, Protocol
 import pika
 
 from soundlift.common.broker import DELAYS, Broker
-from soundlift.common.broker.rabbitmq import RabbitMqBroker
-from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.sqlite import SqliteBroker
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
-from tests.servers.rabbitmq import RabbitMq
+from tests.contract.maker import ROUTES
+from tests.servers.rabbitmq import RabbitMq, patient_broker
 
-ROUTES = {VIDEO_UPLOADED: "video", MP3_READY: "mp3", CONVERSION_FAILED: "mp3"}
 SHORT_DELAYS = (0.1, 0.3, 0.6)
 JSON = "application/json"
 Headers = Mapping[str, Any]
@@ -89,8 +86,7 @@ class RabbitMqQueues(ExitStack):
 
     def connect(self, *, concurrency: int = 1, url: str = "") -> Broker:
         topology = Topology(ROUTES, SHORT_DELAYS, "quorum")
-        addresses = read_addresses(url or self.url, TlsFiles())
-        return self.enter_context(closing(RabbitMqBroker(addresses, topology, prefetch=concurrency, patience=30)))
+        return self.enter_context(closing(patient_broker(url or self.url, topology, prefetch=concurrency)))
 
     def count(self) -> int:
         return self._node.count(self.url)

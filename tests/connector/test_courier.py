@@ -18,7 +18,8 @@ from soundlift.common.events import MP3_READY, STRUCTURED, VIDEO_UPLOADED
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import TRACEPARENT, event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply
-from tests.connector.queues import ROUTES, Queues
+from tests.connector.queues import Queues
+from tests.contract.maker import ROUTES
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]

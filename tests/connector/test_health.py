@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from cloudevents.core.v1.event import CloudEvent
 from prometheus_client.parser import text_string_to_metric_families
-from werkzeug import Response
 from werkzeug.test import Client
 
 from soundlift.common.broker import Broker
@@ -17,8 +14,8 @@ from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
-from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply
-from tests.connector.queues import ROUTES
+from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply, waiting
+from tests.contract.maker import ROUTES
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]
@@ -42,13 +39,6 @@ def verdicts(connector: Connector) -> list[float | None]:
     return [sample(connector, "soundlift_deliveries_total", **CONVERT, verdict=verdict) for verdict in VERDICTS]
 
 
-@pytest.fixture
-def held() -> Iterator[threading.Event]:
-    released = threading.Event()
-    yield released
-    released.set()
-
-
 def test_verdicts_are_counted_by_topic_and_function(gateway: Gateway, broker: Broker, start_connector: Start) -> None:
     gateway.deploy("convert", "video", in_turn(refusing(503), empty, refusing(422), empty))
     connector = start_connector()
@@ -63,11 +53,7 @@ def test_verdicts_are_counted_by_topic_and_function(gateway: Gateway, broker: Br
 def test_a_delivery_is_in_flight_until_its_function_has_answered(
     gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
 ) -> None:
-    def slow(given: CloudEvent) -> Response:
-        held.wait(30)
-        return empty(given)
-
-    gateway.deploy("convert", "video", slow)
+    gateway.deploy("convert", "video", waiting(held))
     connector = start_connector(concurrency=2)
     for _ in range(3):
         broker.publish(event())
@@ -122,11 +108,7 @@ def test_a_connector_whose_broker_is_away_is_not_ready_but_alive(
 def test_a_connector_told_to_stop_is_not_ready_at_once_and_alive_while_it_drains(
     gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
 ) -> None:
-    def slow(given: CloudEvent) -> Response:
-        held.wait(30)
-        return empty(given)
-
-    gateway.deploy("convert", "video", slow)
+    gateway.deploy("convert", "video", waiting(held))
     connector = start_connector()
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")

@@ -4,40 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
-from werkzeug import Response
 
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
-from tests.connector.gateway import Gateway, empty
-from tests.connector.queues import ROUTES, FileQueues, Queues
+from tests.connector.gateway import Gateway, empty, waiting
+from tests.connector.queues import FileQueues, Queues
+from tests.contract.maker import ROUTES
 from tests.parts import wait_for
 
 Start = Callable[..., Connector]
-
-
-@pytest.fixture
-def held() -> Iterator[threading.Event]:
-    """Return what lets the functions that wait for it go on; they do at the latest when the test ends."""
-    released = threading.Event()
-    yield released
-    released.set()
-
-
-def waiting(released: threading.Event) -> Callable[[CloudEvent], Response]:
-    def function(given: CloudEvent) -> Response:
-        released.wait(30)
-        return empty(given)
-
-    return function
 
 
 def test_a_message_reaches_its_function_without_delay(gateway: Gateway, broker: Broker, start_connector: Start) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
@@ -17,43 +17,31 @@ from soundlift.common.settings import Settings
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import Connector
 from tests.connector.events import event
-from tests.connector.gateway import Gateway, empty, reply
+from tests.connector.gateway import Gateway, empty, reply, waiting
 from tests.connector.queues import RabbitMqQueues
 from tests.parts import wait_for
 from tests.servers.forwarder import Forwarder
-from tests.servers.rabbitmq import RabbitMq
+from tests.servers.rabbitmq import RabbitMq, url_through
 
 Start = Callable[..., Connector]
 over_rabbitmq = pytest.mark.parametrize("queues", ["rabbitmq"], indirect=True)
 pytestmark = over_rabbitmq
 
 
-@pytest.fixture
-def forwarder(rabbitmq_node: RabbitMq) -> Iterator[Forwarder]:
-    with Forwarder(rabbitmq_node.port) as forwarder:
-        yield forwarder
-
-
-def url_through(forwarder: Forwarder, query: str = "") -> str:
-    return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
-
-
 def test_heartbeats_go_on_while_a_function_takes_six_times_as_long(
-    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, forwarder: Forwarder
+    gateway: Gateway,
+    queues: RabbitMqQueues,
+    start_connector: Start,
+    rabbitmq_forwarder: Forwarder,
+    held: threading.Event,
 ) -> None:
-    answers = threading.Event()
-
-    def slow(given: CloudEvent) -> Response:
-        answers.wait(30)
-        return empty(given)
-
-    gateway.deploy("convert", "video", slow)
-    start_connector(own_broker=queues.connect(url=url_through(forwarder, "?heartbeat=5")), timeout=60)
+    gateway.deploy("convert", "video", waiting(held))
+    start_connector(own_broker=queues.connect(url=url_through(rabbitmq_forwarder, "?heartbeat=5")), timeout=60)
     queues.connect().publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
-    connections = forwarder.accepted
+    connections = rabbitmq_forwarder.accepted
     wait_for(lambda: queues.count() == 0, "the message is gone", seconds=60)
-    assert (len(gateway.calls), forwarder.accepted) == (1, connections)
+    assert (len(gateway.calls), rabbitmq_forwarder.accepted) == (1, connections)
 
 
 def test_each_timeout_is_longer_than_all_that_it_waits_for(rabbitmq_node: RabbitMq, queues: RabbitMqQueues) -> None:
@@ -70,25 +58,27 @@ def test_each_timeout_is_longer_than_all_that_it_waits_for(rabbitmq_node: Rabbit
 
 
 def test_what_was_in_work_when_the_connection_broke_comes_again_and_all_else_once(
-    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, forwarder: Forwarder
+    gateway: Gateway,
+    queues: RabbitMqQueues,
+    start_connector: Start,
+    rabbitmq_forwarder: Forwarder,
+    held: threading.Event,
 ) -> None:
-    released = threading.Event()
-
     def convert(uploaded: CloudEvent) -> Response:
         if uploaded.get_subject() == "1":
-            released.wait(30)
+            held.wait(30)
         return reply(event(uploaded.get_subject() or "", MP3_READY))
 
     gateway.deploy("convert", "video", convert)
     gateway.deploy("notify", "mp3", empty)
-    start_connector(own_broker=queues.connect(url=url_through(forwarder)))
+    start_connector(own_broker=queues.connect(url=url_through(rabbitmq_forwarder)))
     broker = queues.connect()
     for number in range(3):
         broker.publish(event(str(number)))
     wait_for(lambda: len(gateway.calls_of("convert")) == 2, "the second message is in work")
-    forwarder.cut()
-    released.set()
-    forwarder.restore()
+    rabbitmq_forwarder.cut()
+    held.set()
+    rabbitmq_forwarder.restore()
     wait_for(lambda: queues.count() == 0, "all messages are gone", seconds=60)
     calls = Counter(call.event.get_subject() for call in gateway.calls_of("convert"))
     assert (calls["0"], calls["2"]) == (1, 1)
@@ -121,15 +111,9 @@ def test_a_message_of_knative_s_broker_is_delivered(
 
 
 def test_a_connector_that_stops_leaves_the_next_message_untouched(
-    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, held: threading.Event
 ) -> None:
-    released = threading.Event()
-
-    def slow(given: CloudEvent) -> Response:
-        released.wait(30)
-        return empty(given)
-
-    gateway.deploy("convert", "video", slow)
+    gateway.deploy("convert", "video", waiting(held))
     broker = queues.connect()
     with capture_logs() as logs:
         connector = start_connector()
@@ -138,7 +122,7 @@ def test_a_connector_that_stops_leaves_the_next_message_untouched(
         broker.publish(event("waiting"))
         connector.begin_stop()
         wait_for(lambda: any(line["event"] == "stopping" for line in logs), "the connector stops")
-    released.set()
+    held.set()
     assert connector.stop() == 0
     delivery = queues.connect().receive(["video"], 10)
     assert delivery is not None

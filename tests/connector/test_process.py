@@ -14,13 +14,11 @@ from typing import Any
 
 import pytest
 import urllib3
-from cloudevents.core.v1.event import CloudEvent
-from werkzeug import Response
 
 from soundlift.common.broker import Broker
 from soundlift.common.events import from_message
 from tests.connector.events import event
-from tests.connector.gateway import Gateway, empty
+from tests.connector.gateway import Gateway, empty, waiting
 from tests.connector.queues import Queues
 from tests.parts import free_port, wait_for
 
@@ -63,17 +61,10 @@ def start_process(gateway: Gateway, queues: Queues, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture
-def slow_convert(gateway: Gateway) -> Iterator[threading.Event]:
+def slow_convert(gateway: Gateway, held: threading.Event) -> threading.Event:
     """Deploy a function that answers when it is let go."""
-    released = threading.Event()
-
-    def convert(given: CloudEvent) -> Response:
-        released.wait(30)
-        return empty(given)
-
-    gateway.deploy("convert", "video", convert)
-    yield released
-    released.set()
+    gateway.deploy("convert", "video", waiting(held))
+    return held
 
 
 @pytest.mark.parametrize(

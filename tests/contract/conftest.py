@@ -9,20 +9,18 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
-from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.sqlite import SqliteBroker
 from tests.contract.maker import ROUTES, Maker
 from tests.contract.medium import Medium
 from tests.servers.forwarder import Forwarder
 from tests.servers.mongodb import MongoDb, closing_client
-from tests.servers.rabbitmq import RabbitMq
+from tests.servers.rabbitmq import RabbitMq, patient_broker
 from tests.servers.s3 import S3
 
 MEGABYTE = 2**20
 LEASE_SECONDS = 0.5
 DELAYS = (0.3, 0.6)
-PATIENCE = 30.0  # a machine that is busy with tests may be slow to confirm
 
 
 @pytest.fixture
@@ -38,7 +36,8 @@ def folder_medium(tmp_path: Path) -> Medium:
         root.unlink()
         away.rename(root)
 
-    return Medium(root.as_uri(), go_away, come_back, lambda: None, go_away, 1024 * MEGABYTE)
+    url = root.as_uri()
+    return Medium(url, go_away, come_back, lambda: None, go_away, 1024 * MEGABYTE, patient_url=url)
 
 
 @pytest.fixture
@@ -46,18 +45,20 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
     with Forwarder(mongodb_server.port) as forwarder:
         options = "directConnection=true&serverSelectionTimeoutMS=1000&socketTimeoutMS=3000"
         with closing_client(f"mongodb://127.0.0.1:{forwarder.port}/?{options}") as url:
-            yield _forwarded(url, forwarder, mongodb_server.largest_file)
+            yield _forwarded(url, forwarder, mongodb_server.largest_file, patient_url=url)
     mongodb_server.forget()
 
 
 @pytest.fixture
 def s3_medium(s3_server: S3) -> Iterator[Medium]:
     with Forwarder(s3_server.port) as forwarder:
-        yield _forwarded(f"{s3_server.url(port=forwarder.port)}&timeout=5", forwarder, 128 * MEGABYTE)
+        url = s3_server.url(port=forwarder.port)
+        yield _forwarded(f"{url}&timeout=5", forwarder, 1024 * MEGABYTE, patient_url=f"{url}&timeout=60")
 
 
-def _forwarded(url: str, forwarder: Forwarder, largest_file: int) -> Medium:
-    return Medium(url, forwarder.cut, forwarder.restore, forwarder.drop_connections, forwarder.hang, largest_file)
+def _forwarded(url: str, forwarder: Forwarder, largest_file: int, *, patient_url: str) -> Medium:
+    ways = (forwarder.cut, forwarder.restore, forwarder.drop_connections, forwarder.hang)
+    return Medium(url, *ways, largest_file, patient_url)
 
 
 @pytest.fixture
@@ -84,8 +85,7 @@ def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
         stack.callback(node.forget, topology)
 
         def connect() -> RabbitMqBroker:
-            broker = RabbitMqBroker(read_addresses(node.url, TlsFiles()), topology, prefetch=4, patience=PATIENCE)
-            return stack.enter_context(closing(broker))
+            return stack.enter_context(closing(patient_broker(node.url, topology)))
 
         yield Maker(connect, RabbitMqBroker.close, LEASE_SECONDS)
 

@@ -12,6 +12,7 @@ from soundlift.common.media import MediaStore, open_media
 class Medium:
     """Is a store's address, how it goes away and comes back, and how large a file it takes in a test's time.
 
+    By `patient_url` the same store has long enough for that file.
     `break_connections` ends those there are; a folder has none. `hang` lets the store take everything and answer
     nothing, until it comes back; a folder can only go away.
     """
@@ -22,6 +23,7 @@ class Medium:
     break_connections: Callable[[], None]
     hang: Callable[[], None]
     largest_file: int
+    patient_url: str
 
     def open(self, bucket: str = "videos") -> MediaStore:
         return open_media(self.url, bucket)

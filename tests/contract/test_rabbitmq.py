@@ -21,7 +21,7 @@ from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES
 from tests.parts import free_port, is_usable, wait_for
 from tests.servers.forwarder import Forwarder
-from tests.servers.rabbitmq import RabbitMq
+from tests.servers.rabbitmq import RabbitMq, url_through
 
 TOPOLOGY = Topology(ROUTES, (0.3, 2), "quorum")
 NO_FILES = TlsFiles()
@@ -49,12 +49,6 @@ def connect(rabbitmq_node: RabbitMq) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def forwarder(rabbitmq_node: RabbitMq) -> Iterator[Forwarder]:
-    with Forwarder(rabbitmq_node.port) as forwarder:
-        yield forwarder
-
-
-@pytest.fixture
 def channel(rabbitmq_node: RabbitMq) -> Iterator[pika.adapters.blocking_connection.BlockingChannel]:
     """Return a channel as another program has it."""
     with pika.BlockingConnection(pika.URLParameters(rabbitmq_node.url)) as connection:
@@ -73,10 +67,6 @@ def _receive(broker: RabbitMqBroker, timeout: float = 10) -> Delivery:
 
 def _id(delivery: Delivery) -> str:
     return from_message(delivery.message).get_id()
-
-
-def _url_through(forwarder: Forwarder, query: str = "") -> str:
-    return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
 
 
 def test_what_was_confirmed_survives_the_death_of_the_node_and_everybody_finds_back(
@@ -108,10 +98,10 @@ def test_what_was_confirmed_survives_the_death_of_the_node_and_everybody_finds_b
         consumer.accept(delivery)
 
 
-def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(forwarder: Forwarder, connect: Connect) -> None:
-    broker = connect(_url_through(forwarder), patience=PATIENCE_SECONDS)
+def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(rabbitmq_forwarder: Forwarder, connect: Connect) -> None:
+    broker = connect(url_through(rabbitmq_forwarder), patience=PATIENCE_SECONDS)
     wait_for(lambda: is_usable(broker), "the node has been reached")
-    forwarder.hang()
+    rabbitmq_forwarder.hang()
     with pytest.raises(BrokerUnavailable, match="did not confirm"):
         broker.publish(_event())
     began = time.monotonic()
@@ -119,7 +109,7 @@ def test_nobody_waits_long_for_a_node_that_hangs_nor_twice(forwarder: Forwarder,
         with pytest.raises(BrokerUnavailable, match="lately"):
             broker.publish(_event())
     assert time.monotonic() - began < 1
-    forwarder.restore()
+    rabbitmq_forwarder.restore()
     wait_for(lambda: is_usable(broker), "the late confirm has closed the circuit")
 
 
@@ -257,12 +247,12 @@ def test_looking_at_dead_letters_wears_them_out_as_little_as_it_loses_them(conne
 
 
 def test_what_was_in_work_when_its_connection_broke_is_delivered_again_and_late_verdicts_do_nothing(
-    forwarder: Forwarder, connect: Connect
+    rabbitmq_forwarder: Forwarder, connect: Connect
 ) -> None:
-    broken, other = connect(_url_through(forwarder)), connect()
+    broken, other = connect(url_through(rabbitmq_forwarder)), connect()
     other.publish(_event())
     late = _receive(broken)
-    forwarder.drop_connections()
+    rabbitmq_forwarder.drop_connections()
     again = _receive(other)
     assert again.attempt == 2
     broken.accept(late)
@@ -299,16 +289,16 @@ def test_a_message_for_whom_there_is_no_place_any_more_goes_to_another_consumer(
     full.accept(first)
 
 
-def test_an_idle_connection_keeps_its_heartbeat(forwarder: Forwarder, connect: Connect) -> None:
-    broker = connect(_url_through(forwarder, "?heartbeat=1"))
+def test_an_idle_connection_keeps_its_heartbeat(rabbitmq_forwarder: Forwarder, connect: Connect) -> None:
+    broker = connect(url_through(rabbitmq_forwarder, "?heartbeat=1"))
     broker.publish(_event())
     delivery = _receive(broker)
-    accepted = forwarder.accepted
+    accepted = rabbitmq_forwarder.accepted
     idle = connect()
     assert idle.receive(["mp3"], 5) is None
     broker.accept(delivery)
     broker.check()
-    assert forwarder.accepted == accepted
+    assert rabbitmq_forwarder.accepted == accepted
 
 
 def test_of_several_addresses_the_one_that_answers_is_used(rabbitmq_node: RabbitMq, connect: Connect) -> None:

@@ -32,7 +32,6 @@ class MongoDb:
 
     port: int
     largest_file: int
-
     server: Server | None
 
     @property

@@ -14,9 +14,12 @@ from urllib.parse import urlsplit
 import pika
 import pytest
 
+from soundlift.common.broker.rabbitmq import RabbitMqBroker
+from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
 from tests.parts import free_port
 from tests.servers.certificates import Authority
+from tests.servers.forwarder import Forwarder
 from tests.servers.server import Server, absent
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; this is the server itself.
@@ -30,6 +33,7 @@ lists:sum([begin
   Here + Leaving + Left
 end || Queue <- rabbit_amqqueue:list(<<"%s">>)]).
 """
+PATIENCE_SECONDS = 30.0
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
 
@@ -95,6 +99,22 @@ def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq
     finally:
         node.kill()
         epmd.kill()
+
+
+@pytest.fixture
+def rabbitmq_forwarder(rabbitmq_node: RabbitMq) -> Iterator[Forwarder]:
+    with Forwarder(rabbitmq_node.port) as forwarder:
+        yield forwarder
+
+
+def url_through(forwarder: Forwarder, query: str = "") -> str:
+    """Return the node's URL by way of a forwarder."""
+    return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
+
+
+def patient_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
+    """Return a connection of its own, which waits long: a machine that is busy with tests may be slow to confirm."""
+    return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, patience=PATIENCE_SECONDS)
 
 
 def _find(program: str) -> str:

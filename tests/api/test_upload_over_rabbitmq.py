@@ -1,0 +1,61 @@
+"""An upload is kept whatever happens to RabbitMQ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pika
+import pytest
+
+from soundlift.common.broker import DELAYS, routes_of
+from soundlift.common.broker.rabbitmq import RabbitMqBroker
+from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.events import from_message, job_id_of
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.parts import MP4, bearer, is_usable, wait_for
+from tests.servers.forwarder import Forwarder
+from tests.servers.rabbitmq import RabbitMq, patient_broker, url_through
+
+
+@pytest.fixture
+def over_rabbitmq(
+    services: Services, rabbitmq_node: RabbitMq, rabbitmq_forwarder: Forwarder
+) -> Iterator[RabbitMqBroker]:
+    """Have the services publish to RabbitMQ by way of the forwarder, and return another connection to it."""
+    services.settings = replace(services.settings, broker_url=url_through(rabbitmq_forwarder))
+    topology = Topology(routes_of(services.settings), DELAYS, "quorum")
+    with closing(patient_broker(rabbitmq_node.url, topology)) as other, closing(services.broker):
+        wait_for(lambda: is_usable(services.broker), "the broker is reached")
+        yield other
+    rabbitmq_node.forget(topology)
+
+
+@pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])
+def test_an_upload_is_taken_while_rabbitmq_is_in_trouble_and_its_event_is_sent_when_that_is_over(
+    function: Call,
+    services: Services,
+    rabbitmq_node: RabbitMq,
+    rabbitmq_forwarder: Forwarder,
+    over_rabbitmq: RabbitMqBroker,
+    trouble: str,
+) -> None:
+    if trouble == "away":
+        rabbitmq_forwarder.cut()
+        wait_for(lambda: not is_usable(services.broker), "the connection is lost")
+    elif trouble == "hanging":
+        rabbitmq_forwarder.hang()
+    else:
+        with pika.BlockingConnection(pika.URLParameters(rabbitmq_node.url)) as connection:
+            connection.channel().queue_delete("video")
+    answer = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert answer.status_code == 202
+    assert [job.id for job in services.jobs.due()] == [answer.json["job_id"]]
+    rabbitmq_forwarder.restore()
+    wait_for(lambda: is_usable(services.broker), "the broker is reached again")
+    wait_for(lambda: function("cleanup").post("/").json["sent"], "the event is sent")
+    delivery = over_rabbitmq.receive(["video"], 10)
+    assert delivery is not None
+    assert job_id_of(from_message(delivery.message)) == answer.json["job_id"]
