@@ -18,11 +18,19 @@ log = structlog.get_logger()
 
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     """Answer how much was done. Each step is taken by one run only, however many run at once."""
+    _log_dead_letter(request)
     sent = _send_due(services)
     _let_go(services)
     disposed = _dispose(services)
     services.jobs.forget_rows(retention=services.settings.row_retention_seconds)
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
+
+
+def _log_dead_letter(request: Request) -> None:
+    """Tell the log of an event that Knative could not deliver; its job, if it is due, is sent again like any."""
+    if destination := request.headers.get("Ce-Knativeerrordest"):
+        what = {name: request.headers.get(f"Ce-{name}") for name in ("Type", "Id", "Subject", "Knativeerrorcode")}
+        log.error("dead letter", destination=destination, **{name.lower(): value for name, value in what.items()})
 
 
 def _send_due(services: Services) -> int:
@@ -32,7 +40,7 @@ def _send_due(services: Services) -> int:
             current = _last_chance(job, services)
             if not services.jobs.postpone(current):
                 continue
-            services.broker.publish(event_of(current))
+            services.publisher.publish(event_of(current))
             sent += 1
         except BrokerUnavailable as error:
             services.jobs.send_soon(current)
@@ -65,4 +73,4 @@ def _dispose(services: Services) -> list[State]:
         return []
 
 
-app = http_function(cleanup, methods=["POST"], needs=["database", "broker", "videos", "mp3s"])
+app = http_function(cleanup, methods=["POST"], needs=["database", "publisher", "videos", "mp3s"])

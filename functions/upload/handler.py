@@ -40,7 +40,7 @@ def _publish(job: Job, services: Services) -> None:
     """Send the job's event now if that can be done; if not, the job is due at once, and cleanup sends it."""
     bind_job(job.id)
     try:
-        services.broker.publish(event_of(job))
+        services.publisher.publish(event_of(job))
     except SoundliftError as error:
         log.warning("event put off", code=error.code, **error.evidence)
         _make_due(job, services)

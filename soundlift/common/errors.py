@@ -174,8 +174,10 @@ class MailUnavailable(Unavailable):
 
 
 class Busy(Unavailable):
-    """Says that this worker runs as many jobs as it may."""
+    """Says that this process has as much in work as it may: somebody else, or later (RFC 6585, section 4)."""
 
+    status = 429
+    title = "Too Many Requests"
     code = "busy"
 
 

@@ -25,6 +25,7 @@ CONVERSION_FAILED = "dev.soundlift.conversion.failed"
 
 SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
+JSON = "application/json"
 ANY_STRUCTURED = "application/cloudevents"
 # CloudEvents AMQP binding, section 3.1.3.1, and the prefix of its HTTP binding, which brokers' libraries use, too.
 PREFIXES = ("cloudevents:", "cloudevents_", "ce-")
@@ -62,7 +63,7 @@ def event_of(job: Job) -> CloudEvent:
         "type": event_type,
         "subject": job.id,
         "time": datetime.fromtimestamp(job.changed_at, UTC),
-        "datacontenttype": "application/json",
+        "datacontenttype": JSON,
     }
     if job.traceparent:
         attributes["traceparent"] = job.traceparent
@@ -158,7 +159,8 @@ def _read(content_type: str, attributes: Mapping[str, Any], body: bytes) -> Clou
             attributes, parsed = _read_structured(media_type, body)
         elif attributes:
             headers = {f"ce-{name}": value for name, value in attributes.items()}
-            message = rabbitmq.RabbitMQMessage(headers, f"{media_type}{separator}{parameters}" or None, body)
+            # CloudEvents 1.0.2, section 3.1.2: data without a content type is JSON. Knative's source leaves it out.
+            message = rabbitmq.RabbitMQMessage(headers, f"{media_type}{separator}{parameters}" or JSON, body)
             parsed = rabbitmq.from_binary_event(message)
         else:
             raise NoEvent(f"Send a CloudEvent: {STRUCTURED}, or headers that begin with ce-.")

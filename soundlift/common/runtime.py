@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from http import HTTPStatus
+from threading import BoundedSemaphore
 from typing import Any
 
 import structlog
@@ -13,7 +16,7 @@ from flask import Flask, Request, Response, current_app, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
-from soundlift.common.errors import SoundliftError
+from soundlift.common.errors import BadRequest, Busy, SoundliftError
 from soundlift.common.events import from_http, to_http, traceparent_of
 from soundlift.common.log import begin_trace
 from soundlift.common.services import Services, services_of_process
@@ -40,6 +43,7 @@ class Function(Flask):
         self.register_error_handler(Exception, _problem_unforeseen)
         self.before_request(_begin)
         self.after_request(_log_request)
+        self.after_request(self._leave)
 
     @property
     def services(self) -> Services:
@@ -49,6 +53,21 @@ class Function(Flask):
     @services.setter
     def services(self, services: Services) -> None:
         self._services = services
+
+    @cached_property
+    def _places(self) -> BoundedSemaphore:
+        return BoundedSemaphore(self.services.settings.threads)
+
+    def enter(self) -> None:
+        """Take one of the places for requests in work, until the response is closed; raise Busy where none is free."""
+        if not self._places.acquire(blocking=False):
+            raise Busy("This function answers as many requests as it may.", retry_after=1)
+        g.entered = True
+
+    def _leave(self, response: Response) -> Response:
+        if g.pop("entered", False):
+            response.call_on_close(self._places.release)
+        return response
 
     def open_services(self) -> None:
         """Open what the function needs, without connecting; raises SettingError where a setting is missing."""
@@ -78,6 +97,7 @@ def http_function(
     app.config["MAX_CONTENT_LENGTH"] = largest_body
 
     def view(path: str = "") -> ResponseReturnValue:
+        app.enter()
         return handle(request, app.services)
 
     for rule in ("/", "/<path:path>"):
@@ -100,8 +120,16 @@ def event_function(handle: EventHandler, *, needs: Sequence[str] = (), services:
         headers, body = to_http(reply)
         return Response(body, headers=headers)
 
+    unusable = itertools.count(1)
+
+    def refuse(error: BadRequest) -> Response:
+        """Tell the log, and how many there were: a platform drops what is answered 400, and says nothing."""
+        log.error("unusable event", detail=error.detail, count=next(unusable), **error.evidence)
+        return _problem_of_ours(error)
+
     view.__name__ = handle.__name__
     app = http_function(view, methods=["POST"], needs=needs, services=services)
+    app.register_error_handler(BadRequest, refuse)
     app.register_error_handler(Exception, _event_unforeseen)
     return app
 

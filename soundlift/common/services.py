@@ -11,7 +11,7 @@ from soundlift.common.settings import Settings
 from soundlift.common.shutdown import Shutdown, shutdown
 
 if TYPE_CHECKING:
-    from soundlift.common.broker import Broker
+    from soundlift.common.broker import Broker, Publisher
     from soundlift.common.database import Database
     from soundlift.common.jobs import Jobs
     from soundlift.common.mail import Mail
@@ -80,6 +80,13 @@ class Services:
         from soundlift.common.broker import open_broker
 
         return open_broker(self.settings)
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        """Takes events: the broker, or a sink that stands before one."""
+        from soundlift.common.broker import open_publisher
+
+        return open_publisher(self.settings, lambda: self.broker)
 
     @cached_property
     def mail(self) -> Mail:

@@ -15,6 +15,7 @@ from soundlift.common.settings import Settings
 from soundlift.common.shutdown import shutdown
 
 SECONDS_TO_HAND_BACK = 15
+SPARE_THREADS = 8  # for health, and to tell those for whom there is no place
 
 try:
     _settings = Settings.from_environment()
@@ -24,7 +25,7 @@ except SettingError as error:
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "gthread"
 workers = 1
-threads = _settings.threads
+threads = _settings.threads + SPARE_THREADS
 keepalive = 15
 graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
 timeout = 60

@@ -32,6 +32,14 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _addresses_by_topic(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    addresses = {topic.strip(): _web_address(address.strip()) for topic, _, address in pairs}
+    if len(addresses) < len(pairs) or not all(addresses):
+        raise ValueError("must be TOPIC=ADDRESS, several with commas between, each topic once")
+    return tuple(addresses.items())
+
+
 def _bitrate(text: str) -> str:
     if text and not re.fullmatch(r"(?:[89]|[1-9]\d|[12]\d\d|3[01]\d|320)k", text):
         raise ValueError("must be empty, or a bit rate from 8k to 320k such as 192k")
@@ -93,10 +101,12 @@ class Settings:
         secret=True,
     )
     broker_url: str = _setting(
-        "Events: sqlite:///FILE, or amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, several with commas between",
+        "Events: sqlite:///FILE, or amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, several with commas between; "
+        "to publish only, http://SINK",
         None,
         secret=True,
     )
+    k_sink: str = _setting("Sink for events that Knative names, where BROKER_URL is not set", "")
     broker_ca_file: str = _setting("File of the CA that the certificate of an amqps:// broker must be signed by", "")
     broker_cert_file: str = _setting("File of our own certificate for the broker, if it wants one", "")
     broker_key_file: str = _setting("File of our own certificate's key", "")
@@ -113,6 +123,11 @@ class Settings:
     )
     gateway_url: str = _setting(
         "Where the connector and cron reach the functions", "http://127.0.0.1:8080", _web_address
+    )
+    subscribers: tuple[tuple[str, str], ...] = _setting(
+        "Functions by topic, where no gateway tells them: video=http://…,mp3=http://…",
+        (),
+        _addresses_by_topic,
     )
     basic_auth_user: str = _setting("User of the gateway, if it wants one", "", secret=True)
     basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
@@ -133,7 +148,7 @@ class Settings:
     host: str = _setting("Address that a function's server listens on", EVERYWHERE)
     port: int = _setting("Port that a function's server listens on", 8080, _whole)
     lifeline_fd: int | None = _setting("File descriptor at whose end of file a process stops itself", None, int)
-    threads: int = _setting("Request threads of one function's server", 32, _whole)
+    threads: int = _setting("Requests in work at once in one process; more are answered 429", 32, _whole)
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)
     connector_port: int = _setting("Port of the connector's /healthz, /readyz and /metrics; 0 is none", 0, int)
@@ -159,7 +174,7 @@ class Settings:
                 values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
         values.setdefault("database_url", _mysql_url(cls(**values)) or f"sqlite:///{data}/soundlift.db")
-        values.setdefault("broker_url", f"sqlite:///{data}/queue.db")
+        values.setdefault("broker_url", values.get("k_sink") or f"sqlite:///{data}/queue.db")
         values.setdefault("media_url", (data / "media").absolute().as_uri())
         return cls(**values)
 

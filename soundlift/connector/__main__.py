@@ -10,13 +10,15 @@ from threading import Thread
 from soundlift.common import lifeline
 from soundlift.common.errors import SettingError
 from soundlift.common.services import Services, services_of_process
+from soundlift.common.settings import Settings
 from soundlift.connector.calls import Caller
 from soundlift.connector.courier import Courier
-from soundlift.connector.discovery import Subscriptions, user_of
+from soundlift.connector.discovery import Discovery, user_of
 from soundlift.connector.health import Health, serve
 from soundlift.connector.loop import Loop
 from soundlift.connector.metrics import Metrics
 from soundlift.connector.reading import Reader
+from soundlift.connector.subscriptions import Subscriptions, fixed_subscriptions
 from soundlift.connector.verdict import Patience
 
 SECONDS_BEYOND_CONVERSION = 60
@@ -28,8 +30,7 @@ def main() -> None:
     try:
         services = services_of_process()
         settings, metrics = services.settings, Metrics()
-        queues = {settings.video_queue, settings.mp3_queue}
-        subscriptions = Subscriptions(settings.gateway_url, queues, user_of(settings))
+        subscriptions = _subscriptions(settings)
         loop = _loop(services, subscriptions, metrics)
         if settings.connector_port:
             health = Health(loop, subscriptions, services.broker, services.shutdown, metrics)
@@ -43,6 +44,13 @@ def main() -> None:
     if loop.run(services.shutdown):
         # The interpreter would wait for threads that still wait for a function.
         os._exit(0)
+
+
+def _subscriptions(settings: Settings) -> Subscriptions:
+    queues = {settings.video_queue, settings.mp3_queue}
+    if settings.subscribers:
+        return fixed_subscriptions(dict(settings.subscribers), queues)
+    return Discovery(settings.gateway_url, queues, user_of(settings))
 
 
 def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) -> Loop:

@@ -15,9 +15,9 @@ from soundlift.common.errors import BadEvent, BrokerUnavailable
 from soundlift.common.events import traceparent_of
 from soundlift.common.log import begin_trace, bind_job
 from soundlift.connector.calls import Caller
-from soundlift.connector.discovery import Subscriber
 from soundlift.connector.metrics import DEAD_LETTERED, DELIVERED, FAILED, PUBLISHED, RETRIED, Metrics
 from soundlift.connector.reading import Reader
+from soundlift.connector.subscriptions import Subscriber
 from soundlift.connector.verdict import Accept, Patience, Reject, Retry, Verdict
 
 PAUSE_SECONDS = 1.0

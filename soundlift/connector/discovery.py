@@ -7,7 +7,6 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -17,6 +16,7 @@ from urllib3.exceptions import HTTPError
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 from soundlift.common.shutdown import Shutdown
+from soundlift.connector.subscriptions import Subscriber
 
 REFRESH_SECONDS = 5.0
 FIRST_SECONDS = 0.25
@@ -26,16 +26,8 @@ WHOSE_USER = "BASIC_AUTH_USER and BASIC_AUTH_PASSWORD must be those of the gatew
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True)
-class Subscriber:
-    """Is the function that takes the messages of a queue."""
-
-    name: str
-    url: str
-
-
-class Subscriptions:
-    """Keeps the subscriber of each queue, as the gateway last said; one thread follows, any may look.
+class Discovery:
+    """Are the subscriptions that the gateway last told.
 
     A function subscribes by an annotation `topic`, which names queues, with commas between them. The gateway's user
     is for its /system/ alone: it asks for none to call a function, and no function is to learn it.

@@ -14,7 +14,7 @@ from soundlift.common.broker import Consumer, Delivery
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.shutdown import Shutdown
 from soundlift.connector.courier import Courier
-from soundlift.connector.discovery import Subscriber, Subscriptions
+from soundlift.connector.subscriptions import Subscriber, Subscriptions
 
 RECEIVE_SECONDS = 0.05
 OTHERS_SECONDS = 0.01  # how often other queues are looked at while one has no free place

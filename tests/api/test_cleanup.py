@@ -125,9 +125,9 @@ def test_while_the_broker_is_away_what_is_due_stays_due(function: Call, services
     jobs = [queued_job(services) for _ in range(3)]
     for job in jobs:
         age(services, job, 601)
-    broker, services.broker = services.broker, AwayBroker()
+    publisher, services.publisher = services.publisher, AwayBroker()
     assert function("cleanup").post("/").json["sent"] == 0
-    services.broker = broker
+    services.publisher = publisher
     assert function("cleanup").post("/").json["sent"] == 3
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
-from flask import Request
+from flask import Request, Response
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import SettingError
@@ -132,3 +132,14 @@ def test_a_malformed_setting_is_named_in_one_sentence(name: str, value: str) -> 
         Settings.from_environment({name: value})
     assert caught.value.detail.startswith(f"Setting {name}: ")
     assert (value in caught.value.detail) == (name != "JWT_SECRET")
+
+
+def test_who_finds_no_place_free_is_told_at_once_and_a_body_that_is_sent_keeps_its_place(services: Services) -> None:
+    services.settings = replace(services.settings, threads=1)
+    app = http_function(lambda request, services: Response(iter([b"a", b"b"])), methods=["GET"], services=services)
+    with app.test_client().get("/"):
+        refused = app.test_client().get("/")
+        assert_problem(refused, 429, code="busy")
+        assert refused.headers["Retry-After"] == "1"
+        assert app.test_client().get("/_/health").status_code == 200
+    assert app.test_client().get("/", buffered=True).status_code == 200

@@ -178,7 +178,7 @@ class AwayBroker:
 def test_an_event_that_cannot_be_published_is_due_at_once_and_the_upload_is_accepted(
     function: Call, services: Services
 ) -> None:
-    services.broker = AwayBroker()
+    services.publisher = AwayBroker()
     response = function("upload").post("/", data=MP4, headers=bearer(services))
     assert response.status_code == 202
     assert [job.id for job in services.jobs.due()] == [response.json["job_id"]]

@@ -12,7 +12,7 @@ from soundlift.common.broker import Broker, Publisher
 from soundlift.common.shutdown import Shutdown
 from soundlift.connector.calls import Caller
 from soundlift.connector.courier import Courier
-from soundlift.connector.discovery import Subscriptions
+from soundlift.connector.discovery import Discovery
 from soundlift.connector.health import Health
 from soundlift.connector.loop import Loop
 from soundlift.connector.metrics import Metrics
@@ -44,7 +44,7 @@ class Connector:
         self.handed_back: int | None = None
         self.metrics = Metrics()
         self._shutdown = Shutdown()
-        subscriptions = Subscriptions(gateway.url, {"video", "mp3"})
+        subscriptions = Discovery(gateway.url, {"video", "mp3"})
         caller = Caller(timeout=timeout, connections=2 * concurrency)
         reader = Reader("video", accepts_bare)
         patience = Patience(attempts, SHORT_DELAYS)

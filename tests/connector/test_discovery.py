@@ -10,26 +10,27 @@ from structlog.testing import capture_logs
 
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
-from soundlift.connector.discovery import Subscriber, Subscriptions, user_of
+from soundlift.connector.discovery import Discovery, user_of
+from soundlift.connector.subscriptions import Subscriber
 from tests.connector.gateway import Gateway, empty
 
 
 @pytest.fixture
-def subscriptions(gateway: Gateway) -> Subscriptions:
+def subscriptions(gateway: Gateway) -> Discovery:
     gateway.deploy("convert", "video", empty)
     gateway.deploy("notify", "mp3", empty)
-    return Subscriptions(gateway.url, {"video", "mp3"})
+    return Discovery(gateway.url, {"video", "mp3"})
 
 
-def names(subscriptions: Subscriptions) -> dict[str, str]:
+def names(subscriptions: Discovery) -> dict[str, str]:
     return {queue: subscriber.name for queue, subscriber in subscriptions.subscribers.items()}
 
 
-def test_there_is_no_subscriber_before_the_gateway_answered(subscriptions: Subscriptions) -> None:
+def test_there_is_no_subscriber_before_the_gateway_answered(subscriptions: Discovery) -> None:
     assert names(subscriptions) == {}
 
 
-def test_each_queue_has_the_function_whose_annotation_names_it(subscriptions: Subscriptions, gateway: Gateway) -> None:
+def test_each_queue_has_the_function_whose_annotation_names_it(subscriptions: Discovery, gateway: Gateway) -> None:
     subscriptions.refresh()
     assert subscriptions.subscribers == {
         "video": Subscriber("convert", f"{gateway.url}/function/convert"),
@@ -38,7 +39,7 @@ def test_each_queue_has_the_function_whose_annotation_names_it(subscriptions: Su
 
 
 def test_one_function_may_name_several_topics_and_foreign_ones_count_for_nothing(
-    subscriptions: Subscriptions, gateway: Gateway
+    subscriptions: Discovery, gateway: Gateway
 ) -> None:
     gateway.listing = [
         {"name": "both", "annotations": {"topic": "mp3, video ,cron-function,video"}},
@@ -51,7 +52,7 @@ def test_one_function_may_name_several_topics_and_foreign_ones_count_for_nothing
 
 
 def test_of_several_claims_the_first_by_name_wins_and_the_log_says_so_once(
-    subscriptions: Subscriptions, gateway: Gateway
+    subscriptions: Discovery, gateway: Gateway
 ) -> None:
     gateway.deploy("another", "video", empty)
     with capture_logs() as logs:
@@ -63,7 +64,7 @@ def test_of_several_claims_the_first_by_name_wins_and_the_log_says_so_once(
 
 
 def test_the_last_map_stays_while_the_gateway_is_away_and_a_new_one_replaces_it(
-    subscriptions: Subscriptions, gateway: Gateway
+    subscriptions: Discovery, gateway: Gateway
 ) -> None:
     subscriptions.refresh()
     gateway.stop()
@@ -94,7 +95,7 @@ def test_the_last_map_stays_while_the_gateway_is_away_and_a_new_one_replaces_it(
     ],
 )
 def test_the_last_map_stays_when_the_gateway_answers_no_list_of_functions(
-    subscriptions: Subscriptions, gateway: Gateway, status: int, listing: Any
+    subscriptions: Discovery, gateway: Gateway, status: int, listing: Any
 ) -> None:
     subscriptions.refresh()
     gateway.listing_status, gateway.listing = status, listing
@@ -102,7 +103,7 @@ def test_the_last_map_stays_when_the_gateway_answers_no_list_of_functions(
     assert names(subscriptions) == {"video": "convert", "mp3": "notify"}
 
 
-def test_an_empty_list_is_an_answer(subscriptions: Subscriptions, gateway: Gateway) -> None:
+def test_an_empty_list_is_an_answer(subscriptions: Discovery, gateway: Gateway) -> None:
     subscriptions.refresh()
     gateway.listing = []
     subscriptions.refresh()
@@ -116,7 +117,7 @@ BOTH = Settings(basic_auth_user=USER[0], basic_auth_password=USER[1])
 def test_a_gateway_that_wants_a_user_tells_its_functions_to_its_own(gateway: Gateway) -> None:
     gateway.deploy("convert", "video", empty)
     gateway.user = USER
-    subscriptions = Subscriptions(gateway.url, {"video"}, user_of(BOTH))
+    subscriptions = Discovery(gateway.url, {"video"}, user_of(BOTH))
     subscriptions.refresh()
     assert names(subscriptions) == {"video": "convert"}
 
@@ -126,7 +127,7 @@ def test_a_user_that_the_gateway_refuses_is_one_line_that_names_the_settings_and
     gateway: Gateway, settings: Settings
 ) -> None:
     gateway.user = USER
-    subscriptions = Subscriptions(gateway.url, {"video"}, user_of(settings))
+    subscriptions = Discovery(gateway.url, {"video"}, user_of(settings))
     with capture_logs() as logs:
         for _ in range(3):
             subscriptions.refresh()
@@ -138,7 +139,7 @@ def test_a_user_that_the_gateway_refuses_is_one_line_that_names_the_settings_and
     assert not subscriptions.known
 
 
-def test_each_kind_of_trouble_is_logged_once(subscriptions: Subscriptions, gateway: Gateway) -> None:
+def test_each_kind_of_trouble_is_logged_once(subscriptions: Discovery, gateway: Gateway) -> None:
     with capture_logs() as logs:
         for status in (503, 503, 401, 401, 503):
             gateway.listing_status = status
@@ -156,7 +157,7 @@ def test_a_redirect_is_not_followed_and_learns_no_user(gateway: Gateway) -> None
     with Gateway() as elsewhere:
         gateway.listing_status = 302
         gateway.location = f"{elsewhere.url}/system/functions"
-        subscriptions = Subscriptions(gateway.url, {"video"}, user_of(BOTH))
+        subscriptions = Discovery(gateway.url, {"video"}, user_of(BOTH))
         subscriptions.refresh()
         assert elsewhere.listed == []
     assert not subscriptions.known

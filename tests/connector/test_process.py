@@ -178,6 +178,22 @@ def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway,
     assert run.stderr.startswith("soundlift: Setting CONNECTOR_PORT")
 
 
+def test_functions_are_called_where_the_operator_says_and_no_gateway_is_asked(
+    start_process: Callable[..., Process], gateway: Gateway, broker: Broker
+) -> None:
+    gateway.deploy("convert", "video", empty)
+    gateway.listing = "no list"
+    start_process(SUBSCRIBERS=f"video={gateway.url}/function/convert")
+    broker.publish(event("given"))
+    wait_for(lambda: gateway.calls, "the function is called")
+
+
+def test_a_subscriber_of_no_queue_ends_the_start_with_one_sentence(start_process: Callable[..., Process]) -> None:
+    process = start_process(SUBSCRIBERS="vidoe=http://127.0.0.1:9")
+    assert process.popen.wait(30) == 1
+    assert process.output.read_text() == "soundlift: Setting SUBSCRIBERS: vidoe is no topic; there are mp3 and video.\n"
+
+
 def test_the_user_of_the_gateway_comes_from_secret_files_and_is_told_to_no_function(
     start_process: Callable[..., Process], gateway: Gateway, broker: Broker, tmp_path: Path
 ) -> None:

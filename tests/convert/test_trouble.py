@@ -139,7 +139,7 @@ def test_a_worker_with_no_place_free_says_over_http_when_to_come_again(
         conversion = _start(worker, first, pool)
         try:
             assert waiting.wait(30)
-            assert_problem(app.test_client().post("/", data=body, headers=headers), 503, code="busy")
+            assert_problem(app.test_client().post("/", data=body, headers=headers), 429, code="busy")
         finally:
             let_go.set()
         assert conversion.result() is not None

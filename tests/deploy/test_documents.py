@@ -50,6 +50,9 @@ def test_every_path_that_a_document_names_is_there(document: str) -> None:
         ("AUDIO_BITRATE", "9000k"),
         ("JWT_SECRET", "too short"),
         ("DRAIN_SECONDS", "soon"),
+        ("SUBSCRIBERS", "http://convert"),
+        ("SUBSCRIBERS", "video=convert"),
+        ("SUBSCRIBERS", "video=http://one,video=http://other"),
     ],
 )
 def test_a_malformed_setting_is_named_and_a_secret_is_not_shown(name: str, value: str) -> None:

@@ -59,6 +59,7 @@ SECRET_OF_SERVICE = {
     "videos": "media-url",
     "mp3s": "media-url",
     "broker": "broker-url",
+    "publisher": "broker-url",
     "mail": "smtp-url",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message
 from soundlift.common.settings import Settings
 
+SINKS = ("http", "https")
 DELAYS = (5.0, 30.0, 120.0, 600.0)
 
 
@@ -109,6 +110,15 @@ def routes_of(settings: Settings) -> dict[str, str]:
     }
 
 
+def open_publisher(settings: Settings, broker: Callable[[], Broker]) -> Publisher:
+    """Open the sink at BROKER_URL, without connecting; where that names a whole broker, return this one."""
+    if settings.broker_url.partition("://")[0] in SINKS:
+        from soundlift.common.broker.http_sink import HttpSink
+
+        return HttpSink(settings.broker_url)
+    return broker()
+
+
 def open_broker(settings: Settings) -> Broker:
     """Open the broker at BROKER_URL, without connecting; raises SettingError where it names none that we have."""
     scheme, _, path = settings.broker_url.partition("://")
@@ -127,4 +137,9 @@ def open_broker(settings: Settings) -> Broker:
         topology = Topology(routes_of(settings), DELAYS, settings.queue_type)
         addresses = read_addresses(settings.broker_url, files)
         return RabbitMqBroker(addresses, topology, prefetch=settings.connector_concurrency)
-    raise SettingError("Setting BROKER_URL must be sqlite:///FILE, amqp://… or amqps://….", setting="BROKER_URL")
+    if scheme in SINKS:
+        raise SettingError(
+            "Setting BROKER_URL is a sink: events go there, and none come from it.", setting="BROKER_URL"
+        )
+    allowed = "sqlite:///FILE, amqp://…, amqps://…, or http(s)://… for a sink"
+    raise SettingError(f"Setting BROKER_URL must be {allowed}.", setting="BROKER_URL")

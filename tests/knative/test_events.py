@@ -1,0 +1,203 @@
+"""Under Knative's broker, too, each upload ends in one MP3 or one stated failure, and its owner is told once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import urllib3
+from cloudevents.core.v1.event import CloudEvent
+from structlog.testing import capture_logs
+
+from soundlift.common.broker.http_sink import HttpSink
+from soundlift.common.errors import BrokerUnavailable
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message, event_of, to_http, to_message
+from soundlift.common.services import Services
+from tests.api.conftest import Call, function
+from tests.clips import PICTURE, ffmpeg, talking_mp4
+from tests.knative.double import PLAIN_EVENT, KnativeBroker, Served, adapted
+from tests.mail_server import MailServer
+from tests.parts import age, bearer, free_port, job_now, queued_job, ready_job, wait_for
+
+__all__ = ["function"]
+MINUTES = 70
+FUNCTIONS = ("upload", "convert", "notify", "cleanup")
+
+
+@dataclass(frozen=True)
+class Knative:
+    """Is the broker, and each function at an address of its own."""
+
+    broker: KnativeBroker
+    urls: dict[str, str]
+    services: Services
+
+    def upload(self, video: Path) -> str:
+        headers = {**bearer(self.services), "X-Filename": video.name}
+        response = urllib3.request("POST", self.urls["upload"], headers=headers, body=video.read_bytes())
+        assert response.status == 202
+        return str(response.json()["job_id"])
+
+    def settle(self) -> None:
+        wait_for(lambda: self.broker.is_idle, "all events are delivered, lost or given up")
+
+    def let_minutes_pass(self) -> None:
+        """Make all that waits for its time due, and have cleanup look at it, as PingSource does each minute."""
+        for job in self.services.jobs.page(None):
+            age(self.services, job, MINUTES * 60)
+        assert urllib3.request("POST", self.urls["cleanup"], body=b"{}").status == 200
+
+    def all_are_told(self) -> bool:
+        return all(job.told_at for job in self.services.jobs.page(None))
+
+
+@pytest.fixture
+def knative(mailing_services: Services) -> Iterator[Knative]:
+    with ExitStack() as stack:
+        broker = stack.enter_context(KnativeBroker())
+        sink = stack.enter_context(Served(broker))
+        services = mailing_services
+        services.settings = replace(services.settings, broker_url=sink.url)
+        urls = {}
+        for name in FUNCTIONS:
+            app = import_module(f"functions.{name}.handler").app
+            app.services = services
+            urls[name] = stack.enter_context(Served(app)).url
+        broker.triggers = {
+            VIDEO_UPLOADED: urls["convert"],
+            MP3_READY: urls["notify"],
+            CONVERSION_FAILED: urls["notify"],
+        }
+        yield Knative(broker, urls, services)
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    return talking_mp4(tmp_path)
+
+
+def test_a_video_goes_its_whole_way(knative: Knative, mail_server: MailServer, video: Path) -> None:
+    job_id = knative.upload(video)
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    knative.settle()
+    assert job_now(knative.services, job_id).state == "ready"
+    assert len(mail_server.messages) == 1
+    assert [event.get_type() for event in knative.broker.taken] == [VIDEO_UPLOADED, MP3_READY]
+    assert knative.broker.dead == knative.broker.dropped == knative.broker.loops == []
+
+
+def test_what_the_platform_loses_is_sent_again_until_every_owner_is_told_once(
+    knative: Knative, mail_server: MailServer, video: Path, tmp_path: Path
+) -> None:
+    knative.broker.loses_every = 3
+    silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
+    jobs = {knative.upload(one): one for one in (video, silent, video, silent, video, video)}
+    knative.settle()
+    assert not knative.all_are_told()
+    for _ in range(10):
+        knative.let_minutes_pass()
+        knative.settle()
+        if knative.all_are_told():
+            break
+    for job_id, one in jobs.items():
+        assert job_now(knative.services, job_id).state == ("failed" if one is silent else "ready")
+    told = sorted(mail["Message-ID"] for mail in mail_server.messages)
+    assert len(told) == len(set(told)) == len(jobs)
+
+
+def test_events_that_no_trigger_wants_are_gone_and_sent_again(knative: Knative, video: Path) -> None:
+    triggers, knative.broker.triggers = knative.broker.triggers, {}
+    job_id = knative.upload(video)
+    knative.broker.triggers = triggers
+    knative.let_minutes_pass()
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+
+
+def test_trouble_with_mail_is_answered_503_and_told_when_it_is_over(
+    knative: Knative, mail_server: MailServer, video: Path
+) -> None:
+    mail_server.replies["DATA"] = "451 Later"
+    job_id = knative.upload(video)
+    wait_for(lambda: knative.broker.dead, "the dispatcher gives up")
+    assert knative.broker.dead[0].get_extension("knativeerrorcode") == "503"
+    mail_server.replies.clear()
+    knative.let_minutes_pass()
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    assert len(mail_server.messages) == 1
+    assert knative.broker.dropped == []
+
+
+def test_an_upload_is_answered_202_while_the_sink_is_away(knative: Knative, video: Path) -> None:
+    settings = knative.services.settings
+    knative.services.publisher = HttpSink(f"http://127.0.0.1:{free_port()}/")
+    job_id = knative.upload(video)
+    knative.services.publisher = HttpSink(settings.broker_url)
+    assert urllib3.request("POST", knative.urls["cleanup"]).json()["sent"] == 1
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+
+
+def test_the_sink_is_ready_where_it_answers(knative: Knative) -> None:
+    knative.services.publisher.check()
+    with pytest.raises(BrokerUnavailable):
+        HttpSink(f"http://127.0.0.1:{free_port()}/").check()
+
+
+def test_only_2xx_confirms_an_event(services: Services) -> None:
+    job = queued_job(services)
+    refusing = Served(lambda environ, start_response: (start_response("400 Bad Request", []) and []) or [])
+    with refusing as sink, pytest.raises(BrokerUnavailable) as refused:
+        HttpSink(sink.url).publish(event_of(job))
+    assert refused.value.evidence == {"status": 400}
+
+
+def as_structured(message: Message) -> Message:
+    return message
+
+
+def as_binary(message: Message) -> Message:
+    body = b'{"job_id": "%s"}' % dict(message.headers)["ce-subject"].encode()
+    return Message(body, "", message.headers)
+
+
+def with_bare_names(message: Message) -> Message:
+    headers = {name.removeprefix("ce-"): value for name, value in message.headers.items()}
+    return Message(as_binary(message).body, "", headers)
+
+
+@pytest.mark.parametrize("form", [as_structured, as_binary, with_bare_names])
+@pytest.mark.parametrize("content_type", [None, "application/json"])
+def test_the_source_adapter_s_requests_are_understood(
+    function: Call, services: Services, form: Callable[[Message], Message], content_type: str | None
+) -> None:
+    job = ready_job(services)
+    event = event_of(job)
+    message = form(to_message(CloudEvent({**event.get_attributes(), "type": VIDEO_UPLOADED}, event.get_data())))
+    named = {**message.headers, **({"content-type": content_type} if content_type else {})}
+    headers, body = adapted(replace(message, headers=named), "7")
+    assert ("Content-Type" in headers) == (content_type is not None)
+    response = function("convert").post("/", headers=headers, data=body)
+    assert response.status_code == 200
+    assert response.get_json(force=True)["type"] == MP3_READY
+
+
+def test_a_plain_message_is_refused_with_400_after_it_is_logged_and_counted(function: Call, services: Services) -> None:
+    headers, body = adapted(Message(b"hello", "text/plain"), "8")
+    assert headers["ce-type"] == PLAIN_EVENT
+    with capture_logs() as logs:
+        statuses = [function("notify").post("/", headers=headers, data=body).status_code for _ in range(2)]
+    assert statuses == [400, 400]
+    counts = [line["count"] for line in logs if line["event"] == "unusable event"]
+    assert counts[1] == counts[0] + 1
+
+
+def test_a_dead_letter_is_logged_by_cleanup(function: Call, services: Services) -> None:
+    headers, body = to_http(event_of(ready_job(services)))
+    dead = {"Ce-Knativeerrordest": "http://notify", "Ce-Knativeerrorcode": "503", "Ce-Id": "7.ready"}
+    with capture_logs() as logs:
+        assert function("cleanup").post("/", headers=headers | dead, data=body).status_code == 200
+    (line,) = [line for line in logs if line["event"] == "dead letter"]
+    assert (line["destination"], line["knativeerrorcode"], line["id"]) == ("http://notify", "503", "7.ready")
