@@ -1,0 +1,37 @@
+"""Reads the manifests of deploy/ as `kubectl apply` would see them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+Manifest = dict[str, Any]
+
+
+def manifests_in(file: Path) -> list[Manifest]:
+    """Return the objects of a file, those of a List one by one."""
+    found: list[Manifest] = []
+    for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+        found += document["items"] if document["kind"] == "List" else [document]
+    return found
+
+
+def one_of(file: Path, kind: str) -> Manifest:
+    """Return the only object of a kind in a file."""
+    (found,) = [manifest for manifest in manifests_in(file) if manifest["kind"] == kind]
+    return found
+
+
+def environment_of(container: Manifest) -> dict[str, str | None]:
+    """Return a container's variables; those whose value stands in a ConfigMap have none."""
+    return {entry["name"]: entry.get("value") for entry in container.get("env", [])}
+
+
+def secrets_of(pod: Manifest) -> set[str]:
+    """Return the names of the secrets that are files in a pod."""
+    sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])]
+    return {source["secret"]["name"] for source in sources}

@@ -1,0 +1,168 @@
+"""Every manifest has only fields that its kind has, and asks for no right that it does not need."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deploy.manifests import DEPLOY, Manifest, manifests_in, secrets_of
+
+KUSTOMIZATIONS = sorted(DEPLOY.rglob("kustomization.yaml"))
+FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*KUSTOMIZATIONS} - {DEPLOY / "openfaas" / "values.yaml"})
+MANIFESTS = [manifest for file in FILES for manifest in manifests_in(file)]
+PODS = [manifest for manifest in MANIFESTS if "template" in manifest.get("spec", {})]
+EXAMPLES = {"ingress.yaml"}
+MODULES = {
+    "v1": "kubernetes.core.v1",
+    "apps/v1": "kubernetes.apps.v1",
+    "batch/v1": "kubernetes.batch.v1",
+    "networking.k8s.io/v1": "kubernetes.networking.v1",
+    "policy/v1": "kubernetes.policy.v1",
+    "serving.knative.dev/v1": "knative_serving.serving.v1",
+    "eventing.knative.dev/v1": "knative_eventing.eventing.v1",
+    "sources.knative.dev/v1": "knative_eventing.sources.v1",
+}
+# https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/
+KUSTOMIZATION_KEYS = {
+    "apiVersion",
+    "kind",
+    "namespace",
+    "resources",
+    "configMapGenerator",
+    "generatorOptions",
+    "images",
+    "patches",
+}
+SERVERS = ("DATABASE_URL", "BROKER_URL", "MEDIA_URL", "SMTP_URL")
+
+
+def name_of(manifest: Manifest) -> str:
+    return f"{manifest['kind']}-{manifest['metadata']['name']}"
+
+
+def lost(given: Any, kept: Any, path: str = "") -> list[str]:
+    """Return where a document says what its model did not keep."""
+    match given:
+        case dict():
+            if not isinstance(kept, dict):
+                return [path]
+            return [place for key, value in given.items() for place in lost(value, kept.get(key), f"{path}.{key}")]
+        case list():
+            if not isinstance(kept, list) or len(kept) != len(given):
+                return [path]
+            pairs = enumerate(zip(given, kept, strict=True))
+            return [place for number, (one, other) in pairs for place in lost(one, other, f"{path}[{number}]")]
+        case _:
+            return [] if given == kept else [path]
+
+
+def kept_of(manifest: Manifest) -> Any:
+    """Return what the published model of a kind keeps of a manifest; raises where it refuses it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the models warn of their own fields' names
+        module = import_module(f"cloudcoil.models.{MODULES[manifest['apiVersion']]}")
+    model = getattr(module, manifest["kind"])
+    return model.model_validate(manifest).model_dump(mode="json", by_alias=True, exclude_unset=True)
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
+def test_a_manifest_has_only_fields_of_its_kind(manifest: Manifest) -> None:
+    if manifest["kind"] == "RabbitmqBrokerConfig":  # there is no model of it
+        assert manifest["apiVersion"] == "eventing.knative.dev/v1alpha1"
+        assert manifest["spec"].keys() == {"rabbitmqClusterReference", "queueType"}
+        assert manifest["spec"]["rabbitmqClusterReference"] == {"connectionSecret": {"name": "rabbitmq-connection"}}
+        assert manifest["spec"]["queueType"] == "quorum"
+        return
+    assert lost(manifest, kept_of(manifest)) == []
+
+
+def test_a_field_that_a_kind_does_not_have_is_noticed() -> None:
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "lables": {}}, "spce": {"a": 1}}
+    assert lost(manifest, kept_of(manifest)) == [".metadata.lables", ".spce"]
+
+
+@pytest.mark.parametrize("manifest", PODS, ids=name_of)
+def test_a_pod_has_no_right_that_it_does_not_need(manifest: Manifest) -> None:
+    pod = manifest["spec"]["template"]["spec"]
+    assert pod["automountServiceAccountToken"] is False
+    for container in pod["containers"]:
+        context = {**pod.get("securityContext", {}), **container["securityContext"]}
+        assert context["runAsNonRoot"] is context["readOnlyRootFilesystem"] is True
+        assert context["runAsUser"] == 65532
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert container["resources"].keys() == {"limits", "requests"}
+        assert {mount["mountPath"]: mount.get("readOnly", False) for mount in container["volumeMounts"]} == {
+            "/tmp": False,
+            "/var/openfaas/secrets": True,
+        }
+
+
+@pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
+def test_a_kustomization_takes_every_file_beside_it_and_lists_every_image(file: Path) -> None:
+    kustomization = yaml.safe_load(file.read_text())
+    assert kustomization.keys() <= KUSTOMIZATION_KEYS
+    own = {other.name for other in FILES if other.parent == file.parent} - EXAMPLES
+    assert own == {resource for resource in kustomization["resources"] if not resource.startswith("..")}
+    images = set()
+    for resource in kustomization["resources"]:
+        place = file.parent / resource
+        files = [place] if place.is_file() else [one for one in FILES if one.parent == place.resolve()]
+        pods = [manifest for one in files for manifest in manifests_in(one) if manifest in PODS]
+        images |= {pod["spec"]["template"]["spec"]["containers"][0]["image"].partition(":")[0] for pod in pods}
+    if file.parent.name != "connector":
+        assert {image["name"] for image in kustomization.get("images", [])} == images
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: without it nothing is rendered")
+@pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
+def test_kubectl_renders_what_its_models_accept(file: Path) -> None:
+    rendered = subprocess.run(["kubectl", "kustomize", file.parent], capture_output=True, text=True, check=True)
+    for manifest in yaml.safe_load_all(rendered.stdout):
+        if manifest["kind"] != "RabbitmqBrokerConfig":
+            assert lost(manifest, kept_of(manifest)) == []
+
+
+def printed_secrets(**environ: str) -> dict[str, str]:
+    script = subprocess.run(
+        [DEPLOY / "secrets.sh"], env={"PATH": os.environ["PATH"], **environ}, capture_output=True, text=True, check=True
+    )
+    found = {}
+    for secret in yaml.safe_load_all(script.stdout):
+        assert lost(secret, kept_of(secret)) == []
+        name = secret["metadata"]["name"]
+        assert secret["data"].keys() == {name}
+        found[name] = base64.b64decode(secret["data"][name]).decode()
+    return found
+
+
+def test_secrets_are_printed_as_they_are_and_what_nobody_gave_is_random() -> None:
+    given = {name: f'{name}\'s "value" $HOME & more' for name in SERVERS}
+    first, second = (printed_secrets(ADMIN_EMAIL="ada@example.org", **given) for _ in range(2))
+    assert {name: first[name.lower().replace("_", "-")] for name in SERVERS} == given
+    for name in ("jwt-secret", "admin-password"):
+        assert len(first[name]) >= 32
+        assert first[name] != second[name]
+
+
+def test_every_secret_that_a_pod_mounts_is_printed() -> None:
+    given = {**dict.fromkeys(SERVERS, "a"), "ADMIN_EMAIL": "ada@example.org", "GATEWAY_PASSWORD": "a"}
+    mounted = set().union(*(secrets_of(manifest["spec"]["template"]["spec"]) for manifest in PODS))
+    assert mounted == printed_secrets(**given).keys()
+
+
+def test_a_secret_that_cannot_be_made_up_is_asked_for() -> None:
+    script = subprocess.run([DEPLOY / "secrets.sh"], env={}, capture_output=True, text=True, check=False)
+    assert script.returncode == 1
+    assert script.stdout == ""
+    assert "set DATABASE_URL" in script.stderr

@@ -1,0 +1,178 @@
+"""OpenFaaS and Knative get the same functions: stack.yml and the manifests are held together."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from soundlift.common.broker import routes_of
+from soundlift.common.settings import Settings
+from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
+from soundlift.local.stack import substitute
+from tests.deploy.manifests import DEPLOY, ROOT, environment_of, manifests_in, one_of, secrets_of
+
+STACK: dict[str, dict[str, Any]] = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))[
+    "functions"
+]
+KNATIVE = DEPLOY / "knative"
+SERVICES = {service["metadata"]["name"]: service for service in manifests_in(KNATIVE / "functions.yaml")}
+EVENTS = manifests_in(KNATIVE / "events.yaml")
+SETTINGS = Settings.from_environment({})
+PUBLIC = {"login", "validate", "upload", "download", "jobs"}
+MOST_FUNCTIONS = 15  # of OpenFaaS's Community Edition
+LONGEST_REQUEST = 600  # max-revision-timeout-seconds of Knative, as it is unless configured
+SENDS_EVENTS = "soundlift.dev/sends-events"
+
+each_function = pytest.mark.parametrize("name", STACK)
+
+
+def of_kind(kind: str) -> list[dict[str, Any]]:
+    return [manifest for manifest in EVENTS if manifest["kind"] == kind]
+
+
+def pod_of(name: str) -> dict[str, Any]:
+    pod: dict[str, Any] = SERVICES[name]["spec"]["template"]["spec"]
+    return pod
+
+
+def labels_of(name: str) -> dict[str, str]:
+    labels: dict[str, str] = SERVICES[name]["metadata"].get("labels", {})
+    return labels
+
+
+def topics() -> dict[str, str]:
+    """Return the function of each queue, as stack.yml has it."""
+    found = {entry.get("annotations", {}).get("topic"): name for name, entry in STACK.items()}
+    return {queue: found[queue] for queue in {SETTINGS.video_queue, SETTINGS.mp3_queue}}
+
+
+def seconds_of(duration: str) -> int:
+    """Return the seconds of a duration as Go writes it."""
+    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()  # type: ignore[union-attr]  # it is one
+    return int(minutes or 0) * 60 + int(seconds or 0)
+
+
+def test_both_have_the_same_functions_and_few_enough_for_the_community_edition() -> None:
+    assert SERVICES.keys() == STACK.keys()
+    assert len(STACK) <= MOST_FUNCTIONS
+
+
+@each_function
+def test_image_limits_and_environment_are_the_same(name: str) -> None:
+    (container,) = pod_of(name)["containers"]
+    assert container["image"] == STACK[name]["image"]
+    assert container["resources"] == {kind: STACK[name][kind] for kind in ("limits", "requests")}
+    here, there = environment_of(container), STACK[name].get("environment", {})
+    assert here.keys() == there.keys()
+    assert {key: value for key, value in here.items() if value is not None} == {
+        key: there[key] for key, value in here.items() if value is not None
+    }
+
+
+@each_function
+def test_secrets_are_the_same_but_for_the_broker_s_which_is_a_sink(name: str) -> None:
+    sends = labels_of(name).get(SENDS_EVENTS) == "true"
+    assert sends == ("broker-url" in STACK[name]["secrets"])
+    assert secrets_of(pod_of(name)) == set(STACK[name]["secrets"]) - {"broker-url"}
+
+
+@each_function
+def test_scaling_is_the_same_and_stands_on_the_revision(name: str) -> None:
+    annotations, labels = SERVICES[name]["spec"]["template"]["metadata"]["annotations"], STACK[name]["labels"]
+    assert "annotations" not in SERVICES[name]["metadata"]
+    assert annotations["autoscaling.knative.dev/max-scale"] == labels["com.openfaas.scale.max"]
+    sleeps = annotations["autoscaling.knative.dev/min-scale"] == "0"
+    assert sleeps == (labels["com.openfaas.scale.zero"] == "true" or name == "cleanup")
+
+
+@each_function
+def test_no_more_requests_come_than_there_are_places(name: str) -> None:
+    environment = Settings.from_environment(STACK[name].get("environment", {}))
+    places = environment.convert_concurrency if name == "convert" else environment.threads
+    assert pod_of(name)["containerConcurrency"] == places
+    assert int(STACK[name]["labels"].get("com.openfaas.scale.target", "1")) <= places
+
+
+@each_function
+def test_only_what_is_public_can_be_reached_from_outside(name: str) -> None:
+    visibility = labels_of(name).get("networking.knative.dev/visibility")
+    assert visibility == (None if name in PUBLIC else "cluster-local")
+
+
+def test_the_ingresses_lead_to_the_public_functions_and_to_no_other() -> None:
+    (path,) = one_of(DEPLOY / "openfaas" / "ingress.yaml", "Ingress")["spec"]["rules"][0]["http"]["paths"]
+    leads = {name for name in [*STACK, "system", "ui"] if re.match(path["path"], f"/{name}/a")}
+    assert leads == PUBLIC
+    ingresses = [one for one in manifests_in(KNATIVE / "ingress.yaml") if one["kind"] == "Ingress"]
+    assert {one["metadata"]["name"] for one in ingresses} == PUBLIC
+    for one in ingresses:
+        name = one["metadata"]["name"]
+        (path,) = one["spec"]["rules"][0]["http"]["paths"]
+        assert re.match(path["path"], f"/{name}/a")
+        assert one["metadata"]["annotations"]["nginx.ingress.kubernetes.io/upstream-vhost"].startswith(f"{name}.")
+
+
+def test_each_event_has_the_one_trigger_that_leads_where_its_queue_does() -> None:
+    found = {
+        trigger["spec"]["filter"]["attributes"]["type"]: trigger["spec"]["subscriber"]["ref"]["name"]
+        for trigger in of_kind("Trigger")
+    }
+    assert found == {event: topics()[queue] for event, queue in routes_of(SETTINGS).items()}
+    assert len(of_kind("Trigger")) == len(found)
+    for trigger in of_kind("Trigger"):
+        assert trigger["spec"]["filter"].keys() == {"attributes"}
+        assert trigger["spec"]["delivery"]["deadLetterSink"]["ref"]["name"] == "cleanup"
+        assert trigger["spec"]["delivery"]["retry"] > 0
+
+
+def test_functions_that_send_events_get_a_sink_and_cleanup_is_called_each_minute() -> None:
+    (binding,) = of_kind("SinkBinding")
+    (broker,) = of_kind("Broker")
+    assert binding["spec"]["subject"]["selector"]["matchLabels"] == {SENDS_EVENTS: "true"}
+    assert binding["spec"]["sink"]["ref"]["name"] == broker["metadata"]["name"]
+    (ping,) = of_kind("PingSource")
+    assert ping["spec"]["schedule"] == STACK["cleanup"]["annotations"]["schedule"]
+    assert ping["spec"]["sink"]["ref"]["name"] == "cleanup"
+
+
+def added_by(platform: str) -> dict[str, str]:
+    """Return the variable that a platform adds to the connector."""
+    kustomization = yaml.safe_load((DEPLOY / platform / "kustomization.yaml").read_text())
+    (patch,) = kustomization["patches"]
+    (operation,) = yaml.safe_load(patch["patch"])
+    assert operation["path"] == "/spec/template/spec/containers/0/env/-"
+    return {operation["value"]["name"]: operation["value"]["value"]}
+
+
+def test_the_connector_is_told_by_settings_where_the_functions_are() -> None:
+    (container,) = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    own = {name: str(value) for name, value in environment_of(container).items()}
+    Settings.from_environment({**own, **added_by("openfaas")})
+    static = Settings.from_environment({**own, **added_by("knative/other-programs")})
+    namespace = one_of(KNATIVE / "namespace.yaml", "Namespace")["metadata"]["name"]
+    assert dict(static.subscribers) == {
+        queue: f"http://{function}.{namespace}.svc.cluster.local" for queue, function in topics().items()
+    }
+    assert container["ports"][0]["containerPort"] == static.connector_port
+
+
+def test_the_longest_conversion_is_shorter_than_the_connector_waits_and_the_gateways_longer() -> None:
+    conversion = SETTINGS.max_conversion_seconds
+    connector = conversion + SECONDS_BEYOND_CONVERSION
+    assert conversion < pod_of("convert")["timeoutSeconds"] <= LONGEST_REQUEST
+    values = yaml.safe_load((DEPLOY / "openfaas" / "values.yaml").read_text())
+    upstream = seconds_of(values["gateway"]["upstreamTimeout"])
+    assert (
+        connector
+        < upstream
+        < min(
+            seconds_of(values[part][key])
+            for part in ("gateway", "faasnetes")
+            for key in ("readTimeout", "writeTimeout")
+        )
+    )
