@@ -16,7 +16,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.mail_server import MailServer
 
-pytest_plugins = [f"tests.servers.{name}" for name in ("mariadb", "mongodb", "rabbitmq", "s3")]
+pytest_plugins = [f"tests.servers.{name}" for name in ("containers", "mariadb", "mongodb", "rabbitmq", "s3")]
 
 SECRET = "a secret of the tests, longer than 32 bytes"
 PASSWORD = "correct horse"

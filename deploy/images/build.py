@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -75,8 +76,16 @@ def lay_out_ours(name: str, tree: Path, *, like: StackFunction) -> str:
             shutil.copytree(source, target, ignore=UNWANTED)
         else:
             shutil.copy(source, target)
+    _write_version(tree / "soundlift.dist-info")
     prefix, _, own = like.image.rpartition("/")
     return f"{prefix}/{name}:{own.partition(':')[2]}"
+
+
+def _write_version(folder: Path) -> None:
+    """Write what `--version` looks for (Core metadata specifications, 2.1)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: soundlift\nVersion: {project['version']}\n")
 
 
 def _empty(folder: Path) -> Path:

@@ -53,7 +53,8 @@ def test_a_function_s_tree_is_the_template_the_function_and_the_common_layer(tre
 @pytest.mark.parametrize("name", OURS)
 def test_a_tree_of_ours_is_its_package_and_the_common_layer(trees: Path, name: str) -> None:
     tree = trees / name
-    assert {path.name for path in tree.iterdir()} == {"Dockerfile", "requirements.txt", "constraints.txt", "soundlift"}
+    files = {"Dockerfile", "requirements.txt", "constraints.txt"}
+    assert {path.name for path in tree.iterdir()} == files | {"soundlift", "soundlift.dist-info"}
     assert {path.name for path in (tree / "soundlift").iterdir()} - {"client.py"} == {"common", name}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from soundlift.client import Client
+from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.conftest import PASSWORD, SECRET
@@ -19,6 +20,8 @@ from tests.local.conftest import start
 from tests.local.running import Stack
 from tests.mail_server import MailServer
 from tests.parts import age, wait_for
+from tests.servers.container_stack import ContainerStack
+from tests.servers.containers import Podman
 from tests.servers.mariadb import MariaDb
 from tests.servers.mongodb import running_mongodb
 from tests.servers.rabbitmq import RabbitMq
@@ -57,7 +60,14 @@ def mail_server_of_stack() -> Iterator[MailServer]:
         yield server
 
 
-@pytest.fixture(scope="module", params=["embedded", "gridfs", "s3"])
+class InContainers(dict[str, str]):
+    """Is the settings of a stack whose parts are containers."""
+
+
+CONTAINERS = pytest.param("containers", marks=[pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)])
+
+
+@pytest.fixture(scope="module", params=["embedded", "gridfs", "s3", CONTAINERS])
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """Return the settings of a stack: of one that needs no server, and of those that leave it next to nothing."""
     if request.param == "embedded":
@@ -72,11 +82,12 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         return
     mail_server: MailServer = request.getfixturevalue("mail_server_of_stack")
     with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:
-        yield {**both, "MEDIA_URL": mongodb.url, "SMTP_URL": mail_server.url}
+        settings = {**both, "MEDIA_URL": mongodb.url, "SMTP_URL": mail_server.url}
+        yield InContainers(settings) if request.param == "containers" else settings
 
 
 @contextmanager
-def services_of(stack: Stack, servers: Mapping[str, str]) -> Iterator[Services]:
+def services_of(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> Iterator[Services]:
     """Give the services that the stack's processes have, too."""
     settings = {**servers, "SOUNDLIFT_DATA": str(stack.data), "JWT_SECRET": SECRET}
     services = Services(Settings.from_environment(settings))
@@ -84,7 +95,7 @@ def services_of(stack: Stack, servers: Mapping[str, str]) -> Iterator[Services]:
     services.database.engine.dispose()
 
 
-def let_minutes_pass(stack: Stack, servers: Mapping[str, str]) -> None:
+def let_minutes_pass(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> None:
     """Make all that waits for its time due, and have cleanup look at it now, not at the next full minute."""
     with services_of(stack, servers) as services:
         for job in services.jobs.page(None):
@@ -93,20 +104,41 @@ def let_minutes_pass(stack: Stack, servers: Mapping[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def stack(start: Callable[..., Stack], servers: Mapping[str, str], password_hash: str) -> Stack:
+def containers(
+    request: pytest.FixtureRequest, servers: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ContainerStack]:
+    """Return a running stack of containers, whose tables are there."""
+    migrate(servers["DATABASE_URL"])
+    podman: Podman = request.getfixturevalue("podman")
+    stack = ContainerStack(podman, tmp_path_factory.mktemp("containers"), servers, SECRET)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+@pytest.fixture(scope="module")
+def stack(
+    request: pytest.FixtureRequest, start: Callable[..., Stack], servers: Mapping[str, str], password_hash: str
+) -> Stack | ContainerStack:
     """Return a running stack that has one user."""
-    stack = start(**servers, ACCEPT_BARE_MESSAGES="true")
+    stack: Stack | ContainerStack
+    if isinstance(servers, InContainers):
+        stack = request.getfixturevalue("containers")
+    else:
+        stack = start(**servers, ACCEPT_BARE_MESSAGES="true")
     with services_of(stack, servers) as services:
         services.users.add(EMAIL, password_hash)
     return stack
 
 
 @pytest.fixture
-def client(stack: Stack) -> Client:
+def client(stack: Stack | ContainerStack) -> Client:
     return Client(stack.url, email=EMAIL, password=PASSWORD)
 
 
 @pytest.fixture(scope="module")
-def mailbox(request: pytest.FixtureRequest, stack: Stack, servers: Mapping[str, str]) -> Mailbox:
+def mailbox(request: pytest.FixtureRequest, stack: Stack | ContainerStack, servers: Mapping[str, str]) -> Mailbox:
     server = request.getfixturevalue("mail_server_of_stack") if "SMTP_URL" in servers else None
     return Mailbox(stack.data / "mail" / "new", server)

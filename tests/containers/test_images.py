@@ -1,0 +1,85 @@
+"""Each image holds what its part uses and nothing else, starts fenced in, and ends when it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.parts import free_port
+from tests.servers.containers import (
+    FENCE,
+    FUNCTIONS,
+    Container,
+    Podman,
+    environment_of_stack,
+    image_of,
+    listed,
+    run,
+    write_secrets,
+)
+
+pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)]
+IMAGES = [*FUNCTIONS, "connector", "cli"]
+SERVERS_ELSEWHERE = {
+    "database-url": "mysql://soundlift@127.0.0.1:9/soundlift",
+    "broker-url": "amqp://127.0.0.1:9",
+    "media-url": "mongodb://127.0.0.1:9",
+    "smtp-url": "smtp://127.0.0.1:9",
+    "jwt-secret": "a secret of the tests, longer than 32 bytes",
+}
+# In MB above the base. jobs has the drivers of all stores: it deletes what its owner no longer wants.
+LARGEST = {
+    "login": 45,
+    "validate": 45,
+    "notify": 45,
+    "jobs": 60,
+    "upload": 85,
+    "download": 85,
+    "cleanup": 85,
+    "convert": 330,
+    "connector": 45,
+    "cli": 60,
+}
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    write_secrets(folder, SERVERS_ELSEWHERE)
+    return folder
+
+
+@pytest.fixture(params=[*FUNCTIONS, "connector"])
+def container(request: pytest.FixtureRequest, podman: Podman, secrets: Path) -> Iterator[Container]:
+    name = request.param
+    environment = {} if name == "connector" else environment_of_stack(name)
+    container = run(podman, name, free_port(), environment, secrets)
+    yield container
+    container.remove()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: Podman, name: str) -> None:
+    files = {file for file in listed(podman, name, "/home/app") if "__pycache__" not in file}
+    own = {file.removeprefix("/home/app/function/") for file in files}
+    assert files == {f"/home/app/function/{file}" for file in own}
+    assert {file for file in own if "/" in file} == {file for file in own if file.startswith("soundlift/common/")}
+    assert "handler.py" in own
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_has_a_numeric_user_no_pip_and_no_more_than_it_may_weigh(podman: Podman, name: str) -> None:
+    assert podman("image", "inspect", "--format={{.User}}", image_of(name)) == "65532:65532"
+    found = 'import importlib.util, shutil; print([importlib.util.find_spec("pip"), shutil.which("gcc")])'
+    assert podman("run", "--rm", *FENCE, "--entrypoint=python3", image_of(name), "-c", found) == "[None, None]"
+    assert podman.megabytes_above_base(name) <= LARGEST[name]
+
+
+def test_a_container_starts_fenced_in_while_its_servers_are_away_and_ends_with_0(container: Container) -> None:
+    assert container.stop() == 0
+
+
+def test_the_command_tells_its_version(podman: Podman) -> None:
+    assert "version" in podman("run", "--rm", *FENCE, image_of("cli"), "--version")

@@ -1,0 +1,102 @@
+"""Each part is replaced while videos come in, and none of them is lost."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from soundlift.client import Client
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.clips import PICTURE, ffmpeg, talking_mp4
+from tests.conftest import PASSWORD, SECRET
+from tests.mail_server import MailServer
+from tests.parts import wait_for
+from tests.servers.container_stack import ContainerStack
+from tests.servers.containers import FUNCTIONS, Podman
+from tests.servers.mariadb import MariaDb
+from tests.servers.mongodb import running_mongodb
+from tests.servers.rabbitmq import RabbitMq
+
+pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)]
+EMAIL = "ada@example.org"
+UPLOADERS = 2
+
+
+@pytest.fixture
+def services(
+    mariadb_server: MariaDb, rabbitmq_node: RabbitMq, mail_server: MailServer, tmp_path: Path, password_hash: str
+) -> Iterator[Services]:
+    """Return the services that the containers have, with an account to use them."""
+    with running_mongodb(tmp_path) as mongodb:
+        settings = {
+            "DATABASE_URL": mariadb_server.url(mariadb_server.empty_database()),
+            "BROKER_URL": rabbitmq_node.new_virtual_host(),
+            "MEDIA_URL": mongodb.url,
+            "SMTP_URL": mail_server.url,
+            "JWT_SECRET": SECRET,
+        }
+        services = Services(Settings.from_environment(settings))
+        services.users.add(EMAIL, password_hash)
+        yield services
+        services.database.engine.dispose()
+
+
+@pytest.fixture
+def stack(podman: Podman, services: Services, tmp_path: Path) -> Iterator[ContainerStack]:
+    own = services.settings
+    servers = {
+        "DATABASE_URL": own.database_url,
+        "BROKER_URL": own.broker_url,
+        "MEDIA_URL": own.media_url,
+        "SMTP_URL": own.smtp_url,
+    }
+    stack = ContainerStack(podman, tmp_path, servers, SECRET)
+    try:
+        stack.start()
+        yield stack
+    finally:
+        stack.stop()
+
+
+def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
+    stack: ContainerStack, services: Services, mail_server: MailServer, tmp_path: Path
+) -> None:
+    videos = [talking_mp4(tmp_path), ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")]
+    enough = Event()
+
+    def keep_uploading() -> list[str]:
+        client = Client(stack.url, email=EMAIL, password=PASSWORD)
+        ids = []
+        for video in itertools.cycle(videos):
+            ids.append(client.upload(video).id)
+            client.job(ids[-1], wait=1)
+            if enough.is_set():
+                return ids
+        raise AssertionError
+
+    with ThreadPoolExecutor(UPLOADERS) as pool:
+        uploads = [pool.submit(keep_uploading) for _ in range(UPLOADERS)]
+        try:
+            codes = {name: stack.replace(name) for name in (*FUNCTIONS, "connector")}
+        finally:
+            enough.set()
+        ids = [job_id for upload in uploads for job_id in upload.result()]
+    assert set(codes.values()) == {0}, codes
+
+    def all_told() -> bool:
+        """Tell whether every owner knows; as cron does each minute, have cleanup look."""
+        stack.post("/function/cleanup")
+        return all(job.told_at for job in services.jobs.page(None, limit=len(ids)))
+
+    wait_for(all_told, "all are told", seconds=120)
+    jobs = {job.id: job for job in services.jobs.page(None, limit=len(ids))}
+    assert jobs.keys() == set(ids)
+    assert {job.state for job in jobs.values()} == {"ready", "failed"}
+    told = [mail["Message-ID"] for mail in mail_server.messages]
+    assert len(told) == len(set(told)) == len(ids)

@@ -1,0 +1,142 @@
+"""Runs all of Soundlift as containers: each function and the connector, with nginx before them as their gateway."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+import urllib3
+
+from tests.local.running import Process
+from tests.parts import free_port
+from tests.servers.containers import FUNCTIONS, Container, Podman, environment_of_stack, run, write_secrets
+from tests.servers.server import Server, absent
+
+PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
+REPLICAS = 2
+NGINX = Template("""
+daemon off;
+pid $folder/nginx.pid;
+error_log $folder/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path $folder/body;
+  proxy_temp_path $folder/proxy;
+  fastcgi_temp_path $folder/fastcgi;
+  uwsgi_temp_path $folder/uwsgi;
+  scgi_temp_path $folder/scgi;
+  client_max_body_size 0;
+  proxy_request_buffering off;
+  proxy_buffering off;
+  proxy_read_timeout 600s;
+$upstreams
+  server {
+    listen 127.0.0.1:$port;
+    location = /healthz { return 200; }
+$locations
+  }
+}
+""")
+UPSTREAM = "  upstream {name} {{ {servers} }}"
+LOCATION = """
+    location ~ ^(/function)?/{name}(/.*)?$ {{
+      rewrite ^(/function)?/{name}/?(.*)$ /$2 break;
+      proxy_pass http://{name};
+    }}"""
+
+
+@dataclass
+class ContainerStack:
+    """Is a deployment whose every part is a container; a part may run `REPLICAS` times, on ports of its own."""
+
+    podman: Podman
+    data: Path
+    settings: Mapping[str, str]
+    secret: str
+    port: int = field(default_factory=free_port)
+    containers: dict[str, list[Container]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._ports = {name: [free_port() for _ in range(REPLICAS)] for name in (*FUNCTIONS, "connector")}
+        secrets = {SECRETS[name]: value for name, value in self.settings.items() if name in SECRETS}
+        write_secrets(self.data / "secrets", {**secrets, "jwt-secret": self.secret})
+        self._nginx = self._make_nginx()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._nginx.start()
+        for name in (*FUNCTIONS, "connector"):
+            self.add(name)
+
+    def add(self, name: str) -> Container:
+        """Start one more container of a part, on the first port that none has."""
+        running = self.containers.setdefault(name, [])
+        taken = {container.url for container in running}
+        port = next(port for port in self._ports[name] if f"http://127.0.0.1:{port}" not in taken)
+        running.append(run(self.podman, name, port, self._environment_of(name), self.data / "secrets"))
+        return running[-1]
+
+    def replace(self, name: str) -> int:
+        """Replace a part: the new one answers before the old one is told to stop; return the old one's exit code."""
+        old = self.containers[name][0]
+        self.add(name)
+        code = old.stop()
+        self.containers[name].remove(old)
+        old.remove()
+        return code
+
+    def post(self, path: str) -> urllib3.BaseHTTPResponse:
+        return urllib3.request("POST", self.url + path, retries=False, timeout=30)
+
+    def child(self, module: str) -> Process | None:
+        """Return the process of a part by its module."""
+        name = module.rpartition(".")[2]
+        return Process(self.containers[name][0].pid, 0, module)
+
+    def stop(self) -> None:
+        for container in [one for running in self.containers.values() for one in running]:
+            container.remove()
+        self._nginx.kill()
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        if name == "connector":
+            functions = f"video={self.url}/function/convert,mp3={self.url}/function/notify"
+            return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
+        own = environment_of_stack(name)
+        return {**own, **({"PUBLIC_URL": self.url} if "PUBLIC_URL" in own else {})}
+
+    def _make_nginx(self) -> Server:
+        program = shutil.which("nginx", path=PLACES)
+        if program is None:
+            absent("nginx", "on Debian and Ubuntu, apt-get install nginx-light")
+        folder = self.data / "nginx"
+        folder.mkdir()
+        file = folder / "nginx.conf"
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        servers = {
+            name: " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self._ports[name]) for name in FUNCTIONS
+        }
+        file.write_text(
+            user
+            + NGINX.substitute(
+                folder=folder,
+                port=self.port,
+                upstreams="\n".join(UPSTREAM.format(name=name, servers=servers[name]) for name in FUNCTIONS),
+                locations="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
+            )
+        )
+
+        def answers() -> bool:
+            return urllib3.request("GET", f"{self.url}/healthz", retries=False, timeout=2).status == 200
+
+        arguments = [program, "-p", str(folder), "-c", str(file), "-e", str(folder / "nginx.log")]
+        return Server(arguments, log=folder / "out.log", answers=answers)
