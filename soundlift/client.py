@@ -21,7 +21,7 @@ BLOCK = 256 * 1024
 POLL_SECONDS = 2
 TIMEOUT = urllib3.Timeout(connect=20, read=120)
 RETRIES = urllib3.Retry(
-    total=3, backoff_factor=0.2, status_forcelist=[502, 503, 504], allowed_methods=["GET"], raise_on_status=False
+    total=3, backoff_factor=0.2, status_forcelist=[429, 502, 503, 504], allowed_methods=["GET"], raise_on_status=False
 )
 
 Progress = Callable[[int, int | None], None]

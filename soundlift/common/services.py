@@ -44,7 +44,7 @@ class Services:
         """Runs transactions."""
         from soundlift.common.database import open_database
 
-        return open_database(self.settings.database_url)
+        return open_database(_named("DATABASE_URL", self.settings.database_url))
 
     @cached_property
     def users(self) -> Users:
@@ -65,20 +65,21 @@ class Services:
         """Keeps videos."""
         from soundlift.common.media import open_media
 
-        return open_media(self.settings.media_url, "videos")
+        return open_media(_named("MEDIA_URL", self.settings.media_url), "videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
         """Keeps MP3s."""
         from soundlift.common.media import open_media
 
-        return open_media(self.settings.media_url, "mp3s")
+        return open_media(_named("MEDIA_URL", self.settings.media_url), "mp3s")
 
     @cached_property
     def broker(self) -> Broker:
         """Carries events."""
         from soundlift.common.broker import open_broker
 
+        _named("BROKER_URL", self.settings.broker_url)
         return open_broker(self.settings)
 
     @cached_property
@@ -106,6 +107,13 @@ class Services:
         check = getattr(service, "check", None)
         if check is not None:
             check()
+
+
+def _named(name: str, url: str) -> str:
+    """Return a URL; raise SettingError where nothing is named, and this machine is not to serve instead."""
+    if not url:
+        raise SettingError(f"Setting {name} is missing: name a server, or set EMBEDDED=true.", setting=name)
+    return url
 
 
 @cache

@@ -83,6 +83,11 @@ class Settings:
     """
 
     soundlift_data: Path = _setting("Folder of the embedded database, queue, media and mail", None, Path)
+    embedded: bool = _setting(
+        "Use this machine's own database, queue and folder where no server is named: true or false; images say false",
+        True,
+        _yes_or_no,
+    )
     secrets_folder: Path = _setting("Folder of secret files", Path(SECRETS_FOLDER), Path)
     database_url: str = _setting(
         "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE", None, secret=True
@@ -173,9 +178,15 @@ class Settings:
             if text is not None:
                 values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
-        values.setdefault("database_url", _mysql_url(cls(**values)) or f"sqlite:///{data}/soundlift.db")
-        values.setdefault("broker_url", values.get("k_sink") or f"sqlite:///{data}/queue.db")
-        values.setdefault("media_url", (data / "media").absolute().as_uri())
+        embedded = values.get("embedded", True)
+        own = {
+            "database_url": f"sqlite:///{data}/soundlift.db",
+            "broker_url": f"sqlite:///{data}/queue.db",
+            "media_url": (data / "media").absolute().as_uri(),
+        }
+        named = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
+        for name, url in own.items():
+            values.setdefault(name, named.get(name) or (url if embedded else ""))
         return cls(**values)
 
 

@@ -143,3 +143,12 @@ def test_who_finds_no_place_free_is_told_at_once_and_a_body_that_is_sent_keeps_i
         assert refused.headers["Retry-After"] == "1"
         assert app.test_client().get("/_/health").status_code == 200
     assert app.test_client().get("/", buffered=True).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("service", "setting"), [("database", "DATABASE_URL"), ("videos", "MEDIA_URL"), ("publisher", "BROKER_URL")]
+)
+def test_a_server_that_nobody_names_is_missed_where_this_machine_is_not_to_serve(service: str, setting: str) -> None:
+    services = Services(Settings.from_environment({"EMBEDDED": "false"}))
+    with pytest.raises(SettingError, match=f"Setting {setting} is missing"):
+        getattr(services, service)

@@ -81,5 +81,20 @@ def test_a_container_starts_fenced_in_while_its_servers_are_away_and_ends_with_0
     assert container.stop() == 0
 
 
+@pytest.mark.parametrize("missing", ["database-url", "media-url"])
+def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_own(
+    podman: Podman, secrets: Path, missing: str
+) -> None:
+    (secrets / missing).unlink()
+    mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
+    container = podman("run", "--detach", *FENCE, mount, f"--env=PORT={free_port()}", image_of("convert"))
+    try:
+        assert podman("wait", container) != "0"
+        log = podman("logs", container)
+    finally:
+        podman("rm", "--force", container)
+    assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
+
+
 def test_the_command_tells_its_version(podman: Podman) -> None:
     assert "version" in podman("run", "--rm", *FENCE, image_of("cli"), "--version")

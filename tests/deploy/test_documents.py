@@ -14,6 +14,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").iterdir()))]
 README = (ROOT / "README.md").read_text()
 
 
@@ -33,7 +34,7 @@ def test_every_command_explains_itself_and_is_in_the_readme() -> None:
             assert subcommand.help
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_path_that_a_document_names_is_there(document: str) -> None:
     text = (ROOT / document).read_text()
     for path in re.findall(r"`((?:functions|soundlift|tests|deploy|docs)/[\w./-]*)`", text):

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 import urllib3
+import yaml
 
-from soundlift.local.stack import read_stack
+from soundlift.local.stack import read_stack, substitute
 from tests.parts import wait_for
 from tests.servers.server import absent
 
@@ -59,7 +60,7 @@ class Podman:
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=seconds
         )
         assert ended.returncode == 0, f"{' '.join(command)}: {ended.stderr[-2000:]}"
-        return ended.stdout.strip()
+        return (ended.stdout + (ended.stderr if arguments[0] == "logs" else "")).strip()
 
     def megabytes_above_base(self, name: str) -> float:
         sizes = [int(self("image", "inspect", "--format={{.Size}}", image)) for image in (image_of(name), BASE)]
@@ -163,10 +164,6 @@ def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
 
 def environment_of_stack(name: str) -> dict[str, str]:
     """Return the environment that stack.yml gives a function."""
-    import yaml
-
-    from soundlift.local.stack import substitute
-
     stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))
     environment: dict[str, str] = stack["functions"][name].get("environment", {})
     return environment
