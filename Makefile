@@ -20,7 +20,7 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 	@$(BIN)/python deploy/images/build.py $(if $(BASE_IMAGE),--base $(BASE_IMAGE)) $(ONLY)
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto
 
 lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
 	$(BIN)/ruff check .

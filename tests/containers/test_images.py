@@ -9,6 +9,7 @@ import pytest
 
 from tests.parts import free_port
 from tests.servers.containers import (
+    BUILDING_SECONDS,
     FENCE,
     FUNCTIONS,
     Container,
@@ -20,7 +21,7 @@ from tests.servers.containers import (
     write_secrets,
 )
 
-pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 IMAGES = [*FUNCTIONS, "connector", "cli"]
 SERVERS_ELSEWHERE = {
     "database-url": "mysql://soundlift@127.0.0.1:9/soundlift",

@@ -18,12 +18,12 @@ from tests.conftest import PASSWORD, SECRET
 from tests.mail_server import MailServer
 from tests.parts import wait_for
 from tests.servers.container_stack import ContainerStack
-from tests.servers.containers import FUNCTIONS, Podman
+from tests.servers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
 from tests.servers.mariadb import MariaDb
 from tests.servers.mongodb import running_mongodb
 from tests.servers.rabbitmq import RabbitMq
 
-pytestmark = [pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 EMAIL = "ada@example.org"
 UPLOADERS = 2
 

@@ -21,7 +21,7 @@ from tests.local.running import Stack
 from tests.mail_server import MailServer
 from tests.parts import age, wait_for
 from tests.servers.container_stack import ContainerStack
-from tests.servers.containers import Podman
+from tests.servers.containers import BUILDING_SECONDS, Podman
 from tests.servers.mariadb import MariaDb
 from tests.servers.mongodb import running_mongodb
 from tests.servers.rabbitmq import RabbitMq
@@ -64,7 +64,7 @@ class InContainers(dict[str, str]):
     """Is the settings of a stack whose parts are containers."""
 
 
-CONTAINERS = pytest.param("containers", marks=[pytest.mark.xdist_group("containers"), pytest.mark.timeout(900)])
+CONTAINERS = pytest.param("containers", marks=pytest.mark.timeout(BUILDING_SECONDS))
 
 
 @pytest.fixture(scope="module", params=["embedded", "gridfs", "s3", CONTAINERS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -46,6 +47,8 @@ runroot = "{place}/run"
 """
 FENCE = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
 LONGEST_STOP = 60
+BUILDING_SECONDS = 900
+TRIES_TO_DOWNLOAD = 3
 
 
 @dataclass(frozen=True)
@@ -121,12 +124,23 @@ def podman() -> Podman:
             "IMAGE_PREFIX": PREFIX,
         }
     )
+    with (PLACE / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build_once(podman, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
+    return podman
+
+
+def _build_once(podman: Podman, run_id: str) -> None:
+    """Build all images, unless another process of this run of the tests has."""
+    note = PLACE / "built"
+    if run_id and note.exists() and note.read_text() == run_id:
+        return
     if BASE not in podman("images", "--format={{.Repository}}:{{.Tag}}"):
         _make_base(podman)
     build = [sys.executable, str(ROOT / "deploy" / "images" / "build.py"), "--base", BASE]
     built = subprocess.run(build, env=podman.environment, capture_output=True, text=True, check=False, timeout=600)
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-4000:]
-    return podman
+    note.write_text(run_id)
 
 
 def image_of(name: str) -> str:
@@ -175,13 +189,22 @@ def listed(podman: Podman, name: str, folder: str) -> set[str]:
     return set(json.loads(podman("run", "--rm", *FENCE, "--entrypoint=python3", image_of(name), "-c", program)))
 
 
+def _told(folder: Path) -> str:
+    """Return the end of what debootstrap noted for whoever looks for a cause."""
+    log = folder / "debootstrap" / "debootstrap.log"
+    return log.read_text()[-2000:] if log.exists() else ""
+
+
 def _make_base(podman: Podman) -> None:
     """Make an image of Debian's packages, whose pip trusts whom this machine trusts."""
     folder = PLACE / "base"
     shutil.rmtree(folder, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
-    assert made.returncode == 0, made.stdout[-2000:]
+    for _ in range(TRIES_TO_DOWNLOAD):  # what has been downloaded is kept; a mirror may well be away for a moment
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        if made.returncode == 0:
+            break
+    assert made.returncode == 0, _told(folder) + made.stdout[-1000:]
     if AUTHORITIES.exists():
         shutil.copy(AUTHORITIES, folder / AUTHORITIES.relative_to("/"))
     shutil.rmtree(folder / "var" / "cache" / "apt", ignore_errors=True)
