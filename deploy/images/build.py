@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
@@ -38,9 +40,10 @@ def main() -> None:
     if unknown := set(chosen.names) - {*functions, *OF_OURS}:
         parser.error(f"there is no image {', '.join(sorted(unknown))}")
     base = _argument("BASE_IMAGE", chosen.base) if chosen.base else []
+    commands = {}
     for name in chosen.names or (*functions, *OF_OURS):
         if name in functions and shutil.which("faas-cli") and not chosen.only_lay_out:
-            _run("faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base)
+            commands[name] = ["faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base]
             continue
         tree = _empty(ROOT / chosen.trees / name)
         if name in functions:
@@ -49,7 +52,12 @@ def main() -> None:
             image = lay_out_ours(name, tree, like=next(iter(functions.values())))
         if not chosen.only_lay_out:
             part = _argument("PART", name) if name in OF_OURS else []
-            _run(_builder(), "build", "--tag", image, *base, *part, str(tree))
+            commands[name] = [_builder(), "build", "--tag", image, *base, *part, str(tree)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        built = {name: pool.submit(_build, name, command) for name, command in commands.items()}
+    failed = [name for name, future in built.items() if not future.result()]
+    if failed:
+        sys.exit(f"Not built: {', '.join(failed)}.")
 
 
 def lay_out(function: StackFunction, tree: Path) -> str:
@@ -105,10 +113,16 @@ def _builder() -> str:
     return found
 
 
-def _run(*command: str) -> None:
-    ended = subprocess.run(command, cwd=ROOT, check=False).returncode
-    if ended:
-        sys.exit(f"{' '.join(command[:2])} ended with exit code {ended}.")
+def _build(name: str, command: list[str]) -> bool:
+    """Build one image, tell how long it took, or all that was said where it failed."""
+    began = time.monotonic()
+    ended = subprocess.run(
+        command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
+    seconds = time.monotonic() - began
+    said = f":\n{ended.stdout}" if ended.returncode else ""
+    print(f"{name}: {'failed' if ended.returncode else 'built'} in {seconds:.0f} s{said}", flush=True)
+    return ended.returncode == 0
 
 
 if __name__ == "__main__":
