@@ -52,6 +52,8 @@ jobs = sa.Table(
     sa.Column("mp3_fid", sa.String(24), unique=True),
     sa.Column("mp3_bytes", sa.BigInteger),
     sa.Column("length", sa.Double),
+    sa.Column("lost", sa.Double),
+    sa.Column("options", sa.Text),
     sa.Column("percent", sa.Integer, nullable=False, default=0),
     sa.Column("error_code", sa.String(32)),
     sa.Column("error", sa.String(1000)),

@@ -52,6 +52,13 @@ class BadRequest(SoundliftError):
     code = "bad_request"
 
 
+class BadOption(BadRequest):
+    """Refuses an option of an upload; its sentence names the option, the value, and what is allowed."""
+
+    title = "Bad Option"
+    code = "bad_option"
+
+
 class BadEvent(BadRequest):
     """Refuses a body that is no CloudEvent of ours."""
 

@@ -38,7 +38,11 @@ HIDDEN = (State.RECEIVING, State.DELETED)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Is one row as it was read; times in seconds since 1970, `length` in seconds of sound."""
+    """Is one row as it was read; times in seconds since 1970, `length` and `lost` in seconds of sound.
+
+    `options` is what AudioOptions.from_json reads, or None where the job names none. `lost` could not be read; it is
+    None where that is not known.
+    """
 
     id: str
     username: str
@@ -50,6 +54,8 @@ class Job:
     mp3_fid: str | None
     mp3_bytes: int | None
     length: float | None
+    lost: float | None
+    options: str | None
     percent: int
     error_code: str | None
     error: str | None

@@ -75,8 +75,16 @@ class Jobs:
             conditions.append(sa.or_(table.c.created_at < then, same_time))
         return self._select(*conditions, order=(table.c.created_at.desc(), table.c.id.desc()), limit=limit)
 
-    def receive(self, *, username: str, file_name: str, content_type: str, traceparent: str | None) -> Job:
-        """Write the row of an upload that begins, before the store is touched."""
+    def receive(
+        self,
+        *,
+        username: str,
+        file_name: str,
+        content_type: str,
+        traceparent: str | None,
+        options: str | None = None,
+    ) -> Job:
+        """Write the row of an upload that begins, before the store is touched; `options` is of AudioOptions.to_json."""
         job_id = secrets.token_hex(12)
         self._insert(
             id=job_id,
@@ -86,6 +94,7 @@ class Jobs:
             content_type=content_type,
             video_fid=new_media_id(),
             traceparent=traceparent,
+            options=options,
             due_at=now() + RECEIVE_SECONDS,
         )
         job = self.find(job_id)
@@ -114,13 +123,14 @@ class Jobs:
         """Put off the time when this upload counts as broken off."""
         return self._update(job_id, table.c.state == State.RECEIVING, due_at=now() + RECEIVE_SECONDS)
 
-    def queue(self, job_id: str, *, video_bytes: int) -> bool:
-        """Move receiving → queued: the store has the whole video."""
+    def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> bool:
+        """Move receiving → queued: the store has the whole video; `options` are the last word on them, if given."""
         return self._move(
             job_id,
             State.QUEUED,
             table.c.state == State.RECEIVING,
             video_bytes=video_bytes,
+            options=sa.func.coalesce(options, table.c.options),
             due_at=now() + FIRST_RESEND_SECONDS,
         )
 
@@ -152,9 +162,9 @@ class Jobs:
         """Move converting → converting: keep the claim, show the progress, learn whether the job is still ours."""
         return self._update(claim.job_id, is_mine(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
 
-    def ready(self, claim: Claim, *, mp3_bytes: int, length: float) -> bool:
-        """Move converting → ready: the store has the whole MP3."""
-        return self._end(claim, State.READY, mp3_bytes=mp3_bytes, length=length, percent=100)
+    def ready(self, claim: Claim, *, mp3_bytes: int, length: float, lost: float | None = None) -> bool:
+        """Move converting → ready: the store has the whole MP3; `lost` seconds of the sound could not be read."""
+        return self._end(claim, State.READY, mp3_bytes=mp3_bytes, length=length, lost=lost, percent=100)
 
     def failed(self, claim: Claim, *, code: str, sentence: str) -> bool:
         """Move converting → failed: this video has no MP3 to give, and the sentence says why."""

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from platformdirs import user_data_path
 
 from soundlift.common.errors import SettingError
+from soundlift.common.option_values import BITRATE, LOUDNESS, QUALITY, SAMPLE_RATE
 
 SHORTEST_SECRET = 32
 SECRETS_FOLDER = "/var/openfaas/secrets"
@@ -41,9 +42,14 @@ def _addresses_by_topic(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _bitrate(text: str) -> str:
-    if text and not re.fullmatch(r"(?:[89]|[1-9]\d|[12]\d\d|3[01]\d|320)k", text):
-        raise ValueError("must be empty, or a bit rate from 8k to 320k such as 192k")
+    if not text.endswith("k"):
+        raise ValueError(f"must be {BITRATE.allowed} followed by k, such as 192k")
+    BITRATE.read(text)
     return text
+
+
+def _kilobits(text: str) -> int:
+    return int(_bitrate(text).removesuffix("k"))
 
 
 def _level(text: str) -> str:
@@ -157,7 +163,20 @@ class Settings:
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)
     connector_port: int = _setting("Port of the connector's /healthz, /readyz and /metrics; 0 is none", 0, int)
-    audio_bitrate: str = _setting("Constant bit rate such as 192k; empty is variable, LAME V2", "", _bitrate)
+    audio_bitrate: str = _setting(
+        "Constant bit rate such as 192k where an upload asks for none; empty is variable", "", _bitrate
+    )
+    audio_quality: int = _setting("Quality of a variable bit rate, LAME's V0 (best) to V9", 2, QUALITY.read)
+    audio_normalize: float | None = _setting(
+        "Loudness in LUFS of jobs whose upload says nothing of it; empty leaves the sound as it is", None, LOUDNESS.read
+    )
+    audio_loudness: float = _setting(
+        "Loudness in LUFS that normalize=true means: -16 as podcasts have it, where broadcasters have -23",
+        -16.0,
+        LOUDNESS.read,
+    )
+    max_audio_bitrate: int = _setting("Highest bit rate that an upload may ask for", 320, _kilobits)
+    max_sample_rate: int = _setting("Highest sample rate that an upload may ask for, in Hz", 48000, SAMPLE_RATE.read)
     token_seconds: int = _setting("Life of a sign-in token", 24 * 3600, _whole)
     link_seconds: int = _setting("Life of the download link in a mail", 24 * 3600, _whole)
     retention_seconds: int = _setting("How long video and MP3 are kept after the job ended", 7 * 24 * 3600, _whole)
