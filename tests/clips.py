@@ -62,8 +62,6 @@ HOPELESS: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("not_media", "a text", lambda f: _text(f, "t.mp4", b"hello " * 1000)),
     ("not_media", "no bytes", lambda f: _text(f, "e.mp4", b"")),
     ("cut_off", "an MP4 before its index", lambda f: cut(talking_mp4(f), 0.6)),
-    ("cut_off", "an MP4 behind its index", lambda f: cut(talking_mp4(f, "-movflags", "+faststart"), 0.6)),
-    ("cut_off", "a Matroska file", lambda f: cut(talking_mp4(f, name="c.mkv"), 0.6)),
     ("empty_audio", "a track without packets", _silent_track),
     ("drm_protected", "common encryption", lambda f: talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
      "-encryption_key", KEY, "-encryption_kid", KEY)),

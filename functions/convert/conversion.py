@@ -5,59 +5,69 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundlift.common.errors import MediaNotFound, StoreUnavailable
+from soundlift.common.audio_options import AudioOptions
 from soundlift.common.job_document import mp3_name
 from soundlift.common.job_row import Job
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
 
-from .ffmpeg import Ffmpeg, Outcome, looking_at, making_mp3
+from .encoding import picturing
+from .ffmpeg import Ffmpeg, Outcome
 from .keeper import Keeper
+from .labels import read_labels
+from .mp3_frames import FrontFrame, frames
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
-from .report import ENCRYPTED_SOUND, ConversionFailed, Sound, check_outcome, check_status, read_report
+from .recipe import choose
+from .report import Sound, Track, lost_seconds, read_decoded, read_report
+from .runner import Runner
+from .tags import id3, shown
+from .track import Encoder
+from .verdict import (
+    BROKEN,
+    EMPTY_AUDIO,
+    ENCRYPTED_SOUND,
+    NOTHING_LEFT,
+    UNKNOWN_CODEC,
+    ConversionFailed,
+    check_outcome,
+)
 
 BLOCK = 256 * 1024
+LARGEST_PICTURE = 2**24
+PERHAPS_ANOTHER_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
 
 
 @dataclass(frozen=True)
 class Mp3:
-    """Is an MP3 on this machine's disk: its size in bytes, its length in seconds of sound."""
+    """Is an MP3 on this machine's disk, and the tag to go before it.
+
+    `size` is in bytes and has the tag; `seconds` are those of its sound, and `lost` those that could not be read.
+    """
 
     path: Path
+    tag: bytes
     size: int
     seconds: float
+    lost: float | None
 
 
-def make_mp3(job: Job, output: Path, keeper: Keeper, services: Services) -> Mp3:
-    """Convert the video of a job into a file.
+def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spare_cores: int = 0) -> Mp3:
+    """Convert the video of a job into a file in a folder, on one core and those that are spare.
 
     Raises ConversionFailed where the video is at fault, the store's error where it is the store, and what
     the keeper ended the work for.
     """
     source = Source(services.videos, job.video_fid)
+    options = AudioOptions.of_row(job.options, services.settings)
     with serving(source) as url:
-        sound = read_report(_run(looking_at(url), source, keeper, services).report)
-        _refuse_protected(job, services)
-        arguments = making_mp3(url, output, sound, services.settings)
-        outcome = _run(arguments, source, keeper, services, sound)
-    size = output.stat().st_size if output.exists() else 0
-    check_outcome(
-        outcome.status,
-        outcome.report,
-        seconds=outcome.seconds,
-        mp3_bytes=size,
-        most_bytes=services.settings.max_mp3_bytes,
-    )
-    return Mp3(output, size, outcome.seconds)
-
-
-def _refuse_protected(job: Job, services: Services) -> None:
-    """Raise ConversionFailed for sound that could be read, but only as noise."""
-    reader = services.videos.open(job.video_fid)
-    with reader.file as file:
-        if has_protected_sound(file, reader.size):
-            raise ConversionFailed(ENCRYPTED_SOUND)
+        encoder = Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
+        with encoder.runner.started(encoder.first) as first:
+            sound = _look(first, encoder.runner)
+            _refuse_protected(job, services)
+            tracks = _in_question(sound, options)
+            outcome = encoder.finish(first, sound, tracks[0])
+        return _first_that_sounds(encoder, sound, tracks, outcome)
 
 
 def store_mp3(job: Job, mp3: Mp3, fid: str, keeper: Keeper, services: Services) -> None:
@@ -65,6 +75,7 @@ def store_mp3(job: Job, mp3: Mp3, fid: str, keeper: Keeper, services: Services) 
     info = MediaInfo(owner=job.username, file_name=mp3_name(job), content_type="audio/mpeg", job_id=job.id)
     writer = services.mp3s.create(fid, info)
     try:
+        writer.write(mp3.tag)
         with mp3.path.open("rb") as file:
             while block := file.read(BLOCK):
                 keeper.check()
@@ -75,20 +86,69 @@ def store_mp3(job: Job, mp3: Mp3, fid: str, keeper: Keeper, services: Services) 
         raise
 
 
-def _run(
-    arguments: list[str], source: Source, keeper: Keeper, services: Services, sound: Sound | None = None
-) -> Outcome:
-    """Run FFmpeg on a source; the store's error and the keeper's reason go before whatever it returned."""
-    source.opened.clear()
-    ffmpeg = Ffmpeg(arguments, services.settings)
-    keeper.stop_with(ffmpeg.kill)
-    source.opened.set()
-    length = sound.length if sound else None
-    outcome = ffmpeg.wait(lambda seconds: keeper.progress(100 * seconds / length) if length else None)
-    keeper.check()
-    if isinstance(source.error, MediaNotFound):
-        raise StoreUnavailable("The media store does not have the video.") from None
-    if source.error is not None:
-        raise source.error
-    check_status(outcome.status)
-    return outcome
+def _look(first: Ffmpeg, runner: Runner) -> Sound:
+    """Return what the first run says that there is; why it says nothing goes before that it says nothing."""
+    try:
+        return read_report(first.heading())
+    except ConversionFailed:
+        runner.end(first)
+        raise
+
+
+def _refuse_protected(job: Job, services: Services) -> None:
+    """Raise ConversionFailed for sound that could be read, but only as noise."""
+    reader = services.videos.open(job.video_fid)
+    with reader.file as file:
+        if has_protected_sound(file, reader.size):
+            raise ConversionFailed(ENCRYPTED_SOUND)
+
+
+def _in_question(sound: Sound, options: AudioOptions) -> list[Track]:
+    """Return the track to convert, and those that do as well if it has nothing to give and none was asked for."""
+    track = choose(sound, options)
+    others = [other for other in sound.tracks if other != track and options.track is None]
+    return [track, *others]
+
+
+def _first_that_sounds(encoder: Encoder, sound: Sound, tracks: list[Track], outcome: Outcome | None) -> Mp3:
+    """Return the MP3 of the first track that gives one; `outcome` is how it ended for the very first, if it has."""
+    track, *others = tracks
+    try:
+        return _checked(outcome or encoder.encode(sound, track), encoder, sound, track)
+    except ConversionFailed as failure:
+        if not others or failure.verdict not in PERHAPS_ANOTHER_TRACK:
+            raise
+    return _first_that_sounds(encoder, sound, others, None)
+
+
+def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> Mp3:
+    path = encoder.output
+    size = path.stat().st_size if path.exists() else 0
+    check_outcome(
+        outcome.status,
+        outcome.report,
+        decoded=read_decoded(outcome.report, track).samples > 0,
+        mp3_bytes=size,
+        most_bytes=encoder.runner.settings.max_mp3_bytes,
+    )
+    with path.open("rb") as file:
+        front = FrontFrame.of(next(frames(file)))
+    if front.samples <= 0:
+        raise ConversionFailed(NOTHING_LEFT)
+    seconds = front.samples / front.rate
+    tag = _tag(encoder, sound, track, seconds)
+    return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track))
+
+
+def _tag(encoder: Encoder, sound: Sound, track: Track, seconds: float) -> bytes:
+    labels = read_labels(encoder.folder)
+    if sound.tags_on_track:
+        labels = shown(labels, sound.tracks.index(track))
+    picture = _picture(encoder, sound.pictures[0]) if sound.pictures and encoder.options.cover else b""
+    return id3(labels, track.language, encoder.options, seconds, picture)
+
+
+def _picture(encoder: Encoder, stream: int) -> bytes:
+    file = encoder.folder / "picture"
+    encoder.runner.run(picturing(encoder.runner.url, stream, file))
+    return file.read_bytes() if file.exists() and file.stat().st_size <= LARGEST_PICTURE else b""

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from threading import BoundedSemaphore
 
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.disposal import give_up
-from soundlift.common.errors import Busy, SoundliftError
+from soundlift.common.errors import SoundliftError
 from soundlift.common.events import event_of
 from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
 from soundlift.common.log import bind_job
@@ -23,7 +19,8 @@ from soundlift.common.services import Services
 from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
 from .keeper import ClaimLost, Keeper
-from .report import ConversionFailed
+from .places import places
+from .verdict import ConversionFailed
 
 log = structlog.get_logger()
 
@@ -46,19 +43,19 @@ def _work(job: Job, services: Services) -> None:
     """Claim the job and convert it, unless another has it or its tries are used up."""
     if not job.claim_lapsed or give_up(job, services):
         return
-    with _place(services.settings.convert_concurrency):
+    with places(services.settings.convert_concurrency).one() as spare_cores:
         claim = services.jobs.claim(job)
         if claim is not None:
-            _convert_claimed(job, claim, services)
+            _convert_claimed(job, claim, spare_cores, services)
 
 
-def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
+def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Services) -> None:
     """Take the claimed job to ready or failed; hand it back, and raise, when the trouble is not the video's."""
     try:
-        mp3 = _convert(job, claim, services)
-        if not services.jobs.ready(claim, mp3_bytes=mp3.size, length=mp3.seconds):
+        mp3 = _convert(job, claim, spare_cores, services)
+        if not services.jobs.ready(claim, mp3_bytes=mp3.size, length=mp3.seconds, lost=mp3.lost):
             raise ClaimLost
-        log.info("converted", seconds=mp3.seconds, bytes=mp3.size)
+        log.info("converted", seconds=mp3.seconds, bytes=mp3.size, lost=mp3.lost)
     except ConversionFailed as failure:
         log.info("not convertible", code=failure.verdict.code)
         _discard(claim, services)
@@ -72,9 +69,9 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
         raise
 
 
-def _convert(job: Job, claim: Claim, services: Services) -> Mp3:
+def _convert(job: Job, claim: Claim, spare_cores: int, services: Services) -> Mp3:
     with Keeper(claim, services) as keeper, tempfile.TemporaryDirectory(prefix="soundlift-") as folder:
-        mp3 = make_mp3(job, Path(folder) / "sound.mp3", keeper, services)
+        mp3 = make_mp3(job, Path(folder), keeper, services, spare_cores=spare_cores)
         store_mp3(job, mp3, str(claim.mp3_fid), keeper, services)
         keeper.check()
     return mp3
@@ -86,23 +83,6 @@ def _discard(claim: Claim, services: Services) -> None:
         services.mp3s.delete(str(claim.mp3_fid))
     except SoundliftError as error:
         log.warning("MP3 left to be deleted", code=error.code, **error.evidence)
-
-
-@contextmanager
-def _place(number: int) -> Iterator[None]:
-    """Take one of the process's places for a conversion; raise Busy when all are taken."""
-    places = _places(number)
-    if not places.acquire(blocking=False):
-        raise Busy("This worker has as many conversions as it may run.")
-    try:
-        yield
-    finally:
-        places.release()
-
-
-@cache
-def _places(number: int) -> BoundedSemaphore:
-    return BoundedSemaphore(number)
 
 
 app = event_function(convert, needs=["database", "videos", "mp3s"])

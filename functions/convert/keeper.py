@@ -15,7 +15,7 @@ from soundlift.common.job_row import Claim
 from soundlift.common.jobs import CLAIM_SECONDS
 from soundlift.common.services import Services
 
-from .report import TOO_LONG, ConversionFailed
+from .verdict import TOO_LONG, ConversionFailed
 
 TICK_SECONDS = 1.0
 

@@ -1,138 +1,166 @@
-"""Reads what FFmpeg says of a file, and turns it into the sentence that its owner is told."""
+"""Reads what FFmpeg, told to be verbose, says of a file before it decodes it, and of the decoding when it ends."""
 
 from __future__ import annotations
 
 import re
-import signal
 import warnings
 from dataclasses import dataclass
 
-from soundlift.common.errors import Unavailable
+from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, own_words, sign_in
+
+STREAM = re.compile(
+    r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^)]*)\))?: (?P<kind>\w+): (?P<more>.*)$",
+    re.MULTILINE,
+)
+ANY_STREAM = re.compile(r"^  Stream #0:\d+", re.MULTILINE)
+MAPPING = re.compile(r"^  Stream #0:(\d+) -> #0:0 ", re.MULTILINE)
+HEADING_ENDS = "Stream mapping:\n"
+CONTAINER_START = re.compile(r"^  Duration: .*?, start: (-?[\d.]+)", re.MULTILINE)
+TRACK_START = re.compile(r", start (-?[\d.]+)")
+RATE_AND_LAYOUT = re.compile(r", (\d+) Hz, ([^,]+)")
+DECODED = re.compile(r"Input stream #0:(\d+) \(audio\):.*? (\d+) frames decoded; (\d+) decode errors \((\d+) samples\)")
+CHANNELS = {"mono": 1, "1 channels": 1, "stereo": 2, "2 channels": 2, "downmix": 2}
+MORE_THAN_STEREO = 3
+UNKNOWN_LAYOUT = re.compile(r"(\d+) channels")
+DAMAGE = re.compile(r"partial file|ended prematurely|End of file|Invalid data|corrupt|truncat|error", re.IGNORECASE)
+LEAST_LOSS_SECONDS = 0.01
+OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
+UNDECODABLE = ("none", "unknown")
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """Is why a video has no MP3 to give: a code for programs, a sentence for its owner."""
+class Track:
+    """Is one audio track: `index` among all streams of the file, `rate` in Hz, `layout` of channels as FFmpeg names it.
 
-    code: str
-    sentence: str
+    `rate` and `layout` are None where FFmpeg does not say, which is where it cannot decode the track. `start` is when
+    its sound begins, in seconds of the container's own clock.
+    """
 
+    index: int
+    codec: str
+    rate: int | None
+    layout: str | None
+    language: str | None = None
+    start: float = 0.0
 
-class ConversionFailed(Exception):
-    """Carries the verdict on a video to where its job is ended."""
+    @property
+    def channels(self) -> int:
+        """Return 1 for mono, 2 for stereo, and 3 for all that has more."""
+        return CHANNELS.get(self.layout or "stereo", MORE_THAN_STEREO)
 
-    def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.sentence)
-        self.verdict = verdict
+    @property
+    def loose_channels(self) -> int | None:
+        """Return the number of channels where nothing says which is which, else None."""
+        match = UNKNOWN_LAYOUT.fullmatch(self.layout or "")
+        return int(match[1]) if match else None
+
+    @property
+    def decodable(self) -> bool:
+        """Tell whether FFmpeg knows the coding."""
+        return self.codec not in UNDECODABLE
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Is the audio that FFmpeg found: `rate` in Hz and `length` in seconds, None where it does not say.
+    """Is what a file has to hear: its audio tracks, and which of them FFmpeg takes unless told otherwise.
 
-    `tags` names what the file says of itself; `tags_on_stream` tells that it says so at the audio stream, as Ogg does.
+    `start` and `length` are the container's, in seconds; `pictures` are the streams that hold cover art.
+    `tags_on_track` tells that the file says of its tracks what others say of themselves, as Ogg does.
     """
 
-    rate: int | None
+    tracks: tuple[Track, ...]
+    chosen: Track
+    start: float
     length: float | None
-    tags: frozenset[str]
-    tags_on_stream: bool
+    pictures: tuple[int, ...]
+    tags_on_track: bool
 
 
-AUDIO_STREAM = re.compile(r"^  Stream #\d+:\d+\S*: Audio: (?P<codec>\w+)(?P<more>.*)$", re.MULTILINE)
-ANY_STREAM = re.compile(r"^  Stream #\d+:\d+", re.MULTILINE)
-TAG = re.compile(r"^ {4}(?: {2})?(?P<name>[^\s=:][^\n=:]{0,99}?) *: ", re.MULTILINE)
-OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
-INDENTED = re.compile(r"^ .*$", re.MULTILINE)  # what FFmpeg tells of the file, and quotes from it, such as a title
+@dataclass(frozen=True)
+class Decoded:
+    """Is how much of a track was decoded, in frames and in samples of one channel, and how often that failed."""
 
-NO_AUDIO = Verdict("no_audio", "The video has no sound: there is no audio track in it.")
-NOT_MEDIA = Verdict("not_media", "This is not a video or audio file that we can read.")
-CUT_OFF = Verdict("cut_off", "The file is cut off: its end is missing. Upload it again, whole.")
-ENCRYPTED_SOUND = Verdict("drm_protected", "The video is copy-protected (DRM), so its sound cannot be read.")
-UNKNOWN_CODEC = Verdict("unknown_codec", "The sound is in a coding that we do not know.")
-EMPTY_AUDIO = Verdict("empty_audio", "The video's audio track is empty: there is no sound in it.")
-TOO_LONG = Verdict("too_long", "The conversion took too long and was stopped. Try a shorter video.")
-TOO_LARGE = Verdict("too_large", "The MP3 would be larger than we may store. Try a shorter video.")
-TOO_COMPLEX = Verdict("too_complex", "Reading this file takes more memory than we give to one video.")
-BROKEN = Verdict("broken", "The sound is damaged, so it cannot be read to its end.")
+    frames: int
+    errors: int
+    samples: int
 
-SIGNS = (
-    (re.compile(r"DRM protected stream"), ENCRYPTED_SOUND),
-    (re.compile(r"moov atom not found|partial file|File ended prematurely|End of file", re.IGNORECASE), CUT_OFF),
-    (re.compile(r"no decoder found for|Decoder .* not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
-    (re.compile(r"Cannot allocate memory", re.IGNORECASE), TOO_COMPLEX),
-)
-LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is not even memory for that
-DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+
+def is_whole(heading: str) -> bool:
+    """Tell whether a report, still growing, has all that `read_report` wants."""
+    return MAPPING.search(heading) is not None
 
 
 def read_report(report: str) -> Sound:
-    """Return the sound that a report of `ffmpeg -i` shows.
-
-    Raises ConversionFailed where it shows none that can be decoded.
-    """
-    streams = list(AUDIO_STREAM.finditer(report))
-    if not streams:
-        if ANY_STREAM.search(report):
+    """Return the sound that a report shows; raises ConversionFailed where it shows none that can be decoded."""
+    heading, _, rest = report.partition(HEADING_ENDS)
+    streams = list(STREAM.finditer(heading))
+    tracks = tuple(_track(stream) for stream in streams if stream["kind"] == "Audio")
+    if not tracks:
+        if ANY_STREAM.search(heading):
             raise ConversionFailed(NO_AUDIO)
-        raise ConversionFailed(_sign_in(report) or NOT_MEDIA)
-    if all(stream["codec"] in ("none", "unknown") for stream in streams):
+        raise ConversionFailed(sign_in(report) or NOT_MEDIA)
+    decodable = [track for track in tracks if track.decodable]
+    if not decodable:
         raise ConversionFailed(UNKNOWN_CODEC)
-    rates = [int(match[1]) for stream in streams if (match := re.search(r"(\d+) Hz", stream["more"]))]
+    mapped = MAPPING.search(rest)
+    chosen = next((track for track in decodable if mapped and track.index == int(mapped[1])), decodable[0])
+    pictures = tuple(int(stream["index"]) for stream in streams if "(attached pic)" in stream["more"])
+    start = CONTAINER_START.search(heading)
     return Sound(
-        rate=rates[0] if len(set(rates)) == 1 else None,
-        length=_length(report),
-        tags=frozenset(match["name"] for match in TAG.finditer(report)),
-        tags_on_stream=OGG.search(report) is not None,
+        tracks,
+        chosen,
+        start=float(start[1]) if start else 0.0,
+        length=_length(heading),
+        pictures=pictures,
+        tags_on_track=OGG.search(heading) is not None,
     )
 
 
-def check_status(status: int) -> None:
-    """Raise Unavailable where FFmpeg was killed or never began, ConversionFailed where it hit a limit or crashed."""
-    if status in (-signal.SIGKILL, -signal.SIGTERM):
-        raise Unavailable("FFmpeg was killed from outside; the job is tried again.")
-    if status == LOADER_FAILED:
-        raise Unavailable("FFmpeg cannot be started; the job is tried again.", retry_after=60)
-    if status == -signal.SIGXCPU:
-        raise ConversionFailed(TOO_LONG)
-    if status == -signal.SIGXFSZ:
-        raise ConversionFailed(TOO_LARGE)
-    if status < 0:
-        raise ConversionFailed(TOO_COMPLEX)
+def read_decoded(report: str, track: Track) -> Decoded:
+    """Return what the end of a report tells of the decoding of a track."""
+    for match in DECODED.finditer(report):
+        if int(match[1]) == track.index:
+            return Decoded(frames=int(match[2]), errors=int(match[3]), samples=int(match[4]))
+    return Decoded(0, 0, 0)
 
 
-def check_outcome(status: int, report: str, *, seconds: float, mp3_bytes: int, most_bytes: int) -> None:
-    """Raise ConversionFailed unless FFmpeg made a whole MP3, and Unavailable where that says nothing of the video."""
-    if mp3_bytes >= most_bytes:
-        raise ConversionFailed(TOO_LARGE)
-    if DISK_FULL.search(_own_words(report)):
-        raise Unavailable("The worker's disk is full; the job is tried again.", retry_after=60)
-    sign = _sign_in(report)
-    if sign is not None:
-        raise ConversionFailed(sign)
-    if seconds <= 0 or mp3_bytes == 0:
-        raise ConversionFailed(EMPTY_AUDIO)
-    if status != 0:
-        raise ConversionFailed(BROKEN)
+def lost_seconds(report: str, sound: Sound, track: Track) -> float | None:
+    """Return how much of a track could not be read, where FFmpeg stumbled over damage; None where it did not.
+
+    A container's length alone proves nothing: its picture may well be longer than its sound.
+    """
+    decoded = read_decoded(report, track)
+    if not decoded.frames or not track.rate:
+        return None
+    skipped = decoded.errors * decoded.samples / decoded.frames / track.rate
+    missing = 0.0
+    if sound.length and (decoded.errors or DAMAGE.search(own_words(report))):
+        missing = sound.length - (track.start - sound.start) - decoded.samples / track.rate
+    lost = max(skipped, missing)
+    return round(lost, 3) if lost > LEAST_LOSS_SECONDS else None
 
 
-def _sign_in(report: str) -> Verdict | None:
-    words = _own_words(report)
-    return next((verdict for pattern, verdict in SIGNS if pattern.search(words)), None)
+def _track(stream: re.Match[str]) -> Track:
+    more = stream["more"]
+    found, start = RATE_AND_LAYOUT.search(more), TRACK_START.search(more)
+    return Track(
+        index=int(stream["index"]),
+        codec=more.split(" ", 1)[0].rstrip(","),
+        rate=(int(found[1]) or None) if found else None,
+        layout=found[2].strip() if found else None,
+        language=stream["language"] if stream["language"] != "und" else None,
+        start=float(start[1]) if start else 0.0,
+    )
 
 
-def _own_words(report: str) -> str:
-    """Return the report without what it quotes from the file: a title may well be "The End of File"."""
-    return INDENTED.sub("", report)
-
-
-def _length(report: str) -> float | None:
+def _length(heading: str) -> float | None:
     """Return the length that MoviePy reads from the report, in seconds; it raises on some files that are good."""
     from moviepy.video.io.ffmpeg_reader import FFmpegInfosParser
 
+    plain = [line for line in heading.splitlines() if line.startswith((" ", "Input "))]
     try:
         with warnings.catch_warnings(action="ignore"):  # it warns of subtitles, which do not concern us
-            parsed = FFmpegInfosParser("\n" + report, "video").parse()
+            parsed = FFmpegInfosParser("\n".join(["", *plain]), "video").parse()
     except Exception:  # whatever it stumbles over, the sound is not to blame
         return None
     length = parsed.get("duration")

@@ -17,7 +17,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
-from functions.convert.report import CUT_OFF, ConversionFailed, check_outcome, check_status, read_report
+from functions.convert.report import read_report
+from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status
 from soundlift.common.errors import Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.job_row import Job, State
@@ -73,8 +74,7 @@ def test_an_ffmpeg_killed_from_outside_costs_no_attempt(
         conversion = _start(worker, job, pool)
         try:
             assert waiting.wait(30)
-            (process,) = _ffmpegs()
-            os.kill(process, signal.SIGKILL)
+            os.kill(_ffmpegs()[0], signal.SIGKILL)
             with pytest.raises(Unavailable):
                 conversion.result(timeout=30)
         finally:
@@ -152,7 +152,7 @@ def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Pat
     run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "mp3", "-y", "/dev/full"], services.settings)
     outcome = run.wait()
     with pytest.raises(Unavailable):
-        check_outcome(outcome.status, outcome.report, seconds=3, mp3_bytes=1, most_bytes=10**9)
+        check_outcome(outcome.status, outcome.report, decoded=True, mp3_bytes=1, most_bytes=10**9)
 
 
 @pytest.mark.parametrize(

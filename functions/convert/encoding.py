@@ -1,0 +1,57 @@
+"""Puts together what FFmpeg is told: to measure a sound, to make an MP3 of it, to list what the file is called."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .ffmpeg import reading
+from .labels import LIST
+from .recipe import Measured, Recipe
+
+MP3 = "sound.mp3"
+PEAK = re.compile(r"Peak level dB: (-?[\d.]+|-?inf)")
+SAMPLES = re.compile(r"Number of samples: (\d+)")
+LOUDNESS = re.compile(r'"(input_i|input_tp|input_lra|input_thresh|target_offset)" : "(-?[\d.]+)"')
+LOUDNESS_VALUES = 5
+
+
+def encoding(recipe: Recipe, output: Path, *, reservoir: bool = True) -> list[str]:
+    """Return the arguments that write an MP3 without tags: those are put before it when it is stored.
+
+    Without `reservoir` no frame uses bits that the frames before it left over.
+    """
+    lone_frames = [] if reservoir else ["-reservoir", "0"]
+    return [*recipe.encoder, *lone_frames, "-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3", "-y", str(output)]
+
+
+def converting(url: str, recipe: Recipe, folder: Path, most_bytes: int) -> list[str]:
+    """Return the arguments that make an MP3 in a folder, in one run, and a list of the file's labels besides."""
+    sound = ["-vn", "-sn", "-dn"] if recipe.stream is None else ["-map", f"0:{recipe.stream}"]
+    mp3 = [*sound, "-af", ",".join(recipe.filters), "-fs", str(most_bytes), *encoding(recipe, folder / MP3)]
+    return [*reading(url), *mp3, *listing(folder)]
+
+
+def listing(folder: Path) -> list[str]:
+    """Return the arguments that list in a folder what a file, its audio tracks and its chapters are called."""
+    return ["-map", "0:a?", "-c", "copy", "-frames:a", "0", "-f", "ffmetadata", "-y", str(folder / LIST)]
+
+
+def measuring(url: str, recipe: Recipe, stream: int) -> list[str]:
+    """Return the arguments that decode a track and measure it, and make nothing."""
+    return [*reading(url), "-map", f"0:{stream}", "-af", recipe.measuring, "-f", "null", "-"]
+
+
+def picturing(url: str, stream: int, output: Path) -> list[str]:
+    """Return the arguments that put a cover's picture into a file as it is."""
+    return [*reading(url), "-map", f"0:{stream}", "-c", "copy", "-frames:v", "1", "-f", "data", "-y", str(output)]
+
+
+def read_measured(report: str) -> Measured:
+    """Return what a measuring run found; a sound that is silent, or too short to tell, has no loudness."""
+    peaks, samples, loudness = PEAK.findall(report), SAMPLES.findall(report), dict(LOUDNESS.findall(report))
+    return Measured(
+        peak=float(peaks[-1]) if peaks else float("-inf"),
+        samples=int(samples[-1]) if samples else 0,
+        loudness=loudness if len(loudness) == LOUDNESS_VALUES else None,
+    )

@@ -1,0 +1,73 @@
+"""Reads what a file, its audio tracks and its chapters are called, from FFmpeg's list (metadata format, version 1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+LIST = "labels.txt"
+LONGEST_LIST = 2**20
+LINE = re.compile(r"(?:\\.|[^\\\n])*", re.DOTALL)
+PAIR = re.compile(r"((?:\\.|[^\\=])*)=(.*)", re.DOTALL)
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+TIMES = ("TIMEBASE", "START", "END")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Is one chapter, in seconds of the file's sound."""
+
+    start: float
+    end: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Is what a file says of itself, of its audio tracks in their order, and of its chapters; names in lower case."""
+
+    tags: Mapping[str, str] = field(default_factory=dict)
+    tracks: tuple[Mapping[str, str], ...] = ()
+    chapters: tuple[Chapter, ...] = ()
+
+
+def read_labels(folder: Path) -> Labels:
+    """Return the labels that FFmpeg listed in a folder; none where it did not come to that."""
+    path = folder / LIST
+    if not path.exists():
+        return Labels()
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        sections = list(_sections(file.read(LONGEST_LIST)))
+    return Labels(
+        tags=_lower(next(pairs for name, pairs in sections if not name)),
+        tracks=tuple(_lower(pairs) for name, pairs in sections if name == "[STREAM]"),
+        chapters=tuple(chapter for name, pairs in sections if name == "[CHAPTER]" for chapter in _chapters(pairs)),
+    )
+
+
+def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield each section's name, the first without one, and its pairs."""
+    name, pairs = "", dict[str, str]()
+    for line in (match[0] for match in LINE.finditer(text) if match[0]):
+        if line in ("[STREAM]", "[CHAPTER]"):
+            yield name, pairs
+            name, pairs = line, {}
+        elif not line.startswith((";", "#")) and (pair := PAIR.fullmatch(line)):
+            pairs[ESCAPED.sub(r"\1", pair[1])] = ESCAPED.sub(r"\1", pair[2])
+    yield name, pairs
+
+
+def _lower(pairs: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in pairs.items()}
+
+
+def _chapters(pairs: Mapping[str, str]) -> Iterator[Chapter]:
+    """Yield the chapter of a section, unless its times are none."""
+    try:
+        base, start, end = (Fraction(pairs[name]) for name in TIMES)
+    except (KeyError, ValueError, ZeroDivisionError):
+        return
+    yield Chapter(float(start * base), float(end * base), _lower(pairs).get("title", ""))

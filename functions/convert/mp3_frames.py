@@ -1,0 +1,145 @@
+"""Reads MP3s frame by frame, and the frame in front that tells players their exact length (Xing's, with LAME's tag)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import BinaryIO, Self
+
+from fastcrc import crc16
+
+from soundlift.common.mp3_rates import BITRATES
+
+# By the bits of the header, ISO/IEC 11172-3, section 2.4.2.3, and 13818-3; 2.5 is the usual extension of these.
+MPEG_1, MPEG_2, MPEG_25 = 3, 2, 0
+RATES = {MPEG_1: (44100, 48000, 32000), MPEG_2: (22050, 24000, 16000), MPEG_25: (11025, 12000, 8000)}
+BITRATES_OF_MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+MONO = 3
+HEADER_BYTES = 4
+READ_BYTES = 2**18
+
+# Of the frame in front, behind "Xing" or "Info" and the flags: http://gabriel.mp3-tech.org/mp3infotag.html
+COUNTS, TOC, TOC_ENTRIES = 8, 16, 100
+LAME_TAG = 120
+DELAY_AND_PADDING, MUSIC_LENGTH, MUSIC_CRC, TAG_CRC = (LAME_TAG + offset for offset in (21, 28, 32, 34))
+
+
+class NotMp3(Exception):
+    """Says that bytes are no frame of an MP3."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Is what the first four bytes of a frame say: its size in bytes, and the samples of one channel in it."""
+
+    size: int
+    samples: int
+    rate: int
+    side_information: int
+
+
+def read_header(data: bytes) -> Header:
+    """Return the header that a frame begins with; raises NotMp3."""
+    if len(data) < HEADER_BYTES or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
+        raise NotMp3(data[:HEADER_BYTES].hex())
+    return _header(data[1], data[2], data[3] >> 6)
+
+
+@cache
+def _header(kind: int, numbers: int, mode: int) -> Header:
+    version, bitrate_index, rate_index = kind >> 3 & 3, numbers >> 4, numbers >> 2 & 3
+    if version not in RATES or kind >> 1 & 3 != 1 or bitrate_index in (0, 15) or rate_index == 3:
+        raise NotMp3(f"{kind:02x}{numbers:02x}")
+    rate = RATES[version][rate_index]
+    samples = 1152 if version == MPEG_1 else 576
+    bitrate = (BITRATES if version == MPEG_1 else BITRATES_OF_MPEG_2)[bitrate_index - 1]
+    size = samples * bitrate * 125 // rate + (numbers >> 1 & 1)
+    sides = (17, 32) if version == MPEG_1 else (9, 17)
+    return Header(size, samples, rate, sides[mode != MONO])
+
+
+def frames(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the frames of a file that has nothing else in it; raises NotMp3."""
+    data, at = b"", 0
+    while True:
+        if len(data) - at < HEADER_BYTES or len(data) - at < read_header(data[at : at + HEADER_BYTES]).size:
+            more = file.read(READ_BYTES)
+            if not more:
+                break
+            data, at = data[at:] + more, 0
+            continue
+        size = read_header(data[at : at + HEADER_BYTES]).size
+        yield data[at : at + size]
+        at += size
+    if at < len(data):
+        raise NotMp3(f"{len(data) - at} bytes behind the last frame")
+
+
+@dataclass(frozen=True)
+class FrontFrame:
+    """Is the frame before the sound, which players show no sound of and read the length from."""
+
+    data: bytes
+
+    @classmethod
+    def of(cls, frame: bytes) -> Self:
+        """Take the first frame of a file for it; raises NotMp3 where it is not."""
+        front = cls(frame)
+        if frame[front._tag : front._tag + 4] not in (b"Xing", b"Info") or len(frame) < front._tag + TAG_CRC + 2:
+            raise NotMp3("no Xing or Info")
+        return front
+
+    @property
+    def _tag(self) -> int:
+        return HEADER_BYTES + read_header(self.data).side_information
+
+    def _number(self, offset: int, size: int) -> int:
+        return int.from_bytes(self.data[self._tag + offset : self._tag + offset + size])
+
+    @property
+    def rate(self) -> int:
+        """Return the sample rate in Hz."""
+        return read_header(self.data).rate
+
+    @property
+    def samples(self) -> int:
+        """Return the samples of one channel that are left when players have cut off the encoder's delay and padding."""
+        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), 2**12)
+        return self._number(COUNTS, 4) * read_header(self.data).samples - delay - padding
+
+    def describing(self, sizes: Sequence[int], samples: int, crc: int) -> FrontFrame:
+        """Return it for other sound of the same kind: the sizes of its frames, its length in samples, its CRC."""
+        delay = self._number(DELAY_AND_PADDING, 3) >> 12
+        padding = len(sizes) * read_header(self.data).samples - delay - samples
+        total = len(self.data) + sum(sizes)
+        data = bytearray(self.data)
+        for offset, size, value in (
+            (COUNTS, 4, len(sizes)),
+            (COUNTS + 4, 4, total),
+            (DELAY_AND_PADDING, 3, delay << 12 | padding),
+            (MUSIC_LENGTH, 4, total),
+            (MUSIC_CRC, 2, crc),
+        ):
+            data[self._tag + offset : self._tag + offset + size] = value.to_bytes(size)
+        toc = self._tag + TOC
+        data[toc : toc + TOC_ENTRIES] = _table_of_contents([len(self.data), *sizes])
+        end = self._tag + TAG_CRC
+        data[end : end + 2] = crc16.arc(bytes(data[:end])).to_bytes(2)
+        return FrontFrame(bytes(data))
+
+
+def _table_of_contents(sizes: Sequence[int]) -> bytes:
+    """Return at which 256th of all bytes each hundredth of the time begins."""
+    starts = [0]
+    for size in sizes:
+        starts.append(starts[-1] + size)
+    marks = (starts[len(sizes) * percent // TOC_ENTRIES] for percent in range(TOC_ENTRIES))
+    return bytes(min(255, 256 * mark // starts[-1]) for mark in marks)
+
+
+def alike(one: Sequence[bytes], other: Sequence[bytes]) -> int | None:
+    """Return the last index of two neighbouring frames that are the same in both sequences, None without any."""
+    same = [left == right for left, right in zip(one, other, strict=True)]
+    return max((index for index, both in enumerate(pairwise(same)) if all(both)), default=None)

@@ -1,0 +1,165 @@
+"""Decides what FFmpeg does to a track on its way to an MP3: which one, in what time, channels, rate and loudness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from soundlift.common.audio_options import AudioOptions
+from soundlift.common.mp3_rates import SAMPLE_RATES, highest_bitrate
+
+from .report import Sound, Track
+from .verdict import ConversionFailed, no_such_track
+
+# The first sample stands where the container has it, and what is missing for more than a tenth of a second is
+# silence: sound stays where its picture was.
+IN_TIME = "aresample=async=1:first_pts=0"
+IN_A_ROW = "anull"
+AS_LAME_RECKONS = "aformat=fltp"
+# FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
+# keeps the coefficients of ITU-R BS.775 as they are for both; what clips then is found by measuring.
+UNSCALED = "aresample=out_chlayout={layout}:rematrix_maxval=1000"
+BETTER_RESAMPLER = "aresample={rate}:resampler=soxr"
+STEREO_OF_MONO = "pan=stereo|c0=c0|c1=c0"
+LAYOUTS = {1: "mono", 2: "stereo"}
+HIGHEST_PEAK_DB = -1.0  # of a mix: what LAME overshoots fits above it
+TRUE_PEAK_DB = -1.5
+LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
+MEASURED = "astats=measure_perchannel=none:measure_overall=Peak_level+Number_of_samples"
+USUAL = Track(index=0, codec="aac", rate=44100, layout="stereo")
+"""Is the track that nearly every video has: what FFmpeg is told before it has said what there is."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Is what a first pass found: the highest sample in dB of full scale, the count of samples, and the loudness.
+
+    `loudness` has loudnorm's own names (EBU R128: LUFS, LU, dBTP), and is None where the sound is silent.
+    """
+
+    peak: float
+    samples: int
+    loudness: dict[str, str] | None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Is what to do to one track: `filters` in their order, and the arguments of the MP3's encoder.
+
+    `stream` is the track's index in the file, None where FFmpeg's own choice is right. `mixes` and `loudness` (in
+    LUFS) want the sound measured first.
+    """
+
+    stream: int | None
+    filters: tuple[str, ...]
+    encoder: tuple[str, ...]
+    rate: int
+    mixes: bool = False
+    loudness: float | None = None
+
+    @property
+    def measures(self) -> bool:
+        """Tell whether the sound must be measured before it is converted."""
+        return self.mixes or self.loudness is not None
+
+    @property
+    def measuring(self) -> str:
+        """Return the filters of the pass that measures."""
+        loudness = () if self.loudness is None else (f"loudnorm=I={self.loudness:g}:dual_mono=true:print_format=json",)
+        return ",".join((*self.filters, MEASURED, *loudness))
+
+    def after(self, measured: Measured) -> Recipe:
+        """Return the recipe with the loudness that a measurement asks for, with no need to measure any more."""
+        return replace(self, filters=(*self.filters, *self._levels(measured)), mixes=False, loudness=None)
+
+    def _levels(self, measured: Measured) -> tuple[str, ...]:
+        if self.loudness is not None:
+            return self._normalized(measured, self.loudness)
+        gain = min(0.0, HIGHEST_PEAK_DB - measured.peak)
+        return (f"volume={gain:.3f}dB:precision=float",) if self.mixes and gain < 0 else ()
+
+    def _normalized(self, measured: Measured, target: float) -> tuple[str, ...]:
+        """Return loudnorm's second pass: one gain for all, or, where peaks leave no room, one that follows them.
+
+        The latter works at 192 kHz, which may cost or add a sample.
+        """
+        found = measured.loudness
+        if found is None:
+            return ()
+        spread = min(max(float(found["input_lra"]), LEAST_RANGE_LU), GREATEST_RANGE_LU)
+        return (
+            f"loudnorm=I={target:g}:TP={TRUE_PEAK_DB:g}:LRA={spread:g}:linear=true:dual_mono=true"
+            f":measured_I={found['input_i']}:measured_TP={found['input_tp']}:measured_LRA={found['input_lra']}"
+            f":measured_thresh={found['input_thresh']}:offset={found['target_offset']}",
+            BETTER_RESAMPLER.format(rate=self.rate),
+            f"apad,atrim=end_sample={measured.samples}",
+        )
+
+
+def recipe_for(track: Track, options: AudioOptions, *, stream: int | None = None, in_time: bool = True) -> Recipe:
+    """Return what makes the MP3 of a track that a job's options ask for.
+
+    Nothing is up-sampled, below 8 kHz excepted, and mono stays mono unless two channels are asked for.
+    Without `in_time` the sound is put in a row as it comes, for files whose timestamps lead nowhere.
+    """
+    rate = _rate(track, options)
+    channels = options.channels or min(track.channels, 2)
+    mixes = track.channels > channels
+    steps = [IN_TIME if in_time else IN_A_ROW, AS_LAME_RECKONS]
+    if mixes:
+        steps.append(_mixed(track, LAYOUTS[channels]))
+    elif track.channels < channels:
+        steps.append(STEREO_OF_MONO)
+    if rate != track.rate and track.rate is not None:
+        steps.append(BETTER_RESAMPLER.format(rate=rate))
+    if options.start or options.end is not None:
+        end = "" if options.end is None else f":end={options.end:f}"
+        steps.append(f"atrim=start={options.start:f}{end},asetpts=PTS-STARTPTS")
+    return Recipe(stream, tuple(steps), _encoder(options, rate), rate, mixes, options.normalize)
+
+
+def choose(sound: Sound, options: AudioOptions) -> Track:
+    """Return the track that a job wants; raises ConversionFailed where the file has no such track."""
+    wanted = options.track
+    if wanted is None:
+        return sound.chosen
+    if isinstance(wanted, int):
+        found = list(sound.tracks[wanted - 1 : wanted])
+    else:
+        found = [track for track in sound.tracks if track.language and _same_language(track.language, wanted)]
+    if not found:
+        languages = sorted({track.language for track in sound.tracks if track.language})
+        raise ConversionFailed(no_such_track(wanted, len(sound.tracks), languages))
+    return found[0]
+
+
+def _same_language(one: str, other: str) -> bool:
+    """Tell whether two codes mean one language: ISO 639-1, and both forms of ISO 639-2, as de, ger and deu."""
+    from langcodes import standardize_tag
+    from langcodes.tag_parser import LanguageTagError
+
+    try:
+        return standardize_tag(one) == standardize_tag(other)
+    except LanguageTagError:
+        return one == other
+
+
+def _rate(track: Track, options: AudioOptions) -> int:
+    """Return the highest sample rate in Hz that an MP3 can have, and neither the track nor the wish is below."""
+    highest = min(track.rate or USUAL.rate or 0, options.sample_rate or max(SAMPLE_RATES))
+    return max((rate for rate in SAMPLE_RATES if rate <= highest), default=min(SAMPLE_RATES))
+
+
+def _mixed(track: Track, layout: str) -> str:
+    """Return the filter that mixes channels down; where nobody knows which is which, each side gets every second."""
+    loose = track.loose_channels
+    if loose is None:
+        return UNSCALED.format(layout=layout)
+    sides = [[f"c{number}" for number in range(side, loose, 2)] for side in (0, 1)]
+    outs = sides if layout == "stereo" else [sides[0] + sides[1]]
+    return f"pan={layout}|" + "|".join(f"c{out}={'+'.join(ins)}" for out, ins in enumerate(outs))
+
+
+def _encoder(options: AudioOptions, rate: int) -> tuple[str, ...]:
+    if options.bitrate is None:
+        return ("-c:a", "libmp3lame", "-q:a", str(options.quality))
+    return ("-c:a", "libmp3lame", "-b:a", f"{min(options.bitrate, highest_bitrate(rate))}k")

@@ -1,0 +1,129 @@
+"""Encodes one audio track, in the way that fits it: at once, after measuring it, or on several cores."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import structlog
+
+from soundlift.common.audio_options import AudioOptions
+
+from .encoding import MP3, converting, measuring, read_measured
+from .ffmpeg import Ffmpeg, OnProgress, Outcome
+from .mp3_frames import NotMp3
+from .parts import Cut, NotJoined, Parts
+from .recipe import USUAL, Recipe, recipe_for
+from .report import Sound, Track
+from .runner import Run, Runner
+
+MEASURED_PERCENT = 20
+# Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.
+LONGEST_BEYOND, SECONDS_BEYOND = 1.02, 10
+
+log = structlog.get_logger()
+
+
+class LeadsNowhere(Exception):
+    """Says that a track's timestamps are no time that passes."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Makes an MP3, `output`, of one track of a video, and a list of what the video is called beside it."""
+
+    runner: Runner
+    options: AudioOptions
+    folder: Path
+    spare_cores: int
+
+    @property
+    def output(self) -> Path:
+        """Return where the MP3 is."""
+        return self.folder / MP3
+
+    def first(self) -> Ffmpeg:
+        """Begin with what nearly every video needs, before it is known what this one does."""
+        return Ffmpeg(self._converting(recipe_for(USUAL, self.options)), self.runner.settings)
+
+    def finish(self, first: Ffmpeg, sound: Sound, track: Track) -> Outcome | None:
+        """Return how the first run ended, if it does what this track needs, on as many cores as are free."""
+        recipe = self._recipe(sound, track)
+        fits = self._converting(recipe) == self._converting(recipe_for(USUAL, self.options))
+        if recipe.measures or not fits or self._cut(sound, recipe):
+            return None
+        try:
+            return self.runner.end(first, self._progress(first, sound))
+        except LeadsNowhere:
+            return None
+
+    def encode(self, sound: Sound, track: Track) -> Outcome:
+        """Return how the encoding of a track ended, from its beginning."""
+        try:
+            return self._encode(sound, track, self._recipe(sound, track))
+        except LeadsNowhere:
+            log.info("timestamps lead nowhere")
+            return self._encode(sound, track, recipe_for(track, self.options, stream=track.index, in_time=False))
+
+    def _encode(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
+        if recipe.measures:
+            arguments = measuring(self.runner.url, recipe, track.index)
+            seconds = self._seconds(sound)
+            measured = self.runner.run(arguments, self.runner.progress(seconds, last=MEASURED_PERCENT))
+            recipe = recipe.after(read_measured(measured.report))
+        return self._in_parts(sound, track, recipe) or self._plainly(sound, recipe)
+
+    def _in_parts(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome | None:
+        """Return how the encoding on several cores ended, None where there is no cut, or the parts do not join."""
+        cut = self._cut(sound, recipe)
+        if cut is None:
+            return None
+        recipe = replace(recipe, stream=track.index)
+        start = partial(Parts, self.runner.url, recipe, cut, self.folder, self.runner.settings)
+        with self.runner.started(start) as parts:
+            outcome = self.runner.end(parts, self._progress(parts, sound))
+            try:
+                parts.join(self.output)
+            except (NotJoined, NotMp3) as error:
+                log.warning("parts do not join", error=repr(error))
+                return None
+        return outcome
+
+    def _plainly(self, sound: Sound, recipe: Recipe) -> Outcome:
+        with self.runner.started(partial(Ffmpeg, self._converting(recipe), self.runner.settings)) as ffmpeg:
+            return self.runner.end(ffmpeg, self._progress(ffmpeg, sound))
+
+    def _recipe(self, sound: Sound, track: Track) -> Recipe:
+        stream = None if track == sound.chosen else track.index
+        return recipe_for(track, self.options, stream=stream)
+
+    def _converting(self, recipe: Recipe) -> list[str]:
+        most_bytes = self.runner.settings.max_mp3_bytes
+        return converting(self.runner.url, recipe, self.folder, most_bytes)
+
+    def _cut(self, sound: Sound, recipe: Recipe) -> Cut | None:
+        seconds = self._seconds(sound)
+        return Cut.of(seconds, recipe.rate, self.spare_cores + 1) if seconds else None
+
+    def _seconds(self, sound: Sound) -> float | None:
+        """Return how long the MP3 will be, as far as the container tells."""
+        if sound.length is None:
+            return None
+        end = sound.length if self.options.end is None else min(self.options.end, sound.length)
+        return max(0.0, end - self.options.start)
+
+    def _progress(self, run: Run, sound: Sound) -> OnProgress:
+        """Return what tells of the progress, and ends a run that writes far more than the container has."""
+        measured = self.options.normalize is not None
+        tell = self.runner.progress(self._seconds(sound), first=MEASURED_PERCENT if measured else 0)
+        most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
+
+        def on_progress(seconds: float) -> None:
+            tell(seconds)
+            if seconds > most:
+                run.kill()
+                raise LeadsNowhere
+
+        return on_progress
