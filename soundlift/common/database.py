@@ -25,6 +25,7 @@ MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS,
 MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
+MYSQL_NO_SUCH_COLUMN = 1054
 MOST_REPEATS = 5
 LONGEST_PAUSE_SECONDS = 0.1
 
@@ -137,9 +138,9 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the job table answers."""
+        """Raise DatabaseUnavailable unless the job table answers, and has every column."""
         with self.read() as connection:
-            connection.execute(sa.select(jobs.c.id).limit(1)).all()
+            connection.execute(sa.select(jobs).limit(1)).all()
 
 
 @contextmanager
@@ -160,6 +161,8 @@ def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable
         return RolledBack("The database is too busy.", cause=cause)
     if number == MYSQL_NO_SUCH_TABLE or "no such table" in cause:
         return DatabaseUnavailable("The database has no tables yet: run `soundlift migrate`.", cause=cause)
+    if number == MYSQL_NO_SUCH_COLUMN or "no such column" in cause:
+        return DatabaseUnavailable("The database has tables of an older version: run `soundlift migrate`.", cause=cause)
     return DatabaseUnavailable("The database does not answer.", cause=cause)
 
 

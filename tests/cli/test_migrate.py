@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.engine import make_url
 
 from soundlift.common.database import Database, metadata, open_database
+from soundlift.common.errors import DatabaseUnavailable
+from soundlift.common.jobs import Jobs
 from soundlift.common.migrations import migrate
 
 MIGRATE = "import sys; from soundlift.common.migrations import migrate; migrate(sys.argv[1])"
+TO_FIRST_VERSION = """
+    ALTER TABLE job DROP COLUMN options;
+    ALTER TABLE job DROP COLUMN lost;
+    UPDATE alembic_version SET version_num = '0001';
+"""
 
 
 @pytest.fixture
@@ -39,6 +49,19 @@ def test_a_second_migration_changes_nothing_and_keeps_the_rows(url: str) -> None
     migrate(url)
     with database.read() as connection:
         assert len(connection.execute(metadata.tables["user"].select()).all()) == 1
+
+
+def test_tables_of_the_first_version_are_told_as_old_and_brought_up_to_date_with_their_rows(url: str) -> None:
+    migrate(url)
+    jobs = Jobs(open_database(url))
+    job = jobs.receive(username="a@example.org", file_name="a.mp4", content_type="video/mp4", traceparent=None)
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+        connection.executescript(TO_FIRST_VERSION)
+    with pytest.raises(DatabaseUnavailable, match="of an older version: run `soundlift migrate`"):
+        open_database(url).check()
+    migrate(url)
+    assert differences(open_database(url)) == []
+    assert jobs.find(job.id) == job
 
 
 def test_several_migrations_of_a_new_file_at_once_all_succeed(url: str) -> None:

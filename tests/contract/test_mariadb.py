@@ -11,8 +11,10 @@ from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 
-from soundlift.common.database import Database, jobs, now, open_database, users
+from soundlift.common.database import Database, jobs, metadata, now, open_database, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
@@ -198,7 +200,15 @@ def test_several_migrations_at_once_end_in_one_set_of_tables(mariadb_server: Mar
     open_(url).check()
 
 
-@pytest.mark.parametrize("left", ["DROP TABLE {}.job", "DROP INDEX job_in_state ON {}.job"])
+@pytest.mark.parametrize(
+    "left",
+    [
+        "DROP TABLE {}.job",
+        "DROP INDEX job_in_state ON {}.job",
+        "ALTER TABLE {}.job DROP COLUMN lost",
+        "ALTER TABLE {}.job DROP COLUMN options, DROP COLUMN lost",
+    ],
+)
 def test_a_migration_that_broke_off_can_be_run_again(mariadb_server: MariaDb, open_: Open, left: str) -> None:
     name = mariadb_server.new_database()
     migrate(mariadb_server.url(name))
@@ -206,14 +216,24 @@ def test_a_migration_that_broke_off_can_be_run_again(mariadb_server: MariaDb, op
     mariadb_server.execute(f"DELETE FROM {name}.alembic_version")
     migrate(mariadb_server.url(name))
     with open_(mariadb_server.url(name)).read() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("job")}
     assert indexes >= {"ix_job_due_at", "job_of_user", "job_in_state"}
+    assert [one for one in differences if one[0] in ("add_column", "remove_column", "add_table")] == []
 
 
 def test_a_database_without_tables_says_what_to_run(mariadb_server: MariaDb, open_: Open) -> None:
     database = open_(mariadb_server.url(mariadb_server.new_database()))
     with pytest.raises(DatabaseUnavailable, match="run `soundlift migrate`"):
         database.check()
+
+
+def test_a_database_of_an_older_version_says_what_to_run(mariadb_server: MariaDb, open_: Open) -> None:
+    name = mariadb_server.new_database()
+    migrate(mariadb_server.url(name))
+    mariadb_server.execute(f"ALTER TABLE {name}.job DROP COLUMN options")
+    with pytest.raises(DatabaseUnavailable, match="of an older version: run `soundlift migrate`"):
+        open_(mariadb_server.url(name)).check()
 
 
 def test_the_mysql_settings_name_a_database_with_tls(mariadb_server: MariaDb, mariadb_url: str, open_: Open) -> None:
