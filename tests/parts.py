@@ -91,13 +91,19 @@ def claimed_job(services: Services, email: str = "ada@example.org") -> tuple[Job
     return job_now(services, job.id), claim
 
 
-def ready_job(services: Services, mp3: bytes = b"mp3", name: str = "a.mp4", email: str = "ada@example.org") -> Job:
+def ready_job(
+    services: Services,
+    mp3: bytes = b"mp3",
+    name: str = "a.mp4",
+    email: str = "ada@example.org",
+    lost: float | None = None,
+) -> Job:
     job = queued_job(services, name=name, email=email)
     claim = services.jobs.claim(job)
     assert claim is not None
     assert claim.mp3_fid is not None
     store(services.mp3s, claim.mp3_fid, mp3)
-    assert services.jobs.ready(claim, mp3_bytes=len(mp3), length=187.0)
+    assert services.jobs.ready(claim, mp3_bytes=len(mp3), length=187.0, lost=lost)
     return job_now(services, job.id)
 
 

@@ -37,11 +37,14 @@ def _write_ready(message: EmailMessage, job: Job, name: str, services: Services)
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), services.settings)
     mp3, length = _printable(mp3_name(job)), duration(job.length or 0)
     ends = f"The link works for {_hours(services.settings.link_seconds)}."
+    loss = f" {_loss(job.lost)}" if job.lost else ""
     message["Subject"] = f"Your MP3 is ready: {mp3}"
-    message.set_content(f"The sound of {name} is ready: {mp3}, {length} long.\n\nDownload it:\n{link}\n\n{ends}\n")
+    message.set_content(
+        f"The sound of {name} is ready: {mp3}, {length} long.{loss}\n\nDownload it:\n{link}\n\n{ends}\n"
+    )
     _add_html(
         message,
-        f"<p>The sound of <b>{html.escape(name)}</b> is ready: {html.escape(mp3)}, {length} long.</p>"
+        f"<p>The sound of <b>{html.escape(name)}</b> is ready: {html.escape(mp3)}, {length} long.{loss}</p>"
         f'<p><a href="{html.escape(link)}">Download the MP3</a></p><p>{ends}</p>',
     )
 
@@ -67,6 +70,10 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{rest:02} h"
     return f"{minutes}:{rest:02} min" if minutes else f"{rest} s"
+
+
+def _loss(seconds: float) -> str:
+    return f"{max(0.1, seconds):.1f} s of its sound could not be read and are missing."
 
 
 def _hours(seconds: int) -> str:

@@ -1,16 +1,16 @@
-"""Finds the one file in a request's body, multipart or raw, and its name."""
+"""Finds the one file in a request's body, multipart or raw, its name, and the options that come with it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import IO, cast
 from urllib.parse import unquote
 
 from flask import Request
-from werkzeug.exceptions import HTTPException
-from werkzeug.formparser import FormDataParser
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
+from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
 
 from soundlift.common.errors import BadRequest
 
@@ -18,16 +18,18 @@ from .reception import Reception
 
 BLOCK = 256 * 1024
 MOST_FIELDS = 100
-# Werkzeug holds its parser's buffer of 64 KiB, and what it kept of the block before, to this limit, too.
+# The decoder holds a block, and what it kept of the block before, to this limit, too.
 LONGEST_FIELD = 2**20
 LONGEST_NAME = 200
 
 
 def receive_file(request: Request, reception: Reception) -> None:
-    """Pass the file of a request on to a reception, chunk by chunk as it arrives.
+    """Pass the file of a request on to a reception, chunk by chunk as it arrives, and each option as it comes.
 
-    Raises BadRequest where the body is broken or has several files.
+    Options are in the query string, and in the fields of a form, before its file and after it. Raises BadOption,
+    or BadRequest where the body is broken or has several files.
     """
+    reception.ask_for(request.args.items(multi=True))
     if request.mimetype == "multipart/form-data":
         _receive_form(request, reception)
     else:
@@ -44,25 +46,55 @@ def clean_name(name: str) -> str:
 
 
 def _receive_form(request: Request, reception: Reception) -> None:
-    def begin_file(
-        total_content_length: int | None,
-        content_type: str | None,
-        filename: str | None,
-        content_length: int | None = None,
-    ) -> IO[bytes]:
-        if not filename:
-            raise BadRequest("The form's file field is empty: choose a file.")
-        return cast(IO[bytes], reception.begin(clean_name(filename), content_type))
+    field: Field | None = None
+    value = bytearray()
+    for event in _events_of_form(request):
+        match event:
+            case File():
+                field = None
+                _begin_file(event, reception)
+            case Field():
+                field, value = event, bytearray()
+            case Data() if field is not None:
+                _append(value, event.data)
+                if not event.more_data:
+                    reception.ask_for([(field.name or "", _text_of(field, value))])
+            case Data():
+                reception.write(event.data)
 
-    parser = FormDataParser(
-        stream_factory=begin_file, silent=False, max_form_memory_size=LONGEST_FIELD, max_form_parts=MOST_FIELDS
-    )
+
+def _events_of_form(request: Request) -> Iterator[Event]:
+    """Yield the parts of a multipart form as they arrive; raises BadRequest where it is broken."""
+    boundary = request.mimetype_params.get("boundary", "").encode()
+    if not boundary:
+        raise BadRequest("The multipart body is broken: its type names no boundary.")
+    decoder = MultipartDecoder(boundary, LONGEST_FIELD, max_parts=MOST_FIELDS)
     try:
-        parser.parse(request.stream, request.mimetype, request.content_length, request.mimetype_params)
-    except HTTPException:
-        raise
+        while not decoder.complete:
+            decoder.receive_data(request.stream.read(BLOCK) or None)
+            while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
+                yield event
     except ValueError as error:
         raise BadRequest(f"The multipart body is broken: {error}.") from None
+
+
+def _begin_file(event: File, reception: Reception) -> None:
+    if not event.filename:
+        raise BadRequest("The form's file field is empty: choose a file.")
+    reception.begin(clean_name(event.filename), event.headers.get("Content-Type"))
+
+
+def _append(value: bytearray, data: bytes) -> None:
+    value += data
+    if len(value) > LONGEST_FIELD:
+        raise RequestEntityTooLarge
+
+
+def _text_of(field: Field, value: bytearray) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadRequest(f"The form's field {field.name} is not in UTF-8.") from None
 
 
 def _name_of_raw(request: Request) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
 import structlog
 
+from soundlift.common.audio_options import AudioOptions
 from soundlift.common.disposal import dispose
 from soundlift.common.errors import (
     BadRequest,
@@ -29,7 +31,7 @@ log = structlog.get_logger()
 
 
 class Reception:
-    """Is a writable stream into the media store, for one file; what is not finished is undone at its exit.
+    """Takes one file into the media store, and its options into its row; what is not finished is undone at its exit.
 
     The first bytes are held back until they tell the format, so a refused file leaves no trace.
     """
@@ -37,6 +39,8 @@ class Reception:
     def __init__(self, services: Services, username: str) -> None:
         self._services = services
         self._username = username
+        self._asked: list[tuple[str, str]] = []
+        self._options = AudioOptions.defaults(services.settings)
         self._name: str | None = None
         self._content_type = "application/octet-stream"
         self._beginning = b""
@@ -46,30 +50,30 @@ class Reception:
         self._finished = False
         self._touched = time.monotonic()
 
-    def begin(self, name: str, content_type: str | None) -> Self:
+    def ask_for(self, options: Iterable[tuple[str, str]]) -> None:
+        """Add options, pairs of name and value, to those asked for so far; raises BadOption."""
+        self._asked += options
+        self._options = AudioOptions.read(self._asked, self._services.settings)
+
+    def begin(self, name: str, content_type: str | None) -> None:
         """Name the file that follows; raises BadRequest for a second one."""
         if self._name is not None:
             raise BadRequest("Send exactly one file; this request has several.")
         self._name = name
         self._content_type = (content_type or self._content_type)[:100]
-        return self
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: bytes) -> None:
         """Take a chunk in; raises TooLarge, UnsupportedMedia, StoreUnavailable or DatabaseUnavailable."""
         self._received += len(data)
         if self._received > self._services.settings.max_upload_bytes:
             raise TooLarge(f"A video may have at most {self._services.settings.max_upload_bytes} bytes.")
         if self._writer is not None:
             self._keep_row_fresh()
-            return self._writer.write(data)
+            self._writer.write(data)
+            return
         self._beginning += data
         if len(self._beginning) >= BYTES_TO_TELL:
             self._open()
-        return len(data)
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Do nothing: a form parser rewinds what it wrote, and nobody reads from here."""
-        return offset
 
     def finish(self) -> Job:
         """Make the file durable, and its job queued."""
@@ -81,7 +85,7 @@ class Reception:
         job = self._job
         assert job is not None
         size = writer.commit()
-        if not self._services.jobs.queue(job.id, video_bytes=size):
+        if not self._services.jobs.queue(job.id, video_bytes=size, options=self._options.to_json()):
             raise StoreUnavailable(GIVEN_UP)
         self._finished = True
         queued = self._services.jobs.find(job.id)
@@ -96,6 +100,7 @@ class Reception:
             file_name=self._name or "video",
             content_type=self._content_type,
             traceparent=current_traceparent(),
+            options=self._options.to_json(),
         )
         bind_job(job.id)
         self._job = job

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from soundlift.common.audio_options import AudioOptions
 from soundlift.common.job_row import Job, State
 from soundlift.common.settings import Settings
 
 
 def document_of(job: Job, settings: Settings) -> dict[str, Any]:
-    """Return what a client may know of a job; sizes in bytes, `length` in seconds of sound."""
+    """Return what a client may know of a job; sizes in bytes, `length` and `lost` in seconds of sound."""
     return {
         "job_id": job.id,
         "state": job.state,
@@ -23,6 +24,8 @@ def document_of(job: Job, settings: Settings) -> dict[str, Any]:
         "mp3_fid": job.mp3_fid if job.state == State.READY else None,
         "mp3_bytes": job.mp3_bytes,
         "length": job.length,
+        "lost": job.lost,
+        "options": AudioOptions.of_row(job.options, settings).document(),
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
         "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(),
         "told_at": datetime.fromtimestamp(job.told_at, UTC).isoformat() if job.told_at else None,

@@ -58,6 +58,25 @@ def test_a_ready_job_is_told_with_a_link_that_opens_it(
     assert job_now(services, job.id).told_at is not None
 
 
+@pytest.mark.parametrize("lost", [12.54, 0.001])
+def test_a_ready_job_is_told_how_much_of_its_sound_is_missing(
+    notify: Notify, services: Services, mail_server: MailServer, lost: float
+) -> None:
+    notify(ready_job(services, lost=lost))
+    (mail,) = mail_server.messages
+    sentence = f"{'12.5' if lost > 1 else '0.1'} s of its sound could not be read and are missing."
+    assert all(sentence in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+
+
+@pytest.mark.parametrize("lost", [0.0, None])
+def test_a_ready_job_that_lost_nothing_is_told_nothing_of_it(
+    notify: Notify, services: Services, mail_server: MailServer, lost: float | None
+) -> None:
+    notify(ready_job(services, lost=lost))
+    (mail,) = mail_server.messages
+    assert all("missing" not in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+
+
 def test_a_failed_job_is_told_with_its_sentence(notify: Notify, services: Services, mail_server: MailServer) -> None:
     notify(failed_job(services, "There is <no> sound in it."))
     (mail,) = mail_server.messages

@@ -42,7 +42,7 @@ def _stored(services: Services, fid: str) -> bytes:
 
 @pytest.mark.parametrize("field", ["file", "video", "anything"])
 def test_a_form_with_one_file_in_any_field_is_a_queued_job(function: Call, services: Services, field: str) -> None:
-    form = {field: (io.BytesIO(MP4), NAME, "video/mp4"), "comment": "a field that is no file"}
+    form = {field: (io.BytesIO(MP4), NAME, "video/mp4"), "channels": "1"}
     response = function("upload").post("/", data=form, headers=bearer(services))
     assert response.status_code == 202
     answer = response.json
@@ -133,6 +133,14 @@ def test_an_empty_file_is_refused(function: Call, services: Services) -> None:
 def test_a_broken_form_is_refused(function: Call, services: Services, content_type: str) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4
     response = function("upload").post("/", data=body, content_type=content_type, headers=bearer(services))
+    assert_problem(response, 400)
+    assert _traces(services) == []
+
+
+def test_a_form_whose_boundary_is_nothing_is_refused(function: Call, services: Services) -> None:
+    body = b'--\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 + b"\r\n----\r\n"
+    form_type = 'multipart/form-data; boundary=""'
+    response = function("upload").post("/", data=body, content_type=form_type, headers=bearer(services))
     assert_problem(response, 400)
     assert _traces(services) == []
 

@@ -116,6 +116,31 @@ def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(se
     assert [due.id for due in services.jobs.due()] == [job.id]
 
 
+@pytest.mark.parametrize("last_word", [None, '{"channels":2}', '{"tags":{"title":"' + "🎵" * 15_000 + '"}}'])
+def test_a_job_keeps_the_options_it_was_received_with_unless_there_is_a_later_word(
+    services: Services, last_word: str | None
+) -> None:
+    job = services.jobs.receive(
+        username="a@example.org", file_name="a", content_type="b", traceparent=None, options='{"channels":1}'
+    )
+    assert job.options == '{"channels":1}'
+    assert services.jobs.queue(job.id, video_bytes=1, options=last_word)
+    assert job_now(services, job.id).options == (last_word or job.options)
+
+
+def test_a_job_that_names_no_options_has_none(services: Services) -> None:
+    assert queued_job(services).options is None
+    services.jobs.adopt(video_fid="a" * 24, username="ada@example.org", video_bytes=1, traceparent=None)
+    assert job_now(services, "a" * 24).options is None
+
+
+@pytest.mark.parametrize("lost", [None, 0.0, 12.5])
+def test_a_ready_job_knows_how_much_of_its_sound_was_lost(services: Services, lost: float | None) -> None:
+    _, claim = claimed_job(services)
+    assert services.jobs.ready(claim, mp3_bytes=1, length=1.0, lost=lost)
+    assert job_now(services, claim.job_id).lost == lost
+
+
 def test_a_claim_counts_an_attempt_and_names_a_fresh_mp3(services: Services) -> None:
     job, claim = claimed_job(services)
     assert (job.state, job.attempts, job.claim, job.mp3_fid) == (State.CONVERTING, 1, claim.token, claim.mp3_fid)
