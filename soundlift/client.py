@@ -13,7 +13,7 @@ from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Self
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import urllib3
 
@@ -65,7 +65,11 @@ class ApiError(ClientError):
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """Is one video on its way to an MP3; sizes in bytes, `length` in seconds of sound, `percent` of the conversion."""
+    """Is one video on its way to an MP3; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
+
+    `lost` seconds of the sound could not be read; it is None where that is not known. `options` says how the MP3 is
+    made, under the names that Client.upload takes.
+    """
 
     id: str
     state: str
@@ -75,6 +79,8 @@ class Job:
     video_bytes: int | None
     mp3_bytes: int | None
     length: float | None
+    lost: float | None
+    options: Mapping[str, Any]
     error_code: str | None
     error: str | None
     mail_error: str | None
@@ -97,6 +103,7 @@ class Job:
         error = document["error"] or {}
         told_at = document["told_at"]
         told = {
+            "options": document.get("options") or {},
             "id": document["job_id"],
             "error_code": error.get("code"),
             "error": error.get("detail"),
@@ -134,12 +141,19 @@ class Client:
         return claims
 
     def upload(
-        self, file: str | os.PathLike[str] | BinaryIO, name: str | None = None, on_progress: Progress | None = None
+        self,
+        file: str | os.PathLike[str] | BinaryIO,
+        name: str | None = None,
+        on_progress: Progress | None = None,
+        options: Mapping[str, str] | None = None,
     ) -> Job:
-        """Send a video, a path or a file that can seek, from its position on, and return its job."""
+        """Send a video, a path or a file that can seek, from its position on, and return its job.
+
+        `options` are those of docs/options.md, such as {"bitrate": "192"}.
+        """
         if isinstance(file, str | os.PathLike):
             with Path(file).open("rb") as opened:
-                return self.upload(opened, name, on_progress)
+                return self.upload(opened, name, on_progress, options)
         name = name or Path(str(getattr(file, "name", "video"))).name
         begin = file.tell()
         size = file.seek(0, os.SEEK_END) - begin
@@ -150,7 +164,8 @@ class Client:
             "X-Filename": quote(name),
         }
         body = _blocks(file, size, on_progress or _ignore)
-        return self._job("POST", "/upload", body=body, headers=headers, retries=False)
+        query = f"?{urlencode(options)}" if options else ""
+        return self._job("POST", f"/upload{query}", body=body, headers=headers, retries=False)
 
     def job(self, job_id: str, wait: float = 0) -> Job:
         """Return a job as soon as it has ended, or as it is when `wait` seconds are over; the server waits up to 60."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -17,6 +18,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client, ClientError, Job
 
 CONVERSION_PARTS = 100
@@ -41,14 +43,24 @@ class NotConverted(ClientError):
 @click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help="Who you are.")
 @click.option("--password", envvar="SOUNDLIFT_PASSWORD", show_envvar=True, help="Better given by prompt.")
 @click.option("--token", envvar="SOUNDLIFT_TOKEN", show_envvar=True, help="Instead of address and password.")
+@upload_options
 def convert(
-    file: Path, output: Path | None, force: bool, url: str, email: str | None, password: str | None, token: str | None
+    file: Path,
+    output: Path | None,
+    force: bool,
+    url: str,
+    email: str | None,
+    password: str | None,
+    token: str | None,
+    options: Mapping[str, str],
 ) -> None:
     """Upload FILE, wait for its MP3, and download it."""
     target = _target(file, output, force=force)
     client = _client(url, email, password, token)
-    job = _with_bars(client, file, target)
+    job = _with_bars(client, file, target, options)
     click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
+    if job.lost:
+        click.echo(f"{max(0.1, job.lost):.1f} s of its sound could not be read and are missing.", err=True)
 
 
 def _target(file: Path, output: Path | None, *, force: bool) -> Path:
@@ -75,11 +87,11 @@ def _client(url: str, email: str | None, password: str | None, token: str | None
     return client
 
 
-def _with_bars(client: Client, file: Path, target: Path) -> Job:
+def _with_bars(client: Client, file: Path, target: Path, options: Mapping[str, str]) -> Job:
     columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
         uploading = bars.add_task("upload", total=file.stat().st_size)
-        job = client.upload(file, on_progress=lambda done, _: bars.update(uploading, completed=done))
+        job = client.upload(file, None, lambda done, _: bars.update(uploading, completed=done), options)
     with Progress(*columns, console=Console(stderr=True)) as bars:
         converting = bars.add_task("conversion", total=CONVERSION_PARTS)
         job = client.wait(job.id, on_progress=lambda now: bars.update(converting, completed=now.percent))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.client import Client
 from soundlift.common.broker import Broker
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
@@ -26,6 +27,29 @@ from tests.pipeline.conftest import EMAIL, stack, start
 
 __all__ = ["stack", "start"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+OPTIONS_OF_CONVERT = {
+    "": {"bitrate": None, "quality": 2, "normalize": None, "tags": "keep", "cover": "keep"},
+    "--bitrate 96k --sample-rate 32000 --channels 1 --start 0:00.5 --end 2.5 --track 1 --no-normalize": {
+        "bitrate": 96,
+        "sample_rate": 32000,
+        "channels": 1,
+        "start": 0.5,
+        "end": 2.5,
+        "track": 1,
+        "normalize": None,
+    },
+    "--quality 7 --normalize --strip-tags --no-cover --tag title=T&=Ü --tag artist=": {
+        "bitrate": None,
+        "quality": 7,
+        "normalize": -16,
+        "tags": "strip",
+        "cover": "drop",
+        "tag.title": "T&=Ü",
+        "tag.artist": "",
+    },
+    "--loudness -20": {"normalize": -20},
+}
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +173,39 @@ def test_a_file_is_converted_with_a_running_deployment(run: Run, stack: object, 
     assert "soundlift: The video has no sound: there is no audio track in it." in ended.stderr
     wrong = {**who, "SOUNDLIFT_PASSWORD": "wrong"}
     assert "soundlift: The e-mail address or the password is wrong." in run("convert", silent.name, **wrong).stderr
+
+
+def test_a_file_is_converted_as_the_command_s_options_say(run: Run, stack: object, tmp_path: Path) -> None:
+    who = {"SOUNDLIFT_URL": stack.url, "SOUNDLIFT_EMAIL": EMAIL, "SOUNDLIFT_PASSWORD": PASSWORD}
+    video = talking_mp4(tmp_path)
+    for number, (arguments, shown) in enumerate(OPTIONS_OF_CONVERT.items()):
+        ended = run("convert", video.name, "-o", f"{number}.mp3", *arguments.split(), **who)
+        assert ended.returncode == 0, ended.stderr
+        job = next(Client(stack.url, email=EMAIL, password=PASSWORD).jobs())
+        assert {name: job.options[name] for name in shown} == shown
+        assert job.lost in (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "sentence"),
+    [
+        (("--bitrate", "500"), 1, "soundlift: bitrate=500 must be one of 32, 40, "),
+        (("--tag", "titel=T"), 1, "tag.titel=T: there is no such option; did you mean tag.title?"),
+        (("--start", "9", "--end", "8"), 1, "end=8 must be after the start, 9 s."),
+        (("--tag", "title"), 2, "title must be NAME=VALUE"),
+        (("--normalize", "--loudness", "-14"), 2, "Say either --loudness or --normalize."),
+    ],
+)
+def test_an_option_that_cannot_be_meant_is_one_sentence_and_nothing_is_uploaded(
+    run: Run, stack: object, tmp_path: Path, arguments: tuple[str, ...], status: int, sentence: str
+) -> None:
+    who = {"SOUNDLIFT_URL": stack.url, "SOUNDLIFT_EMAIL": EMAIL, "SOUNDLIFT_PASSWORD": PASSWORD}
+    before = len(list(Client(stack.url, email=EMAIL, password=PASSWORD).jobs()))
+    ended = run("convert", talking_mp4(tmp_path).name, *arguments, **who)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (status, False)
+    assert sentence in ended.stderr
+    assert len(list(Client(stack.url, email=EMAIL, password=PASSWORD).jobs())) == before
+    assert not (tmp_path / "talking.mp3").exists()
 
 
 def test_a_server_that_is_not_there_is_one_sentence(run: Run, tmp_path: Path) -> None:
