@@ -28,8 +28,7 @@ from .recipe import Recipe
 # In frames. CBR at 44.1 kHz pads 47 of each 49 by a byte; parts that begin at a multiple pad the same ones.
 UNIT = 49
 RUN_IN = 2 * UNIT
-SHORTEST_BLOCK, LONGEST_BLOCK = 10 * UNIT, 40 * UNIT
-QUEUED_BLOCKS = 2
+SHORTEST_BLOCK, LONGEST_BLOCK = 10 * UNIT, 80 * UNIT
 SAMPLES_OF_MPEG_1, SAMPLES_OF_MPEG_2 = 1152, 576
 LOWEST_RATE_OF_MPEG_1 = 32000
 
@@ -119,7 +118,7 @@ class Parts:
             ffmpeg.close()
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how the decoder ended, with the status of the first encoder that was killed, which ends all of them."""
+        """Return how the decoder ended; the first encoder that was killed ends all, and gives its status."""
         killed: list[int] = []
 
         def follow(encoder: Ffmpeg) -> None:
@@ -154,7 +153,7 @@ class Parts:
 
     def _raw(self, worker: int, pipe: int) -> list[str]:
         """Return the arguments that send a part through a pipe, with room to decode on while an encoder is busy."""
-        room = str(QUEUED_BLOCKS * (self._cut.block + RUN_IN) // UNIT)
+        room = str((self._cut.block + 2 * RUN_IN) // UNIT)
         return ["-map", f"[out{worker}]", "-thread_queue_size", room, "-c:a", "pcm_f32le", "-f", "nut", f"pipe:{pipe}"]
 
 
