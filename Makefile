@@ -6,9 +6,10 @@ BIN := $(VENV)/bin
 VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
+DIR ?= build/corpus
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images test lint clean
+.PHONY: help demo images test corpus lint clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -21,6 +22,9 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
+
+corpus: $(VENV)/ready-to-develop ## hold every media file in DIR to FFmpeg's own verdict; a new DIR is filled with odd files first
+	@$(BIN)/python -m tests.corpus "$(DIR)"
 
 lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -1,0 +1,91 @@
+"""Every file of the corpus has FFmpeg's own verdict: an MP3 where FFmpeg decodes anything, else a stated failure."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from soundlift.common.services import Services
+from tests.clips import SINE, ffmpeg
+from tests.corpus.broken import SECONDS
+from tests.corpus.clips import BEGUN_OTHERWISE, BROKEN, PROTECTED, SILENT, WHOLE
+from tests.corpus.recipes import Recipe
+from tests.corpus.verdicts import Ours, agree, decoded_seconds, ours, reference
+
+# What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples here, as WMA's.
+PADDING_SECONDS = 0.1
+
+
+def _file(folder: Path, name: str, recipe: Recipe) -> Path:
+    file = folder / name
+    file.write_bytes(recipe())
+    return file
+
+
+def _held_to_ffmpeg(file: Path, services: Services) -> Ours:
+    theirs, here = reference(file), ours(file, services)
+    assert agree(file, theirs, here), f"{file.name}: FFmpeg {theirs}, here {here}"
+    return here
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_path: Path, name: str) -> None:
+    here = _held_to_ffmpeg(_file(tmp_path, name, WHOLE[name]), services)
+    assert here.ready, "the recipe makes a file that FFmpeg does not decode"
+    assert here.job is not None
+    assert not here.job.lost
+
+
+@pytest.mark.parametrize("name", BEGUN_OTHERWISE)
+def test_a_file_that_begins_otherwise_gives_an_mp3(services: Services, tmp_path: Path, name: str) -> None:
+    assert _held_to_ffmpeg(_file(tmp_path, name, BEGUN_OTHERWISE[name]), services).ready
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_gives_the_sound_that_can_be_saved_and_the_job_says_how_much_was_lost(
+    services: Services, tmp_path: Path, name: str
+) -> None:
+    file = _file(tmp_path, name, BROKEN[name].recipe)
+    here = _held_to_ffmpeg(file, services)
+    if not here.ready:
+        return
+    assert here.job is not None
+    saved = decoded_seconds(file)
+    lost = here.job.lost or 0.0
+    assert here.job.length is not None
+    assert here.job.length >= saved - PADDING_SECONDS
+    assert -0.001 < lost <= max(0.0, SECONDS - saved) + PADDING_SECONDS
+    if BROKEN[name].tells_length:
+        assert lost >= SECONDS - saved - PADDING_SECONDS
+        assert lost > 0 or saved >= SECONDS - PADDING_SECONDS
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_file_with_nothing_to_decode_fails_with_a_code_and_a_sentence(
+    services: Services, tmp_path: Path, name: str
+) -> None:
+    _held_to_ffmpeg(_file(tmp_path, name, SILENT[name]), services)
+
+
+@pytest.mark.parametrize("name", PROTECTED)
+def test_protected_sound_is_called_so_even_where_it_decodes_as_noise(
+    services: Services, tmp_path: Path, name: str
+) -> None:
+    here = _held_to_ffmpeg(_file(tmp_path, name, PROTECTED[name]), services)
+    assert here.job is not None
+    assert here.job.error_code == "drm_protected"
+
+
+def test_a_folder_of_one_s_own_is_held_to_ffmpeg_by_a_command(tmp_path: Path) -> None:
+    ffmpeg(tmp_path / "a tone.wav", *SINE)
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "-not media.mp4").write_text("no")
+    run = subprocess.run(
+        [sys.executable, "-m", "tests.corpus", str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "1 × an MP3, 1 × refused at upload" in run.stdout
+    assert "No disagreements with FFmpeg." in run.stdout
