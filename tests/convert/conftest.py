@@ -9,11 +9,14 @@ import pytest
 
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
-from soundlift.common.job_row import Job
+from soundlift.common.job_row import Job, State
 from soundlift.common.services import Services
+from tests.convert.pcm import Sound, decoded
 from tests.parts import job_now, queued_job
 
 Convert = Callable[[Path], Job]
+Save = Callable[[Job], Path]
+Hear = Callable[[Path], Sound]
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def converted(services: Services) -> Convert:
 
 
 @pytest.fixture
-def mp3_of(services: Services, tmp_path: Path) -> Callable[[Job], Path]:
+def mp3_of(services: Services, tmp_path: Path) -> Save:
     """Return a function that puts a job's MP3 into a file."""
 
     def save(job: Job) -> Path:
@@ -39,3 +42,15 @@ def mp3_of(services: Services, tmp_path: Path) -> Callable[[Job], Path]:
         return target
 
     return save
+
+
+@pytest.fixture
+def heard(converted: Convert, mp3_of: Save) -> Hear:
+    """Return a function that converts a file and decodes the MP3."""
+
+    def run(file: Path) -> Sound:
+        job = converted(file)
+        assert (job.state, job.error) == (State.READY, None)
+        return decoded(mp3_of(job))
+
+    return run

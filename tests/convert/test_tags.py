@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from mutagen.id3 import Encoding
 from mutagen.mp3 import MP3
 
-from soundlift.common.job_row import Job, State
+from soundlift.common.job_row import State
 from tests.clips import PICTURE, SINE, ffmpeg, talking_mp4
-from tests.convert.conftest import Convert
+from tests.convert.conftest import Convert, Save
 
-Save = Callable[[Job], Path]
 SHOWN = {"title": "Título 🎵", "artist": "Jürgen", "album": "音"}
 PRIVATE = {
     "creation_time": "2020-02-03T04:05:06Z",
@@ -68,12 +67,56 @@ def test_tags_without_end_are_dropped_all_the_same(converted: Convert, mp3_of: S
     assert set(tags) == {"TSSE"}
 
 
-def test_a_cover_does_not_get_into_the_mp3(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
-    picture = ffmpeg(tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1", "-frames:v", "1")
-    file = ffmpeg(
-        tmp_path / "a.mp3", *SINE, "-i", str(picture), "-map", "0", "-map", "1", "-disposition:v", "attached_pic"
+@pytest.mark.parametrize("name", ["a.m4a", "a.flac", "a.ogg", "a.mp3", "a.mka", "a.wma"])
+def test_date_and_track_number_are_kept_too(converted: Convert, mp3_of: Save, tmp_path: Path, name: str) -> None:
+    file = ffmpeg(tmp_path / name, *SINE, *_tagged(SHOWN | {"date": "2020-02-03", "track": "3/7"}))
+    tags = MP3(mp3_of(converted(file))).tags
+    assert tags is not None
+    assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB", "TDRC", "TRCK")] == [
+        *SHOWN.values(), "2020-02-03", "3/7",
+    ]  # fmt: skip
+
+
+def test_tags_are_id3_of_version_2_4_in_utf_8_and_name_the_encoder(
+    converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, *_tagged(SHOWN), "-metadata:s:a:0", "language=jpn")))).tags
+    assert tags is not None
+    assert tags.version == (2, 4, 0)
+    texts = [tags[name] for name in ("TIT2", "TPE1", "TALB", "TLAN", "TSSE")]
+    assert {frame.encoding for frame in texts} == {Encoding.UTF8}
+    assert all(frame.text[0] for frame in texts)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
+def test_the_language_of_the_track_is_kept(converted: Convert, mp3_of: Save, tmp_path: Path, name: str) -> None:
+    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, "-metadata:s:a:0", "language=jpn", name=name)))).tags
+    assert tags is not None
+    assert tags["TLAN"].text == ["jpn"]
+
+
+def test_the_language_is_that_of_the_track_which_is_heard(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+    tracks = (
+        "-map",
+        "0",
+        "-map",
+        "0",
+        "-ac:a:1",
+        "2",
+        "-metadata:s:a:0",
+        "language=jpn",
+        "-metadata:s:a:1",
+        "language=kor",
     )
-    assert "APIC:" in (MP3(file).tags or {})
-    mp3 = MP3(mp3_of(converted(file)))
-    assert not [name for name in mp3.tags or {} if name.startswith("APIC")]
-    assert mp3.info.length == pytest.approx(3, abs=0.06)  # an MP3 frame at either end
+    mp3 = MP3(mp3_of(converted(ffmpeg(tmp_path / "a.mkv", *SINE, *tracks, "-c:a", "aac", "-disposition:a", "0"))))
+    assert mp3.info.channels == 2
+    assert mp3.tags["TLAN"].text == ["kor"]
+
+
+@pytest.mark.parametrize("language", [(), ("-metadata:s:a:0", "language=und")])
+def test_a_track_of_no_known_language_has_none(
+    converted: Convert, mp3_of: Save, tmp_path: Path, language: tuple[str, ...]
+) -> None:
+    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, *language)))).tags
+    assert tags is not None
+    assert "TLAN" not in tags

@@ -63,7 +63,9 @@ FILES: dict[str, Recipe] = {
     "mp4-in-h264.mp4": made("mp4", f"{PICTURE} {TONE} -c:v libx264 -preset ultrafast -c:a aac"),
     "mp4-in-hevc.mp4": made("mp4", f"{PICTURE} {TONE} -vf scale=64:64 -c:v libx265 -preset ultrafast -x265-params log-level=none -c:a aac"),
     **{f"{extension}-with-chapters.{extension}": made(extension, f"{arguments} -i {{0}} -map_metadata 1", CHAPTERS)
-       for extension, arguments in (("mp3", TONE), ("ogg", f"{TONE} -c:a libvorbis"), ("m4a", f"{TONE} -c:a aac"))},
+       for extension, arguments in (("mp3", TONE), ("m4a", f"{TONE} -c:a aac"))},
+    "ogg-with-chapters.ogg": made(
+        "ogg", f"{TONE} -c:a libvorbis -metadata:s:a CHAPTER000=00:00:00.300 -metadata:s:a CHAPTER000NAME=One"),
     **{f"{extension}-with-chapters.{extension}": made(extension, f"{VIDEO} -i {{0}} -map_metadata 2", CHAPTERS)
        for extension in ("mp4", "mov", "mkv")},
     **{f"mp4-with-a-title-{kind}.mp4": made("mp4", f"{VIDEO} -metadata 'title={title}'") for kind, title in TAGS.items()},

@@ -1,0 +1,120 @@
+"""A time in the MP3 is the time in the video, counted from its first timestamp: late sound and gaps move nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.clips import ffmpeg
+from tests.convert.conftest import Hear
+from tests.convert.pcm import assert_same, decoded, hiss, lag, placed, written
+
+RATE = 48000
+PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
+LATE_SECONDS = 0.5
+LATE = ("-af", f"asetpts=PTS+{LATE_SECONDS}/TB")
+LATE_PICTURE = ("-vf", "setpts=PTS+0.5/TB")
+# Whole packets are dropped, and each that stays keeps its time.
+GAP = ("-af", "asetnsamples=480,aselect='lt(t,0.5)+gte(t,1.5)'")
+SILENCE = 0.001  # -60 dB
+
+MP4 = ("-c:v", "mpeg4", "-c:a", "aac")
+MOV = ("-c:v", "mpeg4", "-c:a", "pcm_s16le")
+MKV = ("-c:v", "mpeg4", "-c:a", "flac")
+TS = ("-c:v", "mpeg2video", "-c:a", "mp2")
+FLV = ("-c:v", "flv", "-c:a", "aac")
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "arguments", "tick"),
+    [
+        ("a.mp4", RATE, MP4, 0),
+        ("a.mov", RATE, MOV, 0),
+        ("a.mkv", RATE, MKV, 0),
+        ("a.ts", RATE, TS, 0),
+        ("a.mpg", RATE, TS, 1),  # its clock of 90 kHz ticks beside the samples
+        ("a.flv", 44100, FLV, 44),  # clocks that tick in milliseconds
+        ("a.wmv", RATE, ("-c:v", "wmv2", "-c:a", "wmav2"), 48),
+    ],
+)
+def test_sound_that_begins_late_comes_late(
+    heard: Hear, tmp_path: Path, name: str, rate: int, arguments: tuple[str, ...], tick: int
+) -> None:
+    sound = hiss(1.5, rate)
+    file = written(tmp_path / name, sound, rate, *arguments, *LATE, before=PICTURE)
+    found, expected = heard(file).samples, placed(file).samples
+    assert len(found) == pytest.approx(len(expected), abs=tick)
+    assert lag(found, sound) == pytest.approx(LATE_SECONDS * rate, abs=tick)
+    # 50 ms before the sound may ring of it already: a codec's frame, and one of the MP3's.
+    assert np.abs(found[: int((LATE_SECONDS - 0.05) * rate)]).max() < SILENCE
+
+
+@pytest.mark.parametrize(("name", "arguments"), [("a.mp4", MP4), ("a.mkv", MKV), ("a.ts", TS)])
+def test_a_picture_that_begins_late_adds_no_silence(
+    heard: Hear, tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    file = written(tmp_path / name, hiss(1, RATE), RATE, *arguments, *LATE_PICTURE, before=PICTURE)
+    assert_same(heard(file).samples, decoded(file).samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("a.mp4", MP4),
+        ("a.mov", MOV),
+        ("a.mkv", MKV),
+        ("a.webm", ("-c:v", "libvpx", "-c:a", "libopus")),
+        ("a.ts", TS),
+        ("a.mpg", TS),
+        ("a.flv", (*FLV, "-ar", "44100")),
+    ],
+)
+def test_a_first_timestamp_that_all_streams_share_adds_no_silence(
+    heard: Hear, tmp_path: Path, name: str, arguments: tuple[str, ...]
+) -> None:
+    file = written(tmp_path / name, hiss(1, RATE), RATE, *arguments, "-output_ts_offset", "10", before=PICTURE)
+    assert_same(heard(file).samples, decoded(file).samples)
+
+
+@pytest.mark.parametrize("name", ["a.mka", "a.ts", "a.m4a"])
+def test_a_first_timestamp_of_sound_alone_adds_no_silence(heard: Hear, tmp_path: Path, name: str) -> None:
+    file = written(tmp_path / name, hiss(1, RATE), RATE, "-c:a", "aac", "-output_ts_offset", "100")
+    assert_same(heard(file).samples, decoded(file).samples)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("a.mka", "flac"), ("pcm.mka", "pcm_s16le"), ("a.ts", "mp2"), ("a.m4a", "aac"), ("a.mov", "alac")],
+)
+def test_a_gap_is_as_much_silence_and_what_follows_is_in_its_place(
+    heard: Hear, tmp_path: Path, name: str, codec: str
+) -> None:
+    file = written(tmp_path / name, hiss(2, RATE), RATE, "-c:a", codec, *GAP)
+    found, expected = heard(file).samples, placed(file).samples
+    assert len(expected) - len(decoded(file).samples) == pytest.approx(RATE, abs=RATE // 10)
+    assert_same(found, expected)
+    assert np.abs(found[int(0.65 * RATE) : int(1.35 * RATE)]).max() < SILENCE
+
+
+@pytest.mark.parametrize(("name", "codec"), [("aac.m4a", "aac"), ("alac.m4a", "alac"), ("mp2.ts", "mp2")])
+def test_a_packet_that_is_missing_moves_nothing(heard: Hear, tmp_path: Path, name: str, codec: str) -> None:
+    whole = written(tmp_path / f"whole-{name}", hiss(2, RATE), RATE, "-c:a", codec)
+    file = ffmpeg(tmp_path / name, "-i", str(whole), "-c", "copy", "-bsf:a", "noise=drop='eq(n,10)'")
+    found, expected = heard(file).samples, placed(whole).samples
+    assert len(found) == len(expected)
+    half = slice(RATE, None)
+    assert lag(found[half], expected[half]) == 0
+
+
+def test_an_edit_list_cuts_to_the_sample(heard: Hear, tmp_path: Path) -> None:
+    whole = written(tmp_path / "whole.m4a", hiss(2, RATE), RATE, "-c:a", "aac")
+    file = ffmpeg(tmp_path / "a.m4a", "-ss", "0.3", "-i", str(whole), "-c", "copy")
+    assert len(decoded(file).samples) < len(decoded(whole).samples)
+    assert_same(heard(file).samples, placed(file).samples)
+
+
+def test_sound_that_ends_before_its_picture_ends_there(heard: Hear, tmp_path: Path) -> None:
+    file = written(tmp_path / "a.mkv", hiss(1, RATE), RATE, *MKV, before=PICTURE)
+    assert_same(heard(file).samples, decoded(file).samples)
