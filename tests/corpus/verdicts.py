@@ -6,6 +6,7 @@ import mmap
 import re
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -105,7 +106,12 @@ def ours(file: Path, services: Services) -> Ours:
     finally:
         services.videos.delete(job.video_fid)
     job = job_now(services, job.id)
-    return Ours(accepted=True, job=job, decodes=job.state == State.READY and _decodes(job, services))
+    if job.state != State.READY:
+        return Ours(accepted=True, job=job)
+    try:
+        return Ours(accepted=True, job=job, decodes=_decodes(job, services))
+    finally:
+        services.mp3s.delete(str(job.mp3_fid))
 
 
 def agree(file: Path, theirs: Reference, here: Ours) -> bool:
@@ -148,9 +154,11 @@ def _queued(content: BinaryIO, name: str, services: Services) -> Job:
 
 def _decodes(job: Job, services: Services) -> bool:
     """Tell whether FFmpeg reads the MP3 of a job without a word of complaint."""
-    with services.mp3s.open(str(job.mp3_fid)).file as mp3:
-        command = [binary(), "-hide_banner", "-v", "warning", "-f", "mp3", "-i", "-", "-f", "null", "-"]
-        done = subprocess.run(command, check=False, input=mp3.read(), capture_output=True, timeout=LONGEST_SECONDS)
+    with services.mp3s.open(str(job.mp3_fid)).file as mp3, tempfile.NamedTemporaryFile(suffix=".mp3") as file:
+        shutil.copyfileobj(mp3, file)
+        file.flush()
+        command = [binary(), "-nostdin", "-hide_banner", "-v", "warning", "-i", file.name, "-f", "null", "-"]
+        done = subprocess.run(command, check=False, capture_output=True, timeout=LONGEST_SECONDS)
     return done.returncode == 0 and not done.stderr
 
 
