@@ -157,7 +157,20 @@ def _decodes(job: Job, services: Services) -> bool:
     with services.mp3s.open(str(job.mp3_fid)).file as mp3, tempfile.NamedTemporaryFile(suffix=".mp3") as file:
         shutil.copyfileobj(mp3, file)
         file.flush()
-        command = [binary(), "-nostdin", "-hide_banner", "-v", "warning", "-i", file.name, "-f", "null", "-"]
+        command = [
+            binary(),
+            "-nostdin",
+            "-hide_banner",
+            "-v",
+            "warning",
+            "-f",
+            "mp3",
+            "-i",
+            file.name,
+            "-f",
+            "null",
+            "-",
+        ]
         done = subprocess.run(command, check=False, capture_output=True, timeout=LONGEST_SECONDS)
     return done.returncode == 0 and not done.stderr
 
