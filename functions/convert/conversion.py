@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundlift.common.audio_options import AudioOptions
@@ -11,17 +11,19 @@ from soundlift.common.job_row import Job
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
 
-from .encoding import picturing
-from .ffmpeg import Ffmpeg, Outcome
+from .encoding import listing, picturing
+from .ffmpeg import Ffmpeg, Outcome, reading
 from .keeper import Keeper
 from .labels import read_labels
+from .loss import lost_seconds
 from .mp3_frames import FrontFrame, frames
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
 from .recipe import choose
-from .report import Sound, Track, lost_seconds, read_decoded, read_report
+from .report import Sound, Track, read_decoded, read_report
 from .runner import Runner
-from .tags import id3, shown
+from .tags import id3
+from .told_length import told_length
 from .track import Encoder
 from .verdict import (
     BROKEN,
@@ -64,7 +66,7 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
         encoder = Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
         with encoder.runner.started(encoder.first) as first:
             sound = _look(first, encoder.runner)
-            _refuse_protected(job, services)
+            sound = replace(sound, told=_look_inside(job, services))
             tracks = _in_question(sound, options)
             outcome = encoder.finish(first, sound, tracks[0])
         return _first_that_sounds(encoder, sound, tracks, outcome)
@@ -95,12 +97,17 @@ def _look(first: Ffmpeg, runner: Runner) -> Sound:
         raise
 
 
-def _refuse_protected(job: Job, services: Services) -> None:
-    """Raise ConversionFailed for sound that could be read, but only as noise."""
+def _look_inside(job: Job, services: Services) -> float | None:
+    """Return what FFmpeg does not tell of a video: how long it says itself that it is.
+
+    Raises ConversionFailed for sound that could be read, but only as noise.
+    """
     reader = services.videos.open(job.video_fid)
     with reader.file as file:
         if has_protected_sound(file, reader.size):
             raise ConversionFailed(ENCRYPTED_SOUND)
+        file.seek(0)
+        return told_length(file)
 
 
 def _in_question(sound: Sound, options: AudioOptions) -> list[Track]:
@@ -137,13 +144,14 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
         raise ConversionFailed(NOTHING_LEFT)
     seconds = front.samples / front.rate
     tag = _tag(encoder, sound, track, seconds)
-    return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track))
+    written = outcome.seconds + encoder.options.start if encoder.options.end is None else None
+    return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track, written))
 
 
 def _tag(encoder: Encoder, sound: Sound, track: Track, seconds: float) -> bytes:
-    labels = read_labels(encoder.folder)
     if sound.tags_on_track:
-        labels = shown(labels, sound.tracks.index(track))
+        encoder.runner.run([*reading(encoder.runner.url), *listing(encoder.folder, track.index)])
+    labels = read_labels(encoder.folder)
     picture = _picture(encoder, sound.pictures[0]) if sound.pictures and encoder.options.cover else b""
     return id3(labels, track.language, encoder.options, seconds, picture)
 

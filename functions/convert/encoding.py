@@ -32,9 +32,10 @@ def converting(url: str, recipe: Recipe, folder: Path, most_bytes: int) -> list[
     return [*reading(url), *mp3, *listing(folder)]
 
 
-def listing(folder: Path) -> list[str]:
-    """Return the arguments that list in a folder what a file, its audio tracks and its chapters are called."""
-    return ["-map", "0:a?", "-c", "copy", "-frames:a", "0", "-f", "ffmetadata", "-y", str(folder / LIST)]
+def listing(folder: Path, stream: int | None = None) -> list[str]:
+    """Return the arguments that list in a folder what a file and its chapters are called, and what one track is."""
+    track = [] if stream is None else ["-map", f"0:{stream}", "-c", "copy", "-frames:a", "0"]
+    return [*track, "-f", "ffmetadata", "-y", str(folder / LIST)]
 
 
 def measuring(url: str, recipe: Recipe, stream: int) -> list[str]:

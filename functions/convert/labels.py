@@ -1,4 +1,4 @@
-"""Reads what a file, its audio tracks and its chapters are called, from FFmpeg's list (metadata format, version 1)."""
+"""Reads what a file, a track and its chapters are called, from FFmpeg's list (its metadata format, version 1)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Labels:
-    """Is what a file says of itself, of its audio tracks in their order, and of its chapters; names in lower case."""
+    """Is what a file says of itself, and of a track if that was listed, and its chapters; names in lower case."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
-    tracks: tuple[Mapping[str, str], ...] = ()
     chapters: tuple[Chapter, ...] = ()
 
 
@@ -41,9 +40,11 @@ def read_labels(folder: Path) -> Labels:
         return Labels()
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         sections = list(_sections(file.read(LONGEST_LIST)))
+    tags: dict[str, str] = {}
+    for name, pairs in reversed(sections):
+        tags |= {} if name == "[CHAPTER]" else _lower(pairs)
     return Labels(
-        tags=_lower(next(pairs for name, pairs in sections if not name)),
-        tracks=tuple(_lower(pairs) for name, pairs in sections if name == "[STREAM]"),
+        tags=tags,
         chapters=tuple(chapter for name, pairs in sections if name == "[CHAPTER]" for chapter in _chapters(pairs)),
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import BinaryIO, Self
 
 from fastcrc import crc16
@@ -111,23 +112,44 @@ class FrontFrame:
 
     def describing(self, sizes: Sequence[int], samples: int, crc: int) -> FrontFrame:
         """Return it for other sound of the same kind: the sizes of its frames, its length in samples, its CRC."""
+        total = (len(self.data) + sum(sizes)).to_bytes(4)
+        return self._with(
+            {
+                COUNTS: len(sizes).to_bytes(4) + total,
+                TOC: _table_of_contents([len(self.data), *sizes]),
+                MUSIC_LENGTH: total,
+                MUSIC_CRC: crc.to_bytes(2),
+            }
+        ).lasting(samples)
+
+    def lasting(self, samples: int) -> FrontFrame:
+        """Return it with another length, in samples of one channel."""
         delay = self._number(DELAY_AND_PADDING, 3) >> 12
-        padding = len(sizes) * read_header(self.data).samples - delay - samples
-        total = len(self.data) + sum(sizes)
+        padding = self._number(COUNTS, 4) * read_header(self.data).samples - delay - samples
+        return self._with({DELAY_AND_PADDING: (delay << 12 | padding).to_bytes(3)})
+
+    def _with(self, fields: Mapping[int, bytes]) -> FrontFrame:
+        """Return it with other values at some offsets, and the checksum of all."""
         data = bytearray(self.data)
-        for offset, size, value in (
-            (COUNTS, 4, len(sizes)),
-            (COUNTS + 4, 4, total),
-            (DELAY_AND_PADDING, 3, delay << 12 | padding),
-            (MUSIC_LENGTH, 4, total),
-            (MUSIC_CRC, 2, crc),
-        ):
-            data[self._tag + offset : self._tag + offset + size] = value.to_bytes(size)
-        toc = self._tag + TOC
-        data[toc : toc + TOC_ENTRIES] = _table_of_contents([len(self.data), *sizes])
+        for offset, value in fields.items():
+            data[self._tag + offset : self._tag + offset + len(value)] = value
         end = self._tag + TAG_CRC
         data[end : end + 2] = crc16.arc(bytes(data[:end])).to_bytes(2)
         return FrontFrame(bytes(data))
+
+
+def set_length(path: Path, samples: int) -> None:
+    """Write into the front frame of a file how long its sound is, in samples of one channel.
+
+    FFmpeg writes a padding of 1681 at most there, where up to 46 samples more are needed if few of the last frame are
+    sound. A file without sound is left as it is.
+    """
+    if not samples:
+        return
+    with path.open("r+b") as file:
+        front = FrontFrame.of(next(frames(file)))
+        file.seek(0)
+        file.write(front.lasting(samples).data)
 
 
 def _table_of_contents(sizes: Sequence[int]) -> bytes:

@@ -24,6 +24,7 @@ from .encoding import encoding, listing
 from .ffmpeg import Ffmpeg, OnProgress, Outcome, reading
 from .mp3_frames import FrontFrame, alike, frames
 from .recipe import Recipe
+from .report import read_encoded
 
 # In frames. CBR at 44.1 kHz pads 47 of each 49 by a byte; parts that begin at a multiple pad the same ones.
 UNIT = 49
@@ -88,6 +89,7 @@ class Parts:
     def __init__(self, url: str, recipe: Recipe, cut: Cut, folder: Path, settings: Settings) -> None:
         self._cut = cut
         self._files = [folder / f"part{worker}.mp3" for worker in range(cut.workers)]
+        self._ends: list[int] = []
         for file in self._files:
             file.unlink(missing_ok=True)
         pipes = [os.pipe() for _ in self._files]
@@ -121,16 +123,17 @@ class Parts:
         """Return how the decoder ended; the first encoder that was killed ends all, and gives its status."""
         killed: list[int] = []
 
-        def follow(encoder: Ffmpeg) -> None:
-            status = encoder.wait().status
-            if status < 0:
-                killed.append(status)
+        def follow(encoder: Ffmpeg) -> int:
+            outcome = encoder.wait()
+            if outcome.status < 0:
+                killed.append(outcome.status)
                 self.kill()
+            return read_encoded(outcome.report)
 
         with ThreadPoolExecutor(len(self._encoders)) as pool:
-            for encoder in self._encoders:
-                pool.submit(follow, encoder)
+            encoded = [pool.submit(follow, encoder) for encoder in self._encoders]
             outcome = self._decoder.wait(on_progress)
+        self._ends = [self._cut.end(worker, samples.result()) for worker, samples in enumerate(encoded)]
         return replace(outcome, status=killed[0]) if killed else outcome
 
     def join(self, output: Path) -> None:
@@ -140,7 +143,7 @@ class Parts:
         with ExitStack() as stack:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
             fronts = [FrontFrame.of(next(stream)) for stream in streams]
-            total = max(self._cut.end(worker, front.samples) for worker, front in enumerate(fronts))
+            total = max(self._ends)
             sizes, crc = [], 0
             with output.open("wb") as mp3:
                 mp3.write(fronts[0].data)

@@ -10,15 +10,15 @@ from soundlift.common.mp3_rates import SAMPLE_RATES, highest_bitrate
 from .report import Sound, Track
 from .verdict import ConversionFailed, no_such_track
 
-# The first sample stands where the container has it, and what is missing for more than a tenth of a second is
-# silence: sound stays where its picture was.
-IN_TIME = "aresample=async=1:first_pts=0"
+# The first sample stands where the container has it, and what is missing, from a packet of
+# 20 ms on, is silence: sound stays where its picture was. Less than that is a clock that trembles.
+IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
 IN_A_ROW = "anull"
 AS_LAME_RECKONS = "aformat=fltp"
 # FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
 # keeps the coefficients of ITU-R BS.775 as they are for both; what clips then is found by measuring.
-UNSCALED = "aresample=out_chlayout={layout}:rematrix_maxval=1000"
-BETTER_RESAMPLER = "aresample={rate}:resampler=soxr"
+UNSCALED = "aresample=out_chlayout={layout}:out_sample_fmt=fltp:rematrix_maxval=1000"
+BETTER_RESAMPLER = "aresample={rate}:out_sample_fmt=fltp:resampler=soxr"
 STEREO_OF_MONO = "pan=stereo|c0=c0|c1=c0"
 LAYOUTS = {1: "mono", 2: "stereo"}
 HIGHEST_PEAK_DB = -1.0  # of a mix: what LAME overshoots fits above it
@@ -95,16 +95,22 @@ class Recipe:
         )
 
 
-def recipe_for(track: Track, options: AudioOptions, *, stream: int | None = None, in_time: bool = True) -> Recipe:
+def recipe_for(
+    track: Track, options: AudioOptions, *, stream: int | None = None, silence: float = 0.0, in_time: bool = True
+) -> Recipe:
     """Return what makes the MP3 of a track that a job's options ask for.
 
     Nothing is up-sampled, below 8 kHz excepted, and mono stays mono unless two channels are asked for.
-    Without `in_time` the sound is put in a row as it comes, for files whose timestamps lead nowhere.
+    `silence` in seconds goes before the sound. Without `in_time` the sound is put in a row as it comes, for files whose
+    timestamps lead nowhere.
     """
     rate = _rate(track, options)
     channels = options.channels or min(track.channels, 2)
     mixes = track.channels > channels
+    delay = round(silence * (track.rate or 0))
     steps = [IN_TIME if in_time else IN_A_ROW, AS_LAME_RECKONS]
+    if delay:
+        steps.append(f"adelay={delay}S:all=1")
     if mixes:
         steps.append(_mixed(track, LAYOUTS[channels]))
     elif track.channels < channels:

@@ -6,7 +6,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, own_words, sign_in
+from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, sign_in
 
 STREAM = re.compile(
     r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^)]*)\))?: (?P<kind>\w+): (?P<more>.*)$",
@@ -22,8 +22,9 @@ DECODED = re.compile(r"Input stream #0:(\d+) \(audio\):.*? (\d+) frames decoded;
 CHANNELS = {"mono": 1, "1 channels": 1, "stereo": 2, "2 channels": 2, "downmix": 2}
 MORE_THAN_STEREO = 3
 UNKNOWN_LAYOUT = re.compile(r"(\d+) channels")
-DAMAGE = re.compile(r"partial file|ended prematurely|End of file|Invalid data|corrupt|truncat|error", re.IGNORECASE)
-LEAST_LOSS_SECONDS = 0.01
+ENCODED = re.compile(r"Output stream #0:0 \(audio\): \d+ frames encoded \((\d+) samples\)")
+MPEG = re.compile(r"^Input #0, mpeg(?:ts)?,", re.MULTILINE)
+ESTIMATED = re.compile(r"Estimating duration from bitrate|using bitrate for duration")
 OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
 UNDECODABLE = ("none", "unknown")
 
@@ -62,18 +63,33 @@ class Track:
 
 @dataclass(frozen=True)
 class Sound:
-    """Is what a file has to hear: its audio tracks, and which of them FFmpeg takes unless told otherwise.
+    """Is what a file has to hear: its audio tracks, and the index of the one that FFmpeg began to decode, if it did.
 
-    `start` and `length` are the container's, in seconds; `pictures` are the streams that hold cover art.
-    `tags_on_track` tells that the file says of its tracks what others say of themselves, as Ogg does.
+    `start` and `length` are the container's, in seconds; `told` is the length in the file's own header, where FFmpeg
+    tells only what is left. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of
+    a track what others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it
+    decodes, as in MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
     """
 
     tracks: tuple[Track, ...]
-    chosen: Track
+    begun: int | None
     start: float
     length: float | None
     pictures: tuple[int, ...]
     tags_on_track: bool
+    starts_anew: bool
+    length_is_of_sound: bool
+    told: float | None = None
+
+    @property
+    def chosen(self) -> Track:
+        """Return the track to convert where a job names none: FFmpeg's choice, else the first that it can decode."""
+        found = (track for track in self.tracks if track.index == self.begun)
+        return next(found, None) or next(track for track in self.tracks if track.decodable)
+
+    def silence_before(self, track: Track) -> float:
+        """Return the seconds by which a track begins later than the file, where FFmpeg would forget them."""
+        return max(0.0, track.start - self.start) if self.starts_anew else 0.0
 
 
 @dataclass(frozen=True)
@@ -99,20 +115,20 @@ def read_report(report: str) -> Sound:
         if ANY_STREAM.search(heading):
             raise ConversionFailed(NO_AUDIO)
         raise ConversionFailed(sign_in(report) or NOT_MEDIA)
-    decodable = [track for track in tracks if track.decodable]
-    if not decodable:
+    if not any(track.decodable for track in tracks):
         raise ConversionFailed(UNKNOWN_CODEC)
     mapped = MAPPING.search(rest)
-    chosen = next((track for track in decodable if mapped and track.index == int(mapped[1])), decodable[0])
     pictures = tuple(int(stream["index"]) for stream in streams if "(attached pic)" in stream["more"])
     start = CONTAINER_START.search(heading)
     return Sound(
         tracks,
-        chosen,
+        begun=int(mapped[1]) if mapped else None,
         start=float(start[1]) if start else 0.0,
         length=_length(heading),
         pictures=pictures,
         tags_on_track=OGG.search(heading) is not None,
+        starts_anew=MPEG.search(heading) is not None,
+        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not ESTIMATED.search(heading),
     )
 
 
@@ -124,20 +140,10 @@ def read_decoded(report: str, track: Track) -> Decoded:
     return Decoded(0, 0, 0)
 
 
-def lost_seconds(report: str, sound: Sound, track: Track) -> float | None:
-    """Return how much of a track could not be read, where FFmpeg stumbled over damage; None where it did not.
-
-    A container's length alone proves nothing: its picture may well be longer than its sound.
-    """
-    decoded = read_decoded(report, track)
-    if not decoded.frames or not track.rate:
-        return None
-    skipped = decoded.errors * decoded.samples / decoded.frames / track.rate
-    missing = 0.0
-    if sound.length and (decoded.errors or DAMAGE.search(own_words(report))):
-        missing = sound.length - (track.start - sound.start) - decoded.samples / track.rate
-    lost = max(skipped, missing)
-    return round(lost, 3) if lost > LEAST_LOSS_SECONDS else None
+def read_encoded(report: str) -> int:
+    """Return how many samples of one channel the MP3's encoder was given, as the end of a report tells."""
+    match = ENCODED.search(report)
+    return int(match[1]) if match else 0
 
 
 def _track(stream: re.Match[str]) -> Track:

@@ -54,12 +54,6 @@ def id3(labels: Labels, language: str | None, options: AudioOptions, length: flo
     return file.getvalue()
 
 
-def shown(labels: Labels, track: int) -> Labels:
-    """Return the labels with those of an audio track for the file's own, which is where Ogg has them."""
-    own = labels.tracks[track] if track < len(labels.tracks) else {}
-    return Labels({**own, **labels.tags}, labels.tracks, labels.chapters)
-
-
 def _texts(found: Mapping[str, str], asked: Mapping[str, str]) -> Iterable[object]:
     from mutagen.id3 import COMM, Frames
 

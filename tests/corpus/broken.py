@@ -31,7 +31,7 @@ KINDS: dict[str, tuple[Recipe, bool]] = {
     "avi": (made("avi", f"{VIDEO} -c:v mpeg4 -c:a libmp3lame"), True),
     "flv": (made("flv", f"{VIDEO} -c:v flv -c:a aac -ar 44100"), True),
     "wmv": (made("wmv", f"{VIDEO} -c:v wmv2 -c:a wmav2"), True),
-    "mxf": (made("mxf", f"{VIDEO} -c:v mpeg2video -c:a pcm_s16le"), True),
+    "mxf": (made("mxf", f"{VIDEO} -c:v mpeg2video -c:a pcm_s16le"), False),
     "wav": (made("wav", TONE), True),
     "aiff": (made("aiff", TONE), True),
     "caf": (made("caf", f"{TONE} -c:a pcm_s16be"), True),
@@ -51,6 +51,9 @@ KINDS: dict[str, tuple[Recipe, bool]] = {
 FRAGMENTS = made("mp4", f"{VIDEO} -c:v mpeg4 -c:a aac -movflags +frag_keyframe+empty_moov -frag_duration 500000")
 NOISY = "-i {0} -map 0 -c copy -bsf:a"
 
+# What is garbled within these is passed over by FFmpeg without a word, and a gap alone is no damage.
+SILENTLY_RESUMED = ("mkv", "webm", "avi", "flv", "wmv")
+
 CUT: dict[str, Broken] = {
     f"{kind}-cut-at-{share}-percent.{kind}": Broken(cut(recipe, share / 100), tells)
     for kind, (recipe, tells) in KINDS.items()
@@ -60,14 +63,19 @@ CUT: dict[str, Broken] = {
     for share in (8, 50, 95)
 }
 GARBLED: dict[str, Broken] = {
-    f"{kind}-garbled.{kind}": Broken(overwritten(recipe, 0.4, 0.6), tells) for kind, (recipe, tells) in KINDS.items()
+    f"{kind}-garbled.{kind}": Broken(overwritten(recipe, 0.4, 0.6), tells and kind not in SILENTLY_RESUMED)
+    for kind, (recipe, tells) in KINDS.items()
 } | {
     **{
-        f"{kind}-with-a-hole.{kind}": Broken(zeroed(KINDS[kind][0], 0.4, 0.6), KINDS[kind][1])
+        f"{kind}-with-a-hole.{kind}": Broken(
+            zeroed(KINDS[kind][0], 0.4, 0.6), KINDS[kind][1] and kind not in SILENTLY_RESUMED
+        )
         for kind in ("mp4", "m4a", "mkv", "avi", "ts", "mp3", "flac", "ogv", "wmv")
     },
     **{
-        f"{kind}-with-a-bad-end.{kind}": Broken(overwritten(KINDS[kind][0], 0.8, 1), KINDS[kind][1])
+        f"{kind}-with-a-bad-end.{kind}": Broken(
+            overwritten(KINDS[kind][0], 0.8, 1), KINDS[kind][1] and kind not in SILENTLY_RESUMED
+        )
         for kind in ("mp4", "mkv", "avi", "ts", "mp3", "flv")
     },
     **{

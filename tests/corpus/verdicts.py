@@ -131,6 +131,12 @@ def decoded_seconds(file: Path) -> float:
     return int(samples[1]) / 48000 if samples else 0.0
 
 
+def decode_errors(file: Path) -> int:
+    """Return how often FFmpeg fails to decode a packet of a file."""
+    errors = re.search(r"(\d+) decode errors", _decode(file, "-vn", "-sn", "-dn"))
+    return int(errors[1]) if errors else 0
+
+
 def _first_frame(file: Path, *selection: str) -> tuple[bool, str]:
     report = _decode(file, *selection, "-frames:a", "1")
     found = DECODED.search(report)
