@@ -1,0 +1,269 @@
+"""A sound that is encoded on several cores is, bit for bit, what one encoder makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mutagen.mp3 import MP3
+from structlog.testing import capture_logs
+
+from functions.convert.encoding import encoding
+from functions.convert.ffmpeg import binary
+from functions.convert.mp3_frames import FrontFrame, alike, frames
+from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts
+from functions.convert.places import Places
+from functions.convert.range_server import Source, serving
+from functions.convert.recipe import Recipe, recipe_for
+from functions.convert.report import Track
+from soundlift.common.audio_options import AudioOptions
+from soundlift.common.errors import Busy
+from soundlift.common.job_row import Job, State
+from soundlift.common.services import Services
+from tests.clips import ffmpeg
+from tests.convert.conftest import Convert
+from tests.parts import queued_job
+
+RATE = 44100
+SECONDS = 60
+Samples = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+
+def _music() -> Samples:
+    """Return plucked strings on both sides, with a drum each half second."""
+    random = np.random.default_rng(1)
+    sound = np.zeros((SECONDS * RATE, 2), np.float32)
+    time = np.arange(2 * RATE) / RATE
+    for _ in range(SECONDS * 5):
+        begin, pitch = random.integers(0, (SECONDS - 2) * RATE), 110 * 2 ** (random.integers(0, 40) / 12)
+        tone = sum(np.sin(2 * np.pi * pitch * harmonic * time) / harmonic for harmonic in range(1, 6))
+        sound[begin : begin + 2 * RATE] += (tone * np.exp(-3 * time) * 0.08)[:, None] * random.random(2)
+    for begin in range(0, SECONDS * RATE - 4000, RATE // 2):
+        sound[begin : begin + 4000] += (random.standard_normal(4000) * np.exp(-np.arange(4000) / 500) * 0.3)[:, None]
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+def _fading_tones() -> Samples:
+    """Return two tones that become inaudible."""
+    time = np.arange(SECONDS * RATE) / RATE
+    pair = np.sin(2 * np.pi * np.outer(time, (440, 554))) * (0.5 * 10 ** (-1.6 * time / 20))[:, None]
+    return pair.astype(np.float32)
+
+
+def _sudden_noise() -> Samples:
+    """Return a second of noise each ten seconds, between near silence: what an encoder is slowest to forget."""
+    time = np.arange(SECONDS * RATE) / RATE
+    level = np.where(time % 10 < 1, 0.27, 0.00015)[:, None]
+    return (np.random.default_rng(2).standard_normal((len(time), 2)) * level).astype(np.float32)
+
+
+def _clicks() -> Samples:
+    sound = np.zeros((SECONDS * RATE, 2), np.float32)
+    sound[:: 7 * RATE] = 0.9
+    return sound
+
+
+SOUNDS = {"music": _music, "fading": _fading_tones, "noise": _sudden_noise, "clicks": _clicks}
+OPTIONS = {
+    "V2": AudioOptions(),
+    "V7": AudioOptions(quality=7),
+    "128k": AudioOptions(bitrate=128),
+    "320k": AudioOptions(bitrate=320),
+    "mono": AudioOptions(bitrate=64, channels=1),
+    "24 kHz": AudioOptions(sample_rate=24000),
+    "trimmed": AudioOptions(start=1.5, end=57.123),
+}
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a WAV of each sound."""
+    folder = tmp_path_factory.mktemp("sounds")
+    raw = ("-f", "f32le", "-ar", str(RATE), "-ac", "2", "-i")
+    files = {}
+    for name, make in SOUNDS.items():
+        make().tofile(folder / "raw")
+        files[name] = ffmpeg(folder / f"{name}.wav", *raw, str(folder / "raw"))
+    return files
+
+
+@contextmanager
+def _encoded(services: Services, file: Path, recipe: Recipe, cut: Cut, folder: Path) -> Iterator[Parts]:
+    """Give the parts of a sound, all encoded."""
+    job = queued_job(services, file.read_bytes(), file.name)
+    source = Source(services.videos, job.video_fid)
+    source.opened.set()
+    with serving(source) as url:
+        parts = Parts(url, recipe, cut, folder, services.settings)
+        try:
+            assert parts.wait().status == 0
+            yield parts
+        finally:
+            parts.close()
+
+
+def _by_one_encoder(file: Path, recipe: Recipe, output: Path) -> Path:
+    command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(recipe.filters)]
+    subprocess.run([*command, *encoding(recipe, output, reservoir=False)], check=True)
+    return output
+
+
+def _recipe(options: AudioOptions) -> Recipe:
+    recipe = recipe_for(Track(index=0, codec="pcm", rate=RATE, layout="stereo"), options, stream=0)
+    return replace(recipe, mixes=False)
+
+
+@pytest.mark.parametrize(
+    ("sound", "options", "workers"),
+    [
+        *((sound, options, 2) for sound in SOUNDS for options in OPTIONS),
+        *(("music", options, 3) for options in OPTIONS),
+    ],
+)
+def test_the_parts_join_to_the_frames_of_one_encoder(
+    services: Services, sounds: dict[str, Path], tmp_path: Path, sound: str, options: str, workers: int
+) -> None:
+    recipe = _recipe(OPTIONS[options])
+    whole = _by_one_encoder(sounds[sound], recipe, tmp_path / "whole.mp3")
+    length = SECONDS if options != "trimmed" else 55.623
+    cut = Cut.of(length, recipe.rate, workers)
+    assert cut is not None
+    with _encoded(services, sounds[sound], recipe, cut, tmp_path) as parts:
+        parts.join(tmp_path / "joined.mp3")
+    with whole.open("rb") as one, (tmp_path / "joined.mp3").open("rb") as other:
+        (front, *sounding), (front_of_ours, *ours) = list(frames(one)), list(frames(other))
+    assert ours == sounding
+    assert FrontFrame.of(front_of_ours).samples == round(length * recipe.rate)
+    assert len(front_of_ours) == len(front)
+
+
+@pytest.fixture
+def joined(
+    services: Services, sounds: dict[str, Path], converted: Convert, mp3_of: Callable[[Job], Path]
+) -> tuple[Path, Job]:
+    services.settings = replace(services.settings, convert_concurrency=2)
+    job = converted(sounds["music"])
+    return mp3_of(job), job
+
+
+def test_a_long_sound_alone_takes_all_cores_and_gives_a_whole_mp3(
+    joined: tuple[Path, Job], sounds: dict[str, Path], tmp_path: Path
+) -> None:
+    mp3, job = joined
+    whole = _by_one_encoder(sounds["music"], _recipe(AudioOptions()), tmp_path / "whole.mp3")
+    with whole.open("rb") as file:
+        sounding = list(frames(file))[1:]
+    assert mp3.read_bytes().endswith(b"".join(sounding))
+    assert job.length == SECONDS
+    assert MP3(mp3).info.length == pytest.approx(SECONDS, abs=3 * 1152 / RATE)  # it counts the padding
+
+
+def test_the_joined_mp3_decodes_to_its_last_sample_without_a_word(joined: tuple[Path, Job]) -> None:
+    command = [binary(), "-v", "warning", "-nostdin", "-i", str(joined[0]), "-f", "f32le", "-ac", "1", "-"]
+    decoded = subprocess.run(command, check=True, capture_output=True)
+    assert decoded.stderr == b""
+    assert len(decoded.stdout) // 4 == SECONDS * RATE
+
+
+def test_the_front_frame_tells_what_follows_it(joined: tuple[Path, Job], tmp_path: Path) -> None:
+    mp3 = joined[0].read_bytes()
+    begin = 10 + (mp3[6] << 21 | mp3[7] << 14 | mp3[8] << 7 | mp3[9])  # ID3v2.4, section 3.1
+    (tmp_path / "bare.mp3").write_bytes(mp3[begin:])
+    with (tmp_path / "bare.mp3").open("rb") as file:
+        front, *sounding = list(frames(file))
+    tag = front[36:]
+    assert tag[:4] == b"Xing"
+    assert int.from_bytes(tag[8:12]) == len(sounding)
+    assert int.from_bytes(tag[12:16]) == len(mp3) - begin
+    assert list(tag[16:116]) == sorted(tag[16:116])
+
+
+@pytest.mark.parametrize(("seconds", "workers"), [(5, 2), (600, 1), (20, 3)])
+def test_a_short_sound_or_a_busy_machine_is_not_worth_a_cut(seconds: float, workers: int) -> None:
+    assert Cut.of(seconds, RATE, workers) is None
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+@pytest.mark.parametrize("workers", [2, 3, 8])
+@pytest.mark.parametrize("seconds", [60, 599.9, 3600, 54000])
+def test_the_pieces_of_all_workers_cover_a_sound_and_overlap_by_the_run_in(
+    seconds: float, workers: int, rate: int
+) -> None:
+    cut = Cut.of(seconds, rate, workers)
+    if cut is None:
+        return
+    assert cut.block >= SHORTEST_BLOCK
+    frames_in_all = int(seconds * rate / cut.samples)
+    pieces = sorted(
+        piece
+        for worker in range(workers)
+        for piece in _until(cut.pieces(worker), frames_in_all)
+    )  # fmt: skip
+    assert pieces[0] == (0, cut.block)
+    for (begin, length), (following, _) in itertools.pairwise(pieces):
+        assert begin + length == following + RUN_IN
+    assert sum(pieces[-1]) >= frames_in_all
+
+
+def _until(pieces: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
+    for begin, length in pieces:
+        if begin >= end:
+            return
+        yield begin, length
+
+
+def test_parts_of_less_sound_than_was_announced_do_not_join(
+    services: Services, sounds: dict[str, Path], tmp_path: Path
+) -> None:
+    recipe = _recipe(AudioOptions(end=10))
+    cut = Cut(workers=2, block=SHORTEST_BLOCK * 2, samples=1152)
+    job = queued_job(services, sounds["music"].read_bytes(), "a.wav")
+    source = Source(services.videos, job.video_fid)
+    source.opened.set()
+    with serving(source) as url:
+        parts = Parts(url, recipe, cut, tmp_path, services.settings)
+        parts.wait()
+        with pytest.raises(NotJoined):
+            parts.join(tmp_path / "joined.mp3")
+        parts.close()
+
+
+def test_a_file_that_is_shorter_than_it_says_is_converted_all_the_same(
+    services: Services, sounds: dict[str, Path], converted: Convert, tmp_path: Path
+) -> None:
+    services.settings = replace(services.settings, convert_concurrency=2)
+    flac = ffmpeg(tmp_path / "whole.flac", "-i", str(sounds["music"]))
+    (tmp_path / "cut.flac").write_bytes(flac.read_bytes()[: flac.stat().st_size // 4])
+    with capture_logs() as logs:
+        job = converted(tmp_path / "cut.flac")
+    assert [line for line in logs if line["event"] == "parts do not join"]
+    assert job.state == State.READY
+    assert job.length is not None
+    assert job.lost == pytest.approx(SECONDS - job.length, abs=0.1)
+
+
+def test_parts_that_have_no_frames_in_common_have_no_seam() -> None:
+    assert alike([b"a", b"b"], [b"c", b"d"]) is None
+    assert alike([b"a", b"b", b"c"], [b"a", b"x", b"c"]) is None
+
+
+def test_the_seam_is_the_last_frame_from_which_two_are_the_same() -> None:
+    assert alike([b"0", b"a", b"b", b"c", b"x"], [b"9", b"a", b"b", b"c", b"y"]) == 2
+
+
+def test_places_tell_how_many_cores_are_left_and_refuse_one_too_many() -> None:
+    places = Places(2)
+    with places.one() as left:
+        assert left == 1
+        with places.one() as none_left:
+            assert none_left == 0
+            with pytest.raises(Busy), places.one():
+                pass
+    with places.one() as left:
+        assert left == 1
