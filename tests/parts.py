@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from soundlift.common.audio_options import AudioOptions
 from soundlift.common.database import jobs as table
 from soundlift.common.errors import Unavailable
 from soundlift.common.job_row import Claim, Job
@@ -77,10 +78,18 @@ def receiving_job(services: Services, name: str = "a.mp4", email: str = "ada@exa
     return services.jobs.receive(username=email, file_name=name, content_type="video/mp4", traceparent=None)
 
 
-def queued_job(services: Services, video: bytes = MP4, name: str = "a.mp4", email: str = "ada@example.org") -> Job:
+def queued_job(
+    services: Services,
+    video: bytes = MP4,
+    name: str = "a.mp4",
+    email: str = "ada@example.org",
+    *,
+    options: AudioOptions | None = None,
+) -> Job:
     job = receiving_job(services, name, email)
     store(services.videos, job.video_fid, video)
-    assert services.jobs.queue(job.id, video_bytes=len(video))
+    asked = options.to_json() if options else None
+    assert services.jobs.queue(job.id, video_bytes=len(video), options=asked)
     return job_now(services, job.id)
 
 

@@ -15,7 +15,7 @@ PADDING_SECONDS = 0.1
 
 
 def lost_seconds(report: str, sound: Sound, track: Track, written: float | None) -> float | None:
-    """Return the seconds of a track that could not be read, None where nothing shows that there are any.
+    """Return the seconds of a track that could not be read, None where there is no telling.
 
     `written` are the seconds that the whole sound came to, with the silence put in for gaps; None where a part of it
     was asked for. A length proves nothing alone: a picture may well be longer than its sound. It does where FFmpeg
@@ -28,11 +28,11 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: float | None)
     skipped = decoded.errors * seconds / decoded.frames
     length = max(sound.length or 0.0, sound.told or 0.0)
     if not length or written is None:
-        return round(skipped, 3) or None
+        return round(skipped, 3)
     missing = length - (track.start - sound.start) - seconds
     if missing > PADDING_SECONDS and _is_damaged(report, sound, length, written):
         return round(missing, 3)
-    return round(min(skipped, max(0.0, missing) + PADDING_SECONDS), 3) or None
+    return round(min(skipped, max(0.0, missing) + PADDING_SECONDS), 3)
 
 
 def _is_damaged(report: str, sound: Sound, length: float, written: float) -> bool:

@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from functions.convert.handler import convert
+from soundlift.common.audio_options import AudioOptions
 from soundlift.common.events import event_of
 from soundlift.common.job_row import Job, State
 from soundlift.common.services import Services
 from tests.convert.pcm import Sound, decoded
 from tests.parts import job_now, queued_job
 
-Convert = Callable[[Path], Job]
+
+class Convert(Protocol):
+    """Makes a job of a file with what an upload may ask for, converts it, and returns the job as it ended."""
+
+    def __call__(self, file: Path, **options: str) -> Job: ...
+
+
 Save = Callable[[Job], Path]
 Hear = Callable[[Path], Sound]
 
 
 @pytest.fixture
 def converted(services: Services) -> Convert:
-    """Return a function that makes a job of a file, converts it, and returns the job as it ended."""
 
-    def run(file: Path) -> Job:
-        job = queued_job(services, file.read_bytes(), file.name)
+    def run(file: Path, **options: str) -> Job:
+        asked = AudioOptions.read(
+            ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
+        )
+        job = queued_job(services, file.read_bytes(), file.name, options=asked)
         convert(event_of(job), services)
         return job_now(services, job.id)
 
