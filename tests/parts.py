@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from soundlift.common.audio_options import AudioOptions
 from soundlift.common.database import jobs as table
-from soundlift.common.errors import Unavailable
+from soundlift.common.errors import MediaNotFound, Unavailable
 from soundlift.common.job_row import Claim, Job
 from soundlift.common.media import MediaInfo, MediaStore
 from soundlift.common.services import Services
@@ -66,6 +66,14 @@ def store(media: MediaStore, fid: str, content: bytes) -> None:
     writer = media.create(fid, MediaInfo("ada@example.org", "a.mp4", "video/mp4", "job"))
     writer.write(content)
     writer.commit()
+
+
+def is_stored(media: MediaStore, fid: str) -> bool:
+    try:
+        media.open(fid).file.close()
+    except MediaNotFound:
+        return False
+    return True
 
 
 def job_now(services: Services, job_id: str) -> Job:

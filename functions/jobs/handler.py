@@ -6,12 +6,10 @@ import time
 from functools import cache
 from threading import BoundedSemaphore
 
-import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.disposal import dispose
-from soundlift.common.errors import BadRequest, NotFound, NotReady, Unavailable
+from soundlift.common.errors import BadRequest, NotFound, NotReady
 from soundlift.common.job_document import document_of
 from soundlift.common.job_row import HIDDEN, WAITING, Job
 from soundlift.common.log import bind_job
@@ -22,8 +20,6 @@ from soundlift.common.tokens import Identity
 LONGEST_WAIT = 60
 LOOK_AGAIN_SECONDS = 0.2
 LARGEST_PAGE = 100
-
-log = structlog.get_logger()
 
 
 def jobs(request: Request, services: Services) -> ResponseReturnValue:
@@ -83,17 +79,11 @@ def _places(number: int) -> BoundedSemaphore:
 
 
 def _remove(job: Job, services: Services) -> ResponseReturnValue:
-    """Cancel a job that waits or runs; delete one that has ended, with its video and MP3."""
+    """Cancel a job that waits or runs; delete one that has ended. Cleanup deletes its files, within a minute."""
     if job.state in WAITING and services.jobs.cancel(job.id):
         return jsonify(document_of(services.jobs.find(job.id) or job, services.settings))
     if not services.jobs.delete(job.id):
         raise NotReady("The job has just changed. Look at it again, then delete it.")
-    deleted = services.jobs.find(job.id)
-    try:
-        if deleted is not None:
-            dispose(deleted, services)
-    except Unavailable as error:
-        log.warning("files left to cleanup", code=error.code, **error.evidence)
     return Response(status=204)
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,10 @@ from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 from tests.parts import bearer, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
+
+
+def _files(services: Services) -> list[Path]:
+    return [path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file()]
 
 
 def test_a_job_shows_its_state_percent_and_links(function: Call, services: Services) -> None:
@@ -123,11 +128,22 @@ def test_a_job_that_waits_or_runs_is_cancelled(function: Call, services: Service
         assert job_now(services, job.id).state == State.CANCELLED
 
 
-def test_a_job_that_has_ended_is_deleted_with_its_video_mp3_and_row(function: Call, services: Services) -> None:
+def test_a_job_that_has_ended_is_gone_for_its_owner_once_deleted(function: Call, services: Services) -> None:
+    client, headers = function("jobs"), bearer(services)
     for job in (ready_job(services), failed_job(services)):
-        assert function("jobs").delete(f"/{job.id}", headers=bearer(services)).status_code == 204
-        assert services.jobs.find(job.id) is None
-    assert [path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file()] == []
+        assert client.delete(f"/{job.id}", headers=headers).status_code == 204
+        for again in (client.get, client.delete):
+            assert_problem(again(f"/{job.id}", headers=headers), 404)
+    assert client.get("/", headers=headers).json["jobs"] == []
+
+
+def test_the_next_cleanup_deletes_video_mp3_and_row_of_a_deleted_job(function: Call, services: Services) -> None:
+    jobs = ready_job(services), failed_job(services)
+    for job in jobs:
+        function("jobs").delete(f"/{job.id}", headers=bearer(services))
+    assert function("cleanup").post("/").json["orphans"] == len(jobs)
+    assert [services.jobs.find(job.id) for job in jobs] == [None, None]
+    assert _files(services) == []
 
 
 def test_a_job_deleted_while_the_store_is_away_is_gone_for_its_owner_and_its_files_wait_for_cleanup(
@@ -142,7 +158,7 @@ def test_a_job_deleted_while_the_store_is_away_is_gone_for_its_owner_and_its_fil
     media.unlink()
     media.with_name("away").rename(media)
     assert function("cleanup").post("/").json["orphans"] == 1
-    assert [path for path in media.rglob("*") if path.is_file()] == []
+    assert _files(services) == []
 
 
 def test_deleting_no_job_in_particular_is_refused(function: Call, services: Services) -> None:

@@ -30,12 +30,12 @@ SERVERS_ELSEWHERE = {
     "smtp-url": "smtp://127.0.0.1:9",
     "jwt-secret": "a secret of the tests, longer than 32 bytes",
 }
-# In MB above the base. jobs has the drivers of all stores: it deletes what its owner no longer wants.
+# In MB above the base.
 LARGEST = {
     "login": 45,
     "validate": 45,
     "notify": 45,
-    "jobs": 60,
+    "jobs": 45,
     "upload": 85,
     "download": 85,
     "cleanup": 85,

@@ -19,8 +19,9 @@ from soundlift.client import ApiError, Client
 from tests.clips import PICTURE, ffmpeg, talking_mp4
 from tests.conftest import PASSWORD
 from tests.local.running import Stack
-from tests.parts import wait_for
-from tests.pipeline.conftest import EMAIL, Mailbox, let_minutes_pass
+from tests.parts import is_stored, job_now, wait_for
+from tests.pipeline.conftest import EMAIL, Mailbox, let_minutes_pass, services_of
+from tests.servers.container_stack import ContainerStack
 
 NAME = "Ünïcode 🎵.mp4"
 SECONDS = 60
@@ -90,6 +91,20 @@ def test_a_job_is_cancelled_while_it_is_converted(client: Client, long_sound: Pa
     assert refused.value.status == 409
     assert client.remove(job.id) is None
     assert job.id not in [one.id for one in client.jobs()]
+
+
+def test_a_deleted_job_leaves_nothing_in_the_store_after_cleanup(
+    stack: Stack | ContainerStack, servers: Mapping[str, str], client: Client, tmp_path: Path
+) -> None:
+    job_id = client.wait(client.upload(talking_mp4(tmp_path)).id, timeout=SECONDS).id
+    with services_of(stack, servers) as services:
+        row = job_now(services, job_id)
+        stored = [(services.videos, row.video_fid), (services.mp3s, str(row.mp3_fid))]
+        assert all(is_stored(media, fid) for media, fid in stored)
+        assert client.remove(job_id) is None
+        assert stack.post("/function/cleanup").status == 200
+        wait_for(lambda: services.jobs.find(job_id) is None, "its row is gone")
+        assert not any(is_stored(media, fid) for media, fid in stored)
 
 
 def test_conversions_and_waiting_requests_starve_no_login(stack: Stack, client: Client, long_sound: Path) -> None:
