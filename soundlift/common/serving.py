@@ -23,7 +23,7 @@ except SettingError as error:
     sys.exit(f"soundlift: {error.detail}")
 
 bind = f"{_settings.host}:{_settings.port}"
-worker_class = "gthread"
+worker_class = "soundlift.common.worker.Worker"
 workers = 1
 threads = _settings.threads + SPARE_THREADS
 keepalive = 15
