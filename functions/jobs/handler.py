@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import cache
-from threading import BoundedSemaphore
 
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -13,6 +11,7 @@ from soundlift.common.errors import BadRequest, NotFound, NotReady
 from soundlift.common.job_document import document_of
 from soundlift.common.job_row import HIDDEN, WAITING, Job
 from soundlift.common.log import bind_job
+from soundlift.common.places import Places
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
 from soundlift.common.tokens import Identity
@@ -20,6 +19,8 @@ from soundlift.common.tokens import Identity
 LONGEST_WAIT = 60
 LOOK_AGAIN_SECONDS = 0.2
 LARGEST_PAGE = 100
+
+_waiting = Places()
 
 
 def jobs(request: Request, services: Services) -> ResponseReturnValue:
@@ -60,8 +61,7 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
 
     Only so many requests may wait at once: beyond that the answer comes now, so no login ever lacks a thread.
     """
-    places = _places(services.settings.long_polls)
-    if job.ended or not wait or not places.acquire(blocking=False):
+    if job.ended or not wait or not _waiting.take(services.settings.long_polls):
         return job
     try:
         deadline = time.monotonic() + wait
@@ -70,12 +70,7 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
             job = services.jobs.find(job.id) or job
         return job
     finally:
-        places.release()
-
-
-@cache
-def _places(number: int) -> BoundedSemaphore:
-    return BoundedSemaphore(number)
+        _waiting.give_back()
 
 
 def _remove(job: Job, services: Services) -> ResponseReturnValue:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from http import HTTPStatus
-from threading import BoundedSemaphore
 from typing import Any
 
 import structlog
@@ -19,6 +17,7 @@ from werkzeug.exceptions import HTTPException
 from soundlift.common.errors import BadRequest, Busy, SoundliftError
 from soundlift.common.events import from_http, to_http, traceparent_of
 from soundlift.common.log import begin_trace
+from soundlift.common.places import Places
 from soundlift.common.services import Services, services_of_process
 
 LARGEST_BODY = 2**20
@@ -36,6 +35,7 @@ class Function(Flask):
         super().__init__(name, static_folder=None)
         self.needs = needs
         self._services = services
+        self._places = Places()
         self.add_url_rule("/_/health", view_func=lambda: "OK", endpoint="health")
         self.add_url_rule("/_/ready", view_func=self._ready, endpoint="ready")
         self.register_error_handler(SoundliftError, _problem_of_ours)
@@ -54,19 +54,15 @@ class Function(Flask):
     def services(self, services: Services) -> None:
         self._services = services
 
-    @cached_property
-    def _places(self) -> BoundedSemaphore:
-        return BoundedSemaphore(self.services.settings.threads)
-
     def enter(self) -> None:
         """Take one of the places for requests in work, until the response is closed; raise Busy where none is free."""
-        if not self._places.acquire(blocking=False):
+        if not self._places.take(self.services.settings.threads):
             raise Busy("This function answers as many requests as it may.", retry_after=1)
         g.entered = True
 
     def _leave(self, response: Response) -> Response:
         if g.pop("entered", False):
-            response.call_on_close(self._places.release)
+            response.call_on_close(self._places.give_back)
         return response
 
     def open_services(self) -> None:
