@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
+TEMPLATE = ROOT / "template" / "python3-soundlift"
 Manifest = dict[str, Any]
 
 
@@ -29,6 +31,18 @@ def one_of(file: Path, kind: str) -> Manifest:
 def environment_of(container: Manifest) -> dict[str, str | None]:
     """Return a container's variables; those whose value stands in a ConfigMap have none."""
     return {entry["name"]: entry.get("value") for entry in container.get("env", [])}
+
+
+def environment_of_images() -> dict[str, str]:
+    """Return the variables that every function's image sets."""
+    (block,) = re.findall(r"^ENV ((?:.*\\\n)+.*)", (TEMPLATE / "Dockerfile").read_text(), re.MULTILINE)
+    return dict(re.findall(r"^\s*([A-Z_]+)=(\S+)", block, re.MULTILINE))
+
+
+def seconds_of(duration: str) -> int:
+    """Return the seconds of a duration as Go writes it."""
+    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()  # type: ignore[union-attr]  # it is one
+    return int(minutes or 0) * 60 + int(seconds or 0)
 
 
 def secrets_of(pod: Manifest) -> set[str]:

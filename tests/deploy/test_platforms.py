@@ -9,10 +9,20 @@ import pytest
 import yaml
 
 from soundlift.common.broker import routes_of
+from soundlift.common.serving import SECONDS_TO_HAND_BACK
 from soundlift.common.settings import Settings
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
 from soundlift.local.stack import substitute
-from tests.deploy.manifests import DEPLOY, ROOT, environment_of, manifests_in, one_of, secrets_of
+from tests.deploy.manifests import (
+    DEPLOY,
+    ROOT,
+    environment_of,
+    environment_of_images,
+    manifests_in,
+    one_of,
+    seconds_of,
+    secrets_of,
+)
 
 STACK: dict[str, dict[str, Any]] = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))[
     "functions"
@@ -24,6 +34,7 @@ SETTINGS = Settings.from_environment({})
 PUBLIC = {"login", "validate", "upload", "download", "jobs"}
 MOST_FUNCTIONS = 15  # of OpenFaaS's Community Edition
 LONGEST_REQUEST = 600  # max-revision-timeout-seconds of Knative, as it is unless configured
+PATIENCE = {"DRAIN_SECONDS", "write_timeout"}  # each platform has its own
 SENDS_EVENTS = "soundlift.dev/sends-events"
 
 each_function = pytest.mark.parametrize("name", STACK)
@@ -49,12 +60,6 @@ def topics() -> dict[str, str]:
     return {queue: found[queue] for queue in {SETTINGS.video_queue, SETTINGS.mp3_queue}}
 
 
-def seconds_of(duration: str) -> int:
-    """Return the seconds of a duration as Go writes it."""
-    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()  # type: ignore[union-attr]  # it is one
-    return int(minutes or 0) * 60 + int(seconds or 0)
-
-
 def test_both_have_the_same_functions_and_few_enough_for_the_community_edition() -> None:
     assert SERVICES.keys() == STACK.keys()
     assert len(STACK) <= MOST_FUNCTIONS
@@ -65,11 +70,30 @@ def test_image_limits_and_environment_are_the_same(name: str) -> None:
     (container,) = pod_of(name)["containers"]
     assert container["image"] == STACK[name]["image"]
     assert container["resources"] == {kind: STACK[name][kind] for kind in ("limits", "requests")}
-    here, there = environment_of(container), STACK[name].get("environment", {})
+    here, there = (
+        {key: value for key, value in environment.items() if key not in PATIENCE}
+        for environment in (environment_of(container), STACK[name].get("environment", {}))
+    )
     assert here.keys() == there.keys()
     assert {key: value for key, value in here.items() if value is not None} == {
         key: there[key] for key, value in here.items() if value is not None
     }
+
+
+@each_function
+def test_knative_waits_for_a_function_told_to_stop(name: str) -> None:
+    (container,) = pod_of(name)["containers"]
+    own = {key: value for key, value in environment_of(container).items() if value is not None}
+    settings = Settings.from_environment({**environment_of_images(), **own})
+    assert settings.drain_seconds + SECONDS_TO_HAND_BACK < pod_of(name)["timeoutSeconds"] <= LONGEST_REQUEST
+
+
+@each_function
+def test_the_probes_are_of_the_form_that_knative_s_webhook_takes(name: str) -> None:
+    (container,) = pod_of(name)["containers"]
+    assert container["readinessProbe"] == {"httpGet": {"path": "/_/health"}}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/_/health"}
+    assert container["livenessProbe"]["periodSeconds"] > container["livenessProbe"]["timeoutSeconds"]
 
 
 @each_function
@@ -131,6 +155,7 @@ def test_each_event_has_the_one_trigger_that_leads_where_its_queue_does() -> Non
 def test_functions_that_send_events_get_a_sink_and_cleanup_is_called_each_minute() -> None:
     (binding,) = of_kind("SinkBinding")
     (broker,) = of_kind("Broker")
+    assert broker["metadata"]["annotations"] == {"eventing.knative.dev/broker.class": "RabbitMQBroker"}
     assert binding["spec"]["subject"]["selector"]["matchLabels"] == {SENDS_EVENTS: "true"}
     assert binding["spec"]["sink"]["ref"]["name"] == broker["metadata"]["name"]
     (ping,) = of_kind("PingSource")
@@ -162,9 +187,11 @@ def test_the_connector_is_told_by_settings_where_the_functions_are() -> None:
 
 
 def test_the_longest_conversion_is_shorter_than_the_connector_waits_and_the_gateways_longer() -> None:
-    conversion = SETTINGS.max_conversion_seconds
+    conversion = int(STACK["convert"]["environment"]["MAX_CONVERSION_SECONDS"])
+    assert conversion == SETTINGS.max_conversion_seconds  # which the connector reckons with
     connector = conversion + SECONDS_BEYOND_CONVERSION
-    assert conversion < pod_of("convert")["timeoutSeconds"] <= LONGEST_REQUEST
+    knative = pod_of("convert")
+    assert conversion < knative["responseStartTimeoutSeconds"] == knative["timeoutSeconds"] <= LONGEST_REQUEST
     values = yaml.safe_load((DEPLOY / "openfaas" / "values.yaml").read_text())
     upstream = seconds_of(values["gateway"]["upstreamTimeout"])
     assert (

@@ -14,6 +14,7 @@ from croniter import croniter
 from soundlift.common.serving import SECONDS_TO_HAND_BACK
 from soundlift.common.settings import Settings
 from soundlift.local.stack import read_stack, substitute
+from tests.deploy.manifests import environment_of_images, seconds_of
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "stack.yml"
@@ -50,6 +51,10 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035's label, as
 LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")  # Kubernetes' label value
 
 KUBERNETES_GRACE_SECONDS = 30
+GRACE = "write_timeout"  # but in the Community Edition, https://docs.openfaas.com/reference/workloads
+# validateScalingLabels in pkg/handlers/validate.go of openfaas/faas-netes
+REFUSED_BY_COMMUNITY_EDITION = {f"com.openfaas.scale.{name}" for name in ("type", "target", "zero-duration")}
+MOST_REPLICAS_OF_COMMUNITY_EDITION = 5
 
 SECRET_OF_SERVICE = {
     "tokens": "jwt-secret",
@@ -123,7 +128,7 @@ def test_values_that_go_to_kubernetes_are_strings_of_its_kind(name: str) -> None
 @each_function
 def test_environment_names_settings_that_can_be_read(name: str) -> None:
     environment = FUNCTIONS[name].get("environment", {})
-    assert {variable.lower() for variable in environment} <= Settings.__dataclass_fields__.keys()
+    assert {variable.lower() for variable in environment} - {GRACE} <= Settings.__dataclass_fields__.keys()
     Settings.from_environment(environment)
 
 
@@ -157,9 +162,23 @@ def test_two_conversions_fit_into_the_memory_of_convert() -> None:
     assert settings.convert_concurrency * settings.max_memory_bytes < limit
 
 
-def test_convert_hands_its_work_back_before_kubernetes_kills_it() -> None:
-    settings = Settings.from_environment(FUNCTIONS["convert"]["environment"])
-    assert settings.drain_seconds + SECONDS_TO_HAND_BACK < KUBERNETES_GRACE_SECONDS
+@each_function
+def test_a_function_told_to_stop_has_ended_before_kubernetes_kills_it(name: str) -> None:
+    environment = {**environment_of_images(), **FUNCTIONS[name].get("environment", {})}
+    grace = seconds_of(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
+    assert grace == KUBERNETES_GRACE_SECONDS
+    assert Settings.from_environment(environment).drain_seconds + SECONDS_TO_HAND_BACK < grace
+
+
+@each_function
+def test_the_community_edition_takes_every_label_where_it_is_told_to(name: str) -> None:
+    community = yaml.safe_load(substitute(FILE.read_text(encoding="utf-8"), {"SCALE_LABELS": "unused"}))
+    labels, elsewhere = community["functions"][name]["labels"], FUNCTIONS[name]["labels"]
+    assert not labels.keys() & REFUSED_BY_COMMUNITY_EDITION
+    assert labels.get("com.openfaas.scale.zero") != "true"
+    assert int(labels["com.openfaas.scale.max"]) <= MOST_REPLICAS_OF_COMMUNITY_EDITION
+    assert list(labels.values()) == list(elsewhere.values())
+    assert {key.replace("unused", "com.openfaas.scale") for key in labels} == elsewhere.keys()
 
 
 def test_the_local_gateway_reads_the_same_file() -> None:
