@@ -193,7 +193,7 @@ class Settings:
         values = {}
         for item in fields(cls):
             name = item.name.upper()
-            text = environ.get(name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
+            text = _given(environ, name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
             if text is not None:
                 values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
@@ -207,6 +207,12 @@ class Settings:
         for name, url in own.items():
             values.setdefault(name, named.get(name) or (url if embedded else ""))
         return cls(**values)
+
+
+def _given(environ: Mapping[str, str], name: str) -> str | None:
+    """Return a variable, unless it is Kubernetes': for a Service called mysql, it sets MYSQL_PORT=tcp://ADDRESS."""
+    text = environ.get(name)
+    return None if text and name.endswith("_PORT") and text.startswith("tcp://") else text
 
 
 def _mysql_url(settings: Settings) -> str:

@@ -84,6 +84,13 @@ def test_a_secret_may_be_a_file_as_either_platform_mounts_it(tmp_path: Path) -> 
         assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == secret
 
 
+def test_what_kubernetes_sets_for_a_service_called_mysql_is_no_setting() -> None:
+    settings = Settings.from_environment({"MYSQL_HOST": "mysql", "MYSQL_PORT": "tcp://10.0.0.1:3306"})
+    assert settings.mysql_port == 3306
+    with pytest.raises(SettingError, match="Setting MYSQL_PORT"):
+        Settings.from_environment({"MYSQL_HOST": "mysql", "MYSQL_PORT": "10.0.0.1:3306"})
+
+
 def test_the_longest_conversion_ends_before_a_server_told_to_stop_gives_up_on_it() -> None:
     from soundlift.common.serving import graceful_timeout
     from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
