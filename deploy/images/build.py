@@ -1,7 +1,8 @@
 """Builds the images: a function each from stack.yml, the connector, and the command. `make images`.
 
-faas-cli is used where it is on PATH. Without it the same tree is laid out, and given to Docker or Podman:
-the template, the function's folder as function/, and what stack.yml copies below that.
+faas-cli is used where it is on PATH, with the Docker that it calls, unless BUILDER names another. Without it the same
+tree is laid out, and given to Docker or Podman: the template, the function's folder as function/, and what stack.yml
+copies below that.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def main() -> None:
     base = _argument("BASE_IMAGE", chosen.base) if chosen.base else []
     commands = {}
     for name in chosen.names or (*functions, *OF_OURS):
-        if name in functions and shutil.which("faas-cli") and not chosen.only_lay_out:
+        if name in functions and _faas_cli_can_build() and not chosen.only_lay_out:
             commands[name] = ["faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base]
             continue
         tree = _empty(ROOT / chosen.trees / name)
@@ -104,6 +105,10 @@ def _empty(folder: Path) -> Path:
 
 def _argument(name: str, value: str) -> list[str]:
     return ["--build-arg", f"{name}={value}"]
+
+
+def _faas_cli_can_build() -> bool:
+    return not os.environ.get("BUILDER") and bool(shutil.which("faas-cli") and shutil.which("docker"))
 
 
 def _builder() -> str:

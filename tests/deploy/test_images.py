@@ -43,7 +43,8 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", STACK["functions"])
 def test_a_function_s_tree_is_the_template_the_function_and_the_common_layer(trees: Path, name: str) -> None:
     tree = trees / name
-    assert {path.name for path in tree.iterdir()} == {"Dockerfile", "template.yml", "constraints.txt", "function"}
+    files = {"Dockerfile", ".dockerignore", "template.yml", "constraints.txt"}
+    assert {path.name for path in tree.iterdir()} == files | {"function"}
     own = sources_of(ROOT / "functions" / name)
     common = {f"soundlift/common/{file}" for file in sources_of(ROOT / "soundlift" / "common")}
     assert files_below(tree / "function") == own | common
