@@ -7,7 +7,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -26,6 +26,7 @@ from soundlift.common.events import STRUCTURED, Message, from_http, from_message
 TRIES = 3
 BACKOFF_SECONDS = 0.05
 RETRIED = frozenset({404, 409, 429, 500, 503})
+RETRIED_BY_SOURCE = frozenset({404, 429, 503})
 PLAIN_EVENT = "dev.knative.rabbitmq.event"
 Binary = tuple[dict[str, str], bytes]
 
@@ -120,6 +121,24 @@ class KnativeBroker:
         if response.data and (structured or "ce-id" in names):
             reply = from_http(dict(response.headers), response.data)
             (self.loops.append if reply.get_type() == event.get_type() else self._accept)(reply)
+
+
+class KnativeSource:
+    """Is the source adapter for RabbitMQ, which sends each message of a queue to one address."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._http = urllib3.PoolManager(retries=False)
+
+    def deliver(self, message: Message, message_id: str) -> Iterator[int]:
+        """Try, and yield the status of each try; after the last one the message is gone, and so is every reply."""
+        headers, body = adapted(message, message_id)
+        for _ in range(TRIES):
+            status = self._http.request("POST", self._url, headers=headers, body=body, redirect=False).status
+            yield status
+            if status not in RETRIED_BY_SOURCE:
+                return
+            time.sleep(BACKOFF_SECONDS)
 
 
 def adapted(message: Message, message_id: str) -> Binary:

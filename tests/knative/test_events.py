@@ -16,10 +16,11 @@ from structlog.testing import capture_logs
 from soundlift.common.broker.http_sink import HttpSink
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message, event_of, to_http, to_message
+from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 from tests.api.conftest import Call, function
 from tests.clips import PICTURE, ffmpeg, talking_mp4
-from tests.knative.double import PLAIN_EVENT, KnativeBroker, Served, adapted
+from tests.knative.double import PLAIN_EVENT, TRIES, KnativeBroker, KnativeSource, Served, adapted
 from tests.mail_server import MailServer
 from tests.parts import age, bearer, free_port, job_now, queued_job, ready_job, wait_for
 
@@ -182,6 +183,36 @@ def test_the_source_adapter_s_requests_are_understood(
     response = function("convert").post("/", headers=headers, data=body)
     assert response.status_code == 200
     assert response.get_json(force=True)["type"] == MP3_READY
+
+
+def test_the_source_tries_again_until_trouble_is_over(knative: Knative, mail_server: MailServer) -> None:
+    mail_server.replies["DATA"] = "451 Later"
+    tries = KnativeSource(knative.urls["notify"]).deliver(to_message(event_of(ready_job(knative.services))), "9")
+    assert next(tries) == 503
+    mail_server.replies.clear()
+    assert list(tries) == [204]
+    assert len(mail_server.messages) == 1
+
+
+def test_the_source_takes_what_nobody_foresaw_for_trouble_too(services: Services) -> None:
+    def fail(event: CloudEvent, services: Services) -> CloudEvent | None:
+        raise RuntimeError
+
+    with Served(event_function(fail, services=services)) as served:
+        statuses = list(KnativeSource(served.url).deliver(to_message(event_of(queued_job(services))), "10"))
+    assert statuses == [503] * TRIES
+
+
+def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
+    knative: Knative, mail_server: MailServer, video: Path
+) -> None:
+    job = queued_job(knative.services, video.read_bytes())
+    assert list(KnativeSource(knative.urls["convert"]).deliver(to_message(event_of(job)), "11")) == [200]
+    assert job_now(knative.services, job.id).state == "ready"
+    assert knative.broker.taken == []
+    knative.let_minutes_pass()
+    wait_for(lambda: job_now(knative.services, job.id).told_at, "its owner is told")
+    assert len(mail_server.messages) == 1
 
 
 def test_a_plain_message_is_refused_with_400_after_it_is_logged_and_counted(function: Call, services: Services) -> None:
