@@ -1,7 +1,7 @@
 """Measures the images as containers: size above the base, start to the first 200, and memory when idle.
 
-Run `make images` first; name its base with --base, and Docker or Podman by BUILDER. With --pipeline it measures the way of
-a short clip through a stack of containers instead, over the servers that DATABASE_URL, BROKER_URL, MEDIA_URL and
+Run `make images` first; name its base with --base, and Docker or Podman by BUILDER. With --pipeline it measures the way
+of a short clip through a stack of containers instead, over the servers that DATABASE_URL, BROKER_URL, MEDIA_URL and
 SMTP_URL name. Let them be its own, for jobs and mails stay there.
 """
 

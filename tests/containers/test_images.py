@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from soundlift.common.database import open_database
+from soundlift.common.passwords import password_matches
+from soundlift.common.tokens import Tokens
+from soundlift.common.users import Users
+from tests.conftest import PASSWORD, SECRET
+from tests.deploy.manifests import DEPLOY, one_of
 from tests.parts import free_port
 from tests.servers.containers import (
     BUILDING_SECONDS,
@@ -20,6 +28,7 @@ from tests.servers.containers import (
     run,
     write_secrets,
 )
+from tests.servers.mariadb import MariaDb
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 IMAGES = [*FUNCTIONS, "connector", "cli"]
@@ -28,7 +37,7 @@ SERVERS_ELSEWHERE = {
     "broker-url": "amqp://127.0.0.1:9",
     "media-url": "mongodb://127.0.0.1:9",
     "smtp-url": "smtp://127.0.0.1:9",
-    "jwt-secret": "a secret of the tests, longer than 32 bytes",
+    "jwt-secret": SECRET,
 }
 # In MB above the base.
 LARGEST = {
@@ -95,6 +104,37 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
     finally:
         podman("rm", "--force", container)
     assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
+
+
+def test_the_jobs_of_a_deployment_make_the_tables_and_the_first_admin(
+    podman: Podman, secrets: Path, mariadb_server: MariaDb
+) -> None:
+    url = mariadb_server.url(mariadb_server.new_database())
+    write_secrets(secrets, {"database-url": url, "admin-email": "ada@example.org", "admin-password": PASSWORD})
+    for name in ("migrate", "first-user"):
+        (container,) = one_of(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
+        program = [f"--entrypoint={json.dumps(container['command'])}"] if "command" in container else []
+        mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
+        podman("run", "--rm", *FENCE, mount, *program, image_of("cli"), *container["args"])
+    database = open_database(url)
+    account = Users(database).find("ada@example.org")
+    database.engine.dispose()
+    assert account is not None
+    assert account.admin
+    assert password_matches(PASSWORD, account.password)
+
+
+def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podman: Podman, secrets: Path) -> None:
+    port = free_port()
+    token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
+    request = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
+    container = run(podman, "upload", port, environment_of_stack("upload"), secrets)
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as stalled:
+            stalled.sendall(request.encode())
+            assert container.stop() == 0
+    finally:
+        container.remove()
 
 
 def test_the_command_tells_its_version(podman: Podman) -> None:

@@ -46,7 +46,7 @@ graphroot = "{place}/storage"
 runroot = "{place}/run"
 """
 FENCE = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
-LONGEST_STOP = 60
+LONGEST_STOP = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
 BUILDING_SECONDS = 900
 TRIES_TO_DOWNLOAD = 3
 
