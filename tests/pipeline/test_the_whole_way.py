@@ -110,8 +110,9 @@ def test_a_deleted_job_leaves_nothing_in_the_store_after_cleanup(
 def test_conversions_and_waiting_requests_starve_no_login(stack: Stack, client: Client, long_sound: Path) -> None:
     jobs = [client.upload(long_sound) for _ in range(4)]
     with ThreadPoolExecutor(60) as pool:
-        waiting = [pool.submit(client.job, jobs[number % 4].id, 30) for number in range(60)]
-        wait_for(lambda: sum(one.done() for one in waiting) >= 60 - 8, "those without a place to wait are answered")
+        waiting = [pool.submit(client.job, jobs[number % 4].id, 60) for number in range(60)]
+        answered = "those without a place to wait are answered"
+        wait_for(lambda: sum(one.done() for one in waiting) >= 60 - 8, answered, seconds=55)
         began = time.monotonic()
         Client(stack.url, email=EMAIL, password=PASSWORD).login()
         assert time.monotonic() - began < 10
