@@ -9,19 +9,20 @@ import structlog
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.disposal import give_up
-from soundlift.common.errors import SoundliftError
+from soundlift.common.errors import Busy, SoundliftError
 from soundlift.common.events import event_of
 from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
 from soundlift.common.log import bind_job
+from soundlift.common.places import Places
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 
 from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
 from .keeper import ClaimLost, Keeper
-from .places import places
 from .verdict import ConversionFailed
 
+_places = Places()
 log = structlog.get_logger()
 
 
@@ -43,10 +44,15 @@ def _work(job: Job, services: Services) -> None:
     """Claim the job and convert it, unless another has it or its tries are used up."""
     if not job.claim_lapsed or give_up(job, services):
         return
-    with places(services.settings.convert_concurrency).one() as spare_cores:
+    cores = services.settings.convert_concurrency
+    if not _places.take(cores):
+        raise Busy("This worker has as many conversions as it may run.")
+    try:
         claim = services.jobs.claim(job)
         if claim is not None:
-            _convert_claimed(job, claim, spare_cores, services)
+            _convert_claimed(job, claim, cores - _places.taken, services)
+    finally:
+        _places.give_back()
 
 
 def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Services) -> None:

