@@ -113,7 +113,7 @@ class Encoder:
 
     def _cut(self, sound: Sound, recipe: Recipe) -> Cut | None:
         seconds = self._seconds(sound)
-        return Cut.of(seconds, recipe.rate, self.spare_cores + 1) if seconds else None
+        return Cut.of(seconds, recipe.rate, self.spare_cores + 1) if seconds and recipe.may_be_cut else None
 
     def _seconds(self, sound: Sound) -> float | None:
         """Return how long the MP3 will be, as far as the container tells."""

@@ -162,6 +162,24 @@ def test_a_long_sound_alone_takes_all_cores_and_gives_a_whole_mp3(
     assert MP3(mp3).info.length == pytest.approx(SECONDS, abs=3 * 1152 / RATE)  # it counts the padding
 
 
+@pytest.mark.parametrize(("bitrate", "cut"), [("96", True), ("112", False), ("320", False)])
+def test_a_bit_rate_at_which_lone_frames_cost_quality_is_encoded_in_one(
+    services: Services,
+    sounds: dict[str, Path],
+    converted: Convert,
+    mp3_of: Callable[[Job], Path],
+    tmp_path: Path,
+    bitrate: str,
+    cut: bool,
+) -> None:
+    services.settings = replace(services.settings, convert_concurrency=2)
+    lone = _by_one_encoder(sounds["music"], _recipe(AudioOptions(bitrate=int(bitrate))), tmp_path / "lone.mp3")
+    with lone.open("rb") as file:
+        sounding = list(frames(file))[1:]
+    mp3 = mp3_of(converted(sounds["music"], bitrate=bitrate)).read_bytes()
+    assert mp3.endswith(b"".join(sounding)) == cut
+
+
 def test_the_joined_mp3_decodes_to_its_last_sample_without_a_word(joined: tuple[Path, Job]) -> None:
     command = [binary(), "-v", "warning", "-nostdin", "-i", str(joined[0]), "-f", "f32le", "-ac", "1", "-"]
     decoded = subprocess.run(command, check=True, capture_output=True)
