@@ -48,7 +48,7 @@ class Measured:
 class Recipe:
     """Is what to do to one track: `filters` in their order, and the arguments of the MP3's encoder.
 
-    `stream` is the track's index in the file, None where FFmpeg's own choice is right. `rate` is in Hz, and `bitrate` in
+    `stream` is the track's index in the file, None where FFmpeg's own choice is right. `rate` is in Hz, `bitrate` in
     kbit/s, None where it varies. `mixes` and `loudness` (in
     LUFS) want the sound measured first.
     """
