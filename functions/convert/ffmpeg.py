@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from threading import Event, Thread
@@ -163,4 +164,5 @@ def _work_in_batches(pid: int) -> None:
     FFmpeg hands every frame through five threads, each of which would else interrupt the one before it.
     """
     if hasattr(os, "SCHED_BATCH"):
-        os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
+        with suppress(PermissionError):  # some sandboxes forbid it, and it is no more than quicker
+            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))

@@ -45,8 +45,8 @@ class Keeper:
         self._thread = Thread(target=self._run, name="claim-keeper", daemon=True)
 
     def progress(self, percent: float) -> None:
-        """Note how far the work is, to be written with the next renewal."""
-        self._percent = min(99, max(0, int(percent)))
+        """Note how far the work is, to be written with the next renewal; work that begins again does not go back."""
+        self._percent = min(99, max(self._percent, int(percent)))
 
     def stop_with(self, stop: Callable[[], None]) -> None:
         """Name what ends the work, and call it at once if the work is to end already."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 
 from fastcrc import crc16
@@ -93,21 +93,22 @@ class Parts:
         for file in self._files:
             file.unlink(missing_ok=True)
         pipes = [os.pipe() for _ in self._files]
-        try:
-            outs = [
-                *("-filter_complex", f"[0:{recipe.stream}]{','.join(recipe.filters)},aformat=flt[in];{cut.filters()}"),
-                *(part for worker, (_, out) in enumerate(pipes) for part in self._raw(worker, out)),
-                *listing(folder),
-            ]
+        outs = [
+            *("-filter_complex", f"[0:{recipe.stream}]{','.join(recipe.filters)},aformat=flt[in];{cut.filters()}"),
+            *(part for worker, (_, out) in enumerate(pipes) for part in self._raw(worker, out)),
+            *listing(folder),
+        ]
+        with ExitStack() as failed, ExitStack() as given_away:
+            for end in chain(*pipes):
+                given_away.callback(os.close, end)
             self._decoder = Ffmpeg([*reading(url), *outs], settings, pipes=[out for _, out in pipes])
-            self._encoders = [
-                Ffmpeg(["-f", "nut", "-i", "pipe:0", *encoding(recipe, file, reservoir=False)], settings, stdin=into)
-                for file, (into, _) in zip(self._files, pipes, strict=True)
-            ]
-        finally:
-            for pipe in pipes:
-                for end in pipe:
-                    os.close(end)
+            failed.callback(self._decoder.close)
+            self._encoders = []
+            for file, (into, _) in zip(self._files, pipes, strict=True):
+                arguments = ["-f", "nut", "-i", "pipe:0", *encoding(recipe, file, reservoir=False)]
+                self._encoders.append(Ffmpeg(arguments, settings, stdin=into))
+                failed.callback(self._encoders[-1].close)
+            failed.pop_all()
 
     def kill(self) -> None:
         """End all of it at once, from any thread."""

@@ -68,11 +68,11 @@ class Runner:
         with self.started(lambda: Ffmpeg(arguments, self.settings)) as ffmpeg:
             return self.end(ffmpeg, on_progress)
 
-    def progress(self, seconds: float | None, *, first: int = 0, last: int = 100) -> OnProgress:
-        """Return what tells the keeper how far a run is that writes so many seconds, as percents from first to last."""
+    def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
+        """Return what tells the keeper how far a run is that writes so many seconds, and is so many percents of all."""
 
         def tell(done: float) -> None:
             if seconds:
-                self._keeper.progress(first + (last - first) * done / seconds)
+                self._keeper.progress(percents * done / seconds)
 
         return tell

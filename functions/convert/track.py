@@ -19,7 +19,7 @@ from .recipe import USUAL, Recipe, recipe_for
 from .report import Sound, Track, read_encoded
 from .runner import Run, Runner
 
-MEASURED_PERCENT = 20
+MEASURING_PERCENTS = 20
 # Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.
 LONGEST_BEYOND, SECONDS_BEYOND = 1.02, 10
 
@@ -71,8 +71,8 @@ class Encoder:
     def _encode(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
         if recipe.measures:
             arguments = measuring(self.runner.url, recipe, track.index)
-            seconds = self._seconds(sound)
-            measured = self.runner.run(arguments, self.runner.progress(seconds, last=MEASURED_PERCENT))
+            on_progress = self.runner.progress(self._seconds(sound), percents=MEASURING_PERCENTS)
+            measured = self.runner.run(arguments, on_progress)
             recipe = recipe.after(read_measured(measured.report))
         return self._in_parts(sound, track, recipe) or self._plainly(sound, recipe)
 
@@ -124,8 +124,7 @@ class Encoder:
 
     def _progress(self, run: Run, sound: Sound) -> OnProgress:
         """Return what tells of the progress, and ends a run that writes far more than the container has."""
-        measured = self.options.normalize is not None
-        tell = self.runner.progress(self._seconds(sound), first=MEASURED_PERCENT if measured else 0)
+        tell = self.runner.progress(self._seconds(sound))
         most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
 
         def on_progress(seconds: float) -> None:

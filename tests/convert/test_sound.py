@@ -31,7 +31,7 @@ def _tone(rate: int, channels: int = 1) -> tuple[str, ...]:
     [(48000, 48000), (44100, 44100), (32000, 32000), (22050, 22050), (11025, 11025), (8000, 8000), (96000, 48000),
      (192000, 48000), (37800, 32000), (7350, 8000)],
 )  # fmt: skip
-def test_the_sample_rate_is_the_source_s_or_the_nearest_that_mp3_has(
+def test_the_sample_rate_is_the_source_s_or_the_next_lower_that_mp3_has(
     converted: Convert, mp3_of: Save, tmp_path: Path, rate: int, expected: int
 ) -> None:
     file = ffmpeg(tmp_path / "a.wav", *_tone(rate))
