@@ -44,6 +44,8 @@ STORAGE = """
 driver = "overlay"
 graphroot = "{place}/storage"
 runroot = "{place}/run"
+[storage.options.overlay]
+skip_mount_home = "true" # or the folder could not be removed before it is unmounted
 """
 FENCE = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
 LONGEST_STOP = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
