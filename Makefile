@@ -9,7 +9,7 @@ BASE_IMAGE ?=
 DIR ?= build/corpus
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images test corpus lint clean
+.PHONY: help demo images test corpus lint bench clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -31,6 +31,9 @@ lint: $(VENV)/ready-to-develop ## check style, types and the direction of import
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/ready-to-bench ## measure all against baselines; ONLY="convert-lone throughput" measures some
+	@$(BIN)/python -m bench $(ONLY)
 
 # A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.
 build/ferretdb: $(wildcard tests/servers/ferretdb/*)
@@ -56,6 +59,10 @@ $(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
 $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $(VENV)/ready
+
+$(VENV)/ready-to-bench: $(VENV)/made pyproject.toml constraints.txt
+	$(call install,.[dev,bench])
+	@touch $(VENV)/ready $(VENV)/ready-to-develop
 
 $(VENV)/made:
 	@command -v $(PYTHON) >/dev/null || { \

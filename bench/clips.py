@@ -1,0 +1,41 @@
+"""Makes the videos that are measured with: each once, in build/bench."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+
+FOLDER = Path("build", "bench")
+
+
+def ffmpeg(*arguments: str) -> list[str]:
+    """Return the command line of the FFmpeg that the functions use."""
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-v", "error", *arguments]
+
+
+def clip(seconds: int) -> Path:
+    """Return a video of 720p with stereo AAC."""
+    sources = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=44100:color=pink:a=0.3",
+               "-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25")  # fmt: skip
+    codecs = ("-ac", "2", "-c:a", "aac", "-b:a", "128k", "-c:v", "mpeg4", "-q:v", "6")
+    return _made(f"{seconds}-seconds.mp4", [*sources, *codecs])
+
+
+def uncompressed(seconds: int) -> Path:
+    """Return a video of some 35 MB a second, since its pictures are not compressed."""
+    sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")
+    codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac")
+    return _made(f"{seconds}-seconds-uncompressed.mkv", [*sources, *codecs])
+
+
+def _made(name: str, arguments: Sequence[str]) -> Path:
+    file = FOLDER / name
+    if not file.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"draft-{name}")
+        subprocess.run(ffmpeg("-y", *arguments, str(draft)), check=True)
+        draft.replace(file)
+    return file

@@ -1,0 +1,102 @@
+"""Compares two ways of doing the same by turns, and says whether a goal is met."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Is one measurement: a figure in the row's unit, and the largest memory of all processes of the way, in MB."""
+
+    value: float
+    peak_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Is a bound, above or below, on a row's ratio or on our own figure."""
+
+    bound: float
+    at_least: bool = False
+    absolute: bool = False
+
+    def __str__(self) -> str:
+        return f"{'ours' if self.absolute else 'ratio'} {'>=' if self.at_least else '<='} {self.bound:g}"
+
+    def is_met(self, value: float) -> bool:
+        """Tell whether a figure is within the bound."""
+        return value >= self.bound if self.at_least else value <= self.bound
+
+
+@dataclass(frozen=True)
+class Row:
+    """Is what a row of the table is about, and how many rounds are measured after one that warms up."""
+
+    name: str
+    unit: str
+    goal: Goal | None = None
+    rounds: int = ROUNDS
+    warm_up: int = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """Is a measured row; `baseline` and `ratio` are None where a figure stands for itself."""
+
+    row: Row
+    ours: Sample
+    baseline: Sample | None = None
+    ratio: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Tell whether the goal is met; None where there is none."""
+        goal = self.row.goal
+        value = self.ours.value if goal and goal.absolute else self.ratio
+        return None if goal is None or value is None else goal.is_met(value)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the row as it stands in the JSON file."""
+        return {
+            "row": self.row.name,
+            "ours": self.ours.value,
+            "baseline": self.baseline and self.baseline.value,
+            "ratio": self.ratio,
+            "unit": self.row.unit,
+            "peak_rss_mb": self.ours.peak_mb,
+            "baseline_peak_rss_mb": self.baseline and self.baseline.peak_mb,
+            "goal": self.row.goal and str(self.row.goal),
+            "met": self.met,
+        }
+
+
+Way = Callable[[], Sample]
+
+
+def compare(row: Row, ours: Way, baseline: Way) -> Result:
+    """Take turns, A B then B A, and return the medians.
+
+    The ratio is the median of the rounds' own ratios: what slows the machine for a while slows both sides of a round.
+    """
+    pairs = [_pair(ours, baseline, turn) for turn in range(row.warm_up + row.rounds)][row.warm_up :]
+    own, other = (_median(side) for side in zip(*pairs, strict=True))
+    ratio = statistics.median(mine.value / theirs.value for mine, theirs in pairs)
+    return Result(row, own, other, ratio)
+
+
+def _pair(ours: Way, baseline: Way, turn: int) -> tuple[Sample, Sample]:
+    if turn % 2:
+        other = baseline()
+        return ours(), other
+    return ours(), baseline()
+
+
+def _median(samples: tuple[Sample, ...]) -> Sample:
+    peaks = [sample.peak_mb for sample in samples if sample.peak_mb is not None]
+    return Sample(statistics.median(sample.value for sample in samples), max(peaks, default=None))
