@@ -60,9 +60,8 @@ $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
 	@touch $(VENV)/ready
 
-$(VENV)/ready-to-bench: $(VENV)/made pyproject.toml constraints.txt
-	$(call install,.[dev,bench])
-	@touch $(VENV)/ready $(VENV)/ready-to-develop
+$(VENV)/ready-to-bench: $(VENV)/ready-to-develop
+	$(call install,.[bench])
 
 $(VENV)/made:
 	@command -v $(PYTHON) >/dev/null || { \
