@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
-from werkzeug.wsgi import FileWrapper
 
 from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
 from soundlift.common.job_document import mp3_name
@@ -19,7 +18,7 @@ from soundlift.common.media import MediaReader
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
 
-BLOCK = 256 * 1024
+from .passed_file import PassedFile
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
@@ -28,7 +27,6 @@ def download(request: Request, services: Services) -> ResponseReturnValue:
     bind_job(job.id)
     reader = services.mp3s.open(_ready_mp3(job))
     response = _response(job, reader)
-    response.call_on_close(reader.file.close)
     try:
         environ = _with_range_inside(request, reader.size)
         return response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
@@ -83,7 +81,7 @@ def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
 
 
 def _response(job: Job, reader: MediaReader) -> Response:
-    response = Response(FileWrapper(reader.file, BLOCK), mimetype="audio/mpeg", direct_passthrough=True)
+    response = PassedFile(reader.file, mimetype="audio/mpeg")
     response.content_length = reader.size
     response.set_etag(str(job.mp3_fid))
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)

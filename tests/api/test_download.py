@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from werkzeug.http import parse_options_header
 
+from functions.download.handler import download
 from soundlift.common.job_row import Job
+from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
 from soundlift.common.tokens import Tokens
 from tests.api.conftest import Call
@@ -41,6 +45,23 @@ def test_head_tells_the_same_without_the_body(function: Call, services: Services
     get = function("download").get(url, headers=bearer(services))
     assert (head.status_code, head.data) == (200, b"")
     assert {**head.headers, "Date": ""} == {**get.headers, "Date": ""}
+
+
+@pytest.mark.parametrize("wanted", [{}, {"Range": "bytes=5-9"}])
+def test_a_download_gives_its_place_back_at_its_end(services: Services, job: Job, wanted: dict[str, str]) -> None:
+    services.settings = replace(services.settings, threads=1)
+    client = http_function(download, methods=["GET"], services=services).test_client()
+    url, headers = f"/?fid={job.mp3_fid}", {**bearer(services), **wanted}
+    for _ in range(3):
+        with client.get(url, headers=headers) as answer:
+            assert answer.status_code in (200, 206)
+
+
+def test_a_download_under_way_holds_its_place(services: Services, job: Job) -> None:
+    services.settings = replace(services.settings, threads=1)
+    client = http_function(download, methods=["GET"], services=services).test_client()
+    with client.get(f"/?fid={job.mp3_fid}", headers=bearer(services)):
+        assert_problem(client.get("/", headers=bearer(services)), 429)
 
 
 @pytest.mark.parametrize(
