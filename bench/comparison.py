@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 ROUNDS = 5
 
@@ -20,14 +20,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Goal:
-    """Is a bound, above or below, on a row's ratio or on our own figure."""
+    """Is a bound, above or below, on a row's `ratio`, on `ours`, or on what is `added` to the baseline."""
 
     bound: float
     at_least: bool = False
-    absolute: bool = False
+    of: Literal["ratio", "ours", "added"] = "ratio"
 
     def __str__(self) -> str:
-        return f"{'ours' if self.absolute else 'ratio'} {'>=' if self.at_least else '<='} {self.bound:g}"
+        return f"{self.of} {'>=' if self.at_least else '<='} {self.bound:g}"
 
     def is_met(self, value: float) -> bool:
         """Tell whether a figure is within the bound."""
@@ -55,11 +55,18 @@ class Result:
     ratio: float | None = None
 
     @property
+    def added(self) -> float | None:
+        """Return by how much our figure is larger than the baseline's."""
+        return None if self.baseline is None else self.ours.value - self.baseline.value
+
+    @property
     def met(self) -> bool | None:
-        """Tell whether the goal is met; None where there is none."""
+        """Tell whether the goal is met; None where there is none, or nothing to hold it against."""
         goal = self.row.goal
-        value = self.ours.value if goal and goal.absolute else self.ratio
-        return None if goal is None or value is None else goal.is_met(value)
+        if goal is None:
+            return None
+        value = {"ratio": self.ratio, "ours": self.ours.value, "added": self.added}[goal.of]
+        return None if value is None else goal.is_met(value)
 
     def as_record(self) -> dict[str, Any]:
         """Return the row as it stands in the JSON file."""

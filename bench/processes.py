@@ -21,22 +21,14 @@ START_SECONDS = 60
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
-class Memory:
-    """Samples the resident memory of a process and all below it, twenty times a second, while it is a context.
+class Peak:
+    """Reads a figure twenty times a second while it is a context, and keeps the largest."""
 
-    Linux only: elsewhere the peak stays None. Memory that processes share counts for each.
-    """
-
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
-        self._bytes = 0
+    def __init__(self, read: Callable[[], float]) -> None:
+        self._read = read
+        self.value = 0.0
         self._ended = Event()
         self._thread = Thread(target=self._run, daemon=True)
-
-    @property
-    def peak_mb(self) -> float | None:
-        """Return the largest sum so far."""
-        return self._bytes / 1e6 or None
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,7 +41,19 @@ class Memory:
 
     def _run(self) -> None:
         while not self._ended.wait(SAMPLE_SECONDS):
-            self._bytes = max(self._bytes, sum(map(_resident, _tree(self._pid))))
+            self.value = max(self.value, self._read())
+
+
+class Memory(Peak):
+    """Is the largest resident memory of a process and all below it; what they share counts for each. Linux only."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(lambda: sum(map(_resident, _tree(pid))) / 1e6)
+
+    @property
+    def peak_mb(self) -> float | None:
+        """Return the largest sum so far, in MB; None where it cannot be told."""
+        return self.value or None
 
 
 def _tree(pid: int) -> Iterator[int]:

@@ -45,7 +45,7 @@ def write_plot(results: Sequence[Result]) -> Path | None:
     names, ratios = [result.row.name for result in drawn], [result.ratio or 0 for result in drawn]
     axes.barh(names, ratios, color=[colours[result.met] for result in drawn])
     goals = [
-        (place, goal.bound) for place, result in enumerate(drawn) if (goal := result.row.goal) and not goal.absolute
+        (place, goal.bound) for place, result in enumerate(drawn) if (goal := result.row.goal) and goal.of == "ratio"
     ]
     axes.plot(
         [bound for _, bound in goals], [place for place, _ in goals], "k|", markersize=14, label="goal of the ratio"

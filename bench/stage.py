@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,14 +32,13 @@ class Stage:
         """Are the services of this process."""
         return Services(Settings.from_environment(self.environment))
 
-    def queued_job(self, video: Path) -> Job:
-        """Put a video into the store, and its job into the state that an upload leaves it in."""
+    def queued_job(self, video: Path, content: Iterable[bytes] | None = None) -> Job:
+        """Put a video, or other content under its name, into the store, and its job into the state after an upload."""
         services = self.services
         job = services.jobs.receive(username=OWNER, file_name=video.name, content_type="video/mp4", traceparent=None)
         writer = services.videos.create(job.video_fid, MediaInfo(OWNER, video.name, "video/mp4", job.id))
-        with video.open("rb") as file:
-            while block := file.read(BLOCK):
-                writer.write(block)
+        for block in content or _blocks(video):
+            writer.write(block)
         assert services.jobs.queue(job.id, video_bytes=writer.commit())
         queued = services.jobs.find(job.id)
         assert queued is not None
@@ -52,6 +51,12 @@ class Stage:
         self.services.videos.delete(job.video_fid)
         if job.mp3_fid:
             self.services.mp3s.delete(job.mp3_fid)
+
+
+def _blocks(video: Path) -> Iterator[bytes]:
+    with video.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
 
 
 @contextmanager

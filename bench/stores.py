@@ -1,124 +1,142 @@
-"""Measures a media store against its bare driver, on the same server: python bench/media.py --url mongodb://HOST/."""
+"""Measures the stores on servers against their bare drivers, on the same server."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import os
-import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
-from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from bench import servers
+from bench.comparison import Goal, Result, Row, Sample, Way, compare
+from soundlift.common.media import MediaInfo, new_media_id, open_media
 
 BLOCK = 256 * 1024
-MEGABYTE = 2**20
+MEGABYTES = 40  # the stand-in for MongoDB that tests have looks at every chunk it holds, so there is one file at a time
 INFO = MediaInfo("ada@example.org", "a.mp4", "video/mp4", "1" * 24)
+SCRATCH = "videos"
+
 Upload = Callable[[bytes], Any]
 Download = Callable[[Any], int]
 Delete = Callable[[Any], object]
-Way = tuple[Upload, Download, Delete]
+Store = tuple[Upload, Download, Delete]
 
 
-def main() -> None:
-    """Print MB/s of uploads and downloads, ours and the driver's: medians, and the rounds' median ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True, help="MEDIA_URL; something is written there, and deleted again")
-    parser.add_argument("--megabytes", type=int, default=40, help="size of each file (default 40)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, each with both (default 5)")
-    options = parser.parse_args()
-    ways = {"ours": ours(open_media(options.url, "videos")), "driver": BASELINES[urlsplit(options.url).scheme](options)}
-    content = os.urandom(options.megabytes * MEGABYTE)
-    rounds = [measured(ways, content, turn) for turn in range(options.rounds)]
-    print(f"{'':10}{'ours MB/s':>12}{'driver MB/s':>14}{'ratio':>8}")
-    for step in ("upload", "download"):
-        mine, bare = ([found[name, step] for found in rounds] for name in ("ours", "driver"))
-        ratio = statistics.median(one / other for one, other in zip(mine, bare, strict=True))
-        print(f"{step:10}{statistics.median(mine):12.1f}{statistics.median(bare):14.1f}{ratio:8.2f}")
+def upload(row: Row, server: Callable[[], AbstractContextManager[str]], driver: Callable[[str], Store]) -> Result:
+    """Compare storing a file."""
+    content = os.urandom(MEGABYTES * 2**20)
+    with server() as url:
+        return compare(row, _uploading(ours(url), content), _uploading(driver(url), content))
 
 
-def measured(ways: dict[str, Way], content: bytes, turn: int) -> dict[tuple[str, str], float]:
-    """Return the MB/s of each way and step; every other round begins with the other way."""
-    found = {}
-    for name in sorted(ways, reverse=turn % 2 == 1):
-        upload, download, delete = ways[name]
-        begun = time.perf_counter()
-        key = upload(content)
-        stored = time.perf_counter()
-        assert download(key) == len(content)
-        read = time.perf_counter()
+def download(row: Row, server: Callable[[], AbstractContextManager[str]], driver: Callable[[str], Store]) -> Result:
+    """Compare reading a file."""
+    content = os.urandom(MEGABYTES * 2**20)
+    with server() as url:
+        return compare(row, _downloading(ours(url), content), _downloading(driver(url), content))
+
+
+def _uploading(store: Store, content: bytes) -> Way:
+    write, _, delete = store
+
+    def way() -> Sample:
+        seconds, key = _timed(partial(write, content))
         delete(key)
-        found[name, "upload"] = len(content) / MEGABYTE / (stored - begun)
-        found[name, "download"] = len(content) / MEGABYTE / (read - stored)
-    return found
+        return Sample(len(content) / 1e6 / seconds)
+
+    return way
 
 
-def ours(store: MediaStore) -> Way:
+def _downloading(store: Store, content: bytes) -> Way:
+    write, read, delete = store
+
+    def way() -> Sample:
+        key = write(content)
+        seconds, length = _timed(partial(read, key))
+        assert length == len(content)
+        delete(key)
+        return Sample(length / 1e6 / seconds)
+
+    return way
+
+
+def _timed(task: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    result = task()
+    return time.perf_counter() - began, result
+
+
+def _blocks(content: bytes) -> Iterator[bytes]:
+    return (content[start : start + BLOCK] for start in range(0, len(content), BLOCK))
+
+
+def _length(read: Callable[[int], bytes]) -> int:
+    return sum(map(len, iter(lambda: read(BLOCK), b"")))
+
+
+def ours(url: str) -> Store:
     """Return what we do with a store, in blocks as the functions have them."""
+    store = open_media(url, SCRATCH)
 
-    def upload(content: bytes) -> str:
+    def write(content: bytes) -> str:
         fid = new_media_id()
         writer = store.create(fid, INFO)
-        for start in range(0, len(content), BLOCK):
-            writer.write(content[start : start + BLOCK])
+        for block in _blocks(content):
+            writer.write(block)
         writer.commit()
         return fid
 
-    def download(fid: str) -> int:
+    def read(fid: str) -> int:
         with store.open(fid).file as file:
-            return sum(map(len, iter(lambda: file.read(BLOCK), b"")))
+            return _length(file.read)
 
-    return upload, download, store.delete
+    return write, read, store.delete
 
 
-def pymongo_alone(options: argparse.Namespace) -> Way:
+def pymongo_alone(url: str) -> Store:
     """Return GridFS as PyMongo has it."""
     import gridfs
     import pymongo
 
-    files = gridfs.GridFS(pymongo.MongoClient[dict[str, Any]](options.url, w="majority")["videos"])
+    files = gridfs.GridFS(pymongo.MongoClient[dict[str, Any]](url, w="majority")[SCRATCH])
 
-    def upload(content: bytes) -> Any:
+    def write(content: bytes) -> Any:
         with files.new_file() as file:
-            for start in range(0, len(content), BLOCK):
-                file.write(content[start : start + BLOCK])
+            for block in _blocks(content):
+                file.write(block)
         return file._id
 
-    def download(key: Any) -> int:
+    def read(key: Any) -> int:
         with files.get(key) as file:
-            return sum(map(len, iter(lambda: file.read(BLOCK), b"")))
+            return _length(file.read)
 
-    return upload, download, files.delete
+    return write, read, files.delete
 
 
-def boto3_alone(options: argparse.Namespace) -> Way:
+def boto3_alone(url: str) -> Store:
     """Return S3 as boto3's own transfers have it: several parts at once, by threads."""
     from soundlift.common.media.s3 import read_address
     from soundlift.common.media.s3.server import client_of
 
-    address = read_address(options.url)
+    address = read_address(url)
     client = client_of(address)
 
-    def upload(content: bytes) -> str:
+    def write(content: bytes) -> str:
         key = f"bench/{new_media_id()}"
         client.upload_fileobj(io.BytesIO(content), address.bucket, key)
         return key
 
-    def download(key: str) -> int:
-        body = client.get_object(Bucket=address.bucket, Key=key)["Body"]
-        return sum(map(len, iter(lambda: body.read(BLOCK), b"")))
+    def read(key: str) -> int:
+        return _length(client.get_object(Bucket=address.bucket, Key=key)["Body"].read)
 
-    return upload, download, lambda key: client.delete_object(Bucket=address.bucket, Key=key)
+    return write, read, lambda key: client.delete_object(Bucket=address.bucket, Key=key)
 
 
-BASELINES: dict[str, Callable[[argparse.Namespace], Way]] = {
-    "mongodb": pymongo_alone,
-    "mongodb+srv": pymongo_alone,
-    "s3": boto3_alone,
+ROWS: dict[Row, Callable[[Row], Result]] = {
+    Row(f"{step.__name__}-{name}", "MB/s", Goal(0.85, at_least=True)): partial(step, server=server, driver=driver)
+    for name, server, driver in (("gridfs", servers.mongodb, pymongo_alone), ("s3", servers.s3, boto3_alone))
+    for step in (upload, download)
 }
-
-
-if __name__ == "__main__":
-    main()

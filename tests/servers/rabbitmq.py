@@ -7,6 +7,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -76,9 +77,15 @@ class RabbitMq:
 
 @pytest.fixture(scope="session")
 def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
-    """Return a node that all tests of this process share; its TLS port wants a certificate of its clients, too."""
+    """Return a node that all tests of this process share."""
+    with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as node:
+        yield node
+
+
+@contextmanager
+def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
+    """Run a node in a folder; its TLS port wants a certificate of its clients, too."""
     program = _find("rabbitmq-server")
-    folder = tmp_path_factory.mktemp("rabbitmq")
     authority = Authority(folder)
     port, tls_port, epmd_port = free_port(), free_port(), free_port()
     environment = _environment(folder, epmd_port)

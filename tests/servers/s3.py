@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -29,10 +31,17 @@ class S3:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """Return a server that all tests of this process share."""
+    with running_s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@contextmanager
+def running_s3(folder: Path) -> Iterator[S3]:
+    """Run a server, with its log in a folder."""
     port = free_port()
     server = Server(
         [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        log=tmp_path_factory.mktemp("s3") / "server.log",
+        log=folder / "server.log",
         answers=lambda: _make_bucket(port),
     )
     server.start()

@@ -1,0 +1,97 @@
+"""Asks servers as cheaply as can be, so that what is measured is the server."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PATIENCE_SECONDS = 120
+BUFFER = 2**20
+BEFORE = b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n'
+AFTER = b"\r\n--frontier--\r\n"
+
+
+def send_raw(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
+    """Send a file as the body of a request, and return the answer."""
+    return _send(url, file, headers, b"", b"")
+
+
+def send_form(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
+    """Send a file as a form with one field, and return the answer."""
+    kind = {"Content-Type": "multipart/form-data; boundary=frontier"}
+    return _send(url, file, {**headers, **kind}, BEFORE % file.name.encode(), AFTER)
+
+
+def _send(url: str, file: Path, headers: Mapping[str, str], before: bytes, after: bytes) -> bytes:
+    connection = _connect(url)
+    connection.putrequest("POST", "/")
+    length = len(before) + file.stat().st_size + len(after)
+    for name, value in {**headers, "Content-Length": str(length)}.items():
+        connection.putheader(name, value)
+    connection.endheaders(before)
+    with file.open("rb") as content:
+        connection.sock.sendfile(content)
+    connection.send(after)
+    answer = connection.getresponse()
+    data = answer.read()
+    connection.close()
+    assert answer.status == 202, data
+    return data
+
+
+def receive(url: str, path: str, headers: Mapping[str, str]) -> int:
+    """Read a whole answer, and return its length in bytes."""
+    connection = _connect(url)
+    connection.request("GET", path, headers=dict(headers))
+    answer = connection.getresponse()
+    assert answer.status == 200
+    buffer = memoryview(bytearray(BUFFER))
+    length = sum(iter(lambda: answer.readinto(buffer), 0))
+    connection.close()
+    return length
+
+
+def requests_per_second(url: str, headers: Mapping[str, str], *, connections: int, requests: int) -> float:
+    """Return how many answers a second come over some connections, each asking again when it is answered."""
+    lines = ["GET / HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    question = "\r\n".join([*lines, "", ""]).encode()
+    sockets = [socket.create_connection(_address(url), PATIENCE_SECONDS) for _ in range(connections)]
+    began = time.perf_counter()
+    for each in sockets:
+        each.sendall(question)
+    for _ in range(requests // connections - 1):
+        for each in sockets:
+            _read_answer(each)
+            each.sendall(question)
+    _read_all(sockets)
+    return requests / (time.perf_counter() - began)
+
+
+def _read_all(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        _read_answer(each)
+        each.close()
+
+
+def _read_answer(connection: socket.socket) -> None:
+    received = connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 200 "), received
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(None, 1)[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return str(parts.hostname), int(parts.port or 80)
+
+
+def _connect(url: str) -> HTTPConnection:
+    connection = HTTPConnection(*_address(url), timeout=PATIENCE_SECONDS)
+    connection.connect()
+    return connection

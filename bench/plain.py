@@ -1,0 +1,35 @@
+"""Is the baseline of what functions do over HTTP: a bare Flask application, for the same gunicorn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask, Response, request, send_file
+
+from soundlift.common.settings import Settings
+
+BLOCK = 256 * 1024
+
+app = Flask(__name__)
+data = Settings.from_environment().soundlift_data
+
+
+@app.get("/")
+def answer() -> str:
+    """Answer two letters."""
+    return "OK"
+
+
+@app.post("/")
+def receive() -> tuple[str, int]:
+    """Write the body to a file."""
+    with Path(data, "received").open("wb") as file:
+        while block := request.stream.read(BLOCK):
+            file.write(block)
+    return "OK", 202
+
+
+@app.get("/file")
+def give() -> Response:
+    """Send a file."""
+    return send_file(data / "sent")

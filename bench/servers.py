@@ -1,0 +1,50 @@
+"""Gives rows the servers that they want: those that are named, or private ones where their programs are installed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.servers.mongodb import running_mongodb
+from tests.servers.rabbitmq import running_rabbitmq
+from tests.servers.s3 import running_s3
+
+named: dict[str, str] = {}  # URLs of servers by their scheme
+
+
+@contextmanager
+def mongodb() -> Iterator[str]:
+    """Yield the URL of a MongoDB, or of what speaks its protocol; raises pytest's Skipped where there is none."""
+    if url := named.get("mongodb"):
+        yield url
+        return
+    with _folder() as folder, running_mongodb(folder) as server:
+        yield server.url
+
+
+@contextmanager
+def s3() -> Iterator[str]:
+    """Yield the URL of a bucket."""
+    if url := named.get("s3"):
+        yield url
+        return
+    with _folder() as folder, running_s3(folder) as server:
+        yield server.url()
+
+
+@contextmanager
+def rabbitmq() -> Iterator[str]:
+    """Yield the URL of a virtual host without queues; raises pytest's Skipped where there is no RabbitMQ."""
+    if url := named.get("amqp"):
+        yield url
+        return
+    with _folder() as folder, running_rabbitmq(folder) as node:
+        yield node.new_virtual_host()
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="soundlift-bench-") as folder:
+        yield Path(folder)
