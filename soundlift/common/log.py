@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import random
 import re
-import secrets
 import sys
 from contextvars import ContextVar
 
 import structlog
+from structlog.typing import EventDict
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_encode = json.JSONEncoder(default=repr).encode  # kept, since json.dumps makes a new one for each line
+
+
+def _as_json(logger: object, name: str, event: EventDict) -> str:
+    return _encode(event)
 
 
 def set_up_logging(level: str) -> None:
@@ -21,10 +28,11 @@ def set_up_logging(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            _as_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        cache_logger_on_first_use=True,
     )
 
 
@@ -34,7 +42,8 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 def begin_trace(traceparent: str | None) -> None:
     """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or of a new one, to all logs."""
     if traceparent is None or not TRACEPARENT.fullmatch(traceparent):
-        traceparent = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+        # No secret: and for the system's random bytes another thread would get its turn first.
+        traceparent = f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01"
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
     _traceparent.set(traceparent)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from json import JSONEncoder
+from typing import Any, cast
 
 import structlog
 from cloudevents.core.v1.event import CloudEvent
-from flask import Flask, Request, Response, current_app, g, jsonify, request
+from flask import Flask, Request, Response, jsonify, request
+from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from soundlift.common.errors import BadRequest, Busy, SoundliftError
 from soundlift.common.events import from_http, to_http, traceparent_of
@@ -22,28 +24,42 @@ from soundlift.common.services import Services, services_of_process
 
 LARGEST_BODY = 2**20
 PROBLEM = "application/problem+json"  # RFC 9457
+READING = {"GET", "HEAD", "OPTIONS"}
+ENTERED = "soundlift.entered"  # in the environ of a request that has taken a place
 
 HttpHandler = Callable[[Request, Services], ResponseReturnValue]
 EventHandler = Callable[[CloudEvent, Services], CloudEvent | None]
 log = structlog.get_logger()
 
 
-class Function(Flask):
-    """Is one function as a WSGI application."""
+class Json(DefaultJSONProvider):
+    """Writes JSON by one encoder that is kept: making one takes longer than most answers do."""
 
-    def __init__(self, name: str, services: Services | None, needs: Sequence[str]) -> None:
-        super().__init__(name, static_folder=None)
+    _encode = JSONEncoder(separators=(",", ":"), default=DefaultJSONProvider.default).encode
+
+    def dumps(self, obj: Any, **options: Any) -> str:
+        """Return an answer as JSON, its members in the order in which they were given."""
+        return self._encode(obj)
+
+
+class Function(Flask):
+    """Is one function as a WSGI application: one handler for all paths but those of health."""
+
+    json_provider_class = Json
+
+    def __init__(
+        self, handle: HttpHandler, methods: Sequence[str], needs: Sequence[str], services: Services | None
+    ) -> None:
+        super().__init__(handle.__name__, static_folder=None)
         self.needs = needs
+        self._handle = handle
+        self._methods = {*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}
         self._services = services
         self._places = Places()
-        self.add_url_rule("/_/health", view_func=lambda: "OK", endpoint="health")
-        self.add_url_rule("/_/ready", view_func=self._ready, endpoint="ready")
+        self._health: Mapping[str, Callable[[], str]] = {"/_/health": lambda: "OK", "/_/ready": self._ready}
         self.register_error_handler(SoundliftError, _problem_of_ours)
         self.register_error_handler(HTTPException, _problem_of_werkzeug)
         self.register_error_handler(Exception, _problem_unforeseen)
-        self.before_request(_begin)
-        self.after_request(_log_request)
-        self.after_request(self._leave)
 
     @property
     def services(self) -> Services:
@@ -54,16 +70,47 @@ class Function(Flask):
     def services(self, services: Services) -> None:
         self._services = services
 
-    def enter(self) -> None:
-        """Take one of the places for requests in work, until the response is closed; raise Busy where none is free."""
+    def create_url_adapter(self, request: Request | None) -> None:
+        """Route nothing: to find the one rule for all paths takes as long as a short answer."""
+
+    def full_dispatch_request(self) -> Response:
+        """Answer a request as Flask does, with its trace begun before, and its line in the log after."""
+        began, asked = time.monotonic(), _current_request()
+        begin_trace(asked.environ.get("HTTP_TRACEPARENT"))
+        response = super().full_dispatch_request()
+        if ENTERED in asked.environ:
+            response.call_on_close(self._places.give_back)
+        if asked.path not in self._health:
+            took = round((time.monotonic() - began) * 1000, 1)
+            log.info(
+                "request",
+                function=self.name,
+                method=asked.method,
+                path=asked.path,
+                status=response.status_code,
+                milliseconds=took,
+            )
+        return response
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Have a request handled; raises MethodNotAllowed, or Busy where no place for it is free."""
+        asked = _current_request()
+        health = self._health.get(asked.path)
+        methods = READING if health else self._methods
+        if asked.method not in methods:
+            raise MethodNotAllowed(sorted(methods))
+        if asked.method == "OPTIONS":
+            return Response(headers={"Allow": ", ".join(sorted(methods))})
+        if health:
+            return health()
+        self._enter(asked)
+        return self._handle(asked, self.services)
+
+    def _enter(self, asked: Request) -> None:
+        """Take one of the places for requests in work, until the response is closed."""
         if not self._places.take(self.services.settings.threads):
             raise Busy("This function answers as many requests as it may.", retry_after=1)
-        g.entered = True
-
-    def _leave(self, response: Response) -> Response:
-        if g.pop("entered", False):
-            response.call_on_close(self._places.give_back)
-        return response
+        asked.environ[ENTERED] = True
 
     def open_services(self) -> None:
         """Open what the function needs, without connecting; raises SettingError where a setting is missing."""
@@ -89,15 +136,8 @@ def http_function(
     `needs` names the services that /_/ready asks. `largest_body` in bytes is refused beyond with 413;
     None leaves the limit to the handler. Without `services`, they come from the environment.
     """
-    app = Function(handle.__name__, services, needs)
+    app = Function(handle, methods, needs, services)
     app.config["MAX_CONTENT_LENGTH"] = largest_body
-
-    def view(path: str = "") -> ResponseReturnValue:
-        app.enter()
-        return handle(request, app.services)
-
-    for rule in ("/", "/<path:path>"):
-        app.add_url_rule(rule, "handle", view, methods=methods)
     return app
 
 
@@ -130,23 +170,9 @@ def event_function(handle: EventHandler, *, needs: Sequence[str] = (), services:
     return app
 
 
-def _begin() -> None:
-    g.began = time.monotonic()
-    begin_trace(request.headers.get("traceparent"))
-
-
-def _log_request(response: Response) -> Response:
-    if not request.path.startswith("/_/"):
-        took = round((time.monotonic() - g.began) * 1000, 1)
-        log.info(
-            "request",
-            function=current_app.name,
-            method=request.method,
-            path=request.path,
-            status=response.status_code,
-            milliseconds=took,
-        )
-    return response
+def _current_request() -> Request:
+    """Return the request itself: each look at it through Flask's proxy takes its time."""
+    return cast(Request, request._get_current_object())  # type: ignore[attr-defined]
 
 
 def _problem(status: int, title: str, detail: str, code: str, headers: dict[str, str]) -> Response:

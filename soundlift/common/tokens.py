@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jwt
@@ -17,6 +18,8 @@ SIGN_IN = "soundlift"
 DOWNLOAD = "soundlift/download"
 ALGORITHM = "HS256"
 LONGEST_TOKEN = 4096
+REGISTERED = ("iss", "aud", "sub", "iat", "exp", "jti")
+REMEMBERED = 1024  # tokens whose signature was good; the next time only the clock is looked at
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Tokens:
         self._secret = secret
         self.sign_in_seconds = sign_in_seconds
         self._link_seconds = link_seconds
+        self._verified = lru_cache(REMEMBERED)(self._decode)
 
     def sign_in(self, username: str, *, admin: bool) -> str:
         """Return the bearer token of a user."""
@@ -52,7 +56,7 @@ class Tokens:
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             raise NotAuthorized("Send the header Authorization: Bearer, with a token from /login.")
-        claims = self._read(token.strip(), SIGN_IN, required=["username", "admin"])
+        claims = self._read(token.strip(), SIGN_IN, required=("username", "admin"))
         username, admin = claims["username"], claims["admin"]
         if not isinstance(username, str) or not isinstance(admin, bool):
             raise NotAuthorized("The token is not valid. Sign in again.")
@@ -71,20 +75,25 @@ class Tokens:
         registered = {"iss": ISSUER, "aud": audience, "sub": subject, "iat": issued, "exp": issued + seconds}
         return jwt.encode({**registered, "jti": secrets.token_hex(16), **claims}, self._secret, ALGORITHM)
 
-    def _read(self, token: str, audience: str, required: list[str] | None = None) -> dict[str, Any]:
-        registered = ["iss", "aud", "sub", "iat", "exp", "jti"]
+    def _read(self, token: str, audience: str, required: tuple[str, ...] = ()) -> Mapping[str, Any]:
         try:
             if len(token) > LONGEST_TOKEN:
                 raise jwt.DecodeError("too long")
-            return jwt.decode(
-                token,
-                self._secret,
-                algorithms=[ALGORITHM],
-                audience=audience,
-                issuer=ISSUER,
-                options={"require": registered + (required or []), "strict_aud": True},
-            )
+            claims = self._verified(token, audience, required)
+            if int(claims["exp"]) <= time.time():
+                raise jwt.ExpiredSignatureError
+            return claims
         except jwt.ExpiredSignatureError:
             raise NotAuthorized("The token has expired. Sign in again, or ask for a new link.") from None
         except (jwt.PyJWTError, ValueError):
             raise NotAuthorized("The token is not valid. Sign in again.") from None
+
+    def _decode(self, token: str, audience: str, required: tuple[str, ...]) -> Mapping[str, Any]:
+        return jwt.decode(
+            token,
+            self._secret,
+            algorithms=[ALGORITHM],
+            audience=audience,
+            issuer=ISSUER,
+            options={"require": [*REGISTERED, *required], "strict_aud": True},
+        )

@@ -91,6 +91,19 @@ def test_an_event_comes_by_post_only(function: Call, name: str) -> None:
     assert_problem(function(name).get("/"), 405, code="method_not_allowed")
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "allowed"),
+    [
+        ("login", "/", {"POST", "OPTIONS"}),
+        ("validate", "/some/path", {"GET", "HEAD", "POST", "OPTIONS"}),
+        ("convert", "/_/health", {"GET", "HEAD", "OPTIONS"}),
+    ],
+)
+def test_a_function_tells_its_methods(function: Call, name: str, path: str, allowed: set[str]) -> None:
+    assert set(function(name).options(path).allow or ()) == allowed
+    assert set(function(name).put(path).allow or ()) == allowed
+
+
 @pytest.mark.parametrize("path", ["/_/health", "/_/ready"])
 def test_health_is_only_read(function: Call, path: str) -> None:
     assert_problem(function("validate").delete(path), 405)

@@ -12,12 +12,13 @@ from typing import Any
 import jwt
 import pytest
 
+from soundlift.common.errors import NotAuthorized
 from soundlift.common.services import Services
-from soundlift.common.tokens import DOWNLOAD, ISSUER, SIGN_IN
+from soundlift.common.tokens import DOWNLOAD, ISSUER, SIGN_IN, Tokens
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 from tests.conftest import SECRET
-from tests.parts import bearer
+from tests.parts import bearer, wait_for
 
 
 def _claims(**changes: Any) -> dict[str, Any]:
@@ -108,3 +109,16 @@ def test_whatever_else_the_header_holds_is_not_authorized(function: Call, header
     response = function("validate").get("/", headers=headers)
     assert_problem(response, 401, "Not Authorized")
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_token_that_was_good_before_is_refused_as_soon_as_it_has_expired(services: Services) -> None:
+    tokens = Tokens(SECRET, sign_in_seconds=1, link_seconds=1)
+    header = f"Bearer {tokens.sign_in('ada@example.org', admin=False)}"
+
+    def is_refused() -> bool:
+        try:
+            return not tokens.identify(header).username
+        except NotAuthorized as refusal:
+            return "expired" in refusal.detail
+
+    wait_for(is_refused, "the token has expired")
