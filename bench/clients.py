@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 PATIENCE_SECONDS = 120
 BUFFER = 2**20
-BEFORE = b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n'
-AFTER = b"\r\n--frontier--\r\n"
+FRONTIER = "------------------------d74496d66958873eKz3Qx9"  # as curl makes them
+BEFORE = f'--{FRONTIER}\r\nContent-Disposition: form-data; name="file"; filename="video.mkv"\r\n\r\n'.encode()
+AFTER = f"\r\n--{FRONTIER}--\r\n".encode()
 
 
 def send_raw(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
@@ -22,8 +23,8 @@ def send_raw(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
 
 def send_form(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
     """Send a file as a form with one field, and return the answer."""
-    kind = {"Content-Type": "multipart/form-data; boundary=frontier"}
-    return _send(url, file, {**headers, **kind}, BEFORE % file.name.encode(), AFTER)
+    kind = {"Content-Type": f"multipart/form-data; boundary={FRONTIER}"}
+    return _send(url, file, {**headers, **kind}, BEFORE, AFTER)
 
 
 def _send(url: str, file: Path, headers: Mapping[str, str], before: bytes, after: bytes) -> bytes:

@@ -8,7 +8,7 @@ from flask import Flask, Response, request, send_file
 
 from soundlift.common.settings import Settings
 
-BLOCK = 256 * 1024
+BLOCK = 2**20
 
 app = Flask(__name__)
 data = Settings.from_environment().soundlift_data

@@ -61,7 +61,9 @@ def upload(row: Row, send: Send) -> Result:
             return sample
 
         def plain() -> Sample:
-            return _timed(pair.plain, video.stat().st_size, partial(send_raw, pair.plain.url, video, {}))[0]
+            sample, _ = _timed(pair.plain, video.stat().st_size, partial(send_raw, pair.plain.url, video, {}))
+            (pair.place.folder / "received").unlink()
+            return sample
 
         return compare(row, ours, plain)
 

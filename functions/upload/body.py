@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import unquote
 
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Event, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Field, File
 
 from soundlift.common.errors import BadRequest
 
+from .form import FormReader
 from .reception import Reception
 
-BLOCK = 256 * 1024
-MOST_FIELDS = 100
-# The decoder holds a block, and what it kept of the block before, to this limit, too.
+# What gunicorn receives at once: of smaller blocks it copies the rest of what it has received for each.
+BLOCK = 2**20
 LONGEST_FIELD = 2**20
 LONGEST_NAME = 200
 
@@ -34,8 +33,7 @@ def receive_file(request: Request, reception: Reception) -> None:
         _receive_form(request, reception)
     else:
         reception.begin(_name_of_raw(request), request.mimetype or None)
-        while block := request.stream.read(BLOCK):
-            reception.write(block)
+        _receive_raw(request, reception)
 
 
 def clean_name(name: str) -> str:
@@ -45,10 +43,20 @@ def clean_name(name: str) -> str:
     return printable[-LONGEST_NAME:] or "video"
 
 
+def _receive_raw(request: Request, reception: Reception) -> None:
+    """Receive a body that is the file; one that ends before the length it announced would be a video cut off."""
+    received = 0
+    while block := request.stream.read(BLOCK):
+        received += len(block)
+        reception.write(block)
+    if received < (request.content_length or 0):
+        raise BadRequest("The body broke off before its end.")
+
+
 def _receive_form(request: Request, reception: Reception) -> None:
     field: Field | None = None
     value = bytearray()
-    for event in _events_of_form(request):
+    for event in FormReader(request.mimetype_params.get("boundary", "")).parts_of(request.stream, BLOCK):
         match event:
             case File():
                 field = None
@@ -61,21 +69,6 @@ def _receive_form(request: Request, reception: Reception) -> None:
                     reception.ask_for([(field.name or "", _text_of(field, value))])
             case Data():
                 reception.write(event.data)
-
-
-def _events_of_form(request: Request) -> Iterator[Event]:
-    """Yield the parts of a multipart form as they arrive; raises BadRequest where it is broken."""
-    boundary = request.mimetype_params.get("boundary", "").encode()
-    if not boundary:
-        raise BadRequest("The multipart body is broken: its type names no boundary.")
-    decoder = MultipartDecoder(boundary, LONGEST_FIELD, max_parts=MOST_FIELDS)
-    try:
-        while not decoder.complete:
-            decoder.receive_data(request.stream.read(BLOCK) or None)
-            while not isinstance(event := decoder.next_event(), NeedData | Epilogue):
-                yield event
-    except ValueError as error:
-        raise BadRequest(f"The multipart body is broken: {error}.") from None
 
 
 def _begin_file(event: File, reception: Reception) -> None:

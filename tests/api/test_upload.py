@@ -122,6 +122,16 @@ def test_a_form_with_two_files_is_refused_and_the_first_is_undone(function: Call
     assert _traces(services) == []
 
 
+def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
+    function: Call, services: Services
+) -> None:
+    announced = {"CONTENT_LENGTH": str(len(MP4) + 1), "wsgi.input_terminated": True}  # as gunicorn has it
+    body = io.BytesIO(MP4)
+    response = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
+    assert_problem(response, 400)
+    assert _traces(services) == []
+
+
 def test_an_empty_file_is_refused(function: Call, services: Services) -> None:
     assert_problem(function("upload").post("/", data=b"", headers=bearer(services)), 400)
     form = {"file": (io.BytesIO(b""), "a.mp4")}
@@ -129,7 +139,7 @@ def test_an_empty_file_is_refused(function: Call, services: Services) -> None:
     assert _traces(services) == []
 
 
-@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("content_type", [f"multipart/form-data{end}" for end in ("", '; boundary=""', "; boundary=x")])
 def test_a_broken_form_is_refused(function: Call, services: Services, content_type: str) -> None:
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4
     response = function("upload").post("/", data=body, content_type=content_type, headers=bearer(services))
