@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +30,17 @@ def uncompressed(seconds: int) -> Path:
     sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")
     codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac")
     return _made(f"{seconds}-seconds-uncompressed.mkv", [*sources, *codecs])
+
+
+def compressed(megabytes: int) -> Path:
+    """Return a file that begins like an MP4, and goes on as evenly as compressed videos do: by chance."""
+    file = FOLDER / f"{megabytes}-megabytes.mp4"
+    if not file.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"draft-{file.name}")
+        draft.write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + os.urandom(megabytes * 10**6))
+        draft.replace(file)
+    return file
 
 
 def _made(name: str, arguments: Sequence[str]) -> Path:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.clients import receive, send_form, send_raw
-from bench.clips import uncompressed
+from bench.clips import compressed
 from bench.comparison import Goal, Result, Row, Sample, Way, compare
 from bench.processes import Gunicorn, Memory, served
 from bench.stage import OWNER, Stage, stage
 from soundlift.common.media import MediaInfo
 
-SECONDS = 8
-MEGABYTE = 1e6
+MEGABYTES = 300
 Answer = TypeVar("Answer")
 Send = Callable[[str, Path, Mapping[str, str]], bytes]
 
@@ -52,7 +51,7 @@ def beside_plain(function: str) -> Iterator[Pair]:
 
 def upload(row: Row, send: Send) -> Result:
     """Compare an upload, which ends durable and queued, with the same bytes as a body that is written to a file."""
-    video = uncompressed(SECONDS)
+    video = compressed(MEGABYTES)
     with beside_plain("upload") as pair:
 
         def ours() -> Sample:
@@ -70,7 +69,7 @@ def upload(row: Row, send: Send) -> Result:
 
 def download(row: Row) -> Result:
     """Compare a download with Flask's send_file."""
-    content = uncompressed(SECONDS)
+    content = compressed(MEGABYTES)
     size = content.stat().st_size
     with beside_plain("download") as pair:
         shutil.copy(content, pair.place.folder / "sent")
@@ -106,11 +105,11 @@ def _timed(server: Gunicorn, size: int, ask: Callable[[], Answer]) -> tuple[Samp
     with Memory(server.pid) as memory:
         answer = ask()
         seconds = time.perf_counter() - began
-    return Sample(size / MEGABYTE / seconds, memory.peak_mb), answer
+    return Sample(size / 1e6 / seconds, memory.peak_mb), answer
 
 
 ROWS: dict[Row, Callable[[Row], Result]] = {
-    Row("upload-raw", "MB/s", Goal(0.9, at_least=True)): partial(upload, send=send_raw),
-    Row("upload-multipart", "MB/s", Goal(0.8, at_least=True)): partial(upload, send=send_form),
-    Row("download", "MB/s", Goal(0.8, at_least=True)): download,
+    Row("upload-raw", "MB/s", Goal(0.9, at_least=True), rounds=15): partial(upload, send=send_raw),
+    Row("upload-multipart", "MB/s", Goal(0.8, at_least=True), rounds=15): partial(upload, send=send_form),
+    Row("download", "MB/s", Goal(0.8, at_least=True), rounds=15): download,
 }

@@ -50,11 +50,13 @@ class FormReader:
             yield from self._decode(sure)
 
     def _end_of_sure(self, data: bytes) -> int:
-        """Return where a last line begins that is so short that it may be a boundary, not all of which is there."""
+        """Return where a last line begins that may be a boundary, not all of which is there."""
         tail = max(0, len(data) - len(b"\r\n" + self._marker + b"--"))
-        tail -= data[tail - 1 : tail] == b"\r"
-        breaks = (data.find(ending, tail) for ending in (b"\r", b"\n"))
-        return min((place for place in breaks if place >= 0), default=len(data))
+        last = max(data.rfind(b"\r", tail), data.rfind(b"\n", tail))
+        line = data[last + 1 :]
+        if last < 0 or not (self._marker.startswith(line) or line.startswith(self._marker)):
+            return len(data)
+        return last - (data[last - 1 : last + 1] == b"\r\n")
 
     def _decode(self, data: bytes | None) -> Iterator[Event]:
         self._decoder.receive_data(data)
