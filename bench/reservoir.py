@@ -83,7 +83,7 @@ def _strings_and_drum() -> Sound:
     random, seconds = np.random.default_rng(1), 10
     sound, time = np.zeros((seconds * RATE, 2)), np.arange(2 * RATE) / RATE
     for _ in range(seconds * 6):
-        begin, pitch = random.integers(0, (seconds - 2) * RATE), 110 * 2 ** (random.integers(0, 40) / 12)
+        begin, pitch = int(random.integers(0, (seconds - 2) * RATE)), 110 * 2 ** (random.integers(0, 40) / 12)
         tone = sum(np.sin(2 * np.pi * pitch * harmonic * time) / harmonic for harmonic in range(1, 6))
         sound[begin : begin + 2 * RATE] += (tone * np.exp(-3 * time) * 0.08)[:, None] * random.random(2)
     for begin in range(0, seconds * RATE - 4000, RATE // 2):
