@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from tests.corpus.recipes import Recipe, altered, beheaded, joined, made, noise, spread, swapped, text
+from tests.corpus.recipes import (
+    Recipe,
+    altered,
+    beheaded,
+    given,
+    in_14_bits,
+    joined,
+    made,
+    noise,
+    spread,
+    swapped,
+    text,
+    without,
+)
 
 TONE = "-f lavfi -i sine=duration=2:sample_rate=48000"
 PICTURE = "-f lavfi -i testsrc=duration=2:size=32x32:rate=25"
@@ -15,16 +28,22 @@ AVI = made("avi", f"{VIDEO} -c:v mpeg4 -c:a libmp3lame")
 FRAGMENTS = made("mp4", f"{VIDEO} -c:v mpeg4 -c:a aac -movflags +frag_keyframe+empty_moov+default_base_moof")
 STREAMS: dict[str, Recipe] = {
     "mp3": made("mp3", f"{TONE} -c:a libmp3lame -write_xing 0 -id3v2_version 0"),
+    "mp2": made("mp2", f"{TONE} -c:a mp2"),
     "aac": made("aac", f"{TONE} -c:a aac"),
     "ac3": made("ac3", f"{TONE} -c:a ac3"),
     "eac3": made("eac3", f"{TONE} -c:a eac3"),
     "dts": made("dts", f"{TONE} -c:a dca -strict -2"),
 }
 ID3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
+LONG_ID3 = b"ID3\4\0\0\0\4\0\0" + bytes(65_536)
+APE = b"APETAGEX\xd0\7\0\0\x22\0\0\0\1\0\0\0\0\0\0\xa0" + bytes(8) + b"\2\0\0\0\0\0\0\0Artist\0me"
+HTTP = b"HTTP/1.0 200 OK\r\nContent-Type: audio/mpeg\r\nicy-name: One\r\n\r\n"
+# FFmpeg has no encoder of layer I, but a frame whose subbands get no bits is silence.
+LAYER_1 = (b"\xff\xff\x48\0" + bytes(188)) * 90
 
 
-def _box(kind: bytes) -> Recipe:
-    return lambda: (24).to_bytes(4) + kind + bytes(16)
+def _box(kind: bytes, size: int = 24) -> Recipe:
+    return lambda: size.to_bytes(4) + kind + bytes(size - 8)
 
 
 FILES: dict[str, Recipe] = {
@@ -36,12 +55,29 @@ FILES: dict[str, Recipe] = {
        for mark in ("free", "skip", "wide", "junk", "pict", "prfl", "udta", "pnot", "ediw")},
     **{f"mp4-behind-a-box-{kind}.mp4": joined(_box(kind.encode()), FRAGMENTS)
        for kind in ("free", "uuid", "junk", "styp", "sidx")},
+    "mp4-behind-a-box-that-nobody-knows.mp4": joined(_box(b"abcd", 5000), FRAGMENTS),
+    "mp4-behind-a-long-box.mp4": joined(_box(b"uuid", 70_000), FRAGMENTS),
+    "mp4-behind-a-box-of-64-bits.mp4": joined(given(b"\0\0\0\1abcd" + (516).to_bytes(8) + bytes(500)), FRAGMENTS),
+    **{f"mp3-behind-{name}.mp3": joined(given(before), STREAMS["mp3"]) for name, before in [
+        ("a-long-id3-tag", LONG_ID3), ("zeros-and-a-long-id3-tag", bytes(9) + LONG_ID3), ("an-ape-tag", APE),
+        ("a-server-s-answer", HTTP), ("many-zeros", bytes(50_000))]},
+    "mp3-of-8-khz-that-begins-within-a-frame.mp3": beheaded(made("mp3", f"{TONE} -c:a libmp3lame -ar 8000"), 301),
+    "mp1-that-begins-within-a-frame.mp1": beheaded(given(LAYER_1), 101),
+    "ac3-with-time-codes.ac3": spread(STREAMS["ac3"], 384, b"", before=b"\x01\x10" + bytes(14)),
+    "dts-of-14-bits.dts": in_14_bits(STREAMS["dts"], "big"),
+    "dts-of-14-bits-of-the-other-byte-order.dts": in_14_bits(STREAMS["dts"], "little"),
+    "flac-without-its-header.flac": without(made("flac", TONE), rb"^fLaC.*?(?=\xff\xf8)"),
     "ts-that-begins-within-a-packet.ts": beheaded(TS, 188 * 20 + 90),
     "ts-that-begins-within-a-frame.ts": beheaded(TS, 188 * 40),
     "ts-behind-noise.ts": joined(noise(300), TS),
     "ts-with-error-correction.ts": spread(TS, 188, bytes(16)),
     "m2ts-that-begins-within-a-packet.m2ts": beheaded(M2TS, 192 * 20 + 90),
     "mpg-that-begins-within-a-pack.mpg": beheaded(MPG, 1500),
+    "ts-with-error-correction-that-begins-within-a-packet.ts": beheaded(spread(TS, 188, bytes(16)), 1000),
+    "m2ts-behind-noise.m2ts": joined(noise(300), M2TS),
+    "mpg-without-packs.mpg": without(MPG, rb"\0\0\x01\xba[\x40-\x7f].{9}"),
+    "mpg-on-a-video-cd.dat": joined(given(b"RIFF\0\0\2\0CDXAfmt " + bytes(28)), spread(
+        made("mpg", f"{VIDEO} -target pal-vcd"), 2324, bytes(4), before=b"\0" + b"\xff" * 10 + bytes(13))),
     "mpg-behind-zeros.mpg": joined(lambda: bytes(300), MPG),
     "mxf-behind-a-run-in.mxf": joined(lambda: bytes(200), made("mxf", f"{VIDEO} -c:v mpeg2video -c:a pcm_s16le")),
     "wav-as-bw64.wav": altered(made("wav", f"{TONE} -rf64 always"), b"RF64", b"BW64"),

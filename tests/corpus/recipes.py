@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from tests.clips import ffmpeg
 
@@ -30,6 +32,10 @@ def made(extension: str, arguments: str, *inputs: Recipe) -> Recipe:
 
 def text(content: str) -> Recipe:
     return content.encode
+
+
+def given(content: bytes) -> Recipe:
+    return lambda: content
 
 
 def noise(size: int, after: bytes = b"") -> Recipe:
@@ -103,11 +109,28 @@ def swapped(recipe: Recipe) -> Recipe:
     return make
 
 
-def spread(recipe: Recipe, length: int, padding: bytes) -> Recipe:
-    """Put bytes behind every so many."""
+def in_14_bits(recipe: Recipe, byteorder: Literal["big", "little"]) -> Recipe:
+    """Put 14 bits of a file into each sample of 16, as DTS is written on CDs (ETSI TS 102 114)."""
 
     def make() -> bytes:
         content = recipe()
-        return b"".join(content[start : start + length] + padding for start in range(0, len(content), length))
+        bits = "".join(f"{byte:08b}" for byte in content)
+        numbers = (int(bits[start : start + 14], 2) for start in range(0, len(bits) - 13, 14))
+        return b"".join(((number ^ 0x2000) - 0x2000).to_bytes(2, byteorder, signed=True) for number in numbers)
+
+    return make
+
+
+def without(recipe: Recipe, pattern: bytes) -> Recipe:
+    """Leave out what a pattern matches, as a program does that keeps but a part of each packet."""
+    return lambda: re.sub(pattern, b"", recipe(), flags=re.DOTALL)
+
+
+def spread(recipe: Recipe, length: int, padding: bytes, *, before: bytes = b"") -> Recipe:
+    """Put bytes behind every so many, and before them."""
+
+    def make() -> bytes:
+        content = recipe()
+        return b"".join(before + content[start : start + length] + padding for start in range(0, len(content), length))
 
     return make
