@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from .verdict import (
     BROKEN,
     EMPTY_AUDIO,
     ENCRYPTED_SOUND,
+    NOT_MEDIA,
     NOTHING_LEFT,
     UNKNOWN_CODEC,
     ConversionFailed,
@@ -60,16 +62,28 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
     Raises ConversionFailed where the video is at fault, the store's error where it is the store, and what
     the keeper ended the work for.
     """
-    source = Source(services.videos, job.video_fid)
+    source = Source(services.videos, job.video_fid, job.file_name)
     options = AudioOptions.of_row(job.options, services.settings)
     with serving(source) as url:
         encoder = Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
-        with encoder.runner.started(encoder.first) as first:
-            sound = _look(first, encoder.runner)
-            sound = replace(sound, told=_look_inside(job, services))
-            tracks = _in_question(sound, options)
-            outcome = encoder.finish(first, sound, tracks[0])
-        return _first_that_sounds(encoder, sound, tracks, outcome)
+        try:
+            return _make(job, encoder, services)
+        except ConversionFailed as failure:
+            if failure.verdict != NOT_MEDIA or not source.suffix:
+                raise
+            # FFmpeg tells some formats by the file's suffix only, such as an Ogg behind other bytes.
+            encoder.runner.url += source.suffix
+            with suppress(ConversionFailed):
+                return _make(job, encoder, services)
+            raise
+
+
+def _make(job: Job, encoder: Encoder, services: Services) -> Mp3:
+    with encoder.runner.started(encoder.first) as first:
+        sound = replace(_look(first, encoder.runner), told=_look_inside(job, services))
+        tracks = _in_question(sound, encoder.options)
+        outcome = encoder.finish(first, sound, tracks[0])
+    return _first_that_sounds(encoder, sound, tracks, outcome)
 
 
 def store_mp3(job: Job, mp3: Mp3, fid: str, keeper: Keeper, services: Services) -> None:

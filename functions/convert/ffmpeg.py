@@ -101,15 +101,14 @@ class Ffmpeg:
         """Return how it ended."""
         assert self._process.stdout is not None
         seconds = 0.0
-        with self._process:
-            for line in self._process.stdout:
-                name, _, value = line.decode("ascii", "replace").strip().partition("=")
-                if name == "out_time_us" and value.lstrip("-").isdigit():
-                    seconds = max(0.0, int(value) / 1e6)
-                    if on_progress is not None:
-                        on_progress(seconds)
-            text = self._report.text()
-        return Outcome(self._process.returncode, text, seconds)
+        for line in self._process.stdout:
+            name, _, value = line.decode("ascii", "replace").strip().partition("=")
+            if name == "out_time_us" and value.lstrip("-").isdigit():
+                seconds = max(0.0, int(value) / 1e6)
+                if on_progress is not None:
+                    on_progress(seconds)
+        text = self._report.text()
+        return Outcome(self._process.wait(), text, seconds)
 
 
 class _Report:

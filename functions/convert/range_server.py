@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,29 +17,32 @@ from werkzeug.wsgi import FileWrapper
 from soundlift.common.media import MediaStore
 
 BLOCK = 256 * 1024
+PLAIN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 STOP_CHECK_SECONDS = 0.01
 LONGEST_HOLD_SECONDS = 10
 OPEN_FILE = "soundlift.open_file"
 
 
 class Source:
-    """Is one video at an address nobody can guess, held back until `opened` is set.
+    """Is one video at an address nobody can guess, with its file's suffix or without, held back until `opened` is set.
 
     `error` is the first that the store had. FFmpeg cannot tell us of it: it takes a body that breaks off for
     the end of the file, and returns 0 with half an MP3.
     """
 
-    def __init__(self, store: MediaStore, fid: str) -> None:
+    def __init__(self, store: MediaStore, fid: str, name: str = "") -> None:
         self._store = store
         self._fid = fid
         self.path = f"/{secrets.token_hex(16)}"
+        found = PLAIN_SUFFIX.search(name)
+        self.suffix = found[0] if found else ""
         self.opened = Event()
         self.error: Exception | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer the one path with the video or a range of it (RFC 9110, section 14), all others with 404."""
         request = Request(environ)
-        if request.path != self.path or not self.opened.wait(LONGEST_HOLD_SECONDS):
+        if request.path.removesuffix(self.suffix) != self.path or not self.opened.wait(LONGEST_HOLD_SECONDS):
             return Response(status=404)(environ, start_response)
         try:
             response = self._answer(request)

@@ -25,6 +25,7 @@ UNKNOWN_LAYOUT = re.compile(r"(\d+) channels")
 ENCODED = re.compile(r"Output stream #0:0 \(audio\): \d+ frames encoded \((\d+) samples\)")
 MPEG = re.compile(r"^Input #0, mpeg(?:ts)?,", re.MULTILINE)
 ESTIMATED = re.compile(r"Estimating duration from bitrate|using bitrate for duration")
+MATROSKA = re.compile(r"^Input #0, matroska", re.MULTILINE)
 OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
 UNDECODABLE = ("none", "unknown")
 
@@ -119,12 +120,13 @@ def read_report(report: str) -> Sound:
         raise ConversionFailed(UNKNOWN_CODEC)
     mapped = MAPPING.search(rest)
     pictures = tuple(int(stream["index"]) for stream in streams if "(attached pic)" in stream["more"])
-    start = CONTAINER_START.search(heading)
+    found = CONTAINER_START.search(heading)
+    start = float(found[1]) if found else 0.0
     return Sound(
         tracks,
         begun=int(mapped[1]) if mapped else None,
-        start=float(start[1]) if start else 0.0,
-        length=_length(heading),
+        start=start,
+        length=_length(heading, start),
         pictures=pictures,
         tags_on_track=OGG.search(heading) is not None,
         starts_anew=MPEG.search(heading) is not None,
@@ -159,8 +161,11 @@ def _track(stream: re.Match[str]) -> Track:
     )
 
 
-def _length(heading: str) -> float | None:
-    """Return the length that MoviePy reads from the report, in seconds; it raises on some files that are good."""
+def _length(heading: str, start: float) -> float | None:
+    """Return the length in seconds that MoviePy reads from the report; it raises on some files that are good.
+
+    Matroska has it counted from 0, whenever its first packet is.
+    """
     from moviepy.video.io.ffmpeg_reader import FFmpegInfosParser
 
     plain = [line for line in heading.splitlines() if line.startswith((" ", "Input "))]
@@ -169,5 +174,6 @@ def _length(heading: str) -> float | None:
             parsed = FFmpegInfosParser("\n".join(["", *plain]), "video").parse()
     except Exception:  # whatever it stumbles over, the sound is not to blame
         return None
-    length = parsed.get("duration")
-    return length if isinstance(length, float) and length > 0 else None
+    told = parsed.get("duration")
+    length = told - (start if MATROSKA.search(heading) else 0.0) if isinstance(told, float) else 0.0
+    return length if length > 0 else None

@@ -151,6 +151,7 @@ def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Pat
     file = ffmpeg(tmp_path / "a.wav", *SINE)
     run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "mp3", "-y", "/dev/full"], services.settings)
     outcome = run.wait()
+    run.close()
     with pytest.raises(Unavailable):
         check_outcome(outcome.status, outcome.report, decoded=True, mp3_bytes=1, most_bytes=10**9)
 
