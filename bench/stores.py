@@ -6,7 +6,8 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,8 +15,9 @@ from bench import servers
 from bench.comparison import Goal, Result, Row, Sample, Way, compare
 from soundlift.common.media import MediaInfo, new_media_id, open_media
 
-BLOCK = 256 * 1024
-MEGABYTES = 40  # the stand-in for MongoDB that tests have looks at every chunk it holds, so there is one file at a time
+BLOCK = 2**18
+GRIDFS_BYTES = 40 * 2**20  # the stand-in for MongoDB that tests have looks at every chunk it holds
+S3_BYTES = 100 * 2**20
 INFO = MediaInfo("ada@example.org", "a.mp4", "video/mp4", "1" * 24)
 SCRATCH = "videos"
 
@@ -25,18 +27,27 @@ Delete = Callable[[Any], object]
 Store = tuple[Upload, Download, Delete]
 
 
-def upload(row: Row, server: Callable[[], AbstractContextManager[str]], driver: Callable[[str], Store]) -> Result:
+@dataclass(frozen=True)
+class Kind:
+    """Is a kind of store: its server, what its driver does alone, and the size of a file for it."""
+
+    server: Callable[[], AbstractContextManager[str]]
+    driver: Callable[[str], Store]
+    size: int
+
+
+def upload(row: Row, kind: Kind) -> Result:
     """Compare storing a file."""
-    content = os.urandom(MEGABYTES * 2**20)
-    with server() as url:
-        return compare(row, _uploading(ours(url), content), _uploading(driver(url), content))
+    content = os.urandom(kind.size)
+    with kind.server() as url:
+        return compare(row, _uploading(ours(url), content), _uploading(kind.driver(url), content))
 
 
-def download(row: Row, server: Callable[[], AbstractContextManager[str]], driver: Callable[[str], Store]) -> Result:
+def download(row: Row, kind: Kind) -> Result:
     """Compare reading a file."""
-    content = os.urandom(MEGABYTES * 2**20)
-    with server() as url:
-        return compare(row, _downloading(ours(url), content), _downloading(driver(url), content))
+    content = os.urandom(kind.size)
+    with kind.server() as url, _stored(ours(url), content) as mine, _stored(kind.driver(url), content) as theirs:
+        return compare(row, mine, theirs)
 
 
 def _uploading(store: Store, content: bytes) -> Way:
@@ -50,17 +61,19 @@ def _uploading(store: Store, content: bytes) -> Way:
     return way
 
 
-def _downloading(store: Store, content: bytes) -> Way:
+@contextmanager
+def _stored(store: Store, content: bytes) -> Iterator[Way]:
+    """Store a file, and yield the way to read it."""
     write, read, delete = store
+    key = write(content)
 
     def way() -> Sample:
-        key = write(content)
         seconds, length = _timed(partial(read, key))
         assert length == len(content)
-        delete(key)
         return Sample(length / 1e6 / seconds)
 
-    return way
+    yield way
+    delete(key)
 
 
 def _timed(task: Callable[[], Any]) -> tuple[float, Any]:
@@ -135,8 +148,12 @@ def boto3_alone(url: str) -> Store:
     return write, read, lambda key: client.delete_object(Bucket=address.bucket, Key=key)
 
 
+KINDS = {
+    "gridfs": Kind(servers.mongodb, pymongo_alone, GRIDFS_BYTES),
+    "s3": Kind(servers.s3, boto3_alone, S3_BYTES),
+}
 ROWS: dict[Row, Callable[[Row], Result]] = {
-    Row(f"{step.__name__}-{name}", "MB/s", Goal(0.85, at_least=True)): partial(step, server=server, driver=driver)
-    for name, server, driver in (("gridfs", servers.mongodb, pymongo_alone), ("s3", servers.s3, boto3_alone))
+    Row(f"{step.__name__}-{name}", "MB/s", Goal(0.85, at_least=True), rounds=9): partial(step, kind=kind)
+    for name, kind in KINDS.items()
     for step in (upload, download)
 }

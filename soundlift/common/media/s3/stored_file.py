@@ -27,16 +27,24 @@ class StoredFile(SeekableFile):
         self._body: Any = None
         self._at = 0
 
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read bytes, without the copies of a buffer; raises StoreUnavailable where the response keeps breaking off."""
+        left = max(0, self._size - self._position)
+        wanted = left if size is None or size < 0 else min(size, left)
+        pieces: list[bytes] = []
+        while wanted:
+            pieces.append(self._some(self._position + sum(map(len, pieces)), wanted))
+            wanted -= len(pieces[-1])
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._position += len(data)
+        return data
+
     def readinto(self, buffer: Buffer, /) -> int:
-        """Read into a buffer; raises StoreUnavailable where the response breaks off again and again."""
-        view = memoryview(buffer).cast("B")[: max(0, self._size - self._position)]
-        done = 0
-        while done < len(view):
-            data = self._some(self._position + done, len(view) - done)
-            view[done : done + len(data)] = data
-            done += len(data)
-        self._position += done
-        return done
+        """Read into a buffer; raises StoreUnavailable."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
 
     def close(self) -> None:
         """Hang up."""
