@@ -7,20 +7,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from json import JSONEncoder
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from cloudevents.core.v1.event import CloudEvent
 from flask import Flask, Request, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from soundlift.common.errors import BadRequest, Busy, SoundliftError
-from soundlift.common.events import from_http, to_http, traceparent_of
 from soundlift.common.log import begin_trace
 from soundlift.common.places import Places
 from soundlift.common.services import Services, services_of_process
+
+if TYPE_CHECKING:
+    from cloudevents.core.v1.event import CloudEvent
 
 LARGEST_BODY = 2**20
 PROBLEM = "application/problem+json"  # RFC 9457
@@ -28,7 +29,7 @@ READING = {"GET", "HEAD", "OPTIONS"}
 ENTERED = "soundlift.entered"  # in the environ of a request that has taken a place
 
 HttpHandler = Callable[[Request, Services], ResponseReturnValue]
-EventHandler = Callable[[CloudEvent, Services], CloudEvent | None]
+EventHandler = Callable[["CloudEvent", Services], "CloudEvent | None"]
 log = structlog.get_logger()
 
 
@@ -146,6 +147,7 @@ def event_function(handle: EventHandler, *, needs: Sequence[str] = (), services:
 
     Nothing unforeseen is answered 500, which a Knative source takes for final, but 503.
     """
+    from soundlift.common.events import from_http, to_http, traceparent_of
 
     def view(request: Request, services: Services) -> ResponseReturnValue:
         event = from_http(dict(request.headers), request.get_data())

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -17,3 +22,27 @@ def test_each_requirement_of_a_function_has_the_range_of_the_project(function: P
     requirements = (function / "requirements.txt").read_text().splitlines()
     assert requirements
     assert set(requirements) <= PROJECT
+
+
+IMPORTED = """
+import importlib.metadata, sys
+from functions.{}.handler import app
+app.open_services()
+distributions = importlib.metadata.packages_distributions()
+for name in {{module.partition(".")[0] for module in sys.modules}}:
+    print(*distributions.get(name, []), sep="\\n")
+"""
+COME_ALONG = {"click", "rich"}  # Flask brings the one, and structlog takes the other where it is installed
+
+
+def _names(requirements: Iterable[str]) -> set[str]:
+    return {re.split(r"[\[<>=~ ]", each, maxsplit=1)[0].lower() for each in requirements}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda path: path.name)
+def test_a_function_imports_no_more_than_it_requires(function: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "SOUNDLIFT_DATA": str(tmp_path), "JWT_SECRET": "a secret of 32 bytes, or of some more"}
+    command = [sys.executable, "-c", IMPORTED.format(function.name)]
+    printed = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True).stdout
+    imported = {name.lower() for name in printed.split()} & _names(PROJECT)
+    assert imported - COME_ALONG <= _names((function / "requirements.txt").read_text().splitlines())
