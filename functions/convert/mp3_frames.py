@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -116,7 +117,7 @@ class FrontFrame:
         return self._with(
             {
                 COUNTS: len(sizes).to_bytes(4) + total,
-                TOC: _table_of_contents([len(self.data), *sizes]),
+                TOC: _table_of_contents(chain([len(self.data)], sizes)),
                 MUSIC_LENGTH: total,
                 MUSIC_CRC: crc.to_bytes(2),
             }
@@ -152,12 +153,10 @@ def set_length(path: Path, samples: int) -> None:
         file.write(front.lasting(samples).data)
 
 
-def _table_of_contents(sizes: Sequence[int]) -> bytes:
+def _table_of_contents(sizes: Iterable[int]) -> bytes:
     """Return at which 256th of all bytes each hundredth of the time begins."""
-    starts = [0]
-    for size in sizes:
-        starts.append(starts[-1] + size)
-    marks = (starts[len(sizes) * percent // TOC_ENTRIES] for percent in range(TOC_ENTRIES))
+    starts = array("Q", accumulate(sizes, initial=0))
+    marks = (starts[(len(starts) - 1) * percent // TOC_ENTRIES] for percent in range(TOC_ENTRIES))
     return bytes(min(255, 256 * mark // starts[-1]) for mark in marks)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -145,7 +146,7 @@ class Parts:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
             fronts = [FrontFrame.of(next(stream)) for stream in streams]
             total = max(self._ends)
-            sizes, crc = [], 0
+            sizes, crc = array("H"), 0
             with output.open("wb") as mp3:
                 mp3.write(fronts[0].data)
                 for part in _joined(streams, self._cut, total):
