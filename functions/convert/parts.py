@@ -1,8 +1,9 @@
-"""Encodes one sound on several cores, so that the MP3 is bit for bit what one encoder makes of it.
+"""Encodes one sound on several cores, so that its frames are bit for bit what one encoder makes of it.
 
 One FFmpeg decodes. Its frames go to the encoders in blocks, in turn, and each encoder is given the end of the block
 before as a run-in, until it is in the state that the encoder of that block is in: from then on both make the very same
-frames. There the parts are joined. It takes that no frame borrows bits from the one before (`-reservoir 0`).
+frames. There the parts are joined. It takes that no frame borrows bits from the one before (`-reservoir 0`). Frames of
+variable bit rate, which are larger so, are packed afterwards.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 from array import array
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from soundlift.common.settings import Settings
 from .encoding import encoding, listing
 from .ffmpeg import Ffmpeg, OnProgress, Outcome, reading
 from .mp3_frames import FrontFrame, alike, frames
+from .packing import packed
 from .recipe import Recipe
 from .report import read_encoded
 
@@ -89,6 +91,7 @@ class Parts:
 
     def __init__(self, url: str, recipe: Recipe, cut: Cut, folder: Path, settings: Settings) -> None:
         self._cut = cut
+        self._constant = recipe.constant
         self._files = [folder / f"part{worker}.mp3" for worker in range(cut.workers)]
         self._ends: list[int] = []
         for file in self._files:
@@ -139,22 +142,26 @@ class Parts:
         return replace(outcome, status=killed[0]) if killed else outcome
 
     def join(self, output: Path) -> None:
-        """Write the MP3 of all parts to a file; raises NotJoined where that cannot be."""
+        """Write the MP3 of all parts to a file, in as few bytes as hold it; raises NotJoined where that cannot be."""
+        with self.joined() as (front, lone), output.open("wb") as mp3:
+            sizes, crc = array("H"), 0
+            mp3.write(front.data)
+            for frame in lone if self._constant else packed(lone):
+                mp3.write(frame)
+                sizes.append(len(frame))
+                crc = crc16.arc(frame, crc)
+            mp3.seek(0)
+            mp3.write(front.describing(sizes, max(self._ends), crc).data)
+
+    @contextmanager
+    def joined(self) -> Iterator[tuple[FrontFrame, Iterator[bytes]]]:
+        """Give a part's front frame, and the frames of all as they were encoded; raises NotJoined, also among them."""
         if not all(file.exists() for file in self._files):
             raise NotJoined("less sound than was announced")
         with ExitStack() as stack:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
-            fronts = [FrontFrame.of(next(stream)) for stream in streams]
-            total = max(self._ends)
-            sizes, crc = array("H"), 0
-            with output.open("wb") as mp3:
-                mp3.write(fronts[0].data)
-                for part in _joined(streams, self._cut, total):
-                    mp3.write(part)
-                    sizes.append(len(part))
-                    crc = crc16.arc(part, crc)
-                mp3.seek(0)
-                mp3.write(fronts[0].describing(sizes, total, crc).data)
+            fronts = [FrontFrame.of(next(stream, b"")) for stream in streams]
+            yield fronts[0], _joined(streams, self._cut, max(self._ends))
 
     def _raw(self, worker: int, pipe: int) -> list[str]:
         """Return the arguments that send a part through a pipe, with room to decode on while an encoder is busy."""

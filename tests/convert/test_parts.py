@@ -9,65 +9,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from fastcrc import crc16
 from mutagen.mp3 import MP3
 from structlog.testing import capture_logs
 
-from functions.convert.encoding import encoding
 from functions.convert.ffmpeg import binary
 from functions.convert.mp3_frames import FrontFrame, alike, frames
+from functions.convert.packing import packed
 from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts
 from functions.convert.range_server import Source, serving
-from functions.convert.recipe import Recipe, recipe_for
-from functions.convert.report import Track
+from functions.convert.recipe import Recipe
 from soundlift.common.audio_options import AudioOptions
 from soundlift.common.job_row import Job, State
 from soundlift.common.services import Services
 from tests.clips import ffmpeg
 from tests.convert.conftest import Convert
+from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, recipe_of, wavs
 from tests.parts import queued_job
 
-RATE = 44100
-SECONDS = 60
-Samples = np.ndarray[tuple[int, int], np.dtype[np.float32]]
-
-
-def _music() -> Samples:
-    """Return plucked strings on both sides, with a drum each half second."""
-    random = np.random.default_rng(1)
-    sound = np.zeros((SECONDS * RATE, 2), np.float32)
-    time = np.arange(2 * RATE) / RATE
-    for _ in range(SECONDS * 5):
-        begin, pitch = random.integers(0, (SECONDS - 2) * RATE), 110 * 2 ** (random.integers(0, 40) / 12)
-        tone = sum(np.sin(2 * np.pi * pitch * harmonic * time) / harmonic for harmonic in range(1, 6))
-        sound[begin : begin + 2 * RATE] += (tone * np.exp(-3 * time) * 0.08)[:, None] * random.random(2)
-    for begin in range(0, SECONDS * RATE - 4000, RATE // 2):
-        sound[begin : begin + 4000] += (random.standard_normal(4000) * np.exp(-np.arange(4000) / 500) * 0.3)[:, None]
-    return np.clip(sound, -1, 1).astype(np.float32)
-
-
-def _fading_tones() -> Samples:
-    """Return two tones that become inaudible."""
-    time = np.arange(SECONDS * RATE) / RATE
-    pair = np.sin(2 * np.pi * np.outer(time, (440, 554))) * (0.5 * 10 ** (-1.6 * time / 20))[:, None]
-    return pair.astype(np.float32)
-
-
-def _sudden_noise() -> Samples:
-    """Return a second of noise each ten seconds, between near silence: what an encoder is slowest to forget."""
-    time = np.arange(SECONDS * RATE) / RATE
-    level = np.where(time % 10 < 1, 0.27, 0.00015)[:, None]
-    return (np.random.default_rng(2).standard_normal((len(time), 2)) * level).astype(np.float32)
-
-
-def _clicks() -> Samples:
-    sound = np.zeros((SECONDS * RATE, 2), np.float32)
-    sound[:: 7 * RATE] = 0.9
-    return sound
-
-
-SOUNDS = {"music": _music, "fading": _fading_tones, "noise": _sudden_noise, "clicks": _clicks}
 OPTIONS = {
     "V2": AudioOptions(),
     "V7": AudioOptions(quality=7),
@@ -82,13 +42,7 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return a WAV of each sound."""
-    folder = tmp_path_factory.mktemp("sounds")
-    raw = ("-f", "f32le", "-ar", str(RATE), "-ac", "2", "-i")
-    files = {}
-    for name, make in SOUNDS.items():
-        make().tofile(folder / "raw")
-        files[name] = ffmpeg(folder / f"{name}.wav", *raw, str(folder / "raw"))
-    return files
+    return wavs(tmp_path_factory.mktemp("sounds"))
 
 
 @contextmanager
@@ -106,17 +60,6 @@ def _encoded(services: Services, file: Path, recipe: Recipe, cut: Cut, folder: P
             parts.close()
 
 
-def _by_one_encoder(file: Path, recipe: Recipe, output: Path) -> Path:
-    command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(recipe.filters)]
-    subprocess.run([*command, *encoding(recipe, output, reservoir=False)], check=True)
-    return output
-
-
-def _recipe(options: AudioOptions) -> Recipe:
-    recipe = recipe_for(Track(index=0, codec="pcm", rate=RATE, layout="stereo"), options, stream=0)
-    return replace(recipe, mixes=False)
-
-
 @pytest.mark.parametrize(
     ("sound", "options", "workers"),
     [
@@ -127,16 +70,20 @@ def _recipe(options: AudioOptions) -> Recipe:
 def test_the_parts_join_to_the_frames_of_one_encoder(
     services: Services, sounds: dict[str, Path], tmp_path: Path, sound: str, options: str, workers: int
 ) -> None:
-    recipe = _recipe(OPTIONS[options])
-    whole = _by_one_encoder(sounds[sound], recipe, tmp_path / "whole.mp3")
+    recipe = recipe_of(OPTIONS[options])
+    whole = by_one_encoder(sounds[sound], recipe, tmp_path / "whole.mp3")
     length = SECONDS if options != "trimmed" else 55.623
     cut = Cut.of(length, recipe.rate, workers)
     assert cut is not None
+    with whole.open("rb") as file:
+        front, *sounding = frames(file)
     with _encoded(services, sounds[sound], recipe, cut, tmp_path) as parts:
+        with parts.joined() as (_, lone):
+            assert list(lone) == sounding
         parts.join(tmp_path / "joined.mp3")
-    with whole.open("rb") as one, (tmp_path / "joined.mp3").open("rb") as other:
-        (front, *sounding), (front_of_ours, *ours) = list(frames(one)), list(frames(other))
-    assert ours == sounding
+    with (tmp_path / "joined.mp3").open("rb") as file:
+        front_of_ours, *ours = frames(file)
+    assert ours == (sounding if OPTIONS[options].bitrate else list(packed(sounding)))
     assert FrontFrame.of(front_of_ours).samples == round(length * recipe.rate)
     assert len(front_of_ours) == len(front)
 
@@ -154,10 +101,10 @@ def test_a_long_sound_alone_takes_all_cores_and_gives_a_whole_mp3(
     joined: tuple[Path, Job], sounds: dict[str, Path], tmp_path: Path
 ) -> None:
     mp3, job = joined
-    whole = _by_one_encoder(sounds["music"], _recipe(AudioOptions()), tmp_path / "whole.mp3")
+    whole = by_one_encoder(sounds["music"], recipe_of(AudioOptions()), tmp_path / "whole.mp3")
     with whole.open("rb") as file:
         sounding = list(frames(file))[1:]
-    assert mp3.read_bytes().endswith(b"".join(sounding))
+    assert mp3.read_bytes().endswith(b"".join(packed(sounding)))
     assert job.length == SECONDS
     assert MP3(mp3).info.length == pytest.approx(SECONDS, abs=3 * 1152 / RATE)  # it counts the padding
 
@@ -197,7 +144,11 @@ def test_the_front_frame_tells_what_follows_it(joined: tuple[Path, Job], tmp_pat
     assert tag[:4] == b"Xing"
     assert int.from_bytes(tag[8:12]) == len(sounding)
     assert int.from_bytes(tag[12:16]) == len(mp3) - begin
-    assert list(tag[16:116]) == sorted(tag[16:116])
+    ends = [0, *itertools.accumulate(len(frame) for frame in (front, *sounding))]
+    hundredths = [ends[(1 + len(sounding)) * percent // 100] for percent in range(100)]
+    assert list(tag[16:116]) == [256 * begin // ends[-1] for begin in hundredths]
+    assert int.from_bytes(tag[152:154]) == crc16.arc(b"".join(sounding))
+    assert int.from_bytes(tag[154:156]) == crc16.arc(front[: 36 + 154])
 
 
 @pytest.mark.parametrize(("seconds", "workers"), [(5, 2), (600, 1), (20, 3)])
@@ -237,7 +188,7 @@ def _until(pieces: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, i
 def test_parts_of_less_sound_than_was_announced_do_not_join(
     services: Services, sounds: dict[str, Path], tmp_path: Path
 ) -> None:
-    recipe = _recipe(AudioOptions(end=10))
+    recipe = recipe_of(AudioOptions(end=10))
     cut = Cut(workers=2, block=SHORTEST_BLOCK * 2, samples=1152)
     job = queued_job(services, sounds["music"].read_bytes(), "a.wav")
     source = Source(services.videos, job.video_fid)

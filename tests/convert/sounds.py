@@ -1,0 +1,85 @@
+"""Makes sounds that tell encoders apart, and the MP3s that one encoder makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from functions.convert.encoding import encoding
+from functions.convert.ffmpeg import binary
+from functions.convert.recipe import Recipe, recipe_for
+from functions.convert.report import Track
+from soundlift.common.audio_options import AudioOptions
+from tests.clips import ffmpeg
+from tests.convert.pcm import Samples
+
+RATE = 44100
+SECONDS = 60
+
+
+def _music() -> Samples:
+    """Return plucked strings on both sides, with a drum each half second."""
+    random = np.random.default_rng(1)
+    sound = np.zeros((SECONDS * RATE, 2), np.float32)
+    time = np.arange(2 * RATE) / RATE
+    for _ in range(SECONDS * 5):
+        begin, pitch = random.integers(0, (SECONDS - 2) * RATE), 110 * 2 ** (random.integers(0, 40) / 12)
+        tone = sum(np.sin(2 * np.pi * pitch * harmonic * time) / harmonic for harmonic in range(1, 6))
+        sound[begin : begin + 2 * RATE] += (tone * np.exp(-3 * time) * 0.08)[:, None] * random.random(2)
+    for begin in range(0, SECONDS * RATE - 4000, RATE // 2):
+        sound[begin : begin + 4000] += (random.standard_normal(4000) * np.exp(-np.arange(4000) / 500) * 0.3)[:, None]
+    return np.clip(sound, -1, 1).astype(np.float32)
+
+
+def _fading_tones() -> Samples:
+    """Return two tones that become inaudible."""
+    time = np.arange(SECONDS * RATE) / RATE
+    pair = np.sin(2 * np.pi * np.outer(time, (440, 554))) * (0.5 * 10 ** (-1.6 * time / 20))[:, None]
+    return pair.astype(np.float32)
+
+
+def _sudden_noise() -> Samples:
+    """Return a second of noise each ten seconds, between near silence: what an encoder is slowest to forget."""
+    time = np.arange(SECONDS * RATE) / RATE
+    level = np.where(time % 10 < 1, 0.27, 0.00015)[:, None]
+    return (np.random.default_rng(2).standard_normal((len(time), 2)) * level).astype(np.float32)
+
+
+def _clicks() -> Samples:
+    """Return one sample that is loud each seven seconds."""
+    sound = np.zeros((SECONDS * RATE, 2), np.float32)
+    sound[:: 7 * RATE] = 0.9
+    return sound
+
+
+def _silence() -> Samples:
+    return np.zeros((SECONDS * RATE, 2), np.float32)
+
+
+SOUNDS = {"music": _music, "fading": _fading_tones, "noise": _sudden_noise, "clicks": _clicks, "silence": _silence}
+
+
+def wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
+    """Put each of SOUNDS into a file in a folder: two channels, a minute of them at 44.1 kHz."""
+    raw = ("-f", "f32le", "-ar", str(rate), "-ac", "2", "-i")
+    files = {}
+    for name, make in SOUNDS.items():
+        make().tofile(folder / "raw")
+        files[name] = ffmpeg(folder / f"{name}.wav", *raw, str(folder / "raw"))
+    return files
+
+
+def recipe_of(options: AudioOptions, rate: int = RATE) -> Recipe:
+    """Return what makes an MP3 of one of SOUNDS, without measuring it."""
+    recipe = recipe_for(Track(index=0, codec="pcm", rate=rate, layout="stereo"), options, stream=0)
+    return replace(recipe, mixes=False)
+
+
+def by_one_encoder(file: Path, recipe: Recipe, output: Path, *, reservoir: bool = False) -> Path:
+    """Make the MP3 of one run over all of a sound."""
+    command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(recipe.filters)]
+    subprocess.run([*command, *encoding(recipe, output, reservoir=reservoir)], check=True)
+    return output

@@ -1,0 +1,173 @@
+"""Packed frames are the very same sound in no more bytes than LAME itself takes with the bit reservoir."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from fastcrc import crc16
+
+from functions.convert.ffmpeg import binary
+from functions.convert.mp3_frames import FrontFrame, NotMp3, frames
+from functions.convert.packing import packed
+from functions.convert.recipe import Recipe
+from soundlift.common.audio_options import AudioOptions
+from soundlift.common.mp3_rates import SAMPLE_RATES
+from tests.convert.sounds import SOUNDS, by_one_encoder, recipe_of, wavs
+
+SECONDS = 8
+# LAME's own differ a little: with the reservoir a few frames hold more than one alone has room for.
+LARGEST_BESIDE_LAME = 1.005
+LARGEST_BESIDE_LONE = 0.93  # of music; its frames alone leave 8 to 10 % empty
+LONGEST = 1440  # in bytes, as LAME's get_max_frame_buffer_size_by_constraint has it
+MOST_READ_AHEAD = 90
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return wavs(tmp_path_factory.mktemp("sounds"), max(SAMPLE_RATES))
+
+
+@dataclass(frozen=True)
+class Read:
+    """Is a frame read bit by bit, as ISO/IEC 11172-3 and 13818-3, section 2.4.1.7, list them."""
+
+    main_data_begin: int
+    bits: int
+    main_data: bytes
+    rest: tuple[str, ...]
+    """All of the header and side information but bit rate, padding and main_data_begin."""
+
+    @classmethod
+    def of(cls, frame: bytes) -> Read:
+        text = _bits(frame[:36])
+        mpeg_1, mono = text[12] == "1", text[24:26] == "11"
+        begin, private, scfsi, block = (9, 5 if mono else 3, 4 if mono else 8, 59) if mpeg_1 else (8, 2 - mono, 0, 63)
+        blocks = (2 if mpeg_1 else 1) * (1 if mono else 2)
+        starts = [32 + begin + private + scfsi + block * number for number in range(blocks)]
+        end = starts[-1] + block
+        assert text[22] == "0", "padding"
+        return cls(
+            main_data_begin=int(text[32 : 32 + begin], 2),
+            bits=sum(int(text[start : start + 12], 2) for start in starts),
+            main_data=frame[end // 8 :],
+            rest=(text[:16], text[20:22], text[23:32], text[32 + begin : end]),
+        )
+
+
+def _bits(data: bytes) -> str:
+    return format(int.from_bytes(data), f"0{8 * len(data)}b") if data else ""
+
+
+def _sounding(sequence: Sequence[bytes]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what makes each frame's sound, having seen that it is where a decoder has it, and of no other frame."""
+    row, end = b"", 0
+    for frame in sequence:
+        read = Read.of(frame)
+        begin = len(row) - read.main_data_begin
+        row += read.main_data
+        assert begin >= end
+        assert read.main_data_begin + len(frame) <= LONGEST
+        end = begin + (read.bits + 7) // 8
+        assert end <= len(row)
+        yield read.rest, _bits(row[begin:end])[: read.bits]
+
+
+def _frames(file: Path) -> tuple[FrontFrame, list[bytes]]:
+    with file.open("rb") as stream:
+        front, *sounding = frames(stream)
+    return FrontFrame.of(front), sounding
+
+
+def _recipe(quality: int, rate: int, channels: int) -> Recipe:
+    options = AudioOptions(end=SECONDS, quality=quality, sample_rate=rate, channels=channels)
+    return recipe_of(options, max(SAMPLE_RATES))
+
+
+def _lone(file: Path, folder: Path, quality: int = 2, rate: int = 44100, channels: int = 2) -> list[bytes]:
+    return _frames(by_one_encoder(file, _recipe(quality, rate, channels), folder / "lone.mp3"))[1]
+
+
+def _decoded(mp3: Path) -> bytes:
+    command = [binary(), "-v", "warning", "-nostdin", "-i", str(mp3), "-f", "f32le", "-"]
+    decoded = subprocess.run(command, check=True, capture_output=True)
+    assert decoded.stderr == b""
+    return decoded.stdout
+
+
+@pytest.mark.parametrize(
+    ("sound", "quality", "rate", "channels"),
+    [
+        *((sound, quality, 44100, 2) for sound in SOUNDS for quality in range(10)),
+        *(("music", 2, rate, channels) for rate in SAMPLE_RATES for channels in (1, 2)),
+        *((sound, 0, rate, 2) for sound in ("music", "noise") for rate in SAMPLE_RATES),
+        *((sound, 9, rate, 1) for sound in ("silence", "noise") for rate in SAMPLE_RATES),
+    ],
+)
+def test_packed_frames_are_the_same_sound_and_as_small_as_lame_makes_them(
+    sounds: dict[str, Path], tmp_path: Path, sound: str, quality: int, rate: int, channels: int
+) -> None:
+    recipe = _recipe(quality, rate, channels)
+    whole = by_one_encoder(sounds[sound], recipe, tmp_path / "lone.mp3")
+    front, lone = _frames(whole)
+    ours = list(packed(lone))
+    assert list(_sounding(ours)) == list(_sounding(lone))
+
+    sizes, music = [len(frame) for frame in ours], b"".join(ours)
+    file = tmp_path / "packed.mp3"
+    file.write_bytes(front.describing(sizes, SECONDS * rate, crc16.arc(music)).data + music)
+    samples = _decoded(file)
+    assert samples == _decoded(whole)
+    assert len(samples) == SECONDS * rate * channels * 4
+
+    lames = by_one_encoder(sounds[sound], recipe, tmp_path / "reservoir.mp3", reservoir=True)
+    assert sum(sizes) <= sum(map(len, _frames(lames)[1])) * LARGEST_BESIDE_LAME
+    assert sum(sizes) <= sum(map(len, lone))
+
+
+@pytest.mark.parametrize("quality", range(10))
+def test_music_alone_in_its_frames_packs_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
+    lone = _lone(sounds["music"], tmp_path, quality)
+    assert sum(map(len, packed(lone))) <= sum(map(len, lone)) * LARGEST_BESIDE_LONE
+
+
+@pytest.mark.parametrize("rate", SAMPLE_RATES)
+@pytest.mark.parametrize("sound", ["silence", "noise"])
+def test_frames_come_while_others_are_read(sounds: dict[str, Path], tmp_path: Path, sound: str, rate: int) -> None:
+    read = []
+
+    def reading() -> Iterator[bytes]:
+        for frame in _lone(sounds[sound], tmp_path, 9, rate):
+            read.append(frame)
+            yield frame
+
+    for given, _ in enumerate(packed(reading())):
+        assert len(read) - given <= MOST_READ_AHEAD
+
+
+@pytest.mark.parametrize(("rate", "most"), [(44100, 511), (22050, 255)])
+def test_the_data_of_what_follows_silence_begins_as_early_as_can_be(
+    sounds: dict[str, Path], tmp_path: Path, rate: int, most: int
+) -> None:
+    ours = [Read.of(frame) for frame in packed(_lone(sounds["silence"], tmp_path, 9, rate))]
+    assert max(frame.main_data_begin for frame in ours) == most
+
+
+def test_padding_is_packed_like_stuffing(sounds: dict[str, Path], tmp_path: Path) -> None:
+    lone = _lone(sounds["music"], tmp_path)
+    padded = [frame[:2] + bytes((frame[2] | 2,)) + frame[3:] + b"\0" for frame in lone]
+    assert list(packed(padded)) == list(packed(lone))
+
+
+def test_what_does_not_stand_alone_is_not_packed(sounds: dict[str, Path], tmp_path: Path) -> None:
+    lone = _lone(sounds["music"], tmp_path)
+    borrowing = next(frame for frame in packed(lone) if Read.of(frame).main_data_begin)
+    loud = max(lone, key=lambda frame: Read.of(frame).bits)
+    cut_off = loud[: Read.of(loud).bits // 8]
+    with_checksum = bytes((loud[0], loud[1] & 0xFE)) + loud[2:]
+    for frame in (borrowing, cut_off, with_checksum):
+        with pytest.raises(NotMp3):
+            list(packed([lone[0], frame]))
