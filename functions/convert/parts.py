@@ -91,7 +91,7 @@ class Parts:
 
     def __init__(self, url: str, recipe: Recipe, cut: Cut, folder: Path, settings: Settings) -> None:
         self._cut = cut
-        self._constant = recipe.constant
+        self._is_packed = recipe.bitrate is None
         self._files = [folder / f"part{worker}.mp3" for worker in range(cut.workers)]
         self._ends: list[int] = []
         for file in self._files:
@@ -146,7 +146,7 @@ class Parts:
         with self.joined() as (front, lone), output.open("wb") as mp3:
             sizes, crc = array("H"), 0
             mp3.write(front.data)
-            for frame in lone if self._constant else packed(lone):
+            for frame in packed(lone) if self._is_packed else lone:
                 mp3.write(frame)
                 sizes.append(len(frame))
                 crc = crc16.arc(frame, crc)

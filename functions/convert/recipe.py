@@ -72,11 +72,6 @@ class Recipe:
         return self.mixes or self.loudness is not None
 
     @property
-    def constant(self) -> bool:
-        """Tell whether the MP3's bit rate is constant."""
-        return "-b:a" in self.encoder
-
-    @property
     def measuring(self) -> str:
         """Return the filters of the pass that measures."""
         loudness = () if self.loudness is None else (f"loudnorm=I={self.loudness:g}:dual_mono=true:print_format=json",)

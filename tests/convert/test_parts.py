@@ -120,7 +120,7 @@ def test_a_bit_rate_at_which_lone_frames_cost_quality_is_encoded_in_one(
     cut: bool,
 ) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
-    lone = _by_one_encoder(sounds["music"], _recipe(AudioOptions(bitrate=int(bitrate))), tmp_path / "lone.mp3")
+    lone = by_one_encoder(sounds["music"], recipe_of(AudioOptions(bitrate=int(bitrate))), tmp_path / "lone.mp3")
     with lone.open("rb") as file:
         sounding = list(frames(file))[1:]
     mp3 = mp3_of(converted(sounds["music"], bitrate=bitrate)).read_bytes()
