@@ -32,7 +32,7 @@ lint: $(VENV)/ready-to-develop ## check style, types and the direction of import
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/ready-to-bench ## measure all against baselines; ONLY="convert-lone throughput" measures some
+bench: $(VENV)/ready-to-bench build/ferretdb ## measure all against baselines; ONLY="convert-lone throughput" measures some
 	@$(BIN)/python -m bench $(ONLY)
 
 # A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.

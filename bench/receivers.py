@@ -94,6 +94,7 @@ def process(target: Callable[..., None], *arguments: Any) -> Iterator[Connection
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     child = multiprocessing.get_context("spawn").Process(target=target, args=(theirs, *arguments))
     child.start()
+    theirs.close()  # or the end of the child would go unnoticed
     try:
         yield ours
     finally:
