@@ -24,15 +24,15 @@ def line_of(result: Result) -> str:
     return f"{row}{ratio:>6}  {memory:<14}{goal:<14}{met}"
 
 
-def write_json(results: Sequence[Result]) -> Path:
+def write_json(results: Sequence[Result], folder: Path = BUILD) -> Path:
     """Write all results to one file, and return it."""
-    BUILD.mkdir(exist_ok=True)
-    file = BUILD / "bench.json"
+    folder.mkdir(exist_ok=True)
+    file = folder / "bench.json"
     file.write_text(json.dumps([result.as_record() for result in results], indent=1) + "\n")
     return file
 
 
-def write_plot(results: Sequence[Result]) -> Path | None:
+def write_plot(results: Sequence[Result], folder: Path = BUILD) -> Path | None:
     """Draw the ratio of each row that has one, with its goal, and return the file."""
     from matplotlib.figure import Figure
 
@@ -53,8 +53,9 @@ def write_plot(results: Sequence[Result]) -> Path | None:
     axes.axvline(1, color="black", linewidth=0.5)
     axes.set_xlabel("ours / baseline (seconds: less is better; per second: more is better)")
     axes.legend(loc="best")
-    figure.savefig(BUILD / "bench.png", dpi=120)
-    return BUILD / "bench.png"
+    file = folder / "bench.png"
+    figure.savefig(file, dpi=120)
+    return file
 
 
 def _figure(value: float | None) -> str:
