@@ -81,7 +81,6 @@ def test_results_are_written_as_lines_as_json_and_as_a_plot(tmp_path: Path) -> N
         "met": True,
     }
     assert written[1]["baseline"] is written[1]["met"] is None
-    pytest.importorskip("matplotlib")
     plot = write_plot(results, tmp_path)
     assert plot is not None
     assert plot.read_bytes().startswith(b"\x89PNG")
