@@ -28,7 +28,7 @@ def main() -> None:
             results.append(measure(row))
             print(line_of(results[-1]), flush=True)
         except pytest.skip.Exception as reason:
-            print(f"{row.name:<22}{reason}", flush=True)
+            print(f"{row.name:<27}{reason}", flush=True)
     print(f"Written: {', '.join(str(file) for file in (write_json(results), write_plot(results)) if file)}.")
 
 

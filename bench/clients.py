@@ -29,7 +29,7 @@ def send_form(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
 
 def _send(url: str, file: Path, headers: Mapping[str, str], before: bytes, after: bytes) -> bytes:
     connection = _connect(url)
-    connection.putrequest("POST", "/")
+    connection.putrequest("POST", url.removeprefix(f"http://{connection.host}:{connection.port}") or "/")
     length = len(before) + file.stat().st_size + len(after)
     for name, value in {**headers, "Content-Length": str(length)}.items():
         connection.putheader(name, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from flask import Flask, Response, request, send_file
@@ -22,10 +23,12 @@ def answer() -> str:
 
 @app.post("/")
 def receive() -> tuple[str, int]:
-    """Write the body to a file."""
-    with Path(data, "received").open("wb") as file:
+    """Write the body to a file in the blocks that gunicorn is fastest with; ?flush has it on the disk, too."""
+    with Path(data, "received").open("wb", buffering=0) as file:
         while block := request.stream.read(BLOCK):
             file.write(block)
+        if "flush" in request.args:
+            os.fsync(file.fileno())
     return "OK", 202
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.comparison import Result
 
 BUILD = Path("build")
-HEAD = f"{'row':<22}{'ours':>10}{'baseline':>10}  {'unit':<11}{'ratio':>6}  {'peak RSS, MB':<14}{'goal':<14}met"
+HEAD = f"{'row':<27}{'ours':>10}{'baseline':>10}  {'unit':<11}{'ratio':>6}  {'peak RSS, MB':<14}{'goal':<14}met"
 
 
 def line_of(result: Result) -> str:
@@ -20,7 +20,7 @@ def line_of(result: Result) -> str:
     ratio = "–" if result.ratio is None else f"{result.ratio:.2f}"
     met = {True: "yes", False: "NO", None: "–"}[result.met]
     goal = str(result.row.goal or "–")
-    row = f"{result.row.name:<22}{_figure(result.ours.value):>10}{baseline:>10}  {result.row.unit:<11}"
+    row = f"{result.row.name:<27}{_figure(result.ours.value):>10}{baseline:>10}  {result.row.unit:<11}"
     return f"{row}{ratio:>6}  {memory:<14}{goal:<14}{met}"
 
 
