@@ -59,9 +59,12 @@ class Server:
         return self._process is not None
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all of its group: SIGSTOP is a server that hangs."""
-        if self._process is not None:
-            os.killpg(self._process.pid, number)
+        """Send a signal to the process and all of its group: SIGSTOP is a server that hangs, when this returns."""
+        if self._process is None:
+            return
+        os.killpg(self._process.pid, number)
+        if number == signal.SIGSTOP:  # until its last thread has stopped, it may well answer once more
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def _is_up(self) -> bool:
         assert self._process is not None
