@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ ROWS: dict[str, tuple[Row, Callable[[Row], Result]]] = {
 def main() -> None:
     """Measure the named rows, or all, and write table, JSON and plot."""
     wanted = _wanted()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # so that all that was started ends, too
     print(HEAD, flush=True)
     results = []
     for row, measure in (ROWS[name] for name in wanted):
