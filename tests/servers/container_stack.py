@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
@@ -43,12 +45,30 @@ $locations
   }
 }
 """)
+# Below those that `free_port` gives: nginx would pass a request to whoever listens where a replica may be later.
+BLOCKS_OF_PORTS = range(6_000, 10_000, 50)
 UPSTREAM = "  upstream {name} {{ {servers} }}"
 LOCATION = """
     location ~ ^(/function)?/{name}(/.*)?$ {{
       rewrite ^(/function)?/{name}/?(.*)$ /$2 break;
       proxy_pass http://{name};
     }}"""
+
+
+def block_of_ports(count: int) -> tuple[socket.socket, list[int]]:
+    """Return ports that nobody else gets while the socket, which holds the one before them, is open."""
+    for first in BLOCKS_OF_PORTS:
+        with ExitStack() as bound:
+            try:
+                held = bound.enter_context(socket.socket())
+                held.bind(("127.0.0.1", first))
+                ports = list(range(first + 1, first + 1 + count))
+                for port in ports:
+                    bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return held.dup(), ports
+    raise AssertionError("no block of ports is free")
 
 
 @dataclass
@@ -63,7 +83,9 @@ class ContainerStack:
     containers: dict[str, list[Container]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._ports = {name: [free_port() for _ in range(REPLICAS)] for name in (*FUNCTIONS, "connector")}
+        names = (*FUNCTIONS, "connector")
+        self._block, ports = block_of_ports(len(names) * REPLICAS)
+        self._ports = {name: [ports.pop() for _ in range(REPLICAS)] for name in names}
         secrets = {SECRETS[name]: value for name, value in self.settings.items() if name in SECRETS}
         write_secrets(self.data / "secrets", {**secrets, "jwt-secret": self.secret})
         self._nginx = self._make_nginx()
@@ -106,6 +128,7 @@ class ContainerStack:
         for container in [one for running in self.containers.values() for one in running]:
             container.remove()
         self._nginx.kill()
+        self._block.close()
 
     def _environment_of(self, name: str) -> dict[str, str]:
         if name == "connector":
