@@ -12,12 +12,16 @@ from typing import BinaryIO, Self
 
 from fastcrc import crc16
 
-from soundlift.common.mp3_rates import BITRATES
+from soundlift.common.mpeg_audio import (
+    LAYER_3,
+    MPEG_1,
+    MPEG_2,
+    MPEG_25,
+    frame_length,
+    sample_rate,
+    version_and_layer,
+)
 
-# By the bits of the header, ISO/IEC 11172-3, section 2.4.2.3, and 13818-3; 2.5 is the usual extension of these.
-MPEG_1, MPEG_2, MPEG_25 = 3, 2, 0
-RATES = {MPEG_1: (44100, 48000, 32000), MPEG_2: (22050, 24000, 16000), MPEG_25: (11025, 12000, 8000)}
-BITRATES_OF_MPEG_2 = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 MONO = 3
 HEADER_BYTES = 4
 READ_BYTES = 2**18
@@ -51,15 +55,17 @@ def read_header(data: bytes) -> Header:
 
 @cache
 def _header(kind: int, numbers: int, mode: int) -> Header:
-    version, bitrate_index, rate_index = kind >> 3 & 3, numbers >> 4, numbers >> 2 & 3
-    if version not in RATES or kind >> 1 & 3 != 1 or bitrate_index in (0, 15) or rate_index == 3:
-        raise NotMp3(f"{kind:02x}{numbers:02x}")
-    rate = RATES[version][rate_index]
-    samples = 1152 if version == MPEG_1 else 576
-    bitrate = (BITRATES if version == MPEG_1 else BITRATES_OF_MPEG_2)[bitrate_index - 1]
-    size = samples * bitrate * 125 // rate + (numbers >> 1 & 1)
-    sides = (17, 32) if version == MPEG_1 else (9, 17)
-    return Header(size, samples, rate, sides[mode != MONO])
+    header = bytes((0xFF, kind, numbers))
+    version, layer = version_and_layer(header)
+    if (
+        version not in (MPEG_1, MPEG_2, MPEG_25)
+        or layer != LAYER_3
+        or numbers >> 4 in (0, 15)
+        or not sample_rate(header)
+    ):
+        raise NotMp3(header.hex())
+    samples, sides = (1152, (17, 32)) if version == MPEG_1 else (576, (9, 17))
+    return Header(frame_length(header), samples, sample_rate(header), sides[mode != MONO])
 
 
 def frames(file: BinaryIO) -> Iterator[bytes]:

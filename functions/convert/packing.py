@@ -14,7 +14,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from .mp3_frames import HEADER_BYTES, MPEG_1, NotMp3, read_header
+from soundlift.common.mpeg_audio import MPEG_1
+
+from .mp3_frames import HEADER_BYTES, NotMp3, read_header
 
 # In bits. The side information begins with main_data_begin, and ends in a block for each granule and channel, of which
 # part2_3_length, what the block has of the main data, is the first field.

@@ -6,18 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-# ISO/IEC 11172-3, 2.4.2.3, and 13818-3, 2.4.2.3: by layer. MPEG-2 has half these rates, and MPEG-2.5 quarters.
-MPEG1_RATES = (44100, 48000, 32000)
-MPEG1_KBPS = (
-    (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-)
-MPEG2_KBPS = (
-    (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-)
+from soundlift.common.mpeg_audio import frame_length
+
 # ETSI TS 102 366, 4.4.1.3 and 4.4.1.4.
 AC3_RATES = (48000, 44100, 32000)
 AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
@@ -65,19 +55,6 @@ def _any_in(*chains: Chain) -> Callable[[bytes], bool]:
     return lambda data: any(chain.is_in(data) for chain in chains)
 
 
-def _mpeg_audio_length(header: bytes) -> int:
-    """Return the length by ISO/IEC 11172-3, 2.4.3.1; a frame of layer III has half the samples in 13818-3."""
-    version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
-    bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    if rate == 3:
-        return 0
-    hertz = MPEG1_RATES[rate] >> {3: 0, 2: 1, 0: 2}[version]
-    bits = (MPEG1_KBPS if version == 3 else MPEG2_KBPS)[layer - 1][bitrate - 1] * 1000
-    if layer == 1:
-        return (12 * bits // hertz + padding) * 4
-    return (72 if layer == 3 and version != 3 else 144) * bits // hertz + padding
-
-
 def _adts_length(header: bytes) -> int:
     """Return the length by ISO/IEC 14496-3, 1.A.2.2; a header has one of 13 sample rates."""
     length, rate = int.from_bytes(header[3:6]) >> 5 & 0x1FFF, header[2] >> 2 & 15
@@ -117,13 +94,13 @@ def _ps_packet_length(header: bytes) -> int:
 
 
 # Sync, version, layer and sample rate repeat; in ADTS, all of the fixed header but the CRC's bit and the private one.
-_LAYERS_2_AND_3 = _chain(rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef].", _mpeg_audio_length, repeated=0xFFFE0C00)
+_LAYERS_2_AND_3 = _chain(rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef].", frame_length, repeated=0xFFFE0C00)
 # Machine code is full of FF FF. But the bits that a subband gets are never 15 (ISO/IEC 11172-3, 2.4.2.5).
 _LAYER_1 = _chain(
     rb"\xff(?:[\xe7\xf7\xff][\x10-\xef].|[\xe6\xf6\xfe][\x10-\xef]...)"
     rb"[\0-\x0e\x10-\x1e\x20-\x2e\x30-\x3e\x40-\x4e\x50-\x5e\x60-\x6e\x70-\x7e"
     rb"\x80-\x8e\x90-\x9e\xa0-\xae\xb0-\xbe\xc0-\xce\xd0-\xde\xe0-\xee]{16}",
-    _mpeg_audio_length,
+    frame_length,
     enough=5,
 )
 has_mpeg_audio = _any_in(_LAYERS_2_AND_3, _LAYER_1)
