@@ -10,8 +10,8 @@ from soundlift.common.mp3_rates import SAMPLE_RATES, highest_bitrate
 from .report import Sound, Track
 from .verdict import ConversionFailed, no_such_track
 
-# The first sample stands where the container has it, and what is missing, from a packet of
-# 20 ms on, is silence: sound stays where its picture was. Less than that is a clock that trembles.
+# The first sample stands where the container has it, and what is missing, from a packet of 20 ms on, is silence: sound
+# stays where its picture was. Less than that is a clock that trembles.
 IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
 IN_A_ROW = "anull"
 AS_LAME_RECKONS = "aformat=fltp"
@@ -49,8 +49,7 @@ class Recipe:
     """Is what to do to one track: `filters` in their order, and the arguments of the MP3's encoder.
 
     `stream` is the track's index in the file, None where FFmpeg's own choice is right. `rate` is in Hz, `bitrate` in
-    kbit/s, None where it varies. `mixes` and `loudness` (in
-    LUFS) want the sound measured first.
+    kbit/s, None where it varies. `mixes` and `loudness` (in LUFS) want the sound measured first.
     """
 
     stream: int | None

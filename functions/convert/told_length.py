@@ -6,6 +6,7 @@ import struct
 from typing import Any, BinaryIO
 
 FORM_TYPE = slice(8, 12)
+FORM_TYPES = (b"WAVE", b"AIFF", b"AIFC")
 AVI_HEADER = struct.Struct("<24x4s4xI12xI")  # RIFF's 12 bytes and LIST's, then avih: time of a picture, their number
 MICROSECONDS = 1e6
 CAF_HEADER_BYTES = 8
@@ -52,15 +53,15 @@ def _of_caf(file: BinaryIO) -> float | None:
 
 
 def _of_tagged(beginning: bytes, file: BinaryIO) -> float | None:
+    if not beginning.startswith(ASF_MARK) and beginning[FORM_TYPE] not in FORM_TYPES:
+        return None
     from mutagen import MutagenError
     from mutagen.aiff import AIFF
     from mutagen.asf import ASF
     from mutagen.wave import WAVE
 
-    kinds = {b"WAVE": WAVE, b"AIFF": AIFF, b"AIFC": AIFF}
-    kind = ASF if beginning.startswith(ASF_MARK) else kinds.get(beginning[FORM_TYPE])
-    if kind is None:
-        return None
+    forms = dict(zip(FORM_TYPES, (WAVE, AIFF, AIFF), strict=True))
+    kind = forms.get(beginning[FORM_TYPE], ASF)
     try:
         info: Any = kind(file).info  # type: ignore[no-untyped-call] # of mutagen's classes
         return float(info.length) or None

@@ -23,7 +23,8 @@ class AudioOptions:
     """Holds the options of one job, whole: what the upload did not give is the server's default by then.
 
     `bitrate` in kbit/s is constant; where it is None, it varies by LAME's `quality`, 0 (best) to 9. `sample_rate` in
-    Hz and `channels` (1 or 2) are the source's where None, the rate the nearest that MP3 has and at most two channels.
+    Hz is at most the source's, which it is where None, or the next lower that MP3 has; `channels` (1 or 2) are the
+    source's where None, at most two.
     `start` and `end` are seconds of the source's sound. `track` is a number among its audio tracks, from 1, or a
     language in ISO 639, lower case; None leaves the choice to us. `normalize` is a loudness in LUFS (EBU R 128), None
     leaves it as it is. `tags` go before those of the source, which `strip_tags` drops, and an empty one removes its.
