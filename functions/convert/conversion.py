@@ -64,17 +64,19 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
     """
     source = Source(services.videos, job.video_fid, job.file_name)
     options = AudioOptions.of_row(job.options, services.settings)
+
+    def encoder(url: str) -> Encoder:
+        return Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
+
     with serving(source) as url:
-        encoder = Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
         try:
-            return _make(job, encoder, services)
+            return _make(job, encoder(url), services)
         except ConversionFailed as failure:
             if failure.verdict != NOT_MEDIA or not source.suffix:
                 raise
             # FFmpeg tells some formats by the file's suffix only, such as an Ogg behind other bytes.
-            encoder.runner.url += source.suffix
             with suppress(ConversionFailed):
-                return _make(job, encoder, services)
+                return _make(job, encoder(url + source.suffix), services)
             raise
 
 
