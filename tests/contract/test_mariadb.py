@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 
 from soundlift.common.database import Database, jobs, metadata, now, open_database, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
-from soundlift.common.migrations import migrate
+from soundlift.common.migrations import LOCK, migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.parts import claimed_job, is_usable, job_now, queued_job, receiving_job, wait_for
@@ -198,6 +198,21 @@ def test_several_migrations_at_once_end_in_one_set_of_tables(mariadb_server: Mar
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, [url] * 4))
     open_(url).check()
+
+
+def test_no_migration_begins_before_the_one_ahead_is_committed(mariadb_server: MariaDb) -> None:
+    holders = []
+
+    def note(connection: sa.Connection) -> None:
+        holders.append(connection.exec_driver_sql(f"SELECT IS_USED_LOCK('{LOCK}')").scalar())
+
+    sa.event.listen(sa.Engine, "commit", note)
+    try:
+        migrate(mariadb_server.url(mariadb_server.new_database()))
+    finally:
+        sa.event.remove(sa.Engine, "commit", note)
+    assert holders
+    assert None not in holders
 
 
 @pytest.mark.parametrize(

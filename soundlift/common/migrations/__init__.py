@@ -31,7 +31,7 @@ def migrate(url: str) -> None:
     """
     database = open_database(url, seconds=LONGEST_STEP_SECONDS)
     try:
-        with database.write() as connection, _alone(connection):
+        with _alone(database), database.write() as connection:
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
             command.upgrade(config, "head")
@@ -41,19 +41,24 @@ def migrate(url: str) -> None:
 
 
 @contextmanager
-def _alone(connection: sa.Connection) -> Iterator[None]:
-    """Wait until nobody else migrates; SQLite's transaction does that by itself."""
-    if connection.dialect.name == "sqlite":
+def _alone(database: Database) -> Iterator[None]:
+    """Wait until nobody else migrates; SQLite's transaction does that by itself.
+
+    The lock has a connection of its own, so that it is held until the migrations' transaction is committed: the next
+    one would else still read the version before.
+    """
+    if database.engine.dialect.name == "sqlite":
         yield
         return
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-    while not connection.scalar(sa.select(sa.func.get_lock(LOCK, LOCK_SECONDS))):
-        if time.monotonic() > deadline:
-            raise DatabaseUnavailable("Another migration does not end.")
-    try:
-        yield
-    finally:
-        connection.scalar(sa.select(sa.func.release_lock(LOCK)))
+    with database.read() as connection:
+        while not connection.scalar(sa.select(sa.func.get_lock(LOCK, LOCK_SECONDS))):
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable("Another migration does not end.")
+        try:
+            yield
+        finally:
+            connection.scalar(sa.select(sa.func.release_lock(LOCK)))
 
 
 def _keep_readers_going(database: Database) -> None:
