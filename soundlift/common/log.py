@@ -6,11 +6,12 @@ import json
 import logging
 import random
 import re
-import sys
 from contextvars import ContextVar
 
 import structlog
 from structlog.typing import EventDict
+
+from soundlift.common.log_lines import LogLines
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _encode = json.JSONEncoder(default=repr).encode  # kept, since json.dumps makes a new one for each line
@@ -21,7 +22,8 @@ def _as_json(logger: object, name: str, event: EventDict) -> str:
 
 
 def set_up_logging(level: str) -> None:
-    """Send this process's logs to standard output, from `level` up."""
+    """Send this process's logs to standard output, from `level` up; a line that cannot be written is dropped."""
+    lines = LogLines()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -31,7 +33,7 @@ def set_up_logging(level: str) -> None:
             _as_json,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
 
@@ -52,6 +54,11 @@ def begin_trace(traceparent: str | None) -> None:
 def current_traceparent() -> str | None:
     """Return the traceparent of the request at hand, to be handed on."""
     return _traceparent.get()
+
+
+def trace_id() -> str:
+    """Return the trace id of the request at hand, 32 hex digits; empty where none has begun."""
+    return (_traceparent.get() or "--").split("-")[1]
 
 
 def bind_job(job_id: str) -> None:

@@ -1,0 +1,55 @@
+"""Writes whole log lines to a file descriptor; a line that cannot be written is dropped and counted."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+
+STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
+
+
+class LogLines:
+    """Log lines on a file descriptor, standard output unless another is given.
+
+    A log must never fail what it is about: on a full disk, or when the reader of a pipe is gone, lines are dropped.
+    The first line that can be written again is followed by one on standard error that says how many were lost.
+    Lines go to the descriptor unbuffered: a buffer would keep what could not be written, and fail again with it.
+    """
+
+    def __init__(self, descriptor: int = STANDARD_OUTPUT) -> None:
+        self._descriptor = descriptor
+        self._lock = Lock()
+        self._dropped = 0
+        self._is_torn = False  # the last line was written in part, and the next one has to begin on a line of its own
+
+    def msg(self, line: str) -> None:
+        """Write a line, or count it as dropped; never raises OSError."""
+        data = line.encode("utf-8", "backslashreplace") + b"\n"
+        with self._lock:
+            if self._is_torn:
+                data = b"\n" + data
+            try:
+                self._write(data)
+            except OSError:
+                self._dropped += 1
+                return
+            if self._dropped and _say(self._dropped):
+                self._dropped = 0
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
+
+    def _write(self, data: bytes) -> None:
+        while data:
+            written = os.write(self._descriptor, data)
+            data = data[written:]
+            self._is_torn = bool(data)
+
+
+def _say(dropped: int) -> bool:
+    """Report dropped lines on standard error, and return whether that could be written."""
+    try:
+        os.write(STANDARD_ERROR, f"soundlift: {dropped} log lines were lost.\n".encode())
+    except OSError:
+        return False
+    return True
