@@ -131,6 +131,14 @@ class TooLarge(SoundliftError):
     code = "too_large"
 
 
+class TooSlow(SoundliftError):
+    """A body whose bytes arrive at less than the least rate (RFC 9110, section 15.5.9)."""
+
+    status = 408
+    title = "Request Timeout"
+    code = "request_timeout"
+
+
 class UnsupportedMedia(SoundliftError):
     """Refuses a file of no format that Soundlift reads."""
 

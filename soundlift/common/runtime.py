@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from json import JSONEncoder
 from typing import TYPE_CHECKING, Any, cast
@@ -16,11 +17,12 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from soundlift.common.errors import BadRequest, Busy, SoundliftError
-from soundlift.common.log import begin_trace
+from soundlift.common.log import begin_trace, trace_id
 from soundlift.common.places import Places
 from soundlift.common.services import Services, services_of_process
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from cloudevents.core.v1.event import CloudEvent
 
 LARGEST_BODY = 2**20
@@ -58,6 +60,7 @@ class Function(Flask):
         self._services = services
         self._places = Places()
         self._health: Mapping[str, Callable[[], str]] = {"/_/health": lambda: "OK", "/_/ready": self._ready}
+        self.after_request(self._give_place_back_at_end)
         self.register_error_handler(SoundliftError, _problem_of_ours)
         self.register_error_handler(HTTPException, _problem_of_werkzeug)
         self.register_error_handler(Exception, _problem_unforeseen)
@@ -79,8 +82,6 @@ class Function(Flask):
         began, asked = time.monotonic(), _current_request()
         begin_trace(asked.environ.get("HTTP_TRACEPARENT"))
         response = super().full_dispatch_request()
-        if ENTERED in asked.environ:
-            response.call_on_close(self._places.give_back)
         if asked.path not in self._health:
             took = round((time.monotonic() - began) * 1000, 1)
             log.info(
@@ -106,6 +107,24 @@ class Function(Flask):
             return health()
         self._enter(asked)
         return self._handle(asked, self.services)
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request as Flask does; where that ends in an error, nobody closes a response."""
+        try:
+            return super().wsgi_app(environ, start_response)
+        except BaseException:
+            self._leave(environ)
+            raise
+
+    def _give_place_back_at_end(self, response: Response) -> Response:
+        """Give the request's place back when its response is closed, whether the handler or an error made it."""
+        response.call_on_close(partial(self._leave, _current_request().environ))
+        return response
+
+    def _leave(self, environ: WSGIEnvironment) -> None:
+        """Give the request's place back, if it still has one."""
+        if environ.pop(ENTERED, False):
+            self._places.give_back()
 
     def _enter(self, asked: Request) -> None:
         """Take one of the places for requests in work, until the response is closed."""
@@ -207,5 +226,5 @@ def _event_unforeseen(error: Exception) -> Response:
 
 def _unforeseen(status: HTTPStatus, headers: dict[str, Any]) -> Response:
     log.exception("unforeseen error")
-    detail = "Something went wrong on our side. The trace id of this request is in the log."
+    detail = f"Something went wrong on our side. Give the operator this trace id, which is in the log: {trace_id()}."
     return _problem(status, status.phrase, detail, "internal_error", headers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 from types import FrameType
@@ -15,7 +16,8 @@ from soundlift.common.settings import Settings
 from soundlift.common.shutdown import shutdown
 
 SECONDS_TO_HAND_BACK = 15
-SPARE_THREADS = 8  # for health, and to tell those for whom there is no place
+SPARE_THREADS = 8  # for health, and for answering 429 at the concurrency limit
+MOST_CONNECTIONS = 1000
 
 try:
     _settings = Settings.from_environment()
@@ -26,6 +28,10 @@ bind = f"{_settings.host}:{_settings.port}"
 worker_class = "soundlift.common.worker.Worker"
 workers = 1
 threads = _settings.threads + SPARE_THREADS
+# A connection too many would end the worker, so half of the files that it may open are for its work.
+worker_connections = min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+# No header sets what the server itself decides: SCRIPT_NAME would move a path past the rules of a proxy.
+forwarder_headers = ""
 keepalive = 15
 graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
 timeout = 60
@@ -45,6 +51,7 @@ def post_worker_init(worker: Any) -> None:
     except SettingError as error:
         print(f"soundlift: {error.detail}", file=sys.stderr)
         sys.exit(Arbiter.APP_LOAD_ERROR)
+    worker.connections_per_address = _settings.connections_per_address
     graceful = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

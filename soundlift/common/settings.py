@@ -27,6 +27,13 @@ def _whole(text: str) -> int:
     return value
 
 
+def _whole_or_none(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    return value
+
+
 def _web_address(text: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError("must be an http:// or https:// address")
@@ -160,6 +167,11 @@ class Settings:
     port: int = _setting("Port that a function's server listens on", 8080, _whole)
     lifeline_fd: int | None = _setting("File descriptor at whose end of file a process stops itself", None, int)
     threads: int = _setting("Requests in work at once in one process; more are answered 429", 32, _whole)
+    connections_per_address: int = _setting(
+        "Connections of one client address at once, of those that reach a function without a proxy; 0 is no limit",
+        0,
+        _whole_or_none,
+    )
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)
     connector_port: int = _setting("Port of the connector's /healthz, /readyz and /metrics; 0 is none", 0, int)

@@ -11,6 +11,7 @@ HERE = "127.0.0.1"
 
 STACK_FILE = Path(__file__).parents[2] / "stack.yml"
 DRAIN_SECONDS = "5"
+CONNECTIONS_PER_ADDRESS = "64"  # nothing stands before `soundlift up`; a browser opens six
 
 
 def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Path) -> dict[str, str]:
@@ -31,6 +32,7 @@ def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Pa
         "PUBLIC_URL": address,
         "SECRETS_FOLDER": str(data / "secrets"),
         "DRAIN_SECONDS": DRAIN_SECONDS,
+        "CONNECTIONS_PER_ADDRESS": CONNECTIONS_PER_ADDRESS,
     }
     return {**defaults, **environ, **ours}
 

@@ -17,11 +17,13 @@ from soundlift.common.settings import Settings
 from soundlift.local.child import Child
 from soundlift.local.cron import Cron
 from soundlift.local.mail_catcher import MailCatcher
+from soundlift.local.stack import read_stack
 from soundlift.local.terminal import say
 
 TICK_SECONDS = 0.1
 STARTING_SECONDS = 60
 SECONDS_TO_END = 20
+SPARE_THREADS = 16  # for health, the list of functions, and answering 429 at a concurrency limit
 GATEWAY = ["gunicorn", "-c", "python:soundlift.common.serving", "soundlift.local.gateway:gateway()"]
 CONNECTOR = ["soundlift.connector"]
 
@@ -69,7 +71,9 @@ class Supervisor:
         return self._children[-1]
 
     def _start_gateway(self) -> None:
-        gateway = self._add("gateway", GATEWAY)
+        # Each function has its own limit on requests at work, so slow requests to one leave the others their threads.
+        threads = len(read_stack(self._settings.stack_file)) * self._settings.threads + SPARE_THREADS
+        gateway = self._add("gateway", [*GATEWAY, "--threads", str(threads)])
         deadline = time.monotonic() + STARTING_SECONDS
         while not self._told and not self._is_healthy():
             if not gateway.running or time.monotonic() > deadline:

@@ -9,6 +9,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
+from werkzeug.test import create_environ
 
 from soundlift.common.errors import SettingError
 from soundlift.common.runtime import event_function, http_function
@@ -20,6 +21,7 @@ from tests.api.problems import assert_problem
 HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
 EVENT_FUNCTIONS = ["convert", "notify"]
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/test", "ce-type": "test"}
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 SECRET = "sqlite:////data/secret.db"
 
 
@@ -114,9 +116,11 @@ def test_a_body_larger_than_a_function_takes_is_refused(function: Call) -> None:
     assert_problem(response, 413)
 
 
-def test_what_nobody_foresaw_is_500_without_a_trace(services: Services) -> None:
-    response = http_function(broken_request, methods=["GET"], services=services).test_client().get("/")
+def test_an_unforeseen_error_is_answered_500_with_the_trace_id_of_its_log(services: Services) -> None:
+    client = http_function(broken_request, methods=["GET"], services=services).test_client()
+    response = client.get("/", headers={"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"})
     assert_problem(response, 500, code="internal_error")
+    assert TRACE_ID in response.json["detail"]
     assert "secret" not in response.text
 
 
@@ -156,6 +160,24 @@ def test_who_finds_no_place_free_is_told_at_once_and_a_body_that_is_sent_keeps_i
         assert refused.headers["Retry-After"] == "1"
         assert app.test_client().get("/_/health").status_code == 200
     assert app.test_client().get("/", buffered=True).status_code == 200
+
+
+def test_a_place_is_given_back_when_the_server_cannot_begin_the_answer(services: Services) -> None:
+    services.settings = replace(services.settings, threads=1)
+    app = http_function(lambda request, services: "OK", methods=["GET"], services=services)
+
+    def refuse(status: str, headers: object) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        app(create_environ(), refuse)  # type: ignore[arg-type] # no server is as bad
+    assert app.test_client().get("/").status_code == 200
+
+
+def test_a_place_is_given_back_after_an_unforeseen_error(services: Services) -> None:
+    services.settings = replace(services.settings, threads=1)
+    client = http_function(broken_request, methods=["GET"], services=services).test_client()
+    assert [client.get("/", buffered=True).status_code for _ in range(3)] == [500] * 3
 
 
 @pytest.mark.parametrize(

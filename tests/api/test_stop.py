@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,68 +13,24 @@ import sqlalchemy as sa
 
 from soundlift.common.database import jobs as table
 from soundlift.common.services import Services
-from tests.conftest import SECRET
-from tests.local.running import living_processes
-from tests.parts import MP4, bearer, free_port, wait_for
+from tests.api.function_server import DEADLINE_SECONDS, FunctionServer
+from tests.parts import MP4, bearer, wait_for
 
-COMMAND = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", "functions.upload.handler:app"]
-DEADLINE_SECONDS = 30
 IN_LINE = 5
 SIGTERM_WAITS = 1 << (signal.SIGTERM - 1)  # in ShdPnd
 
 
-class Server:
-    """Is upload behind gunicorn, as it is deployed."""
-
-    def __init__(self, services: Services) -> None:
-        self._port = free_port()
-        own = {
-            "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
-            "JWT_SECRET": SECRET,
-            "HOST": "127.0.0.1",
-            "PORT": str(self._port),
-        }
-        self.process = subprocess.Popen(COMMAND, env={**os.environ, **own}, stdout=subprocess.DEVNULL)
-
-    @property
-    def worker(self) -> int:
-        (pid,) = [one.pid for one in living_processes().values() if one.parent == self.process.pid]
-        return pid
-
-    def answers(self) -> bool:
-        try:
-            with self.connect("GET /_/health") as connection:
-                return connection.recv(12) == b"HTTP/1.1 200"
-        except OSError:
-            return False
-
-    def refuses(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._port), DEADLINE_SECONDS).close()
-        except ConnectionRefusedError:
-            return True
-        return False
-
-    def connect(self, request: str, headers: dict[str, str] | None = None, body: bytes = b"") -> socket.socket:
-        """Return a connection on which a request was sent."""
-        connection = socket.create_connection(("127.0.0.1", self._port), DEADLINE_SECONDS)
-        lines = [f"{request} HTTP/1.1", "Host: a", *(f"{name}: {value}" for name, value in (headers or {}).items())]
-        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
-        return connection
-
-
 @pytest.fixture
-def server(services: Services) -> Iterator[Server]:
-    server = Server(services)
+def server(services: Services) -> Iterator[FunctionServer]:
+    server = FunctionServer("upload", services)
     try:
         wait_for(server.answers, "it answers")
         yield server
     finally:
-        server.process.kill()
-        server.process.wait()
+        server.stop()
 
 
-def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: Server, services: Services) -> None:
+def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: FunctionServer, services: Services) -> None:
     video = MP4 + bytes(4 * 2**20)
     headers = {**bearer(services), "Content-Length": str(len(video))}
     with server.connect("POST /", headers, video[: len(video) // 2]) as upload:
@@ -90,7 +43,7 @@ def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: Serv
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals wait for a process")
-def test_all_who_have_connected_before_are_answered(server: Server) -> None:
+def test_all_who_have_connected_before_are_answered(server: FunctionServer) -> None:
     worker = server.worker
     os.kill(worker, signal.SIGSTOP)
     wait_for(lambda: status_of(worker)["State"].startswith("T"), "its worker stands still")

@@ -1,0 +1,83 @@
+"""Runs a function behind gunicorn as a process, and talks to it byte by byte."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from http.client import HTTPResponse
+from pathlib import Path
+
+from soundlift.common.services import Services
+from tests.conftest import SECRET
+from tests.local.running import living_processes
+from tests.parts import free_port
+
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving"]
+DEADLINE_SECONDS = 30
+
+
+class FunctionServer:
+    """A function behind gunicorn, as it is deployed."""
+
+    def __init__(
+        self, name: str, services: Services, environment: Mapping[str, str] | None = None, log: Path | None = None
+    ) -> None:
+        self._port = free_port()
+        own = {
+            "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
+            "JWT_SECRET": SECRET,
+            "HOST": "127.0.0.1",
+            "PORT": str(self._port),
+        }
+        self.log = log or services.settings.soundlift_data / f"{name}.log"
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*GUNICORN, f"functions.{name}.handler:app"],
+                env={**os.environ, **own, **(environment or {})},
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def worker(self) -> int:
+        (pid,) = [one.pid for one in living_processes().values() if one.parent == self.process.pid]
+        return pid
+
+    def answers(self) -> bool:
+        try:
+            with self.connect("GET /_/health") as connection:
+                return connection.recv(12) == b"HTTP/1.1 200"
+        except OSError:
+            return False
+
+    def refuses(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), DEADLINE_SECONDS).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    def open(self, source: str = "127.0.0.1") -> socket.socket:
+        """Return a connection on which nothing was sent yet, from an address of the loopback."""
+        return socket.create_connection(("127.0.0.1", self._port), DEADLINE_SECONDS, (source, 0))
+
+    def connect(self, request: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> socket.socket:
+        """Return a connection on which a request was sent."""
+        connection = self.open()
+        lines = [f"{request} HTTP/1.1", "Host: a", *(f"{name}: {value}" for name, value in (headers or {}).items())]
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+        return connection
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
+    """Return the status, the headers in lower case, and the body of the next response on a connection."""
+    response = HTTPResponse(connection)
+    response.begin()
+    return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()

@@ -1,0 +1,70 @@
+"""A function behind gunicorn: what never reaches the application, and what must not harm it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soundlift.common.services import Services
+from tests.api.function_server import FunctionServer, read_response
+from tests.parts import wait_for
+
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def validate(services: Services) -> Iterator[FunctionServer]:
+    server = FunctionServer("validate", services, {"THREADS": "2"})
+    try:
+        wait_for(server.answers, "it answers")
+        yield server
+    finally:
+        server.stop()
+
+
+def test_no_header_moves_a_path(validate: FunctionServer) -> None:
+    with validate.connect("GET /allowed/_/health", {"SCRIPT_NAME": "/allowed", "PATH_INFO": "/_/health"}) as connection:
+        assert read_response(connection)[0] == 401
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "code"),
+    [
+        (b"NONSENSE\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nno colon\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n1", 400, "bad_request"),
+        (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", 400, "bad_request"),
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "request_uri_too_long"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431, "request_header_fields_too_large"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: rot13\r\n\r\n", 501, "not_implemented"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n", 417, "expectation_failed"),
+    ],
+)
+def test_what_is_not_http_is_refused_with_a_problem_document(
+    validate: FunctionServer, request_: bytes, status: int, code: str
+) -> None:
+    with validate.open() as connection:
+        connection.sendall(request_)
+        answered, headers, body = read_response(connection)
+        assert connection.recv(1) == b"", "the connection is closed"
+    problem = json.loads(body)
+    assert (answered, headers["content-type"]) == (status, "application/problem+json")
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert set(problem) == {"title", "status", "detail", "code"}
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
+def test_a_log_on_a_full_disk_costs_no_answer(services: Services) -> None:
+    server = FunctionServer("validate", services, {"THREADS": "2"}, log=FULL)
+    try:
+        wait_for(server.answers, "it answers")
+        for _ in range(5):
+            with server.connect("GET /") as connection:
+                assert read_response(connection)[0] == 401
+    finally:
+        server.stop()
