@@ -14,7 +14,7 @@ from soundlift.common.incoming import IncomingRequest
 
 RECEIVE_BYTES = 64 * 1024
 SEND_SECONDS = 120.0  # for one block of an answer; a client that takes none of it is gone
-DRAIN_SECONDS = 0.1  # for what is left of a body that nobody read: a thread waits for it
+DRAIN_SECONDS = 0.01  # for what is left of a body that nobody read: enough for what has arrived
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints

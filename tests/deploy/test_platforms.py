@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ KNATIVE = DEPLOY / "knative"
 SERVICES = {service["metadata"]["name"]: service for service in manifests_in(KNATIVE / "functions.yaml")}
 EVENTS = manifests_in(KNATIVE / "events.yaml")
 SETTINGS = Settings.from_environment({})
+NGINX = "nginx.ingress.kubernetes.io"
 PUBLIC = {"login", "validate", "upload", "download", "jobs"}
 MOST_FUNCTIONS = 15  # of OpenFaaS's Community Edition
 LONGEST_REQUEST = 600  # max-revision-timeout-seconds of Knative, as it is unless configured
@@ -127,16 +129,38 @@ def test_only_what_is_public_can_be_reached_from_outside(name: str) -> None:
 
 
 def test_the_ingresses_lead_to_the_public_functions_and_to_no_other() -> None:
-    (path,) = one_of(DEPLOY / "openfaas" / "ingress.yaml", "Ingress")["spec"]["rules"][0]["http"]["paths"]
-    leads = {name for name in [*STACK, "system", "ui"] if re.match(path["path"], f"/{name}/a")}
-    assert leads == PUBLIC
-    ingresses = [one for one in manifests_in(KNATIVE / "ingress.yaml") if one["kind"] == "Ingress"]
+    leads = [
+        name
+        for name in [*STACK, "system", "ui"]
+        for ingress in ingresses_in(DEPLOY / "openfaas")
+        if re.match(path_of(ingress), f"/{name}/a")
+    ]
+    assert sorted(leads) == sorted(PUBLIC)
+    ingresses = ingresses_in(KNATIVE)
     assert {one["metadata"]["name"] for one in ingresses} == PUBLIC
     for one in ingresses:
         name = one["metadata"]["name"]
-        (path,) = one["spec"]["rules"][0]["http"]["paths"]
-        assert re.match(path["path"], f"/{name}/a")
-        assert one["metadata"]["annotations"]["nginx.ingress.kubernetes.io/upstream-vhost"].startswith(f"{name}.")
+        assert re.match(path_of(one), f"/{name}/a")
+        assert one["metadata"]["annotations"][f"{NGINX}/upstream-vhost"].startswith(f"{name}.")
+
+
+@pytest.mark.parametrize("platform", ["openfaas", "knative"])
+def test_the_ingresses_buffer_all_requests_but_uploads_and_limit_connections(platform: str) -> None:
+    for ingress in ingresses_in(DEPLOY / platform):
+        annotations = ingress["metadata"]["annotations"]
+        is_upload = "upload" in path_of(ingress)
+        assert annotations.get(f"{NGINX}/proxy-request-buffering", "on") == ("off" if is_upload else "on")
+        assert (annotations[f"{NGINX}/proxy-body-size"] == "0") == is_upload
+        assert int(annotations[f"{NGINX}/limit-connections"]) > 0
+
+
+def ingresses_in(folder: Path) -> list[dict[str, Any]]:
+    return [one for one in manifests_in(folder / "ingress.yaml") if one["kind"] == "Ingress"]
+
+
+def path_of(ingress: dict[str, Any]) -> str:
+    (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
+    return str(path["path"])
 
 
 def test_each_event_has_the_one_trigger_that_leads_where_its_queue_does() -> None:
