@@ -7,7 +7,7 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.disposal import dispose, give_up
-from soundlift.common.errors import BrokerUnavailable, StoreUnavailable
+from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
 from soundlift.common.events import event_of
 from soundlift.common.job_row import Job, State
 from soundlift.common.runtime import http_function
@@ -34,13 +34,19 @@ def _log_dead_letter(request: Request) -> None:
 
 
 def _send_due(services: Services) -> int:
+    """Return how many events were sent. Without a publisher they wait: on Knative its address comes after the start."""
+    try:
+        publisher = services.publisher
+    except SettingError as error:
+        log.error("events wait", detail=error.detail)
+        return 0
     sent = 0
     for job in services.jobs.due():
         try:
             current = _last_chance(job, services)
             if not services.jobs.postpone(current):
                 continue
-            services.publisher.publish(event_of(current))
+            publisher.publish(event_of(current))
             sent += 1
         except BrokerUnavailable as error:
             services.jobs.send_soon(current)
@@ -73,4 +79,4 @@ def _dispose(services: Services) -> list[State]:
         return []
 
 
-app = http_function(cleanup, methods=["POST"], needs=["database", "publisher", "videos", "mp3s"])
+app = http_function(cleanup, methods=["POST"], needs=["database", "videos", "mp3s"])

@@ -84,9 +84,17 @@ class Services:
 
     @cached_property
     def publisher(self) -> Publisher:
-        """Takes events: the broker, or a sink that stands before one."""
+        """The broker that takes events, or a sink in front of one; raises SettingError where none is named.
+
+        What publishes opens it when it first has an event: Knative's SinkBinding sets K_SINK after the first start.
+        """
         from soundlift.common.broker import open_publisher
 
+        if not self.settings.broker_url:
+            raise SettingError(
+                "Settings BROKER_URL and K_SINK are missing: name a broker or a sink, or set EMBEDDED=true.",
+                setting="BROKER_URL",
+            )
         return open_publisher(self.settings, lambda: self.broker)
 
     @cached_property

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import BrokerUnavailable
@@ -129,6 +131,26 @@ def test_while_the_broker_is_away_what_is_due_stays_due(function: Call, services
     assert function("cleanup").post("/").json["sent"] == 0
     services.publisher = publisher
     assert function("cleanup").post("/").json["sent"] == 3
+
+
+@pytest.mark.parametrize("name", ["cleanup", "upload"])
+def test_a_function_that_publishes_starts_before_anybody_has_named_a_broker(
+    function: Call, services: Services, name: str
+) -> None:
+    services.settings = replace(services.settings, broker_url="")
+    client = function(name)
+    client.application.open_services()  # type: ignore[attr-defined] # Flask does not know which application it is
+    assert client.get("/_/ready").status_code == 200
+
+
+def test_without_a_broker_cleanup_deletes_what_is_over_and_events_wait(function: Call, services: Services) -> None:
+    due, over = queued_job(services), told_job(services)
+    age(services, due, 601)
+    age(services, over, services.settings.retention_seconds + 1)
+    services.settings = replace(services.settings, broker_url="")
+    assert function("cleanup").post("/").json == {"sent": 0, "expired": 1, "orphans": 0}
+    services.settings = replace(services.settings, broker_url=f"sqlite:///{services.settings.soundlift_data}/queue.db")
+    assert function("cleanup").post("/").json["sent"] == 1
 
 
 def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, services: Services) -> None:

@@ -181,9 +181,15 @@ def test_a_place_is_given_back_after_an_unforeseen_error(services: Services) -> 
 
 
 @pytest.mark.parametrize(
-    ("service", "setting"), [("database", "DATABASE_URL"), ("videos", "MEDIA_URL"), ("publisher", "BROKER_URL")]
+    ("service", "missing"),
+    [
+        ("database", "Setting DATABASE_URL is missing"),
+        ("videos", "Setting MEDIA_URL is missing"),
+        ("broker", "Setting BROKER_URL is missing"),
+        ("publisher", "Settings BROKER_URL and K_SINK are missing"),
+    ],
 )
-def test_a_server_that_nobody_names_is_missed_where_this_machine_is_not_to_serve(service: str, setting: str) -> None:
+def test_a_server_that_nobody_names_is_missed_where_this_machine_is_not_to_serve(service: str, missing: str) -> None:
     services = Services(Settings.from_environment({"EMBEDDED": "false"}))
-    with pytest.raises(SettingError, match=f"Setting {setting} is missing"):
+    with pytest.raises(SettingError, match=missing):
         getattr(services, service)
