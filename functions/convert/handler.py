@@ -12,7 +12,7 @@ from soundlift.common.disposal import give_up
 from soundlift.common.errors import Busy, SoundliftError
 from soundlift.common.events import event_of
 from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
-from soundlift.common.log import bind_job
+from soundlift.common.log import bind_job, continue_trace
 from soundlift.common.places import Places
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
@@ -34,6 +34,8 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     job_id = job_id_or_adopted(event, services)
     bind_job(job_id)
     job = services.jobs.find(job_id)
+    if job:
+        continue_trace(job.traceparent)
     if job and job.state in WAITING:
         _work(job, services)
         job = services.jobs.find(job_id)

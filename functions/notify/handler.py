@@ -8,7 +8,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import MailRefused, SoundliftError
 from soundlift.common.events import job_id_of
 from soundlift.common.job_row import Claim, Job
-from soundlift.common.log import bind_job
+from soundlift.common.log import bind_job, continue_trace
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 
@@ -24,6 +24,7 @@ def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
     claim = services.jobs.claim_telling(job_id)
     job = services.jobs.find(job_id) if claim else None
     if claim and job:
+        continue_trace(job.traceparent)
         _tell(job, claim, services)
     return None
 

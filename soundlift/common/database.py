@@ -154,8 +154,9 @@ def _driver_errors() -> Iterator[None]:
 
 
 def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable:
-    cause = str(error)
     driver_error = error.orig if isinstance(error, DBAPIError) else None
+    # SQLAlchemy's own text adds the statement and a link; both take lines of their own.
+    cause = " ".join(str(driver_error or error.args[0]).split())
     number = next(iter(driver_error.args), None) if driver_error else None
     if number in MYSQL_ROLLED_BACK:
         return RolledBack("The database is too busy.", cause=cause)

@@ -64,3 +64,10 @@ def trace_id() -> str:
 def bind_job(job_id: str) -> None:
     """Add a job's id to all logs of this request."""
     structlog.contextvars.bind_contextvars(job_id=job_id)
+
+
+def continue_trace(traceparent: str | None) -> None:
+    """Go on with the trace that a job's row has: a broker may have lost the event's, or put its own in its place."""
+    if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
+        structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
+        _traceparent.set(traceparent)

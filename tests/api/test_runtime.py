@@ -9,6 +9,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
+from structlog.testing import capture_logs
 from werkzeug.test import create_environ
 
 from soundlift.common.errors import SettingError
@@ -68,7 +69,10 @@ def test_a_function_is_not_ready_while_the_database_is_away(
     away = Services(replace(settings, database_url=f"sqlite:///{tmp_path}/none/soundlift.db"))
     client = function(name)
     client.application.services = away  # type: ignore[attr-defined] # Flask does not know which application it is
-    assert_problem(client.get("/_/ready"), 503, code="database_unavailable")
+    with capture_logs() as logs:
+        assert_problem(client.get("/_/ready"), 503, code="database_unavailable")
+    (cause,) = [line["cause"] for line in logs if line["event"] == "database_unavailable"]
+    assert cause == "unable to open database file", "one line, without the library's link"
     away.database.engine.dispose()
 
 

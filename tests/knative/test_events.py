@@ -11,11 +11,21 @@ from pathlib import Path
 import pytest
 import urllib3
 from cloudevents.core.v1.event import CloudEvent
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from soundlift.common.broker.http_sink import HttpSink
 from soundlift.common.errors import BrokerUnavailable
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message, event_of, to_http, to_message
+from soundlift.common.events import (
+    CONVERSION_FAILED,
+    MP3_READY,
+    STRUCTURED,
+    VIDEO_UPLOADED,
+    Message,
+    event_of,
+    to_http,
+    to_message,
+)
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 from tests.api.conftest import Call, function
@@ -232,3 +242,23 @@ def test_a_dead_letter_is_logged_by_cleanup(function: Call, services: Services) 
         assert function("cleanup").post("/", headers=headers | dead, data=body).status_code == 200
     (line,) = [line for line in logs if line["event"] == "dead letter"]
     assert (line["destination"], line["knativeerrorcode"], line["id"]) == ("http://notify", "503", "7.ready")
+
+
+@pytest.mark.parametrize("name", ["convert", "notify"])
+def test_the_log_has_the_trace_of_the_upload_where_the_event_has_lost_it(
+    function: Call, services: Services, name: str
+) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    job = services.jobs.receive(
+        username="ada@example.org", file_name="a.mp4", content_type="video/mp4", traceparent=traceparent
+    )
+    services.jobs.queue(job.id, video_bytes=1)
+    claim = services.jobs.claim(job_now(services, job.id))
+    assert claim is not None
+    assert services.jobs.failed(claim, code="broken", sentence="It is broken.")
+    event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "a", "data": {"job_id": job.id}}
+    other = "00-00000000000000000000000000000bad-00f067aa0ba902b7-01"
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        function(name).post("/", json=event, headers={"Content-Type": STRUCTURED, "traceparent": other})
+    (line,) = [line for line in logs if line["event"] == "request"]
+    assert line["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
