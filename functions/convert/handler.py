@@ -12,6 +12,7 @@ from soundlift.common.disposal import give_up
 from soundlift.common.errors import Busy, SoundliftError
 from soundlift.common.events import event_of
 from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
+from soundlift.common.jobs import CLAIM_SECONDS
 from soundlift.common.log import bind_job, continue_trace
 from soundlift.common.places import Places
 from soundlift.common.runtime import event_function
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     """Bring a job to its end and answer the event that tells it, made from the row, also for a repeat.
 
-    Answers nothing where there is no such job, it is cancelled, or another worker has it.
+    Answers nothing where there is no such job, or it is cancelled.
     """
     job_id = job_id_or_adopted(event, services)
     bind_job(job_id)
@@ -43,18 +44,28 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
 
 
 def _work(job: Job, services: Services) -> None:
-    """Claim the job and convert it, unless another has it or its tries are used up."""
-    if not job.claim_lapsed or give_up(job, services):
+    """Claim the job and convert it, unless its tries are used up; raises Busy while another worker has it.
+
+    The event has to come again then: should the other's reply have lost its taker, this one's is answered with it.
+    """
+    if not job.claim_lapsed:
+        raise _claimed()
+    if give_up(job, services):
         return
     cores = services.settings.convert_concurrency
     if not _places.take(cores):
         raise Busy("This worker has as many conversions as it may run.")
     try:
         claim = services.jobs.claim(job)
-        if claim is not None:
-            _convert_claimed(job, claim, cores - _places.taken, services)
+        if claim is None:
+            raise _claimed()
+        _convert_claimed(job, claim, cores - _places.taken, services)
     finally:
         _places.give_back()
+
+
+def _claimed() -> Busy:
+    return Busy("Another worker is converting this job.", retry_after=CLAIM_SECONDS)
 
 
 def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Services) -> None:
