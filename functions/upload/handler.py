@@ -11,6 +11,7 @@ from soundlift.common.events import event_of
 from soundlift.common.job_document import document_of
 from soundlift.common.job_row import Job
 from soundlift.common.log import bind_job
+from soundlift.common.quota import largest_upload
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
 
@@ -25,10 +26,10 @@ log = structlog.get_logger()
 def upload(request: Request, services: Services) -> ResponseReturnValue:
     """Store the one file of a request and answer its job; from then on the job is kept whatever happens."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
-    limit = services.settings.max_upload_bytes
+    limit = largest_upload(services.settings)
     if (request.content_length or 0) > limit + ROOM_FOR_FORM_FIELDS:
         raise TooLarge(f"A video may have at most {limit} bytes.")
-    with Reception(services, identity.username) as reception:
+    with Reception(services, identity.username, announced=request.content_length or 0) as reception:
         receive_file(request, reception)
         job = reception.finish()
     _publish(job, services)

@@ -14,6 +14,7 @@ from soundlift.common.disposal import dispose
 from soundlift.common.errors import (
     BadRequest,
     SoundliftError,
+    StorageFull,
     StoreUnavailable,
     TooLarge,
     UnsupportedMedia,
@@ -23,8 +24,10 @@ from soundlift.common.job_row import Job
 from soundlift.common.jobs import RECEIVE_SECONDS
 from soundlift.common.log import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
+from soundlift.common.quota import Limits, Reservation, largest_upload
 from soundlift.common.services import Services
 
+RESERVED_AT_ONCE = 16 * 2**20  # bytes of a body that does not announce its length
 GIVEN_UP = "The upload took too long and was given up. Send it again."
 
 log = structlog.get_logger()
@@ -36,9 +39,13 @@ class Reception:
     The first bytes are held back until they tell the format, so a refused file leaves no trace.
     """
 
-    def __init__(self, services: Services, username: str) -> None:
+    def __init__(self, services: Services, username: str, *, announced: int) -> None:
+        """Prepare for a body of `announced` bytes, 0 if that is not known; a form's are a few more than its file's."""
         self._services = services
         self._username = username
+        self._limits = Limits.of(services.settings)
+        self._largest = largest_upload(services.settings)
+        self._reserved = min(announced, self._largest)
         self._asked: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
         self._name: str | None = None
@@ -63,10 +70,13 @@ class Reception:
         self._content_type = (content_type or self._content_type)[:100]
 
     def write(self, data: bytes) -> None:
-        """Take a chunk in; raises TooLarge, UnsupportedMedia, StoreUnavailable or DatabaseUnavailable."""
+        """Take a chunk in.
+
+        Raises TooLarge, UnsupportedMedia, TooManyJobs, StorageFull, StoreUnavailable or DatabaseUnavailable.
+        """
         self._received += len(data)
-        if self._received > self._services.settings.max_upload_bytes:
-            raise TooLarge(f"A video may have at most {self._services.settings.max_upload_bytes} bytes.")
+        if self._received > self._largest:
+            raise TooLarge(f"A video may have at most {self._largest} bytes.")
         if self._writer is not None:
             self._keep_row_fresh()
             self._writer.write(data)
@@ -95,12 +105,14 @@ class Reception:
     def _open(self) -> MediaWriter:
         if not is_known_format(self._beginning):
             raise UnsupportedMedia(f"This is no media file of a format that we read: {NAMES}.")
+        self._reserved = max(self._reserved, len(self._beginning))
         job = self._services.jobs.receive(
             username=self._username,
             file_name=self._name or "video",
             content_type=self._content_type,
             traceparent=current_traceparent(),
             options=self._options.to_json(),
+            reservation=Reservation(self._reserved, self._limits),
         )
         bind_job(job.id)
         self._job = job
@@ -110,10 +122,29 @@ class Reception:
         return self._writer
 
     def _keep_row_fresh(self) -> None:
-        if self._job and time.monotonic() - self._touched > RECEIVE_SECONDS / 6:
-            self._touched = time.monotonic()
-            if not self._services.jobs.still_receiving(self._job.id):
-                raise StoreUnavailable(GIVEN_UP)
+        """Have the row say that bytes still come, and count them before they are stored."""
+        job = self._job
+        assert job is not None
+        if (missing := self._received - self._reserved) > 0:
+            kept = self._reserve(job, missing)
+        elif time.monotonic() - self._touched > RECEIVE_SECONDS / 6:
+            kept = self._services.jobs.still_receiving(job.id)
+        else:
+            return
+        self._touched = time.monotonic()
+        if not kept:
+            raise StoreUnavailable(GIVEN_UP)
+
+    def _reserve(self, job: Job, missing: int) -> bool:
+        """Reserve many blocks at once, or only what is missing where there is not that much space."""
+        size = max(missing, min(RESERVED_AT_ONCE, self._largest - self._reserved))
+        try:
+            kept = self._services.jobs.reserve(job, Reservation(size, self._limits))
+        except StorageFull:
+            size = missing
+            kept = self._services.jobs.reserve(job, Reservation(size, self._limits))
+        self._reserved += size
+        return kept
 
     def __enter__(self) -> Self:
         return self

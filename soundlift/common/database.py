@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -26,9 +26,11 @@ MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
 MYSQL_NO_SUCH_COLUMN = 1054
+UPLOAD_LOCKS = 64  # rows of upload_lock
 MOST_REPEATS = 5
 LONGEST_PAUSE_SECONDS = 0.1
 
+Result = TypeVar("Result")
 metadata = sa.MetaData()
 
 users = sa.Table(
@@ -71,6 +73,14 @@ jobs = sa.Table(
     sa.Column("changed_at", sa.Double, nullable=False),
     sa.Index("job_of_user", "username", "created_at"),
     sa.Index("job_in_state", "state", "changed_at"),
+    # All that a quota looks at, so that it is measured without reading a row.
+    sa.Index("job_in_quota", "username", "state", "due_at", "video_bytes", "mp3_bytes"),
+)
+
+upload_locks = sa.Table(
+    "upload_lock",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
 )
 
 
@@ -114,19 +124,26 @@ class Database:
     def change(self, statement: sa.Executable) -> int:
         """Execute one statement as a transaction of its own, and return how many rows it matched.
 
+        It is repeated as `transact` repeats. Raises DatabaseUnavailable.
+        """
+        return self.transact(lambda connection: int(connection.execute(statement).rowcount))
+
+    def transact(self, work: Callable[[Connection], Result]) -> Result:
+        """Do some work in a transaction that may write, and return its result.
+
         It is repeated where the database rolled it back for a deadlock or a long wait for a lock, for then it is
-        sure not to have happened. Raises DatabaseUnavailable.
+        sure not to have happened. Raises DatabaseUnavailable, and what the work raises, which rolls it back.
         """
         for _ in range(MOST_REPEATS):
             try:
-                return self._change_once(statement)
+                return self._transact_once(work)
             except RolledBack:
                 time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - it need not be hard to guess
-        return self._change_once(statement)
+        return self._transact_once(work)
 
-    def _change_once(self, statement: sa.Executable) -> int:
+    def _transact_once(self, work: Callable[[Connection], Result]) -> Result:
         with self.write() as connection:
-            return int(connection.execute(statement).rowcount)
+            return work(connection)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -138,9 +155,10 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the job table answers, and has every column."""
+        """Raise DatabaseUnavailable unless the tables that migrations changed are there, with every column."""
         with self.read() as connection:
-            connection.execute(sa.select(jobs).limit(1)).all()
+            for table in (jobs, upload_locks):
+                connection.execute(sa.select(table).limit(1)).all()
 
 
 @contextmanager

@@ -196,6 +196,32 @@ class Busy(Unavailable):
     code = "busy"
 
 
+class TooManyJobs(Busy):
+    """Refusal of an upload of a user who has as many jobs in progress as the quota allows."""
+
+    code = "too_many_jobs"
+
+
+class StorageFull(SoundliftError):
+    """Refusal of an upload of a user whose files leave too little of the quota.
+
+    `retry_after` is in seconds, or None where waiting alone does not help.
+    """
+
+    status = 429
+    title = "Storage Full"
+    code = "storage_full"
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, **evidence: Any) -> None:
+        super().__init__(detail, **evidence)
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return Retry-After in seconds (RFC 9110, section 10.2.3), where it helps to wait."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
+
 class MediaNotFound(NotFound):
     """Says that the media store has nothing under this id."""
 

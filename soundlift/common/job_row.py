@@ -123,9 +123,13 @@ def is_broken_off() -> sa.ColumnElement[bool]:
 
 def is_past_retention(retention: int) -> sa.ColumnElement[bool]:
     """Select told outcomes and cancelled jobs that ended `retention` seconds ago or earlier."""
+    return sa.and_(may_expire(), table.c.changed_at < now() - retention)
+
+
+def may_expire() -> sa.ColumnElement[bool]:
+    """Select told outcomes and cancelled jobs, which expire when their retention is over."""
     told = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_not(None))
-    over = sa.or_(told, table.c.state == State.CANCELLED)
-    return sa.and_(over, table.c.changed_at < now() - retention)
+    return sa.or_(told, table.c.state == State.CANCELLED)
 
 
 def last_words(job: Job) -> str:

@@ -13,6 +13,7 @@ import secrets
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from soundlift.common.database import Database, now
 from soundlift.common.database import jobs as table
@@ -38,6 +39,7 @@ from soundlift.common.job_row import (
     too_old,
 )
 from soundlift.common.media import new_media_id
+from soundlift.common.quota import Reservation, admit_bytes, admit_job
 
 RECEIVE_SECONDS = 3600
 CLAIM_SECONDS = 30
@@ -75,7 +77,7 @@ class Jobs:
             conditions.append(sa.or_(table.c.created_at < then, same_time))
         return self._select(*conditions, order=(table.c.created_at.desc(), table.c.id.desc()), limit=limit)
 
-    def receive(
+    def receive(  # noqa: PLR0913 - each is a column of its own, but for the reservation
         self,
         *,
         username: str,
@@ -83,11 +85,17 @@ class Jobs:
         content_type: str,
         traceparent: str | None,
         options: str | None = None,
+        reservation: Reservation | None = None,
     ) -> Job:
-        """Write the row of an upload that begins, before the store is touched; `options` is of AudioOptions.to_json."""
+        """Write the row of an upload that begins, before the store is touched; `options` is of AudioOptions.to_json.
+
+        Raises TooManyJobs or StorageFull where its reservation passes a limit of the user.
+        """
         job_id = secrets.token_hex(12)
-        self._insert(
+        row = table.insert().values(
             id=job_id,
+            created_at=now(),
+            changed_at=now(),
             state=State.RECEIVING,
             username=username,
             file_name=file_name,
@@ -95,8 +103,16 @@ class Jobs:
             video_fid=new_media_id(),
             traceparent=traceparent,
             options=options,
+            video_bytes=reservation.size if reservation else None,
             due_at=now() + RECEIVE_SECONDS,
         )
+
+        def admit_and_insert(connection: Connection) -> None:
+            if reservation:
+                admit_job(connection, username, reservation)
+            connection.execute(row)
+
+        self._database.transact(admit_and_insert)
         job = self.find(job_id)
         assert job is not None
         return job
@@ -123,8 +139,23 @@ class Jobs:
         """Put off the time when this upload counts as broken off."""
         return self._update(job_id, table.c.state == State.RECEIVING, due_at=now() + RECEIVE_SECONDS)
 
+    def reserve(self, job: Job, more: Reservation) -> bool:
+        """Count more bytes for an upload, and put off the time when it counts as broken off; raises StorageFull."""
+        mine = sa.and_(table.c.id == job.id, table.c.state == State.RECEIVING)
+        size = sa.func.coalesce(table.c.video_bytes, 0) + more.size
+        step = table.update().where(mine).values(video_bytes=size, due_at=now() + RECEIVE_SECONDS)
+
+        def admit_and_count(connection: Connection) -> bool:
+            admit_bytes(connection, job.username, more)
+            return connection.execute(step).rowcount == 1
+
+        return self._database.transact(admit_and_count)
+
     def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> bool:
-        """Move receiving → queued: the store has the whole video; `options` are the last word on them, if given."""
+        """Move receiving → queued: the store has the whole video; `options` are the last word on them, if given.
+
+        From now on it counts with its own size, no longer with what was reserved for it.
+        """
         return self._move(
             job_id,
             State.QUEUED,

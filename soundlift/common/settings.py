@@ -27,7 +27,7 @@ def _whole(text: str) -> int:
     return value
 
 
-def _whole_or_none(text: str) -> int:
+def _whole_or_zero(text: str) -> int:
     value = int(text)
     if value < 0:
         raise ValueError("must be 0 or more")
@@ -157,6 +157,16 @@ class Settings:
         "Make jobs of other programs' bare messages {video_fid, username}: true or false", False, _yes_or_no
     )
     max_upload_bytes: int = _setting("Largest upload", 4 * 2**30, _whole)
+    max_stored_bytes: int = _setting(
+        "Videos and MP3s that one user may have stored; a larger upload is answered 429; 0 is no limit",
+        20 * 2**30,
+        _whole_or_zero,
+    )
+    max_jobs_in_flight: int = _setting(
+        "Jobs of one user that may be received, wait and run at once; one more is answered 429; 0 is no limit",
+        20,
+        _whole_or_zero,
+    )
     max_mp3_bytes: int = _setting("Largest MP3", 2 * 2**30, _whole)
     max_memory_bytes: int = _setting("Address space of one FFmpeg (Linux)", 2**30, _whole)
     max_conversion_seconds: int = _setting("Longest conversion, on the clock and on the processor", 540, _whole)
@@ -170,7 +180,7 @@ class Settings:
     connections_per_address: int = _setting(
         "Connections of one client address at once, of those that reach a function without a proxy; 0 is no limit",
         0,
-        _whole_or_none,
+        _whole_or_zero,
     )
     connector_concurrency: int = _setting("Deliveries at once per queue and connector", os.cpu_count() or 1, _whole)
     connector_attempts: int = _setting("Deliveries of one event before it is a dead letter", 10, _whole)

@@ -1,0 +1,155 @@
+"""Limits what one user has at once: jobs in progress, and bytes in the media store.
+
+Both are measured on the job table itself, so there is no counter that could drift from it. A measurement and the
+change that it permits are one transaction under one lock, so parallel uploads on any number of replicas cannot pass a
+limit together.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from soundlift.common.database import UPLOAD_LOCKS, now, upload_locks
+from soundlift.common.database import jobs as table
+from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
+from soundlift.common.job_row import WAITING, State, may_expire
+from soundlift.common.settings import Settings
+
+IN_FLIGHT = (State.RECEIVING, *WAITING)
+LEAVING = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
+RETRY_JOBS_SECONDS = 30
+RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
+UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The most that one user may have: jobs in progress, and stored bytes; 0 is no limit.
+
+    `retention` is how long files are kept after their job ended, in seconds.
+    """
+
+    jobs: int
+    stored_bytes: int
+    retention: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Return the limits that the settings name."""
+        return cls(settings.max_jobs_in_flight, settings.max_stored_bytes, settings.retention_seconds)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Bytes that an upload counts with before they are stored, within the limits of its owner."""
+
+    size: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What one user has at this moment; `leaving_bytes`, a part of the stored ones, are about to be deleted."""
+
+    jobs: int
+    stored_bytes: int
+    leaving_bytes: int
+
+
+def largest_upload(settings: Settings) -> int:
+    """Return the most bytes that one upload can have: its own limit, or that of all that its owner may store."""
+    return min(settings.max_upload_bytes, settings.max_stored_bytes or settings.max_upload_bytes)
+
+
+def admit_job(connection: Connection, username: str, reservation: Reservation) -> None:
+    """Let a user begin an upload in this transaction; raises TooManyJobs or StorageFull."""
+    _lock(connection, username)
+    usage = usage_of(connection, username)
+    most = reservation.limits.jobs
+    if most and usage.jobs >= most:
+        raise TooManyJobs(
+            f"You have {usage.jobs} jobs in progress, the most that you may have at once. "
+            "Wait until one ends, or cancel one: DELETE /jobs/ID.",
+            retry_after=RETRY_JOBS_SECONDS,
+        )
+    _check_bytes(connection, username, usage, reservation)
+
+
+def admit_bytes(connection: Connection, username: str, reservation: Reservation) -> None:
+    """Let a user store more bytes in this transaction; raises StorageFull."""
+    _lock(connection, username)
+    _check_bytes(connection, username, usage_of(connection, username), reservation)
+
+
+def usage_of(connection: Connection, username: str) -> Usage:
+    """Return what a user has, in the time that it takes to read the index entries of this user's stored jobs.
+
+    The two halves are separate queries so that each is one range of the index: an OR of both would read the entries
+    of all expired jobs, of which a month may be kept.
+    """
+    stored = sa.select(table.c.state, _size).where(
+        table.c.username == username, table.c.state.in_([state for state in State if state != State.EXPIRED])
+    )
+    expired = sa.select(table.c.state, _size).where(
+        table.c.username == username, table.c.state == State.EXPIRED, table.c.due_at.is_not(None)
+    )
+    rows = sa.union_all(stored, expired).subquery()
+    sums = sa.select(rows.c.state, sa.func.count(), sa.func.sum(rows.c.size)).group_by(rows.c.state)
+    by_state = {state: (count, int(size)) for state, count, size in connection.execute(sums)}
+    return Usage(
+        jobs=sum(count for state, (count, _) in by_state.items() if state in IN_FLIGHT),
+        stored_bytes=sum(size for _, size in by_state.values()),
+        leaving_bytes=sum(size for state, (_, size) in by_state.items() if state in LEAVING),
+    )
+
+
+_size = (sa.func.coalesce(table.c.video_bytes, 0) + sa.func.coalesce(table.c.mp3_bytes, 0)).label("size")
+
+
+def _lock(connection: Connection, username: str) -> None:
+    """Wait for all other transactions that admit something to this user.
+
+    A token may outlive its account, so there is no row of the user's own to lock; instead, each of a fixed set of rows
+    stands for some of the users. SQLite has one writer at a time anyway.
+    """
+    number = zlib.crc32(username.encode()) % UPLOAD_LOCKS
+    query = sa.select(upload_locks.c.number).where(upload_locks.c.number == number).with_for_update()
+    if connection.scalar(query) is None:
+        raise DatabaseUnavailable("The table upload_lock is not complete: run `soundlift migrate`.")
+
+
+def _check_bytes(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> None:
+    size, limit = reservation.size, reservation.limits.stored_bytes
+    if not limit or usage.stored_bytes + size <= limit:
+        return
+    what = f"You store {_in_words(usage.stored_bytes)} of the {_in_words(limit)} that you may, too much for this upload"
+    if usage.stored_bytes - usage.leaving_bytes + size <= limit:
+        hint = "The files of jobs that were deleted or have expired are about to be removed: try again in a minute."
+        raise StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
+    what = f"{what}. Delete jobs that have ended: DELETE /jobs/ID. Their space is free within a minute."
+    if (expiry := _first_expiry(connection, username, reservation.limits.retention)) is None:
+        raise StorageFull(what)
+    date, seconds = expiry
+    raise StorageFull(f"{what} The first of them expires on {date}.", retry_after=seconds)
+
+
+def _first_expiry(connection: Connection, username: str, retention: int) -> tuple[str, int] | None:
+    """Return when the first of a user's jobs expires, as a date and in seconds from now; None if no job has ended."""
+    mine = sa.and_(table.c.username == username, may_expire())
+    ended, moment = connection.execute(sa.select(sa.func.min(table.c.changed_at), now()).where(mine)).one()
+    if ended is None:
+        return None
+    expires = ended + retention
+    return f"{datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC", max(1, round(expires - moment))
+
+
+def _in_words(size: int) -> str:
+    for unit, name in UNITS:
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
