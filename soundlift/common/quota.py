@@ -73,7 +73,7 @@ def admit_job(connection: Connection, username: str, reservation: Reservation) -
     most = reservation.limits.jobs
     if most and usage.jobs >= most:
         raise TooManyJobs(
-            f"You have {usage.jobs} jobs in progress, the most that you may have at once. "
+            f"You may have at most {most} jobs in progress at once, and have {usage.jobs}. "
             "Wait until one ends, or cancel one: DELETE /jobs/ID.",
             retry_after=RETRY_JOBS_SECONDS,
         )

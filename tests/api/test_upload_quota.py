@@ -1,0 +1,243 @@
+"""upload: what it refuses of a user who has as much as one may have, over HTTP and on several replicas."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import urllib3
+
+from soundlift.client import ApiError, Client
+from soundlift.common.database import jobs as table
+from soundlift.common.disposal import dispose
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.api.problems import assert_problem
+from tests.conftest import SECRET
+from tests.parts import MP4, bearer, claimed_job, free_port, job_now, queued_job, ready_job, wait_for
+
+SERVER = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", "functions.upload.handler:app"]
+REPLICAS = 2
+MOST_JOBS = 5
+MOST_BYTES = 40 * 2**20
+MEGABYTE = 2**20
+
+
+def _traces(services: Services) -> list[object]:
+    """Return every row and every file that is there."""
+    with services.database.read() as connection:
+        rows = list(connection.execute(sa.select(table.c.id)))
+    return [*rows, *(path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file())]
+
+
+def _limit(services: Services, *, jobs: int = 0, stored_bytes: int = 0) -> None:
+    services.settings = replace(services.settings, max_jobs_in_flight=jobs, max_stored_bytes=stored_bytes)
+
+
+def test_an_upload_of_a_user_with_the_most_jobs_in_progress_is_refused_until_one_ends(
+    function: Call, services: Services
+) -> None:
+    _limit(services, jobs=2)
+    waiting, _ = queued_job(services), claimed_job(services)
+    before = _traces(services)
+    refused = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(refused, 429, "Too Many Requests", "too_many_jobs")
+    assert "at most 2 jobs" in refused.json["detail"]
+    assert int(refused.headers["Retry-After"]) > 0
+    assert _traces(services) == before
+    assert function("upload").post("/", data=MP4, headers=bearer(services, "bob@example.org")).status_code == 202
+    assert services.jobs.cancel(waiting.id)
+    assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
+
+
+def test_an_upload_of_a_user_whose_storage_is_full_is_refused_until_something_is_deleted(
+    function: Call, services: Services
+) -> None:
+    job = ready_job(services)
+    _limit(services, stored_bytes=2 * len(MP4))
+    before = _traces(services)
+    refused = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(refused, 429, "Storage Full", "storage_full")
+    assert "DELETE /jobs/ID" in refused.json["detail"]
+    assert _traces(services) == before
+    assert services.jobs.delete(job.id)
+    waits = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(waits, 429, "Storage Full", "storage_full")
+    assert waits.headers["Retry-After"] == "60"
+    assert dispose(job_now(services, job.id), services)
+    assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
+
+
+@pytest.mark.parametrize("admin", [False, True])
+def test_an_admin_has_the_limits_of_anybody(function: Call, services: Services, admin: bool) -> None:
+    _limit(services, jobs=1)
+    headers = bearer(services, "root@example.org", admin=admin)
+    statuses = [function("upload").post("/", data=MP4, headers=headers).status_code for _ in range(2)]
+    assert statuses == [202, 429]
+
+
+def test_an_announced_body_is_counted_before_it_is_read_and_not_read_when_it_is_refused(
+    function: Call, services: Services
+) -> None:
+    queued_job(services)
+    _limit(services, stored_bytes=100 * MEGABYTE)
+    body = io.BytesIO(MP4 + bytes(99 * MEGABYTE))
+    announced = {"CONTENT_LENGTH": str(100 * MEGABYTE)}
+    refused = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
+    assert_problem(refused, 429, code="storage_full")
+    assert body.tell() <= MEGABYTE
+
+
+def test_an_upload_larger_than_all_that_one_may_store_is_too_large(function: Call, services: Services) -> None:
+    _limit(services, stored_bytes=1000)
+    assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 413, code="too_large")
+    form = {"file": (io.BytesIO(MP4), "a.mp4")}
+    assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 413, code="too_large")
+    assert _traces(services) == []
+
+
+@pytest.mark.parametrize("as_form", [False, True])
+def test_an_upload_that_broke_off_gives_back_what_it_had_reserved(
+    function: Call, services: Services, as_form: bool
+) -> None:
+    _limit(services, jobs=1, stored_bytes=MEGABYTE)
+    announced = {"CONTENT_LENGTH": str(MEGABYTE // 2), "wsgi.input_terminated": True}
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 if as_form else MP4
+    broken = function("upload").post(
+        "/",
+        input_stream=io.BytesIO(body),
+        content_type="multipart/form-data; boundary=x" if as_form else "video/mp4",
+        environ_overrides=announced,
+        headers=bearer(services),
+    )
+    assert_problem(broken, 400)
+    assert _traces(services) == []
+    assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
+
+
+class Replicas:
+    """Upload behind gunicorn, as it is deployed, several times over one database."""
+
+    def __init__(self, services: Services) -> None:
+        self.ports = [free_port() for _ in range(REPLICAS)]
+        own = {
+            "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
+            "JWT_SECRET": SECRET,
+            "HOST": "127.0.0.1",
+            "MAX_JOBS_IN_FLIGHT": str(MOST_JOBS),
+            "MAX_STORED_BYTES": str(MOST_BYTES),
+        }
+        self.processes = [
+            subprocess.Popen(SERVER, env={**os.environ, **own, "PORT": str(port)}, stdout=subprocess.DEVNULL)
+            for port in self.ports
+        ]
+        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
+
+    def answer(self) -> bool:
+        try:
+            return all(urllib3.request("GET", f"{url}/_/health", retries=False).status == 200 for url in self.urls)
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait(30)
+
+
+@pytest.fixture
+def replicas(services: Services) -> Iterator[Replicas]:
+    with ExitStack() as stack:
+        replicas = Replicas(services)
+        stack.callback(replicas.stop)
+        wait_for(replicas.answer, "all replicas answer")
+        yield replicas
+
+
+def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limit_says(
+    services: Services, replicas: Replicas
+) -> None:
+    def upload(number: int) -> tuple[int, str]:
+        url = replicas.urls[number % REPLICAS]
+        response = urllib3.request("POST", url, body=MP4, headers=bearer(services), retries=False)
+        return response.status, json.loads(response.data).get("code", "")
+
+    with ThreadPoolExecutor(15) as pool:
+        answers = Counter(pool.map(upload, range(30)))
+    assert answers == {(202, ""): MOST_JOBS, (429, "too_many_jobs"): 30 - MOST_JOBS}
+    assert len(services.jobs.page(None)) == MOST_JOBS
+    assert len(_traces(services)) == 2 * MOST_JOBS
+
+
+def test_bodies_of_unknown_length_at_once_never_store_more_than_the_limit(
+    services: Services, replicas: Replicas
+) -> None:
+    size, uploads = 15 * MEGABYTE, 4
+    blocks = [MP4, *[bytes(MEGABYTE)] * (size // MEGABYTE)]
+    stored: list[int] = []
+
+    def upload(number: int) -> tuple[int, str]:
+        url, headers = replicas.urls[number % REPLICAS], bearer(services)
+        try:
+            response = urllib3.request("POST", url, body=iter(blocks), headers=headers, retries=False)
+        except urllib3.exceptions.HTTPError:
+            return 0, "the refusal came before the body was sent"
+        stored.append(_stored_bytes(services))
+        return response.status, json.loads(response.data).get("code", "")
+
+    with ThreadPoolExecutor(uploads) as pool:
+        answers = Counter(pool.map(upload, range(uploads)))
+    assert 1 <= answers[202, ""] <= MOST_BYTES // size
+    assert answers.total() - answers[202, ""] == sum(n for (status, _), n in answers.items() if status in (0, 429))
+    assert max(stored) <= MOST_BYTES + MEGABYTE
+    wait_for(lambda: len(_traces(services)) == 2 * answers[202, ""], "the refused ones are undone")
+
+
+def _stored_bytes(services: Services) -> int:
+    sizes = []
+    for path in (services.settings.soundlift_data / "media").rglob("*"):
+        try:
+            sizes.append(path.stat().st_size if path.is_file() else 0)
+        except FileNotFoundError:
+            continue
+    return sum(sizes)
+
+
+def test_a_row_counts_what_is_announced_while_it_arrives(services: Services, replicas: Replicas) -> None:
+    token = bearer(services)["Authorization"]
+    announced = MOST_BYTES - MEGABYTE
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: {announced}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", replicas.ports[0])) as client:
+        client.sendall(head + MP4 + bytes(2 * MEGABYTE))
+        wait_for(lambda: _traces(services), "the first upload has its row")
+        with pytest.raises(ApiError) as refusal:
+            Client(replicas.urls[1], token=token.removeprefix("Bearer ")).upload(io.BytesIO(MP4 + bytes(2 * MEGABYTE)))
+        assert (refusal.value.status, refusal.value.code) == (429, "storage_full")
+    wait_for(lambda: not _traces(services), "the half upload is undone")
+
+
+def test_the_command_shows_why_an_upload_was_refused(services: Services, replicas: Replicas, tmp_path: Path) -> None:
+    for _ in range(MOST_JOBS):
+        queued_job(services)
+    video = tmp_path / "large.mp4"
+    video.write_bytes(MP4 + bytes(20 * MEGABYTE))
+    token = bearer(services)["Authorization"].removeprefix("Bearer ")
+    command = [sys.executable, "-m", "soundlift.cli", "convert", str(video), "--url", replicas.urls[0]]
+    ended = subprocess.run(
+        command, env={**os.environ, "SOUNDLIFT_TOKEN": token}, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 1
+    assert f"at most {MOST_JOBS} jobs in progress" in ended.stderr

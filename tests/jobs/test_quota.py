@@ -1,0 +1,265 @@
+"""What a user may have at once: what counts, and that uploads which race never pass a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from soundlift.common.disposal import dispose
+from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
+from soundlift.common.job_row import Job, State
+from soundlift.common.jobs import Jobs
+from soundlift.common.migrations import migrate
+from soundlift.common.quota import Limits, Reservation, Usage, usage_of
+from soundlift.common.services import Services
+from tests.parts import age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+
+ADA, BOB = "ada@example.org", "bob@example.org"
+RACERS = 12
+ROUNDS = 3
+RETENTION = 3600
+VIDEO = bytes(100)
+FID = "a" * 24
+
+
+def _limits(*, jobs: int = 0, stored_bytes: int = 0) -> Limits:
+    return Limits(jobs, stored_bytes, RETENTION)
+
+
+def _receive(jobs: Jobs, limits: Limits, *, size: int = 0, email: str = ADA) -> Job:
+    reservation = Reservation(size, limits)
+    upload = {"username": email, "file_name": "a.mp4", "content_type": "video/mp4"}
+    return jobs.receive(**upload, traceparent=None, reservation=reservation)
+
+
+def _usage(services: Services, email: str = ADA) -> Usage:
+    with services.database.read() as connection:
+        return usage_of(connection, email)
+
+
+@pytest.fixture
+def replicas(services: Services) -> Iterator[list[Services]]:
+    """Return services with connections of their own, as each replica of upload has them."""
+    with ExitStack() as stack:
+        replicas = [Services(services.settings) for _ in range(RACERS)]
+        for replica in replicas:
+            stack.callback(replica.database.engine.dispose)
+            replica.database.check()
+        yield replicas
+
+
+def _race(replicas: list[Services], step: Callable[[Services], object]) -> list[type[object]]:
+    """Take a step on all replicas at the same moment, and return the type of each result or refusal."""
+    barrier = Barrier(len(replicas))
+
+    def take(replica: Services) -> type[object]:
+        barrier.wait(30)
+        try:
+            return type(step(replica))
+        except (TooManyJobs, StorageFull) as refusal:
+            return type(refusal)
+
+    with ThreadPoolExecutor(len(replicas)) as pool:
+        return list(pool.map(take, replicas))
+
+
+def test_of_many_uploads_that_begin_at_once_as_many_are_taken_as_may_be_in_progress(
+    services: Services, replicas: list[Services]
+) -> None:
+    for number in range(ROUNDS):
+        email = f"{number}@example.org"
+        limits = _limits(jobs=5)
+        results = _race(replicas, lambda one, email=email, limits=limits: _receive(one.jobs, limits, email=email))
+        assert (results.count(Job), results.count(TooManyJobs)) == (5, RACERS - 5)
+        assert _usage(services, email).jobs == 5
+
+
+def test_of_many_uploads_that_begin_at_once_as_many_are_taken_as_there_is_space_for(
+    services: Services, replicas: list[Services]
+) -> None:
+    for number in range(ROUNDS):
+        email = f"{number}@example.org"
+        limits = _limits(stored_bytes=499)
+        step = lambda one, email=email, limits=limits: _receive(one.jobs, limits, size=100, email=email)  # noqa: E731
+        results = _race(replicas, step)
+        assert (results.count(Job), results.count(StorageFull)) == (4, RACERS - 4)
+        assert _usage(services, email).stored_bytes == 400
+
+
+def test_of_many_uploads_that_grow_at_once_as_many_go_on_as_there_is_space_for(
+    services: Services, replicas: list[Services]
+) -> None:
+    more = Reservation(100, _limits(stored_bytes=499))
+    uploads = {id(one): receiving_job(services) for one in replicas}
+    results = _race(replicas, lambda one: one.jobs.reserve(uploads[id(one)], more))
+    assert (results.count(bool), results.count(StorageFull)) == (4, RACERS - 4)
+    assert _usage(services).stored_bytes == 400
+
+
+def test_what_one_user_has_is_nothing_to_another(services: Services) -> None:
+    limits = _limits(jobs=1, stored_bytes=100)
+    for email in (ADA, BOB):
+        _receive(services.jobs, limits, size=100, email=email)
+        with pytest.raises(TooManyJobs):
+            _receive(services.jobs, limits, email=email)
+
+
+def test_a_limit_of_0_is_none(services: Services) -> None:
+    for _ in range(30):
+        _receive(services.jobs, _limits(), size=2**50)
+    assert _usage(services) == Usage(jobs=30, stored_bytes=30 * 2**50, leaving_bytes=0)
+
+
+def _expired(services: Services) -> Job:
+    job = told_job(services)
+    age(services, job, 2 * RETENTION)
+    assert services.jobs.expire(job, retention=RETENTION)
+    return job_now(services, job.id)
+
+
+def _deleted(services: Services) -> Job:
+    job = failed_job(services)
+    assert services.jobs.delete(job.id)
+    return job_now(services, job.id)
+
+
+def _cancelled(services: Services) -> Job:
+    job = queued_job(services)
+    assert services.jobs.cancel(job.id)
+    return job_now(services, job.id)
+
+
+COUNTED: dict[State, tuple[Callable[[Services], Job], bool]] = {
+    State.RECEIVING: (lambda services: _receive(services.jobs, _limits(), size=100), True),
+    State.QUEUED: (queued_job, True),
+    State.CONVERTING: (lambda services: claimed_job(services)[0], True),
+    State.READY: (ready_job, False),
+    State.FAILED: (failed_job, False),
+    State.CANCELLED: (_cancelled, False),
+    State.EXPIRED: (_expired, False),
+    State.DELETED: (_deleted, False),
+}
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_job_s_files_count_in_every_state_until_they_are_deleted(services: Services, state: State) -> None:
+    make, in_flight = COUNTED[state]
+    job = make(services)
+    size = (job.video_bytes or 0) + (job.mp3_bytes or 0)
+    assert job.state == state
+    assert size > 0
+    leaving = size if state in (State.EXPIRED, State.DELETED) else 0
+    assert _usage(services) == Usage(jobs=int(in_flight), stored_bytes=size, leaving_bytes=leaving)
+    if leaving:
+        assert dispose(job, services)
+        assert _usage(services) == Usage(jobs=0, stored_bytes=0, leaving_bytes=0)
+
+
+def test_a_queued_job_counts_with_its_own_size_and_not_with_what_was_announced(services: Services) -> None:
+    job = _receive(services.jobs, _limits(), size=10_000)
+    assert services.jobs.queue(job.id, video_bytes=100)
+    assert _usage(services).stored_bytes == 100
+
+
+def test_a_refused_upload_leaves_no_row(services: Services) -> None:
+    _receive(services.jobs, _limits(), size=100)
+    before = _usage(services)
+    for limits in (_limits(jobs=1), _limits(stored_bytes=150)):
+        with pytest.raises((TooManyJobs, StorageFull)):
+            _receive(services.jobs, limits, size=51)
+    assert _usage(services) == before
+
+
+def test_a_video_of_another_program_is_taken_at_the_limit_and_counts(services: Services) -> None:
+    limits = _limits(jobs=1, stored_bytes=100)
+    _receive(services.jobs, limits, size=100)
+    assert services.jobs.adopt(video_fid=FID, username=ADA, video_bytes=50, traceparent=None)
+    assert _usage(services) == Usage(jobs=2, stored_bytes=150, leaving_bytes=0)
+
+
+def _refusal(services: Services, limits: Limits, *, size: int) -> StorageFull:
+    with pytest.raises(StorageFull) as refusal:
+        _receive(services.jobs, limits, size=size)
+    return refusal.value
+
+
+def test_who_has_too_many_jobs_is_told_what_ends_that_and_when_to_try_again(services: Services) -> None:
+    _receive(services.jobs, _limits())
+    with pytest.raises(
+        TooManyJobs, match=r"at most 1 jobs in progress.*Wait until one ends.*DELETE /jobs/ID"
+    ) as refusal:
+        _receive(services.jobs, _limits(jobs=1))
+    assert int(refusal.value.headers["Retry-After"]) > 0
+
+
+def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Services) -> None:
+    first, _ = told_job(services), told_job(services)
+    age(services, first, 600)
+    refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
+    assert "DELETE /jobs/ID" in refusal.detail
+    assert " UTC" in refusal.detail
+    assert RETENTION - 660 < int(refusal.headers["Retry-After"]) <= RETENTION - 600
+
+
+def test_whose_storage_is_full_of_jobs_that_have_not_ended_is_not_told_to_wait(services: Services) -> None:
+    queued_job(services)
+    refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
+    assert refusal.headers == {}
+
+
+def test_who_has_deleted_enough_is_told_to_wait_for_cleanup(services: Services) -> None:
+    job = _deleted(services)
+    refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
+    assert "in a minute" in refusal.detail
+    assert refusal.headers == {"Retry-After": "60"}
+    assert dispose(job, services)
+    _receive(services.jobs, _limits(stored_bytes=5000), size=4000)
+
+
+def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
+    for email in (ADA, BOB):
+        ready_job(services, email=email)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        if "SELECT" in statement:
+            asked.append((statement, parameters))
+
+    engine = services.database.engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        _usage(services)
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    ((statement, parameters),) = asked
+    sqlite = engine.dialect.name == "sqlite"
+    with services.database.read() as connection:
+        explained = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {statement}", parameters)
+        steps = [dict(row) for row in explained.mappings()]
+    if sqlite:
+        reads = [str(step["detail"]) for step in steps if " job" in str(step["detail"])]
+        assert all("USING COVERING INDEX job_in_quota (username=? AND state=?" in read for read in reads), reads
+    else:
+        reads = [step for step in steps if step["table"] == "job"]
+        assert all((read["key"], read["type"]) == ("job_in_quota", "range") for read in reads), reads
+        assert all("Using index" in str(read["Extra"]) for read in reads), reads
+    assert len(reads) == 2
+
+
+def test_a_database_that_was_not_migrated_for_quotas_says_what_to_run(services: Services) -> None:
+    with services.database.write() as connection:
+        connection.execute(sa.text("DELETE FROM upload_lock"))
+    try:
+        with pytest.raises(DatabaseUnavailable, match="run `soundlift migrate`"):
+            _receive(services.jobs, _limits(jobs=1))
+    finally:
+        with services.database.write() as connection:
+            connection.execute(sa.text("DELETE FROM alembic_version"))
+        migrate(services.settings.database_url)
+    _receive(services.jobs, _limits(jobs=1))
