@@ -104,6 +104,7 @@ def way(
         STACK_FILE=str(stack_file),
         PYTHONPATH=str(HOLDING),
         POINTS_FOLDER=str(folder),
+        MAX_JOBS_IN_FLIGHT=ROOM,
         CONVERT_CONCURRENCY=ROOM,
         CONNECTOR_CONCURRENCY=ROOM,
         THREADS=str(2 * int(ROOM)),

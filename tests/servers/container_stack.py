@@ -21,6 +21,7 @@ from tests.servers.server import Server, absent
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
+MOST_JOBS = "1000"  # of the one user of a test, who uploads without a pause
 NGINX = Template("""
 daemon off;
 pid $folder/nginx.pid;
@@ -135,7 +136,11 @@ class ContainerStack:
             functions = f"video={self.url}/function/convert,mp3={self.url}/function/notify"
             return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
         own = environment_of_stack(name)
-        return {**own, **({"PUBLIC_URL": self.url} if "PUBLIC_URL" in own else {})}
+        if "PUBLIC_URL" in own:
+            own["PUBLIC_URL"] = self.url
+        if name == "upload":
+            own["MAX_JOBS_IN_FLIGHT"] = MOST_JOBS
+        return own
 
     def _make_nginx(self) -> Server:
         program = shutil.which("nginx", path=PLACES)
