@@ -14,7 +14,16 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from soundlift.common.database import Database, jobs, metadata, now, open_database, users
+from soundlift.common.database import (
+    UPLOAD_LOCKS,
+    Database,
+    jobs,
+    metadata,
+    now,
+    open_database,
+    upload_locks,
+    users,
+)
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.migrations import LOCK, migrate
 from soundlift.common.services import Services
@@ -220,6 +229,9 @@ def test_no_migration_begins_before_the_one_ahead_is_committed(mariadb_server: M
     [
         "DROP TABLE {}.job",
         "DROP INDEX job_in_state ON {}.job",
+        "DROP INDEX job_in_quota ON {}.job",
+        "DROP TABLE {}.upload_lock",
+        "DELETE FROM {}.upload_lock WHERE number > 9",
         "ALTER TABLE {}.job DROP COLUMN lost",
         "ALTER TABLE {}.job DROP COLUMN options, DROP COLUMN lost",
     ],
@@ -233,7 +245,9 @@ def test_a_migration_that_broke_off_can_be_run_again(mariadb_server: MariaDb, op
     with open_(mariadb_server.url(name)).read() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("job")}
-    assert indexes >= {"ix_job_due_at", "job_of_user", "job_in_state"}
+        locks = connection.scalar(sa.select(sa.func.count()).select_from(upload_locks))
+    assert indexes >= {"ix_job_due_at", "job_of_user", "job_in_state", "job_in_quota"}
+    assert locks == UPLOAD_LOCKS
     assert [one for one in differences if one[0] in ("add_column", "remove_column", "add_table")] == []
 
 
