@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from tests.servers.s3 import S3
 
 MEGABYTE = 2**20
 LEASE_SECONDS = 0.5
+LONGER_THAN_ANY_STALL = 3600.0
 DELAYS = (0.3, 0.6)
 
 
@@ -63,10 +65,10 @@ def _forwarded(url: str, forwarder: Forwarder, largest_file: int, *, patient_url
 
 @pytest.fixture
 def sqlite_maker(tmp_path: Path) -> Maker:
-    def connect() -> SqliteBroker:
-        return SqliteBroker(tmp_path / "queue.db", ROUTES, lease_seconds=LEASE_SECONDS)
+    def connect(lease_seconds: float = LEASE_SECONDS) -> SqliteBroker:
+        return SqliteBroker(tmp_path / "queue.db", ROUTES, lease_seconds=lease_seconds)
 
-    return Maker(connect, lambda broker: None, LEASE_SECONDS)
+    return Maker(connect, partial(connect, LONGER_THAN_ANY_STALL), lambda broker: None, LEASE_SECONDS)
 
 
 @pytest.fixture
@@ -87,7 +89,7 @@ def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
         def connect() -> RabbitMqBroker:
             return stack.enter_context(closing(patient_broker(node.url, topology)))
 
-        yield Maker(connect, RabbitMqBroker.close, LEASE_SECONDS)
+        yield Maker(connect, connect, RabbitMqBroker.close, LEASE_SECONDS)
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])

@@ -1,41 +1,95 @@
-"""What only a queue in a SQLite file can meet: others who hold the file's one write lock."""
+"""What only a queue in a SQLite file can meet: others who hold the file's one write lock, and leases that end."""
 
 from __future__ import annotations
 
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.common.broker import Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import VIDEO_UPLOADED
+from tests.parts import wait_for
 
 LEASE_SECONDS = 1.0
+VIDEO = ["video"]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return the file of a queue that has one message."""
+    file = tmp_path / "queue.db"
+    event = CloudEvent({"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}, {})
+    _connect(file).publish(event)
+    return file
 
 
 def _connect(file: Path) -> SqliteBroker:
     return SqliteBroker(file, {VIDEO_UPLOADED: "video"}, lease_seconds=LEASE_SECONDS)
 
 
-def test_a_lease_is_whole_however_long_the_consumer_waited_for_the_file(tmp_path: Path) -> None:
-    first, second = _connect(tmp_path / "queue.db"), _connect(tmp_path / "queue.db")
-    first.publish(CloudEvent({"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}, {}))
-    for consumer in (first, second):
-        assert consumer.receive(["another"], 0) is None
-    with ThreadPoolExecutor() as pool, closing(sqlite3.connect(tmp_path / "queue.db", isolation_level=None)) as other:
+def _end_of_lease(file: Path) -> float:
+    """Return when others see the one message again."""
+    with closing(sqlite3.connect(file)) as connection:
+        return float(connection.execute("SELECT visible_at FROM message").fetchone()[0])
+
+
+def _receive_while_locked(consumer: SqliteBroker, file: Path) -> tuple[Delivery | None, float]:
+    """Return what a consumer receives that waits for the file longer than a lease, and when the file is free again."""
+    assert consumer.receive(["another"], 0) is None
+    with ThreadPoolExecutor() as pool, closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = pool.submit(first.receive, ["video"], 0)
-        _hold(other, 1.1 * LEASE_SECONDS)
+        end = time.time() + 1.1 * LEASE_SECONDS
+        waiting = pool.submit(consumer.receive, VIDEO, 0)
+        wait_for(lambda: time.time() > end, "a lease would have ended")
+        free = time.time()
         other.execute("COMMIT")
-        assert waiting.result(timeout=30) is not None
-    assert second.receive(["video"], 0) is None
+        return waiting.result(timeout=30), free
 
 
-def _hold(connection: sqlite3.Connection, seconds: float) -> None:
-    """Keep a transaction busy until the file's clock has moved on."""
-    clock = "SELECT julianday('now') * 86400.0"
-    end = connection.execute(clock).fetchone()[0] + seconds
-    while connection.execute(clock).fetchone()[0] < end:
-        pass
+def test_a_lease_is_whole_however_long_the_consumer_waited_for_the_file(file: Path) -> None:
+    taken, free = _receive_while_locked(_connect(file), file)
+    assert taken is not None
+    assert _end_of_lease(file) >= free + LEASE_SECONDS
+
+
+def test_a_consumer_does_not_take_again_what_it_has_in_work_however_long_it_waited_for_the_file(file: Path) -> None:
+    consumer = _connect(file)
+    taken = consumer.receive(VIDEO, 0)
+    assert taken is not None
+    again, free = _receive_while_locked(consumer, file)
+    assert again is None
+    assert _end_of_lease(file) >= free + LEASE_SECONDS
+    consumer.accept(taken)
+    assert _connect(file).receive(VIDEO, 0) is None
+
+
+def test_a_lease_is_renewed_as_long_as_its_consumer_receives(file: Path) -> None:
+    consumer = _connect(file)
+    assert consumer.receive(VIDEO, 0) is not None
+    for _ in range(3):
+        before = _end_of_lease(file)
+        wait_for(lambda before=before: consumer.receive([], 0) or _end_of_lease(file) > before, "it is renewed")
+
+
+def test_a_message_whose_lease_ended_goes_to_another_and_its_first_consumer_can_do_nothing_to_it(file: Path) -> None:
+    stalled, other = _connect(file), _connect(file)
+    late = stalled.receive(VIDEO, 0)
+    assert late is not None
+    ends = _end_of_lease(file)
+    taken = other.receive(VIDEO, 30)
+    assert taken is not None
+    assert time.time() >= ends
+    held_until = _end_of_lease(file)
+    assert stalled.receive([], 0) is None  # which renews only leases that are its own still
+    stalled.accept(late)
+    stalled.retry(late, delay=0)
+    stalled.reject(late, {})
+    assert (_end_of_lease(file), list(other.list())) == (held_until, [])
+    other.accept(taken)
+    assert _connect(file).receive(VIDEO, 0) is None

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS message (
 CREATE INDEX IF NOT EXISTS message_waiting ON message (queue, visible_at) WHERE reason IS NULL;
 """
 
+RENEW = "UPDATE message SET visible_at = :lease WHERE holder = :holder"
 TAKE = """
 UPDATE message SET attempts = attempts + 1, holder = :holder, visible_at = :lease
 WHERE id = (
@@ -84,7 +85,6 @@ class SqliteBroker:
         """Return the message that has been waiting longest, looking again many times a second."""
         deadline = time.monotonic() + timeout
         while True:
-            self._renew_leases()
             delivery = self._take(queues)
             if delivery is not None or time.monotonic() >= deadline:
                 return delivery
@@ -137,22 +137,23 @@ class SqliteBroker:
             return connection.execute(statement + where, {"id": letter_id, **values}).rowcount == 1
 
     def _take(self, queues: Collection[str]) -> Delivery | None:
+        """Take a message, after renewing the leases of those in work where that is due.
+
+        Both happen in one transaction: a wait for the file between them could outlast a lease, and this consumer would
+        take a second time what it has in work.
+        """
         with self._write() as connection:
-            moment = time.time()
+            moment, ticks = time.time(), time.monotonic()
             values = {"holder": self._holder, "now": moment, "lease": moment + self._lease_seconds}
+            if due := ticks - self._renewed >= self._lease_seconds / 6:
+                connection.execute(RENEW, values)
             rows = connection.execute(TAKE, {**values, "queues": json.dumps(list(queues))}).fetchall()
+        if due:
+            self._renewed = ticks
         if not rows:
             return None
         row = rows[0]
         return Delivery(row["queue"], _message(row), row["attempts"], row["id"])
-
-    def _renew_leases(self) -> None:
-        if time.monotonic() - self._renewed < self._lease_seconds / 6:
-            return
-        with self._write() as connection:
-            lease = time.time() + self._lease_seconds
-            connection.execute("UPDATE message SET visible_at = ? WHERE holder = ?", (lease, self._holder))
-        self._renewed = time.monotonic()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
