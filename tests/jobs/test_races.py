@@ -7,11 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+import sqlalchemy as sa
 
+from soundlift.common.database import jobs as table
+from soundlift.common.database import now
 from soundlift.common.job_row import Job
 from soundlift.common.jobs import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.parts import age, claimed_job, job_now, queued_job, ready_job
+from tests.parts import age, claimed_job, job_now, queued_job, ready_job, wait_for
 
 ROUNDS = 20
 
@@ -68,3 +71,19 @@ def test_of_two_notifiers_one_may_send_the_mail(services: Services) -> None:
         job = ready_job(services)
         answers = _race(services, [lambda jobs, job=job: jobs.claim_telling(job.id)] * 2)
         assert len([answer for answer in answers if answer]) == 1
+
+
+def test_a_claim_is_whole_however_long_its_worker_waited_for_the_row(services: Services) -> None:
+    job, rival = queued_job(services), Services(services.settings)
+    row = sa.select(table.c.id, now()).where(table.c.id == job.id)
+    with ThreadPoolExecutor() as pool:
+        with services.database.write() as holder:
+            end = holder.execute(row.with_for_update()).one()[1] + 1
+            waiting = pool.submit(rival.jobs.claim, job)
+            wait_for(lambda: holder.scalar(sa.select(now())) > end, "a second of the claim would be over")
+            free = holder.scalar(sa.select(now()))
+        assert waiting.result(timeout=30) is not None
+    with services.database.read() as connection:
+        claimed_until = connection.scalar(sa.select(table.c.claimed_until).where(table.c.id == job.id))
+    rival.database.engine.dispose()
+    assert claimed_until >= free + CLAIM_SECONDS
