@@ -24,6 +24,7 @@ IN_FLIGHT = (State.RECEIVING, *WAITING)
 LEAVING = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
+LATEST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -127,7 +128,8 @@ def _check_bytes(connection: Connection, username: str, usage: Usage, reservatio
     size, limit = reservation.size, reservation.limits.stored_bytes
     if not limit or usage.stored_bytes + size <= limit:
         return
-    what = f"You store {_in_words(usage.stored_bytes)} of the {_in_words(limit)} that you may, too much for this upload"
+    stored, allowed, more = (_in_words(each) for each in (usage.stored_bytes, limit, size))
+    what = f"Your files take up {stored} of the {allowed} that you may store, and this upload needs {more} more"
     if usage.stored_bytes - usage.leaving_bytes + size <= limit:
         hint = "The files of jobs that were deleted or have expired are about to be removed: try again in a minute."
         raise StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
@@ -139,10 +141,10 @@ def _check_bytes(connection: Connection, username: str, usage: Usage, reservatio
 
 
 def _first_expiry(connection: Connection, username: str, retention: int) -> tuple[str, int] | None:
-    """Return when the first of a user's jobs expires, as a date and in seconds from now; None if no job has ended."""
+    """Return when the first of a user's jobs expires, as a date and in seconds from now; None if none will."""
     mine = sa.and_(table.c.username == username, may_expire())
     ended, moment = connection.execute(sa.select(sa.func.min(table.c.changed_at), now()).where(mine)).one()
-    if ended is None:
+    if ended is None or ended + retention > LATEST_DATE:
         return None
     expires = ended + retention
     return f"{datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC", max(1, round(expires - moment))

@@ -158,7 +158,7 @@ class Settings:
     )
     max_upload_bytes: int = _setting("Largest upload", 4 * 2**30, _whole)
     max_stored_bytes: int = _setting(
-        "Videos and MP3s that one user may have stored; a larger upload is answered 429; 0 is no limit",
+        "Videos and MP3s that one user may have stored; an upload beyond that is answered 429; 0 is no limit",
         20 * 2**30,
         _whole_or_zero,
     )

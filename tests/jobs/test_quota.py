@@ -210,7 +210,13 @@ def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Serv
 def test_whose_storage_is_full_of_jobs_that_have_not_ended_is_not_told_to_wait(services: Services) -> None:
     queued_job(services)
     refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
+    assert "take up 2.0 KiB of the 4.9 KiB that you may store, and this upload needs 3.9 KiB more" in refusal.detail
     assert refusal.headers == {}
+
+
+def test_whose_jobs_are_kept_for_ever_is_not_told_to_wait(services: Services) -> None:
+    told_job(services)
+    assert _refusal(services, Limits(0, 3000, retention=10**18), size=2000).headers == {}
 
 
 def test_who_has_deleted_enough_is_told_to_wait_for_cleanup(services: Services) -> None:
