@@ -14,6 +14,7 @@ from soundlift.common.database import now
 MOST_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
+FIRST_NOTIFICATION_RESEND_SECONDS = 60  # sooner: sending a mail takes no minute, and somebody waits for it
 LONGEST_RESEND_SECONDS = 6 * 3600
 
 

@@ -19,6 +19,7 @@ from soundlift.common.database import Database, now
 from soundlift.common.database import jobs as table
 from soundlift.common.job_row import (
     ENDED,
+    FIRST_NOTIFICATION_RESEND_SECONDS,
     FIRST_RESEND_SECONDS,
     HIDDEN,
     MOST_ATTEMPTS,
@@ -332,7 +333,7 @@ class Jobs:
             is_mine(claim),
             claim=None,
             claimed_until=None,
-            due_at=now() + FIRST_RESEND_SECONDS,
+            due_at=now() + FIRST_NOTIFICATION_RESEND_SECONDS,
             sent=0,
             **values,
         )

@@ -240,6 +240,16 @@ def test_of_two_who_would_send_a_due_event_one_does(services: Services) -> None:
     assert not services.jobs.postpone(due)
 
 
+def test_the_event_of_a_job_that_ended_is_due_after_a_minute_while_its_owner_is_not_told(services: Services) -> None:
+    for job in (ready_job(services), failed_job(services)):
+        age(services, job, 30)
+        assert services.jobs.due() == []
+        age(services, job, 30)
+        (due,) = services.jobs.due()
+        assert due.id == job.id
+        assert services.jobs.postpone(due)
+
+
 def test_a_converting_job_is_due_as_soon_as_its_claim_ran_out(services: Services) -> None:
     job, _ = claimed_job(services)
     assert services.jobs.due() == []
