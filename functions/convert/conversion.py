@@ -12,6 +12,7 @@ from soundlift.common.job_row import Job
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
 
+from .disk import check_disk
 from .encoding import listing, picturing
 from .ffmpeg import Ffmpeg, Outcome, reading
 from .keeper import Keeper
@@ -32,6 +33,7 @@ from .verdict import (
     ENCRYPTED_SOUND,
     NOT_MEDIA,
     NOTHING_LEFT,
+    TOO_MANY_CHANNELS,
     UNKNOWN_CODEC,
     ConversionFailed,
     check_outcome,
@@ -127,10 +129,16 @@ def _look_inside(job: Job, services: Services) -> float | None:
 
 
 def _in_question(sound: Sound, options: AudioOptions) -> list[Track]:
-    """Return the track to convert, and those that do as well if it has nothing to give and none was asked for."""
+    """Return the track to convert, and those that do as well if it has nothing to give and none was asked for.
+
+    Raises ConversionFailed where none of them can be mixed.
+    """
     track = choose(sound, options)
     others = [other for other in sound.tracks if other != track and options.track is None]
-    return [track, *others]
+    found = [one for one in (track, *others) if one.can_be_mixed]
+    if not found:
+        raise ConversionFailed(TOO_MANY_CHANNELS)
+    return found
 
 
 def _first_that_sounds(encoder: Encoder, sound: Sound, tracks: list[Track], outcome: Outcome | None) -> Mp3:
@@ -147,6 +155,7 @@ def _first_that_sounds(encoder: Encoder, sound: Sound, tracks: list[Track], outc
 def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> Mp3:
     path = encoder.output
     size = path.stat().st_size if path.exists() else 0
+    check_disk(outcome.status, encoder.folder)
     check_outcome(
         outcome.status,
         outcome.report,

@@ -8,11 +8,13 @@ from pathlib import Path
 from .ffmpeg import reading
 from .labels import LIST
 from .recipe import Measured, Recipe
+from .verdict import CONTEXT, own_lines
 
 MP3 = "sound.mp3"
-PEAK = re.compile(r"Peak level dB: (-?[\d.]+|-?inf)")
-SAMPLES = re.compile(r"Number of samples: (\d+)")
-LOUDNESS = re.compile(r'"(input_i|input_tp|input_lra|input_thresh|target_offset)" : "(-?[\d.]+)"')
+# Each is matched against one line of FFmpeg's own; loudnorm prints its values as JSON, a line each.
+PEAK = re.compile(CONTEXT + r"Peak level dB: (-?[0-9]{1,9}\.[0-9]{1,9}|-?inf)")
+SAMPLES = re.compile(CONTEXT + r"Number of samples: ([0-9]{1,19})")
+LOUDNESS = re.compile(r'\t"(input_i|input_tp|input_lra|input_thresh|target_offset)" : "(-?[0-9]{1,9}\.[0-9]{1,9})",?')
 LOUDNESS_VALUES = 5
 
 
@@ -50,7 +52,10 @@ def picturing(url: str, stream: int, output: Path) -> list[str]:
 
 def read_measured(report: str) -> Measured:
     """Return what a measuring run found; a sound that is silent, or too short to tell, has no loudness."""
-    peaks, samples, loudness = PEAK.findall(report), SAMPLES.findall(report), dict(LOUDNESS.findall(report))
+    lines = own_lines(report)
+    peaks = [match[1] for line in lines if (match := PEAK.fullmatch(line))]
+    samples = [match[1] for line in lines if (match := SAMPLES.fullmatch(line))]
+    loudness = {match[1]: match[2] for line in lines if (match := LOUDNESS.fullmatch(line))}
     return Measured(
         peak=float(peaks[-1]) if peaks else float("-inf"),
         samples=int(samples[-1]) if samples else 0,

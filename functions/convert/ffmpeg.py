@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import subprocess
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +16,12 @@ from typing import IO
 from soundlift.common.formats import DEMUXERS
 from soundlift.common.settings import Settings
 
-from .report import is_whole
+from .bounded_numbers import read_integer
+from .log_lines import ENVIRONMENT, QUOTED, LogLines
+from .report import ends_heading
 
+# In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
+LONGEST_HEADING = 1024 * 1024
 LONGEST_BEGINNING = 256 * 1024
 LONGEST_END = 32 * 1024
 BLOCK = 64 * 1024
@@ -73,7 +78,7 @@ class Ffmpeg:
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"LC_ALL": "C"},
+            env={"LC_ALL": "C", **ENVIRONMENT},
             start_new_session=True,
             pass_fds=pipes,
         )
@@ -103,8 +108,9 @@ class Ffmpeg:
         seconds = 0.0
         for line in self._process.stdout:
             name, _, value = line.decode("ascii", "replace").strip().partition("=")
-            if name == "out_time_us" and value.lstrip("-").isdigit():
-                seconds = max(0.0, int(value) / 1e6)
+            microseconds = read_integer(value) if name == "out_time_us" else None
+            if microseconds is not None:
+                seconds = max(0.0, microseconds / 1e6)
                 if on_progress is not None:
                     on_progress(seconds)
         text = self._report.text()
@@ -112,34 +118,69 @@ class Ffmpeg:
 
 
 class _Report:
-    """Drains a stream in a thread, keeping its beginning and its end, so that no report fills the memory."""
+    """Drains a stream in a thread, keeping what no file can make too large for the memory.
+
+    The lines on the file are kept apart, so that no number of messages before them hides what is in the file.
+    """
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._beginning = bytearray()
-        self._end = b""
+        self._lines = LogLines()
+        self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
+        self._end: deque[str] = deque()
+        self._end_size = 0
         self._has_heading = Event()
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
         self._thread.start()
 
     def heading(self) -> str:
         self._has_heading.wait()
-        return self._beginning.decode("utf-8", "replace")
+        return "".join([*self._heading.kept, *self._beginning.kept])
 
     def text(self) -> str:
         self._thread.join()
-        return (self._beginning + self._end).decode("utf-8", "replace")
+        return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
         try:
             while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
-                room = LONGEST_BEGINNING - len(self._beginning)
-                self._beginning += block[:room]
-                self._end = (self._end + block[room:])[-LONGEST_END:]
-                if not self._has_heading.is_set() and is_whole(self._beginning.decode("utf-8", "replace")):
-                    self._has_heading.set()
+                self._keep(self._lines.read(block))
+            self._keep(self._lines.end())
         finally:
             self._has_heading.set()
+
+    def _keep(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if ends_heading(line):
+                self._heading.keep(line)
+                self._has_heading.set()
+            elif line.startswith(QUOTED):
+                self._heading.keep(line)
+            elif not self._beginning.keep(line):
+                self._keep_at_end(line)
+
+    def _keep_at_end(self, line: str) -> None:
+        self._end.append(line + "\n")
+        self._end_size += len(line) + 1
+        while self._end_size > LONGEST_END:
+            self._end_size -= len(self._end.popleft())
+
+
+class _Lines:
+    """The first lines of several, up to `room` characters."""
+
+    def __init__(self, room: int) -> None:
+        self.kept: list[str] = []
+        self._room = room
+
+    def keep(self, line: str) -> bool:
+        """Keep a line if it and all before it had room; return whether they had."""
+        self._room -= len(line) + 1
+        if self._room < 0:
+            self._room = 0
+            return False
+        self.kept.append(line + "\n")
+        return True
 
 
 def _limit(pid: int, settings: Settings) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
+
+from .bounded_numbers import read_integer
 
 LIST = "labels.txt"
 LONGEST_LIST = 2**20
-LINE = re.compile(r"(?:\\.|[^\\\n])*", re.DOTALL)
-PAIR = re.compile(r"((?:\\.|[^\\=])*)=(.*)", re.DOTALL)
+# Possessive: nothing that matched once is tried again.
+LINE = re.compile(r"(?:\\.|[^\\\n]++)*+", re.DOTALL)
+PAIR = re.compile(r"((?:\\.|[^\\=]++)*+)=(.*)", re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-TIMES = ("TIMEBASE", "START", "END")
+LARGEST_INT32 = 2**31 - 1  # of a time base, as FFmpeg has it
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:
             yield name, pairs
             name, pairs = line, {}
         elif not line.startswith((";", "#")) and (pair := PAIR.fullmatch(line)):
-            pairs[ESCAPED.sub(r"\1", pair[1])] = ESCAPED.sub(r"\1", pair[2])
+            # FFmpeg's own times of a chapter come before its tags, which may have the same names.
+            pairs.setdefault(ESCAPED.sub(r"\1", pair[1]), ESCAPED.sub(r"\1", pair[2]))
     yield name, pairs
 
 
@@ -66,9 +69,10 @@ def _lower(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _chapters(pairs: Mapping[str, str]) -> Iterator[Chapter]:
-    """Yield the chapter of a section, unless its times are none."""
-    try:
-        base, start, end = (Fraction(pairs[name]) for name in TIMES)
-    except (KeyError, ValueError, ZeroDivisionError):
+    """Yield the chapter of a section, unless FFmpeg's integers for its times are missing or out of range."""
+    numerator, _, denominator = pairs.get("TIMEBASE", "").partition("/")
+    base = read_integer(numerator, least=1, most=LARGEST_INT32), read_integer(denominator, least=1, most=LARGEST_INT32)
+    start, end = read_integer(pairs.get("START", "")), read_integer(pairs.get("END", ""))
+    if base[0] is None or base[1] is None or start is None or end is None:
         return
-    yield Chapter(float(start * base), float(end * base), _lower(pairs).get("title", ""))
+    yield Chapter(start * base[0] / base[1], end * base[0] / base[1], _lower(pairs).get("title", ""))

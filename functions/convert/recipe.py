@@ -27,6 +27,7 @@ LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
 # In kbit/s. Without borrowed bits a constant bit rate loses at most 0.25 dB up to here, and up to 2 dB above; a
 # variable one loses nothing but bytes (bench/reservoir.py).
 HIGHEST_CUT_BITRATE = 96
+MOST_LANGUAGES = 30  # that a sentence lists
 MEASURED = "astats=measure_perchannel=none:measure_overall=Peak_level+Number_of_samples"
 USUAL = Track(index=0, codec="aac", rate=44100, layout="stereo")
 """Is the track that nearly every video has: what FFmpeg is told before it has said what there is."""
@@ -145,7 +146,7 @@ def choose(sound: Sound, options: AudioOptions) -> Track:
     else:
         found = [track for track in sound.tracks if track.language and _same_language(track.language, wanted)]
     if not found:
-        languages = sorted({track.language for track in sound.tracks if track.language})
+        languages = sorted({track.language for track in sound.tracks if track.language})[:MOST_LANGUAGES]
         raise ConversionFailed(no_such_track(wanted, len(sound.tracks), languages))
     return found[0]
 

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 
-from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, sign_in
+from .bounded_numbers import read_decimal, read_integer
+from .log_lines import QUOTED
+from .verdict import CONTEXT, NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, own_lines, sign_in
 
-STREAM = re.compile(
-    r"^  Stream #0:(?P<index>\d+)(?:\[0x[0-9a-f]+\])?(?:\((?P<language>[^)]*)\))?: (?P<kind>\w+): (?P<more>.*)$",
-    re.MULTILINE,
+# Each is matched against one line. Those on the file are behind QUOTED; the others are FFmpeg's own, see log_lines.
+STREAM = re.compile(r"   Stream #0:([0-9]{1,9})(?:\[0x[0-9a-f]{1,16}\])?")
+KINDS = ("Audio", "Video", "Subtitle", "Data", "Attachment", "Unknown")
+LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,5}")  # a tag of BCP 47, or a code of ISO 639-2
+INPUT = QUOTED + "Input #0, "
+DURATION = re.compile(
+    r"   Duration: (?:N/A|([0-9]{2,7}):([0-5][0-9]):([0-5][0-9]\.[0-9]{2})|[-0-9:.]{1,99})"
+    r"(?:, start: (-?[0-9]{1,10}\.[0-9]{6}))?, bitrate: .{1,99}"
 )
-ANY_STREAM = re.compile(r"^  Stream #0:\d+", re.MULTILINE)
-MAPPING = re.compile(r"^  Stream #0:(\d+) -> #0:0 ", re.MULTILINE)
-HEADING_ENDS = "Stream mapping:\n"
-CONTAINER_START = re.compile(r"^  Duration: .*?, start: (-?[\d.]+)", re.MULTILINE)
-TRACK_START = re.compile(r", start (-?[\d.]+)")
-RATE_AND_LAYOUT = re.compile(r", (\d+) Hz, ([^,]+)")
-DECODED = re.compile(r"Input stream #0:(\d+) \(audio\):.*? (\d+) frames decoded; (\d+) decode errors \((\d+) samples\)")
+RATE = re.compile(r"([0-9]{1,9}) Hz")
+TRACK_START = re.compile(r"start (-?[0-9.]{1,30})(?: \(.*)?")
+BEGUN = re.compile(r"\[aost#0:0/[^ \]]+ @ 0x[0-9a-f]+\] Created audio stream from input stream 0:([0-9]{1,9})")
+DECODED = re.compile(
+    CONTEXT + r"  Input stream #0:([0-9]{1,9}) \(audio\): [0-9]+ packets read \([0-9]+ bytes\); "
+    r"([0-9]{1,19}) frames decoded; ([0-9]{1,19}) decode errors \(([0-9]{1,19}) samples\).*"
+)
+ENCODED = re.compile(CONTEXT + r"  Output stream #0:0 \(audio\): [0-9]+ frames encoded \(([0-9]{1,19}) samples\).*")
+DISPOSITIONS = re.compile(r"(?: \([a-z ]{1,30}\)){1,20}$")  # such as (default)
 CHANNELS = {"mono": 1, "1 channels": 1, "stereo": 2, "2 channels": 2, "downmix": 2}
 MORE_THAN_STEREO = 3
-UNKNOWN_LAYOUT = re.compile(r"(\d+) channels")
-ENCODED = re.compile(r"Output stream #0:0 \(audio\): \d+ frames encoded \((\d+) samples\)")
-MPEG = re.compile(r"^Input #0, mpeg(?:ts)?,", re.MULTILINE)
-ESTIMATED = re.compile(r"Estimating duration from bitrate|using bitrate for duration")
-MATROSKA = re.compile(r"^Input #0, matroska", re.MULTILINE)
-OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
+UNKNOWN_LAYOUT = re.compile(r"([0-9]{1,9}) channels")
+NAMED_LAYOUT = re.compile(r"([0-9]{1,9}) channels \(.*\)")
+AMBISONIC_LAYOUT = re.compile(r"ambisonic ([0-9]{1,4})")
+MOST_CHANNELS = 64
+"""How many FFmpeg's resampler takes (SWR_CH_MAX), through which all sound goes."""
+ESTIMATED = re.compile(CONTEXT + r"(?:Estimating duration from bitrate|.*using bitrate for duration).*")
 UNDECODABLE = ("none", "unknown")
 
 
@@ -55,6 +63,15 @@ class Track:
         """Return the number of channels where nothing says which is which, else None."""
         match = UNKNOWN_LAYOUT.fullmatch(self.layout or "")
         return int(match[1]) if match else None
+
+    @property
+    def can_be_mixed(self) -> bool:
+        """Tell whether FFmpeg can mix as many channels as there are."""
+        layout = self.layout or ""
+        if ambisonic := AMBISONIC_LAYOUT.fullmatch(layout):
+            return (int(ambisonic[1]) + 1) ** 2 <= MOST_CHANNELS
+        match = UNKNOWN_LAYOUT.fullmatch(layout) or NAMED_LAYOUT.fullmatch(layout)
+        return match is None or int(match[1]) <= MOST_CHANNELS
 
     @property
     def decodable(self) -> bool:
@@ -102,78 +119,132 @@ class Decoded:
     samples: int
 
 
-def is_whole(heading: str) -> bool:
-    """Tell whether a report, still growing, has all that `read_report` wants."""
-    return MAPPING.search(heading) is not None
+@dataclass(frozen=True)
+class _Stream:
+    """Is one stream of the file: its kind, the text of its language, and the fields that say more of it."""
+
+    index: int
+    kind: str
+    language: str
+    fields: tuple[str, ...]
+
+    @classmethod
+    def of(cls, line: str) -> _Stream | None:
+        """Return the stream that a line is on, if it is on one.
+
+        Its language may have any text. Behind the last name of a kind there is none of the file's.
+        """
+        match = STREAM.match(line)
+        if match is None:
+            return None
+        at, kind = max((line.rfind(f": {kind}: "), kind) for kind in KINDS)
+        if at < match.end():
+            return cls(int(match[1]), "", "", ())
+        language = line[match.end() : at].removeprefix("(").removesuffix(")")
+        return cls(int(match[1]), kind, language, tuple(line[at + len(f": {kind}: ") :].split(", ")))
+
+    @property
+    def is_picture(self) -> bool:
+        """Tell whether it is cover art."""
+        return any("(attached pic)" in field for field in self.fields)
+
+    def track(self) -> Track:
+        """Return the audio track that it is."""
+        rates = [number for number, field in enumerate(self.fields) if RATE.fullmatch(field)]
+        at = rates[0] if rates and rates[0] + 1 < len(self.fields) else None
+        starts = [match[1] for field in self.fields if (match := TRACK_START.fullmatch(field))]
+        is_known = self.language != "und" and LANGUAGE.fullmatch(self.language)
+        return Track(
+            index=self.index,
+            codec=self.fields[0].split(" ", 1)[0],
+            rate=None if at is None else int(self.fields[at].removesuffix(" Hz")) or None,
+            layout=None if at is None else _layout(self.fields[at + 1]),
+            language=self.language if is_known else None,
+            start=(read_decimal(starts[0]) if starts else None) or 0.0,
+        )
+
+
+def _layout(field: str) -> str:
+    """Return the layout of channels, without the dispositions that may follow it."""
+    return DISPOSITIONS.sub("", field).strip()
+
+
+def ends_heading(line: str) -> bool:
+    """Tell whether a line of a report is the one after which it has all that `read_report` wants."""
+    return BEGUN.fullmatch(line) is not None
 
 
 def read_report(report: str) -> Sound:
     """Return the sound that a report shows; raises ConversionFailed where it shows none that can be decoded."""
-    heading, _, rest = report.partition(HEADING_ENDS)
-    streams = list(STREAM.finditer(heading))
-    tracks = tuple(_track(stream) for stream in streams if stream["kind"] == "Audio")
+    streams = _streams(report)
+    tracks = tuple(stream.track() for stream in streams if stream.kind == "Audio")
     if not tracks:
-        if ANY_STREAM.search(heading):
-            raise ConversionFailed(NO_AUDIO)
-        raise ConversionFailed(sign_in(report) or NOT_MEDIA)
+        raise ConversionFailed(NO_AUDIO if streams else sign_in(report) or NOT_MEDIA)
     if not any(track.decodable for track in tracks):
         raise ConversionFailed(UNKNOWN_CODEC)
-    mapped = MAPPING.search(rest)
-    pictures = tuple(int(stream["index"]) for stream in streams if "(attached pic)" in stream["more"])
-    found = CONTAINER_START.search(heading)
-    start = float(found[1]) if found else 0.0
+    pictures = tuple(stream.index for stream in streams if stream.is_picture)
+    container = _container(report)
+    start, length = _times(report, container)
     return Sound(
         tracks,
-        begun=int(mapped[1]) if mapped else None,
+        begun=_begun(report),
         start=start,
-        length=_length(heading, start),
+        length=length,
         pictures=pictures,
-        tags_on_track=OGG.search(heading) is not None,
-        starts_anew=MPEG.search(heading) is not None,
-        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not ESTIMATED.search(heading),
+        tags_on_track=container == "ogg",
+        starts_anew=container in ("mpeg", "mpegts"),
+        length_is_of_sound=len(streams) == len(tracks) + len(pictures)
+        and not any(ESTIMATED.fullmatch(line) for line in own_lines(report)),
     )
 
 
 def read_decoded(report: str, track: Track) -> Decoded:
     """Return what the end of a report tells of the decoding of a track."""
-    for match in DECODED.finditer(report):
-        if int(match[1]) == track.index:
+    for line in own_lines(report):
+        if (match := DECODED.fullmatch(line)) and int(match[1]) == track.index:
             return Decoded(frames=int(match[2]), errors=int(match[3]), samples=int(match[4]))
     return Decoded(0, 0, 0)
 
 
 def read_encoded(report: str) -> int:
     """Return how many samples of one channel the MP3's encoder was given, as the end of a report tells."""
-    match = ENCODED.search(report)
-    return int(match[1]) if match else 0
+    return next((int(match[1]) for line in own_lines(report) if (match := ENCODED.fullmatch(line))), 0)
 
 
-def _track(stream: re.Match[str]) -> Track:
-    more = stream["more"]
-    found, start = RATE_AND_LAYOUT.search(more), TRACK_START.search(more)
-    return Track(
-        index=int(stream["index"]),
-        codec=more.split(" ", 1)[0].rstrip(","),
-        rate=(int(found[1]) or None) if found else None,
-        layout=found[2].strip() if found else None,
-        language=stream["language"] if stream["language"] != "und" else None,
-        start=float(start[1]) if start else 0.0,
-    )
+def _streams(report: str) -> list[_Stream]:
+    """Return the streams of the file; FFmpeg lists one that is in several programs for each of them."""
+    found: dict[int, _Stream] = {}
+    for line in _lines_on_file(report):
+        if stream := _Stream.of(line):
+            found.setdefault(stream.index, stream)
+    return list(found.values())
 
 
-def _length(heading: str, start: float) -> float | None:
-    """Return the length in seconds that MoviePy reads from the report; it raises on some files that are good.
+def _lines_on_file(report: str) -> list[str]:
+    return [line for line in report.split("\n") if line.startswith(QUOTED)]
 
-    Matroska has it counted from 0, whenever its first packet is.
+
+def _container(report: str) -> str:
+    """Return the first name of the demuxer."""
+    inputs = (line for line in _lines_on_file(report) if line.startswith(INPUT))
+    return next(inputs, INPUT).removeprefix(INPUT).split(",", 1)[0]
+
+
+def _begun(report: str) -> int | None:
+    return next((read_integer(match[1]) for line in own_lines(report) if (match := BEGUN.fullmatch(line))), None)
+
+
+def _times(report: str, container: str) -> tuple[float, float | None]:
+    """Return the container's start and its length, in seconds.
+
+    Matroska has the length counted from 0, whenever its first packet is.
     """
-    from moviepy.video.io.ffmpeg_reader import FFmpegInfosParser
-
-    plain = [line for line in heading.splitlines() if line.startswith((" ", "Input "))]
-    try:
-        with warnings.catch_warnings(action="ignore"):  # it warns of subtitles, which do not concern us
-            parsed = FFmpegInfosParser("\n".join(["", *plain]), "video").parse()
-    except Exception:  # whatever it stumbles over, the sound is not to blame
-        return None
-    told = parsed.get("duration")
-    length = told - (start if MATROSKA.search(heading) else 0.0) if isinstance(told, float) else 0.0
-    return length if length > 0 else None
+    match = next((match for line in _lines_on_file(report) if (match := DURATION.fullmatch(line))), None)
+    if match is None:
+        return 0.0, None
+    start = (read_decimal(match[4]) if match[4] else None) or 0.0
+    if match[1] is None:
+        return start, None
+    length = int(match[1]) * 3600 + int(match[2]) * 60 + float(match[3])
+    length -= start if container == "matroska" else 0.0
+    return start, length if length > 0 else None

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from soundlift.common.errors import Unavailable
 
+from .log_lines import QUOTED
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -35,18 +37,21 @@ NOTHING_LEFT = Verdict("nothing_left", "The sound ends before the start that was
 TOO_LONG = Verdict("too_long", "The conversion took too long and was stopped. Try a shorter video.")
 TOO_LARGE = Verdict("too_large", "The MP3 would be larger than we may store. Try a shorter video.")
 TOO_COMPLEX = Verdict("too_complex", "Reading this file takes more memory than we give to one video.")
+TOO_MANY_CHANNELS = Verdict("too_many_channels", "The sound has more channels than the 64 that we can mix.")
 BROKEN = Verdict("broken", "The sound is damaged, so it cannot be read.")
 
+# Each is searched in one line of FFmpeg's own, see log_lines. Such a line may quote a name from the file, too, so what
+# overrules sound that was decoded is matched from its beginning to its end.
+CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
+FAILING = "(?:Error|Could not|Failed to|Task finished|Terminating thread)"
 SIGNS = (
-    (re.compile(r"DRM protected stream"), ENCRYPTED_SOUND),
-    (re.compile(r"Cannot allocate memory", re.IGNORECASE), TOO_COMPLEX),
+    (re.compile(rf"^{CONTEXT}(?:Ext )?DRM protected stream detected, decoding will likely fail!$"), ENCRYPTED_SOUND),
+    (re.compile(rf"^(?:{CONTEXT})?{FAILING}[A-Za-z0-9 :?()-]{{0,120}}Cannot allocate memory\)?$"), TOO_COMPLEX),
     (re.compile(r"moov atom not found|partial file|File ended prematurely|End of file", re.IGNORECASE), CUT_OFF),
     (re.compile(r"no decoder found for|Decoder .* not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded besides, it is noise, or a part that nobody asked for
 LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is not even memory for that
-DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
-INDENTED = re.compile(r"^ .*$", re.MULTILINE)  # what FFmpeg tells of the file, and quotes from it, such as a title
 
 
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Verdict:
@@ -77,8 +82,6 @@ def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, mo
     """
     if mp3_bytes >= most_bytes:
         raise ConversionFailed(TOO_LARGE)
-    if DISK_FULL.search(own_words(report)):
-        raise Unavailable("The worker's disk is full; the job is tried again.", retry_after=60)
     sign = sign_in(report)
     if sign in FINAL or (sign and not decoded):
         raise ConversionFailed(sign)
@@ -90,10 +93,15 @@ def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, mo
 
 def sign_in(report: str) -> Verdict | None:
     """Return the verdict that FFmpeg's own words in a report point to."""
-    words = own_words(report)
-    return next((verdict for pattern, verdict in SIGNS if pattern.search(words)), None)
+    lines = own_lines(report)
+    return next((verdict for pattern, verdict in SIGNS if any(map(pattern.search, lines))), None)
 
 
 def own_words(report: str) -> str:
     """Return the report without what it quotes from the file: a title may well be "The End of File"."""
-    return INDENTED.sub("", report)
+    return "\n".join(own_lines(report))
+
+
+def own_lines(report: str) -> list[str]:
+    """Return the lines of a report that are FFmpeg's own."""
+    return [line for line in report.split("\n") if line and not line.startswith(QUOTED)]

@@ -20,6 +20,7 @@ from .reception import Reception
 BLOCK = 2**20
 LONGEST_FIELD = 2**20
 LONGEST_NAME = 200
+LONGEST_PATH = 8192
 
 
 def receive_file(request: Request, reception: Reception) -> None:
@@ -38,7 +39,7 @@ def receive_file(request: Request, reception: Reception) -> None:
 
 def clean_name(name: str) -> str:
     """Return a file name without its folders and control characters (RFC 6266, section 4.3), never empty."""
-    last = re.split(r"[/\\]", name)[-1]
+    last = re.split(r"[/\\]", name[-LONGEST_PATH:])[-1]
     printable = "".join(letter if letter.isprintable() else "_" for letter in last).strip()
     return printable[-LONGEST_NAME:] or "video"
 

@@ -1,0 +1,23 @@
+"""Reads numbers from text that a media file controls; their digits are bounded before anything is computed."""
+
+from __future__ import annotations
+
+import re
+
+SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
+# Of ASCII digits, and few enough for int(), which refuses more than 4,300, and for float(), which is never infinite.
+INTEGER = re.compile(r"-?[0-9]{1,19}")
+DECIMAL = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,9})?")
+
+
+def read_integer(text: str, *, least: int = SMALLEST_INT64, most: int = LARGEST_INT64) -> int | None:
+    """Return the whole number that a text is, None where it is none from `least` to `most`."""
+    if INTEGER.fullmatch(text) is None:
+        return None
+    number = int(text)
+    return number if least <= number <= most else None
+
+
+def read_decimal(text: str) -> float | None:
+    """Return the decimal number that a text is, without an exponent and finite, None where it is none."""
+    return float(text) if DECIMAL.fullmatch(text) else None
