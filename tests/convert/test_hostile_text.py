@@ -1,0 +1,181 @@
+"""What a file says of itself is no word of FFmpeg's, however it is written: it hides no track and makes no verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from mutagen.id3 import ID3, TIT2
+from mutagen.mp3 import MP3
+
+from functions.convert.ffmpeg import Ffmpeg
+from functions.convert.report import Track, read_decoded, read_report
+from soundlift.common.job_row import State
+from soundlift.common.services import Services
+from tests.clips import SINE, ffmpeg
+from tests.convert.conftest import Convert, Save
+
+DISK = "No space left on device"
+DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"
+MEMORY = "[in#0 @ 0x1] Error opening input: Cannot allocate memory"
+DECODED = (
+    "[in#0/mov @ 0x1]   Input stream #0:0 (audio): 9 packets read (9 bytes); "
+    "0 frames decoded; 9 decode errors (0 samples); "
+)
+LONG_NUMBER = "1" * 5000
+
+LANGUAGES = {
+    "the words for a full disk": f"eng\n{DISK}\n[out#0/mp3 @ 0x1] Error writing trailer: {DISK}\nx",
+    "the words for copy protection": f"eng\n{DRM}\nx",
+    "the words for too little memory": f"eng\n{MEMORY}\nx",
+    "a count of what was decoded": f"eng\n{DECODED}\nx",
+    "the end of the heading": "eng\nStream mapping:\n  Stream #0:7 -> #0:0 (aac (native) -> mp3 (libmp3lame))\nx",
+    "another stream": "eng\n  Stream #0:9(fra",
+    "a stream without a kind": "eng\n  Stream #0:9\n\n\n",
+    "other line breaks": f"e\r{DRM}\r\x0b{DISK}\x0c{MEMORY}\u2028{DISK}\x85{DISK}",
+    "an escape sequence": f"eng\n\x1b[0m\x1b[1;35m{DRM}\x1b[0m\n",
+    "a parenthesis": "e)n(g): Video: h264",
+    "100,000 letters": "x" * 100_000,
+    "100,000 line breaks": "\n" * 100_000,
+    "a rate of 5,000 digits": f"eng): Audio: aac (LC), {LONG_NUMBER} Hz, mono, start {LONG_NUMBER}.0",
+    "5,000 digits in each line": f"eng\n  Duration: {LONG_NUMBER}:00:00.00, start: {LONG_NUMBER}.0, bitrate: 1 kb/s\nx",
+}
+
+
+def _in_language(folder: Path, language: str) -> Path:
+    return ffmpeg(folder / "a.mkv", *SINE, "-c:a", "aac", "-metadata:s:a:0", f"language={language}")
+
+
+@pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
+def test_a_language_of_any_text_hides_no_track_and_makes_no_verdict(
+    converted: Convert, tmp_path: Path, language: str
+) -> None:
+    job = converted(_in_language(tmp_path, language))
+    assert (job.state, job.error) == (State.READY, None)
+    assert job.length == pytest.approx(3, abs=0.06)
+
+
+def test_a_track_after_one_in_a_language_of_any_text_is_found_in_its_own(converted: Convert, tmp_path: Path) -> None:
+    two = ffmpeg(
+        tmp_path / "two.mkv", *SINE, *SINE, "-map", "0", "-map", "1", "-c:a", "aac",
+        "-metadata:s:a:0", f"language=e)\n{DRM}\n(", "-metadata:s:a:1", "language=fre",
+    )  # fmt: skip
+    assert converted(two, track="fr").state == State.READY
+    assert converted(two, track="en").error_code == "no_such_track"
+
+
+@pytest.mark.parametrize("words", [DISK, DRM, MEMORY, "  Stream #0:5: Video: none", "  Duration: N/A, bitrate: N/A"])
+def test_the_name_of_a_tag_makes_no_verdict(converted: Convert, tmp_path: Path, words: str) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *SINE, "-metadata", f"a\n{words}\nb=c")
+    assert converted(file).state == State.READY
+
+
+def test_a_track_without_sound_that_speaks_of_a_full_disk_is_not_tried_again(
+    converted: Convert, tmp_path: Path
+) -> None:
+    language = ("-metadata:s:a", f"language=eng\n{DISK}\nx")
+    job = converted(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
+    assert (job.state, job.error_code) == (State.FAILED, "empty_audio")
+
+
+CHAPTER = "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\n"
+
+
+def _with_chapters(folder: Path, chapters: str) -> Path:
+    (folder / "chapters.txt").write_text(f";FFMETADATA1\n{chapters}")
+    return ffmpeg(
+        folder / "a.mkv", *SINE, "-i", str(folder / "chapters.txt"), "-map", "0", "-map_chapters", "1", "-c:a", "aac"
+    )
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ["START=1e1000000000", "END=1e400", "TIMEBASE=1/0", "TIMEBASE=1e-1000000000", f"START={LONG_NUMBER}", "END=-inf",
+     "START=0x10", "END=٣"],
+)  # fmt: skip
+def test_a_tag_of_a_chapter_does_not_overrule_its_time(
+    converted: Convert, mp3_of: Save, tmp_path: Path, tag: str
+) -> None:
+    job = converted(_with_chapters(tmp_path, f"{CHAPTER}title=one\n{tag}\n"))
+    tags = MP3(mp3_of(job)).tags
+    assert tags is not None
+    assert [(one.start_time, one.end_time) for one in tags.getall("CHAP")] == [(1000, 2000)]
+
+
+def test_a_file_of_3000_chapters_with_long_titles_is_still_a_media_file(
+    converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    one = "[CHAPTER]\nTIMEBASE=1/1000\nSTART={0}\nEND={1}\ntitle={0}" + "x" * 200 + "\n"
+    job = converted(_with_chapters(tmp_path, "".join(one.format(each, each + 1) for each in range(3000))))
+    tags = MP3(mp3_of(job)).tags
+    assert tags is not None
+    assert len(tags.getall("CHAP")) == 255  # all that an MP3 can have
+
+
+def test_a_title_that_repeats_the_words_for_what_was_decoded_is_converted(converted: Convert, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *SINE)
+    tags = ID3()
+    tags.add(TIT2(encoding=3, text=["Input stream #0:1 (audio): " * 10_000]))
+    tags.save(file)
+    assert converted(file).state == State.READY
+
+
+@pytest.mark.parametrize("words", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
+def test_no_line_of_a_report_that_shows_text_of_the_file_counts_as_ffmpeg_s(
+    services: Services, tmp_path: Path, words: str
+) -> None:
+    file = _in_language(tmp_path, f"eng\n{words}\n{DECODED}\nx")
+    run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "null", "-"], services.settings)
+    outcome = run.wait()
+    run.close()
+    (track,) = read_report(outcome.report).tracks
+    assert track == Track(index=0, codec="aac", rate=44100, layout="mono")
+    assert read_decoded(outcome.report, track).samples > 3 * 44100
+    assert not [line for line in outcome.report.split("\n") if line.startswith(words)]
+
+
+IAMF = (
+    "-stream_group", "type=iamf_audio_element:id=1:st=0:audio_element_type=channel,layer=ch_layout=stereo",
+    "-stream_group", "type=iamf_mix_presentation:id=2:stg=0:annotations=en-us=Mix,"
+    "submix=parameter_id=100:parameter_rate=48000:default_mix_gain=0.0"
+    "|element=stg=0:headphones_rendering_mode=stereo:annotations=en-us=Submix:parameter_id=100:parameter_rate=48000"
+    "|layout=layout_type=loudspeakers:sound_system=stereo:integrated_loudness=-10.0",
+    "-streamid", "0:0",
+)  # fmt: skip
+
+
+def test_a_track_in_a_group_of_streams_is_converted(converted: Convert, tmp_path: Path) -> None:
+    job = converted(ffmpeg(tmp_path / "iamf.mp4", *SINE, "-ac", "2", "-ar", "48000", "-c:a", "libopus", *IAMF))
+    assert (job.state, job.error) == (State.READY, None)
+    assert job.length == pytest.approx(3, abs=0.06)
+
+
+def _wav(folder: Path, channels: int) -> Path:
+    """Make a WAV of a few samples; FFmpeg writes none of that many channels."""
+    data = bytes(2 * channels * 4)
+    rest = channels.to_bytes(2, "little") + (8000).to_bytes(4, "little") + (2 * channels * 8000).to_bytes(4, "little")
+    header = b"WAVEfmt \x10\0\0\0\1\0" + rest + (2 * channels % 65536).to_bytes(2, "little") + b"\x10\0"
+    chunks = header + b"data" + len(data).to_bytes(4, "little") + data
+    file = folder / f"{channels}.wav"
+    file.write_bytes(b"RIFF" + len(chunks).to_bytes(4, "little") + chunks)
+    return file
+
+
+@pytest.mark.parametrize("channels", [65, 1000, 65535])
+def test_more_channels_than_can_be_mixed_are_a_stated_failure(
+    converted: Convert, tmp_path: Path, channels: int
+) -> None:
+    assert converted(_wav(tmp_path, channels)).error_code == "too_many_channels"
+
+
+def test_as_many_channels_as_can_be_mixed_are_mixed(converted: Convert, tmp_path: Path) -> None:
+    assert converted(_wav(tmp_path, 64)).state == State.READY
+
+
+def test_a_track_of_too_many_channels_gives_way_to_another(converted: Convert, tmp_path: Path) -> None:
+    both = ffmpeg(
+        tmp_path / "both.mkv", "-i", str(_wav(tmp_path, 65)), *SINE, "-map", "0", "-map", "1",
+        "-c:a:0", "copy", "-c:a:1", "pcm_s16le",
+    )  # fmt: skip
+    assert converted(both).state == State.READY
+    assert converted(both, track="1").error_code == "too_many_channels"
