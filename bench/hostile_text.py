@@ -1,0 +1,183 @@
+"""Measures that no text of a stranger takes more than linear time to read: `python -m bench.hostile_text`.
+
+Prints for each parser the time of its worst cases of 256 KB and of 1 MB, and fails where the ratio is above 8: a linear
+parser has 4, a quadratic one 16. The tests of convert hold the same cases to what must come out.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from functions.convert.bounded_numbers import read_decimal, read_integer
+from functions.convert.encoding import read_measured
+from functions.convert.labels import LIST, read_labels
+from functions.convert.log_lines import LogLines
+from functions.convert.mp4_boxes import has_protected_sound
+from functions.convert.report import read_decoded, read_encoded, read_report
+from functions.convert.verdict import ConversionFailed
+from functions.upload.body import clean_name
+from functions.upload.form import FormReader
+from soundlift.common.errors import BadRequest
+from soundlift.common.formats import is_known_format
+
+SMALL, LARGE = 2**18, 2**20  # bytes
+MOST_RATIO = 8
+ROUNDS = 3
+LEAST_SECONDS = 0.0005  # below that a clock's noise is all there is to compare
+BLOCK = 2**16
+
+
+@dataclass(frozen=True)
+class WorstCase:
+    """Text of about a given number of bytes, what reads it, and what has to come out."""
+
+    name: str
+    make: Callable[[int], bytes]
+    read: Callable[[bytes], Any]
+    expected: Any
+
+
+def main() -> None:
+    """Print a row for each case; exit with 1 where one is not linear."""
+    print(f"{'':<44}{'256 KB, ms':>12}{'1 MB, ms':>12}{'ratio':>8}")
+    too_slow = [case.name for case in CASES if _ratio(case) > MOST_RATIO]
+    if too_slow:
+        sys.exit(f"Above {MOST_RATIO}: {', '.join(too_slow)}.")
+
+
+def _ratio(case: WorstCase) -> float:
+    small, large = (_seconds(case.read, case.make(size)) for size in (SMALL, LARGE))
+    ratio = max(large, LEAST_SECONDS) / max(small, LEAST_SECONDS)
+    print(f"{case.name:<44}{small * 1000:>12.2f}{large * 1000:>12.2f}{ratio:>8.1f}", flush=True)
+    return ratio
+
+
+def _seconds(read: Callable[[bytes], Any], text: bytes) -> float:
+    """Return how long it takes, in the fastest of several rounds."""
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        read(text)
+        rounds.append(time.perf_counter() - began)
+    return min(rounds)
+
+
+def _report_of(log: bytes) -> str:
+    lines = LogLines()
+    blocks = (log[at : at + BLOCK] for at in range(0, len(log), BLOCK))
+    return "\n".join([*(line for block in blocks for line in lines.read(block)), *lines.end()])
+
+
+def _rates(log: bytes) -> list[int | None] | str:
+    """Return the sample rate of each track that a log shows, or the code of the verdict that it leads to."""
+    try:
+        sound = read_report(_report_of(log))
+    except ConversionFailed as failure:
+        return failure.verdict.code
+    return [track.rate for track in sound.tracks]
+
+
+def _counts(log: bytes) -> tuple[int, int, int]:
+    """Return what a log says of samples decoded, encoded and measured."""
+    report = _report_of(HEADING + log)
+    (track,) = read_report(report).tracks
+    return read_decoded(report, track).samples, read_encoded(report), read_measured(report).samples
+
+
+def _labels(content: bytes) -> tuple[int, int]:
+    """Return how many tags and chapters a list of FFmpeg's has."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / LIST).write_bytes(content)
+        labels = read_labels(Path(folder))
+    return len(labels.tags), len(labels.chapters)
+
+
+def _form(body: bytes) -> int | str:
+    """Return how many events a form has, or the code of the error that it is answered with."""
+    try:
+        return sum(1 for _ in FormReader("frontier").parts_of(io.BytesIO(body), LARGE))
+    except BadRequest as error:
+        return error.code
+
+
+def _number(text: bytes) -> tuple[int | None, float | None]:
+    return read_integer(text.decode()), read_decimal(text.decode())
+
+
+HEADING = b"Input #0, matroska,webm, from 'x':\n  Duration: 00:00:03.02, start: 0.000000, bitrate: 73 kb/s\n" \
+    b"  Stream #0:0: Audio: aac (LC), 44100 Hz, mono\n"  # fmt: skip
+OPEN, CLOSE = b"\x1b[0;31m", b"\x1b[0m"
+PART = b"--frontier\r\nContent-Disposition: form-data; name=x"
+END_OF_FORM = b"\r\n\r\nx\r\n--frontier--\r\n"
+
+
+def _language(text: bytes) -> Callable[[int], bytes]:
+    """Return what makes the log of a stream whose language is a text, repeated."""
+    return lambda size: (
+        b"Input #0, matroska,webm, from 'x':\n  Stream #0:0(" + _times(text, size) + b"): Audio: aac, 44100 Hz, mono\n"
+    )
+
+
+def _own(text: bytes) -> Callable[[int], bytes]:
+    """Return what makes a log of FFmpeg's own words that has a text, repeated, in one line."""
+    return lambda size: OPEN + _times(text, size) + b"\n" + CLOSE
+
+
+def _times(text: bytes, size: int) -> bytes:
+    return text * (size // len(text))
+
+
+def _repeated(text: bytes, before: bytes = b"", after: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: before + _times(text, size) + after
+
+
+CASES = [
+    WorstCase("a language of letters", _language(b"x"), _rates, [44100]),
+    WorstCase("a language of line breaks", _language(b"\n"), _rates, [44100]),
+    WorstCase("a language of beginnings of streams", _language(b"\n  Stream #0:1("), _rates, [44100]),
+    WorstCase("a language of kinds", _language(b": Audio: "), _rates, [44100]),
+    WorstCase("a language of streams", _language(b"\n  Stream #0:1: Audio: aac, 1 Hz, mono"), _rates, [1, 1]),
+    WorstCase("a language of rates", _language(b", 1 Hz"), _rates, [44100]),
+    WorstCase("durations of digits", _repeated(b"1", b"  Duration: ", b"\n" + HEADING), _rates, [44100]),
+    WorstCase("titles of spaces", _repeated(b"    \n", HEADING), _rates, [44100]),
+    WorstCase("no heading", _repeated(b"a\n"), _rates, "not_media"),
+    WorstCase("own words: counts in one line", _own(b"Input stream #0:0 (audio): 1 "), _counts, (0, 0, 0)),
+    WorstCase("own words: counts in many lines", _own(b"[a @ 0x1]   Input stream #0:0 (audio): \n"), _counts, (0, 0, 0)),
+    WorstCase("own words: names of components", _own(b"[a @ 0x1] "), _counts, (0, 0, 0)),
+    WorstCase("own words: brackets", _own(b"["), _counts, (0, 0, 0)),
+    WorstCase("own words: digits", _own(b"1"), _counts, (0, 0, 0)),
+    WorstCase("own words: errors", _own(CLOSE + OPEN + b"[a @ 0x1] Error: : : (\n"), _counts, (0, 0, 0)),
+    WorstCase("own words: escape sequences", _own(CLOSE + OPEN), _counts, (0, 0, 0)),
+    WorstCase("labels: backslashes", _repeated(b"\\"), _labels, (0, 0)),
+    WorstCase("labels: escaped line breaks", _repeated(b"\\\n"), _labels, (0, 0)),
+    WorstCase("labels: equals signs", _repeated(b"="), _labels, (1, 0)),
+    WorstCase("labels: letters", _repeated(b"a"), _labels, (0, 0)),
+    WorstCase("labels: one name", _repeated(b"a=b\n"), _labels, (1, 0)),
+    WorstCase("labels: chapters without times", _repeated(b"[CHAPTER]\n"), _labels, (0, 0)),
+    WorstCase("labels: a time of digits", _repeated(b"1", b"[CHAPTER]\nTIMEBASE=1/1\nEND=1\nSTART="), _labels, (0, 0)),
+    WorstCase("numbers: digits", _repeated(b"1"), _number, (None, None)),
+    WorstCase("numbers: points", _repeated(b"1."), _number, (None, None)),
+    WorstCase("boxes of an MP4", _repeated(b"\0\0\0\x08moov"), lambda text: has_protected_sound(io.BytesIO(text), LARGE),
+              False),
+    WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: boxes", _repeated(b"\0\0\0\x01", b"\1\2"), is_known_format, False),
+    WorstCase("form: parameters", _repeated(b"; a=b", PART, END_OF_FORM), _form, 3),
+    WorstCase("form: semicolons", _repeated(b";", PART, END_OF_FORM), _form, 3),
+    WorstCase("form: an open quote", _repeated(b'\\"', PART + b'; filename="', END_OF_FORM), _form, 3),
+    WorstCase("form: lines of a head", _repeated(b"\r\na:b", PART, END_OF_FORM), _form, 3),
+    WorstCase("form: beginnings of boundaries", _repeated(b"\r\n--frontier "), _form, "bad_request"),
+    WorstCase("a file's name", _repeated(b"a/"), lambda text: clean_name(text.decode()), "video"),
+]  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""A megabyte of what takes each parser longest is read, and read right; bench/hostile_text.py measures how long it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.hostile_text import CASES, LARGE, WorstCase
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_megabyte_of_the_worst_text_is_read_right(case: WorstCase) -> None:
+    assert case.read(case.make(LARGE)) == case.expected
