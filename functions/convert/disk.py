@@ -1,22 +1,40 @@
-"""Finds out from the system whether FFmpeg failed because there is no space left for what it writes."""
+"""Finds out from the system whether there is no space left for what a conversion writes."""
 
 from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from soundlift.common.errors import Unavailable
 
-# FFmpeg exits with its first error, a negative errno, of which a parent sees the lowest 8 bits.
-FULL = tuple(256 - number for number in (errno.ENOSPC, errno.EDQUOT))
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 LEAST_FREE_BYTES = 2**20
 
 
 def check_disk(status: int, folder: Path) -> None:
     """Raise Unavailable where FFmpeg exited with `status` because the disk of `folder` is full.
 
-    The words of its report are no evidence: a file may hold the same ones.
+    FFmpeg exits with its first error, a negative errno, of which a parent sees the lowest 8 bits. The words of its
+    report are no evidence.
     """
-    if status in FULL or (status != 0 and shutil.disk_usage(folder).free < LEAST_FREE_BYTES):
-        raise Unavailable("The worker's disk is full; the job is tried again.", retry_after=60)
+    is_full = 256 - status in NO_SPACE or shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+    if status != 0 and is_full:
+        raise _full()
+
+
+@contextmanager
+def full_disk_is_unavailable() -> Iterator[None]:
+    """Raise Unavailable where the block fails to write because the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise _full() from None
+        raise
+
+
+def _full() -> Unavailable:
+    return Unavailable("The worker's disk is full; the job is tried again.", retry_after=60)

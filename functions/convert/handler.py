@@ -20,6 +20,7 @@ from soundlift.common.services import Services
 
 from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
+from .disk import full_disk_is_unavailable
 from .keeper import ClaimLost, Keeper
 from .verdict import ConversionFailed
 
@@ -89,7 +90,11 @@ def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Service
 
 
 def _convert(job: Job, claim: Claim, spare_cores: int, services: Services) -> Mp3:
-    with Keeper(claim, services) as keeper, tempfile.TemporaryDirectory(prefix="soundlift-") as folder:
+    with (
+        full_disk_is_unavailable(),
+        Keeper(claim, services) as keeper,
+        tempfile.TemporaryDirectory(prefix="soundlift-") as folder,
+    ):
         mp3 = make_mp3(job, Path(folder), keeper, services, spare_cores=spare_cores)
         store_mp3(job, mp3, str(claim.mp3_fid), keeper, services)
         keeper.check()

@@ -22,7 +22,7 @@ ESCAPE, RESET = b"\x1b", b"\x1b[0m"
 COLOR = re.compile(rb"\x1b\[[0-9;]{1,20}m")
 HEADING = (b"Input #0, ", b"  Duration: ")
 STREAM = b"  Stream #0:"
-GROUPED_STREAM = b"  " + STREAM  # FFmpeg lists the streams of a group, as IAMF has, at level `verbose`
+GROUPED_STREAM = re.compile(rb" {3,}(?=Stream #0:)")  # of a group, as IAMF has: indented, and at level `verbose`
 KIND = re.compile(rb": (?:Audio|Video|Subtitle|Data|Attachment|Unknown): ")
 OUTPUT = b"[out#0"
 LOUDNESS = b"[Parsed_loudnorm_"
@@ -75,8 +75,8 @@ class LogLines:
         if line.startswith(OUTPUT):
             self._in_heading = False
             yield from self._end_of_stream()
-        if line.startswith(GROUPED_STREAM):
-            yield from self._on_file(line.removeprefix(b"  "))
+        if indent := GROUPED_STREAM.match(line):
+            yield from self._on_file(b"  " + line[indent.end() :])
         elif line:
             yield _text(line)
 

@@ -164,7 +164,7 @@ def test_ffmpeg_has_its_limits_before_it_gets_a_byte_and_nothing_of_our_environm
         finally:
             let_go.set()
         conversion.result()
-    assert environment.split(b"\0") == [b"LC_ALL=C", b""]
+    assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
     settings = services.settings
     for name, most in (
         ("Max cpu time", settings.max_conversion_seconds),

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
-from functions.convert.disk import check_disk
+from functions.convert.disk import check_disk, full_disk_is_unavailable
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.report import read_report
@@ -155,6 +155,23 @@ def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Pat
     run.close()
     with pytest.raises(Unavailable):
         check_disk(outcome.status, tmp_path)
+
+
+@on_linux
+def test_a_failure_of_ffmpeg_on_a_disk_without_space_is_trouble_and_a_success_is_none(tmp_path: Path) -> None:
+    has_no_space = Path("/proc")
+    with pytest.raises(Unavailable):
+        check_disk(1, has_no_space)
+    check_disk(0, has_no_space)
+    check_disk(1, tmp_path)
+
+
+@on_linux
+def test_a_disk_that_is_full_when_we_write_is_trouble(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable), full_disk_is_unavailable(), Path("/dev/full").open("wb", buffering=0) as full:
+        full.write(b"x")
+    with pytest.raises(FileNotFoundError), full_disk_is_unavailable():
+        (tmp_path / "none").read_bytes()
 
 
 @pytest.mark.parametrize(

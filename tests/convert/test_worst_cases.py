@@ -1,4 +1,4 @@
-"""A megabyte of what takes each parser longest is read, and read right; bench/hostile_text.py measures how long it takes."""
+"""A megabyte of what takes each parser longest is read right; bench/hostile_text.py measures how long it takes."""
 
 from __future__ import annotations
 
