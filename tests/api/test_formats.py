@@ -27,6 +27,11 @@ def test_a_file_that_begins_as_its_format_does_is_known_at_once(extension: str) 
     assert _known(MAGIC[extension])
 
 
+def test_no_more_than_the_first_bytes_are_looked_at_however_many_came_at_once() -> None:
+    assert is_known_format(bytes(BYTES_TO_TELL - 6) + b"OggS\0\0")
+    assert not is_known_format(bytes(BYTES_TO_TELL) + b"OggS\0\0")
+
+
 # The first bytes of a frame, in hexadecimal, and how many it has, by the tables of its standard.
 FRAMES = [
     ("MPEG-1, layer III, 128 kbit/s at 44.1 kHz", "fffb9064", 417),

@@ -12,7 +12,7 @@ from functions.convert.ffmpeg import Ffmpeg
 from functions.convert.report import Track, read_decoded, read_report
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
-from tests.clips import SINE, ffmpeg
+from tests.clips import SINE, altered, ffmpeg
 from tests.convert.conftest import Convert, Save
 
 DISK = "No space left on device"
@@ -76,6 +76,15 @@ def test_a_track_without_sound_that_speaks_of_a_full_disk_is_not_tried_again(
     language = ("-metadata:s:a", f"language=eng\n{DISK}\nx")
     job = converted(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
     assert (job.state, job.error_code) == (State.FAILED, "cut_off")  # as there is nothing behind its header
+
+
+def test_the_words_for_copy_protection_are_a_verdict_where_they_are_ffmpeg_s(
+    converted: Convert, tmp_path: Path
+) -> None:
+    codec_list, content_encryption = "4052d1861d31d011a3a400a0c90348f6", "fbb3112223bdd211b4b700a0c955fc6e"
+    file = ffmpeg(tmp_path / "a.wma", *SINE, "-c:a", "wmav2")
+    altered(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
+    assert converted(file).error_code == "drm_protected"
 
 
 CHAPTER = "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\n"
