@@ -43,7 +43,7 @@ BROKEN = Verdict("broken", "The sound is damaged, so it cannot be read.")
 # Each is searched in one line of FFmpeg's own, see log_lines. Such a line may quote a name from the file, too, so what
 # overrules sound that was decoded is matched from its beginning to its end.
 CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
-FAILING = "(?:Error|Could not|Failed to|Task finished|Terminating thread)"
+FAILING = "(?:Error|Decoding error|Could not|Failed to|Task finished|Terminating thread)"
 SIGNS = (
     (re.compile(rf"^{CONTEXT}(?:Ext )?DRM protected stream detected, decoding will likely fail!$"), ENCRYPTED_SOUND),
     (re.compile(rf"^(?:{CONTEXT})?{FAILING}[A-Za-z0-9 :?()-]{{0,120}}Cannot allocate memory\)?$"), TOO_COMPLEX),

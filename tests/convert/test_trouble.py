@@ -19,7 +19,7 @@ from functions.convert.disk import check_disk, full_disk_is_unavailable
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.report import read_report
-from functions.convert.verdict import CUT_OFF, ConversionFailed, check_status
+from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status
 from soundlift.common.errors import Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.job_row import Job, State
@@ -189,6 +189,29 @@ def test_a_limit_hit_or_a_crash_is_the_video_s(status: int, code: str) -> None:
 def test_a_kill_or_an_ffmpeg_that_cannot_start_is_ours(status: int) -> None:
     with pytest.raises(Unavailable):
         check_status(status)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["[af#0:0 @ 0x1] Task finished with error code: -12 (Cannot allocate memory)",
+     "[aist#0:0/flac @ 0x1] [dec:flac @ 0x2] Error submitting packet to decoder: Cannot allocate memory",
+     "[dec:flac @ 0x2] Decoding error: Cannot allocate memory",
+     "Error opening input files: Cannot allocate memory"],
+)  # fmt: skip
+def test_too_little_memory_is_a_verdict_whatever_was_decoded(message: str) -> None:
+    with pytest.raises(ConversionFailed) as failed:
+        check_outcome(0, f"{message}\n", decoded=True, mp3_bytes=1, most_bytes=10**9)
+    assert failed.value.verdict.code == "too_complex"
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["[matroska @ 0x1] Unknown codec: Cannot allocate memory",
+     "[matroska @ 0x1] Unknown codec [asf @ 0x1] DRM protected stream detected, decoding will likely fail!",
+     "[matroska @ 0x1] Unknown codec No space left on device"],
+)  # fmt: skip
+def test_a_name_that_a_message_quotes_does_not_overrule_sound_that_was_decoded(message: str) -> None:
+    check_outcome(0, f"{message}\n", decoded=True, mp3_bytes=1, most_bytes=10**9)
 
 
 def test_what_is_quoted_from_a_file_is_no_sign() -> None:
