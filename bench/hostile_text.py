@@ -21,7 +21,7 @@ from functions.convert.labels import LIST, read_labels
 from functions.convert.log_lines import LogLines
 from functions.convert.mp4_boxes import has_protected_sound
 from functions.convert.report import read_decoded, read_encoded, read_report
-from functions.convert.verdict import ConversionFailed
+from functions.convert.verdict import ConversionFailed, sign_in
 from functions.upload.body import clean_name
 from functions.upload.form import FormReader
 from soundlift.common.errors import BadRequest
@@ -85,8 +85,9 @@ def _rates(log: bytes) -> list[int | None] | str:
 
 
 def _counts(log: bytes) -> tuple[int, int, int]:
-    """Return what a log says of samples decoded, encoded and measured."""
+    """Return what a log without any verdict says of samples decoded, encoded and measured."""
     report = _report_of(HEADING + log)
+    assert sign_in(report) is None
     (track,) = read_report(report).tracks
     return read_decoded(report, track).samples, read_encoded(report), read_measured(report).samples
 
@@ -158,6 +159,7 @@ CASES = [
     WorstCase("own words: brackets", _own(b"["), _counts, (0, 0, 0)),
     WorstCase("own words: digits", _own(b"1"), _counts, (0, 0, 0)),
     WorstCase("own words: errors", _own(CLOSE + OPEN + b"[a @ 0x1] Error: : : (\n"), _counts, (0, 0, 0)),
+    WorstCase("own words: long lines", _own(CLOSE + OPEN + b"Decoder " * 1000 + b"\n"), _counts, (0, 0, 0)),
     WorstCase("own words: escape sequences", _own(CLOSE + OPEN), _counts, (0, 0, 0)),
     WorstCase("labels: backslashes", _repeated(b"\\"), _labels, (0, 0)),
     WorstCase("labels: escaped line breaks", _repeated(b"\\\n"), _labels, (0, 0)),

@@ -48,7 +48,7 @@ SIGNS = (
     (re.compile(rf"^{CONTEXT}(?:Ext )?DRM protected stream detected, decoding will likely fail!$"), ENCRYPTED_SOUND),
     (re.compile(rf"^(?:{CONTEXT})?{FAILING}[A-Za-z0-9 :?()-]{{0,120}}Cannot allocate memory\)?$"), TOO_COMPLEX),
     (re.compile(r"moov atom not found|partial file|File ended prematurely|End of file", re.IGNORECASE), CUT_OFF),
-    (re.compile(r"no decoder found for|Decoder .* not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
+    (re.compile(r"no decoder found for|Decoder .{1,99} not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded besides, it is noise, or a part that nobody asked for
 LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is not even memory for that
