@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .declared_duration import UNKNOWN, Declared
 from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, sign_in
 
 STREAM = re.compile(
@@ -28,6 +30,7 @@ ESTIMATED = re.compile(r"Estimating duration from bitrate|using bitrate for dura
 MATROSKA = re.compile(r"^Input #0, matroska", re.MULTILINE)
 OGG = re.compile(r"^Input #0, ogg", re.MULTILINE)
 UNDECODABLE = ("none", "unknown")
+CLOCK_TICK_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,11 @@ class Track:
 class Sound:
     """Is what a file has to hear: its audio tracks, and the index of the one that FFmpeg began to decode, if it did.
 
-    `start` and `length` are the container's, in seconds; `told` is the length in the file's own header, where FFmpeg
-    tells only what is left. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of
-    a track what others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it
-    decodes, as in MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
+    `start` and `length` are the container's, in seconds; `declared` is what the file's own header says, where FFmpeg
+    tells only what is left. `lead` are the seconds by which other streams, such as subtitles, begin before all audio
+    and video. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of a track what
+    others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it decodes, as in
+    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
     """
 
     tracks: tuple[Track, ...]
@@ -80,7 +84,8 @@ class Sound:
     tags_on_track: bool
     starts_anew: bool
     length_is_of_sound: bool
-    told: float | None = None
+    declared: Declared = UNKNOWN
+    lead: float = 0.0
 
     @property
     def chosen(self) -> Track:
@@ -90,7 +95,7 @@ class Sound:
 
     def silence_before(self, track: Track) -> float:
         """Return the seconds by which a track begins later than the file, where FFmpeg would forget them."""
-        return max(0.0, track.start - self.start) if self.starts_anew else 0.0
+        return max(0.0, track.start - self.start - self.lead) if self.starts_anew else 0.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +135,7 @@ def read_report(report: str) -> Sound:
         pictures=pictures,
         tags_on_track=OGG.search(heading) is not None,
         starts_anew=MPEG.search(heading) is not None,
+        lead=_lead(streams, start),
         length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not ESTIMATED.search(heading),
     )
 
@@ -159,6 +165,17 @@ def _track(stream: re.Match[str]) -> Track:
         language=stream["language"] if stream["language"] != "und" else None,
         start=float(start[1]) if start else 0.0,
     )
+
+
+def _lead(streams: Sequence[re.Match[str]], start: float) -> float:
+    """Return the seconds by which a stream that is neither audio nor video begins before those that are."""
+    timed = [stream["more"] for stream in streams if stream["kind"] in ("Audio", "Video")]
+    timed = [more for more in timed if "(attached pic)" not in more]
+    if len(timed) == len(streams):
+        return 0.0
+    found = (TRACK_START.search(more) for more in timed)
+    lead = min(float(match[1]) if match else 0.0 for match in found) - start
+    return lead if lead > CLOCK_TICK_SECONDS else 0.0
 
 
 def _length(heading: str, start: float) -> float | None:
