@@ -49,7 +49,8 @@ class Recipe:
     """Is what to do to one track: `filters` in their order, and the arguments of the MP3's encoder.
 
     `stream` is the track's index in the file, None where FFmpeg's own choice is right. `rate` is in Hz, `bitrate` in
-    kbit/s, None where it varies. `mixes` and `loudness` (in LUFS) want the sound measured first.
+    kbit/s, None where it varies. `mixes` and `loudness` (in LUFS) want the sound measured first. `lead` are the seconds
+    by which FFmpeg's clock begins before all audio and video.
     """
 
     stream: int | None
@@ -59,6 +60,12 @@ class Recipe:
     bitrate: int | None = None
     mixes: bool = False
     loudness: float | None = None
+    lead: float = 0.0
+
+    @property
+    def in_time(self) -> bool:
+        """Tell whether the sound is placed by its timestamps."""
+        return IN_TIME in self.filters
 
     @property
     def may_be_cut(self) -> bool:

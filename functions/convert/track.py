@@ -11,17 +11,19 @@ import structlog
 
 from soundlift.common.audio_options import AudioOptions
 
-from .encoding import MP3, converting, measuring, read_measured
+from .encoding import MP3, converting, measuring, placing, read_measured
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 from .mp3_frames import NotMp3, set_length
 from .parts import Cut, NotJoined, Parts
 from .recipe import USUAL, Recipe, recipe_for
-from .report import Sound, Track, read_encoded
+from .report import Sound, Track, read_decoded, read_encoded
 from .runner import Run, Runner
 
 MEASURING_PERCENTS = 20
 # Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.
 LONGEST_BEYOND, SECONDS_BEYOND = 1.02, 10
+# Of the sound that was decoded, as much may be dropped where timestamps overlap; an encoder's padding looks like it.
+MOST_DROPPED, SECONDS_DROPPED = 0.02, 0.1
 
 log = structlog.get_logger()
 
@@ -55,9 +57,11 @@ class Encoder:
         if recipe.measures or not fits or self._cut(sound, recipe):
             return None
         try:
-            return self._ended(first, sound)
+            outcome = self._ended(first, sound)
+            self._check_times(outcome, track, recipe, read_encoded(outcome.report))
         except LeadsNowhere:
             return None
+        return outcome
 
     def encode(self, sound: Sound, track: Track) -> Outcome:
         """Return how the encoding of a track ended, from its beginning."""
@@ -74,7 +78,7 @@ class Encoder:
             on_progress = self.runner.progress(self._seconds(sound), percents=MEASURING_PERCENTS)
             measured = self.runner.run(arguments, on_progress)
             recipe = recipe.after(read_measured(measured.report))
-        return self._in_parts(sound, track, recipe) or self._plainly(sound, recipe)
+        return self._in_parts(sound, track, recipe) or self._plainly(sound, track, recipe)
 
     def _in_parts(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome | None:
         """Return how the encoding on several cores ended, None where there is no cut, or the parts do not join."""
@@ -90,11 +94,32 @@ class Encoder:
             except (NotJoined, NotMp3) as error:
                 log.warning("parts do not join", error=repr(error))
                 return None
+        self._check_times(outcome, track, recipe, parts.samples)
         return outcome
 
-    def _plainly(self, sound: Sound, recipe: Recipe) -> Outcome:
+    def _plainly(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
         with self.runner.started(partial(Ffmpeg, self._converting(recipe), self.runner.settings)) as ffmpeg:
-            return self._ended(ffmpeg, sound)
+            outcome = self._ended(ffmpeg, sound)
+        self._check_times(outcome, track, recipe, read_encoded(outcome.report))
+        return outcome
+
+    def _check_times(self, outcome: Outcome, track: Track, recipe: Recipe, samples: int) -> None:
+        """Raise LeadsNowhere where timestamps run slower than the sound, so that FFmpeg dropped some of it.
+
+        `samples` were written at the recipe's rate. Where a part of the sound was asked for, FFmpeg may have decoded
+        more than it wrote for another reason; what it drops is then found out by a run that places all of the sound.
+        """
+        if not recipe.in_time or track.rate is None or outcome.status:
+            return
+        written = samples / recipe.rate + self.options.start
+        decoded = read_decoded(outcome.report, track).samples / track.rate
+        is_cut = self.options.end is not None or not samples
+        if is_cut and decoded and (not samples or _drops(written, decoded)):
+            report = self.runner.run(placing(self.runner.url, recipe, track.index)).report
+            written = read_encoded(report) / track.rate
+            decoded = read_decoded(report, track).samples / track.rate
+        if _drops(written, decoded):
+            raise LeadsNowhere
 
     def _ended(self, ffmpeg: Ffmpeg, sound: Sound) -> Outcome:
         """Return how the run ended that makes the MP3, having made the MP3's length exact."""
@@ -105,7 +130,8 @@ class Encoder:
 
     def _recipe(self, sound: Sound, track: Track) -> Recipe:
         stream = None if track.index == sound.begun else track.index
-        return recipe_for(track, self.options, stream=stream, silence=sound.silence_before(track))
+        recipe = recipe_for(track, self.options, stream=stream, silence=sound.silence_before(track))
+        return recipe if sound.starts_anew else replace(recipe, lead=sound.lead)
 
     def _converting(self, recipe: Recipe) -> list[str]:
         most_bytes = self.runner.settings.max_mp3_bytes
@@ -134,3 +160,8 @@ class Encoder:
                 raise LeadsNowhere
 
         return on_progress
+
+
+def _drops(written: float, decoded: float) -> bool:
+    """Tell whether less was written than was decoded, in seconds, beyond what a splice or padding takes."""
+    return decoded - written > max(SECONDS_DROPPED, MOST_DROPPED * decoded)
