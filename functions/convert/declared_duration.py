@@ -150,7 +150,7 @@ def _of_caf(source: RecordReader) -> float | None:
         elif kind == b"data":
             declared = size - CAF_EDIT_COUNT_BYTES
             _check_size(declared, body, 0)
-            return declared * (seconds_per_byte or 0.0)
+            return float(declared * (seconds_per_byte or 0.0))
     return None
 
 

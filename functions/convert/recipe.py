@@ -13,7 +13,7 @@ from .verdict import ConversionFailed, no_such_track
 # The first sample stands where the container has it, and what is missing, from a packet of 20 ms on, is silence: sound
 # stays where its picture was. Less than that is a clock that trembles.
 IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
-IN_A_ROW = "anull"
+IN_A_ROW = "asetpts=N/SR/TB"
 AS_LAME_RECKONS = "aformat=fltp"
 # FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
 # keeps the coefficients of ITU-R BS.775 as they are for both; what clips then is found by measuring.
