@@ -24,6 +24,7 @@ MEASURING_PERCENTS = 20
 LONGEST_BEYOND, SECONDS_BEYOND = 1.02, 10
 # Of the sound that was decoded, as much may be dropped where timestamps overlap; an encoder's padding looks like it.
 MOST_DROPPED, SECONDS_DROPPED = 0.02, 0.1
+FRAMES_AHEAD = 16  # that FFmpeg decodes at most before it notices that enough is written: its queues hold 8
 
 log = structlog.get_logger()
 
@@ -58,7 +59,7 @@ class Encoder:
             return None
         try:
             outcome = self._ended(first, sound)
-            self._check_times(outcome, track, recipe, read_encoded(outcome.report))
+            self._check_times(outcome, sound, track, recipe, read_encoded(outcome.report))
         except LeadsNowhere:
             return None
         return outcome
@@ -94,32 +95,41 @@ class Encoder:
             except (NotJoined, NotMp3) as error:
                 log.warning("parts do not join", error=repr(error))
                 return None
-        self._check_times(outcome, track, recipe, parts.samples)
+        self._check_times(outcome, sound, track, recipe, parts.samples)
         return outcome
 
     def _plainly(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
         with self.runner.started(partial(Ffmpeg, self._converting(recipe), self.runner.settings)) as ffmpeg:
             outcome = self._ended(ffmpeg, sound)
-        self._check_times(outcome, track, recipe, read_encoded(outcome.report))
+        self._check_times(outcome, sound, track, recipe, read_encoded(outcome.report))
         return outcome
 
-    def _check_times(self, outcome: Outcome, track: Track, recipe: Recipe, samples: int) -> None:
+    def _check_times(self, outcome: Outcome, sound: Sound, track: Track, recipe: Recipe, samples: int) -> None:
         """Raise LeadsNowhere where timestamps run slower than the sound, so that FFmpeg dropped some of it.
 
-        `samples` were written at the recipe's rate. Where a part of the sound was asked for, FFmpeg may have decoded
-        more than it wrote for another reason; what it drops is then found out by a run that places all of the sound.
+        `samples` were written at the recipe's rate. Where all that was asked for was written, FFmpeg has decoded a few
+        frames more, and where none was, it is unknown how much was dropped. A run over all of the sound finds out.
         """
-        if not recipe.in_time or track.rate is None or outcome.status:
+        decoded = read_decoded(outcome.report, track)
+        if not recipe.in_time or not track.rate or not decoded.frames or outcome.status:
             return
-        written = samples / recipe.rate + self.options.start
-        decoded = read_decoded(outcome.report, track).samples / track.rate
-        is_cut = self.options.end is not None or not samples
-        if is_cut and decoded and (not samples or _drops(written, decoded)):
-            report = self.runner.run(placing(self.runner.url, recipe, track.index)).report
-            written = read_encoded(report) / track.rate
-            decoded = read_decoded(report, track).samples / track.rate
-        if _drops(written, decoded):
+        seconds, written = decoded.samples / track.rate, self.options.start + samples / recipe.rate
+        end = math.inf if self.options.end is None else self.options.end
+        if samples and written < end - SECONDS_DROPPED:
+            drops = _drops(seconds, written)
+        else:
+            ahead = FRAMES_AHEAD * seconds / decoded.frames
+            drops = (not samples or _drops(seconds - ahead, written)) and self._drops_in_all(sound, track, recipe)
+        if drops:
             raise LeadsNowhere
+
+    def _drops_in_all(self, sound: Sound, track: Track, recipe: Recipe) -> bool:
+        """Tell whether FFmpeg drops any of a track where it places all of it by its timestamps."""
+        arguments = placing(self.runner.url, recipe, track.index)
+        with self.runner.started(partial(Ffmpeg, arguments, self.runner.settings)) as ffmpeg:
+            report = self.runner.end(ffmpeg, _limited(ffmpeg, sound)).report
+        rate = track.rate or recipe.rate
+        return _drops(read_decoded(report, track).samples / rate, read_encoded(report) / rate)
 
     def _ended(self, ffmpeg: Ffmpeg, sound: Sound) -> Outcome:
         """Return how the run ended that makes the MP3, having made the MP3's length exact."""
@@ -150,18 +160,27 @@ class Encoder:
 
     def _progress(self, run: Run, sound: Sound) -> OnProgress:
         """Return what tells of the progress, and ends a run that writes far more than the container has."""
-        tell = self.runner.progress(self._seconds(sound))
-        most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
+        tell, limit = self.runner.progress(self._seconds(sound)), _limited(run, sound)
 
         def on_progress(seconds: float) -> None:
             tell(seconds)
-            if seconds > most:
-                run.kill()
-                raise LeadsNowhere
+            limit(seconds)
 
         return on_progress
 
 
-def _drops(written: float, decoded: float) -> bool:
+def _limited(run: Run, sound: Sound) -> OnProgress:
+    """Return what ends a run that writes far more than the container has, and raises LeadsNowhere."""
+    most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
+
+    def on_progress(seconds: float) -> None:
+        if seconds > most:
+            run.kill()
+            raise LeadsNowhere
+
+    return on_progress
+
+
+def _drops(decoded: float, written: float) -> bool:
     """Tell whether less was written than was decoded, in seconds, beyond what a splice or padding takes."""
     return decoded - written > max(SECONDS_DROPPED, MOST_DROPPED * decoded)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import resource
 import struct
 import subprocess
 import sys
@@ -236,13 +235,8 @@ def test_an_object_of_a_gigabyte_in_the_header_of_a_wma_is_not_read(tmp_path: Pa
         sparse.write(content[:16] + header + content[24:30] + PADDING_OBJECT + padding.to_bytes(8, "little"))
         sparse.seek(30 + padding)
         sparse.write(content[30:])
-    run = subprocess.run(
-        [sys.executable, "-c", READ_ALONE, str(file)],
-        check=True,
-        capture_output=True,
-        text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29)),
-    )
+    command = [sys.executable, "-c", READ_ALONE, str(file)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
     seconds, kilobytes = run.stdout.split()
     assert float(seconds) == pytest.approx(SECONDS, abs=PADDING_SECONDS)
     assert int(kilobytes) < 8 * 1024
