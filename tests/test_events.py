@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -103,7 +104,19 @@ def test_a_batch_and_formats_that_we_do_not_read_are_refused_by_name(content_typ
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"7", b"\xff", b"null", b"[" * 100_000, json.dumps({**TEXTS, "subject": "\ud800"}).encode()],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"\xff",
+        b"null",
+        b"[" * 100_000,
+        json.dumps({**TEXTS, "subject": "\ud800"}).encode(),
+        json.dumps({**TEXTS, "data": {"seconds": math.nan}}).encode(),
+        json.dumps({**TEXTS, "data": {"seconds": math.inf}, "subject": None}).encode(),
+        json.dumps({**TEXTS, "data": 1, "subject": None}).replace(": 1}", ": 1e999}").encode(),
+    ],
 )
 def test_what_is_no_event_is_refused(body: bytes) -> None:
     with pytest.raises(BadEvent):

@@ -12,6 +12,7 @@ from soundlift.common.job_row import Job
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
 
+from .declared_duration import Declared, declared_duration
 from .disk import check_disk
 from .encoding import listing, picturing
 from .ffmpeg import Ffmpeg, Outcome, reading
@@ -25,7 +26,6 @@ from .recipe import choose
 from .report import Sound, Track, read_decoded, read_report
 from .runner import Runner
 from .tags import id3
-from .told_length import told_length
 from .track import Encoder
 from .verdict import (
     BROKEN,
@@ -84,7 +84,7 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
 
 def _make(job: Job, encoder: Encoder, services: Services) -> Mp3:
     with encoder.runner.started(encoder.first) as first:
-        sound = replace(_look(first, encoder.runner), told=_look_inside(job, services))
+        sound = replace(_look(first, encoder.runner), declared=_look_inside(job, services))
         tracks = _in_question(sound, encoder.options)
         outcome = encoder.finish(first, sound, tracks[0])
     return _first_that_sounds(encoder, sound, tracks, outcome)
@@ -115,8 +115,8 @@ def _look(first: Ffmpeg, runner: Runner) -> Sound:
         raise
 
 
-def _look_inside(job: Job, services: Services) -> float | None:
-    """Return what FFmpeg does not tell of a video: how long it says itself that it is.
+def _look_inside(job: Job, services: Services) -> Declared:
+    """Return what FFmpeg does not report of a video: the duration that its own header declares.
 
     Raises ConversionFailed for sound that could be read, but only as noise.
     """
@@ -124,8 +124,7 @@ def _look_inside(job: Job, services: Services) -> float | None:
     with reader.file as file:
         if has_protected_sound(file, reader.size):
             raise ConversionFailed(ENCRYPTED_SOUND)
-        file.seek(0)
-        return told_length(file)
+        return declared_duration(file, reader.size)
 
 
 def _in_question(sound: Sound, options: AudioOptions) -> list[Track]:

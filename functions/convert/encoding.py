@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .ffmpeg import reading
 from .labels import LIST
-from .recipe import Measured, Recipe
+from .recipe import IN_TIME, Measured, Recipe
 from .verdict import CONTEXT, own_lines
 
 MP3 = "sound.mp3"
@@ -31,7 +31,7 @@ def converting(url: str, recipe: Recipe, folder: Path, most_bytes: int) -> list[
     """Return the arguments that make an MP3 in a folder, in one run, and a list of the file's labels besides."""
     sound = ["-vn", "-sn", "-dn"] if recipe.stream is None else ["-map", f"0:{recipe.stream}"]
     mp3 = [*sound, "-af", ",".join(recipe.filters), "-fs", str(most_bytes), *encoding(recipe, folder / MP3)]
-    return [*reading(url), *mp3, *listing(folder)]
+    return [*reading(url, recipe.lead), *mp3, *listing(folder)]
 
 
 def listing(folder: Path, stream: int | None = None) -> list[str]:
@@ -42,7 +42,12 @@ def listing(folder: Path, stream: int | None = None) -> list[str]:
 
 def measuring(url: str, recipe: Recipe, stream: int) -> list[str]:
     """Return the arguments that decode a track and measure it, and make nothing."""
-    return [*reading(url), "-map", f"0:{stream}", "-af", recipe.measuring, "-f", "null", "-"]
+    return [*reading(url, recipe.lead), "-map", f"0:{stream}", "-af", recipe.measuring, "-f", "null", "-"]
+
+
+def placing(url: str, recipe: Recipe, stream: int) -> list[str]:
+    """Return the arguments that decode a track and place all of it by its timestamps, and make nothing."""
+    return [*reading(url, recipe.lead), "-map", f"0:{stream}", "-af", IN_TIME, "-f", "null", "-"]
 
 
 def picturing(url: str, stream: int, output: Path) -> list[str]:

@@ -54,9 +54,9 @@ def binary() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def reading(url: str) -> list[str]:
-    """Return the arguments that make FFmpeg read a stored video, fenced in."""
-    return [*FENCE, "-i", url]
+def reading(url: str, lead: float = 0.0) -> list[str]:
+    """Return the arguments that make FFmpeg read a stored video, fenced in, its clock put back by `lead` seconds."""
+    return [*FENCE, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 
 class Ffmpeg:

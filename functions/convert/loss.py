@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .report import Sound, Track, read_decoded
+from .report import Sound, Track, is_length_estimated, read_decoded
 from .verdict import own_words
 
 DAMAGE = re.compile(
@@ -12,6 +12,11 @@ DAMAGE = re.compile(
 )
 # What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples, as WMA's.
 PADDING_SECONDS = 0.1
+# A header that declares more than this many times the sound that could be read is not believed. Of an upload that broke
+# off, far more than a thousandth came; numbers from a forged or garbled header may be anything.
+MOST_DECLARED = 1000
+# What the decoder says of bytes between the frames of an MP3, such as a tag or a picture.
+NO_FRAME = re.compile(r"^\[mp[\w]{1,16} @ 0x[0-9a-f]{1,16}\] Header missing$", re.MULTILINE)
 
 
 def lost_seconds(report: str, sound: Sound, track: Track, written: float | None) -> float | None:
@@ -19,24 +24,39 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: float | None)
 
     `written` are the seconds that the whole sound came to, with the silence put in for gaps; None where a part of it
     was asked for. A length proves nothing alone: a picture may well be longer than its sound. It does where FFmpeg
-    stumbled, where the file's own header tells of more than there is, and where there is no picture.
+    stumbled, where the file's own header declares more than there is, and where there is no picture.
     """
     decoded = read_decoded(report, track)
     if not decoded.frames or not track.rate:
         return None
     seconds = decoded.samples / track.rate
-    skipped = decoded.errors * seconds / decoded.frames
-    length = max(sound.length or 0.0, sound.told or 0.0)
+    words = own_words(report)
+    is_estimated = is_length_estimated(report)
+    errors = max(0, decoded.errors - len(NO_FRAME.findall(words))) if is_estimated else decoded.errors
+    skipped = errors * seconds / decoded.frames
+    length = _credible_length(sound, seconds, is_estimated=is_estimated)
     if not length or written is None:
         return round(skipped, 3)
     missing = length - (track.start - sound.start) - seconds
-    if missing > PADDING_SECONDS and _is_damaged(report, sound, length, written):
+    if missing > PADDING_SECONDS and _is_damaged(words, sound, length, written):
         return round(missing, 3)
     return round(min(skipped, max(0.0, missing) + PADDING_SECONDS), 3)
 
 
-def _is_damaged(report: str, sound: Sound, length: float, written: float) -> bool:
+def _credible_length(sound: Sound, seconds: float, *, is_estimated: bool) -> float:
+    """Return the length in seconds that a file declares, 0 where it is unknown.
+
+    FFmpeg's estimate by the bit rate is none: it counts what lies before and between the frames as sound.
+    """
+    if not sound.declared.credible:
+        return 0.0
+    of_container = 0.0 if is_estimated else sound.length or 0.0
+    length = max(of_container, sound.declared.seconds or 0.0)
+    return length if length <= MOST_DECLARED * seconds else 0.0
+
+
+def _is_damaged(words: str, sound: Sound, length: float, written: float) -> bool:
     """Tell whether it is for damage that a sound falls short of its length."""
-    cut_off = (sound.told or 0.0) > (sound.length or 0.0) + PADDING_SECONDS
+    cut_off = (sound.declared.seconds or 0.0) > (sound.length or 0.0) + PADDING_SECONDS
     ended_early = sound.length_is_of_sound and length - written > PADDING_SECONDS
-    return cut_off or ended_early or DAMAGE.search(own_words(report)) is not None
+    return cut_off or ended_early or DAMAGE.search(words) is not None

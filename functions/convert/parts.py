@@ -105,7 +105,7 @@ class Parts:
         with ExitStack() as failed, ExitStack() as given_away:
             for end in chain(*pipes):
                 given_away.callback(os.close, end)
-            self._decoder = Ffmpeg([*reading(url), *outs], settings, pipes=[out for _, out in pipes])
+            self._decoder = Ffmpeg([*reading(url, recipe.lead), *outs], settings, pipes=[out for _, out in pipes])
             failed.callback(self._decoder.close)
             self._encoders = []
             for file, (into, _) in zip(self._files, pipes, strict=True):
@@ -113,6 +113,11 @@ class Parts:
                 self._encoders.append(Ffmpeg(arguments, settings, stdin=into))
                 failed.callback(self._encoders[-1].close)
             failed.pop_all()
+
+    @property
+    def samples(self) -> int:
+        """Return how long the whole sound was, in samples of one channel, when all has ended."""
+        return max(self._ends, default=0)
 
     def kill(self) -> None:
         """End all of it at once, from any thread."""
@@ -151,7 +156,7 @@ class Parts:
                 sizes.append(len(frame))
                 crc = crc16.arc(frame, crc)
             mp3.seek(0)
-            mp3.write(front.describing(sizes, max(self._ends), crc).data)
+            mp3.write(front.describing(sizes, self.samples, crc).data)
 
     @contextmanager
     def joined(self) -> Iterator[tuple[FrontFrame, Iterator[bytes]]]:
@@ -161,7 +166,7 @@ class Parts:
         with ExitStack() as stack:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
             fronts = [FrontFrame.of(next(stream, b"")) for stream in streams]
-            yield fronts[0], _joined(streams, self._cut, max(self._ends))
+            yield fronts[0], _joined(streams, self._cut, self.samples)
 
     def _raw(self, worker: int, pipe: int) -> list[str]:
         """Return the arguments that send a part through a pipe, with room to decode on while an encoder is busy."""

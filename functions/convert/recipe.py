@@ -13,7 +13,7 @@ from .verdict import ConversionFailed, no_such_track
 # The first sample stands where the container has it, and what is missing, from a packet of 20 ms on, is silence: sound
 # stays where its picture was. Less than that is a clock that trembles.
 IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
-IN_A_ROW = "anull"
+IN_A_ROW = "asetpts=N/SR/TB"
 AS_LAME_RECKONS = "aformat=fltp"
 # FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
 # keeps the coefficients of ITU-R BS.775 as they are for both; what clips then is found by measuring.
@@ -50,7 +50,8 @@ class Recipe:
     """Is what to do to one track: `filters` in their order, and the arguments of the MP3's encoder.
 
     `stream` is the track's index in the file, None where FFmpeg's own choice is right. `rate` is in Hz, `bitrate` in
-    kbit/s, None where it varies. `mixes` and `loudness` (in LUFS) want the sound measured first.
+    kbit/s, None where it varies. `mixes` and `loudness` (in LUFS) want the sound measured first. `lead` are the seconds
+    by which FFmpeg's clock begins before all audio and video.
     """
 
     stream: int | None
@@ -60,6 +61,12 @@ class Recipe:
     bitrate: int | None = None
     mixes: bool = False
     loudness: float | None = None
+    lead: float = 0.0
+
+    @property
+    def in_time(self) -> bool:
+        """Tell whether the sound is placed by its timestamps."""
+        return IN_TIME in self.filters
 
     @property
     def may_be_cut(self) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .bounded_numbers import read_decimal, read_integer
+from .declared_duration import UNKNOWN, Declared
 from .log_lines import QUOTED
 from .verdict import CONTEXT, NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, own_lines, sign_in
 
@@ -36,6 +38,7 @@ MOST_CHANNELS = 64
 """How many FFmpeg's resampler takes (SWR_CH_MAX), through which all sound goes."""
 ESTIMATED = re.compile(CONTEXT + r"(?:Estimating duration from bitrate|.*using bitrate for duration).*")
 UNDECODABLE = ("none", "unknown")
+CLOCK_TICK_SECONDS = 0.001
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,11 @@ class Track:
 class Sound:
     """Is what a file has to hear: its audio tracks, and the index of the one that FFmpeg began to decode, if it did.
 
-    `start` and `length` are the container's, in seconds; `told` is the length in the file's own header, where FFmpeg
-    tells only what is left. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of
-    a track what others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it
-    decodes, as in MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
+    `start` and `length` are the container's, in seconds; `declared` is what the file's own header says, where FFmpeg
+    tells only what is left. `lead` are the seconds by which other streams, such as subtitles, begin before all audio
+    and video. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of a track what
+    others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it decodes, as in
+    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
     """
 
     tracks: tuple[Track, ...]
@@ -97,7 +101,8 @@ class Sound:
     tags_on_track: bool
     starts_anew: bool
     length_is_of_sound: bool
-    told: float | None = None
+    declared: Declared = UNKNOWN
+    lead: float = 0.0
 
     @property
     def chosen(self) -> Track:
@@ -107,7 +112,7 @@ class Sound:
 
     def silence_before(self, track: Track) -> float:
         """Return the seconds by which a track begins later than the file, where FFmpeg would forget them."""
-        return max(0.0, track.start - self.start) if self.starts_anew else 0.0
+        return max(0.0, track.start - self.start - self.lead) if self.starts_anew else 0.0
 
 
 @dataclass(frozen=True)
@@ -148,11 +153,16 @@ class _Stream:
         """Tell whether it is cover art."""
         return any("(attached pic)" in field for field in self.fields)
 
+    @property
+    def start(self) -> float:
+        """Return when it begins, in seconds of the container's own clock."""
+        starts = [match[1] for field in self.fields if (match := TRACK_START.fullmatch(field))]
+        return (read_decimal(starts[0]) if starts else None) or 0.0
+
     def track(self) -> Track:
         """Return the audio track that it is."""
         rates = [number for number, field in enumerate(self.fields) if RATE.fullmatch(field)]
         at = rates[0] if rates and rates[0] + 1 < len(self.fields) else None
-        starts = [match[1] for field in self.fields if (match := TRACK_START.fullmatch(field))]
         is_known = self.language != "und" and LANGUAGE.fullmatch(self.language)
         return Track(
             index=self.index,
@@ -160,7 +170,7 @@ class _Stream:
             rate=None if at is None else int(self.fields[at].removesuffix(" Hz")) or None,
             layout=None if at is None else _layout(self.fields[at + 1]),
             language=self.language if is_known else None,
-            start=(read_decimal(starts[0]) if starts else None) or 0.0,
+            start=self.start,
         )
 
 
@@ -193,9 +203,14 @@ def read_report(report: str) -> Sound:
         pictures=pictures,
         tags_on_track=container == "ogg",
         starts_anew=container in ("mpeg", "mpegts"),
-        length_is_of_sound=len(streams) == len(tracks) + len(pictures)
-        and not any(ESTIMATED.fullmatch(line) for line in own_lines(report)),
+        lead=_lead(streams, start),
+        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not is_length_estimated(report),
     )
+
+
+def is_length_estimated(report: str) -> bool:
+    """Return whether FFmpeg computed the container's length from a bit rate."""
+    return any(ESTIMATED.fullmatch(line) for line in own_lines(report))
 
 
 def read_decoded(report: str, track: Track) -> Decoded:
@@ -222,6 +237,15 @@ def _streams(report: str) -> list[_Stream]:
 
 def _lines_on_file(report: str) -> list[str]:
     return [line for line in report.split("\n") if line.startswith(QUOTED)]
+
+
+def _lead(streams: Sequence[_Stream], start: float) -> float:
+    """Return the seconds by which a stream that is neither audio nor video begins before those that are."""
+    timed = [stream for stream in streams if stream.kind in ("Audio", "Video") and not stream.is_picture]
+    if len(timed) == len(streams):
+        return 0.0
+    lead = min(stream.start for stream in timed) - start
+    return lead if lead > CLOCK_TICK_SECONDS else 0.0
 
 
 def _container(report: str) -> str:

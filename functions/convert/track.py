@@ -11,17 +11,20 @@ import structlog
 
 from soundlift.common.audio_options import AudioOptions
 
-from .encoding import MP3, converting, measuring, read_measured
+from .encoding import MP3, converting, measuring, placing, read_measured
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 from .mp3_frames import NotMp3, set_length
 from .parts import Cut, NotJoined, Parts
 from .recipe import USUAL, Recipe, recipe_for
-from .report import Sound, Track, read_encoded
+from .report import Sound, Track, read_decoded, read_encoded
 from .runner import Run, Runner
 
 MEASURING_PERCENTS = 20
 # Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.
 LONGEST_BEYOND, SECONDS_BEYOND = 1.02, 10
+# Of the sound that was decoded, as much may be dropped where timestamps overlap; an encoder's padding looks like it.
+MOST_DROPPED, SECONDS_DROPPED = 0.02, 0.1
+FRAMES_AHEAD = 16  # that FFmpeg decodes at most before it notices that enough is written: its queues hold 8
 
 log = structlog.get_logger()
 
@@ -55,9 +58,11 @@ class Encoder:
         if recipe.measures or not fits or self._cut(sound, recipe):
             return None
         try:
-            return self._ended(first, sound)
+            outcome = self._ended(first, sound)
+            self._check_times(outcome, sound, track, recipe, read_encoded(outcome.report))
         except LeadsNowhere:
             return None
+        return outcome
 
     def encode(self, sound: Sound, track: Track) -> Outcome:
         """Return how the encoding of a track ended, from its beginning."""
@@ -74,7 +79,7 @@ class Encoder:
             on_progress = self.runner.progress(self._seconds(sound), percents=MEASURING_PERCENTS)
             measured = self.runner.run(arguments, on_progress)
             recipe = recipe.after(read_measured(measured.report))
-        return self._in_parts(sound, track, recipe) or self._plainly(sound, recipe)
+        return self._in_parts(sound, track, recipe) or self._plainly(sound, track, recipe)
 
     def _in_parts(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome | None:
         """Return how the encoding on several cores ended, None where there is no cut, or the parts do not join."""
@@ -90,11 +95,41 @@ class Encoder:
             except (NotJoined, NotMp3) as error:
                 log.warning("parts do not join", error=repr(error))
                 return None
+        self._check_times(outcome, sound, track, recipe, parts.samples)
         return outcome
 
-    def _plainly(self, sound: Sound, recipe: Recipe) -> Outcome:
+    def _plainly(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
         with self.runner.started(partial(Ffmpeg, self._converting(recipe), self.runner.settings)) as ffmpeg:
-            return self._ended(ffmpeg, sound)
+            outcome = self._ended(ffmpeg, sound)
+        self._check_times(outcome, sound, track, recipe, read_encoded(outcome.report))
+        return outcome
+
+    def _check_times(self, outcome: Outcome, sound: Sound, track: Track, recipe: Recipe, samples: int) -> None:
+        """Raise LeadsNowhere where timestamps run slower than the sound, so that FFmpeg dropped some of it.
+
+        `samples` were written at the recipe's rate. Where all that was asked for was written, FFmpeg has decoded a few
+        frames more, and where none was, it is unknown how much was dropped. A run over all of the sound finds out.
+        """
+        decoded = read_decoded(outcome.report, track)
+        if not recipe.in_time or not track.rate or not decoded.frames or outcome.status:
+            return
+        seconds, written = decoded.samples / track.rate, self.options.start + samples / recipe.rate
+        end = math.inf if self.options.end is None else self.options.end
+        if samples and written < end - SECONDS_DROPPED:
+            drops = _drops(seconds, written)
+        else:
+            ahead = FRAMES_AHEAD * seconds / decoded.frames
+            drops = (not samples or _drops(seconds - ahead, written)) and self._drops_in_all(sound, track, recipe)
+        if drops:
+            raise LeadsNowhere
+
+    def _drops_in_all(self, sound: Sound, track: Track, recipe: Recipe) -> bool:
+        """Tell whether FFmpeg drops any of a track where it places all of it by its timestamps."""
+        arguments = placing(self.runner.url, recipe, track.index)
+        with self.runner.started(partial(Ffmpeg, arguments, self.runner.settings)) as ffmpeg:
+            report = self.runner.end(ffmpeg, _limited(ffmpeg, sound)).report
+        rate = track.rate or recipe.rate
+        return _drops(read_decoded(report, track).samples / rate, read_encoded(report) / rate)
 
     def _ended(self, ffmpeg: Ffmpeg, sound: Sound) -> Outcome:
         """Return how the run ended that makes the MP3, having made the MP3's length exact."""
@@ -105,7 +140,8 @@ class Encoder:
 
     def _recipe(self, sound: Sound, track: Track) -> Recipe:
         stream = None if track.index == sound.begun else track.index
-        return recipe_for(track, self.options, stream=stream, silence=sound.silence_before(track))
+        recipe = recipe_for(track, self.options, stream=stream, silence=sound.silence_before(track))
+        return recipe if sound.starts_anew else replace(recipe, lead=sound.lead)
 
     def _converting(self, recipe: Recipe) -> list[str]:
         most_bytes = self.runner.settings.max_mp3_bytes
@@ -124,13 +160,27 @@ class Encoder:
 
     def _progress(self, run: Run, sound: Sound) -> OnProgress:
         """Return what tells of the progress, and ends a run that writes far more than the container has."""
-        tell = self.runner.progress(self._seconds(sound))
-        most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
+        tell, limit = self.runner.progress(self._seconds(sound)), _limited(run, sound)
 
         def on_progress(seconds: float) -> None:
             tell(seconds)
-            if seconds > most:
-                run.kill()
-                raise LeadsNowhere
+            limit(seconds)
 
         return on_progress
+
+
+def _limited(run: Run, sound: Sound) -> OnProgress:
+    """Return what ends a run that writes far more than the container has, and raises LeadsNowhere."""
+    most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
+
+    def on_progress(seconds: float) -> None:
+        if seconds > most:
+            run.kill()
+            raise LeadsNowhere
+
+    return on_progress
+
+
+def _drops(decoded: float, written: float) -> bool:
+    """Tell whether less was written than was decoded, in seconds, beyond what a splice or padding takes."""
+    return decoded - written > max(SECONDS_DROPPED, MOST_DROPPED * decoded)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 from cloudevents.core.base import BaseCloudEvent
@@ -177,8 +177,13 @@ def _read_structured(media_type: str, body: bytes) -> tuple[Mapping[str, Any], B
     """Return the members of a JSON event as they are, and the event; null counts as absent (JSON format, 2.2)."""
     if media_type != STRUCTURED:
         raise BadEvent(f"Send each CloudEvent by itself as {STRUCTURED}; {media_type} is not read.")
-    members = json.loads(body)
+    members = json.loads(body, parse_constant=_refuse)
     if None in members.values():
         members = {name: value for name, value in members.items() if value is not None}
-        body = json.dumps(members).encode()
+        body = json.dumps(members, allow_nan=False).encode()
     return members, http.from_structured_event(http.HTTPMessage({}, body))
+
+
+def _refuse(constant: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's reader takes and JSON has not (RFC 8259, section 6)."""
+    raise ValueError(f"{constant} is no JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
@@ -97,7 +98,14 @@ resend_at = now() + sa.case(
 def job_of(row: sa.Row[Any]) -> Job:
     """Return the job that a selected row shows."""
     values = dict(row._mapping)
-    return Job(**{**values, "state": State(values["state"]), "claim_lapsed": bool(values["claim_lapsed"])})
+    seconds = {name: finite(values[name]) for name in ("length", "lost")}
+    state = State(values["state"])
+    return Job(**{**values, **seconds, "state": state, "claim_lapsed": bool(values["claim_lapsed"])})
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number as it is, None for infinity and NaN, which JSON cannot carry (RFC 8259, section 6)."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def is_mine(claim: Claim) -> sa.ColumnElement[bool]:

@@ -29,6 +29,7 @@ from soundlift.common.job_row import (
     Job,
     State,
     columns,
+    finite,
     is_broken_off,
     is_due,
     is_free,
@@ -195,8 +196,12 @@ class Jobs:
         return self._update(claim.job_id, is_mine(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
 
     def ready(self, claim: Claim, *, mp3_bytes: int, length: float, lost: float | None = None) -> bool:
-        """Move converting → ready: the store has the whole MP3; `lost` seconds of the sound could not be read."""
-        return self._end(claim, State.READY, mp3_bytes=mp3_bytes, length=length, lost=lost, percent=100)
+        """Move converting → ready: the store has the whole MP3; `lost` seconds of the sound could not be read.
+
+        Seconds that are not finite are stored as unknown.
+        """
+        seconds = {"length": finite(length), "lost": finite(lost)}
+        return self._end(claim, State.READY, mp3_bytes=mp3_bytes, percent=100, **seconds)
 
     def failed(self, claim: Claim, *, code: str, sentence: str) -> bool:
         """Move converting → failed: this video has no MP3 to give, and the sentence says why."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import re
 from contextvars import ContextVar
@@ -14,11 +15,23 @@ from structlog.typing import EventDict
 from soundlift.common.log_lines import LogLines
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_encode = json.JSONEncoder(default=repr).encode  # kept, since json.dumps makes a new one for each line
+_encode = json.JSONEncoder(default=repr, allow_nan=False).encode  # kept: json.dumps makes a new one for each line
 
 
 def _as_json(logger: object, name: str, event: EventDict) -> str:
-    return _encode(event)
+    try:
+        return _encode(event)
+    except ValueError:  # NaN or Infinity, which are no JSON: rare enough to look for only then
+        return _encode(_with_finite_numbers(event))
+
+
+def _with_finite_numbers(value: object) -> object:
+    """Return a value with its NaN and Infinity as texts."""
+    if isinstance(value, dict):
+        return {name: _with_finite_numbers(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_finite_numbers(item) for item in value]
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def set_up_logging(level: str) -> None:

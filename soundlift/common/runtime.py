@@ -38,7 +38,8 @@ log = structlog.get_logger()
 class Json(DefaultJSONProvider):
     """Writes JSON by one encoder that is kept: making one takes longer than most answers do."""
 
-    _encode = JSONEncoder(separators=(",", ":"), default=DefaultJSONProvider.default).encode
+    # NaN and Infinity are no JSON (RFC 8259, section 6). Rows are read without them; any other is a bug, answered 500.
+    _encode = JSONEncoder(separators=(",", ":"), default=DefaultJSONProvider.default, allow_nan=False).encode
 
     def dumps(self, obj: Any, **options: Any) -> str:
         """Return an answer as JSON, its members in the order in which they were given."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from soundlift.common.database import jobs as table
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
 from tests.api.conftest import Call
@@ -49,6 +52,25 @@ def test_the_list_is_paged_newest_first_and_has_one_s_own_only(function: Call, s
         seen += [job["job_id"] for job in page["jobs"]]
         url = page["links"].get("next", "").replace("http://127.0.0.1:8080/jobs", "/")
     assert seen == mine[::-1]
+
+
+@pytest.mark.parametrize("column", ["length", "lost"])
+def test_a_row_with_infinity_is_shown_without_it_and_breaks_no_list(
+    function: Call, services: Services, column: str
+) -> None:
+    job = ready_job(services, lost=1.0)
+    with services.database.write() as connection:
+        connection.execute(table.update().where(table.c.id == job.id).values({column: math.inf}))
+    client = function("jobs")
+    for path in (f"/{job.id}", "/"):
+        answer = client.get(path, headers=bearer(services))
+        assert answer.status_code == 200
+        document = json.loads(answer.text, parse_constant=_refuse)
+        assert document.get("jobs", [document])[0][column] is None
+
+
+def _refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is no JSON")
 
 
 def test_an_admin_sees_everybody_s_jobs(function: Call, services: Services) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
-from flask import Request, Response
+from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 from structlog.testing import capture_logs
 from werkzeug.test import create_environ
@@ -197,3 +201,23 @@ def test_a_server_that_nobody_names_is_missed_where_this_machine_is_not_to_serve
     services = Services(Settings.from_environment({"EMBEDDED": "false"}))
     with pytest.raises(SettingError, match=missing):
         getattr(services, service)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_an_answer_that_json_cannot_carry_is_not_sent(services: Services, number: float) -> None:
+    def endless(request: Request, services: Services) -> ResponseReturnValue:
+        return jsonify(number=number)
+
+    app = http_function(endless, methods=["GET"], services=services)
+    assert_problem(app.test_client().get("/"), 500, code="internal_error")
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+def test_a_log_line_with_a_number_that_json_cannot_carry_is_json(number: float) -> None:
+    script = (
+        "import structlog\nfrom soundlift.common.log import set_up_logging\nset_up_logging('info')\n"
+        f"structlog.get_logger().info('seen', lost=float('{number}'), inside=dict(items=[float('{number}'), 1.5]))"
+    )
+    line = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    fields = json.loads(line, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+    assert (fields["event"], fields["lost"], fields["inside"]) == ("seen", str(number), {"items": [str(number), 1.5]})

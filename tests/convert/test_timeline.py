@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from mutagen.mp3 import MP3
 
+from soundlift.common.job_row import State
+from soundlift.common.services import Services
 from tests.clips import ffmpeg
-from tests.convert.conftest import Hear
+from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import assert_same, decoded, hiss, lag, placed, written
 
 RATE = 48000
@@ -118,3 +122,127 @@ def test_an_edit_list_cuts_to_the_sample(heard: Hear, tmp_path: Path) -> None:
 def test_sound_that_ends_before_its_picture_ends_there(heard: Hear, tmp_path: Path) -> None:
     file = written(tmp_path / "a.mkv", hiss(1, RATE), RATE, *MKV, before=PICTURE)
     assert_same(heard(file).samples, decoded(file).samples)
+
+
+# Timestamps that run at a fiftieth of the sound's pace, and those of a clock that loses a tenth.
+SLOW, SLOWER = "setts=ts=TS*0.9", "setts=ts=TS/50"
+
+
+@pytest.mark.parametrize("times", [SLOW, SLOWER])
+@pytest.mark.parametrize(
+    ("name", "arguments", "before"),
+    [
+        ("a.mkv", ("-c:v", "mpeg4", "-c:a", "aac"), PICTURE),
+        ("a.mka", ("-c:a", "aac"), ()),
+        ("a.mp4", MP4, PICTURE),
+        ("a.flv", (*FLV, "-ar", "44100"), PICTURE),
+        ("a.ts", TS, PICTURE),
+    ],
+)
+def test_sound_whose_timestamps_run_slower_than_it_is_put_in_a_row_whole(
+    converted: Convert,
+    mp3_of: Save,
+    tmp_path: Path,
+    name: str,
+    arguments: tuple[str, ...],
+    before: tuple[str, ...],
+    times: str,
+) -> None:
+    whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
+    file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ({"start": "1"}, 3),
+        ({"start": "3.5"}, 0.5),
+        ({"end": "2"}, 2),
+        ({"start": "1", "end": "1.5"}, 0.5),
+        ({"normalize": "-16"}, 4),
+        ({"channels": "1", "bitrate": "64k"}, 4),
+    ],
+    ids=str,
+)
+def test_a_part_of_such_a_sound_is_as_long_as_it_was_asked_for(
+    converted: Convert, tmp_path: Path, options: dict[str, str], length: float
+) -> None:
+    whole = written(tmp_path / "whole.mka", hiss(4, RATE, 2), RATE, "-c:a", "flac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOWER)
+    job = converted(file, **options)
+    assert (job.state, job.length) == (State.READY, pytest.approx(length, abs=0.01))
+    assert not job.lost
+
+
+def test_such_a_sound_is_whole_also_where_it_is_encoded_on_all_cores(
+    services: Services, converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    services.settings = replace(services.settings, convert_concurrency=2)
+    whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "flac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOW)
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert_same(decoded(mp3_of(job)).samples, decoded(whole).samples)
+
+
+@pytest.mark.parametrize(
+    "options", [{"end": "1"}, {"start": "0.5", "end": "1"}, {"end": "2", "normalize": "-16"}], ids=str
+)
+def test_a_part_of_sound_with_a_gap_keeps_the_gap(converted: Convert, tmp_path: Path, options: dict[str, str]) -> None:
+    file = written(tmp_path / "a.mka", hiss(2, RATE), RATE, "-c:a", "flac", *GAP)
+    job = converted(file, **options)
+    expected = float(options["end"]) - float(options.get("start", "0"))
+    assert (job.state, job.length) == (State.READY, pytest.approx(expected, abs=0.01))
+
+
+SUBTITLES = "1\n00:00:00,000 --> 00:00:01,000\nHello\n\n2\n00:00:02,000 --> 00:00:02,400\nHello\n"
+OFFSET = ("-itsoffset", "0.6")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "codecs"),
+    [
+        ("a.mkv", (), ("-c:v", "mpeg4", "-c:a", "flac", "-c:s", "srt")),
+        ("a.mp4", (), ("-c:v", "mpeg4", "-c:a", "aac", "-c:s", "mov_text")),
+        ("a.mov", (), ("-c:v", "mpeg4", "-c:a", "pcm_s16le", "-c:s", "mov_text")),
+        ("a.ts", ("-f", "data"), ("-c:v", "mpeg2video", "-c:a", "mp2", "-c:d", "copy")),
+    ],
+)
+def test_subtitles_and_data_that_begin_before_all_else_put_no_silence_in_front(
+    converted: Convert, mp3_of: Save, tmp_path: Path, name: str, kind: tuple[str, ...], codecs: tuple[str, ...]
+) -> None:
+    (tmp_path / "a.srt").write_text(SUBTITLES)
+    sound = written(tmp_path / "sound.wav", hiss(2, RATE), RATE)
+    inputs = (*kind, "-i", str(tmp_path / "a.srt"), *OFFSET, *PICTURE, *OFFSET, "-i", str(sound))
+    file = ffmpeg(tmp_path / name, *inputs, "-map", "0", "-map", "1", "-map", "2", *codecs)
+    for options in ({}, {"normalize": "-23"}, {"start": "0.5"}):
+        found, expected = decoded(mp3_of(converted(file, **options))).samples, decoded(file).samples
+        cut = round(float(options.get("start", "0")) * RATE)
+        assert len(found) == len(expected) - cut
+        assert lag(found, expected[cut:]) == 0
+
+
+def test_chapters_keep_their_place_in_sound_that_subtitles_begin_before(
+    converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    (tmp_path / "a.srt").write_text(SUBTITLES)
+    (tmp_path / "list.txt").write_text(";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=1600\nEND=2000\ntitle=One\n")
+    sound = written(tmp_path / "sound.wav", hiss(2, RATE), RATE)
+    inputs = (
+        "-i",
+        str(tmp_path / "a.srt"),
+        *OFFSET,
+        *PICTURE,
+        *OFFSET,
+        "-i",
+        str(sound),
+        "-i",
+        str(tmp_path / "list.txt"),
+    )
+    file = ffmpeg(tmp_path / "a.mkv", *inputs, "-map", "0", "-map", "1", "-map", "2", "-c:v", "mpeg4", "-c:a", "flac",
+                  "-map_chapters", "3")  # fmt: skip
+    (chapter,) = MP3(mp3_of(converted(file))).tags.getall("CHAP")
+    assert (chapter.start_time, chapter.end_time) == (1000, 1400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -139,6 +140,15 @@ def test_a_ready_job_knows_how_much_of_its_sound_was_lost(services: Services, lo
     _, claim = claimed_job(services)
     assert services.jobs.ready(claim, mp3_bytes=1, length=1.0, lost=lost)
     assert job_now(services, claim.job_id).lost == lost
+
+
+@pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan])
+def test_seconds_that_are_not_finite_are_stored_as_unknown(services: Services, seconds: float) -> None:
+    _, claim = claimed_job(services)
+    assert services.jobs.ready(claim, mp3_bytes=1, length=seconds, lost=seconds)
+    with services.database.read() as connection:
+        row = connection.execute(sa.select(table.c.length, table.c.lost).where(table.c.id == claim.job_id)).one()
+    assert tuple(row) == (None, None)
 
 
 def test_a_claim_counts_an_attempt_and_names_a_fresh_mp3(services: Services) -> None:

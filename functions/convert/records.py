@@ -1,0 +1,43 @@
+"""Reads records of fixed size and the headers of chunks from a file, wherever its bytes lead."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+MOST_CHUNKS = 100
+
+
+class NotCredible(Exception):
+    """A header that contradicts itself, or holds placeholders."""
+
+
+@dataclass(frozen=True)
+class RecordReader:
+    """A file of `size` bytes, of which single records are read."""
+
+    file: BinaryIO
+    size: int
+
+    def record(self, at: int, kind: struct.Struct) -> tuple[Any, ...] | None:
+        """Return the record at an offset, None where the file ends before."""
+        if not 0 <= at <= self.size - kind.size:
+            return None
+        self.file.seek(at)
+        data = self.file.read(kind.size)
+        return kind.unpack(data) if len(data) == kind.size else None
+
+    def chunks(self, at: int, header: struct.Struct, *, padded: bool, counted: int = 0) -> Iterator[tuple[Any, ...]]:
+        """Yield kind, offset and size of the contents of each chunk; `counted` bytes of the size are the header."""
+        for _ in range(MOST_CHUNKS):
+            found = self.record(at, header)
+            if found is None:
+                return
+            kind, size = found[0], found[1] - counted
+            body = at + header.size
+            yield kind, body, size
+            at = body + size + (size % 2 if padded else 0)
+            if size < 0:
+                return

@@ -1,0 +1,242 @@
+"""A header's word on the duration is evidence of lost sound only where it is credible, and is never needed."""
+
+from __future__ import annotations
+
+import random
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from functions.convert.ffmpeg import binary, reading
+from functions.convert.range_server import Source, serving
+from soundlift.common.job_row import Job, State
+from soundlift.common.services import Services
+from tests.clips import cut, ffmpeg
+from tests.convert.conftest import Convert
+from tests.corpus.verdicts import decoded_seconds
+
+SECONDS = 4
+TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
+PICTURE = ("-f", "lavfi", "-i", f"testsrc=duration={SECONDS}:size=32x32:rate=25")
+PADDING_SECONDS = 0.1
+FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+PADDING_OBJECT = bytes.fromhex("74d40618dfca0945a4ba9aabcb96aae8")
+READ_ALONE = """
+import os, resource, sys
+from functions.convert.declared_duration import declared_duration
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+with open(sys.argv[1], "rb") as file:
+    print(declared_duration(file, os.path.getsize(sys.argv[1])).seconds)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def _piped(file: Path, *arguments: str) -> Path:
+    """Make a file as FFmpeg writes it where it cannot seek."""
+    command = [binary(), "-nostdin", "-v", "error", *TONE, *arguments, "-f", file.suffix[1:], "pipe:1"]
+    file.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
+    return file
+
+
+def _patched(file: Path, at: int, value: bytes) -> Path:
+    content = bytearray(file.read_bytes())
+    content[at : at + len(value)] = value
+    file.write_bytes(content)
+    return file
+
+
+def _behind(file: Path, mark: bytes) -> int:
+    at = file.read_bytes().find(mark)
+    assert at >= 0
+    return at + len(mark)
+
+
+def _assert_whole(converted: Convert, file: Path) -> None:
+    job = converted(file)
+    assert (job.state, job.error) == (State.READY, None)
+    assert job.length == pytest.approx(decoded_seconds(file), abs=PADDING_SECONDS)
+    assert not job.lost
+
+
+def test_a_wav_written_to_a_pipe_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
+    _assert_whole(converted, _piped(tmp_path / "a.wav"))
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF])
+def test_a_size_that_a_writer_leaves_where_it_cannot_seek_is_no_loss(
+    converted: Convert, tmp_path: Path, size: int
+) -> None:
+    file = ffmpeg(tmp_path / "a.wav", *TONE)
+    _patched(file, 4, size.to_bytes(4, "little"))
+    _assert_whole(converted, _patched(file, _behind(file, b"data"), size.to_bytes(4, "little")))
+
+
+def test_a_wav_whose_data_is_longer_than_the_whole_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.wav", *TONE)
+    _assert_whole(converted, _patched(file, _behind(file, b"data"), (2**30).to_bytes(4, "little")))
+
+
+@pytest.mark.parametrize("size", [0x7F000000, 0x7FFFFFFF])
+def test_an_aiff_written_to_a_pipe_has_lost_nothing(converted: Convert, tmp_path: Path, size: int) -> None:
+    file = ffmpeg(tmp_path / "a.aiff", *TONE)
+    _patched(file, 4, (size + 46).to_bytes(4))
+    _patched(file, _behind(file, b"COMM") + 6, (size // 2).to_bytes(4))
+    _assert_whole(converted, _patched(file, _behind(file, b"SSND"), (size + 8).to_bytes(4)))
+
+
+def test_an_aiff_that_declares_more_samples_than_bytes_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.aiff", *TONE)
+    _assert_whole(converted, _patched(file, _behind(file, b"COMM") + 6, (100 * 48000 * SECONDS).to_bytes(4)))
+
+
+@pytest.mark.parametrize("frames", [10_000, 9_000_000, 2**32 - 1])
+def test_a_forged_count_of_frames_in_an_mp3_is_no_loss(converted: Convert, tmp_path: Path, frames: int) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *TONE)
+    _assert_whole(converted, _patched(file, _behind(file, b"Info") + 4, frames.to_bytes(4)))
+
+
+def test_a_header_that_declares_ten_thousand_times_the_sound_is_not_believed(
+    converted: Convert, tmp_path: Path
+) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *TONE)
+    bytes_per_frame = file.stat().st_size // (48000 * SECONDS // 1152)
+    frames = 10_000 * 48000 * SECONDS // 1152
+    numbers = frames.to_bytes(4) + (frames * bytes_per_frame).to_bytes(4)
+    _assert_whole(converted, _patched(file, _behind(file, b"Info") + 4, numbers))
+
+
+def _caf(folder: Path) -> tuple[Path, bytes]:
+    """Return a CAF and its chunk `desc`."""
+    file = ffmpeg(folder / "a.caf", *TONE, "-c:a", "pcm_s16be")
+    return file, file.read_bytes()[8:52]
+
+
+@pytest.mark.parametrize("rate", [1e-300, float("inf"), float("nan"), -48000.0, 0.0])
+def test_a_caf_with_a_second_description_has_lost_nothing(converted: Convert, tmp_path: Path, rate: float) -> None:
+    file, description = _caf(tmp_path)
+    content = file.read_bytes()
+    second = description[:12] + struct.pack(">d", rate) + description[20:]
+    file.write_bytes(content[:52] + second + content[52:])
+    _assert_whole(converted, file)
+
+
+def test_a_caf_that_goes_on_to_its_end_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
+    file, _ = _caf(tmp_path)
+    _assert_whole(converted, _patched(file, _behind(file, b"data"), b"\xff" * 8))
+
+
+def test_a_chunk_of_a_caf_that_ends_beyond_all_offsets_ends_in_a_verdict(converted: Convert, tmp_path: Path) -> None:
+    file, _ = _caf(tmp_path)
+    content = file.read_bytes()
+    file.write_bytes(content[:52] + b"free" + (2**63 - 1).to_bytes(8) + content[52:])
+    assert converted(file).state in (State.READY, State.FAILED)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("a.wav", ()),
+        ("wide.wav", ("-ac", "6")),
+        ("rf64.wav", ("-rf64", "always")),
+        ("a.aiff", ()),
+        ("a.caf", ("-c:a", "pcm_s16be")),
+        ("a.avi", (*PICTURE, "-c:v", "mpeg4", "-c:a", "libmp3lame")),
+        ("a.wma", ("-c:a", "wmav2")),
+        ("a.mp3", ("-c:a", "libmp3lame")),
+        ("slow.mp3", ("-c:a", "libmp3lame", "-ar", "8000")),
+    ],
+)
+def test_a_file_that_was_cut_off_reports_what_is_missing(
+    converted: Convert, tmp_path: Path, name: str, arguments: tuple[str, ...], share: float
+) -> None:
+    file = cut(ffmpeg(tmp_path / name, *TONE, *arguments), share)
+    job = converted(file)
+    assert job.state == State.READY
+    missing = SECONDS - decoded_seconds(file)
+    assert missing > PADDING_SECONDS
+    assert job.lost == pytest.approx(missing, abs=PADDING_SECONDS + 0.02)
+
+
+ID3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("-b:a", "128k", "-write_xing", "0"), ("-q:a", "4"), ("-q:a", "4", "-write_xing", "0")],
+    ids=["constant", "variable", "variable without a count"],
+)
+@pytest.mark.parametrize(
+    "junk",
+    [
+        pytest.param(random.Random(1).randbytes(30_000), id="noise"),
+        pytest.param(random.Random(100).randbytes(100_000), id="more noise"),
+        pytest.param(b"hello world " * 17_000, id="text"),
+        pytest.param(bytes(100_000), id="zeros"),
+    ],
+)
+def test_junk_before_the_first_frame_of_an_mp3_is_no_lost_sound(
+    converted: Convert, tmp_path: Path, junk: bytes, arguments: tuple[str, ...]
+) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *TONE, "-ar", "44100", "-id3v2_version", "0", *arguments)
+    file.write_bytes(ID3 + junk + file.read_bytes())
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+
+
+def test_a_tag_between_the_frames_of_an_mp3_is_no_lost_sound(converted: Convert, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *TONE, "-id3v2_version", "0")
+    picture = b"ID3\4\0\0\0\x12\x27\x60" + random.Random(2).randbytes(300_000)
+    file.write_bytes(file.read_bytes() + picture + file.read_bytes())
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+
+
+def test_a_wma_whose_header_is_garbled_is_converted_where_ffmpeg_reads_it(
+    converted: Convert, services: Services, tmp_path: Path
+) -> None:
+    whole = ffmpeg(tmp_path / "whole.wma", *TONE, "-t", "1", "-c:a", "wmav2").read_bytes()
+    header = int.from_bytes(whole[16:24], "little")
+    readable = 0
+    for seed in range(40):
+        rolls = random.Random(seed)
+        content = bytearray(whole)
+        for _ in range(3):
+            content[rolls.randrange(30, header)] = rolls.randrange(256)
+        file = tmp_path / f"{seed}.wma"
+        file.write_bytes(content)
+        job = converted(file)
+        assert job.state in (State.READY, State.FAILED)
+        if _is_read_by_ffmpeg(services, job):
+            readable += 1
+            assert (seed, job.state, job.error) == (seed, State.READY, None)
+    assert readable > 10
+
+
+def _is_read_by_ffmpeg(services: Services, job: Job) -> bool:
+    """Tell whether FFmpeg decodes anything of a stored video; a file on disk it may seek in beyond its end."""
+    source = Source(services.videos, job.video_fid)
+    source.opened.set()
+    with serving(source) as url:
+        command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *reading(url), "-vn", "-f", "null", "-"]
+        done = subprocess.run(command, check=False, capture_output=True)
+    return re.search(rb"[1-9]\d* frames decoded", done.stderr) is not None
+
+
+def test_an_object_of_a_gigabyte_in_the_header_of_a_wma_is_not_read(tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.wma", *TONE, "-c:a", "wmav2")
+    content, padding = file.read_bytes(), 2**30
+    header = (int.from_bytes(content[16:24], "little") + padding).to_bytes(8, "little")
+    with file.open("wb") as sparse:
+        sparse.write(content[:16] + header + content[24:30] + PADDING_OBJECT + padding.to_bytes(8, "little"))
+        sparse.seek(30 + padding)
+        sparse.write(content[30:])
+    command = [sys.executable, "-c", READ_ALONE, str(file)]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, kilobytes = run.stdout.split()
+    assert float(seconds) == pytest.approx(SECONDS, abs=PADDING_SECONDS)
+    assert int(kilobytes) < 8 * 1024
