@@ -21,7 +21,8 @@ HERE = "127.0.0.1"
 class Served:
     """One function behind gunicorn."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, function: str, process: subprocess.Popen[bytes], port: int) -> None:
+        self.function = function
         self._process = process
         self.port = port
 
@@ -55,7 +56,7 @@ def served(name: str, services: Services, **environment: str) -> Iterator[Served
         env={**os.environ, **own, "PORT": str(port), **environment},
         stdout=subprocess.DEVNULL,
     )
-    server = Served(process, port)
+    server = Served(name, process, port)
     try:
         wait_for(server.answers, f"{name} answers")
         yield server
