@@ -1,4 +1,4 @@
-"""Is what a client sent, as handlers see it: whatever cannot be read of it is the client's error."""
+"""The request that a handler receives; a part of it that cannot be read is the client's error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from werkzeug.datastructures import Authorization
 
 from soundlift.common.errors import BadRequest
 
+MOST_DIGITS = 19  # of a length; int64 has as many
+
 
 class FunctionRequest(Request):
-    """Request to a function, none of whose parts raises anything but a refusal."""
+    """Flask request whose body and Authorization header raise nothing but BadRequest, whatever the client sent."""
 
     def __init__(self, environ: dict[str, Any], *args: Any, **options: Any) -> None:
         environ["wsgi.input"] = RequestBody(environ["wsgi.input"], environ.get("CONTENT_LENGTH", ""))
@@ -36,7 +38,7 @@ class RequestBody:
 
     def __init__(self, stream: IO[bytes], length: str) -> None:
         self._stream = stream
-        self._missing = int(length) if length.isascii() and length.isdigit() and len(length) < 20 else 0
+        self._missing = int(length) if length.isascii() and length.isdigit() and len(length) <= MOST_DIGITS else 0
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most `size` bytes, or all that is left; b"" means that the body is complete."""
@@ -52,7 +54,7 @@ class RequestBody:
 
 @cache
 def _errors_of_body() -> tuple[type[Exception], ...]:
-    """Return what reading a body can raise; imported only then, since it takes longer than to start a function."""
+    """Return what gunicorn raises for a body; imported when it is needed, since that takes 50 ms outside gunicorn."""
     from gunicorn.http.errors import ParseException
 
     return (OSError, ValueError, ParseException)

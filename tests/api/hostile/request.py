@@ -23,6 +23,8 @@ TEXTS = {
     "a new line": "a\r\nX-Injected: b",
     "spaces only": " \u00a0\u2003",
     "very long": "ä" * 70_000,
+    "nested comments": "(" * 5000 + "@example.org",
+    "many labels": "a." * 20_000 + "@example.org",
 }
 HEADERS = {
     "latin-1": "\xe9\xff",
