@@ -79,6 +79,11 @@ def peak_mb(pid: int) -> float:
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
+def resident_mb(pid: int) -> float:
+    """Return the resident memory that one process has now, in MB (Linux)."""
+    return _resident(pid) / 1e6
+
+
 def children(pid: int) -> list[int]:
     """Return the processes that the main thread of a process has started (Linux)."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -23,6 +23,7 @@ TIMEOUT = urllib3.Timeout(connect=20, read=120)
 RETRIES = urllib3.Retry(
     total=3, backoff_factor=0.2, status_forcelist=[429, 502, 503, 504], allowed_methods=["GET"], raise_on_status=False
 )
+LOGIN_RETRIES = RETRIES.new(allowed_methods=["POST"])  # a sign-in changes nothing, so it can be repeated
 
 Progress = Callable[[int, int | None], None]
 """Is told how many bytes have passed, and of how many, if that is known."""
@@ -132,7 +133,9 @@ class Client:
     def login(self) -> str:
         """Sign in, and return the bearer token."""
         credentials = {"email": self._email, "password": self._password}
-        self._token = str(_object_in(self._send("POST", "/login", json=credentials))["access_token"])
+        self._token = str(
+            _object_in(self._send("POST", "/login", json=credentials, retries=LOGIN_RETRIES))["access_token"]
+        )
         return self._token
 
     def validate(self) -> Mapping[str, Any]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import PreconditionFailed
 
 from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
 from soundlift.common.job_document import mp3_name
@@ -29,10 +31,13 @@ def download(request: Request, services: Services) -> ResponseReturnValue:
     response = _response(job, reader)
     try:
         environ = _with_range_inside(request, reader.size)
-        return response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
+        response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
+        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+            raise PreconditionFailed
     except BaseException:
         response.close()
         raise
+    return response
 
 
 def _by_bearer(request: Request, services: Services) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from flask import Request, Response, jsonify
@@ -19,6 +20,7 @@ from soundlift.common.tokens import Identity
 LONGEST_WAIT = 60
 LOOK_AGAIN_SECONDS = 0.2
 LARGEST_PAGE = 100
+NUMBER = re.compile(r"[0-9]{1,9}")
 
 _waiting = Places()
 
@@ -84,8 +86,8 @@ def _remove(job: Job, services: Services) -> ResponseReturnValue:
 
 def _number(request: Request, name: str, *, default: int, highest: int) -> int:
     text = request.args.get(name, str(default))
-    if not text.isascii() or not text.isdigit():
-        raise BadRequest(f"{name}={text!r} must be a whole number from 0 to {highest}.")
+    if not NUMBER.fullmatch(text):
+        raise BadRequest(f"{name} must be a whole number from 0 to {highest}.")
     return min(int(text), highest)
 
 

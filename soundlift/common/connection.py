@@ -7,9 +7,11 @@ from collections.abc import Callable
 from socket import socket
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn
 
 from soundlift.common.body_rate import PacedUnreader
+from soundlift.common.errors import TooSlow
 from soundlift.common.incoming import IncomingRequest
 
 RECEIVE_BYTES = 64 * 1024
@@ -61,8 +63,14 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
         self.incoming = IncomingRequest()
 
     def has_read_all(self) -> bool:
-        """Return whether the request was read to its end, so that the next one can follow."""
-        return bool(self.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS))
+        """Return whether the request was read to its end, so that the next one can follow.
+
+        What is malformed in a body that nobody read gets no second answer.
+        """
+        try:
+            return bool(self.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS))
+        except (ParseException, OSError, TooSlow):
+            return False
 
     def close(self, graceful: bool = False) -> None:
         """Close the connection; after an answer gracefully, so that it reaches a client that still sends."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote
 
 from cloudevents.core.base import BaseCloudEvent
@@ -18,6 +18,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.job_row import Job, State
+from soundlift.common.json_text import check_text, read_json
 
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"
@@ -164,7 +165,7 @@ def _read(content_type: str, attributes: Mapping[str, Any], body: bytes) -> Clou
             parsed = rabbitmq.from_binary_event(message)
         else:
             raise NoEvent(f"Send a CloudEvent: {STRUCTURED}, or headers that begin with ce-.")
-        "".join(map(str, parsed.get_attributes().values())).encode()  # half a surrogate pair could not be sent on
+        check_text([parsed.get_attributes(), parsed.get_data()])
     except (BaseCloudEventException, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadEvent("The body is not a CloudEvent.", cause=str(error)) from None
     missing = [name for name in REQUIRED if not attributes.get(name)]
@@ -177,13 +178,8 @@ def _read_structured(media_type: str, body: bytes) -> tuple[Mapping[str, Any], B
     """Return the members of a JSON event as they are, and the event; null counts as absent (JSON format, 2.2)."""
     if media_type != STRUCTURED:
         raise BadEvent(f"Send each CloudEvent by itself as {STRUCTURED}; {media_type} is not read.")
-    members = json.loads(body, parse_constant=_refuse)
+    members = read_json(body)
     if None in members.values():
         members = {name: value for name, value in members.items() if value is not None}
         body = json.dumps(members, allow_nan=False).encode()
     return members, http.from_structured_event(http.HTTPMessage({}, body))
-
-
-def _refuse(constant: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python's reader takes and JSON has not (RFC 8259, section 6)."""
-    raise ValueError(f"{constant} is no JSON")

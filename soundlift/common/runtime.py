@@ -17,6 +17,8 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from soundlift.common.errors import BadRequest, Busy, SoundliftError
+from soundlift.common.function_request import FunctionRequest
+from soundlift.common.json_text import read_json
 from soundlift.common.log import begin_trace, trace_id
 from soundlift.common.places import Places
 from soundlift.common.services import Services, services_of_process
@@ -45,11 +47,16 @@ class Json(DefaultJSONProvider):
         """Return an answer as JSON, its members in the order in which they were given."""
         return self._encode(obj)
 
+    def loads(self, s: str | bytes, **options: Any) -> Any:
+        """Return the document that a client sent; raises ValueError where it cannot be used."""
+        return read_json(s)
+
 
 class Function(Flask):
     """Is one function as a WSGI application: one handler for all paths but those of health."""
 
     json_provider_class = Json
+    request_class = FunctionRequest
 
     def __init__(
         self, handle: HttpHandler, methods: Sequence[str], needs: Sequence[str], services: Services | None
@@ -107,6 +114,8 @@ class Function(Flask):
         if health:
             return health()
         self._enter(asked)
+        if self.config["MAX_CONTENT_LENGTH"] is not None:
+            asked.get_data()  # even if the handler ignores it: gunicorn would find a malformed one after the answer
         return self._handle(asked, self.services)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -72,10 +72,12 @@ class Users:
 def one_address(email: str) -> str:
     """Return a mail address in lower case; raises BadRequest unless it is exactly one (RFC 5322, addr-spec)."""
     text = email.strip().lower()
+    if len(text) > LONGEST_EMAIL:  # first: the parser takes quadratic time, and recurses into nested comments
+        raise BadRequest(f"A mail address must have at most {LONGEST_EMAIL} characters.")
     try:
         address = Address(addr_spec=text)
-    except (ValueError, IndexError, HeaderParseError):
+    except (ValueError, IndexError, HeaderParseError, RecursionError):
         address = None
-    if address is None or not address.domain or address.addr_spec != text or len(text) > LONGEST_EMAIL:
+    if address is None or not address.domain or address.addr_spec != text:
         raise BadRequest(f"{email!r} is not one mail address such as name@example.org.")
     return text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +10,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import Delivery
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.events import SOURCE, VIDEO_UPLOADED, event_id, from_message
+from soundlift.common.json_text import read_json
 
 HOW_TO_ACCEPT = "This is no CloudEvent but a bare message; with ACCEPT_BARE_MESSAGES=true it would make a job."
 
@@ -38,8 +38,8 @@ class Reader:
 def _bare_data(body: bytes) -> dict[str, Any] | None:
     """Return what a bare message says, if the body is one: a JSON object that names a video."""
     try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
+        data = read_json(body)
+    except ValueError:
         return None
     return data if isinstance(data, dict) and isinstance(data.get("video_fid"), str) else None
 

@@ -6,17 +6,19 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.client import HTTPResponse
 from pathlib import Path
 
 from soundlift.common.services import Services
 from tests.conftest import SECRET
 from tests.local.running import living_processes
-from tests.parts import free_port
+from tests.parts import free_port, wait_for
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving"]
 DEADLINE_SECONDS = 30
+HERE = "127.0.0.1"
 
 
 class FunctionServer:
@@ -25,12 +27,13 @@ class FunctionServer:
     def __init__(
         self, name: str, services: Services, environment: Mapping[str, str] | None = None, log: Path | None = None
     ) -> None:
-        self._port = free_port()
+        self.function = name
+        self.port = free_port()
         own = {
             "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
             "JWT_SECRET": SECRET,
-            "HOST": "127.0.0.1",
-            "PORT": str(self._port),
+            "HOST": HERE,
+            "PORT": str(self.port),
         }
         self.log = log or services.settings.soundlift_data / f"{name}.log"
         with self.log.open("ab") as output:
@@ -55,14 +58,14 @@ class FunctionServer:
 
     def refuses(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self._port), DEADLINE_SECONDS).close()
+            socket.create_connection((HERE, self.port), DEADLINE_SECONDS).close()
         except ConnectionRefusedError:
             return True
         return False
 
-    def open(self, source: str = "127.0.0.1") -> socket.socket:
+    def open(self, source: str = HERE) -> socket.socket:
         """Return a connection on which nothing was sent yet, from an address of the loopback."""
-        return socket.create_connection(("127.0.0.1", self._port), DEADLINE_SECONDS, (source, 0))
+        return socket.create_connection((HERE, self.port), DEADLINE_SECONDS, (source, 0))
 
     def connect(self, request: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> socket.socket:
         """Return a connection on which a request was sent."""
@@ -71,9 +74,27 @@ class FunctionServer:
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         return connection
 
+    def peak_memory(self) -> int:
+        """Return the largest resident memory that the process which answers has ever had, in bytes (Linux)."""
+        status = Path(f"/proc/{self.worker}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+@contextmanager
+def served(
+    name: str, services: Services, environment: Mapping[str, str] | None = None, log: Path | None = None
+) -> Iterator[FunctionServer]:
+    """Serve a function over the database and the folder of a test."""
+    server = FunctionServer(name, services, environment, log)
+    try:
+        wait_for(server.answers, f"{name} answers")
+        yield server
+    finally:
+        server.stop()
 
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:

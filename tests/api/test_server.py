@@ -9,20 +9,15 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.function_server import FunctionServer, read_response
-from tests.parts import wait_for
+from tests.api.function_server import FunctionServer, read_response, served
 
 FULL = Path("/dev/full")
 
 
 @pytest.fixture
 def validate(services: Services) -> Iterator[FunctionServer]:
-    server = FunctionServer("validate", services, {"THREADS": "2"})
-    try:
-        wait_for(server.answers, "it answers")
+    with served("validate", services) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def test_no_header_moves_a_path(validate: FunctionServer) -> None:
@@ -60,11 +55,14 @@ def test_what_is_not_http_is_refused_with_a_problem_document(
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 def test_a_log_on_a_full_disk_costs_no_answer(services: Services) -> None:
-    server = FunctionServer("validate", services, {"THREADS": "2"}, log=FULL)
-    try:
-        wait_for(server.answers, "it answers")
+    with served("validate", services, {"THREADS": "2"}, log=FULL) as server:
         for _ in range(5):
             with server.connect("GET /") as connection:
                 assert read_response(connection)[0] == 401
-    finally:
-        server.stop()
+
+
+def test_a_malformed_body_that_nobody_reads_gets_no_second_answer(services: Services) -> None:
+    headers = {"Transfer-Encoding": "chunked"}
+    with served("upload", services) as server, server.connect("POST /", headers, b"no size\r\n") as connection:
+        assert read_response(connection)[0] == 401
+        assert connection.recv(1) == b""

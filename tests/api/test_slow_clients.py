@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.function_server import FunctionServer, read_response
+from tests.api.function_server import FunctionServer, read_response, served
 from tests.parts import bearer, wait_for
 
 MANY = 60  # more than a function has threads
@@ -25,10 +25,7 @@ def serve(services: Services) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(name: str, **environment: str) -> FunctionServer:
-            server = FunctionServer(name, services, environment)
-            stack.callback(server.stop)
-            wait_for(server.answers, "it answers")
-            return server
+            return stack.enter_context(served(name, services, environment))
 
         yield start
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from soundlift.common.database import jobs as table
 from soundlift.common.services import Services
-from tests.api.function_server import DEADLINE_SECONDS, FunctionServer
+from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
 from tests.parts import MP4, bearer, wait_for
 
 IN_LINE = 5
@@ -22,12 +22,8 @@ SIGTERM_WAITS = 1 << (signal.SIGTERM - 1)  # in ShdPnd
 
 @pytest.fixture
 def server(services: Services) -> Iterator[FunctionServer]:
-    server = FunctionServer("upload", services)
-    try:
-        wait_for(server.answers, "it answers")
+    with served("upload", services) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: FunctionServer, services: Services) -> None:

@@ -39,6 +39,11 @@ def environment_of_images() -> dict[str, str]:
     return dict(re.findall(r"^\s*([A-Z_]+)=(\S+)", block, re.MULTILINE))
 
 
+def memory_environment_of_images() -> dict[str, str]:
+    """Return those of them that configure the memory allocator."""
+    return {name: value for name, value in environment_of_images().items() if name.startswith("MALLOC_")}
+
+
 def seconds_of(duration: str) -> int:
     """Return the seconds of a duration as Go writes it."""
     minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()  # type: ignore[union-attr]  # it is one

@@ -1,0 +1,45 @@
+"""Runs expensive calls in a few threads, and refuses those that would have to wait for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
+from typing import ParamSpec, TypeVar
+
+from soundlift.common.errors import Busy
+
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
+
+
+class BoundedPool:
+    """Thread pool with a bounded queue: at most `queue` calls wait for one of `threads`, each for `wait_seconds`."""
+
+    def __init__(self, name: str, *, threads: int, queue: int, wait_seconds: float, busy: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._places = BoundedSemaphore(threads + queue)
+        self._wait_seconds = wait_seconds
+        self._busy = busy
+
+    def run(
+        self, call: Callable[Parameters, Returned], *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Returned:
+        """Return what a call returns, or raise what it raises; raise Busy where it cannot begin in time."""
+        if not self._places.acquire(blocking=False):
+            raise self._refusal()
+        try:
+            return self._result_of(self._pool.submit(call, *args, **kwargs))
+        finally:
+            self._places.release()
+
+    def _result_of(self, future: Future[Returned]) -> Returned:
+        try:
+            return future.result(self._wait_seconds)
+        except TimeoutError:
+            if future.cancel():
+                raise self._refusal() from None
+            return future.result()  # it has begun: the work is not thrown away
+
+    def _refusal(self) -> Busy:
+        return Busy(self._busy, retry_after=1)

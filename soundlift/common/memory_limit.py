@@ -1,0 +1,61 @@
+"""Finds how much memory this process may use: its container's limit, or the machine's memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+CGROUPS = "sys/fs/cgroup"
+FILE_OF_VERSION_2 = "memory.max"
+FILE_OF_VERSION_1 = "memory.limit_in_bytes"
+
+
+def memory_limit(root: Path = ROOT) -> int | None:
+    """Return the least limit in bytes that applies to this process, or None where none can be read.
+
+    A cgroup without a limit says "max" (version 2) or a number beyond any memory (version 1); then the memory of the
+    machine is the limit. `root` is the folder that holds proc and sys.
+    """
+    limits = [limit for file in _files(root) if (limit := _number_in(file)) is not None]
+    return min([*limits, *_of_machine()], default=None)
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield the files that hold a limit: those of the process's own cgroup, and of all cgroups around it.
+
+    A container without a cgroup namespace reads its path as the host has it, but sees its own cgroup mounted as the
+    root (cgroup_namespaces(7)), so the root is always among them.
+    """
+    for line in _lines(root / "proc/self/cgroup"):
+        _, controllers, path = line.split(":", 2)
+        if not controllers:
+            folder, name = root / CGROUPS, FILE_OF_VERSION_2
+        elif "memory" in controllers.split(","):
+            folder, name = root / CGROUPS / "memory", FILE_OF_VERSION_1
+        else:
+            continue
+        own = folder / path.strip("/")
+        yield from (each / name for each in (own, *own.parents) if each.is_relative_to(folder))
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return [line for line in file.read_text().splitlines() if line.count(":") >= 2]
+    except OSError:
+        return []
+
+
+def _number_in(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _of_machine() -> list[int]:
+    try:
+        return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (OSError, ValueError):
+        return []

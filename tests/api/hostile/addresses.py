@@ -1,0 +1,78 @@
+"""Hostile paths, queries and lengths."""
+
+from __future__ import annotations
+
+from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, TEXTS, Hostile
+from tests.parts import MP4
+
+
+def of_queries() -> list[Hostile]:
+    texts = {what: text for what, text in TEXTS.items() if "surrogate" not in what}
+    named = {
+        "jobs": ("wait", "limit", "after"),
+        "download": ("fid", "job", "token"),
+        "upload": (
+            "bitrate",
+            "start",
+            "end",
+            "track",
+            "normalize",
+            "quality",
+            "sample_rate",
+            "channels",
+            "tag.title",
+            "tag.date",
+            "tag.track",
+        ),
+    }
+    found = []
+    for name, keys in named.items():
+        method = "POST" if name == "upload" else "GET"
+        for key in keys:
+            found += [
+                Hostile(name, f"{key}={what}", method=method, query={key: text}, body=MP4 if name == "upload" else b"")
+                for what, text in texts.items()
+            ]
+            found += [
+                Hostile(
+                    name, f"{key}={raw}", method=method, query=f"{key}={raw}", body=MP4 if name == "upload" else b""
+                )
+                for raw in ("%ED%A0%80", "%FF%FE", "%", "%00", "\xff", "1%", "&" * 2000, f"1&{key}=1")
+            ]
+    found += [
+        Hostile("jobs", f"wait of a job: {what}", method="GET", path="/READY", query={"wait": text})
+        for what, text in texts.items()
+    ]
+    return found
+
+
+def of_paths() -> list[Hostile]:
+    paths = [
+        "/%ED%A0%80",
+        "/%FF",
+        "/%00",
+        "/" + "a" * 5000,
+        "/..%2f..",
+        "/%F0%9D%84%9E",
+        "//",
+        "/a/b/c",
+        "/" + MANY_DIGITS,
+    ]
+    return [
+        Hostile(name, f"path {path[:20]}", method=method, path=path)
+        for path in paths
+        for name, method in [
+            ("jobs", "GET"),
+            ("jobs", "DELETE"),
+            ("download", "GET"),
+            *((n, "POST") for n in FUNCTIONS),
+        ]
+    ]
+
+
+def of_lengths() -> list[Hostile]:
+    return [
+        Hostile(function, f"Content-Length {text[:20]}", headers={"Content-Length": text}, body=b"{}")
+        for function in ("login", "upload", "convert", "notify")
+        for text in ("x", "-1", "1.5", "", "١", MANY_DIGITS, "0x10", "1, 1")
+    ]

@@ -1,0 +1,51 @@
+"""What all hostile requests are made of: functions, texts, values of headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup", "convert", "notify"]
+EVENT_FUNCTIONS = ["convert", "notify"]
+WITH_TOKEN = ["validate", "upload", "download", "jobs"]
+
+NESTED = b"[" * 100_000 + b"]" * 100_000
+NESTED_OBJECT = b'{"a":' * 100_000 + b"1" + b"}" * 100_000
+MANY_DIGITS = "9" * 5000  # beyond what int() reads, sys.get_int_max_str_digits()
+TEXTS = {
+    "half a surrogate pair": "\ud800",
+    "two low surrogates": "\udc00\udfff",
+    "NUL": "a\0b",
+    "digits beyond ASCII": "١٢٣",
+    "many digits": MANY_DIGITS,
+    "a negative number": "-1",
+    "a number with an exponent": "1e400",
+    "beyond the first plane": "\U0001d11e" * 24,
+    "a new line": "a\r\nX-Injected: b",
+    "spaces only": " \u00a0\u2003",
+    "very long": "ä" * 70_000,
+    "nested comments": "(" * 5000 + "@example.org",
+    "many labels": "a." * 20_000 + "@example.org",
+}
+HEADERS = {
+    "latin-1": "\xe9\xff",
+    "UTF-8": "é\u20ac".encode().decode("latin-1"),
+    "invalid UTF-8": b"\xff\xfe\x80".decode("latin-1"),
+    "control characters": "a\x01\x7fb",
+    "many digits": MANY_DIGITS,
+    "quotes": '"\\"; "=; ,=,',
+    "encoded words": "=?utf-8?b?/w==?= a*=UTF-8''%ED%A0%80",
+    "very long": "a" * 8000,
+}
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One hostile request."""
+
+    function: str
+    about: str
+    path: str = "/"
+    method: str = "POST"
+    query: dict[str, str] | str = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""

@@ -1,0 +1,89 @@
+"""Every function refuses what no honest client sends, and never answers it with 500 or 503."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from werkzeug.datastructures import Headers
+from werkzeug.test import TestResponse
+
+from soundlift.common.services import Services
+from tests.api.conftest import Call
+from tests.api.hostile.addresses import of_lengths, of_paths, of_queries
+from tests.api.hostile.documents import BINARY_EVENT, of_events, of_login
+from tests.api.hostile.fields import of_headers, of_ranges, of_tokens
+from tests.api.hostile.forms import of_forms
+from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, NESTED, WITH_TOKEN
+from tests.api.problems import assert_problem
+from tests.parts import bearer, ready_job
+
+CASES = [
+    *of_login(),
+    *(case for name in EVENT_FUNCTIONS for case in of_events(name)),
+    *of_queries(),
+    *of_paths(),
+    *of_headers(),
+    *of_tokens(),
+    *of_ranges(),
+    *of_forms(),
+    *of_lengths(),
+]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_hostile_input_is_refused_and_never_an_error_of_ours(function: Call, services: Services, name: str) -> None:
+    services.settings = replace(services.settings, accept_bare_messages=True)
+    client = function(name)
+    ready = ready_job(services)
+    complaints = []
+    for case in (each for each in CASES if each.function == name):
+        headers = Headers(bearer(services)) if name in WITH_TOKEN else Headers()
+        headers.update(case.headers)
+        query = case.query.replace("READY", str(ready.mp3_fid)) if isinstance(case.query, str) else case.query
+        response = client.open(
+            case.path.replace("READY", ready.id),
+            method=case.method,
+            query_string=query,
+            headers=headers,
+            data=case.body,
+        )
+        if complaint := _complaint_about(response):
+            complaints.append(f"{case.about}: {complaint}")
+    assert not complaints, "\n".join(complaints)
+
+
+@pytest.mark.parametrize(
+    ("name", "headers", "body", "status"),
+    [
+        ("login", {}, NESTED, 400),
+        ("login", {}, b'{"email": "ada@example.org", "password": "\\ud800"}', 400),
+        ("login", {}, b'{"email": "\\ud800", "password": "correct horse"}', 400),
+        ("login", {"Authorization": "Basic \xe9"}, b"", 401),
+        *((name, BINARY_EVENT, b'{"job_id": "\\ud800"}', 400) for name in EVENT_FUNCTIONS),
+        *((name, BINARY_EVENT, NESTED, 400) for name in EVENT_FUNCTIONS),
+    ],
+)
+def test_what_cannot_be_read_is_the_client_s_error(
+    function: Call, name: str, headers: dict[str, str], body: bytes, status: int
+) -> None:
+    assert_problem(function(name).post("/", headers=headers, data=body), status)
+
+
+@pytest.mark.parametrize("query", [f"?wait={MANY_DIGITS}", f"?limit={MANY_DIGITS}", "?limit=٣"])
+def test_a_number_of_many_digits_is_refused(function: Call, services: Services, query: str) -> None:
+    path = f"/{ready_job(services).id}" if "wait" in query else "/"
+    assert_problem(function("jobs").get(path + query, headers=bearer(services)), 400)
+
+
+def test_a_precondition_that_fails_is_a_problem_document(function: Call, services: Services) -> None:
+    headers = {**bearer(services), "If-Match": '"another"'}
+    assert_problem(function("download").get(f"/?job={ready_job(services).id}", headers=headers), 412)
+
+
+def _complaint_about(response: TestResponse) -> str | None:
+    if response.status_code >= 500:
+        return response.status
+    if response.status_code >= 400 and response.content_type != "application/problem+json":
+        return f"{response.status}, {response.content_type}"
+    return None

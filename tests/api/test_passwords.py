@@ -1,0 +1,119 @@
+"""Passwords: few hashes at once, as the memory limit allows, a short queue, and no hint of which accounts exist."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+
+import argon2
+import pytest
+
+from soundlift.common.bounded_pool import BoundedPool
+from soundlift.common.errors import Busy
+from soundlift.common.memory_limit import memory_limit
+from soundlift.common.passwords import HASH_OF_NOBODY, hash_password, hashes_at_once, password_matches
+
+DEADLINE_SECONDS = 30
+MEBIBYTE = 2**20
+UNLIMITED_VERSION_1 = str(2**63 - 4096)
+OF_MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@contextmanager
+def occupied(pool: BoundedPool) -> Iterator[Callable[[], Future[str]]]:
+    """Occupy the only thread of a pool, and yield what has one more call wait."""
+    began, end = Event(), Event()
+
+    def wait() -> bool:
+        began.set()
+        return end.wait(DEADLINE_SECONDS)
+
+    with ThreadPoolExecutor() as callers:
+        try:
+            callers.submit(pool.run, wait)
+            assert began.wait(DEADLINE_SECONDS)
+            yield lambda: callers.submit(pool.run, str, "done")
+        finally:
+            end.set()
+
+
+def pool_of_one(*, queue: int, wait_seconds: float) -> BoundedPool:
+    return BoundedPool("test", threads=1, queue=queue, wait_seconds=wait_seconds, busy="Try again.")
+
+
+def test_a_call_is_refused_when_it_cannot_begin_in_time() -> None:
+    pool = pool_of_one(queue=1, wait_seconds=0.05)
+    with occupied(pool) as call, pytest.raises(Busy) as refusal:
+        call().result(DEADLINE_SECONDS)
+    assert refusal.value.headers == {"Retry-After": "1"}
+    assert pool.run(str, "again") == "again"
+
+
+def test_a_call_is_refused_at_once_when_the_queue_is_full() -> None:
+    pool = pool_of_one(queue=0, wait_seconds=DEADLINE_SECONDS)
+    with occupied(pool) as call, pytest.raises(Busy):
+        call().result(DEADLINE_SECONDS / 2)
+    assert pool.run(str, "again") == "again"
+
+
+def test_a_call_in_the_queue_is_made_when_a_thread_is_free() -> None:
+    pool = pool_of_one(queue=1, wait_seconds=DEADLINE_SECONDS)
+    with occupied(pool) as call:
+        waiting = call()
+    assert waiting.result(DEADLINE_SECONDS) == "done"
+
+
+def test_a_call_that_takes_longer_than_the_queue_is_not_refused() -> None:
+    began = Event()
+
+    def slow() -> str:
+        assert not began.wait(0.2)
+        return "done"
+
+    assert pool_of_one(queue=0, wait_seconds=0.01).run(slow) == "done"
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "hashes"), [(None, 2), (0, 2), (64, 2), (128, 2), (192, 3), (256, 4), (10**6, 4)]
+)
+def test_the_memory_limit_decides_how_many_passwords_are_hashed_at_once(mebibytes: int | None, hashes: int) -> None:
+    assert hashes_at_once(None if mebibytes is None else mebibytes * MEBIBYTE) == hashes
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "files", "limit"),
+    [
+        ("0::/", {"memory.max": "268435456\n"}, 256 * MEBIBYTE),
+        ("0::/", {"memory.max": "max\n"}, OF_MACHINE),
+        ("0::/a/b", {"a/memory.max": "1048576", "a/b/memory.max": "max", "memory.max": "2097152"}, MEBIBYTE),
+        ("0::/a/b", {"a/memory.max": "2097152", "a/b/memory.max": "1048576"}, MEBIBYTE),
+        ("0::/../outside", {"memory.max": "1048576"}, MEBIBYTE),
+        ("4:cpu,memory:/docker/1f", {"memory/memory.limit_in_bytes": "1048576"}, MEBIBYTE),
+        ("4:memory:/a\n0::/", {"memory/a/memory.limit_in_bytes": "1048576"}, MEBIBYTE),
+        ("4:memory:/", {"memory/memory.limit_in_bytes": UNLIMITED_VERSION_1}, OF_MACHINE),
+        ("not a line of it", {}, OF_MACHINE),
+        (None, {}, OF_MACHINE),
+    ],
+)
+def test_the_memory_limit_is_the_least_of_all_cgroups_around_the_process(
+    tmp_path: Path, cgroup: str | None, files: dict[str, str], limit: int
+) -> None:
+    if cgroup is not None:
+        _write(tmp_path / "proc/self/cgroup", cgroup + "\n")
+    for name, text in files.items():
+        _write(tmp_path / "sys/fs/cgroup" / name, text)
+    assert memory_limit(tmp_path) == limit
+
+
+def test_an_account_that_does_not_exist_costs_one_hash_like_any_other() -> None:
+    assert argon2.extract_parameters(HASH_OF_NOBODY) == argon2.extract_parameters(hash_password("correct horse"))
+    assert not password_matches("correct horse", None)
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
