@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from soundlift.common import lifeline
 from soundlift.common.errors import SettingError, SoundliftError, Unavailable
 from soundlift.common.log import set_up_logging
 from soundlift.common.migrations import migrate
@@ -48,6 +49,7 @@ def _run(host: str, port: int, data: Path) -> None:
     environment = environment_of(os.environ, host=host, port=port, data=data)
     make_data_folder(data)
     settings = Settings.from_environment(environment)
+    lifeline.hold(settings.lifeline_fd)
     read_stack(settings.stack_file)
     _prepare(Services(settings))
     catcher = None
