@@ -30,7 +30,7 @@ class Process:
 
 def living_processes() -> dict[int, Process]:
     listed = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
     ).stdout
     rows = [line.split(maxsplit=3) for line in listed.splitlines()]
     return {int(row[0]): Process(int(row[0]), int(row[1]), row[3]) for row in rows if not row[2].startswith("Z")}
