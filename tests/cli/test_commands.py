@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +86,16 @@ def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
     assert run("user", "passwd", "ada@example.org", said="another password\n").returncode == 0
     assert run("user", "remove", "ada@example.org").stdout == "Removed ada@example.org.\n"
     assert run("user", "list").stdout == "root@example.org  admin\n"
+
+
+def test_a_command_closes_a_data_folder_that_others_can_read(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.chmod(0o755)
+    (data / "soundlift.db").touch(0o644)
+    assert run("user", "add", "ada@example.org", said="a long password\n").returncode == 0
+    assert run("dead", "list").returncode == 0
+    assert (data / "queue.db").exists()
+    assert not [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077]
 
 
 @pytest.mark.parametrize(
@@ -236,3 +247,34 @@ def test_a_demo_told_to_stop_takes_its_stack_with_it(tmp_path: Path) -> None:
         assert demo.wait(60) != 0
     port = started.strip().rpartition(":")[2]
     wait_for(lambda: not [one for one in living_processes().values() if f"--port {port}" in one.command], "all ended")
+
+
+def test_a_demo_that_is_killed_takes_its_stack_with_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "soundlift.cli", "demo", str(talking_mp4(tmp_path))]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as demo:
+        assert demo.stdout is not None
+        started = demo.stdout.readline()
+        assert "started" in started
+        (data,) = tmp_path.glob("soundlift-demo-*")
+        stack = [one for one in living_processes().values() if str(data) in one.command and one.pid != demo.pid]
+        assert stack
+        demo.kill()
+    port = started.strip().rpartition(":")[2]
+
+    def ended() -> bool:
+        living = living_processes()
+        return not any(one.pid in living for one in stack) and not _answers(int(port))
+
+    try:
+        wait_for(ended, "all ended", seconds=60)
+    finally:
+        for one in stack:
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGTERM)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

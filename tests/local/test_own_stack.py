@@ -48,7 +48,7 @@ def stack(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 def function(stack: Stack, name: str) -> dict[str, Any]:
-    return next(one for one in stack.get("/system/functions").json() if one["name"] == name)
+    return next(one for one in stack.get("/system/functions", login=stack.login).json() if one["name"] == name)
 
 
 def test_bodies_are_streamed_both_ways(stack: Stack) -> None:
@@ -73,5 +73,5 @@ def test_cron_calls_by_the_schedule(stack: Stack) -> None:
 
 
 def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
-    assert "request" in (stack.data / "logs" / "gateway.log").read_text()
+    wait_until(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log has the requests")
     assert "request" not in stack.said
