@@ -81,9 +81,8 @@ def test_each_start_has_a_login_of_its_own_unless_there_is_one_in_the_settings(s
     ours = start()
     assert ours.login != stack.login
     assert ours.get("/system/functions", login=stack.login).status == 401
-    wait_until(
-        lambda: "subscriptions" in (ours.data / "logs" / "connector.log").read_text(), "the connector has logged in"
-    )
+    log = ours.data / "logs" / "connector.log"
+    wait_until(lambda: log.exists() and "subscriptions" in log.read_text(), "the connector has logged in")
 
 
 def test_half_a_login_is_one_sentence_that_names_the_other_half(tmp_path: Path) -> None:
