@@ -68,9 +68,8 @@ def test_both_have_the_same_functions_and_few_enough_for_the_community_edition()
 
 
 @each_function
-def test_image_limits_and_environment_are_the_same(name: str) -> None:
+def test_limits_and_environment_are_the_same(name: str) -> None:
     (container,) = pod_of(name)["containers"]
-    assert container["image"] == STACK[name]["image"]
     assert container["resources"] == {kind: STACK[name][kind] for kind in ("limits", "requests")}
     here, there = (
         {key: value for key, value in environment.items() if key not in PATIENCE}
@@ -174,6 +173,36 @@ def test_each_event_has_the_one_trigger_that_leads_where_its_queue_does() -> Non
         assert trigger["spec"]["filter"].keys() == {"attributes"}
         assert trigger["spec"]["delivery"]["deadLetterSink"]["ref"]["name"] == "cleanup"
         assert trigger["spec"]["delivery"]["retry"] > 0
+
+
+def deliveries_at_once(trigger: dict[str, Any]) -> int:
+    return int(trigger["metadata"]["annotations"]["rabbitmq.eventing.knative.dev/parallelism"])
+
+
+def seconds_of_retries(trigger: dict[str, Any]) -> int:
+    """Return how long a refused event keeps its place: the dispatcher waits delay * 2**n before the nth retry."""
+    delivery = trigger["spec"]["delivery"]
+    assert (delivery["backoffPolicy"], delivery["backoffDelay"]) == ("exponential", "PT2S")
+    return sum(2 * 2**number for number in range(1, delivery["retry"] + 1))
+
+
+def test_a_refused_mail_keeps_one_place_of_several_and_not_for_long() -> None:
+    for trigger in of_kind("Trigger"):
+        if trigger["spec"]["subscriber"]["ref"]["name"] == "notify":
+            assert deliveries_at_once(trigger) == 10
+            assert seconds_of_retries(trigger) <= 60
+
+
+def test_an_event_delivered_twice_is_retried_until_its_conversion_has_ended() -> None:
+    (uploaded,) = [one for one in of_kind("Trigger") if one["spec"]["subscriber"]["ref"]["name"] == "convert"]
+    assert seconds_of_retries(uploaded) > SETTINGS.max_conversion_seconds
+
+
+def test_a_broker_s_spec_which_is_immutable_holds_nothing_that_our_triggers_use() -> None:
+    (broker,) = of_kind("Broker")
+    assert broker["spec"].keys() == {"config", "delivery"}
+    assert broker["spec"]["delivery"] == {"retry": 4, "backoffPolicy": "exponential", "backoffDelay": "PT2S"}
+    assert all("delivery" in trigger["spec"] for trigger in of_kind("Trigger"))
 
 
 def test_functions_that_send_events_get_a_sink_and_cleanup_is_called_each_minute() -> None:
