@@ -87,6 +87,19 @@ def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
     assert run("user", "list").stdout == "root@example.org  admin\n"
 
 
+def test_an_account_that_exists_is_left_as_it_is_where_that_is_asked_for(run: Run) -> None:
+    add = ("user", "add", "Ada@Example.org", "--admin", "--if-absent")
+    assert run(*add, said="a long password\n").stdout == "Added ada@example.org.\n"
+    before = run("user", "list").stdout
+    again = run(*add, said="")
+    assert again.returncode == 0
+    assert again.stdout == (
+        "ada@example.org already has an account, which was not changed.\n"
+        "To set its password, run: soundlift user passwd ada@example.org\n"
+    )
+    assert run("user", "list").stdout == before == "ada@example.org  admin\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "sentence"),
     [
