@@ -21,7 +21,7 @@ KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.rea
 FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*FILES_OF_KUSTOMIZE} - {DEPLOY / "openfaas" / "values.yaml"})
 MANIFESTS = [manifest for file in FILES for manifest in manifests_in(file)]
 PODS = [manifest for manifest in MANIFESTS if "template" in manifest.get("spec", {})]
-APPLIED_BY_THEMSELVES = {"ingress.yaml", "namespace.yaml"}
+APPLIED_BY_THEMSELVES = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml"}
 MODULES = {
     "v1": "kubernetes.core.v1",
     "apps/v1": "kubernetes.apps.v1",
