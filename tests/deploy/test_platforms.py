@@ -38,6 +38,8 @@ MOST_FUNCTIONS = 15  # of OpenFaaS's Community Edition
 LONGEST_REQUEST = 600  # max-revision-timeout-seconds of Knative, as it is unless configured
 PATIENCE = {"DRAIN_SECONDS", "write_timeout"}  # each platform has its own
 SENDS_EVENTS = "soundlift.dev/sends-events"
+MEASURED_FUNCTION = 107e6  # the most of any small function in use on a cluster, in bytes
+MEASURED_TWO_CONVERSIONS = 2 * 341e6 - 81e6  # twice convert with one, whose Python side is there once
 
 each_function = pytest.mark.parametrize("name", STACK)
 
@@ -119,6 +121,49 @@ def test_no_more_requests_come_than_there_are_places(name: str) -> None:
     places = environment.convert_concurrency if name == "convert" else environment.threads
     assert pod_of(name)["containerConcurrency"] == places
     assert int(STACK[name]["labels"].get("com.openfaas.scale.target", "1")) <= places
+
+
+@each_function
+def test_both_scale_by_requests_at_work_and_to_the_same_target(name: str) -> None:
+    annotations = SERVICES[name]["spec"]["template"]["metadata"]["annotations"]
+    target = STACK[name]["labels"].get("com.openfaas.scale.target")
+    assert annotations.get("autoscaling.knative.dev/target") == target
+    # The target itself, not Knative's usual 70 % of it, with which the second conversion would start another pod.
+    assert annotations.get("autoscaling.knative.dev/target-utilization-percentage") == ("100" if target else None)
+    assert (target is None) == (name == "cleanup")
+
+
+def places_of_convert() -> int:
+    """Return how many conversions there are at once when convert has as many pods as it may."""
+    return pod_of("convert")["containerConcurrency"] * int(STACK["convert"]["labels"]["com.openfaas.scale.max"])
+
+
+def test_as_many_videos_are_delivered_at_once_as_convert_takes() -> None:
+    (uploaded,) = [one for one in of_kind("Trigger") if one["spec"]["subscriber"]["ref"]["name"] == "convert"]
+    assert deliveries_at_once(uploaded) == places_of_convert()
+    connector = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
+    (container,) = connector["template"]["spec"]["containers"]
+    assert connector["replicas"] * int(environment_of(container)["CONNECTOR_CONCURRENCY"] or 0) == places_of_convert()
+
+
+@each_function
+def test_a_pod_requests_the_memory_that_was_measured_and_may_use_more(name: str) -> None:
+    requested, limit = (int(STACK[name][kind]["memory"].removesuffix("Mi")) * 2**20 for kind in ("requests", "limits"))
+    measured = MEASURED_TWO_CONVERSIONS if name == "convert" else MEASURED_FUNCTION
+    assert measured < requested < limit
+
+
+@pytest.mark.parametrize(
+    ("platform", "label"), [("knative", "serving.knative.dev/service"), ("openfaas", "faas_function")]
+)
+def test_one_pod_of_a_function_is_evicted_at_a_time_and_none_keeps_a_node_from_being_drained(
+    platform: str, label: str
+) -> None:
+    budgets = manifests_in(DEPLOY / platform / "disruption.yaml")
+    assert {one["spec"]["selector"]["matchLabels"][label] for one in budgets} == STACK.keys() - {"cleanup"}
+    for budget in budgets:
+        assert budget["spec"].keys() == {"maxUnavailable", "selector"}
+        assert budget["spec"]["maxUnavailable"] == 1
 
 
 @each_function
