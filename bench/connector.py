@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from bench.receivers import arrivals_at, consume_alone, process, serve
 from soundlift.common.broker import Broker, open_broker
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.settings import Settings
+from soundlift.common.temporary_folders import temporary_folder
 
 PACE_SECONDS = 0.01
 WARM_UP = 50
@@ -69,7 +69,7 @@ def carried(row: Row, waiting: int, measure: Measure) -> Result:
         with servers.rabbitmq() as url, line(url) as laid:
             return compare(row, _by_connector(laid, waiting, measure), _by_pika_alone(laid, waiting, measure))
     except pytest.skip.Exception:
-        with tempfile.TemporaryDirectory(prefix="soundlift-bench-") as folder, line(f"sqlite:///{folder}/q") as laid:
+        with temporary_folder("bench") as folder, line(f"sqlite:///{folder}/q") as laid:
             return Result(row, _by_connector(laid, waiting, measure)())
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from soundlift.common.temporary_folders import temporary_folder
 from tests.servers.mongodb import running_mongodb
 from tests.servers.rabbitmq import running_rabbitmq
 from tests.servers.s3 import running_s3
@@ -20,7 +19,7 @@ def mongodb() -> Iterator[str]:
     if url := named.get("mongodb"):
         yield url
         return
-    with _folder() as folder, running_mongodb(folder) as server:
+    with temporary_folder("bench") as folder, running_mongodb(folder) as server:
         yield server.url
 
 
@@ -30,7 +29,7 @@ def s3() -> Iterator[str]:
     if url := named.get("s3"):
         yield url
         return
-    with _folder() as folder, running_s3(folder) as server:
+    with temporary_folder("bench") as folder, running_s3(folder) as server:
         yield server.url()
 
 
@@ -40,11 +39,5 @@ def rabbitmq() -> Iterator[str]:
     if url := named.get("amqp"):
         yield url
         return
-    with _folder() as folder, running_rabbitmq(folder) as node:
+    with temporary_folder("bench") as folder, running_rabbitmq(folder) as node:
         yield node.new_virtual_host()
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="soundlift-bench-") as folder:
-        yield Path(folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from soundlift.common.media import MediaInfo
 from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.common.temporary_folders import temporary_folder
 
 OWNER = "ada@example.org"
 SECRET = "a secret of the bench, which guards nothing"
@@ -62,7 +62,7 @@ def _blocks(video: Path) -> Iterator[bytes]:
 @contextmanager
 def stage(**settings: str) -> Iterator[Stage]:
     """Yield a deployment with some settings of its own, and remove it at the end."""
-    with tempfile.TemporaryDirectory(prefix="soundlift-bench-") as folder:
-        environment = {"SOUNDLIFT_DATA": folder, "JWT_SECRET": SECRET, "DRAIN_SECONDS": "5", **settings}
+    with temporary_folder("bench") as folder:
+        environment = {"SOUNDLIFT_DATA": str(folder), "JWT_SECRET": SECRET, "DRAIN_SECONDS": "5", **settings}
         migrate(Settings.from_environment(environment).database_url)
-        yield Stage(Path(folder), environment)
+        yield Stage(folder, environment)

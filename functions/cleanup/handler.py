@@ -12,6 +12,7 @@ from soundlift.common.events import event_of
 from soundlift.common.job_row import Job, State
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
+from soundlift.common.temporary_folders import sweep_temporary_folders
 
 log = structlog.get_logger()
 
@@ -23,6 +24,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     _let_go(services)
     disposed = _dispose(services)
     services.jobs.forget_rows(retention=services.settings.row_retention_seconds)
+    sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 
 

@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import IO
 
 from soundlift.common.formats import DEMUXERS
+from soundlift.common.process_group import process_group
 from soundlift.common.settings import Settings
 
 from .report import is_whole
@@ -74,7 +75,7 @@ class Ffmpeg:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C"},
-            start_new_session=True,
+            process_group=process_group(),  # so that it ends with us, and no Ctrl-C reaches it before
             pass_fds=pipes,
         )
         _limit(self._process.pid, settings)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
@@ -16,6 +13,7 @@ from soundlift.common.log import bind_job
 from soundlift.common.places import Places
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
+from soundlift.common.temporary_folders import temporary_folder
 
 from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
@@ -76,8 +74,8 @@ def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Service
 
 
 def _convert(job: Job, claim: Claim, spare_cores: int, services: Services) -> Mp3:
-    with Keeper(claim, services) as keeper, tempfile.TemporaryDirectory(prefix="soundlift-") as folder:
-        mp3 = make_mp3(job, Path(folder), keeper, services, spare_cores=spare_cores)
+    with Keeper(claim, services) as keeper, temporary_folder() as folder:
+        mp3 = make_mp3(job, folder, keeper, services, spare_cores=spare_cores)
         store_mp3(job, mp3, str(claim.mp3_fid), keeper, services)
         keeper.check()
     return mp3

@@ -6,7 +6,6 @@ import mailbox
 import re
 import secrets
 import subprocess
-import tempfile
 import time
 from email import policy
 from email.message import EmailMessage
@@ -20,6 +19,8 @@ from soundlift.cli.deployment import services_of
 from soundlift.cli.own_stack import StackFailed, own_environment, running_stack
 from soundlift.client import Client, Job
 from soundlift.common.passwords import hash_password
+from soundlift.common.process_group import process_group
+from soundlift.common.temporary_folders import temporary_folder
 
 EMAIL = "you@example.org"
 MAIL_SECONDS = 30
@@ -44,11 +45,9 @@ def demo(video: Path | None) -> None:
     """Convert one video on a stack of its own, showing each step, and stop everything again."""
     video = video or _video_of_package()
     steps = Steps()
-    with tempfile.TemporaryDirectory(prefix="soundlift-demo-") as folder:
-        data = Path(folder)
-        with running_stack(data) as url:
-            steps.say(f"started gateway, connector, mail catcher and cron at {url}")
-            target = _take_the_way(video, url, data, steps)
+    with temporary_folder("demo") as data, running_stack(data) as url:
+        steps.say(f"started gateway, connector, mail catcher and cron at {url}")
+        target = _take_the_way(video, url, data, steps)
     steps.say("stopped everything")
     click.echo(f"\nYour MP3: {target}\nTo go on:  .venv/bin/soundlift up")
 
@@ -108,7 +107,7 @@ def _sound_of(mp3: Path) -> str:
 
     looked = subprocess.run(
         [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-i", str(mp3)],
-        capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False, process_group=process_group(),
     )  # fmt: skip
     length = re.search(r"Duration: ([\d:.]+)", looked.stderr)
     stream = re.search(r"Audio: mp3[^,]*, (\d+ Hz), (\w+),.*?(\d+ kb/s)", looked.stderr)

@@ -40,20 +40,24 @@ def own_environment() -> dict[str, str]:
 def running_stack(data: Path) -> Iterator[str]:
     """Run the stack on a free port with a data folder, yield its address, and end it whatever happens.
 
+    The stack holds the read end of a pipe, and stops by itself when this process ends without stopping it.
     Raises StackFailed where it does not start. After an error, shows the end of its logs.
     """
     port = _free_port()
     log = data / "up.log"
     arguments = [sys.executable, "-m", "soundlift.local", "--port", str(port), "--data", str(data)]
+    lifeline, held = os.pipe()
     with log.open("wb") as output:
         process = subprocess.Popen(
             arguments,
-            env=own_environment(),
+            env={**own_environment(), "LIFELINE_FD": str(lifeline)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            pass_fds=[lifeline],
             start_new_session=True,
         )
+    os.close(lifeline)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         _wait_until_ready(process, log)
@@ -63,6 +67,7 @@ def running_stack(data: Path) -> Iterator[str]:
         raise
     finally:
         _stop(process)
+        os.close(held)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

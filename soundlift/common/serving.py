@@ -14,6 +14,7 @@ from soundlift.common import lifeline
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 from soundlift.common.shutdown import shutdown
+from soundlift.common.temporary_folders import sweep_temporary_folders
 
 SECONDS_TO_HAND_BACK = 15
 SPARE_THREADS = 8  # for health, and for answering 429 at the concurrency limit
@@ -45,13 +46,14 @@ def when_ready(server: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Stop the start if a setting is missing, and let long work learn of SIGTERM beside gunicorn's own stop."""
+    """Stop the start if a setting is missing, remove what killed workers left, and note SIGTERM for long work."""
     try:
         getattr(worker.wsgi, "open_services", lambda: None)()
     except SettingError as error:
         print(f"soundlift: {error.detail}", file=sys.stderr)
         sys.exit(Arbiter.APP_LOAD_ERROR)
     worker.connections_per_address = _settings.connections_per_address
+    sweep_temporary_folders()
     graceful = signal.getsignal(signal.SIGTERM)
 
     def stop(number: int, frame: FrameType | None) -> None:

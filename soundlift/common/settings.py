@@ -149,6 +149,12 @@ class Settings:
     )
     basic_auth_user: str = _setting("User of the gateway, if it wants one", "", secret=True)
     basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
+    basic_auth_calls: bool = _setting(
+        "Log in to the gateway to call a function, too, as the gateway of `up` requires: true or false; "
+        "false for OpenFaaS, which would hand the password to the functions",
+        False,
+        _yes_or_no,
+    )
     stack_file: Path = _setting("stack.yml that the local gateway serves", Path("stack.yml"), Path)
     mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
     video_queue: str = _setting("Queue and topic of uploaded videos", "video")

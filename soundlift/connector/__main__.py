@@ -9,11 +9,12 @@ from threading import Thread
 
 from soundlift.common import lifeline
 from soundlift.common.errors import SettingError
+from soundlift.common.gateway_login import user_of
 from soundlift.common.services import Services, services_of_process
 from soundlift.common.settings import Settings
 from soundlift.connector.calls import Caller
 from soundlift.connector.courier import Courier
-from soundlift.connector.discovery import Discovery, user_of
+from soundlift.connector.discovery import Discovery
 from soundlift.connector.health import Health, serve
 from soundlift.connector.loop import Loop
 from soundlift.connector.metrics import Metrics
@@ -58,6 +59,8 @@ def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) ->
     caller = Caller(
         timeout=settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
         connections=settings.connector_concurrency * subscriptions.most,
+        gateway_url=settings.gateway_url,
+        user=user_of(settings) if settings.basic_auth_calls else {},
     )
     reader = Reader(settings.video_queue, settings.accept_bare_messages)
     return Loop(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import urllib3
 from cloudevents.core.v1.event import CloudEvent
 from urllib3.exceptions import HTTPError
@@ -15,9 +17,17 @@ LARGEST_REPLY = 2**20
 
 
 class Caller:
-    """Posts events to functions; safe to share between threads."""
+    """Posts events to functions; safe to share between threads.
 
-    def __init__(self, *, timeout: float, connections: int) -> None:
+    `user` is the header that logs in to the gateway, where it wants a login for calls, too. It is sent to addresses
+    below `gateway_url` only.
+    """
+
+    def __init__(
+        self, *, timeout: float, connections: int, gateway_url: str = "", user: Mapping[str, str] | None = None
+    ) -> None:
+        self._gateway_url = gateway_url
+        self._user = user or {}
         self._http = urllib3.PoolManager(
             maxsize=connections, timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout), retries=False
         )
@@ -30,6 +40,8 @@ class Caller:
         headers, body = to_http(event)
         if traceparent := current_traceparent():
             headers["traceparent"] = traceparent
+        if url.startswith(f"{self._gateway_url}/"):
+            headers |= self._user
         try:
             with self._http.request(
                 "POST", url, body=body, headers=headers, redirect=False, preload_content=False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 from collections import defaultdict
@@ -13,8 +12,6 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from soundlift.common.errors import SettingError
-from soundlift.common.settings import Settings
 from soundlift.common.shutdown import Shutdown
 from soundlift.connector.subscriptions import Subscriber
 
@@ -29,8 +26,8 @@ log = structlog.get_logger()
 class Discovery:
     """Are the subscriptions that the gateway last told.
 
-    A function subscribes by an annotation `topic`, which names queues, with commas between them. The gateway's user
-    is for its /system/ alone: it asks for none to call a function, and no function is to learn it.
+    A function subscribes by an annotation `topic`, which names queues, with commas between them. `user` is the
+    header that logs in to the gateway, for its list of functions.
     """
 
     def __init__(self, gateway_url: str, queues: Collection[str], user: Mapping[str, str] | None = None) -> None:
@@ -97,17 +94,6 @@ class Discovery:
         if kind != self._trouble:
             log.warning("gateway does not tell its functions", detail=detail)
         self._trouble = kind
-
-
-def user_of(settings: Settings) -> dict[str, str]:
-    """Return the header that tells the gateway its user (RFC 7617); raises SettingError where half of it is missing."""
-    user, password = settings.basic_auth_user, settings.basic_auth_password
-    if bool(user) != bool(password):
-        missing = "BASIC_AUTH_PASSWORD" if user else "BASIC_AUTH_USER"
-        raise SettingError(f"Setting {missing} is missing: the gateway's user has both.", setting=missing)
-    if not user:
-        return {}
-    return {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"}
 
 
 def claims_of(functions: Any) -> dict[str, set[str]]:

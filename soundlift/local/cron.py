@@ -19,13 +19,18 @@ CALL_SECONDS = 60.0
 
 
 class Cron(Thread):
-    """Runs in a thread; a tick that was missed, or many, is made up for by one call."""
+    """Runs in a thread; a tick that was missed, or many, is made up for by one call.
 
-    def __init__(self, gateway_url: str) -> None:
+    `user` is the header that logs in to the gateway.
+    """
+
+    def __init__(self, gateway_url: str, user: Mapping[str, str] | None = None) -> None:
         super().__init__(name="cron", daemon=True)
         self._gateway_url = gateway_url
         self._stopping = Event()
-        self._http = urllib3.PoolManager(timeout=CALL_SECONDS, retries=False, headers={"Connection": "close"})
+        self._http = urllib3.PoolManager(
+            timeout=CALL_SECONDS, retries=False, headers={"Connection": "close", **(user or {})}
+        )
 
     def stop(self) -> None:
         """Stop before the next tick, without waiting for a call under way."""

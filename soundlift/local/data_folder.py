@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from soundlift.common.errors import SettingError
+from soundlift.common.settings import Settings
 
 SECRET_BYTES = 32
 
@@ -25,23 +27,41 @@ def make_data_folder(folder: Path) -> None:
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         _make_secret(folder / "secrets" / "jwt-secret")
     except OSError as error:
-        raise SettingError(
-            f"The data folder {folder} cannot be used: {error.strerror}.", setting="SOUNDLIFT_DATA"
-        ) from None
+        raise _unusable(folder, error) from None
+
+
+def write_gateway_login(folder: Path, settings: Settings) -> None:
+    """Keep the gateway's login, USER:PASSWORD, for whoever calls cleanup by hand; raises SettingError."""
+    file = folder / "secrets" / "gateway-login"
+    try:
+        with _draft(file, f"{settings.basic_auth_user}:{settings.basic_auth_password}") as draft:
+            draft.replace(file)
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> SettingError:
+    return SettingError(f"The data folder {folder} cannot be used: {error.strerror}.", setting="SOUNDLIFT_DATA")
 
 
 def _make_secret(file: Path) -> None:
     """Write a random secret that appears under its name whole or not at all, and never replaces another."""
     if file.exists():
         return
+    with _draft(file, secrets.token_urlsafe(SECRET_BYTES)) as draft, suppress(FileExistsError):
+        os.link(draft, file)
+
+
+@contextmanager
+def _draft(file: Path, content: str) -> Iterator[Path]:
+    """Yield a file beside another that has the content on the disk; what it is called then is removed."""
     draft = file.with_name(f".{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as text:
-            text.write(secrets.token_urlsafe(SECRET_BYTES))
+            text.write(content)
             text.flush()
             os.fsync(text.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, file)
+        yield draft
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

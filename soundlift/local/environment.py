@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from soundlift.common.gateway_login import user_of
 from soundlift.common.settings import EVERYWHERE, Settings
 
 HERE = "127.0.0.1"
@@ -12,27 +14,34 @@ HERE = "127.0.0.1"
 STACK_FILE = Path(__file__).parents[2] / "stack.yml"
 DRAIN_SECONDS = "5"
 CONNECTIONS_PER_ADDRESS = "64"  # nothing stands before `soundlift up`; a browser opens six
+GATEWAY_USER = "soundlift"
+PASSWORD_BYTES = 32
 
 
 def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Path) -> dict[str, str]:
     """Return the environment of gateway and connector, on an address and port of this machine, with a data folder.
 
-    Raises SettingError for what the user has set wrong.
+    The gateway's login is new each time, unless the user has set one. Raises SettingError for what the user has set
+    wrong.
     """
     address = f"http://{HERE if host == EVERYWHERE else host}:{port}"
-    settings = Settings.from_environment({"STACK_FILE": str(STACK_FILE), **environ})
+    defaults = {
+        "PUBLIC_URL": address,
+        "SECRETS_FOLDER": str(data / "secrets"),
+        "DRAIN_SECONDS": DRAIN_SECONDS,
+        "CONNECTIONS_PER_ADDRESS": CONNECTIONS_PER_ADDRESS,
+    }
+    settings = Settings.from_environment({"STACK_FILE": str(STACK_FILE), **defaults, **environ})
+    if not user_of(settings):
+        login = {"BASIC_AUTH_USER": GATEWAY_USER, "BASIC_AUTH_PASSWORD": secrets.token_urlsafe(PASSWORD_BYTES)}
+        environ = {**environ, **login}
     ours = {
         "HOST": host,
         "PORT": str(port),
         "GATEWAY_URL": address,
         "SOUNDLIFT_DATA": str(data),
         "STACK_FILE": str(settings.stack_file.absolute()),
-    }
-    defaults = {
-        "PUBLIC_URL": address,
-        "SECRETS_FOLDER": str(data / "secrets"),
-        "DRAIN_SECONDS": DRAIN_SECONDS,
-        "CONNECTIONS_PER_ADDRESS": CONNECTIONS_PER_ADDRESS,
+        "BASIC_AUTH_CALLS": "true",
     }
     return {**defaults, **environ, **ours}
 

@@ -1,19 +1,25 @@
-"""Serves every function of stack.yml from one process, the way OpenFaaS's gateway does."""
+"""Serves every function of stack.yml from one process, the way OpenFaaS's gateway does.
+
+Functions that have a topic, and the list of functions, are for connector and cron alone: they need the login that
+`soundlift up` makes at each start.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib import import_module
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from soundlift.common.errors import NotFound
+from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
+from soundlift.common.gateway_login import is_user, user_of
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services, services_of_process
+from soundlift.common.settings import Settings
 from soundlift.local.stack import StackFunction, read_stack
 
 if TYPE_CHECKING:
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 NAMESPACE = "openfaas-fn"
+METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
 class Mounted:
@@ -58,18 +65,48 @@ class Mounted:
         }
 
 
+class LoginRequired:
+    """A function that answers only requests with the gateway's login, and does not see the login itself."""
+
+    def __init__(self, function: WSGIApplication, settings: Settings) -> None:
+        self._function = function
+        self._settings = settings
+        self._refusal = http_function(_refuse, methods=METHODS)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Hand a request on, or answer 401."""
+        if is_user(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
+            return self._function(environ, start_response)
+        # The whole path: below the function's own, that of its health would be answered.
+        environ["PATH_INFO"], environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] + environ["PATH_INFO"], ""
+        return self._refusal(environ, start_response)
+
+
 def gateway() -> WSGIApplication:
-    """Mount each function at /function/NAME and /NAME; raises SettingError where stack.yml is not usable."""
-    mounted = [Mounted(function) for function in read_stack(services_of_process().settings.stack_file)]
-    mounts: dict[str, WSGIApplication] = {f"/{one.function.name}": one for one in mounted}
-    mounts |= {f"/function/{one.function.name}": one for one in mounted}
+    """Mount each function at /function/NAME and /NAME; raises SettingError where a setting is not usable."""
+    settings = services_of_process().settings
+    if not user_of(settings):
+        raise SettingError(
+            "Setting BASIC_AUTH_PASSWORD is missing: `soundlift up` makes one.", setting="BASIC_AUTH_PASSWORD"
+        )
+    mounted = [Mounted(function) for function in read_stack(settings.stack_file)]
+    mounts: dict[str, WSGIApplication] = {}
+    for one in mounted:
+        application = LoginRequired(one, settings) if one.function.is_internal else one
+        mounts |= {f"/{one.function.name}": application, f"/function/{one.function.name}": application}
 
     def system(request: Request, services: Services) -> ResponseReturnValue:
         if request.path == "/healthz":
             return "OK"
+        if request.path.startswith("/system/") and not is_user(settings, request.headers.get("Authorization", "")):
+            return _refuse(request, services)
         if request.path == "/system/functions":
             return jsonify([one.status for one in mounted])
         names = ", ".join(one.function.name for one in mounted)
         raise NotFound(f"There is no function here. The functions are: {names}.")
 
-    return DispatcherMiddleware(http_function(system, methods=["GET", "POST", "PUT", "DELETE"]), mounts)
+    return DispatcherMiddleware(http_function(system, methods=METHODS), mounts)
+
+
+def _refuse(request: Request, services: Services) -> NoReturn:
+    raise InvalidCredentials("Only the connector and cron may use this. It needs the gateway's login.")

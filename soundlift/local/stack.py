@@ -32,6 +32,11 @@ class StackFunction:
         """Return the module whose `app` serves this function: handler.py in its folder."""
         return ".".join((*PurePosixPath(self.handler).parts, "handler"))
 
+    @property
+    def is_internal(self) -> bool:
+        """Tell whether events or the clock call this function, and no client does: it has a topic."""
+        return "topic" in self.annotations
+
 
 def read_stack(file: Path) -> list[StackFunction]:
     """Return the functions of a stack.yml; raises SettingError where it is none."""

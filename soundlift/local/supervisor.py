@@ -13,6 +13,7 @@ from types import FrameType
 import urllib3
 
 from soundlift.common.errors import Unavailable
+from soundlift.common.gateway_login import user_of
 from soundlift.common.settings import Settings
 from soundlift.local.child import Child
 from soundlift.local.cron import Cron
@@ -38,7 +39,7 @@ class Supervisor:
         self._settings = settings
         self._environment = environment
         self._catcher = catcher
-        self._cron = Cron(settings.gateway_url)
+        self._cron = Cron(settings.gateway_url, user_of(settings))
         self._children: list[Child] = []
         self._lifeline, self._held = os.pipe()
         self._told = 0

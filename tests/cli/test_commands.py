@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -236,3 +237,29 @@ def test_a_demo_told_to_stop_takes_its_stack_with_it(tmp_path: Path) -> None:
         assert demo.wait(60) != 0
     port = started.strip().rpartition(":")[2]
     wait_for(lambda: not [one for one in living_processes().values() if f"--port {port}" in one.command], "all ended")
+
+
+def test_a_demo_that_is_killed_takes_its_stack_with_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "soundlift.cli", "demo", str(talking_mp4(tmp_path))]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    ) as demo:
+        assert demo.stdout is not None
+        started = demo.stdout.readline()
+        assert "started" in started
+        (data,) = tmp_path.glob("soundlift-demo-*")
+        stack = [one for one in living_processes().values() if str(data) in one.command and one.pid != demo.pid]
+        assert stack
+        demo.kill()
+    port = started.strip().rpartition(":")[2]
+
+    def ended() -> bool:
+        living = living_processes()
+        return not any(one.pid in living for one in stack) and not _answers(int(port))
+
+    wait_for(ended, "all ended", seconds=60)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

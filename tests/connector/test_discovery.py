@@ -9,8 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from soundlift.common.errors import SettingError
+from soundlift.common.gateway_login import user_of
 from soundlift.common.settings import Settings
-from soundlift.connector.discovery import Discovery, user_of
+from soundlift.connector.discovery import Discovery
 from soundlift.connector.subscriptions import Subscriber
 from tests.connector.gateway import Gateway, empty
 

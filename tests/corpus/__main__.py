@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ import structlog
 from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.common.temporary_folders import temporary_folder
 from tests.corpus.clips import CLIPS
 from tests.corpus.verdicts import Ours, Reference, agree, ours, reference
 
@@ -75,9 +75,11 @@ def _tell(folder: Path, verdicts: Iterator[tuple[Path, Reference, Ours]]) -> int
 def _services() -> Iterator[Services]:
     """Give what a conversion needs, in a folder of its own for as long as it is needed."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    with tempfile.TemporaryDirectory(prefix="soundlift-corpus-") as data:
+    with temporary_folder("corpus") as data:
         migrate(f"sqlite:///{data}/soundlift.db")
-        settings = Settings.from_environment({"SOUNDLIFT_DATA": data, "JWT_SECRET": "no token is signed here: " * 2})
+        settings = Settings.from_environment(
+            {"SOUNDLIFT_DATA": str(data), "JWT_SECRET": "no token is signed here: " * 2}
+        )
         services = Services(replace(settings, convert_concurrency=CORES))
         yield services
         services.database.engine.dispose()

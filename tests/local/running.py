@@ -30,7 +30,7 @@ class Process:
 
 def living_processes() -> dict[int, Process]:
     listed = subprocess.run(
-        ["ps", "-axo", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,ppid=,stat=,command="], capture_output=True, text=True, check=True
     ).stdout
     rows = [line.split(maxsplit=3) for line in listed.splitlines()]
     return {int(row[0]): Process(int(row[0]), int(row[1]), row[3]) for row in rows if not row[2].startswith("Z")}
@@ -47,15 +47,23 @@ class Stack:
     def said(self) -> str:
         return self.terminal.read_text()
 
-    def get(self, path: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request(
-            "GET", self.url + path, headers={"Connection": "close"}, retries=False, timeout=10, redirect=False
-        )
+    @property
+    def login(self) -> str:
+        """Return the gateway's login, as an operator finds it."""
+        return (self.data / "secrets" / "gateway-login").read_text()
 
-    def post(self, path: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request(
-            "POST", self.url + path, headers={"Connection": "close"}, retries=False, timeout=10, redirect=False
-        )
+    def get(self, path: str, *, login: str | None = None) -> urllib3.BaseHTTPResponse:
+        return self._request("GET", path, login)
+
+    def post(self, path: str, *, login: str | None = None) -> urllib3.BaseHTTPResponse:
+        return self._request("POST", path, login)
+
+    def cleanup(self) -> urllib3.BaseHTTPResponse:
+        return self.post("/function/cleanup", login=self.login)
+
+    def _request(self, method: str, path: str, login: str | None) -> urllib3.BaseHTTPResponse:
+        headers = {"Connection": "close", **urllib3.make_headers(basic_auth=login)}
+        return urllib3.request(method, self.url + path, headers=headers, retries=False, timeout=10, redirect=False)
 
     def answers(self) -> bool:
         try:

@@ -48,7 +48,7 @@ def stack(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Stack:
 
 
 def function(stack: Stack, name: str) -> dict[str, Any]:
-    return next(one for one in stack.get("/system/functions").json() if one["name"] == name)
+    return next(one for one in stack.get("/system/functions", login=stack.login).json() if one["name"] == name)
 
 
 def test_bodies_are_streamed_both_ways(stack: Stack) -> None:

@@ -48,7 +48,7 @@ def test_it_says_where_it_is_and_how_to_go_on(stack: Stack) -> None:
 
 
 def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
-    functions = {one["name"]: one for one in stack.get("/system/functions").json()}
+    functions = {one["name"]: one for one in stack.get("/system/functions", login=stack.login).json()}
     assert functions.keys() == FUNCTIONS
     assert functions["convert"]["annotations"] == {"topic": "video"}
     assert functions["cleanup"]["annotations"]["schedule"] == "* * * * *"
@@ -74,7 +74,8 @@ def test_where_there_is_no_function_the_answer_names_those_there_are(stack: Stac
 
 
 def test_every_function_is_ready(stack: Stack) -> None:
-    assert {name: stack.get(f"/function/{name}/_/ready").status for name in FUNCTIONS} == dict.fromkeys(FUNCTIONS, 200)
+    ready = {name: stack.get(f"/function/{name}/_/ready", login=stack.login).status for name in FUNCTIONS}
+    assert ready == dict.fromkeys(FUNCTIONS, 200)
 
 
 def test_the_gateway_listens_on_the_loopback_only(stack: Stack) -> None:
@@ -91,7 +92,8 @@ def test_data_folder_and_secret_are_for_the_owner_only(stack: Stack) -> None:
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert stat.S_IMODE(stack.data.stat().st_mode) == 0o700
     assert len(secret.read_text()) >= 32
-    assert [file.name for file in secret.parent.iterdir()] == ["jwt-secret"]
+    assert {file.name for file in secret.parent.iterdir()} == {"gateway-login", "jwt-secret"}
+    assert stat.S_IMODE((secret.parent / "gateway-login").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("module", ["gunicorn", "soundlift.connector"])

@@ -100,7 +100,7 @@ def let_minutes_pass(stack: Stack | ContainerStack, servers: Mapping[str, str]) 
     with services_of(stack, servers) as services:
         for job in services.jobs.page(None):
             age(services, job, MINUTES * 60)
-    assert stack.post("/function/cleanup").status == 200
+    assert stack.cleanup().status == 200
 
 
 @pytest.fixture(scope="module")

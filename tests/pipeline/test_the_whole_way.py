@@ -102,7 +102,7 @@ def test_a_deleted_job_leaves_nothing_in_the_store_after_cleanup(
         stored = [(services.videos, row.video_fid), (services.mp3s, str(row.mp3_fid))]
         assert all(is_stored(media, fid) for media, fid in stored)
         assert client.remove(job_id) is None
-        assert stack.post("/function/cleanup").status == 200
+        assert stack.cleanup().status == 200
         wait_for(lambda: services.jobs.find(job_id) is None, "its row is gone")
         assert not any(is_stored(media, fid) for media, fid in stored)
 

@@ -119,6 +119,9 @@ class ContainerStack:
     def post(self, path: str) -> urllib3.BaseHTTPResponse:
         return urllib3.request("POST", self.url + path, retries=False, timeout=30)
 
+    def cleanup(self) -> urllib3.BaseHTTPResponse:
+        return self.post("/function/cleanup")
+
     def child(self, module: str) -> Process | None:
         """Return the process of a part by its module."""
         name = module.rpartition(".")[2]

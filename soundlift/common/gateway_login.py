@@ -1,0 +1,32 @@
+"""The login of a gateway (HTTP Basic, RFC 7617): how a client sends it, and how the local gateway checks it."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+
+from soundlift.common.errors import SettingError
+from soundlift.common.settings import Settings
+
+
+def user_of(settings: Settings) -> dict[str, str]:
+    """Return the header that tells the gateway its user; raises SettingError where half of the login is missing."""
+    user, password = settings.basic_auth_user, settings.basic_auth_password
+    if bool(user) != bool(password):
+        missing = "BASIC_AUTH_PASSWORD" if user else "BASIC_AUTH_USER"
+        raise SettingError(f"Setting {missing} is missing: the gateway's user has both.", setting=missing)
+    return {"Authorization": f"Basic {_credentials(settings)}"} if user else {}
+
+
+def is_user(settings: Settings, authorization: str) -> bool:
+    """Tell whether an Authorization header holds the login, in a time that does not depend on how much of it is right.
+
+    Without a login in the settings, nobody has it.
+    """
+    scheme, _, credentials = authorization.partition(" ")
+    right = hmac.compare_digest(credentials.strip().encode(), _credentials(settings).encode())
+    return bool(user_of(settings)) and scheme.lower() == "basic" and right
+
+
+def _credentials(settings: Settings) -> str:
+    return base64.b64encode(f"{settings.basic_auth_user}:{settings.basic_auth_password}".encode()).decode()

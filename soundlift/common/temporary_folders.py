@@ -1,0 +1,98 @@
+"""Temporary folders of this product: removed after use, and swept where the process that used one was killed.
+
+A folder is in use as long as somebody holds the lock on the file in it. The kernel releases that lock when the process
+ends, so a folder whose lock can be taken is left over, whichever process of this machine looks. Folders of other
+users, and folders without the lock file, are never touched, whatever they are called.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+PREFIX = "soundlift-"
+LOCK_FILE = ".soundlift-lock"
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def temporary_folder(purpose: str = "") -> Iterator[Path]:
+    """Yield a new folder for the owner only, locked against the sweep, and remove it with all that is in it."""
+    folder, lock = _new_folder(f"{PREFIX}{purpose}-" if purpose else PREFIX)
+    try:
+        yield folder
+    finally:
+        _remove(folder)
+        os.close(lock)
+
+
+def sweep_temporary_folders() -> int:
+    """Remove the folders that killed processes left in the system's temporary folder, and return how many.
+
+    Never raises OSError: what cannot be removed is left to the next sweep.
+    """
+    swept = 0
+    with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX) and _is_own_folder(entry):
+                swept += _sweep(Path(entry.path))
+    if swept:
+        log.info("temporary folders of killed processes removed", count=swept)
+    return swept
+
+
+def _new_folder(prefix: str) -> tuple[Path, int]:
+    """Make a folder and return it with its lock; a sweep that was faster has removed it, and it is made again."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix))
+        lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return folder, lock
+        os.close(lock)
+
+
+def _is_own_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+    except OSError:  # somebody else has removed it
+        return False
+
+
+def _sweep(folder: Path) -> bool:
+    """Remove a folder unless it is in use, and tell whether it is gone."""
+    try:
+        lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.fstat(lock).st_nlink:  # its user has removed it just now
+            return False
+        _remove(folder)
+        return not folder.exists()
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as that is possible, its lock file last: without it no sweep would look at the rest."""
+    with suppress(OSError):
+        rest = [path for path in folder.iterdir() if path.name != LOCK_FILE]
+        for path in rest:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+        if not any(path.exists() for path in rest):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""What only connector and cron may use of a gateway wants its login; the login is new at each start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from soundlift.local.__main__ import main
+from tests.local.running import Stack, Start, wait_until
+from tests.parts import free_port
+
+PUBLIC = ("login", "validate", "upload", "download", "jobs")
+INTERNAL = ("convert", "notify", "cleanup")
+STACK = """
+functions:
+  parrot:
+    handler: ./speaking/parrot
+    image: speaking/parrot
+    annotations:
+      topic: nobody
+"""
+PARROT = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [environ.get("HTTP_AUTHORIZATION", "none").encode()]
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(start: Start) -> Stack:
+    return start()
+
+
+def wrong(login: str) -> list[str | None]:
+    user, _, password = login.partition(":")
+    return [None, f"{user}:", f"{user}:{password[:-1]}", f"{user}:{password}x", f"x{user}:{password}", ":"]
+
+
+@pytest.mark.parametrize("name", INTERNAL)
+@pytest.mark.parametrize("path", ["/{}", "/{}/", "/function/{}", "/function/{}/below", "/function/{}/_/ready"])
+def test_functions_for_events_and_the_clock_answer_nobody_else(stack: Stack, name: str, path: str) -> None:
+    for login in wrong(stack.login):
+        for answer in (stack.post(path.format(name), login=login), stack.get(path.format(name), login=login)):
+            assert answer.status == 401
+            assert answer.headers["Content-Type"] == "application/problem+json"
+            assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+            assert answer.json()["code"] == "invalid_credentials"
+
+
+@pytest.mark.parametrize("path", ["/system/functions", "/system/function/convert", "/system/"])
+def test_what_the_gateway_tells_of_itself_is_for_its_own_only(stack: Stack, path: str) -> None:
+    for login in wrong(stack.login):
+        assert stack.get(path, login=login).status == 401
+    assert stack.get(path, login=stack.login).status in (200, 404)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_functions_for_clients_need_no_login_of_the_gateway(stack: Stack, name: str) -> None:
+    assert stack.get(f"/function/{name}/_/ready").status == 200
+
+
+def test_an_operator_calls_cleanup_with_the_login_in_the_data_folder(stack: Stack) -> None:
+    assert stack.cleanup().json().keys() == {"expired", "orphans", "sent"}
+
+
+def test_a_function_does_not_see_the_gateways_login(start: Start, tmp_path: Path) -> None:
+    handler = tmp_path / "speaking" / "parrot" / "handler.py"
+    handler.parent.mkdir(parents=True)
+    handler.write_text(PARROT)
+    (tmp_path / "stack.yml").write_text(STACK)
+    stack = start(STACK_FILE=str(tmp_path / "stack.yml"), PYTHONPATH=str(tmp_path))
+    assert stack.post("/function/parrot", login=stack.login).data == b"none"
+
+
+def test_each_start_has_a_login_of_its_own_unless_there_is_one_in_the_settings(start: Start, stack: Stack) -> None:
+    theirs = start(BASIC_AUTH_USER="admin", BASIC_AUTH_PASSWORD="of an operator")
+    assert theirs.login == "admin:of an operator"
+    assert theirs.cleanup().status == 200
+    ours = start()
+    assert ours.login != stack.login
+    assert ours.get("/system/functions", login=stack.login).status == 401
+    wait_until(
+        lambda: "subscriptions" in (ours.data / "logs" / "connector.log").read_text(), "the connector has logged in"
+    )
+
+
+def test_half_a_login_is_one_sentence_that_names_the_other_half(tmp_path: Path) -> None:
+    arguments = ["--port", str(free_port()), "--data", str(tmp_path / "data")]
+    ended = CliRunner().invoke(main, arguments, env={"BASIC_AUTH_USER": "admin"})
+    assert (ended.exit_code, ended.output.count("\n")) == (1, 1)
+    assert "BASIC_AUTH_PASSWORD" in ended.output
