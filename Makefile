@@ -8,6 +8,15 @@ ONLY ?=
 BASE_IMAGE ?=
 DIR ?= build/corpus
 
+# What a user passes reaches a shell by its environment, never as text of a command line, and make expands nothing in it:
+# in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file's name.
+override PYTHON := $(value PYTHON)
+override VIDEO := $(value VIDEO)
+override ONLY := $(value ONLY)
+override BASE_IMAGE := $(value BASE_IMAGE)
+override DIR := $(value DIR)
+export PYTHON VIDEO ONLY BASE_IMAGE DIR
+
 .DEFAULT_GOAL := help
 .PHONY: help demo images test corpus lint bench clean
 
@@ -15,16 +24,16 @@ help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 demo: $(VENV)/ready ## convert one video the whole way; VIDEO=path/to/own.mp4 takes your own
-	@$(BIN)/soundlift demo $(if $(VIDEO),"$(VIDEO)")
+	@$(BIN)/soundlift demo -- $${VIDEO:+"$$VIDEO"}
 
 images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… on a base of your own
-	@$(BIN)/python deploy/images/build.py $(if $(BASE_IMAGE),--base $(BASE_IMAGE)) $(ONLY)
+	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
 
 corpus: $(VENV)/ready-to-develop ## hold every media file in DIR to FFmpeg's own verdict; a new DIR is filled with odd files first
-	@$(BIN)/python -m tests.corpus "$(DIR)"
+	@$(BIN)/python -m tests.corpus "$$DIR"
 
 lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -33,13 +42,13 @@ lint: $(VENV)/ready-to-develop ## check style, types and the direction of import
 	$(BIN)/lint-imports
 
 bench: $(VENV)/ready-to-bench build/ferretdb ## measure all against baselines; ONLY="convert-lone throughput" measures some
-	@$(BIN)/python -m bench $(ONLY)
+	@set -f; $(BIN)/python -m bench $$ONLY
 
 # A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.
 build/ferretdb: $(wildcard tests/servers/ferretdb/*)
 	@if command -v go >/dev/null && ! command -v mongod >/dev/null && [ -z "$$TEST_MONGODB_URL" ]; then \
 	  echo "Building $@ …"; \
-	  cd tests/servers/ferretdb && go build -tags ferretdb_no_postgresql -o "$(CURDIR)/$@" .; \
+	  go build -C tests/servers/ferretdb -tags ferretdb_no_postgresql -o ../../../$@ .; \
 	fi
 
 clean: ## remove the virtual environment and everything built
@@ -64,14 +73,14 @@ $(VENV)/ready-to-bench: $(VENV)/ready-to-develop
 	$(call install,.[bench])
 
 $(VENV)/made:
-	@command -v $(PYTHON) >/dev/null || { \
-	  echo "Soundlift needs Python 3.11 or newer, and there is no $(PYTHON). Install it, or name one: make PYTHON=python3.12"; \
+	@command -v "$$PYTHON" >/dev/null || { \
+	  echo "Soundlift needs Python 3.11 or newer, and there is no $$PYTHON. Install it, or name one: make PYTHON=python3.12"; \
 	  exit 1; } >&2
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Soundlift needs Python 3.11 or newer; $(PYTHON) is older: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; \
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Soundlift needs Python 3.11 or newer; $$PYTHON is older: $$("$$PYTHON" --version 2>&1). Name another: make PYTHON=python3.12"; \
 	  exit 1; } >&2
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "Soundlift needs Python's venv module. Install it (on Debian and Ubuntu: apt-get install python3-venv), then try again."; \
 	  exit 1; } >&2
-	@$(PYTHON) -m venv $(VENV)
+	@"$$PYTHON" -m venv $(VENV)
 	@touch $@

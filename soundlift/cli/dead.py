@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from soundlift.cli.deployment import data_option, services_of
+from soundlift.cli.deployment import data_option, own_services
 from soundlift.common.broker import DeadLetter
 from soundlift.common.errors import BadRequest, NotFound
 
@@ -26,7 +26,7 @@ def dead() -> None:
 @data_option
 def list_(data: Path | None) -> None:
     """List all dead letters, oldest first."""
-    letters = list(services_of(data).broker.list())
+    letters = list(own_services(data).broker.list())
     if not letters:
         click.echo("There are no dead letters.")
         return
@@ -43,7 +43,7 @@ def list_(data: Path | None) -> None:
 @data_option
 def show(letter_id: str, data: Path | None) -> None:
     """Show a dead letter: why it is one, and what it says."""
-    found = next((letter for letter in services_of(data).broker.list() if letter.id == letter_id), None)
+    found = next((letter for letter in own_services(data).broker.list() if letter.id == letter_id), None)
     if found is None:
         raise _no_such_letter(letter_id)
     for name, value in {"queue": found.queue, **found.reason, "content-type": found.message.content_type}.items():
@@ -57,7 +57,7 @@ def show(letter_id: str, data: Path | None) -> None:
 @data_option
 def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
     """Put dead letters back in their queues, as new."""
-    broker = services_of(data).broker
+    broker = own_services(data).broker
     _each(broker.replay, _chosen(ids, everything, broker.list()), "Put back")
 
 
@@ -67,7 +67,7 @@ def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
 @data_option
 def drop(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
     """Remove dead letters for good."""
-    broker = services_of(data).broker
+    broker = own_services(data).broker
     _each(broker.drop, _chosen(ids, everything, broker.list()), "Dropped")
 
 

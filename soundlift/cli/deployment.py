@@ -8,12 +8,26 @@ from pathlib import Path
 
 import click
 
+from soundlift.common.data_folder import close_data_folder, make_files_private
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
 data_option = click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA."
 )
+
+
+def own_services(data: Path | None) -> Services:
+    """Return the services for a command that writes into the data folder, which is closed to other users first.
+
+    Files that the command makes are the owner's only. Raises SettingError.
+    """
+    make_files_private()
+    services = services_of(data)
+    folder = services.settings.soundlift_data
+    if services.settings.embedded and folder.is_dir():
+        close_data_folder(folder)
+    return services
 
 
 def services_of(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:

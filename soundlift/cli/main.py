@@ -11,7 +11,7 @@ import click
 from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
-from soundlift.cli.deployment import data_option, services_of
+from soundlift.cli.deployment import data_option, own_services
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
@@ -49,7 +49,7 @@ def migrate(data: Path | None) -> None:
     """Bring the database's tables up to date."""
     from soundlift.common.migrations import migrate as bring_up_to_date
 
-    bring_up_to_date(services_of(data).settings.database_url)
+    bring_up_to_date(own_services(data).settings.database_url)
     click.echo("The tables are up to date.")
 
 

@@ -6,7 +6,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from soundlift.cli.deployment import services_of
+from soundlift.cli.deployment import own_services
 from soundlift.cli.smoke_report import CheckFailed
 from soundlift.common.errors import NotFound
 from soundlift.common.passwords import hash_password
@@ -40,7 +40,7 @@ class ThrowAwayAccount:
 
 
 def _users(data: Path | None) -> Users:
-    services = services_of(data)
+    services = own_services(data)
     url = services.settings.database_url
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
         raise CheckFailed(f"there is no database {url.removeprefix(SQLITE)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import data_option, services_of
+from soundlift.cli.deployment import data_option, own_services
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.passwords import hash_password
 from soundlift.common.users import SHORTEST_PASSWORD, Users, one_address
@@ -61,7 +61,7 @@ def remove(email: str, data: Path | None) -> None:
 
 def _users(data: Path | None) -> Users:
     """Return the accounts, in tables that are made first where the database is a file of this machine."""
-    services = services_of(data)
+    services = own_services(data)
     url = services.settings.database_url
     if url.startswith("sqlite"):
         from soundlift.common.migrations import migrate

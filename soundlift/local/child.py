@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from soundlift.local.log_pipe import LogPipe
 from soundlift.local.terminal import say
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 SETTLED_SECONDS = 10.0
-LARGEST_LOG = 10 * 2**20
 
 
 class Child:
     """Is a process in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor.
 
-    It is started at once, with the read end of a pipe as its lifeline; its output goes to the end of a log.
+    It is started at once, with the read end of a pipe as its lifeline; its output goes to the end of a log,
+    which is rotated meanwhile.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class Child:
         self._environment = {**environment, "LIFELINE_FD": str(lifeline)}
         self._lifeline = lifeline
         self._pause = FIRST_PAUSE
-        _set_aside_if_large(log)
+        self._output = LogPipe(log)
         self._process = self._start()
 
     @property
@@ -43,6 +44,7 @@ class Child:
 
     def look_after(self) -> None:
         """Start the process again some time after it has died; the time doubles while it keeps dying young."""
+        self._output.look_after()
         if self.running:
             return
         if self._start_at is None:
@@ -61,19 +63,22 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def close_log(self) -> None:
+        """Wait until all output of the process, which has ended for good, is in the log."""
+        self._output.close()
+
     def _start(self) -> subprocess.Popen[bytes]:
         self._started = time.monotonic()
         self._start_at: float | None = None
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                self._arguments,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[self._lifeline],
-                start_new_session=True,
-            )
+        return subprocess.Popen(
+            self._arguments,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output.writing,
+            stderr=self._output.writing,
+            pass_fds=[self._lifeline],
+            start_new_session=True,
+        )
 
     def _bury(self) -> None:
         """Kill what the dead process left behind, which may hold its port, and set the time of the next start."""
@@ -86,9 +91,3 @@ class Child:
 
 def _ending(status: int) -> str:
     return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
-
-
-def _set_aside_if_large(log: Path) -> None:
-    """Begin a new log where the old one has grown large; one old log is kept."""
-    if log.exists() and log.stat().st_size > LARGEST_LOG:
-        log.replace(log.with_suffix(".log.1"))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from soundlift.common.data_folder import close_data_folder, make_files_private
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 
@@ -15,14 +16,17 @@ SECRET_BYTES = 32
 
 
 def make_data_folder(folder: Path) -> None:
-    """Make the folder, readable by its owner only, and the key of all tokens in it, unless they are there.
+    """Make the folder, and the key of all tokens in it, unless they are there; let only its owner in.
 
-    Raises SettingError where the folder cannot be used.
+    From here on, this process and its children make files for their owner only. Raises SettingError where the folder
+    cannot be used, or cannot be closed to others.
     """
+    make_files_private()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(0, "it is not writable")
+        close_data_folder(folder)
         for name in ("secrets", "logs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         _make_secret(folder / "secrets" / "jwt-secret")

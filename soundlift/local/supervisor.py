@@ -103,6 +103,7 @@ class Supervisor:
         self._wait_for(self._children, SECONDS_TO_END)
         for child in self._children:
             child.kill()
+            child.close_log()
         if self._catcher:
             self._catcher.stop()
 

@@ -88,6 +88,16 @@ def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
     assert run("user", "list").stdout == "root@example.org  admin\n"
 
 
+def test_a_command_closes_a_data_folder_that_others_can_read(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.chmod(0o755)
+    (data / "soundlift.db").touch(0o644)
+    assert run("user", "add", "ada@example.org", said="a long password\n").returncode == 0
+    assert run("dead", "list").returncode == 0
+    assert (data / "queue.db").exists()
+    assert not [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "sentence"),
     [

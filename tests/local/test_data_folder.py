@@ -2,10 +2,101 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
+from soundlift.common.errors import SettingError
 from soundlift.local.data_folder import make_data_folder
+
+OTHERS = 0o077
+OPEN_FOLDERS = ("media/videos", "media/mp3s", "mail/new", "logs", "secrets")
+OPEN_FILES = ("soundlift.db", "soundlift.db-wal", "queue.db", "media/videos/1", "mail/new/1", "logs/gateway.log")
+
+
+@pytest.fixture(autouse=True)
+def _umask_stays() -> Iterator[None]:
+    umask = os.umask(0o022)
+    yield
+    os.umask(umask)
+
+
+def fill(folder: Path) -> None:
+    """Make a data folder as it was when nobody saw to its permissions."""
+    for name in OPEN_FOLDERS:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for name in OPEN_FILES:
+        (folder / name).touch()
+    folder.chmod(0o755)
+    assert all(path.stat().st_mode & OTHERS for path in folder.rglob("*"))
+
+
+def open_paths(folder: Path) -> list[Path]:
+    return [path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & OTHERS]
+
+
+def test_a_data_folder_that_others_can_read_is_closed_to_them_with_all_that_is_in_it(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "lost+found").mkdir(mode=0o700)
+    make_data_folder(tmp_path)
+    assert open_paths(tmp_path) == []
+
+
+def test_files_made_from_then_on_are_the_owners_only(tmp_path: Path) -> None:
+    make_data_folder(tmp_path / "new")
+    (tmp_path / "new" / "media").mkdir()
+    (tmp_path / "new" / "media" / "1").touch()
+    assert open_paths(tmp_path / "new") == []
+
+
+def test_a_folder_with_other_things_that_others_can_read_is_refused_and_not_changed(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "Documents").mkdir()
+    before = {path: path.stat().st_mode for path in (tmp_path, *tmp_path.rglob("*"))}
+    with pytest.raises(SettingError, match=r"Documents\. Choose a folder of its own, or run chmod 700") as refused:
+        make_data_folder(tmp_path)
+    assert str(tmp_path) in refused.value.detail
+    assert {path: path.stat().st_mode for path in (tmp_path, *tmp_path.rglob("*"))} == before
+
+
+def test_a_private_folder_may_hold_other_things_which_are_not_changed(tmp_path: Path) -> None:
+    (tmp_path / "Documents").mkdir()
+    tmp_path.chmod(0o700)
+    make_data_folder(tmp_path)
+    assert open_paths(tmp_path) == [tmp_path / "Documents"]
+
+
+def test_what_a_link_leads_to_is_not_changed(tmp_path: Path) -> None:
+    elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
+    (elsewhere / "videos").mkdir(parents=True)
+    data.mkdir()
+    (data / "media").symlink_to(elsewhere)
+    make_data_folder(data)
+    assert open_paths(elsewhere) == [elsewhere, elsewhere / "videos"]
+
+
+@pytest.fixture
+def folder_of_root() -> Iterator[Path]:
+    """Return a data folder of root's, where every user can get to it; who uses it is nobody in particular."""
+    folder = Path(tempfile.mkdtemp())
+    fill(folder)
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o777)
+    os.seteuid(65534)
+    yield folder
+    os.seteuid(0)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_of_another_user_that_others_can_read_is_refused(folder_of_root: Path) -> None:
+    with pytest.raises(SettingError, match="only its owner can change that"):
+        make_data_folder(folder_of_root)
 
 
 def test_a_second_start_keeps_the_secret(tmp_path: Path) -> None:

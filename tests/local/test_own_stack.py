@@ -73,5 +73,5 @@ def test_cron_calls_by_the_schedule(stack: Stack) -> None:
 
 
 def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
-    assert "request" in (stack.data / "logs" / "gateway.log").read_text()
+    wait_until(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log has the requests")
     assert "request" not in stack.said

@@ -92,6 +92,7 @@ def test_data_folder_and_secret_are_for_the_owner_only(stack: Stack) -> None:
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert stat.S_IMODE(stack.data.stat().st_mode) == 0o700
     assert len(secret.read_text()) >= 32
+    assert not [path for path in stack.data.rglob("*") if path.stat().st_mode & 0o077]
     assert {file.name for file in secret.parent.iterdir()} == {"gateway-login", "jwt-secret"}
     assert stat.S_IMODE((secret.parent / "gateway-login").stat().st_mode) == 0o600
 

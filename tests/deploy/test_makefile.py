@@ -1,0 +1,100 @@
+"""Whatever a user passes to make is a file name, a word or a folder, and never a piece of a command."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECORD = """#!/bin/sh
+printf '%s\\0' "$@" > arguments
+"""
+NAMES = [
+    "own video.mp4",
+    "a `touch broken` $(touch broken) ${HOME}.mp4",
+    "$(shell touch broken) $(info broken) $(HOME) $$ $$(touch broken) $.mp4",
+    """a" touch broken "; touch broken; ' touch broken ' #\\.mp4""",
+    "a && touch broken | touch broken > broken & *.mp4",
+    "-h",
+    "line\nbreak.mp4",
+]
+
+
+class Checkout:
+    """A folder with the Makefile, whose tools are there already and record what they are called with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copy(ROOT / "Makefile", folder)
+        tools = folder / ".venv" / "bin"
+        tools.mkdir(parents=True)
+        for name in ("soundlift", "python"):
+            (tools / name).write_text(RECORD)
+            (tools / name).chmod(0o755)
+        made = ("pyproject.toml", "constraints.txt", *(f".venv/{name}" for name in ("made", "ready")))
+        built = ("build/ferretdb", *(f".venv/ready-to-{name}" for name in ("develop", "bench")))
+        for seconds, name in enumerate((*made, *built)):
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).touch()
+            os.utime(folder / name, (seconds, seconds))
+
+    def make(self, *arguments: str, **environment: str) -> list[str]:
+        """Return the arguments that a target calls its tool with."""
+        made = subprocess.run(
+            ["make", *arguments],
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+        )
+        assert made.returncode == 0, made.stderr
+        assert not (self.folder / "broken").exists()
+        assert "broken" not in made.stdout
+        return (self.folder / "arguments").read_text().split("\0")[:-1]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_demos_video_is_a_file_whatever_its_name(checkout: Checkout, name: str) -> None:
+    assert checkout.make("demo", f"VIDEO={name}") == ["demo", "--", name]
+    assert checkout.make("demo", VIDEO=name) == ["demo", "--", name]
+
+
+def test_the_demo_has_a_video_of_its_own(checkout: Checkout) -> None:
+    assert checkout.make("demo") == ["demo", "--"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_of_media_files_is_a_folder_whatever_its_name(checkout: Checkout, name: str) -> None:
+    assert checkout.make("corpus", f"DIR={name}")[-1] == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_base_image_is_one_word_and_what_to_build_is_words(checkout: Checkout, name: str) -> None:
+    called = ["deploy/images/build.py", "--base", name, "login", "$(touch", "broken)", "*"]
+    assert checkout.make("images", f"BASE_IMAGE={name}", "ONLY=login $(touch broken) *") == called
+
+
+def test_what_to_measure_is_words(checkout: Checkout) -> None:
+    called = ["-m", "bench", "convert-lone", "`touch", "broken`", ";touch", "broken", "*"]
+    assert checkout.make("bench", "ONLY=convert-lone `touch broken` ;touch broken *") == called
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_python_that_is_not_there_is_a_name_and_nothing_else(checkout: Checkout, name: str) -> None:
+    (checkout.folder / ".venv" / "made").unlink()
+    made = subprocess.run(
+        ["make", "demo", f"PYTHON={name}"], check=False, cwd=checkout.folder, capture_output=True, text=True
+    )
+    assert made.returncode == 2
+    assert f"there is no {name}." in made.stderr
+    assert not (checkout.folder / "broken").exists()
