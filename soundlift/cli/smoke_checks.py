@@ -13,7 +13,12 @@ from soundlift.cli.smoke_report import CheckFailed
 from soundlift.client import Client, Job
 
 INTERNAL = ("convert", "notify", "cleanup")
-PREFIXES = ("", "/function", "/async-function")
+PATHS = (
+    "/{}",
+    "/function/{}",
+    "/function/{}.openfaas-fn",
+    "/async-function/{}",
+)  # OpenFaaS's gateway has three of them
 CLOSED = (401, 403, 404)
 TIMEOUT = urllib3.Timeout(connect=20, read=60)
 MOST_ADDED_SECONDS = 0.3  # of the encoder: delay, and padding to whole frames of 36 ms
@@ -25,10 +30,8 @@ def check_closed(url: str) -> None:
 
     Each function gets an empty JSON object: no event to convert and notify, and to cleanup one call more.
     """
-    requests = [
-        ("GET", "/system/functions"),
-        *(("POST", f"{prefix}/{name}") for prefix in PREFIXES for name in INTERNAL),
-    ]
+    calls = [("POST", path.format(name)) for path in PATHS for name in INTERNAL]
+    requests = [("GET", "/system/functions"), *calls]
     answers = [(method, path, _status(method, url + path)) for method, path in requests]
     reached = [f"{method} {path} was answered {status}" for method, path, status in answers if status not in CLOSED]
     if reached:

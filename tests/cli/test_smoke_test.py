@@ -118,7 +118,8 @@ def test_an_internal_function_that_can_be_reached_fails_and_a_job_that_stays_que
         **dict.fromkeys(("account", "sign-in", "upload", "delete job", "delete account"), "ok"),
         **dict.fromkeys(("internal functions", "conversion"), "FAILED"),
     }
-    assert "POST /convert was answered 400, POST /function/convert was answered 400, where" in ended.stdout
+    paths = ("/convert", "/function/convert", "/function/convert.openfaas-fn")
+    assert f"FAILED: {', '.join(f'POST {path} was answered 400' for path in paths)}, where 401, 403" in ended.stdout
     assert re.search(r"FAILED: job \w+ is still queued after 2 s; see the log of convert, and that a con", ended.stdout)
     assert ended.stdout.endswith("\nSomething is wrong.\n")
     assert_nothing_is_left(open_stack)
