@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,3 +90,12 @@ def mailing_services(services: Services, mail_server: MailServer) -> Services:
 def _no_log_context_left() -> Iterator[None]:
     yield
     structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(autouse=True)
+def _umask_stays() -> Iterator[None]:
+    """Undo what a command run in this process does to files that later tests make."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)

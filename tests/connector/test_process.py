@@ -208,6 +208,25 @@ def test_the_user_of_the_gateway_comes_from_secret_files_and_is_told_to_no_funct
     assert USER[1] not in connector.output.read_text()
 
 
+def test_a_gateway_that_requires_its_login_for_calls_gets_it_and_a_function_elsewhere_does_not(
+    start_process: Callable[..., Process], gateway: Gateway, broker: Broker
+) -> None:
+    gateway.deploy("convert", "video", empty)
+    login = {"BASIC_AUTH_USER": USER[0], "BASIC_AUTH_PASSWORD": USER[1], "BASIC_AUTH_CALLS": "true"}
+    subscribers = {"SUBSCRIBERS": f"video={gateway.url}/function/convert"}
+    first = start_process(**login)
+    broker.publish(event())
+    wait_for(lambda: len(gateway.calls) == 1, "convert is called")
+    first.popen.terminate()
+    assert first.popen.wait(30) == 0
+    start_process(**login, **subscribers, GATEWAY_URL=f"http://127.0.0.1:{free_port()}")
+    broker.publish(event())
+    wait_for(lambda: len(gateway.calls) == 2, "convert is called where it is no function of the gateway")
+    inside, outside = gateway.calls
+    assert inside.headers["Authorization"] == urllib3.make_headers(basic_auth=":".join(USER))["authorization"]
+    assert "Authorization" not in outside.headers
+
+
 def test_the_command_runs_the_connector(
     start_process: Callable[..., Process], gateway: Gateway, broker: Broker
 ) -> None:

@@ -20,10 +20,8 @@ OPEN_FILES = ("soundlift.db", "soundlift.db-wal", "queue.db", "media/videos/1", 
 
 
 @pytest.fixture(autouse=True)
-def _umask_stays() -> Iterator[None]:
-    umask = os.umask(0o022)
-    yield
-    os.umask(umask)
+def _usual_umask(_umask_stays: None) -> None:
+    os.umask(0o022)
 
 
 def fill(folder: Path) -> None:
