@@ -54,6 +54,8 @@ class SystemApi:
                 return jsonify([{"name": name, "namespace": NAMESPACE} for name in self._secrets()])
             case "GET", ["logs"]:
                 return self._logs(request)
+            case _, [""]:
+                raise NotFound("There is nothing here. faas-cli asks for /system/functions and the like.")
         raise NotOffered(
             f"`soundlift up` does not do {request.method} {request.path}: it runs the functions of stack.yml, "
             "with the settings of its environment. Change those, and start it again."

@@ -103,7 +103,6 @@ def test_it_says_what_it_is(stack: Stack) -> None:
         ("GET", "namespaces"),
         ("POST", "logs"),
         ("GET", "function/login/x"),
-        ("GET", ""),
     ],
 )
 def test_what_it_does_not_do_is_answered_501(stack: Stack, method: str, path: str) -> None:
