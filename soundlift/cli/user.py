@@ -21,11 +21,16 @@ def user() -> None:
 @user.command()
 @click.argument("email")
 @click.option("--admin", is_flag=True, help="Let this user see everybody's jobs.")
+@click.option("--if-absent", is_flag=True, help="Leave an account that exists unchanged, and exit with 0.")
 @data_option
-def add(email: str, admin: bool, data: Path | None) -> None:
+def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account; its password comes from a prompt, or from standard input."""
     users = _users(data)
-    one_address(email)
+    address = one_address(email)
+    if if_absent and users.find(address):
+        click.echo(f"{address} already has an account, which was not changed.")
+        click.echo(f"To set its password, run: soundlift user passwd {address}")
+        return
     account = users.add(email, hash_password(_new_password()), admin=admin)
     click.echo(f"Added {account.email}.")
 

@@ -98,6 +98,19 @@ def test_a_command_closes_a_data_folder_that_others_can_read(run: Run, tmp_path:
     assert not [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077]
 
 
+def test_an_account_that_exists_is_left_as_it_is_where_that_is_asked_for(run: Run) -> None:
+    add = ("user", "add", "Ada@Example.org", "--admin", "--if-absent")
+    assert run(*add, said="a long password\n").stdout == "Added ada@example.org.\n"
+    before = run("user", "list").stdout
+    again = run(*add, said="")
+    assert again.returncode == 0
+    assert again.stdout == (
+        "ada@example.org already has an account, which was not changed.\n"
+        "To set its password, run: soundlift user passwd ada@example.org\n"
+    )
+    assert run("user", "list").stdout == before == "ada@example.org  admin\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said", "sentence"),
     [

@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
+from werkzeug import Response
 
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
-from tests.connector.gateway import Gateway, empty, waiting
+from tests.connector.gateway import Gateway, empty, refusing, waiting
 from tests.connector.queues import FileQueues, Queues
 from tests.contract.maker import ROUTES
 from tests.parts import wait_for
@@ -79,6 +81,25 @@ def test_a_queue_has_no_more_in_flight_than_its_places_and_holds_up_no_other(
     held.set()
     wait_for(lambda: queues.count() == 0, "all messages are gone")
     assert (gateway.most_at_once["convert"], len(gateway.calls_of("convert"))) == (2, 5)
+
+
+def test_an_event_that_is_refused_again_and_again_delays_no_other(
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
+) -> None:
+    def notify(ready: CloudEvent) -> Response:
+        refuse = refusing(503, **{"Retry-After": "1"})
+        return refuse(ready) if ready.get_subject() == "refused" else empty(ready)
+
+    gateway.deploy("notify", "mp3", notify)
+    start_connector(concurrency=1, attempts=1000)  # retried in place, it would keep the only place for ten minutes
+    broker.publish(event("refused", MP3_READY))
+    wait_for(lambda: gateway.calls, "the first event is refused")
+    others = {str(number) for number in range(10)}
+    for subject in others:
+        broker.publish(event(subject, MP3_READY))
+    wait_for(lambda: others <= {call.event.get_subject() for call in gateway.calls}, "all others get through")
+    wait_for(lambda: queues.count() == 1, "only the refused event is left")
+    wait_for(lambda: sum(call.event.get_subject() == "refused" for call in gateway.calls) > 2, "it comes again")
 
 
 @over_a_file

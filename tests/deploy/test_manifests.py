@@ -16,11 +16,12 @@ import yaml
 
 from tests.deploy.manifests import DEPLOY, Manifest, manifests_in, secrets_of
 
-KUSTOMIZATIONS = sorted(DEPLOY.rglob("kustomization.yaml"))
-FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*KUSTOMIZATIONS} - {DEPLOY / "openfaas" / "values.yaml"})
+FILES_OF_KUSTOMIZE = sorted(DEPLOY.rglob("kustomization.yaml"))
+KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.read_text())["kind"] == "Kustomization"]
+FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*FILES_OF_KUSTOMIZE} - {DEPLOY / "openfaas" / "values.yaml"})
 MANIFESTS = [manifest for file in FILES for manifest in manifests_in(file)]
 PODS = [manifest for manifest in MANIFESTS if "template" in manifest.get("spec", {})]
-EXAMPLES = {"ingress.yaml"}
+APPLIED_BY_THEMSELVES = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml"}
 MODULES = {
     "v1": "kubernetes.core.v1",
     "apps/v1": "kubernetes.apps.v1",
@@ -39,7 +40,8 @@ KUSTOMIZATION_KEYS = {
     "resources",
     "configMapGenerator",
     "generatorOptions",
-    "images",
+    "components",
+    "replacements",
     "patches",
 }
 SERVERS = ("DATABASE_URL", "BROKER_URL", "MEDIA_URL", "SMTP_URL")
@@ -109,19 +111,24 @@ def test_a_pod_has_no_right_that_it_does_not_need(manifest: Manifest) -> None:
 
 
 @pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
-def test_a_kustomization_takes_every_file_beside_it_and_lists_every_image(file: Path) -> None:
+def test_a_kustomization_takes_every_file_beside_it(file: Path) -> None:
     kustomization = yaml.safe_load(file.read_text())
     assert kustomization.keys() <= KUSTOMIZATION_KEYS
-    own = {other.name for other in FILES if other.parent == file.parent} - EXAMPLES
+    own = {other.name for other in FILES if other.parent == file.parent} - APPLIED_BY_THEMSELVES
     assert own == {resource for resource in kustomization["resources"] if not resource.startswith("..")}
-    images = set()
-    for resource in kustomization["resources"]:
-        place = file.parent / resource
-        files = [place] if place.is_file() else [one for one in FILES if one.parent == place.resolve()]
-        pods = [manifest for one in files for manifest in manifests_in(one) if manifest in PODS]
-        images |= {pod["spec"]["template"]["spec"]["containers"][0]["image"].partition(":")[0] for pod in pods}
-    if file.parent.name != "connector":
-        assert {image["name"] for image in kustomization.get("images", [])} == images
+
+
+@pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
+def test_deleting_a_kustomization_leaves_the_namespace_with_its_secrets(file: Path) -> None:
+    files = [file.parent / name for name in yaml.safe_load(file.read_text())["resources"]]
+    manifests = [manifest for one in files if one.is_file() for manifest in manifests_in(one)]
+    assert not {"Namespace", "Secret"} & {manifest["kind"] for manifest in manifests}
+
+
+@pytest.mark.parametrize("job", [one for one in PODS if one["kind"] == "Job"], ids=name_of)
+def test_a_job_that_fails_is_tried_once_more_unless_it_is_a_test_and_goes_by_itself(job: Manifest) -> None:
+    assert job["spec"]["backoffLimit"] == (0 if job["metadata"]["name"] == "smoke-test" else 1)
+    assert 60 <= job["spec"]["ttlSecondsAfterFinished"] <= 3600
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: without it nothing is rendered")

@@ -38,6 +38,8 @@ MOST_FUNCTIONS = 15  # of OpenFaaS's Community Edition
 LONGEST_REQUEST = 600  # max-revision-timeout-seconds of Knative, as it is unless configured
 PATIENCE = {"DRAIN_SECONDS", "write_timeout"}  # each platform has its own
 SENDS_EVENTS = "soundlift.dev/sends-events"
+MEASURED_FUNCTION = 107e6  # the most of any small function in use on a cluster, in bytes
+MEASURED_TWO_CONVERSIONS = 2 * 341e6 - 81e6  # twice convert with one, whose Python side is there once
 
 each_function = pytest.mark.parametrize("name", STACK)
 
@@ -68,9 +70,8 @@ def test_both_have_the_same_functions_and_few_enough_for_the_community_edition()
 
 
 @each_function
-def test_image_limits_and_environment_are_the_same(name: str) -> None:
+def test_limits_and_environment_are_the_same(name: str) -> None:
     (container,) = pod_of(name)["containers"]
-    assert container["image"] == STACK[name]["image"]
     assert container["resources"] == {kind: STACK[name][kind] for kind in ("limits", "requests")}
     here, there = (
         {key: value for key, value in environment.items() if key not in PATIENCE}
@@ -120,6 +121,49 @@ def test_no_more_requests_come_than_there_are_places(name: str) -> None:
     places = environment.convert_concurrency if name == "convert" else environment.threads
     assert pod_of(name)["containerConcurrency"] == places
     assert int(STACK[name]["labels"].get("com.openfaas.scale.target", "1")) <= places
+
+
+@each_function
+def test_both_scale_by_requests_at_work_and_to_the_same_target(name: str) -> None:
+    annotations = SERVICES[name]["spec"]["template"]["metadata"]["annotations"]
+    target = STACK[name]["labels"].get("com.openfaas.scale.target")
+    assert annotations.get("autoscaling.knative.dev/target") == target
+    # The target itself, not Knative's usual 70 % of it, with which the second conversion would start another pod.
+    assert annotations.get("autoscaling.knative.dev/target-utilization-percentage") == ("100" if target else None)
+    assert (target is None) == (name == "cleanup")
+
+
+def places_of_convert() -> int:
+    """Return how many conversions there are at once when convert has as many pods as it may."""
+    return pod_of("convert")["containerConcurrency"] * int(STACK["convert"]["labels"]["com.openfaas.scale.max"])
+
+
+def test_as_many_videos_are_delivered_at_once_as_convert_takes() -> None:
+    (uploaded,) = [one for one in of_kind("Trigger") if one["spec"]["subscriber"]["ref"]["name"] == "convert"]
+    assert deliveries_at_once(uploaded) == places_of_convert()
+    connector = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
+    (container,) = connector["template"]["spec"]["containers"]
+    assert connector["replicas"] * int(environment_of(container)["CONNECTOR_CONCURRENCY"] or 0) == places_of_convert()
+
+
+@each_function
+def test_a_pod_requests_the_memory_that_was_measured_and_may_use_more(name: str) -> None:
+    requested, limit = (int(STACK[name][kind]["memory"].removesuffix("Mi")) * 2**20 for kind in ("requests", "limits"))
+    measured = MEASURED_TWO_CONVERSIONS if name == "convert" else MEASURED_FUNCTION
+    assert measured < requested < limit
+
+
+@pytest.mark.parametrize(
+    ("platform", "label"), [("knative", "serving.knative.dev/service"), ("openfaas", "faas_function")]
+)
+def test_one_pod_of_a_function_is_evicted_at_a_time_and_none_keeps_a_node_from_being_drained(
+    platform: str, label: str
+) -> None:
+    budgets = manifests_in(DEPLOY / platform / "disruption.yaml")
+    assert {one["spec"]["selector"]["matchLabels"][label] for one in budgets} == STACK.keys() - {"cleanup"}
+    for budget in budgets:
+        assert budget["spec"].keys() == {"maxUnavailable", "selector"}
+        assert budget["spec"]["maxUnavailable"] == 1
 
 
 @each_function
@@ -174,6 +218,36 @@ def test_each_event_has_the_one_trigger_that_leads_where_its_queue_does() -> Non
         assert trigger["spec"]["filter"].keys() == {"attributes"}
         assert trigger["spec"]["delivery"]["deadLetterSink"]["ref"]["name"] == "cleanup"
         assert trigger["spec"]["delivery"]["retry"] > 0
+
+
+def deliveries_at_once(trigger: dict[str, Any]) -> int:
+    return int(trigger["metadata"]["annotations"]["rabbitmq.eventing.knative.dev/parallelism"])
+
+
+def seconds_of_retries(trigger: dict[str, Any]) -> int:
+    """Return how long a refused event keeps its place: the dispatcher waits delay * 2**n before the nth retry."""
+    delivery = trigger["spec"]["delivery"]
+    assert (delivery["backoffPolicy"], delivery["backoffDelay"]) == ("exponential", "PT2S")
+    return sum(2 * 2**number for number in range(1, delivery["retry"] + 1))
+
+
+def test_a_refused_mail_keeps_one_place_of_several_and_not_for_long() -> None:
+    for trigger in of_kind("Trigger"):
+        if trigger["spec"]["subscriber"]["ref"]["name"] == "notify":
+            assert deliveries_at_once(trigger) == 10
+            assert seconds_of_retries(trigger) <= 60
+
+
+def test_an_event_delivered_twice_is_retried_until_its_conversion_has_ended() -> None:
+    (uploaded,) = [one for one in of_kind("Trigger") if one["spec"]["subscriber"]["ref"]["name"] == "convert"]
+    assert seconds_of_retries(uploaded) > SETTINGS.max_conversion_seconds
+
+
+def test_a_broker_s_spec_which_is_immutable_holds_nothing_that_our_triggers_use() -> None:
+    (broker,) = of_kind("Broker")
+    assert broker["spec"].keys() == {"config", "delivery"}
+    assert broker["spec"]["delivery"] == {"retry": 4, "backoffPolicy": "exponential", "backoffDelay": "PT2S"}
+    assert all("delivery" in trigger["spec"] for trigger in of_kind("Trigger"))
 
 
 def test_functions_that_send_events_get_a_sink_and_cleanup_is_called_each_minute() -> None:

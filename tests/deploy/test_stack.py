@@ -110,7 +110,6 @@ def test_a_function_is_built_from_its_folder(name: str) -> None:
     assert NAME.fullmatch(name)
     assert entry["lang"] == "python3-soundlift"
     assert entry["handler"] == f"./functions/{name}"
-    assert entry["image"] == f"soundlift/{name}:latest"
     assert entry["readonly_root_filesystem"] is True
 
 

@@ -52,7 +52,7 @@ def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
     assert functions.keys() == FUNCTIONS
     assert functions["convert"]["annotations"] == {"topic": "video"}
     assert functions["cleanup"]["annotations"]["schedule"] == "* * * * *"
-    assert functions["login"]["image"] == "soundlift/login:latest"
+    assert functions["login"]["image"] == "registry.invalid/soundlift/login:set-image-prefix-and-image-tag"
     assert functions["login"]["availableReplicas"] == 1
 
 

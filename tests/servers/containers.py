@@ -125,6 +125,7 @@ def podman() -> Podman:
             "BUILDAH_ISOLATION": "chroot",
             "BUILDER": "podman",
             "IMAGE_PREFIX": PREFIX,
+            "IMAGE_TAG": "latest",
         }
     )
     with (PLACE / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all

@@ -1,0 +1,110 @@
+"""On Knative each pod of ours is reached by those that need it, and the internal functions by nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.deploy.manifests import DEPLOY, manifests_in, one_of
+from tests.deploy.network import Pod, may_connect
+from tests.deploy.test_platforms import SENDS_EVENTS, SERVICES, of_kind
+
+NAMESPACE = one_of(DEPLOY / "knative" / "namespace.yaml", "Namespace")["metadata"]["name"]
+OURS: list[dict[str, Any]] = [
+    {**policy, "metadata": {**policy["metadata"], "namespace": NAMESPACE}}
+    for policy in manifests_in(DEPLOY / "knative" / "network-policy.yaml")
+]
+PLATFORM = manifests_in(DEPLOY / "knative" / "platform-network-policy.yaml")
+
+(BROKER,) = of_kind("Broker")
+
+
+def function(name: str) -> Pod:
+    return Pod(NAMESPACE, {"serving.knative.dev/service": name, "app": f"{name}-00001"})
+
+
+def part_of_broker(role: str) -> Pod:
+    """Return a pod with the labels that IngressLabels and DispatcherLabels of eventing-rabbitmq give it."""
+    name = BROKER["metadata"]["name"]
+    return Pod(NAMESPACE, {"eventing.knative.dev/broker": name, "eventing.knative.dev/brokerRole": role})
+
+
+# Labels as in the deployments of serving, eventing and net-kourier, 1.17 to 1.23.
+GATEWAY = Pod("kourier-system", {"app": "3scale-kourier-gateway"})
+ACTIVATOR = Pod("knative-serving", {"app": "activator"})
+AUTOSCALER = Pod("knative-serving", {"app": "autoscaler"})
+KOURIER_CONTROLLER = Pod("knative-serving", {"app": "net-kourier-controller"})
+PING_SOURCE = Pod(
+    "knative-eventing",
+    {"eventing.knative.dev/source": "ping-source-controller", "sources.knative.dev/role": "adapter"},
+)
+NGINX = Pod("ingress-nginx", {"app.kubernetes.io/name": "ingress-nginx"})
+INGRESS, DISPATCHER = part_of_broker("ingress"), part_of_broker("dispatcher")
+CONNECTOR = Pod(NAMESPACE, {"app.kubernetes.io/name": "soundlift-connector"})
+STRANGERS = [Pod("default", {"app": "stranger"}), Pod(NAMESPACE, {"app": "stranger"}), Pod("knative-eventing")]
+QUEUE_PROXY = (8012, 8013, 8112)
+USER_PORT = 8080
+KOURIER_PUBLIC = (8080, 8443)
+KOURIER_INTERNAL = (8081, 8444, 9443)
+
+each_function = pytest.mark.parametrize("name", SERVICES)
+each_stranger = pytest.mark.parametrize("stranger", STRANGERS, ids=lambda pod: pod.namespace)
+
+
+@each_function
+@each_stranger
+def test_a_function_s_pod_is_reached_only_by_way_of_knative(name: str, stranger: Pod) -> None:
+    for port in QUEUE_PROXY:
+        assert may_connect(OURS, GATEWAY, function(name), port)
+        assert may_connect(OURS, ACTIVATOR, function(name), port)
+    assert may_connect(OURS, AUTOSCALER, function(name), 9090)
+    for port in (*QUEUE_PROXY, USER_PORT, 8022, 9090, 9091):
+        assert not may_connect(OURS, stranger, function(name), port)
+        assert not may_connect(OURS, function("login"), function(name), port)
+    assert not may_connect(OURS, GATEWAY, function(name), USER_PORT)
+
+
+@each_stranger
+def test_the_ways_around_the_functions_policy_are_closed_by_the_platform_s(stranger: Pod) -> None:
+    for port in KOURIER_INTERNAL:
+        assert not may_connect(PLATFORM, stranger, GATEWAY, port)
+        assert not may_connect(PLATFORM, function("login"), GATEWAY, port)
+    for port in QUEUE_PROXY:
+        assert not may_connect(PLATFORM, stranger, ACTIVATOR, port)
+    for port in KOURIER_PUBLIC:
+        assert may_connect(PLATFORM, stranger, GATEWAY, port)
+
+
+@pytest.mark.parametrize(
+    "caller", [DISPATCHER, PING_SOURCE, NGINX, KOURIER_CONTROLLER, CONNECTOR], ids=lambda pod: pod.namespace
+)
+def test_who_calls_functions_inside_the_cluster_reaches_kourier_s_internal_listeners(caller: Pod) -> None:
+    assert all(may_connect(PLATFORM, caller, GATEWAY, port) for port in KOURIER_INTERNAL)
+
+
+def test_the_activator_is_reached_by_the_gateway_and_by_the_autoscaler_and_its_metrics_by_all() -> None:
+    for caller in (GATEWAY, AUTOSCALER):
+        assert all(may_connect(PLATFORM, caller, ACTIVATOR, port) for port in QUEUE_PROXY)
+    assert may_connect(PLATFORM, STRANGERS[0], ACTIVATOR, 9090)
+
+
+def test_events_are_taken_from_functions_that_send_them_and_from_dispatchers_only() -> None:
+    for name, service in SERVICES.items():
+        sends = service["metadata"].get("labels", {}).get(SENDS_EVENTS) == "true"
+        assert may_connect(OURS, function(name), INGRESS, 8080) == sends
+    assert may_connect(OURS, DISPATCHER, INGRESS, 8080)
+    assert not any(may_connect(OURS, stranger, INGRESS, 8080) for stranger in STRANGERS)
+
+
+@each_stranger
+def test_dispatchers_and_connector_are_reached_by_nobody_but_prometheus(stranger: Pod) -> None:
+    prometheus = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
+    for target, port in ((DISPATCHER, 9090), (CONNECTOR, 8081), (INGRESS, 9090), (function("login"), 9091)):
+        assert may_connect(OURS, prometheus, target, port)
+        assert not may_connect(OURS, stranger, target, port)
+
+
+def test_other_pods_of_the_namespace_are_left_alone() -> None:
+    database = Pod(NAMESPACE, {"app": "mysql"})
+    assert may_connect(OURS, function("login"), database, 3306)

@@ -1,0 +1,93 @@
+"""Images come from the registry that is set in one place, and from nobody else's where it is not set."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from soundlift.local.stack import substitute
+from tests.deploy.manifests import DEPLOY, ROOT
+from tests.deploy.test_manifests import FILES, KUSTOMIZATIONS, PODS
+
+REGISTRY = DEPLOY / "registry"
+TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")
+UNRESOLVABLE = re.compile(r"registry\.invalid/")  # RFC 2606, section 2: the domain .invalid never exists
+DOCUMENTS = [*FILES, *KUSTOMIZATIONS, REGISTRY / "kustomization.yaml", *(ROOT / "docs").glob("*.md")]
+
+needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: nothing is rendered")
+each_folder = pytest.mark.parametrize("folder", TOP, ids=lambda folder: str(folder.relative_to(DEPLOY)))
+
+
+def stack_images(**environ: str) -> dict[str, str]:
+    stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), environ))
+    return {name: entry["image"] for name, entry in stack["functions"].items()}
+
+
+def rendered(folder: Path) -> list[dict[str, Any]]:
+    printed = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=True).stdout
+    return list(yaml.safe_load_all(printed))
+
+
+def images_of(manifests: list[dict[str, Any]]) -> list[str]:
+    pods = [one["spec"]["template"]["spec"] for one in manifests if "template" in one.get("spec", {})]
+    return [container["image"] for pod in pods for container in pod["containers"]]
+
+
+def test_no_image_can_be_pulled_while_the_registry_is_not_set() -> None:
+    assert all(UNRESOLVABLE.match(image) for image in [*images_of(PODS), *stack_images().values()])
+
+
+def test_the_image_of_a_function_has_its_name_and_the_prefix_and_tag_of_the_environment() -> None:
+    for name, image in stack_images(IMAGE_PREFIX="registry.example.org:5000/soundlift", IMAGE_TAG="1").items():
+        assert image == f"registry.example.org:5000/soundlift/{name}:1"
+
+
+def test_an_image_that_was_not_set_says_what_to_set() -> None:
+    for name, image in stack_images().items():
+        assert image == f"registry.invalid/soundlift/{name}:set-image-prefix-and-image-tag"
+
+
+@each_folder
+def test_every_kustomization_takes_its_images_from_the_one_registry(folder: Path) -> None:
+    components = yaml.safe_load((folder / "kustomization.yaml").read_text())["components"]
+    assert [(folder / component).resolve() for component in components] == [REGISTRY]
+
+
+@needs_kubectl
+@each_folder
+def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) -> None:
+    images = images_of(rendered(folder))
+    assert images
+    for image in images:
+        assert re.fullmatch(
+            r"registry\.invalid/soundlift/[a-z]+:set-your-registry-in-deploy-registry-registry\.env", image
+        )
+
+
+@needs_kubectl
+@each_folder
+@pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31"])
+def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_path: Path) -> None:
+    copied = tmp_path / "deploy"
+    shutil.copytree(DEPLOY, copied)
+    (copied / "registry" / "registry.env").write_text(
+        f"IMAGE_PREFIX=registry.example.org:5000/team/soundlift\nIMAGE_TAG={tag}\n"
+    )
+    manifests = rendered(copied / folder.relative_to(DEPLOY))
+    for image in images_of(manifests):
+        assert re.fullmatch(rf"registry\.example\.org:5000/team/soundlift/[a-z]+:{re.escape(tag)}", image)
+    for job in (one for one in manifests if one["kind"] == "Job"):
+        assert job["metadata"]["name"] == f"{folder.name}-{tag}"
+    assert "registry" not in {one["metadata"]["name"] for one in manifests}
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_tag_of_kustomize_is_always_a_string(file: Path) -> None:
+    for tag in re.findall(r"newTag: *(.+?) *[},\n]", file.read_text()):
+        assert isinstance(yaml.safe_load(tag), str)

@@ -1,0 +1,115 @@
+"""A changed Secret or setting gets new pods, and nothing else does."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.cluster import Cluster, served
+from tests.deploy.manifests import DEPLOY, secrets_of
+from tests.deploy.test_manifests import PODS
+
+pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH")
+SCRIPT = DEPLOY / "roll-out-secrets.sh"
+OF_JOBS_ALONE = {"admin-email", "admin-password"}
+RollOut = Callable[[Cluster], subprocess.CompletedProcess[str]]
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def template() -> dict[str, Any]:
+    return {"template": {"metadata": {"annotations": {"own": "kept"}}}}
+
+
+def knative() -> Cluster:
+    cluster = Cluster(knative=True)
+    for name in ("login", "convert"):
+        cluster.add("serving.knative.dev/v1", "services", name, spec=template())
+    cluster.add("apps/v1", "deployments", "login-00001-deployment", spec=template())
+    return cluster
+
+
+def openfaas() -> Cluster:
+    cluster = Cluster(knative=False)
+    cluster.add("apps/v1", "deployments", "login", {"faas_function": "login"}, spec=template())
+    cluster.add(
+        "apps/v1", "deployments", "connector", {"app.kubernetes.io/name": "soundlift-connector"}, spec=template()
+    )
+    return cluster
+
+
+def annotations_of(cluster: Cluster) -> dict[str, dict[str, str]]:
+    return {
+        one["metadata"]["name"]: dict(one["spec"]["template"]["metadata"]["annotations"])
+        for one in cluster.objects.values()
+        if "spec" in one
+    }
+
+
+@pytest.fixture
+def roll_out(tmp_path: Path) -> RollOut:
+    """Return a function that runs the script, with kubectl at a cluster."""
+
+    def run(cluster: Cluster) -> subprocess.CompletedProcess[str]:
+        with served(cluster) as config:
+            (tmp_path / "config").write_text(config)
+            environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "config")}
+            return subprocess.run(
+                [SCRIPT, "soundlift"], env=environment, capture_output=True, text=True, check=False, timeout=60
+            )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("make", "patched"),
+    [(knative, {"login", "convert"}), (openfaas, {"login", "connector"})],
+    ids=["knative", "openfaas"],
+)
+def test_a_changed_secret_or_setting_changes_the_pod_template_of_all_that_read_it(
+    make: Callable[[], Cluster], patched: set[str], roll_out: RollOut
+) -> None:
+    cluster = make()
+    secret = cluster.add("v1", "secrets", "database-url", data={"database-url": encoded("one")})
+    cluster.add("v1", "secrets", "jwt-secret", data={"jwt-secret": encoded("a")})
+    settings = cluster.add("v1", "configmaps", "settings", data={"PUBLIC_URL": "http://a"})
+    assert roll_out(cluster).returncode == 0
+    first = annotations_of(cluster)
+    assert {name for name, found in first.items() if "soundlift.dev/secrets" in found} == patched
+    assert all(found["own"] == "kept" for found in first.values())
+
+    assert roll_out(cluster).returncode == 0
+    assert annotations_of(cluster) == first
+
+    secret["data"]["database-url"] = encoded("other")
+    assert roll_out(cluster).returncode == 0
+    second = annotations_of(cluster)
+    settings["data"]["PUBLIC_URL"] = "http://b"
+    assert roll_out(cluster).returncode == 0
+    third = annotations_of(cluster)
+    for name in patched:
+        assert len({found[name]["soundlift.dev/secrets"] for found in (first, second, third)}) == 3
+
+
+def test_a_namespace_without_secrets_or_functions_is_named(roll_out: RollOut) -> None:
+    cluster = Cluster(knative=True)
+    without_secrets = roll_out(cluster)
+    assert (without_secrets.returncode, "soundlift has no Secrets" in without_secrets.stderr) == (1, True)
+    for name in ("database-url", "jwt-secret"):
+        cluster.add("v1", "secrets", name, data={name: encoded("a")})
+    without_functions = roll_out(cluster)
+    assert (without_functions.returncode, "soundlift has no functions" in without_functions.stderr) == (1, True)
+
+
+def test_every_secret_that_a_running_pod_mounts_is_in_the_checksum() -> None:
+    mounted = set().union(*(secrets_of(pod["spec"]["template"]["spec"]) for pod in PODS)) - OF_JOBS_ALONE
+    assert all(f"secret/{name} " in SCRIPT.read_text() for name in mounted)
