@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -280,7 +280,12 @@ def test_a_demo_that_is_killed_takes_its_stack_with_it(tmp_path: Path) -> None:
         living = living_processes()
         return not any(one.pid in living for one in stack) and not _answers(int(port))
 
-    wait_for(ended, "all ended", seconds=60)
+    try:
+        wait_for(ended, "all ended", seconds=60)
+    finally:
+        for one in stack:
+            with suppress(ProcessLookupError):
+                os.kill(one.pid, signal.SIGTERM)
 
 
 def _answers(port: int) -> bool:
