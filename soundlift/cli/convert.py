@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from soundlift.cli.sign_in import client_of, sign_in_options
 from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client, ClientError, Job
 
@@ -32,17 +32,7 @@ class NotConverted(ClientError):
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="MP3 or folder to write; default: here.")
 @click.option("--force", is_flag=True, help="Replace the output if it is there already.")
-@click.option(
-    "--url",
-    envvar="SOUNDLIFT_URL",
-    default="http://127.0.0.1:8080",
-    show_default=True,
-    show_envvar=True,
-    help="Where the functions are.",
-)
-@click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help="Who you are.")
-@click.option("--password", envvar="SOUNDLIFT_PASSWORD", show_envvar=True, help="Better given by prompt.")
-@click.option("--token", envvar="SOUNDLIFT_TOKEN", show_envvar=True, help="Instead of address and password.")
+@sign_in_options
 @upload_options
 def convert(
     file: Path,
@@ -56,7 +46,9 @@ def convert(
 ) -> None:
     """Upload FILE, wait for its MP3, and download it."""
     target = _target(file, output, force=force)
-    client = _client(url, email, password, token)
+    client = client_of(url, email, password, token)
+    if not token:
+        client.login()
     job = _with_bars(client, file, target, options)
     click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
     if job.lost:
@@ -73,18 +65,6 @@ def _target(file: Path, output: Path | None, *, force: bool) -> Path:
     if target.exists() and not force:
         raise click.UsageError(f"{target} is there already. Replace it with --force, or name another with -o.")
     return target
-
-
-def _client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
-    if not token and not (email and password):
-        if not sys.stdin.isatty():
-            raise click.UsageError("Say who you are: SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and SOUNDLIFT_PASSWORD.")
-        email = email or click.prompt("E-mail")
-        password = password or click.prompt("Password", hide_input=True)
-    client = Client(url, token=token, email=email, password=password)
-    if not token:
-        client.login()
-    return client
 
 
 def _with_bars(client: Client, file: Path, target: Path, options: Mapping[str, str]) -> Job:

@@ -12,6 +12,7 @@ from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
 from soundlift.cli.deployment import data_option, own_services
+from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
@@ -52,7 +53,7 @@ def migrate(data: Path | None) -> None:
     click.echo("The tables are up to date.")
 
 
-for command in (convert, dead, demo, user):
+for command in (convert, dead, demo, smoke_test, user):
     soundlift.add_command(command)
 
 

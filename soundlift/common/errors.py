@@ -147,6 +147,14 @@ class UnsupportedMedia(SoundliftError):
     code = "unsupported_media_type"
 
 
+class NotOffered(SoundliftError):
+    """A request for something that this server never does (RFC 9110, section 15.6.2)."""
+
+    status = 501
+    title = "Not Implemented"
+    code = "not_implemented"
+
+
 class Unavailable(SoundliftError):
     """Says that something Soundlift needs is away: try again after `retry_after` seconds."""
 

@@ -19,13 +19,14 @@ def user_of(settings: Settings) -> dict[str, str]:
 
 
 def is_user(settings: Settings, authorization: str) -> bool:
-    """Tell whether an Authorization header holds the login, in a time that does not depend on how much of it is right.
+    """Tell whether an Authorization header holds the login, or the password alone as a bearer token (RFC 6750).
 
-    Without a login in the settings, nobody has it.
+    The time does not depend on how much of it is right. Without a login in the settings, nobody has it.
     """
     scheme, _, credentials = authorization.partition(" ")
-    right = hmac.compare_digest(credentials.strip().encode(), _credentials(settings).encode())
-    return bool(user_of(settings)) and scheme.lower() == "basic" and right
+    right = {"basic": _credentials(settings), "bearer": settings.basic_auth_password}.get(scheme.lower(), "")
+    matches = hmac.compare_digest(credentials.strip().encode(), right.encode())
+    return bool(user_of(settings)) and bool(right) and matches
 
 
 def _credentials(settings: Settings) -> str:

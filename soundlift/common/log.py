@@ -54,13 +54,16 @@ def set_up_logging(level: str) -> None:
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
-def begin_trace(traceparent: str | None) -> None:
-    """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or of a new one, to all logs."""
+def begin_trace(traceparent: str | None, **context: str) -> None:
+    """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or of a new one, to all logs.
+
+    `context` is bound with it, and whatever was bound before is not bound any more.
+    """
     if traceparent is None or not TRACEPARENT.fullmatch(traceparent):
         # No secret: and for the system's random bytes another thread would get its turn first.
         traceparent = f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01"
     structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
+    structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1], **context)
     _traceparent.set(traceparent)
 
 

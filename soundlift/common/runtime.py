@@ -88,13 +88,12 @@ class Function(Flask):
     def full_dispatch_request(self) -> Response:
         """Answer a request as Flask does, with its trace begun before, and its line in the log after."""
         began, asked = time.monotonic(), _current_request()
-        begin_trace(asked.environ.get("HTTP_TRACEPARENT"))
+        begin_trace(asked.environ.get("HTTP_TRACEPARENT"), function=self.name)
         response = super().full_dispatch_request()
         if asked.path not in self._health:
             took = round((time.monotonic() - began) * 1000, 1)
             log.info(
                 "request",
-                function=self.name,
                 method=asked.method,
                 path=asked.path,
                 status=response.status_code,
@@ -180,7 +179,7 @@ def event_function(handle: EventHandler, *, needs: Sequence[str] = (), services:
 
     def view(request: Request, services: Services) -> ResponseReturnValue:
         event = from_http(dict(request.headers), request.get_data())
-        begin_trace(traceparent_of(event) or request.headers.get("traceparent"))
+        begin_trace(traceparent_of(event) or request.headers.get("traceparent"), function=handle.__name__)
         reply = handle(event, services)
         if reply is None:
             return Response(status=HTTPStatus.NO_CONTENT)

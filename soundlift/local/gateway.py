@@ -1,7 +1,7 @@
 """Serves every function of stack.yml from one process, the way OpenFaaS's gateway does.
 
-Functions that have a topic, and the list of functions, are for connector and cron alone: they need the login that
-`soundlift up` makes at each start.
+Functions that have a topic are for connector and cron alone, and all below /system is for them and for faas-cli: they
+need the login that `soundlift up` makes at each start.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from importlib import import_module
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flask import Request, jsonify
+from flask import Request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -21,13 +21,13 @@ from soundlift.common.runtime import http_function
 from soundlift.common.services import Services, services_of_process
 from soundlift.common.settings import Settings
 from soundlift.local.stack import StackFunction, read_stack
+from soundlift.local.system_api import NAMESPACE, SystemApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-NAMESPACE = "openfaas-fn"
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
@@ -83,30 +83,33 @@ class LoginRequired:
 
 
 def gateway() -> WSGIApplication:
-    """Mount each function at /function/NAME and /NAME; raises SettingError where a setting is not usable."""
+    """Mount each function at /NAME, /function/NAME and /function/NAME.NAMESPACE, which faas-cli takes.
+
+    Raises SettingError where a setting is not usable.
+    """
     settings = services_of_process().settings
     if not user_of(settings):
         raise SettingError(
             "Setting BASIC_AUTH_PASSWORD is missing: `soundlift up` makes one.", setting="BASIC_AUTH_PASSWORD"
         )
-    mounted = [Mounted(function) for function in read_stack(settings.stack_file)]
+    mounted = {function.name: Mounted(function) for function in read_stack(settings.stack_file)}
+    system_api = SystemApi(settings, mounted)
     mounts: dict[str, WSGIApplication] = {}
-    for one in mounted:
+    for name, one in mounted.items():
         application = LoginRequired(one, settings) if one.function.is_internal else one
-        mounts |= {f"/{one.function.name}": application, f"/function/{one.function.name}": application}
+        mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
     def system(request: Request, services: Services) -> ResponseReturnValue:
         if request.path == "/healthz":
             return "OK"
-        if request.path.startswith("/system/") and not is_user(settings, request.headers.get("Authorization", "")):
-            return _refuse(request, services)
-        if request.path == "/system/functions":
-            return jsonify([one.status for one in mounted])
-        names = ", ".join(one.function.name for one in mounted)
-        raise NotFound(f"There is no function here. The functions are: {names}.")
+        if request.path.startswith("/system/"):
+            if not is_user(settings, request.headers.get("Authorization", "")):
+                return _refuse(request, services)
+            return system_api.answer(request)
+        raise NotFound(f"There is no function here. The functions are: {', '.join(mounted)}.")
 
     return DispatcherMiddleware(http_function(system, methods=METHODS), mounts)
 
 
 def _refuse(request: Request, services: Services) -> NoReturn:
-    raise InvalidCredentials("Only the connector and cron may use this. It needs the gateway's login.")
+    raise InvalidCredentials("This needs the gateway's login, which the connector, cron and the operator have.")

@@ -126,8 +126,8 @@ def test_deleting_a_kustomization_leaves_the_namespace_with_its_secrets(file: Pa
 
 
 @pytest.mark.parametrize("job", [one for one in PODS if one["kind"] == "Job"], ids=name_of)
-def test_a_job_that_fails_is_tried_once_more_and_goes_by_itself(job: Manifest) -> None:
-    assert job["spec"]["backoffLimit"] == 1
+def test_a_job_that_fails_is_tried_once_more_unless_it_is_a_test_and_goes_by_itself(job: Manifest) -> None:
+    assert job["spec"]["backoffLimit"] == (0 if job["metadata"]["name"].startswith("smoke-test") else 1)
     assert 60 <= job["spec"]["ttlSecondsAfterFinished"] <= 3600
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +29,21 @@ class Process:
     pid: int
     parent: int
     command: str
+
+
+def assert_refused(*arguments: str, naming: str, **environment: str) -> None:
+    """See that a start ends at once, with exit code 1 and one sentence."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "soundlift.local", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert re.fullmatch(r"soundlift: [^\n]+\.\n", ended.stderr)
+    assert naming in ended.stderr
 
 
 def living_processes() -> dict[int, Process]:

@@ -13,10 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from soundlift.local.__main__ import main
-from tests.local.running import DEADLINE_SECONDS, Process, Stack, Start, living_processes, wait_until
+from tests.local.running import (
+    DEADLINE_SECONDS,
+    Process,
+    Stack,
+    Start,
+    assert_refused,
+    living_processes,
+    wait_until,
+)
 from tests.parts import free_port
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
@@ -25,14 +31,6 @@ FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "noti
 @pytest.fixture(scope="module")
 def stack(start: Start) -> Stack:
     return start()
-
-
-def assert_refused(*arguments: str, naming: str, **environment: str) -> None:
-    """See that a start ends at once, with exit code 1 and one sentence."""
-    ended = CliRunner().invoke(main, arguments, env=environment)
-    assert ended.exit_code == 1
-    assert re.fullmatch(r"soundlift: [^\n]+\.\n", ended.output)
-    assert naming in ended.output
 
 
 def assert_gone(processes: Sequence[Process]) -> None:

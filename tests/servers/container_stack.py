@@ -1,4 +1,7 @@
-"""Runs all of Soundlift as containers: each function and the connector, with nginx before them as their gateway."""
+"""Runs all of Soundlift as containers: each function and the connector, with nginx before them as their gateway.
+
+Clients have a port that leads to the public functions only, as an ingress does; the connector has one that leads to all
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import urllib3
 
 from tests.local.running import Process
 from tests.parts import free_port
-from tests.servers.containers import FUNCTIONS, Container, Podman, environment_of_stack, run, write_secrets
+from tests.servers.containers import FUNCTIONS, PUBLIC, Container, Podman, environment_of_stack, run, write_secrets
 from tests.servers.server import Server, absent
 
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
@@ -42,7 +45,11 @@ $upstreams
   server {
     listen 127.0.0.1:$port;
     location = /healthz { return 200; }
-$locations
+$public
+  }
+  server {
+    listen 127.0.0.1:$internal_port;
+$all
   }
 }
 """)
@@ -81,6 +88,7 @@ class ContainerStack:
     settings: Mapping[str, str]
     secret: str
     port: int = field(default_factory=free_port)
+    internal_port: int = field(default_factory=free_port)
     containers: dict[str, list[Container]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -94,6 +102,10 @@ class ContainerStack:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def internal_url(self) -> str:
+        return f"http://127.0.0.1:{self.internal_port}"
 
     def start(self) -> None:
         self._nginx.start()
@@ -118,7 +130,7 @@ class ContainerStack:
         return code
 
     def post(self, path: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request("POST", self.url + path, retries=False, timeout=30)
+        return urllib3.request("POST", self.internal_url + path, retries=False, timeout=30)
 
     def cleanup(self) -> urllib3.BaseHTTPResponse:
         return self.post("/function/cleanup")
@@ -136,7 +148,10 @@ class ContainerStack:
 
     def _environment_of(self, name: str) -> dict[str, str]:
         if name == "connector":
-            functions = f"video={self.url}/function/convert,mp3={self.url}/function/notify"
+            functions = ",".join(
+                f"{topic}={self.internal_url}/function/{name}"
+                for topic, name in (("video", "convert"), ("mp3", "notify"))
+            )
             return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
         own = environment_of_stack(name)
         if "PUBLIC_URL" in own:
@@ -161,8 +176,10 @@ class ContainerStack:
             + NGINX.substitute(
                 folder=folder,
                 port=self.port,
+                internal_port=self.internal_port,
                 upstreams="\n".join(UPSTREAM.format(name=name, servers=servers[name]) for name in FUNCTIONS),
-                locations="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
+                public="\n".join(LOCATION.format(name=name) for name in PUBLIC),
+                all="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
             )
         )
 

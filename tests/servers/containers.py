@@ -26,6 +26,7 @@ PLACE = ROOT / "build" / "containers"
 BASE = "localhost/soundlift-base:bookworm"
 PREFIX = "localhost/soundlift-test"
 FUNCTIONS = [function.name for function in read_stack(ROOT / "stack.yml")]
+PUBLIC = [function.name for function in read_stack(ROOT / "stack.yml") if not function.is_internal]
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 HOW_TO_INSTALL = "as root on Debian and Ubuntu, apt-get install podman runc debootstrap"
 PACKAGES = "python3,python3-pip,ca-certificates"

@@ -1,0 +1,47 @@
+"""Adds the throw-away account of a smoke test, and removes it."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from soundlift.cli.deployment import own_services
+from soundlift.cli.smoke_report import CheckFailed
+from soundlift.common.errors import NotFound
+from soundlift.common.passwords import hash_password
+from soundlift.common.users import Users
+
+NOBODY = "nobody@soundlift.invalid"  # RFC 2606, section 2: no mail server is responsible for .invalid
+SQLITE = "sqlite:///"
+
+
+class ThrowAwayAccount:
+    """An account with a random password, in the database that the settings name.
+
+    Its address is `mail_to` with a tag, NAME+smoke-test-…@DOMAIN, so that the mail reaches whoever has that address.
+    Raises SettingError, and CheckFailed where the database would be a file that does not exist.
+    """
+
+    def __init__(self, data: Path | None, mail_to: str | None) -> None:
+        name, _, domain = (mail_to or NOBODY).rpartition("@")
+        self.email = f"{name}+smoke-test-{secrets.token_hex(4)}@{domain}"
+        self.password = secrets.token_urlsafe(24)
+        self._users = _users(data)
+
+    def add(self) -> None:
+        """Add the account."""
+        self._users.add(self.email, hash_password(self.password))
+
+    def remove(self) -> None:
+        """Remove the account, if it was added."""
+        with suppress(NotFound):
+            self._users.remove(self.email)
+
+
+def _users(data: Path | None) -> Users:
+    services = own_services(data)
+    url = services.settings.database_url
+    if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
+        raise CheckFailed(f"there is no database {url.removeprefix(SQLITE)}")
+    return services.users

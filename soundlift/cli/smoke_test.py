@@ -1,0 +1,142 @@
+"""Takes a small video through a deployment, checks each step, and deletes everything: `soundlift smoke-test`."""
+
+from __future__ import annotations
+
+import io
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from soundlift.cli.deployment import data_option
+from soundlift.cli.sample_video import sample_video
+from soundlift.cli.sign_in import client_of, sign_in_options
+from soundlift.cli.smoke_account import ThrowAwayAccount
+from soundlift.cli.smoke_checks import check_closed, check_notified, check_outcome, check_sound
+from soundlift.cli.smoke_report import Note, Report, StepFailed
+from soundlift.client import Client, Job
+
+NEWEST_JOBS = 50
+
+ADVICE = {
+    "account": "set DATABASE_URL to the deployment's, run `soundlift migrate`, or name an account with --email",
+    "sign-in": "see that --url is where /login is, and DATABASE_URL or --email is of that deployment",
+    "internal functions": "let the proxy or ingress lead to login, upload, jobs, download and validate only",
+    "upload": "see the log of upload, and that the proxy or ingress lets large bodies through",
+    "conversion": "see the log of convert, and that a connector runs, or on Knative that the Trigger is READY",
+    "download": "see the log of download, and that MEDIA_URL is the same for all functions",
+    "sound": "see the log of convert, and that no proxy changes what it passes on",
+    "mail": "see the log of notify, and that SMTP_URL is a server that takes this mail",
+    "delete job": "see the log of jobs, and delete the job of the file named smoke-test-….avi",
+    "delete account": "run `soundlift user list` and `soundlift user remove`",
+}
+
+
+@click.command("smoke-test")
+@sign_in_options
+@click.option("--mail-to", metavar="ADDRESS", help="Who gets the throw-away account's mail; default: nobody.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(1, 3600),
+    default=120,
+    show_default=True,
+    help="Seconds to wait for the MP3, and then for the mail.",
+)
+@data_option
+def smoke_test(
+    url: str,
+    email: str | None,
+    password: str | None,
+    token: str | None,
+    mail_to: str | None,
+    timeout: float,
+    data: Path | None,
+) -> None:
+    """Take a small video through a deployment, check each step, and delete what was made.
+
+    Without --email and --token it uses an account of its own, which it adds to the deployment's database
+    (DATABASE_URL, or the data folder of `soundlift up`) and removes again. Exit code 1 means that a step failed.
+    """
+    report = Report()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    with ExitStack() as cleanup, suppress(StepFailed):
+        if email or token:
+            client = client_of(url, email, password, token)
+        else:
+            client = _throw_away_client(url, data, mail_to, report, cleanup)
+        must_be_accepted = bool(email or token or mail_to)
+        _SmokeTest(client, report, cleanup, timeout, must_be_accepted).run(sign_in=not token)
+    click.echo("Something is wrong." if report.failed else "All is well.")
+    sys.exit(report.failed)
+
+
+def _throw_away_client(url: str, data: Path | None, mail_to: str | None, report: Report, cleanup: ExitStack) -> Client:
+    with report.step("account", ADVICE["account"]):
+        account = ThrowAwayAccount(data, mail_to)
+        cleanup.callback(_clean_up, report, "delete account", account.remove)
+        account.add()
+    return Client(url, email=account.email, password=account.password)
+
+
+def _clean_up(report: Report, name: str, delete: Callable[[], None]) -> None:
+    """Run a step whose failure does not keep the others from being run."""
+    with suppress(StepFailed), report.step(name, ADVICE[name]):
+        delete()
+
+
+@dataclass
+class _SmokeTest:
+    """One video on its way through a deployment, for a user who may have other jobs there."""
+
+    client: Client
+    report: Report
+    cleanup: ExitStack
+    timeout: float
+    must_be_accepted: bool
+    file_name: str = field(default_factory=lambda: f"smoke-test-{secrets.token_hex(4)}.avi")
+
+    def run(self, *, sign_in: bool) -> None:
+        """Take all steps, the rest of them where internal functions can be reached; raises StepFailed."""
+        with self._step("sign-in"):
+            if sign_in:
+                self.client.login()
+            self.client.validate()
+        with suppress(StepFailed), self._step("internal functions") as note:
+            check_closed(self.client.url)
+            note.text = "not reachable"
+        job = self._convert()
+        self._download(job)
+        with self._step("mail") as note:
+            note.text = check_notified(self.client, job, self.timeout, must_be_accepted=self.must_be_accepted)
+
+    def _convert(self) -> Job:
+        self.cleanup.callback(_clean_up, self.report, "delete job", self._delete)
+        with self._step("upload"):
+            job = self.client.upload(io.BytesIO(sample_video()), self.file_name)
+        with self._step("conversion"):
+            job = self.client.wait(job.id, timeout=self.timeout)
+            check_outcome(job, self.timeout)
+        return job
+
+    def _download(self, job: Job) -> None:
+        with tempfile.TemporaryDirectory(prefix="soundlift-smoke-test-") as folder:
+            with self._step("download"):
+                mp3 = self.client.download(job, Path(folder, "sound.mp3"))
+            with self._step("sound") as note:
+                note.text = f"{check_sound(mp3):.1f} s"
+
+    def _delete(self) -> None:
+        """Delete the job, which is cancelled first where it has not ended; it may be there although upload failed."""
+        for job in islice(self.client.jobs(), NEWEST_JOBS):
+            if job.file_name == self.file_name and self.client.remove(job.id):
+                self.client.remove(job.id)
+
+    def _step(self, name: str) -> AbstractContextManager[Note]:
+        return self.report.step(name, ADVICE[name])

@@ -1,0 +1,182 @@
+"""The smoke test passes on a deployment that works, names the step that does not, and always deletes what it made."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from soundlift.client import Client
+from soundlift.common.passwords import hash_password
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.clips import talking_mp4
+from tests.conftest import PASSWORD
+from tests.local.conftest import start
+from tests.local.running import Stack
+from tests.parts import free_port
+
+__all__ = ["start"]
+EMAIL = "ada@example.org"
+STEPS = [
+    *("account", "sign-in", "internal functions", "upload", "conversion", "download", "sound", "mail"),
+    *("delete job", "delete account"),
+]
+STACK_FILE = Path(__file__).parents[2] / "stack.yml"
+LINE = re.compile(r"^ *\d+\.\d\d s  (.{18})  (ok|FAILED|stopped)(?:: (.+))?$")
+SECONDS = 90
+
+
+def arguments_of(stack: Stack, *more: str) -> list[str]:
+    return [sys.executable, "-m", "soundlift.cli", "smoke-test", "--url", stack.url, "--data", str(stack.data), *more]
+
+
+def smoke_test(stack: Stack, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments_of(stack, *more),
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def steps_in(output: str) -> dict[str, str]:
+    """Return what each line says of its step, and see that each step has one."""
+    lines = [match for line in output.splitlines()[:-1] if (match := LINE.match(line))]
+    assert len(lines) == len(output.splitlines()) - 1, output
+    return {line[1].strip(): line[2] for line in lines}
+
+
+def services_of(stack: Stack) -> Services:
+    return Services(Settings.from_environment({"SOUNDLIFT_DATA": str(stack.data)}))
+
+
+def assert_nothing_is_left(stack: Stack) -> None:
+    services = services_of(stack)
+    assert not [user for user in services.users.list() if "smoke-test" in user.email]
+    assert not [job for job in services.jobs.page(None) if job.file_name.startswith("smoke-test")]
+    services.database.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def stack(start: Callable[..., Stack]) -> Stack:
+    return start()
+
+
+@pytest.fixture(scope="module")
+def open_stack(start: Callable[..., Stack], tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    """Return a stack whose convert is like any public function: no event comes to it, and everybody may call it."""
+    file = tmp_path_factory.mktemp("open") / "stack.yml"
+    file.write_text(STACK_FILE.read_text().replace("    annotations:\n      topic: video\n", ""))
+    return start(STACK_FILE=str(file))
+
+
+def test_a_working_deployment_passes_in_lines_that_fit_a_narrow_terminal(stack: Stack) -> None:
+    ended = smoke_test(stack)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert list(steps_in(ended.stdout)) == STEPS
+    assert set(steps_in(ended.stdout).values()) == {"ok"}
+    assert ended.stdout.endswith("\nAll is well.\n")
+    assert max(map(len, ended.stdout.splitlines())) <= 60
+    assert ended.stderr == ""
+    assert_nothing_is_left(stack)
+
+
+def test_an_account_that_exists_is_used_and_keeps_its_jobs(stack: Stack, tmp_path: Path) -> None:
+    services = services_of(stack)
+    services.users.add(EMAIL, hash_password(PASSWORD))
+    services.database.engine.dispose()
+    client = Client(stack.url, email=EMAIL, password=PASSWORD)
+    job = client.wait(client.upload(talking_mp4(tmp_path)).id)
+    for who in (("--email", EMAIL), ("--token", client.login())):
+        ended = smoke_test(stack, *who, SOUNDLIFT_PASSWORD=PASSWORD)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert list(steps_in(ended.stdout)) == STEPS[1:-1]
+    assert [one.id for one in client.jobs()] == [job.id]
+    assert_nothing_is_left(stack)
+
+
+def test_the_mail_goes_to_whoever_is_named(stack: Stack) -> None:
+    ended = smoke_test(stack, "--mail-to", "ada.lovelace@example.org")
+    assert ended.returncode == 0, ended.stdout
+    mails = [file.read_text() for file in (stack.data / "mail" / "new").iterdir()]
+    assert any(re.search(r"^To: ada\.lovelace\+smoke-test-\w+@example\.org$", mail, re.MULTILINE) for mail in mails)
+
+
+def test_an_internal_function_that_can_be_reached_fails_and_a_job_that_stays_queued(open_stack: Stack) -> None:
+    ended = smoke_test(open_stack, "--timeout", "2")
+    assert ended.returncode == 1
+    assert steps_in(ended.stdout) == {
+        **dict.fromkeys(("account", "sign-in", "upload", "delete job", "delete account"), "ok"),
+        **dict.fromkeys(("internal functions", "conversion"), "FAILED"),
+    }
+    paths = ("/convert", "/function/convert", "/function/convert.openfaas-fn")
+    assert f"FAILED: {', '.join(f'POST {path} was answered 400' for path in paths)}, where 401, 403" in ended.stdout
+    assert re.search(r"FAILED: job \w+ is still queued after 2 s; see the log of convert, and that a con", ended.stdout)
+    assert ended.stdout.endswith("\nSomething is wrong.\n")
+    assert_nothing_is_left(open_stack)
+
+
+def test_a_mail_server_that_is_away_fails_the_mail_alone(start: Callable[..., Stack]) -> None:
+    stack = start(SMTP_URL=f"smtp://127.0.0.1:{free_port()}")
+    ended = smoke_test(stack, "--timeout", "3")
+    assert ended.returncode == 1
+    assert [name for name, outcome in steps_in(ended.stdout).items() if outcome != "ok"] == ["mail"]
+    assert re.search(r"FAILED: no mail about job \w+ was sent within 3 s; see the log of notify", ended.stdout)
+    assert_nothing_is_left(stack)
+
+
+def test_an_upload_that_is_refused_is_the_last_step(start: Callable[..., Stack]) -> None:
+    stack = start(MAX_UPLOAD_BYTES="1000")
+    ended = smoke_test(stack)
+    assert ended.returncode == 1
+    assert list(steps_in(ended.stdout)) == [*STEPS[:4], *STEPS[-2:]]
+    assert "FAILED: A video may have at most 1000 bytes; see the log of upload" in ended.stdout
+    assert_nothing_is_left(stack)
+
+
+def test_where_nobody_answers_the_account_is_removed_again(stack: Stack) -> None:
+    ended = smoke_test(stack, "--url", f"http://127.0.0.1:{free_port()}")
+    assert ended.returncode == 1
+    assert steps_in(ended.stdout) == {"account": "ok", "sign-in": "FAILED", "delete account": "ok"}
+    assert_nothing_is_left(stack)
+
+
+def test_the_database_of_another_deployment_fails_and_one_that_is_not_there_is_not_made(
+    stack: Stack, open_stack: Stack, tmp_path: Path
+) -> None:
+    ended = smoke_test(stack, "--data", str(open_stack.data))
+    assert ended.returncode == 1
+    assert "FAILED: The e-mail address or the password is wrong; see that --url" in ended.stdout
+    assert_nothing_is_left(open_stack)
+    ended = smoke_test(stack, "--data", str(tmp_path / "none"))
+    assert ended.returncode == 1
+    assert "soundlift.db; set DATABASE_URL to the deployment's, run `soundlift migrate`, or name" in ended.stdout
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_it_deletes_what_it_made(open_stack: Stack, number: signal.Signals) -> None:
+    with subprocess.Popen(arguments_of(open_stack), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as test:
+        assert test.stdout is not None
+        seen = ""
+        while not re.search(r"s  upload +ok$", seen, re.MULTILINE):
+            line = test.stdout.readline()
+            assert line, seen
+            seen += line
+        test.send_signal(number)
+        rest, errors = test.communicate(timeout=SECONDS)
+    assert test.returncode == 128 + number
+    steps = steps_in(rest + ".")
+    assert steps.pop("conversion", "stopped") == "stopped"  # it may not have begun
+    assert steps == {"delete job": "ok", "delete account": "ok"}
+    assert "Traceback" not in errors
+    assert_nothing_is_left(open_stack)

@@ -1,0 +1,57 @@
+"""The smoke test's Job runs once, at the address that clients use, and ends by itself."""
+
+from __future__ import annotations
+
+import shlex
+
+import yaml
+from click.testing import CliRunner
+
+from soundlift.cli.main import soundlift
+from tests.deploy.manifests import DEPLOY, Manifest, one_of, secrets_of
+
+JOB = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")
+POD = JOB["spec"]["template"]["spec"]
+TWICE = 2  # it waits so often: for the MP3, and for the mail
+
+
+def kustomization(name: str) -> Manifest:
+    document: Manifest = yaml.safe_load((DEPLOY / name / "kustomization.yaml").read_text())
+    return document
+
+
+def test_it_is_not_tried_again_and_is_removed_after_a_while() -> None:
+    assert JOB["spec"]["backoffLimit"] == 0
+    assert JOB["spec"]["ttlSecondsAfterFinished"] > 0
+    assert POD["restartPolicy"] == "Never"
+
+
+def test_it_reports_what_does_not_come_before_it_is_ended() -> None:
+    (timeout,) = (item.default for item in soundlift.commands["smoke-test"].params if item.name == "timeout")
+    assert TWICE * timeout < JOB["spec"]["activeDeadlineSeconds"]
+
+
+def test_it_has_the_database_and_the_admin_s_address_and_no_other_secret() -> None:
+    assert secrets_of(POD) == {"database-url", "admin-email"}
+
+
+def test_its_options_are_those_of_the_command() -> None:
+    (container,) = POD["containers"]
+    words = shlex.split(container["args"][0])
+    assert words[:4] == ["exec", "python3", "-m", "soundlift.cli"]
+    assert CliRunner().invoke(soundlift, [*words[4:], "--help"]).exit_code == 0
+
+
+def test_it_goes_where_the_links_in_mails_lead() -> None:
+    (container,) = POD["containers"]
+    (variable,) = container["env"]
+    assert variable["name"] == "SOUNDLIFT_URL"
+    source = variable["valueFrom"]["configMapKeyRef"]
+    literals = {
+        name: [one["literals"] for one in kustomization(name)["configMapGenerator"]]
+        for name in ("smoke-test", "knative")
+    }
+    assert kustomization("smoke-test")["configMapGenerator"][0]["name"] == source["name"]
+    (address,) = literals["smoke-test"][0]
+    assert address.startswith(f"{source['key']}=http")
+    assert address in literals["knative"][0]
