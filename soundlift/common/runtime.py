@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
 
 LARGEST_BODY = 2**20
+BODY_SECONDS = 30.0  # for a body that is held in memory; one that streams has a least rate
 PROBLEM = "application/problem+json"  # RFC 9457
 READING = {"GET", "HEAD", "OPTIONS"}
 ENTERED = "soundlift.entered"  # in the environ of a request that has taken a place
@@ -114,6 +115,7 @@ class Function(Flask):
             return health()
         self._enter(asked)
         if self.config["MAX_CONTENT_LENGTH"] is not None:
+            asked.environ["wsgi.input"].limit_time(BODY_SECONDS)
             asked.get_data()  # even if the handler ignores it: gunicorn would find a malformed one after the answer
         return self._handle(asked, self.services)
 

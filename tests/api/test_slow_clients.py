@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -70,6 +71,15 @@ def test_a_large_body_that_hardly_arrives_is_given_up(serve: Serve, services: Se
         assert upload.recv(1) == b""
 
 
+def test_a_chunked_body_that_never_ends_is_given_up(serve: Serve) -> None:
+    server = serve("login")
+    with server.connect("POST /", {"Transfer-Encoding": "chunked"}) as connection:
+        block = b"2000\r\n" + bytes(0x2000) + b"\r\n"
+        wait_for(lambda: has_answer_after(connection, block), "it is answered", seconds=60)
+        status, _, body = read_response(connection)
+    assert (status, json.loads(body)["code"]) == (408, "request_timeout")
+
+
 def test_refused_uploads_that_never_end_keep_nobody_waiting(serve: Serve) -> None:
     server = serve("upload")
     beginning = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + bytes(1000)
@@ -132,6 +142,14 @@ def is_let_in(server: FunctionServer) -> bool:
     with server.open(ELSEWHERE) as connection:
         connection.sendall(b"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n")
         return read_response(connection)[0] == 200
+
+
+def has_answer_after(connection: socket.socket, block: bytes) -> bool:
+    """Send a block, about one a second, unless there is an answer, and return whether there is one."""
+    if not select.select([connection], [], [], 1)[0]:
+        connection.sendall(block)
+        return False
+    return True
 
 
 def has_answer(connection: socket.socket) -> bool:
