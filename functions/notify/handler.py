@@ -5,27 +5,35 @@ from __future__ import annotations
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.errors import MailRefused, SoundliftError
+from soundlift.common.errors import Busy, MailRefused, SoundliftError
 from soundlift.common.events import job_id_of
-from soundlift.common.job_row import Claim, Job
+from soundlift.common.job_row import OUTCOMES, Claim, Job
 from soundlift.common.log import bind_job, continue_trace
 from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 
 from .message import compose
 
+RETRY_SECONDS = 30
+
 log = structlog.get_logger()
 
 
 def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Send one mail per job that ended, to its owner and nobody else; a repeat finds it sent."""
+    """Send one mail per job that ended, to its owner and nobody else; a repeat finds it sent.
+
+    Raises Busy while another worker sends it, so that the event comes again: that worker may die of it.
+    """
     job_id = job_id_of(event)
     bind_job(job_id)
     claim = services.jobs.claim_telling(job_id)
-    job = services.jobs.find(job_id) if claim else None
-    if claim and job:
+    job = services.jobs.find(job_id)
+    if job:
         continue_trace(job.traceparent)
+    if job and claim:
         _tell(job, claim, services)
+    elif job and job.state in OUTCOMES and job.told_at is None:
+        raise Busy("Another worker is sending this mail.", retry_after=RETRY_SECONDS)
     return None
 
 

@@ -120,8 +120,9 @@ def is_free() -> sa.ColumnElement[bool]:
 
 
 def is_due() -> sa.ColumnElement[bool]:
-    """Select jobs whose event is to be sent again."""
-    untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None))
+    """Select jobs whose event is to be sent again; one whose mail a worker is sending waits for its claim."""
+    unclaimed = sa.or_(table.c.claimed_until.is_(None), table.c.claimed_until < now())
+    untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None), unclaimed)
     return sa.and_(table.c.due_at <= now(), sa.or_(is_free(), untold))
 
 

@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.job_row import Job
+from soundlift.common.jobs import TELL_SECONDS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
@@ -83,6 +84,19 @@ def test_a_failed_job_is_told_with_its_sentence(notify: Notify, services: Servic
     assert mail["Subject"] == "We could not convert a.mp4"
     assert "There is <no> sound in it." in mail.get_body(("plain",)).get_content()
     assert "There is &lt;no&gt; sound in it." in mail.get_body(("html",)).get_content()
+
+
+def test_an_event_comes_again_while_another_worker_sends_the_mail(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = ready_job(services)
+    assert services.jobs.claim_telling(job.id) is not None
+    busy = notify(job)
+    assert_problem(busy, 429, code="busy")
+    assert int(busy.headers["Retry-After"]) > 0
+    age(services, job, TELL_SECONDS + 1)
+    assert notify(job).status_code == 204
+    assert len(mail_server.messages) == 1
 
 
 def test_a_repeated_event_sends_no_second_mail(notify: Notify, services: Services, mail_server: MailServer) -> None:

@@ -260,6 +260,15 @@ def test_the_event_of_a_job_that_ended_is_due_after_a_minute_while_its_owner_is_
         assert services.jobs.postpone(due)
 
 
+def test_a_job_whose_mail_is_claimed_is_due_when_the_claim_has_run_out(services: Services) -> None:
+    job = ready_job(services)
+    assert services.jobs.claim_telling(job.id) is not None
+    age(services, job, TELL_SECONDS - 20)
+    assert services.jobs.due() == []
+    age(services, job, 21)
+    assert [due.id for due in services.jobs.due()] == [job.id]
+
+
 def test_a_converting_job_is_due_as_soon_as_its_claim_ran_out(services: Services) -> None:
     job, _ = claimed_job(services)
     assert services.jobs.due() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -30,6 +31,7 @@ from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
 from tests.api.conftest import Call, function
 from tests.clips import PICTURE, ffmpeg, talking_mp4
+from tests.convert.stores import held
 from tests.knative.double import PLAIN_EVENT, TRIES, KnativeBroker, KnativeSource, Served, adapted
 from tests.mail_server import MailServer
 from tests.parts import age, bearer, free_port, job_now, queued_job, ready_job, wait_for
@@ -222,6 +224,30 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     assert knative.broker.taken == []
     knative.let_minutes_pass()
     wait_for(lambda: job_now(knative.services, job.id).told_at, "its owner is told")
+    assert len(mail_server.messages) == 1
+
+
+def test_an_event_that_comes_again_in_mid_conversion_brings_the_reply_that_was_lost(
+    knative: Knative, mail_server: MailServer, video: Path
+) -> None:
+    services = knative.services
+    job = queued_job(services, video.read_bytes())
+    videos = services.videos
+    services.videos, waiting, let_go = held(videos, beyond=0)
+    headers, body = to_http(event_of(job))
+    with ThreadPoolExecutor() as pool:
+        source = KnativeSource(knative.urls["convert"])  # which discards every reply
+        conversion = pool.submit(lambda: list(source.deliver(to_message(event_of(job)), "12")))
+        try:
+            assert waiting.wait(30)
+            again = urllib3.request("POST", knative.urls["convert"], headers=headers, body=body, retries=False)
+            assert (again.status, int(again.headers["Retry-After"]) > 0) == (429, True)
+        finally:
+            let_go.set()
+        assert conversion.result() == [200]
+    services.videos = videos
+    assert urllib3.request("POST", services.settings.broker_url, headers=headers, body=body).status == 202
+    wait_for(lambda: job_now(services, job.id).told_at, "its owner is notified")
     assert len(mail_server.messages) == 1
 
 
