@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.client import HTTPResponse
 from pathlib import Path
 
 from soundlift.common.services import Services
@@ -98,7 +97,19 @@ def served(
 
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Return the status, the headers in lower case, and the body of the next response on a connection."""
-    response = HTTPResponse(connection)
-    response.begin()
-    return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    """Return the status, the headers in lower case, and the body of the next response, and read no byte behind it."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += _received(connection, 1)
+    line, *fields = head.decode("latin-1").strip().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
+    return int(line.split()[1]), headers, _received(connection, int(headers.get("content-length", "0")))
+
+
+def _received(connection: socket.socket, size: int) -> bytes:
+    received = b""
+    while len(received) < size:
+        block = connection.recv(size - len(received))
+        assert block, "the connection ended within a response"
+        received += block
+    return received
