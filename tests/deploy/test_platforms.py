@@ -116,6 +116,12 @@ def test_scaling_is_the_same_and_stands_on_the_revision(name: str) -> None:
 
 
 @each_function
+def test_what_selects_our_services_or_their_pods_finds_them(name: str) -> None:
+    for labelled in (SERVICES[name], SERVICES[name]["spec"]["template"]):
+        assert labelled["metadata"]["labels"]["app.kubernetes.io/part-of"] == "soundlift"
+
+
+@each_function
 def test_no_more_requests_come_than_there_are_places(name: str) -> None:
     environment = Settings.from_environment(STACK[name].get("environment", {}))
     places = environment.convert_concurrency if name == "convert" else environment.threads
