@@ -29,9 +29,10 @@ def sign_in_options_with(email_help: str) -> Callable[[Command], Command]:
         def with_options(**values: Any) -> None:
             command(**values)
 
+        decorated: Command = with_options
         for option in reversed(_options(email_help)):
-            with_options = option(with_options)
-        return with_options
+            decorated = option(decorated)
+        return decorated
 
     return decorate
 
