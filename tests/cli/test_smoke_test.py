@@ -20,6 +20,7 @@ from tests.clips import talking_mp4
 from tests.conftest import PASSWORD
 from tests.local.conftest import start
 from tests.local.running import Stack
+from tests.mail_server import MailServer
 from tests.parts import free_port
 
 __all__ = ["start"]
@@ -131,6 +132,19 @@ def test_a_mail_server_that_is_away_fails_the_mail_alone(start: Callable[..., St
     assert ended.returncode == 1
     assert [name for name, outcome in steps_in(ended.stdout).items() if outcome != "ok"] == ["mail"]
     assert re.search(r"FAILED: no mail about job \w+ was sent within 3 s; check the log of notify", ended.stdout)
+    assert_nothing_is_left(stack)
+
+
+def test_a_mail_server_that_refuses_the_address_fails_the_mail_only_if_somebody_was_to_get_it(
+    start: Callable[..., Stack],
+) -> None:
+    with MailServer() as server:
+        server.replies["RCPT"] = "550 No such user"
+        stack = start(SMTP_URL=server.url)
+        to_nobody, to_ada = smoke_test(stack), smoke_test(stack, "--mail-to", EMAIL)
+    assert to_nobody.returncode == 0, to_nobody.stdout
+    assert re.search(r"  mail +ok: refused, as expected$", to_nobody.stdout, re.MULTILINE)
+    assert [name for name, outcome in steps_in(to_ada.stdout).items() if outcome != "ok"] == ["mail"]
     assert_nothing_is_left(stack)
 
 
