@@ -1,10 +1,12 @@
 #!/bin/sh
-# Replaces the pods whose Secrets or settings have changed: functions read both once, when they start.
+# Replaces the pods of all functions and of the connector if any Secret or setting has changed since the last run: they
+# read both once, when they start.
 #
 #   deploy/roll-out-secrets.sh NAMESPACE
 #
-# Writes a checksum of them into the pod template of every function and of the connector, on Knative and OpenFaaS alike.
-# Where nothing has changed, the checksum is the same and no pod is replaced.
+# Writes one checksum of all Secrets and settings into the pod template of each. Where it is there already, no pod is
+# replaced. The first run, and on OpenFaaS the first run after `faas-cli deploy`, always replaces them. Other functions
+# in the namespace are left alone.
 set -eu
 
 if [ $# != 1 ]; then
@@ -12,6 +14,15 @@ if [ $# != 1 ]; then
   exit 1
 fi
 namespace=$1
+
+if command -v sha256sum >/dev/null; then
+  sha256='sha256sum'
+elif command -v shasum >/dev/null; then # macOS
+  sha256='shasum -a 256'
+else
+  echo "roll-out-secrets.sh: there is neither sha256sum nor shasum; install GNU coreutils or Perl." >&2
+  exit 1
+fi
 
 data=$(kubectl get --namespace "$namespace" --ignore-not-found \
   --output jsonpath='{range .items[*]}{.kind}/{.metadata.name} {.data}{"\n"}{end}' \
@@ -21,12 +32,18 @@ if [ -z "$data" ]; then
   echo "roll-out-secrets.sh: $namespace has no Secrets of Soundlift; deploy/secrets.sh prints them." >&2
   exit 1
 fi
-checksum=$(printf %s "$data" | sha256sum | cut -c -16)
+checksum=$(printf %s "$data" | $sha256 | cut -c -16)
+if [ ${#checksum} != 16 ]; then
+  echo "roll-out-secrets.sh: $sha256 has not printed a checksum; see its message, and try again." >&2
+  exit 1
+fi
 
-workloads=$(kubectl get --namespace "$namespace" --output name deployments --selector 'faas_function'
+workloads=$(kubectl get --namespace "$namespace" --output name deployments \
+    --selector 'faas_function in (login,validate,upload,download,jobs,convert,notify,cleanup)'
   kubectl get --namespace "$namespace" --output name deployments --selector 'app.kubernetes.io/name=soundlift-connector'
   if kubectl api-resources --api-group serving.knative.dev --output name | grep -q '^services\.'; then
-    kubectl get --namespace "$namespace" --output name services.serving.knative.dev
+    kubectl get --namespace "$namespace" --output name services.serving.knative.dev \
+      --selector 'app.kubernetes.io/part-of=soundlift'
   fi)
 if [ -z "$workloads" ]; then
   echo "roll-out-secrets.sh: $namespace has no functions and no connector; deploy them first." >&2

@@ -19,7 +19,8 @@ import urllib3
 
 BLOCK = 256 * 1024
 POLL_SECONDS = 2
-TIMEOUT = urllib3.Timeout(connect=20, read=120)
+CONNECT_SECONDS = 20
+TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=120)
 RETRIES = urllib3.Retry(
     total=3, backoff_factor=0.2, status_forcelist=[429, 502, 503, 504], allowed_methods=["GET"], raise_on_status=False
 )
@@ -248,7 +249,20 @@ def _errors_of_connection(url: str = "The server") -> Iterator[None]:
     try:
         yield
     except urllib3.exceptions.HTTPError as error:
-        raise ConnectionFailed(f"{url} does not answer as it should: {error}") from None
+        reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
+        match reason:
+            case urllib3.exceptions.NewConnectionError():
+                raise ConnectionFailed(f"{url} cannot be reached ({_why(reason)}).") from None
+            case urllib3.exceptions.ConnectTimeoutError():
+                raise ConnectionFailed(f"{url} cannot be reached (no answer within {CONNECT_SECONDS} s).") from None
+            case _:
+                raise ConnectionFailed(f"{url} does not answer as it should: {reason}") from None
+
+
+def _why(error: urllib3.exceptions.NewConnectionError) -> str:
+    """Return what the system says of a connection that could not be made."""
+    cause = error.__cause__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(error)
 
 
 def _json_of(response: urllib3.BaseHTTPResponse) -> Any:

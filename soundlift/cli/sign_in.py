@@ -11,31 +11,63 @@ import click
 
 from soundlift.client import Client
 
-OPTIONS = (
-    click.option(
-        "--url",
-        envvar="SOUNDLIFT_URL",
-        default="http://127.0.0.1:8080",
-        show_default=True,
-        show_envvar=True,
-        help="Where the functions are.",
-    ),
-    click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help="Who you are."),
-    click.option("--password", envvar="SOUNDLIFT_PASSWORD", show_envvar=True, help="Better given by prompt."),
-    click.option("--token", envvar="SOUNDLIFT_TOKEN", show_envvar=True, help="Instead of address and password."),
-)
+Command = Callable[..., None]
+SCHEMES = ("http://", "https://")
+EMAIL_HELP = "E-mail address to sign in with."
 
 
-def sign_in_options(command: Callable[..., None]) -> Callable[..., None]:
+def sign_in_options(command: Command) -> Command:
     """Add the options to a command, which gets url, email, password and token."""
+    return sign_in_options_with(EMAIL_HELP)(command)
 
-    @wraps(command)
-    def with_options(**values: Any) -> None:
-        command(**values)
 
-    for option in reversed(OPTIONS):
-        with_options = option(with_options)
-    return with_options
+def sign_in_options_with(email_help: str) -> Callable[[Command], Command]:
+    """Return a decorator that does what sign_in_options does, with another help text of --email."""
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_options(**values: Any) -> None:
+            command(**values)
+
+        decorated: Command = with_options
+        for option in reversed(_options(email_help)):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+def _options(email_help: str) -> tuple[Callable[[Command], Command], ...]:
+    return (
+        click.option(
+            "--url",
+            envvar="SOUNDLIFT_URL",
+            default="http://127.0.0.1:8080",
+            show_default=True,
+            show_envvar=True,
+            callback=_web_address,
+            help="Address of the deployment.",
+        ),
+        click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help=email_help),
+        click.option(
+            "--password",
+            envvar="SOUNDLIFT_PASSWORD",
+            show_envvar=True,
+            help="Its password; asked for if not given.",
+        ),
+        click.option(
+            "--token",
+            envvar="SOUNDLIFT_TOKEN",
+            show_envvar=True,
+            help="Token to use instead of e-mail address and password.",
+        ),
+    )
+
+
+def _web_address(_context: click.Context, _option: click.Parameter, url: str) -> str:
+    if not url.lower().startswith(SCHEMES):
+        raise click.UsageError("--url must begin with http:// or https://, such as https://soundlift.example.org.")
+    return url
 
 
 def client_of(url: str, email: str | None, password: str | None, token: str | None) -> Client:

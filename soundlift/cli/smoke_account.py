@@ -1,4 +1,4 @@
-"""Adds the throw-away account of a smoke test, and removes it."""
+"""Adds the temporary account of a smoke test, and removes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NOBODY = "nobody@soundlift.invalid"  # RFC 2606, section 2: no mail server is re
 SQLITE = "sqlite:///"
 
 
-class ThrowAwayAccount:
+class TemporaryAccount:
     """An account with a random password, in the database that the settings name.
 
     Its address is `mail_to` with a tag, NAME+smoke-test-…@DOMAIN, so that the mail reaches whoever has that address.

@@ -17,8 +17,8 @@ import click
 
 from soundlift.cli.deployment import data_option
 from soundlift.cli.sample_video import sample_video
-from soundlift.cli.sign_in import client_of, sign_in_options
-from soundlift.cli.smoke_account import ThrowAwayAccount
+from soundlift.cli.sign_in import EMAIL_HELP, client_of, sign_in_options_with
+from soundlift.cli.smoke_account import TemporaryAccount
 from soundlift.cli.smoke_checks import check_closed, check_notified, check_outcome, check_sound
 from soundlift.cli.smoke_report import Note, Report, StepFailed
 from soundlift.client import Client, Job
@@ -26,22 +26,22 @@ from soundlift.client import Client, Job
 NEWEST_JOBS = 50
 
 ADVICE = {
-    "account": "set DATABASE_URL to the deployment's, run `soundlift migrate`, or name an account with --email",
-    "sign-in": "see that --url is where /login is, and DATABASE_URL or --email is of that deployment",
-    "internal functions": "let the proxy or ingress lead to login, upload, jobs, download and validate only",
-    "upload": "see the log of upload, and that the proxy or ingress lets large bodies through",
-    "conversion": "see the log of convert, and that a connector runs, or on Knative that the Trigger is READY",
-    "download": "see the log of download, and that MEDIA_URL is the same for all functions",
-    "sound": "see the log of convert, and that no proxy changes what it passes on",
-    "mail": "see the log of notify, and that SMTP_URL is a server that takes this mail",
-    "delete job": "see the log of jobs, and delete the job of the file named smoke-test-….avi",
+    "account": "set DATABASE_URL (or --data) to that of the deployment, or sign in with an existing account: --email",
+    "sign-in": "check that /login is below --url, and that DATABASE_URL or --email belongs to the same deployment",
+    "internal functions": "route only login, upload, jobs, download and validate through the proxy or ingress",
+    "upload": "check the log of upload, and that the proxy or ingress lets large bodies through",
+    "conversion": "check the log of convert, and that a connector runs, or on Knative that the Trigger is READY",
+    "download": "check the log of download, and that MEDIA_URL is the same for all functions",
+    "sound": "check the log of convert, and that no proxy changes what it passes on",
+    "mail": "check the log of notify, and that SMTP_URL is a server that takes this mail",
+    "delete job": "check the log of jobs, and delete the job of the file named smoke-test-….avi",
     "delete account": "run `soundlift user list` and `soundlift user remove`",
 }
 
 
 @click.command("smoke-test")
-@sign_in_options
-@click.option("--mail-to", metavar="ADDRESS", help="Who gets the throw-away account's mail; default: nobody.")
+@sign_in_options_with(f"{EMAIL_HELP} Default: a temporary account.")
+@click.option("--mail-to", metavar="ADDRESS", help="Address that gets the temporary account's mail. Default: nobody.")
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 3600),
@@ -59,29 +59,37 @@ def smoke_test(
     timeout: float,
     data: Path | None,
 ) -> None:
-    """Take a small video through a deployment, check each step, and delete what was made.
+    """Check a deployment by converting a small video.
 
-    Without --email and --token it uses an account of its own, which it adds to the deployment's database
-    (DATABASE_URL, or the data folder of `soundlift up`) and removes again. Exit code 1 means that a step failed.
+    The video and its job are deleted afterwards. Without --email and --token, a temporary account is added to the
+    deployment's database (DATABASE_URL, or the data folder of `soundlift up`), and removed again. Exit code 1 means
+    that a step failed.
     """
+    if mail_to and (email or token):
+        raise click.UsageError("--mail-to is for the temporary account: leave out --email and --token.")
     report = Report()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with ExitStack() as cleanup, suppress(StepFailed):
         if email or token:
             client = client_of(url, email, password, token)
         else:
-            client = _throw_away_client(url, data, mail_to, report, cleanup)
+            client = _temporary_client(url, data, mail_to, report, cleanup)
         must_be_accepted = bool(email or token or mail_to)
         _SmokeTest(client, report, cleanup, timeout, must_be_accepted).run(sign_in=not token)
-    click.echo("Something is wrong." if report.failed else "All is well.")
+    click.echo("Smoke test failed." if report.failed else "Smoke test passed.")
     sys.exit(report.failed)
 
 
-def _throw_away_client(url: str, data: Path | None, mail_to: str | None, report: Report, cleanup: ExitStack) -> Client:
-    with report.step("account", ADVICE["account"]):
-        account = ThrowAwayAccount(data, mail_to)
-        cleanup.callback(_clean_up, report, "delete account", account.remove)
-        account.add()
+def _temporary_client(url: str, data: Path | None, mail_to: str | None, report: Report, cleanup: ExitStack) -> Client:
+    """Add an account, and have it removed unless that fails; it may be there when the command is stopped meanwhile."""
+    try:
+        with report.step("account", ADVICE["account"]):
+            account = TemporaryAccount(data, mail_to)
+            cleanup.callback(_clean_up, report, "delete account", account.remove)
+            account.add()
+    except StepFailed:
+        cleanup.pop_all()
+        raise
     return Client(url, email=account.email, password=account.password)
 
 

@@ -143,7 +143,7 @@ class Settings:
         "Where the connector and cron reach the functions", "http://127.0.0.1:8080", _web_address
     )
     subscribers: tuple[tuple[str, str], ...] = _setting(
-        "Functions by topic, where no gateway tells them: video=http://…,mp3=http://…",
+        "Functions by topic, where there is no gateway to list them: video=http://…,mp3=http://…",
         (),
         _addresses_by_topic,
     )

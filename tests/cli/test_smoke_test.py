@@ -20,6 +20,7 @@ from tests.clips import talking_mp4
 from tests.conftest import PASSWORD
 from tests.local.conftest import start
 from tests.local.running import Stack
+from tests.mail_server import MailServer
 from tests.parts import free_port
 
 __all__ = ["start"]
@@ -84,7 +85,7 @@ def test_a_working_deployment_passes_in_lines_that_fit_a_narrow_terminal(stack: 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert list(steps_in(ended.stdout)) == STEPS
     assert set(steps_in(ended.stdout).values()) == {"ok"}
-    assert ended.stdout.endswith("\nAll is well.\n")
+    assert ended.stdout.endswith("\nSmoke test passed.\n")
     assert max(map(len, ended.stdout.splitlines())) <= 60
     assert ended.stderr == ""
     assert_nothing_is_left(stack)
@@ -119,9 +120,9 @@ def test_an_internal_function_that_can_be_reached_fails_and_a_job_that_stays_que
         **dict.fromkeys(("internal functions", "conversion"), "FAILED"),
     }
     paths = ("/convert", "/function/convert", "/function/convert.openfaas-fn")
-    assert f"FAILED: {', '.join(f'POST {path} was answered 400' for path in paths)}, where 401, 403" in ended.stdout
-    assert re.search(r"FAILED: job \w+ is still queued after 2 s; see the log of convert, and that a con", ended.stdout)
-    assert ended.stdout.endswith("\nSomething is wrong.\n")
+    assert f"FAILED: {', '.join(f'POST {path} was answered 400' for path in paths)}, expected 401, 403" in ended.stdout
+    assert re.search(r"FAILED: job \w+ is still queued after 2 s; check the log of convert, and that a", ended.stdout)
+    assert ended.stdout.endswith("\nSmoke test failed.\n")
     assert_nothing_is_left(open_stack)
 
 
@@ -130,7 +131,20 @@ def test_a_mail_server_that_is_away_fails_the_mail_alone(start: Callable[..., St
     ended = smoke_test(stack, "--timeout", "3")
     assert ended.returncode == 1
     assert [name for name, outcome in steps_in(ended.stdout).items() if outcome != "ok"] == ["mail"]
-    assert re.search(r"FAILED: no mail about job \w+ was sent within 3 s; see the log of notify", ended.stdout)
+    assert re.search(r"FAILED: no mail about job \w+ was sent within 3 s; check the log of notify", ended.stdout)
+    assert_nothing_is_left(stack)
+
+
+def test_a_mail_server_that_refuses_the_address_fails_the_mail_only_if_somebody_was_to_get_it(
+    start: Callable[..., Stack],
+) -> None:
+    with MailServer() as server:
+        server.replies["RCPT"] = "550 No such user"
+        stack = start(SMTP_URL=server.url)
+        to_nobody, to_ada = smoke_test(stack), smoke_test(stack, "--mail-to", EMAIL)
+    assert to_nobody.returncode == 0, to_nobody.stdout
+    assert re.search(r"  mail +ok: refused, as expected$", to_nobody.stdout, re.MULTILINE)
+    assert [name for name, outcome in steps_in(to_ada.stdout).items() if outcome != "ok"] == ["mail"]
     assert_nothing_is_left(stack)
 
 
@@ -139,7 +153,7 @@ def test_an_upload_that_is_refused_is_the_last_step(start: Callable[..., Stack])
     ended = smoke_test(stack)
     assert ended.returncode == 1
     assert list(steps_in(ended.stdout)) == [*STEPS[:4], *STEPS[-2:]]
-    assert "FAILED: A video may have at most 1000 bytes; see the log of upload" in ended.stdout
+    assert "FAILED: A video may have at most 1000 bytes; check the log of upload" in ended.stdout
     assert_nothing_is_left(stack)
 
 
@@ -155,12 +169,33 @@ def test_the_database_of_another_deployment_fails_and_one_that_is_not_there_is_n
 ) -> None:
     ended = smoke_test(stack, "--data", str(open_stack.data))
     assert ended.returncode == 1
-    assert "FAILED: The e-mail address or the password is wrong; see that --url" in ended.stdout
+    assert "FAILED: The e-mail address or the password is wrong; check that /login is below --url" in ended.stdout
     assert_nothing_is_left(open_stack)
     ended = smoke_test(stack, "--data", str(tmp_path / "none"))
     assert ended.returncode == 1
-    assert "soundlift.db; set DATABASE_URL to the deployment's, run `soundlift migrate`, or name" in ended.stdout
+    assert "soundlift.db; set DATABASE_URL (or --data) to that of the deployment, or sign in" in ended.stdout
     assert not (tmp_path / "none").exists()
+
+
+def test_an_account_that_could_not_be_added_is_not_deleted(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "soundlift.db").touch()
+    ended = smoke_test(stack, "--data", str(tmp_path))
+    assert ended.returncode == 1
+    assert steps_in(ended.stdout) == {"account": "FAILED"}
+
+
+@pytest.mark.parametrize("who", ["--email", "--token"])
+def test_the_mail_of_an_account_that_exists_cannot_be_sent_to_another_address(stack: Stack, who: str) -> None:
+    ended = smoke_test(stack, who, EMAIL, "--mail-to", EMAIL, SOUNDLIFT_PASSWORD=PASSWORD)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--mail-to is for the temporary account: leave out --email and --token." in ended.stderr
+
+
+@pytest.mark.parametrize("url", ["soundlift.example.org", "127.0.0.1:8080", "ftp://soundlift.example.org", ""])
+def test_an_address_without_http_is_refused_before_anything_is_done(stack: Stack, url: str) -> None:
+    ended = smoke_test(stack, "--url", url)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "--url must begin with http:// or https://, such as https://soundlift.example.org." in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,31 @@ def test_a_video_too_large_is_told_as_such_before_it_has_been_sent(upload_url: s
     assert max(sent, default=0) < LARGE
 
 
-def test_no_server_is_a_failed_connection() -> None:
-    with pytest.raises(ConnectionFailed):
-        Client(f"http://127.0.0.1:{free_port()}", token="any").validate()
+def test_where_nobody_listens_the_error_is_one_short_sentence() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    client = Client(url, token="any", email="you@example.org", password="a password")
+    for call in (client.validate, client.login, lambda: client.upload(io.BytesIO(MP4), "small.mp4")):
+        with pytest.raises(ConnectionFailed) as failure:
+            call()
+        assert failure.value.detail == f"{url} cannot be reached ({os.strerror(errno.ECONNREFUSED)})."
+
+
+def test_a_host_that_does_not_exist_cannot_be_reached() -> None:
+    with pytest.raises(ConnectionFailed, match=r"^http://none\.invalid cannot be reached \([^:<>]+\)\.$"):
+        Client("http://none.invalid", token="any").validate()
+
+
+def test_an_answer_that_is_not_http_is_not_called_unreachable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        answered = pool.submit(_answer_in_words, server)
+        with pytest.raises(ConnectionFailed, match=rf"^{url} does not answer as it should: "):
+            Client(url, token="any").upload(io.BytesIO(MP4), "small.mp4")
+        answered.result(DEADLINE_SECONDS)
+
+
+def _answer_in_words(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(2**16)
+        connection.sendall(b"220 not the server you meant\r\n")

@@ -12,7 +12,7 @@ import pytest
 from soundlift.common.database import open_database
 from soundlift.common.passwords import password_matches
 from soundlift.common.tokens import Tokens
-from soundlift.common.users import Users
+from soundlift.common.users import User, Users
 from tests.conftest import PASSWORD, SECRET
 from tests.deploy.manifests import DEPLOY, one_of
 from tests.parts import free_port
@@ -31,6 +31,7 @@ from tests.servers.containers import (
 from tests.servers.mariadb import MariaDb
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
+OTHER_PASSWORD = "that of another installation"
 IMAGES = [*FUNCTIONS, "connector", "cli"]
 SERVERS_ELSEWHERE = {
     "database-url": "mysql://soundlift@127.0.0.1:9/soundlift",
@@ -106,25 +107,32 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
     assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
 
 
-def test_the_jobs_of_a_deployment_make_the_tables_and_the_first_admin_and_may_run_again(
+def test_the_jobs_of_a_deployment_make_the_tables_and_the_first_admin_may_run_again_and_set_the_password(
     podman: Podman, secrets: Path, mariadb_server: MariaDb
 ) -> None:
     url = mariadb_server.url(mariadb_server.new_database())
     given = {"database-url": url, "admin-email": "ada@example.org", "admin-password": PASSWORD}
-    for name in ("migrate", "first-user", "migrate", "first-user"):
+    passwords = []
+    for name in ("migrate", "first-user", "migrate", "first-user", "set-password"):
         write_secrets(secrets, given)
         (container,) = one_of(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
         program = [f"--entrypoint={json.dumps(container['command'])}"] if "command" in container else []
         mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
         podman("run", "--rm", *FENCE, mount, *program, image_of("cli"), *container["args"])
-        if name == "first-user":
-            given["admin-password"] = "that of another installation"
+        if name != "migrate":
+            given["admin-password"] = OTHER_PASSWORD
+            account = account_in(url)
+            assert account.admin
+            passwords.append([one for one in (PASSWORD, OTHER_PASSWORD) if password_matches(one, account.password)])
+    assert passwords == [[PASSWORD], [PASSWORD], [OTHER_PASSWORD]]
+
+
+def account_in(url: str) -> User:
     database = open_database(url)
     account = Users(database).find("ada@example.org")
     database.engine.dispose()
     assert account is not None
-    assert account.admin
-    assert password_matches(PASSWORD, account.password)
+    return account
 
 
 def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podman: Podman, secrets: Path) -> None:

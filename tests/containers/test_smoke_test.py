@@ -116,5 +116,5 @@ def test_without_a_connector_the_conversion_fails(stack: ContainerStack, service
     stack.add("connector")
     assert ended.returncode == 1
     (failed,) = (line for line in ended.stdout.splitlines() if "FAILED" in line)
-    assert "is still queued after 3 s; see the log of convert, and that a connector runs" in failed
+    assert "is still queued after 3 s; check the log of convert, and that a connector runs" in failed
     assert_nothing_is_left(services)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -100,10 +101,12 @@ def _resource(plural: str, kind: str) -> Item:
 
 
 def _selected(items: list[Item], arguments: Any) -> list[Item]:
-    """Return the items of a selector such as `key=value`, or `key`, or nothing for all."""
-    key, equals, value = arguments.get("labelSelector", "").partition("=")
-    found = [one for one in items if not key or key in one["metadata"]["labels"]]
-    return [one for one in found if not equals or one["metadata"]["labels"][key] == value]
+    """Return the items of a selector such as `key=value` or `key in (one,other)`, or all if there is none."""
+    selector = arguments.get("labelSelector")
+    if not selector:
+        return items
+    ((key, values),) = re.findall(r"^([^ =!,]+)(?:=| in )\(?([^()]+)\)?$", selector)
+    return [one for one in items if one["metadata"]["labels"].get(key) in values.split(",")]
 
 
 def _merge(target: Item, patch: Item) -> None:

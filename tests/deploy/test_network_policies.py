@@ -21,7 +21,9 @@ PLATFORM = manifests_in(DEPLOY / "knative" / "platform-network-policy.yaml")
 
 
 def function(name: str) -> Pod:
-    return Pod(NAMESPACE, {"serving.knative.dev/service": name, "app": f"{name}-00001"})
+    """Return a function's pod: Knative gives it the labels of the template, and these (makeLabels of serving)."""
+    labels = SERVICES[name]["spec"]["template"]["metadata"]["labels"]
+    return Pod(NAMESPACE, {**labels, "serving.knative.dev/service": name, "app": f"{name}-00001"})
 
 
 def part_of_broker(role: str) -> Pod:
@@ -45,8 +47,9 @@ CONNECTOR = Pod(NAMESPACE, {"app.kubernetes.io/name": "soundlift-connector"})
 STRANGERS = [Pod("default", {"app": "stranger"}), Pod(NAMESPACE, {"app": "stranger"}), Pod("knative-eventing")]
 QUEUE_PROXY = (8012, 8013, 8112)
 USER_PORT = 8080
-KOURIER_PUBLIC = (8080, 8443)
-KOURIER_INTERNAL = (8081, 8444, 9443)
+# Constants of pkg/config/config.go of net-kourier. The probes' listeners serve public hosts, as the public ones do.
+KOURIER_PUBLIC = (8080, 8443, 8090, 9443)
+KOURIER_INTERNAL = (8081, 8444)
 
 each_function = pytest.mark.parametrize("name", SERVICES)
 each_stranger = pytest.mark.parametrize("stranger", STRANGERS, ids=lambda pod: pod.namespace)
@@ -108,3 +111,5 @@ def test_dispatchers_and_connector_are_reached_by_nobody_but_prometheus(stranger
 def test_other_pods_of_the_namespace_are_left_alone() -> None:
     database = Pod(NAMESPACE, {"app": "mysql"})
     assert may_connect(OURS, function("login"), database, 3306)
+    own_service = Pod(NAMESPACE, {"serving.knative.dev/service": "shop", "app": "shop-00001"})
+    assert may_connect(OURS, STRANGERS[0], own_service, 8012)

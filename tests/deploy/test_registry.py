@@ -19,6 +19,8 @@ REGISTRY = DEPLOY / "registry"
 TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")
 UNRESOLVABLE = re.compile(r"registry\.invalid/")  # RFC 2606, section 2: the domain .invalid never exists
 DOCUMENTS = [*FILES, *KUSTOMIZATIONS, REGISTRY / "kustomization.yaml", *(ROOT / "docs").glob("*.md")]
+LONGEST_NAME = 63  # of a Job, whose name becomes a label of its pods
+LONGEST_TAG = 50  # as docs/deploy-openfaas.md says
 
 needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: nothing is rendered")
 each_folder = pytest.mark.parametrize("folder", TOP, ids=lambda folder: str(folder.relative_to(DEPLOY)))
@@ -72,7 +74,7 @@ def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) ->
 
 @needs_kubectl
 @each_folder
-@pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31"])
+@pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31", LONGEST_TAG * "a"])
 def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_path: Path) -> None:
     copied = tmp_path / "deploy"
     shutil.copytree(DEPLOY, copied)
@@ -84,6 +86,7 @@ def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_
         assert re.fullmatch(rf"registry\.example\.org:5000/team/soundlift/[a-z]+:{re.escape(tag)}", image)
     for job in (one for one in manifests if one["kind"] == "Job"):
         assert job["metadata"]["name"] == f"{folder.name}-{tag}"
+        assert len(job["metadata"]["name"]) <= LONGEST_NAME
     assert "registry" not in {one["metadata"]["name"] for one in manifests}
 
 

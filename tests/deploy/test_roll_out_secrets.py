@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,11 +16,14 @@ import pytest
 from tests.deploy.cluster import Cluster, served
 from tests.deploy.manifests import DEPLOY, secrets_of
 from tests.deploy.test_manifests import PODS
+from tests.deploy.test_platforms import STACK
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH")
 SCRIPT = DEPLOY / "roll-out-secrets.sh"
 OF_JOBS_ALONE = {"admin-email", "admin-password"}
-RollOut = Callable[[Cluster], subprocess.CompletedProcess[str]]
+OURS = {"app.kubernetes.io/part-of": "soundlift"}
+USED = ("kubectl", "cut", "grep")
+RollOut = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def encoded(text: str) -> str:
@@ -33,14 +37,16 @@ def template() -> dict[str, Any]:
 def knative() -> Cluster:
     cluster = Cluster(knative=True)
     for name in ("login", "convert"):
-        cluster.add("serving.knative.dev/v1", "services", name, spec=template())
+        cluster.add("serving.knative.dev/v1", "services", name, OURS, spec=template())
+    cluster.add("serving.knative.dev/v1", "services", "shop", spec=template())
     cluster.add("apps/v1", "deployments", "login-00001-deployment", spec=template())
     return cluster
 
 
 def openfaas() -> Cluster:
     cluster = Cluster(knative=False)
-    cluster.add("apps/v1", "deployments", "login", {"faas_function": "login"}, spec=template())
+    for name in ("login", "shop"):
+        cluster.add("apps/v1", "deployments", name, {"faas_function": name}, spec=template())
     cluster.add(
         "apps/v1", "deployments", "connector", {"app.kubernetes.io/name": "soundlift-connector"}, spec=template()
     )
@@ -59,10 +65,10 @@ def annotations_of(cluster: Cluster) -> dict[str, dict[str, str]]:
 def roll_out(tmp_path: Path) -> RollOut:
     """Return a function that runs the script, with kubectl at a cluster."""
 
-    def run(cluster: Cluster) -> subprocess.CompletedProcess[str]:
+    def run(cluster: Cluster, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
         with served(cluster) as config:
             (tmp_path / "config").write_text(config)
-            environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "config")}
+            environment = {"PATH": path, "HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "config")}
             return subprocess.run(
                 [SCRIPT, "soundlift"], env=environment, capture_output=True, text=True, check=False, timeout=60
             )
@@ -108,6 +114,56 @@ def test_a_namespace_without_secrets_or_functions_is_named(roll_out: RollOut) ->
         cluster.add("v1", "secrets", name, data={name: encoded("a")})
     without_functions = roll_out(cluster)
     assert (without_functions.returncode, "soundlift has no functions" in without_functions.stderr) == (1, True)
+
+
+def test_other_functions_in_the_namespace_are_left_alone(roll_out: RollOut) -> None:
+    for cluster in (knative(), openfaas()):
+        cluster.add("v1", "secrets", "database-url", data={"database-url": encoded("one")})
+        cluster.add("v1", "secrets", "jwt-secret", data={"jwt-secret": encoded("a")})
+        assert roll_out(cluster).returncode == 0
+        assert annotations_of(cluster)["shop"] == {"own": "kept"}
+
+
+def test_every_function_on_openfaas_is_one_of_those_that_are_selected() -> None:
+    (names,) = re.findall(r"'faas_function in \((.+)\)'", SCRIPT.read_text())
+    assert set(names.split(",")) == STACK.keys()
+
+
+def folder_of(folder: Path, *programs: str) -> str:
+    """Return a folder for PATH that has these programs only."""
+    folder.mkdir()
+    for name in programs:
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return str(folder)
+
+
+def one_function() -> Cluster:
+    cluster = knative()
+    for name in ("database-url", "jwt-secret"):
+        cluster.add("v1", "secrets", name, data={name: encoded("a")})
+    return cluster
+
+
+@pytest.mark.skipif(not shutil.which("shasum"), reason="shasum is not on PATH")
+def test_the_checksum_is_the_same_where_there_is_shasum_instead_of_sha256sum(roll_out: RollOut, tmp_path: Path) -> None:
+    found = []
+    for program in ("sha256sum", "shasum"):
+        cluster = one_function()
+        assert roll_out(cluster, folder_of(tmp_path / program, program, *USED)).returncode == 0
+        found.append(annotations_of(cluster))
+    assert found[0] == found[1]
+    assert len(found[0]["login"]["soundlift.dev/secrets"]) == 16
+
+
+def test_without_a_checksum_nothing_is_patched_and_the_reason_is_said(roll_out: RollOut, tmp_path: Path) -> None:
+    nothing, broken = folder_of(tmp_path / "nothing", *USED), folder_of(tmp_path / "broken", *USED)
+    (tmp_path / "broken" / "sha256sum").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "broken" / "sha256sum").chmod(0o755)
+    for path, reason in ((nothing, "neither sha256sum nor shasum"), (broken, "has not printed a checksum")):
+        cluster = one_function()
+        ended = roll_out(cluster, path)
+        assert (ended.returncode, reason in ended.stderr) == (1, True), ended.stderr
+        assert all("soundlift.dev/secrets" not in found for found in annotations_of(cluster).values())
 
 
 def test_every_secret_that_a_running_pod_mounts_is_in_the_checksum() -> None:
