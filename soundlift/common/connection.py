@@ -3,44 +3,50 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from socket import socket
-from typing import Any
+from typing import Any, Protocol
 
 from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn
 
+from soundlift.common.body_deadline import limit_body_time
 from soundlift.common.body_rate import PacedUnreader
 from soundlift.common.errors import TooSlow
 from soundlift.common.incoming import IncomingRequest
+from soundlift.common.log import end_trace
 
 RECEIVE_BYTES = 64 * 1024
 SEND_SECONDS = 120.0  # for one block of an answer; a client that takes none of it is gone
 DRAIN_SECONDS = 0.01  # for what is left of a body that nobody read: enough for what has arrived
 
 
+class Owner(Protocol):
+    """What a connection tells its worker."""
+
+    def close_connection(self, connection: Connection, *, graceful: bool) -> None:
+        """Close a connection, called once; gracefully so that its last answer arrives."""
+
+    def count_slow_body(self) -> None:
+        """Count a body that arrives too slowly; called from a thread."""
+
+
 class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
-    """A connection of gunicorn's threaded worker.
+    """A connection of gunicorn's threaded worker."""
 
-    `on_close` is called once with the socket, and whether it is to be closed so that the last answer arrives.
-    """
-
-    def __init__(
-        self, cfg: Any, sock: socket, client: Any, server: Any, on_close: Callable[[Connection, bool], None]
-    ) -> None:
+    def __init__(self, cfg: Any, sock: socket, client: Any, server: Any, owner: Owner) -> None:
         super().__init__(cfg, sock, client, server)
         self.incoming = IncomingRequest()
         self.data_ready = True  # a thread gets it when a request has arrived, and never waits for one
-        self._on_close = on_close
+        self._owner = owner
 
     def begin_request(self, seconds: float) -> None:
-        """Begin to receive a request, with what was read of it behind the one before; its head has so many seconds."""
+        """Begin to receive a request, starting with bytes already read ahead; it must arrive within `seconds`."""
         self.sock.setblocking(False)
         self.incoming = IncomingRequest(self.parser.unreader.take_buffered() if self.parser else b"")
         self.timeout = time.monotonic() + seconds
 
     def receive(self) -> bool:
-        """Take in what has arrived, and return whether a thread can go on without waiting: also at the end of all."""
+        """Take in what has arrived, and return whether a thread can go on without waiting, or the client has closed."""
         if self.incoming.is_whole:
             return True
         try:
@@ -54,11 +60,13 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
 
     def init(self) -> None:
         """Hand what has arrived to the parser, in the thread that answers the request."""
+        end_trace()
+        limit_body_time(None)
         is_new = self.parser is None
         super().init()
         self.sock.settimeout(SEND_SECONDS)
         if is_new:
-            self.parser.unreader = PacedUnreader(self.sock)
+            self.parser.unreader = PacedUnreader(self.sock, self._owner.count_slow_body)
         self.parser.unreader.unread(self.incoming.received)
         self.incoming = IncomingRequest()
 
@@ -74,4 +82,4 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
 
     def close(self, graceful: bool = False) -> None:
         """Close the connection; after an answer gracefully, so that it reaches a client that still sends."""
-        self._on_close(self, graceful)
+        self._owner.close_connection(self, graceful=graceful)

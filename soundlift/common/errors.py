@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+PROBLEM = "application/problem+json"  # RFC 9457
+UNFORESEEN = "Something went wrong on our side. Give the operator this trace id, which is in the log: {trace_id}."
+
+
+def code_of(phrase: str) -> str:
+    """Return the code of an error that has none of its own, from the reason phrase of its status."""
+    return phrase.lower().replace(" ", "_").replace("-", "_")
+
 
 class SoundliftError(Exception):
     """Carries one sentence for a person, and as attributes the evidence that a program needs.

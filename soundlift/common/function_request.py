@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 from typing import IO, Any
 
 from flask import Request
 from werkzeug.datastructures import Authorization
 
-from soundlift.common.errors import BadRequest, TooSlow
+from soundlift.common.errors import BadRequest
 
 MOST_DIGITS = 19  # of a length; int64 has as many
-
-STEP = 8 * 1024  # gunicorn returns this much at once, and raises TooSlow itself where it takes long
 
 
 class FunctionRequest(Request):
@@ -41,25 +38,10 @@ class RequestBody:
 
     def __init__(self, stream: IO[bytes], length: str) -> None:
         self._stream = stream
-        self._deadline: float | None = None
         self._missing = int(length) if length.isascii() and length.isdigit() and len(length) <= MOST_DIGITS else 0
-
-    def limit_time(self, seconds: float) -> None:
-        """Let `read` raise TooSlow where the body has not arrived in so many seconds from now."""
-        self._deadline = time.monotonic() + seconds
 
     def read(self, size: int = -1, /) -> bytes:
         """Return at most `size` bytes, or all that is left; b"" means that the body is complete."""
-        if self._deadline is None:
-            return self._read(size)
-        received = bytearray()
-        while data := self._read(STEP if size < 0 else min(STEP, size - len(received))):
-            received += data
-            if time.monotonic() > self._deadline:
-                raise TooSlow("The request's body did not arrive in time. Send it again.")
-        return bytes(received)
-
-    def _read(self, size: int) -> bytes:
         try:
             data = self._stream.read(size)
         except _errors_of_body() as error:

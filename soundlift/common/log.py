@@ -67,6 +67,12 @@ def begin_trace(traceparent: str | None, **context: str) -> None:
     _traceparent.set(traceparent)
 
 
+def end_trace() -> None:
+    """Forget the trace, the job and all else that was bound to logs: the next request on this thread is another."""
+    structlog.contextvars.clear_contextvars()
+    _traceparent.set(None)
+
+
 def current_traceparent() -> str | None:
     """Return the traceparent of the request at hand, to be handed on."""
     return _traceparent.get()

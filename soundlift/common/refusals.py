@@ -7,9 +7,8 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from soundlift.common.errors import TooSlow
-
-PROBLEM = "application/problem+json"  # RFC 9457
+from soundlift.common.errors import PROBLEM, UNFORESEEN, TooSlow, code_of
+from soundlift.common.log import trace_id
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
@@ -23,14 +22,14 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
 }
 DETAILS = {
     HTTPStatus.BAD_REQUEST: "The request is not valid HTTP/1.1, so it was not read.",
-    HTTPStatus.FORBIDDEN: "The request did not come by the proxy that this server expects.",
+    HTTPStatus.FORBIDDEN: "The request did not come through the expected proxy.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time. Send it again.",
     HTTPStatus.REQUEST_URI_TOO_LONG: "The request line is too long.",
     HTTPStatus.EXPECTATION_FAILED: "The only expectation that this server knows is 100-continue.",
     HTTPStatus.TOO_MANY_REQUESTS: "This address has too many connections open. Close some, then try again.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's headers are too large.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "Something went wrong on our side.",
-    HTTPStatus.NOT_IMPLEMENTED: "The request's transfer coding is not known. Send the body plain or chunked.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: UNFORESEEN,
+    HTTPStatus.NOT_IMPLEMENTED: "The request's transfer coding is not supported. Send the body plain or chunked.",
 }
 
 
@@ -43,8 +42,8 @@ def status_of(error: Exception) -> HTTPStatus:
 
 def refusal(status: HTTPStatus) -> bytes:
     """Return a whole HTTP/1.1 response that refuses a request and closes its connection."""
-    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
-    document = {"title": status.phrase, "status": status.value, "detail": DETAILS[status], "code": code}
+    detail = DETAILS[status].format(trace_id=trace_id())
+    document = {"title": status.phrase, "status": status.value, "detail": detail, "code": code_of(status.phrase)}
     body = json.dumps(document).encode()
     waits = ["Retry-After: 10"] if status is HTTPStatus.TOO_MANY_REQUESTS else []
     head = [

@@ -14,9 +14,10 @@ import structlog
 from flask import Flask, Request, Response, jsonify, request
 from flask.json.provider import DefaultJSONProvider
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from soundlift.common.errors import BadRequest, Busy, SoundliftError
+from soundlift.common.body_deadline import limit_body_time
+from soundlift.common.errors import PROBLEM, UNFORESEEN, BadRequest, Busy, SoundliftError, code_of
 from soundlift.common.function_request import FunctionRequest
 from soundlift.common.json_text import read_json
 from soundlift.common.log import begin_trace, trace_id
@@ -27,9 +28,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from cloudevents.core.v1.event import CloudEvent
 
-LARGEST_BODY = 2**20
+LARGEST_BODY = 16 * 1024  # such a body has arrived before a thread is taken, unless it is chunked
+LARGEST_EVENT = 2**20
 BODY_SECONDS = 30.0  # for a body that is held in memory; one that streams has a least rate
-PROBLEM = "application/problem+json"  # RFC 9457
 READING = {"GET", "HEAD", "OPTIONS"}
 ENTERED = "soundlift.entered"  # in the environ of a request that has taken a place
 
@@ -115,9 +116,16 @@ class Function(Flask):
             return health()
         self._enter(asked)
         if self.config["MAX_CONTENT_LENGTH"] is not None:
-            asked.environ["wsgi.input"].limit_time(BODY_SECONDS)
-            asked.get_data()  # even if the handler ignores it: gunicorn would find a malformed one after the answer
+            self._read_body(asked)
         return self._handle(asked, self.services)
+
+    def _read_body(self, asked: Request) -> None:
+        """Read the body, even if the handler ignores it: gunicorn would find a malformed one after the answer."""
+        limit_body_time(BODY_SECONDS)
+        size = len(asked.get_data())
+        # Of a chunked body Werkzeug returns as much as the limit, and does not say that there is more.
+        if asked.content_length is None and size >= self.config["MAX_CONTENT_LENGTH"]:
+            raise RequestEntityTooLarge
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request as Flask does; where that ends in an error, nobody closes a response."""
@@ -196,7 +204,7 @@ def event_function(handle: EventHandler, *, needs: Sequence[str] = (), services:
         return _problem_of_ours(error)
 
     view.__name__ = handle.__name__
-    app = http_function(view, methods=["POST"], needs=needs, services=services)
+    app = http_function(view, methods=["POST"], needs=needs, largest_body=LARGEST_EVENT, services=services)
     app.register_error_handler(BadRequest, refuse)
     app.register_error_handler(Exception, _event_unforeseen)
     return app
@@ -224,7 +232,7 @@ def _problem_of_ours(error: SoundliftError) -> Response:
 def _problem_of_werkzeug(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR.value
     kept = {name: value for name, value in error.get_headers() if name not in ("Content-Type", "Content-Length")}
-    return _problem(status, error.name, error.description or error.name, error.name.lower().replace(" ", "_"), kept)
+    return _problem(status, error.name, error.description or error.name, code_of(error.name), kept)
 
 
 def _problem_unforeseen(error: Exception) -> Response:
@@ -237,5 +245,5 @@ def _event_unforeseen(error: Exception) -> Response:
 
 def _unforeseen(status: HTTPStatus, headers: dict[str, Any]) -> Response:
     log.exception("unforeseen error")
-    detail = f"Something went wrong on our side. Give the operator this trace id, which is in the log: {trace_id()}."
+    detail = UNFORESEEN.format(trace_id=trace_id())
     return _problem(status, status.phrase, detail, "internal_error", headers)

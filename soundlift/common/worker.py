@@ -1,4 +1,4 @@
-"""gunicorn's threaded worker for clients that nobody vouches for: a thread works, and never waits for a slow client."""
+"""gunicorn's threaded worker, hardened against slow clients."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import ThreadWorker
 
 from soundlift.common.connection import Connection
+from soundlift.common.dropped_clients import DroppedClients
 from soundlift.common.refusals import refusal, status_of
 
 REQUEST_SECONDS = 10.0  # for a request's head, and its body where that is small
+LOOK_SECONDS = 0.5  # between two looks at what is over its time, however many events there are
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 2**20
 DRAIN_BYTES = 64 * 1024
-NOBODY_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+NO_PENDING_CONNECTION = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
+NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO)
+IDLE_SECONDS_AT_STOP = 2.0  # as gunicorn gives kept-alive connections
 
 log = structlog.get_logger()
 
@@ -38,7 +42,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
     whose head, and body where that is small, have arrived; what takes longer than REQUEST_SECONDS is answered 408. A
     larger body is received by the thread at a least rate (body_rate.py).
 
-    Told to stop, it takes in all who have connected and listens no more: gunicorn's own listens on, so that a proxy
+    On SIGTERM it accepts all pending connections and closes its listeners: gunicorn's own listens on, so that a proxy
     that connects meanwhile waits for an answer that never comes, where it could have asked another instance.
     """
 
@@ -46,32 +50,39 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._arriving: dict[Connection, None] = {}  # the first to be over its time first
+        self._arriving: dict[Connection, None] = {}  # a set that keeps its order
         self._lingering: dict[socket, tuple[float, int]] = {}  # until when, and bytes received since the answer
         self._by_address: Counter[str] = Counter()
-        self._slow_clients = 0
+        self._dropped = DroppedClients()
+        self._next_look = 0.0
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Do as gunicorn's, and close the listeners once the worker is told to stop."""
+        """Do as gunicorn's; on a stop, accept what is pending as far as there is room, and close the listeners."""
         super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                while self.accept(listener):
-                    pass
-                listener.close()
+        if enabled or self.alive:
+            return
+        for listener in self.sockets:
+            while self.nr_conns < self.worker_connections and self.accept(listener):
+                pass
+            listener.close()
+        self.sockets: list[BaseSocket] = []
+        self._shorten_idle_waits()
 
     def accept(self, listener: BaseSocket) -> bool:
         """Take in a client, unless its address has too many connections, and return whether there was one."""
         try:
             client, address = listener.accept()
         except OSError as error:
-            if error.errno not in NOBODY_THERE:
+            if error.errno in NO_ROOM:
+                self._dropped.add("no room for another connection")
+            elif error.errno not in NO_PENDING_CONNECTION:
                 raise
             return False
         self.nr_conns += 1
-        connection = Connection(self.cfg, client, address, listener.getsockname(), self._close)
+        connection = Connection(self.cfg, client, address, listener.getsockname(), self)
         self._by_address[address[0]] += 1
         if self._has_too_many(address[0]):
+            self._dropped.add("too many connections of one address")
             self._refuse(connection, HTTPStatus.TOO_MANY_REQUESTS)
         else:
             self.enqueue_req(connection)
@@ -89,7 +100,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
     def murder_pending(self) -> None:
         """Refuse what has not arrived in time, and close what has lingered; gunicorn calls this in each turn."""
         now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_SECONDS
         self._refuse_late(now)
+        self._dropped.log()
         while self._lingering:
             client, (end, _) = next(iter(self._lingering.items()))
             if end > now:
@@ -101,7 +116,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         try:
             return bool(super().handle_request(req, conn)) and conn.has_read_all()
         except TimeoutError:
-            log.warning("slow client dropped", reason="it does not read its answer", address=conn.client[0])
+            self._dropped.add("timeout while the answer was sent")
             return False
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
@@ -126,25 +141,31 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         del self._arriving[conn]
         self.poller.unregister(conn.sock)
 
+    def _shorten_idle_waits(self) -> None:
+        """Give connections that have sent nothing yet no more time than kept-alive ones have at a stop."""
+        latest = time.monotonic() + IDLE_SECONDS_AT_STOP
+        for conn in self._arriving:
+            if not conn.incoming.has_begun:
+                conn.timeout = min(conn.timeout, latest)
+
     def _refuse_late(self, now: float) -> None:
-        late = 0
-        while self._arriving and (conn := next(iter(self._arriving))).timeout <= now:
+        for conn in [conn for conn in self._arriving if conn.timeout <= now]:
             self._stop_receiving(conn)
             if conn.incoming.has_begun:
-                late += 1
+                self._dropped.add("slow request")
                 self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
             else:
                 self._drop(conn)
-        if late:
-            self._slow_clients += late
-            log.warning("slow clients dropped", count=late, since_start=self._slow_clients)
 
     def _refuse(self, conn: Connection, status: HTTPStatus) -> None:
-        """Answer without a thread what never becomes a request; who does not take the answer goes without."""
+        """Send a refusal from the event loop without blocking; ignore send errors.
+
+        An address with too many connections gets no lingering close: it would hold yet another connection by it.
+        """
         with suppress(OSError):
             conn.sock.send(refusal(status))
         self.nr_conns -= 1
-        conn.close(graceful=True)
+        conn.close(graceful=status is not HTTPStatus.TOO_MANY_REQUESTS)
 
     def _drop(self, conn: Connection) -> None:
         self.nr_conns -= 1
@@ -153,19 +174,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
     def _has_too_many(self, address: str) -> bool:
         """Return whether an address, unless it is a proxy's, has more connections than it may."""
         most = self.connections_per_address
-        if not most or self._by_address[address] <= most:
+        if not most or self._by_address[address] <= most or "*" in self.cfg.forwarded_allow_ips:
             return False
         return not any(ip_address(address) in network for network in self.cfg.forwarded_allow_networks())
 
-    def _close(self, conn: Connection, graceful: bool) -> None:
-        address = conn.client[0]
+    def count_slow_body(self) -> None:
+        """Count a body that arrives too slowly; safe from any thread."""
+        self._dropped.add("slow body")
+
+    def close_connection(self, connection: Connection, *, graceful: bool) -> None:
+        """Close a connection, gracefully so that its last answer arrives."""
+        address = connection.client[0]
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
         if graceful:
-            self._linger(conn.sock)
+            self._linger(connection.sock)
         else:
-            util.close(conn.sock)
+            util.close(connection.sock)
 
     def _linger(self, client: socket) -> None:
         """Close a connection when its client has, so that the answer is not cut off (RFC 9112, section 9.6)."""

@@ -13,7 +13,7 @@ HERE = "127.0.0.1"
 
 STACK_FILE = Path(__file__).parents[2] / "stack.yml"
 DRAIN_SECONDS = "5"
-CONNECTIONS_PER_ADDRESS = "64"  # nothing stands before `soundlift up`; a browser opens six
+CONNECTIONS_PER_ADDRESS = "16"  # half of THREADS: one address cannot hold a function; a browser opens six
 # As in the images: glibc keeps the memory of freed password hashes, and of blocks of uploads, otherwise.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_TRIM_THRESHOLD_": "8388608"}
 GATEWAY_USER = "soundlift"

@@ -71,7 +71,7 @@ class LoginRequired:
     def __init__(self, function: WSGIApplication, settings: Settings) -> None:
         self._function = function
         self._settings = settings
-        self._refusal = http_function(_refuse, methods=METHODS)
+        self._refusal = http_function(_refuse, methods=METHODS, largest_body=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Hand a request on, or answer 401."""
@@ -99,6 +99,7 @@ def gateway() -> WSGIApplication:
         application = LoginRequired(one, settings) if one.function.is_internal else one
         mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
+    # Neither this nor the refusal reads a body, so none is waited for: strangers would keep out those with the login.
     def system(request: Request, services: Services) -> ResponseReturnValue:
         if request.path == "/healthz":
             return "OK"
@@ -108,7 +109,7 @@ def gateway() -> WSGIApplication:
             return system_api.answer(request)
         raise NotFound(f"There is no function here. The functions are: {', '.join(mounted)}.")
 
-    return DispatcherMiddleware(http_function(system, methods=METHODS), mounts)
+    return DispatcherMiddleware(http_function(system, methods=METHODS, largest_body=None), mounts)
 
 
 def _refuse(request: Request, services: Services) -> NoReturn:

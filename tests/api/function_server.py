@@ -24,7 +24,12 @@ class FunctionServer:
     """A function behind gunicorn, as it is deployed."""
 
     def __init__(
-        self, name: str, services: Services, environment: Mapping[str, str] | None = None, log: Path | None = None
+        self,
+        name: str,
+        services: Services,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        application: str = "",
     ) -> None:
         self.function = name
         self.port = free_port()
@@ -37,7 +42,7 @@ class FunctionServer:
         self.log = log or services.settings.soundlift_data / f"{name}.log"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*GUNICORN, f"functions.{name}.handler:app"],
+                [*GUNICORN, application or f"functions.{name}.handler:app"],
                 env={**os.environ, **own, **(environment or {})},
                 stdout=output,
                 stderr=output,

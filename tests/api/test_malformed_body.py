@@ -16,32 +16,46 @@ from tests.parts import MP4, bearer
 
 METHODS = {"jobs": "GET", "download": "GET"}
 VIDEO = MP4 + bytes(2 * BYTES_TO_TELL)
-CHUNK = f"{len(VIDEO):x}\r\n".encode() + VIDEO + b"\r\n"
-FORM = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + VIDEO + b"\r\n--x--\r\n"
+SMALL = b"{" + b" " * 2000
 NEXT = b"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = {"Transfer-Encoding": "chunked"}
+# What follows a good chunk.
 MALFORMED = {
-    "a size that is no number": CHUNK + b"xyz\r\nabc\r\n",
-    "a negative size": CHUNK + b"-1\r\n\r\n",
+    "a size that is no number": b"xyz\r\nabc\r\n",
+    "a negative size": b"-1\r\n\r\n",
     "a size in another notation": b"0x5\r\nabcde\r\n0\r\n\r\n",
-    "no size": CHUNK + b"\r\n\r\n",
-    "no line break after a chunk": CHUNK + b"3\r\nabcdef\r\n0\r\n\r\n",
-    "a malformed extension": CHUNK + b"3;=\r\nabc\r\n0\r\n\r\n",
-    "an endless size": CHUNK + b"0" * 20_000,
-    "a malformed trailer": CHUNK + b"0\r\nno trailer\r\n\r\n",
+    "no size": b"\r\n\r\n",
+    "no line break after a chunk": b"3\r\nabcdef\r\n0\r\n\r\n",
+    "a malformed extension": b"3;=\r\nabc\r\n0\r\n\r\n",
+    "an endless size": b"0" * 20_000,
+    "a malformed trailer": b"0\r\nno trailer\r\n\r\n",
 }
-CUT_OFF = {
-    "in a chunk": (CHUNKED, CHUNK + b"100\r\nabc"),
-    "in a size": (CHUNKED, CHUNK + b"10"),
-    "between chunks": (CHUNKED, CHUNK),
-    "in the trailer": (CHUNKED, CHUNK + b"0\r\n"),
-    "before its length": ({"Content-Length": str(len(VIDEO) + 1)}, VIDEO),
-    "before it began": ({"Content-Length": "5"}, b""),
-    "in a form": (
-        {"Content-Length": str(len(FORM) + 1), "Content-Type": "multipart/form-data; boundary=x"},
-        FORM,
-    ),
-}
+
+
+def chunk_of(content: bytes) -> bytes:
+    return f"{len(content):x}\r\n".encode() + content + b"\r\n"
+
+
+def content_for(server: FunctionServer) -> bytes:
+    return VIDEO if server.function == "upload" else SMALL
+
+
+def cut_off(content: bytes) -> dict[str, tuple[dict[str, str], bytes]]:
+    """Return headers and bodies that end too early, by what they are."""
+    chunk = chunk_of(content)
+    form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + content + b"\r\n--x--\r\n"
+    return {
+        "in a chunk": (CHUNKED, chunk + b"100\r\nabc"),
+        "in a size": (CHUNKED, chunk + b"10"),
+        "between chunks": (CHUNKED, chunk),
+        "in the trailer": (CHUNKED, chunk + b"0\r\n"),
+        "before its length": ({"Content-Length": str(len(content) + 1)}, content),
+        "before it began": ({"Content-Length": "5"}, b""),
+        "in a form": (
+            {"Content-Length": str(len(form) + 1), "Content-Type": "multipart/form-data; boundary=x"},
+            form,
+        ),
+    }
 
 
 @pytest.fixture(params=FUNCTIONS)
@@ -55,14 +69,14 @@ def test_a_malformed_chunked_body_is_refused_and_ends_the_connection(
 ) -> None:
     for what, body in MALFORMED.items():
         with server.open() as connection:
-            connection.sendall(_head(server, services, CHUNKED) + body + NEXT)
+            connection.sendall(_head(server, services, CHUNKED) + chunk_of(content_for(server)) + body + NEXT)
             _assert_one_refusal(_answers(connection), what)
     _assert_nothing_stored(services)
     assert server.answers()
 
 
 def test_a_body_cut_off_is_refused(server: FunctionServer, services: Services) -> None:
-    for what, (headers, body) in CUT_OFF.items():
+    for what, (headers, body) in cut_off(content_for(server)).items():
         with server.open() as connection:
             connection.sendall(_head(server, services, headers) + body)
             connection.shutdown(socket.SHUT_WR)

@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,12 @@ def test_health_is_only_read(function: Call, path: str) -> None:
 
 def test_a_body_larger_than_a_function_takes_is_refused(function: Call) -> None:
     response = function("login").post("/", data=b" " * (2**20 + 1), content_type="application/json")
+    assert_problem(response, 413)
+
+
+def test_a_chunked_body_larger_than_a_function_takes_is_refused(function: Call) -> None:
+    body = BytesIO(b" " * 2**15)
+    response = function("login").post("/", input_stream=body, environ_overrides={"wsgi.input_terminated": True})
     assert_problem(response, 413)
 
 

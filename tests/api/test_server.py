@@ -10,7 +10,9 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, read_response, served
+from tests.parts import wait_for
 
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 FULL = Path("/dev/full")
 
 
@@ -66,3 +68,15 @@ def test_a_malformed_body_that_nobody_reads_gets_no_second_answer(services: Serv
     with served("upload", services) as server, server.connect("POST /", headers, b"no size\r\n") as connection:
         assert read_response(connection)[0] == 401
         assert connection.recv(1) == b""
+
+
+def test_a_refusal_is_not_logged_with_the_trace_of_the_request_before(validate: FunctionServer) -> None:
+    with validate.connect("GET /", {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}) as connection:
+        assert read_response(connection)[0] == 401
+    with validate.open() as connection:
+        connection.sendall(b"NONSENSE\r\n\r\n")
+        assert read_response(connection)[0] == 400
+    lines = wait_for(
+        lambda: [line for line in validate.log.read_text().splitlines() if "unreadable request" in line], "it is logged"
+    )
+    assert [TRACE_ID in line for line in lines] == [False]

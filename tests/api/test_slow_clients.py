@@ -59,7 +59,7 @@ def test_slow_requests_take_no_thread(serve: Serve, beginning: bytes) -> None:
         assert (status, headers["connection"]) == (408, "close")
         assert json.loads(body)["code"] == "request_timeout"
         assert connections[0].recv(1) == b""
-    wait_for(lambda: "slow clients dropped" in server.log.read_text(), "the log counts them")
+    wait_for(lambda: '"slow request": ' in server.log.read_text(), "the log counts them")
 
 
 def test_a_large_body_that_hardly_arrives_is_given_up(serve: Serve, services: Services) -> None:
@@ -74,7 +74,7 @@ def test_a_large_body_that_hardly_arrives_is_given_up(serve: Serve, services: Se
 def test_a_chunked_body_that_never_ends_is_given_up(serve: Serve) -> None:
     server = serve("login")
     with server.connect("POST /", {"Transfer-Encoding": "chunked"}) as connection:
-        block = b"2000\r\n" + bytes(0x2000) + b"\r\n"
+        block = b"1;a=" + b"a" * 1100 + b"\r\nx\r\n"  # hardly any body, and enough bytes a second
         wait_for(lambda: has_answer_after(connection, block), "it is answered", seconds=60)
         status, _, body = read_response(connection)
     assert (status, json.loads(body)["code"]) == (408, "request_timeout")
@@ -130,12 +130,35 @@ def test_an_address_has_only_so_many_connections(serve: Serve) -> None:
         wait_for(lambda: is_let_in(server), "the address may connect again")
 
 
+def test_a_refused_connection_is_closed_at_once_and_takes_no_room(serve: Serve) -> None:
+    server = serve("validate", CONNECTIONS_PER_ADDRESS="1")
+    with server.open(ELSEWHERE), server.open(ELSEWHERE) as refused:
+        assert read_response(refused)[0] == 429
+        wait_for(lambda: is_reset(refused), "it is closed in both directions", seconds=1.5)
+    wait_for(lambda: "too many connections of one address" in server.log.read_text(), "the log counts it")
+
+
+def test_any_address_may_be_a_proxy_where_the_operator_says_so(serve: Serve) -> None:
+    server = serve("validate", CONNECTIONS_PER_ADDRESS="1", FORWARDED_ALLOW_IPS="*")
+    with server.open(ELSEWHERE):
+        assert is_let_in(server)
+
+
 def test_a_proxy_on_this_machine_may_connect_as_often_as_it_wants(serve: Serve) -> None:
     server = serve("validate", CONNECTIONS_PER_ADDRESS="3")
     with ExitStack() as stack:
         for _ in range(10):
             stack.enter_context(server.open())
         assert server.answers()
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Send something, and return whether nobody is there to take it."""
+    try:
+        connection.sendall(b"a")
+    except OSError:
+        return True
+    return False
 
 
 def is_let_in(server: FunctionServer) -> bool:

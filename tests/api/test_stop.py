@@ -17,6 +17,13 @@ from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
 from tests.parts import MP4, bearer, wait_for
 
 IN_LINE = 5
+SLOW_START = """
+import os, pathlib, time
+pathlib.Path(os.environ["LOADING"]).touch()
+while not pathlib.Path(os.environ["GATE"]).exists():
+    time.sleep(0.01)
+from functions.validate.handler import app
+"""
 SIGTERM_WAITS = 1 << (signal.SIGTERM - 1)  # in ShdPnd
 
 
@@ -50,6 +57,28 @@ def test_all_who_have_connected_before_are_answered(server: FunctionServer) -> N
         os.kill(worker, signal.SIGCONT)
         assert [connection.recv(12) for connection in line] == [b"HTTP/1.1 200"] * IN_LINE
     assert server.process.wait(DEADLINE_SECONDS) == 0
+
+
+def test_a_connection_that_has_sent_nothing_delays_no_stop(server: FunctionServer) -> None:
+    with server.open():
+        wait_for(server.answers, "it is taken in")
+        server.process.terminate()
+        assert server.process.wait(DEADLINE_SECONDS / 4) == 0
+
+
+def test_a_stop_while_the_application_is_loaded_is_a_stop(services: Services, tmp_path: Path) -> None:
+    (tmp_path / "slow_start.py").write_text(SLOW_START)
+    gate, loading = tmp_path / "gate", tmp_path / "loading"
+    environment = {"PYTHONPATH": str(tmp_path), "GATE": str(gate), "LOADING": str(loading)}
+    server = FunctionServer("validate", services, environment, application="slow_start:app")
+    try:
+        wait_for(loading.exists, "it loads the application")
+        server.process.terminate()
+        gate.touch()
+        assert server.process.wait(DEADLINE_SECONDS) == 0
+        assert "Traceback" not in server.log.read_text()
+    finally:
+        server.stop()
 
 
 def has_a_row(services: Services) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -81,6 +84,18 @@ def test_each_start_has_a_login_of_its_own_unless_there_is_one_in_the_settings(s
     assert ours.get("/system/functions", login=stack.login).status == 401
     log = ours.data / "logs" / "connector.log"
     wait_until(lambda: log.exists() and "subscriptions" in log.read_text(), "the connector has logged in")
+
+
+def test_slow_strangers_keep_nobody_with_the_login_out(start: Start) -> None:
+    stack = start(THREADS="2")
+    address = urlsplit(stack.url)
+    slow = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n"
+    with ExitStack() as connections:
+        for _ in range(4):
+            stranger = connections.enter_context(socket.create_connection((address.hostname, address.port)))
+            stranger.sendall(slow)
+        assert stack.get("/system/functions", login=stack.login).status == 200
+        assert stack.get("/healthz").status == 200
 
 
 def test_half_a_login_is_one_sentence_that_names_the_other_half(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ POINTS = {
 ROOM = str(2 * len(POINTS))
 HOLDING = Path(__file__).with_name("points")
 
-pytestmark = pytest.mark.parametrize("servers", ["gridfs"], indirect=True)
+pytestmark = [pytest.mark.parametrize("servers", ["gridfs"], indirect=True), pytest.mark.timeout(600)]
 
 
 class Way:
@@ -144,11 +144,12 @@ def assert_promise(
     with services_of(way.stack, servers) as services:
 
         def over() -> bool:
-            wait_for(lambda: rabbitmq.count(servers["BROKER_URL"]) == 0, "the queues are empty", seconds=60)
+            # An event whose job is claimed by a worker that died comes again until the claim has run out.
+            wait_for(lambda: rabbitmq.count(servers["BROKER_URL"]) == 0, "the queues are empty", seconds=300)
             let_minutes_pass(way.stack, servers)
             return all(job.state == "ready" and job.told_at for job in services.jobs.page(None, limit=100))
 
-        wait_for(over, "all jobs have ended, and their owners are told", seconds=120)
+        wait_for(over, "all jobs have ended, and their owners are told", seconds=400)
         jobs = {job.id: job for job in services.jobs.page(None, limit=100)}
     assert answered <= jobs.keys()
     with pymongo.MongoClient(servers["MEDIA_URL"]) as mongodb:
