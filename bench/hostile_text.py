@@ -116,23 +116,29 @@ def _number(text: bytes) -> tuple[int | None, float | None]:
     return read_integer(text.decode()), read_decimal(text.decode())
 
 
-HEADING = b"Input #0, matroska,webm, from 'x':\n  Duration: 00:00:03.02, start: 0.000000, bitrate: 73 kb/s\n" \
-    b"  Stream #0:0: Audio: aac (LC), 44100 Hz, mono\n"  # fmt: skip
 OPEN, CLOSE = b"\x1b[0;31m", b"\x1b[0m"
+TIME = b"\x1b[0;37m10:00:00.000 \x1b[0m"  # before each message
+TAG = TIME + b"    a"
+INPUT = TIME + b"Input #0, matroska,webm, from 'x':\n"
+STREAM = TIME + b"  Stream #0:0: Audio: aac (LC), 44100 Hz, mono\n"
+HEADING = INPUT + TIME + b"  Duration: 00:00:03.02, start: 0.000000, bitrate: 73 kb/s\n" + STREAM
 PART = b"--frontier\r\nContent-Disposition: form-data; name=x"
 END_OF_FORM = b"\r\n\r\nx\r\n--frontier--\r\n"
 
 
 def _language(text: bytes) -> Callable[[int], bytes]:
     """Return what makes the log of a stream whose language is a text, repeated."""
-    return lambda size: (
-        b"Input #0, matroska,webm, from 'x':\n  Stream #0:0(" + _times(text, size) + b"): Audio: aac, 44100 Hz, mono\n"
-    )
+    return _repeated(text, INPUT + TIME + b"  Stream #0:0(", b"): Audio: aac, 44100 Hz, mono\n")
 
 
 def _own(text: bytes) -> Callable[[int], bytes]:
-    """Return what makes a log of FFmpeg's own words that has a text, repeated, in one line."""
-    return lambda size: OPEN + _times(text, size) + b"\n" + CLOSE
+    """Return what makes a log of FFmpeg's own words that has a text, repeated, in one message."""
+    return _repeated(text, TIME + OPEN, b"\n" + CLOSE)
+
+
+def _messages(text: bytes) -> Callable[[int], bytes]:
+    """Return what makes a log of FFmpeg's own words that has a text in each message."""
+    return _repeated(TIME + OPEN + text + b"\n" + CLOSE)
 
 
 def _times(text: bytes, size: int) -> bytes:
@@ -148,18 +154,23 @@ CASES = [
     WorstCase("a language of line breaks", _language(b"\n"), _rates, [44100]),
     WorstCase("a language of beginnings of streams", _language(b"\n  Stream #0:1("), _rates, [44100]),
     WorstCase("a language of kinds", _language(b": Audio: "), _rates, [44100]),
-    WorstCase("a language of streams", _language(b"\n  Stream #0:1: Audio: aac, 1 Hz, mono"), _rates, [1, 1]),
+    WorstCase("a language of streams", _language(b"\n  Stream #0:1: Audio: aac, 1 Hz, mono"), _rates, [44100]),
     WorstCase("a language of rates", _language(b", 1 Hz"), _rates, [44100]),
-    WorstCase("durations of digits", _repeated(b"1", b"  Duration: ", b"\n" + HEADING), _rates, [44100]),
-    WorstCase("titles of spaces", _repeated(b"    \n", HEADING), _rates, [44100]),
+    WorstCase("streams", _repeated(STREAM, INPUT), _rates, [44100]),
+    WorstCase("durations of digits", _repeated(b"1", INPUT + TIME + b"  Duration: ", b"\n" + STREAM), _rates, [44100]),
+    WorstCase("tags without a value", _repeated(TIME + b"    a\n", INPUT, HEADING), _rates, [44100]),
+    WorstCase("the name of a tag: streams", _repeated(b"\n  Stream #0:0: Audio: none", TAG, HEADING), _rates, [44100]),
+    WorstCase("the name of a tag: beginnings", _repeated(b"[0;37m10:00:00.000 ", TAG, HEADING), _rates, [44100]),
+    WorstCase("titles of line breaks", _repeated(b"\n                  : ", INPUT + TIME, HEADING), _rates, [44100]),
     WorstCase("no heading", _repeated(b"a\n"), _rates, "not_media"),
     WorstCase("own words: counts in one line", _own(b"Input stream #0:0 (audio): 1 "), _counts, (0, 0, 0)),
-    WorstCase("own words: counts in lines", _own(b"[a @ 0x1]   Input stream #0:0 (audio): \n"), _counts, (0, 0, 0)),
+    WorstCase("own words: counts in lines", _own(b"[in#0/a @ 0x1]   Input stream #0:0 (audio):\n"), _counts, (0, 0, 0)),
     WorstCase("own words: names of components", _own(b"[a @ 0x1] "), _counts, (0, 0, 0)),
     WorstCase("own words: brackets", _own(b"["), _counts, (0, 0, 0)),
     WorstCase("own words: digits", _own(b"1"), _counts, (0, 0, 0)),
-    WorstCase("own words: errors", _own(CLOSE + OPEN + b"[a @ 0x1] Error: : : (\n"), _counts, (0, 0, 0)),
-    WorstCase("own words: long lines", _own(CLOSE + OPEN + b"Decoder " * 1000 + b"\n"), _counts, (0, 0, 0)),
+    WorstCase("own words: counts in messages", _messages(b"[in#0/a @ 0x1]   Input stream #0:0"), _counts, (0, 0, 0)),
+    WorstCase("own words: errors", _messages(b"[a @ 0x1] Error: : : ("), _counts, (0, 0, 0)),
+    WorstCase("own words: long lines", _messages(b"Decoder " * 1000), _counts, (0, 0, 0)),
     WorstCase("own words: escape sequences", _own(CLOSE + OPEN), _counts, (0, 0, 0)),
     WorstCase("labels: backslashes", _repeated(b"\\"), _labels, (0, 0)),
     WorstCase("labels: escaped line breaks", _repeated(b"\\\n"), _labels, (0, 0)),

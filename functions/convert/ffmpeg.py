@@ -18,7 +18,7 @@ from soundlift.common.process_group import process_group
 from soundlift.common.settings import Settings
 
 from .bounded_numbers import read_integer
-from .log_lines import ENVIRONMENT, QUOTED, LogLines
+from .log_lines import ENVIRONMENT, LEVEL, QUOTED, LogLines
 from .report import ends_heading
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
@@ -32,7 +32,7 @@ SECONDS_TO_DIE = 5
 # playlists: an uploaded file decides neither what is read nor what is connected to.
 FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
-QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "verbose")
+QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
 OnProgress = Callable[[float], None]
 """Is told the seconds of sound written, twice a second."""

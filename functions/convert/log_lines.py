@@ -3,8 +3,9 @@
 FFmpeg prints some text of a file unchanged, line breaks included, such as the language of a stream or the name of a
 tag. A file can therefore put any line into the log. It cannot put the escape character there: libavutil's logger
 replaces control characters in everything it prints. With AV_LOG_FORCE_COLOR the logger itself writes an escape sequence
-before the name of the component that a message comes from, and before each message of any level but `info`. A line that
-begins with one is FFmpeg's own. https://github.com/FFmpeg/FFmpeg/blob/master/libavutil/log.c
+before the name of the component that a message comes from, before each message of any level but `info`, and, with the
+flag `time`, before the time of day that each message begins with. So it is known where a message begins, and what is in
+it besides is text that it quotes. https://github.com/FFmpeg/FFmpeg/blob/master/libavutil/log.c
 """
 
 from __future__ import annotations
@@ -13,18 +14,22 @@ import re
 from collections.abc import Iterator
 
 ENVIRONMENT = {"AV_LOG_FORCE_COLOR": "1"}
+LEVEL = "+time+verbose"
+"""The value of FFmpeg's option -loglevel that LogLines needs."""
 QUOTED = " "
 """What a line begins with that shows, or may show, text of the file."""
 
-LONGEST_LINE, KEPT_HEAD, KEPT_TAIL = 8192, 2048, 4096  # bytes
+LONGEST_MESSAGE, KEPT_HEAD, KEPT_TAIL = 8192, 2048, 4096  # bytes
 LONGEST_STREAM_END = 512  # what FFmpeg says of a stream's coding has at most 256
-ESCAPE, RESET = b"\x1b", b"\x1b[0m"
+ESCAPE = b"\x1b"
 COLOR = re.compile(rb"\x1b\[[0-9;]{1,20}m")
+BEGINNING = re.compile(rb"\x1b\[[0-9;]{1,20}m[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} \x1b\[0m")
+LONGEST_BEGINNING = 64
 HEADING = (b"Input #0, ", b"  Duration: ")
 STREAM = b"  Stream #0:"
+READ = (ESCAPE, STREAM, *HEADING)
 GROUPED_STREAM = re.compile(rb" {3,}(?=Stream #0:)")  # of a group, as IAMF has: indented, and at level `verbose`
-KIND = re.compile(rb": (?:Audio|Video|Subtitle|Data|Attachment|Unknown): ")
-OUTPUT = b"[out#0"
+OUTPUT = (b"[out#0", b"[aost#0")
 LOUDNESS = b"[Parsed_loudnorm_"
 LOUDNESS_VALUE = b'\t"'
 
@@ -33,75 +38,70 @@ class LogLines:
     """Reader of FFmpeg's log, which yields FFmpeg's own lines unchanged and those on the file behind QUOTED.
 
     Of the latter it yields the three kinds that say what is in the file, until the first output is opened. A stream's
-    line is joined again where its language breaks it.
+    line is joined again where its language breaks it. `skipped` are the bytes of all others so far.
     """
 
     def __init__(self) -> None:
+        self.skipped = 0
         self._rest = b""
-        self._colored = False
         self._in_heading = True
-        self._in_loudness = False
-        self._stream = b""
 
     def read(self, block: bytes) -> Iterator[str]:
-        """Yield the lines that end in a block of the log."""
-        *ended, rest = block.split(b"\n")
-        for line in ended:
-            yield from self._lines_of(self._rest + line)
-            self._rest = b""
-        self._rest = _shortened(self._rest + rest)
+        """Yield the lines of the messages that end in a block of the log."""
+        if ESCAPE not in block and _can_be_skipped(self._rest):
+            self.skipped += len(block)
+            return
+        *ended, rest = BEGINNING.split(self._rest + block)
+        for message in ended:
+            yield from self._lines_of(message)
+        self._rest = _shortened(rest)
+        self.skipped += len(rest) - len(self._rest)
 
     def end(self) -> Iterator[str]:
         """Yield what is left when the log has ended."""
         yield from self._lines_of(self._rest)
-        yield from self._end_of_stream()
 
-    def _lines_of(self, line: bytes) -> Iterator[str]:
-        """Yield a line, or two where another thread's message begins within a line on the file."""
-        line = _shortened(line)
-        if self._colored and line.startswith(RESET):
-            line, self._colored = line[len(RESET) :], False
-        quoted = line if self._colored else line.partition(ESCAPE)[0]
-        own = line[len(quoted) :]
-        colors = COLOR.findall(line)
-        self._colored = colors[-1] != RESET if colors else self._colored
-        if quoted or not own:
-            yield from self._on_file(COLOR.sub(b"", quoted))
+    def _lines_of(self, message: bytes) -> Iterator[str]:
+        """Yield the lines of a message, and of another thread's within it."""
+        if not message.startswith(READ) and ESCAPE not in message:
+            self.skipped += len(message)
+            return
+        quoted, escape, own = _shortened(message).partition(ESCAPE)
+        if quoted:
+            yield from self._on_file(quoted)
         if own:
-            yield from self._own(COLOR.sub(b"", own))
+            yield from self._own(COLOR.sub(b"", escape + own))
 
-    def _own(self, line: bytes) -> Iterator[str]:
-        self._in_loudness = line.startswith(LOUDNESS)
-        if line.startswith(OUTPUT):
-            self._in_heading = False
-            yield from self._end_of_stream()
+    def _own(self, message: bytes) -> Iterator[str]:
+        line, *quoted = message.split(b"\n")
+        self._in_heading = self._in_heading and not line.startswith(OUTPUT)
         if indent := GROUPED_STREAM.match(line):
-            yield from self._on_file(b"  " + line[indent.end() :])
+            yield from self._on_file(b"  " + message[indent.end() :])
         elif line:
             yield _text(line)
+        if line.startswith(LOUDNESS):
+            yield from (_text(value) for value in quoted if value.startswith(LOUDNESS_VALUE))
 
-    def _on_file(self, line: bytes) -> Iterator[str]:
-        if self._in_loudness and line.startswith(LOUDNESS_VALUE):
-            yield _text(line)
-        elif not self._in_heading:
-            return
-        elif self._stream or line.startswith(STREAM):
-            self._stream = _shortened(self._stream + b" " + line if self._stream else line)
-            if KIND.search(line):
-                yield from self._end_of_stream()
-        elif line.startswith(HEADING):
-            yield QUOTED + _text(line)
-
-    def _end_of_stream(self) -> Iterator[str]:
-        if self._stream:
-            head, tail = self._stream[:LONGEST_STREAM_END], self._stream[LONGEST_STREAM_END:][-LONGEST_STREAM_END:]
+    def _on_file(self, message: bytes) -> Iterator[str]:
+        if self._in_heading and message.startswith(STREAM):
+            line = message.rstrip(b"\n").replace(b"\n", b" ")
+            head, tail = line[:LONGEST_STREAM_END], line[LONGEST_STREAM_END:][-LONGEST_STREAM_END:]
             yield QUOTED + _text(head + tail)
-            self._stream = b""
+        elif self._in_heading and message.startswith(HEADING):
+            yield QUOTED + _text(message.partition(b"\n")[0])
 
 
-def _shortened(line: bytes) -> bytes:
-    """Return a line, without its middle if it is long: what FFmpeg says is at either end."""
-    return line if len(line) <= LONGEST_LINE else line[:KEPT_HEAD] + line[-KEPT_TAIL:]
+def _can_be_skipped(rest: bytes) -> bool:
+    """Return whether more of a message, without an escape character, changes nothing."""
+    return len(rest) > LONGEST_BEGINNING and not rest.startswith(READ) and ESCAPE not in rest
+
+
+def _shortened(message: bytes) -> bytes:
+    """Return a message without its middle if it is long: what FFmpeg says is at either end, or in the first line."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    line_break = b"\n" if b"\n" in message[KEPT_HEAD:-KEPT_TAIL] else b""
+    return message[:KEPT_HEAD] + line_break + message[-KEPT_TAIL:]
 
 
 def _text(line: bytes) -> str:

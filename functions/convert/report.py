@@ -24,10 +24,14 @@ RATE = re.compile(r"([0-9]{1,9}) Hz")
 TRACK_START = re.compile(r"start (-?[0-9.]{1,30})(?: \(.*)?")
 BEGUN = re.compile(r"\[aost#0:0/[^ \]]+ @ 0x[0-9a-f]+\] Created audio stream from input stream 0:([0-9]{1,9})")
 DECODED = re.compile(
-    CONTEXT + r"  Input stream #0:([0-9]{1,9}) \(audio\): [0-9]+ packets read \([0-9]+ bytes\); "
+    r"\[in#0/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Input stream #0:([0-9]{1,9}) \(audio\): "
+    r"[0-9]+ packets read \([0-9]+ bytes\); "
     r"([0-9]{1,19}) frames decoded; ([0-9]{1,19}) decode errors \(([0-9]{1,19}) samples\).*"
 )
-ENCODED = re.compile(CONTEXT + r"  Output stream #0:0 \(audio\): [0-9]+ frames encoded \(([0-9]{1,19}) samples\).*")
+ENCODED = re.compile(
+    r"\[out#0/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Output stream #0:0 \(audio\): "
+    r"[0-9]+ frames encoded \(([0-9]{1,19}) samples\).*"
+)
 DISPOSITIONS = re.compile(r"(?: \([a-z ]{1,30}\)){1,20}$")  # such as (default)
 CHANNELS = {"mono": 1, "1 channels": 1, "stereo": 2, "2 channels": 2, "downmix": 2}
 MORE_THAN_STEREO = 3
@@ -90,7 +94,7 @@ class Sound:
     tells only what is left. `lead` are the seconds by which other streams, such as subtitles, begin before all audio
     and video. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of a track what
     others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it decodes, as in
-    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
+    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and the length is not estimated.
     """
 
     tracks: tuple[Track, ...]
@@ -137,7 +141,8 @@ class _Stream:
     def of(cls, line: str) -> _Stream | None:
         """Return the stream that a line is on, if it is on one.
 
-        Its language may have any text. Behind the last name of a kind there is none of the file's.
+        Its language may have any text. Behind the last name of a kind there is none of the file's, as log_lines ends
+        the line where FFmpeg's message ends.
         """
         match = STREAM.match(line)
         if match is None:
@@ -151,7 +156,7 @@ class _Stream:
     @property
     def is_picture(self) -> bool:
         """Tell whether it is cover art."""
-        return any("(attached pic)" in field for field in self.fields)
+        return self.kind == "Video" and any("(attached pic)" in field for field in self.fields)
 
     @property
     def start(self) -> float:
@@ -180,14 +185,15 @@ def _layout(field: str) -> str:
 
 
 def ends_heading(line: str) -> bool:
-    """Tell whether a line of a report is the one after which it has all that `read_report` wants."""
+    """Return whether a line is the last one that `read_report` needs."""
     return BEGUN.fullmatch(line) is not None
 
 
 def read_report(report: str) -> Sound:
     """Return the sound that a report shows; raises ConversionFailed where it shows none that can be decoded."""
     streams = _streams(report)
-    tracks = tuple(stream.track() for stream in streams if stream.kind == "Audio")
+    begun = _begun(report)
+    tracks = _tracks(streams, begun)
     if not tracks:
         raise ConversionFailed(NO_AUDIO if streams else sign_in(report) or NOT_MEDIA)
     if not any(track.decodable for track in tracks):
@@ -197,7 +203,7 @@ def read_report(report: str) -> Sound:
     start, length = _times(report, container)
     return Sound(
         tracks,
-        begun=_begun(report),
+        begun=begun,
         start=start,
         length=length,
         pictures=pictures,
@@ -226,6 +232,14 @@ def read_encoded(report: str) -> int:
     return next((int(match[1]) for line in own_lines(report) if (match := ENCODED.fullmatch(line))), 0)
 
 
+def _tracks(streams: Sequence[_Stream], begun: int | None) -> tuple[Track, ...]:
+    """Return the audio tracks, and the one that FFmpeg began to decode even if the report had no room for its line."""
+    tracks = [stream.track() for stream in streams if stream.kind == "Audio"]
+    if begun is not None and all(track.index != begun for track in tracks):
+        tracks.append(Track(begun, codec="", rate=None, layout=None))
+    return tuple(tracks)
+
+
 def _streams(report: str) -> list[_Stream]:
     """Return the streams of the file; FFmpeg lists one that is in several programs for each of them."""
     found: dict[int, _Stream] = {}
@@ -244,7 +258,7 @@ def _lead(streams: Sequence[_Stream], start: float) -> float:
     timed = [stream for stream in streams if stream.kind in ("Audio", "Video") and not stream.is_picture]
     if len(timed) == len(streams):
         return 0.0
-    lead = min(stream.start for stream in timed) - start
+    lead = min((stream.start for stream in timed), default=start) - start
     return lead if lead > CLOCK_TICK_SECONDS else 0.0
 
 
