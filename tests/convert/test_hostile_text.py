@@ -176,6 +176,18 @@ def test_a_title_that_repeats_the_words_for_what_was_decoded_is_converted(conver
     assert converted(file).state == State.READY
 
 
+@pytest.mark.parametrize(("line_breaks", "code"), [(100_000, None), (3_000_000, "too_complex")])
+def test_a_title_of_line_breaks_is_read_up_to_a_limit(
+    converted: Convert, tmp_path: Path, line_breaks: int, code: str | None
+) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *SINE)
+    tags = ID3()
+    tags.add(TIT2(encoding=3, text=["\n" * line_breaks]))
+    tags.save(file)
+    job = converted(file)
+    assert (job.error_code, job.attempts) == (code, 1)
+
+
 @pytest.mark.parametrize("words", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
 def test_no_line_of_a_report_that_shows_text_of_the_file_counts_as_ffmpeg_s(
     services: Services, tmp_path: Path, words: str
