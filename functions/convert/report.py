@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .bounded_numbers import read_decimal, read_integer
 from .declared_duration import UNKNOWN, Declared
@@ -94,7 +95,8 @@ class Sound:
     tells only what is left. `lead` are the seconds by which other streams, such as subtitles, begin before all audio
     and video. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of a track what
     others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it decodes, as in
-    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and the length is not estimated.
+    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and the length is not estimated;
+    `length_is_estimated`, that FFmpeg computed the length from a bit rate.
     """
 
     tracks: tuple[Track, ...]
@@ -107,6 +109,7 @@ class Sound:
     length_is_of_sound: bool
     declared: Declared = UNKNOWN
     lead: float = 0.0
+    length_is_estimated: bool = False
 
     @property
     def chosen(self) -> Track:
@@ -166,17 +169,23 @@ class _Stream:
 
     def track(self) -> Track:
         """Return the audio track that it is."""
-        rates = [number for number, field in enumerate(self.fields) if RATE.fullmatch(field)]
-        at = rates[0] if rates and rates[0] + 1 < len(self.fields) else None
+        rate, layout = self._rate_and_layout()
         is_known = self.language != "und" and LANGUAGE.fullmatch(self.language)
         return Track(
             index=self.index,
             codec=self.fields[0].split(" ", 1)[0],
-            rate=None if at is None else int(self.fields[at].removesuffix(" Hz")) or None,
-            layout=None if at is None else _layout(self.fields[at + 1]),
+            rate=rate,
+            layout=layout,
             language=self.language if is_known else None,
             start=self.start,
         )
+
+    def _rate_and_layout(self) -> tuple[int | None, str | None]:
+        """Return the rate and the field after it, which is the layout; None where FFmpeg does not know them."""
+        for field, following in pairwise(self.fields):
+            if match := RATE.fullmatch(field):
+                return int(match[1]) or None, _layout(following)
+        return None, None
 
 
 def _layout(field: str) -> str:
@@ -201,6 +210,7 @@ def read_report(report: str) -> Sound:
     pictures = tuple(stream.index for stream in streams if stream.is_picture)
     container = _container(report)
     start, length = _times(report, container)
+    is_estimated = is_length_estimated(report)
     return Sound(
         tracks,
         begun=begun,
@@ -210,7 +220,8 @@ def read_report(report: str) -> Sound:
         tags_on_track=container == "ogg",
         starts_anew=container in ("mpeg", "mpegts"),
         lead=_lead(streams, start),
-        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not is_length_estimated(report),
+        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not is_estimated,
+        length_is_estimated=is_estimated,
     )
 
 
