@@ -67,7 +67,8 @@ SIGNS = (
 # No name of a file's is before the word that counts: FFmpeg quotes those behind "Unknown …" and "Unsupported …".
 DAMAGE = re.compile(
     rf"^(?:{CONTEXT})?(?:{ENDED}|{FAILING}(?:End of file|Invalid data found when processing input)|Error submitting "
-    r"|(?![Uu]n(?:known|supported))(?:[A-Za-z0-9]{1,20}[ ,:;]{1,2}){0,8}(?:[Cc]orrupt|[Tt]runcated))",
+    r"|(?![Uu]n(?:known|supported))(?:[A-Za-z0-9]{1,20}[ ,:;]{1,2}){0,8}"
+    r"(?:[Cc]orrupt|[Tt]runcated|Invalid data found when processing input))",
     re.MULTILINE,
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded besides, it is noise, or a part that nobody asked for

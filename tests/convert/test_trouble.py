@@ -249,6 +249,7 @@ def test_a_name_that_a_message_quotes_is_neither_a_verdict_nor_damage(name: str)
      "[matroska,webm @ 0x1] File ended prematurely",
      "[dec:aac @ 0x2] Error submitting packet to decoder: Invalid data found when processing input",
      "[in#0/flac @ 0x1] Error during demuxing: Invalid data found when processing input",
+     "[in#0 @ 0x1] Header processing failed: Invalid data found when processing input",
      "[in#0/mpegts @ 0x1] corrupt input packet in stream 0",
      "[mpegts @ 0x1] Packet corrupt (stream = 0, dts = 126000).",
      "[mpegts @ 0x1] Packet had TEI flag set; marking as corrupt",
