@@ -21,8 +21,8 @@ from mutagen.id3 import ID3
 from bench.comparison import Goal, Result, Row, Sample
 from functions.convert.bounded_numbers import read_decimal, read_integer
 from functions.convert.encoding import read_measured
+from functions.convert.ffmpeg_log import FfmpegLog
 from functions.convert.labels import LIST, Labels, read_labels
-from functions.convert.log_lines import LogLines
 from functions.convert.loss import lost_seconds
 from functions.convert.mp4_boxes import has_protected_sound
 from functions.convert.report import read_decoded, read_encoded, read_report
@@ -98,7 +98,7 @@ def _seconds(read: Callable[[bytes], Any], text: bytes) -> float:
 
 
 def _report_of(log: bytes) -> str:
-    lines = LogLines()
+    lines = FfmpegLog()
     blocks = (log[at : at + BLOCK] for at in range(0, len(log), BLOCK))
     return "\n".join([*(line for block in blocks for line in lines.read(block)), *lines.end()])
 

@@ -19,7 +19,7 @@ from soundlift.common.process_group import process_group
 from soundlift.common.settings import Settings
 
 from .bounded_numbers import read_integer
-from .log_lines import ENVIRONMENT, LEVEL, QUOTED, LogLines
+from .ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from .report import ends_heading
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
@@ -134,7 +134,7 @@ class _Report:
     def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
         self._stream = stream
         self._abort = abort
-        self._lines = LogLines()
+        self._lines = FfmpegLog()
         self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
         self._end: deque[str] = deque()
         self._end_size = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from .ffmpeg_log import own_words
 from .report import Sound, Track, is_length_estimated, read_decoded
-from .verdict import own_words
 
 DAMAGE = re.compile(
     r"partial file|ended prematurely|End of file|Invalid data|corrupt|truncated|Error submitting", re.IGNORECASE

@@ -9,10 +9,10 @@ from itertools import pairwise
 
 from .bounded_numbers import read_decimal, read_integer
 from .declared_duration import UNKNOWN, Declared
-from .log_lines import QUOTED
-from .verdict import CONTEXT, NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, own_lines, sign_in
+from .ffmpeg_log import CONTEXT, QUOTED, own_lines
+from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, sign_in
 
-# Each is matched against one line. Those on the file are behind QUOTED; the others are FFmpeg's own, see log_lines.
+# Each is matched against one line. Those on the file are behind QUOTED; the others are FFmpeg's own, see ffmpeg_log.
 STREAM = re.compile(r"   Stream #0:([0-9]{1,9})(?:\[0x[0-9a-f]{1,16}\])?")
 KINDS = ("Audio", "Video", "Subtitle", "Data", "Attachment", "Unknown")
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,5}")  # a tag of BCP 47, or a code of ISO 639-2
@@ -144,7 +144,7 @@ class _Stream:
     def of(cls, line: str) -> _Stream | None:
         """Return the stream that a line is on, if it is on one.
 
-        Its language may have any text. Behind the last name of a kind there is none of the file's, as log_lines ends
+        Its language may have any text. Behind the last name of a kind there is none of the file's, as ffmpeg_log ends
         the line where FFmpeg's message ends.
         """
         match = STREAM.match(line)

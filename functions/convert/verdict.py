@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from soundlift.common.errors import Unavailable
 
-from .log_lines import QUOTED
+from .ffmpeg_log import CONTEXT, own_lines
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,8 @@ TOO_MANY_CHANNELS = Verdict(
 )
 BROKEN = Verdict("broken", "The sound is damaged, so it cannot be read.")
 
-# Each is matched against a whole line of FFmpeg's own, see log_lines. Such a line may quote a name from the file, too,
+# Each is matched against a whole line of FFmpeg's own, see ffmpeg_log. Such a line may quote a name from the file, too,
 # so none is searched for within it.
-CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
 FAILING = r"(?:Error|Decoding error|Could not|Failed to|Task finished|Terminating thread)[A-Za-z0-9 :?()-]{0,120}"
 ENDED = (
     r"(?:moov atom not found|(?:root atom|stream [0-9]{1,9},) offset 0x[0-9a-f]{1,16}: partial file"
@@ -121,13 +120,3 @@ def sign_in(report: str) -> Verdict | None:
 def has_damage(words: str) -> bool:
     """Return whether FFmpeg's own words say that a part of the file is damaged or missing."""
     return DAMAGE.search(words) is not None
-
-
-def own_words(report: str) -> str:
-    """Return the report without what it quotes from the file: a title may well be "The End of File"."""
-    return "\n".join(own_lines(report))
-
-
-def own_lines(report: str) -> list[str]:
-    """Return the lines of a report that are FFmpeg's own."""
-    return [line for line in report.split("\n") if line and not line.startswith(QUOTED)]

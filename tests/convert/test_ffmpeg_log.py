@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.convert.ffmpeg import binary
-from functions.convert.log_lines import ENVIRONMENT, LEVEL, LogLines
+from functions.convert.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog
 from tests.clips import SINE, ffmpeg
 
 OPEN, CLOSE = b"\x1b[1;31m", b"\x1b[0m"
@@ -17,7 +17,7 @@ STREAM = b"  Stream #0:0: Audio: aac\n"
 
 
 def _lines(log: bytes, block: int) -> list[str]:
-    lines = LogLines()
+    lines = FfmpegLog()
     blocks = [log[at : at + block] for at in range(0, len(log), block)]
     return [*(line for each in blocks for line in lines.read(each)), *lines.end()]
 
@@ -65,7 +65,7 @@ def test_what_is_listed_of_the_output_is_none_on_the_file() -> None:
 
 
 def test_text_that_says_nothing_is_counted() -> None:
-    lines = LogLines()
+    lines = FfmpegLog()
     for block in (TIME, b"    title: x\n" * 10_000, b"y" * 1000, TIME):
         assert list(lines.read(block)) == []
     assert lines.skipped == 13 * 10_000 + 1000

@@ -15,9 +15,11 @@ from collections.abc import Iterator
 
 ENVIRONMENT = {"AV_LOG_FORCE_COLOR": "1"}
 LEVEL = "+time+verbose"
-"""The value of FFmpeg's option -loglevel that LogLines needs."""
+"""The value of FFmpeg's option -loglevel that FfmpegLog needs."""
 QUOTED = " "
 """What a line begins with that shows, or may show, text of the file."""
+CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
+"""The components that a line of FFmpeg's own comes from."""
 
 LONGEST_MESSAGE, KEPT_HEAD, KEPT_TAIL = 8192, 2048, 4096  # bytes
 LONGEST_STREAM_END = 512  # what FFmpeg says of a stream's coding has at most 256
@@ -34,7 +36,7 @@ LOUDNESS = b"[Parsed_loudnorm_"
 LOUDNESS_VALUE = b'\t"'
 
 
-class LogLines:
+class FfmpegLog:
     """Reader of FFmpeg's log, which yields FFmpeg's own lines unchanged and those on the file behind QUOTED.
 
     Of the latter it yields the three kinds that say what is in the file, until the first output is opened. A stream's
@@ -89,6 +91,16 @@ class LogLines:
             yield QUOTED + _text(head + tail)
         elif self._in_heading and message.startswith(HEADING):
             yield QUOTED + _text(message.partition(b"\n")[0])
+
+
+def own_words(report: str) -> str:
+    """Return the report without what it quotes from the file: a title may well be "The End of File"."""
+    return "\n".join(own_lines(report))
+
+
+def own_lines(report: str) -> list[str]:
+    """Return the lines of a report that are FFmpeg's own."""
+    return [line for line in report.split("\n") if line and not line.startswith(QUOTED)]
 
 
 def _can_be_skipped(rest: bytes) -> bool:
