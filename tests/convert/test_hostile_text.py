@@ -9,7 +9,8 @@ from mutagen.id3 import ID3, TIT2
 from mutagen.mp3 import MP3
 
 from functions.convert.ffmpeg import Ffmpeg
-from functions.convert.report import Track, read_decoded, read_encoded, read_report
+from functions.convert.report import read_decoded, read_encoded, read_report
+from functions.convert.sound import Track
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
 from tests.clips import SINE, altered, ffmpeg
