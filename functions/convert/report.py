@@ -34,7 +34,10 @@ ENCODED = re.compile(
     r"[0-9]+ frames encoded \(([0-9]{1,19}) samples\).*"
 )
 DISPOSITIONS = re.compile(r"(?: \([a-z ]{1,30}\)){1,20}$")  # such as (default)
-ESTIMATED = re.compile(CONTEXT + r"(?:Estimating duration from bitrate|.*using bitrate for duration).*")
+ESTIMATED = re.compile(
+    CONTEXT + r"(?:Estimating duration from bitrate, this may be inaccurate"
+    r"|invalid concatenated file detected - using bitrate for duration)"
+)
 CLOCK_TICK_SECONDS = 0.001
 
 

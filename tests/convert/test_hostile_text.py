@@ -212,6 +212,17 @@ def test_a_track_that_ffmpeg_began_to_decode_is_there_where_the_report_has_no_ro
         assert sound.pictures == ((0,) if other.startswith("Video: png") else ())
 
 
+@pytest.mark.parametrize(
+    ("message", "is_estimated"),
+    [("Estimating duration from bitrate, this may be inaccurate", True),
+     ("invalid concatenated file detected - using bitrate for duration", True),
+     ("Unknown codec tag: using bitrate for duration", False)],
+)  # fmt: skip
+def test_a_length_is_estimated_where_ffmpeg_says_so(message: str, is_estimated: bool) -> None:
+    sound = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
+    assert (sound.length_is_estimated, sound.length_is_of_sound) == (is_estimated, not is_estimated)
+
+
 def test_what_another_component_says_is_no_count_of_samples() -> None:
     counts = (
         "[matroska @ 0x1]   Input stream #0:0 (audio): 1 packets read (1 bytes); 1 frames decoded; 0 decode errors "
