@@ -9,11 +9,23 @@ from collections.abc import Callable
 
 import pytest
 
-from bench import answers, connector, conversions, logins, memory, servers, slow_clients, stores, throughput, transfers
+from bench import (
+    answers,
+    connector,
+    conversions,
+    hostile_text,
+    logins,
+    memory,
+    servers,
+    slow_clients,
+    stores,
+    throughput,
+    transfers,
+)
 from bench.comparison import Result, Row
 from bench.report import HEAD, line_of, write_json, write_plot
 
-MODULES = (conversions, memory, throughput, transfers, stores, answers, logins, slow_clients, connector)
+MODULES = (conversions, memory, throughput, transfers, stores, answers, logins, slow_clients, connector, hostile_text)
 ROWS: dict[str, tuple[Row, Callable[[Row], Result]]] = {
     row.name: (row, measure) for module in MODULES for row, measure in module.ROWS.items()
 }

@@ -23,8 +23,9 @@ from .mp3_frames import FrontFrame, frames
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
 from .recipe import choose
-from .report import Sound, Track, read_decoded, read_report
+from .report import read_decoded, read_report
 from .runner import Runner
+from .sound import Sound, Track
 from .tags import id3
 from .track import Encoder
 from .verdict import (

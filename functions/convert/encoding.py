@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from .ffmpeg import reading
+from .ffmpeg_log import CONTEXT, own_lines
 from .labels import LIST
 from .recipe import IN_TIME, Measured, Recipe
-from .verdict import CONTEXT, own_lines
 
 MP3 = "sound.mp3"
 # Each is matched against one line of FFmpeg's own; loudnorm prints its values as JSON, a line each.

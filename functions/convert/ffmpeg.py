@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -18,13 +19,14 @@ from soundlift.common.process_group import process_group
 from soundlift.common.settings import Settings
 
 from .bounded_numbers import read_integer
-from .log_lines import ENVIRONMENT, QUOTED, LogLines
+from .ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from .report import ends_heading
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
 LONGEST_HEADING = 1024 * 1024
 LONGEST_BEGINNING = 256 * 1024
 LONGEST_END = 32 * 1024
+MOST_SKIPPED = 64 * 2**20  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
 BLOCK = 64 * 1024
 SECONDS_TO_DIE = 5
 
@@ -32,7 +34,7 @@ SECONDS_TO_DIE = 5
 # playlists: an uploaded file decides neither what is read nor what is connected to.
 FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
-QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", "verbose")
+QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
 OnProgress = Callable[[float], None]
 """Is told the seconds of sound written, twice a second."""
@@ -86,7 +88,7 @@ class Ffmpeg:
         _limit(self._process.pid, settings)
         _work_in_batches(self._process.pid)
         assert self._process.stderr is not None
-        self._report = _Report(self._process.stderr)
+        self._report = _Report(self._process.stderr, self._abort)
 
     def heading(self) -> str:
         """Return what it says of the file, as soon as it has; all it said, where it ended before."""
@@ -95,6 +97,10 @@ class Ffmpeg:
     def kill(self) -> None:
         """End it at once, from any thread."""
         self._process.kill()
+
+    def _abort(self) -> None:
+        """End it as a crash would, which is the verdict TOO_COMPLEX: another run would not go better."""
+        self._process.send_signal(signal.SIGABRT)
 
     def close(self) -> None:
         """End it if it still runs, and give back what it had of this process."""
@@ -121,12 +127,14 @@ class Ffmpeg:
 class _Report:
     """Drains a stream in a thread, keeping what no file can make too large for the memory.
 
-    The lines on the file are kept apart, so that no number of messages before them hides what is in the file.
+    The lines on the file are kept apart, so that no number of messages before them hides what is in the file. Calls
+    `abort` where FFmpeg prints more text of the file than MOST_SKIPPED.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
         self._stream = stream
-        self._lines = LogLines()
+        self._abort = abort
+        self._lines = FfmpegLog()
         self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
         self._end: deque[str] = deque()
         self._end_size = 0
@@ -146,6 +154,8 @@ class _Report:
         try:
             while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
                 self._keep(self._lines.read(block))
+                if self._lines.skipped > MOST_SKIPPED:
+                    self._abort()
             self._keep(self._lines.end())
         finally:
             self._has_heading.set()

@@ -41,14 +41,16 @@ def read_labels(folder: Path) -> Labels:
     if not path.exists():
         return Labels()
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        sections = list(_sections(file.read(LONGEST_LIST)))
+        text = file.read(LONGEST_LIST)
     tags: dict[str, str] = {}
-    for name, pairs in reversed(sections):
-        tags |= {} if name == "[CHAPTER]" else _lower(pairs)
-    return Labels(
-        tags=tags,
-        chapters=tuple(chapter for name, pairs in sections if name == "[CHAPTER]" for chapter in _chapters(pairs)),
-    )
+    chapters: list[Chapter] = []
+    for name, pairs in _sections(text):
+        if name == "[CHAPTER]":
+            chapters.extend(_chapters(pairs))
+        else:
+            for tag, value in _lower(pairs).items():
+                tags.setdefault(tag, value)  # what comes first is of the whole file
+    return Labels(tags, tuple(chapters))
 
 
 def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .report import Sound, Track, is_length_estimated, read_decoded
-from .verdict import own_words
+from .ffmpeg_log import own_words
+from .report import is_length_estimated, read_decoded
+from .sound import Sound, Track
 
 DAMAGE = re.compile(
     r"partial file|ended prematurely|End of file|Invalid data|corrupt|truncated|Error submitting", re.IGNORECASE

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from soundlift.common.audio_options import AudioOptions
 from soundlift.common.mp3_rates import SAMPLE_RATES, highest_bitrate
 
-from .report import Sound, Track
+from .sound import Sound, Track
 from .verdict import ConversionFailed, no_such_track
 
 # The first sample stands where the container has it, and what is missing, from a packet of 20 ms on, is silence: sound

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .bounded_numbers import read_decimal, read_integer
-from .declared_duration import UNKNOWN, Declared
-from .log_lines import QUOTED
-from .verdict import CONTEXT, NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, own_lines, sign_in
+from .ffmpeg_log import CONTEXT, QUOTED, own_lines
+from .sound import Decoded, Sound, Track
+from .verdict import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, sign_in
 
-# Each is matched against one line. Those on the file are behind QUOTED; the others are FFmpeg's own, see log_lines.
+# Each is matched against one line. Those on the file are behind QUOTED; the others are FFmpeg's own, see ffmpeg_log.
 STREAM = re.compile(r"   Stream #0:([0-9]{1,9})(?:\[0x[0-9a-f]{1,16}\])?")
 KINDS = ("Audio", "Video", "Subtitle", "Data", "Attachment", "Unknown")
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,5}")  # a tag of BCP 47, or a code of ISO 639-2
@@ -24,104 +25,20 @@ RATE = re.compile(r"([0-9]{1,9}) Hz")
 TRACK_START = re.compile(r"start (-?[0-9.]{1,30})(?: \(.*)?")
 BEGUN = re.compile(r"\[aost#0:0/[^ \]]+ @ 0x[0-9a-f]+\] Created audio stream from input stream 0:([0-9]{1,9})")
 DECODED = re.compile(
-    CONTEXT + r"  Input stream #0:([0-9]{1,9}) \(audio\): [0-9]+ packets read \([0-9]+ bytes\); "
+    r"\[in#0/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Input stream #0:([0-9]{1,9}) \(audio\): "
+    r"[0-9]+ packets read \([0-9]+ bytes\); "
     r"([0-9]{1,19}) frames decoded; ([0-9]{1,19}) decode errors \(([0-9]{1,19}) samples\).*"
 )
-ENCODED = re.compile(CONTEXT + r"  Output stream #0:0 \(audio\): [0-9]+ frames encoded \(([0-9]{1,19}) samples\).*")
+ENCODED = re.compile(
+    r"\[out#0/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Output stream #0:0 \(audio\): "
+    r"[0-9]+ frames encoded \(([0-9]{1,19}) samples\).*"
+)
 DISPOSITIONS = re.compile(r"(?: \([a-z ]{1,30}\)){1,20}$")  # such as (default)
-CHANNELS = {"mono": 1, "1 channels": 1, "stereo": 2, "2 channels": 2, "downmix": 2}
-MORE_THAN_STEREO = 3
-UNKNOWN_LAYOUT = re.compile(r"([0-9]{1,9}) channels")
-NAMED_LAYOUT = re.compile(r"([0-9]{1,9}) channels \(.*\)")
-AMBISONIC_LAYOUT = re.compile(r"ambisonic ([0-9]{1,4})")
-MOST_CHANNELS = 64
-"""How many FFmpeg's resampler takes (SWR_CH_MAX), through which all sound goes."""
-ESTIMATED = re.compile(CONTEXT + r"(?:Estimating duration from bitrate|.*using bitrate for duration).*")
-UNDECODABLE = ("none", "unknown")
+ESTIMATED = re.compile(
+    CONTEXT + r"(?:Estimating duration from bitrate, this may be inaccurate"
+    r"|invalid concatenated file detected - using bitrate for duration)"
+)
 CLOCK_TICK_SECONDS = 0.001
-
-
-@dataclass(frozen=True)
-class Track:
-    """Is one audio track: `index` among all streams of the file, `rate` in Hz, `layout` of channels as FFmpeg names it.
-
-    `rate` and `layout` are None where FFmpeg does not say, which is where it cannot decode the track. `start` is when
-    its sound begins, in seconds of the container's own clock.
-    """
-
-    index: int
-    codec: str
-    rate: int | None
-    layout: str | None
-    language: str | None = None
-    start: float = 0.0
-
-    @property
-    def channels(self) -> int:
-        """Return 1 for mono, 2 for stereo, and 3 for all that has more."""
-        return CHANNELS.get(self.layout or "stereo", MORE_THAN_STEREO)
-
-    @property
-    def loose_channels(self) -> int | None:
-        """Return the number of channels where nothing says which is which, else None."""
-        match = UNKNOWN_LAYOUT.fullmatch(self.layout or "")
-        return int(match[1]) if match else None
-
-    @property
-    def can_be_mixed(self) -> bool:
-        """Tell whether FFmpeg can mix as many channels as there are."""
-        layout = self.layout or ""
-        if ambisonic := AMBISONIC_LAYOUT.fullmatch(layout):
-            return (int(ambisonic[1]) + 1) ** 2 <= MOST_CHANNELS
-        match = UNKNOWN_LAYOUT.fullmatch(layout) or NAMED_LAYOUT.fullmatch(layout)
-        return match is None or int(match[1]) <= MOST_CHANNELS
-
-    @property
-    def decodable(self) -> bool:
-        """Tell whether FFmpeg knows the coding."""
-        return self.codec not in UNDECODABLE
-
-
-@dataclass(frozen=True)
-class Sound:
-    """Is what a file has to hear: its audio tracks, and the index of the one that FFmpeg began to decode, if it did.
-
-    `start` and `length` are the container's, in seconds; `declared` is what the file's own header says, where FFmpeg
-    tells only what is left. `lead` are the seconds by which other streams, such as subtitles, begin before all audio
-    and video. `pictures` are the streams that hold cover art. `tags_on_track` tells that the file says of a track what
-    others say of themselves, as Ogg does; `starts_anew`, that FFmpeg counts time from the first track it decodes, as in
-    MPEG's streams; `length_is_of_sound`, that there is nothing else in the file, and no guess in it.
-    """
-
-    tracks: tuple[Track, ...]
-    begun: int | None
-    start: float
-    length: float | None
-    pictures: tuple[int, ...]
-    tags_on_track: bool
-    starts_anew: bool
-    length_is_of_sound: bool
-    declared: Declared = UNKNOWN
-    lead: float = 0.0
-
-    @property
-    def chosen(self) -> Track:
-        """Return the track to convert where a job names none: FFmpeg's choice, else the first that it can decode."""
-        found = (track for track in self.tracks if track.index == self.begun)
-        return next(found, None) or next(track for track in self.tracks if track.decodable)
-
-    def silence_before(self, track: Track) -> float:
-        """Return the seconds by which a track begins later than the file, where FFmpeg would forget them."""
-        return max(0.0, track.start - self.start - self.lead) if self.starts_anew else 0.0
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Is how much of a track was decoded, in frames and in samples of one channel, and how often that failed."""
-
-    frames: int
-    errors: int
-    samples: int
 
 
 @dataclass(frozen=True)
@@ -137,7 +54,8 @@ class _Stream:
     def of(cls, line: str) -> _Stream | None:
         """Return the stream that a line is on, if it is on one.
 
-        Its language may have any text. Behind the last name of a kind there is none of the file's.
+        Its language may have any text. Behind the last name of a kind there is none of the file's, as ffmpeg_log ends
+        the line where FFmpeg's message ends.
         """
         match = STREAM.match(line)
         if match is None:
@@ -151,7 +69,7 @@ class _Stream:
     @property
     def is_picture(self) -> bool:
         """Tell whether it is cover art."""
-        return any("(attached pic)" in field for field in self.fields)
+        return self.kind == "Video" and any("(attached pic)" in field for field in self.fields)
 
     @property
     def start(self) -> float:
@@ -161,17 +79,23 @@ class _Stream:
 
     def track(self) -> Track:
         """Return the audio track that it is."""
-        rates = [number for number, field in enumerate(self.fields) if RATE.fullmatch(field)]
-        at = rates[0] if rates and rates[0] + 1 < len(self.fields) else None
+        rate, layout = self._rate_and_layout()
         is_known = self.language != "und" and LANGUAGE.fullmatch(self.language)
         return Track(
             index=self.index,
             codec=self.fields[0].split(" ", 1)[0],
-            rate=None if at is None else int(self.fields[at].removesuffix(" Hz")) or None,
-            layout=None if at is None else _layout(self.fields[at + 1]),
+            rate=rate,
+            layout=layout,
             language=self.language if is_known else None,
             start=self.start,
         )
+
+    def _rate_and_layout(self) -> tuple[int | None, str | None]:
+        """Return the rate and the field after it, which is the layout; None where FFmpeg does not know them."""
+        for field, following in pairwise(self.fields):
+            if match := RATE.fullmatch(field):
+                return int(match[1]) or None, _layout(following)
+        return None, None
 
 
 def _layout(field: str) -> str:
@@ -180,14 +104,15 @@ def _layout(field: str) -> str:
 
 
 def ends_heading(line: str) -> bool:
-    """Tell whether a line of a report is the one after which it has all that `read_report` wants."""
+    """Return whether a line is the last one that `read_report` needs."""
     return BEGUN.fullmatch(line) is not None
 
 
 def read_report(report: str) -> Sound:
     """Return the sound that a report shows; raises ConversionFailed where it shows none that can be decoded."""
     streams = _streams(report)
-    tracks = tuple(stream.track() for stream in streams if stream.kind == "Audio")
+    begun = _begun(report)
+    tracks = _tracks(streams, begun)
     if not tracks:
         raise ConversionFailed(NO_AUDIO if streams else sign_in(report) or NOT_MEDIA)
     if not any(track.decodable for track in tracks):
@@ -195,16 +120,18 @@ def read_report(report: str) -> Sound:
     pictures = tuple(stream.index for stream in streams if stream.is_picture)
     container = _container(report)
     start, length = _times(report, container)
+    is_estimated = is_length_estimated(report)
     return Sound(
         tracks,
-        begun=_begun(report),
+        begun=begun,
         start=start,
         length=length,
         pictures=pictures,
         tags_on_track=container == "ogg",
         starts_anew=container in ("mpeg", "mpegts"),
         lead=_lead(streams, start),
-        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not is_length_estimated(report),
+        length_is_of_sound=len(streams) == len(tracks) + len(pictures) and not is_estimated,
+        length_is_estimated=is_estimated,
     )
 
 
@@ -226,6 +153,14 @@ def read_encoded(report: str) -> int:
     return next((int(match[1]) for line in own_lines(report) if (match := ENCODED.fullmatch(line))), 0)
 
 
+def _tracks(streams: Sequence[_Stream], begun: int | None) -> tuple[Track, ...]:
+    """Return the audio tracks, and the one that FFmpeg began to decode even if the report had no room for its line."""
+    tracks = [stream.track() for stream in streams if stream.kind == "Audio"]
+    if begun is not None and all(track.index != begun for track in tracks):
+        tracks.append(Track(begun, codec="", rate=None, layout=None))
+    return tuple(tracks)
+
+
 def _streams(report: str) -> list[_Stream]:
     """Return the streams of the file; FFmpeg lists one that is in several programs for each of them."""
     found: dict[int, _Stream] = {}
@@ -244,7 +179,7 @@ def _lead(streams: Sequence[_Stream], start: float) -> float:
     timed = [stream for stream in streams if stream.kind in ("Audio", "Video") and not stream.is_picture]
     if len(timed) == len(streams):
         return 0.0
-    lead = min(stream.start for stream in timed) - start
+    lead = min((stream.start for stream in timed), default=start) - start
     return lead if lead > CLOCK_TICK_SECONDS else 0.0
 
 

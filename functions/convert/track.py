@@ -16,8 +16,9 @@ from .ffmpeg import Ffmpeg, OnProgress, Outcome
 from .mp3_frames import NotMp3, set_length
 from .parts import Cut, NotJoined, Parts
 from .recipe import USUAL, Recipe, recipe_for
-from .report import Sound, Track, read_decoded, read_encoded
+from .report import read_decoded, read_encoded
 from .runner import Run, Runner
+from .sound import Sound, Track
 
 MEASURING_PERCENTS = 20
 # Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.

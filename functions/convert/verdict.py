@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from soundlift.common.errors import Unavailable
 
-from .log_lines import QUOTED
+from .ffmpeg_log import CONTEXT, own_lines
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,39 @@ EMPTY_AUDIO = Verdict("empty_audio", "The video's audio track is empty: there is
 NOTHING_LEFT = Verdict("nothing_left", "The sound ends before the start that was asked for.")
 TOO_LONG = Verdict("too_long", "The conversion took too long and was stopped. Try a shorter video.")
 TOO_LARGE = Verdict("too_large", "The MP3 would be larger than we may store. Try a shorter video.")
-TOO_COMPLEX = Verdict("too_complex", "Reading this file takes more memory than we give to one video.")
-TOO_MANY_CHANNELS = Verdict("too_many_channels", "The sound has more channels than the 64 that we can mix.")
+TOO_COMPLEX = Verdict("too_complex", "The file needs more memory than one video is given, or has too much text.")
+TOO_MANY_CHANNELS = Verdict(
+    "too_many_channels", "Sound with more than 64 channels is not supported; upload a version with fewer channels."
+)
 BROKEN = Verdict("broken", "The sound is damaged, so it cannot be read.")
 
-# Each is searched in one line of FFmpeg's own, see log_lines. Such a line may quote a name from the file, too, so what
-# overrules sound that was decoded is matched from its beginning to its end.
-CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
-FAILING = "(?:Error|Decoding error|Could not|Failed to|Task finished|Terminating thread)"
+# Each is matched against a whole line of FFmpeg's own, see ffmpeg_log. Such a line may quote a name from the file, too,
+# so none is searched for within it.
+FAILING = r"(?:Error|Decoding error|Could not|Failed to|Task finished|Terminating thread)[A-Za-z0-9 :?()-]{0,120}"
+ENDED = (
+    r"(?:moov atom not found|(?:root atom|stream [0-9]{1,9},) offset 0x[0-9a-f]{1,16}: partial file"
+    r"|failed to (?:find|seek to) [A-Za-z0-9@ ()-]{1,120} - partial file\?"
+    r"|File ended prematurely(?: at pos\. [0-9]{1,20} \(0x[0-9a-f]{1,16}\))?"
+    r"|(?:[Uu]nexpected|[Pp]remature) end of file)"
+)
 SIGNS = (
-    (re.compile(rf"^{CONTEXT}(?:Ext )?DRM protected stream detected, decoding will likely fail!$"), ENCRYPTED_SOUND),
-    (re.compile(rf"^(?:{CONTEXT})?{FAILING}[A-Za-z0-9 :?()-]{{0,120}}Cannot allocate memory\)?$"), TOO_COMPLEX),
-    (re.compile(r"moov atom not found|partial file|File ended prematurely|End of file", re.IGNORECASE), CUT_OFF),
-    (re.compile(r"no decoder found for|Decoder .{1,99} not found|Unknown decoder", re.IGNORECASE), UNKNOWN_CODEC),
+    (re.compile(rf"{CONTEXT}(?:Ext )?DRM protected stream detected, decoding will likely fail!"), ENCRYPTED_SOUND),
+    (re.compile(rf"(?:{CONTEXT})?{FAILING}Cannot allocate memory\)?"), TOO_COMPLEX),
+    (re.compile(rf"{CONTEXT}{ENDED}|(?:{CONTEXT})?{FAILING}End of file\)?"), CUT_OFF),
+    (
+        re.compile(
+            rf"(?:{CONTEXT})?(?:Decoding requested, but no decoder found for: .{{1,99}}|{FAILING}Decoder not found\)?"
+            r"|Decoder \(codec [a-z0-9_]{1,32}\) not found for input stream #0:[0-9]{1,9})"
+        ),
+        UNKNOWN_CODEC,
+    ),
+)
+# No name of a file's is before the word that counts: FFmpeg quotes those behind "Unknown …" and "Unsupported …".
+DAMAGE = re.compile(
+    rf"^(?:{CONTEXT})?(?:{ENDED}|{FAILING}(?:End of file|Invalid data found when processing input)|Error submitting "
+    r"|(?![Uu]n(?:known|supported))(?:[A-Za-z0-9]{1,20}[ ,:;]{1,2}){0,8}"
+    r"(?:[Cc]orrupt|[Tt]runcated|Invalid data found when processing input))",
+    re.MULTILINE,
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded besides, it is noise, or a part that nobody asked for
 LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is not even memory for that
@@ -94,14 +114,9 @@ def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, mo
 def sign_in(report: str) -> Verdict | None:
     """Return the verdict that FFmpeg's own words in a report point to."""
     lines = own_lines(report)
-    return next((verdict for pattern, verdict in SIGNS if any(map(pattern.search, lines))), None)
+    return next((verdict for pattern, verdict in SIGNS if any(map(pattern.fullmatch, lines))), None)
 
 
-def own_words(report: str) -> str:
-    """Return the report without what it quotes from the file: a title may well be "The End of File"."""
-    return "\n".join(own_lines(report))
-
-
-def own_lines(report: str) -> list[str]:
-    """Return the lines of a report that are FFmpeg's own."""
-    return [line for line in report.split("\n") if line and not line.startswith(QUOTED)]
+def has_damage(words: str) -> bool:
+    """Return whether FFmpeg's own words say that a part of the file is damaged or missing."""
+    return DAMAGE.search(words) is not None

@@ -89,7 +89,7 @@ def bind_job(job_id: str) -> None:
 
 
 def continue_trace(traceparent: str | None) -> None:
-    """Go on with the trace that a job's row has: a broker may have lost the event's, or put its own in its place."""
+    """Continue the trace stored in the job's row: a broker may have lost the event's, or put its own in its place."""
     if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
         structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
         _traceparent.set(traceparent)

@@ -11,7 +11,7 @@ import numpy as np
 from functions.convert.encoding import encoding
 from functions.convert.ffmpeg import binary
 from functions.convert.recipe import Recipe, recipe_for
-from functions.convert.report import Track
+from functions.convert.sound import Track
 from soundlift.common.audio_options import AudioOptions
 from tests.clips import ffmpeg
 from tests.convert.pcm import Samples

@@ -9,7 +9,8 @@ from mutagen.id3 import ID3, TIT2
 from mutagen.mp3 import MP3
 
 from functions.convert.ffmpeg import Ffmpeg
-from functions.convert.report import Track, read_decoded, read_report
+from functions.convert.report import read_decoded, read_encoded, read_report
+from functions.convert.sound import Track
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
 from tests.clips import SINE, altered, ffmpeg
@@ -35,6 +36,11 @@ LANGUAGES = {
     "other line breaks": f"e\r{DRM}\r\x0b{DISK}\x0c{MEMORY}\u2028{DISK}\x85{DISK}",
     "an escape sequence": f"eng\n\x1b[0m\x1b[1;35m{DRM}\x1b[0m\n",
     "a parenthesis": "e)n(g): Video: h264",
+    "a track that cannot be decoded": "e): Audio: none\nx",
+    "a track that is no sound": "e): Video: h264\nx",
+    "a track of too many channels": "e): Audio: aac, 44100 Hz, 99 channels\nx",
+    "a track that begins late": "e): Audio: aac, 44100 Hz, mono, start 1000.0\nx",
+    "a picture": "e): Audio: aac (LC), 44100 Hz, mono, fltp (attached pic)\nx",
     "100,000 letters": "x" * 100_000,
     "100,000 line breaks": "\n" * 100_000,
     "a rate of 5,000 digits": f"eng): Audio: aac (LC), {LONG_NUMBER} Hz, mono, start {LONG_NUMBER}.0",
@@ -64,10 +70,54 @@ def test_a_track_after_one_in_a_language_of_any_text_is_found_in_its_own(convert
     assert converted(two, track="en").error_code == "no_such_track"
 
 
-@pytest.mark.parametrize("words", [DISK, DRM, MEMORY, "  Stream #0:5: Video: none", "  Duration: N/A, bitrate: N/A"])
-def test_the_name_of_a_tag_makes_no_verdict(converted: Convert, tmp_path: Path, words: str) -> None:
-    file = ffmpeg(tmp_path / "a.mp3", *SINE, "-metadata", f"a\n{words}\nb=c")
-    assert converted(file).state == State.READY
+NAMES = {
+    "the words for a full disk": DISK,
+    "the words for copy protection": DRM,
+    "the words for too little memory": MEMORY,
+    "a track that cannot be decoded": "  Stream #0:0: Audio: none",
+    "a track that is no sound": "  Stream #0:0: Video: h264, start 3.000000",
+    "a track of too many channels": "  Stream #0:0: Audio: mp3, 44100 Hz, 99 channels",
+    "another track": "  Stream #0:5: Video: none, start -9000000000.0",
+    "the next track": "  Stream #0:1: Audio: aac, 44100 Hz, stereo (default)",
+    "no duration": "  Duration: N/A, bitrate: N/A",
+    "a long duration": "  Duration: 00:40:00.00, start: 0.000000, bitrate: 1 kb/s",
+    "an early start": "  Duration: 00:00:01.00, start: -5000.000000, bitrate: 1 kb/s",
+    "another container": "Input #0, mpegts, from 'x':",
+    "a time of day": f"\x1b[0;37m10:00:00.000 \x1b[0m{DRM}",
+}
+
+
+@pytest.mark.parametrize("suffix", ["mp3", "flac"])
+@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
+def test_the_name_of_a_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str, suffix: str) -> None:
+    job = converted(ffmpeg(tmp_path / f"a.{suffix}", *SINE, "-metadata", f"a\n{words}\nb=c"))
+    assert (job.state, job.error, job.lost) == (State.READY, None, 0.0)
+    assert job.length == pytest.approx(3, abs=0.06)
+
+
+def _named_in_chapter(folder: Path, words: str) -> Path:
+    escaped = words.replace("#", "\\#").replace("\n", "\\\n").replace("=", "\\=")
+    return _with_chapters(folder, f"{CHAPTER}a\\\n{escaped}\\\nb=c\n", "a.mp3")
+
+
+def _named_in_track(folder: Path, words: str) -> Path:
+    return ffmpeg(
+        folder / "two.ogg", *SINE, *SINE, "-map", "0", "-map", "1", "-c:a", "flac",
+        "-metadata:s:a:0", f"a\n{words}\nb=c", "-metadata:s:a:1", "language=fre",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
+def test_the_name_of_a_chapter_s_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str) -> None:
+    job = converted(_named_in_chapter(tmp_path, words))
+    assert (job.state, job.error, job.lost) == (State.READY, None, 0.0)
+
+
+@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
+def test_the_name_of_a_track_s_tag_hides_no_other_track(converted: Convert, tmp_path: Path, words: str) -> None:
+    two = _named_in_track(tmp_path, words)
+    assert converted(two, track="fr").state == State.READY
+    assert converted(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
 
 
 def test_a_track_without_sound_that_speaks_of_a_full_disk_is_not_tried_again(
@@ -90,11 +140,9 @@ def test_the_words_for_copy_protection_are_a_verdict_where_they_are_ffmpeg_s(
 CHAPTER = "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\n"
 
 
-def _with_chapters(folder: Path, chapters: str) -> Path:
+def _with_chapters(folder: Path, chapters: str, name: str = "a.mkv") -> Path:
     (folder / "chapters.txt").write_text(f";FFMETADATA1\n{chapters}")
-    return ffmpeg(
-        folder / "a.mkv", *SINE, "-i", str(folder / "chapters.txt"), "-map", "0", "-map_chapters", "1", "-c:a", "aac"
-    )
+    return ffmpeg(folder / name, *SINE, "-i", str(folder / "chapters.txt"), "-map", "0", "-map_chapters", "1")
 
 
 @pytest.mark.parametrize(
@@ -129,6 +177,18 @@ def test_a_title_that_repeats_the_words_for_what_was_decoded_is_converted(conver
     assert converted(file).state == State.READY
 
 
+@pytest.mark.parametrize(("line_breaks", "code"), [(100_000, None), (3_000_000, "too_complex")])
+def test_a_title_of_line_breaks_is_read_up_to_a_limit(
+    converted: Convert, tmp_path: Path, line_breaks: int, code: str | None
+) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *SINE)
+    tags = ID3()
+    tags.add(TIT2(encoding=3, text=["\n" * line_breaks]))
+    tags.save(file)
+    job = converted(file)
+    assert (job.error_code, job.attempts) == (code, 1)
+
+
 @pytest.mark.parametrize("words", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
 def test_no_line_of_a_report_that_shows_text_of_the_file_counts_as_ffmpeg_s(
     services: Services, tmp_path: Path, words: str
@@ -141,6 +201,35 @@ def test_no_line_of_a_report_that_shows_text_of_the_file_counts_as_ffmpeg_s(
     assert track == Track(index=0, codec="aac", rate=44100, layout="mono")
     assert read_decoded(outcome.report, track).samples > 3 * 44100
     assert not [line for line in outcome.report.split("\n") if line.startswith(words)]
+
+
+def test_a_track_that_ffmpeg_began_to_decode_is_there_where_the_report_has_no_room_for_its_line() -> None:
+    begun = "[aost#0:0/libmp3lame @ 0x1] Created audio stream from input stream 0:20000\n"
+    for other in ("Video: h264", "Video: png (attached pic)", "Audio: none", "Data: none", "Data: none (attached pic)"):
+        sound = read_report(f"   Stream #0:0: {other}\n{begun}")
+        assert sound.chosen.index == 20000
+        assert sound.chosen.can_be_mixed
+        assert sound.pictures == ((0,) if other.startswith("Video: png") else ())
+
+
+@pytest.mark.parametrize(
+    ("message", "is_estimated"),
+    [("Estimating duration from bitrate, this may be inaccurate", True),
+     ("invalid concatenated file detected - using bitrate for duration", True),
+     ("Unknown codec tag: using bitrate for duration", False)],
+)  # fmt: skip
+def test_a_length_is_estimated_where_ffmpeg_says_so(message: str, is_estimated: bool) -> None:
+    sound = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
+    assert (sound.length_is_estimated, sound.length_is_of_sound) == (is_estimated, not is_estimated)
+
+
+def test_what_another_component_says_is_no_count_of_samples() -> None:
+    counts = (
+        "[matroska @ 0x1]   Input stream #0:0 (audio): 1 packets read (1 bytes); 1 frames decoded; 0 decode errors "
+        "(1024 samples); \n[matroska @ 0x1]   Output stream #0:0 (audio): 1 frames encoded (1024 samples); \n"
+    )
+    track = Track(index=0, codec="aac", rate=44100, layout="mono")
+    assert (read_decoded(counts, track).samples, read_encoded(counts)) == (0, 0)
 
 
 IAMF = (

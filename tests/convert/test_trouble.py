@@ -19,7 +19,7 @@ from functions.convert.disk import check_disk, full_disk_is_unavailable
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.report import read_report
-from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status
+from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status, has_damage, sign_in
 from soundlift.common.errors import Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.job_row import Job, State
@@ -212,6 +212,52 @@ def test_too_little_memory_is_a_verdict_whatever_was_decoded(message: str) -> No
 )  # fmt: skip
 def test_a_name_that_a_message_quotes_does_not_overrule_sound_that_was_decoded(message: str) -> None:
     check_outcome(0, f"{message}\n", decoded=True, mp3_bytes=1, most_bytes=10**9)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [("[mov,mp4,m4a,3gp,3g2,mj2 @ 0x1] moov atom not found", "cut_off"),
+     ("[mov,mp4,m4a,3gp,3g2,mj2 @ 0x1] stream 0, offset 0x2f: partial file", "cut_off"),
+     ("[matroska,webm @ 0x1] File ended prematurely", "cut_off"),
+     ("[matroska,webm @ 0x1] File ended prematurely at pos. 4711 (0x1267)", "cut_off"),
+     ("[in#0 @ 0x1] Error opening input: End of file", "cut_off"),
+     ("Error opening input files: End of file", "cut_off"),
+     ("[aist#0:0/none @ 0x1] Decoding requested, but no decoder found for: atrac9", "unknown_codec"),
+     ("[out#0/mp3 @ 0x1] Error opening output: Decoder not found", "unknown_codec")],
+)  # fmt: skip
+def test_what_ffmpeg_says_of_a_file_is_a_verdict_where_nothing_was_decoded(message: str, code: str) -> None:
+    sign = sign_in(f"[in#0 @ 0x1] another message\n{message}\n")
+    assert sign is not None
+    assert sign.code == code
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["moov atom not found", "stream 0, offset 0x2f: partial file", "File ended prematurely", "End of file",
+     "Decoding requested, but no decoder found for: x", "Unknown decoder", "Decoder x not found",
+     "Invalid data found when processing input", "corrupt", "truncated", "Error submitting packet"],
+)  # fmt: skip
+def test_a_name_that_a_message_quotes_is_neither_a_verdict_nor_damage(name: str) -> None:
+    message = f"[matroska,webm @ 0x1] Unknown/unsupported AVCodecID {name}.\n[mov @ 0x1] Unknown codec tag: {name}\n"
+    assert sign_in(message) is None
+    assert not has_damage(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["[mov,mp4,m4a,3gp,3g2,mj2 @ 0x1] stream 0, offset 0x2f: partial file",
+     "[matroska,webm @ 0x1] File ended prematurely",
+     "[dec:aac @ 0x2] Error submitting packet to decoder: Invalid data found when processing input",
+     "[in#0/flac @ 0x1] Error during demuxing: Invalid data found when processing input",
+     "[in#0 @ 0x1] Header processing failed: Invalid data found when processing input",
+     "[in#0/mpegts @ 0x1] corrupt input packet in stream 0",
+     "[mpegts @ 0x1] Packet corrupt (stream = 0, dts = 126000).",
+     "[mpegts @ 0x1] Packet had TEI flag set; marking as corrupt",
+     "[mov,mp4,m4a,3gp,3g2,mj2 @ 0x1] reached eof, corrupted STSC atom",
+     "[asf @ 0x1] File is truncated adjusting duration"],
+)  # fmt: skip
+def test_what_ffmpeg_says_of_a_damaged_part_is_damage(message: str) -> None:
+    assert has_damage(f"another message\n{message}\n")
 
 
 def test_what_is_quoted_from_a_file_is_no_sign() -> None:

@@ -1,0 +1,120 @@
+"""Separates the messages of FFmpeg's log from the text of the file that FFmpeg quotes in them.
+
+FFmpeg prints some text of a file unchanged, line breaks included, such as the language of a stream or the name of a
+tag. A file can therefore put any line into the log. It cannot put the escape character there: libavutil's logger
+replaces control characters in everything it prints. With AV_LOG_FORCE_COLOR the logger itself writes an escape sequence
+before the name of the component that a message comes from, before each message of any level but `info`, and, with the
+flag `time`, before the time of day that each message begins with. So it is known where a message begins, and what is in
+it besides is text that it quotes. https://github.com/FFmpeg/FFmpeg/blob/master/libavutil/log.c
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+ENVIRONMENT = {"AV_LOG_FORCE_COLOR": "1"}
+LEVEL = "+time+verbose"
+"""The value of FFmpeg's option -loglevel that FfmpegLog needs."""
+QUOTED = " "
+"""What a line begins with that shows, or may show, text of the file."""
+CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
+"""The components that a line of FFmpeg's own comes from."""
+
+LONGEST_MESSAGE, KEPT_HEAD, KEPT_TAIL = 8192, 2048, 4096  # bytes
+LONGEST_STREAM_END = 512  # what FFmpeg says of a stream's coding has at most 256
+ESCAPE = b"\x1b"
+COLOR = re.compile(rb"\x1b\[[0-9;]{1,20}m")
+BEGINNING = re.compile(rb"\x1b\[[0-9;]{1,20}m[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} \x1b\[0m")
+LONGEST_BEGINNING = 64
+HEADING = (b"Input #0, ", b"  Duration: ")
+STREAM = b"  Stream #0:"
+READ = (ESCAPE, STREAM, *HEADING)
+GROUPED_STREAM = re.compile(rb" {3,}(?=Stream #0:)")  # of a group, as IAMF has: indented, and at level `verbose`
+OUTPUT = (b"[out#0", b"[aost#0")
+LOUDNESS = b"[Parsed_loudnorm_"
+LOUDNESS_VALUE = b'\t"'
+
+
+class FfmpegLog:
+    """Reader of FFmpeg's log, which yields FFmpeg's own lines unchanged and those on the file behind QUOTED.
+
+    Of the latter it yields the three kinds that say what is in the file, until the first output is opened. A stream's
+    line is joined again where its language breaks it. `skipped` are the bytes of all others so far.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._rest = b""
+        self._in_heading = True
+
+    def read(self, block: bytes) -> Iterator[str]:
+        """Yield the lines of the messages that end in a block of the log."""
+        if ESCAPE not in block and _can_be_skipped(self._rest):
+            self.skipped += len(block)
+            return
+        *ended, rest = BEGINNING.split(self._rest + block)
+        for message in ended:
+            yield from self._lines_of(message)
+        self._rest = _shortened(rest)
+        self.skipped += len(rest) - len(self._rest)
+
+    def end(self) -> Iterator[str]:
+        """Yield what is left when the log has ended."""
+        yield from self._lines_of(self._rest)
+
+    def _lines_of(self, message: bytes) -> Iterator[str]:
+        """Yield the lines of a message, and of another thread's within it."""
+        if not message.startswith(READ) and ESCAPE not in message:
+            self.skipped += len(message)
+            return
+        quoted, escape, own = _shortened(message).partition(ESCAPE)
+        if quoted:
+            yield from self._on_file(quoted)
+        if own:
+            yield from self._own(COLOR.sub(b"", escape + own))
+
+    def _own(self, message: bytes) -> Iterator[str]:
+        line, *quoted = message.split(b"\n")
+        self._in_heading = self._in_heading and not line.startswith(OUTPUT)
+        if indent := GROUPED_STREAM.match(line):
+            yield from self._on_file(b"  " + message[indent.end() :])
+        elif line:
+            yield _text(line)
+        if line.startswith(LOUDNESS):
+            yield from (_text(value) for value in quoted if value.startswith(LOUDNESS_VALUE))
+
+    def _on_file(self, message: bytes) -> Iterator[str]:
+        if self._in_heading and message.startswith(STREAM):
+            line = message.rstrip(b"\n").replace(b"\n", b" ")
+            head, tail = line[:LONGEST_STREAM_END], line[LONGEST_STREAM_END:][-LONGEST_STREAM_END:]
+            yield QUOTED + _text(head + tail)
+        elif self._in_heading and message.startswith(HEADING):
+            yield QUOTED + _text(message.partition(b"\n")[0])
+
+
+def own_words(report: str) -> str:
+    """Return the report without what it quotes from the file: a title may well be "The End of File"."""
+    return "\n".join(own_lines(report))
+
+
+def own_lines(report: str) -> list[str]:
+    """Return the lines of a report that are FFmpeg's own."""
+    return [line for line in report.split("\n") if line and not line.startswith(QUOTED)]
+
+
+def _can_be_skipped(rest: bytes) -> bool:
+    """Return whether more of a message, without an escape character, changes nothing."""
+    return len(rest) > LONGEST_BEGINNING and not rest.startswith(READ) and ESCAPE not in rest
+
+
+def _shortened(message: bytes) -> bytes:
+    """Return a message without its middle if it is long: what FFmpeg says is at either end, or in the first line."""
+    if len(message) <= LONGEST_MESSAGE:
+        return message
+    line_break = b"\n" if b"\n" in message[KEPT_HEAD:-KEPT_TAIL] else b""
+    return message[:KEPT_HEAD] + line_break + message[-KEPT_TAIL:]
+
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace")
