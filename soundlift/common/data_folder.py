@@ -13,7 +13,7 @@ OTHERS = 0o077  # the permissions of everybody but the owner
 DATABASES = ("soundlift.db", "queue.db")
 OURS = frozenset(
     [f"{name}{suffix}" for name in DATABASES for suffix in ("", "-wal", "-shm", "-journal")]
-    + ["logs", "mail", "media", "secrets", "up.log", ".soundlift-lock"]
+    + ["logs", "mail", "media", "secrets", "up.lock", "up.log", ".soundlift-lock"]
 )
 OF_THE_SYSTEM = frozenset(["lost+found", ".DS_Store"])
 
@@ -28,8 +28,8 @@ def close_data_folder(folder: Path) -> None:
 
     A folder that others can read, and that holds anything besides Soundlift's data, is not changed but refused: it may
     be somebody's home. One that is private already may hold other things, and is left as it is. A symbolic link to the
-    folder is followed, and those in it are not. Raises SettingError where the folder is refused or its permissions cannot be changed, and OSError where
-    it cannot be read.
+    folder is followed, and those in it are not. Raises SettingError where the folder is refused or its permissions
+    cannot be changed, and OSError where it cannot be read.
     """
     folder = folder.resolve()
     names = set(os.listdir(folder))  # noqa: PTH208 - only names are wanted
