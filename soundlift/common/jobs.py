@@ -147,7 +147,7 @@ class Jobs:
         step = table.update().where(mine).values(video_bytes=size, due_at=now() + RECEIVE_SECONDS)
 
         def admit_and_count(connection: Connection) -> bool:
-            admit_bytes(connection, job.username, more)
+            admit_bytes(connection, job.id, job.username, more)
             return connection.execute(step).rowcount == 1
 
         return self._database.transact(admit_and_count)

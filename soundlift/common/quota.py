@@ -8,7 +8,7 @@ limit together.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -83,10 +83,16 @@ def admit_job(connection: Connection, username: str, reservation: Reservation) -
     _check_bytes(connection, username, usage, reservation)
 
 
-def admit_bytes(connection: Connection, username: str, reservation: Reservation) -> None:
-    """Let a user store more bytes in this transaction; raises StorageFull."""
+def admit_bytes(connection: Connection, job_id: str, username: str, reservation: Reservation) -> None:
+    """Let an upload of a user store more bytes in this transaction; raises StorageFull.
+
+    Its own bytes are none that its owner could wait for, so they do not count as those of an upload in progress.
+    """
     _lock(connection, username)
-    _check_bytes(connection, username, usage_of(connection, username), reservation)
+    usage = usage_of(connection, username)
+    mine = sa.and_(table.c.id == job_id, table.c.state == State.RECEIVING)
+    own = connection.scalar(sa.select(_size).where(mine)) or 0
+    _check_bytes(connection, username, replace(usage, upload_bytes=usage.upload_bytes - own), reservation)
 
 
 def usage_of(connection: Connection, username: str) -> Usage:
@@ -143,13 +149,18 @@ def _too_many_jobs(connection: Connection, username: str, usage: Usage, most: in
 
 def _check_bytes(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> None:
     size, limit = reservation.size, reservation.limits.stored_bytes
-    if not limit or usage.stored_bytes + size <= limit:
-        return
+    if limit and usage.stored_bytes + size > limit:
+        raise _storage_full(connection, username, usage, reservation)
+
+
+def _storage_full(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> StorageFull:
+    """Return the refusal of more bytes, which says what frees space, and when waiting does."""
+    size, limit = reservation.size, reservation.limits.stored_bytes
     stored, allowed, more = (_in_words(each) for each in (usage.stored_bytes, limit, size))
     what = f"Your files take up {stored} of the {allowed} that you may store, and this upload needs {more} more"
     if usage.stored_bytes - usage.leaving_bytes + size <= limit:
         hint = "The files of jobs that were deleted or have expired are about to be removed: try again in a minute."
-        raise StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
+        return StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
     others = usage.stored_bytes - usage.leaving_bytes - usage.upload_bytes
     uploads = (
         f" Uploads in progress take up {_in_words(usage.upload_bytes)}. {BROKEN_OFF}" if usage.upload_bytes else ""
@@ -157,11 +168,11 @@ def _check_bytes(connection: Connection, username: str, usage: Usage, reservatio
     delete = " Delete jobs that have ended: DELETE /jobs/ID. Their space is free within a minute." if others else ""
     what = f"{what}.{uploads}{delete}"
     if usage.upload_bytes and others + size <= limit:
-        raise StorageFull(what, retry_after=_first_broken_off(connection, username))
+        return StorageFull(what, retry_after=_first_broken_off(connection, username))
     if (expiry := _first_expiry(connection, username, reservation.limits.retention)) is None:
-        raise StorageFull(what)
+        return StorageFull(what)
     date, seconds = expiry
-    raise StorageFull(f"{what} The first of them expires on {date}.", retry_after=seconds)
+    return StorageFull(f"{what} The first of them expires on {date}.", retry_after=seconds)
 
 
 def _first_broken_off(connection: Connection, username: str) -> int:

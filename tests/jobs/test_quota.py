@@ -271,6 +271,16 @@ def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Serv
     assert RETENTION - 660 < int(refusal.headers["Retry-After"]) <= RETENTION - 600
 
 
+def test_an_upload_that_grows_beyond_the_space_left_is_not_told_to_wait_for_itself(services: Services) -> None:
+    told_job(services)
+    job = _receive(services.jobs, _limits(), size=2000)
+    with pytest.raises(StorageFull) as refusal:
+        services.jobs.reserve(job, Reservation(2000, _limits(stored_bytes=5000)))
+    assert "Uploads in progress" not in refusal.value.detail
+    assert "The first of them expires on" in refusal.value.detail
+    assert int(refusal.value.headers["Retry-After"]) > RETENTION - 60
+
+
 def test_whose_storage_is_full_of_jobs_that_have_not_ended_is_not_told_to_wait(services: Services) -> None:
     queued_job(services)
     refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
