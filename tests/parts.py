@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import resource
 import socket
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -56,6 +57,17 @@ def free_port() -> int:
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", random.randrange(10_000, 32_000)))
             return int(listener.getsockname()[1])
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open no file, pipe or socket meanwhile, as where it has too many open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def bearer(services: Services, email: str = "ada@example.org", *, admin: bool = False) -> dict[str, str]:

@@ -21,13 +21,13 @@ from soundlift.common.errors import (
 )
 from soundlift.common.formats import BYTES_TO_TELL, NAMES, is_known_format
 from soundlift.common.job_row import Job
-from soundlift.common.jobs import RECEIVE_SECONDS
 from soundlift.common.log import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.quota import Limits, Reservation, largest_upload
 from soundlift.common.services import Services
 
 RESERVED_AT_ONCE = 16 * 2**20  # bytes of a body that does not announce its length
+REFRESH_SECONDS = 60  # much less than RECEIVE_SECONDS, in which a block may arrive slowly
 GIVEN_UP = "The upload took too long and was given up. Send it again."
 
 log = structlog.get_logger()
@@ -127,7 +127,7 @@ class Reception:
         assert job is not None
         if (missing := self._received - self._reserved) > 0:
             kept = self._reserve(job, missing)
-        elif time.monotonic() - self._touched > RECEIVE_SECONDS / 6:
+        elif time.monotonic() - self._touched > REFRESH_SECONDS:
             kept = self._services.jobs.still_receiving(job.id)
         else:
             return

@@ -13,7 +13,7 @@ OTHERS = 0o077  # the permissions of everybody but the owner
 DATABASES = ("soundlift.db", "queue.db")
 OURS = frozenset(
     [f"{name}{suffix}" for name in DATABASES for suffix in ("", "-wal", "-shm", "-journal")]
-    + ["logs", "mail", "media", "secrets", "up.log", ".soundlift-lock"]
+    + ["logs", "mail", "media", "secrets", "up.lock", "up.log", ".soundlift-lock"]
 )
 OF_THE_SYSTEM = frozenset(["lost+found", ".DS_Store"])
 
@@ -27,16 +27,17 @@ def close_data_folder(folder: Path) -> None:
     """Take the permissions of others from an existing data folder and from all that is in it.
 
     A folder that others can read, and that holds anything besides Soundlift's data, is not changed but refused: it may
-    be somebody's home. One that is private already may hold other things, and is left as it is. Symbolic links are not
-    followed. Raises SettingError where the folder is refused or its permissions cannot be changed, and OSError where
-    it cannot be read.
+    be somebody's home. One that is private already may hold other things, and is left as it is. A symbolic link to the
+    folder is followed, and those in it are not. Raises SettingError where the folder is refused or its permissions
+    cannot be changed, and OSError where it cannot be read.
     """
+    folder = folder.resolve()
     names = set(os.listdir(folder))  # noqa: PTH208 - only names are wanted
     others = sorted(names - OURS - OF_THE_SYSTEM)
     if others:
         if _is_open(folder):
             raise _refusal(
-                f"Other users can read the data folder {folder}, and it holds other things than Soundlift's data, "
+                f"Other users can read the data folder {folder}, and it contains files that are not Soundlift's, "
                 f"such as {others[0]}. Choose a folder of its own, or run chmod 700 on this one."
             )
         return
@@ -51,8 +52,8 @@ def close_data_folder(folder: Path) -> None:
             ) from None
     if _is_open(folder):
         raise _refusal(
-            f"Other users can read the data folder {folder}, and its file system knows no permissions. "
-            "Choose a folder on another one."
+            f"Other users can read the data folder {folder}, and its file system does not support permissions. "
+            "Choose a folder on another file system."
         )
 
 

@@ -155,7 +155,7 @@ class UnsupportedMedia(SoundliftError):
     code = "unsupported_media_type"
 
 
-class NotOffered(SoundliftError):
+class NotSupported(SoundliftError):
     """A request for something that this server never does (RFC 9110, section 15.6.2)."""
 
     status = 501

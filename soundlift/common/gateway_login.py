@@ -10,7 +10,7 @@ from soundlift.common.settings import Settings
 
 
 def user_of(settings: Settings) -> dict[str, str]:
-    """Return the header that tells the gateway its user; raises SettingError where half of the login is missing."""
+    """Return the Authorization header for the gateway; raises SettingError where half of the login is missing."""
     user, password = settings.basic_auth_user, settings.basic_auth_password
     if bool(user) != bool(password):
         missing = "BASIC_AUTH_PASSWORD" if user else "BASIC_AUTH_USER"

@@ -17,6 +17,8 @@ GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
 FIRST_NOTIFICATION_RESEND_SECONDS = 60  # sooner: sending a mail takes no minute, and somebody waits for it
 LONGEST_RESEND_SECONDS = 6 * 3600
+# An upload at the least rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
+RECEIVE_SECONDS = 20 * 60
 
 
 class State(StrEnum):

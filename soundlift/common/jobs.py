@@ -24,6 +24,7 @@ from soundlift.common.job_row import (
     HIDDEN,
     MOST_ATTEMPTS,
     OUTCOMES,
+    RECEIVE_SECONDS,
     WAITING,
     Claim,
     Job,
@@ -43,7 +44,6 @@ from soundlift.common.job_row import (
 from soundlift.common.media import new_media_id
 from soundlift.common.quota import Reservation, admit_bytes, admit_job
 
-RECEIVE_SECONDS = 3600
 CLAIM_SECONDS = 30
 TELL_SECONDS = 120
 LONGEST_SENTENCE = 1000
@@ -109,15 +109,14 @@ class Jobs:
             due_at=now() + RECEIVE_SECONDS,
         )
 
-        def admit_and_insert(connection: Connection) -> None:
+        def admit_and_insert(connection: Connection) -> Job:
             if reservation:
                 admit_job(connection, username, reservation)
             connection.execute(row)
+            # Read in the same transaction: after its commit, an error would leave a row that nobody knows of.
+            return job_of(connection.execute(sa.select(*columns).where(table.c.id == job_id)).one())
 
-        self._database.transact(admit_and_insert)
-        job = self.find(job_id)
-        assert job is not None
-        return job
+        return self._database.transact(admit_and_insert)
 
     def adopt(self, *, video_fid: str, username: str, video_bytes: int, traceparent: str | None) -> bool:
         """Write a queued row for a video that another program stored, under the video's own id, unless there is one."""
@@ -148,7 +147,7 @@ class Jobs:
         step = table.update().where(mine).values(video_bytes=size, due_at=now() + RECEIVE_SECONDS)
 
         def admit_and_count(connection: Connection) -> bool:
-            admit_bytes(connection, job.username, more)
+            admit_bytes(connection, job.id, job.username, more)
             return connection.execute(step).rowcount == 1
 
         return self._database.transact(admit_and_count)
@@ -285,7 +284,7 @@ class Jobs:
         return self._move(job.id, State.EXPIRED, is_past_retention(retention), due_at=now())
 
     def abandon(self, job: Job) -> bool:
-        """Move receiving → deleted: no byte came for an hour."""
+        """Move receiving → deleted: the upload's row was not refreshed for RECEIVE_SECONDS."""
         return self._move(job.id, State.DELETED, is_broken_off(), due_at=now())
 
     def disposed(self, job: Job) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
@@ -25,12 +23,12 @@ HASH_OF_NOBODY = f"$argon2id$v=19${_parameters}${'A' * 22}${'A' * 43}"
 
 def hash_password(password: str) -> str:
     """Return the salted Argon2id hash of a password, in its PHC string form; raises Busy."""
-    return _pool().run(_hasher.hash, password)
+    return _pool.run(_hasher.hash, password)
 
 
 def password_matches(password: str, hashed: str | None) -> bool:
     """Return whether a password is right, after the same time where there is no hash to compare with; raises Busy."""
-    return _pool().run(_verify, password, HASH_OF_NOBODY if hashed is None else hashed) and hashed is not None
+    return _pool.run(_verify, password, HASH_OF_NOBODY if hashed is None else hashed) and hashed is not None
 
 
 def hashes_at_once(limit: int | None) -> int:
@@ -45,17 +43,13 @@ def _verify(password: str, hashed: str) -> bool:
         return False
 
 
-@cache
-def _pool() -> BoundedPool:
-    """Return this process's one pool.
-
-    Threads of their own, and not only a limit: the allocator keeps the memory of a hash for the thread that freed it,
-    so any thread that ever hashed a password would keep 19 MiB.
-    """
-    return BoundedPool(
-        "password",
-        threads=hashes_at_once(memory_limit()),
-        queue=QUEUE,
-        wait_seconds=WAIT_SECONDS,
-        busy="Too many passwords are being verified at once. Try again in a moment.",
-    )
+# Made here, since of threads that all come first each would make its own in a function that caches it. Its threads
+# are for passwords alone: the allocator keeps the memory of a hash for the thread that freed it, so any thread that
+# ever hashed a password would keep 19 MiB.
+_pool = BoundedPool(
+    "password",
+    threads=hashes_at_once(memory_limit()),
+    queue=QUEUE,
+    wait_seconds=WAIT_SECONDS,
+    busy="Too many passwords are being verified at once. Try again in a moment.",
+)

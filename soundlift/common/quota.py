@@ -8,7 +8,7 @@ limit together.
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -17,13 +17,14 @@ from sqlalchemy.engine import Connection
 from soundlift.common.database import UPLOAD_LOCKS, now, upload_locks
 from soundlift.common.database import jobs as table
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
-from soundlift.common.job_row import WAITING, State, may_expire
+from soundlift.common.job_row import RECEIVE_SECONDS, WAITING, State, may_expire
 from soundlift.common.settings import Settings
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)
 LEAVING = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
+BROKEN_OFF = f"An upload that broke off counts for up to {RECEIVE_SECONDS // 60} minutes."
 LATEST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -55,11 +56,17 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one user has at this moment; `leaving_bytes`, a part of the stored ones, are about to be deleted."""
+    """What one user has at this moment.
+
+    `uploads` of the jobs are uploads in progress. Of the stored bytes, `leaving_bytes` are about to be deleted, and
+    `upload_bytes` belong to uploads in progress.
+    """
 
     jobs: int
     stored_bytes: int
     leaving_bytes: int
+    uploads: int
+    upload_bytes: int
 
 
 def largest_upload(settings: Settings) -> int:
@@ -71,20 +78,21 @@ def admit_job(connection: Connection, username: str, reservation: Reservation) -
     """Let a user begin an upload in this transaction; raises TooManyJobs or StorageFull."""
     _lock(connection, username)
     usage = usage_of(connection, username)
-    most = reservation.limits.jobs
-    if most and usage.jobs >= most:
-        raise TooManyJobs(
-            f"You may have at most {most} jobs in progress at once, and have {usage.jobs}. "
-            "Wait until one ends, or cancel one: DELETE /jobs/ID.",
-            retry_after=RETRY_JOBS_SECONDS,
-        )
+    if reservation.limits.jobs and usage.jobs >= reservation.limits.jobs:
+        raise _too_many_jobs(connection, username, usage, reservation.limits.jobs)
     _check_bytes(connection, username, usage, reservation)
 
 
-def admit_bytes(connection: Connection, username: str, reservation: Reservation) -> None:
-    """Let a user store more bytes in this transaction; raises StorageFull."""
+def admit_bytes(connection: Connection, job_id: str, username: str, reservation: Reservation) -> None:
+    """Let an upload of a user store more bytes in this transaction; raises StorageFull.
+
+    Its own bytes are none that its owner could wait for, so they do not count as those of an upload in progress.
+    """
     _lock(connection, username)
-    _check_bytes(connection, username, usage_of(connection, username), reservation)
+    usage = usage_of(connection, username)
+    mine = sa.and_(table.c.id == job_id, table.c.state == State.RECEIVING)
+    own = connection.scalar(sa.select(_size).where(mine)) or 0
+    _check_bytes(connection, username, replace(usage, upload_bytes=usage.upload_bytes - own), reservation)
 
 
 def usage_of(connection: Connection, username: str) -> Usage:
@@ -102,10 +110,13 @@ def usage_of(connection: Connection, username: str) -> Usage:
     rows = sa.union_all(stored, expired).subquery()
     sums = sa.select(rows.c.state, sa.func.count(), sa.func.sum(rows.c.size)).group_by(rows.c.state)
     by_state = {state: (count, int(size)) for state, count, size in connection.execute(sums)}
+    uploads, upload_bytes = by_state.get(State.RECEIVING, (0, 0))
     return Usage(
         jobs=sum(count for state, (count, _) in by_state.items() if state in IN_FLIGHT),
         stored_bytes=sum(size for _, size in by_state.values()),
         leaving_bytes=sum(size for state, (_, size) in by_state.items() if state in LEAVING),
+        uploads=uploads,
+        upload_bytes=upload_bytes,
     )
 
 
@@ -124,20 +135,51 @@ def _lock(connection: Connection, username: str) -> None:
         raise DatabaseUnavailable("The table upload_lock is not complete: run `soundlift migrate`.")
 
 
+def _too_many_jobs(connection: Connection, username: str, usage: Usage, most: int) -> TooManyJobs:
+    """Return the refusal of one more job; an upload in progress has no id yet that its owner could cancel it by."""
+    only_uploads = usage.uploads == usage.jobs
+    have = f"{usage.jobs}, {usage.uploads} of them uploads" if usage.uploads else f"{usage.jobs}"
+    hint = "Wait until one ends." if only_uploads else "Wait until one ends, or cancel one: DELETE /jobs/ID."
+    return TooManyJobs(
+        f"You may have at most {most} jobs in progress at once, and have {have}. {hint}"
+        f"{f' {BROKEN_OFF}' if usage.uploads else ''}",
+        retry_after=_first_broken_off(connection, username) if only_uploads else RETRY_JOBS_SECONDS,
+    )
+
+
 def _check_bytes(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> None:
     size, limit = reservation.size, reservation.limits.stored_bytes
-    if not limit or usage.stored_bytes + size <= limit:
-        return
+    if limit and usage.stored_bytes + size > limit:
+        raise _storage_full(connection, username, usage, reservation)
+
+
+def _storage_full(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> StorageFull:
+    """Return the refusal of more bytes, which says what frees space, and when waiting does."""
+    size, limit = reservation.size, reservation.limits.stored_bytes
     stored, allowed, more = (_in_words(each) for each in (usage.stored_bytes, limit, size))
     what = f"Your files take up {stored} of the {allowed} that you may store, and this upload needs {more} more"
     if usage.stored_bytes - usage.leaving_bytes + size <= limit:
         hint = "The files of jobs that were deleted or have expired are about to be removed: try again in a minute."
-        raise StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
-    what = f"{what}. Delete jobs that have ended: DELETE /jobs/ID. Their space is free within a minute."
+        return StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
+    others = usage.stored_bytes - usage.leaving_bytes - usage.upload_bytes
+    uploads = (
+        f" Uploads in progress take up {_in_words(usage.upload_bytes)}. {BROKEN_OFF}" if usage.upload_bytes else ""
+    )
+    delete = " Delete jobs that have ended: DELETE /jobs/ID. Their space is free within a minute." if others else ""
+    what = f"{what}.{uploads}{delete}"
+    if usage.upload_bytes and others + size <= limit:
+        return StorageFull(what, retry_after=_first_broken_off(connection, username))
     if (expiry := _first_expiry(connection, username, reservation.limits.retention)) is None:
-        raise StorageFull(what)
+        return StorageFull(what)
     date, seconds = expiry
-    raise StorageFull(f"{what} The first of them expires on {date}.", retry_after=seconds)
+    return StorageFull(f"{what} The first of them expires on {date}.", retry_after=seconds)
+
+
+def _first_broken_off(connection: Connection, username: str) -> int:
+    """Return in how many seconds the first of a user's uploads is given up, unless more of it arrives."""
+    mine = sa.and_(table.c.username == username, table.c.state == State.RECEIVING)
+    due, moment = connection.execute(sa.select(sa.func.min(table.c.due_at), now()).where(mine)).one()
+    return max(0, int(due - moment)) + RETRY_CLEANUP_SECONDS
 
 
 def _first_expiry(connection: Connection, username: str, retention: int) -> tuple[str, int] | None:

@@ -53,11 +53,30 @@ def _new_folder(prefix: str) -> tuple[Path, int]:
     """Make a folder and return it with its lock; a sweep that was faster has removed it, and it is made again."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix))
-        lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            lock = _lock(folder)
+        except OSError:
+            # No sweep would remove a folder without its lock file. These calls open no file, which may be what failed.
+            with suppress(OSError):
+                (folder / LOCK_FILE).unlink(missing_ok=True)
+                folder.rmdir()
+            raise
+        if lock is not None:
+            return folder, lock
+
+
+def _lock(folder: Path) -> int | None:
+    """Return the lock of a new folder, or None where a sweep has removed the folder meanwhile; raises OSError."""
+    lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
-            return folder, lock
+            return lock
+    except OSError:
         os.close(lock)
+        raise
+    os.close(lock)
+    return None
 
 
 def _is_own_folder(entry: os.DirEntry[str]) -> bool:

@@ -8,6 +8,7 @@ import sys
 from threading import Thread
 
 from soundlift.common import lifeline
+from soundlift.common.data_folder import make_files_private
 from soundlift.common.errors import SettingError
 from soundlift.common.gateway_login import user_of
 from soundlift.common.services import Services, services_of_process
@@ -28,6 +29,7 @@ SECONDS_BEYOND_DRAIN = 20  # a function told to stop at the same moment hands it
 
 def main() -> None:
     """Deliver until SIGTERM or SIGINT; a setting that is wrong ends the start with one sentence and exit code 1."""
+    make_files_private()
     try:
         services = services_of_process()
         settings, metrics = services.settings, Metrics()

@@ -19,7 +19,7 @@ from soundlift.common.log import set_up_logging
 from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from soundlift.local.data_folder import make_data_folder, write_gateway_login
+from soundlift.local.data_folder import hold_data_folder, make_data_folder, write_gateway_login
 from soundlift.local.environment import HERE, environment_of, wants_mail_caught
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
@@ -48,11 +48,12 @@ def _run(host: str, port: int, data: Path) -> None:
     _check_port(host, port)
     environment = environment_of(os.environ, host=host, port=port, data=data)
     make_data_folder(data)
+    hold_data_folder(data)
     settings = Settings.from_environment(environment)
     lifeline.hold(settings.lifeline_fd)
-    write_gateway_login(data, settings)
     read_stack(settings.stack_file)
     _prepare(Services(settings))
+    write_gateway_login(data, settings)
     catcher = None
     if wants_mail_caught(os.environ, settings):
         catcher = MailCatcher(data / "mail")

@@ -5,17 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from soundlift.local.log_pipe import LogPipe
+from soundlift.local.restart import Restart
 from soundlift.local.terminal import say
-
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
-SETTLED_SECONDS = 10.0
 
 
 class Child:
@@ -33,7 +29,7 @@ class Child:
         self._arguments = arguments
         self._environment = {**environment, "LIFELINE_FD": str(lifeline)}
         self._lifeline = lifeline
-        self._pause = FIRST_PAUSE
+        self._restart = Restart()
         self._output = LogPipe(log)
         self._process = self._start()
 
@@ -47,10 +43,10 @@ class Child:
         self._output.look_after()
         if self.running:
             return
-        if self._start_at is None:
+        if not self._restart.is_planned:
             self._bury()
-        elif time.monotonic() >= self._start_at:
-            self._process = self._start()
+        elif self._restart.is_due:
+            self._start_again()
 
     def terminate(self) -> None:
         """Ask the process to finish what it does and end."""
@@ -58,7 +54,7 @@ class Child:
 
     def kill(self) -> None:
         """End the process, and all that is left of its session, at once."""
-        if self._start_at is None:
+        if not self._restart.is_planned:
             with suppress(ProcessLookupError, PermissionError):  # nobody is left, or, on macOS, only zombies are
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -68,9 +64,7 @@ class Child:
         self._output.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        self._started = time.monotonic()
-        self._start_at: float | None = None
-        return subprocess.Popen(
+        process = subprocess.Popen(
             self._arguments,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -79,14 +73,22 @@ class Child:
             pass_fds=[self._lifeline],
             start_new_session=True,
         )
+        self._restart.note_start()
+        return process
+
+    def _start_again(self) -> None:
+        try:
+            self._process = self._start()
+        except OSError as error:  # the machine lacks memory, processes or file descriptors
+            self._restart.plan()
+            say(f"{self.name} cannot be started ({error.strerror}); it is tried again in {self._restart.pause:g} s")
 
     def _bury(self) -> None:
         """Kill what the dead process left behind, which may hold its port, and set the time of the next start."""
         self.kill()
-        lived = time.monotonic() - self._started
-        self._pause = FIRST_PAUSE if lived > SETTLED_SECONDS else min(self._pause * 2, LONGEST_PAUSE)
-        self._start_at = time.monotonic() + self._pause
-        say(f"{self.name} {_ending(self._process.returncode)}; it starts again in {self._pause:g} s (log: {self.log})")
+        self._restart.plan()
+        ending = _ending(self._process.returncode)
+        say(f"{self.name} {ending}; it starts again in {self._restart.pause:g} s (log: {self.log})")
 
 
 def _ending(status: int) -> str:

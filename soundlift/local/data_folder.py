@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 
 SECRET_BYTES = 32
+LOCK_FILE = "up.lock"
 
 
 def make_data_folder(folder: Path) -> None:
@@ -30,6 +32,22 @@ def make_data_folder(folder: Path) -> None:
         for name in ("secrets", "logs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         _make_secret(folder / "secrets" / "jwt-secret")
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def hold_data_folder(folder: Path) -> None:
+    """Lock the folder for the life of this process; raises SettingError where another process holds it.
+
+    The kernel releases the lock when this process ends, however that happens: no child inherits the descriptor, which
+    is closed on exec (PEP 446), so children that still finish their work do not hold it.
+    """
+    try:
+        lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sentence = f"Soundlift already runs on the data folder {folder}; stop it, or choose another folder with --data."
+        raise SettingError(sentence, setting="SOUNDLIFT_DATA") from None
     except OSError as error:
         raise _unusable(folder, error) from None
 
@@ -58,7 +76,7 @@ def _make_secret(file: Path) -> None:
 
 @contextmanager
 def _draft(file: Path, content: str) -> Iterator[Path]:
-    """Yield a file beside another that has the content on the disk; what it is called then is removed."""
+    """Yield a file beside another that has the content on the disk; remove the draft afterwards."""
     draft = file.with_name(f".{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -41,7 +41,7 @@ def lines_of(
 
 
 def _line_of(function: str, text: bytes) -> LogLine | None:
-    """Return a line if it is the function's; a traceback of gunicorn's is nobody's, and no JSON."""
+    """Return a line if it is the function's; None for lines that are not JSON, such as tracebacks."""
     try:
         entry = json.loads(text)
         if entry["function"] != function:

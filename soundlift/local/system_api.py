@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import BadRequest, NotFound, NotOffered
+from soundlift.common.errors import BadRequest, NotFound, NotSupported
 from soundlift.common.places import Places
 from soundlift.common.settings import Settings
 from soundlift.common.shutdown import shutdown
@@ -42,7 +42,7 @@ class SystemApi:
         self._followers = Places()
 
     def answer(self, request: Request) -> ResponseReturnValue:
-        """Answer a request of a path below /system; raises NotFound, BadRequest or NotOffered."""
+        """Answer a request of a path below /system; raises NotFound, BadRequest or NotSupported."""
         match request.method, request.path.removeprefix("/system/").split("/"):
             case "GET" | "HEAD", ["functions"]:
                 return jsonify([one.status for one in self._mounted.values()])
@@ -55,8 +55,8 @@ class SystemApi:
             case "GET", ["logs"]:
                 return self._logs(request)
             case _, [""]:
-                raise NotFound("There is nothing here. faas-cli asks for /system/functions and the like.")
-        raise NotOffered(
+                raise NotFound("Nothing is served here. Try /system/functions.")
+        raise NotSupported(
             f"`soundlift up` does not do {request.method} {request.path}: it runs the functions of stack.yml, "
             "with the settings of its environment. Change those, and start it again."
         )
@@ -100,7 +100,7 @@ def _messages(function: str, lines: Iterator[LogLine]) -> Iterator[str]:
 
 
 def _until(seconds: float) -> Callable[[], bool]:
-    """Return what says yes for some seconds, or until this process is to stop."""
+    """Return a predicate that is true for `seconds`, or until shutdown."""
     deadline = time.monotonic() + seconds
     return lambda: time.monotonic() < deadline and not shutdown.is_overdue(0)
 

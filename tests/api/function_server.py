@@ -33,6 +33,7 @@ class FunctionServer:
     ) -> None:
         self.function = name
         self.port = free_port()
+        self.url = f"http://{HERE}:{self.port}"
         own = {
             "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
             "JWT_SECRET": SECRET,

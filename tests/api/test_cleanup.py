@@ -11,8 +11,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_of
-from soundlift.common.job_row import State
-from soundlift.common.jobs import CLAIM_SECONDS, RECEIVE_SECONDS
+from soundlift.common.job_row import RECEIVE_SECONDS, State
+from soundlift.common.jobs import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.parts import (

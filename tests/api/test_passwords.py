@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -75,6 +77,36 @@ def test_a_call_that_takes_longer_than_the_queue_is_not_refused() -> None:
         return "done"
 
     assert pool_of_one(queue=0, wait_seconds=0.01).run(slow) == "done"
+
+
+FIRST_CALLS = """
+import sys
+from threading import Barrier, Thread, enumerate
+from soundlift.common.errors import Busy
+from soundlift.common.passwords import password_matches
+
+barrier = Barrier(32)
+
+def call():
+    barrier.wait()
+    try:
+        password_matches("correct horse", None)
+    except Busy:
+        pass
+
+callers = [Thread(target=call) for _ in range(32)]
+for caller in callers:
+    caller.start()
+most = 0
+while any(caller.is_alive() for caller in callers):
+    most = max(most, sum(thread.name.startswith("password") for thread in enumerate()))
+print(most)
+"""
+
+
+def test_the_first_passwords_of_a_process_share_its_threads_when_they_come_at_once() -> None:
+    ended = subprocess.run([sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, check=True)
+    assert 1 <= int(ended.stdout) <= hashes_at_once(memory_limit())
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,15 @@ import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug.serving import make_server
 
+from functions.upload.body import BLOCK
 from functions.upload.handler import app
+from functions.upload.reception import REFRESH_SECONDS
+from soundlift.common.body_rate import LEAST_BYTES_PER_SECOND
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.database import jobs as table
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
+from soundlift.common.job_row import RECEIVE_SECONDS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
@@ -130,6 +134,10 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
     response = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
     assert_problem(response, 400)
     assert _traces(services) == []
+
+
+def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off() -> None:
+    assert REFRESH_SECONDS + BLOCK / LEAST_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
 def test_an_empty_file_is_refused(function: Call, services: Services) -> None:

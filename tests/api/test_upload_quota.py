@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -24,11 +23,10 @@ from soundlift.common.database import jobs as table
 from soundlift.common.disposal import dispose
 from soundlift.common.services import Services
 from tests.api.conftest import Call
+from tests.api.function_server import FunctionServer
 from tests.api.problems import assert_problem
-from tests.conftest import SECRET
-from tests.parts import MP4, bearer, claimed_job, free_port, job_now, queued_job, ready_job, wait_for
+from tests.parts import MP4, bearer, claimed_job, job_now, queued_job, ready_job, wait_for
 
-SERVER = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", "functions.upload.handler:app"]
 REPLICAS = 2
 MOST_JOBS = 5
 MOST_BYTES = 40 * 2**20
@@ -127,51 +125,24 @@ def test_an_upload_that_broke_off_gives_back_what_it_had_reserved(
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
 
-class Replicas:
-    """Upload behind gunicorn, as it is deployed, several times over one database."""
-
-    def __init__(self, services: Services) -> None:
-        self.ports = [free_port() for _ in range(REPLICAS)]
-        own = {
-            "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
-            "JWT_SECRET": SECRET,
-            "HOST": "127.0.0.1",
-            "MAX_JOBS_IN_FLIGHT": str(MOST_JOBS),
-            "MAX_STORED_BYTES": str(MOST_BYTES),
-        }
-        self.processes = [
-            subprocess.Popen(SERVER, env={**os.environ, **own, "PORT": str(port)}, stdout=subprocess.DEVNULL)
-            for port in self.ports
-        ]
-        self.urls = [f"http://127.0.0.1:{port}" for port in self.ports]
-
-    def answer(self) -> bool:
-        try:
-            return all(urllib3.request("GET", f"{url}/_/health", retries=False).status == 200 for url in self.urls)
-        except urllib3.exceptions.HTTPError:
-            return False
-
-    def stop(self) -> None:
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait(30)
-
-
 @pytest.fixture
-def replicas(services: Services) -> Iterator[Replicas]:
+def replicas(services: Services) -> Iterator[list[FunctionServer]]:
+    """Serve upload as it is deployed, several times over one database."""
+    limits = {"MAX_JOBS_IN_FLIGHT": str(MOST_JOBS), "MAX_STORED_BYTES": str(MOST_BYTES)}
+    logs = [services.settings.soundlift_data / f"upload-{number}.log" for number in range(REPLICAS)]
     with ExitStack() as stack:
-        replicas = Replicas(services)
-        stack.callback(replicas.stop)
-        wait_for(replicas.answer, "all replicas answer")
-        yield replicas
+        servers = [FunctionServer("upload", services, limits, log) for log in logs]
+        for server in servers:
+            stack.callback(server.stop)
+        wait_for(lambda: all(server.answers() for server in servers), "all replicas answer")
+        yield servers
 
 
 def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limit_says(
-    services: Services, replicas: Replicas
+    services: Services, replicas: list[FunctionServer]
 ) -> None:
     def upload(number: int) -> tuple[int, str]:
-        url = replicas.urls[number % REPLICAS]
+        url = replicas[number % REPLICAS].url
         response = urllib3.request("POST", url, body=MP4, headers=bearer(services), retries=False)
         return response.status, json.loads(response.data).get("code", "")
 
@@ -183,14 +154,14 @@ def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limi
 
 
 def test_bodies_of_unknown_length_at_once_never_store_more_than_the_limit(
-    services: Services, replicas: Replicas
+    services: Services, replicas: list[FunctionServer]
 ) -> None:
     size, uploads = 15 * MEGABYTE, 4
     blocks = [MP4, *[bytes(MEGABYTE)] * (size // MEGABYTE)]
     stored: list[int] = []
 
     def upload(number: int) -> tuple[int, str]:
-        url, headers = replicas.urls[number % REPLICAS], bearer(services)
+        url, headers = replicas[number % REPLICAS].url, bearer(services)
         try:
             response = urllib3.request("POST", url, body=iter(blocks), headers=headers, retries=False)
         except urllib3.exceptions.HTTPError:
@@ -216,26 +187,27 @@ def _stored_bytes(services: Services) -> int:
     return sum(sizes)
 
 
-def test_a_row_counts_what_is_announced_while_it_arrives(services: Services, replicas: Replicas) -> None:
+def test_a_row_counts_what_is_announced_while_it_arrives(services: Services, replicas: list[FunctionServer]) -> None:
     token = bearer(services)["Authorization"]
     announced = MOST_BYTES - MEGABYTE
-    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: {announced}\r\n\r\n".encode()
-    with socket.create_connection(("127.0.0.1", replicas.ports[0])) as client:
-        client.sendall(head + MP4 + bytes(2 * MEGABYTE))
+    headers = {"Authorization": token, "Content-Length": str(announced)}
+    with replicas[0].connect("POST /", headers, MP4 + bytes(2 * MEGABYTE)):
         wait_for(lambda: _traces(services), "the first upload has its row")
         with pytest.raises(ApiError) as refusal:
-            Client(replicas.urls[1], token=token.removeprefix("Bearer ")).upload(io.BytesIO(MP4 + bytes(2 * MEGABYTE)))
+            Client(replicas[1].url, token=token.removeprefix("Bearer ")).upload(io.BytesIO(MP4 + bytes(2 * MEGABYTE)))
         assert (refusal.value.status, refusal.value.code) == (429, "storage_full")
     wait_for(lambda: not _traces(services), "the half upload is undone")
 
 
-def test_the_command_shows_why_an_upload_was_refused(services: Services, replicas: Replicas, tmp_path: Path) -> None:
+def test_the_command_shows_why_an_upload_was_refused(
+    services: Services, replicas: list[FunctionServer], tmp_path: Path
+) -> None:
     for _ in range(MOST_JOBS):
         queued_job(services)
     video = tmp_path / "large.mp4"
     video.write_bytes(MP4 + bytes(20 * MEGABYTE))
     token = bearer(services)["Authorization"].removeprefix("Bearer ")
-    command = [sys.executable, "-m", "soundlift.cli", "convert", str(video), "--url", replicas.urls[0]]
+    command = [sys.executable, "-m", "soundlift.cli", "convert", str(video), "--url", replicas[0].url]
     ended = subprocess.run(
         command, env={**os.environ, "SOUNDLIFT_TOKEN": token}, capture_output=True, text=True, check=False, timeout=60
     )

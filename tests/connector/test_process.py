@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -108,6 +109,20 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
     delivery = broker.receive(["video"], 0)
     assert delivery is not None
     assert (from_message(delivery.message).get_subject(), delivery.attempt) == ("new", 1)
+
+
+def test_what_a_connector_makes_is_the_owners_only(gateway: Gateway, tmp_path: Path) -> None:
+    queue = tmp_path / "queue.db"
+    settings = {"GATEWAY_URL": gateway.url, "BROKER_URL": f"sqlite:///{queue}"}
+    connector = subprocess.Popen(
+        COMMAND, env={**os.environ, **settings}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, umask=0o022
+    )
+    try:
+        wait_for(queue.exists, "the connector has made its queue")
+        assert stat.S_IMODE(queue.stat().st_mode) == 0o600
+    finally:
+        connector.kill()
+        connector.wait()
 
 
 def test_an_idle_connector_stops_at_once(start_process: Callable[[], Process], gateway: Gateway) -> None:

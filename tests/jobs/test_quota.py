@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 
 from soundlift.common.disposal import dispose
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
-from soundlift.common.job_row import Job, State
+from soundlift.common.job_row import RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs import Jobs
 from soundlift.common.migrations import migrate
 from soundlift.common.quota import Limits, Reservation, Usage, usage_of
@@ -113,7 +114,7 @@ def test_what_one_user_has_is_nothing_to_another(services: Services) -> None:
 def test_a_limit_of_0_is_none(services: Services) -> None:
     for _ in range(30):
         _receive(services.jobs, _limits(), size=2**50)
-    assert _usage(services) == Usage(jobs=30, stored_bytes=30 * 2**50, leaving_bytes=0)
+    assert _usage(services) == Usage(30, 30 * 2**50, leaving_bytes=0, uploads=30, upload_bytes=30 * 2**50)
 
 
 def _expired(services: Services) -> Job:
@@ -155,10 +156,11 @@ def test_a_job_s_files_count_in_every_state_until_they_are_deleted(services: Ser
     assert job.state == state
     assert size > 0
     leaving = size if state in (State.EXPIRED, State.DELETED) else 0
-    assert _usage(services) == Usage(jobs=int(in_flight), stored_bytes=size, leaving_bytes=leaving)
+    uploads = int(state == State.RECEIVING)
+    assert _usage(services) == Usage(int(in_flight), size, leaving, uploads=uploads, upload_bytes=uploads * size)
     if leaving:
         assert dispose(job, services)
-        assert _usage(services) == Usage(jobs=0, stored_bytes=0, leaving_bytes=0)
+        assert _usage(services) == Usage(0, 0, leaving_bytes=0, uploads=0, upload_bytes=0)
 
 
 def test_a_queued_job_counts_with_its_own_size_and_not_with_what_was_announced(services: Services) -> None:
@@ -180,7 +182,13 @@ def test_a_video_of_another_program_is_taken_at_the_limit_and_counts(services: S
     limits = _limits(jobs=1, stored_bytes=100)
     _receive(services.jobs, limits, size=100)
     assert services.jobs.adopt(video_fid=FID, username=ADA, video_bytes=50, traceparent=None)
-    assert _usage(services) == Usage(jobs=2, stored_bytes=150, leaving_bytes=0)
+    assert _usage(services) == Usage(2, 150, leaving_bytes=0, uploads=1, upload_bytes=100)
+
+
+def _too_many(services: Services, *, most: int) -> TooManyJobs:
+    with pytest.raises(TooManyJobs) as refusal:
+        _receive(services.jobs, _limits(jobs=most))
+    return refusal.value
 
 
 def _refusal(services: Services, limits: Limits, *, size: int) -> StorageFull:
@@ -190,12 +198,68 @@ def _refusal(services: Services, limits: Limits, *, size: int) -> StorageFull:
 
 
 def test_who_has_too_many_jobs_is_told_what_ends_that_and_when_to_try_again(services: Services) -> None:
+    queued_job(services)
+    refusal = _too_many(services, most=1)
+    assert re.search(r"at most 1 jobs in progress.*Wait until one ends.*DELETE /jobs/ID", refusal.detail)
+    assert "broke off" not in refusal.detail
+    assert refusal.headers == {"Retry-After": "30"}
+
+
+def test_who_has_only_uploads_in_progress_is_told_when_the_first_counts_no_more(services: Services) -> None:
+    first, _ = _receive(services.jobs, _limits()), _receive(services.jobs, _limits())
+    age(services, first, RECEIVE_SECONDS - 100)
+    refusal = _too_many(services, most=2)
+    assert "2 of them uploads" in refusal.detail
+    assert "An upload that broke off counts for up to 20 minutes." in refusal.detail
+    assert "DELETE" not in refusal.detail
+    assert 60 < int(refusal.headers["Retry-After"]) <= 160
+
+
+def test_who_also_has_uploads_in_progress_is_told_that_one_that_broke_off_counts(services: Services) -> None:
+    queued_job(services)
     _receive(services.jobs, _limits())
-    with pytest.raises(
-        TooManyJobs, match=r"at most 1 jobs in progress.*Wait until one ends.*DELETE /jobs/ID"
-    ) as refusal:
-        _receive(services.jobs, _limits(jobs=1))
-    assert int(refusal.value.headers["Retry-After"]) > 0
+    refusal = _too_many(services, most=2)
+    assert "DELETE /jobs/ID. An upload that broke off counts for up to 20 minutes." in refusal.detail
+    assert refusal.headers == {"Retry-After": "30"}
+
+
+def test_whose_storage_is_full_of_uploads_in_progress_is_told_when_the_first_counts_no_more(
+    services: Services,
+) -> None:
+    age(services, _receive(services.jobs, _limits(), size=2**20), RECEIVE_SECONDS - 100)
+    limits = _limits(stored_bytes=2**20 + 5000)
+    refusal = _refusal(services, limits, size=2**20)
+    assert (
+        "Uploads in progress take up 1.0 MiB. An upload that broke off counts for up to 20 minutes." in refusal.detail
+    )
+    assert "DELETE" not in refusal.detail
+    assert 60 < int(refusal.headers["Retry-After"]) <= 160
+    told_job(services)
+    refusal = _refusal(services, limits, size=2**20)
+    assert "up to 20 minutes. Delete jobs that have ended: DELETE /jobs/ID." in refusal.detail
+    assert 60 < int(refusal.headers["Retry-After"]) <= 160
+
+
+def test_the_row_of_an_upload_is_there_only_where_its_job_was_returned(services: Services) -> None:
+    engine = services.database.engine
+    services.database.check()
+    committed: list[object] = []
+
+    def note(*connection: object) -> None:
+        committed.extend(connection)
+
+    def fail(*_: object) -> None:
+        if committed:
+            raise sa.exc.OperationalError("SELECT", {}, Exception("the server has gone away"))
+
+    sa.event.listen(engine, "commit", note)
+    sa.event.listen(engine, "before_cursor_execute", fail)
+    try:
+        job = _receive(services.jobs, _limits())
+    finally:
+        sa.event.remove(engine, "commit", note)
+        sa.event.remove(engine, "before_cursor_execute", fail)
+    assert job == job_now(services, job.id)
 
 
 def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Services) -> None:
@@ -205,6 +269,16 @@ def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Serv
     assert "DELETE /jobs/ID" in refusal.detail
     assert " UTC" in refusal.detail
     assert RETENTION - 660 < int(refusal.headers["Retry-After"]) <= RETENTION - 600
+
+
+def test_an_upload_that_grows_beyond_the_space_left_is_not_told_to_wait_for_itself(services: Services) -> None:
+    told_job(services)
+    job = _receive(services.jobs, _limits(), size=2000)
+    with pytest.raises(StorageFull) as refusal:
+        services.jobs.reserve(job, Reservation(2000, _limits(stored_bytes=5000)))
+    assert "Uploads in progress" not in refusal.value.detail
+    assert "The first of them expires on" in refusal.value.detail
+    assert int(refusal.value.headers["Retry-After"]) > RETENTION - 60
 
 
 def test_whose_storage_is_full_of_jobs_that_have_not_ended_is_not_told_to_wait(services: Services) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from soundlift.common.database import jobs as table
 from soundlift.common.job_row import GIVE_UP_SECONDS, Claim, Job, State
-from soundlift.common.jobs import CLAIM_SECONDS, RECEIVE_SECONDS, TELL_SECONDS, Jobs
+from soundlift.common.jobs import CLAIM_SECONDS, TELL_SECONDS, Jobs
 from soundlift.common.services import Services
 from tests.parts import (
     age,
@@ -311,12 +311,12 @@ def test_a_mail_given_back_can_be_claimed_again(services: Services) -> None:
     assert services.jobs.claim_telling(job.id) is not None
 
 
-def test_an_upload_is_broken_off_an_hour_after_its_last_sign_of_life(services: Services) -> None:
+def test_an_upload_is_broken_off_twenty_minutes_after_its_last_refresh(services: Services) -> None:
     job = receiving_job(services)
-    age(services, job, RECEIVE_SECONDS - 1)
+    age(services, job, 20 * 60 - 10)
     assert services.jobs.still_receiving(job.id)
     assert services.jobs.broken_off() == []
-    age(services, job, RECEIVE_SECONDS + 1)
+    age(services, job, 20 * 60 + 1)
     assert [one.id for one in services.jobs.broken_off()] == [job.id]
     assert services.jobs.abandon(job)
     assert not services.jobs.queue(job.id, video_bytes=1)

@@ -69,7 +69,26 @@ def test_a_private_folder_may_hold_other_things_which_are_not_changed(tmp_path: 
     assert open_paths(tmp_path) == [tmp_path / "Documents"]
 
 
-def test_what_a_link_leads_to_is_not_changed(tmp_path: Path) -> None:
+def test_a_data_folder_named_by_a_link_is_closed_like_any_other(tmp_path: Path) -> None:
+    data, link = tmp_path / "data", tmp_path / "link"
+    fill(data)
+    link.symlink_to(data)
+    make_data_folder(link)
+    assert open_paths(data) == []
+
+
+def test_a_folder_with_other_things_named_by_a_link_is_refused_and_not_changed(tmp_path: Path) -> None:
+    data, link = tmp_path / "data", tmp_path / "link"
+    fill(data)
+    (data / "Documents").mkdir()
+    link.symlink_to(data)
+    before = open_paths(data)
+    with pytest.raises(SettingError, match=r"contains files that are not Soundlift's, such as Documents"):
+        make_data_folder(link)
+    assert open_paths(data) == before
+
+
+def test_what_a_link_in_it_leads_to_is_not_changed(tmp_path: Path) -> None:
     elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
     (elsewhere / "videos").mkdir(parents=True)
     data.mkdir()

@@ -75,6 +75,27 @@ def test_a_function_does_not_see_the_gateways_login(start: Start, tmp_path: Path
     assert stack.post("/function/parrot", login=stack.login).data == b"none"
 
 
+def test_a_start_that_fails_leaves_the_login_of_the_one_before(start: Start) -> None:
+    stack = start()
+    login = stack.login
+    stack.stop()
+    database = f"mysql://root@127.0.0.1:{free_port()}/soundlift"
+    refused_start(stack.data, naming="DATABASE_URL", DATABASE_URL=database)
+    assert stack.login == login
+
+
+def test_a_second_start_on_a_data_folder_in_use_is_refused_and_the_login_stays_valid(stack: Stack) -> None:
+    link = stack.data.with_name("link")
+    link.symlink_to(stack.data)
+    for data in (stack.data, link):
+        refused_start(data, naming=f"already runs on the data folder {data}; stop it, or choose another folder")
+    assert stack.cleanup().status == 200
+
+
+def refused_start(data: Path, *, naming: str, **environment: str) -> None:
+    assert_refused("--port", str(free_port()), "--data", str(data), naming=naming, **environment)
+
+
 def test_each_start_has_a_login_of_its_own_unless_there_is_one_in_the_settings(start: Start, stack: Stack) -> None:
     theirs = start(BASIC_AUTH_USER="admin", BASIC_AUTH_PASSWORD="of an operator")
     assert theirs.login == "admin:of an operator"

@@ -187,3 +187,21 @@ def test_killed_itself_it_leaves_no_process(start: Start) -> None:
     stack.process.kill()
     stack.process.wait(DEADLINE_SECONDS)
     assert_gone(processes)
+
+
+def test_killed_itself_it_starts_again_while_its_children_have_not_ended(start: Start) -> None:
+    stack = start()
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    processes = stack.descendants()
+    try:
+        for one in processes:
+            os.kill(one.pid, signal.SIGSTOP)
+        stack.process.kill()
+        stack.process.wait(DEADLINE_SECONDS)
+        again = start(stack.data)
+        assert {one.pid for one in processes} <= living_processes().keys()
+        assert again.cleanup().status == 200
+    finally:
+        for one in processes:
+            os.kill(one.pid, signal.SIGCONT)
+    assert_gone(processes)

@@ -1,0 +1,70 @@
+"""A child and the writer of its log are started again after a pause, also where a start fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from soundlift.local.child import Child
+from soundlift.local.log_pipe import LogPipe
+from tests.local.running import Process, living_processes
+from tests.parts import no_more_files, wait_for
+
+PROGRAM = "import os, time; print('begun by', os.getppid(), flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    lifeline, held = os.pipe()
+    child = Child("parrot", [sys.executable, "-c", PROGRAM], os.environ, lifeline=lifeline, log=tmp_path / "a.log")
+    yield child
+    child.kill()
+    child.close_log()
+    os.close(lifeline)
+    os.close(held)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[LogPipe]:
+    pipe = LogPipe(tmp_path / "a.log")
+    yield pipe
+    pipe.close()
+
+
+def writer_of(log: Path) -> Process | None:
+    processes = living_processes().values()
+    return next((one for one in processes if "log_writer" in one.command and str(log) in one.command), None)
+
+
+def test_what_cannot_be_started_again_is_tried_until_it_can(child: Child, capsys: pytest.CaptureFixture[str]) -> None:
+    starts = lambda: child.log.exists() and child.log.read_text().count("begun by")  # noqa: E731
+    wait_for(lambda: starts() == 1, "the child and its writer run")
+    writer = writer_of(child.log)
+    assert writer is not None
+    os.kill(writer.pid, signal.SIGKILL)
+    child.terminate()
+    said = ""
+
+    def says_that_it_cannot() -> bool:
+        nonlocal said
+        child.look_after()  # the writer of the log, then the child
+        said += "".join(capsys.readouterr())
+        return "parrot cannot be started (Too many open files); it is tried again in" in said
+
+    with no_more_files():
+        wait_for(says_that_it_cannot, "the start fails")
+    wait_for(lambda: child.look_after() or starts() == 2, "both run again")
+
+
+def test_a_writer_that_dies_is_not_started_again_at_once(pipe: LogPipe) -> None:
+    writer = wait_for(lambda: writer_of(pipe.log), "the writer runs")
+    os.kill(writer.pid, signal.SIGKILL)
+    wait_for(lambda: writer_of(pipe.log) is None, "it is dead")
+    pipe.look_after()
+    assert writer_of(pipe.log) is None
+    wait_for(lambda: pipe.look_after() or writer_of(pipe.log), "it runs again")
