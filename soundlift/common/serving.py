@@ -11,6 +11,7 @@ from typing import Any
 from gunicorn.arbiter import Arbiter
 
 from soundlift.common import lifeline
+from soundlift.common.data_folder import make_files_private
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 from soundlift.common.shutdown import shutdown
@@ -25,6 +26,7 @@ try:
 except SettingError as error:
     sys.exit(f"soundlift: {error.detail}")
 
+make_files_private()
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "soundlift.common.worker.Worker"
 workers = 1
