@@ -19,7 +19,7 @@ from .ffmpeg import Ffmpeg, Outcome, reading
 from .keeper import Keeper
 from .labels import read_labels
 from .loss import lost_seconds
-from .mp3_frames import FrontFrame, frames
+from .mp3_frames import FrontFrame, NotMp3
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
 from .recipe import choose
@@ -162,14 +162,21 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
         mp3_bytes=size,
         most_bytes=encoder.runner.settings.max_mp3_bytes,
     )
-    with path.open("rb") as file:
-        front = FrontFrame.of(next(frames(file)))
+    front = _front_frame(path)
     if front.samples <= 0:
         raise ConversionFailed(NOTHING_LEFT)
     seconds = front.samples / front.rate
     tag = _tag(encoder, sound, track, seconds)
     written = outcome.seconds + encoder.options.start if encoder.options.end is None else None
     return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track, written))
+
+
+def _front_frame(path: Path) -> FrontFrame:
+    try:
+        with path.open("rb") as file:
+            return FrontFrame.at_start_of(file)
+    except NotMp3:
+        raise ConversionFailed(BROKEN) from None
 
 
 def _tag(encoder: Encoder, sound: Sound, track: Track, seconds: float) -> bytes:

@@ -94,6 +94,7 @@ class Parts:
         self._is_packed = recipe.bitrate is None
         self._files = [folder / f"part{worker}.mp3" for worker in range(cut.workers)]
         self._ends: list[int] = []
+        self._failed = False
         for file in self._files:
             file.unlink(missing_ok=True)
         pipes = [os.pipe() for _ in self._files]
@@ -135,6 +136,7 @@ class Parts:
 
         def follow(encoder: Ffmpeg) -> int:
             outcome = encoder.wait()
+            self._failed = self._failed or outcome.status != 0
             if outcome.status < 0:
                 killed.append(outcome.status)
                 self.kill()
@@ -161,6 +163,8 @@ class Parts:
     @contextmanager
     def joined(self) -> Iterator[tuple[FrontFrame, Iterator[bytes]]]:
         """Give a part's front frame, and the frames of all as they were encoded; raises NotJoined, also among them."""
+        if self._failed:
+            raise NotJoined("an encoder failed")
         if not all(file.exists() for file in self._files):
             raise NotJoined("less sound than was announced")
         with ExitStack() as stack:

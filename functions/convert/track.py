@@ -11,6 +11,7 @@ import structlog
 
 from soundlift.common.audio_options import AudioOptions
 
+from .disk import check_disk
 from .encoding import MP3, converting, measuring, placing, read_measured
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 from .mp3_frames import NotMp3, set_length
@@ -18,6 +19,7 @@ from .parts import Cut, NotJoined, Parts
 from .recipe import USUAL, Recipe, recipe_for
 from .report import Sound, Track, read_decoded, read_encoded
 from .runner import Run, Runner
+from .verdict import BROKEN, ConversionFailed
 
 MEASURING_PERCENTS = 20
 # Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.
@@ -134,8 +136,12 @@ class Encoder:
     def _ended(self, ffmpeg: Ffmpeg, sound: Sound) -> Outcome:
         """Return how the run ended that makes the MP3, having made the MP3's length exact."""
         outcome = self.runner.end(ffmpeg, self._progress(ffmpeg, sound))
-        if self.output.exists() and self.output.stat().st_size < self.runner.settings.max_mp3_bytes:
-            set_length(self.output, read_encoded(outcome.report))
+        check_disk(outcome.status, self.folder)
+        if outcome.status == 0 and self.output.exists() and self.output.stat().st_size < self.runner.settings.max_mp3_bytes:
+            try:
+                set_length(self.output, read_encoded(outcome.report))
+            except NotMp3:
+                raise ConversionFailed(BROKEN) from None
         return outcome
 
     def _recipe(self, sound: Sound, track: Track) -> Recipe:

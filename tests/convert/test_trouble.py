@@ -15,9 +15,12 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
+from functions.convert.conversion import make_mp3
 from functions.convert.disk import check_disk, full_disk_is_unavailable
+from functions.convert.encoding import MP3
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
+from functions.convert.keeper import Keeper
 from functions.convert.report import read_report
 from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status
 from soundlift.common.errors import Unavailable
@@ -155,6 +158,19 @@ def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Pat
     run.close()
     with pytest.raises(Unavailable):
         check_disk(outcome.status, tmp_path)
+
+
+@on_linux
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_disk_that_is_full_before_the_first_byte_of_the_mp3_costs_no_attempt(
+    services: Services, tmp_path: Path, long_sound: bytes, cores: int
+) -> None:
+    job = queued_job(services, long_sound, "a.wav")
+    claim = services.jobs.claim(job)
+    assert claim is not None
+    (tmp_path / MP3).symlink_to("/dev/full")
+    with Keeper(claim, services) as keeper, pytest.raises(Unavailable), full_disk_is_unavailable():
+        make_mp3(job, tmp_path, keeper, services, spare_cores=cores - 1)
 
 
 @on_linux
