@@ -15,6 +15,10 @@ from .verdict import ConversionFailed, no_such_track
 IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
 IN_A_ROW = "asetpts=N/SR/TB"
 AS_LAME_RECKONS = "aformat=fltp"
+# Float PCM may hold any value, and LAME rejects those that are not finite or near the greatest. A value 96 dB above full
+# scale is no sound; samples of 16 bits that were not scaled to 1 stay.
+FLOAT_PCM = "pcm_f"
+ONLY_FINITE = r"aeval=exprs=if(lt(abs(val(ch))\,65536)\,val(ch)):c=same"
 # FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
 # keeps the coefficients of ITU-R BS.775 as they are for both; what clips then is found by measuring.
 UNSCALED = "aresample=out_chlayout={layout}:out_sample_fmt=fltp:rematrix_maxval=1000"
@@ -126,6 +130,8 @@ def recipe_for(
     mixes = track.channels > channels
     delay = round(silence * (track.rate or 0))
     steps = [IN_TIME if in_time else IN_A_ROW, AS_LAME_RECKONS]
+    if track.codec.startswith(FLOAT_PCM):
+        steps.append(ONLY_FINITE)
     if delay:
         steps.append(f"adelay={delay}S:all=1")
     if mixes:
