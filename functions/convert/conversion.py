@@ -41,6 +41,7 @@ from .verdict import (
 
 BLOCK = 256 * 1024
 LARGEST_PICTURE = 2**24
+MOST_TRACKS_TRIED = 10  # each is a run of FFmpeg over the whole file
 PERHAPS_ANOTHER_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
 
 
@@ -142,13 +143,16 @@ def _in_question(sound: Sound, options: AudioOptions) -> list[Track]:
 
 def _first_that_sounds(encoder: Encoder, sound: Sound, tracks: list[Track], outcome: Outcome | None) -> Mp3:
     """Return the MP3 of the first track that gives one; `outcome` is how it ended for the very first, if it has."""
-    track, *others = tracks
-    try:
-        return _checked(outcome or encoder.encode(sound, track), encoder, sound, track)
-    except ConversionFailed as failure:
-        if not others or failure.verdict not in PERHAPS_ANOTHER_TRACK:
-            raise
-    return _first_that_sounds(encoder, sound, others, None)
+    failures: list[ConversionFailed] = []
+    for track in tracks[:MOST_TRACKS_TRIED]:
+        try:
+            return _checked(outcome or encoder.encode(sound, track), encoder, sound, track)
+        except ConversionFailed as failure:
+            if failure.verdict not in PERHAPS_ANOTHER_TRACK:
+                raise
+            failures.append(failure)
+        outcome = None
+    raise failures[-1]
 
 
 def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> Mp3:
