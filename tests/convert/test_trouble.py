@@ -150,6 +150,22 @@ def test_a_worker_with_no_place_free_says_over_http_when_to_come_again(
     assert app.test_client().post("/", data=body, headers=headers).status_code == 200
 
 
+def test_a_job_that_is_cancelled_before_it_is_claimed_is_answered_with_nothing(
+    services: Services, worker: Services, tmp_path: Path
+) -> None:
+    job = queued_job(services, talking_mp4(tmp_path).read_bytes())
+    connections: list[object] = []
+
+    def cancel_when_it_was_read(connection: object) -> None:
+        connections.append(connection)
+        if len(connections) == 2:
+            assert services.jobs.cancel(job.id)
+
+    sa.event.listen(worker.database.engine, "engine_connect", cancel_when_it_was_read)
+    assert convert(event_of(job), worker) is None
+    assert job_now(services, job.id).state == State.CANCELLED
+
+
 @on_linux
 def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", *SINE)
