@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from soundlift.common.audio_options import AudioOptions
@@ -31,6 +32,15 @@ LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
 # In kbit/s. Without borrowed bits a constant bit rate loses at most 0.25 dB up to here, and up to 2 dB above; a
 # variable one loses nothing but bytes (bench/reservoir.py).
 HIGHEST_CUT_BITRATE = 96
+# By the name of what it measures: loudnorm's argument, and the lowest and highest value that it takes.
+# https://ffmpeg.org/ffmpeg-filters.html#loudnorm
+LOUDNESS_LIMITS = {
+    "input_i": ("measured_I", -99.0, 0.0),
+    "input_tp": ("measured_TP", -99.0, 99.0),
+    "input_lra": ("measured_LRA", 0.0, 99.0),
+    "input_thresh": ("measured_thresh", -99.0, 0.0),
+    "target_offset": ("offset", -99.0, 99.0),
+}
 MOST_LANGUAGES = 30  # that a sentence lists
 MEASURED = "astats=measure_perchannel=none:measure_overall=Peak_level+Number_of_samples"
 USUAL = Track(index=0, codec="aac", rate=44100, layout="stereo")
@@ -109,11 +119,16 @@ class Recipe:
         spread = min(max(float(found["input_lra"]), LEAST_RANGE_LU), GREATEST_RANGE_LU)
         return (
             f"loudnorm=I={target:g}:TP={TRUE_PEAK_DB:g}:LRA={spread:g}:linear=true:dual_mono=true"
-            f":measured_I={found['input_i']}:measured_TP={found['input_tp']}:measured_LRA={found['input_lra']}"
-            f":measured_thresh={found['input_thresh']}:offset={found['target_offset']}",
+            f":{':'.join(_loudness_arguments(found))}",
             BETTER_RESAMPLER.format(rate=self.rate),
             f"apad,atrim=end_sample={measured.samples}",
         )
+
+
+def _loudness_arguments(found: Mapping[str, str]) -> Iterator[str]:
+    """Yield loudnorm's arguments on what was measured, which it refuses beyond its limits, as of sound above 0 LUFS."""
+    for value, (argument, lowest, highest) in LOUDNESS_LIMITS.items():
+        yield f"{argument}={min(max(float(found[value]), lowest), highest):.2f}"
 
 
 def recipe_for(

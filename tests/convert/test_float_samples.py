@@ -13,7 +13,7 @@ from soundlift.common.job_row import State
 from soundlift.common.services import Services
 from tests.clips import ffmpeg
 from tests.convert.conftest import Convert, Hear, Save
-from tests.convert.pcm import assert_same, decoded, hiss, written
+from tests.convert.pcm import assert_same, decoded, hiss, levels, written
 
 RATE = 48000
 AT = RATE // 2
@@ -91,3 +91,14 @@ def test_a_front_frame_takes_no_length_that_its_frames_do_not_have(
     for samples in (RATE + 10_000, RATE - 10_000):
         with pytest.raises(NotMp3):
             front.lasting(samples)
+
+
+def test_sound_above_0_lufs_is_normalized(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+    sound = hiss(4, RATE, 2, level=2.0)
+    file = written(tmp_path / "a.wav", sound, RATE, "-c:a", "pcm_f32le")
+    job = converted(file, normalize="-16")
+    assert (job.state, job.error) == (State.READY, None)
+    found = decoded(mp3_of(job)).samples
+    assert len(found) == len(sound)
+    quieter = decoded(mp3_of(converted(written(file, sound / 20, RATE, "-c:a", "pcm_f32le"), normalize="-16"))).samples
+    assert levels(found) == pytest.approx(levels(quieter), rel=0.12)  # 1 dB
