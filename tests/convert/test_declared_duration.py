@@ -188,6 +188,18 @@ def test_junk_before_the_first_frame_of_an_mp3_is_no_lost_sound(
     assert (job.state, job.lost) == (State.READY, 0.0)
 
 
+@pytest.mark.parametrize(("parts", "size"), [(1, 4_000_000), (2, 12_000_000)])
+def test_junk_that_is_more_than_the_sound_leaves_the_sound_as_it_is(
+    converted: Convert, tmp_path: Path, parts: int, size: int
+) -> None:
+    frames = ffmpeg(tmp_path / "a.mp3", *TONE, "-id3v2_version", "0", "-write_xing", "0").read_bytes()
+    before = frames if parts == 2 else ID3
+    file = tmp_path / "junk.mp3"
+    file.write_bytes(before + random.Random(5).randbytes(size) + frames)
+    job = converted(file)
+    assert (job.state, job.error) == (State.READY, None)
+
+
 def test_a_tag_between_the_frames_of_an_mp3_is_no_lost_sound(converted: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *TONE, "-id3v2_version", "0")
     picture = b"ID3\4\0\0\0\x12\x27\x60" + random.Random(2).randbytes(300_000)
