@@ -26,6 +26,7 @@ from .recipe import choose
 from .report import Sound, Track, read_decoded, read_report
 from .runner import Runner
 from .tags import id3
+from .timestamps import has_timestamps
 from .track import Encoder
 from .verdict import (
     BROKEN,
@@ -86,6 +87,7 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
 def _make(job: Job, encoder: Encoder, services: Services) -> Mp3:
     with encoder.runner.started(encoder.first) as first:
         sound = replace(_look(first, encoder.runner), declared=_look_inside(job, services))
+        encoder = replace(encoder, in_time=has_timestamps(first.heading()))
         tracks = _in_question(sound, encoder.options)
         outcome = encoder.finish(first, sound, tracks[0])
     return _first_that_sounds(encoder, sound, tracks, outcome)
@@ -171,7 +173,8 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
         raise ConversionFailed(NOTHING_LEFT)
     seconds = front.samples / front.rate
     tag = _tag(encoder, sound, track, seconds)
-    written = outcome.seconds + encoder.options.start if encoder.options.end is None else None
+    is_whole = outcome.in_time and encoder.options.end is None
+    written = outcome.seconds + encoder.options.start if is_whole else None
     return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track, written))
 
 

@@ -42,11 +42,15 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote."""
+    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote.
+
+    Without `in_time` the timestamps were unreliable, and so is any length that comes from them.
+    """
 
     status: int
     report: str
     seconds: float
+    in_time: bool = True
 
 
 @cache
@@ -58,7 +62,10 @@ def binary() -> str:
 
 
 def reading(url: str, lead: float = 0.0) -> list[str]:
-    """Return the arguments that make FFmpeg read a stored video, fenced in, with timestamps shifted by -`lead` seconds."""
+    """Return the arguments that make FFmpeg read a stored video, fenced in.
+
+    The video is read with timestamps shifted by -`lead` seconds.
+    """
     return [*FENCE, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 

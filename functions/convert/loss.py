@@ -20,11 +20,12 @@ NO_FRAME = re.compile(r"^\[mp[\w]{1,16} @ 0x[0-9a-f]{1,16}\] Header missing$", r
 
 
 def lost_seconds(report: str, sound: Sound, track: Track, written: float | None) -> float | None:
-    """Return the seconds of a track that could not be read, None where there is no telling.
+    """Return the seconds of a track that could not be read, None where that is unknown.
 
     `written` are the seconds that the whole sound came to, with the silence put in for gaps; None where a part of it
-    was asked for. A length proves nothing alone: a picture may well be longer than its sound. It does where FFmpeg
-    stumbled, where the file's own header declares more than there is, and where there is no picture.
+    was asked for, or the timestamps are unreliable. A length proves nothing alone: a picture may well be longer than
+    its sound. It does where FFmpeg stumbled, where the file's own header declares more than there is, and where there
+    is no picture.
     """
     decoded = read_decoded(report, track)
     if not decoded.frames or not track.rate:
@@ -46,7 +47,7 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: float | None)
 def _credible_length(sound: Sound, seconds: float, *, is_estimated: bool) -> float:
     """Return the length in seconds that a file declares, 0 where it is unknown.
 
-    FFmpeg's estimate by the bit rate is none: it counts what lies before and between the frames as sound.
+    An estimate by the bit rate does not count: it takes what lies before and between the frames for sound.
     """
     if not sound.declared.credible:
         return 0.0

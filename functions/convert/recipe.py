@@ -14,10 +14,10 @@ from .verdict import ConversionFailed, no_such_track
 # The first sample stands where the container has it, and what is missing, from a packet of 20 ms on, is silence: sound
 # stays where its picture was. Less than that is a clock that trembles.
 IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
-IN_A_ROW = "asetpts=N/SR/TB"
+IN_SEQUENCE = "asetpts=N/SR/TB"
 AS_LAME_RECKONS = "aformat=fltp"
-# Float PCM may hold any value, and LAME rejects those that are not finite or near the greatest. A value 96 dB above full
-# scale is no sound; samples of 16 bits that were not scaled to 1 stay.
+# Float PCM may hold any value, and LAME rejects those that are not finite or near the greatest. A value 96 dB above
+# full scale is no sound; samples of 16 bits that were not scaled to 1 stay.
 FLOAT_PCM = "pcm_f"
 ONLY_FINITE = r"aeval=exprs=if(lt(abs(val(ch))\,65536)\,val(ch)):c=same"
 # FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
@@ -137,14 +137,14 @@ def recipe_for(
     """Return what makes the MP3 of a track that a job's options ask for.
 
     Nothing is up-sampled, below 8 kHz excepted, and mono stays mono unless two channels are asked for.
-    `silence` in seconds goes before the sound. Without `in_time` the sound is put in a row as it comes, for files whose
-    timestamps lead nowhere.
+    `silence` in seconds goes before the sound. Without `in_time` the frames follow each other, for files without
+    timestamps, or with unreliable ones.
     """
     rate = _rate(track, options)
     channels = options.channels or min(track.channels, 2)
     mixes = track.channels > channels
     delay = round(silence * (track.rate or 0))
-    steps = [IN_TIME if in_time else IN_A_ROW, AS_LAME_RECKONS]
+    steps = [IN_TIME if in_time else IN_SEQUENCE, AS_LAME_RECKONS]
     if track.codec.startswith(FLOAT_PCM):
         steps.append(ONLY_FINITE)
     if delay:
