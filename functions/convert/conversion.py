@@ -14,8 +14,9 @@ from soundlift.common.services import Services
 
 from .declared_duration import Declared, declared_duration
 from .disk import check_disk
-from .encoding import listing, picturing
+from .encoding import listing, packet_list_args, picturing
 from .ffmpeg import Ffmpeg, Outcome, reading
+from .junk import count_junk
 from .keeper import Keeper
 from .labels import read_labels
 from .loss import lost_seconds
@@ -175,7 +176,18 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
     tag = _tag(encoder, sound, track, seconds)
     is_whole = outcome.in_time and encoder.options.end is None
     written = outcome.seconds + encoder.options.start if is_whole else None
-    return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track, written))
+    lost = lost_seconds(outcome.report, sound, track, written, _junk(outcome, encoder, track))
+    return Mp3(path, tag, len(tag) + size, seconds, lost)
+
+
+def _junk(outcome: Outcome, encoder: Encoder, track: Track) -> int:
+    """Return how many packets are no frames, in a stream without timestamps of which FFmpeg could not decode all."""
+    decoded = read_decoded(outcome.report, track)
+    if encoder.in_time or not decoded.errors:
+        return 0
+    file = encoder.folder / "packets"
+    encoder.runner.run(packet_list_args(encoder.runner.url, track.index, file))
+    return count_junk(file, decoded.frames)
 
 
 def _front_frame(path: Path) -> FrontFrame:

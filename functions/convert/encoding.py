@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from .ffmpeg import reading
+from .junk import listing_packets
 from .labels import LIST
 from .recipe import IN_TIME, Measured, Recipe
 from .timestamps import listing_frames
@@ -54,6 +55,11 @@ def placement_args(url: str, recipe: Recipe, stream: int) -> list[str]:
 def frame_list_args(url: str, stream: int, output: Path) -> list[str]:
     """Return the arguments that decode the first frames of a track, and list when each is to be heard."""
     return [*reading(url), "-map", f"0:{stream}", *listing_frames(output)]
+
+
+def packet_list_args(url: str, stream: int, output: Path) -> list[str]:
+    """Return the arguments that list the sizes of a track's first packets, and decode nothing."""
+    return [*reading(url), "-map", f"0:{stream}", *listing_packets(output)]
 
 
 def picturing(url: str, stream: int, output: Path) -> list[str]:

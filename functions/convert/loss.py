@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .report import Sound, Track, is_length_estimated, read_decoded
-from .verdict import own_words
+from .verdict import CONTEXT, own_lines, own_words
 
 DAMAGE = re.compile(
     r"partial file|ended prematurely|End of file|Invalid data|corrupt|truncated|Error submitting", re.IGNORECASE
@@ -16,16 +16,18 @@ PADDING_SECONDS = 0.1
 # off, far more than a thousandth came; numbers from a forged or garbled header may be anything.
 MOST_DECLARED = 1000
 # What the decoder says of bytes between the frames of an MP3, such as a tag or a picture.
-NO_FRAME = re.compile(r"^\[mp[\w]{1,16} @ 0x[0-9a-f]{1,16}\] Header missing$", re.MULTILINE)
+NO_FRAME = re.compile(r"\[mp\w{1,16} @ 0x[0-9a-f]{1,16}\] Header missing")
+
+FAILED_PACKET = re.compile(CONTEXT + r"Error submitting packet to decoder: .{1,99}")
 
 
-def lost_seconds(report: str, sound: Sound, track: Track, written: float | None) -> float | None:
+def lost_seconds(report: str, sound: Sound, track: Track, written: float | None, junk: int = 0) -> float | None:
     """Return the seconds of a track that could not be read, None where that is unknown.
 
     `written` are the seconds that the whole sound came to, with the silence put in for gaps; None where a part of it
     was asked for, or the timestamps are unreliable. A length proves nothing alone: a picture may well be longer than
     its sound. It does where FFmpeg stumbled, where the file's own header declares more than there is, and where there
-    is no picture.
+    is no picture. `junk` packets, where the length is estimated, are no frames.
     """
     decoded = read_decoded(report, track)
     if not decoded.frames or not track.rate:
@@ -33,8 +35,8 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: float | None)
     seconds = decoded.samples / track.rate
     words = own_words(report)
     is_estimated = is_length_estimated(report)
-    errors = max(0, decoded.errors - len(NO_FRAME.findall(words))) if is_estimated else decoded.errors
-    skipped = errors * seconds / decoded.frames
+    no_frames = max(junk, _count_no_frames(report, decoded.errors)) if is_estimated else 0
+    skipped = max(0, decoded.errors - no_frames) * seconds / decoded.frames
     length = _credible_length(sound, seconds, is_estimated=is_estimated)
     if not length or written is None:
         return round(skipped, 3)
@@ -42,6 +44,14 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: float | None)
     if missing > PADDING_SECONDS and _is_damaged(words, sound, length, written):
         return round(missing, 3)
     return round(min(skipped, max(0.0, missing) + PADDING_SECONDS), 3)
+
+
+def _count_no_frames(report: str, errors: int) -> int:
+    """Return at how many of the errors the decoder found no frame; of a long report, the middle is missing."""
+    lines = own_lines(report)
+    found = sum(NO_FRAME.fullmatch(line) is not None for line in lines)
+    reported = sum(FAILED_PACKET.fullmatch(line) is not None for line in lines)
+    return round(errors * found / max(found, reported, 1))
 
 
 def _credible_length(sound: Sound, seconds: float, *, is_estimated: bool) -> float:
