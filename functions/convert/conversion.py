@@ -19,7 +19,7 @@ from .ffmpeg import Ffmpeg, Outcome, reading
 from .junk import count_junk
 from .keeper import Keeper
 from .labels import read_labels
-from .loss import lost_seconds
+from .loss import Written, lost_seconds
 from .mp3_frames import FrontFrame, NotMp3
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
@@ -175,8 +175,10 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
     seconds = front.samples / front.rate
     tag = _tag(encoder, sound, track, seconds)
     is_whole = outcome.in_time and encoder.options.end is None
-    written = outcome.seconds + encoder.options.start if is_whole else None
-    lost = lost_seconds(outcome.report, sound, track, written, _junk(outcome, encoder, track))
+    written = Written(
+        outcome.seconds + encoder.options.start if is_whole else None, encoder.in_time, _junk(outcome, encoder, track)
+    )
+    lost = lost_seconds(outcome.report, sound, track, written)
     return Mp3(path, tag, len(tag) + size, seconds, lost)
 
 

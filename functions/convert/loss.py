@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from .report import Sound, Track, is_length_estimated, read_decoded
 from .verdict import CONTEXT, own_lines, own_words
@@ -21,13 +22,25 @@ NO_FRAME = re.compile(r"\[mp\w{1,16} @ 0x[0-9a-f]{1,16}\] Header missing")
 FAILED_PACKET = re.compile(CONTEXT + r"Error submitting packet to decoder: .{1,99}")
 
 
-def lost_seconds(report: str, sound: Sound, track: Track, written: float | None, junk: int = 0) -> float | None:
-    """Return the seconds of a track that could not be read, None where that is unknown.
+@dataclass(frozen=True)
+class Written:
+    """What was written of a sound.
 
-    `written` are the seconds that the whole sound came to, with the silence put in for gaps; None where a part of it
-    was asked for, or the timestamps are unreliable. A length proves nothing alone: a picture may well be longer than
-    its sound. It does where FFmpeg stumbled, where the file's own header declares more than there is, and where there
-    is no picture. `junk` packets, where the length is estimated, are no frames.
+    `seconds` are those that the whole came to, with the silence put in for gaps, None where a part of it was asked for,
+    or the timestamps are unreliable. `in_time` says that it was placed by timestamps, so that some is dropped where
+    they overlap. `junk` are the packets between frames that are none.
+    """
+
+    seconds: float | None
+    in_time: bool
+    junk: int
+
+
+def lost_seconds(report: str, sound: Sound, track: Track, written: Written) -> float | None:
+    """Return the seconds of a track that could not be read or were dropped, None where that is unknown.
+
+    A length proves nothing alone: a picture may well be longer than its sound. It does where FFmpeg stumbled, where the
+    file's own header declares more than there is, and where there is no picture.
     """
     decoded = read_decoded(report, track)
     if not decoded.frames or not track.rate:
@@ -35,15 +48,20 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: float | None,
     seconds = decoded.samples / track.rate
     words = own_words(report)
     is_estimated = is_length_estimated(report)
-    no_frames = max(junk, _count_no_frames(report, decoded.errors)) if is_estimated else 0
+    no_frames = max(written.junk, _count_no_frames(report, decoded.errors)) if is_estimated else 0
     skipped = max(0, decoded.errors - no_frames) * seconds / decoded.frames
     length = _credible_length(sound, seconds, is_estimated=is_estimated)
-    if not length or written is None:
+    if written.seconds is None:
         return round(skipped, 3)
-    missing = length - (track.start - sound.start) - seconds
-    if missing > PADDING_SECONDS and _is_damaged(words, sound, length, written):
-        return round(missing, 3)
-    return round(min(skipped, max(0.0, missing) + PADDING_SECONDS), 3)
+    late = track.start - sound.start
+    placed = seconds + max(0.0, late - sound.lead)
+    dropped = max(0.0, placed - written.seconds - PADDING_SECONDS) if written.in_time else 0.0
+    missing = length - late - seconds
+    if length and missing > PADDING_SECONDS and _is_damaged(words, sound, length, written.seconds):
+        skipped = missing
+    elif length:
+        skipped = min(skipped, max(0.0, missing) + PADDING_SECONDS)
+    return round(skipped + dropped, 3)
 
 
 def _count_no_frames(report: str, errors: int) -> int:

@@ -238,6 +238,17 @@ def test_timestamps_that_are_a_little_slow_or_fast_all_the_time_drop_and_add_not
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
+def test_sound_that_is_dropped_for_timestamps_that_overlap_is_reported(
+    converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", "setts=ts=TS*0.996")
+    job = converted(file)
+    dropped = decoded(file).seconds - decoded(mp3_of(job)).seconds
+    assert dropped > 0.15
+    assert job.lost == pytest.approx(dropped, abs=0.11)
+
+
 def test_a_late_start_does_not_hide_that_sound_is_dropped(converted: Convert, tmp_path: Path) -> None:
     whole = written(tmp_path / "whole.mka", hiss(4, RATE), RATE, "-c:a", "flac")
     inputs = (*PICTURE, "-itsoffset", "0.5", "-i", str(whole))
