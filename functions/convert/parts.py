@@ -163,10 +163,10 @@ class Parts:
     @contextmanager
     def joined(self) -> Iterator[tuple[FrontFrame, Iterator[bytes]]]:
         """Give a part's front frame, and the frames of all as they were encoded; raises NotJoined, also among them."""
-        if self._failed:
-            raise NotJoined("an encoder failed")
         if not all(file.exists() for file in self._files):
             raise NotJoined("less sound than was announced")
+        if self._failed:
+            raise NotJoined("an encoder failed")
         with ExitStack() as stack:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
             fronts = [FrontFrame.of(next(stream, b"")) for stream in streams]
