@@ -53,10 +53,9 @@ def lost_seconds(report: str, sound: Sound, track: Track, written: Written) -> f
     length = _credible_length(sound, seconds, is_estimated=is_estimated)
     if written.seconds is None:
         return round(skipped, 3)
-    late = track.start - sound.start
-    placed = seconds + max(0.0, late - sound.lead)
-    dropped = max(0.0, placed - written.seconds - PADDING_SECONDS) if written.in_time else 0.0
-    missing = length - late - seconds
+    # Silence before a late start may hide some of it: whether FFmpeg put it there, as it does not in Ogg, is unknown.
+    dropped = max(0.0, seconds - written.seconds - PADDING_SECONDS) if written.in_time else 0.0
+    missing = length - (track.start - sound.start) - seconds
     if length and missing > PADDING_SECONDS and _is_damaged(words, sound, length, written.seconds):
         skipped = missing
     elif length:
