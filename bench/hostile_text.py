@@ -23,7 +23,7 @@ from functions.convert.bounded_numbers import read_decimal, read_integer
 from functions.convert.encoding import read_measured
 from functions.convert.ffmpeg_log import FfmpegLog
 from functions.convert.labels import LIST, Labels, read_labels
-from functions.convert.loss import lost_seconds
+from functions.convert.loss import Written, lost_seconds
 from functions.convert.mp4_boxes import has_protected_sound
 from functions.convert.report import read_decoded, read_encoded, read_report
 from functions.convert.tags import id3
@@ -124,7 +124,7 @@ def _lost(log: bytes) -> float | None:
     """Return the seconds that are lost of a sound by a log: two of three were decoded."""
     report = _report_of(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
     sound = read_report(report)
-    return lost_seconds(report, sound, sound.chosen, sound.length)
+    return lost_seconds(report, sound, sound.chosen, Written(sound.length, in_time=True, junk=0))
 
 
 def _tag(date: bytes) -> list[str]:

@@ -14,12 +14,13 @@ from soundlift.common.services import Services
 
 from .declared_duration import Declared, declared_duration
 from .disk import check_disk
-from .encoding import listing, picturing
+from .encoding import listing, packet_list_args, picturing
 from .ffmpeg import Ffmpeg, Outcome, reading
+from .junk import count_junk
 from .keeper import Keeper
 from .labels import read_labels
-from .loss import lost_seconds
-from .mp3_frames import FrontFrame, frames
+from .loss import Written, lost_seconds
+from .mp3_frames import FrontFrame, NotMp3
 from .mp4_boxes import has_protected_sound
 from .range_server import Source, serving
 from .recipe import choose
@@ -27,6 +28,7 @@ from .report import read_decoded, read_report
 from .runner import Runner
 from .sound import Sound, Track
 from .tags import id3
+from .timestamps import has_timestamps
 from .track import Encoder
 from .verdict import (
     BROKEN,
@@ -42,6 +44,7 @@ from .verdict import (
 
 BLOCK = 256 * 1024
 LARGEST_PICTURE = 2**24
+MOST_TRACKS_TRIED = 10  # each is a run of FFmpeg over the whole file
 PERHAPS_ANOTHER_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
 
 
@@ -86,6 +89,7 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
 def _make(job: Job, encoder: Encoder, services: Services) -> Mp3:
     with encoder.runner.started(encoder.first) as first:
         sound = replace(_look(first, encoder.runner), declared=_look_inside(job, services))
+        encoder = replace(encoder, in_time=has_timestamps(first.heading()))
         tracks = _in_question(sound, encoder.options)
         outcome = encoder.finish(first, sound, tracks[0])
     return _first_that_sounds(encoder, sound, tracks, outcome)
@@ -143,13 +147,16 @@ def _in_question(sound: Sound, options: AudioOptions) -> list[Track]:
 
 def _first_that_sounds(encoder: Encoder, sound: Sound, tracks: list[Track], outcome: Outcome | None) -> Mp3:
     """Return the MP3 of the first track that gives one; `outcome` is how it ended for the very first, if it has."""
-    track, *others = tracks
-    try:
-        return _checked(outcome or encoder.encode(sound, track), encoder, sound, track)
-    except ConversionFailed as failure:
-        if not others or failure.verdict not in PERHAPS_ANOTHER_TRACK:
-            raise
-    return _first_that_sounds(encoder, sound, others, None)
+    failures: list[ConversionFailed] = []
+    for track in tracks[:MOST_TRACKS_TRIED]:
+        try:
+            return _checked(outcome or encoder.encode(sound, track), encoder, sound, track)
+        except ConversionFailed as failure:
+            if failure.verdict not in PERHAPS_ANOTHER_TRACK:
+                raise
+            failures.append(failure)
+        outcome = None
+    raise failures[-1]
 
 
 def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> Mp3:
@@ -163,14 +170,35 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
         mp3_bytes=size,
         most_bytes=encoder.runner.settings.max_mp3_bytes,
     )
-    with path.open("rb") as file:
-        front = FrontFrame.of(next(frames(file)))
+    front = _front_frame(path)
     if front.samples <= 0:
         raise ConversionFailed(NOTHING_LEFT)
     seconds = front.samples / front.rate
     tag = _tag(encoder, sound, track, seconds)
-    written = outcome.seconds + encoder.options.start if encoder.options.end is None else None
-    return Mp3(path, tag, len(tag) + size, seconds, lost_seconds(outcome.report, sound, track, written))
+    is_whole = outcome.in_time and encoder.options.end is None
+    written = Written(
+        outcome.seconds + encoder.options.start if is_whole else None, encoder.in_time, _junk(outcome, encoder, track)
+    )
+    lost = lost_seconds(outcome.report, sound, track, written)
+    return Mp3(path, tag, len(tag) + size, seconds, lost)
+
+
+def _junk(outcome: Outcome, encoder: Encoder, track: Track) -> int:
+    """Return how many packets are no frames, in a stream without timestamps of which FFmpeg could not decode all."""
+    decoded = read_decoded(outcome.report, track)
+    if encoder.in_time or not decoded.errors:
+        return 0
+    file = encoder.folder / "packets"
+    encoder.runner.run(packet_list_args(encoder.runner.url, track.index, file))
+    return count_junk(file, decoded.frames)
+
+
+def _front_frame(path: Path) -> FrontFrame:
+    try:
+        with path.open("rb") as file:
+            return FrontFrame.at_start_of(file)
+    except NotMp3:
+        raise ConversionFailed(BROKEN) from None
 
 
 def _tag(encoder: Encoder, sound: Sound, track: Track, seconds: float) -> bytes:

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from .ffmpeg import reading
 from .ffmpeg_log import CONTEXT, own_lines
+from .junk import listing_packets
 from .labels import LIST
 from .recipe import IN_TIME, Measured, Recipe
+from .timestamps import listing_frames
 
 MP3 = "sound.mp3"
 # Each is matched against one line of FFmpeg's own; loudnorm prints its values as JSON, a line each.
@@ -45,9 +47,19 @@ def measuring(url: str, recipe: Recipe, stream: int) -> list[str]:
     return [*reading(url, recipe.lead), "-map", f"0:{stream}", "-af", recipe.measuring, "-f", "null", "-"]
 
 
-def placing(url: str, recipe: Recipe, stream: int) -> list[str]:
+def placement_args(url: str, recipe: Recipe, stream: int) -> list[str]:
     """Return the arguments that decode a track and place all of it by its timestamps, and make nothing."""
     return [*reading(url, recipe.lead), "-map", f"0:{stream}", "-af", IN_TIME, "-f", "null", "-"]
+
+
+def frame_list_args(url: str, stream: int, output: Path) -> list[str]:
+    """Return the arguments that decode the first frames of a track, and list when each is to be heard."""
+    return [*reading(url), "-map", f"0:{stream}", *listing_frames(output)]
+
+
+def packet_list_args(url: str, stream: int, output: Path) -> list[str]:
+    """Return the arguments that list the sizes of a track's first packets, and decode nothing."""
+    return [*reading(url), "-map", f"0:{stream}", *listing_packets(output)]
 
 
 def picturing(url: str, stream: int, output: Path) -> list[str]:

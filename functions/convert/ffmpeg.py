@@ -34,6 +34,8 @@ SECONDS_TO_DIE = 5
 # playlists: an uploaded file decides neither what is read nor what is connected to.
 FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
+# Junk between the frames counts as errors. By default more errors than frames are a failure, whatever was decoded.
+ALL_ERRORS = ("-max_error_rate", "1")
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
 OnProgress = Callable[[float], None]
@@ -42,11 +44,15 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote."""
+    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote.
+
+    Without `in_time` the timestamps were unreliable, and so is any length that comes from them.
+    """
 
     status: int
     report: str
     seconds: float
+    in_time: bool = True
 
 
 @cache
@@ -58,7 +64,10 @@ def binary() -> str:
 
 
 def reading(url: str, lead: float = 0.0) -> list[str]:
-    """Return the arguments that make FFmpeg read a stored video, fenced in, its clock put back by `lead` seconds."""
+    """Return the arguments that make FFmpeg read a stored video, fenced in.
+
+    The video is read with timestamps shifted by -`lead` seconds.
+    """
     return [*FENCE, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 
@@ -77,7 +86,7 @@ class Ffmpeg:
         pipes: Sequence[int] = (),
     ) -> None:
         self._process = subprocess.Popen(
-            [binary(), *QUIET, *PROGRESS, *arguments],
+            [binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

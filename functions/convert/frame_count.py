@@ -1,4 +1,4 @@
-"""Checks the count of frames that an MP3's first frame declares: FFmpeg believes any."""
+"""Checks the count of frames that an MP3's first frame declares: FFmpeg does not check it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LOWEST_BITRATE = 0x10  # as the header has it
 def check_frame_count(source: RecordReader) -> None:
     """Raise NotCredible where an MP3 declares more frames than the bytes declared for them, or those there are, hold.
 
-    An MP3 that was cut off still declares the bytes that it had. Frames are reckoned at the lowest bit rate. A file
-    that is no MP3, or begins with anything but ID3 tags, declares nothing.
+    An MP3 that was cut off still declares the bytes that it had. The size of frames is calculated at the lowest bit
+    rate. A file that is no MP3, or begins with anything but ID3 tags, declares nothing.
     """
     at = _behind_tags(source)
     (header,) = source.record(at, FRAME_HEADER) or (b"",)

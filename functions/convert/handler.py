@@ -45,7 +45,7 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
 def _work(job: Job, services: Services) -> None:
     """Claim the job and convert it, unless its tries are used up; raises Busy while another worker has it.
 
-    The event has to come again then: should the other's reply have lost its taker, this one's is answered with it.
+    The event has to come again then. If the other worker's reply is lost, this delivery returns it.
     """
     if not job.claim_lapsed:
         raise _claimed()
@@ -53,14 +53,22 @@ def _work(job: Job, services: Services) -> None:
         return
     cores = services.settings.convert_concurrency
     if not _places.take(cores):
-        raise Busy("This worker has as many conversions as it may run.")
+        raise Busy("This worker is at its concurrency limit.")
     try:
         claim = services.jobs.claim(job)
         if claim is None:
-            raise _claimed()
+            _check_ended(job, services)
+            return
         _convert_claimed(job, claim, cores - _places.taken, services)
     finally:
         _places.give_back()
+
+
+def _check_ended(job: Job, services: Services) -> None:
+    """Raise Busy unless the job has ended since its row was read, so that nobody is converting it."""
+    found = services.jobs.find(job.id)
+    if found and found.state in WAITING:
+        raise _claimed()
 
 
 def _claimed() -> Busy:

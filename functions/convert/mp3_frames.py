@@ -29,6 +29,7 @@ READ_BYTES = 2**18
 # Of the frame in front, behind "Xing" or "Info" and the flags: http://gabriel.mp3-tech.org/mp3infotag.html
 COUNTS, TOC, TOC_ENTRIES = 8, 16, 100
 LAME_TAG = 120
+LONGEST_PADDING = 2**12
 DELAY_AND_PADDING, MUSIC_LENGTH, MUSIC_CRC, TAG_CRC = (LAME_TAG + offset for offset in (21, 28, 32, 34))
 
 
@@ -99,6 +100,11 @@ class FrontFrame:
             raise NotMp3("no Xing or Info")
         return front
 
+    @classmethod
+    def at_start_of(cls, file: BinaryIO) -> Self:
+        """Read it from a file's beginning; raises NotMp3 where the file is empty as well."""
+        return cls.of(next(frames(file), b""))
+
     @property
     def _tag(self) -> int:
         return HEADER_BYTES + read_header(self.data).side_information
@@ -114,7 +120,7 @@ class FrontFrame:
     @property
     def samples(self) -> int:
         """Return the samples of one channel that are left when players have cut off the encoder's delay and padding."""
-        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), 2**12)
+        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), LONGEST_PADDING)
         return self._number(COUNTS, 4) * read_header(self.data).samples - delay - padding
 
     def describing(self, sizes: Sequence[int], samples: int, crc: int) -> FrontFrame:
@@ -130,9 +136,11 @@ class FrontFrame:
         ).lasting(samples)
 
     def lasting(self, samples: int) -> FrontFrame:
-        """Return it with another length, in samples of one channel."""
+        """Return it with another length, in samples of one channel; raises NotMp3 where its frames do not have that."""
         delay = self._number(DELAY_AND_PADDING, 3) >> 12
         padding = self._number(COUNTS, 4) * read_header(self.data).samples - delay - samples
+        if not 0 <= padding < LONGEST_PADDING:
+            raise NotMp3(f"a padding of {padding} samples")
         return self._with({DELAY_AND_PADDING: (delay << 12 | padding).to_bytes(3)})
 
     def _with(self, fields: Mapping[int, bytes]) -> FrontFrame:
@@ -149,12 +157,12 @@ def set_length(path: Path, samples: int) -> None:
     """Write into the front frame of a file how long its sound is, in samples of one channel.
 
     FFmpeg writes a padding of 1681 at most there, where up to 46 samples more are needed if few of the last frame are
-    sound. A file without sound is left as it is.
+    sound. A file without sound is left as it is. Raises NotMp3 where the file has no such frame.
     """
     if not samples:
         return
     with path.open("r+b") as file:
-        front = FrontFrame.of(next(frames(file)))
+        front = FrontFrame.at_start_of(file)
         file.seek(0)
         file.write(front.lasting(samples).data)
 

@@ -94,6 +94,7 @@ class Parts:
         self._is_packed = recipe.bitrate is None
         self._files = [folder / f"part{worker}.mp3" for worker in range(cut.workers)]
         self._ends: list[int] = []
+        self._failed = False
         for file in self._files:
             file.unlink(missing_ok=True)
         pipes = [os.pipe() for _ in self._files]
@@ -135,6 +136,7 @@ class Parts:
 
         def follow(encoder: Ffmpeg) -> int:
             outcome = encoder.wait()
+            self._failed = self._failed or outcome.status != 0
             if outcome.status < 0:
                 killed.append(outcome.status)
                 self.kill()
@@ -163,6 +165,8 @@ class Parts:
         """Give a part's front frame, and the frames of all as they were encoded; raises NotJoined, also among them."""
         if not all(file.exists() for file in self._files):
             raise NotJoined("less sound than was announced")
+        if self._failed:
+            raise NotJoined("an encoder failed")
         with ExitStack() as stack:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
             fronts = [FrontFrame.of(next(stream, b"")) for stream in streams]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from soundlift.common.audio_options import AudioOptions
@@ -13,8 +14,12 @@ from .verdict import ConversionFailed, no_such_track
 # The first sample stands where the container has it, and what is missing, from a packet of 20 ms on, is silence: sound
 # stays where its picture was. Less than that is a clock that trembles.
 IN_TIME = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
-IN_A_ROW = "asetpts=N/SR/TB"
+IN_SEQUENCE = "asetpts=N/SR/TB"
 AS_LAME_RECKONS = "aformat=fltp"
+# Float PCM may hold any value, and LAME rejects those that are not finite or near the greatest. A value 96 dB above
+# full scale is no sound; samples of 16 bits that were not scaled to 1 stay.
+FLOAT_PCM = "pcm_f"
+ONLY_FINITE = r"aeval=exprs=if(lt(abs(val(ch))\,65536)\,val(ch)):c=same"
 # FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This
 # keeps the coefficients of ITU-R BS.775 as they are for both; what clips then is found by measuring.
 UNSCALED = "aresample=out_chlayout={layout}:out_sample_fmt=fltp:rematrix_maxval=1000"
@@ -27,6 +32,15 @@ LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
 # In kbit/s. Without borrowed bits a constant bit rate loses at most 0.25 dB up to here, and up to 2 dB above; a
 # variable one loses nothing but bytes (bench/reservoir.py).
 HIGHEST_CUT_BITRATE = 96
+# By the name of what it measures: loudnorm's argument, and the lowest and highest value that it takes.
+# https://ffmpeg.org/ffmpeg-filters.html#loudnorm
+LOUDNESS_LIMITS = {
+    "input_i": ("measured_I", -99.0, 0.0),
+    "input_tp": ("measured_TP", -99.0, 99.0),
+    "input_lra": ("measured_LRA", 0.0, 99.0),
+    "input_thresh": ("measured_thresh", -99.0, 0.0),
+    "target_offset": ("offset", -99.0, 99.0),
+}
 MOST_LANGUAGES = 30  # that a sentence lists
 MEASURED = "astats=measure_perchannel=none:measure_overall=Peak_level+Number_of_samples"
 USUAL = Track(index=0, codec="aac", rate=44100, layout="stereo")
@@ -105,11 +119,16 @@ class Recipe:
         spread = min(max(float(found["input_lra"]), LEAST_RANGE_LU), GREATEST_RANGE_LU)
         return (
             f"loudnorm=I={target:g}:TP={TRUE_PEAK_DB:g}:LRA={spread:g}:linear=true:dual_mono=true"
-            f":measured_I={found['input_i']}:measured_TP={found['input_tp']}:measured_LRA={found['input_lra']}"
-            f":measured_thresh={found['input_thresh']}:offset={found['target_offset']}",
+            f":{':'.join(_loudness_arguments(found))}",
             BETTER_RESAMPLER.format(rate=self.rate),
             f"apad,atrim=end_sample={measured.samples}",
         )
+
+
+def _loudness_arguments(found: Mapping[str, str]) -> Iterator[str]:
+    """Yield loudnorm's arguments on what was measured, which it refuses beyond its limits, as of sound above 0 LUFS."""
+    for value, (argument, lowest, highest) in LOUDNESS_LIMITS.items():
+        yield f"{argument}={min(max(float(found[value]), lowest), highest):.2f}"
 
 
 def recipe_for(
@@ -118,14 +137,16 @@ def recipe_for(
     """Return what makes the MP3 of a track that a job's options ask for.
 
     Nothing is up-sampled, below 8 kHz excepted, and mono stays mono unless two channels are asked for.
-    `silence` in seconds goes before the sound. Without `in_time` the sound is put in a row as it comes, for files whose
-    timestamps lead nowhere.
+    `silence` in seconds goes before the sound. Without `in_time` the frames follow each other, for files without
+    timestamps, or with unreliable ones.
     """
     rate = _rate(track, options)
     channels = options.channels or min(track.channels, 2)
     mixes = track.channels > channels
     delay = round(silence * (track.rate or 0))
-    steps = [IN_TIME if in_time else IN_A_ROW, AS_LAME_RECKONS]
+    steps = [IN_TIME if in_time else IN_SEQUENCE, AS_LAME_RECKONS]
+    if track.codec.startswith(FLOAT_PCM):
+        steps.append(ONLY_FINITE)
     if delay:
         steps.append(f"adelay={delay}S:all=1")
     if mixes:

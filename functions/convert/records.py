@@ -1,4 +1,4 @@
-"""Reads records of fixed size and the headers of chunks from a file, wherever its bytes lead."""
+"""Reads records of fixed size and the headers of chunks from a file, at any offset."""
 
 from __future__ import annotations
 

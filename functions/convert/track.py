@@ -11,37 +11,46 @@ import structlog
 
 from soundlift.common.audio_options import AudioOptions
 
-from .encoding import MP3, converting, measuring, placing, read_measured
+from .disk import check_disk
+from .encoding import MP3, converting, frame_list_args, measuring, placement_args, read_measured
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 from .mp3_frames import NotMp3, set_length
 from .parts import Cut, NotJoined, Parts
 from .recipe import USUAL, Recipe, recipe_for
 from .report import read_decoded, read_encoded
 from .runner import Run, Runner
-from .sound import Sound, Track
+from .sound import Decoded, Sound, Track
+from .timestamps import MOST_APART, pace
+from .verdict import BROKEN, ConversionFailed
 
 MEASURING_PERCENTS = 20
-# Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps lead nowhere.
+# Beyond this, silence put in for time that passes makes an MP3 longer than its file: the timestamps are unreliable.
 LONGEST_BEYOND, SECONDS_BEYOND = 1.02, 10
 # Of the sound that was decoded, as much may be dropped where timestamps overlap; an encoder's padding looks like it.
 MOST_DROPPED, SECONDS_DROPPED = 0.02, 0.1
+# Beyond this, more was written than was decoded: there is a gap, or the timestamps run faster than the sound.
+MOST_ADDED, SECONDS_ADDED = 0.02, 0.1
 FRAMES_AHEAD = 16  # that FFmpeg decodes at most before it notices that enough is written: its queues hold 8
 
 log = structlog.get_logger()
 
 
-class LeadsNowhere(Exception):
-    """Says that a track's timestamps are no time that passes."""
+class UnreliableTimestamps(Exception):
+    """Says that a track's timestamps do not run at the pace of its sound."""
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """Makes an MP3, `output`, of one track of a video, and a list of what the video is called beside it."""
+    """Makes an MP3, `output`, of one track of a video, and a list of what the video is called beside it.
+
+    `in_time` says that the container has timestamps to place the sound by.
+    """
 
     runner: Runner
     options: AudioOptions
     folder: Path
     spare_cores: int
+    in_time: bool = True
 
     @property
     def output(self) -> Path:
@@ -61,7 +70,7 @@ class Encoder:
         try:
             outcome = self._ended(first, sound)
             self._check_times(outcome, sound, track, recipe, read_encoded(outcome.report))
-        except LeadsNowhere:
+        except UnreliableTimestamps:
             return None
         return outcome
 
@@ -69,10 +78,10 @@ class Encoder:
         """Return how the encoding of a track ended, from its beginning."""
         try:
             return self._encode(sound, track, self._recipe(sound, track))
-        except LeadsNowhere:
-            log.info("timestamps lead nowhere")
-            in_a_row = recipe_for(track, self.options, stream=track.index, in_time=False)
-            return self._encode(replace(sound, length=None), track, in_a_row)
+        except UnreliableTimestamps:
+            log.info("unreliable timestamps")
+            in_sequence = recipe_for(track, self.options, stream=track.index, in_time=False)
+            return replace(self._encode(replace(sound, length=None), track, in_sequence), in_time=False)
 
     def _encode(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
         if recipe.measures:
@@ -106,7 +115,7 @@ class Encoder:
         return outcome
 
     def _check_times(self, outcome: Outcome, sound: Sound, track: Track, recipe: Recipe, samples: int) -> None:
-        """Raise LeadsNowhere where timestamps run slower than the sound, so that FFmpeg dropped some of it.
+        """Raise UnreliableTimestamps where they run slower or faster than the sound: some is dropped, or torn apart.
 
         `samples` were written at the recipe's rate. Where all that was asked for was written, FFmpeg has decoded a few
         frames more, and where none was, it is unknown how much was dropped. A run over all of the sound finds out.
@@ -121,12 +130,26 @@ class Encoder:
         else:
             ahead = FRAMES_AHEAD * seconds / decoded.frames
             drops = (not samples or _drops(seconds - ahead, written)) and self._drops_in_all(sound, track, recipe)
-        if drops:
-            raise LeadsNowhere
+        if drops or (self._differs(decoded, sound, track, samples / recipe.rate) and self._has_other_pace(track)):
+            raise UnreliableTimestamps
+
+    def _differs(self, decoded: Decoded, sound: Sound, track: Track, written: float) -> bool:
+        """Return whether the seconds written are not those decoded, or too few to say: so it is with a gap as well."""
+        rate = track.rate or 0
+        seconds, late = decoded.samples / rate, max(0.0, track.start - sound.start - sound.lead)
+        ahead = 0.0 if self.options.end is None else FRAMES_AHEAD * seconds / decoded.frames
+        dropped = seconds - (self.options.start + written - late)
+        return not written or dropped - ahead > SECONDS_DROPPED or -dropped > max(SECONDS_ADDED, MOST_ADDED * seconds)
+
+    def _has_other_pace(self, track: Track) -> bool:
+        """Return whether a track's timestamps run slower or faster than its sound all the time."""
+        file = self.folder / "frames"
+        self.runner.run(frame_list_args(self.runner.url, track.index, file))
+        return file.exists() and abs(pace(file) - 1) > MOST_APART
 
     def _drops_in_all(self, sound: Sound, track: Track, recipe: Recipe) -> bool:
         """Tell whether FFmpeg drops any of a track where it places all of it by its timestamps."""
-        arguments = placing(self.runner.url, recipe, track.index)
+        arguments = placement_args(self.runner.url, recipe, track.index)
         with self.runner.started(partial(Ffmpeg, arguments, self.runner.settings)) as ffmpeg:
             report = self.runner.end(ffmpeg, _limited(ffmpeg, sound)).report
         rate = track.rate or recipe.rate
@@ -135,13 +158,23 @@ class Encoder:
     def _ended(self, ffmpeg: Ffmpeg, sound: Sound) -> Outcome:
         """Return how the run ended that makes the MP3, having made the MP3's length exact."""
         outcome = self.runner.end(ffmpeg, self._progress(ffmpeg, sound))
-        if self.output.exists() and self.output.stat().st_size < self.runner.settings.max_mp3_bytes:
-            set_length(self.output, read_encoded(outcome.report))
+        check_disk(outcome.status, self.folder)
+        if (
+            outcome.status == 0
+            and self.output.exists()
+            and self.output.stat().st_size < self.runner.settings.max_mp3_bytes
+        ):
+            try:
+                set_length(self.output, read_encoded(outcome.report))
+            except NotMp3:
+                raise ConversionFailed(BROKEN) from None
         return outcome
 
     def _recipe(self, sound: Sound, track: Track) -> Recipe:
         stream = None if track.index == sound.begun else track.index
-        recipe = recipe_for(track, self.options, stream=stream, silence=sound.silence_before(track))
+        recipe = recipe_for(
+            track, self.options, stream=stream, silence=sound.silence_before(track), in_time=self.in_time
+        )
         return recipe if sound.starts_anew else replace(recipe, lead=sound.lead)
 
     def _converting(self, recipe: Recipe) -> list[str]:
@@ -161,7 +194,10 @@ class Encoder:
 
     def _progress(self, run: Run, sound: Sound) -> OnProgress:
         """Return what tells of the progress, and ends a run that writes far more than the container has."""
-        tell, limit = self.runner.progress(self._seconds(sound)), _limited(run, sound)
+        tell = self.runner.progress(self._seconds(sound))
+        if not self.in_time:
+            return tell
+        limit = _limited(run, sound)
 
         def on_progress(seconds: float) -> None:
             tell(seconds)
@@ -171,13 +207,13 @@ class Encoder:
 
 
 def _limited(run: Run, sound: Sound) -> OnProgress:
-    """Return what ends a run that writes far more than the container has, and raises LeadsNowhere."""
+    """Return what ends a run that writes far more than the container has, and raises UnreliableTimestamps."""
     most = sound.length * LONGEST_BEYOND + SECONDS_BEYOND if sound.length else math.inf
 
     def on_progress(seconds: float) -> None:
         if seconds > most:
             run.kill()
-            raise LeadsNowhere
+            raise UnreliableTimestamps
 
     return on_progress
 

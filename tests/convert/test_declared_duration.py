@@ -162,40 +162,6 @@ def test_a_file_that_was_cut_off_reports_what_is_missing(
     assert job.lost == pytest.approx(missing, abs=PADDING_SECONDS + 0.02)
 
 
-ID3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [("-b:a", "128k", "-write_xing", "0"), ("-q:a", "4"), ("-q:a", "4", "-write_xing", "0")],
-    ids=["constant", "variable", "variable without a count"],
-)
-@pytest.mark.parametrize(
-    "junk",
-    [
-        pytest.param(random.Random(1).randbytes(30_000), id="noise"),
-        pytest.param(random.Random(100).randbytes(100_000), id="more noise"),
-        pytest.param(b"hello world " * 17_000, id="text"),
-        pytest.param(bytes(100_000), id="zeros"),
-    ],
-)
-def test_junk_before_the_first_frame_of_an_mp3_is_no_lost_sound(
-    converted: Convert, tmp_path: Path, junk: bytes, arguments: tuple[str, ...]
-) -> None:
-    file = ffmpeg(tmp_path / "a.mp3", *TONE, "-ar", "44100", "-id3v2_version", "0", *arguments)
-    file.write_bytes(ID3 + junk + file.read_bytes())
-    job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
-
-
-def test_a_tag_between_the_frames_of_an_mp3_is_no_lost_sound(converted: Convert, tmp_path: Path) -> None:
-    file = ffmpeg(tmp_path / "a.mp3", *TONE, "-id3v2_version", "0")
-    picture = b"ID3\4\0\0\0\x12\x27\x60" + random.Random(2).randbytes(300_000)
-    file.write_bytes(file.read_bytes() + picture + file.read_bytes())
-    job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
-
-
 def test_a_wma_whose_header_is_garbled_is_converted_where_ffmpeg_reads_it(
     converted: Convert, services: Services, tmp_path: Path
 ) -> None:

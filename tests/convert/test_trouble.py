@@ -15,9 +15,12 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
+from functions.convert.conversion import make_mp3
 from functions.convert.disk import check_disk, full_disk_is_unavailable
+from functions.convert.encoding import MP3
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
+from functions.convert.keeper import Keeper
 from functions.convert.report import read_report
 from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status, has_damage, sign_in
 from soundlift.common.errors import Unavailable
@@ -147,6 +150,22 @@ def test_a_worker_with_no_place_free_says_over_http_when_to_come_again(
     assert app.test_client().post("/", data=body, headers=headers).status_code == 200
 
 
+def test_a_job_that_is_cancelled_before_it_is_claimed_is_answered_with_nothing(
+    services: Services, worker: Services, tmp_path: Path
+) -> None:
+    job = queued_job(services, talking_mp4(tmp_path).read_bytes())
+    connections: list[object] = []
+
+    def cancel_when_it_was_read(connection: object) -> None:
+        connections.append(connection)
+        if len(connections) == 2:
+            assert services.jobs.cancel(job.id)
+
+    sa.event.listen(worker.database.engine, "engine_connect", cancel_when_it_was_read)
+    assert convert(event_of(job), worker) is None
+    assert job_now(services, job.id).state == State.CANCELLED
+
+
 @on_linux
 def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", *SINE)
@@ -155,6 +174,19 @@ def test_a_full_disk_is_trouble_and_no_verdict(services: Services, tmp_path: Pat
     run.close()
     with pytest.raises(Unavailable):
         check_disk(outcome.status, tmp_path)
+
+
+@on_linux
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_disk_that_is_full_before_the_first_byte_of_the_mp3_costs_no_attempt(
+    services: Services, tmp_path: Path, long_sound: bytes, cores: int
+) -> None:
+    job = queued_job(services, long_sound, "a.wav")
+    claim = services.jobs.claim(job)
+    assert claim is not None
+    (tmp_path / MP3).symlink_to("/dev/full")
+    with Keeper(claim, services) as keeper, pytest.raises(Unavailable), full_disk_is_unavailable():
+        make_mp3(job, tmp_path, keeper, services, spare_cores=cores - 1)
 
 
 @on_linux

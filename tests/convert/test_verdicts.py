@@ -8,13 +8,14 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from functions.convert.handler import convert
 from soundlift.common.events import CONVERSION_FAILED, event_of
 from soundlift.common.formats import BYTES_TO_TELL, is_known_format
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
-from tests.clips import GOOD, HOPELESS, SINE, ffmpeg, talking_mp4
+from tests.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
 from tests.convert.conftest import Convert
 from tests.parts import job_now, queued_job
 
@@ -90,3 +91,15 @@ def test_a_conversion_over_the_time_limit_is_too_long(services: Services, conver
 
 def test_a_conversion_keeps_its_limit_on_the_length_of_names(converted: Convert, tmp_path: Path) -> None:
     assert converted(ffmpeg(tmp_path / f"{'x' * 190}.wav", *SINE)).state == State.READY
+
+
+def test_a_thousand_tracks_without_sound_fail_after_a_few_runs(converted: Convert, tmp_path: Path) -> None:
+    one = ffmpeg(tmp_path / "one.m4a", *SINE, "-t", "0.1", "-c:a", "aac")
+    file = ffmpeg(
+        tmp_path / "empty.mp4", *PICTURE, "-i", str(one), "-map", "0:v", *("-map", "1:a") * 990, "-c:v", "mpeg4",
+        "-c:a", "copy", "-bsf:a", "noise=drop=1", "-movflags", "+frag_keyframe+empty_moov",
+    )  # fmt: skip
+    with capture_logs() as logs:
+        job = converted(file)
+    assert (job.state, job.error_code, job.attempts) == (State.FAILED, "empty_audio", 1)
+    assert [line["event"] for line in logs] == ["not convertible"]

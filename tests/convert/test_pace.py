@@ -1,0 +1,162 @@
+"""Sound whose timestamps run slower or faster than it, or that has none, is whole and nothing is put in between."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from soundlift.common.job_row import State
+from soundlift.common.services import Services
+from tests.clips import ffmpeg
+from tests.convert.conftest import Convert, Save
+from tests.convert.pcm import assert_same, decoded, hiss, written
+
+RATE = 48000
+PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
+MP4 = ("-c:v", "mpeg4", "-c:a", "aac")
+TS = ("-c:v", "mpeg2video", "-c:a", "mp2")
+FLV = ("-c:v", "flv", "-c:a", "aac")
+# Timestamps that run at a fiftieth of the sound's pace, and those of a clock that loses a tenth.
+SLOW, SLOWER = "setts=ts=TS*0.9", "setts=ts=TS/50"
+
+
+@pytest.mark.parametrize("times", [SLOW, SLOWER])
+@pytest.mark.parametrize(
+    ("name", "arguments", "before"),
+    [
+        ("a.mkv", ("-c:v", "mpeg4", "-c:a", "aac"), PICTURE),
+        ("a.mka", ("-c:a", "aac"), ()),
+        ("a.mp4", MP4, PICTURE),
+        ("a.flv", (*FLV, "-ar", "44100"), PICTURE),
+        ("a.ts", TS, PICTURE),
+    ],
+)
+def test_sound_whose_timestamps_run_slower_than_it_is_put_in_sequence_whole(
+    converted: Convert,
+    mp3_of: Save,
+    tmp_path: Path,
+    name: str,
+    arguments: tuple[str, ...],
+    before: tuple[str, ...],
+    times: str,
+) -> None:
+    whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
+    file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [
+        ({"start": "1"}, 3),
+        ({"start": "3.5"}, 0.5),
+        ({"end": "2"}, 2),
+        ({"start": "1", "end": "1.5"}, 0.5),
+        ({"normalize": "-16"}, 4),
+        ({"channels": "1", "bitrate": "64k"}, 4),
+    ],
+    ids=str,
+)
+def test_a_part_of_such_a_sound_is_as_long_as_it_was_asked_for(
+    converted: Convert, tmp_path: Path, options: dict[str, str], length: float
+) -> None:
+    whole = written(tmp_path / "whole.mka", hiss(4, RATE, 2), RATE, "-c:a", "flac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOWER)
+    job = converted(file, **options)
+    assert (job.state, job.length) == (State.READY, pytest.approx(length, abs=0.01))
+    assert not job.lost
+
+
+def test_such_a_sound_is_whole_also_where_it_is_encoded_on_all_cores(
+    services: Services, converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    services.settings = replace(services.settings, convert_concurrency=2)
+    whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "flac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOW)
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert_same(decoded(mp3_of(job)).samples, decoded(whole).samples)
+
+
+FAST, FASTER = "setts=ts=TS*1.1", "setts=ts=TS*10"
+
+
+@pytest.mark.parametrize("times", [FAST, "setts=ts=TS*2", FASTER])
+@pytest.mark.parametrize(
+    ("name", "arguments", "before"),
+    [
+        ("a.mkv", ("-c:v", "mpeg4", "-c:a", "aac"), PICTURE),
+        ("a.mka", ("-c:a", "libopus"), ()),
+        ("a.flv", (*FLV, "-ar", "44100"), PICTURE),
+        ("a.ts", TS, PICTURE),
+    ],
+)
+def test_sound_whose_timestamps_run_faster_than_it_is_not_torn_apart(
+    converted: Convert,
+    mp3_of: Save,
+    tmp_path: Path,
+    name: str,
+    arguments: tuple[str, ...],
+    before: tuple[str, ...],
+    times: str,
+) -> None:
+    whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
+    file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
+
+
+@pytest.mark.parametrize("times", ["0.985", "0.98", "1.03"])
+def test_timestamps_that_are_a_little_slow_or_fast_all_the_time_drop_and_add_nothing(
+    converted: Convert, mp3_of: Save, tmp_path: Path, times: str
+) -> None:
+    whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", f"setts=ts=TS*{times}")
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
+
+
+def test_sound_that_is_dropped_for_timestamps_that_overlap_is_reported(
+    converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
+    file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", "setts=ts=TS*0.996")
+    job = converted(file)
+    dropped = decoded(file).seconds - decoded(mp3_of(job)).seconds
+    assert dropped > 0.15
+    assert job.lost == pytest.approx(dropped, abs=0.11)
+
+
+def test_a_late_start_does_not_hide_that_sound_is_dropped(converted: Convert, tmp_path: Path) -> None:
+    whole = written(tmp_path / "whole.mka", hiss(4, RATE), RATE, "-c:a", "flac")
+    inputs = (*PICTURE, "-itsoffset", "0.5", "-i", str(whole))
+    late = ffmpeg(tmp_path / "late.mkv", *inputs, "-map", "0", "-map", "1", "-c:v", "mpeg4", "-c:a", "copy")
+    slow = "setts=ts=STARTPTS+(TS-STARTPTS)*0.9"
+    job = converted(ffmpeg(tmp_path / "a.mkv", "-i", str(late), "-map", "0", "-c", "copy", "-bsf:a", slow))
+    assert job.length == pytest.approx(4, abs=0.05)
+
+
+@pytest.mark.parametrize("extension", ["mp3", "aac", "ac3"])
+def test_junk_between_the_frames_of_a_raw_stream_is_no_silence(
+    converted: Convert, mp3_of: Save, tmp_path: Path, extension: str
+) -> None:
+    bare = ("-write_xing", "0", "-id3v2_version", "0") if extension == "mp3" else ()
+    half = written(tmp_path / f"half.{extension}", hiss(4, RATE), RATE, *bare)
+    file = tmp_path / f"a.{extension}"
+    file.write_bytes(half.read_bytes() + b"no frame " * 300_000 + half.read_bytes())
+    job = converted(file)
+    assert job.length == pytest.approx(8, abs=0.2)
+    assert len(decoded(mp3_of(job)).samples) == len(decoded(file).samples)
+
+
+def test_raw_streams_of_two_rates_behind_each_other_last_as_long_as_both(converted: Convert, tmp_path: Path) -> None:
+    one, other = (written(tmp_path / f"{rate}.aac", hiss(4, rate), rate) for rate in (24000, RATE))
+    file = tmp_path / "a.aac"
+    file.write_bytes(one.read_bytes() + other.read_bytes())
+    assert converted(file).length == pytest.approx(8, abs=0.2)
