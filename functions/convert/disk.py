@@ -1,4 +1,4 @@
-"""Finds out from the system whether there is no space left for what a conversion writes."""
+"""Tells the worker's own trouble, such as a full disk, from that of a video, by what the system says."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from soundlift.common.errors import Unavailable
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_PROCESS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESRCH, errno.EPERM)
 LEAST_FREE_BYTES = 2**20
 
 
@@ -26,13 +27,16 @@ def check_disk(status: int, folder: Path) -> None:
 
 
 @contextmanager
-def full_disk_is_unavailable() -> Iterator[None]:
-    """Raise Unavailable where the block fails to write because the disk is full."""
+def workers_trouble_is_unavailable() -> Iterator[None]:
+    """Raise Unavailable where the block fails because the disk is full, or no process or file can be opened."""
     try:
         yield
     except OSError as error:
         if error.errno in NO_SPACE:
             raise _full() from None
+        if error.errno in NO_PROCESS:
+            detail = "The worker cannot start another process; the job is tried again."
+            raise Unavailable(detail, retry_after=60, cause=str(error)) from None
         raise
 
 

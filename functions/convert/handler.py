@@ -18,7 +18,7 @@ from soundlift.common.temporary_folders import temporary_folder
 
 from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
-from .disk import full_disk_is_unavailable
+from .disk import workers_trouble_is_unavailable
 from .keeper import ClaimLost, Keeper
 from .verdict import ConversionFailed
 
@@ -96,7 +96,7 @@ def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Service
 
 
 def _convert(job: Job, claim: Claim, spare_cores: int, services: Services) -> Mp3:
-    with full_disk_is_unavailable(), Keeper(claim, services) as keeper, temporary_folder() as folder:
+    with workers_trouble_is_unavailable(), Keeper(claim, services) as keeper, temporary_folder() as folder:
         mp3 = make_mp3(job, folder, keeper, services, spare_cores=spare_cores)
         store_mp3(job, mp3, str(claim.mp3_fid), keeper, services)
         keeper.check()

@@ -106,7 +106,7 @@ def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, mo
     if sign in FINAL or (sign and not decoded):
         raise ConversionFailed(sign)
     if not decoded:
-        raise ConversionFailed(EMPTY_AUDIO)
+        raise ConversionFailed(BROKEN if status else EMPTY_AUDIO)
     if status != 0 or mp3_bytes == 0:
         raise ConversionFailed(BROKEN if status else NOTHING_LEFT)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
 from functions.convert.conversion import make_mp3
-from functions.convert.disk import check_disk, full_disk_is_unavailable
+from functions.convert.disk import check_disk, workers_trouble_is_unavailable
 from functions.convert.encoding import MP3
 from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
@@ -185,7 +186,7 @@ def test_a_disk_that_is_full_before_the_first_byte_of_the_mp3_costs_no_attempt(
     claim = services.jobs.claim(job)
     assert claim is not None
     (tmp_path / MP3).symlink_to("/dev/full")
-    with Keeper(claim, services) as keeper, pytest.raises(Unavailable), full_disk_is_unavailable():
+    with Keeper(claim, services) as keeper, pytest.raises(Unavailable), workers_trouble_is_unavailable():
         make_mp3(job, tmp_path, keeper, services, spare_cores=cores - 1)
 
 
@@ -200,9 +201,13 @@ def test_a_failure_of_ffmpeg_on_a_disk_without_space_is_trouble_and_a_success_is
 
 @on_linux
 def test_a_disk_that_is_full_when_we_write_is_trouble(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable), full_disk_is_unavailable(), Path("/dev/full").open("wb", buffering=0) as full:
+    with (
+        pytest.raises(Unavailable),
+        workers_trouble_is_unavailable(),
+        Path("/dev/full").open("wb", buffering=0) as full,
+    ):
         full.write(b"x")
-    with pytest.raises(FileNotFoundError), full_disk_is_unavailable():
+    with pytest.raises(FileNotFoundError), workers_trouble_is_unavailable():
         (tmp_path / "none").read_bytes()
 
 
@@ -300,3 +305,9 @@ def test_what_is_quoted_from_a_file_is_no_sign() -> None:
     with pytest.raises(ConversionFailed) as failed:
         read_report("    title           : moov atom not found\n                    : partial file\n")
     assert failed.value.verdict.code == "not_media"
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE])
+def test_a_worker_that_can_start_no_process_has_trouble_and_the_video_has_none(number: int) -> None:
+    with pytest.raises(Unavailable), workers_trouble_is_unavailable():
+        raise OSError(number, os.strerror(number))

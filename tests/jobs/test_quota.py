@@ -327,7 +327,8 @@ def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
         assert all("USING COVERING INDEX job_in_quota (username=? AND state=?" in read for read in reads), reads
     else:
         reads = [step for step in steps if step["table"] == "job"]
-        assert all((read["key"], read["type"]) == ("job_in_quota", "range") for read in reads), reads
+        # Of a few rows, MariaDB reads one key where it would read a range of many.
+        assert all(read["key"] == "job_in_quota" and read["type"] in ("range", "ref") for read in reads), reads
         assert all("Using index" in str(read["Extra"]) for read in reads), reads
     assert len(reads) == 2
 
