@@ -26,7 +26,6 @@ try:
 except SettingError as error:
     sys.exit(f"soundlift: {error.detail}")
 
-make_files_private()
 bind = f"{_settings.host}:{_settings.port}"
 worker_class = "soundlift.common.worker.Worker"
 workers = 1
@@ -40,6 +39,11 @@ graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
 timeout = 60
 loglevel = "warning"
 control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Make all files of the function for its owner only; not at import, which tests and tools do, too."""
+    make_files_private()
 
 
 def when_ready(server: Any) -> None:

@@ -303,8 +303,12 @@ def test_who_has_deleted_enough_is_told_to_wait_for_cleanup(services: Services) 
 
 
 def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
-    for email in (ADA, BOB):
-        ready_job(services, email=email)
+    for _ in range(30):
+        for email in (ADA, BOB):
+            ready_job(services, email=email)
+    if services.database.engine.dialect.name != "sqlite":  # it plans by statistics, of a few rows by chance
+        with services.database.write() as connection:
+            connection.exec_driver_sql("ANALYZE TABLE job")
     asked: list[tuple[str, Any]] = []
 
     def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
