@@ -1,4 +1,4 @@
-"""Tells the worker's own trouble, such as a full disk, from that of a video, by what the system says."""
+"""Distinguishes trouble of the worker, such as a full disk, from trouble of the video, by system errors."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ DRAIN_SECONDS = 0.01  # for what is left of a body that nobody read: enough for 
 
 
 class Owner(Protocol):
-    """What a connection tells its worker."""
+    """What a connection reports to its worker."""
 
     def close_connection(self, connection: Connection, *, graceful: bool) -> None:
         """Close a connection, called once; gracefully so that its last answer arrives."""
