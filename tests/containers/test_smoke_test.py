@@ -43,7 +43,7 @@ def services(
         settings = {
             "DATABASE_URL": mariadb_server.url(mariadb_server.empty_database()),
             "BROKER_URL": rabbitmq_node.new_virtual_host(),
-            "MEDIA_URL": mongodb.url,
+            "MEDIA_URL": mongodb.url_for_stacks,
             "SMTP_URL": mail_server.url,
             "JWT_SECRET": SECRET,
         }

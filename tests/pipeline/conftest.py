@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email import policy
@@ -30,6 +31,7 @@ from tests.servers.s3 import S3
 __all__ = ["start"]
 EMAIL = "ada@example.org"
 MINUTES = 70
+LOG_SHOWN = 20_000  # characters
 
 
 class Mailbox:
@@ -82,7 +84,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         return
     mail_server: MailServer = request.getfixturevalue("mail_server_of_stack")
     with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:
-        settings = {**both, "MEDIA_URL": mongodb.url, "SMTP_URL": mail_server.url}
+        settings = {**both, "MEDIA_URL": mongodb.url_for_stacks, "SMTP_URL": mail_server.url}
         yield InContainers(settings) if request.param == "containers" else settings
 
 
@@ -131,6 +133,17 @@ def stack(
     with services_of(stack, servers) as services:
         services.users.add(EMAIL, password_hash)
     return stack
+
+
+@pytest.fixture(autouse=True)
+def log_of_the_stack(stack: Stack | ContainerStack) -> Iterator[None]:
+    """Show with a test that failed what the stack logged meanwhile, for a 503 names its cause there only."""
+    if not isinstance(stack, Stack):
+        yield
+        return
+    before = len(stack.said)
+    yield
+    sys.stdout.write(stack.said[before:][-LOG_SHOWN:])
 
 
 @pytest.fixture

@@ -38,6 +38,15 @@ class MongoDb:
     def url(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}/"
 
+    @property
+    def url_for_stacks(self) -> str:
+        """Return the address for a whole stack, which shares two processors with the server.
+
+        After a pause of some 5 s the driver's monitor, which waits for connectTimeoutMS twice, cancels all operations
+        of its process; a stack is tested for other things.
+        """
+        return f"{self.url}?connectTimeoutMS=20000&serverSelectionTimeoutMS=20000&socketTimeoutMS=60000"
+
     def forget(self) -> None:
         """Drop what a test left, for FerretDB would look at it in the next; somebody else's server keeps it."""
         if self.server is not None:
