@@ -18,7 +18,7 @@ override DIR := $(value DIR)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images test corpus lint bench clean
+.PHONY: help demo images test corpus mutate lint bench clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -34,6 +34,9 @@ test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 
 corpus: $(VENV)/ready-to-develop ## hold every media file in DIR to FFmpeg's own verdict; a new DIR is filled with odd files first
 	@$(BIN)/python -m tests.corpus "$$DIR"
+
+mutate: $(VENV)/ready-to-mutate build/ferretdb ## see which small bugs the tests notice; ONLY="jobs tokens" mutates some modules
+	@set -f; $(BIN)/python -m tests.mutation $$ONLY
 
 lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
 	$(BIN)/ruff check .
@@ -71,6 +74,9 @@ $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 
 $(VENV)/ready-to-bench: $(VENV)/ready-to-develop
 	$(call install,.[bench])
+
+$(VENV)/ready-to-mutate: $(VENV)/ready-to-develop
+	$(call install,.[mutate])
 
 $(VENV)/made:
 	@command -v "$$PYTHON" >/dev/null || { \

@@ -39,18 +39,47 @@ HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
 
 @dataclass(frozen=True)
-class RabbitMq:
-    """Is a node without a queue; `server` can be killed and started again."""
+class OwnNode:
+    """What only a node of the tests' own lets them do; `server` can be killed and started again."""
 
     server: Server
-    port: int
     tls_port: int
     authority: Authority
     control: Callable[..., str]
 
+
+@dataclass(frozen=True)
+class RabbitMq:
+    """A node without a queue; a test that asks for `own` is skipped where the node is somebody else's."""
+
+    port: int
+    _own: OwnNode | None
+
+    @property
+    def own(self) -> OwnNode:
+        if self._own is None:
+            pytest.skip("TEST_RABBITMQ_URL names a node that is not the tests' own")
+        return self._own
+
     @property
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}"
+
+    @property
+    def server(self) -> Server:
+        return self.own.server
+
+    @property
+    def tls_port(self) -> int:
+        return self.own.tls_port
+
+    @property
+    def authority(self) -> Authority:
+        return self.own.authority
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl, and return what it prints."""
+        return self.own.control(*arguments)
 
     def new_virtual_host(self) -> str:
         """Return the URL of a virtual host of its own, for what a test cannot or must not delete."""
@@ -78,6 +107,9 @@ class RabbitMq:
 @pytest.fixture(scope="session")
 def rabbitmq_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitMq]:
     """Return a node that all tests of this process share."""
+    if url := os.environ.get("TEST_RABBITMQ_URL"):
+        yield RabbitMq(pika.URLParameters(url).port, None)
+        return
     with running_rabbitmq(tmp_path_factory.mktemp("rabbitmq")) as node:
         yield node
 
@@ -102,7 +134,7 @@ def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
     epmd.start()
     try:
         node.start(seconds=100)
-        yield RabbitMq(node, port, tls_port, authority, control)
+        yield RabbitMq(port, OwnNode(node, tls_port, authority, control))
     finally:
         node.kill()
         epmd.kill()
