@@ -7,6 +7,8 @@ VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
 DIR ?= build/corpus
+SAMPLE ?=
+MINUTES ?=
 
 # What a user passes reaches a shell by its environment, never as text of a command line, and make expands nothing in it:
 # in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file's name.
@@ -15,7 +17,9 @@ override VIDEO := $(value VIDEO)
 override ONLY := $(value ONLY)
 override BASE_IMAGE := $(value BASE_IMAGE)
 override DIR := $(value DIR)
-export PYTHON VIDEO ONLY BASE_IMAGE DIR
+override SAMPLE := $(value SAMPLE)
+override MINUTES := $(value MINUTES)
+export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
 .PHONY: help demo images test corpus mutate lint bench clean
@@ -36,7 +40,7 @@ corpus: $(VENV)/ready-to-develop ## hold every media file in DIR to FFmpeg's own
 	@$(BIN)/python -m tests.corpus "$$DIR"
 
 mutate: $(VENV)/ready-to-mutate build/ferretdb ## see which small bugs the tests notice; ONLY="jobs tokens" mutates some modules
-	@set -f; $(BIN)/python -m tests.mutation $$ONLY
+	@set -f; $(BIN)/python -m tests.mutation $${SAMPLE:+--sample "$$SAMPLE"} $${MINUTES:+--minutes "$$MINUTES"} -- $$ONLY
 
 lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ class Checkout:
             (tools / name).write_text(RECORD)
             (tools / name).chmod(0o755)
         made = ("pyproject.toml", "constraints.txt", *(f".venv/{name}" for name in ("made", "ready")))
-        built = ("build/ferretdb", *(f".venv/ready-to-{name}" for name in ("develop", "bench")))
+        built = ("build/ferretdb", *(f".venv/ready-to-{name}" for name in ("develop", "bench", "mutate")))
         for seconds, name in enumerate((*made, *built)):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).touch()
@@ -87,6 +87,12 @@ def test_a_base_image_is_one_word_and_what_to_build_is_words(checkout: Checkout,
 def test_what_to_measure_is_words(checkout: Checkout) -> None:
     called = ["-m", "bench", "convert-lone", "`touch", "broken`", ";touch", "broken", "*"]
     assert checkout.make("bench", "ONLY=convert-lone `touch broken` ;touch broken *") == called
+
+
+def test_what_to_mutate_is_words_and_its_bounds_are_one_word_each(checkout: Checkout) -> None:
+    assert checkout.make("mutate") == ["-m", "tests.mutation", "--"]
+    called = ["-m", "tests.mutation", "--sample", "0 `touch broken`", "--minutes", "$(touch broken)", "--", "jobs", "*"]
+    assert checkout.make("mutate", "ONLY=jobs *", "SAMPLE=0 `touch broken`", "MINUTES=$(touch broken)") == called
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -69,32 +69,38 @@ class Score:
 
 def main() -> int:
     """Mutate the modules that are asked for; return 1 where one misses the goal or its tests fail without a mutant."""
-    arguments = _parser().parse_args()
-    modules, equivalents = _read_modules(), _read_equivalents()
-    wanted = _changed_since(arguments.since, modules) if arguments.since else [*arguments.modules] or list(modules)
-    if unknown := set(wanted) - set(modules):
-        sys.stderr.write(f"There is no module {', '.join(sorted(unknown))}; there are {', '.join(modules)}.\n")
-        return 2
+    parser, modules = _parser(), read_modules()
+    arguments = parser.parse_args()
+    if unknown := set(arguments.modules) - set(modules):
+        parser.error(f"there is no module {', '.join(sorted(unknown))}; there are {', '.join(modules)}")
+    wanted = _changed_since(arguments.since, modules) if arguments.since else arguments.modules or list(modules)
     deadline = time.monotonic() + 60 * arguments.minutes
-    misses = False
+    failed = False
     print("| module | mutants | checked | killed | survived | equivalent | score |\n|---|---|---|---|---|---|---|")
     for name in wanted:
-        with _servers(modules[name]) as environment:
-            workspace = Workspace(modules[name], environment)
-            try:
-                if not arguments.report:
-                    workspace.run(arguments.sample, deadline)
-            except RuntimeError as error:
-                sys.stderr.write(f"{name}: {error}\n")
-                misses = True
-                continue
-        score = _score(workspace, equivalents)
+        if time.monotonic() > deadline:
+            print(f"The time is up before {name}.")
+            break
+        try:
+            score = _mutate(modules[name], arguments.sample, deadline)
+        except RuntimeError as error:
+            sys.stderr.write(f"{name}: {error}\n")
+            failed = True
+            continue
         print(score, flush=True)
-        misses |= score.percent < GOAL_PERCENT
-        (workspace.folder / "survivors.txt").write_text("\n\n".join(score.survivors) + "\n")
+        failed |= score.percent < GOAL_PERCENT and not arguments.no_goal
         if arguments.survivors:
             print(*score.survivors, sep="\n\n")
-    return int(misses and not arguments.no_goal)
+    return int(failed)
+
+
+def _mutate(module: Module, sample: int, deadline: float) -> Score:
+    with _servers(module) as environment:
+        workspace = Workspace(module, environment)
+        workspace.run(sample, deadline)
+    score = _score(workspace, read_equivalents())
+    (workspace.folder / "survivors.txt").write_text("\n\n".join(score.survivors) + "\n")
+    return score
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -103,18 +109,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--minutes", type=float, default=600, help="stop after so long; a later run goes on from there")
     parser.add_argument("--sample", type=int, default=60, help="mutants to check of each module, %(default)s; 0: all")
     parser.add_argument("--since", help="only the modules with a file that changed since this commit")
-    parser.add_argument("--report", action="store_true", help="check nothing, only say what is known")
     parser.add_argument("--survivors", action="store_true", help="print what the survivors change")
     parser.add_argument("--no-goal", action="store_true", help=f"do not fail below {GOAL_PERCENT} percent")
     return parser
 
 
-def _read_modules() -> dict[str, Module]:
+def read_modules() -> dict[str, Module]:
+    """Return the modules by their names, in the order of the file."""
     tables = tomllib.loads((HERE / "modules.toml").read_text())
     return {name: Module(name, **table) for name, table in tables.items()}
 
 
-def _read_equivalents() -> list[Equivalent]:
+def read_equivalents() -> list[Equivalent]:
+    """Return the changes that do not count."""
     tables = tomllib.loads((HERE / "equivalents.toml").read_text())
     return [Equivalent(**table) for table in tables.get("equivalent", [])]
 

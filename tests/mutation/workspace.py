@@ -59,6 +59,9 @@ class Module:
     processes: Sequence[str] = ()
     rabbitmq: bool = False
 
+    def __str__(self) -> str:
+        return self.name
+
     def has(self, path: str) -> bool:
         """Return whether a path is one of its files."""
         return any(fnmatch(path, pattern) for pattern in self.files)
