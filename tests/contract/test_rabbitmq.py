@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from typing import Any
 
 import pika
 import pytest
 from cloudevents.core.v1.event import CloudEvent
+from structlog.testing import capture_logs
 
 from soundlift.common.broker import Delivery, open_broker
 from soundlift.common.broker.rabbitmq import PATIENCE_SECONDS, RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
-from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, Topology
+from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, EVENTS, Topology, dead_name, delay_name
 from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
@@ -27,6 +29,7 @@ TOPOLOGY = Topology(ROUTES, (0.3, 2), "quorum")
 NO_FILES = TlsFiles()
 REASON = {"function": "convert", "status": 422, "detail": "no", "attempts": 3, "at": "2026-01-01T00:00:00+00:00"}
 Connect = Callable[..., RabbitMqBroker]
+Verdict = Callable[[RabbitMqBroker, Delivery], None]
 
 
 @pytest.fixture
@@ -122,6 +125,13 @@ def test_nobody_waits_for_a_node_that_is_not_there(connect: Connect) -> None:
     assert time.monotonic() - began < 5
 
 
+def test_of_a_node_that_is_away_the_log_tells_once(connect: Connect) -> None:
+    with Forwarder(free_port()) as nobody_behind, capture_logs() as logs:
+        broker = connect(url_through(nobody_behind))
+        wait_for(lambda: not is_usable(broker) and nobody_behind.accepted > 2, "it has been tried several times")
+        assert [line["event"] for line in logs] == ["broker_unavailable"]
+
+
 def test_a_node_that_has_raised_an_alarm_counts_as_away_until_it_is_over(
     rabbitmq_node: RabbitMq, connect: Connect
 ) -> None:
@@ -144,6 +154,87 @@ def test_one_channel_serves_many_threads(connect: Connect) -> None:
     with ThreadPoolExecutor(32) as pool:
         list(pool.map(broker.publish, map(_event, range(500))))
     assert sorted(int(_id(_receive(consumer))) for _ in range(500)) == list(range(500))
+
+
+def _retry(broker: RabbitMqBroker, delivery: Delivery) -> None:
+    broker.retry(delivery, delay=0.3)
+
+
+def _reject(broker: RabbitMqBroker, delivery: Delivery) -> None:
+    broker.reject(delivery, REASON)
+
+
+def _take_again(broker: RabbitMqBroker) -> bool:
+    delivery = broker.receive(["video"], 0.1)
+    if delivery is not None:
+        broker.accept(delivery)
+    return delivery is not None
+
+
+def _has_dead_letter(broker: RabbitMqBroker) -> bool:
+    return any(broker.list())
+
+
+def test_an_event_that_a_queue_refuses_is_not_published_and_the_next_is(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker = connect()
+    broker.check()
+    full = {"x-max-length": 0, "x-overflow": "reject-publish"}
+    name = channel.queue_declare("", exclusive=True, arguments=full).method.queue
+    channel.queue_bind(name, EVENTS, routing_key=VIDEO_UPLOADED)
+    with pytest.raises(BrokerUnavailable, match="refused the message"):
+        broker.publish(_event())
+    channel.queue_delete(name)
+    broker.publish(_event(2))
+
+
+@pytest.mark.parametrize(("verdict", "queue"), [(_retry, delay_name(0.3)), (_reject, dead_name("video"))])
+def test_a_message_that_could_not_be_sent_on_is_not_acknowledged(
+    connect: Connect,
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+    verdict: Verdict,
+    queue: str,
+) -> None:
+    dying, other = connect(), connect()
+    dying.publish(_event())
+    delivery = _receive(dying)
+    channel.queue_delete(queue)
+    with pytest.raises(BrokerUnavailable, match="has no queue"):
+        verdict(dying, delivery)
+    dying.close()
+    assert _receive(other).attempt == 2
+
+
+@pytest.mark.parametrize(
+    ("verdict", "queue", "has_arrived"),
+    [(_retry, delay_name(0.3), _take_again), (_reject, dead_name("video"), _has_dead_letter)],
+)
+def test_a_message_that_could_not_be_sent_on_is_settled_once_it_can_be(
+    connect: Connect,
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+    verdict: Verdict,
+    queue: str,
+    has_arrived: Callable[[RabbitMqBroker], bool],
+) -> None:
+    broker, other = connect(), connect()
+    broker.publish(_event())
+    delivery = _receive(broker)
+    channel.queue_delete(queue)
+    with pytest.raises(BrokerUnavailable, match="has no queue"):
+        verdict(broker, delivery)
+
+    def settle() -> bool:
+        try:
+            verdict(broker, delivery)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    wait_for(settle, "the queue is declared again")
+    wait_for(lambda: has_arrived(broker), "the message has arrived")
+    broker.close()
+    assert other.receive(["video"], 0.5) is None
 
 
 def test_a_queue_that_somebody_deleted_is_declared_again(
@@ -237,6 +328,25 @@ def _nack(channel: pika.adapters.blocking_connection.BlockingChannel) -> bool:
     return method is not None
 
 
+class WithoutVideo(Topology):
+    """Is a topology whose queue is deleted again as soon as it is declared."""
+
+    def declare(self, channel: Any) -> None:
+        super().declare(channel)
+        channel.queue_delete("video")
+
+
+def test_a_dead_letter_that_its_queue_does_not_take_back_stays_a_dead_letter(connect: Connect) -> None:
+    broker = connect()
+    broker.publish(_event())
+    broker.reject(_receive(broker), REASON)
+    (letter,) = broker.list()
+    with pytest.raises(BrokerUnavailable):
+        connect(topology=WithoutVideo(ROUTES, (0.3, 2), "quorum")).replay(letter.id)
+    (left,) = wait_for(lambda: list(broker.list()), "it is among the dead letters again")
+    assert left == letter
+
+
 def test_looking_at_dead_letters_wears_them_out_as_little_as_it_loses_them(connect: Connect) -> None:
     broker = connect()
     for number in range(5):
@@ -250,17 +360,40 @@ def test_what_was_in_work_when_its_connection_broke_is_delivered_again_and_late_
     rabbitmq_forwarder: Forwarder, connect: Connect
 ) -> None:
     broken, other = connect(url_through(rabbitmq_forwarder)), connect()
-    other.publish(_event())
-    late = _receive(broken)
+    for number in range(3):
+        other.publish(_event(number))
+    accepted, retried, rejected = (_receive(broken) for _ in range(3))
     rabbitmq_forwarder.drop_connections()
-    again = _receive(other)
-    assert again.attempt == 2
-    broken.accept(late)
-    broken.retry(late, delay=0.3)
-    broken.reject(late, REASON)
-    other.accept(again)
+    again = [_receive(other) for _ in range(3)]
+    assert [one.attempt for one in again] == [2, 2, 2]
+    broken.accept(accepted)
+    broken.retry(retried, delay=0.3)
+    broken.reject(rejected, REASON)
+    for one in again:
+        other.accept(one)
     assert other.receive(["video"], 1) is None
     assert list(other.list()) == []
+
+
+def test_what_had_arrived_in_advance_when_its_connection_broke_is_had_by_its_next_consumer_alone(
+    rabbitmq_forwarder: Forwarder, connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broken, other = connect(url_through(rabbitmq_forwarder)), connect()
+    for number in range(2):
+        other.publish(_event(number))
+    _receive(broken)
+    wait_for(lambda: channel.queue_declare("video", passive=True).method.message_count == 0, "both are on their way")
+    rabbitmq_forwarder.drop_connections()
+    again = [_receive(other) for _ in range(2)]
+
+    def receive() -> list[Delivery | None]:
+        try:
+            return [broken.receive(["video"], 0)]
+        except BrokerUnavailable:
+            return []
+
+    assert wait_for(receive, "the first consumer is connected again") == [None]
+    assert {_id(one) for one in again} == {"0", "1"}
 
 
 def test_a_second_verdict_does_nothing(connect: Connect) -> None:
@@ -273,6 +406,25 @@ def test_a_second_verdict_does_nothing(connect: Connect) -> None:
     assert broker.receive(["video"], 0.5) is None
     broker.publish(_event(2))
     assert _receive(broker).attempt == 1
+
+
+def test_a_consumer_has_no_more_messages_than_places_and_leaves_the_rest_to_others(connect: Connect) -> None:
+    full, free = connect(prefetch=2), connect()
+    for number in range(3):
+        full.publish(_event(number))
+    _receive(full)
+    assert _id(_receive(free)) == "2"
+
+
+def test_a_message_handed_back_without_delay_takes_the_way_of_no_delay(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker = connect()
+    broker.publish(_event())
+    delivery = _receive(broker)
+    channel.queue_delete(delay_name(0.3))
+    broker.retry(delivery, delay=0)
+    assert _receive(broker).attempt == 2
 
 
 def test_a_message_for_whom_there_is_no_place_any_more_goes_to_another_consumer(connect: Connect) -> None:
