@@ -146,6 +146,27 @@ def test_a_rejected_message_is_a_dead_letter_with_its_reason(maker: Maker) -> No
     assert from_message(letter.message).get_id() == "1"
 
 
+def test_a_message_that_was_rejected_belongs_to_nobody_and_no_second_verdict_changes_it(broker: Broker) -> None:
+    broker.publish(_event())
+    delivery = _receive(broker)
+    broker.reject(delivery, REASON)
+    broker.accept(delivery)
+    broker.retry(delivery, delay=0)
+    broker.reject(delivery, {**REASON, "detail": "another"})
+    assert [dict(letter.reason) for letter in broker.list()] == [REASON]
+    assert broker.receive(QUEUES, 0) is None
+
+
+def test_a_message_that_was_put_off_belongs_to_nobody_and_no_second_verdict_changes_it(broker: Broker) -> None:
+    broker.publish(_event())
+    delivery = _receive(broker)
+    broker.retry(delivery, delay=0.3)
+    broker.accept(delivery)
+    broker.reject(delivery, REASON)
+    assert list(broker.list()) == []
+    assert _receive(broker).attempt == 2
+
+
 def test_a_replayed_dead_letter_is_as_new(broker: Broker) -> None:
     broker.publish(_event())
     broker.reject(_receive(broker), REASON)
