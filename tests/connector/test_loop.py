@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 from werkzeug import Response
 
-from soundlift.common.broker import Broker
+from soundlift.common.broker import Broker, Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
+from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import MP3_READY
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
@@ -25,16 +27,19 @@ Start = Callable[..., Connector]
 
 
 def test_a_message_reaches_its_function_without_delay(gateway: Gateway, broker: Broker, start_connector: Start) -> None:
+    """Look at the last ten messages, again and again: a machine that is busy for a moment slows down some of them."""
     gateway.deploy("convert", "video", empty)
     start_connector()
+    seconds: deque[float] = deque(maxlen=10)
 
-    def seconds_to_function() -> float:
+    def nearly_all_are_quick() -> bool:
         before, published = len(gateway.calls), time.monotonic()
         broker.publish(event())
         call = wait_for(lambda: next(iter(gateway.calls[before:]), None), "convert is called")
-        return call.at - published
+        seconds.append(call.at - published)
+        return sum(one < 0.1 for one in seconds) >= 9
 
-    assert any(seconds_to_function() < 0.1 for _ in range(20))
+    wait_for(nearly_all_are_quick, "nine of ten messages in a row have taken less than a tenth of a second")
 
 
 @over_a_file
@@ -130,4 +135,32 @@ def test_a_connector_told_to_stop_hands_back_what_takes_too_long(
     delivery = broker.receive(["video"], 5)
     assert delivery is not None
     assert delivery.attempt == 2
+    held.set()
+
+
+class KeepingFirst(SqliteBroker):
+    """Is a broker that is away when the first message is handed back."""
+
+    was_away = False
+
+    def retry(self, delivery: Delivery, *, delay: float) -> None:
+        if not self.was_away:
+            self.was_away = True
+            raise BrokerUnavailable("It is away.")
+        super().retry(delivery, delay=delay)
+
+
+@over_a_file
+def test_a_message_that_cannot_be_handed_back_keeps_no_other_from_it(
+    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, held: threading.Event
+) -> None:
+    gateway.deploy("convert", "video", waiting(held))
+    own_broker = KeepingFirst(tmp_path / "queue.db", ROUTES)
+    connector = start_connector(own_broker=own_broker, concurrency=2, drain_seconds=0.1)
+    for number in range(2):
+        broker.publish(event(str(number)))
+    wait_for(lambda: len(gateway.calls) == 2, "both are in work")
+    assert connector.stop() == 2
+    assert own_broker.was_away
+    assert broker.receive(["video"], 0) is not None
     held.set()
