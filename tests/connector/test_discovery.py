@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -11,9 +13,12 @@ from structlog.testing import capture_logs
 from soundlift.common.errors import SettingError
 from soundlift.common.gateway_login import user_of
 from soundlift.common.settings import Settings
+from soundlift.common.shutdown import Shutdown
+from soundlift.connector import discovery
 from soundlift.connector.discovery import Discovery
 from soundlift.connector.subscriptions import Subscriber
 from tests.connector.gateway import Gateway, empty
+from tests.parts import DEADLINE_SECONDS, wait_for
 
 
 @pytest.fixture
@@ -102,6 +107,30 @@ def test_the_last_map_stays_when_the_gateway_answers_no_list_of_functions(
     gateway.listing_status, gateway.listing = status, listing
     subscriptions.refresh()
     assert names(subscriptions) == {"video": "convert", "mp3": "notify"}
+
+
+def test_a_gateway_that_takes_a_connection_and_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "TIMEOUT_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as hanging, capture_logs() as logs:
+        subscriptions = Discovery(f"http://127.0.0.1:{hanging.getsockname()[1]}", {"video"})
+        Thread(target=subscriptions.refresh, daemon=True).start()
+        wait_for(lambda: logs, "it is given up")
+    assert "timed out" in logs[0]["detail"]
+    assert not subscriptions.known
+
+
+def test_a_gateway_that_has_never_answered_is_asked_again_sooner_than_one_that_has(
+    subscriptions: Discovery, gateway: Gateway
+) -> None:
+    shutdown = Shutdown()
+    gateway.listing_status = 503
+    with capture_logs() as logs:
+        every = {"every": 2 * DEADLINE_SECONDS}
+        Thread(target=subscriptions.follow, args=(shutdown,), kwargs=every, daemon=True).start()
+        wait_for(lambda: logs, "the gateway has been asked in vain")
+    gateway.listing_status = 200
+    wait_for(lambda: subscriptions.known, "it is asked again")
+    shutdown.begin()
 
 
 def test_an_empty_list_is_an_answer(subscriptions: Discovery, gateway: Gateway) -> None:

@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 from soundlift.common.broker import Broker
-from soundlift.common.events import from_message
+from soundlift.common.events import MP3_READY, from_message
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, waiting
 from tests.connector.queues import Queues
@@ -194,13 +194,19 @@ def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway,
 
 
 def test_functions_are_called_where_the_operator_says_and_no_gateway_is_asked(
-    start_process: Callable[..., Process], gateway: Gateway, broker: Broker
+    start_process: Callable[..., Process], gateway: Gateway, broker: Broker, slow_convert: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", empty)
+    gateway.deploy("notify", "mp3", empty)
     gateway.listing = "no list"
-    start_process(SUBSCRIBERS=f"video={gateway.url}/function/convert")
+    subscribers = f"video={gateway.url}/function/convert,mp3={gateway.url}/function/notify"
+    port = free_port()
+    start_process(SUBSCRIBERS=subscribers, CONNECTOR_PORT=str(port), HOST="127.0.0.1")
+    wait_for(lambda: page(port, "readyz")[0] == 200, "it is ready")
     broker.publish(event("given"))
-    wait_for(lambda: gateway.calls, "the function is called")
+    wait_for(lambda: gateway.calls_of("convert"), "a function is called")
+    broker.publish(event("ready", MP3_READY))
+    wait_for(lambda: gateway.calls_of("notify"), "the other function is called meanwhile", seconds=15)
+    slow_convert.set()
 
 
 def test_a_subscriber_of_no_queue_ends_the_start_with_one_sentence(start_process: Callable[..., Process]) -> None:
