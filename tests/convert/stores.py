@@ -74,7 +74,7 @@ def breaking(store: MediaStore, beyond: int) -> WatchedStore:
 
 
 class Refusing:
-    """Is a store that fails at one step of writing: create, write or commit."""
+    """Is a store that fails at one step: create, write, commit or delete."""
 
     def __init__(self, store: MediaStore, step: str) -> None:
         self._store = store
@@ -97,6 +97,10 @@ class Refusing:
                 return writer.commit()
 
         return Writer()
+
+    def delete(self, fid: str) -> None:
+        self._refuse("delete")
+        self._store.delete(fid)
 
     def _refuse(self, step: str) -> None:
         if step == self._step:
