@@ -73,6 +73,32 @@ def breaking(store: MediaStore, beyond: int) -> WatchedStore:
     return WatchedStore(store, before_read)
 
 
+class Interrupted:
+    """Is a store that calls a function when it has the whole of a file, before it says so."""
+
+    def __init__(self, store: MediaStore, on_commit: Callable[[], object]) -> None:
+        self._store = store
+        self._on_commit = on_commit
+
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        writer = self._store.create(fid, info)
+        on_commit = self._on_commit
+
+        class Writer:
+            abort = writer.abort
+            write = writer.write
+
+            def commit(self) -> int:
+                size = writer.commit()
+                on_commit()
+                return size
+
+        return Writer()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
 class Refusing:
     """Is a store that fails at one step: create, write, commit or delete."""
 

@@ -33,7 +33,7 @@ from soundlift.common.services import Services
 from soundlift.common.shutdown import Shutdown
 from tests.api.problems import assert_problem
 from tests.clips import ffmpeg, talking_mp4
-from tests.convert.stores import Refusing, WatchedStore, breaking, held
+from tests.convert.stores import Interrupted, Refusing, WatchedStore, breaking, held
 from tests.parts import age, job_now, queued_job, wait_for
 
 
@@ -224,6 +224,34 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
         let_go.set()
     assert conversion.result() is None
     assert job_now(services, job.id).state == State.CANCELLED
+    assert _mp3s(services) == []
+    worker.database.engine.dispose()
+
+
+def _cancels(services: Services, job: Job) -> None:
+    assert services.jobs.cancel(job.id)
+
+
+def _another_claims(services: Services, job: Job) -> None:
+    age(services, job, CLAIM_SECONDS + 1, "claimed_until")
+    assert services.jobs.claim(job_now(services, job.id))
+
+
+@pytest.mark.parametrize("lose", [_cancels, _another_claims])
+def test_a_claim_lost_after_the_mp3_was_stored_leaves_no_mp3_and_does_not_end_the_job(
+    services: Services, job: Job, lose: Callable[[Services, Job], None]
+) -> None:
+    worker = Services(services.settings)
+    rows: list[Job] = []
+
+    def lose_the_claim() -> None:
+        assert len(_mp3s(services)) == 1
+        lose(services, job)
+        rows.append(job_now(services, job.id))
+
+    worker.mp3s = Interrupted(services.mp3s, lose_the_claim)
+    assert convert(event_of(job), worker) is None
+    assert [job_now(services, job.id)] == rows
     assert _mp3s(services) == []
     worker.database.engine.dispose()
 
