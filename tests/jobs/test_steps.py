@@ -25,6 +25,7 @@ from tests.parts import (
     told_job,
 )
 
+ADA = "ada@example.org"
 NOBODY = Claim(job_id="", token="0" * 24)
 
 Step = Callable[[Jobs, Job], object]
@@ -118,8 +119,16 @@ def test_a_step_is_taken_from_the_states_of_the_table_and_changes_nothing_from_o
     assert (_row(services, job) != before) == (step in ALLOWED[state])
 
 
-def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(services: Services) -> None:
-    job = queued_job(services, video=b"12345")
+def _adopted(services: Services, video: bytes) -> Job:
+    assert services.jobs.adopt(video_fid="a" * 24, username=ADA, video_bytes=len(video), traceparent=None)
+    return job_now(services, "a" * 24)
+
+
+@pytest.mark.parametrize("make", [queued_job, _adopted])
+def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(
+    services: Services, make: Callable[[Services, bytes], Job]
+) -> None:
+    job = make(services, b"12345")
     assert (job.state, job.video_bytes) == (State.QUEUED, 5)
     assert services.jobs.due() == []
     age(services, job, 599)
@@ -152,8 +161,7 @@ def test_a_job_keeps_the_options_it_was_received_with_unless_there_is_a_later_wo
 
 def test_a_job_that_names_no_options_has_none(services: Services) -> None:
     assert queued_job(services).options is None
-    services.jobs.adopt(video_fid="a" * 24, username="ada@example.org", video_bytes=1, traceparent=None)
-    assert job_now(services, "a" * 24).options is None
+    assert _adopted(services, b"1").options is None
 
 
 @pytest.mark.parametrize("lost", [None, 0.0, 12.5])
@@ -384,6 +392,7 @@ def test_a_mail_given_back_can_be_claimed_again(services: Services) -> None:
 def test_an_upload_is_broken_off_twenty_minutes_after_its_last_refresh(services: Services) -> None:
     job = receiving_job(services)
     age(services, job, 20 * 60 - 10)
+    assert services.jobs.broken_off() == []
     assert services.jobs.still_receiving(job.id)
     assert services.jobs.broken_off() == []
     age(services, job, 20 * 60 + 1)
