@@ -196,11 +196,13 @@ def test_a_claim_that_ran_out_can_do_nothing_any_more(services: Services) -> Non
 
 def test_a_claim_that_ran_out_is_taken_by_the_next_with_another_mp3(services: Services) -> None:
     job, first = claimed_job(services)
+    assert services.jobs.renew(first, percent=42)
     assert services.jobs.claim(job) is None
     age(services, job, CLAIM_SECONDS + 1)
     second = services.jobs.claim(job_now(services, job.id))
     assert second is not None
     assert second.mp3_fid != first.mp3_fid
+    assert job_now(services, job.id).percent == 0
     assert not services.jobs.release(first, cause="too late")
     assert services.jobs.ready(second, mp3_bytes=1, length=1.0)
 
@@ -225,9 +227,11 @@ def test_renewing_keeps_the_claim_and_shows_the_percent(services: Services) -> N
 
 def test_releasing_gives_the_attempt_back_and_keeps_the_cause(services: Services) -> None:
     job, claim = claimed_job(services)
+    assert services.jobs.renew(claim, percent=42)
     assert services.jobs.release(claim, cause="the store is away")
     released = job_now(services, job.id)
-    assert (released.state, released.attempts, released.claim) == (State.QUEUED, 0, None)
+    assert (released.state, released.attempts, released.claim, released.percent) == (State.QUEUED, 0, None, 0)
+    assert released.claim_lapsed
     assert released.last_cause == "the store is away"
 
 
