@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.database import jobs as table
-from soundlift.common.job_row import GIVE_UP_SECONDS, RECEIVE_SECONDS, Claim, Job, State
+from soundlift.common.job_row import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
 from soundlift.common.jobs import CLAIM_SECONDS, TELL_SECONDS, Jobs
 from soundlift.common.quota import Limits, Reservation
 from soundlift.common.services import Services
@@ -279,6 +279,15 @@ def test_a_job_is_given_up_a_day_after_its_upload(services: Services) -> None:
     assert "within a day" in str(job_now(services, job.id).error)
 
 
+def test_only_a_job_that_waits_is_given_up_however_old_it_is_and_however_often_it_was_tried(services: Services) -> None:
+    for state, make in MAKERS.items():
+        job = make(services)
+        age(services, job, GIVE_UP_SECONDS, "created_at")
+        with services.database.write() as connection:
+            connection.execute(table.update().where(table.c.id == job.id).values(attempts=MOST_ATTEMPTS))
+        assert services.jobs.give_up(job_now(services, job.id)) == (state == State.QUEUED)
+
+
 def test_the_event_of_a_job_that_stays_due_is_sent_after_ten_minutes_doubling_up_to_six_hours(
     services: Services,
 ) -> None:
@@ -373,6 +382,15 @@ def test_the_mail_of_a_job_is_given_back_or_noted_only_by_whom_it_was_claimed_la
     assert first is not None
     assert not services.jobs.not_told(first, cause="too late")
     assert not services.jobs.told(first)
+    assert _row(services, job) == before
+
+
+def test_the_claim_of_a_mail_is_none_to_convert(services: Services) -> None:
+    job = ready_job(services)
+    assert services.jobs.claim_telling(job.id) is not None
+    job, before = job_now(services, job.id), _row(services, job)
+    for step in ("renew", "ready", "failed", "release"):
+        assert not STEPS[step](services.jobs, job)
     assert _row(services, job) == before
 
 
