@@ -143,8 +143,8 @@ def failed_job(services: Services, sentence: str = "There is no sound in it.") -
     return job_now(services, job.id)
 
 
-def told_job(services: Services) -> Job:
-    job = ready_job(services)
+def told_job(services: Services, email: str = "ada@example.org") -> Job:
+    job = ready_job(services, email=email)
     telling = services.jobs.claim_telling(job.id)
     assert telling is not None
     assert services.jobs.told(telling)

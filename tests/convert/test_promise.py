@@ -171,6 +171,19 @@ def test_a_store_that_takes_no_mp3_costs_no_attempt(services: Services, job: Job
     _assert_one_mp3(services, job)
 
 
+def test_a_store_that_deletes_nothing_changes_neither_a_verdict_nor_whose_the_trouble_is(
+    services: Services, job: Job
+) -> None:
+    services.mp3s = Refusing(services.mp3s, "delete")
+    no_media = queued_job(services, b"no media")
+    convert(event_of(no_media), services)
+    assert job_now(services, no_media.id).error_code == "not_media"
+    services.videos = breaking(services.videos, beyond=0)
+    with pytest.raises(StoreUnavailable, match="broke"):
+        convert(event_of(job), services)
+    assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
+
+
 def test_a_video_that_is_not_in_the_store_is_trouble_and_no_verdict(services: Services, job: Job) -> None:
     services.videos.delete(job.video_fid)
     with pytest.raises(StoreUnavailable):
