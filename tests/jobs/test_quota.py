@@ -299,11 +299,11 @@ def test_whose_jobs_are_kept_for_ever_is_not_told_to_wait(services: Services) ->
 
 def test_who_has_deleted_enough_is_told_to_wait_for_cleanup(services: Services) -> None:
     job = _deleted(services)
-    refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
+    refusal = _refusal(services, _limits(stored_bytes=5000), size=5000)
     assert "in a minute" in refusal.detail
     assert refusal.headers == {"Retry-After": "60"}
     assert dispose(job, services)
-    _receive(services.jobs, _limits(stored_bytes=5000), size=4000)
+    _receive(services.jobs, _limits(stored_bytes=5000), size=5000)
 
 
 def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
