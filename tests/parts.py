@@ -20,6 +20,7 @@ from soundlift.common.media import MediaInfo, MediaStore
 from soundlift.common.services import Services
 
 DEADLINE_SECONDS = 30
+TIMES = ("created_at", "changed_at", "due_at", "claimed_until", "told_at")
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(2000)
 Found = TypeVar("Found")
 
@@ -142,18 +143,16 @@ def failed_job(services: Services, sentence: str = "There is no sound in it.") -
     return job_now(services, job.id)
 
 
-def told_job(services: Services) -> Job:
-    job = ready_job(services)
+def told_job(services: Services, email: str = "ada@example.org") -> Job:
+    job = ready_job(services, email=email)
     telling = services.jobs.claim_telling(job.id)
     assert telling is not None
     assert services.jobs.told(telling)
     return job_now(services, job.id)
 
 
-def age(services: Services, job: Job, seconds: float) -> None:
-    """Let time pass for one job: move all its times into the past."""
-    times = {
-        name: table.c[name] - seconds for name in ("created_at", "changed_at", "due_at", "claimed_until", "told_at")
-    }
+def age(services: Services, job: Job, seconds: float, *columns: str) -> None:
+    """Let time pass for one job: move its times into the past, all of them or those of the named columns."""
+    times = {name: table.c[name] - seconds for name in columns or TIMES}
     with services.database.write() as connection:
         connection.execute(sa.update(table).where(table.c.id == job.id).values(**times))

@@ -168,7 +168,8 @@ class Jobs:
 
     def send_soon(self, job: Job) -> bool:
         """Make the event of a job due at once, where publishing it failed."""
-        return self._update(job.id, table.c.state == job.state, due_at=now())
+        has_event = table.c.state.in_((*WAITING, *OUTCOMES))
+        return self._update(job.id, table.c.state == job.state, has_event, due_at=now())
 
     def claim(self, job: Job) -> Claim | None:
         """Move queued, or converting by a lapsed claim → converting by us, if the row is still as it was read."""
@@ -270,6 +271,7 @@ class Jobs:
         return self._update(
             claim.job_id,
             table.c.claim == claim.token,
+            table.c.state.in_(OUTCOMES),
             claim=None,
             claimed_until=None,
             last_cause=cause[:LONGEST_SENTENCE],

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -97,6 +98,26 @@ def test_an_event_comes_again_while_another_worker_sends_the_mail(
     age(services, job, TELL_SECONDS + 1)
     assert notify(job).status_code == 204
     assert len(mail_server.messages) == 1
+
+
+def test_a_job_that_ends_while_its_event_is_looked_at_is_told_of_its_end_when_the_event_comes_again(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job, claim = claimed_job(services)
+    worker = Services(services.settings)
+    connections: list[object] = []
+
+    def end_the_job_after_the_first_look(connection: object) -> None:
+        connections.append(connection)
+        if len(connections) == 2:
+            assert worker.jobs.ready(claim, mp3_bytes=3, length=187.0)
+
+    sa.event.listen(services.database.engine, "engine_connect", end_the_job_after_the_first_look)
+    assert_problem(notify(_event(job_id=job.id)), 429, code="busy")
+    assert mail_server.messages == []
+    assert notify(_event(job_id=job.id)).status_code == 204
+    assert [mail["Subject"] for mail in mail_server.messages] == ["Your MP3 is ready: a.mp3"]
+    worker.database.engine.dispose()
 
 
 def test_a_repeated_event_sends_no_second_mail(notify: Notify, services: Services, mail_server: MailServer) -> None:

@@ -73,8 +73,34 @@ def breaking(store: MediaStore, beyond: int) -> WatchedStore:
     return WatchedStore(store, before_read)
 
 
+class Interrupted:
+    """Is a store that calls a function when it has the whole of a file, before it says so."""
+
+    def __init__(self, store: MediaStore, on_commit: Callable[[], object]) -> None:
+        self._store = store
+        self._on_commit = on_commit
+
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        writer = self._store.create(fid, info)
+        on_commit = self._on_commit
+
+        class Writer:
+            abort = writer.abort
+            write = writer.write
+
+            def commit(self) -> int:
+                size = writer.commit()
+                on_commit()
+                return size
+
+        return Writer()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
 class Refusing:
-    """Is a store that fails at one step of writing: create, write or commit."""
+    """Is a store that fails at one step: create, write, commit or delete."""
 
     def __init__(self, store: MediaStore, step: str) -> None:
         self._store = store
@@ -97,6 +123,10 @@ class Refusing:
                 return writer.commit()
 
         return Writer()
+
+    def delete(self, fid: str) -> None:
+        self._refuse("delete")
+        self._store.delete(fid)
 
     def _refuse(self, step: str) -> None:
         if step == self._step:

@@ -33,7 +33,7 @@ from soundlift.common.services import Services
 from soundlift.common.shutdown import Shutdown
 from tests.api.problems import assert_problem
 from tests.clips import ffmpeg, talking_mp4
-from tests.convert.stores import Refusing, WatchedStore, breaking, held
+from tests.convert.stores import Interrupted, Refusing, WatchedStore, breaking, held
 from tests.parts import age, job_now, queued_job, wait_for
 
 
@@ -171,6 +171,19 @@ def test_a_store_that_takes_no_mp3_costs_no_attempt(services: Services, job: Job
     _assert_one_mp3(services, job)
 
 
+def test_a_store_that_deletes_nothing_changes_neither_a_verdict_nor_whose_the_trouble_is(
+    services: Services, job: Job
+) -> None:
+    services.mp3s = Refusing(services.mp3s, "delete")
+    no_media = queued_job(services, b"no media")
+    convert(event_of(no_media), services)
+    assert job_now(services, no_media.id).error_code == "not_media"
+    services.videos = breaking(services.videos, beyond=0)
+    with pytest.raises(StoreUnavailable, match="broke"):
+        convert(event_of(job), services)
+    assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
+
+
 def test_a_video_that_is_not_in_the_store_is_trouble_and_no_verdict(services: Services, job: Job) -> None:
     services.videos.delete(job.video_fid)
     with pytest.raises(StoreUnavailable):
@@ -224,6 +237,34 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
         let_go.set()
     assert conversion.result() is None
     assert job_now(services, job.id).state == State.CANCELLED
+    assert _mp3s(services) == []
+    worker.database.engine.dispose()
+
+
+def _cancels(services: Services, job: Job) -> None:
+    assert services.jobs.cancel(job.id)
+
+
+def _another_claims(services: Services, job: Job) -> None:
+    age(services, job, CLAIM_SECONDS + 1, "claimed_until")
+    assert services.jobs.claim(job_now(services, job.id))
+
+
+@pytest.mark.parametrize("lose", [_cancels, _another_claims])
+def test_a_claim_lost_after_the_mp3_was_stored_leaves_no_mp3_and_does_not_end_the_job(
+    services: Services, job: Job, lose: Callable[[Services, Job], None]
+) -> None:
+    worker = Services(services.settings)
+    rows: list[Job] = []
+
+    def lose_the_claim() -> None:
+        assert len(_mp3s(services)) == 1
+        lose(services, job)
+        rows.append(job_now(services, job.id))
+
+    worker.mp3s = Interrupted(services.mp3s, lose_the_claim)
+    assert convert(event_of(job), worker) is None
+    assert [job_now(services, job.id)] == rows
     assert _mp3s(services) == []
     worker.database.engine.dispose()
 

@@ -24,7 +24,7 @@ from functions.convert.handler import app, convert
 from functions.convert.keeper import Keeper
 from functions.convert.report import read_report
 from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status, has_damage, sign_in
-from soundlift.common.errors import Unavailable
+from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.job_row import Job, State
 from soundlift.common.services import Services
@@ -165,6 +165,23 @@ def test_a_job_that_is_cancelled_before_it_is_claimed_is_answered_with_nothing(
     sa.event.listen(worker.database.engine, "engine_connect", cancel_when_it_was_read)
     assert convert(event_of(job), worker) is None
     assert job_now(services, job.id).state == State.CANCELLED
+
+
+def test_a_job_that_another_claims_before_it_is_claimed_comes_again(
+    services: Services, worker: Services, tmp_path: Path
+) -> None:
+    job = queued_job(services, talking_mp4(tmp_path).read_bytes())
+    connections: list[object] = []
+
+    def claim_when_it_was_read(connection: object) -> None:
+        connections.append(connection)
+        if len(connections) == 2:
+            assert services.jobs.claim(job)
+
+    sa.event.listen(worker.database.engine, "engine_connect", claim_when_it_was_read)
+    with pytest.raises(Busy):
+        convert(event_of(job), worker)
+    assert job_now(services, job.id).attempts == 1
 
 
 @on_linux

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
 
 from soundlift.common.database import jobs as table
-from soundlift.common.job_row import GIVE_UP_SECONDS, Claim, Job, State
+from soundlift.common.job_row import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
 from soundlift.common.jobs import CLAIM_SECONDS, TELL_SECONDS, Jobs
+from soundlift.common.quota import Limits, Reservation
 from soundlift.common.services import Services
 from tests.parts import (
     age,
@@ -23,12 +25,15 @@ from tests.parts import (
     told_job,
 )
 
+ADA = "ada@example.org"
 NOBODY = Claim(job_id="", token="0" * 24)
 
 Step = Callable[[Jobs, Job], object]
 STEPS: dict[str, Step] = {
     "still_receiving": lambda jobs, job: jobs.still_receiving(job.id),
+    "reserve": lambda jobs, job: jobs.reserve(job, Reservation(1, Limits(jobs=0, stored_bytes=0, retention=60))),
     "queue": lambda jobs, job: jobs.queue(job.id, video_bytes=1),
+    "send_soon": lambda jobs, job: jobs.send_soon(job),
     "claim": lambda jobs, job: jobs.claim(job),
     "renew": lambda jobs, job: jobs.renew(_own(job), percent=1),
     "ready": lambda jobs, job: jobs.ready(_own(job), mp3_bytes=1, length=1.0),
@@ -37,6 +42,8 @@ STEPS: dict[str, Step] = {
     "give_up": lambda jobs, job: jobs.give_up(job),
     "cancel": lambda jobs, job: jobs.cancel(job.id),
     "claim_telling": lambda jobs, job: jobs.claim_telling(job.id),
+    "told": lambda jobs, job: jobs.told(_telling(jobs, job)),
+    "not_told": lambda jobs, job: jobs.not_told(_telling(jobs, job), cause="x"),
     "delete": lambda jobs, job: jobs.delete(job.id),
     "expire": lambda jobs, job: jobs.expire(job, retention=60),
     "abandon": lambda jobs, job: jobs.abandon(job),
@@ -44,11 +51,11 @@ STEPS: dict[str, Step] = {
     "postpone": lambda jobs, job: jobs.postpone(job),
 }
 ALLOWED = {
-    State.RECEIVING: {"still_receiving", "queue", "delete"},
-    State.QUEUED: {"claim", "cancel"},
-    State.CONVERTING: {"renew", "ready", "failed", "release", "cancel"},
-    State.READY: {"claim_telling", "delete"},
-    State.FAILED: {"claim_telling", "delete"},
+    State.RECEIVING: {"still_receiving", "reserve", "queue", "delete"},
+    State.QUEUED: {"send_soon", "claim", "cancel"},
+    State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
+    State.READY: {"send_soon", "claim_telling", "told", "not_told", "delete"},
+    State.FAILED: {"send_soon", "claim_telling", "told", "not_told", "delete"},
     State.CANCELLED: {"delete"},
     State.EXPIRED: {"disposed", "delete"},
     State.DELETED: {"disposed"},
@@ -57,6 +64,11 @@ ALLOWED = {
 
 def _own(job: Job) -> Claim:
     return Claim(job_id=job.id, token=job.claim or NOBODY.token, mp3_fid=job.mp3_fid)
+
+
+def _telling(jobs: Jobs, job: Job) -> Claim:
+    """Return a claim of the job's mail; where there is no mail to claim, the claim that the row has."""
+    return jobs.claim_telling(job.id) or _own(job)
 
 
 def _cancelled(services: Services) -> Job:
@@ -107,14 +119,32 @@ def test_a_step_is_taken_from_the_states_of_the_table_and_changes_nothing_from_o
     assert (_row(services, job) != before) == (step in ALLOWED[state])
 
 
-def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(services: Services) -> None:
-    job = queued_job(services, video=b"12345")
+def _adopted(services: Services, video: bytes) -> Job:
+    assert services.jobs.adopt(video_fid="a" * 24, username=ADA, video_bytes=len(video), traceparent=None)
+    return job_now(services, "a" * 24)
+
+
+@pytest.mark.parametrize("make", [queued_job, _adopted])
+def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(
+    services: Services, make: Callable[[Services, bytes], Job]
+) -> None:
+    job = make(services, b"12345")
     assert (job.state, job.video_bytes) == (State.QUEUED, 5)
     assert services.jobs.due() == []
     age(services, job, 599)
     assert services.jobs.due() == []
     age(services, job, 2)
     assert [due.id for due in services.jobs.due()] == [job.id]
+
+
+@pytest.mark.parametrize("step", ["send_soon", "postpone"])
+def test_nobody_sends_the_event_of_a_job_that_has_moved_on_since_it_was_read(services: Services, step: str) -> None:
+    job, claim = claimed_job(services)
+    assert services.jobs.release(claim, cause="the store is away")
+    age(services, job, 100_000, "due_at")
+    before = _row(services, job)
+    assert not STEPS[step](services.jobs, replace(job, sent=job_now(services, job.id).sent))
+    assert _row(services, job) == before
 
 
 @pytest.mark.parametrize("last_word", [None, '{"channels":2}', '{"tags":{"title":"' + "🎵" * 15_000 + '"}}'])
@@ -131,8 +161,7 @@ def test_a_job_keeps_the_options_it_was_received_with_unless_there_is_a_later_wo
 
 def test_a_job_that_names_no_options_has_none(services: Services) -> None:
     assert queued_job(services).options is None
-    services.jobs.adopt(video_fid="a" * 24, username="ada@example.org", video_bytes=1, traceparent=None)
-    assert job_now(services, "a" * 24).options is None
+    assert _adopted(services, b"1").options is None
 
 
 @pytest.mark.parametrize("lost", [None, 0.0, 12.5])
@@ -167,11 +196,13 @@ def test_a_claim_that_ran_out_can_do_nothing_any_more(services: Services) -> Non
 
 def test_a_claim_that_ran_out_is_taken_by_the_next_with_another_mp3(services: Services) -> None:
     job, first = claimed_job(services)
+    assert services.jobs.renew(first, percent=42)
     assert services.jobs.claim(job) is None
     age(services, job, CLAIM_SECONDS + 1)
     second = services.jobs.claim(job_now(services, job.id))
     assert second is not None
     assert second.mp3_fid != first.mp3_fid
+    assert job_now(services, job.id).percent == 0
     assert not services.jobs.release(first, cause="too late")
     assert services.jobs.ready(second, mp3_bytes=1, length=1.0)
 
@@ -196,10 +227,26 @@ def test_renewing_keeps_the_claim_and_shows_the_percent(services: Services) -> N
 
 def test_releasing_gives_the_attempt_back_and_keeps_the_cause(services: Services) -> None:
     job, claim = claimed_job(services)
+    assert services.jobs.renew(claim, percent=42)
     assert services.jobs.release(claim, cause="the store is away")
     released = job_now(services, job.id)
-    assert (released.state, released.attempts, released.claim) == (State.QUEUED, 0, None)
+    assert (released.state, released.attempts, released.claim, released.percent) == (State.QUEUED, 0, None, 0)
+    assert released.claim_lapsed
     assert released.last_cause == "the store is away"
+
+
+def test_the_event_of_a_released_job_is_sent_after_ten_minutes_and_after_twice_as_long_each_time(
+    services: Services,
+) -> None:
+    job = queued_job(services)
+    for minutes in (10, 20, 40):
+        claim = services.jobs.claim(job_now(services, job.id))
+        assert claim is not None
+        assert services.jobs.release(claim, cause="the store is away")
+        age(services, job, minutes * 60 - 5, "due_at")
+        assert services.jobs.due() == []
+        age(services, job, 6, "due_at")
+        assert [due.id for due in services.jobs.due()] == [job.id]
 
 
 def test_a_thousand_releases_are_no_reason_to_give_up_but_three_dead_claims_are(services: Services) -> None:
@@ -221,12 +268,24 @@ def test_a_thousand_releases_are_no_reason_to_give_up_but_three_dead_claims_are(
 
 
 def test_a_job_is_given_up_a_day_after_its_upload(services: Services) -> None:
-    job = queued_job(services)
-    age(services, job, GIVE_UP_SECONDS - 60)
+    job, claim = claimed_job(services)
+    age(services, job, GIVE_UP_SECONDS - 60, "created_at")
+    assert services.jobs.release(claim, cause="the store is away")
+    job = job_now(services, job.id)
     assert not services.jobs.give_up(job)
-    age(services, job, 61)
+    age(services, job, 61, "created_at")
     assert services.jobs.claim(job) is None
     assert services.jobs.give_up(job)
+    assert "within a day" in str(job_now(services, job.id).error)
+
+
+def test_only_a_job_that_waits_is_given_up_however_old_it_is_and_however_often_it_was_tried(services: Services) -> None:
+    for state, make in MAKERS.items():
+        job = make(services)
+        age(services, job, GIVE_UP_SECONDS, "created_at")
+        with services.database.write() as connection:
+            connection.execute(table.update().where(table.c.id == job.id).values(attempts=MOST_ATTEMPTS))
+        assert services.jobs.give_up(job_now(services, job.id)) == (state == State.QUEUED)
 
 
 def test_the_event_of_a_job_that_stays_due_is_sent_after_ten_minutes_doubling_up_to_six_hours(
@@ -240,6 +299,26 @@ def test_the_event_of_a_job_that_stays_due_is_sent_after_ten_minutes_doubling_up
         assert services.jobs.due() == []
         age(services, job, 6)
         assert [due.id for due in services.jobs.due()] == [job.id]
+
+
+@pytest.mark.parametrize("end", ["ready", "failed", "give_up"])
+def test_the_event_of_an_outcome_is_sent_again_after_ten_minutes_however_often_that_of_the_upload_was(
+    services: Services, end: str
+) -> None:
+    job = queued_job(services)
+    for _ in range(4):
+        age(services, job, 100_000, "due_at")
+        assert services.jobs.postpone(job_now(services, job.id))
+    if end == "give_up":
+        age(services, job, GIVE_UP_SECONDS, "created_at")
+    else:
+        assert services.jobs.claim(job) is not None
+    assert STEPS[end](services.jobs, job_now(services, job.id))
+    age(services, job, 60, "due_at")
+    (due,) = services.jobs.due()
+    assert services.jobs.postpone(due)
+    age(services, job, 601, "due_at")
+    assert [due.id for due in services.jobs.due()] == [job.id]
 
 
 def test_of_two_who_would_send_a_due_event_one_does(services: Services) -> None:
@@ -294,6 +373,27 @@ def test_the_mail_of_a_job_is_claimed_once_until_its_claim_runs_out(services: Se
     assert services.jobs.claim_telling(job.id) is None
 
 
+def test_the_mail_of_a_job_is_given_back_or_noted_only_by_whom_it_was_claimed_last(services: Services) -> None:
+    job = ready_job(services)
+    first = services.jobs.claim_telling(job.id)
+    age(services, job, TELL_SECONDS + 1, "claimed_until")
+    assert services.jobs.claim_telling(job.id) is not None
+    before = _row(services, job)
+    assert first is not None
+    assert not services.jobs.not_told(first, cause="too late")
+    assert not services.jobs.told(first)
+    assert _row(services, job) == before
+
+
+def test_the_claim_of_a_mail_is_none_to_convert(services: Services) -> None:
+    job = ready_job(services)
+    assert services.jobs.claim_telling(job.id) is not None
+    job, before = job_now(services, job.id), _row(services, job)
+    for step in ("renew", "ready", "failed", "release"):
+        assert not STEPS[step](services.jobs, job)
+    assert _row(services, job) == before
+
+
 def test_a_job_deleted_while_its_owner_is_told_is_still_disposed_of(services: Services) -> None:
     job = ready_job(services)
     telling = services.jobs.claim_telling(job.id)
@@ -314,12 +414,24 @@ def test_a_mail_given_back_can_be_claimed_again(services: Services) -> None:
 def test_an_upload_is_broken_off_twenty_minutes_after_its_last_refresh(services: Services) -> None:
     job = receiving_job(services)
     age(services, job, 20 * 60 - 10)
+    assert services.jobs.broken_off() == []
     assert services.jobs.still_receiving(job.id)
     assert services.jobs.broken_off() == []
     age(services, job, 20 * 60 + 1)
     assert [one.id for one in services.jobs.broken_off()] == [job.id]
     assert services.jobs.abandon(job)
     assert not services.jobs.queue(job.id, video_bytes=1)
+
+
+@pytest.mark.parametrize("step", ["still_receiving", "reserve"])
+def test_an_upload_that_goes_on_since_it_was_found_broken_off_is_not_abandoned(services: Services, step: str) -> None:
+    job = receiving_job(services)
+    age(services, job, RECEIVE_SECONDS + 1)
+    (found,) = services.jobs.broken_off()
+    assert STEPS[step](services.jobs, job)
+    assert not services.jobs.abandon(found)
+    age(services, job, RECEIVE_SECONDS - 10, "due_at")
+    assert services.jobs.broken_off() == []
 
 
 def test_only_told_outcomes_and_cancelled_jobs_expire(services: Services) -> None:
@@ -334,10 +446,37 @@ def test_only_told_outcomes_and_cancelled_jobs_expire(services: Services) -> Non
     assert {job.id for job in services.jobs.past_retention(retention=60)} == {told.id, cancelled.id}
 
 
+@pytest.mark.parametrize("end", ["ready", "failed", "cancel"])
+def test_retention_counts_from_the_end_of_a_job_and_not_from_its_upload_nor_from_the_notification(
+    services: Services, end: str
+) -> None:
+    job, _ = claimed_job(services)
+    age(services, job, 3600, "created_at", "changed_at")
+    assert STEPS[end](services.jobs, job)
+    if end != "cancel":
+        assert STEPS["told"](services.jobs, job)
+        age(services, job, 3600, "told_at")
+    assert services.jobs.past_retention(retention=60) == []
+    assert not services.jobs.expire(job, retention=60)
+    age(services, job, 61, "changed_at")
+    assert [one.id for one in services.jobs.past_retention(retention=60)] == [job.id]
+    assert services.jobs.expire(job, retention=60)
+
+
 def test_the_row_of_an_expired_job_stays_until_its_own_time_is_over(services: Services) -> None:
     job = _expired(services)
     assert services.jobs.disposed(job)
+    age(services, job, 3600, "created_at", "told_at")
     assert services.jobs.forget_rows(retention=60) == 0
-    age(services, job, 61)
+    age(services, job, 61, "changed_at")
     assert services.jobs.forget_rows(retention=60) == 1
     assert services.jobs.find(job.id) is None
+
+
+def test_the_row_of_an_expired_job_stays_as_long_as_its_files_are_not_gone(services: Services) -> None:
+    job = _expired(services)
+    age(services, job, 100_000)
+    assert services.jobs.forget_rows(retention=60) == 0
+    assert [one.id for one in services.jobs.to_dispose()] == [job.id]
+    assert services.jobs.disposed(job)
+    assert services.jobs.forget_rows(retention=60) == 1

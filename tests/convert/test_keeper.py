@@ -1,0 +1,97 @@
+"""The keeper of a claim: how long work goes on, and what ends it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from threading import Event
+
+import pytest
+
+from functions.convert import keeper as module
+from functions.convert.keeper import ClaimLost, Keeper
+from functions.convert.verdict import TOO_LONG, ConversionFailed
+from soundlift.common.errors import DatabaseUnavailable
+from soundlift.common.job_row import Claim
+from soundlift.common.jobs import CLAIM_SECONDS
+from soundlift.common.services import Services
+from tests.parts import DEADLINE_SECONDS
+
+CLAIM = Claim(job_id="a" * 24, token="b" * 24)
+AWAY = DatabaseUnavailable("The database does not answer.")
+
+
+@dataclass
+class Renewals:
+    """Is a clock, and a database that answers each renewal as a script says, which also has the time of each."""
+
+    script: list[tuple[float, bool | Exception]]
+    time: float = 0.0
+    asked: int = 0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def renew(self, claim: Claim, *, percent: int) -> bool:
+        self.time, answer = self.script[min(self.asked, len(self.script) - 1)]
+        self.asked += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewals) -> Exception:
+    """Keep a claim until the work has to end, and return the reason."""
+    monkeypatch.setattr(module, "time", renewals)
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
+    services.jobs = renewals
+    stopped = Event()
+    with Keeper(CLAIM, services) as keeper:
+        keeper.stop_with(stopped.set)
+        assert stopped.wait(DEADLINE_SECONDS)
+    stopped.clear()
+    keeper.stop_with(stopped.set)
+    assert stopped.is_set()  # also what begins when the work is to end already
+    with pytest.raises(Exception) as reason:
+        keeper.check()
+    return reason.value
+
+
+def test_work_ends_when_the_claim_could_not_be_renewed_for_as_long_as_it_lasts(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewals = Renewals([
+        (1, True),
+        (CLAIM_SECONDS - 1, AWAY),
+        (CLAIM_SECONDS, True),
+        (CLAIM_SECONDS + 1, AWAY),
+        (2 * CLAIM_SECONDS, AWAY),
+        (2 * CLAIM_SECONDS + 1, AWAY),
+    ])  # fmt: skip
+    assert _ended(services, monkeypatch, renewals) is AWAY
+    assert renewals.asked == len(renewals.script)
+
+
+@pytest.mark.parametrize("trouble", [RuntimeError("a bug"), KeyError("x")])
+def test_work_whose_claim_nobody_can_renew_ends_at_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    renewals = Renewals([(1, True), (2, trouble)])
+    assert _ended(services, monkeypatch, renewals) is trouble
+    assert renewals.asked == 2
+
+
+def test_work_whose_claim_is_lost_ends_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewals = Renewals([(1, True), (2, False)])
+    assert isinstance(_ended(services, monkeypatch, renewals), ClaimLost)
+    assert renewals.asked == 2
+
+
+def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.settings = replace(services.settings, max_conversion_seconds=100)
+    renewals = Renewals([(60, True), (100, True), (101, True)])
+    reason = _ended(services, monkeypatch, renewals)
+    assert isinstance(reason, ConversionFailed)
+    assert reason.verdict == TOO_LONG
+    assert renewals.asked == 3
