@@ -94,5 +94,5 @@ def closing_client(url: str) -> Iterator[str]:
 
 
 def _answers(url: str) -> bool:
-    with pymongo.MongoClient(url, serverSelectionTimeoutMS=1000) as client:
+    with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=1000) as client:
         return bool(client.admin.command("ping")["ok"])
