@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -142,6 +144,15 @@ def test_what_was_aborted_was_never_there(store: MediaStore) -> None:
     assert _read(store, _write(store, b"whole", fid=fid)) == b"whole"
 
 
+def test_nothing_is_left_of_what_was_aborted(medium: Medium) -> None:
+    fid = new_media_id()
+    writer = medium.open().create(fid, INFO)
+    writer.write(bytes(21 * CHUNK))
+    assert medium.remains(fid) != []
+    writer.abort()
+    assert medium.remains(fid) == []
+
+
 def test_a_whole_file_can_no_longer_be_aborted(store: MediaStore) -> None:
     fid = new_media_id()
     writer = store.create(fid, INFO)
@@ -185,6 +196,61 @@ def test_a_writer_whose_file_was_deleted_cannot_commit_it(store: MediaStore) -> 
     store.delete(fid)
     with pytest.raises(StoreUnavailable):
         writer.commit()
+
+
+class Killed(BaseException):
+    """Is the end of a process in the middle of its work."""
+
+
+def _die() -> None:
+    raise Killed
+
+
+@pytest.mark.parametrize("work", ["commit", "delete"])
+def test_a_file_whose_commit_or_delete_is_killed_is_whole_or_not_found_and_can_be_deleted(
+    medium: Medium, work: str
+) -> None:
+    store, content = medium.open(), os.urandom(2 * CHUNK + 5)
+    for number in itertools.count():
+        fid = new_media_id()
+        writer = store.create(fid, INFO)
+        writer.write(content)
+        if work == "delete":
+            writer.commit()
+        with medium.before_step(number, _die) as was_killed, suppress(Killed):
+            writer.commit() if work == "commit" else store.delete(fid)
+        if not was_killed():
+            break
+        with suppress(MediaNotFound):
+            assert _read(store, fid) == content
+        store.delete(fid)
+        assert medium.remains(fid) == []
+    assert number > 1
+
+
+@pytest.mark.parametrize("work", ["commit", "delete"])
+def test_nothing_is_left_of_a_file_that_is_deleted_at_any_moment_of_its_commit(medium: Medium, work: str) -> None:
+    store = medium.open()
+    for number in itertools.count():
+        fid = new_media_id()
+        writer = store.create(fid, INFO)
+        writer.write(bytes(2 * CHUNK + 5))
+
+        def commit(writer: MediaWriter = writer) -> None:
+            with suppress(StoreUnavailable):
+                writer.commit()
+
+        def delete(fid: str = fid) -> None:
+            store.delete(fid)
+
+        around, between = (commit, delete) if work == "commit" else (delete, commit)
+        with medium.before_step(number, between) as was_between:
+            around()
+        writer.abort()
+        if not was_between():
+            break
+        assert medium.remains(fid) == []
+    assert number > 1
 
 
 @pytest.mark.parametrize("fid", ["f" * 24, *NO_IDS])

@@ -40,10 +40,10 @@ class FolderStore:
             raise _away(error) from error
 
     def delete(self, fid: str) -> None:
-        """Remove the file, and the part file of a writer that died."""
+        """Remove the part file of a writer, whose commit then fails, and then the file that it may have become."""
         try:
-            self._path(fid).unlink(missing_ok=True)
             _part_of(self._path(fid)).unlink(missing_ok=True)
+            self._path(fid).unlink(missing_ok=True)
         except OSError as error:
             raise _away(error) from error
 
