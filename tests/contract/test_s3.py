@@ -222,10 +222,20 @@ def test_a_store_that_hangs_is_unavailable_after_its_timeout(
     file.close()
 
 
-def test_an_abort_of_a_store_that_hangs_returns(store: MediaStore, forwarder: Forwarder) -> None:
-    writer = store.create(new_media_id(), INFO)
+def test_an_abort_of_a_store_that_hangs_returns_after_the_timeout_and_what_it_leaves_can_be_deleted(
+    store: MediaStore, forwarder: Forwarder, client: Any
+) -> None:
+    fid = new_media_id()
+    writer = store.create(fid, INFO)
     forwarder.hang()
+    begun = time.monotonic()
     writer.abort()
+    assert time.monotonic() - begun < PATIENCE
+    forwarder.drop_connections()  # or what was asked would arrive after all
+    forwarder.restore()
+    assert len(_unfinished(client, fid)) == 1
+    store.delete(fid)
+    assert _unfinished(client, fid) == []
 
 
 def test_reading_goes_on_after_a_hang_where_it_stopped(store: MediaStore, forwarder: Forwarder) -> None:
