@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,22 +13,26 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug.serving import make_server
+from werkzeug.test import TestResponse
 
-from functions.upload.body import BLOCK
+from functions.upload import reception
+from functions.upload.body import BLOCK, LONGEST_NAME
 from functions.upload.handler import app
 from functions.upload.reception import REFRESH_SECONDS
 from soundlift.common.body_rate import LEAST_BYTES_PER_SECOND
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.database import jobs as table
+from soundlift.common.disposal import dispose
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
-from soundlift.common.job_row import RECEIVE_SECONDS
+from soundlift.common.job_row import RECEIVE_SECONDS, Job
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
-from tests.parts import MP4, bearer, job_now, wait_for
+from tests.parts import MP4, age, bearer, job_now, wait_for
 
 NAME = "Ünïcode 🎵.mp4"
+LARGE = MP4 + bytes(3 * BLOCK)
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
@@ -103,6 +107,11 @@ def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call,
         ({"X-Filename": "../../etc/passwd"}, "passwd"),
         ({"X-Filename": "C:\\videos\\c.mp4"}, "c.mp4"),
         ({"X-Filename": "a%0d%0aBcc: x@example.org.mp4"}, "a__Bcc: x@example.org.mp4"),
+        ({"X-Filename": "x" * LONGEST_NAME + ".mp4"}, "x" * (LONGEST_NAME - 4) + ".mp4"),
+        ({"X-Filename": "x" * (LONGEST_NAME - 4) + ".mp4"}, "x" * (LONGEST_NAME - 4) + ".mp4"),
+        ({"X-Filename": "folder/" * 2000 + "d.mp4"}, "d.mp4"),
+        ({"X-Filename": "  e.mp4 "}, "e.mp4"),
+        ({"X-Filename": "folder/"}, "video"),
         ({}, "video"),
     ],
 )
@@ -138,6 +147,64 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
 
 def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off() -> None:
     assert REFRESH_SECONDS + BLOCK / LEAST_BYTES_PER_SECOND < RECEIVE_SECONDS
+
+
+class SlowBody(io.BytesIO):
+    """Is a large video, between whose blocks something happens."""
+
+    def __init__(self, happen: Callable[[], None]) -> None:
+        super().__init__(LARGE)
+        self.happen = happen
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            self.happen()
+        return super().read(size)
+
+
+def _receiving(services: Services) -> Job:
+    """Return the only job there is."""
+    with services.database.read() as connection:
+        return job_now(services, str(connection.scalar(sa.select(table.c.id))))
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_upload_is_not_given_up_as_long_as_its_bytes_arrive(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    monkeypatch.setattr(reception, "REFRESH_SECONDS", 0)
+    monkeypatch.setattr(reception, "RESERVED_AT_ONCE", BLOCK)
+
+    def wait_long() -> None:
+        assert services.jobs.broken_off() == []
+        age(services, _receiving(services), RECEIVE_SECONDS - 60)
+
+    assert _send(function, services, SlowBody(wait_long), announced=announced).status_code == 202
+
+
+@pytest.mark.parametrize("noticed_by", ["refresh", "reservation", "commit"])
+@pytest.mark.parametrize("disposed", [True, False])
+def test_an_upload_that_was_given_up_meanwhile_is_503_and_leaves_nothing(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, disposed: bool, noticed_by: str
+) -> None:
+    if noticed_by == "refresh":
+        monkeypatch.setattr(reception, "REFRESH_SECONDS", 0)
+
+    def give_up() -> None:
+        body.happen = lambda: None
+        job = _receiving(services)
+        age(services, job, RECEIVE_SECONDS + 1)
+        assert services.jobs.abandon(job)
+        if disposed:
+            assert dispose(job_now(services, job.id), services)
+
+    body = SlowBody(give_up)
+    assert_problem(_send(function, services, body, announced=noticed_by != "reservation"), 503)
+    assert (body.tell() == len(LARGE)) == (noticed_by == "commit")
+    if not disposed:
+        assert function("cleanup").post("/").json["orphans"] == 1
+    assert _traces(services) == []
+    assert services.broker.receive(["video"], timeout=0) is None
 
 
 def test_an_empty_file_is_refused(function: Call, services: Services) -> None:
@@ -183,6 +250,39 @@ def test_a_body_that_turns_out_too_large_is_refused_and_undone(function: Call, s
     assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 413)
     assert_problem(function("upload").post("/", data=MP4 + bytes(200_000), headers=bearer(services)), 413)
     assert _traces(services) == []
+
+
+def _send(
+    function: Call, services: Services, content: bytes | io.BytesIO, *, as_form: bool = False, announced: bool = True
+) -> TestResponse:
+    """Upload a file, with its length announced or, as in a chunked body, not."""
+    if as_form:
+        head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n'
+        content = head + content + b"\r\n--x--\r\n"
+    return function("upload").post(
+        "/",
+        input_stream=io.BytesIO(content) if isinstance(content, bytes) else content,
+        content_type="multipart/form-data; boundary=x" if as_form else "video/mp4",
+        environ_overrides={} if announced else {"CONTENT_LENGTH": "", "wsgi.input_terminated": True},
+        headers=bearer(services),
+    )
+
+
+@pytest.mark.parametrize("announced", [True, False])
+@pytest.mark.parametrize("as_form", [False, True])
+@pytest.mark.parametrize("limit", ["max_upload_bytes", "max_stored_bytes"])
+def test_a_file_may_have_as_many_bytes_as_the_limit_says_and_not_one_more(
+    function: Call, services: Services, limit: str, as_form: bool, announced: bool
+) -> None:
+    services.settings = replace(services.settings, **{limit: len(LARGE)})
+    refused = _send(function, services, LARGE + b"1", as_form=as_form, announced=announced)
+    assert_problem(refused, 413, code="too_large")
+    assert f"at most {len(LARGE)} bytes" in refused.json["detail"]
+    assert _traces(services) == []
+    taken = _send(function, services, LARGE, as_form=as_form, announced=announced)
+    assert taken.status_code == 202, taken.text
+    assert taken.json["video_bytes"] == len(LARGE)
+    assert _stored(services, taken.json["video_fid"]) == LARGE
 
 
 @pytest.mark.parametrize("content", [b"#!/bin/sh\nrm -rf /\n", b"<html>" * 1000, b"#EXTM3U\nhttp://x/\n", bytes(5000)])
