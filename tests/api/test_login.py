@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+import argon2
 import pytest
 
 from soundlift.common.services import Services
@@ -71,6 +72,25 @@ def test_a_wrong_password_and_an_unknown_account_are_refused_alike(function: Cal
     assert_problem(wrong, 401, "Invalid Credentials")
     assert unknown.json == wrong.json
     assert unknown.headers["WWW-Authenticate"] == wrong.headers["WWW-Authenticate"]
+
+
+def test_an_unknown_account_costs_the_work_of_a_wrong_password(function: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    work: list[tuple[argon2.Parameters, type[Exception]]] = []
+    verify = argon2.PasswordHasher.verify
+
+    def record(hasher: argon2.PasswordHasher, hashed: str, password: str) -> bool:
+        try:
+            return verify(hasher, hashed, password)
+        except Exception as error:
+            work.append((argon2.extract_parameters(hashed), type(error)))
+            raise
+
+    monkeypatch.setattr(argon2.PasswordHasher, "verify", record)
+    assert function("login").post("/", auth=("ada@example.org", "wrong")).status_code == 401
+    of_wrong_password = work.copy()
+    assert [error for _, error in of_wrong_password] == [argon2.exceptions.VerifyMismatchError]
+    assert function("login").post("/", auth=("nobody@example.org", "wrong")).status_code == 401
+    assert work == 2 * of_wrong_password
 
 
 def test_only_post_signs_in(function: Call) -> None:
