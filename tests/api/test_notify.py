@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -37,6 +40,29 @@ def notify(client: FlaskClient) -> Notify:
         return client.post("/", data=body, headers=headers)
 
     return send
+
+
+class Shown(HTMLParser):
+    """Is what a reader sees of a page: its text, and what the tags make of it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.tags = "", set[str]()
+        self.feed(page)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+
+def _failed_job(services: Services, name: str, sentence: str) -> Job:
+    claim = services.jobs.claim(queued_job(services, name=name))
+    assert claim is not None
+    assert services.jobs.failed(claim, code="no_audio", sentence=sentence)
+    return job_now(services, claim.job_id)
 
 
 def _event(**data: object) -> CloudEvent:
@@ -85,6 +111,34 @@ def test_a_failed_job_is_told_with_its_sentence(notify: Notify, services: Servic
     assert mail["Subject"] == "We could not convert a.mp4"
     assert "There is <no> sound in it." in mail.get_body(("plain",)).get_content()
     assert "There is &lt;no&gt; sound in it." in mail.get_body(("html",)).get_content()
+
+
+@pytest.mark.parametrize("name", ['<img src=x onerror="alert(1)">.mp4', "a &amp; b <b.mp4", "'\"><script>.mp4"])
+def test_html_shows_a_file_name_and_a_sentence_as_they_are(
+    notify: Notify, services: Services, mail_server: MailServer, name: str
+) -> None:
+    notify(ready_job(services, name=name))
+    notify(_failed_job(services, name, f"There is no sound in {name}."))
+    ready, failed = (Shown(mail.get_body(("html",)).get_content()) for mail in mail_server.messages)
+    assert f"The sound of {name} is ready: {name.removesuffix('.mp4')}.mp3, " in ready.text
+    assert f"We could not make an MP3 of {name}." in failed.text
+    assert f"There is no sound in {name}." in failed.text
+    assert (ready.tags, failed.tags) == ({"html", "body", "p", "b", "a"}, {"html", "body", "p", "b"})
+
+
+def test_a_mail_says_who_sent_it_and_when_and_that_it_wants_no_automatic_answer(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    services.settings = replace(services.settings, mail_from="Soundlift <sound@example.net>")
+    begun = datetime.now(UTC).replace(microsecond=0)
+    jobs = [ready_job(services), failed_job(services)]
+    for job in jobs:
+        notify(job)
+    assert [mail["Auto-Submitted"] for mail in mail_server.messages] == ["auto-generated"] * 2
+    assert [mail["From"] for mail in mail_server.messages] == ["Soundlift <sound@example.net>"] * 2
+    assert all(begun <= parsedate_to_datetime(mail["Date"]) <= datetime.now(UTC) for mail in mail_server.messages)
+    ids = [mail["Message-ID"] for mail in mail_server.messages]
+    assert ids == [f"<{jobs[0].id}.ready@example.net>", f"<{jobs[1].id}.failed@example.net>"]
 
 
 def test_an_event_comes_again_while_another_worker_sends_the_mail(
