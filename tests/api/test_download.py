@@ -97,6 +97,18 @@ def test_a_known_etag_is_not_sent_again(function: Call, services: Services, job:
     assert (response.status_code, response.data) == (304, b"")
 
 
+@pytest.mark.parametrize("asked", [{}, {"Range": "bytes=0-9"}, {"If-None-Match": "*"}])
+def test_no_cache_between_keeps_an_mp3_and_no_browser_takes_it_for_another_type(
+    function: Call, services: Services, job: Job, asked: dict[str, str]
+) -> None:
+    token = services.tokens.download_link(str(job.mp3_fid))
+    url = f"/?fid={job.mp3_fid}"
+    for way in ({"path": url, "headers": {**bearer(services), **asked}}, {"path": f"{url}&token={token}"}):
+        headers = function("download").get(**way).headers
+        assert set(headers["Cache-Control"].split(", ")) == {"private", "max-age=0", "must-revalidate"}
+        assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize(("known", "status"), [(True, 206), (False, 200)])
 def test_a_range_of_another_version_is_answered_whole(
     function: Call, services: Services, job: Job, known: bool, status: int
