@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 
 import argon2
 import pytest
@@ -25,6 +26,12 @@ def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Serv
     assert response.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize("accepted", ["*/*", "application/json", "text/plain;q=0.5, */*"])
+def test_a_client_that_takes_anything_gets_json(function: Call, accepted: str) -> None:
+    response = function("login").post("/", auth=("ada@example.org", PASSWORD), headers={"Accept": accepted})
+    assert response.mimetype == "application/json"
+
+
 @pytest.mark.parametrize("name", ["email", "username"])
 def test_json_credentials_get_a_token(function: Call, name: str) -> None:
     response = function("login").post("/", json={name: "ada@example.org", "password": PASSWORD})
@@ -39,11 +46,21 @@ def test_an_admin_s_token_says_so(function: Call, services: Services) -> None:
 def test_a_client_that_prefers_plain_text_gets_the_bare_token(function: Call, services: Services) -> None:
     response = function("login").post("/", auth=("ada@example.org", PASSWORD), headers={"Accept": "text/plain"})
     assert response.mimetype == "text/plain"
+    assert response.headers["Cache-Control"] == "no-store"
     assert services.tokens.identify(f"Bearer {response.text}").username == "ada@example.org"
 
 
-def test_an_address_is_the_same_account_in_any_case(function: Call) -> None:
-    assert function("login").post("/", auth=("Ada@Example.ORG", PASSWORD)).status_code == 200
+def test_an_address_is_the_same_account_in_any_case(function: Call, services: Services) -> None:
+    response = function("login").post("/", auth=("Ada@Example.ORG", PASSWORD))
+    assert services.tokens.identify(f"Bearer {response.json['access_token']}").username == "ada@example.org"
+
+
+def test_a_token_lives_as_long_as_its_answer_says_and_is_like_no_other(function: Call, services: Services) -> None:
+    services.settings = replace(services.settings, token_seconds=1000, link_seconds=2000)
+    answers = [function("login").post("/", auth=("ada@example.org", PASSWORD)).json for _ in range(2)]
+    first, second = (services.tokens.identify(f"Bearer {answer['access_token']}").claims for answer in answers)
+    assert (answers[0]["expires_in"], first["exp"] - first["iat"]) == (1000, 1000)
+    assert first["jti"] != second["jti"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 
 from soundlift.common.errors import NotAuthorized
 from soundlift.common.services import Services
-from soundlift.common.tokens import DOWNLOAD, ISSUER, SIGN_IN, Tokens
+from soundlift.common.tokens import DOWNLOAD, ISSUER, LONGEST_TOKEN, SIGN_IN, Tokens
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 from tests.conftest import SECRET
@@ -101,6 +101,7 @@ def test_the_scheme_is_read_in_any_case(function: Call) -> None:
         f"Bearer {_signed(_claims(iat=int(time.time()) + 60))}",
         f"Bearer {_signed(_claims(username=7))}",
         f"Bearer {_signed(_claims(admin='yes'))}",
+        f"Bearer {_signed(_claims(more='x' * LONGEST_TOKEN))}",
         *(f"Bearer {_signed(_claims(**{name: None}))}" for name in _claims()),
     ],
 )

@@ -125,6 +125,26 @@ def test_a_password_goes_to_this_machine_without_tls_and_nowhere_else(
         mail.send(message(), RECIPIENT)
 
 
+def test_a_mail_goes_to_its_recipient_and_to_nobody_whom_its_headers_name(start: Start) -> None:
+    server, to_others = start(), message()
+    for name, address in {"Cc": "bob@example.org", "Bcc": "carl@example.org"}.items():
+        to_others[name] = address
+    Mail(server.url).send(to_others, "eve@example.org")
+    assert server.recipients == [["eve@example.org"]]
+    assert server.messages[0]["Bcc"] is None
+
+
+@pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
+def test_a_mail_that_is_not_taken_leaves_no_connection(start: Start, command: str) -> None:
+    server = start()
+    server.replies[command] = FOR_NOW
+    with Forwarder(int(server.address.rpartition(":")[2])) as forwarder:
+        with pytest.raises(MailUnavailable) as raised:
+            Mail(f"smtp://127.0.0.1:{forwarder.port}").send(message(), RECIPIENT)
+        wait_for(lambda: forwarder.connections == 0, "the connection is closed", seconds=5)
+    assert raised.tb  # whose frames would have kept it open
+
+
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 def test_what_the_server_refuses_for_now_is_put_off(start: Start, command: str) -> None:
     server = start()
@@ -143,6 +163,39 @@ def test_what_the_server_refuses_for_good_is_said_in_its_words(start: Start, com
     server.replies[command] = FOR_GOOD
     with pytest.raises(MailRefused, match="554 never"):
         Mail(server.url).send(message(), RECIPIENT)
+
+
+@pytest.mark.parametrize(("reply", "error"), [("450 no", MailUnavailable), ("500 no", MailRefused)])
+def test_what_a_server_refuses_by_500_or_more_is_refused_for_good(
+    start: Start, reply: str, error: type[Exception]
+) -> None:
+    server = start()
+    server.replies["RCPT"] = reply
+    with pytest.raises(error):
+        Mail(server.url).send(message(), RECIPIENT)
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("smtp://mail.example.org", ("mail.example.org", 25)),
+        ("smtps://mail.example.org", ("mail.example.org", 465)),
+        ("smtp://user:word@mail.example.org:587", ("mail.example.org", 587)),
+    ],
+)
+def test_a_url_without_a_port_means_the_usual_one(
+    monkeypatch: pytest.MonkeyPatch, url: str, address: tuple[str, int]
+) -> None:
+    asked = []
+
+    def refuse(address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
+        asked.append((address, timeout))
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    with pytest.raises(MailUnavailable):
+        Mail(url, timeout=3).check()
+    assert asked == [(address, 3)]
 
 
 def test_a_sender_that_is_refused_is_not_the_recipient_s_fault(start: Start) -> None:

@@ -10,7 +10,7 @@ from soundlift.common.database import open_database
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.passwords import hash_password, password_matches
 from soundlift.common.settings import Settings
-from soundlift.common.users import User, Users
+from soundlift.common.users import LONGEST_EMAIL, User, Users
 
 
 @pytest.fixture
@@ -42,13 +42,19 @@ def test_an_address_has_one_account(users: Users) -> None:
     [
         *("", "ada", "@example.org", "ada@", "ada@example.org, bob@example.org", "a b@example.org"),
         *("ada@example.org\nBcc: bob@example.org", "Ada <ada@example.org>", "ada@@example.org"),
-        "a" * 250 + "@example.org",
+        *("ada(comment)@example.org", "(comment)ada@example.org", '"ada"@example.org', "ada @example.org"),
+        "a" * (LONGEST_EMAIL - len("@example.org") + 1) + "@example.org",
     ],
 )
 def test_what_is_not_one_address_gets_no_account(users: Users, address: str) -> None:
     with pytest.raises(BadRequest):
         users.add(address, "hash")
     assert users.list() == []
+
+
+def test_the_longest_address_gets_an_account(users: Users) -> None:
+    address = "a" * (LONGEST_EMAIL - len("@example.org")) + "@example.org"
+    assert users.find(users.add(address, "hash").email) == User(address, "hash", admin=False)
 
 
 def test_accounts_are_listed_by_address(users: Users) -> None:
