@@ -104,6 +104,18 @@ def test_we_read_files_of_a_plain_driver_with_chunks_of_any_size(
         assert file.read(1002) == content[999:2001]
 
 
+def test_a_file_is_read_in_order_in_whichever_order_its_chunks_are_kept(
+    store: MediaStore, database: Database[dict[str, Any]]
+) -> None:
+    content = os.urandom(2 * CHUNK + 10)
+    fid = _write(store, content)
+    for number in (1, 0):
+        chunk = database["fs.chunks"].find_one_and_delete({"files_id": ObjectId(fid), "n": number})
+        assert chunk is not None
+        database["fs.chunks"].insert_one({**chunk, "_id": ObjectId()})
+    assert _read(store, fid) == content
+
+
 def test_we_delete_files_of_a_plain_driver(store: MediaStore, database: Database[dict[str, Any]]) -> None:
     fid = gridfs.GridFS(database).put(b"content")
     store.delete(str(fid))
