@@ -8,13 +8,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from functions.notify.message import duration
+from soundlift.common.database import jobs as table
 from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.job_row import Job
 from soundlift.common.jobs import TELL_SECONDS
@@ -126,6 +130,33 @@ def test_html_shows_a_file_name_and_a_sentence_as_they_are(
     assert (ready.tags, failed.tags) == ({"html", "body", "p", "b", "a"}, {"html", "body", "p", "b"})
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        *((0.0, "0 s"), (5.4, "5 s"), (59.4, "59 s"), (59.6, "1:00 min"), (187.0, "3:07 min")),
+        *((3599.4, "59:59 min"), (3599.6, "1:00:00 h"), (3723.0, "1:02:03 h"), (100_000.0, "27:46:40 h")),
+    ],
+)
+def test_a_length_is_told_as_people_write_it(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(600, "10 minutes"), (3600, "60 minutes"), (7200, "2 hours"), (86_400, "24 hours")]
+)
+def test_a_mail_says_how_long_its_link_works(
+    notify: Notify, services: Services, mail_server: MailServer, seconds: int, words: str
+) -> None:
+    services.settings = replace(services.settings, link_seconds=seconds)
+    notify(ready_job(services))
+    (mail,) = mail_server.messages
+    assert all(f"The link works for {words}." in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    (link,) = [line for line in mail.get_body(("plain",)).get_content().splitlines() if line.startswith("http")]
+    query = parse_qs(urlsplit(link).query)
+    claims = jwt.decode(query["token"][0], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == seconds
+
+
 def test_a_mail_says_who_sent_it_and_when_and_that_it_wants_no_automatic_answer(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
@@ -231,9 +262,12 @@ def test_a_recipient_refused_for_good_is_noted_and_not_tried_again(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job = ready_job(services)
-    mail_server.replies["RCPT"] = "550 no such mailbox"
+    mail_server.replies["RCPT"] = "550 no such mailbox" + "x" * 2000
     assert notify(job).status_code == 204
-    assert "550 no such mailbox" in str(job_now(services, job.id).mail_error)
+    noted = job_now(services, job.id).mail_error
+    assert noted is not None
+    assert "550 no such mailbox" in noted
+    assert len(noted) == table.c.mail_error.type.length
     age(services, job, 100_000)
     assert services.jobs.due() == []
 
