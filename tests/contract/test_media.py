@@ -181,6 +181,16 @@ def test_an_id_that_was_begun_and_left_can_be_begun_again_without_a_delete(store
     assert _read(store, fid) == b"whole"
 
 
+def test_a_whole_file_stays_as_it_is_whoever_begins_its_id_again_and_dies(store: MediaStore) -> None:
+    content = os.urandom(2 * CHUNK + 5)
+    fid = _write(store, content)
+    dead = [store.create(fid, INFO) for _ in range(2)]
+    assert _read(store, fid) == content
+    for writer in dead:
+        writer.abort()
+    assert _read(store, fid) == content
+
+
 def test_what_was_deleted_is_not_there_and_deleting_it_again_is_no_error(store: MediaStore) -> None:
     fid = _write(store, b"content")
     store.delete(fid)
