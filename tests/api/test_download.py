@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 from werkzeug.http import parse_options_header
 
 from functions.download.handler import download
+from soundlift.common.database import jobs as table
 from soundlift.common.job_row import Job
+from soundlift.common.media import MediaReader
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
 from soundlift.common.tokens import Tokens
@@ -107,6 +111,56 @@ def test_no_cache_between_keeps_an_mp3_and_no_browser_takes_it_for_another_type(
         headers = function("download").get(**way).headers
         assert set(headers["Cache-Control"].split(", ")) == {"private", "max-age=0", "must-revalidate"}
         assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_condition_that_does_not_hold_is_a_problem(function: Call, services: Services, job: Job) -> None:
+    headers = {**bearer(services), "If-Match": '"another"'}
+    assert_problem(function("download").get(f"/?fid={job.mp3_fid}", headers=headers), 412)
+    headers["If-Match"] = f'"another", "{job.mp3_fid}"'
+    assert function("download").get(f"/?fid={job.mp3_fid}", headers=headers).data == MP3
+
+
+def test_an_mp3_is_as_old_as_it_is_and_not_as_its_upload(function: Call, services: Services, job: Job) -> None:
+    with services.database.write() as connection:
+        connection.execute(sa.update(table).values(created_at=1e9, changed_at=1.1e9))
+    url, headers = f"/?fid={job.mp3_fid}", bearer(services)
+    response = function("download").get(url, headers=headers)
+    assert response.last_modified == datetime.fromtimestamp(1.1e9, UTC)
+    since = {"If-Modified-Since": response.headers["Last-Modified"]}
+    assert function("download").get(url, headers={**headers, **since}).status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({}, 200),
+        ({"Range": "bytes=5-9"}, 206),
+        ({"Range": "bytes=99999999-"}, 416),
+        ({"If-None-Match": "*"}, 304),
+        ({"If-Match": '"another"'}, 412),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_every_answer_closes_its_mp3(
+    function: Call,
+    services: Services,
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: dict[str, str],
+    status: int,
+    method: str,
+) -> None:
+    readers: list[MediaReader] = []
+    open_file = services.mp3s.open
+
+    def record(fid: str) -> MediaReader:
+        readers.append(open_file(fid))
+        return readers[-1]
+
+    monkeypatch.setattr(services.mp3s, "open", record)
+    headers = {**bearer(services), **asked}
+    assert function("download").open(f"/?fid={job.mp3_fid}", method=method, headers=headers).status_code == status
+    assert [reader.file.closed for reader in readers] == [True]
 
 
 @pytest.mark.parametrize(("known", "status"), [(True, 206), (False, 200)])
