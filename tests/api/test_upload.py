@@ -26,6 +26,7 @@ from soundlift.common.disposal import dispose
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
 from soundlift.common.job_row import RECEIVE_SECONDS, Job
+from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
@@ -122,6 +123,48 @@ def test_a_raw_body_gets_its_name_from_the_headers(
     assert job_now(services, response.json["job_id"]).file_name == name
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("video/quicktime", "video/quicktime"),
+        ("video/" + "x" * 200, "video/" + "x" * 94),
+        (None, "application/octet-stream"),
+    ],
+)
+@pytest.mark.parametrize("as_form", [False, True])
+def test_row_and_store_know_whose_a_video_is_and_of_which_type(
+    function: Call,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+    as_form: bool,
+    sent: str | None,
+    kept: str,
+) -> None:
+    known: list[MediaInfo] = []
+    create = services.videos.create
+
+    def record(fid: str, info: MediaInfo) -> MediaWriter:
+        known.append(info)
+        return create(fid, info)
+
+    monkeypatch.setattr(services.videos, "create", record)
+    typed = f"\r\nContent-Type: {sent}".encode() if sent else b""
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"' + typed + b"\r\n\r\n"
+    job_id = (
+        function("upload")
+        .post(
+            "/",
+            data=head + MP4 + b"\r\n--x--\r\n" if as_form else MP4,
+            content_type="multipart/form-data; boundary=x" if as_form else sent,
+            headers={**bearer(services), "X-Filename": "a.mp4"},
+        )
+        .json["job_id"]
+    )
+    assert known == [MediaInfo("ada@example.org", "a.mp4", kept, job_id)]
+    job = job_now(services, job_id)
+    assert (job.username, job.file_name, job.content_type) == ("ada@example.org", "a.mp4", kept)
+
+
 @pytest.mark.parametrize("form", [{}, {"comment": "no file"}, {"file": (io.BytesIO(b""), "", "video/mp4")}])
 def test_a_form_without_a_file_is_refused(function: Call, services: Services, form: dict[str, object]) -> None:
     response = function("upload").post("/", data=form, headers=bearer(services), content_type="multipart/form-data")
@@ -180,6 +223,32 @@ def test_an_upload_is_not_given_up_as_long_as_its_bytes_arrive(
         age(services, _receiving(services), RECEIVE_SECONDS - 60)
 
     assert _send(function, services, SlowBody(wait_long), announced=announced).status_code == 202
+
+
+def test_what_cannot_be_undone_now_is_left_to_cleanup_and_the_refusal_is_the_same(
+    function: Call, services: Services
+) -> None:
+    media = services.settings.soundlift_data / "media"
+    away = media.with_name("away")
+
+    def go_away() -> None:
+        body.happen = lambda: None
+        media.rename(away)
+        media.write_text("a file where the store's folder should be")
+
+    body = SlowBody(go_away)
+    response = function("upload").post(
+        "/",
+        input_stream=body,
+        environ_overrides={"CONTENT_LENGTH": str(len(LARGE) + 1), "wsgi.input_terminated": True},
+        headers=bearer(services),
+    )
+    assert_problem(response, 400)
+    media.unlink()
+    away.rename(media)
+    assert len(_traces(services)) == 2
+    assert function("cleanup").post("/").json["orphans"] == 1
+    assert _traces(services) == []
 
 
 @pytest.mark.parametrize("noticed_by", ["refresh", "reservation", "commit"])

@@ -106,6 +106,27 @@ def test_an_upload_larger_than_all_that_one_may_store_is_too_large(function: Cal
     assert _traces(services) == []
 
 
+@pytest.mark.parametrize("size", [0, 3 * MEGABYTE])
+def test_an_upload_of_unknown_length_may_fill_what_is_left_and_have_not_one_byte_more(
+    function: Call, services: Services, size: int
+) -> None:
+    queued_job(services)
+    content = MP4 + bytes(size)
+    _limit(services, stored_bytes=len(MP4) + len(content))
+    before = _traces(services)
+    statuses = []
+    for body in (content + b"1", content, MP4):
+        unknown = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+        response = function("upload").post(
+            "/", input_stream=io.BytesIO(body), environ_overrides=unknown, headers=bearer(services)
+        )
+        statuses.append(response.status_code)
+        if len(statuses) == 1:
+            assert_problem(response, 429, code="storage_full")
+            assert _traces(services) == before
+    assert statuses == [429, 202, 429]
+
+
 @pytest.mark.parametrize("as_form", [False, True])
 def test_an_upload_that_broke_off_gives_back_what_it_had_reserved(
     function: Call, services: Services, as_form: bool
