@@ -13,6 +13,7 @@ import pytest
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from soundlift.common.media import folder as folder_module
 
 INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
 BLOCK = 2**20
@@ -67,6 +68,33 @@ def _room_for(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_folder_of_any_name_is_found_by_its_percent_encoded_address(tmp_path: Path) -> None:
+    odd = tmp_path / "Ünïcode 100%25 #?"
+    fid = new_media_id()
+    open_media(odd.as_uri(), "videos").create(fid, INFO).commit()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [odd / "videos" / fid]
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice on files")
+def test_each_byte_is_sent_to_the_disk_once_while_a_file_is_written(
+    store: MediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, int]] = []
+    advise = os.posix_fadvise
+
+    def record(descriptor: int, begin: int, size: int, advice: int) -> None:
+        sent.append((begin, size))
+        advise(descriptor, begin, size, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", record)
+    monkeypatch.setattr(folder_module, "FLUSH_BYTES", 2 * BLOCK)
+    writer = store.create(new_media_id(), INFO)
+    for _ in range(5):
+        writer.write(bytes(BLOCK))
+    writer.commit()
+    assert sent == [(0, 2 * BLOCK), (2 * BLOCK, 2 * BLOCK)]
 
 
 def test_a_file_is_flushed_whole_before_it_gets_its_name_and_its_folder_after(
