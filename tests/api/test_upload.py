@@ -124,6 +124,26 @@ def test_a_raw_body_gets_its_name_from_the_headers(
 
 
 @pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("a\tb.mp4", "a_b.mp4"),
+        ("x" * LONGEST_NAME + ".mp4", "x" * (LONGEST_NAME - 4) + ".mp4"),
+        ("folder/", "video"),
+    ],
+)
+def test_a_name_in_a_form_is_made_a_plain_one(function: Call, services: Services, sent: str, name: str) -> None:
+    head = f'--x\r\nContent-Disposition: form-data; name="f"; filename="{sent}"\r\n\r\n'.encode()
+    response = function("upload").post(
+        "/",
+        data=head + MP4 + b"\r\n--x--\r\n",
+        content_type="multipart/form-data; boundary=x",
+        headers=bearer(services),
+    )
+    assert job_now(services, response.json["job_id"]).file_name == name
+
+
+@pytest.mark.parametrize(
     ("sent", "kept"),
     [
         ("video/quicktime", "video/quicktime"),
