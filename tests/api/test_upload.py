@@ -23,7 +23,7 @@ from soundlift.common.body_rate import LEAST_BYTES_PER_SECOND
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.database import jobs as table
 from soundlift.common.disposal import dispose
-from soundlift.common.errors import BrokerUnavailable
+from soundlift.common.errors import BrokerUnavailable, DatabaseUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
 from soundlift.common.job_row import RECEIVE_SECONDS, Job
 from soundlift.common.media import MediaInfo, MediaWriter
@@ -397,6 +397,20 @@ def test_an_event_that_cannot_be_published_is_due_at_once_and_the_upload_is_acce
     response = function("upload").post("/", data=MP4, headers=bearer(services))
     assert response.status_code == 202
     assert [job.id for job in services.jobs.due()] == [response.json["job_id"]]
+
+
+def test_an_upload_whose_event_can_be_neither_published_nor_put_forward_is_accepted(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.publisher = AwayBroker()
+
+    def fail(job: Job) -> bool:
+        raise DatabaseUnavailable("The database is away.")
+
+    monkeypatch.setattr(services.jobs, "send_soon", fail)
+    response = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert response.status_code == 202
+    assert job_now(services, response.json["job_id"]).state == "queued"
 
 
 def test_a_store_that_is_away_is_503_and_nothing_is_promised(function: Call, services: Services) -> None:
