@@ -20,6 +20,7 @@ from tests.parts import wait_for
 
 Start = Callable[..., Connector]
 CONVERT = {"topic": "video", "function": "convert"}
+NOTIFY = {"topic": "mp3", "function": "notify"}
 VERDICTS = ("delivered", "retried", "dead_lettered")
 
 
@@ -35,19 +36,23 @@ def sample(connector: Connector, name: str, **labels: str) -> float | None:
     return next((one.value for one in samples if one.name == name and one.labels == labels), None)
 
 
-def verdicts(connector: Connector) -> list[float | None]:
-    return [sample(connector, "soundlift_deliveries_total", **CONVERT, verdict=verdict) for verdict in VERDICTS]
+def verdicts(connector: Connector, labels: dict[str, str] = CONVERT) -> list[float | None]:
+    return [sample(connector, "soundlift_deliveries_total", **labels, verdict=verdict) for verdict in VERDICTS]
 
 
 def test_verdicts_are_counted_by_topic_and_function(gateway: Gateway, broker: Broker, start_connector: Start) -> None:
-    gateway.deploy("convert", "video", in_turn(refusing(503), empty, refusing(422), empty))
+    gateway.deploy("convert", "video", in_turn(refusing(503), refusing(503), empty, refusing(422), empty))
+    gateway.deploy("notify", "mp3", empty)
     connector = start_connector()
-    for number in range(3):
+    for number in range(4):
         broker.publish(event(str(number)))
-    wait_for(lambda: verdicts(connector) == [2, 1, 1], "two are delivered, one of them late, and one is dead")
-    assert sample(connector, "soundlift_delivery_duration_seconds_count", **CONVERT) == 4
+    wait_for(lambda: verdicts(connector) == [3, 2, 1], "three are delivered, some of them late, and one is dead")
+    assert sample(connector, "soundlift_delivery_duration_seconds_count", **CONVERT) == 6
     assert sample(connector, "soundlift_deliveries_in_flight", **CONVERT) == 0
-    assert sample(connector, "soundlift_deliveries_in_flight", topic="mp3", function="notify") is None
+    assert sample(connector, "soundlift_deliveries_in_flight", **NOTIFY) is None
+    broker.publish(event("0", MP3_READY))
+    wait_for(lambda: verdicts(connector, NOTIFY) == [1, 0, 0], "the other function's is counted as its own")
+    assert verdicts(connector) == [3, 2, 1]
 
 
 def test_a_delivery_is_in_flight_until_its_function_has_answered(
@@ -88,7 +93,9 @@ def test_a_connector_is_ready_once_the_gateway_has_told_its_functions(gateway: G
     assert get(connector, "/healthz") == (200, "OK\n")
     gateway.listing_status = 200
     wait_for(lambda: get(connector, "/readyz") == (200, "OK\n"), "it is ready")
-    gateway.stop()
+    gateway.listing_status = 503
+    asked = len(gateway.listed)
+    wait_for(lambda: len(gateway.listed) > asked + 1, "one more answer without a list is read")
     assert get(connector, "/readyz") == (200, "OK\n")
 
 
