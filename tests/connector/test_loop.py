@@ -121,6 +121,8 @@ def test_a_slow_delivery_keeps_its_claim_while_no_place_is_free(
     wait_for(lambda: gateway.calls, "convert is called")
     first = file_queues.claimed_until()
     wait_for(lambda: file_queues.claimed_until() > first, "the claim is renewed")
+    held.set()
+    wait_for(lambda: file_queues.count() == 0, "the message is gone")
     assert len(gateway.calls) == 1
 
 
