@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from itertools import combinations
 from math import sqrt
 from pathlib import Path
 
@@ -79,9 +80,16 @@ def test_one_frame_behind_anything_is_not_enough(header: str, length: int) -> No
     assert not _known(NOISE[:3001] + first + bytes(length - len(first)) + NOISE[3001:9000])
 
 
-def test_frames_of_several_rates_are_no_stream() -> None:
-    frames = [bytes.fromhex(header) + bytes(length - 4) for _, header, length in FRAMES[:4]]
-    assert not _known(b"\0" + b"".join(frames))
+# Layer III at 44.1, 48, 32 and 22.05 kHz, the last by MPEG-2, and layer II at 32 kHz.
+KINDS = [("fffb9064", 417), ("fffb9464", 384), ("fffb9864", 576), ("fff38064", 208), ("fffde804", 1728)]
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(KINDS, 2)))
+def test_frames_of_several_rates_or_layers_are_no_stream(one: tuple[str, int], other: tuple[str, int]) -> None:
+    first, second = (bytes.fromhex(header) + bytes(length - 4) for header, length in (one, other))
+    assert _known(b"\0" + first * 3)
+    assert _known(b"\0" + second * 3)
+    assert not _known(b"\0" + (first + second) * 3)
 
 
 # An encoder adds a frame of silence to the one asked for.
