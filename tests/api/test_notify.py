@@ -253,9 +253,11 @@ def test_a_mail_server_that_is_away_is_503_and_the_mail_is_sent_later(
     assert len(mail_server.messages) == 1
 
 
-def test_nobody_listening_is_503(notify: Notify, services: Services) -> None:
+def test_nobody_listening_is_503_and_the_mail_may_be_sent_at_once(notify: Notify, services: Services) -> None:
     services.settings = replace(services.settings, smtp_url="smtp://127.0.0.1:1")
-    assert_problem(notify(ready_job(services)), 503)
+    job = ready_job(services)
+    assert_problem(notify(job), 503)
+    assert services.jobs.claim_telling(job.id) is not None
 
 
 def test_a_recipient_refused_for_good_is_noted_and_not_tried_again(
