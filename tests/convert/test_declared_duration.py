@@ -21,6 +21,9 @@ from tests.corpus.verdicts import decoded_seconds
 
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
+# So many bytes that a declared size of 4 GiB is less than MOST_DECLARED times as much: that alone is believed.
+LARGE = ("-ar", "96000", "-ac", "2", "-c:a", "pcm_f64le")
+WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 PICTURE = ("-f", "lavfi", "-i", f"testsrc=duration={SECONDS}:size=32x32:rate=25")
 PADDING_SECONDS = 0.1
 FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
@@ -63,28 +66,32 @@ def _assert_whole(converted: Convert, file: Path) -> None:
 
 
 def test_a_wav_written_to_a_pipe_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
-    _assert_whole(converted, _piped(tmp_path / "a.wav"))
+    _assert_whole(converted, _piped(tmp_path / "a.wav", *LARGE))
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF])
 def test_a_size_that_a_writer_leaves_where_it_cannot_seek_is_no_loss(
     converted: Convert, tmp_path: Path, size: int
 ) -> None:
-    file = ffmpeg(tmp_path / "a.wav", *TONE)
-    _patched(file, 4, size.to_bytes(4, "little"))
-    _assert_whole(converted, _patched(file, _behind(file, b"data"), size.to_bytes(4, "little")))
+    samples = ffmpeg(tmp_path / "samples", *TONE, "-ar", "192000", "-ac", "2", "-f", "s32le").read_bytes()
+    outer = min(size + WAV_HEADER.size - 8, 2**32 - 1)  # so that the one fits into the other wherever it can
+    rate = (192_000, 8 * 192_000, 8, 32)  # in samples and bytes per second, bytes and bits
+    header = WAV_HEADER.pack(b"RIFF", outer, b"WAVE", b"fmt ", 16, 1, 2, *rate, b"data", size)
+    file = tmp_path / "a.wav"
+    file.write_bytes(header + samples)
+    _assert_whole(converted, file)
 
 
 def test_a_wav_whose_data_is_longer_than_the_whole_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
-    file = ffmpeg(tmp_path / "a.wav", *TONE)
+    file = ffmpeg(tmp_path / "a.wav", *TONE, *LARGE)
     _assert_whole(converted, _patched(file, _behind(file, b"data"), (2**30).to_bytes(4, "little")))
 
 
 @pytest.mark.parametrize("size", [0x7F000000, 0x7FFFFFFF])
 def test_an_aiff_written_to_a_pipe_has_lost_nothing(converted: Convert, tmp_path: Path, size: int) -> None:
-    file = ffmpeg(tmp_path / "a.aiff", *TONE)
+    file = ffmpeg(tmp_path / "a.aiff", *TONE, *LARGE[:-1], "pcm_s24be")
     _patched(file, 4, (size + 46).to_bytes(4))
-    _patched(file, _behind(file, b"COMM") + 6, (size // 2).to_bytes(4))
+    _patched(file, _behind(file, b"COMM") + 6, (size // 6).to_bytes(4))
     _assert_whole(converted, _patched(file, _behind(file, b"SSND"), (size + 8).to_bytes(4)))
 
 
