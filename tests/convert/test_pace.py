@@ -18,7 +18,7 @@ PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
 MP4 = ("-c:v", "mpeg4", "-c:a", "aac")
 TS = ("-c:v", "mpeg2video", "-c:a", "mp2")
 FLV = ("-c:v", "flv", "-c:a", "aac")
-# Timestamps that run at a fiftieth of the sound's pace, and those of a clock that loses a tenth.
+# Timestamps of a clock that loses a tenth, and those that run at a fiftieth of the sound's pace.
 SLOW, SLOWER = "setts=ts=TS*0.9", "setts=ts=TS/50"
 
 
