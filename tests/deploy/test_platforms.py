@@ -38,6 +38,7 @@ MOST_FUNCTIONS = 15  # of OpenFaaS's Community Edition
 LONGEST_REQUEST = 600  # max-revision-timeout-seconds of Knative, as it is unless configured
 PATIENCE = {"DRAIN_SECONDS", "write_timeout"}  # each platform has its own
 SENDS_EVENTS = "soundlift.dev/sends-events"
+SERVICE_SELECTOR = re.compile(r"services\.serving\.knative\.dev \\\n +--selector '([^'=]+)=([^']+)'")
 MEASURED_FUNCTION = 107e6  # the most of any small function in use on a cluster, in bytes
 MEASURED_LOGIN = 147e6  # with 64 sign-ins at once (row login-memory of docs/performance.md)
 MEASURED_TWO_CONVERSIONS = 2 * 341e6 - 81e6  # twice convert with one, whose Python side is there once
@@ -118,8 +119,11 @@ def test_scaling_is_the_same_and_stands_on_the_revision(name: str) -> None:
 
 @each_function
 def test_what_selects_our_services_or_their_pods_finds_them(name: str) -> None:
-    for labelled in (SERVICES[name], SERVICES[name]["spec"]["template"]):
-        assert labelled["metadata"]["labels"]["app.kubernetes.io/part-of"] == "soundlift"
+    (selected,) = SERVICE_SELECTOR.findall((DEPLOY / "roll-out-secrets.sh").read_text())
+    assert selected in labels_of(name).items()
+    (policy,) = [one for one in manifests_in(KNATIVE / "network-policy.yaml") if one["metadata"]["name"] == "functions"]
+    labels = SERVICES[name]["spec"]["template"]["metadata"]["labels"]
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
 
 
 @each_function
@@ -264,7 +268,7 @@ def test_functions_that_send_events_get_a_sink_and_cleanup_is_called_each_minute
     assert binding["spec"]["subject"]["selector"]["matchLabels"] == {SENDS_EVENTS: "true"}
     assert binding["spec"]["sink"]["ref"]["name"] == broker["metadata"]["name"]
     (ping,) = of_kind("PingSource")
-    assert ping["spec"]["schedule"] == STACK["cleanup"]["annotations"]["schedule"]
+    assert ping["spec"]["schedule"] == STACK["cleanup"]["annotations"]["schedule"] == "* * * * *"
     assert ping["spec"]["sink"]["ref"]["name"] == "cleanup"
 
 
@@ -300,7 +304,8 @@ def test_the_longest_conversion_is_shorter_than_the_connector_waits_and_the_gate
     values = yaml.safe_load((DEPLOY / "openfaas" / "values.yaml").read_text())
     upstream = seconds_of(values["gateway"]["upstreamTimeout"])
     assert (
-        connector
+        conversion
+        < connector
         < upstream
         < min(
             seconds_of(values[part][key])
