@@ -108,6 +108,17 @@ def test_a_log_of_an_earlier_start_is_continued_and_rotated_too(
     assert one.text() == "the next line\n"
 
 
+def test_a_line_that_is_itself_too_large_is_whole_in_one_log(writer: Callable[[str], Writer], tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("a" * LARGEST)
+    one = writer("a.log")
+    one.write("aa")
+    wait_until(lambda: _is_idle(one), "the writer has read a part of the line")
+    one.write("\nthe next line\n")
+    one.end()
+    assert (tmp_path / "a.log.1").read_text() == "a" * (LARGEST + 2) + "\n"
+    assert one.text() == "the next line\n"
+
+
 def test_lines_that_cannot_be_written_are_counted_and_the_log_goes_on_when_it_can(
     writer: Callable[[str], Writer], tmp_path: Path
 ) -> None:
