@@ -60,6 +60,7 @@ def test_a_message_is_read_as_knative_s_broker_for_rabbitmq_writes_it() -> None:
     event = from_message(Message(BODY, "application/json", headers))
     assert parts_of(event) == (ATTRIBUTES, DATA)
     assert event.get_extension("knativehops") == "3"
+    assert event.get_attributes().keys() == {*ATTRIBUTES, "datacontenttype", "knativehops"}
 
 
 def test_headers_without_a_prefix_are_no_event_without_a_version() -> None:
