@@ -54,32 +54,46 @@ def _start(worker: Services, job: Job, pool: ThreadPoolExecutor) -> Future[Cloud
     return pool.submit(convert, event_of(job), worker)
 
 
-def _ffmpegs() -> list[int]:
-    """Return the process ids of all FFmpegs that are children of this process."""
-    found = []
+def _ffmpegs() -> dict[int, bytes]:
+    """Return the arguments of all FFmpegs that are children of this process, by their process ids."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(path.read_text().rpartition(")")[2].split()[1])
-            command = (path.parent / "cmdline").read_bytes().split(b"\0")[0]
+            command = (path.parent / "cmdline").read_bytes()
         except OSError:
             continue
-        if parent == os.getpid() and command == binary().encode():
-            found.append(int(path.parent.name))
+        if parent == os.getpid() and command.split(b"\0")[0] == binary().encode():
+            found[int(path.parent.name)] = command
     return found
 
 
 @on_linux
-@pytest.mark.parametrize("share", [0.0, 0.5])
+@pytest.mark.parametrize(
+    ("share", "cores", "argument"),
+    [
+        pytest.param(0.0, 1, str(MP3), id="at the first byte"),
+        pytest.param(0.5, 1, str(MP3), id="half way"),
+        pytest.param(0.5, 2, "-filter_complex", id="the decoder of all parts"),
+        pytest.param(0.5, 2, "part1.mp3", id="the encoder of a part"),
+    ],
+)
 def test_an_ffmpeg_killed_from_outside_costs_no_attempt(
-    services: Services, worker: Services, long_sound: bytes, share: float
+    services: Services, worker: Services, long_sound: bytes, share: float, cores: int, argument: str
 ) -> None:
+    # On several cores the first FFmpeg only tells what is in the file, and is ended: one that is killed then is not missed.
+    services.settings = worker.settings = replace(services.settings, convert_concurrency=cores)
     job = queued_job(services, long_sound)
     worker.videos, waiting, let_go = held(services.videos, beyond=int(len(long_sound) * share))
+
+    def at_work() -> int | None:
+        return next((pid for pid, command in _ffmpegs().items() if argument.encode() in command), None)
+
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
         try:
             assert waiting.wait(30)
-            os.kill(_ffmpegs()[0], signal.SIGKILL)
+            os.kill(wait_for(at_work, "the FFmpeg whose work counts runs"), signal.SIGKILL)
             with pytest.raises(Unavailable):
                 conversion.result(timeout=30)
         finally:
