@@ -162,7 +162,7 @@ class Encoder:
         if (
             outcome.status == 0
             and self.output.exists()
-            and self.output.stat().st_size < self.runner.settings.max_mp3_bytes
+            and self.output.stat().st_size <= self.runner.settings.max_mp3_bytes
         ):
             try:
                 set_length(self.output, read_encoded(outcome.report))

@@ -98,9 +98,9 @@ def check_status(status: int) -> None:
 def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, most_bytes: int) -> None:
     """Raise ConversionFailed unless FFmpeg made an MP3 of what can be read, `decoded` telling whether it read any.
 
-    Raises Unavailable where the end says nothing of the video.
+    An MP3 of exactly `most_bytes` is not too large. Raises Unavailable where the end says nothing of the video.
     """
-    if mp3_bytes >= most_bytes:
+    if mp3_bytes > most_bytes:
         raise ConversionFailed(TOO_LARGE)
     sign = sign_in(report)
     if sign in FINAL or (sign and not decoded):

@@ -83,6 +83,24 @@ def _found(mp3: Path) -> list[tuple[int, int, str]]:
     return [(chapter.start_time, chapter.end_time, str(chapter.sub_frames["TIT2"])) for chapter in chapters]
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, [(0, 1200, "One"), (1200, 1500, "Δύο = 2; #")]),
+        ({"end": "1.2"}, [(0, 1200, "One")]),
+        ({"start": "0.5"}, [(0, 700, "One"), (700, 1000, "Δύο = 2; #")]),
+        ({"start": "1.2", "end": "10"}, [(0, 300, "Δύο = 2; #")]),
+    ],
+)
+def test_the_last_chapter_ends_with_the_sound_and_those_behind_it_are_left_out(
+    converted: Convert, mp3_of: Save, tmp_path: Path, options: dict[str, str], expected: list[tuple[int, int, str]]
+) -> None:
+    inputs = [*_chapters(tmp_path), *SINE]
+    file = ffmpeg(tmp_path / "a.mkv", *inputs, *PICTURE, "-c:v", "mpeg4", "-c:a", "flac", "-map_chapters", "0",
+                  "-af", "atrim=end=1.5")  # fmt: skip
+    assert _found(mp3_of(converted(file, **options))) == expected
+
+
 def test_a_video_without_chapters_gives_an_mp3_without(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     tags = MP3(mp3_of(converted(talking_mp4(tmp_path)))).tags
     assert tags is not None

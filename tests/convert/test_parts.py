@@ -88,6 +88,31 @@ def test_the_parts_join_to_the_frames_of_one_encoder(
     assert len(front_of_ours) == len(front)
 
 
+# Of 4 units, the shortest block that holds a run-in at either end. The sounds end within the last block's run-in,
+# with a block, a sample behind one, and a sample before one; each goes round all workers more than once.
+@pytest.mark.parametrize(
+    ("workers", "length", "bitrate"),
+    [
+        (2, (5 * 2 * RUN_IN + 30) * 1152, 128),
+        (3, 5 * 2 * RUN_IN * 1152, None),
+        (2, 4 * 2 * RUN_IN * 1152 + 1, None),
+        (3, 5 * 2 * RUN_IN * 1152 - 1, None),
+    ],
+)
+def test_at_no_seam_a_frame_is_lost_or_there_twice_however_short_the_last_part_is(
+    services: Services, sounds: dict[str, Path], tmp_path: Path, workers: int, length: int, bitrate: int | None
+) -> None:
+    recipe = recipe_of(AudioOptions(bitrate=bitrate))
+    recipe = replace(recipe, filters=(*recipe.filters, f"atrim=end_sample={length}"))
+    whole = by_one_encoder(sounds["music"], recipe, tmp_path / "whole.mp3")
+    with whole.open("rb") as file:
+        sounding = list(frames(file))[1:]
+    cut = Cut(workers=workers, block=2 * RUN_IN, samples=1152)
+    with _encoded(services, sounds["music"], recipe, cut, tmp_path) as parts, parts.joined() as (_, lone):
+        assert parts.samples == length
+        assert list(lone) == sounding
+
+
 @pytest.fixture
 def joined(
     services: Services, sounds: dict[str, Path], converted: Convert, mp3_of: Callable[[Job], Path]

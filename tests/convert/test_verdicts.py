@@ -8,15 +8,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from mutagen.id3 import ID3
 from structlog.testing import capture_logs
 
 from functions.convert.handler import convert
+from functions.convert.mp3_frames import frames
 from soundlift.common.events import CONVERSION_FAILED, event_of
 from soundlift.common.formats import BYTES_TO_TELL, is_known_format
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
 from tests.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
-from tests.convert.conftest import Convert
+from tests.convert.conftest import Convert, Save
 from tests.parts import job_now, queued_job
 
 Make = Callable[[Path], Path]
@@ -68,6 +70,31 @@ def test_a_real_video_with_six_channels_is_converted(converted: Convert) -> None
 def test_an_mp3_over_the_size_limit_is_too_large(services: Services, converted: Convert, tmp_path: Path) -> None:
     services.settings = replace(services.settings, max_mp3_bytes=5000)
     assert converted(talking_mp4(tmp_path)).error_code == "too_large"
+
+
+# With the first count of samples, FFmpeg alone writes a wrong length into the MP3 (see test_fidelity); the second is
+# enough to be encoded in parts.
+@pytest.mark.parametrize(("samples", "cores"), [(1198, 1), (30 * 44100, 2)])
+def test_an_mp3_of_exactly_the_size_limit_is_whole_and_one_byte_more_is_too_large(
+    services: Services, converted: Convert, mp3_of: Save, tmp_path: Path, samples: int, cores: int
+) -> None:
+    sound = ("-f", "lavfi", "-i", "anoisesrc=sample_rate=44100:seed=1", "-af", f"atrim=end_sample={samples}")
+    file = ffmpeg(tmp_path / "a.wav", *sound)
+    usual = services.settings = replace(services.settings, convert_concurrency=cores)
+    whole = mp3_of(converted(file))
+    with whole.open("rb") as mp3:
+        mp3.seek(ID3(whole).size)
+        sizes = [len(frame) for frame in frames(mp3)]
+    size = sum(sizes)
+
+    services.settings = replace(usual, max_mp3_bytes=size)
+    job = converted(file)
+    assert (job.state, job.length) == (State.READY, samples / 44100)
+    assert mp3_of(job).read_bytes() == whole.read_bytes()
+
+    for less in (1, sizes[-1]):  # FFmpeg cuts between two frames
+        services.settings = replace(usual, max_mp3_bytes=size - less)
+        assert converted(file).error_code == "too_large"
 
 
 def test_a_file_that_needs_more_memory_than_allowed_fails_and_the_worker_lives(
