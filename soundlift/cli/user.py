@@ -10,7 +10,7 @@ import click
 from soundlift.cli.deployment import data_option, own_services
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.passwords import hash_password
-from soundlift.common.users import SHORTEST_PASSWORD, Users, one_address
+from soundlift.common.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Users, one_address
 
 
 @click.group()
@@ -83,4 +83,6 @@ def _new_password() -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < SHORTEST_PASSWORD:
         raise BadRequest(f"A password has at least {SHORTEST_PASSWORD} characters.")
+    if len(password) > LONGEST_PASSWORD:
+        raise BadRequest(f"A password has at most {LONGEST_PASSWORD} characters.")
     return password

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, chdir, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import urllib3
+from click.testing import CliRunner
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.cli.convert import convert
+from soundlift.cli.user import user
 from soundlift.client import Client
 from soundlift.common.broker import Broker
+from soundlift.common.errors import BadRequest
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
-from tests.clips import PICTURE, ffmpeg, talking_mp4
+from tests.clips import PICTURE, SINE, ffmpeg, talking_mp4
 from tests.conftest import PASSWORD
 from tests.connector.queues import RabbitMqQueues
-from tests.local.running import living_processes
+from tests.local.running import Stack, living_processes
 from tests.parts import wait_for
 from tests.pipeline.conftest import EMAIL, stack, start
 
@@ -180,6 +187,53 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(services: Services, 
     assert waiting is not None
     assert b"event-1" in waiting.message.body
     assert second != first
+
+
+@pytest.mark.parametrize(("command", "email"), [("add", "new@example.org"), ("passwd", EMAIL)])
+@pytest.mark.parametrize(
+    ("length", "sentence"), [(7, "A password has at least 8 characters."), (1001, "A password has at most 1000 characters.")]
+)
+def test_a_password_that_is_too_short_or_too_long_is_refused_and_changes_nothing(
+    services: Services, command: str, email: str, length: int, sentence: str
+) -> None:
+    before, data = services.users.list(), {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+    ended = CliRunner().invoke(user, [command, email], input="x" * length + "\n", env=data)
+    assert isinstance(ended.exception, BadRequest)
+    assert ended.exception.detail == sentence
+    assert services.users.list() == before
+
+
+@pytest.mark.parametrize("password", ["8 chars.", "🎵" * 1000])
+def test_the_shortest_and_the_longest_password_sign_in_either_way(stack: Stack, password: str) -> None:
+    email = f"user-{len(password)}@example.org"
+    added = CliRunner().invoke(user, ["add", email], input=f"{password}\n", env={"SOUNDLIFT_DATA": str(stack.data)})
+    assert added.output == f"Added {email}.\n"
+    basic = base64.b64encode(f"{email}:{password}".encode()).decode()
+    for sent in (
+        {"headers": {"Authorization": f"Basic {basic}"}},
+        {"body": json.dumps({"email": email, "password": password})},
+    ):
+        assert urllib3.request("POST", f"{stack.url}/login", retries=False, timeout=30, **sent).status == 200
+
+
+def test_a_file_is_never_replaced_by_its_own_mp3_however_it_is_named(tmp_path: Path) -> None:
+    song = ffmpeg(tmp_path / "song.mp3", *SINE)
+    (tmp_path / "link.mp3").symlink_to(song)
+    (tmp_path / "second-name.mp3").hardlink_to(song)
+    (tmp_path / "here").symlink_to(tmp_path)
+    before = song.read_bytes()
+    for file, output in (
+        ("song.mp3", ()),
+        ("song.mp3", ("-o", "here")),
+        ("song.mp3", ("-o", "here/./song.mp3")),
+        ("song.mp3", ("-o", "link.mp3")),
+        ("song.mp3", ("-o", "second-name.mp3")),
+        ("link.mp3", ("-o", str(song))),
+    ):
+        with chdir(tmp_path):
+            ended = CliRunner().invoke(convert, [file, *output, "--force", "--url", "http://127.0.0.1:1", "--token", "x"])
+        assert (ended.exit_code, "would replace itself" in ended.stderr) == (2, True), (file, output)
+    assert song.read_bytes() == before
 
 
 def test_a_file_is_converted_with_a_running_deployment(run: Run, stack: object, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from soundlift.local.child import Child
 from soundlift.local.log_pipe import LogPipe
+from soundlift.local.restart import Restart
 from tests.local.running import Process, living_processes
 from tests.parts import no_more_files, wait_for
 
@@ -39,6 +40,19 @@ def pipe(tmp_path: Path) -> Iterator[LogPipe]:
 def writer_of(log: Path) -> Process | None:
     processes = living_processes().values()
     return next((one for one in processes if "log_writer" in one.command and str(log) in one.command), None)
+
+
+def test_the_pause_doubles_up_to_half_a_minute_while_a_process_keeps_ending_young() -> None:
+    restart = Restart()
+    assert (restart.is_planned, restart.is_due) == (False, False)
+    pauses = []
+    for _ in range(8):
+        restart.plan()
+        assert (restart.is_planned, restart.is_due) == (True, False)
+        pauses.append(restart.pause)
+        restart.note_start()
+        assert (restart.is_planned, restart.is_due) == (False, False)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
 def test_what_cannot_be_started_again_is_tried_until_it_can(child: Child, capsys: pytest.CaptureFixture[str]) -> None:

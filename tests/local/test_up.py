@@ -180,6 +180,29 @@ def test_told_to_stop_it_ends_well_and_leaves_no_process(start: Start, number: s
     assert_gone(processes)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads of a process in /proc which signals wait for it")
+def test_the_gateway_answers_until_the_connector_has_ended_and_told_again_all_stops_at_once(start: Start) -> None:
+    stack = start()
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    connector = stack.child("soundlift.connector")
+    assert connector is not None
+    processes = stack.descendants()
+    os.kill(connector.pid, signal.SIGSTOP)
+
+    def was_told() -> bool:
+        status = Path(f"/proc/{connector.pid}/status").read_text()
+        (waiting,) = re.findall(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        return bool(int(waiting, 16) >> (signal.SIGTERM - 1) & 1)
+
+    stack.process.send_signal(signal.SIGTERM)
+    wait_until(was_told, "the connector is told to stop")
+    for _ in range(20):
+        assert stack.answers()
+    stack.process.send_signal(signal.SIGTERM)
+    assert stack.process.wait(DEADLINE_SECONDS) == 0
+    assert_gone(processes)
+
+
 def test_killed_itself_it_leaves_no_process(start: Start) -> None:
     stack = start()
     wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")

@@ -1,0 +1,79 @@
+"""A child ends with all that it started, however it ends itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from soundlift.local.child import Child
+from tests.local.running import living_processes
+from tests.parts import wait_for
+
+# The grandchild ignores what a terminal or a platform sends to stop a service.
+GRANDCHILD = "trap '' HUP INT TERM; while :; do read -r _; done"
+PROGRAM = f"""
+import subprocess, sys
+grandchild = subprocess.Popen(["/bin/sh", "-c", {GRANDCHILD!r}], stdin=subprocess.PIPE)
+print("began", grandchild.pid, flush=True)
+sys.stdin = grandchild.stdin
+import time; time.sleep(600)
+"""
+
+
+@pytest.fixture
+def child(tmp_path: Path) -> Iterator[Child]:
+    lifeline, held = os.pipe()
+    child = Child("parent", [sys.executable, "-c", PROGRAM], os.environ, lifeline=lifeline, log=tmp_path / "a.log")
+    yield child
+    child.kill()
+    child.close_log()
+    os.close(lifeline)
+    os.close(held)
+
+
+def _grandchildren(child: Child) -> list[int]:
+    """Return the process ids of the grandchildren that were begun, first to last."""
+    lines = child.log.read_text().splitlines() if child.log.exists() else []
+    return [int(line.removeprefix("began ")) for line in lines if line.startswith("began ")]
+
+
+def _runs(pid: int) -> bool:
+    return pid in living_processes()
+
+
+def _die(child: Child) -> None:
+    """End the process as a crash would; only who looks after it sees to what it started."""
+    (grandchild,) = _grandchildren(child)
+    os.kill(os.getpgid(grandchild), 0)
+    os.kill(living_processes()[grandchild].parent, signal.SIGKILL)
+    wait_for(lambda: not child.running, "the process has died")
+    assert _runs(grandchild)
+    child.look_after()
+
+
+def _end(child: Child) -> None:
+    child.terminate()
+    wait_for(lambda: not child.running, "the process has ended")
+    child.kill()
+
+
+@pytest.mark.parametrize("end", [_die, _end, Child.kill], ids=["died", "told to end", "killed"])
+def test_a_grandchild_dies_with_a_child_that(child: Child, end: Callable[[Child], None]) -> None:
+    (grandchild,) = wait_for(lambda: _grandchildren(child), "the grandchild runs")
+    end(child)
+    wait_for(lambda: not _runs(grandchild), "the grandchild has died")
+    assert not child.running
+
+
+def test_a_child_that_died_and_was_told_to_end_is_not_started_again_by_that(child: Child) -> None:
+    wait_for(lambda: _grandchildren(child), "the grandchild runs")
+    _die(child)
+    child.terminate()
+    child.kill()
+    assert not child.running
+    assert len(_grandchildren(child)) == 1
