@@ -12,7 +12,7 @@ import yaml
 from soundlift.common.broker import routes_of
 from soundlift.common.serving import SECONDS_TO_HAND_BACK
 from soundlift.common.settings import Settings
-from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
+from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from soundlift.local.stack import substitute
 from tests.deploy.manifests import (
     DEPLOY,
@@ -175,6 +175,39 @@ def test_one_pod_of_a_function_is_evicted_at_a_time_and_none_keeps_a_node_from_b
     for budget in budgets:
         assert budget["spec"].keys() == {"maxUnavailable", "selector"}
         assert budget["spec"]["maxUnavailable"] == 1
+
+
+def connector() -> dict[str, Any]:
+    spec: dict[str, Any] = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
+    return spec
+
+
+def test_a_connector_told_to_stop_hands_back_what_is_in_flight_before_kubernetes_kills_it() -> None:
+    pod = connector()["template"]["spec"]
+    (container,) = pod["containers"]
+    settings = Settings.from_environment({"DRAIN_SECONDS": str(environment_of(container)["DRAIN_SECONDS"])})
+    in_flight = settings.drain_seconds + SECONDS_BEYOND_DRAIN
+    assert in_flight + SECONDS_TO_HAND_BACK <= pod["terminationGracePeriodSeconds"]
+    # A function on OpenFaaS that is told to stop at the same moment has given its work back by then.
+    functions = Settings.from_environment(environment_of_images())
+    assert functions.drain_seconds + SECONDS_TO_HAND_BACK < in_flight
+
+
+def test_one_connector_may_be_evicted_and_one_always_stays() -> None:
+    budget = one_of(DEPLOY / "connector" / "connector.yaml", "PodDisruptionBudget")["spec"]
+    assert budget["selector"]["matchLabels"].items() <= connector()["template"]["metadata"]["labels"].items()
+    assert budget.keys() == {"minAvailable", "selector"}
+    assert budget["minAvailable"] == connector()["replicas"] - 1 == 1
+
+
+@pytest.mark.parametrize("platform", ["openfaas", "knative"])
+def test_no_two_budgets_are_for_the_same_pods(platform: str) -> None:
+    budgets = manifests_in(DEPLOY / platform / "disruption.yaml")
+    for part in ("metadata", "spec"):
+        found = [str(one[part].get("name") or one[part]["selector"]) for one in budgets]
+        assert len(set(found)) == len(found)
+    for budget in budgets:
+        assert list(budget["spec"]["selector"]["matchLabels"].values()) == [budget["metadata"]["name"]]
 
 
 @each_function

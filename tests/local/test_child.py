@@ -15,13 +15,11 @@ from tests.local.running import living_processes
 from tests.parts import wait_for
 
 # The grandchild ignores what a terminal or a platform sends to stop a service.
-GRANDCHILD = "trap '' HUP INT TERM; while :; do read -r _; done"
+GRANDCHILD = "trap '' HUP INT TERM; exec sleep 600"
 PROGRAM = f"""
-import subprocess, sys
-grandchild = subprocess.Popen(["/bin/sh", "-c", {GRANDCHILD!r}], stdin=subprocess.PIPE)
-print("began", grandchild.pid, flush=True)
-sys.stdin = grandchild.stdin
-import time; time.sleep(600)
+import subprocess, time
+print("began", subprocess.Popen(["/bin/sh", "-c", {GRANDCHILD!r}]).pid, flush=True)
+time.sleep(600)
 """
 
 
@@ -31,6 +29,8 @@ def child(tmp_path: Path) -> Iterator[Child]:
     child = Child("parent", [sys.executable, "-c", PROGRAM], os.environ, lifeline=lifeline, log=tmp_path / "a.log")
     yield child
     child.kill()
+    for pid in filter(_runs, _grandchildren(child)):
+        os.kill(pid, signal.SIGKILL)
     child.close_log()
     os.close(lifeline)
     os.close(held)
@@ -49,7 +49,6 @@ def _runs(pid: int) -> bool:
 def _die(child: Child) -> None:
     """End the process as a crash would; only who looks after it sees to what it started."""
     (grandchild,) = _grandchildren(child)
-    os.kill(os.getpgid(grandchild), 0)
     os.kill(living_processes()[grandchild].parent, signal.SIGKILL)
     wait_for(lambda: not child.running, "the process has died")
     assert _runs(grandchild)
@@ -63,11 +62,11 @@ def _end(child: Child) -> None:
 
 
 @pytest.mark.parametrize("end", [_die, _end, Child.kill], ids=["died", "told to end", "killed"])
-def test_a_grandchild_dies_with_a_child_that(child: Child, end: Callable[[Child], None]) -> None:
+def test_what_a_child_has_started_dies_with_it(child: Child, end: Callable[[Child], None]) -> None:
     (grandchild,) = wait_for(lambda: _grandchildren(child), "the grandchild runs")
     end(child)
-    wait_for(lambda: not _runs(grandchild), "the grandchild has died")
     assert not child.running
+    wait_for(lambda: not _runs(grandchild), "the grandchild has died")
 
 
 def test_a_child_that_died_and_was_told_to_end_is_not_started_again_by_that(child: Child) -> None:
