@@ -64,7 +64,11 @@ class Source:
         response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
         response.content_length = reader.size
         response.call_on_close(reader.file.close)
-        return response.make_conditional(request.environ, accept_ranges=True, complete_length=reader.size)
+        try:
+            return response.make_conditional(request.environ, accept_ranges=True, complete_length=reader.size)
+        except RequestedRangeNotSatisfiable:
+            response.close()
+            raise
 
 
 class _NotingFile:

@@ -173,7 +173,9 @@ class Settings:
         20,
         _whole_or_zero,
     )
-    max_mp3_bytes: int = _setting("Largest MP3, in bytes without its tag; one of exactly this size is made", 2 * 2**30, _whole)
+    max_mp3_bytes: int = _setting(
+        "Largest MP3, in bytes without its tag; one of exactly this size is made", 2 * 2**30, _whole
+    )
     max_memory_bytes: int = _setting("Address space of one FFmpeg (Linux)", 2**30, _whole)
     max_conversion_seconds: int = _setting("Longest conversion, on the clock and on the processor", 540, _whole)
     drain_seconds: int = _setting("How long a conversion may go on after SIGTERM before it is handed back", 540, int)

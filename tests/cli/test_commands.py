@@ -191,7 +191,8 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(services: Services, 
 
 @pytest.mark.parametrize(("command", "email"), [("add", "new@example.org"), ("passwd", EMAIL)])
 @pytest.mark.parametrize(
-    ("length", "sentence"), [(7, "A password has at least 8 characters."), (1001, "A password has at most 1000 characters.")]
+    ("length", "sentence"),
+    [(7, "A password has at least 8 characters."), (1001, "A password has at most 1000 characters.")],
 )
 def test_a_password_that_is_too_short_or_too_long_is_refused_and_changes_nothing(
     services: Services, command: str, email: str, length: int, sentence: str
@@ -231,7 +232,9 @@ def test_a_file_is_never_replaced_by_its_own_mp3_however_it_is_named(tmp_path: P
         ("link.mp3", ("-o", str(song))),
     ):
         with chdir(tmp_path):
-            ended = CliRunner().invoke(convert, [file, *output, "--force", "--url", "http://127.0.0.1:1", "--token", "x"])
+            ended = CliRunner().invoke(
+                convert, [file, *output, "--force", "--url", "http://127.0.0.1:1", "--token", "x"]
+            )
         assert (ended.exit_code, "would replace itself" in ended.stderr) == (2, True), (file, output)
     assert song.read_bytes() == before
 

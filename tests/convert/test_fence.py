@@ -184,7 +184,17 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
     source.opened.set()
     with serving(source) as url:
         assert urllib3.request("GET", url).data == MP4
-        assert urllib3.request("GET", url, headers={"Range": "bytes=4-7"}).data == b"ftyp"
+        last = len(MP4) - 1
+        for asked, first, end in (
+            ("4-7", 4, 7),
+            ("4-", 4, last),
+            ("-1", last, last),
+            (f"{last}-{last + 9}", last, last),
+        ):
+            answer = urllib3.request("GET", url, headers={"Range": f"bytes={asked}"})
+            assert (answer.status, answer.data) == (206, MP4[first : end + 1])
+            assert answer.headers["Content-Range"] == f"bytes {first}-{end}/{len(MP4)}"
+        assert urllib3.request("GET", url, headers={"Range": f"bytes={last + 1}-"}).status == 416
         root = url.rpartition("/")[0]
         for path in ("/", f"/{fid}", "/../etc/passwd", f"{source.path}/x"):
             assert urllib3.request("GET", root + path).status == 404

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +16,21 @@ from mutagen.mp3 import MP3
 from structlog.testing import capture_logs
 
 from functions.convert.ffmpeg import binary
+from functions.convert.handler import convert
 from functions.convert.mp3_frames import FrontFrame, alike, frames
 from functions.convert.packing import packed
 from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts
 from functions.convert.range_server import Source, serving
 from functions.convert.recipe import Recipe
 from soundlift.common.audio_options import AudioOptions
+from soundlift.common.events import event_of
 from soundlift.common.job_row import Job, State
 from soundlift.common.services import Services
 from tests.clips import ffmpeg
 from tests.convert.conftest import Convert
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, recipe_of, wavs
-from tests.parts import queued_job
+from tests.convert.stores import held
+from tests.parts import job_now, queued_job
 
 OPTIONS = {
     "V2": AudioOptions(),
@@ -132,6 +136,29 @@ def test_a_long_sound_alone_takes_all_cores_and_gives_a_whole_mp3(
     assert mp3.read_bytes().endswith(b"".join(packed(sounding)))
     assert job.length == SECONDS
     assert MP3(mp3).info.length == pytest.approx(SECONDS, abs=3 * 1152 / RATE)  # it counts the padding
+
+
+def test_a_long_sound_beside_another_conversion_takes_one_core(
+    services: Services, converted: Convert, mp3_of: Callable[[Job], Path], tmp_path: Path
+) -> None:
+    file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "anoisesrc=duration=27:seed=1")
+    services.settings = replace(services.settings, convert_concurrency=2)
+    worker = Services(services.settings)
+    worker.videos, waiting, let_go = held(services.videos, beyond=0)
+    job = queued_job(services, file.read_bytes(), file.name)
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(convert, event_of(job), worker)
+        try:
+            assert waiting.wait(30)
+            on_one_core = mp3_of(converted(file))
+        finally:
+            let_go.set()
+        assert first.result() is not None
+    worker.database.engine.dispose()
+    # The first one is in parts, whose frames were packed: the same length in other bytes.
+    in_parts = mp3_of(job_now(services, job.id))
+    assert MP3(in_parts).info.length == pytest.approx(MP3(on_one_core).info.length, abs=0.01)
+    assert in_parts.read_bytes() != on_one_core.read_bytes()
 
 
 @pytest.mark.parametrize(("bitrate", "cut"), [("96", True), ("112", False), ("320", False)])

@@ -1,0 +1,67 @@
+"""A file that changes while it is sent is sent as long as it was at first, or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from soundlift.client import BLOCK, ApiError, Client, ConnectionFailed
+
+SIZE = BLOCK + 1000
+
+
+class Server(HTTPServer):
+    """Server that takes a whole body, refuses it, and keeps what came."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Refusal)
+        self.body = self.behind = b""
+        self.ended = Event()
+
+
+class Refusal(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        self.server.body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        self.server.behind = self.rfile.read()
+        self.server.ended.set()
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _upload(server: Server, file: Path, size_meanwhile: int) -> None:
+    """Send a file whose size is another as soon as its first block has been sent."""
+    file.write_bytes(bytes(SIZE))
+    client = Client(f"http://127.0.0.1:{server.server_port}", token="any")
+    client.upload(file, on_progress=lambda done, total: os.truncate(file, size_meanwhile))
+
+
+def test_what_a_file_grows_by_while_it_is_sent_is_not_sent(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ApiError):
+        _upload(server, tmp_path / "a.mp4", 3 * BLOCK)
+    assert server.ended.wait(30)
+    assert (len(server.body), server.behind) == (SIZE, b"")
+
+
+def test_a_file_that_shrinks_while_it_is_sent_is_an_error_that_says_so(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ConnectionFailed) as failure:
+        _upload(server, tmp_path / "a.mp4", BLOCK)
+    assert failure.value.detail == f"The file became shorter while it was sent: {BLOCK} of {SIZE} bytes."
