@@ -13,7 +13,7 @@ from soundlift.common.database import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
 LONGEST_EMAIL = 254
-# In characters. The longest is one that signs in by HTTP Basic and as JSON, whatever its characters are: 4 bytes each in
+# In characters. The longest still signs in by HTTP Basic and as JSON, whatever its characters are: 4 bytes each in
 # base64 fit into a header (8190 bytes), and escaped, as 12 bytes each, into a body (16 KiB).
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
 

@@ -81,7 +81,7 @@ def _ffmpegs() -> dict[int, bytes]:
 def test_an_ffmpeg_killed_from_outside_costs_no_attempt(
     services: Services, worker: Services, long_sound: bytes, share: float, cores: int, argument: str
 ) -> None:
-    # On several cores the first FFmpeg only tells what is in the file, and is ended: one that is killed then is not missed.
+    # On several cores the first FFmpeg only tells what is in the file: one that is killed then is not missed.
     services.settings = worker.settings = replace(services.settings, convert_concurrency=cores)
     job = queued_job(services, long_sound)
     worker.videos, waiting, let_go = held(services.videos, beyond=int(len(long_sound) * share))

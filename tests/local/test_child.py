@@ -67,12 +67,3 @@ def test_what_a_child_has_started_dies_with_it(child: Child, end: Callable[[Chil
     end(child)
     assert not child.running
     wait_for(lambda: not _runs(grandchild), "the grandchild has died")
-
-
-def test_a_child_that_died_and_was_told_to_end_is_not_started_again_by_that(child: Child) -> None:
-    wait_for(lambda: _grandchildren(child), "the grandchild runs")
-    _die(child)
-    child.terminate()
-    child.kill()
-    assert not child.running
-    assert len(_grandchildren(child)) == 1
