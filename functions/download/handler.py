@@ -70,7 +70,7 @@ def _ready_mp3(job: Job) -> str:
     if job.state == State.EXPIRED:
         raise Gone("This MP3 was kept as long as was promised, and has been deleted.")
     if job.state != State.READY or job.mp3_fid is None:
-        raise NotReady(f"The job has no MP3: it is {job.state}.", state=job.state)
+        raise NotReady(f"The job has no MP3: it is {job.state}.")
     return job.mp3_fid
 
 

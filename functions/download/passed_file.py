@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from io import SEEK_SET
 from typing import IO, Any, BinaryIO, cast
 
 from flask import Response
@@ -38,9 +37,6 @@ class _LastUse:
 
     def read(self, size: int = -1, /) -> bytes:
         return self._file.read(size)
-
-    def seek(self, offset: int, whence: int = SEEK_SET, /) -> int:
-        return self._file.seek(offset, whence)
 
     def fileno(self) -> int:
         return self._file.fileno()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import IO, BinaryIO, cast
 
 import pytest
 import sqlalchemy as sa
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 from werkzeug.http import parse_options_header
+from werkzeug.wsgi import FileWrapper
 
 from functions.download.handler import download
+from functions.download.passed_file import BLOCK
 from soundlift.common.database import jobs as table
 from soundlift.common.job_row import Job
 from soundlift.common.media import MediaReader
@@ -163,6 +170,49 @@ def test_every_answer_closes_its_mp3(
     assert [reader.file.closed for reader in readers] == [True]
 
 
+@pytest.mark.parametrize(("wanted", "first"), [({}, 0), ({"Range": "bytes=1000-"}, 1000)])
+def test_an_mp3_is_read_block_by_block(
+    function: Call,
+    services: Services,
+    job: Job,
+    monkeypatch: pytest.MonkeyPatch,
+    wanted: dict[str, str],
+    first: int,
+) -> None:
+    asked: list[int | None] = []
+    open_file = services.mp3s.open
+
+    class Watched(io.FileIO):
+        """Is a file that knows how many bytes it was asked for, each time."""
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            asked.append(size)
+            return super().read(size) or b""
+
+    def watch(fid: str) -> MediaReader:
+        reader = open_file(fid)
+        with reader.file as file:
+            return MediaReader(reader.size, cast(BinaryIO, Watched(file.name)))
+
+    monkeypatch.setattr(services.mp3s, "open", watch)
+    response = function("download").get(f"/?fid={job.mp3_fid}", headers={**bearer(services), **wanted})
+    assert response.data == MP3[first:]
+    assert set(asked) == {BLOCK}
+
+
+def test_a_whole_mp3_is_left_to_the_server_to_send(function: Call, services: Services, job: Job) -> None:
+    sent: list[tuple[int, int]] = []
+
+    def send(file: IO[bytes], block: int) -> FileWrapper:
+        sent.append((os.fstat(file.fileno()).st_size, block))
+        return FileWrapper(file, block)
+
+    server = {"wsgi.file_wrapper": send}
+    url = f"/?fid={job.mp3_fid}"
+    assert function("download").get(url, headers=bearer(services), environ_overrides=server).data == MP3
+    assert sent == [(len(MP3), BLOCK)]
+
+
 @pytest.mark.parametrize(("known", "status"), [(True, 206), (False, 200)])
 def test_a_range_of_another_version_is_answered_whole(
     function: Call, services: Services, job: Job, known: bool, status: int
@@ -193,6 +243,13 @@ def test_the_mp3_is_saved_under_the_video_s_name(function: Call, services: Servi
     assert (disposition, options["filename"]) == ("attachment", mp3)
     for_curl = header.encode("latin-1").decode().split('"')[1]
     assert for_curl == mp3.replace('"', "_")
+    assert ("filename*=" in header) == (for_curl != mp3 or not mp3.isascii())
+
+
+def test_the_log_names_the_job_of_a_download(function: Call, services: Services, job: Job) -> None:
+    with capture_logs([merge_contextvars]) as logs:
+        function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services))
+    assert [line["job_id"] for line in logs if line["event"] == "request"] == [job.id]
 
 
 def test_no_id_is_refused(function: Call, services: Services) -> None:
@@ -252,7 +309,9 @@ def test_a_link_opens_no_other_mp3_and_needs_its_id(function: Call, services: Se
     other = ready_job(services, b"other")
     token = services.tokens.download_link(str(job.mp3_fid))
     assert_problem(function("download").get(f"/?fid={other.mp3_fid}&token={token}"), 401)
-    assert_problem(function("download").get(f"/?token={token}"), 400)
+    without = function("download").get(f"/?token={token}")
+    assert_problem(without, 400)
+    assert without.json["detail"] == "fid is required"
 
 
 def test_an_expired_link_opens_nothing(function: Call, services: Services, job: Job) -> None:
