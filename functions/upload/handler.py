@@ -10,7 +10,6 @@ from soundlift.common.errors import SoundliftError, TooLarge
 from soundlift.common.events import event_of
 from soundlift.common.job_document import document_of
 from soundlift.common.job_row import Job
-from soundlift.common.log import bind_job
 from soundlift.common.quota import largest_upload
 from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
@@ -39,7 +38,6 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
 
 def _publish(job: Job, services: Services) -> None:
     """Send the job's event now if that can be done; if not, the job is due at once, and cleanup sends it."""
-    bind_job(job.id)
     try:
         services.publisher.publish(event_of(job))
     except SoundliftError as error:

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
@@ -333,6 +335,20 @@ def test_a_body_announced_too_large_is_refused_before_it_is_read(function: Call,
     assert body.tell() == 0
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_form_may_have_a_megabyte_more_than_its_file(function: Call, services: Services, more: int) -> None:
+    services.settings = replace(services.settings, max_upload_bytes=len(MP4))
+    form = b'\r\n--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 + b"\r\n--x--\r\n"
+    body = io.BytesIO(b"preamble".ljust(2**20 + len(MP4) + more - len(form)) + form)
+    kind = "multipart/form-data; boundary=x"
+    response = function("upload").post("/", input_stream=body, content_type=kind, headers=bearer(services))
+    if more:
+        assert_problem(response, 413)
+        assert body.tell() == 0
+    else:
+        assert response.status_code == 202, response.text
+
+
 def test_a_body_that_turns_out_too_large_is_refused_and_undone(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, max_upload_bytes=100_000)
     form = {"file": (io.BytesIO(MP4 + bytes(200_000)), "a.mp4")}
@@ -381,6 +397,12 @@ def test_a_file_of_no_known_format_is_refused_without_a_trace(
     response = function("upload").post("/", data=content, headers={**bearer(services), "X-Filename": "a.mp4"})
     assert_problem(response, 415)
     assert _traces(services) == []
+
+
+def test_the_log_names_the_job_of_an_upload(function: Call, services: Services) -> None:
+    with capture_logs([merge_contextvars]) as logs:
+        job_id = function("upload").post("/", data=MP4, headers=bearer(services)).json["job_id"]
+    assert [line["job_id"] for line in logs if line["event"] == "request"] == [job_id]
 
 
 class AwayBroker:

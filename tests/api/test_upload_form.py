@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Field, File
 
-from functions.upload.form import FormReader
+from functions.upload.form import MOST_HELD, MOST_PARTS, FormReader
 from soundlift.common.errors import BadRequest
 
 BOUNDARY = "a frontier"
@@ -59,3 +60,22 @@ def test_a_form_without_its_end_is_broken(lost: int) -> None:
     for block in (1, 7, 2**20):
         with pytest.raises(BadRequest):
             _read(form[: -len("\r\n") - lost], block)
+
+
+@pytest.mark.parametrize("end_of_line", [b"", b"\n"])
+@pytest.mark.parametrize("head", [b"", b"--a frontier", b"--a frontier\r\nA: "])
+def test_what_comes_before_a_part_may_not_be_large_and_is_not_read_to_its_end(head: bytes, end_of_line: bytes) -> None:
+    stream, block = io.BytesIO(head + (b"x" * 1023 + (end_of_line or b"x")) * 8 * 2**10), 2**20
+    with pytest.raises(RequestEntityTooLarge):
+        list(FormReader(BOUNDARY).parts_of(stream, block))
+    assert stream.tell() <= MOST_HELD + block
+
+
+@pytest.mark.parametrize(("count", "refused"), [(MOST_PARTS, False), (MOST_PARTS + 1, True)])
+def test_a_form_has_a_hundred_parts_at_most(count: int, refused: bool) -> None:
+    form = _form(*[('name="a"', b"")] * count)
+    if refused:
+        with pytest.raises(RequestEntityTooLarge):
+            _read(form, 2**20)
+    else:
+        assert len(_read(form, 2**20)) == count
