@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -104,9 +106,11 @@ def test_a_file_is_flushed_whole_before_it_gets_its_name_and_its_folder_after(
     writer = store.create(fid, INFO)
     for _ in range(10):
         writer.write(bytes(BLOCK))
-    assert writer.commit() == 10 * BLOCK
+    writer.write(b"end")
+    size = 10 * BLOCK + len(b"end")
+    assert writer.commit() == size
     part = f"{fid}.part"
-    assert calls == [("flush", part, str(10 * BLOCK)), ("rename", part, fid), ("flush", "videos")]
+    assert calls == [("flush", part, str(size)), ("rename", part, fid), ("flush", "videos")]
 
 
 def test_a_file_that_the_disk_does_not_take_never_gets_its_name(
@@ -144,3 +148,48 @@ def test_a_writer_keeps_no_file_open_after_its_end(store: MediaStore, folder: Pa
     whole.commit()
     aborted.abort()
     assert [_is_open(file) for file in files] == [False, False]
+
+
+@pytest.mark.parametrize("step", ["create", "open", "delete", "check"])
+def test_the_operator_learns_why_a_folder_cannot_be_used(store: MediaStore, folder: Path, step: str) -> None:
+    folder.write_text("a file where the folder should be")
+    steps: dict[str, Callable[[], object]] = {
+        "create": lambda: store.create(new_media_id(), INFO),
+        "open": lambda: store.open(new_media_id()),
+        "delete": lambda: store.delete(new_media_id()),
+        "check": store.check,
+    }
+    with pytest.raises(StoreUnavailable) as raised:
+        steps[step]()
+    assert str(folder) in raised.value.evidence["cause"]
+
+
+def test_a_folder_that_may_not_be_written_is_named(
+    store: MediaStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.check()
+    may: set[int] = set()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode in may)  # root may do all
+    with pytest.raises(StoreUnavailable) as raised:
+        store.check()
+    assert str(folder / "videos") in raised.value.evidence["cause"]
+    may.add(os.R_OK | os.W_OK | os.X_OK)
+    store.check()
+
+
+@pytest.mark.parametrize("into_a_buffer", [False, True])
+def test_a_disk_that_fails_in_the_middle_of_a_file_is_told_and_why(
+    store: MediaStore, folder: Path, into_a_buffer: bool
+) -> None:
+    fid = new_media_id()
+    writer = store.create(fid, INFO)
+    writer.write(b"content")
+    writer.commit()
+    with cast(io.RawIOBase, store.open(fid).file) as file:
+        assert file.read(3) == b"con"
+        unreadable = os.open(folder, os.O_RDONLY)
+        os.dup2(unreadable, file.fileno())
+        os.close(unreadable)
+        with pytest.raises(StoreUnavailable) as raised:
+            file.readinto(bytearray(4)) if into_a_buffer else file.read(4)
+    assert os.strerror(errno.EISDIR) in raised.value.evidence["cause"]

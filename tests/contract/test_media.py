@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
+from typing import cast
 
 import pytest
 
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, MediaWriter, new_media_id, open_media
+from soundlift.common.media.folder import FolderStore
+from soundlift.common.media.gridfs import GridFsStore
+from soundlift.common.media.s3 import S3Store, read_address
 from tests.contract.medium import Medium
 
 CHUNK = 255 * 1024  # GridFS's; others cut elsewhere, or not at all
@@ -115,6 +122,15 @@ def test_chunks_of_any_size_become_one_file(store: MediaStore) -> None:
     for size in (CHUNK - 1, CHUNK, CHUNK + 1, len(content)):
         pieces = [content[start : start + size] for start in range(0, len(content), size)]
         assert _read(store, _write(store, *pieces)) == content
+
+
+def test_a_file_can_be_read_into_a_buffer(store: MediaStore) -> None:
+    content = os.urandom(CHUNK + 5)
+    buffer = bytearray(CHUNK + 1)
+    with cast(io.RawIOBase, store.open(_write(store, content)).file) as file:
+        assert (file.readinto(buffer), bytes(buffer)) == (CHUNK + 1, content[: CHUNK + 1])
+        assert (file.readinto(buffer), bytes(buffer[:4])) == (4, content[CHUNK + 1 :])
+        assert (file.readinto(buffer), file.tell()) == (0, len(content))
 
 
 def test_a_file_may_be_read_by_many_at_once(store: MediaStore) -> None:
@@ -446,5 +462,22 @@ def test_memory_does_not_grow_with_the_file(medium: Medium) -> None:
     "url", ["", "media", "ftp://host/x", "file://host/media", "file://", "file:relative", "s3://[x"]
 )
 def test_an_address_of_no_store_is_a_clear_error(url: str) -> None:
-    with pytest.raises(SettingError, match="MEDIA_URL"):
+    with pytest.raises(SettingError, match=r"^Setting MEDIA_URL") as raised:
         open_media(url, "videos")
+    assert raised.value.evidence == {"setting": "MEDIA_URL"}
+
+
+@pytest.mark.parametrize(
+    ("url", "make"),
+    [
+        ("file:///media", lambda url, bucket: FolderStore(Path("/media") / bucket)),
+        ("mongodb://host", GridFsStore),
+        ("mongodb+srv://host.example.org", GridFsStore),
+        ("s3://media/prefix?timeout=3", lambda url, bucket: S3Store(read_address(url), bucket)),
+    ],
+    ids=["file", "mongodb", "mongodb+srv", "bucket"],
+)
+@pytest.mark.parametrize("bucket", ["videos", "mp3s"])
+def test_an_address_names_its_kind_of_store(url: str, make: Callable[[str, str], MediaStore], bucket: str) -> None:
+    opened, meant = open_media(url, bucket), make(url, bucket)
+    assert (type(opened), vars(opened)) == (type(meant), vars(meant))
