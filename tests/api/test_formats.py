@@ -115,6 +115,7 @@ FURTHER_ON: dict[str, bytes] = {
     "another tag longer than that": b"APETAGEX\xd0\7\0\0" + bytes(BYTES_TO_TELL),
     "a tag behind zeros": bytes(100) + b"ID3\4\0\0\1\0\0\0" + bytes(BYTES_TO_TELL),
     "a movie behind a box nobody knows": b"\0\0\x10\0abcd" + bytes(4088) + MAGIC["mp4"],
+    "a movie behind two boxes": b"\0\0\0\x10abcd" + bytes(8) + b"\0\0\0\x18efgh" + bytes(16) + MAGIC["mp4"],
     "a movie behind a box of 64 bits": b"\0\0\0\1abcd" + (4096).to_bytes(8) + bytes(4080) + MAGIC["mp4"],
     "a movie behind what is too short for a box": b"\0\0\0\4" + MAGIC["mp4"],
     "a movie to the end of the file": b"\0\0\0\0mdat",

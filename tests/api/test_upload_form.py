@@ -63,7 +63,7 @@ def test_a_form_without_its_end_is_broken(lost: int) -> None:
 
 
 @pytest.mark.parametrize("end_of_line", [b"", b"\n"])
-@pytest.mark.parametrize("head", [b"", b"--a frontier", b"--a frontier\r\nA: "])
+@pytest.mark.parametrize("head", [b"", b"--a frontier", b"\n--a frontier", b"--a frontier\r\nA: "])
 def test_what_comes_before_a_part_may_not_be_large_and_is_not_read_to_its_end(head: bytes, end_of_line: bytes) -> None:
     stream, block = io.BytesIO(head + (b"x" * 1023 + (end_of_line or b"x")) * 8 * 2**10), 2**20
     with pytest.raises(RequestEntityTooLarge):

@@ -203,6 +203,14 @@ def test_a_field_that_is_not_in_utf_8_is_refused_by_its_name(function: Call, ser
     assert _traces(services) == []
 
 
+def test_a_field_without_a_name_is_refused_as_an_option_without_one(function: Call, services: Services) -> None:
+    body = b"--x\r\nContent-Disposition: form-data\r\n\r\nvalue\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x"
+    refused = function("upload").post("/", data=body, content_type=kind, headers=bearer(services))
+    assert_problem(refused, 400, code="bad_option")
+    assert refused.json["detail"].startswith("=value: ")
+
+
 @pytest.mark.parametrize("lost", [None, 0.0, 12.5])
 def test_a_job_shows_how_much_of_its_sound_was_lost(function: Call, services: Services, lost: float | None) -> None:
     job = ready_job(services, lost=lost)
