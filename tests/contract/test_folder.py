@@ -124,8 +124,9 @@ def test_a_file_that_the_disk_does_not_take_never_gets_its_name(
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(StoreUnavailable) as raised:
         writer.commit()
+    assert os.strerror(errno.EIO) in raised.value.evidence["cause"]
     with pytest.raises(MediaNotFound):
         store.open(fid)
     writer.abort()
@@ -135,8 +136,9 @@ def test_a_chunk_of_which_the_disk_takes_a_part_is_no_chunk_taken(store: MediaSt
     fid = new_media_id()
     writer = store.create(fid, INFO)
     writer.write(bytes(BLOCK))
-    with _room_for(BLOCK + 10), pytest.raises(StoreUnavailable):
+    with _room_for(BLOCK + 10), pytest.raises(StoreUnavailable) as raised:
         writer.write(bytes(BLOCK))
+    assert os.strerror(errno.EFBIG) in raised.value.evidence["cause"]
     writer.abort()
     assert list(folder.rglob("*")) == [folder / "videos"]
 
@@ -175,6 +177,15 @@ def test_a_folder_that_may_not_be_written_is_named(
     assert str(folder / "videos") in raised.value.evidence["cause"]
     may.add(os.R_OK | os.W_OK | os.X_OK)
     store.check()
+
+
+def test_a_read_of_none_yields_the_rest_as_of_any_plain_file(store: MediaStore) -> None:
+    fid = new_media_id()
+    writer = store.create(fid, INFO)
+    writer.write(b"content")
+    writer.commit()
+    with cast(io.FileIO, store.open(fid).file) as file:
+        assert (file.read(3), file.read(None), file.read(None)) == (b"con", b"tent", b"")
 
 
 @pytest.mark.parametrize("into_a_buffer", [False, True])

@@ -117,6 +117,14 @@ def test_a_read_yields_all_that_was_asked_for(store: MediaStore) -> None:
         assert file.read(len(content)) == content[CHUNK + 13 :]
 
 
+def test_a_read_without_a_number_yields_the_rest(store: MediaStore) -> None:
+    content = os.urandom(CHUNK + 5)
+    fid = _write(store, content)
+    for arguments in ((), (-1,)):
+        with store.open(fid).file as file:
+            assert (file.read(3), file.read(*arguments), file.read(*arguments)) == (content[:3], content[3:], b"")
+
+
 def test_chunks_of_any_size_become_one_file(store: MediaStore) -> None:
     content = os.urandom(3 * CHUNK + 5)
     for size in (CHUNK - 1, CHUNK, CHUNK + 1, len(content)):
