@@ -93,6 +93,7 @@ def test_an_address_says_who_where_and_what(url: str, address: Address) -> None:
         "s3://media?endpoint=http://",
         "s3://media?region=a b",
         "s3://media?region=a&region=b",
+        "s3://media?region=a&",
         "s3://media?timeout=0",
         "s3://media?timeout=soon",
         "s3://media?bucket=other",
