@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import gridfs
 import pymongo
 import pytest
 from bson import ObjectId
+from pymongo import ReadPreference
+from pymongo.collection import Collection
 from pymongo.database import Database
 
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
@@ -88,6 +91,7 @@ def test_a_plain_driver_reads_our_files_with_what_is_known_of_them(
         "content_type": "video/mp4",
         "job": "1" * 24,
     }
+    assert abs(datetime.now(UTC) - file.upload_date.replace(tzinfo=UTC)) < timedelta(minutes=10)
     assert database["fs.begun"].count_documents({}) == 0
 
 
@@ -128,6 +132,33 @@ def test_the_indexes_are_those_of_every_driver(store: MediaStore, database: Data
     database.client.drop_database("videos")
     gridfs.GridFS(database).put(b"content")
     assert ours == [database[name].index_information() for name in ("fs.files", "fs.chunks")]
+
+
+def test_no_index_is_made_where_another_program_has_files_already(
+    store: MediaStore, database: Database[dict[str, Any]]
+) -> None:
+    database["fs.files"].insert_one({"filename": "another's"})
+    _write(store, b"content")
+    assert [set(database[name].index_information()) for name in ("fs.files", "fs.chunks")] == [{"_id_"}, {"_id_"}]
+
+
+def test_the_primary_is_asked_whatever_the_address_prefers(
+    gridfs_medium: Medium, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    find = Collection.find
+
+    def record(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        asked.append(self.read_preference)
+        return find(self, *arguments, **options)
+
+    monkeypatch.setattr(Collection, "find", record)  # find_one asks by it, too
+    with closing_client(f"{gridfs_medium.url}&readPreference=secondary") as url:
+        store = open_media(url, "videos")
+        assert _read(store, _write(store, b"content")) == b"content"
+        store.check()
+    assert asked
+    assert all(each == ReadPreference.PRIMARY for each in asked)
 
 
 def test_nothing_is_left_of_what_was_aborted_or_deleted(store: MediaStore, database: Database[dict[str, Any]]) -> None:

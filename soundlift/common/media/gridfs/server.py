@@ -30,7 +30,7 @@ def client_of(url: str, process: int) -> MongoClient[Document]:
     named = {name.lower() for name in parse_qs(urlsplit(url).query)}
     options: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name.lower() not in named}
     try:
-        return MongoClient(url, connect=False, tz_aware=True, **options)
+        return MongoClient(url, connect=False, **options)
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise SettingError(f"Setting MEDIA_URL is no usable MongoDB address: {error}.", setting="MEDIA_URL") from None
 

@@ -101,12 +101,11 @@ class GridFsWriter:
 
     def _make_document(self) -> Document:
         info = self._info
-        now = datetime.now(UTC)
         return {
             "_id": self._begun["_id"],
             "length": Int64(self._size),
             "chunkSize": CHUNK_SIZE,
-            "uploadDate": now.replace(microsecond=now.microsecond // 1000 * 1000),
+            "uploadDate": datetime.now(UTC),  # BSON keeps whole milliseconds, of this and of what is asked for
             "filename": info.file_name,
             "metadata": {
                 "owner": info.owner,
