@@ -105,6 +105,34 @@ def test_a_malformed_address_is_an_error_that_says_how_it_should_be(url: str) ->
         open_media(url, "videos")
 
 
+@pytest.mark.parametrize(
+    ("url", "endpoint", "region", "style", "seconds"),
+    [
+        (
+            "s3://k:s@media?region=eu-west-1&timeout=30",
+            "https://s3.eu-west-1.amazonaws.com",
+            "eu-west-1",
+            "auto",
+            (3, 30),
+        ),
+        ("s3://k:s@media?endpoint=http://minio:9000&timeout=2", "http://minio:9000", "us-east-1", "path", (2, 2)),
+        ("s3://k:s@media?endpoint=http://minio:9000&region=here", "http://minio:9000", "here", "path", (3, 10)),
+    ],
+)
+def test_a_store_is_asked_where_and_as_its_address_says(
+    url: str, endpoint: str, region: str, style: str, seconds: tuple[int, int]
+) -> None:
+    client = client_of(read_address(url))
+    meta, config = client.meta, client.meta.config
+    assert (meta.endpoint_url, meta.region_name, config.s3["addressing_style"]) == (endpoint, region, style)
+    assert (config.connect_timeout, config.read_timeout) == seconds
+    assert (config.retries["total_max_attempts"], config.retries["mode"]) == (2, "standard")
+    # Not every store that speaks S3 knows the newer checksums.
+    checksums = (config.request_checksum_calculation, config.response_checksum_validation)
+    assert checksums == ("when_required", "when_required")
+    assert config.max_pool_connections >= 64
+
+
 def test_a_large_file_is_sent_in_parts_of_one_size(store: MediaStore, client: Any) -> None:
     fid = new_media_id()
     writer = store.create(fid, INFO)
