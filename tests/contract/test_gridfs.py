@@ -161,6 +161,25 @@ def test_the_primary_is_asked_whatever_the_address_prefers(
     assert all(each == ReadPreference.PRIMARY for each in asked)
 
 
+def test_a_file_that_is_closed_half_read_leaves_no_query_to_the_server(
+    store: MediaStore, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries: list[Any] = []
+    find = Collection.find
+
+    def record(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        queries.append(find(self, *arguments, **options))
+        return queries[-1]
+
+    chunks = 5  # one more than the first answer has
+    fid = gridfs.GridFS(database).put(bytes(chunks * 2**20), chunk_size=2**20)
+    with store.open(str(fid)).file as file:
+        monkeypatch.setattr(Collection, "find", record)
+        assert file.read(1) == b"\0"
+    (query,) = queries
+    assert 1 + len(list(query)) < chunks
+
+
 def test_nothing_is_left_of_what_was_aborted_or_deleted(store: MediaStore, database: Database[dict[str, Any]]) -> None:
     writer = store.create(new_media_id(), INFO)
     writer.write(bytes(30 * CHUNK))
@@ -321,8 +340,9 @@ def test_a_store_can_be_used_on_both_sides_of_a_fork(gridfs_medium: Medium) -> N
     ["mongodb://", "mongodb://host:port/", "mongodb://a:b:c@host/", "mongodb+srv://"],
 )
 def test_an_address_that_no_driver_takes_is_a_clear_error_without_the_password(url: str) -> None:
-    with pytest.raises(SettingError, match="MEDIA_URL"):
+    with pytest.raises(SettingError, match="MEDIA_URL") as raised:
         open_media(url, "videos")
+    assert raised.value.evidence == {"setting": "MEDIA_URL"}
 
 
 def test_opening_a_store_asks_no_server() -> None:

@@ -101,8 +101,9 @@ def test_an_address_says_who_where_and_what(url: str, address: Address) -> None:
     ],
 )
 def test_a_malformed_address_is_an_error_that_says_how_it_should_be(url: str) -> None:
-    with pytest.raises(SettingError, match=r"MEDIA_URL must be s3://.*percent-encoded"):
+    with pytest.raises(SettingError, match=r"MEDIA_URL must be s3://.*percent-encoded") as raised:
         open_media(url, "videos")
+    assert raised.value.evidence == {"setting": "MEDIA_URL"}
 
 
 @pytest.mark.parametrize(
