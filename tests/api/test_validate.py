@@ -62,8 +62,15 @@ def test_tokens_made_by_hand_for_these_tests_are_right_but_for_what_each_gets_wr
         assert function("validate").get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_the_scheme_is_read_in_any_case(function: Call) -> None:
-    assert function("validate").get("/", headers={"Authorization": f"bearer {_signed(_claims())}"}).status_code == 200
+@pytest.mark.parametrize("begin", ["bearer ", "BEARER ", "Bearer  "])
+def test_the_scheme_is_read_in_any_case_and_before_any_number_of_spaces(function: Call, begin: str) -> None:
+    assert function("validate").get("/", headers={"Authorization": f"{begin}{_signed(_claims())}"}).status_code == 200
+
+
+def test_the_longest_token_is_read(function: Call) -> None:
+    tokens = (_signed(_claims(more="x" * size)) for size in range(LONGEST_TOKEN))
+    longest = next(token for token in tokens if len(token) == LONGEST_TOKEN)
+    assert function("validate").get("/", headers={"Authorization": f"Bearer {longest}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
