@@ -21,6 +21,7 @@ class Client:
     def __init__(self, blocks: Blocks, timeout: float | None = None) -> None:
         self.now = 1000.0
         self.timeout = timeout
+        self.blocks = blocks
         self._blocks = list(blocks)
 
     def monotonic(self) -> float:
@@ -59,8 +60,8 @@ def receive(client: Client, monkeypatch: pytest.MonkeyPatch, count: int, pause: 
     reader = PacedUnreader(client, lambda: counted.append("slow"))
     own = client.timeout
     try:
-        for _ in range(count):
-            reader.chunk()
+        for _, length in [*client.blocks, *[(0.0, 0)] * count][:count]:
+            assert len(reader.chunk()) == length
             assert client.timeout == own
             client.now += pause
     except TooSlow as error:
@@ -94,6 +95,7 @@ def test_a_body_may_come_at_the_least_rate(
         ([(1.0, LEAST_BYTES_PER_SECOND)] * 20 + [(1.0, 1)] * 60, 40),
         ([(0.0, 10 * LEAST), (20.0, 1), (30.0, 1)], 40),
         ([(19.0, LEAST - 1), (2.0, LEAST)], 20),
+        ([(20.0, LEAST), (20.0, LEAST - 1)], 40),
     ],
 )
 @pytest.mark.parametrize("timeout", [None, 20.0, 120.0])

@@ -53,7 +53,8 @@ def test_a_line_feed_alone_needs_nothing_more_to_be_refused(malformed: bytes) ->
 
 
 def test_a_head_may_have_only_so_many_bytes() -> None:
-    request = IncomingRequest(LINE.ljust(LARGEST_HEAD, b"a"))
+    request = IncomingRequest()
+    request.add(LINE.ljust(LARGEST_HEAD, b"a"))
     assert not request.is_too_large
     request.add(b"a")
     assert request.is_too_large
