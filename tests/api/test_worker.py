@@ -164,6 +164,12 @@ def test_what_cannot_be_answered_is_refused_and_logged(loop: WorkerLoop, sent: b
         assert (line["status"], line["address"]) == (status, CLIENT)
 
 
+def test_an_error_for_a_client_that_has_gone_is_logged_all_the_same(loop: WorkerLoop) -> None:
+    with socket.socket() as gone:
+        loop.worker.handle_error(None, gone, (CLIENT, 1), RuntimeError("a bug"))
+    assert len(loop.logged("request not answered")) == 1
+
+
 @pytest.mark.parametrize(("sent", "missing"), [(SMALL_BODY, 0), (SMALL_BODY + 1, 0), (SMALL_BODY + 1, 1)])
 def test_a_connection_is_used_again_after_a_body_that_nobody_read_if_all_of_it_is_there(
     loop: WorkerLoop, sent: int, missing: int

@@ -45,7 +45,7 @@ class WorkerLoop(Clock):
         super().__init__()
         self._logs = logs
         config = Config()
-        for name, value in {"threads": 2, "worker_connections": 20, **settings}.items():
+        for name, value in {"threads": 2, "worker_connections": 20, "keepalive": 60, **settings}.items():
             config.set(name, value)
         self.listener = socket.create_server((PROXY, 0))
         self.address = self.listener.getsockname()
