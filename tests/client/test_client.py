@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from soundlift import client as client_module
-from soundlift.client import BLOCK, CONNECT_SECONDS, ApiError, Client, ConnectionFailed, Job
+from soundlift.client import BLOCK, CONNECT_SECONDS, POLL_SECONDS, ApiError, Client, ConnectionFailed, Job
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.conftest import PASSWORD
@@ -35,6 +35,30 @@ def deployment(services: Services) -> Iterator[Deployment]:
 def client(deployment: Deployment, services: Services) -> Client:
     """Return a client that has signed in."""
     return Client(deployment.url, token=services.tokens.sign_in(EMAIL, admin=False))
+
+
+class Clock:
+    """A clock that goes on only where a client sleeps, or a test lets it."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(services: Services, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the clock of a client whose server never waits."""
+    services.settings = replace(services.settings, long_polls=0)
+    clock = Clock()
+    monkeypatch.setattr(client_module, "time", clock)
+    return clock
 
 
 @pytest.fixture
@@ -205,41 +229,55 @@ def test_an_answer_is_waited_for_longer_than_the_server_waits(
 
 
 def test_a_job_is_shown_each_time_it_is_looked_at_until_it_has_ended(
-    client: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+    client: Client, services: Services, clock: Clock
 ) -> None:
-    monkeypatch.setattr(client_module, "POLL_SECONDS", 0.01)
     row = queued_job(services)
     seen: list[str] = []
 
     def show(job: Job) -> None:
         seen.append(job.state)
+        clock.now += 1.5
         if len(seen) == 2:
             services.jobs.cancel(row.id)
 
     assert client.wait(row.id, show).state == "cancelled"
     assert seen == ["queued", "queued", "cancelled"]
-    assert client.wait(row.id).state == "cancelled"
+    assert clock.slept == [POLL_SECONDS - 1.5] * 2
 
 
+@pytest.mark.parametrize(
+    ("timeout", "slept", "waits"),
+    [(0, [], ["0"]), (1, [1], ["1", "0"]), (2 * POLL_SECONDS + 1, [2, 2, 1], ["2", "2", "1", "0"])],
+)
 def test_a_job_that_has_not_ended_in_time_is_returned_as_it_is_after_few_looks(
-    client: Client, deployment: Deployment, services: Services, monkeypatch: pytest.MonkeyPatch
+    client: Client,
+    deployment: Deployment,
+    services: Services,
+    clock: Clock,
+    timeout: int,
+    slept: list[float],
+    waits: list[str],
 ) -> None:
-    monkeypatch.setattr(client_module, "POLL_SECONDS", 0.1)
-    row = queued_job(services)
-    assert client.wait(row.id, timeout=0).state == "queued"
-    assert len(deployment.asked) == 1
-    assert client.wait(row.id, timeout=0.25).state == "queued"
-    assert 3 <= len(deployment.asked) <= 1 + 4, "a tenth of a second lies between two looks"
+    assert client.wait(queued_job(services).id, timeout=timeout).state == "queued"
+    assert clock.slept == slept
+    assert [request.args["wait"] for request in deployment.asked] == waits
 
 
+def test_a_server_that_waits_itself_is_asked_again_at_once(client: Client, services: Services, clock: Clock) -> None:
+    def wait_long(job: Job) -> None:
+        clock.now += POLL_SECONDS + 1
+
+    client.wait(queued_job(services).id, wait_long, timeout=POLL_SECONDS + 2)
+    assert clock.slept == [0]
+
+
+@pytest.mark.parametrize(("timeout", "wait"), [(None, "2"), (100, "2"), (1.5, "1"), (0.5, "0"), (-1, "0")])
+@pytest.mark.usefixtures("clock")
 def test_the_server_is_asked_to_wait_no_longer_than_the_timeout(
-    client: Client, deployment: Deployment, services: Services
+    client: Client, deployment: Deployment, services: Services, timeout: float | None, wait: str
 ) -> None:
-    services.settings = replace(services.settings, long_polls=0)
-    row = ready_job(services)
-    for timeout in (None, 100, 1.5, 0.5, -1):
-        client.wait(row.id, timeout=timeout)
-    assert [request.args["wait"] for request in deployment.asked] == ["2", "2", "1", "0", "0"]
+    client.wait(ready_job(services).id, timeout=timeout)
+    assert [request.args["wait"] for request in deployment.asked] == [wait]
 
 
 def test_all_jobs_are_listed_newest_first_however_many_pages_they_fill(
