@@ -111,6 +111,8 @@ def test_a_request_that_is_not_there_in_time_is_answered_408(loop: WorkerLoop, s
             assert (status, headers["connection"], json.loads(body)["code"]) == (408, "close", "request_timeout")
             assert is_closed(late)
             assert is_silent(later)
+            loop.turn()
+            assert loop.connections == 2, "one lingers, so that its answer is not cut off"
     loop.until(connections=0, arriving=0)
     assert loop.dropped() == {"slow request": 1}
 
@@ -218,7 +220,8 @@ def test_an_address_has_only_so_many_connections_unless_it_is_a_proxy_s(loop: Wo
             assert (status, json.loads(body)["code"]) == (429, "too_many_requests")
             assert int(headers["retry-after"]) > 0
             assert is_closed(refused)
-        loop.until(connections=2, arriving=2)
+            loop.turn()
+            assert (loop.connections, loop.arriving) == (2, 2), "it does not linger"
         for _ in range(4):
             stack.enter_context(loop.connect(source=PROXY))
         stack.enter_context(loop.connect(source="127.0.0.3"))
