@@ -225,6 +225,13 @@ def test_a_missing_setting_is_named_to_the_operator_and_not_to_a_client(settings
     assert "JWT_SECRET" not in response.text
 
 
+def test_a_function_is_not_started_without_a_setting_that_it_needs(settings: Settings) -> None:
+    services = Services(replace(settings, jwt_secret=""))
+    http_function(unset, methods=["GET"], needs=["videos"], services=services).open_services()
+    with pytest.raises(SettingError, match="JWT_SECRET is missing"):
+        http_function(unset, methods=["GET"], needs=["videos", "tokens"], services=services).open_services()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [("JWT_SECRET", "short"), ("MAX_UPLOAD_BYTES", "0"), ("PUBLIC_URL", "ftp://x"), ("AUDIO_BITRATE", "999k")],
