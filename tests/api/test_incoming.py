@@ -26,6 +26,7 @@ LINE = b"POST / HTTP/1.1\r\nHost: a\r\n"
         (LINE + b"Content-Length: 2\r\nExpect: 100-continue\r\n", 0),
         (LINE + b"expect: 100-continue\r\nContent-Length: 2\r\n", 0),
         (b"\r\n" + LINE, 0),
+        (b"\r\n\r\n", 0),
         (b"\r\n" + LINE + b"Content-Length: 2\r\n", 2),
     ],
 )

@@ -69,8 +69,9 @@ def test_a_call_in_the_queue_is_made_when_a_thread_is_free() -> None:
     assert waiting.result(DEADLINE_SECONDS) == "done"
 
 
-def test_a_call_is_made_in_a_thread_with_the_pool_s_name() -> None:
+def test_a_call_is_made_with_its_arguments_in_a_thread_with_the_pool_s_name() -> None:
     pool = pool_of_one(queue=0, wait_seconds=DEADLINE_SECONDS)
+    assert pool.run(int, "17", base=8) == 15
     assert pool.run(lambda: current_thread().name).startswith("test")
 
 

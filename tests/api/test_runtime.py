@@ -230,6 +230,8 @@ def test_a_function_is_not_started_without_a_setting_that_it_needs(settings: Set
     http_function(unset, methods=["GET"], needs=["videos"], services=services).open_services()
     with pytest.raises(SettingError, match="JWT_SECRET is missing"):
         http_function(unset, methods=["GET"], needs=["videos", "tokens"], services=services).open_services()
+    with pytest.raises(SettingError, match="JWT_SECRET is missing"):
+        event_function(broken_event, needs=["tokens"], services=services).open_services()
 
 
 @pytest.mark.parametrize(
