@@ -19,7 +19,7 @@ from soundlift.client import BLOCK, CONNECT_SECONDS, POLL_SECONDS, ApiError, Cli
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.conftest import PASSWORD
-from tests.parts import MP4, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.parts import MP4, failed_job, free_port, job_now, queued_job, ready_job, receiving_job, told_job
 
 EMAIL = "ada@example.org"
 VIDEO = MP4 + bytes(BLOCK)
@@ -397,6 +397,24 @@ def test_what_only_reads_is_asked_again_where_the_server_is_busy_and_nothing_els
         with pytest.raises(ApiError):
             call()
     assert server.asked == ["DELETE /jobs/1", "POST /upload"]
+
+
+@pytest.mark.usefixtures("_no_pause")
+def test_a_connection_is_tried_again_but_for_an_upload(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[object] = []
+    connect = urllib3.util.connection.create_connection
+
+    def record(*arguments: Any, **options: Any) -> object:
+        tried.append(arguments[0])
+        return connect(*arguments, **options)
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", record)
+    client = Client(f"http://127.0.0.1:{free_port()}", token="any")
+    for call, times in ((client.validate, 4), (lambda: client.upload(io.BytesIO(MP4)), 1)):
+        tried.clear()
+        with pytest.raises(ConnectionFailed, match="cannot be reached"):
+            call()
+        assert len(tried) == times
 
 
 def _stored(services: Services, job: Job) -> bytes:
