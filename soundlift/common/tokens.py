@@ -78,7 +78,7 @@ class Tokens:
     def _read(self, token: str, audience: str, required: tuple[str, ...] = ()) -> Mapping[str, Any]:
         try:
             if len(token) > LONGEST_TOKEN:
-                raise jwt.DecodeError("too long")
+                raise jwt.DecodeError
             claims = self._verified(token, audience, required)
             if int(claims["exp"]) <= time.time():
                 raise jwt.ExpiredSignatureError

@@ -48,8 +48,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     connections_per_address = 0  # none is no limit
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._arriving: dict[Connection, None] = {}  # a set that keeps its order
         self._lingering: dict[socket, tuple[float, int]] = {}  # until when, and bytes received since the answer
         self._by_address: Counter[str] = Counter()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import replace
 
 import argon2
@@ -26,7 +27,9 @@ def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Serv
     assert response.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.parametrize("accepted", ["*/*", "application/json", "text/plain;q=0.5, */*"])
+@pytest.mark.parametrize(
+    "accepted", ["*/*", "application/json", "text/plain;q=0.5, */*", "application/json, text/plain;q=0.9"]
+)
 def test_a_client_that_takes_anything_gets_json(function: Call, accepted: str) -> None:
     response = function("login").post("/", auth=("ada@example.org", PASSWORD), headers={"Accept": accepted})
     assert response.mimetype == "application/json"
@@ -36,6 +39,12 @@ def test_a_client_that_takes_anything_gets_json(function: Call, accepted: str) -
 def test_json_credentials_get_a_token(function: Call, name: str) -> None:
     response = function("login").post("/", json={name: "ada@example.org", "password": PASSWORD})
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain"])
+def test_json_is_read_whatever_its_client_calls_it(function: Call, content_type: str | None) -> None:
+    body = json.dumps({"email": "ada@example.org", "password": PASSWORD})
+    assert function("login").post("/", data=body, content_type=content_type).status_code == 200
 
 
 def test_an_admin_s_token_says_so(function: Call, services: Services) -> None:
@@ -64,21 +73,37 @@ def test_a_token_lives_as_long_as_its_answer_says_and_is_like_no_other(function:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [b"{", b"[]", b'"text"', b"\xff\xfe", b'{"email": 1, "password": "x"}', b'{"email": ["a"], "password": {"b": 1}}'],
+    ("body", "sentence"),
+    [
+        *((body, "must be a JSON object") for body in (b"{", b"[]", b'"text"', b"\xff\xfe")),
+        (b'{"email": 1, "password": "x"}', "must be strings"),
+        (b'{"email": "a", "password": 1}', "must be strings"),
+        (b'{"email": ["a"], "password": {"b": 1}}', "must be strings"),
+    ],
 )
-def test_a_malformed_body_is_refused(function: Call, body: bytes) -> None:
-    assert_problem(function("login").post("/", data=body, content_type="application/json"), 400)
+def test_a_malformed_body_is_refused_with_what_it_must_be(function: Call, body: bytes, sentence: str) -> None:
+    response = function("login").post("/", data=body, content_type="application/json")
+    assert_problem(response, 400)
+    assert sentence in response.json["detail"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b'{"email": "ada@example.org"}', b'{"email": "", "password": ""}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b'{"email": "ada@example.org"}', b'{"password": "correct horse"}', b'{"email": "", "password": ""}'],
+)
 def test_missing_credentials_are_refused(function: Call, body: bytes) -> None:
     response = function("login").post("/", data=body, content_type="application/json")
     assert_problem(response, 401, "Missing Credentials")
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-@pytest.mark.parametrize("header", ["Basic", "Basic %%%", "Basic " + base64.b64encode(b"nocolon").decode(), "Bearer x"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Basic", "Basic %%%", "Bearer x", f'Digest username="ada@example.org", password="{PASSWORD}"'),
+        *(f"Basic {base64.b64encode(words).decode()}" for words in (b"nocolon", b"ada@example.org:", b":password")),
+    ],
+)
 def test_an_authorization_header_that_names_nobody_is_missing_credentials(function: Call, header: str) -> None:
     assert_problem(function("login").post("/", headers={"Authorization": header}), 401, "Missing Credentials")
 

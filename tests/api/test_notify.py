@@ -106,7 +106,9 @@ def test_a_ready_job_that_lost_nothing_is_told_nothing_of_it(
 ) -> None:
     notify(ready_job(services, lost=lost))
     (mail,) = mail_server.messages
-    assert all("missing" not in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+    assert "The sound of a.mp4 is ready: a.mp3, 3:07 min long." in plain.splitlines()
+    assert "<p>The sound of <b>a.mp4</b> is ready: a.mp3, 3:07 min long.</p>" in html
 
 
 def test_a_failed_job_is_told_with_its_sentence(notify: Notify, services: Services, mail_server: MailServer) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, current_thread
 
 import argon2
 import pytest
@@ -51,7 +51,7 @@ def test_a_call_is_refused_when_it_cannot_begin_in_time() -> None:
     pool = pool_of_one(queue=1, wait_seconds=0.05)
     with occupied(pool) as call, pytest.raises(Busy) as refusal:
         call().result(DEADLINE_SECONDS)
-    assert refusal.value.headers == {"Retry-After": "1"}
+    assert (refusal.value.detail, refusal.value.headers) == ("Try again.", {"Retry-After": "1"})
     assert pool.run(str, "again") == "again"
 
 
@@ -67,6 +67,12 @@ def test_a_call_in_the_queue_is_made_when_a_thread_is_free() -> None:
     with occupied(pool) as call:
         waiting = call()
     assert waiting.result(DEADLINE_SECONDS) == "done"
+
+
+def test_a_call_is_made_with_its_arguments_in_a_thread_with_the_pool_s_name() -> None:
+    pool = pool_of_one(queue=0, wait_seconds=DEADLINE_SECONDS)
+    assert pool.run(int, "17", base=8) == 15
+    assert pool.run(lambda: current_thread().name).startswith("test")
 
 
 def test_a_call_that_takes_longer_than_the_queue_is_not_refused() -> None:
@@ -110,7 +116,7 @@ def test_the_first_passwords_of_a_process_share_its_threads_when_they_come_at_on
 
 
 @pytest.mark.parametrize(
-    ("mebibytes", "hashes"), [(None, 2), (0, 2), (64, 2), (128, 2), (192, 3), (256, 4), (10**6, 4)]
+    ("mebibytes", "hashes"), [(None, 2), (0, 2), (64, 2), (128, 2), (192, 3), (255, 3), (256, 4), (10**6, 4)]
 )
 def test_the_memory_limit_decides_how_many_passwords_are_hashed_at_once(mebibytes: int | None, hashes: int) -> None:
     assert hashes_at_once(None if mebibytes is None else mebibytes * MEBIBYTE) == hashes

@@ -17,7 +17,9 @@ from flask.typing import ResponseReturnValue
 from structlog.testing import capture_logs
 from werkzeug.test import create_environ
 
-from soundlift.common.errors import SettingError
+from soundlift.common.errors import Busy, NotFound, SettingError, SoundliftError
+from soundlift.common.events import from_http
+from soundlift.common.log import trace_id
 from soundlift.common.runtime import event_function, http_function
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -28,6 +30,7 @@ HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
 EVENT_FUNCTIONS = ["convert", "notify"]
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/test", "ce-type": "test"}
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"
 SECRET = "sqlite:////data/secret.db"
 
 
@@ -115,6 +118,22 @@ def test_a_function_tells_its_methods(function: Call, name: str, path: str, allo
     assert set(function(name).put(path).allow or ()) == allowed
 
 
+@pytest.mark.parametrize(
+    ("methods", "allowed"),
+    [
+        (["POST"], {"POST", "OPTIONS"}),
+        (["GET", "DELETE"], {"GET", "HEAD", "DELETE", "OPTIONS"}),
+    ],
+)
+def test_a_function_takes_the_methods_that_it_names_and_those_that_come_with_them(
+    services: Services, methods: list[str], allowed: set[str]
+) -> None:
+    client = http_function(lambda request, services: "OK", methods=methods, services=services).test_client()
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+        assert client.open("/", method=method).status_code == (200 if method in allowed else 405)
+    assert set(client.options("/").allow) == set(client.put("/").allow) == allowed
+
+
 @pytest.mark.parametrize("path", ["/_/health", "/_/ready"])
 def test_health_is_only_read(function: Call, path: str) -> None:
     assert_problem(function("validate").delete(path), 405)
@@ -133,7 +152,7 @@ def test_a_chunked_body_larger_than_a_function_takes_is_refused(function: Call) 
 
 def test_an_unforeseen_error_is_answered_500_with_the_trace_id_of_its_log(services: Services) -> None:
     client = http_function(broken_request, methods=["GET"], services=services).test_client()
-    response = client.get("/", headers={"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"})
+    response = client.get("/", headers={"traceparent": TRACEPARENT})
     assert_problem(response, 500, code="internal_error")
     assert TRACE_ID in response.json["detail"]
     assert "secret" not in response.text
@@ -146,6 +165,57 @@ def test_what_nobody_foresaw_while_an_event_is_handled_is_503_so_that_it_is_sent
     assert "secret" not in response.text
 
 
+def test_an_event_is_handled_with_the_services_and_its_trace_and_answered_with_the_event_returned(
+    services: Services,
+) -> None:
+    def reply(event: CloudEvent, given: Services) -> CloudEvent:
+        assert given is services
+        attributes = {"specversion": "1.0", "id": "2", "source": "/reply", "type": "reply"}
+        return CloudEvent(attributes, {"trace": trace_id(), "got": event.get_data()})
+
+    client = event_function(reply, services=services).test_client()
+    other = f"00-{TRACE_ID[::-1]}-00f067aa0ba902b7-01"
+    large = {"text": "a" * 2**19}
+    for trace in ({"ce-traceparent": TRACEPARENT, "traceparent": other}, {"traceparent": TRACEPARENT}):
+        response = client.post("/", headers={**EVENT, **trace}, json=large)
+        assert response.status_code == 200
+        event = from_http(dict(response.headers), response.data)
+        assert (event.get_id(), event.get_type(), event.get_source()) == ("2", "reply", "/reply")
+        assert event.get_data() == {"trace": TRACE_ID, "got": large}
+    assert_problem(client.post("/", headers=EVENT, json={"text": "a" * 2**20}), 413)
+    assert (
+        event_function(lambda event, services: None, services=services)
+        .test_client()
+        .post("/", headers=EVENT, json={})
+        .status_code
+        == 204
+    )
+
+
+def test_unusable_events_are_counted_in_the_log(services: Services) -> None:
+    client = event_function(broken_event, services=services).test_client()
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert_problem(client.post("/", json={}), 400)
+    assert [line["count"] for line in logs if line["event"] == "unusable event"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"), [(SoundliftError("a", cause="b"), True), (Busy("a", cause="b"), False), (NotFound("a"), False)]
+)
+def test_an_error_of_ours_is_logged_with_its_evidence_and_a_client_s_is_not(
+    services: Services, error: SoundliftError, logged: bool
+) -> None:
+    def refuse(request: Request, services: Services) -> ResponseReturnValue:
+        raise error
+
+    with capture_logs() as logs:
+        response = http_function(refuse, methods=["GET"], services=services).test_client().get("/")
+    assert response.status_code == error.status
+    lines = [(line["detail"], line["cause"]) for line in logs if line["event"] == error.code]
+    assert lines == ([("a", "b")] if logged else [])
+
+
 def test_a_missing_setting_is_named_to_the_operator_and_not_to_a_client(settings: Settings) -> None:
     services = Services(replace(settings, jwt_secret=""))
     with pytest.raises(SettingError, match="JWT_SECRET is missing"):
@@ -153,6 +223,15 @@ def test_a_missing_setting_is_named_to_the_operator_and_not_to_a_client(settings
     response = http_function(unset, methods=["GET"], services=services).test_client().get("/")
     assert (response.status_code, response.json and response.json["code"]) == (503, "bad_setting")
     assert "JWT_SECRET" not in response.text
+
+
+def test_a_function_is_not_started_without_a_setting_that_it_needs(settings: Settings) -> None:
+    services = Services(replace(settings, jwt_secret=""))
+    http_function(unset, methods=["GET"], needs=["videos"], services=services).open_services()
+    with pytest.raises(SettingError, match="JWT_SECRET is missing"):
+        http_function(unset, methods=["GET"], needs=["videos", "tokens"], services=services).open_services()
+    with pytest.raises(SettingError, match="JWT_SECRET is missing"):
+        event_function(broken_event, needs=["tokens"], services=services).open_services()
 
 
 @pytest.mark.parametrize(

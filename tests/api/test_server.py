@@ -57,10 +57,10 @@ def test_what_is_not_http_is_refused_with_a_problem_document(
 
 @pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
 def test_a_log_on_a_full_disk_costs_no_answer(services: Services) -> None:
-    with served("validate", services, {"THREADS": "2"}, log=FULL) as server:
-        for _ in range(5):
-            with server.connect("GET /") as connection:
-                assert read_response(connection)[0] == 401
+    with served("validate", services, {"THREADS": "2"}, log=FULL) as server, server.open() as connection:
+        for _ in range(5):  # on one connection, since only its next request waits until the place of the last is free
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert read_response(connection)[0] == 401
 
 
 def test_a_malformed_body_that_nobody_reads_gets_no_second_answer(services: Services) -> None:

@@ -20,6 +20,8 @@ from tests.api.problems import assert_problem
 from tests.conftest import SECRET
 from tests.parts import bearer, wait_for
 
+DAY = 86_400
+
 
 def _claims(**changes: Any) -> dict[str, Any]:
     moment = int(time.time())
@@ -30,7 +32,7 @@ def _claims(**changes: Any) -> dict[str, Any]:
         "username": "ada@example.org",
         "admin": False,
         "iat": moment,
-        "exp": moment + 60,
+        "exp": moment + DAY,  # long after the last test: an expired token would be refused whatever else is wrong
         "jti": "1",
     }
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
@@ -62,8 +64,15 @@ def test_tokens_made_by_hand_for_these_tests_are_right_but_for_what_each_gets_wr
         assert function("validate").get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_the_scheme_is_read_in_any_case(function: Call) -> None:
-    assert function("validate").get("/", headers={"Authorization": f"bearer {_signed(_claims())}"}).status_code == 200
+@pytest.mark.parametrize("begin", ["bearer ", "BEARER ", "Bearer  "])
+def test_the_scheme_is_read_in_any_case_and_before_any_number_of_spaces(function: Call, begin: str) -> None:
+    assert function("validate").get("/", headers={"Authorization": f"{begin}{_signed(_claims())}"}).status_code == 200
+
+
+def test_the_longest_token_is_read(function: Call) -> None:
+    tokens = (_signed(_claims(more="x" * size)) for size in range(LONGEST_TOKEN))
+    longest = next(token for token in tokens if len(token) == LONGEST_TOKEN)
+    assert function("validate").get("/", headers={"Authorization": f"Bearer {longest}"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -97,8 +106,8 @@ def test_the_scheme_is_read_in_any_case(function: Call) -> None:
         f"Bearer {_signed(_claims(aud=[SIGN_IN, 'somebody']))}",
         f"Bearer {_signed(_claims(exp=int(time.time()) - 1))}",
         f"Bearer {_signed(_claims(exp='soon'))}",
-        f"Bearer {_signed(_claims(nbf=int(time.time()) + 60))}",
-        f"Bearer {_signed(_claims(iat=int(time.time()) + 60))}",
+        f"Bearer {_signed(_claims(nbf=int(time.time()) + DAY))}",
+        f"Bearer {_signed(_claims(iat=int(time.time()) + DAY))}",
         f"Bearer {_signed(_claims(username=7))}",
         f"Bearer {_signed(_claims(admin='yes'))}",
         f"Bearer {_signed(_claims(more='x' * LONGEST_TOKEN))}",
@@ -123,3 +132,20 @@ def test_a_token_that_was_good_before_is_refused_as_soon_as_it_has_expired(servi
             return "expired" in refusal.detail
 
     wait_for(is_refused, "the token has expired")
+
+
+def test_the_signatures_of_the_last_few_tokens_are_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soundlift.common.tokens.REMEMBERED", 2)
+    tokens = Tokens(SECRET, sign_in_seconds=DAY, link_seconds=DAY)
+    first, second, third = (f"Bearer {tokens.sign_in(f'{name}@example.org', admin=False)}" for name in "abc")
+    verified: list[str] = []
+    decode = jwt.decode
+
+    def record(token: str, *arguments: Any, **options: Any) -> Any:
+        verified.append(f"Bearer {token}")
+        return decode(token, *arguments, **options)
+
+    monkeypatch.setattr(jwt, "decode", record)
+    for header in (first, first, second, first, third, second):
+        tokens.identify(header)
+    assert verified == [first, second, third, second]

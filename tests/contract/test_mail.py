@@ -224,9 +224,10 @@ def test_a_mail_that_was_taken_is_sent_whatever_happens_to_the_goodbye(start: St
     assert len(server.messages) == 1
 
 
-def test_a_server_that_never_greets_is_not_waited_for_longer_than_the_timeout() -> None:
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_server_that_never_greets_is_not_waited_for_longer_than_the_timeout(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        mail = Mail(f"smtp://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3)
+        mail = Mail(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3)
         for use in (lambda: mail.send(message(), RECIPIENT), mail.check):
             with pytest.raises(MailUnavailable):
                 use()
@@ -247,12 +248,14 @@ def test_a_connection_that_breaks_in_the_middle_puts_the_mail_off_at_once(start:
 
 @pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://", "smtp://a:w%C3%B6rd@b"])
 def test_a_url_that_names_no_mail_server_is_refused_by_name(url: str) -> None:
-    with pytest.raises(SettingError, match="SMTP_URL"):
+    with pytest.raises(SettingError, match="SMTP_URL") as refused:
         Mail(url)
+    assert refused.value.evidence == {"setting": "SMTP_URL"}
 
 
 def test_a_file_that_holds_no_certificate_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for name in ("empty", "missing"):
-        with pytest.raises(SettingError, match="SMTP_CA_FILE"):
+        with pytest.raises(SettingError, match="SMTP_CA_FILE") as refused:
             Mail("smtp://127.0.0.1", ca_file=str(tmp_path / name))
+        assert refused.value.evidence == {"setting": "SMTP_CA_FILE"}

@@ -134,7 +134,9 @@ class Workspace:
         with suppress(RuntimeError):
             self._mutmut(["none"], deadline)
         if not (self._mutants / "mutmut-stats.json").exists() and time.monotonic() < deadline:
-            raise RuntimeError(f"The tests fail without a mutant; {self.folder / 'log'} says why.")
+            raise RuntimeError(
+                f"The tests fail without a mutant, or call nothing of it; {self.folder / 'log'} says why."
+            )
 
     def _unchecked(self, sample: int) -> list[str]:
         results = self.results()

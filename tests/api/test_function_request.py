@@ -1,0 +1,83 @@
+"""A body that cannot be read, or JSON that cannot be used, is the client's error and nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import IO, Any, cast
+
+import pytest
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
+
+from soundlift.common.errors import BadRequest
+from soundlift.common.function_request import MOST_DIGITS, RequestBody
+from soundlift.common.json_text import check_text, read_json
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+def test_a_body_is_read_in_any_pieces_to_its_announced_end() -> None:
+    body = RequestBody(BytesIO(b"abcde"), "5")
+    assert [body.read(0), body.read(2), body.read(0), body.read(9), body.read(1), body.read()] == [
+        *(b"", b"ab", b"", b"cde", b"", b"")
+    ]
+    assert RequestBody(BytesIO(b"abcde"), "5").read() == b"abcde"
+
+
+def test_a_body_that_ends_early_is_refused_where_it_ends() -> None:
+    with pytest.raises(BadRequest, match="before its announced length"):
+        RequestBody(BytesIO(b"abcd"), "5").read()
+    body = RequestBody(BytesIO(b"abcd"), "5")
+    assert [body.read(9), body.read(0)] == [b"abcd", b""]
+    with pytest.raises(BadRequest, match="before its announced length"):
+        body.read(1)
+
+
+@pytest.mark.parametrize("length", ["", "0", "many", "-1", "٣", "²", "9" * (MOST_DIGITS + 1)])
+def test_a_body_whose_length_is_not_announced_ends_where_it_ends(length: str) -> None:
+    assert RequestBody(BytesIO(b"a"), length).read() == b"a"
+
+
+def test_the_longest_length_that_is_a_number_is_one() -> None:
+    with pytest.raises(BadRequest):
+        RequestBody(BytesIO(b"a"), "9" * MOST_DIGITS).read()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("gone"), ValueError("bad"), InvalidChunkSize(b"x"), ChunkMissingTerminator(b"x")]
+)
+def test_a_body_that_cannot_be_read_is_refused_with_its_cause(error: Exception) -> None:
+    class Broken:
+        def read(self, size: int) -> bytes:
+            raise error
+
+    with pytest.raises(BadRequest) as refusal:
+        RequestBody(cast(IO[bytes], Broken()), "1").read(1)
+    assert refusal.value.evidence == {"cause": str(error)}
+
+
+@pytest.mark.parametrize("document", [None, 1.5, "Ünïcode 🎵", {"a": [True, {"b": ""}]}])
+def test_json_is_read(document: Any) -> None:
+    for text in (json.dumps(document), json.dumps(document, ensure_ascii=False)):
+        assert read_json(text) == read_json(text.encode()) == document
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "NaN", "[Infinity]", "-Infinity", '"\\ud800"', '{"\\udfff": 1}', b"\xff", DEEP]
+)
+def test_what_is_no_usable_json_is_a_value_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        read_json(text)
+
+
+def test_a_document_from_elsewhere_is_checked_like_one_that_was_read() -> None:
+    check_text({"time": datetime.now(UTC), "text": "🎵"})
+    nested: list[Any] = []
+    for _ in range(100_000):
+        nested = [nested]
+    for document in ({"text": "\ud800"}, nested):
+        with pytest.raises(ValueError, match=r".+"):
+            check_text(document)
+    while nested:
+        nested = nested.pop()
