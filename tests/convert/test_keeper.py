@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field, replace
 from threading import Event
 
@@ -129,3 +130,10 @@ def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100
             wait_for(lambda: len(renewals.written) > 1, "it is written")
             assert renewals.written[-1] == (CLAIM, shown)
     keeper.check()
+
+
+def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
+    with Keeper(CLAIM, services):
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "claim-keeper"]
+        assert thread.daemon
+    assert not thread.is_alive()
