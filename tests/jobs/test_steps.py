@@ -386,6 +386,17 @@ def test_of_two_who_would_send_a_due_event_one_does(services: Services) -> None:
     assert not services.jobs.postpone(due)
 
 
+def test_who_read_a_job_before_another_sent_its_event_does_not_send_it_even_when_it_is_due_again(
+    services: Services,
+) -> None:
+    job = queued_job(services)
+    age(services, job, 601)
+    assert services.jobs.postpone(job)
+    age(services, job, 100_000, "due_at")
+    assert not services.jobs.postpone(job)
+    assert services.jobs.postpone(job_now(services, job.id))
+
+
 def test_the_event_of_a_job_that_ended_is_due_after_a_minute_while_its_owner_is_not_told(services: Services) -> None:
     for job in (ready_job(services), failed_job(services)):
         age(services, job, 30)
