@@ -200,7 +200,7 @@ def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
 def _engine_of(address: URL, seconds: float) -> Engine:
     match address.get_backend_name():
         case "sqlite":
-            engine = sa.create_engine(address, pool_pre_ping=True)
+            engine = sa.create_engine(address)
             _tame_sqlite(engine)
             return engine
         case "mysql" | "mariadb":
@@ -237,7 +237,6 @@ def _tame_sqlite(engine: Engine) -> None:
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

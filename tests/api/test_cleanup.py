@@ -9,6 +9,7 @@ from threading import Barrier
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
+from structlog.testing import capture_logs
 
 from soundlift.common.database import Database
 from soundlift.common.errors import BrokerUnavailable
@@ -179,6 +180,38 @@ def test_a_run_takes_its_turn_in_the_database_before_it_publishes(function: Call
     assert witness.still_due == [[second.id], []]
 
 
+class Overtaken(Jobs):
+    """Finds due jobs of which another run takes the first at once."""
+
+    def due(self) -> list[Job]:
+        first, *others = super().due()
+        assert self.postpone(first)
+        return [first, *others]
+
+
+def test_a_job_that_another_run_has_taken_holds_up_no_other(function: Call, services: Services) -> None:
+    first, second = queued_job(services), queued_job(services)
+    age(services, first, 700)
+    age(services, second, 601)
+    services.jobs = Overtaken(services.database)
+    assert function("cleanup").post("/").json["sent"] == 1
+    assert _events(services) == [(VIDEO_UPLOADED, second.id)]
+
+
+def test_a_job_whose_half_mp3_cannot_be_deleted_waits_and_holds_up_no_other(function: Call, services: Services) -> None:
+    lapsed, _ = claimed_job(services)
+    due = queued_job(services)
+    age(services, lapsed, 700)
+    age(services, due, 601)
+    mp3s = services.mp3s
+    services.mp3s = Refusing(mp3s, "delete")
+    assert function("cleanup").post("/").json["sent"] == 1
+    assert _events(services) == [(VIDEO_UPLOADED, due.id)]
+    services.mp3s = mp3s
+    assert function("cleanup").post("/").json["sent"] == 1
+    assert _events(services) == [(VIDEO_UPLOADED, lapsed.id)]
+
+
 @pytest.mark.parametrize("name", ["videos", "mp3s"])
 def test_a_row_stays_until_the_store_has_deleted_its_files(function: Call, services: Services, name: str) -> None:
     expired, deleted = told_job(services), told_job(services)
@@ -250,3 +283,14 @@ def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, 
     media.unlink()
     media.with_name("away").rename(media)
     assert function("cleanup").post("/").json == {"sent": 0, "expired": 1, "orphans": 0}
+
+
+def test_an_event_that_knative_could_not_deliver_is_logged_with_what_names_it(function: Call) -> None:
+    dead = {"destination": "http://notify", "type": MP3_READY, "id": "7.ready", "subject": "7"}
+    headers = {f"Ce-{name}": value for name, value in dead.items() if name != "destination"}
+    headers |= {"Ce-Knativeerrordest": dead["destination"], "Ce-Knativeerrorcode": "503"}
+    with capture_logs() as logs:
+        assert function("cleanup").post("/", headers=headers).status_code == 200
+        assert function("cleanup").post("/").status_code == 200
+    (line,) = [line for line in logs if line["event"] == "dead letter"]
+    assert line == {"event": "dead letter", "log_level": "error", "knativeerrorcode": "503"} | dead

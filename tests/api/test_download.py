@@ -230,6 +230,8 @@ def test_a_range_of_another_version_is_answered_whole(
         ('say "hi".mov', 'say "hi".mp3'),
         ("a.b.c.mkv", "a.b.c.mp3"),
         ("no suffix", "no suffix.mp3"),
+        ("longest.abcde", "longest.mp3"),
+        ("too long.abcdef", "too long.abcdef.mp3"),
         ("talk 1. and 2", "talk 1. and 2.mp3"),
         (".mp4", ".mp4.mp3"),
         ("音.mp4", "音.mp3"),

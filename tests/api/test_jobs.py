@@ -8,16 +8,18 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from soundlift.common.audio_options import AudioOptions
 from soundlift.common.database import jobs as table
 from soundlift.common.job_row import State
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
-from tests.parts import bearer, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
+from tests.parts import MP4, bearer, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
 
 
 def _files(services: Services) -> list[Path]:
@@ -40,6 +42,39 @@ def test_a_ready_job_links_to_its_download_and_a_failed_one_says_why(function: C
     assert (answer["percent"], answer["length"], answer["mp3_bytes"]) == (100, 187.0, 3)
     answer = function("jobs").get(f"/{failed.id}", headers=bearer(services)).json
     assert answer["error"] == {"code": "no_audio", "detail": "There is no sound in it."}
+
+
+def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call, services: Services) -> None:
+    job = queued_job(services, options=AudioOptions(channels=1))
+    claim = services.jobs.claim(job)
+    assert claim is not None
+    assert services.jobs.ready(claim, mp3_bytes=3, length=187.0, lost=2.5)
+    telling = services.jobs.claim_telling(job.id)
+    assert telling is not None
+    assert services.jobs.told(telling, mail_error="There is no such mailbox.")
+    job = job_now(services, job.id)
+    assert function("jobs").get(f"/{job.id}", headers=bearer(services)).json == {
+        "job_id": job.id,
+        "state": "ready",
+        "percent": 100,
+        "file_name": "a.mp4",
+        "username": "ada@example.org",
+        "video_fid": job.video_fid,
+        "video_bytes": len(MP4),
+        "mp3_fid": claim.mp3_fid,
+        "mp3_bytes": 3,
+        "length": 187.0,
+        "lost": 2.5,
+        "options": AudioOptions(channels=1).document(),
+        "error": None,
+        "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(),
+        "told_at": datetime.fromtimestamp(job.told_at or 0, UTC).isoformat(),
+        "mail_error": "There is no such mailbox.",
+        "links": {
+            "self": f"http://127.0.0.1:8080/jobs/{job.id}",
+            "download": f"http://127.0.0.1:8080/download?fid={claim.mp3_fid}",
+        },
+    }
 
 
 def test_the_list_is_paged_newest_first_and_has_one_s_own_only(function: Call, services: Services) -> None:

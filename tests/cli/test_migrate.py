@@ -13,6 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
+from soundlift.common import migrations
 from soundlift.common.database import Database, metadata, open_database
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.jobs import Jobs
@@ -37,6 +38,22 @@ def differences(database: Database) -> list[object]:
 
 
 def test_a_migrated_database_has_exactly_the_tables_of_the_code(url: str) -> None:
+    migrate(url)
+    assert differences(open_database(url)) == []
+
+
+def test_a_migrated_file_lets_its_readers_go_on_while_one_writes(url: str) -> None:
+    migrate(url)
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_migrations_are_found_in_a_folder_of_any_name(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "100% %(here)s"
+    folder.symlink_to(Path(migrations.__file__).parent)
+    monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
     migrate(url)
     assert differences(open_database(url)) == []
 

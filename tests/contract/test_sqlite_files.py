@@ -37,3 +37,10 @@ def test_a_step_of_a_job_is_flushed_before_its_caller_is_told(tmp_path: Path) ->
     with database.write() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == FULL
     database.engine.dispose()
+
+
+def test_a_step_of_a_job_waits_ten_seconds_for_the_one_who_writes(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/soundlift.db")
+    with database.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one() == 10_000
+    database.engine.dispose()

@@ -57,18 +57,26 @@ def test_the_longest_address_gets_an_account(users: Users) -> None:
     assert users.find(users.add(address, "hash").email) == User(address, "hash", admin=False)
 
 
+def test_an_address_may_have_254_characters_as_a_column_and_a_mail_have_space_for(users: Users) -> None:
+    longest = "a" * 242 + "@example.org"
+    assert users.find(users.add(f" {longest} ", "hash").email) is not None
+    with pytest.raises(BadRequest, match="at most 254 characters"):
+        users.add(f"a{longest}", "hash")
+
+
 def test_accounts_are_listed_by_address(users: Users) -> None:
     for name in ("carl", "ada", "bob"):
         users.add(f"{name}@example.org", "hash")
     assert [user.email for user in users.list()] == ["ada@example.org", "bob@example.org", "carl@example.org"]
 
 
-def test_a_password_is_replaced_and_an_account_removed(users: Users) -> None:
+def test_a_password_is_replaced_and_an_account_removed_of_nobody_else(users: Users) -> None:
     users.add("ada@example.org", "old")
-    users.set_password("Ada@example.org", "new")
-    assert users.list() == [User("ada@example.org", "new", admin=False)]
-    users.remove("ADA@example.org")
-    assert users.list() == []
+    bob = users.add("bob@example.org", "his")
+    users.set_password(" Ada@example.org", "new")
+    assert users.list() == [User("ada@example.org", "new", admin=False), bob]
+    users.remove("ADA@example.org ")
+    assert users.list() == [bob]
 
 
 def test_no_account_is_changed_or_removed_that_is_not_there(users: Users) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import threading
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from functions.convert import keeper as module
 from functions.convert.keeper import ClaimLost, Keeper
 from functions.convert.verdict import TOO_LONG, ConversionFailed
-from soundlift.common.errors import DatabaseUnavailable
+from soundlift.common.errors import DatabaseUnavailable, Unavailable
 from soundlift.common.job_row import Claim
 from soundlift.common.jobs import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.parts import DEADLINE_SECONDS
+from soundlift.common.shutdown import Shutdown
+from tests.parts import DEADLINE_SECONDS, wait_for
 
 CLAIM = Claim(job_id="a" * 24, token="b" * 24)
 AWAY = DatabaseUnavailable("The database does not answer.")
@@ -27,6 +29,7 @@ class Renewals:
     script: list[tuple[float, bool | Exception]]
     time: float = 0.0
     asked: int = 0
+    written: list[tuple[Claim, int]] = field(default_factory=list)
 
     def monotonic(self) -> float:
         return self.time
@@ -34,6 +37,7 @@ class Renewals:
     def renew(self, claim: Claim, *, percent: int) -> bool:
         self.time, answer = self.script[min(self.asked, len(self.script) - 1)]
         self.asked += 1
+        self.written.append((claim, percent))
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -95,3 +99,41 @@ def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
     assert isinstance(reason, ConversionFailed)
     assert reason.verdict == TOO_LONG
     assert renewals.asked == 3
+
+
+@pytest.mark.parametrize(("drain_seconds", "renewed"), [(0, 0), (3600, 3)])
+def test_work_of_a_process_that_is_stopping_goes_on_as_long_as_that_may_take(
+    services: Services, monkeypatch: pytest.MonkeyPatch, drain_seconds: int, renewed: int
+) -> None:
+    services.settings = replace(services.settings, drain_seconds=drain_seconds)
+    monkeypatch.setattr(Services, "shutdown", Shutdown())
+    services.shutdown.begin()
+    renewals = Renewals([(1, True), (2, True), (3, False)])
+    reason = _ended(services, monkeypatch, renewals)
+    assert renewals.asked == renewed
+    if not renewed:
+        assert isinstance(reason, Unavailable)
+        assert reason.headers == {"Retry-After": "1"}
+
+
+def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100_before_the_end(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.jobs = renewals = Renewals([(1, True)])
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
+    with Keeper(CLAIM, services) as keeper:
+        wait_for(lambda: renewals.written, "the claim is renewed")
+        assert renewals.written[0] == (CLAIM, 0)
+        for done, shown in [(1.2, 1), (41.9, 41), (20.0, 41), (98.9, 98), (99.9, 99), (250.0, 99)]:
+            keeper.progress(done)
+            renewals.written.clear()
+            wait_for(lambda: len(renewals.written) > 1, "it is written")
+            assert renewals.written[-1] == (CLAIM, shown)
+    keeper.check()
+
+
+def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
+    with Keeper(CLAIM, services):
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "claim-keeper"]
+        assert thread.daemon
+    assert not thread.is_alive()

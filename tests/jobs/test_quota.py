@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from threading import Barrier
 from typing import Any
 
@@ -19,7 +20,7 @@ from soundlift.common.jobs import Jobs
 from soundlift.common.migrations import migrate
 from soundlift.common.quota import Limits, Reservation, Usage, usage_of
 from soundlift.common.services import Services
-from tests.parts import age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.parts import MP4, age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 RACERS = 12
@@ -228,7 +229,7 @@ def test_whose_storage_is_full_of_uploads_in_progress_is_told_when_the_first_cou
     services: Services,
 ) -> None:
     age(services, _receive(services.jobs, _limits(), size=2**20), RECEIVE_SECONDS - 100)
-    limits = _limits(stored_bytes=2**20 + 5000)
+    limits = _limits(stored_bytes=2**20 + len(MP4) + len(b"mp3"))
     refusal = _refusal(services, limits, size=2**20)
     assert (
         "Uploads in progress take up 1.0 MiB. An upload that broke off counts for up to 20 minutes." in refusal.detail
@@ -271,8 +272,25 @@ def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Serv
         age(services, another, 1200)
     refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
     assert "DELETE /jobs/ID" in refusal.detail
-    assert " UTC" in refusal.detail
+    expires = datetime.fromtimestamp(job_now(services, first.id).changed_at + RETENTION, UTC)
+    assert f"The first of them expires on {expires:%Y-%m-%d %H:%M} UTC." in refusal.detail
     assert RETENTION - 660 < int(refusal.headers["Retry-After"]) <= RETENTION - 600
+
+
+def test_who_waits_for_what_is_over_already_is_told_to_wait_for_the_next_cleanup(services: Services) -> None:
+    age(services, told_job(services), RETENTION + 600)
+    assert _refusal(services, _limits(stored_bytes=3000), size=2000).headers == {"Retry-After": "1"}
+    age(services, _receive(services.jobs, _limits(), email=BOB), RECEIVE_SECONDS + 600)
+    with pytest.raises(TooManyJobs) as refusal:
+        _receive(services.jobs, _limits(jobs=1), email=BOB)
+    assert refusal.value.headers == {"Retry-After": "60"}
+
+
+def test_sizes_are_told_in_the_largest_unit_of_which_there_is_one(services: Services) -> None:
+    words = {1023: "1023 bytes", 2**10: "1.0 KiB", 2**20: "1.0 MiB", 3 * 2**29: "1.5 GiB", 2**40: "1024.0 GiB"}
+    _receive(services.jobs, _limits(), size=2)
+    for size, words_of_it in words.items():
+        assert f"this upload needs {words_of_it} more" in _refusal(services, _limits(stored_bytes=1), size=size).detail
 
 
 def test_an_upload_that_grows_beyond_the_space_left_is_not_told_to_wait_for_itself(services: Services) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from soundlift.common import jobs as module
 from soundlift.common.database import jobs as table
 from soundlift.common.job_row import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
-from soundlift.common.jobs import CLAIM_SECONDS, TELL_SECONDS, Jobs
+from soundlift.common.jobs import CLAIM_SECONDS, LONGEST_SENTENCE, TELL_SECONDS, Jobs
 from soundlift.common.quota import Limits, Reservation
 from soundlift.common.services import Services
 from tests.parts import (
@@ -102,7 +105,7 @@ MAKERS: dict[State, Callable[[Services], Job]] = {
 }
 
 
-def _row(services: Services, job: Job) -> object:
+def _row(services: Services, job: Job) -> Any:
     with services.database.read() as connection:
         return connection.execute(sa.select(table).where(table.c.id == job.id)).one_or_none()
 
@@ -135,6 +138,25 @@ def test_a_queued_job_has_its_size_and_waits_ten_minutes_for_its_first_repeat(
     assert services.jobs.due() == []
     age(services, job, 2)
     assert [due.id for due in services.jobs.due()] == [job.id]
+
+
+def test_a_received_job_keeps_all_that_is_known_of_its_upload(services: Services) -> None:
+    upload = {"username": ADA, "file_name": "a.mkv", "content_type": "video/x-matroska", "traceparent": "00-1-2-01"}
+    job = services.jobs.receive(**upload)
+    assert {name: getattr(job, name) for name in upload} == upload
+    assert services.jobs.find(job.id) == job
+    ids = [job.id, job.video_fid, *(str(value) for value in vars(services.jobs.claim(queued_job(services))).values())]
+    assert len({value for value in ids if re.fullmatch("[0-9a-f]{24}", value)}) == len(ids)
+
+
+def test_an_adopted_job_is_that_of_its_video_and_names_no_file_of_its_owner(services: Services) -> None:
+    video = {"video_fid": "a" * 24, "username": ADA, "video_bytes": 7, "traceparent": "00-1-2-01"}
+    assert services.jobs.adopt(**video)
+    job = job_now(services, "a" * 24)
+    expected = video | {"file_name": "video", "content_type": "application/octet-stream"}
+    assert {name: getattr(job, name) for name in expected} == expected
+    assert not services.jobs.adopt(**video | {"username": "bob@example.org"})
+    assert job_now(services, job.id) == job
 
 
 @pytest.mark.parametrize("step", ["send_soon", "postpone"])
@@ -249,6 +271,34 @@ def test_the_event_of_a_released_job_is_sent_after_ten_minutes_and_after_twice_a
         assert [due.id for due in services.jobs.due()] == [job.id]
 
 
+@pytest.mark.parametrize("step", ["ready", "failed", "release", "give_up", "cancel", "told", "not_told"])
+def test_a_job_that_nobody_works_on_any_more_has_no_claim(services: Services, step: str) -> None:
+    job = ready_job(services) if "told" in step else claimed_job(services)[0]
+    if step == "give_up":
+        age(services, job, GIVE_UP_SECONDS)
+    assert STEPS[step](services.jobs, job)
+    row = _row(services, job)
+    assert (row.claim, row.claimed_until) == (None, None)
+    assert (row.due_at is None) == (step in {"cancel", "told"})
+
+
+def test_a_sentence_is_cut_to_what_the_row_has_space_for(services: Services) -> None:
+    endless, kept = "x" * 2 * LONGEST_SENTENCE, "x" * LONGEST_SENTENCE
+    job, claim = claimed_job(services)
+    assert services.jobs.release(claim, cause=endless)
+    assert job_now(services, job.id).last_cause == kept
+    age(services, job, GIVE_UP_SECONDS + 1)
+    assert services.jobs.give_up(job_now(services, job.id))
+    assert len(str(job_now(services, job.id).error)) == LONGEST_SENTENCE
+    telling = services.jobs.claim_telling(job.id)
+    assert telling is not None
+    assert services.jobs.not_told(telling, cause=endless)
+    assert job_now(services, job.id).last_cause == kept
+    job, claim = claimed_job(services)
+    assert services.jobs.failed(claim, code="x", sentence=endless)
+    assert job_now(services, job.id).error == kept
+
+
 def test_a_thousand_releases_are_no_reason_to_give_up_but_three_dead_claims_are(services: Services) -> None:
     job = queued_job(services)
     for _ in range(5):
@@ -277,6 +327,13 @@ def test_a_job_is_given_up_a_day_after_its_upload(services: Services) -> None:
     assert services.jobs.claim(job) is None
     assert services.jobs.give_up(job)
     assert "within a day" in str(job_now(services, job.id).error)
+
+
+def test_a_job_that_was_given_up_says_no_cause_where_none_is_known(services: Services) -> None:
+    job = queued_job(services)
+    age(services, job, GIVE_UP_SECONDS + 1)
+    assert services.jobs.give_up(job)
+    assert job_now(services, job.id).error == "The video could not be converted within a day, so we gave up."
 
 
 def test_only_a_job_that_waits_is_given_up_however_old_it_is_and_however_often_it_was_tried(services: Services) -> None:
@@ -327,6 +384,17 @@ def test_of_two_who_would_send_a_due_event_one_does(services: Services) -> None:
     (due,) = services.jobs.due()
     assert services.jobs.postpone(due)
     assert not services.jobs.postpone(due)
+
+
+def test_who_read_a_job_before_another_sent_its_event_does_not_send_it_even_when_it_is_due_again(
+    services: Services,
+) -> None:
+    job = queued_job(services)
+    age(services, job, 601)
+    assert services.jobs.postpone(job)
+    age(services, job, 100_000, "due_at")
+    assert not services.jobs.postpone(job)
+    assert services.jobs.postpone(job_now(services, job.id))
 
 
 def test_the_event_of_a_job_that_ended_is_due_after_a_minute_while_its_owner_is_not_told(services: Services) -> None:
@@ -480,3 +548,38 @@ def test_the_row_of_an_expired_job_stays_as_long_as_its_files_are_not_gone(servi
     assert [one.id for one in services.jobs.to_dispose()] == [job.id]
     assert services.jobs.disposed(job)
     assert services.jobs.forget_rows(retention=60) == 1
+
+
+LISTS: dict[str, tuple[Callable[[Services], Job], Callable[[Jobs], list[Job]]]] = {
+    "due": (queued_job, lambda jobs: jobs.due()),
+    "past_retention": (told_job, lambda jobs: jobs.past_retention(retention=60)),
+    "broken_off": (receiving_job, lambda jobs: jobs.broken_off()),
+    "to_dispose": (_deleted, lambda jobs: jobs.to_dispose()),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_waits_for_cleanup_is_listed_a_batch_at_a_time(
+    services: Services, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    make, listed = LISTS[name]
+    jobs = [make(services) for _ in range(3)]
+    for job in jobs:
+        age(services, job, 3600)
+    assert {job.id for job in listed(services.jobs)} == {job.id for job in jobs}
+    monkeypatch.setattr(module, "BATCH", 2)
+    assert len(listed(services.jobs)) == 2
+
+
+def test_the_event_that_is_due_longest_is_sent_first(services: Services) -> None:
+    jobs = [queued_job(services) for _ in range(3)]
+    for job, seconds in zip(jobs, (700, 900, 800), strict=True):
+        age(services, job, seconds, "due_at")
+    assert [job.id for job in services.jobs.due()] == [jobs[1].id, jobs[2].id, jobs[0].id]
+
+
+def test_a_job_is_found_by_its_mp3_and_by_its_video(services: Services) -> None:
+    job, other = ready_job(services), _adopted(services, b"1")
+    assert services.jobs.find_by_mp3(str(job.mp3_fid)) == services.jobs.find_by_video(job.video_fid) == job
+    assert services.jobs.find_by_video(other.video_fid) == other
+    assert services.jobs.find_by_mp3(job.video_fid) is services.jobs.find_by_video(str(job.mp3_fid)) is None

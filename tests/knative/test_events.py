@@ -261,15 +261,6 @@ def test_a_plain_message_is_refused_with_400_after_it_is_logged_and_counted(func
     assert counts[1] == counts[0] + 1
 
 
-def test_a_dead_letter_is_logged_by_cleanup(function: Call, services: Services) -> None:
-    headers, body = to_http(event_of(ready_job(services)))
-    dead = {"Ce-Knativeerrordest": "http://notify", "Ce-Knativeerrorcode": "503", "Ce-Id": "7.ready"}
-    with capture_logs() as logs:
-        assert function("cleanup").post("/", headers=headers | dead, data=body).status_code == 200
-    (line,) = [line for line in logs if line["event"] == "dead letter"]
-    assert (line["destination"], line["knativeerrorcode"], line["id"]) == ("http://notify", "503", "7.ready")
-
-
 @pytest.mark.parametrize("name", ["convert", "notify"])
 def test_the_log_has_the_trace_of_the_upload_where_the_event_has_lost_it(
     function: Call, services: Services, name: str

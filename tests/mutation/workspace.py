@@ -19,6 +19,17 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WORKSPACES = ROOT / "build" / "mutation"
 MUTMUT = Path(sys.executable).with_name("mutmut")
+# mutmut limits the processor time of a mutant's tests. A hard limit is also the highest for all that a test starts:
+# where root may not raise it, no FFmpeg would start, and every mutant would count as killed.
+RUN_MUTMUT = """\
+import resource, sys
+from mutmut.__main__ import cli
+set_limit = resource.setrlimit
+def set_soft_limit(kind, limits):
+    set_limit(kind, (limits[0], resource.getrlimit(kind)[1]) if kind == resource.RLIMIT_CPU else limits)
+resource.setrlimit = set_soft_limit
+sys.exit(cli())
+"""
 MARK = "SOUNDLIFT_MUTATION"  # in the environment of all that a run starts
 SECONDS_TO_STOP = 60.0
 SECONDS_FOR_ONE = 300.0  # for a mutant whose tests run in processes of their own
@@ -145,9 +156,10 @@ class Workspace:
         return [name for name in names[: sample or None] if results[name] not in CHECKED]
 
     def _mutmut(self, names: Sequence[str], deadline: float) -> None:
+        children = "1" if self.module.rabbitmq else str(os.cpu_count())
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(
-                [MUTMUT, "run", "--max-children", "1" if self.module.rabbitmq else str(os.cpu_count()), *names],
+                [sys.executable, "-P", "-c", RUN_MUTMUT, "run", "--max-children", children, *names],
                 cwd=self.folder,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
