@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -13,7 +14,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
-from soundlift.common.broker import Delivery, open_broker
+from soundlift.common.broker import DELAYS, Delivery, open_broker, routes_of
 from soundlift.common.broker.rabbitmq import PATIENCE_SECONDS, RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, EVENTS, Topology, dead_name, delay_name
@@ -22,6 +23,7 @@ from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES
 from tests.parts import free_port, is_usable, wait_for
+from tests.servers.certificates import Authority
 from tests.servers.forwarder import Forwarder
 from tests.servers.rabbitmq import RabbitMq, url_through
 
@@ -486,6 +488,34 @@ def test_an_address_that_is_none_is_a_clear_error(url: str) -> None:
         open_broker(Settings.from_environment({"BROKER_URL": url}))
 
 
-def test_a_file_of_tls_that_is_not_there_is_a_clear_error() -> None:
-    with pytest.raises(SettingError, match="BROKER_CA_FILE"):
-        open_broker(Settings.from_environment({"BROKER_URL": "amqps://host", "BROKER_CA_FILE": "/nowhere.pem"}))
+@pytest.mark.parametrize("missing", ["BROKER_CA_FILE", "BROKER_CERT_FILE", "BROKER_KEY_FILE"])
+def test_a_file_of_tls_that_is_not_there_is_a_clear_error(tmp_path: Path, missing: str) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue()
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    files = {"BROKER_CA_FILE": str(authority.ca_file), "BROKER_CERT_FILE": str(both), "BROKER_KEY_FILE": str(key)}
+    for scheme in ("amqp", "amqps"):
+        open_broker(Settings.from_environment({"BROKER_URL": f"{scheme}://host", **files}))
+    with pytest.raises(SettingError, match="BROKER_KEY_FILE: a file is not usable") as refused:
+        open_broker(Settings.from_environment({"BROKER_URL": "amqps://host", **files, missing: "/nowhere.pem"}))
+    assert refused.value.evidence == {"setting": "BROKER_CA_FILE"}
+
+
+def test_queues_and_places_are_what_the_settings_say(
+    rabbitmq_node: RabbitMq, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    names = {"VIDEO_QUEUE": "films", "MP3_QUEUE": "songs", "QUEUE_TYPE": "classic"}
+    settings = Settings.from_environment({"BROKER_URL": rabbitmq_node.url, "CONNECTOR_CONCURRENCY": "1", **names})
+    with ExitStack() as stack:
+        stack.callback(rabbitmq_node.forget, Topology(routes_of(settings), DELAYS, "classic"))
+        one, another = (stack.enter_context(closing(open_broker(settings))) for _ in range(2))
+        wait_for(lambda: is_usable(one), "the queues are declared")
+        for queue in ("films", "songs", "films.dead", "songs.dead"):
+            channel.queue_declare(queue, durable=True)  # which is refused where there is a quorum queue
+        for delay in DELAYS:
+            channel.queue_declare(delay_name(delay), passive=True)
+        for number in range(3):
+            channel.basic_publish(EVENTS, VIDEO_UPLOADED, str(number).encode())
+        taken = [broker.receive(["films"], 10) for broker in (one, another)]
+        assert [delivery and delivery.message.body for delivery in taken] == [b"0", b"1"]
