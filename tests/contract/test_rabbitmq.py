@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,14 @@ def test_nobody_waits_for_a_node_that_is_not_there(connect: Connect) -> None:
         with pytest.raises(BrokerUnavailable):
             broker.publish(_event())
     assert time.monotonic() - began < 5
+
+
+def test_a_node_that_is_not_there_is_told_with_the_cause_of_the_system(connect: Connect) -> None:
+    broker = connect(f"amqp://127.0.0.1:{free_port()},amqp://127.0.0.1:{free_port()}")
+    for use in (broker.check, lambda: list(broker.list())):
+        with pytest.raises(BrokerUnavailable) as refused:
+            use()
+        assert re.fullmatch(r"RabbitMQ does not answer\. .*Connection refused.{0,9}", refused.value.detail)
 
 
 def test_of_a_node_that_is_away_the_log_tells_once(connect: Connect) -> None:
@@ -321,6 +330,22 @@ def test_what_rabbitmq_gives_up_on_itself_is_a_dead_letter(
     assert (letter.queue, letter.reason["detail"]) == ("video", "RabbitMQ gave up on it: delivery_limit.")
     assert broker.replay(letter.id)
     assert _receive(broker).attempt == 1
+
+
+def test_what_another_program_put_among_the_dead_letters_has_an_id_that_stays(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker = connect()
+    broker.check()
+    put = [(b"a", None), (b"b", None), (b"a", "7")]
+    for body, message_id in put:
+        channel.basic_publish("", dead_name("video"), body, pika.BasicProperties(message_id=message_id))
+    letters = wait_for(lambda: (found := list(broker.list()))[2:] and found, "all are there")
+    assert [letter.message.body for letter in letters] == [body for body, _ in put]
+    assert [dict(letter.reason) for letter in letters] == 3 * [{"detail": "RabbitMQ gave up on it: unknown."}]
+    assert len({letter.id for letter in letters}) == 3
+    assert broker.drop(letters[0].id)
+    assert list(broker.list()) == letters[1:]
 
 
 def _nack(channel: pika.adapters.blocking_connection.BlockingChannel) -> bool:
