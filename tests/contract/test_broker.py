@@ -17,7 +17,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import Broker, Delivery, open_broker, open_publisher
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, SettingError
-from soundlift.common.events import VIDEO_UPLOADED, from_message
+from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
 from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES, Maker
 from tests.knative.double import Served
@@ -53,12 +53,14 @@ def _id(delivery: Delivery) -> str:
 
 
 def test_an_event_arrives_in_the_queue_of_its_type(broker: Broker) -> None:
-    for number, event_type in enumerate(ROUTES):
-        broker.publish(_event(number, event_type))
+    events = [_event(number, event_type) for number, event_type in enumerate(ROUTES)]
+    for event in events:
+        broker.publish(event)
     assert [_id(_receive(broker, ("mp3",))) for _ in range(2)] == ["1", "2"]
     delivery = _receive(broker, ("video",))
     event = from_message(delivery.message)
     assert (delivery.queue, delivery.attempt) == ("video", 1)
+    assert delivery.message == to_message(events[0])
     assert (event.get_type(), event.get_data()) == (VIDEO_UPLOADED, {"job_id": "0"})
 
 

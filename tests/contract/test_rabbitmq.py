@@ -297,6 +297,43 @@ def test_a_plain_durable_queue_of_another_program_is_used_as_it_is_by_setting(
     assert _receive(broker).message.body == b'{"video_fid": "1"}'
 
 
+CONFIRMED = {"x-dead-letter-exchange": "", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+QUORUM = {"x-queue-type": "quorum"}
+REPLICATED = {
+    "video": {**QUORUM, "x-delivery-limit": 20, **CONFIRMED, "x-dead-letter-routing-key": "video.dead"},
+    "mp3": {**QUORUM, "x-delivery-limit": 20, **CONFIRMED, "x-dead-letter-routing-key": "mp3.dead"},
+    "video.dead": {**QUORUM, "x-delivery-limit": 2**31 - 1},
+    "mp3.dead": {**QUORUM, "x-delivery-limit": 2**31 - 1},
+    "soundlift.delay.0.3s": {**QUORUM, "x-message-ttl": 300, **CONFIRMED},
+    "soundlift.delay.2s": {**QUORUM, "x-message-ttl": 2000, **CONFIRMED},
+}
+PLAIN: dict[str, dict[str, object]] = {
+    "video": {},
+    "mp3": {},
+    "video.dead": {},
+    "mp3.dead": {},
+    "soundlift.delay.0.3s": {"x-message-ttl": 300, "x-dead-letter-exchange": ""},
+    "soundlift.delay.2s": {"x-message-ttl": 2000, "x-dead-letter-exchange": ""},
+}
+
+
+@pytest.mark.parametrize(
+    ("queue_type", "queues"), [("quorum", REPLICATED), ("classic", PLAIN)], ids=["replicated", "plain"]
+)
+def test_what_is_declared_stays_the_same_or_an_update_would_be_refused_its_own_queues(
+    connect: Connect,
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+    queue_type: str,
+    queues: dict[str, dict[str, object]],
+) -> None:
+    for queue, arguments in queues.items():
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+    exchanges = {EVENTS: "topic", delay_name(0.3): "fanout", delay_name(2): "fanout"}
+    for exchange, exchange_type in exchanges.items():
+        channel.exchange_declare(exchange, exchange_type=exchange_type, durable=True)
+    connect(topology=Topology(ROUTES, (0.3, 2), queue_type)).check()
+
+
 def test_a_short_delay_is_not_held_up_by_a_long_one_before_it(connect: Connect) -> None:
     broker = connect()
     for number in (1, 2):
