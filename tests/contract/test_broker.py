@@ -70,7 +70,7 @@ def test_what_was_published_survives_the_publisher(maker: Maker) -> None:
 
 
 def test_an_event_of_a_type_without_a_queue_is_not_taken(broker: Broker) -> None:
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(BrokerUnavailable, match=r"type dev\.soundlift\.unknown"):
         broker.publish(_event(event_type="dev.soundlift.unknown"))
 
 
