@@ -43,7 +43,9 @@ class Process:
 
 def environment_of(gateway: Gateway, queues: Queues, **settings: str) -> dict[str, str]:
     own = {"GATEWAY_URL": gateway.url, "BROKER_URL": queues.url, "CONNECTOR_CONCURRENCY": "1"}
-    return {**os.environ, **own, **settings}
+    # A connector waits for a function longer than a conversion and its end may take; so it does however short they are.
+    short = {"MAX_CONVERSION_SECONDS": "1", "DRAIN_SECONDS": "1"}
+    return {**os.environ, **own, **short, **settings}
 
 
 @pytest.fixture
