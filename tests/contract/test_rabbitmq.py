@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -548,6 +549,21 @@ def test_a_broker_that_is_not_trusted_or_does_not_trust_us_is_away(
 def test_an_address_that_is_none_is_a_clear_error(url: str) -> None:
     with pytest.raises(SettingError, match="Setting BROKER_URL must be amqp://"):
         open_broker(Settings.from_environment({"BROKER_URL": url}))
+
+
+def test_an_address_has_a_heartbeat_and_an_end_of_waiting_unless_it_names_another_heartbeat() -> None:
+    addresses = read_addresses("amqp://first, amqps://second?heartbeat=7", NO_FILES)
+    waits = [(one.host, one.heartbeat, one.socket_timeout, one.stack_timeout) for one in addresses]
+    assert waits == [("first", 30, 5, 10), ("second", 7, 5, 10)]
+
+
+def test_a_certificate_is_checked_for_the_host_of_its_address() -> None:
+    plain, secure = read_addresses("amqp://first,amqps://second", NO_FILES)
+    assert plain.ssl_options is None
+    assert secure.ssl_options is not None
+    context = secure.ssl_options.context
+    assert (secure.ssl_options.server_hostname, context.check_hostname) == ("second", True)
+    assert context.verify_mode == ssl.CERT_REQUIRED
 
 
 @pytest.mark.parametrize("missing", ["BROKER_CA_FILE", "BROKER_CERT_FILE", "BROKER_KEY_FILE"])

@@ -107,6 +107,7 @@ class Workspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         changed = [path for path in _tracked() if _copy(ROOT / path, self.folder / path)]
         (self.folder / "setup.cfg").write_text(self._configuration())
+        self._let_plain_copies_be_mutated()
         ferretdb = ROOT / "build" / "ferretdb"
         (self._mutants / "build").mkdir(parents=True, exist_ok=True)
         if ferretdb.exists() and not (self._mutants / "build" / "ferretdb").exists():
@@ -116,6 +117,13 @@ class Workspace:
         (self._mutants / "mutmut-stats.json").unlink(missing_ok=True)
         shutil.rmtree(self._process_results, ignore_errors=True)
         return [name for name, status in self.results().items() if status in {"survived", "no tests"}]
+
+    def _let_plain_copies_be_mutated(self) -> None:
+        """Renew the files that mutmut has only copied, while they were none of the module's: it goes by their times."""
+        for path in filter(self.module.has, _tracked()):
+            with suppress(FileNotFoundError):
+                if (self._mutants / path).read_bytes() == (self.folder / path).read_bytes():
+                    (self.folder / path).touch()
 
     def _configuration(self) -> str:
         module = self.module
