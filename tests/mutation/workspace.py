@@ -190,7 +190,7 @@ class Workspace:
             ended = subprocess.run(
                 [sys.executable, "-m", "pytest", "-x", "-q", *self.module.processes],
                 cwd=self._mutants,
-                env={**self._environment, "MUTANT_UNDER_TEST": mutant},
+                env={**self._environment, "MUTANT_UNDER_TEST": _as_run(mutant)},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,
@@ -229,6 +229,12 @@ class Workspace:
             with suppress(OSError):
                 if mark in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
+
+
+def _as_run(mutant: str) -> str:
+    """Return a mutant's name in a process that runs its package by `python -m`: the module is __main__ there."""
+    package, _, name = mutant.partition(".__main__.")
+    return f"__main__.{name}" if name else package
 
 
 def _tracked() -> list[str]:
