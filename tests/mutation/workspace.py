@@ -62,6 +62,12 @@ class Module:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def options(self) -> Sequence[str]:
+        """Return what pytest is told besides the tests."""
+        words = " and ".join(f"not {word}" for word in self.deselect)
+        return ["-p", "no:cacheprovider", *(["-k", words] if words else [])]
+
     def has(self, path: str) -> bool:
         """Return whether a path is one of its files."""
         return any(fnmatch(path, pattern) for pattern in self.files)
@@ -128,11 +134,9 @@ class Workspace:
     def _configuration(self) -> str:
         module = self.module
         copied = [path.name for path in self.folder.iterdir() if path.name not in {"soundlift", "functions", "mutants"}]
-        options = ["-p", "no:cacheprovider"]
-        if module.deselect:
-            options += ["-k", " and ".join(f"not {word}" for word in module.deselect)]
         parts = {"files": module.files, "copied": copied, "patterns": FOR_PEOPLE, "tests": module.tests}
-        return CONFIGURATION.format(**{name: "\n  ".join(part) for name, part in {**parts, "options": options}.items()})
+        parts["options"] = module.options
+        return CONFIGURATION.format(**{name: "\n  ".join(part) for name, part in parts.items()})
 
     def _make_mutants(self, deadline: float) -> None:
         """Have mutmut make its mutants and see which test calls which function, but check none.
@@ -188,7 +192,7 @@ class Workspace:
     def _try_in_processes(self, mutant: str) -> str:
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", "pytest", "-x", "-q", *self.module.processes],
+                [sys.executable, "-m", "pytest", "-x", "-q", *self.module.options, *self.module.processes],
                 cwd=self._mutants,
                 env={**self._environment, "MUTANT_UNDER_TEST": _as_run(mutant)},
                 stdout=subprocess.DEVNULL,
