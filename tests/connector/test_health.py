@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from werkzeug import Response
 from werkzeug.test import Client
 
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
-from soundlift.common.errors import SettingError
 from soundlift.common.events import MP3_READY
-from soundlift.connector.health import serve
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply, waiting
@@ -155,9 +150,3 @@ def test_a_connector_whose_loop_hangs_is_not_alive(
 
 def test_other_pages_are_not_found(start_connector: Start) -> None:
     assert get(start_connector(), "/") == (404, "/healthz /readyz /metrics\n")
-
-
-def test_a_port_that_is_taken_is_a_clear_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(SettingError, match="to be had") as refused:
-        serve(Response("never seen"), *taken.getsockname())
-    assert refused.value.evidence == {"setting": "CONNECTOR_PORT"}
