@@ -240,6 +240,14 @@ def test_the_login_of_the_gateway_is_not_told_to_an_address_that_only_begins_lik
     assert "Authorization" not in gateway.calls[0].headers
 
 
+def test_the_login_of_the_gateway_is_told_to_its_functions_besides_all_else(gateway: Gateway) -> None:
+    gateway.deploy("convert", "video", empty)
+    caller = Caller(timeout=10, connections=1, gateway_url=gateway.url, user={"Authorization": "Basic secret"})
+    assert caller.call(f"{gateway.url}/function/convert", event()).status == 204
+    [call] = gateway.calls
+    assert (call.headers["Authorization"], call.headers["Content-Type"]) == ("Basic secret", STRUCTURED)
+
+
 class Away(SqliteBroker):
     """Is a broker that is away for the first few verdicts."""
 

@@ -16,7 +16,7 @@ from soundlift.common.settings import Settings
 from soundlift.common.shutdown import Shutdown
 from soundlift.connector import discovery
 from soundlift.connector.discovery import Discovery
-from soundlift.connector.subscriptions import Subscriber
+from soundlift.connector.subscriptions import Subscriber, fixed_subscriptions
 from tests.connector.gateway import Gateway, empty
 from tests.parts import DEADLINE_SECONDS, wait_for
 
@@ -191,3 +191,15 @@ def test_a_redirect_is_not_followed_and_learns_no_user(gateway: Gateway) -> None
         subscriptions.refresh()
         assert elsewhere.listed == []
     assert not subscriptions.known
+
+
+def test_the_subscribers_that_an_operator_wrote_down_are_known_from_the_start() -> None:
+    subscriptions = fixed_subscriptions({"video": "http://host/convert"}, {"video", "mp3"})
+    assert subscriptions.subscribers == {"video": Subscriber("http://host/convert", "http://host/convert")}
+    assert (subscriptions.known, subscriptions.most) == (True, 1)
+
+
+def test_a_subscriber_of_no_queue_is_a_clear_error() -> None:
+    with pytest.raises(SettingError, match="SUBSCRIBERS: vidoe is no topic; there are mp3 and video") as refused:
+        fixed_subscriptions({"mp3": "http://host/notify", "vidoe": "http://host/convert"}, {"video", "mp3"})
+    assert refused.value.evidence == {"setting": "SUBSCRIBERS"}

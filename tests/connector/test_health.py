@@ -149,4 +149,4 @@ def test_a_connector_whose_loop_hangs_is_not_alive(
 
 
 def test_other_pages_are_not_found(start_connector: Start) -> None:
-    assert get(start_connector(), "/")[0] == 404
+    assert get(start_connector(), "/") == (404, "/healthz /readyz /metrics\n")

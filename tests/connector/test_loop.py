@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 from werkzeug import Response
@@ -15,7 +16,9 @@ from werkzeug import Response
 from soundlift.common.broker import Broker, Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable
-from soundlift.common.events import MP3_READY
+from soundlift.common.events import MP3_READY, VIDEO_UPLOADED
+from soundlift.connector import loop
+from soundlift.connector.loop import RECEIVE_SECONDS
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, refusing, waiting
@@ -113,17 +116,54 @@ def test_a_slow_delivery_keeps_its_claim_while_no_place_is_free(
     start_connector: Start,
     file_queues: FileQueues,
     held: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(loop, "OTHERS_SECONDS", 60)  # there is no other queue to look at meanwhile
     gateway.deploy("convert", "video", waiting(held))
     broker = file_queues.connect(lease_seconds=2)
     start_connector(own_broker=broker)
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
-    first = file_queues.claimed_until()
-    wait_for(lambda: file_queues.claimed_until() > first, "the claim is renewed")
+    for _ in range(2):
+        before = file_queues.claimed_until()
+        wait_for(lambda before=before: file_queues.claimed_until() > before, "the claim is renewed")
     held.set()
     wait_for(lambda: file_queues.count() == 0, "the message is gone")
     assert len(gateway.calls) == 1
+
+
+class Noting(SqliteBroker):
+    """Is a broker that notes what it is asked for, and how long it may wait."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, ROUTES)
+        self.asked: list[tuple[list[str], float]] = []
+
+    def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
+        self.asked.append((sorted(queues), timeout))
+        return super().receive(queues, timeout)
+
+    def asked_now(self) -> tuple[list[str], float]:
+        """Return what is asked once all that happened so far is known."""
+        turns = len(self.asked)
+        wait_for(lambda: len(self.asked) > turns + 2, "the loop has turned")
+        return self.asked[-1]
+
+
+@over_a_file
+def test_the_broker_is_waited_for_while_each_queue_has_a_place_and_a_place_where_one_has_none(
+    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, held: threading.Event
+) -> None:
+    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("notify", "mp3", waiting(held))
+    noting = Noting(tmp_path / "queue.db")
+    start_connector(own_broker=noting, concurrency=2)
+    wait_for(lambda: noting.asked_now() == (["mp3", "video"], RECEIVE_SECONDS), "the functions are known")
+    for number, expected in enumerate([(["mp3", "video"], RECEIVE_SECONDS), (["mp3"], 0), (["mp3"], 0), ([], 0)]):
+        broker.publish(event(str(number), VIDEO_UPLOADED if number < 2 else MP3_READY))
+        wait_for(lambda number=number: len(gateway.calls) == number + 1, "a function is called")
+        assert noting.asked_now() == expected
+    held.set()
 
 
 def test_a_connector_told_to_stop_hands_back_what_takes_too_long(

@@ -18,6 +18,7 @@ import urllib3
 
 from soundlift.common.broker import Broker
 from soundlift.common.events import MP3_READY, from_message
+from tests.connector.conftest import over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, waiting
 from tests.connector.queues import Queues
@@ -43,7 +44,9 @@ class Process:
 
 def environment_of(gateway: Gateway, queues: Queues, **settings: str) -> dict[str, str]:
     own = {"GATEWAY_URL": gateway.url, "BROKER_URL": queues.url, "CONNECTOR_CONCURRENCY": "1"}
-    return {**os.environ, **own, **settings}
+    # A connector waits for a function longer than a conversion and its end may take; so it does however short they are.
+    short = {"MAX_CONVERSION_SECONDS": "1", "DRAIN_SECONDS": "1"}
+    return {**os.environ, **own, **short, **settings}
 
 
 @pytest.fixture
@@ -109,6 +112,21 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
     delivery = broker.receive(["video"], 0)
     assert delivery is not None
     assert (from_message(delivery.message).get_subject(), delivery.attempt) == ("new", 1)
+
+
+@over_a_file
+def test_a_connector_that_hands_back_what_takes_too_long_ends_while_its_function_still_runs(
+    broker: Broker, gateway: Gateway, start_process: Callable[..., Process], slow_convert: threading.Event
+) -> None:
+    connector = start_process(DRAIN_SECONDS="-20")  # it adds 20 to leave its function the time to hand back, too
+    broker.publish(event())
+    wait_for(lambda: gateway.calls, "convert is called")
+    connector.popen.terminate()
+    assert connector.popen.wait(20) == 0
+    delivery = broker.receive(["video"], 0)
+    assert delivery is not None
+    assert delivery.attempt == 2
+    slow_convert.set()
 
 
 def test_what_a_connector_makes_is_the_owners_only(gateway: Gateway, tmp_path: Path) -> None:

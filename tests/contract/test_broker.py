@@ -6,18 +6,21 @@ An adapter joins by a parameter of `maker`, and a fixture in conftest.py.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.broker import Broker, Delivery, open_broker
+from soundlift.common.broker import Broker, Delivery, open_broker, open_publisher
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, SettingError
-from soundlift.common.events import VIDEO_UPLOADED, from_message
+from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
 from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES, Maker
+from tests.knative.double import Served
 
 QUEUES = ("video", "mp3")
 REASON = {"function": "convert", "status": 422, "detail": "no", "attempts": 3, "at": "2026-01-01T00:00:00+00:00"}
@@ -50,12 +53,14 @@ def _id(delivery: Delivery) -> str:
 
 
 def test_an_event_arrives_in_the_queue_of_its_type(broker: Broker) -> None:
-    for number, event_type in enumerate(ROUTES):
-        broker.publish(_event(number, event_type))
+    events = [_event(number, event_type) for number, event_type in enumerate(ROUTES)]
+    for event in events:
+        broker.publish(event)
     assert [_id(_receive(broker, ("mp3",))) for _ in range(2)] == ["1", "2"]
     delivery = _receive(broker, ("video",))
     event = from_message(delivery.message)
     assert (delivery.queue, delivery.attempt) == ("video", 1)
+    assert delivery.message == to_message(events[0])
     assert (event.get_type(), event.get_data()) == (VIDEO_UPLOADED, {"job_id": "0"})
 
 
@@ -65,7 +70,7 @@ def test_what_was_published_survives_the_publisher(maker: Maker) -> None:
 
 
 def test_an_event_of_a_type_without_a_queue_is_not_taken(broker: Broker) -> None:
-    with pytest.raises(BrokerUnavailable):
+    with pytest.raises(BrokerUnavailable, match=r"type dev\.soundlift\.unknown"):
         broker.publish(_event(event_type="dev.soundlift.unknown"))
 
 
@@ -217,15 +222,59 @@ def test_a_queue_in_a_folder_that_is_not_there_is_unavailable_until_it_is(tmp_pa
         lambda: broker.receive(QUEUES, 0),
         lambda: list(broker.list()),
     ):
-        with pytest.raises(BrokerUnavailable):
+        with pytest.raises(BrokerUnavailable) as refused:
             use()
+        assert refused.value.evidence == {"cause": "unable to open database file"}
     folder.mkdir()
     broker.check()
     broker.publish(_event())
     assert _id(_receive(broker)) == "1"
 
 
-@pytest.mark.parametrize("url", ["queue.db", "amqp://", "sqlite:queue.db", "redis:///x"])
-def test_an_address_of_no_broker_is_a_clear_error(url: str) -> None:
-    with pytest.raises(SettingError, match="BROKER_URL"):
+def test_a_file_of_queues_and_their_names_are_what_the_settings_say(tmp_path: Path) -> None:
+    file = tmp_path / "queue.db"
+    settings = {"BROKER_URL": f"sqlite:///{file}", "VIDEO_QUEUE": "films", "MP3_QUEUE": "songs"}
+    with closing(open_broker(Settings.from_environment(settings))) as broker:
+        for number, event_type in enumerate(ROUTES):
+            broker.publish(_event(number, event_type))
+        assert _id(_receive(broker, ("films",))) == "0"
+        assert [_id(_receive(broker, ("songs",))) for _ in range(2)] == ["1", "2"]
+    assert file.exists()
+
+
+def test_events_go_to_a_sink_where_the_address_is_one(tmp_path: Path) -> None:
+    taken: list[dict[str, str]] = []
+
+    def sink(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        taken.append(environ)
+        start_response("202 Accepted", [])
+        return []
+
+    unused = SqliteBroker(tmp_path / "queue.db", ROUTES)
+    with Served(sink) as served:
+        address = f"{served.url}?then=amqp://another"
+        open_publisher(Settings.from_environment({"BROKER_URL": address}), lambda: unused).publish(_event())
+    assert [(one["REQUEST_METHOD"], one["QUERY_STRING"]) for one in taken] == [("POST", "then=amqp://another")]
+    assert unused.receive(QUEUES, 0) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///queue.db", "amqp://127.0.0.1", "amqps://127.0.0.1"], ids=["file", "amqp", "amqps"]
+)
+def test_events_go_to_the_broker_itself_where_the_address_is_no_sink(tmp_path: Path, url: str) -> None:
+    broker = SqliteBroker(tmp_path / "queue.db", ROUTES)
+    assert open_publisher(Settings.from_environment({"BROKER_URL": url}), lambda: broker) is broker
+
+
+@pytest.mark.parametrize("url", ["http://sink", "https://sink"])
+def test_an_address_of_a_sink_is_none_to_receive_from(url: str) -> None:
+    with pytest.raises(SettingError, match="BROKER_URL is a sink") as refused:
         open_broker(Settings.from_environment({"BROKER_URL": url}))
+    assert refused.value.evidence == {"setting": "BROKER_URL"}
+
+
+@pytest.mark.parametrize("url", ["queue.db", "amqp://", "sqlite:queue.db", "sqlite://queue.db", "redis:///x"])
+def test_an_address_of_no_broker_is_a_clear_error(url: str) -> None:
+    with pytest.raises(SettingError, match=r"BROKER_URL must be .*amqps?://") as refused:
+        open_broker(Settings.from_environment({"BROKER_URL": url}))
+    assert refused.value.evidence == {"setting": "BROKER_URL"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pika
@@ -13,7 +16,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
-from soundlift.common.broker import Delivery, open_broker
+from soundlift.common.broker import DELAYS, Delivery, open_broker, routes_of
 from soundlift.common.broker.rabbitmq import PATIENCE_SECONDS, RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, EVENTS, Topology, dead_name, delay_name
@@ -22,6 +25,7 @@ from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES
 from tests.parts import free_port, is_usable, wait_for
+from tests.servers.certificates import Authority
 from tests.servers.forwarder import Forwarder
 from tests.servers.rabbitmq import RabbitMq, url_through
 
@@ -123,6 +127,14 @@ def test_nobody_waits_for_a_node_that_is_not_there(connect: Connect) -> None:
         with pytest.raises(BrokerUnavailable):
             broker.publish(_event())
     assert time.monotonic() - began < 5
+
+
+def test_a_node_that_is_not_there_is_told_with_the_cause_of_the_system(connect: Connect) -> None:
+    broker = connect(f"amqp://127.0.0.1:{free_port()},amqp://127.0.0.1:{free_port()}")
+    for use in (broker.check, lambda: list(broker.list())):
+        with pytest.raises(BrokerUnavailable) as refused:
+            use()
+        assert re.fullmatch(r"RabbitMQ does not answer\. .*Connection refused.{0,9}", refused.value.detail)
 
 
 def test_of_a_node_that_is_away_the_log_tells_once(connect: Connect) -> None:
@@ -286,6 +298,43 @@ def test_a_plain_durable_queue_of_another_program_is_used_as_it_is_by_setting(
     assert _receive(broker).message.body == b'{"video_fid": "1"}'
 
 
+CONFIRMED = {"x-dead-letter-exchange": "", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+QUORUM = {"x-queue-type": "quorum"}
+REPLICATED = {
+    "video": {**QUORUM, "x-delivery-limit": 20, **CONFIRMED, "x-dead-letter-routing-key": "video.dead"},
+    "mp3": {**QUORUM, "x-delivery-limit": 20, **CONFIRMED, "x-dead-letter-routing-key": "mp3.dead"},
+    "video.dead": {**QUORUM, "x-delivery-limit": 2**31 - 1},
+    "mp3.dead": {**QUORUM, "x-delivery-limit": 2**31 - 1},
+    "soundlift.delay.0.3s": {**QUORUM, "x-message-ttl": 300, **CONFIRMED},
+    "soundlift.delay.2s": {**QUORUM, "x-message-ttl": 2000, **CONFIRMED},
+}
+PLAIN: dict[str, dict[str, object]] = {
+    "video": {},
+    "mp3": {},
+    "video.dead": {},
+    "mp3.dead": {},
+    "soundlift.delay.0.3s": {"x-message-ttl": 300, "x-dead-letter-exchange": ""},
+    "soundlift.delay.2s": {"x-message-ttl": 2000, "x-dead-letter-exchange": ""},
+}
+
+
+@pytest.mark.parametrize(
+    ("queue_type", "queues"), [("quorum", REPLICATED), ("classic", PLAIN)], ids=["replicated", "plain"]
+)
+def test_what_is_declared_stays_the_same_or_an_update_would_be_refused_its_own_queues(
+    connect: Connect,
+    channel: pika.adapters.blocking_connection.BlockingChannel,
+    queue_type: str,
+    queues: dict[str, dict[str, object]],
+) -> None:
+    for queue, arguments in queues.items():
+        channel.queue_declare(queue, durable=True, arguments=arguments)
+    exchanges = {EVENTS: "topic", delay_name(0.3): "fanout", delay_name(2): "fanout"}
+    for exchange, exchange_type in exchanges.items():
+        channel.exchange_declare(exchange, exchange_type=exchange_type, durable=True)
+    connect(topology=Topology(ROUTES, (0.3, 2), queue_type)).check()
+
+
 def test_a_short_delay_is_not_held_up_by_a_long_one_before_it(connect: Connect) -> None:
     broker = connect()
     for number in (1, 2):
@@ -319,6 +368,22 @@ def test_what_rabbitmq_gives_up_on_itself_is_a_dead_letter(
     assert (letter.queue, letter.reason["detail"]) == ("video", "RabbitMQ gave up on it: delivery_limit.")
     assert broker.replay(letter.id)
     assert _receive(broker).attempt == 1
+
+
+def test_what_another_program_put_among_the_dead_letters_has_an_id_that_stays(
+    connect: Connect, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    broker = connect()
+    broker.check()
+    put = [(b"a", None), (b"b", None), (b"a", "7")]
+    for body, message_id in put:
+        channel.basic_publish("", dead_name("video"), body, pika.BasicProperties(message_id=message_id))
+    letters = wait_for(lambda: (found := list(broker.list()))[2:] and found, "all are there")
+    assert [letter.message.body for letter in letters] == [body for body, _ in put]
+    assert [dict(letter.reason) for letter in letters] == 3 * [{"detail": "RabbitMQ gave up on it: unknown."}]
+    assert len({letter.id for letter in letters}) == 3
+    assert broker.drop(letters[0].id)
+    assert list(broker.list()) == letters[1:]
 
 
 def _nack(channel: pika.adapters.blocking_connection.BlockingChannel) -> bool:
@@ -486,6 +551,49 @@ def test_an_address_that_is_none_is_a_clear_error(url: str) -> None:
         open_broker(Settings.from_environment({"BROKER_URL": url}))
 
 
-def test_a_file_of_tls_that_is_not_there_is_a_clear_error() -> None:
-    with pytest.raises(SettingError, match="BROKER_CA_FILE"):
-        open_broker(Settings.from_environment({"BROKER_URL": "amqps://host", "BROKER_CA_FILE": "/nowhere.pem"}))
+def test_an_address_has_a_heartbeat_and_an_end_of_waiting_unless_it_names_another_heartbeat() -> None:
+    addresses = read_addresses("amqp://first, amqps://second?heartbeat=7", NO_FILES)
+    waits = [(one.host, one.heartbeat, one.socket_timeout, one.stack_timeout) for one in addresses]
+    assert waits == [("first", 30, 5, 10), ("second", 7, 5, 10)]
+
+
+def test_a_certificate_is_checked_for_the_host_of_its_address() -> None:
+    plain, secure = read_addresses("amqp://first,amqps://second", NO_FILES)
+    assert plain.ssl_options is None
+    assert secure.ssl_options is not None
+    context = secure.ssl_options.context
+    assert (secure.ssl_options.server_hostname, context.check_hostname) == ("second", True)
+    assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+@pytest.mark.parametrize("missing", ["BROKER_CA_FILE", "BROKER_CERT_FILE", "BROKER_KEY_FILE"])
+def test_a_file_of_tls_that_is_not_there_is_a_clear_error(tmp_path: Path, missing: str) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue()
+    both = tmp_path / "both.pem"
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    files = {"BROKER_CA_FILE": str(authority.ca_file), "BROKER_CERT_FILE": str(both), "BROKER_KEY_FILE": str(key)}
+    for scheme in ("amqp", "amqps"):
+        open_broker(Settings.from_environment({"BROKER_URL": f"{scheme}://host", **files}))
+    with pytest.raises(SettingError, match="BROKER_KEY_FILE: a file is not usable") as refused:
+        open_broker(Settings.from_environment({"BROKER_URL": "amqps://host", **files, missing: "/nowhere.pem"}))
+    assert refused.value.evidence == {"setting": "BROKER_CA_FILE"}
+
+
+def test_queues_and_places_are_what_the_settings_say(
+    rabbitmq_node: RabbitMq, channel: pika.adapters.blocking_connection.BlockingChannel
+) -> None:
+    names = {"VIDEO_QUEUE": "films", "MP3_QUEUE": "songs", "QUEUE_TYPE": "classic"}
+    settings = Settings.from_environment({"BROKER_URL": rabbitmq_node.url, "CONNECTOR_CONCURRENCY": "1", **names})
+    with ExitStack() as stack:
+        stack.callback(rabbitmq_node.forget, Topology(routes_of(settings), DELAYS, "classic"))
+        one, another = (stack.enter_context(closing(open_broker(settings))) for _ in range(2))
+        wait_for(lambda: is_usable(one), "the queues are declared")
+        for queue in ("films", "songs", "films.dead", "songs.dead"):
+            channel.queue_declare(queue, durable=True)  # which is refused where there is a quorum queue
+        for delay in DELAYS:
+            channel.queue_declare(delay_name(delay), passive=True)
+        for number in range(3):
+            channel.basic_publish(EVENTS, VIDEO_UPLOADED, str(number).encode())
+        taken = [broker.receive(["films"], 10) for broker in (one, another)]
+        assert [delivery and delivery.message.body for delivery in taken] == [b"0", b"1"]

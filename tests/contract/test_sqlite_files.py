@@ -1,35 +1,102 @@
-"""What is committed to a SQLite file of ours is on the disk, and survives a loss of power."""
+"""What is committed to a SQLite file of ours is on the disk, and who uses it waits for others, but not for ever."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.common import write_ahead_log
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.database import open_database
 from soundlift.common.events import VIDEO_UPLOADED
+from soundlift.common.write_ahead_log import use_write_ahead_log
+from tests.parts import wait_for
 
 # With a write-ahead log, NORMAL flushes it at a checkpoint only (https://www.sqlite.org/pragma.html#pragma_synchronous).
 FULL = 2
 
 
-def test_an_event_in_the_queue_is_flushed_before_its_publisher_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """Return the one connection of a queue's publisher."""
     connect, opened = sqlite3.connect, []
 
     def remember(*arguments: object, **options: object) -> sqlite3.Connection:
         opened.append(connect(*arguments, **options))  # type: ignore[arg-type]  # handed on as they are
         return opened[-1]
 
-    monkeypatch.setattr(sqlite3, "connect", remember)
-    broker = SqliteBroker(tmp_path / "queue.db", {VIDEO_UPLOADED: "video"})
-    broker.publish(CloudEvent({"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}, {}))
-    assert [one.execute("PRAGMA synchronous").fetchone()[0] for one in opened] == [FULL]
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", remember)
+        broker = SqliteBroker(tmp_path / "queue.db", {VIDEO_UPLOADED: "video"})
+        broker.publish(CloudEvent({"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}, {}))
+    (connection,) = opened
+    yield connection
     broker.close()
+
+
+def test_an_event_in_the_queue_is_flushed_before_its_publisher_is_told(opened: sqlite3.Connection) -> None:
+    assert opened.execute("PRAGMA synchronous").fetchone()[0] == FULL
+
+
+def test_a_publisher_waits_ten_seconds_for_others_who_write_to_the_queue(opened: sqlite3.Connection) -> None:
+    assert opened.execute("PRAGMA busy_timeout").fetchone()[0] == 10_000
+
+
+def test_who_reads_the_queue_does_not_wait_for_who_writes_to_it(opened: sqlite3.Connection, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "queue.db", timeout=0)) as reader:
+        opened.execute("BEGIN EXCLUSIVE")
+        assert reader.execute("SELECT queue FROM message").fetchall() == [("video",)]
+
+
+class Counting(sqlite3.Connection):
+    """Counts the statements that were tried."""
+
+    tried = 0
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        self.tried += 1
+        return super().execute(*arguments)
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """Return a connection that has the one write lock of a new file."""
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, timeout=0)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        yield writer
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[Counting]:
+    """Return another connection to that file."""
+    options: dict[str, Any] = {"timeout": 0, "check_same_thread": False, "factory": Counting}
+    with closing(sqlite3.connect(tmp_path / "new.db", **options)) as another:
+        yield another
+
+
+def test_who_opens_a_new_file_waits_while_another_process_does(writer: sqlite3.Connection, another: Counting) -> None:
+    with ThreadPoolExecutor() as pool:
+        opening = pool.submit(use_write_ahead_log, another)
+        wait_for(lambda: another.tried > 1 or opening.done(), "it has tried again")
+        writer.execute("COMMIT")
+        opening.result(timeout=30)
+    assert another.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_who_opens_a_new_file_does_not_wait_for_ever(
+    writer: sqlite3.Connection, another: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(write_ahead_log, "LONGEST_WAIT_SECONDS", 0.05)
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        use_write_ahead_log(another)
+    assert another.tried > 1
 
 
 def test_a_step_of_a_job_is_flushed_before_its_caller_is_told(tmp_path: Path) -> None:

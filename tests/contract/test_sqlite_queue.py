@@ -13,7 +13,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
-from soundlift.common.events import VIDEO_UPLOADED
+from soundlift.common.events import VIDEO_UPLOADED, Message
+from tests.connector.queues import FileQueues
 from tests.parts import wait_for
 
 LEASE_SECONDS = 1.0
@@ -29,8 +30,8 @@ def file(tmp_path: Path) -> Path:
     return file
 
 
-def _connect(file: Path) -> SqliteBroker:
-    return SqliteBroker(file, {VIDEO_UPLOADED: "video"}, lease_seconds=LEASE_SECONDS)
+def _connect(file: Path, lease_seconds: float = LEASE_SECONDS) -> SqliteBroker:
+    return SqliteBroker(file, {VIDEO_UPLOADED: "video"}, lease_seconds=lease_seconds)
 
 
 def _end_of_lease(file: Path) -> float:
@@ -77,6 +78,15 @@ def test_a_lease_is_renewed_as_long_as_its_consumer_receives(file: Path) -> None
         wait_for(lambda before=before: consumer.receive([], 0) or _end_of_lease(file) > before, "it is renewed")
 
 
+def test_a_lease_is_not_renewed_at_each_look_or_the_disk_would_write_all_the_time(file: Path) -> None:
+    consumer = _connect(file, 3600)
+    assert consumer.receive(VIDEO, 0) is not None
+    ends = _end_of_lease(file)
+    for _ in range(3):
+        assert consumer.receive(VIDEO, 0) is None
+    assert _end_of_lease(file) == ends
+
+
 def test_a_message_whose_lease_ended_goes_to_another_and_its_first_consumer_can_do_nothing_to_it(file: Path) -> None:
     stalled, other = _connect(file), _connect(file)
     late = stalled.receive(VIDEO, 0)
@@ -93,3 +103,11 @@ def test_a_message_whose_lease_ended_goes_to_another_and_its_first_consumer_can_
     assert (_end_of_lease(file), list(other.list())) == (held_until, [])
     other.accept(taken)
     assert _connect(file).receive(VIDEO, 0) is None
+
+
+def test_a_message_that_another_program_put_in_comes_as_it_is(tmp_path: Path) -> None:
+    queues = FileQueues(tmp_path / "queue.db")
+    queues.put("video", b"text", "text/plain", {"name": "value"})
+    delivery = queues.connect().receive(VIDEO, 0)
+    assert delivery is not None
+    assert delivery.message == Message(b"text", "text/plain", {"name": "value"})

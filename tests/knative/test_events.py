@@ -159,12 +159,45 @@ def test_the_sink_is_ready_where_it_answers(knative: Knative) -> None:
         HttpSink(f"http://127.0.0.1:{free_port()}/").check()
 
 
-def test_only_2xx_confirms_an_event(services: Services) -> None:
-    job = queued_job(services)
-    refusing = Served(lambda environ, start_response: (start_response("400 Bad Request", []) and []) or [])
-    with refusing as sink, pytest.raises(BrokerUnavailable) as refused:
-        HttpSink(sink.url).publish(event_of(job))
-    assert refused.value.evidence == {"status": 400}
+def answering(status: int, asked: list[str]) -> Served:
+    """Return a sink that answers each request alike, and notes its method."""
+
+    def sink(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
+        asked.append(environ["REQUEST_METHOD"])
+        start_response(f"{status} Whatever", [("Location", "/elsewhere")])
+        return []
+
+    return Served(sink)
+
+
+@pytest.mark.parametrize("status", [200, 404, 405, 499])
+def test_a_sink_that_answers_a_get_whatever_it_thinks_of_it_is_ready(status: int) -> None:
+    asked: list[str] = []
+    with answering(status, asked) as sink:
+        HttpSink(sink.url).check()
+    assert asked == ["GET"]
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_sink_that_says_it_is_in_trouble_is_not_ready(status: int) -> None:
+    with answering(status, []) as sink, pytest.raises(BrokerUnavailable) as refused:
+        HttpSink(sink.url).check()
+    assert refused.value.evidence == {"status": status}
+
+
+@pytest.mark.parametrize("status", [300, 302, 400, 503])
+def test_only_2xx_confirms_an_event(services: Services, status: int) -> None:
+    asked: list[str] = []
+    with answering(status, asked) as sink, pytest.raises(BrokerUnavailable) as refused:
+        HttpSink(sink.url).publish(event_of(queued_job(services)))
+    assert refused.value.evidence == {"status": status}
+    assert asked == ["POST"]
+
+
+@pytest.mark.parametrize("status", [200, 202, 299])
+def test_any_2xx_confirms_an_event(services: Services, status: int) -> None:
+    with answering(status, []) as sink:
+        HttpSink(sink.url).publish(event_of(queued_job(services)))
 
 
 def as_structured(message: Message) -> Message:

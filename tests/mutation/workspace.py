@@ -73,6 +73,12 @@ class Module:
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def options(self) -> Sequence[str]:
+        """Return what pytest is told besides the tests."""
+        words = " and ".join(f"not {word}" for word in self.deselect)
+        return ["-p", "no:cacheprovider", *(["-k", words] if words else [])]
+
     def has(self, path: str) -> bool:
         """Return whether a path is one of its files."""
         return any(fnmatch(path, pattern) for pattern in self.files)
@@ -118,6 +124,7 @@ class Workspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         changed = [path for path in _tracked() if _copy(ROOT / path, self.folder / path)]
         (self.folder / "setup.cfg").write_text(self._configuration())
+        self._let_plain_copies_be_mutated()
         ferretdb = ROOT / "build" / "ferretdb"
         (self._mutants / "build").mkdir(parents=True, exist_ok=True)
         if ferretdb.exists() and not (self._mutants / "build" / "ferretdb").exists():
@@ -128,14 +135,19 @@ class Workspace:
         shutil.rmtree(self._process_results, ignore_errors=True)
         return [name for name, status in self.results().items() if status in {"survived", "no tests"}]
 
+    def _let_plain_copies_be_mutated(self) -> None:
+        """Renew the files that mutmut has only copied, while they were none of the module's: it goes by their times."""
+        for path in filter(self.module.has, _tracked()):
+            with suppress(FileNotFoundError):
+                if (self._mutants / path).read_bytes() == (self.folder / path).read_bytes():
+                    (self.folder / path).touch()
+
     def _configuration(self) -> str:
         module = self.module
         copied = [path.name for path in self.folder.iterdir() if path.name not in {"soundlift", "functions", "mutants"}]
-        options = ["-p", "no:cacheprovider"]
-        if module.deselect:
-            options += ["-k", " and ".join(f"not {word}" for word in module.deselect)]
         parts = {"files": module.files, "copied": copied, "patterns": FOR_PEOPLE, "tests": module.tests}
-        return CONFIGURATION.format(**{name: "\n  ".join(part) for name, part in {**parts, "options": options}.items()})
+        parts["options"] = module.options
+        return CONFIGURATION.format(**{name: "\n  ".join(part) for name, part in parts.items()})
 
     def _make_mutants(self, deadline: float) -> None:
         """Have mutmut make its mutants and see which test calls which function, but check none.
@@ -194,9 +206,9 @@ class Workspace:
     def _try_in_processes(self, mutant: str) -> str:
         try:
             ended = subprocess.run(
-                [sys.executable, "-m", "pytest", "-x", "-q", *self.module.processes],
+                [sys.executable, "-m", "pytest", "-x", "-q", *self.module.options, *self.module.processes],
                 cwd=self._mutants,
-                env={**self._environment, "MUTANT_UNDER_TEST": mutant},
+                env={**self._environment, "MUTANT_UNDER_TEST": _as_run(mutant)},
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 check=False,
@@ -235,6 +247,12 @@ class Workspace:
             with suppress(OSError):
                 if mark in (process / "environ").read_bytes().split(b"\0"):
                     os.kill(int(process.name), signal.SIGKILL)
+
+
+def _as_run(mutant: str) -> str:
+    """Return a mutant's name in a process that runs its package by `python -m`: the module is __main__ there."""
+    package, _, name = mutant.partition(".__main__.")
+    return f"__main__.{name}" if name else package
 
 
 def _tracked() -> list[str]:
