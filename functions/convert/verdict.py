@@ -77,7 +77,7 @@ LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Verdict:
     """Return the verdict on a video without the audio track that was asked for."""
     there = f"one audio track{', ' if languages else ''}" if tracks == 1 else f"{tracks} audio tracks: "
-    named = f"{there}{', '.join(languages)}".rstrip(": ")
+    named = f"{there}{', '.join(languages)}".removesuffix(": ")
     return Verdict("no_such_track", f"The video has no audio track {wanted}. It has {named}.")
 
 
