@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ class _Recording(WatchedStore):
     def __init__(self, videos: MediaStore, before_read: Callable[[int], None] = lambda position: None) -> None:
         super().__init__(videos, before_read)
         self.files: list[BinaryIO] = []
+        self._kept: list[object] = []  # so that no garbage collection closes what was left open
         self.asked: set[int] = set()
 
     def open(self, fid: str) -> MediaReader:
@@ -48,7 +50,9 @@ class _Recording(WatchedStore):
                 asked.add(size)
                 return reader.file.read(size)
 
-        return MediaReader(reader.size, cast(BinaryIO, Sized()))
+        file = Sized()
+        self._kept.append(file)
+        return MediaReader(reader.size, cast(BinaryIO, file))
 
     def all_closed(self) -> bool:
         return bool(self.files) and all(file.closed for file in self.files)
@@ -212,4 +216,51 @@ def test_a_client_that_hangs_up_leaves_no_file_open_and_no_word(
         wait_for(videos.all_closed, "the file is closed")
         assert urllib3.request("GET", url, headers={"Range": "bytes=1-2"}).data == LARGE[1:3]
         assert urllib3.request("GET", f"{url}x").status == 404
+    assert capfd.readouterr() == ("", "")
+
+
+def _reset(connection: socket.socket) -> None:
+    """Hang up as who does not want what is on its way, with a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_client_that_hangs_up_when_all_is_sent_leaves_no_file_open_and_no_word(
+    services: Services, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store(services.videos, FID, LARGE[:1000])
+    sent, let_go = threading.Event(), threading.Event()
+
+    def before_read(position: int) -> None:
+        if position == 1000:
+            sent.set()
+            assert let_go.wait(30)
+
+    videos = _Recording(services.videos, before_read)
+    with serving(_opened(videos)) as url:
+        connection = _requested(url)
+        assert sent.wait(30)
+        _reset(connection)
+        let_go.set()
+        wait_for(videos.all_closed, "the file is closed")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_client_that_hangs_up_before_it_is_refused_leaves_no_word(
+    videos: _Recording, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, let_go = threading.Event(), threading.Event()
+
+    class Never(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            asked.set()
+            return not let_go.wait(30)
+
+    source = Source(videos, FID)
+    source.opened = Never()
+    with serving(source) as url:
+        connection = _requested(url)
+        assert asked.wait(30)
+        _reset(connection)
+        let_go.set()
     assert capfd.readouterr() == ("", "")
