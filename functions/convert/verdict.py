@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from soundlift.common.errors import Unavailable
 
 from .ffmpeg_log import CONTEXT, own_lines
+from .sound import Decoded
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,18 @@ def check_status(status: int) -> None:
         raise ConversionFailed(TOO_COMPLEX)
 
 
-def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, most_bytes: int) -> None:
-    """Raise ConversionFailed unless FFmpeg made an MP3 of what can be read, `decoded` telling whether it read any.
+def check_outcome(status: int, report: str, *, decoded: Decoded, mp3_bytes: int, most_bytes: int) -> None:
+    """Raise ConversionFailed unless FFmpeg made an MP3 of what can be read, `decoded` telling how much of it it read.
 
     An MP3 of exactly `most_bytes` is not too large. Raises Unavailable where the end says nothing of the video.
     """
     if mp3_bytes > most_bytes:
         raise ConversionFailed(TOO_LARGE)
     sign = sign_in(report)
-    if sign in FINAL or (sign and not decoded):
+    if sign in FINAL or (sign and not decoded.samples):
         raise ConversionFailed(sign)
-    if not decoded:
-        raise ConversionFailed(BROKEN if status else EMPTY_AUDIO)
+    if not decoded.samples:
+        raise ConversionFailed(BROKEN if status or decoded.errors else EMPTY_AUDIO)
     if status != 0 or mp3_bytes == 0:
         raise ConversionFailed(BROKEN if status else NOTHING_LEFT)
 

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from functions.convert.sound import Decoded
 from functions.convert.verdict import (
     BROKEN,
     CUT_OFF,
@@ -59,13 +60,22 @@ CODEC = "[out#0/mp3 @ 0x1] Error opening output: Decoder not found"
 )
 def test_an_end_has_its_verdict(status: int, said: str, decoded: bool, mp3_bytes: int, verdict: Verdict | None) -> None:
     report = f"[mp3 @ 0x1] another message\n{said}\nthe last message"
+    some = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
     if verdict is None:
-        check_outcome(status, report, decoded=decoded, mp3_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
         return
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(status, report, decoded=decoded, mp3_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
     assert failed.value.verdict == verdict
     assert str(failed.value) == verdict.sentence
+
+
+@pytest.mark.parametrize(("errors", "verdict"), [(0, EMPTY_AUDIO), (1, BROKEN)])
+def test_a_sound_that_is_there_but_cannot_be_decoded_is_damaged_and_not_empty(errors: int, verdict: Verdict) -> None:
+    with pytest.raises(ConversionFailed) as failed:
+        check_outcome(0, "", decoded=Decoded(0, errors, 0), mp3_bytes=0, most_bytes=1000)
+    assert failed.value.verdict == verdict
+    check_outcome(0, "", decoded=Decoded(1, errors, 1), mp3_bytes=1, most_bytes=1000)
 
 
 @pytest.mark.parametrize(

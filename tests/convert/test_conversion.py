@@ -57,7 +57,7 @@ def test_a_track_that_is_broken_gives_way_to_one_that_sounds_unless_it_was_asked
     )  # fmt: skip
     job = converted(file)
     assert (job.state, job.length) == (State.READY, pytest.approx(0.5, abs=0.1))
-    assert converted(file, track="1").error_code == "empty_audio"
+    assert converted(file, track="1").error_code == "broken"
     assert converted(file, track="3").state == State.READY
     for most, state in ((2, State.FAILED), (3, State.READY)):
         monkeypatch.setattr(conversion, "MOST_TRACKS_TRIED", most)
