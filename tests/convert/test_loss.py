@@ -146,3 +146,21 @@ def test_what_is_no_frame_is_not_lost_in_a_stream_whose_length_is_estimated(
     written = replace(WRITTEN, junk=junk)
     assert _lost(*said, errors=errors, written=written, length_is_estimated=True) == pytest.approx(lost)
     assert _lost(*said, errors=errors, written=written) == pytest.approx(errors / 10)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [{"length": 10_000.1}, {"length": 14.0, "declared": Declared(credible=False)}, {"declared": Declared(None)}],
+)
+def test_a_length_that_is_not_believed_does_not_bound_what_is_lost_either(sound: dict[str, Any]) -> None:
+    assert _lost(errors=50, **sound) == pytest.approx(5.0)
+
+
+def test_a_tenth_of_a_second_is_padding_and_of_a_short_sound_the_rest_is_not() -> None:
+    short = Written(0.1, in_time=False, junk=0)
+    assert _lost(DAMAGE, frames=1, length=0.2, written=short) == 0.0
+    assert _lost(DAMAGE, frames=1, length=0.3, written=short) == pytest.approx(0.2)
+    assert _lost(frames=1, rate=2000, length=0.2, length_is_of_sound=True, written=short) == 0.0
+    assert _lost(frames=1, length=0.5, written=short) == 0.0
+    assert _lost(frames=1, length=0.5, declared=Declared(0.7), written=short) == pytest.approx(0.6)
+    assert _lost(frames=1, declared=Declared(1.05), written=short) == pytest.approx(0.95)
