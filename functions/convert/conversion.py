@@ -166,7 +166,7 @@ def _checked(outcome: Outcome, encoder: Encoder, sound: Sound, track: Track) -> 
     check_outcome(
         outcome.status,
         outcome.report,
-        decoded=read_decoded(outcome.report, track).samples > 0,
+        decoded=read_decoded(outcome.report, track),
         mp3_bytes=size,
         most_bytes=encoder.runner.settings.max_mp3_bytes,
     )

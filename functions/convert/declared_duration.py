@@ -149,7 +149,8 @@ def _of_caf(source: RecordReader) -> float | None:
             seconds_per_byte = _of_description(source, body)
         elif kind == b"data":
             declared = size - CAF_EDIT_COUNT_BYTES
-            _check_size(declared, body, 0)
+            if _is_placeholder(declared):
+                raise NotCredible
             return float(declared * (seconds_per_byte or 0.0))
     return None
 

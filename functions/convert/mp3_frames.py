@@ -168,10 +168,10 @@ def set_length(path: Path, samples: int) -> None:
 
 
 def _table_of_contents(sizes: Iterable[int]) -> bytes:
-    """Return at which 256th of all bytes each hundredth of the time begins."""
+    """Return at which 256th of all bytes each hundredth of the time begins: before the last frame, so below 256."""
     starts = array("Q", accumulate(sizes, initial=0))
     marks = (starts[(len(starts) - 1) * percent // TOC_ENTRIES] for percent in range(TOC_ENTRIES))
-    return bytes(min(255, 256 * mark // starts[-1]) for mark in marks)
+    return bytes(256 * mark // starts[-1] for mark in marks)
 
 
 def alike(one: Sequence[bytes], other: Sequence[bytes]) -> int | None:

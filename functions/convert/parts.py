@@ -170,7 +170,7 @@ class Parts:
         with ExitStack() as stack:
             streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
             fronts = [FrontFrame.of(next(stream, b"")) for stream in streams]
-            yield fronts[0], _joined(streams, self._cut, self.samples)
+            yield fronts[0], joined_frames(streams, self._cut, self.samples)
 
     def _raw(self, worker: int, pipe: int) -> list[str]:
         """Return the arguments that send a part through a pipe, with room to decode on while an encoder is busy."""
@@ -178,8 +178,11 @@ class Parts:
         return ["-map", f"[out{worker}]", "-thread_queue_size", room, "-c:a", "pcm_f32le", "-f", "nut", f"pipe:{pipe}"]
 
 
-def _joined(streams: Sequence[Iterator[bytes]], cut: Cut, samples: int) -> Iterator[bytes]:
-    """Yield the frames of all blocks in their order, each going over to the next where both have the same frames."""
+def joined_frames(streams: Sequence[Iterator[bytes]], cut: Cut, samples: int) -> Iterator[bytes]:
+    """Yield the frames of all blocks in their order, each going over to the next where both have the same frames.
+
+    The streams are the encoders', and `samples` are those of the whole sound. Raises NotJoined where a seam is missing.
+    """
     blocks = math.ceil(samples / cut.samples / cut.block)
     held: list[bytes] = []
     for number in range(blocks):

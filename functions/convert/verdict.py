@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from soundlift.common.errors import Unavailable
 
 from .ffmpeg_log import CONTEXT, own_lines
+from .sound import Decoded
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Verdict:
     """Return the verdict on a video without the audio track that was asked for."""
     there = f"one audio track{', ' if languages else ''}" if tracks == 1 else f"{tracks} audio tracks: "
-    named = f"{there}{', '.join(languages)}".rstrip(": ")
+    named = f"{there}{', '.join(languages)}".removesuffix(": ")
     return Verdict("no_such_track", f"The video has no audio track {wanted}. It has {named}.")
 
 
@@ -95,18 +96,18 @@ def check_status(status: int) -> None:
         raise ConversionFailed(TOO_COMPLEX)
 
 
-def check_outcome(status: int, report: str, *, decoded: bool, mp3_bytes: int, most_bytes: int) -> None:
-    """Raise ConversionFailed unless FFmpeg made an MP3 of what can be read, `decoded` telling whether it read any.
+def check_outcome(status: int, report: str, *, decoded: Decoded, mp3_bytes: int, most_bytes: int) -> None:
+    """Raise ConversionFailed unless FFmpeg made an MP3 of what can be read, `decoded` telling how much of it it read.
 
     An MP3 of exactly `most_bytes` is not too large. Raises Unavailable where the end says nothing of the video.
     """
     if mp3_bytes > most_bytes:
         raise ConversionFailed(TOO_LARGE)
     sign = sign_in(report)
-    if sign in FINAL or (sign and not decoded):
+    if sign in FINAL or (sign and not decoded.samples):
         raise ConversionFailed(sign)
-    if not decoded:
-        raise ConversionFailed(BROKEN if status else EMPTY_AUDIO)
+    if not decoded.samples:
+        raise ConversionFailed(BROKEN if status or decoded.errors else EMPTY_AUDIO)
     if status != 0 or mp3_bytes == 0:
         raise ConversionFailed(BROKEN if status else NOTHING_LEFT)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 import sqlalchemy as sa
@@ -19,9 +19,12 @@ from functions.convert.handler import app, convert
 from soundlift.common.database import jobs as table
 from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_of, from_http, to_http
 from soundlift.common.job_row import FIRST_RESEND_SECONDS, State
+from soundlift.common.log import begin_trace
+from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from tests.api.problems import assert_problem
 from tests.clips import talking_mp4
+from tests.convert.stores import WatchedStore
 from tests.parts import age, job_now, queued_job, store
 
 Adopt = Callable[..., TestResponse]
@@ -73,6 +76,26 @@ def test_a_bare_message_becomes_a_job_and_an_mp3(services: Services, post: Adopt
     reader = services.mp3s.open(str(job.mp3_fid))
     with reader.file:
         assert reader.size == job.mp3_bytes
+
+
+def test_an_adopted_job_keeps_the_trace_of_its_message_and_no_file_stays_open(services: Services, video: bytes) -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    opened: list[BinaryIO] = []
+
+    class Recording(WatchedStore):
+        def open(self, fid: str) -> MediaReader:
+            reader = super().open(fid)
+            opened.append(reader.file)
+            return reader
+
+    services.videos = Recording(services.videos, lambda position: None)
+    begin_trace(traceparent)
+    assert job_id_or_adopted(bare(), services) == FID
+    assert job_now(services, FID).traceparent == traceparent
+    assert [file.closed for file in opened] == [True]
+    # What is a job already is neither opened nor made again.
+    assert job_id_or_adopted(bare(username="nobody@example.org"), services) == FID
+    assert len(opened) == 1
 
 
 def test_a_repeat_answers_the_same_job_and_makes_nothing(services: Services, post: Adopt, video: bytes) -> None:

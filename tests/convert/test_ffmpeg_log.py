@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.convert.ffmpeg import binary
-from functions.convert.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog
+from functions.convert.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_words
 from tests.clips import SINE, ffmpeg
 
 OPEN, CLOSE = b"\x1b[1;31m", b"\x1b[0m"
@@ -69,3 +69,96 @@ def test_text_that_says_nothing_is_counted() -> None:
     for block in (TIME, b"    title: x\n" * 10_000, b"y" * 1000, TIME):
         assert list(lines.read(block)) == []
     assert lines.skipped == 13 * 10_000 + 1000
+
+
+def _own(component: bytes, message: bytes) -> bytes:
+    return TIME + OPEN + b"[" + component + b" @ 0x1] " + CLOSE + OPEN + message + CLOSE
+
+
+def test_a_message_keeps_both_ends_and_is_shortened_only_where_it_is_too_long() -> None:
+    # In bytes, with the escape sequences and the component in front; the first 2048 and the last 4096 are kept.
+    begin = len(_own(b"a", b"")) - len(TIME) - len(CLOSE)
+    for length, kept in ((8192, 8192), (8193, 2048 + 4096)):
+        message = b"<" + b"x" * (length - begin - len(CLOSE) - 2) + b">"
+        (line,) = _lines(_own(b"a", message), 100_000)
+        assert line.startswith("[a @ 0x1] <xxx")
+        assert line.endswith("xxx>")
+        assert len(line) == len("[a @ 0x1] ") + len(message) - (length - kept)
+
+
+@pytest.mark.parametrize(("at", "is_kept"), [(2047, True), (2048, False), (5000, False), (20_000 - 4097, False)])
+def test_what_is_left_of_a_line_does_not_run_into_the_next(at: int, is_kept: bool) -> None:
+    head = OPEN + b"[a @ 0x1] " + CLOSE + OPEN
+    message = (head + b"x" * (at - len(head)) + b"\n").ljust(20_000 - len(CLOSE), b"y") + CLOSE
+    (line,) = _lines(TIME + message, len(message) + len(TIME))
+    assert line == "[a @ 0x1] " + "x" * (min(at, 2048) - len(head))
+    assert is_kept == (at < 2048)
+
+
+@pytest.mark.parametrize("length", [30, 400, 512, 513, 1023, 1024, 1025, 3000])
+def test_of_a_stream_s_line_both_ends_are_kept(length: int) -> None:
+    line = (STREAM[:14] + b"(" + b"l" * length)[: length - 11] + b"\nAudio: mp3"
+    (found,) = _lines(TIME + line + b"\n\n", 7)
+    whole = " " + line.decode().replace("\n", " ")
+    assert found == (whole if len(line) <= 1024 else whole[: 1 + 512] + whole[-512:])
+
+
+def test_what_is_in_a_file_are_its_kind_its_length_and_its_streams() -> None:
+    log = TIME.join(
+        [b"", b"Input #0, mp3, from 'x'\n  Duration: of a name\n", b"  Metadata:\n", b"    title: a\n",
+         b"  Duration: N/A, bitrate: N/A\nb", STREAM, b"  Program 1 \n", b"Input #1, wav\n", b"  Stream #1:0: Audio\n"]
+    )  # fmt: skip
+    kept = [" Input #0, mp3, from 'x'", "   Duration: N/A, bitrate: N/A", "   Stream #0:0: Audio: aac"]
+    for block in (1, 5, len(log)):
+        assert _lines(log, block) == kept
+
+
+def test_after_an_output_is_opened_nothing_is_on_the_file() -> None:
+    for output in (b"out#0/mp3", b"aost#0:0/libmp3lame"):
+        log = TIME + STREAM + _own(output, b"x\n") + TIME + STREAM + TIME + b"Input #0, mp3\n" + TIME + STREAM
+        assert _lines(log, 50) == ["   Stream #0:0: Audio: aac", f"[{output.decode()} @ 0x1] x"]
+    log = _own(b"out#1", b"x\n") + _own(b"in#0", b"y\n") + TIME + STREAM
+    assert _lines(log, 50)[-1] == "   Stream #0:0: Audio: aac"
+
+
+def test_a_stream_of_a_group_is_on_the_file_though_its_line_is_ffmpeg_s() -> None:
+    grouped = TIME + OPEN + b"    Stream #0:3(a\nb): Audio: opus\n" + CLOSE
+    assert _lines(grouped, 1000) == ["   Stream #0:3(a b): Audio: opus"]
+    assert _lines(_own(b"out#0", b"x\n") + grouped, 1000) == ["[out#0 @ 0x1] x"]
+    assert _lines(grouped.replace(b"    Stream", b"  Stream"), 1000) == ["  Stream #0:3(a"]
+
+
+def test_of_what_follows_the_first_line_only_loudness_is_ffmpeg_s() -> None:
+    values = b'\n{\n\t"input_i" : "-20.0",\n\t"input_tp" : "-3.0"\n}\n \t"x"\n'
+    assert _lines(_own(b"Parsed_loudnorm_0", values), 10) == [
+        "[Parsed_loudnorm_0 @ 0x1] ",
+        '\t"input_i" : "-20.0",',
+        '\t"input_tp" : "-3.0"',
+    ]
+    assert _lines(_own(b"Parsed_volume_0", values), 10) == ["[Parsed_volume_0 @ 0x1] "]
+    assert _lines(TIME + OPEN + b"\nx" + CLOSE, 10) == []
+
+
+def test_bytes_that_are_no_text_are_replaced() -> None:
+    assert _lines(_own(b"a", b"x\xffy\n") + TIME + b"Input #0, \xfe\n", 3) == [
+        "[a @ 0x1] x\ufffdy",
+        " Input #0, \ufffd",
+    ]
+
+
+def test_own_lines_are_those_that_quote_nothing() -> None:
+    report = "one\n two\n\nthree\n \n"
+    assert own_lines(report) == ["one", "three"]
+    assert own_words(report) == "one\nthree"
+
+
+def test_each_byte_that_says_nothing_is_counted_once() -> None:
+    lines, log = FfmpegLog(), b""
+    for part in (b"    title: x\n" * 900, b"    a: b\n", b"x" * 9000, b"    c\n" * 2000, STREAM):
+        log += TIME + part
+    log += TIME
+    for size in (10, 64, 65, 1000, len(log)):
+        lines = FfmpegLog()
+        found = [line for at in range(0, len(log), size) for line in lines.read(log[at : at + size])]
+        assert found == ["   Stream #0:0: Audio: aac"]
+        assert lines.skipped == 13 * 900 + 9 + 9000 + 6 * 2000

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import pytest
+from fastcrc import crc16
 
-from functions.convert.mp3_frames import LONGEST_PADDING, FrontFrame, NotMp3, frames
+from functions.convert.mp3_frames import (
+    LONGEST_PADDING,
+    READ_BYTES,
+    FrontFrame,
+    Header,
+    NotMp3,
+    alike,
+    frames,
+    read_header,
+    set_length,
+)
 from soundlift.common.audio_options import AudioOptions
 from tests.clips import SINE, ffmpeg
 from tests.convert.sounds import by_one_encoder, recipe_of
@@ -47,3 +59,116 @@ def test_a_length_is_told_if_the_padding_behind_it_can_be_written(mp3: bytes) ->
     for samples in (longest + 1, longest - LONGEST_PADDING):
         with pytest.raises(NotMp3):
             front.lasting(samples)
+
+
+# Of layer III, by ISO/IEC 11172-3 and 13818-3: 144 (of MPEG-2, 72) times the bit rate by the sample rate, and a byte of
+# padding.
+@pytest.mark.parametrize(
+    ("header", "size", "samples", "rate", "side_information"),
+    [
+        ("fffb1000", 104, 1152, 44100, 32),
+        ("fffbe200", 1045, 1152, 44100, 32),
+        ("fffbe4c0", 960, 1152, 48000, 17),
+        ("fffbe880", 1440, 1152, 32000, 32),
+        ("fffa9040", 417, 1152, 44100, 32),
+        ("fff310c0", 26, 576, 22050, 9),
+        ("fff3e400", 480, 576, 24000, 17),
+        ("ffe388bf", 576, 576, 8000, 17),
+        ("ffe380ff", 417, 576, 11025, 9),
+    ],
+)
+def test_a_header_tells_a_frame_s_size_and_where_its_sound_begins(
+    header: str, size: int, samples: int, rate: int, side_information: int
+) -> None:
+    assert read_header(bytes.fromhex(header)) == Header(size, samples, rate, side_information)
+
+
+@pytest.mark.parametrize(
+    "header",
+    # Cut off; out of step by a bit; the version that is none; layers II, I and none; free and forbidden bit rate; no
+    # sample rate.
+    ["", "fffb90", "fefb9000", "ffdb9000", "ffeb9000", "fffd9000", "ffff9000", "fff99000", "fffb0000", "fffbf000",
+     "fffb9c00"],
+)  # fmt: skip
+def test_what_begins_no_frame_of_an_mp3_is_refused(header: str) -> None:
+    with pytest.raises(NotMp3):
+        read_header(bytes.fromhex(header))
+
+
+def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
+    class Slow(BytesIO):
+        asked = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            self.asked = max(self.asked, -1 if size is None else size)
+            return super().read(min(7, self.asked))
+
+    file = Slow(mp3)
+    assert list(frames(file)) == list(frames(BytesIO(mp3)))
+    assert file.asked == READ_BYTES
+
+
+@pytest.mark.parametrize("name", [b"Xing", b"Info"])
+def test_a_front_frame_is_told_by_its_name_in_its_place_and_has_room_for_all_of_its_fields(name: bytes) -> None:
+    frame = bytes.fromhex("fffb9000") + bytes(32) + name + bytes(152)
+    assert FrontFrame.of(frame).data == frame
+    for other in (frame[:-1], frame.replace(name, b"VBRI"), frame[:35] + name + bytes(153), b""):
+        with pytest.raises(NotMp3):
+            FrontFrame.of(other)
+    with pytest.raises(NotMp3):
+        FrontFrame.at_start_of(BytesIO())
+
+
+@pytest.mark.parametrize(("header", "tag", "samples"), [("fffb9000", 36, 1152), ("fff390c0", 13, 576)])
+def test_a_front_frame_describes_other_sound_in_every_field(header: str, tag: int, samples: int) -> None:
+    delay, rest = 1105, bytes(range(1, 137))
+    frame = bytearray(bytes.fromhex(header).ljust(tag, b"\7") + b"Xing" + b"\0\0\0\x0f" + bytes(112) + rest[:36])
+    frame = frame.ljust(read_header(bytes(frame)).size, b"\5")
+    frame[tag + 141 : tag + 144] = (delay << 12 | 99).to_bytes(3)
+    sizes = [200, 1000, *[100] * 48, *[300] * 50]
+    length = len(sizes) * samples - delay - 700
+    found = FrontFrame.of(bytes(frame)).describing(sizes, length, 0xABCD)
+    assert found.samples == length
+    assert found.rate == (44100 if samples == 1152 else 22050)
+
+    total = len(frame) + sum(sizes)
+    expected = frame.copy()
+    expected[tag + 8 : tag + 16] = (100).to_bytes(4) + total.to_bytes(4)
+    starts = [0, len(frame)]
+    for size in sizes:
+        starts.append(starts[-1] + size)
+    expected[tag + 16 : tag + 116] = bytes(256 * starts[101 * percent // 100] // total for percent in range(100))
+    expected[tag + 141 : tag + 144] = (delay << 12 | 700).to_bytes(3)
+    expected[tag + 148 : tag + 154] = total.to_bytes(4) + b"\xab\xcd"
+    expected[tag + 154 : tag + 156] = crc16.arc(bytes(expected[: tag + 154])).to_bytes(2)
+    assert found.data == bytes(expected)
+
+
+def test_a_length_is_written_into_the_front_frame_and_nothing_else_changes(mp3: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "a.mp3"
+    file.write_bytes(mp3)
+    set_length(file, 0)
+    assert file.read_bytes() == mp3
+    samples = FrontFrame.at_start_of(BytesIO(mp3)).samples - 1
+    set_length(file, samples)
+    written = file.read_bytes()
+    front = FrontFrame.at_start_of(BytesIO(written))
+    assert front.samples == samples
+    assert written[len(front.data) :] == mp3[len(front.data) :]
+    file.write_bytes(mp3[len(front.data) :])
+    with pytest.raises(NotMp3):
+        set_length(file, samples)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "seam"),
+    [("", "", None), ("a", "a", None), ("ab", "ab", 0), ("abc", "abx", 0), ("abc", "xbc", 1), ("abcde", "abxde", 3),
+     ("abc", "axc", None), ("abcx", "abcy", 1)],
+)  # fmt: skip
+def test_a_seam_is_at_the_last_two_neighbours_that_are_alike(one: str, other: str, seam: int | None) -> None:
+    assert alike(*([letter.encode() for letter in frames] for frames in (one, other))) == seam
+
+
+def test_only_sequences_of_one_length_have_a_seam() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        alike([b"a", b"b"], [b"a"])

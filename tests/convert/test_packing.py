@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from functions.convert.packing import packed
 from functions.convert.recipe import Recipe
 from soundlift.common.audio_options import AudioOptions
 from soundlift.common.mp3_rates import SAMPLE_RATES
+from soundlift.common.mpeg_audio import frame_length
 from tests.convert.sounds import SOUNDS, by_one_encoder, recipe_of, wavs
 
 SECONDS = 8
@@ -74,6 +76,34 @@ def _sounding(sequence: Sequence[bytes]) -> Iterator[tuple[tuple[str, ...], str]
         end = begin + (read.bits + 7) // 8
         assert end <= len(row)
         yield read.rest, _bits(row[begin:end])[: read.bits]
+
+
+VERSIONS = {0xFB: "MPEG-1", 0xF3: "MPEG-2", 0xE3: "MPEG-2.5"}  # by the second byte of a frame of layer III
+STEREO, MONO = 0, 3
+
+
+def _rooms(kind: int, rate: int, mode: int) -> list[int]:
+    """Return how many bytes are behind the side information at each of the fourteen bit rates, without padding."""
+    sides = (17, 32) if kind == 0xFB else (9, 17)
+    return [
+        frame_length(bytes((0xFF, kind, index << 4 | rate << 2))) - 4 - sides[mode != MONO] for index in range(1, 15)
+    ]
+
+
+def _made(rolls: random.Random, kind: int, rate: int, mode: int, size: int, index: int = 14) -> bytes:
+    """Make a frame that stands alone, `size` bytes of main data in it, at one of the bit rates; the rest is random."""
+    mpeg_1, mono = kind == 0xFB, mode == MONO
+    begin, private, block = (9, (5 + 4) if mono else (3 + 8), 59) if mpeg_1 else (8, 2 - mono, 63)
+    blocks = (2 if mpeg_1 else 1) * (1 if mono else 2)
+    bits = max(0, 8 * size - rolls.randrange(8))
+    parts = [bits // blocks] * (blocks - 1)
+    parts.append(bits - sum(parts))
+    side = "0" * begin + format(rolls.getrandbits(private), f"0{private}b")
+    for part in parts:
+        side += format(part, "012b") + format(rolls.getrandbits(block - 12), f"0{block - 12}b")
+    header = bytes((0xFF, kind, index << 4 | rate << 2 | rolls.getrandbits(1), mode << 6 | rolls.getrandbits(6)))
+    room = _rooms(kind, rate, mode)[index - 1]
+    return header + int(side, 2).to_bytes(len(side) // 8) + rolls.randbytes(size).ljust(room, b"\x55")
 
 
 def _frames(file: Path) -> tuple[FrontFrame, list[bytes]]:
@@ -171,3 +201,68 @@ def test_what_does_not_stand_alone_is_not_packed(sounds: dict[str, Path], tmp_pa
     for frame in (borrowing, cut_off, with_checksum):
         with pytest.raises(NotMp3):
             list(packed([lone[0], frame]))
+
+
+@pytest.mark.parametrize("mode", [STEREO, MONO])
+@pytest.mark.parametrize("rate", range(3))
+@pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
+def test_each_frame_takes_all_it_may_from_those_before_it_and_is_the_shortest_that_holds_the_rest(
+    kind: int, rate: int, mode: int
+) -> None:
+    rolls, rooms = random.Random(rate), _rooms(kind, rate, mode)
+    # Loud and silent ones, in runs, and some that fill a frame of one of the bit rates to the last byte.
+    most = min(rooms[-1], 4095 * (2 if kind == 0xFB else 1) * (1 if mode == MONO else 2) // 8)
+    fitting = [room for room in rooms if room <= most]
+    sizes = [0] * 12 + [most] * 6 + [rolls.choice([0, most, *fitting, rolls.randrange(most)]) for _ in range(200)]
+    lone = [_made(rolls, kind, rate, mode, size) for size in sizes]
+    ours = list(packed(lone))
+    assert list(_sounding(ours)) == list(_sounding(lone))
+
+    furthest, filled, used = 511 if kind == 0xFB else 255, 0, 0
+    for frame in ours:
+        read = Read.of(frame)
+        spare, room, size = filled - used, len(read.main_data), (read.bits + 7) // 8
+        assert read.main_data_begin == min(spare, furthest, LONGEST - len(frame))
+        shorter = [other for other in rooms if other < room]
+        assert all(other < size - min(spare, furthest) for other in shorter)
+        assert rooms[int(_bits(frame[:4])[16:20], 2) - 1] == room
+        used = filled - read.main_data_begin + size
+        filled += room
+
+
+@pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
+def test_a_frame_that_is_filled_comes_at_once_and_the_others_when_all_are_read(kind: int) -> None:
+    rolls, rooms, read = random.Random(1), _rooms(kind, 0, MONO), []
+
+    def reading() -> Iterator[bytes]:
+        for size in (rooms[3], rooms[2], 0, 0, 0):
+            read.append(size)
+            yield _made(rolls, kind, 0, MONO, size)
+
+    assert [len(read) for _ in packed(reading())] == [1, 2, 5, 5, 5]
+    assert list(packed([])) == []
+
+
+@pytest.mark.parametrize("mode", [STEREO, MONO])
+@pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
+def test_the_most_data_that_a_frame_alone_can_hold_is_packed_and_no_more(kind: int, mode: int) -> None:
+    rate = 1  # at 48 kHz frames of the highest bit rate are short enough for what four blocks can count
+    rolls, rooms = random.Random(1), _rooms(kind, rate, mode)
+    index = next((index for index in range(14, 0, -1) if 8 * rooms[index - 1] <= 4095 * (2 - (mode == MONO))), 1)
+    whole = _made(rolls, kind, rate, mode, rooms[index - 1], index)
+    assert [Read.of(frame).main_data for frame in packed([whole])] == [whole[-rooms[index - 1] :]]
+    at, lowest_bit_of_begin = (5, 0x80) if kind == 0xFB else (4, 1)
+    borrowing = whole[:at] + bytes((whole[at] | lowest_bit_of_begin,)) + whole[at + 1 :]
+    with_checksum = bytes((0xFF, kind & 0xFE)) + whole[2:]
+    for other in (whole[:-1], whole[:4], borrowing, with_checksum):
+        with pytest.raises(NotMp3):
+            list(packed([other]))
+
+
+def test_data_that_reaches_into_the_padding_of_the_largest_frame_is_not_packed() -> None:
+    rolls, kind, rate = random.Random(1), 0xFB, 1
+    rooms = _rooms(kind, rate, STEREO)
+    largest = _made(rolls, kind, rate, STEREO, rooms[-1])
+    assert len(list(packed([largest + b"\0"]))) == 1
+    with pytest.raises(NotMp3):
+        list(packed([_made(rolls, kind, rate, STEREO, rooms[-1] + 1)]))

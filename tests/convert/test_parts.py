@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import os
+import re
+import signal
+import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from fastcrc import crc16
 from mutagen.mp3 import MP3
 from structlog.testing import capture_logs
 
-from functions.convert.ffmpeg import binary
+from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import convert
-from functions.convert.mp3_frames import FrontFrame, alike, frames
+from functions.convert.mp3_frames import FrontFrame, frames
 from functions.convert.packing import packed
-from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts
+from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts, joined_frames
 from functions.convert.range_server import Source, serving
 from functions.convert.recipe import Recipe
 from soundlift.common.audio_options import AudioOptions
 from soundlift.common.events import event_of
 from soundlift.common.job_row import Job, State
+from soundlift.common.process_group import process_group
 from soundlift.common.services import Services
 from tests.clips import ffmpeg
 from tests.convert.conftest import Convert
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, recipe_of, wavs
 from tests.convert.stores import held
-from tests.parts import job_now, queued_job
+from tests.parts import job_now, queued_job, wait_for
 
 OPTIONS = {
     "V2": AudioOptions(),
@@ -245,6 +252,7 @@ def test_parts_of_less_sound_than_was_announced_do_not_join(
     job = queued_job(services, sounds["music"].read_bytes(), "a.wav")
     source = Source(services.videos, job.video_fid)
     source.opened.set()
+    (tmp_path / "part1.mp3").write_bytes(b"of the run before")
     with serving(source) as url:
         parts = Parts(url, recipe, cut, tmp_path, services.settings)
         parts.wait()
@@ -267,10 +275,234 @@ def test_a_file_that_is_shorter_than_it_says_is_converted_all_the_same(
     assert job.lost == pytest.approx(SECONDS - job.length, abs=0.1)
 
 
-def test_parts_that_have_no_frames_in_common_have_no_seam() -> None:
-    assert alike([b"a", b"b"], [b"c", b"d"]) is None
-    assert alike([b"a", b"b", b"c"], [b"a", b"x", b"c"]) is None
+@pytest.mark.parametrize(
+    ("seconds", "rate", "workers", "cut"),
+    [
+        # Of 490 frames for each worker, the fewest that are worth a cut.
+        (2 * 490 * 1152 / 48000, 48000, 2, Cut(2, 490, 1152)),
+        ((2 * 489 * 1152) / 48000, 48000, 2, None),
+        ((2 * 489 * 1152 + 1) / 48000, 48000, 2, Cut(2, 490, 1152)),
+        (2 * 491 * 1152 / 48000, 48000, 2, Cut(2, 539, 1152)),
+        # Of no more than 3920 at a time.
+        (2 * 3920 * 1152 / 48000, 48000, 2, Cut(2, 3920, 1152)),
+        (2 * 3921 * 1152 / 48000, 48000, 2, Cut(2, 2009, 1152)),
+        (3 * 490 * 1152 / 32000, 32000, 3, Cut(3, 490, 1152)),
+        (3 * 490 * 576 / 24000, 24000, 3, Cut(3, 490, 576)),
+        (3600, 48000, 1, None),
+    ],
+)
+def test_a_sound_is_cut_into_even_blocks_of_whole_units(
+    seconds: float, rate: int, workers: int, cut: Cut | None
+) -> None:
+    assert Cut.of(seconds, rate, workers) == cut
 
 
-def test_the_seam_is_the_last_frame_from_which_two_are_the_same() -> None:
-    assert alike([b"0", b"a", b"b", b"c", b"x"], [b"9", b"a", b"b", b"c", b"y"]) == 2
+@pytest.mark.parametrize(("workers", "units"), [(2, 4), (3, 5), (4, 4)])
+def test_the_filters_deal_out_the_pieces_that_the_cut_tells(workers: int, units: int) -> None:
+    cut = Cut(workers=workers, block=units * 49, samples=576)
+    dealing, *selecting = cut.filters().split(";")
+    outs = "".join(f"[part{worker}]" for worker in range(workers))
+    assert dealing == f"[in]asetnsamples={576 * 49}:p=0,asplit={workers}{outs}"
+    turns = range(3 * workers * units)
+    for worker, selection in enumerate(selecting):
+        condition = selection.removeprefix(f"[part{worker}]aselect='").removesuffix(f"'[out{worker}]")
+        pieces = list(itertools.islice(cut.pieces(worker), 5))
+        told = [n for n in turns if any(begin <= 49 * n < begin + length for begin, length in pieces)]
+        assert [n for n in turns if _selects(condition, n)] == told
+        assert pieces[0][0] == max(0, worker * cut.block - RUN_IN)
+    assert len(selecting) == workers
+
+
+def _selects(condition: str, n: int) -> bool:
+    """Evaluate an expression of FFmpeg's, of which a frame of sound is given where the value is not 0."""
+    mod, first, last = re.match(r"between\(mod\(n,(\d+)\),(-?\d+),(\d+)\)", condition).groups()  # type: ignore[union-attr]
+    around = re.search(r"\+gte\(mod\(n,(\d+)\),(\d+)\)$", condition)
+    within = int(first) <= n % int(mod) <= int(last)
+    return within or (around is not None and n % int(around[1]) >= int(around[2]))
+
+
+@pytest.mark.parametrize(
+    ("worker", "given", "end"),
+    # In frames, of blocks of 196 with run-ins of 98, in turn to two workers, and one sample more or less.
+    [
+        (0, 0, 0),
+        (0, 196 * 576, 196 * 576),
+        (0, 196 * 576 + 1, (2 * 196 - 98) * 576 + 1),
+        (0, (196 + 294) * 576, 3 * 196 * 576),
+        (0, (196 + 294) * 576 + 1, (4 * 196 - 98) * 576 + 1),
+        (1, 0, 0),
+        (1, 1, 98 * 576 + 1),
+        (1, 294 * 576, 2 * 196 * 576),
+        (1, 294 * 576 + 1, (3 * 196 - 98) * 576 + 1),
+    ],
+)
+def test_where_an_encoder_stopped_is_told_by_the_samples_that_it_was_given(worker: int, given: int, end: int) -> None:
+    assert Cut(workers=2, block=196, samples=576).end(worker, given) == end
+
+
+def _streams(cut: Cut, length: int, unsettled: int) -> list[Iterator[bytes]]:
+    """Return the frames of each encoder, by their numbers; of a run-in, so many are not yet those of the whole."""
+    streams = []
+    for worker in range(cut.workers):
+        stream: list[bytes] = []
+        for begin, size in _until(cut.pieces(worker), length):
+            piece = [str(number).encode() for number in range(begin, min(begin + size, length))]
+            if begin:
+                piece[:unsettled] = [b"unsettled" + number for number in piece[:unsettled]]
+            stream += piece
+        streams.append(iter(stream))
+    return streams
+
+
+@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("length", [100, 196, 197, 392, 5 * 196, 7 * 196 + 5])
+@pytest.mark.parametrize("unsettled", [0, 1, 50, RUN_IN - 2])
+def test_frames_are_joined_in_their_order_none_lost_and_none_twice(workers: int, length: int, unsettled: int) -> None:
+    cut = Cut(workers=workers, block=2 * RUN_IN, samples=576)
+    for samples in (length * 576, (length - 1) * 576 + 1):
+        joined = joined_frames(_streams(cut, length, unsettled), cut, samples)
+        assert list(joined) == [str(number).encode() for number in range(length)]
+
+
+@pytest.mark.parametrize("unsettled", [RUN_IN - 1, RUN_IN])
+def test_encoders_that_do_not_settle_within_a_run_in_have_no_seam(unsettled: int) -> None:
+    cut = Cut(workers=2, block=2 * RUN_IN, samples=576)
+    with pytest.raises(NotJoined):
+        list(joined_frames(_streams(cut, 500, unsettled), cut, 500 * 576))
+
+
+@pytest.fixture(scope="module")
+def hiss(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a WAV that is soon encoded: 21 seconds, or 875 frames, of one channel at 24 kHz."""
+    noise = f"anoisesrc=sample_rate=24000:seed=1:amplitude=0.1,atrim=end_sample={875 * 576}"
+    return ffmpeg(tmp_path_factory.mktemp("hiss") / "hiss.wav", "-f", "lavfi", "-i", noise)
+
+
+def _hiss_recipe(bitrate: int | None = None) -> Recipe:
+    return recipe_of(AudioOptions(sample_rate=24000, channels=1, bitrate=bitrate), rate=24000)
+
+
+HISS_CUT = Cut(workers=2, block=2 * RUN_IN, samples=576)
+
+
+def _open_pipes() -> set[int]:
+    """Return the numbers of this process's pipes."""
+    found = set()
+    for number in (int(path.name) for path in Path("/dev/fd").iterdir()):
+        with suppress(OSError):  # the folder itself
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                found.add(number)
+    return found
+
+
+@pytest.mark.parametrize("bitrate", [None, 48])
+def test_parts_tell_how_far_they_are_and_how_long_the_sound_is_and_leave_nothing_open(
+    services: Services, hiss: Path, tmp_path: Path, bitrate: int | None
+) -> None:
+    recipe = _hiss_recipe(bitrate)
+    whole = by_one_encoder(hiss, recipe, tmp_path / "whole.mp3")
+    with whole.open("rb") as file:
+        front, *sounding = frames(file)
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    source, told = Source(services.videos, job.video_fid), list[float]()
+    source.opened.set()
+    with serving(source) as url:
+        process_group()  # has a pipe, once for all
+        before = _open_pipes()
+        parts = Parts(url, recipe, HISS_CUT, tmp_path, services.settings)
+        assert parts.samples == 0
+        assert parts.wait(told.append).status == 0
+        parts.close()
+        assert _open_pipes() <= before
+    assert told
+    assert parts.samples == 875 * 576
+    parts.join(tmp_path / "joined.mp3")
+    expected = list(packed(sounding)) if bitrate is None else sounding
+    described = FrontFrame.of(front).describing(
+        [len(frame) for frame in expected], 875 * 576, crc16.arc(b"".join(expected))
+    )
+    assert (tmp_path / "joined.mp3").read_bytes() == described.data + b"".join(expected)
+
+
+class _Recorded(Ffmpeg):
+    """Is an FFmpeg that is kept in a list; the one that would be the `refused`th cannot be started."""
+
+    runs: ClassVar[list[_Recorded]] = []
+    refused = 0
+
+    def __init__(self, arguments: Sequence[str], *args: Any, **options: Any) -> None:
+        if len(self.runs) + 1 == self.refused:
+            raise OSError(errno.EAGAIN, "no more processes")
+        self.arguments = arguments
+        super().__init__(arguments, *args, **options)
+        self.runs.append(self)
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> type[_Recorded]:
+    monkeypatch.setattr("functions.convert.parts.Ffmpeg", _Recorded)
+    monkeypatch.setattr(_Recorded, "runs", [])
+    monkeypatch.setattr(_Recorded, "refused", 0)
+    return _Recorded
+
+
+@pytest.mark.parametrize("victim", range(3))
+def test_parts_of_which_one_is_killed_all_end_with_its_status_and_are_not_joined(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded], victim: int
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    with serving(Source(services.videos, job.video_fid)) as url:
+        parts = Parts(url, _hiss_recipe(), HISS_CUT, tmp_path, services.settings)
+        recorded.runs[victim].kill()
+        assert parts.wait().status == -signal.SIGKILL
+        assert all(run.status for run in recorded.runs)
+        parts.close()
+    for worker in range(2):
+        (tmp_path / f"part{worker}.mp3").write_bytes(b"")
+    with pytest.raises(NotJoined), parts.joined():
+        pass
+
+
+def test_parts_are_killed_and_closed_as_a_whole(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    with serving(Source(services.videos, job.video_fid)) as url:
+        for end in (Parts.kill, Parts.close):
+            recorded.runs.clear()
+            parts = Parts(url, _hiss_recipe(), HISS_CUT, tmp_path, services.settings)
+            assert [run.status for run in recorded.runs] == [None] * 3
+            end(parts)
+            wait_for(lambda: all(run.status == -signal.SIGKILL for run in recorded.runs), "all were killed")
+            parts.close()
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3])
+def test_parts_that_cannot_all_be_started_leave_no_process_and_no_pipe(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded], refused: int
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    recorded.refused = refused
+    with serving(Source(services.videos, job.video_fid)) as url:
+        process_group()  # has a pipe, once for all
+        before = _open_pipes()
+        with pytest.raises(OSError, match="no more processes"):
+            Parts(url, _hiss_recipe(), HISS_CUT, tmp_path, services.settings)
+        assert [run.status for run in recorded.runs] == [-signal.SIGKILL] * (refused - 1)
+        assert _open_pipes() <= before
+
+
+def test_a_pipe_has_room_for_what_is_decoded_while_its_encoder_is_at_the_block_before(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    with serving(Source(services.videos, job.video_fid)) as url:
+        parts = Parts(url, _hiss_recipe(), HISS_CUT, tmp_path, services.settings)
+        parts.close()
+    decoder = list(recorded.runs[0].arguments)
+    rooms = [decoder[at + 1] for at, argument in enumerate(decoder) if argument == "-thread_queue_size"]
+    assert rooms == [str((196 + 2 * 98) // 49)] * 2

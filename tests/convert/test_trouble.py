@@ -23,6 +23,7 @@ from functions.convert.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.keeper import Keeper
 from functions.convert.report import read_report
+from functions.convert.sound import Decoded
 from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status, has_damage, sign_in
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
@@ -268,7 +269,7 @@ def test_a_kill_or_an_ffmpeg_that_cannot_start_is_ours(status: int) -> None:
 )  # fmt: skip
 def test_too_little_memory_is_a_verdict_whatever_was_decoded(message: str) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, f"{message}\n", decoded=True, mp3_bytes=1, most_bytes=10**9)
+        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), mp3_bytes=1, most_bytes=10**9)
     assert failed.value.verdict.code == "too_complex"
 
 
@@ -279,7 +280,7 @@ def test_too_little_memory_is_a_verdict_whatever_was_decoded(message: str) -> No
      "[matroska @ 0x1] Unknown codec No space left on device"],
 )  # fmt: skip
 def test_a_name_that_a_message_quotes_does_not_overrule_sound_that_was_decoded(message: str) -> None:
-    check_outcome(0, f"{message}\n", decoded=True, mp3_bytes=1, most_bytes=10**9)
+    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), mp3_bytes=1, most_bytes=10**9)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,149 @@
+"""How FFmpeg ended is one verdict, trouble of ours, or an MP3, whatever else it said."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from functions.convert.sound import Decoded
+from functions.convert.verdict import (
+    BROKEN,
+    CUT_OFF,
+    EMPTY_AUDIO,
+    ENCRYPTED_SOUND,
+    NOTHING_LEFT,
+    TOO_COMPLEX,
+    TOO_LARGE,
+    TOO_LONG,
+    UNKNOWN_CODEC,
+    ConversionFailed,
+    Verdict,
+    check_outcome,
+    check_status,
+    has_damage,
+    no_such_track,
+    sign_in,
+)
+from soundlift.common.errors import Unavailable
+
+DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"
+MEMORY = "Error opening input files: Cannot allocate memory"
+CUT = "[mov @ 0x1] moov atom not found"
+CODEC = "[out#0/mp3 @ 0x1] Error opening output: Decoder not found"
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "decoded", "mp3_bytes", "verdict"),
+    [
+        (0, "", True, 1, None),
+        (0, "", True, 1000, None),
+        (0, "", True, 1001, TOO_LARGE),
+        (1, MEMORY, False, 1001, TOO_LARGE),
+        # Of a sound that was decoded, two signs count; of another, all, before its status does.
+        (0, DRM, True, 1, ENCRYPTED_SOUND),
+        (1, MEMORY, True, 1, TOO_COMPLEX),
+        (0, CUT, True, 1, None),
+        (0, CODEC, True, 1, None),
+        (0, CUT, False, 0, CUT_OFF),
+        (1, CUT, False, 0, CUT_OFF),
+        (1, CODEC, False, 0, UNKNOWN_CODEC),
+        (1, DRM, False, 0, ENCRYPTED_SOUND),
+        (0, "", False, 1, EMPTY_AUDIO),
+        (1, "", False, 1, BROKEN),
+        (-signal.SIGABRT, "", False, 0, BROKEN),
+        (0, "", True, 0, NOTHING_LEFT),
+        (1, "", True, 0, BROKEN),
+        (1, "", True, 1, BROKEN),
+        (-1, CUT, True, 1, BROKEN),
+    ],
+)
+def test_an_end_has_its_verdict(status: int, said: str, decoded: bool, mp3_bytes: int, verdict: Verdict | None) -> None:
+    report = f"[mp3 @ 0x1] another message\n{said}\nthe last message"
+    some = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
+    if verdict is None:
+        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
+        return
+    with pytest.raises(ConversionFailed) as failed:
+        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
+    assert failed.value.verdict == verdict
+    assert str(failed.value) == verdict.sentence
+
+
+@pytest.mark.parametrize(("errors", "verdict"), [(0, EMPTY_AUDIO), (1, BROKEN)])
+def test_a_sound_that_is_there_but_cannot_be_decoded_is_damaged_and_not_empty(errors: int, verdict: Verdict) -> None:
+    with pytest.raises(ConversionFailed) as failed:
+        check_outcome(0, "", decoded=Decoded(0, errors, 0), mp3_bytes=0, most_bytes=1000)
+    assert failed.value.verdict == verdict
+    check_outcome(0, "", decoded=Decoded(1, errors, 1), mp3_bytes=1, most_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"),
+    [
+        ((), None),
+        ((f" {DRM}", f"x{CUT}", f"{CUT}x", ""), None),
+        ((CUT, CODEC), CUT_OFF),
+        ((CODEC, CUT), CUT_OFF),
+        ((CODEC, CUT, MEMORY), TOO_COMPLEX),
+        ((CODEC, CUT, MEMORY, DRM), ENCRYPTED_SOUND),
+    ],
+)
+def test_of_several_signs_the_gravest_counts_wherever_it_is(said: tuple[str, ...], verdict: Verdict | None) -> None:
+    assert sign_in("\n".join(said)) == verdict
+
+
+@pytest.mark.parametrize("status", [0, 1, 126, 128, 255])
+def test_a_status_that_no_signal_left_says_nothing_alone(status: int) -> None:
+    check_status(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [(-1, TOO_COMPLEX), (-signal.SIGXCPU, TOO_LONG), (-signal.SIGXFSZ, TOO_LARGE), (-signal.SIGSEGV, TOO_COMPLEX)],
+)
+def test_a_signal_that_is_not_ours_is_a_verdict(status: int, verdict: Verdict) -> None:
+    with pytest.raises(ConversionFailed) as failed:
+        check_status(status)
+    assert failed.value.verdict == verdict
+
+
+@pytest.mark.parametrize(("status", "wait"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (127, 60)])
+def test_an_ffmpeg_that_cannot_start_is_given_time_and_one_that_was_killed_is_started_anew(
+    status: int, wait: int | None
+) -> None:
+    with pytest.raises(Unavailable) as trouble:
+        check_status(status)
+    assert trouble.value.retry_after == (wait or Unavailable("").retry_after)
+
+
+@pytest.mark.parametrize(
+    ("words", "damaged"),
+    [
+        ("", False),
+        (CUT, True),
+        (f"a message\n{CUT}\nanother", True),
+        (f"a message {CUT}", False),
+        ("[mp3 @ 0x1] Header missing", False),
+        ("[a @ 0x1] Unsupported corrupt packet", False),
+        ("[a @ 0x1] Truncated file", True),
+    ],
+)
+def test_damage_is_what_a_line_of_ffmpeg_s_begins_with(words: str, damaged: bool) -> None:
+    assert has_damage(words) is damaged
+
+
+@pytest.mark.parametrize(
+    ("wanted", "tracks", "languages", "there"),
+    [
+        (2, 1, [], "track 2. It has one audio track."),
+        ("fra", 1, ["eng"], "track fra. It has one audio track, eng."),
+        (5, 3, [], "track 5. It has 3 audio tracks."),
+        ("fra", 3, ["eng", "deu"], "track fra. It has 3 audio tracks: eng, deu."),
+    ],
+)
+def test_who_asked_for_a_track_that_is_not_there_is_told_which_are(
+    wanted: int | str, tracks: int, languages: list[str], there: str
+) -> None:
+    expected = Verdict("no_such_track", f"The video has no audio {there}")
+    assert no_such_track(wanted, tracks, languages) == expected

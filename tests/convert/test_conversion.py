@@ -1,0 +1,108 @@
+"""One short file tells each choice that a conversion makes: of a track, of a tag, of a picture, of what is lost."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from mutagen.mp3 import MP3
+
+from functions.convert import conversion
+from soundlift.common.job_row import State
+from tests.clips import ffmpeg
+from tests.convert.conftest import Convert, Save
+
+TONE = ("-f", "lavfi", "-i", "sine=duration=1:sample_rate=8000")
+
+
+@pytest.fixture
+def wav(tmp_path: Path) -> Path:
+    return ffmpeg(tmp_path / "a.wav", *TONE)
+
+
+@pytest.mark.parametrize(
+    ("options", "length"),
+    [({}, 1.0), ({"start": "0.5"}, 0.5), ({"end": "0.5"}, 0.5), ({"start": "0.25", "end": "0.5"}, 0.25)],
+)
+def test_of_a_whole_sound_nothing_is_lost_whatever_part_is_asked_for(
+    converted: Convert, mp3_of: Save, wav: Path, options: dict[str, str], length: float
+) -> None:
+    job = converted(wav, **options)
+    assert (job.state, job.length, job.lost) == (State.READY, length, 0.0)
+    assert job.mp3_bytes == mp3_of(job).stat().st_size
+
+
+@pytest.mark.parametrize("start", ["1", "60"])
+def test_a_start_at_the_end_or_behind_it_leaves_nothing(converted: Convert, wav: Path, start: str) -> None:
+    assert converted(wav, start=start).error_code == "nothing_left"
+
+
+def test_a_sound_that_was_cut_off_has_lost_its_end_but_where_a_part_is_asked_for(
+    converted: Convert, tmp_path: Path, wav: Path
+) -> None:
+    file = tmp_path / "cut.wav"
+    file.write_bytes(wav.read_bytes()[:-8000])
+    assert converted(file).lost == 0.5
+    assert converted(file, start="0.25").lost == 0.5
+    assert converted(file, end="0.25").lost == 0.0
+
+
+def test_a_track_that_is_broken_gives_way_to_one_that_sounds_unless_it_was_asked_for(
+    converted: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = ffmpeg(
+        tmp_path / "a.mkv", *TONE, "-f", "lavfi", "-i", "sine=duration=0.5", "-map", "0", "-map", "0", "-map", "1",
+        "-c:a", "flac", "-ac:a:0", "2", "-ac:a:1", "2", "-bsf:a:0", "noise=amount=1", "-bsf:a:1", "noise=amount=1",
+    )  # fmt: skip
+    job = converted(file)
+    assert (job.state, job.length) == (State.READY, pytest.approx(0.5, abs=0.1))
+    assert converted(file, track="1").error_code == "broken"
+    assert converted(file, track="3").state == State.READY
+    for most, state in ((2, State.FAILED), (3, State.READY)):
+        monkeypatch.setattr(conversion, "MOST_TRACKS_TRIED", most)
+        assert converted(file).state == state
+
+
+def test_junk_between_the_frames_of_a_raw_stream_is_no_lost_sound(converted: Convert, tmp_path: Path) -> None:
+    frames = ffmpeg(tmp_path / "a.ac3", "-f", "lavfi", "-i", "sine=duration=1:sample_rate=48000").read_bytes()
+    file = tmp_path / "junk.ac3"
+    file.write_bytes(frames + random.Random(5).randbytes(100_000) + frames)
+    job = converted(file)
+    assert (job.state, job.lost) == (State.READY, 0.0)
+
+
+def test_a_file_that_only_its_suffix_tells_is_converted_and_its_verdict_is_that_without(
+    converted: Convert, tmp_path: Path
+) -> None:
+    sound = ffmpeg(tmp_path / "a.ogg", *TONE, "-c:a", "libvorbis").read_bytes()
+    for name, code in (("junk.ogg", None), ("junk", "not_media"), ("junk.mp4", "not_media")):
+        file = tmp_path / name
+        file.write_bytes(b"other bytes " * 1000 + sound)
+        assert converted(file).error_code == code
+
+
+def test_a_cover_of_the_largest_size_is_kept_and_one_byte_more_is_not(
+    converted: Convert, mp3_of: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = ffmpeg(tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1", "-frames:v", "1")
+    both = ("-map", "0", "-map", "1", "-disposition:v", "attached_pic", "-metadata", "title=Tones")
+    file = ffmpeg(tmp_path / "a.mp3", *TONE, "-i", str(picture), *both)
+    for room, kept in ((0, 1), (-1, 0)):
+        monkeypatch.setattr(conversion, "LARGEST_PICTURE", picture.stat().st_size + room)
+        tags = MP3(mp3_of(converted(file))).tags
+        assert tags is not None
+        assert [cover.data for cover in tags.getall("APIC")] == [picture.read_bytes()] * kept
+        assert str(tags["TIT2"]) == "Tones"
+    assert "APIC:Cover" not in (MP3(mp3_of(converted(file, cover="drop"))).tags or {})
+
+
+def test_the_tags_of_an_ogg_are_those_of_the_track_that_is_heard(
+    converted: Convert, mp3_of: Save, tmp_path: Path
+) -> None:
+    file = ffmpeg(
+        tmp_path / "a.ogg", *TONE, *TONE, "-map", "0", "-map", "1", "-c:a", "libvorbis",
+        "-metadata:s:a:0", "title=One", "-metadata:s:a:1", "title=Two",
+    )  # fmt: skip
+    for track, title in (("1", "One"), ("2", "Two")):
+        assert str((MP3(mp3_of(converted(file, track=track))).tags or {})["TIT2"]) == title

@@ -1,0 +1,266 @@
+"""FFmpeg gets each byte of a video over loopback, whoever fails or hangs up, and no file stays open."""
+
+from __future__ import annotations
+
+import io
+import re
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import BinaryIO, cast
+
+import pytest
+import urllib3
+
+from functions.convert import range_server
+from functions.convert.range_server import BLOCK, Source, serving
+from soundlift.common.errors import StoreUnavailable
+from soundlift.common.media import MediaReader, MediaStore
+from soundlift.common.services import Services
+from tests.convert.stores import WatchedStore, held
+from tests.parts import store, wait_for
+
+FID = "a" * 24
+LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the sockets on the way hold
+
+
+class _Recording(WatchedStore):
+    """Is a store that keeps the files that it opened, and how much was read of them at once."""
+
+    def __init__(self, videos: MediaStore, before_read: Callable[[int], None] = lambda position: None) -> None:
+        super().__init__(videos, before_read)
+        self.files: list[BinaryIO] = []
+        self._kept: list[object] = []  # so that no garbage collection closes what was left open
+        self.asked: set[int] = set()
+
+    def open(self, fid: str) -> MediaReader:
+        reader = super().open(fid)
+        self.files.append(reader.file)
+        asked = self.asked
+
+        class Sized(io.RawIOBase):
+            seek, tell, close = reader.file.seek, reader.file.tell, reader.file.close
+
+            def seekable(self) -> bool:
+                return True
+
+            def read(self, size: int = -1) -> bytes:
+                asked.add(size)
+                return reader.file.read(size)
+
+        file = Sized()
+        self._kept.append(file)
+        return MediaReader(reader.size, cast(BinaryIO, file))
+
+    def all_closed(self) -> bool:
+        return bool(self.files) and all(file.closed for file in self.files)
+
+
+@pytest.fixture
+def videos(services: Services) -> _Recording:
+    store(services.videos, FID, LARGE)
+    return _Recording(services.videos)
+
+
+def _opened(videos: WatchedStore, name: str = "") -> Source:
+    source = Source(videos, FID, name)
+    source.opened.set()
+    return source
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("a.mp4", ".mp4"), ("a.tar.gz", ".gz"), (".M4a", ".M4a"), ("a.12345678", ".12345678"), ("a.123456789", ""),
+     ("a", ""), ("", ""), ("a.", ""), ("a.mp4 ", ""), ("a.m/4", ""), ("a.é", "")],
+)  # fmt: skip
+def test_a_video_is_at_one_address_that_nobody_can_guess_with_its_suffix_or_without(
+    videos: _Recording, name: str, suffix: str
+) -> None:
+    source = _opened(videos, name)
+    assert source.suffix == suffix
+    assert re.fullmatch("/[0-9a-f]{32}", source.path)
+    assert _opened(videos, name).path != source.path
+    assert source.error is None
+    with serving(source) as url:
+        assert re.fullmatch(rf"http://127\.0\.0\.1:[0-9]+{source.path}", url)
+        for known in (url, url + suffix):
+            assert urllib3.request("GET", known).data == LARGE
+        for unknown in (f"{url}.x", f"{url}{suffix or '.mp4'}x", f"{url[:-1]}"):
+            assert urllib3.request("GET", unknown).status == 404
+    assert Source(videos, FID).suffix == ""
+
+
+def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: _Recording) -> None:
+    with serving(_opened(videos)) as url:
+        whole = urllib3.request("GET", url)
+        assert (whole.status, whole.data == LARGE) == (200, True)
+        assert whole.headers["Content-Length"] == str(len(LARGE))
+        assert whole.headers["Accept-Ranges"] == "bytes"
+        assert whole.headers["Content-Type"] == "application/octet-stream"
+        part = urllib3.request("GET", url, headers={"Range": f"bytes={len(LARGE) - 5}-"})
+        assert (part.status, part.data, part.headers["Content-Length"]) == (206, LARGE[-5:], "5")
+        nothing = urllib3.request("GET", url, headers={"Range": f"bytes={len(LARGE)}-"})
+        assert (nothing.status, nothing.headers["Content-Range"]) == (416, f"bytes */{len(LARGE)}")
+        wait_for(videos.all_closed, "each file is closed")
+    assert len(videos.files) == 3
+    assert videos.asked == {BLOCK}
+
+
+def test_nothing_is_opened_before_the_source_is_and_what_waits_gets_all(videos: _Recording) -> None:
+    source = Source(videos, FID)
+    with serving(source) as url, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(urllib3.request, "GET", url)
+        assert urllib3.request("GET", f"{url}x").status == 404
+        assert not waiting.done()
+        assert videos.files == []
+        source.opened.set()
+        assert waiting.result(30).data == LARGE
+
+
+def test_a_source_that_is_not_opened_in_time_is_not_there(videos: _Recording, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(range_server, "LONGEST_HOLD_SECONDS", 0.01)
+    with serving(Source(videos, FID)) as url:
+        assert urllib3.request("GET", url).status == 404
+    assert videos.files == []
+
+
+def test_the_end_lets_go_who_waits_and_leaves_no_thread(videos: _Recording) -> None:
+    before = set(threading.enumerate())
+    source = Source(videos, FID)
+    with ThreadPoolExecutor() as pool:
+        with serving(source) as url:
+            begun = threading.Event()
+            waiting = pool.submit(_request_and_tell, url, begun)
+            assert begun.wait(30)
+        assert source.opened.is_set()
+        assert waiting.result(30).startswith(b"HTTP/1.") or waiting.result() == b""
+    wait_for(lambda: set(threading.enumerate()) <= before, "all threads have ended")
+
+
+def _request_and_tell(url: str, begun: threading.Event) -> bytes:
+    """Return the beginning of an answer, nothing where the connection was closed."""
+    with _requested(url) as connection:
+        begun.set()
+        try:
+            return connection.recv(100)
+        except ConnectionResetError:
+            return b""
+
+
+def _requested(url: str) -> socket.socket:
+    address, _, path = url.removeprefix("http://").partition("/")
+    host, _, port = address.partition(":")
+    connection = socket.create_connection((host, int(port)), timeout=30)
+    connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode())
+    return connection
+
+
+def test_one_answer_does_not_wait_for_another(services: Services) -> None:
+    store(services.videos, FID, LARGE)
+    waiting_store, waiting, let_go = held(services.videos, beyond=BLOCK)
+    with serving(_opened(waiting_store)) as url, ThreadPoolExecutor() as pool:
+        first = pool.submit(urllib3.request, "GET", url)
+        try:
+            assert waiting.wait(30)
+            answer = urllib3.request("GET", url, headers={"Range": "bytes=0-9"}, timeout=30)
+            assert answer.data == LARGE[:10]
+            assert not first.done()
+        finally:
+            let_go.set()
+        assert first.result(30).data == LARGE
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("It is away."), KeyError("unforeseen")])
+def test_a_store_that_fails_to_open_is_remembered_and_answered_with_503(services: Services, error: Exception) -> None:
+    class Failing(WatchedStore):
+        def open(self, fid: str) -> MediaReader:
+            raise error
+
+    source = _opened(Failing(services.videos, lambda position: None))
+    with serving(source) as url:
+        assert urllib3.request("GET", url, retries=False).status == 503
+    assert source.error is error
+    source.note(ValueError("a later one"))
+    assert source.error is error
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("It broke."), KeyError("unforeseen")])
+def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
+    services: Services, error: Exception
+) -> None:
+    store(services.videos, FID, LARGE)
+
+    def before_read(position: int) -> None:
+        if position >= BLOCK:
+            raise error
+
+    videos = _Recording(services.videos, before_read)
+    source = _opened(videos)
+    with serving(source) as url:
+        answer = urllib3.request("GET", url, preload_content=False)
+        with pytest.raises(urllib3.exceptions.ProtocolError):
+            answer.read()
+        answer.close()
+        wait_for(videos.all_closed, "the file is closed")
+    assert source.error is error
+
+
+def test_a_client_that_hangs_up_leaves_no_file_open_and_no_word(
+    videos: _Recording, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with serving(_opened(videos)) as url:
+        with _requested(url) as connection:
+            assert connection.recv(1000)
+        wait_for(videos.all_closed, "the file is closed")
+        assert urllib3.request("GET", url, headers={"Range": "bytes=1-2"}).data == LARGE[1:3]
+        assert urllib3.request("GET", f"{url}x").status == 404
+    assert capfd.readouterr() == ("", "")
+
+
+def _reset(connection: socket.socket) -> None:
+    """Hang up as who does not want what is on its way, with a reset."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def test_a_client_that_hangs_up_when_all_is_sent_leaves_no_file_open_and_no_word(
+    services: Services, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store(services.videos, FID, LARGE[:1000])
+    sent, let_go = threading.Event(), threading.Event()
+
+    def before_read(position: int) -> None:
+        if position == 1000:
+            sent.set()
+            assert let_go.wait(30)
+
+    videos = _Recording(services.videos, before_read)
+    with serving(_opened(videos)) as url:
+        connection = _requested(url)
+        assert sent.wait(30)
+        _reset(connection)
+        let_go.set()
+        wait_for(videos.all_closed, "the file is closed")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_client_that_hangs_up_before_it_is_refused_leaves_no_word(
+    videos: _Recording, capfd: pytest.CaptureFixture[str]
+) -> None:
+    asked, let_go = threading.Event(), threading.Event()
+
+    class Never(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            asked.set()
+            return not let_go.wait(30)
+
+    source = Source(videos, FID)
+    source.opened = Never()
+    with serving(source) as url:
+        connection = _requested(url)
+        assert asked.wait(30)
+        _reset(connection)
+        let_go.set()
+    assert capfd.readouterr() == ("", "")
