@@ -161,6 +161,7 @@ def test_a_tenth_of_a_second_is_padding_and_of_a_short_sound_the_rest_is_not() -
     assert _lost(DAMAGE, frames=1, length=0.2, written=short) == 0.0
     assert _lost(DAMAGE, frames=1, length=0.3, written=short) == pytest.approx(0.2)
     assert _lost(frames=1, rate=2000, length=0.2, length_is_of_sound=True, written=short) == 0.0
+    assert _lost(frames=1, rate=2000, length=0.1, declared=Declared(0.2), written=short) == 0.0
     assert _lost(frames=1, length=0.5, written=short) == 0.0
     assert _lost(frames=1, length=0.5, declared=Declared(0.7), written=short) == pytest.approx(0.6)
     assert _lost(frames=1, declared=Declared(1.05), written=short) == pytest.approx(0.95)

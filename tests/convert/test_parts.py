@@ -477,7 +477,9 @@ def test_parts_are_killed_and_closed_as_a_whole(
             parts = Parts(url, _hiss_recipe(), HISS_CUT, tmp_path, services.settings)
             assert [run.status for run in recorded.runs] == [None] * 3
             end(parts)
-            wait_for(lambda: all(run.status == -signal.SIGKILL for run in recorded.runs), "all were killed")
+            # An encoder whose decoder was killed may end before it is killed itself.
+            wait_for(lambda: all(run.status is not None for run in recorded.runs), "all have ended")
+            assert recorded.runs[0].status == -signal.SIGKILL
             parts.close()
 
 
