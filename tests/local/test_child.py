@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,17 +25,25 @@ time.sleep(600)
 """
 
 
+@contextmanager
+def _running(program: str, folder: Path) -> Iterator[Child]:
+    lifeline, held = os.pipe()
+    child = Child("parent", [sys.executable, "-c", program], os.environ, lifeline=lifeline, log=folder / "a.log")
+    try:
+        yield child
+    finally:
+        child.kill()
+        for pid in filter(_runs, _grandchildren(child)):
+            os.kill(pid, signal.SIGKILL)
+        child.close_log()
+        os.close(lifeline)
+        os.close(held)
+
+
 @pytest.fixture
 def child(tmp_path: Path) -> Iterator[Child]:
-    lifeline, held = os.pipe()
-    child = Child("parent", [sys.executable, "-c", PROGRAM], os.environ, lifeline=lifeline, log=tmp_path / "a.log")
-    yield child
-    child.kill()
-    for pid in filter(_runs, _grandchildren(child)):
-        os.kill(pid, signal.SIGKILL)
-    child.close_log()
-    os.close(lifeline)
-    os.close(held)
+    with _running(PROGRAM, tmp_path) as child:
+        yield child
 
 
 def _grandchildren(child: Child) -> list[int]:
@@ -67,3 +77,36 @@ def test_what_a_child_has_started_dies_with_it(child: Child, end: Callable[[Chil
     end(child)
     assert not child.running
     wait_for(lambda: not _runs(grandchild), "the grandchild has died")
+
+
+@pytest.mark.parametrize(
+    ("program", "ending"),
+    [("raise SystemExit(3)", "ended with exit code 3"), ("os.kill(os.getpid(), 9)", "was ended by SIGKILL")],
+)
+def test_the_terminal_says_how_a_child_ended_and_where_its_log_is(
+    program: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with _running(f"import os; {program}", tmp_path) as child:
+        wait_for(lambda: not child.running, "the process has ended")
+        child.look_after()
+        said = capsys.readouterr().out
+        assert re.fullmatch(rf"parent {ending}; it starts again in [\d.]+ s \(log: {child.log}\)\n", said)
+
+
+def test_a_child_has_a_lifeline_and_nothing_of_the_terminal(tmp_path: Path) -> None:
+    program = """
+import os, sys
+os.fstat(int(os.environ["LIFELINE_FD"]))
+print("read", repr(sys.stdin.read()), "in a session of its own:", os.getsid(0) == os.getpid())
+"""
+    terminal, held = os.pipe()
+    own = os.dup(0)
+    os.dup2(terminal, 0)  # a child that read from the terminal would wait for ever: `held` stays open
+    try:
+        with _running(program, tmp_path) as child:
+            said = wait_for(lambda: child.log.exists() and child.log.read_text(), "the process has said what it has")
+            assert said == "read '' in a session of its own: True\n"
+    finally:
+        os.dup2(own, 0)
+        for descriptor in (terminal, held, own):
+            os.close(descriptor)

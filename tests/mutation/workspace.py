@@ -197,11 +197,13 @@ class Workspace:
         if not self.module.processes:
             return
         self._process_results.mkdir(exist_ok=True)
-        for name in [name for name, status in self.results().items() if status == "no tests"]:
+        names = [name for name, status in self.results().items() if status == "no tests"]
+        if names and time.monotonic() < deadline and self._try_in_processes("") != "survived":
+            raise RuntimeError(f"{', '.join(self.module.processes)} fail without a mutant.")
+        for name in names:
             if time.monotonic() > deadline:
                 return
-            if not self._process_result(name):
-                (self._process_results / name).write_text(self._try_in_processes(name))
+            (self._process_results / name).write_text(self._try_in_processes(name))
 
     def _try_in_processes(self, mutant: str) -> str:
         try:
