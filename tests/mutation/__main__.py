@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.mutation.workspace import CHECKED, NOTICED, ROOT, Module, Workspace
+import pytest
+
+from tests.mutation.module import Module, changes_words_only, read_equivalents, read_modules
+from tests.mutation.run import Run
+from tests.mutation.workspace import CHECKED, NOTICED, ROOT, Workspace
 from tests.servers.rabbitmq import running_rabbitmq
 
-HERE = Path(__file__).parent
 GOAL_PERCENT = 85
-SHOWN_AT_ONCE = 4
-
-
-@dataclass(frozen=True)
-class Equivalent:
-    """A change that no test can notice, or should, with the reason."""
-
-    file: str
-    change: str
-    reason: str
-
-    def covers(self, mutant: str, difference: str) -> bool:
-        """Return whether a mutant is this change; layout does not count."""
-        module = self.file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        return mutant.startswith(f"{module}.x") and _squeezed(difference) == _squeezed(self.change)
 
 
 @dataclass
@@ -48,27 +35,21 @@ class Score:
     survivors: list[str] = field(default_factory=list)
 
     @property
-    def percent(self) -> float:
+    def percent(self) -> float | None:
         """Return the share of the mutants that were noticed, equivalent ones left out."""
-        return 100 * self.noticed / max(self.checked - self.equivalent, 1)
+        counted = self.checked - self.equivalent
+        return 100 * self.noticed / counted if counted else None
 
     def __str__(self) -> str:
         """Return a row of the table in docs/testing.md."""
-        survived = self.checked - self.noticed - self.equivalent
-        columns = (
-            self.module,
-            self.mutants,
-            self.checked,
-            self.noticed,
-            survived,
-            self.equivalent,
-            f"{self.percent:.0f} %",
-        )
-        return f"| {' | '.join(map(str, columns))} |"
+        counts = (self.mutants, self.checked, self.noticed, len(self.survivors), self.equivalent)
+        percent = "–" if self.percent is None else f"{self.percent:.0f} %"
+        return f"| {self.module} | {' | '.join(map(str, counts))} | {percent} |"
 
 
 def main() -> int:
     """Mutate the modules that are asked for; return 1 where one misses the goal or its tests fail without a mutant."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parser, modules = _parser(), read_modules()
     arguments = parser.parse_args()
     if unknown := set(arguments.modules) - set(modules):
@@ -78,29 +59,20 @@ def main() -> int:
     failed = False
     print("| module | mutants | checked | killed | survived | equivalent | score |\n|---|---|---|---|---|---|---|")
     for name in wanted:
-        if time.monotonic() > deadline:
-            print(f"The time is up before {name}.")
-            break
         try:
             score = _mutate(modules[name], arguments.sample, deadline)
-        except RuntimeError as error:
+        except (RuntimeError, subprocess.CalledProcessError) as error:
             sys.stderr.write(f"{name}: {error}\n")
             failed = True
             continue
         print(score, flush=True)
-        failed |= score.percent < GOAL_PERCENT and not arguments.no_goal
+        failed |= score.percent is not None and score.percent < GOAL_PERCENT and not arguments.no_goal
         if arguments.survivors:
             print(*score.survivors, sep="\n\n")
+        if time.monotonic() > deadline:
+            print(f"The time was up at {name}; the next run goes on from there.")
+            break
     return int(failed)
-
-
-def _mutate(module: Module, sample: int, deadline: float) -> Score:
-    with _servers(module) as environment:
-        workspace = Workspace(module, environment)
-        workspace.run(sample, deadline)
-    score = _score(workspace, read_equivalents())
-    (workspace.folder / "survivors.txt").write_text("\n\n".join(score.survivors) + "\n")
-    return score
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,18 +86,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def read_modules() -> dict[str, Module]:
-    """Return the modules by their names, in the order of the file."""
-    tables = tomllib.loads((HERE / "modules.toml").read_text())
-    return {name: Module(name, **table) for name, table in tables.items()}
-
-
-def read_equivalents() -> list[Equivalent]:
-    """Return the changes that do not count."""
-    tables = tomllib.loads((HERE / "equivalents.toml").read_text())
-    return [Equivalent(**table) for table in tables.get("equivalent", [])]
-
-
 def _changed_since(commit: str, modules: Mapping[str, Module]) -> list[str]:
     """Return the names of the modules with a file that differs from a commit; where that is not there, of none."""
     command = ["git", "diff", "--name-only", commit]
@@ -136,6 +96,15 @@ def _changed_since(commit: str, modules: Mapping[str, Module]) -> list[str]:
     return [name for name, module in modules.items() if any(module.has(path) for path in changed)]
 
 
+def _mutate(module: Module, sample: int, deadline: float) -> Score:
+    workspace = Workspace(module)
+    with _servers(module) as environment:
+        Run(workspace, environment, deadline).check(sample)
+    score = _score(workspace)
+    (workspace.folder / "survivors.txt").write_text("\n\n".join(score.survivors) + "\n")
+    return score
+
+
 @contextmanager
 def _servers(module: Module) -> Iterator[Mapping[str, str]]:
     """Give the addresses of servers whose start would cost more than the tests of a mutant."""
@@ -143,38 +112,32 @@ def _servers(module: Module) -> Iterator[Mapping[str, str]]:
         yield {}
         return
     folder = tempfile.TemporaryDirectory(prefix="mutation-", ignore_cleanup_errors=True)
-    with folder, running_rabbitmq(Path(folder.name)) as node:
+    with folder, ExitStack() as stack:
+        try:
+            node = stack.enter_context(running_rabbitmq(Path(folder.name)))
+        except (pytest.skip.Exception, pytest.fail.Exception, AssertionError) as error:
+            raise RuntimeError(str(error)) from error
         yield {"TEST_RABBITMQ_URL": node.url}
 
 
-def _score(workspace: Workspace, equivalents: Sequence[Equivalent]) -> Score:
-    results = workspace.results()
-    checked = {name: status for name, status in results.items() if status in CHECKED}
-    survivors = [name for name, status in checked.items() if status not in NOTICED]
-    score = Score(workspace.module.name, len(results), len(checked), len(checked) - len(survivors))
-    with ThreadPoolExecutor(SHOWN_AT_ONCE) as pool:
-        for name, difference in zip(survivors, pool.map(workspace.difference, survivors), strict=True):
-            if _changes_case_only(difference) or any(one.covers(name, difference) for one in equivalents):
-                score.equivalent += 1
-            else:
-                score.survivors.append(f"{name}: {checked[name]}\n{difference}")
+def _score(workspace: Workspace) -> Score:
+    equivalents = read_equivalents()
+    results = {
+        name: status
+        for name, status in workspace.results().items()
+        if not changes_words_only(workspace.difference(name))
+    }
+    score = Score(workspace.module.name, mutants=len(results))
+    for name, status in results.items():
+        difference = workspace.difference(name)
+        score.checked += status in CHECKED
+        if status in NOTICED:
+            score.noticed += 1
+        elif status in CHECKED and any(one.covers(name, difference) for one in equivalents):
+            score.equivalent += 1
+        elif status in CHECKED:
+            score.survivors.append(f"{name}: {status}\n{difference}")
     return score
-
-
-def _changes_case_only(difference: str) -> bool:
-    """Return whether a mutant only writes a text in capital letters or in small ones.
-
-    Of each text mutmut makes another mutant, with X before and behind it. A test that should hold the text notices
-    that; the other two add a question that has no answer for names of headers and encodings, and for sentences.
-    """
-    removed, added = (
-        "".join(line[1:] for line in difference.splitlines() if line.startswith(sign)) for sign in ("-", "+")
-    )
-    return removed.lower() == added.lower()
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.split())
 
 
 if __name__ == "__main__":
