@@ -64,7 +64,8 @@ def test_json_is_read(document: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "NaN", "[Infinity]", "-Infinity", '"\\ud800"', '{"\\udfff": 1}', b"\xff", DEEP]
+    "text",
+    ["", "{", "NaN", "[Infinity]", "-Infinity", '"\\ud800"', '{"\\udfff": 1}', b"\xff", pytest.param(DEEP, id="deep")],
 )
 def test_what_is_no_usable_json_is_a_value_error(text: str | bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,7 @@ from soundlift.common.dropped_clients import DroppedClients
 from soundlift.common.incoming import LARGEST_HEAD, SMALL_BODY
 from soundlift.common.worker import LINGER_BYTES
 from tests.api.function_server import read_response
-from tests.api.worker_loop import CLIENT, PROXY, SECONDS, Clock, WorkerLoop
+from tests.api.worker_loop import CLIENT, PROXY, SECONDS, WorkerLoop
 from tests.parts import wait_for
 
 if TYPE_CHECKING:
@@ -319,12 +320,12 @@ def test_a_stop_takes_in_who_has_connected_and_lets_nobody_wait(serve: Serve) ->
 
 
 def test_dropped_clients_are_logged_once_a_second_with_all_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock()
-    monkeypatch.setattr("soundlift.common.dropped_clients.time", clock)
+    now = 1000.0
+    monkeypatch.setattr("soundlift.common.dropped_clients.time", SimpleNamespace(monotonic=lambda: now))
     clients = DroppedClients()
     with capture_logs() as logs:
         for reason, seconds in (("slow", 0), ("slow", 0.5), ("large", 0.6), (None, 5), ("slow", 5)):
-            clock.ahead += seconds
+            now += seconds
             if reason:
                 clients.add(reason)
             clients.log()

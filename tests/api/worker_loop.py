@@ -28,22 +28,12 @@ SECONDS = 10.0  # for an answer
 TO_THE_END = 1000.0  # seconds after which no connection has any time left
 
 
-class Clock:
-    """The monotonic clock, which a test can put forward."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def monotonic(self) -> float:
-        return time.monotonic() + self.ahead
-
-
-class WorkerLoop(Clock):
+class WorkerLoop:
     """A worker with one listener, the clock that it goes by, and what it logs."""
 
     def __init__(self, application: WSGIApplication, logs: list[EventDict], **settings: Any) -> None:
-        super().__init__()
         self._logs = logs
+        self._ahead = 0.0
         config = Config()
         for name, value in {"threads": 2, "worker_connections": 20, "keepalive": 60, **settings}.items():
             config.set(name, value)
@@ -55,9 +45,12 @@ class WorkerLoop(Clock):
         self.worker.poller = DefaultSelector()
         self.worker.method_queue.init()
 
+    def monotonic(self) -> float:
+        return time.monotonic() + self._ahead
+
     def pass_time(self, seconds: float) -> None:
         """Put the clock forward, and return when the worker has looked at it."""
-        self.ahead += seconds
+        self._ahead += seconds
         self.turn()
 
     def turn(self) -> None:
@@ -74,12 +67,13 @@ class WorkerLoop(Clock):
         try:
             yield self
         finally:
-            self.ahead += TO_THE_END
+            self._ahead += TO_THE_END
             self.stop()
             thread.join(SECONDS)
             self.worker.tpool.shutdown()
             self.worker.tmp.close()
             self.listener.close()
+            assert not thread.is_alive(), "it does not end"
 
     def stop(self) -> None:
         """Have the worker stop as on SIGTERM."""

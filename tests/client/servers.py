@@ -15,6 +15,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request
 
 from soundlift.common.services import Services
+from tests.parts import DEADLINE_SECONDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -92,6 +93,7 @@ class WrittenAnswers(HTTPServer):
 
 class _Write(BaseHTTPRequestHandler):
     server: WrittenAnswers
+    timeout = DEADLINE_SECONDS  # for a client that sends less than it announced
 
     def _answer(self) -> None:
         self.server.asked.append(f"{self.command} {self.path}")

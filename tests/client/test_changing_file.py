@@ -11,6 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from soundlift.client import BLOCK, ApiError, Client, ConnectionFailed
+from tests.parts import DEADLINE_SECONDS
 
 SIZE = BLOCK + 1000
 
@@ -26,6 +27,7 @@ class Server(HTTPServer):
 
 class Refusal(BaseHTTPRequestHandler):
     server: Server
+    timeout = DEADLINE_SECONDS  # for a client that sends less than it announced, or does not close
 
     def do_POST(self) -> None:
         self.server.body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -57,7 +59,7 @@ def _upload(server: Server, file: Path, size_meanwhile: int) -> None:
 def test_what_a_file_grows_by_while_it_is_sent_is_not_sent(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ApiError):
         _upload(server, tmp_path / "a.mp4", 3 * BLOCK)
-    assert server.ended.wait(30)
+    assert server.ended.wait(DEADLINE_SECONDS)
     assert (len(server.body), server.behind) == (SIZE, b"")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from soundlift.client import BLOCK, CONNECT_SECONDS, POLL_SECONDS, ApiError, Cli
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.conftest import PASSWORD
-from tests.parts import MP4, failed_job, free_port, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.parts import MP4, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
 
 EMAIL = "ada@example.org"
 VIDEO = MP4 + bytes(BLOCK)
@@ -409,12 +410,14 @@ def test_a_connection_is_tried_again_but_for_an_upload(monkeypatch: pytest.Monke
         return connect(*arguments, **options)
 
     monkeypatch.setattr(urllib3.util.connection, "create_connection", record)
-    client = Client(f"http://127.0.0.1:{free_port()}", token="any")
-    for call, times in ((client.validate, 4), (lambda: client.upload(io.BytesIO(MP4)), 1)):
-        tried.clear()
-        with pytest.raises(ConnectionFailed, match="cannot be reached"):
-            call()
-        assert len(tried) == times
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # it does not listen, and nobody else can on its port
+        client = Client(f"http://127.0.0.1:{silent.getsockname()[1]}", token="any")
+        for call, times in ((client.validate, 4), (lambda: client.upload(io.BytesIO(MP4)), 1)):
+            tried.clear()
+            with pytest.raises(ConnectionFailed, match="cannot be reached"):
+                call()
+            assert len(tried) == times
 
 
 def _stored(services: Services, job: Job) -> bytes:

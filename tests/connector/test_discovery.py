@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import replace
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,10 +16,10 @@ from soundlift.common.gateway_login import user_of
 from soundlift.common.settings import Settings
 from soundlift.common.shutdown import Shutdown
 from soundlift.connector import discovery
-from soundlift.connector.discovery import Discovery
+from soundlift.connector.discovery import FIRST_SECONDS, REFRESH_SECONDS, Discovery
 from soundlift.connector.subscriptions import Subscriber, fixed_subscriptions
 from tests.connector.gateway import Gateway, empty
-from tests.parts import DEADLINE_SECONDS, wait_for
+from tests.parts import DEADLINE_SECONDS
 
 
 @pytest.fixture
@@ -113,24 +114,30 @@ def test_a_gateway_that_takes_a_connection_and_never_answers_is_given_up(monkeyp
     monkeypatch.setattr(discovery, "TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as hanging, capture_logs() as logs:
         subscriptions = Discovery(f"http://127.0.0.1:{hanging.getsockname()[1]}", {"video"})
-        Thread(target=subscriptions.refresh, daemon=True).start()
-        wait_for(lambda: logs, "it is given up")
+        refresh = Thread(target=subscriptions.refresh, daemon=True)
+        refresh.start()
+        refresh.join(DEADLINE_SECONDS)
+        assert not refresh.is_alive()
     assert "timed out" in logs[0]["detail"]
     assert not subscriptions.known
 
 
 def test_a_gateway_that_has_never_answered_is_asked_again_sooner_than_one_that_has(
-    subscriptions: Discovery, gateway: Gateway
+    subscriptions: Discovery, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutdown = Shutdown()
+    shutdown, slept = Shutdown(), []
+
+    def sleep(seconds: float) -> None:
+        slept.append((subscriptions.known, seconds))
+        gateway.listing_status = 200
+        if len(slept) == 2:
+            shutdown.begin()
+
+    monkeypatch.setattr(discovery, "time", SimpleNamespace(sleep=sleep))
     gateway.listing_status = 503
-    with capture_logs() as logs:
-        every = {"every": 2 * DEADLINE_SECONDS}
-        Thread(target=subscriptions.follow, args=(shutdown,), kwargs=every, daemon=True).start()
-        wait_for(lambda: logs, "the gateway has been asked in vain")
-    gateway.listing_status = 200
-    wait_for(lambda: subscriptions.known, "it is asked again")
-    shutdown.begin()
+    subscriptions.follow(shutdown)
+    assert slept == [(False, FIRST_SECONDS), (True, REFRESH_SECONDS)]
+    assert FIRST_SECONDS < REFRESH_SECONDS
 
 
 def test_an_empty_list_is_an_answer(subscriptions: Discovery, gateway: Gateway) -> None:

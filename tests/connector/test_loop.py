@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection
 from pathlib import Path
+from statistics import median
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
@@ -35,14 +36,14 @@ def test_a_message_reaches_its_function_without_delay(gateway: Gateway, broker: 
     start_connector()
     seconds: deque[float] = deque(maxlen=10)
 
-    def nearly_all_are_quick() -> bool:
+    def most_are_quick() -> bool:
         before, published = len(gateway.calls), time.monotonic()
         broker.publish(event())
         call = wait_for(lambda: next(iter(gateway.calls[before:]), None), "convert is called")
         seconds.append(call.at - published)
-        return sum(one < 0.1 for one in seconds) >= 9
+        return len(seconds) == seconds.maxlen and median(seconds) < 0.2
 
-    wait_for(nearly_all_are_quick, "nine of ten messages in a row have taken less than a tenth of a second")
+    wait_for(most_are_quick, "of ten messages in a row, most have taken less than a fifth of a second")
 
 
 @over_a_file

@@ -18,11 +18,12 @@ import urllib3
 
 from soundlift.common.broker import Broker
 from soundlift.common.events import MP3_READY, from_message
+from soundlift.connector.__main__ import SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, waiting
 from tests.connector.queues import Queues
-from tests.parts import free_port, wait_for
+from tests.parts import DEADLINE_SECONDS, free_port, wait_for
 
 COMMAND = (sys.executable, "-m", "soundlift.connector")
 USER = ("admin", "a password of the gateway")
@@ -84,7 +85,9 @@ def test_a_wrong_setting_ends_the_start_with_one_sentence(
     gateway: Gateway, queues: Queues, name: str, value: str
 ) -> None:
     environment = environment_of(gateway, queues, **{name: value})
-    run = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run(
+        COMMAND, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
+    )
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith(f"soundlift: Setting {name}")
     assert run.stderr.count("\n") == 1
@@ -107,7 +110,7 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
     broker.publish(event("new"))
     assert connector.popen.poll() is None
     slow_convert.set()
-    assert connector.popen.wait(10) == 0
+    assert connector.popen.wait(DEADLINE_SECONDS) == 0
     assert queues.count() == 1
     delivery = broker.receive(["video"], 0)
     assert delivery is not None
@@ -118,11 +121,11 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
 def test_a_connector_that_hands_back_what_takes_too_long_ends_while_its_function_still_runs(
     broker: Broker, gateway: Gateway, start_process: Callable[..., Process], slow_convert: threading.Event
 ) -> None:
-    connector = start_process(DRAIN_SECONDS="-20")  # it adds 20 to leave its function the time to hand back, too
+    connector = start_process(DRAIN_SECONDS=str(-SECONDS_BEYOND_DRAIN))  # it adds them, for its function to hand back
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
     connector.popen.terminate()
-    assert connector.popen.wait(20) == 0
+    assert connector.popen.wait(DEADLINE_SECONDS) == 0
     delivery = broker.receive(["video"], 0)
     assert delivery is not None
     assert delivery.attempt == 2
@@ -143,12 +146,12 @@ def test_what_a_connector_makes_is_the_owners_only(gateway: Gateway, tmp_path: P
         connector.wait()
 
 
-def test_an_idle_connector_stops_at_once(start_process: Callable[[], Process], gateway: Gateway) -> None:
+def test_an_idle_connector_stops_at_once(start_process: Callable[..., Process], gateway: Gateway) -> None:
     gateway.deploy("convert", "video", empty)
-    connector = start_process()
+    connector = start_process(DRAIN_SECONDS=str(2 * DEADLINE_SECONDS))
     wait_for(lambda: connector.logged("subscriptions"), "the connector runs")
     connector.popen.terminate()
-    assert connector.popen.wait(10) == 0
+    assert connector.popen.wait(DEADLINE_SECONDS) == 0
 
 
 def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
@@ -199,14 +202,16 @@ def test_a_connector_tells_its_health_until_it_has_stopped(
     wait_for(lambda: page(port, "readyz")[0] == 503, "it is no longer ready")
     assert page(port, "healthz")[0] == 200
     slow_convert.set()
-    assert connector.popen.wait(10) == 0
+    assert connector.popen.wait(DEADLINE_SECONDS) == 0
     assert page(port, "healthz")[0] == 0
     assert all(line.startswith("{") for line in connector.output.read_text().splitlines())
 
 
 def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway, queues: Queues) -> None:
     environment = environment_of(gateway, queues, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
-    run = subprocess.run(COMMAND, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run(
+        COMMAND, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
+    )
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith("soundlift: Setting CONNECTOR_PORT")
 
@@ -223,13 +228,13 @@ def test_functions_are_called_where_the_operator_says_and_no_gateway_is_asked(
     broker.publish(event("given"))
     wait_for(lambda: gateway.calls_of("convert"), "a function is called")
     broker.publish(event("ready", MP3_READY))
-    wait_for(lambda: gateway.calls_of("notify"), "the other function is called meanwhile", seconds=15)
+    wait_for(lambda: gateway.calls_of("notify"), "the other function is called meanwhile")
     slow_convert.set()
 
 
 def test_a_subscriber_of_no_queue_ends_the_start_with_one_sentence(start_process: Callable[..., Process]) -> None:
     process = start_process(SUBSCRIBERS="vidoe=http://127.0.0.1:9")
-    assert process.popen.wait(30) == 1
+    assert process.popen.wait(DEADLINE_SECONDS) == 1
     assert process.output.read_text() == "soundlift: Setting SUBSCRIBERS: vidoe is no topic; there are mp3 and video.\n"
 
 
@@ -257,7 +262,7 @@ def test_a_gateway_that_requires_its_login_for_calls_gets_it_and_a_function_else
     broker.publish(event())
     wait_for(lambda: len(gateway.calls) == 1, "convert is called")
     first.popen.terminate()
-    assert first.popen.wait(30) == 0
+    assert first.popen.wait(DEADLINE_SECONDS) == 0
     start_process(**login, **subscribers, GATEWAY_URL=f"http://127.0.0.1:{free_port()}")
     broker.publish(event())
     wait_for(lambda: len(gateway.calls) == 2, "convert is called where it is no function of the gateway")
@@ -274,4 +279,4 @@ def test_the_command_runs_the_connector(
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
     connector.popen.terminate()
-    assert connector.popen.wait(10) == 0
+    assert connector.popen.wait(DEADLINE_SECONDS) == 0

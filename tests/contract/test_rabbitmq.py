@@ -448,8 +448,9 @@ def test_what_had_arrived_in_advance_when_its_connection_broke_is_had_by_its_nex
         other.publish(_event(number))
     _receive(broken)
     wait_for(lambda: channel.queue_declare("video", passive=True).method.message_count == 0, "both are on their way")
-    rabbitmq_forwarder.drop_connections()
+    rabbitmq_forwarder.cut()
     again = [_receive(other) for _ in range(2)]
+    rabbitmq_forwarder.restore()
 
     def receive() -> list[Delivery | None]:
         try:

@@ -16,7 +16,7 @@ from soundlift.common import write_ahead_log
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.database import open_database
 from soundlift.common.events import VIDEO_UPLOADED
-from soundlift.common.write_ahead_log import use_write_ahead_log
+from soundlift.common.write_ahead_log import LONGEST_WAIT_SECONDS, LOOK_AGAIN_SECONDS, use_write_ahead_log
 from tests.parts import wait_for
 
 # With a write-ahead log, NORMAL flushes it at a checkpoint only (https://www.sqlite.org/pragma.html#pragma_synchronous).
@@ -90,13 +90,27 @@ def test_who_opens_a_new_file_waits_while_another_process_does(writer: sqlite3.C
     assert another.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_who_opens_a_new_file_does_not_wait_for_ever(
-    writer: sqlite3.Connection, another: Counting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(write_ahead_log, "LONGEST_WAIT_SECONDS", 0.05)
+class Clock:
+    """A clock that goes on only while somebody sleeps."""
+
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.usefixtures("writer")
+def test_who_opens_a_new_file_does_not_wait_for_ever(another: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(write_ahead_log, "time", clock)
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         use_write_ahead_log(another)
-    assert another.tried > 1
+    waited = clock.now - Clock.now
+    assert waited == pytest.approx(LONGEST_WAIT_SECONDS, abs=2 * LOOK_AGAIN_SECONDS)
+    assert another.tried == pytest.approx(waited / LOOK_AGAIN_SECONDS, abs=2)
 
 
 def test_a_step_of_a_job_is_flushed_before_its_caller_is_told(tmp_path: Path) -> None:

@@ -187,19 +187,16 @@ def test_a_job_that_another_takes_at_the_same_time_is_left_to_it(
             assert services.jobs.delete(job.id)
         return claim(read)
 
-    monkeypatch.setattr(services.jobs, "claim", claim_too_late)
-    if step == "claimed":
-        with pytest.raises(Busy) as busy:
-            convert(event_of(job), services)
-        assert busy.value.retry_after == CLAIM_SECONDS
-    else:
-        assert convert(event_of(job), services) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(services.jobs, "claim", claim_too_late)
+        if step == "claimed":
+            with pytest.raises(Busy) as busy:
+                convert(event_of(job), services)
+            assert busy.value.retry_after == CLAIM_SECONDS
+        else:
+            assert convert(event_of(job), services) is None
     assert making.spare_cores == []
-    monkeypatch.undo()
-    other = queued_job(services)
-    making = made_again = Made(_made_well)
-    monkeypatch.setattr("functions.convert.handler.make_mp3", made_again)
-    convert(event_of(other), services)
+    convert(event_of(queued_job(services)), services)
     assert making.spare_cores == [services.settings.convert_concurrency - 1]
 
 

@@ -133,7 +133,9 @@ def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100
 
 
 def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
+    before = threading.enumerate()
     with Keeper(CLAIM, services):
-        (thread,) = [thread for thread in threading.enumerate() if thread.name == "claim-keeper"]
+        begun = [thread for thread in threading.enumerate() if thread not in before]
+        (thread,) = [thread for thread in begun if thread.name == "claim-keeper"]
         assert thread.daemon
     assert not thread.is_alive()

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,8 @@ def _running(program: str, folder: Path) -> Iterator[Child]:
     finally:
         child.kill()
         for pid in filter(_runs, _grandchildren(child)):
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have died since
+                os.kill(pid, signal.SIGKILL)
         child.close_log()
         os.close(lifeline)
         os.close(held)

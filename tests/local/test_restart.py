@@ -7,9 +7,11 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from soundlift.local import restart as module
 from soundlift.local.child import Child
 from soundlift.local.log_pipe import LogPipe
 from soundlift.local.restart import Restart
@@ -42,14 +44,21 @@ def writer_of(log: Path) -> Process | None:
     return next((one for one in processes if "log_writer" in one.command and str(log) in one.command), None)
 
 
-def test_the_pause_doubles_up_to_half_a_minute_while_a_process_keeps_ending_young() -> None:
+def test_the_pause_doubles_up_to_half_a_minute_while_a_process_keeps_ending_young(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
     restart = Restart()
     assert (restart.is_planned, restart.is_due) == (False, False)
     pauses = []
     for _ in range(8):
         restart.plan()
-        assert (restart.is_planned, restart.is_due) == (True, False)
         pauses.append(restart.pause)
+        now += restart.pause - 0.25
+        assert (restart.is_planned, restart.is_due) == (True, False)
+        now += 0.25
+        assert (restart.is_planned, restart.is_due) == (True, True)
         restart.note_start()
         assert (restart.is_planned, restart.is_due) == (False, False)
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
