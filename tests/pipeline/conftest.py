@@ -136,8 +136,9 @@ def stack(
 
 
 @pytest.fixture(autouse=True)
-def log_of_the_stack(stack: Stack | ContainerStack) -> Iterator[None]:
+def log_of_the_stack(request: pytest.FixtureRequest) -> Iterator[None]:
     """Show with a test that failed what the stack logged meanwhile, for a 503 names its cause there only."""
+    stack = request.getfixturevalue("stack") if "stack" in request.fixturenames else None
     if not isinstance(stack, Stack):
         yield
         return
