@@ -91,6 +91,7 @@ class WrittenAnswers(HTTPServer):
 
 
 class _Write(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # an older one has no chunks
     server: WrittenAnswers
 
     def _answer(self) -> None:
@@ -101,6 +102,7 @@ class _Write(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(reply.body)
 
