@@ -32,7 +32,7 @@ def encoding(recipe: Recipe, output: Path, *, reservoir: bool = True) -> list[st
 def converting(url: str, recipe: Recipe, folder: Path, most_bytes: int) -> list[str]:
     """Return the arguments that make an MP3 in a folder, in one run, and a list of the file's labels besides.
 
-    FFmpeg ends an MP3 that it cuts off in silence, so this one is cut only where it has more than `most_bytes`.
+    FFmpeg does not say that it cut an MP3 off, so this one is cut only where it has more than `most_bytes`.
     """
     sound = ["-vn", "-sn", "-dn"] if recipe.stream is None else ["-map", f"0:{recipe.stream}"]
     mp3 = [*sound, "-af", ",".join(recipe.filters), "-fs", str(most_bytes + 1), *encoding(recipe, folder / MP3)]

@@ -29,7 +29,11 @@ class PassedFile(Response):
 
 
 class _LastUse:
-    """Is a file that ends its response when it is closed."""
+    """A file that ends its response when it is closed.
+
+    Besides, only `read` and `fileno` are offered: gunicorn's file wrapper needs no more of a file that it sends from
+    its beginning.
+    """
 
     def __init__(self, file: IO[bytes], close: Callable[[], None]) -> None:
         self._file = file

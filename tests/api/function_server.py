@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from soundlift.common.services import Services
 from tests.conftest import SECRET
@@ -110,6 +112,27 @@ def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes
     line, *fields = head.decode("latin-1").strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
     return int(line.split()[1]), headers, _received(connection, int(headers.get("content-length", "0")))
+
+
+def read_problem(connection: socket.socket) -> dict[str, Any]:
+    """Return the problem document that is the next response, of the status that it says."""
+    status, headers, body = read_response(connection)
+    problem: dict[str, Any] = json.loads(body)
+    assert (status, headers["content-type"]) == (problem["status"], "application/problem+json")
+    return problem
+
+
+def has_answer(connection: socket.socket) -> bool:
+    """Return whether an answer, or the end, has arrived."""
+    patience = connection.gettimeout()
+    connection.setblocking(False)
+    try:
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return False
+    finally:
+        connection.settimeout(patience)
+    return True
 
 
 def _received(connection: socket.socket, size: int) -> bytes:

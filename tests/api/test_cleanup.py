@@ -117,7 +117,7 @@ def test_a_job_whose_claims_died_three_times_fails_its_half_mp3_is_deleted_and_i
 
 
 class Meeting(Jobs):
-    """Holds each run that has read a list of jobs until all runs have read the same."""
+    """Jobs that hold each run that has read a list of them until all runs have read the same."""
 
     def __init__(self, database: Database, barrier: Barrier) -> None:
         super().__init__(database)
@@ -161,7 +161,7 @@ def test_many_runs_at_once_do_nothing_twice(function: Call, services: Services) 
 
 
 class Witness:
-    """Is a broker that notes, at each event that it gets, which jobs are due."""
+    """A broker that notes, at each event that it gets, which jobs are due."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -181,7 +181,7 @@ def test_a_run_takes_its_turn_in_the_database_before_it_publishes(function: Call
 
 
 class Overtaken(Jobs):
-    """Finds due jobs of which another run takes the first at once."""
+    """Jobs of whose due ones another run takes the first at once."""
 
     def due(self) -> list[Job]:
         first, *others = super().due()

@@ -183,7 +183,7 @@ def test_an_mp3_is_read_block_by_block(
     open_file = services.mp3s.open
 
     class Watched(io.FileIO):
-        """Is a file that knows how many bytes it was asked for, each time."""
+        """A file that knows how many bytes it was asked for, each time."""
 
         def read(self, size: int | None = -1, /) -> bytes:
             asked.append(size)

@@ -47,7 +47,7 @@ def notify(client: FlaskClient) -> Notify:
 
 
 class Shown(HTMLParser):
-    """Is what a reader sees of a page: its text, and what the tags make of it."""
+    """What a reader sees of a page: its text, and what the tags make of it."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.function_server import FunctionServer, read_response, served
+from tests.api.function_server import FunctionServer, read_problem, read_response, served
 from tests.parts import wait_for
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -47,10 +46,8 @@ def test_what_is_not_http_is_refused_with_a_problem_document(
 ) -> None:
     with validate.open() as connection:
         connection.sendall(request_)
-        answered, headers, body = read_response(connection)
+        problem = read_problem(connection)
         assert connection.recv(1) == b"", "the connection is closed"
-    problem = json.loads(body)
-    assert (answered, headers["content-type"]) == (status, "application/problem+json")
     assert (problem["status"], problem["code"]) == (status, code)
     assert set(problem) == {"title", "status", "detail", "code"}
 

@@ -215,7 +215,7 @@ def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off
 
 
 class SlowBody(io.BytesIO):
-    """Is a large video, between whose blocks something happens."""
+    """A large video, between whose blocks something happens."""
 
     def __init__(self, happen: Callable[[], None]) -> None:
         super().__init__(LARGE)

@@ -92,6 +92,7 @@ class WrittenAnswers(HTTPServer):
 
 
 class _Write(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # an older one has no chunks
     server: WrittenAnswers
     timeout = DEADLINE_SECONDS  # for a client that sends less than it announced
 
@@ -103,6 +104,7 @@ class _Write(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(reply.body)
 

@@ -11,6 +11,8 @@ from threading import Event, Thread
 import pytest
 
 from soundlift.client import BLOCK, ApiError, Client, ConnectionFailed
+from soundlift.common.services import Services
+from tests.client.servers import Deployment
 from tests.parts import DEADLINE_SECONDS
 
 SIZE = BLOCK + 1000
@@ -49,21 +51,25 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-def _upload(server: Server, file: Path, size_meanwhile: int) -> None:
+def _upload(client: Client, file: Path, size_meanwhile: int) -> None:
     """Send a file whose size is another as soon as its first block has been sent."""
     file.write_bytes(bytes(SIZE))
-    client = Client(f"http://127.0.0.1:{server.server_port}", token="any")
     client.upload(file, on_progress=lambda done, total: os.truncate(file, size_meanwhile))
 
 
 def test_what_a_file_grows_by_while_it_is_sent_is_not_sent(server: Server, tmp_path: Path) -> None:
+    client = Client(f"http://127.0.0.1:{server.server_port}", token="any")
     with pytest.raises(ApiError):
-        _upload(server, tmp_path / "a.mp4", 3 * BLOCK)
+        _upload(client, tmp_path / "a.mp4", 3 * BLOCK)
     assert server.ended.wait(DEADLINE_SECONDS)
     assert (len(server.body), server.behind) == (SIZE, b"")
 
 
-def test_a_file_that_shrinks_while_it_is_sent_is_an_error_that_says_so(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(ConnectionFailed) as failure:
-        _upload(server, tmp_path / "a.mp4", BLOCK)
+def test_a_file_that_shrinks_while_it_is_sent_is_an_error_that_says_so_and_no_upload(
+    services: Services, tmp_path: Path
+) -> None:
+    token = services.tokens.sign_in("ada@example.org", admin=False)
+    with Deployment(services).running() as deployment, pytest.raises(ConnectionFailed) as failure:
+        _upload(Client(deployment.url, token=token), tmp_path / "a.mp4", BLOCK)
     assert failure.value.detail == f"The file became shorter while it was sent: {BLOCK} of {SIZE} bytes."
+    assert services.jobs.page(None) == []

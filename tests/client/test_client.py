@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -136,16 +135,6 @@ def test_a_path_is_uploaded_with_the_name_the_progress_and_the_options_given(cli
     job = client.upload(file, "b.mp4", lambda done, total: seen.append(done), {"bitrate": "96", "tag.title": "T&=Ü"})
     assert (job.file_name, seen[-1]) == ("b.mp4", len(VIDEO))
     assert (job.options["bitrate"], job.options["tag.title"]) == (96, "T&=Ü")
-
-
-def test_a_file_that_becomes_shorter_while_it_is_sent_is_no_upload(
-    client: Client, services: Services, tmp_path: Path
-) -> None:
-    file = tmp_path / "a.mp4"
-    file.write_bytes(VIDEO + bytes(2 * BLOCK))
-    with pytest.raises(ConnectionFailed, match=f"shorter while it was sent: {BLOCK} of {file.stat().st_size} bytes"):
-        client.upload(file, on_progress=lambda done, total: os.truncate(file, BLOCK))
-    assert services.jobs.page(None) == []
 
 
 @pytest.mark.parametrize(
@@ -327,23 +316,6 @@ def test_an_mp3_that_is_not_there_leaves_no_file(client: Client, services: Servi
         client.download(queued_job(services).id, target)
     assert refusal.value.code == "not_ready"
     assert list(target.parent.iterdir()) == []
-
-
-def test_a_download_that_breaks_off_leaves_what_was_there(server: WrittenAnswers, tmp_path: Path) -> None:
-    server.replies = [Reply(200, b"half", {"Content-Length": "8"})]
-    target = tmp_path / "a.mp3"
-    target.write_bytes(b"old")
-    with pytest.raises(ConnectionFailed, match=r"^The server does not answer as it should: "):
-        Client(server.url, token="any").download("1", target)
-    assert ([path.name for path in tmp_path.iterdir()], target.read_bytes()) == (["a.mp3"], b"old")
-
-
-def test_the_size_of_an_mp3_may_be_unknown(server: WrittenAnswers, tmp_path: Path) -> None:
-    server.replies = [Reply(200, b"whole")]
-    seen: list[tuple[int, int | None]] = []
-    client = Client(server.url, token="any")
-    client.download("1", tmp_path / "a.mp3", lambda done, total: seen.append((done, total)))
-    assert seen == [(5, None)]
 
 
 @pytest.mark.parametrize(

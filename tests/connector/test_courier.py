@@ -249,7 +249,7 @@ def test_the_login_of_the_gateway_is_told_to_its_functions_besides_all_else(gate
 
 
 class Away(SqliteBroker):
-    """Is a broker that is away for the first few verdicts."""
+    """A broker that is away for the first few verdicts."""
 
     refusals = 3
 
@@ -297,7 +297,7 @@ def test_a_verdict_is_given_again_until_the_broker_takes_it(
 
 
 class Broken(SqliteBroker):
-    """Is a broker with a fault of its own."""
+    """A broker with a fault of its own."""
 
     def publish(self, event: CloudEvent) -> None:
         raise RuntimeError("nobody has thought of this")

@@ -134,7 +134,7 @@ def test_a_slow_delivery_keeps_its_claim_while_no_place_is_free(
 
 
 class Noting(SqliteBroker):
-    """Is a broker that notes what it is asked for, and how long it may wait."""
+    """A broker that notes what it is asked for, and how long it may wait."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file, ROUTES)
@@ -182,7 +182,7 @@ def test_a_connector_told_to_stop_hands_back_what_takes_too_long(
 
 
 class KeepingFirst(SqliteBroker):
-    """Is a broker that is away when the first message is handed back."""
+    """A broker that is away when the first message is handed back."""
 
     was_away = False
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from soundlift.common import database as module
-from soundlift.common.database import LONGEST_PAUSE_SECONDS, Database, RolledBack, open_database, users
+from soundlift.common.database import LONGEST_PAUSE_SECONDS, Database, RolledBack, metadata, open_database, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
@@ -137,6 +137,10 @@ def test_each_error_of_a_driver_says_whether_to_repeat_to_migrate_or_to_wait(
 def test_a_file_without_tables_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable, match="no tables yet: run `soundlift migrate`"):
         open_database(f"sqlite:///{tmp_path}/empty.db").check()
+
+
+def test_no_table_has_a_foreign_key_which_sqlite_would_not_enforce() -> None:
+    assert [key for table in metadata.tables.values() for key in table.foreign_keys] == []
 
 
 def test_who_reads_waits_for_no_writer(database: Database) -> None:

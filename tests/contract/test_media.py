@@ -233,7 +233,7 @@ def test_a_writer_whose_file_was_deleted_cannot_commit_it(store: MediaStore) -> 
 
 
 class Killed(BaseException):
-    """Is the end of a process in the middle of its work."""
+    """The end of a process in the middle of its work."""
 
 
 def _die() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -134,7 +133,8 @@ def test_a_node_that_is_not_there_is_told_with_the_cause_of_the_system(connect: 
     for use in (broker.check, lambda: list(broker.list())):
         with pytest.raises(BrokerUnavailable) as refused:
             use()
-        assert re.fullmatch(r"RabbitMQ does not answer\. .*Connection refused.{0,9}", refused.value.detail)
+        assert refused.value.detail.startswith("RabbitMQ does not answer. ")
+        assert "Connection refused" in refused.value.detail
 
 
 def test_of_a_node_that_is_away_the_log_tells_once(connect: Connect) -> None:
@@ -394,7 +394,7 @@ def _nack(channel: pika.adapters.blocking_connection.BlockingChannel) -> bool:
 
 
 class WithoutVideo(Topology):
-    """Is a topology whose queue is deleted again as soon as it is declared."""
+    """A topology whose queue is deleted again as soon as it is declared."""
 
     def declare(self, channel: Any) -> None:
         super().declare(channel)

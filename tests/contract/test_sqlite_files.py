@@ -56,7 +56,7 @@ def test_who_reads_the_queue_does_not_wait_for_who_writes_to_it(opened: sqlite3.
 
 
 class Counting(sqlite3.Connection):
-    """Counts the statements that were tried."""
+    """A connection that counts the statements that were tried."""
 
     tried = 0
 

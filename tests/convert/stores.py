@@ -12,7 +12,7 @@ from soundlift.common.media import MediaInfo, MediaReader, MediaStore, MediaWrit
 
 
 class Watched(io.RawIOBase):
-    """Is a file whose every read is announced first, with the position."""
+    """A file whose every read is announced first, with the position."""
 
     def __init__(self, file: BinaryIO, before_read: Callable[[int], None]) -> None:
         self._file = file
@@ -74,7 +74,7 @@ def breaking(store: MediaStore, beyond: int) -> WatchedStore:
 
 
 class Interrupted:
-    """Is a store that calls a function when it has the whole of a file, before it says so."""
+    """A store that calls a function when it has the whole of a file, before it says so."""
 
     def __init__(self, store: MediaStore, on_commit: Callable[[], object]) -> None:
         self._store = store

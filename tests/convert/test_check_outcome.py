@@ -100,7 +100,10 @@ def test_a_status_that_no_signal_left_says_nothing_alone(status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
-    [(-1, TOO_COMPLEX), (-signal.SIGXCPU, TOO_LONG), (-signal.SIGXFSZ, TOO_LARGE), (-signal.SIGSEGV, TOO_COMPLEX)],
+    [
+        *((-signal.SIGXCPU, TOO_LONG), (-signal.SIGXFSZ, TOO_LARGE)),
+        *((-1, TOO_COMPLEX), (-signal.SIGABRT, TOO_COMPLEX), (-signal.SIGSEGV, TOO_COMPLEX)),
+    ],
 )
 def test_a_signal_that_is_not_ours_is_a_verdict(status: int, verdict: Verdict) -> None:
     with pytest.raises(ConversionFailed) as failed:

@@ -249,7 +249,8 @@ def test_an_asf_declares_its_duration_without_its_preroll_but_where_it_is_broadc
     assert _declared(_asf(_properties())[: 30 + 24 + 68]) == Declared(10.0)
 
 
-# Header, side information and the bytes of the shortest frame: of 32 kbit/s in MPEG-1, else of 8.
+# Header, bytes of side information (MPEG-1: 32, mono 17; else 17, mono 9), and bytes of the shortest frame, which are
+# 144 * 32 000 bit/s / rate in MPEG-1 and 72 * 8000 bit/s / rate else, rounded down: at 44.1, 44.1, 48, 22.05 and 8 kHz.
 KINDS = [("fffb9000", 32, 104), ("fffb90c0", 17, 104), ("fffb9600", 32, 96), ("fff390c0", 9, 26), ("ffe3b800", 17, 72)]
 
 
@@ -285,8 +286,9 @@ def test_an_mp3_s_frames_fit_into_the_bytes_declared_for_them_or_those_that_are_
 
 @pytest.mark.parametrize(
     ("length", "sevens"),
+    # Seven bits of each byte count, so "82ac" is "022c".
     [(0, "00000000"), (127, "0000007f"), (128, "00000100"), (300, "0000022c"), (20_000, "00011c20"),
-     (300, "0000 82ac"), (2_100_000, "01001620")],
+     (300, "000082ac"), (2_100_000, "01001620")],
 )  # fmt: skip
 def test_tags_before_an_mp3_are_skipped_by_their_size(length: int, sevens: str) -> None:
     tag = b"ID3\4\0\0" + bytes.fromhex(sevens) + bytes(length)

@@ -30,7 +30,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @dataclass
 class Made:
-    """Makes no MP3 but calls what is given, and keeps how it was called."""
+    """A stand-in that makes no MP3 but calls what is given, and keeps how it was called."""
 
     then: Callable[[Job, Path, Keeper, Services], Mp3]
     spare_cores: list[int] = field(default_factory=list)
@@ -218,7 +218,7 @@ def test_a_conversion_continues_the_trace_of_its_job_and_names_it_in_the_log(ser
 
 
 class _Told:
-    """Is a media store that keeps what it is told of a file, and its writes."""
+    """A media store that keeps what it is told of a file, and its writes."""
 
     def __init__(self, services: Services) -> None:
         self._mp3s = services.mp3s
@@ -244,7 +244,7 @@ class _Told:
 
 @dataclass
 class _Checks:
-    """Is a keeper that lets the work go on so many times."""
+    """A keeper that lets the work go on so many times."""
 
     left: int
 

@@ -24,7 +24,7 @@ AWAY = DatabaseUnavailable("The database does not answer.")
 
 @dataclass
 class Renewals:
-    """Is a clock, and a database that answers each renewal as a script says, which also has the time of each."""
+    """A clock, and a database that answers each renewal as a script says, which also has the time of each."""
 
     script: list[tuple[float, bool | Exception]]
     time: float = 0.0

@@ -425,7 +425,7 @@ def test_parts_tell_how_far_they_are_and_how_long_the_sound_is_and_leave_nothing
 
 
 class _Recorded(Ffmpeg):
-    """Is an FFmpeg that is kept in a list; the one that would be the `refused`th cannot be started."""
+    """An FFmpeg that is kept in a list; the one that would be the `refused`th cannot be started."""
 
     runs: ClassVar[list[_Recorded]] = []
     refused = 0

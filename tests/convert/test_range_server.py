@@ -27,7 +27,7 @@ LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the sockets on the way 
 
 
 class _Recording(WatchedStore):
-    """Is a store that keeps the files that it opened, and how much was read of them at once."""
+    """A store that keeps the files that it opened, and how much was read of them at once."""
 
     def __init__(self, videos: MediaStore, before_read: Callable[[int], None] = lambda position: None) -> None:
         super().__init__(videos, before_read)

@@ -24,7 +24,7 @@ from functions.convert.handler import app, convert
 from functions.convert.keeper import Keeper
 from functions.convert.report import read_report
 from functions.convert.sound import Decoded
-from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, check_status, has_damage, sign_in
+from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, has_damage, sign_in
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.job_row import Job, State
@@ -241,23 +241,6 @@ def test_a_disk_that_is_full_when_we_write_is_trouble(tmp_path: Path) -> None:
         full.write(b"x")
     with pytest.raises(FileNotFoundError), workers_trouble_is_unavailable():
         (tmp_path / "none").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("status", "code"),
-    [(-signal.SIGXCPU, "too_long"), (-signal.SIGXFSZ, "too_large"), (-signal.SIGABRT, "too_complex"),
-     (-signal.SIGSEGV, "too_complex")],
-)  # fmt: skip
-def test_a_limit_hit_or_a_crash_is_the_video_s(status: int, code: str) -> None:
-    with pytest.raises(ConversionFailed) as failed:
-        check_status(status)
-    assert failed.value.verdict.code == code
-
-
-@pytest.mark.parametrize("status", [-signal.SIGKILL, -signal.SIGTERM, 127])
-def test_a_kill_or_an_ffmpeg_that_cannot_start_is_ours(status: int) -> None:
-    with pytest.raises(Unavailable):
-        check_status(status)
 
 
 @pytest.mark.parametrize(
