@@ -97,8 +97,10 @@ class Stack:
         return [living[pid] for pid in found[1:]]
 
     def child(self, module: str) -> Process | None:
+        """Return the child that runs a module; gunicorn names itself otherwise where setproctitle is installed."""
         children = [one for one in self.descendants() if one.parent == self.process.pid]
-        return next((one for one in children if f"-m {module}" in one.command), None)
+        names = (f"-m {module}", f"{module}: master")
+        return next((one for one in children if any(name in one.command for name in names)), None)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
