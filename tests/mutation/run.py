@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.mutation.workspace import Workspace
+from tests.mutation.workspace import UNTRIED, Workspace
 
 # mutmut limits the processor time of a mutant's tests. A hard limit is also the highest for all that a test starts:
 # where root may not raise it, no FFmpeg would start, and every mutant would count as killed.
@@ -86,7 +86,7 @@ class Run:
     def _run_processes(self) -> None:
         """Run the tests that start processes for the mutants that no other test calls."""
         results = self._workspace.results()
-        names = [name for name in results if results[name] == "no tests"] if self._module.processes else []
+        names = [name for name in results if results[name] == UNTRIED] if self._module.processes else []
         if names and not self.is_late and self._try_in_processes("") == "killed":
             raise RuntimeError(f"{', '.join(self._module.processes)} fail without a mutant; see {self._workspace.log}.")
         for name in names:

@@ -19,6 +19,7 @@ WORKSPACES = ROOT / "build" / "mutation"
 MUTMUT = Path(sys.executable).with_name("mutmut")
 CHECKED = {"killed", "timeout", "survived", "no tests"}
 NOTICED = {"killed", "timeout"}
+UNTRIED = "untried"  # by the tests in processes, which are those that are left
 LOG_LINES = r"\blog\.(debug|info|warning|error|exception)\("
 SHOW_MUTANTS = """\
 import json, sys
@@ -125,7 +126,7 @@ class Workspace:
     def _in_processes(self, mutant: str) -> str:
         with suppress(FileNotFoundError):
             return (self._processes / mutant).read_text()
-        return "no tests"
+        return UNTRIED if self.module.processes else "no tests"
 
     def _copy_all(self) -> list[str]:
         """Make the copy the same as the project, and return the paths of what changed."""
