@@ -142,3 +142,12 @@ def _received(connection: socket.socket, size: int) -> bytes:
         assert block, "the connection ended within a response"
         received += block
     return received
+
+
+def is_reset(connection: socket.socket) -> bool:
+    """Send something, and return whether nobody is there to take it."""
+    try:
+        connection.sendall(b"a")
+    except OSError:
+        return True
+    return False

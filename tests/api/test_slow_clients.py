@@ -11,7 +11,7 @@ from contextlib import ExitStack
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.function_server import FunctionServer, has_answer, read_response, served
+from tests.api.function_server import FunctionServer, has_answer, is_reset, read_response, served
 from tests.parts import bearer, wait_for
 
 MANY = 60  # more than a function has threads
@@ -150,15 +150,6 @@ def test_a_proxy_on_this_machine_may_connect_as_often_as_it_wants(serve: Serve) 
         for _ in range(10):
             stack.enter_context(server.open())
         assert server.answers()
-
-
-def is_reset(connection: socket.socket) -> bool:
-    """Send something, and return whether nobody is there to take it."""
-    try:
-        connection.sendall(b"a")
-    except OSError:
-        return True
-    return False
 
 
 def is_let_in(server: FunctionServer) -> bool:

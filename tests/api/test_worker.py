@@ -17,7 +17,7 @@ from soundlift.common.connection import SEND_SECONDS
 from soundlift.common.dropped_clients import DroppedClients
 from soundlift.common.incoming import LARGEST_HEAD, SMALL_BODY
 from soundlift.common.worker import LINGER_BYTES
-from tests.api.function_server import has_answer, read_problem, read_response
+from tests.api.function_server import has_answer, is_reset, read_problem, read_response
 from tests.api.worker_loop import CLIENT, PROXY, SECONDS, WorkerLoop
 from tests.parts import wait_for
 
@@ -324,12 +324,3 @@ def is_closed_after_refusal(loop: WorkerLoop, connection: socket.socket) -> bool
     refused = read_response(connection)[0] == 400 and is_closed(connection)
     loop.turn()
     return refused
-
-
-def is_reset(connection: socket.socket) -> bool:
-    """Send something, and return whether nobody is there to take it."""
-    try:
-        connection.sendall(b"a")
-    except OSError:
-        return True
-    return False
