@@ -38,4 +38,4 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
     yield start
     for stack in stacks:
         if stack.process.poll() is None:
-            stack.stop()
+            stack.stop_surely()

@@ -106,5 +106,12 @@ class Stack:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_SECONDS)
 
+    def stop_surely(self) -> None:
+        """Stop it, and tell it again where something does not end by itself: told twice, it stops at once."""
+        try:
+            self.stop()
+        except subprocess.TimeoutExpired:
+            self.stop()
+
 
 Start = Callable[..., Stack]
