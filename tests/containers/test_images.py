@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.database import open_database
-from soundlift.common.passwords import password_matches
-from soundlift.common.tokens import Tokens
-from soundlift.common.users import User, Users
+from soundlift.common.auth.passwords import password_matches
+from soundlift.common.auth.tokens import Tokens
+from soundlift.common.auth.users import User, Users
+from soundlift.common.db.database import open_database
 from tests.conftest import PASSWORD, SECRET
 from tests.deploy.manifests import DEPLOY, one_of
-from tests.parts import free_port
-from tests.servers.containers import (
+from tests.devservers.containers import (
     BUILDING_SECONDS,
     FENCE,
     FUNCTIONS,
@@ -28,7 +27,8 @@ from tests.servers.containers import (
     run,
     write_secrets,
 )
-from tests.servers.mariadb import MariaDb
+from tests.devservers.mariadb import MariaDb
+from tests.factories.parts import free_port
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 OTHER_PASSWORD = "that of another installation"
