@@ -14,7 +14,7 @@ from soundlift.common.auth.tokens import Tokens
 from soundlift.common.auth.users import User, Users
 from soundlift.common.db.database import open_database
 from tests.conftest import PASSWORD, SECRET
-from tests.deploy.manifests import DEPLOY, one_of
+from tests.deploy.manifests import DEPLOY, ROOT, one_of
 from tests.devservers.containers import (
     BUILDING_SECONDS,
     FENCE,
@@ -76,8 +76,10 @@ def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: 
     files = {file for file in listed(podman, name, "/home/app") if "__pycache__" not in file}
     own = {file.removeprefix("/home/app/function/") for file in files}
     assert files == {f"/home/app/function/{file}" for file in own}
-    assert {file for file in own if "/" in file} == {file for file in own if file.startswith("soundlift/common/")}
-    assert "handler.py" in own
+    folder = ROOT / "functions" / name
+    written = {str(file.relative_to(folder)) for file in folder.rglob("*.py")}
+    assert {file for file in own if file.endswith(".py") and not file.startswith("soundlift/common/")} == written
+    assert all(file.startswith("soundlift/common/") for file in own if file.startswith("soundlift/"))
 
 
 @pytest.mark.parametrize("name", IMAGES)
