@@ -1,6 +1,6 @@
 """Measures what it costs that no frame borrows bits from the one before, at each bit rate: `python bench/reservoir.py`.
 
-Parts encoded side by side need that (functions/convert/encode/parallel/parts.py). The noise that MP3 adds is compared
+Parts encoded side by side need that (functions/convert/encode/parallel/encoder.py). The noise that MP3 adds is compared
 where the ear is keenest, by the signal-to-noise ratio of bands of a third of an octave, averaged over bands and time.
 """
 

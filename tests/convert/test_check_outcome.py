@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from functions.convert.encode.run_statistics import Decoded
 from functions.convert.failures import (
     BROKEN,
     CUT_OFF,
@@ -20,11 +21,10 @@ from functions.convert.failures import (
     Verdict,
     check_outcome,
     check_status,
+    find_reason,
     has_damage,
     no_such_track,
-    sign_in,
 )
-from functions.convert.probe.sound import Decoded
 from soundlift.common.errors import Unavailable
 
 DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"
@@ -62,20 +62,20 @@ def test_an_end_has_its_verdict(status: int, said: str, decoded: bool, mp3_bytes
     report = f"[mp3 @ 0x1] another message\n{said}\nthe last message"
     some = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
     if verdict is None:
-        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
         return
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
-    assert failed.value.verdict == verdict
+        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
+    assert failed.value.reason == verdict
     assert str(failed.value) == verdict.sentence
 
 
 @pytest.mark.parametrize(("errors", "verdict"), [(0, EMPTY_AUDIO), (1, BROKEN)])
 def test_a_sound_that_is_there_but_cannot_be_decoded_is_damaged_and_not_empty(errors: int, verdict: Verdict) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, "", decoded=Decoded(0, errors, 0), mp3_bytes=0, most_bytes=1000)
-    assert failed.value.verdict == verdict
-    check_outcome(0, "", decoded=Decoded(1, errors, 1), mp3_bytes=1, most_bytes=1000)
+        check_outcome(0, "", decoded=Decoded(0, errors, 0), output_bytes=0, most_bytes=1000)
+    assert failed.value.reason == verdict
+    check_outcome(0, "", decoded=Decoded(1, errors, 1), output_bytes=1, most_bytes=1000)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_sound_that_is_there_but_cannot_be_decoded_is_damaged_and_not_empty(er
     ],
 )
 def test_of_several_signs_the_gravest_counts_wherever_it_is(said: tuple[str, ...], verdict: Verdict | None) -> None:
-    assert sign_in("\n".join(said)) == verdict
+    assert find_reason("\n".join(said)) == verdict
 
 
 @pytest.mark.parametrize("status", [0, 1, 126, 128, 255])
@@ -108,7 +108,7 @@ def test_a_status_that_no_signal_left_says_nothing_alone(status: int) -> None:
 def test_a_signal_that_is_not_ours_is_a_verdict(status: int, verdict: Verdict) -> None:
     with pytest.raises(ConversionFailed) as failed:
         check_status(status)
-    assert failed.value.verdict == verdict
+    assert failed.value.reason == verdict
 
 
 @pytest.mark.parametrize(("status", "wait"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (127, 60)])

@@ -9,6 +9,7 @@ import pytest
 from mutagen.mp3 import MP3
 
 from functions.convert import conversion
+from functions.convert.output import tags as tags_module
 from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, Save
 from tests.factories.clips import ffmpeg
@@ -89,7 +90,7 @@ def test_a_cover_of_the_largest_size_is_kept_and_one_byte_more_is_not(
     both = ("-map", "0", "-map", "1", "-disposition:v", "attached_pic", "-metadata", "title=Tones")
     file = ffmpeg(tmp_path / "a.mp3", *TONE, "-i", str(picture), *both)
     for room, kept in ((0, 1), (-1, 0)):
-        monkeypatch.setattr(conversion, "LARGEST_PICTURE", picture.stat().st_size + room)
+        monkeypatch.setattr(tags_module, "LARGEST_COVER", picture.stat().st_size + room)
         tags = MP3(mp3_of(converted(file))).tags
         assert tags is not None
         assert [cover.data for cover in tags.getall("APIC")] == [picture.read_bytes()] * kept

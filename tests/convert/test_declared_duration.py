@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.encode.ffmpeg import binary, reading
+from functions.convert.encode.ffmpeg import binary, input_args
 from functions.convert.encode.range_server import Source, serving
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
@@ -195,7 +195,7 @@ def _is_read_by_ffmpeg(services: Services, job: Job) -> bool:
     source = Source(services.videos, job.video_fid)
     source.opened.set()
     with serving(source) as url:
-        command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *reading(url), "-vn", "-f", "null", "-"]
+        command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *input_args(url), "-vn", "-f", "null", "-"]
         done = subprocess.run(command, check=False, capture_output=True)
     return re.search(rb"[1-9]\d* frames decoded", done.stderr) is not None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from functions.convert.encode.mp3_frames import FrontFrame, NotMp3, frames
+from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, frames
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Hear, Save
@@ -87,10 +87,10 @@ def test_a_front_frame_takes_no_length_that_its_frames_do_not_have(
     bare = tmp_path / "bare.mp3"
     bare.write_bytes(mp3[10 + (mp3[6] << 21 | mp3[7] << 14 | mp3[8] << 7 | mp3[9]) :])  # ID3v2.4, section 3.1
     with bare.open("rb") as file:
-        front = FrontFrame.of(next(frames(file)))
+        front = HeaderFrame.of(next(frames(file)))
     for samples in (RATE + 10_000, RATE - 10_000):
         with pytest.raises(NotMp3):
-            front.lasting(samples)
+            front.with_length(samples)
 
 
 def test_sound_above_0_lufs_is_normalized(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:

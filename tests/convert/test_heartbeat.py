@@ -1,4 +1,4 @@
-"""The keeper of a claim: how long work goes on, and what ends it."""
+"""The heartbeat of a claim: how long work goes on, and what ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from functions.convert import heartbeat as module
 from functions.convert.failures import TOO_LONG, ConversionFailed
-from functions.convert.heartbeat import ClaimLost, Keeper
+from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
 from soundlift.common.errors import DatabaseUnavailable, Unavailable
 from soundlift.common.jobs.model import Claim
 from soundlift.common.jobs.store import CLAIM_SECONDS
@@ -49,14 +49,14 @@ def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewa
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
     services.jobs = renewals
     stopped = Event()
-    with Keeper(CLAIM, services) as keeper:
-        keeper.stop_with(stopped.set)
+    with ClaimHeartbeat(CLAIM, services) as heartbeat:
+        heartbeat.on_stop(stopped.set)
         assert stopped.wait(DEADLINE_SECONDS)
     stopped.clear()
-    keeper.stop_with(stopped.set)
+    heartbeat.on_stop(stopped.set)
     assert stopped.is_set()  # also what begins when the work is to end already
     with pytest.raises(Exception) as reason:
-        keeper.check()
+        heartbeat.check()
     return reason.value
 
 
@@ -97,7 +97,7 @@ def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
     renewals = Renewals([(60, True), (100, True), (101, True)])
     reason = _ended(services, monkeypatch, renewals)
     assert isinstance(reason, ConversionFailed)
-    assert reason.verdict == TOO_LONG
+    assert reason.reason == TOO_LONG
     assert renewals.asked == 3
 
 
@@ -121,21 +121,21 @@ def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100
 ) -> None:
     services.jobs = renewals = Renewals([(1, True)])
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
-    with Keeper(CLAIM, services) as keeper:
+    with ClaimHeartbeat(CLAIM, services) as heartbeat:
         wait_for(lambda: renewals.written, "the claim is renewed")
         assert renewals.written[0] == (CLAIM, 0)
         for done, shown in [(1.2, 1), (41.9, 41), (20.0, 41), (98.9, 98), (99.9, 99), (250.0, 99)]:
-            keeper.progress(done)
+            heartbeat.report_progress(done)
             renewals.written.clear()
             wait_for(lambda: len(renewals.written) > 1, "it is written")
             assert renewals.written[-1] == (CLAIM, shown)
-    keeper.check()
+    heartbeat.check()
 
 
 def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
     before = threading.enumerate()
-    with Keeper(CLAIM, services):
+    with ClaimHeartbeat(CLAIM, services):
         begun = [thread for thread in threading.enumerate() if thread not in before]
-        (thread,) = [thread for thread in begun if thread.name == "claim-keeper"]
+        (thread,) = [thread for thread in begun if thread.name == "claim-heartbeat"]
         assert thread.daemon
     assert not thread.is_alive()

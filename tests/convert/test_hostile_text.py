@@ -9,8 +9,9 @@ from mutagen.id3 import ID3, TIT2
 from mutagen.mp3 import MP3
 
 from functions.convert.encode.ffmpeg import Ffmpeg
-from functions.convert.probe.report import read_decoded, read_encoded, read_report
-from functions.convert.probe.sound import Track
+from functions.convert.encode.run_statistics import read_decoded, read_encoded
+from functions.convert.probe.audio_track import AudioTrack
+from functions.convert.probe.report import read_report
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Save
@@ -198,8 +199,8 @@ def test_no_line_of_a_report_that_shows_text_of_the_file_counts_as_ffmpeg_s(
     outcome = run.wait()
     run.close()
     (track,) = read_report(outcome.report).tracks
-    assert track == Track(index=0, codec="aac", rate=44100, layout="mono")
-    assert read_decoded(outcome.report, track).samples > 3 * 44100
+    assert track == AudioTrack(index=0, codec="aac", rate=44100, layout="mono")
+    assert read_decoded(outcome.report, track.index).samples > 3 * 44100
     assert not [line for line in outcome.report.split("\n") if line.startswith(words)]
 
 
@@ -207,8 +208,8 @@ def test_a_track_that_ffmpeg_began_to_decode_is_there_where_the_report_has_no_ro
     begun = "[aost#0:0/libmp3lame @ 0x1] Created audio stream from input stream 0:20000\n"
     for other in ("Video: h264", "Video: png (attached pic)", "Audio: none", "Data: none", "Data: none (attached pic)"):
         sound = read_report(f"   Stream #0:0: {other}\n{begun}")
-        assert sound.chosen.index == 20000
-        assert sound.chosen.can_be_mixed
+        assert sound.preferred_track.index == 20000
+        assert sound.preferred_track.can_be_mixed
         assert sound.pictures == ((0,) if other.startswith("Video: png") else ())
 
 
@@ -220,7 +221,7 @@ def test_a_track_that_ffmpeg_began_to_decode_is_there_where_the_report_has_no_ro
 )  # fmt: skip
 def test_a_length_is_estimated_where_ffmpeg_says_so(message: str, is_estimated: bool) -> None:
     sound = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
-    assert (sound.length_is_estimated, sound.length_is_of_sound) == (is_estimated, not is_estimated)
+    assert (sound.duration_is_estimated, sound.is_audio_only) == (is_estimated, True)
 
 
 def test_what_another_component_says_is_no_count_of_samples() -> None:
@@ -228,8 +229,7 @@ def test_what_another_component_says_is_no_count_of_samples() -> None:
         "[matroska @ 0x1]   Input stream #0:0 (audio): 1 packets read (1 bytes); 1 frames decoded; 0 decode errors "
         "(1024 samples); \n[matroska @ 0x1]   Output stream #0:0 (audio): 1 frames encoded (1024 samples); \n"
     )
-    track = Track(index=0, codec="aac", rate=44100, layout="mono")
-    assert (read_decoded(counts, track).samples, read_encoded(counts)) == (0, 0)
+    assert (read_decoded(counts, 0).samples, read_encoded(counts)) == (0, 0)
 
 
 IAMF = (

@@ -16,15 +16,14 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
-from functions.convert.conversion import make_mp3
-from functions.convert.disk import check_disk, workers_trouble_is_unavailable
+from functions.convert.conversion import convert_video
+from functions.convert.disk import check_disk, worker_errors_are_unavailable
 from functions.convert.encode.ffmpeg import Ffmpeg, binary
-from functions.convert.failures import CUT_OFF, ConversionFailed, check_outcome, has_damage, sign_in
+from functions.convert.encode.run_statistics import Decoded
+from functions.convert.failures import CUT_OFF, ConversionFailed, check_outcome, find_reason, has_damage
 from functions.convert.handler import app, convert
-from functions.convert.heartbeat import Keeper
-from functions.convert.plan.arguments import MP3
+from functions.convert.heartbeat import ClaimHeartbeat
 from functions.convert.probe.report import read_report
-from functions.convert.probe.sound import Decoded
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.jobs.model import Job, State
@@ -34,6 +33,7 @@ from tests.convert.stores import held
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.parts import job_now, queued_job, wait_for
 
+AUDIO = "audio.mp3"  # the output of a conversion on one core
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
 
 
@@ -73,8 +73,8 @@ def _ffmpegs() -> dict[int, bytes]:
 @pytest.mark.parametrize(
     ("share", "cores", "argument"),
     [
-        pytest.param(0.0, 1, str(MP3), id="at the first byte"),
-        pytest.param(0.5, 1, str(MP3), id="half way"),
+        pytest.param(0.0, 1, AUDIO, id="at the first byte"),
+        pytest.param(0.5, 1, AUDIO, id="half way"),
         pytest.param(0.5, 2, "-filter_complex", id="the decoder of all parts"),
         pytest.param(0.5, 2, "part1.mp3", id="the encoder of a part"),
     ],
@@ -217,9 +217,9 @@ def test_a_disk_that_is_full_before_the_first_byte_of_the_mp3_costs_no_attempt(
     job = queued_job(services, long_sound, "a.wav")
     claim = services.jobs.claim(job)
     assert claim is not None
-    (tmp_path / MP3).symlink_to("/dev/full")
-    with Keeper(claim, services) as keeper, pytest.raises(Unavailable), workers_trouble_is_unavailable():
-        make_mp3(job, tmp_path, keeper, services, spare_cores=cores - 1)
+    (tmp_path / AUDIO).symlink_to("/dev/full")
+    with ClaimHeartbeat(claim, services) as heartbeat, pytest.raises(Unavailable), worker_errors_are_unavailable():
+        convert_video(job, tmp_path, heartbeat, services, spare_cores=cores - 1)
 
 
 @on_linux
@@ -235,11 +235,11 @@ def test_a_failure_of_ffmpeg_on_a_disk_without_space_is_trouble_and_a_success_is
 def test_a_disk_that_is_full_when_we_write_is_trouble(tmp_path: Path) -> None:
     with (
         pytest.raises(Unavailable),
-        workers_trouble_is_unavailable(),
+        worker_errors_are_unavailable(),
         Path("/dev/full").open("wb", buffering=0) as full,
     ):
         full.write(b"x")
-    with pytest.raises(FileNotFoundError), workers_trouble_is_unavailable():
+    with pytest.raises(FileNotFoundError), worker_errors_are_unavailable():
         (tmp_path / "none").read_bytes()
 
 
@@ -252,8 +252,8 @@ def test_a_disk_that_is_full_when_we_write_is_trouble(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_too_little_memory_is_a_verdict_whatever_was_decoded(message: str) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), mp3_bytes=1, most_bytes=10**9)
-    assert failed.value.verdict.code == "too_complex"
+        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, most_bytes=10**9)
+    assert failed.value.reason.code == "too_complex"
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_too_little_memory_is_a_verdict_whatever_was_decoded(message: str) -> No
      "[matroska @ 0x1] Unknown codec No space left on device"],
 )  # fmt: skip
 def test_a_name_that_a_message_quotes_does_not_overrule_sound_that_was_decoded(message: str) -> None:
-    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), mp3_bytes=1, most_bytes=10**9)
+    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, most_bytes=10**9)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_name_that_a_message_quotes_does_not_overrule_sound_that_was_decoded(m
      ("[out#0/mp3 @ 0x1] Error opening output: Decoder not found", "unknown_codec")],
 )  # fmt: skip
 def test_what_ffmpeg_says_of_a_file_is_a_verdict_where_nothing_was_decoded(message: str, code: str) -> None:
-    sign = sign_in(f"[in#0 @ 0x1] another message\n{message}\n")
+    sign = find_reason(f"[in#0 @ 0x1] another message\n{message}\n")
     assert sign is not None
     assert sign.code == code
 
@@ -291,7 +291,7 @@ def test_what_ffmpeg_says_of_a_file_is_a_verdict_where_nothing_was_decoded(messa
 )  # fmt: skip
 def test_a_name_that_a_message_quotes_is_neither_a_verdict_nor_damage(name: str) -> None:
     message = f"[matroska,webm @ 0x1] Unknown/unsupported AVCodecID {name}.\n[mov @ 0x1] Unknown codec tag: {name}\n"
-    assert sign_in(message) is None
+    assert find_reason(message) is None
     assert not has_damage(message)
 
 
@@ -316,13 +316,13 @@ def test_what_is_quoted_from_a_file_is_no_sign() -> None:
     said = "[mov @ 0x1] moov atom not found\n"
     with pytest.raises(ConversionFailed) as failed:
         read_report(said)
-    assert failed.value.verdict == CUT_OFF
+    assert failed.value.reason == CUT_OFF
     with pytest.raises(ConversionFailed) as failed:
         read_report("    title           : moov atom not found\n                    : partial file\n")
-    assert failed.value.verdict.code == "not_media"
+    assert failed.value.reason.code == "not_media"
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE])
 def test_a_worker_that_can_start_no_process_has_trouble_and_the_video_has_none(number: int) -> None:
-    with pytest.raises(Unavailable), workers_trouble_is_unavailable():
+    with pytest.raises(Unavailable), worker_errors_are_unavailable():
         raise OSError(number, os.strerror(number))

@@ -11,7 +11,7 @@ import pytest
 from mutagen.id3 import ID3
 from structlog.testing import capture_logs
 
-from functions.convert.encode.mp3_frames import frames
+from functions.convert.formats.mp3_frames import frames
 from functions.convert.handler import convert
 from soundlift.common.audio.formats import BYTES_TO_TELL, is_known_format
 from soundlift.common.events import CONVERSION_FAILED, event_of

@@ -44,15 +44,11 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote.
-
-    Without `in_time` the timestamps were unreliable, and so is any length that comes from them.
-    """
+    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote."""
 
     status: int
     report: str
     seconds: float
-    in_time: bool = True
 
 
 @cache
@@ -63,7 +59,7 @@ def binary() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def reading(url: str, lead: float = 0.0) -> list[str]:
+def input_args(url: str, lead: float = 0.0) -> list[str]:
     """Return the arguments that make FFmpeg read a stored video, fenced in.
 
     The video is read with timestamps shifted by -`lead` seconds.

@@ -1,4 +1,4 @@
-"""Runs FFmpeg on one stored video while the job's keeper lets it, and puts the store's trouble before its words."""
+"""Runs FFmpeg on one stored video while the job's claim lasts, and puts the store's trouble before its words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.settings import Settings
 
 from ..failures import check_status
-from ..heartbeat import Keeper
+from ..heartbeat import ClaimHeartbeat
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 from .range_server import Source
 
@@ -34,18 +34,18 @@ Running = TypeVar("Running", bound=Run)
 class Runner:
     """Starts FFmpegs on a video that a range server has at `url`, one after another."""
 
-    def __init__(self, url: str, source: Source, keeper: Keeper, settings: Settings) -> None:
+    def __init__(self, url: str, source: Source, heartbeat: ClaimHeartbeat, settings: Settings) -> None:
         self.url = url
         self.settings = settings
         self._source = source
-        self._keeper = keeper
+        self._heartbeat = heartbeat
 
     @contextmanager
     def started(self, start: Callable[[], Running]) -> Iterator[Running]:
         """Give a run that has begun, its limits set before it gets a byte; end it with the block."""
         self._source.opened.clear()
         run = start()
-        self._keeper.stop_with(run.kill)
+        self._heartbeat.on_stop(run.kill)
         self._source.opened.set()
         try:
             yield run
@@ -53,9 +53,9 @@ class Runner:
             run.close()
 
     def end(self, run: Run, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how a run ended; the keeper's reason and the store's error are raised before what FFmpeg says."""
+        """Return how a run ended; the heartbeat's reason and the store's error are raised before what FFmpeg says."""
         outcome = run.wait(on_progress)
-        self._keeper.check()
+        self._heartbeat.check()
         if isinstance(self._source.error, MediaNotFound):
             raise StoreUnavailable("The media store does not have the video.") from None
         if self._source.error is not None:
@@ -69,10 +69,10 @@ class Runner:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
-        """Return what tells the keeper how far a run is that writes so many seconds, and is so many percents of all."""
+        """Return what reports how far a run is that writes so many seconds, and is so many percents of all."""
 
-        def tell(done: float) -> None:
+        def report(done: float) -> None:
             if seconds:
-                self._keeper.progress(percents * done / seconds)
+                self._heartbeat.report_progress(percents * done / seconds)
 
-        return tell
+        return report
