@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from devservers.waiting import wait_for
 from functions.upload import reception
 from functions.upload.body import BLOCK, LONGEST_NAME
 from functions.upload.handler import app
@@ -31,8 +32,9 @@ from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.factories.parts import MP4, age, bearer, job_now, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, age, job_now
+from tests.factories.problems import assert_problem
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)
