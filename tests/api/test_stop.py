@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
 from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
 from tests.factories.parts import MP4, bearer, wait_for

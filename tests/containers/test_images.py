@@ -12,7 +12,7 @@ import pytest
 from soundlift.common.auth.passwords import password_matches
 from soundlift.common.auth.tokens import Tokens
 from soundlift.common.auth.users import User, Users
-from soundlift.common.db.database import open_database
+from soundlift.common.db.engine import open_database
 from tests.conftest import PASSWORD, SECRET
 from tests.deploy.manifests import DEPLOY, ROOT, one_of
 from tests.devservers.containers import (

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import MediaNotFound, Unavailable
 from soundlift.common.jobs.model import Claim, Job
 from soundlift.common.media import MediaInfo, MediaStore
