@@ -18,7 +18,7 @@ from werkzeug.wsgi import FileWrapper
 from functions.download.handler import download
 from functions.download.passed_file import BLOCK
 from soundlift.common.auth.tokens import Tokens
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services

@@ -23,7 +23,7 @@ from functions.upload.body import BLOCK, LONGEST_NAME
 from functions.upload.handler import app
 from functions.upload.reception import REFRESH_SECONDS
 from soundlift.common.broker.sqlite import SqliteBroker
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import BrokerUnavailable, DatabaseUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
 from soundlift.common.jobs.disposal import dispose
