@@ -14,8 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from soundlift.common.web.connection import SEND_SECONDS
-from soundlift.common.web.dropped_clients import DroppedClients
-from soundlift.common.web.incoming import LARGEST_HEAD, SMALL_BODY
+from soundlift.common.web.drop_counter import DropCounter
+from soundlift.common.web.request_buffer import MAX_HEAD_BYTES, SMALL_BODY_BYTES
 from soundlift.common.web.worker import LINGER_BYTES
 from tests.api.function_server import has_answer, is_reset, read_problem, read_response
 from tests.api.worker_loop import CLIENT, PROXY, SECONDS, WorkerLoop
@@ -47,7 +47,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
         def start(**settings: Any) -> WorkerLoop:
             loop = WorkerLoop(echo, logs, **settings)
-            for name in ("worker", "connection", "dropped_clients"):
+            for name in ("worker", "connection", "drop_counter"):
                 monkeypatch.setattr(f"soundlift.common.web.{name}.time", loop)
             for name in ("REQUEST_SECONDS", "LINGER_SECONDS", "IDLE_SECONDS_AT_STOP"):
                 monkeypatch.setattr(f"soundlift.common.web.worker.{name}", globals()[name])
@@ -126,7 +126,7 @@ def test_the_time_for_a_request_begins_anew_with_each(loop: WorkerLoop) -> None:
 
 
 def test_a_head_without_end_is_refused(loop: WorkerLoop) -> None:
-    with loop.open(b"GET / HTTP/1.1\r\nX: ".ljust(LARGEST_HEAD + 1, b"a")) as connection:
+    with loop.open(b"GET / HTTP/1.1\r\nX: ".ljust(MAX_HEAD_BYTES + 1, b"a")) as connection:
         status, _, body = read_response(connection)
         assert (status, json.loads(body)["code"]) == (431, "request_header_fields_too_large")
         assert is_closed(connection)
@@ -159,7 +159,7 @@ def test_an_error_for_a_client_that_has_gone_is_logged_all_the_same(loop: Worker
     assert len(loop.logged("request not answered")) == 1
 
 
-@pytest.mark.parametrize(("sent", "missing"), [(SMALL_BODY, 0), (SMALL_BODY + 1, 0), (SMALL_BODY + 1, 1)])
+@pytest.mark.parametrize(("sent", "missing"), [(SMALL_BODY_BYTES, 0), (SMALL_BODY_BYTES + 1, 0), (SMALL_BODY_BYTES + 1, 1)])
 def test_a_connection_is_used_again_after_a_body_that_nobody_read_if_all_of_it_is_there(
     loop: WorkerLoop, sent: int, missing: int
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(
 
 
 def test_a_body_that_hardly_comes_is_refused_and_counted(loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soundlift.common.web.body_rate.PERIOD_SECONDS", 0.1)
+    monkeypatch.setattr("soundlift.common.web.minimum_rate.PERIOD_SECONDS", 0.1)
     with loop.open(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nslow") as connection:
         assert read_response(connection)[0] == 408
         assert is_closed(connection)
@@ -307,8 +307,8 @@ def test_a_stop_takes_in_who_has_connected_and_lets_nobody_wait(serve: Serve) ->
 
 def test_dropped_clients_are_logged_once_a_second_with_all_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("soundlift.common.web.dropped_clients.time", SimpleNamespace(monotonic=lambda: now))
-    clients = DroppedClients()
+    monkeypatch.setattr("soundlift.common.web.drop_counter.time", SimpleNamespace(monotonic=lambda: now))
+    clients = DropCounter()
     with capture_logs() as logs:
         for reason, seconds in (("slow", 0), ("slow", 0.5), ("large", 0.6), (None, 5), ("slow", 5)):
             now += seconds

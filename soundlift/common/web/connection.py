@@ -12,8 +12,8 @@ from gunicorn.workers.gthread import TConn
 from soundlift.common.errors import TooSlow
 from soundlift.common.logging import end_trace
 from soundlift.common.web.body_deadline import limit_body_time
-from soundlift.common.web.body_rate import PacedUnreader
-from soundlift.common.web.incoming import IncomingRequest
+from soundlift.common.web.minimum_rate import MinimumRateUnreader
+from soundlift.common.web.request_buffer import RequestBuffer
 
 RECEIVE_BYTES = 64 * 1024
 SEND_SECONDS = 120.0  # for one block of an answer; a client that takes none of it is gone
@@ -35,19 +35,19 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
 
     def __init__(self, cfg: Any, sock: socket, client: Any, server: Any, owner: Owner) -> None:
         super().__init__(cfg, sock, client, server)
-        self.incoming = IncomingRequest()
+        self.buffer = RequestBuffer()
         self.data_ready = True  # a thread gets it when a request has arrived, and never waits for one
         self._owner = owner
 
     def begin_request(self, seconds: float) -> None:
         """Begin to receive a request, starting with bytes already read ahead; it must arrive within `seconds`."""
         self.sock.setblocking(False)
-        self.incoming = IncomingRequest(self.parser.unreader.take_buffered() if self.parser else b"")
+        self.buffer = RequestBuffer(self.parser.unreader.take_buffered() if self.parser else b"")
         self.timeout = time.monotonic() + seconds
 
     def receive(self) -> bool:
         """Take in what has arrived, and return whether a thread can go on without waiting, or the client has closed."""
-        if self.incoming.is_whole:
+        if self.buffer.is_complete:
             return True
         try:
             data = self.sock.recv(RECEIVE_BYTES)
@@ -55,8 +55,8 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
             return False
         except OSError:
             return True
-        self.incoming.add(data)
-        return not data or self.incoming.is_whole
+        self.buffer.add(data)
+        return not data or self.buffer.is_complete
 
     def init(self) -> None:
         """Hand what has arrived to the parser, in the thread that answers the request."""
@@ -66,9 +66,9 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
         super().init()
         self.sock.settimeout(SEND_SECONDS)
         if is_new:
-            self.parser.unreader = PacedUnreader(self.sock, self._owner.count_slow_body)
-        self.parser.unreader.unread(self.incoming.received)
-        self.incoming = IncomingRequest()
+            self.parser.unreader = MinimumRateUnreader(self.sock, self._owner.count_slow_body)
+        self.parser.unreader.unread(self.buffer.received)
+        self.buffer = RequestBuffer()
 
     def has_read_all(self) -> bool:
         """Return whether the request was read to its end, so that the next one can follow.

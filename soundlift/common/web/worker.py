@@ -19,8 +19,8 @@ from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import ThreadWorker
 
 from soundlift.common.web.connection import Connection
-from soundlift.common.web.dropped_clients import DroppedClients
-from soundlift.common.web.refusals import refusal, status_of
+from soundlift.common.web.drop_counter import DropCounter
+from soundlift.common.web.error_responses import refusal, status_of
 
 REQUEST_SECONDS = 10.0  # for a request's head, and its body where that is small
 LOOK_SECONDS = 0.5  # between two looks at what is over its time, however many events there are
@@ -53,7 +53,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self._arriving: dict[Connection, None] = {}  # a set that keeps its order
         self._lingering: dict[socket, tuple[float, int]] = {}  # until when, and bytes received since the answer
         self._by_address: Counter[str] = Counter()
-        self._dropped = DroppedClients()
+        self._dropped = DropCounter()
         self._next_look = 0.0
 
     def set_accept_enabled(self, enabled: bool) -> None:
@@ -133,7 +133,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         if conn.receive():
             self._stop_receiving(conn)
             super().enqueue_req(conn)
-        elif conn.incoming.is_too_large:
+        elif conn.buffer.is_too_large:
             self._stop_receiving(conn)
             self._refuse(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -145,13 +145,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         """Give connections that have sent nothing yet no more time than kept-alive ones have at a stop."""
         latest = time.monotonic() + IDLE_SECONDS_AT_STOP
         for conn in self._arriving:
-            if not conn.incoming.has_begun:
+            if not conn.buffer.has_begun:
                 conn.timeout = min(conn.timeout, latest)
 
     def _refuse_late(self, now: float) -> None:
         for conn in [conn for conn in self._arriving if conn.timeout <= now]:
             self._stop_receiving(conn)
-            if conn.incoming.has_begun:
+            if conn.buffer.has_begun:
                 self._dropped.add("slow request")
                 self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
             else:

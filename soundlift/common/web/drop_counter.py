@@ -13,7 +13,7 @@ LOG_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class DroppedClients:
+class DropCounter:
     """Counts by reason since the start; at most one line a second is logged, however many clients are dropped."""
 
     def __init__(self) -> None:

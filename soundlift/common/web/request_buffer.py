@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-LARGEST_HEAD = 64 * 1024
-SMALL_BODY = 16 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+SMALL_BODY_BYTES = 16 * 1024
 
 END_OF_HEAD = b"\r\n\r\n"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
@@ -13,10 +13,10 @@ EXPECTATION = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
-class IncomingRequest:
+class RequestBuffer:
     """The bytes of one request that have arrived, and whether a thread can read it without waiting for its client.
 
-    A body of more than SMALL_BODY bytes, or of unknown length, is left to the thread.
+    A body of more than SMALL_BODY_BYTES bytes, or of unknown length, is left to the thread.
     """
 
     def __init__(self, received: bytes = b"") -> None:
@@ -36,14 +36,14 @@ class IncomingRequest:
         return bool(self._received)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Return whether the parser will need nothing more, be it to read the request or to refuse it."""
         return self._is_malformed or (self._needed is not None and len(self._received) >= self._needed)
 
     @property
     def is_too_large(self) -> bool:
-        """Return whether the head has more than LARGEST_HEAD bytes."""
-        return self._needed is None and len(self._received) > LARGEST_HEAD
+        """Return whether the head has more than MAX_HEAD_BYTES bytes."""
+        return self._needed is None and len(self._received) > MAX_HEAD_BYTES
 
     def add(self, data: bytes) -> None:
         """Add bytes that have arrived; each is looked at once, however small the pieces."""
@@ -67,4 +67,4 @@ def _small_body(head: bytes) -> int:
     """Return the length in bytes of a body to wait for; a client with an expectation sends none before its answer."""
     found = CONTENT_LENGTH.search(head)
     length = int(found[1]) if found and not EXPECTATION.search(head) else 0
-    return length if length <= SMALL_BODY else 0
+    return length if length <= SMALL_BODY_BYTES else 0
