@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 16 * 1024  # a body of that size has arrived before a thread gets the request, unless it is chunked
 MAX_EVENT_BYTES = 2**20
 BODY_SECONDS = 30.0  # for a body that is read into memory; a minimum rate applies to one that is streamed
-ANY_PATH = "/<outside_health:path>"
+ANY_PATH = "/<anything:path>"
 
 HttpHandler = Callable[..., ResponseReturnValue]
 EventHandler = Callable[["CloudEvent", Services], "CloudEvent | None"]
 log = structlog.get_logger()
 
 
-class OutsideHealth(PathConverter):
+class Anything(PathConverter):
     """Any path, also an empty one or one with several slashes in a row, but those of the health checks."""
 
     regex = f"(?!{HEALTH[1:]})(?s:.*?)"
@@ -67,8 +67,8 @@ class Function(Flask):
         self.needs = needs
         self._services = services
         self.config["MAX_CONTENT_LENGTH"] = max_body_bytes
-        self.url_map.converters["outside_health"] = OutsideHealth
-        self.url_map.merge_slashes = False  # a redirect would make a POST a GET
+        self.url_map.converters["anything"] = Anything
+        self.url_map.merge_slashes = False  # the redirect would lead past the prefix by which a gateway knows it
         self.add_url_rule(f"{HEALTH}health", "health", lambda: "OK")
         self.add_url_rule(f"{HEALTH}ready", "ready", self._check_services)
         self.after_request(_release_on_close)
