@@ -139,7 +139,7 @@ def test_a_head_without_end_is_refused(loop: WorkerLoop) -> None:
         (b"NONSENSE\r\n\r\n", 400, "unreadable request"),
         (b"GET / HTTP/1.1\nHost: a\n\n", 400, "unreadable request"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: rot13\r\n\r\n", 501, "unreadable request"),
-        (b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", 500, "request not answered"),
+        (b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", 500, "request failed"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_and_logged(loop: WorkerLoop, sent: bytes, status: int, event: str) -> None:
@@ -156,10 +156,12 @@ def test_what_cannot_be_answered_is_refused_and_logged(loop: WorkerLoop, sent: b
 def test_an_error_for_a_client_that_has_gone_is_logged_all_the_same(loop: WorkerLoop) -> None:
     with socket.socket() as gone:
         loop.worker.handle_error(None, gone, (CLIENT, 1), RuntimeError("a bug"))
-    assert len(loop.logged("request not answered")) == 1
+    assert len(loop.logged("request failed")) == 1
 
 
-@pytest.mark.parametrize(("sent", "missing"), [(SMALL_BODY_BYTES, 0), (SMALL_BODY_BYTES + 1, 0), (SMALL_BODY_BYTES + 1, 1)])
+@pytest.mark.parametrize(
+    ("sent", "missing"), [(SMALL_BODY_BYTES, 0), (SMALL_BODY_BYTES + 1, 0), (SMALL_BODY_BYTES + 1, 1)]
+)
 def test_a_connection_is_used_again_after_a_body_that_nobody_read_if_all_of_it_is_there(
     loop: WorkerLoop, sent: int, missing: int
 ) -> None:
@@ -186,7 +188,7 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(
     assert SEND_SECONDS > 60
     monkeypatch.setattr("soundlift.common.web.connection.SEND_SECONDS", 0.1)
     with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
-        assert loop.dropped() == {"timeout while the answer was sent": 1}
+        assert loop.dropped() == {"timeout while sending the response": 1}
     loop.until(connections=0)
 
 
@@ -216,7 +218,7 @@ def test_an_address_has_only_so_many_connections_unless_it_is_a_proxy_s(loop: Wo
         loop.until(connections=6)
         stack.enter_context(loop.connect())
     loop.until(connections=0)
-    assert loop.dropped() == {"too many connections of one address": 1}
+    assert loop.dropped() == {"too many connections from one address": 1}
 
 
 @pytest.mark.parametrize(("most", "settings"), [(0, {}), (1, {"forwarded_allow_ips": "*"})])

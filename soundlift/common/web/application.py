@@ -94,7 +94,7 @@ class Function(Flask):
             getattr(self.services, name)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request as Flask does; a response that cannot be started is never closed."""
+        """Answer a request as Flask does; nothing closes a response whose headers gunicorn rejects."""
         try:
             return super().wsgi_app(environ, start_response)
         except BaseException:

@@ -1,4 +1,4 @@
-"""Receives bodies at a least rate, so that a client that sends next to nothing holds no thread for long."""
+"""A minimum rate for request bodies, so that a slow client cannot hold a thread for long."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PERIOD_SECONDS = 20.0
 
 
 class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries no type hints
-    """gunicorn's source of a connection's bytes, which raises TooSlow below a least rate, or after a deadline.
+    """gunicorn's source of a connection's bytes, which raises TooSlow below a minimum rate or after a deadline.
 
-    Of each PERIOD_SECONDS that it waits for the client, at least MIN_BYTES_PER_SECOND must have come. The time that
-    the application takes between two reads is not the client's, and does not count. The deadline is the application's
-    (body_deadline.py), and holds for all bytes on the wire: chunk extensions and trailers do not put it off.
+    In each PERIOD_SECONDS of waiting for the client, MIN_BYTES_PER_SECOND must arrive on average. The time that the
+    application takes between two reads does not count. The application sets the deadline (body_deadline.py); chunk
+    extensions and trailers do not extend it.
     """
 
     def __init__(self, sock: object, on_slow: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn car
             return data
 
     def _seconds_left(self) -> float:
-        """Return how long to wait for the next bytes at most."""
+        """Return the longest time to wait for the next bytes."""
         deadline = body_seconds_left()
         if deadline is not None and deadline <= 0:
             raise self._refusal("The request's body did not arrive in time. Send it again.")
