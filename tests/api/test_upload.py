@@ -30,7 +30,7 @@ from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
-from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND
+from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
 from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, age, job_now
@@ -213,7 +213,7 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
 
 
 def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off() -> None:
-    assert REFRESH_SECONDS + BLOCK / LEAST_BYTES_PER_SECOND < RECEIVE_SECONDS
+    assert REFRESH_SECONDS + BLOCK / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
 class SlowBody(io.BytesIO):
