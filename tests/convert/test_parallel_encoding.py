@@ -30,9 +30,9 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, plan_of, wavs
-from tests.convert.stores import held
 from tests.factories.clips import ffmpeg
-from tests.factories.parts import job_now, queued_job
+from tests.factories.jobs import job_now, queued_job
+from tests.factories.stores import held
 
 OPTIONS = {
     "V2": AudioOptions(),

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from fastcrc import crc16
 
+from devservers.waiting import wait_for
 from functions.convert.encode.ffmpeg import Ffmpeg
 from functions.convert.encode.parallel.joining import NotJoined
 from functions.convert.encode.parallel.partition import RUN_IN, Partition
@@ -27,7 +28,7 @@ from soundlift.common.process.process_group import process_group
 from soundlift.common.services import Services
 from tests.convert.sounds import by_one_encoder, plan_of
 from tests.factories.clips import ffmpeg
-from tests.factories.parts import queued_job, wait_for
+from tests.factories.jobs import queued_job
 
 
 @pytest.fixture(scope="module")

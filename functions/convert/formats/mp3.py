@@ -13,7 +13,7 @@ from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import OutputFormat, Tags
 
 # In kbit/s. Without the bit reservoir, a constant bit rate loses at most 0.25 dB up to here and up to 2 dB above; a
-# variable one loses nothing but bytes (python bench/reservoir.py).
+# variable one loses nothing but bytes (`make bench ONLY=reservoir-V2`).
 HIGHEST_SPLIT_BITRATE = 96
 
 
