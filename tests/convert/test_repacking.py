@@ -192,7 +192,7 @@ def test_padding_is_packed_like_stuffing(sounds: dict[str, Path], tmp_path: Path
     assert list(repack(padded)) == list(repack(lone))
 
 
-def test_what_does_not_stand_alone_is_not_repack(sounds: dict[str, Path], tmp_path: Path) -> None:
+def test_what_does_not_stand_alone_is_not_repacked(sounds: dict[str, Path], tmp_path: Path) -> None:
     lone = _lone(sounds["music"], tmp_path)
     borrowing = next(frame for frame in repack(lone) if Read.of(frame).main_data_begin)
     loud = max(lone, key=lambda frame: Read.of(frame).bits)
@@ -259,7 +259,7 @@ def test_the_most_data_that_a_frame_alone_can_hold_is_packed_and_no_more(kind: i
             list(repack([other]))
 
 
-def test_data_that_reaches_into_the_padding_of_the_largest_frame_is_not_repack() -> None:
+def test_data_that_reaches_into_the_padding_of_the_largest_frame_is_not_repacked() -> None:
     rolls, kind, rate = random.Random(1), 0xFB, 1
     rooms = _rooms(kind, rate, STEREO)
     largest = _made(rolls, kind, rate, STEREO, rooms[-1])
