@@ -14,9 +14,10 @@ from soundlift.common.services import Services
 
 from .disk import check_disk
 from .encode.ffmpeg import Ffmpeg, Outcome, reading
+from .encode.media_input import opened, served
 from .encode.mp3_frames import FrontFrame, NotMp3
-from .encode.range_server import Source, serving
-from .encode.runner import Runner
+from .encode.range_server import suffix_of
+from .encode.runner import MediaInput, Runner
 from .encode.track import Encoder
 from .failures import (
     BROKEN,
@@ -68,22 +69,23 @@ def make_mp3(job: Job, folder: Path, keeper: Keeper, services: Services, *, spar
     Raises ConversionFailed where the video is at fault, the store's error where it is the store, and what
     the keeper ended the work for.
     """
-    source = Source(services.videos, job.video_fid, job.file_name)
     options = AudioOptions.of_row(job.options, services.settings)
 
-    def encoder(url: str) -> Encoder:
-        return Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
+    def make(url: str, source: MediaInput) -> Mp3:
+        encoder = Encoder(Runner(url, source, keeper, services.settings), options, folder, spare_cores)
+        return _make(job, encoder, services)
 
-    with serving(source) as url:
-        try:
-            return _make(job, encoder(url), services)
-        except ConversionFailed as failure:
-            if failure.verdict != NOT_MEDIA or not source.suffix:
-                raise
-            # FFmpeg tells some formats by the file's suffix only, such as an Ogg behind other bytes.
-            with suppress(ConversionFailed):
-                return _make(job, encoder(url + source.suffix), services)
+    try:
+        with opened(services.videos, job.video_fid) as (url, source):
+            return make(url, source)
+    except ConversionFailed as failure:
+        suffix = suffix_of(job.file_name)
+        if failure.verdict != NOT_MEDIA or not suffix:
             raise
+        # FFmpeg recognizes some formats by the file's suffix only, such as an Ogg behind other bytes.
+        with suppress(ConversionFailed), served(services.videos, job.video_fid, suffix) as (url, source):
+            return make(url, source)
+        raise
 
 
 def _make(job: Job, encoder: Encoder, services: Services) -> Mp3:

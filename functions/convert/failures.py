@@ -72,7 +72,7 @@ DAMAGE = re.compile(
     re.MULTILINE,
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded besides, it is noise, or a part that nobody asked for
-LOADER_FAILED = 127  # where a shared library cannot be loaded, as when there is not even memory for that
+NOT_STARTED = (126, 127)  # the status of prlimit if it cannot execute FFmpeg, and of a loader without a library
 
 
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Verdict:
@@ -86,7 +86,7 @@ def check_status(status: int) -> None:
     """Raise Unavailable where FFmpeg was killed or never began, ConversionFailed where it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):
         raise Unavailable("FFmpeg was killed from outside; the job is tried again.")
-    if status == LOADER_FAILED:
+    if status in NOT_STARTED:
         raise Unavailable("FFmpeg cannot be started; the job is tried again.", retry_after=60)
     if status == -signal.SIGXCPU:
         raise ConversionFailed(TOO_LONG)

@@ -61,7 +61,6 @@ def _encoded(services: Services, file: Path, recipe: Recipe, cut: Cut, folder: P
     """Give the parts of a sound, all encoded."""
     job = queued_job(services, file.read_bytes(), file.name)
     source = Source(services.videos, job.video_fid)
-    source.opened.set()
     with serving(source) as url:
         parts = Parts(url, recipe, cut, folder, services.settings)
         try:
@@ -251,7 +250,6 @@ def test_parts_of_less_sound_than_was_announced_do_not_join(
     cut = Cut(workers=2, block=SHORTEST_BLOCK * 2, samples=1152)
     job = queued_job(services, sounds["music"].read_bytes(), "a.wav")
     source = Source(services.videos, job.video_fid)
-    source.opened.set()
     (tmp_path / "part1.mp3").write_bytes(b"of the run before")
     with serving(source) as url:
         parts = Parts(url, recipe, cut, tmp_path, services.settings)
@@ -405,7 +403,6 @@ def test_parts_tell_how_far_they_are_and_how_long_the_sound_is_and_leave_nothing
         front, *sounding = frames(file)
     job = queued_job(services, hiss.read_bytes(), hiss.name)
     source, told = Source(services.videos, job.video_fid), list[float]()
-    source.opened.set()
     with serving(source) as url:
         process_group()  # has a pipe, once for all
         before = _open_pipes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 from collections import deque
@@ -21,6 +20,7 @@ from soundlift.common.settings import Settings
 from ..probe.bounded_numbers import read_integer
 from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from ..probe.report import ends_heading
+from .resource_limits import limited
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
 LONGEST_HEADING = 1024 * 1024
@@ -28,11 +28,10 @@ LONGEST_BEGINNING = 256 * 1024
 LONGEST_END = 32 * 1024
 MOST_SKIPPED = 64 * 2**20  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
 BLOCK = 64 * 1024
-SECONDS_TO_DIE = 5
 
-# No protocol but the one that reaches our range server, and no demuxer that opens further addresses, such as
-# playlists: an uploaded file decides neither what is read nor what is connected to.
-FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
+# Only the protocols that reach the stored file, and no demuxer that opens further addresses, such as playlists: an
+# uploaded file decides neither what is read nor what is connected to.
+PROTOCOLS = {"fd": "fd", "http": "http,tcp"}
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
 # Junk between the frames counts as errors. By default more errors than frames are a failure, whatever was decoded.
 ALL_ERRORS = ("-max_error_rate", "1")
@@ -68,7 +67,9 @@ def reading(url: str, lead: float = 0.0) -> list[str]:
 
     The video is read with timestamps shifted by -`lead` seconds.
     """
-    return [*FENCE, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
+    protocols = PROTOCOLS[url.partition(":")[0]]
+    fence = ["-protocol_whitelist", protocols, "-format_whitelist", DEMUXERS]
+    return [*fence, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 
 class Ffmpeg:
@@ -86,7 +87,7 @@ class Ffmpeg:
         pipes: Sequence[int] = (),
     ) -> None:
         self._process = subprocess.Popen(
-            [binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments],
+            limited([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -94,7 +95,6 @@ class Ffmpeg:
             process_group=process_group(),  # so that it ends with us, and no Ctrl-C reaches it before
             pass_fds=pipes,
         )
-        _limit(self._process.pid, settings)
         _work_in_batches(self._process.pid)
         assert self._process.stderr is not None
         self._report = _Report(self._process.stderr, self._abort)
@@ -201,21 +201,6 @@ class _Lines:
             return False
         self.kept.append(line + "\n")
         return True
-
-
-def _limit(pid: int, settings: Settings) -> None:
-    """Limit processor time, memory, file size and core dumps of a process; Linux alone can do so from outside.
-
-    FFmpeg gets no byte of the video before this is done. Elsewhere the limits on the clock and on the
-    MP3's size still hold.
-    """
-    if not hasattr(resource, "prlimit"):
-        return
-    seconds = settings.max_conversion_seconds
-    resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + SECONDS_TO_DIE))
-    resource.prlimit(pid, resource.RLIMIT_AS, (settings.max_memory_bytes, settings.max_memory_bytes))
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (settings.max_mp3_bytes + 2**20, settings.max_mp3_bytes + 2**20))
-    resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
 
 
 def _work_in_batches(pid: int) -> None:

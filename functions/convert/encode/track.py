@@ -59,7 +59,7 @@ class Encoder:
 
     def first(self) -> Ffmpeg:
         """Begin with what nearly every video needs, before it is known what this one does."""
-        return Ffmpeg(self._converting(recipe_for(USUAL, self.options)), self.runner.settings)
+        return self._started(self._converting(recipe_for(USUAL, self.options)))
 
     def finish(self, first: Ffmpeg, sound: Sound, track: Track) -> Outcome | None:
         """Return how the first run ended, if it does what this track needs, on as many cores as are free."""
@@ -97,8 +97,9 @@ class Encoder:
         if cut is None:
             return None
         recipe = replace(recipe, stream=track.index)
-        start = partial(Parts, self.runner.url, recipe, cut, self.folder, self.runner.settings)
-        with self.runner.started(start) as parts:
+        runner = self.runner
+        start = partial(Parts, runner.url, recipe, cut, self.folder, runner.settings)
+        with runner.started(lambda: start(stdin=runner.stdin())) as parts:
             outcome = self.runner.end(parts, self._progress(parts, sound))
             try:
                 parts.join(self.output)
@@ -109,7 +110,7 @@ class Encoder:
         return outcome
 
     def _plainly(self, sound: Sound, track: Track, recipe: Recipe) -> Outcome:
-        with self.runner.started(partial(Ffmpeg, self._converting(recipe), self.runner.settings)) as ffmpeg:
+        with self.runner.started(partial(self._started, self._converting(recipe))) as ffmpeg:
             outcome = self._ended(ffmpeg, sound)
         self._check_times(outcome, sound, track, recipe, read_encoded(outcome.report))
         return outcome
@@ -150,7 +151,7 @@ class Encoder:
     def _drops_in_all(self, sound: Sound, track: Track, recipe: Recipe) -> bool:
         """Tell whether FFmpeg drops any of a track where it places all of it by its timestamps."""
         arguments = placement_args(self.runner.url, recipe, track.index)
-        with self.runner.started(partial(Ffmpeg, arguments, self.runner.settings)) as ffmpeg:
+        with self.runner.started(partial(self._started, arguments)) as ffmpeg:
             report = self.runner.end(ffmpeg, _limited(ffmpeg, sound)).report
         rate = track.rate or recipe.rate
         return _drops(read_decoded(report, track).samples / rate, read_encoded(report) / rate)
@@ -176,6 +177,9 @@ class Encoder:
             track, self.options, stream=stream, silence=sound.silence_before(track), in_time=self.in_time
         )
         return recipe if sound.starts_anew else replace(recipe, lead=sound.lead)
+
+    def _started(self, arguments: list[str]) -> Ffmpeg:
+        return Ffmpeg(arguments, self.runner.settings, stdin=self.runner.stdin())
 
     def _converting(self, recipe: Recipe) -> list[str]:
         most_bytes = self.runner.settings.max_mp3_bytes

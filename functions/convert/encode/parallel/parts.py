@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
+from subprocess import DEVNULL
 
 from fastcrc import crc16
 
@@ -89,7 +90,9 @@ class Cut:
 class Parts:
     """Is one decoder and its encoders, at work on the recipe's stream; `folder` gets a file for each encoder."""
 
-    def __init__(self, url: str, recipe: Recipe, cut: Cut, folder: Path, settings: Settings) -> None:
+    def __init__(  # noqa: PLR0913 - what a decoder reads, and what it makes of it
+        self, url: str, recipe: Recipe, cut: Cut, folder: Path, settings: Settings, *, stdin: int = DEVNULL
+    ) -> None:
         self._cut = cut
         self._is_packed = recipe.bitrate is None
         self._files = [folder / f"part{worker}.mp3" for worker in range(cut.workers)]
@@ -103,10 +106,11 @@ class Parts:
             *(part for worker, (_, out) in enumerate(pipes) for part in self._raw(worker, out)),
             *listing(folder),
         ]
+        decoder_args = [*reading(url, recipe.lead), *outs]
         with ExitStack() as failed, ExitStack() as given_away:
             for end in chain(*pipes):
                 given_away.callback(os.close, end)
-            self._decoder = Ffmpeg([*reading(url, recipe.lead), *outs], settings, pipes=[out for _, out in pipes])
+            self._decoder = Ffmpeg(decoder_args, settings, stdin=stdin, pipes=[out for _, out in pipes])
             failed.callback(self._decoder.close)
             self._encoders = []
             for file, (into, _) in zip(self._files, pipes, strict=True):
