@@ -18,7 +18,8 @@ from soundlift.common.services import Services
 
 from .encode.encoded import UnreliableTimestamps
 from .encode.encoder import encode
-from .encode.range_server import Source, serving
+from .encode.media_input import opened, served
+from .encode.range_server import suffix_of
 from .encode.runner import Runner
 from .encode.timestamp_check import check_timestamps
 from .failures import BROKEN, EMPTY_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed
@@ -42,18 +43,18 @@ def convert_video(
 
     Raises ConversionFailed if the video is the cause, the store's error if that is, and the heartbeat's reason to stop.
     """
-    source = Source(services.videos, job.video_fid, job.file_name)
-    with serving(source) as url:
-        try:
-            return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, spare_cores + 1)
-        except ConversionFailed as failure:
-            if failure.reason != NOT_MEDIA or not source.suffix:
-                raise
-            # FFmpeg recognizes some formats by the file's suffix only, such as Ogg after other bytes.
-            runner = Runner(url + source.suffix, source, heartbeat, services.settings)
-            with suppress(ConversionFailed):
-                return _convert(runner, job, folder, services, spare_cores + 1)
+    cores = spare_cores + 1
+    try:
+        with opened(services.videos, job.video_fid) as (url, source):
+            return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
+    except ConversionFailed as failure:
+        suffix = suffix_of(job.file_name)
+        if failure.reason != NOT_MEDIA or not suffix:
             raise
+        # FFmpeg recognizes some formats by the file's suffix only, such as Ogg after other bytes.
+        with suppress(ConversionFailed), served(services.videos, job.video_fid, suffix) as (url, source):
+            return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
+        raise
 
 
 def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: int) -> FinishedFile:

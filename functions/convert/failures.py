@@ -74,7 +74,7 @@ DAMAGE = re.compile(
     re.MULTILINE,
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # anything decoded nevertheless is noise or incomplete
-LOADER_FAILED = 127  # a shared library cannot be loaded, for example for lack of memory
+NOT_STARTED = (126, 127)  # the status of prlimit if it cannot execute FFmpeg, and of a loader without a library
 
 
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> FailureReason:
@@ -88,7 +88,7 @@ def check_status(status: int) -> None:
     """Raise Unavailable if FFmpeg was killed or could not start, ConversionFailed if it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):
         raise Unavailable("FFmpeg was killed by another process; the job is tried again.")
-    if status == LOADER_FAILED:
+    if status in NOT_STARTED:
         raise Unavailable("FFmpeg cannot be started; the job is tried again.", retry_after=60)
     if status == -signal.SIGXCPU:
         raise ConversionFailed(TOO_LONG)

@@ -183,7 +183,6 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
     fid = "a" * 24
     store(services.videos, fid, MP4)
     source = Source(services.videos, fid)
-    source.opened.set()
     with serving(source) as url:
         assert urllib3.request("GET", url).data == MP4
         last = len(MP4) - 1

@@ -56,7 +56,6 @@ def _encoded(services: Services, file: Path, plan: Plan, partition: Partition, f
     """Give the parts of a sound, all encoded."""
     job = queued_job(services, file.read_bytes(), file.name)
     source = Source(services.videos, job.video_fid)
-    source.opened.set()
     with serving(source) as url:
         parts = Pipeline(url, plan, partition, folder, services.settings)
         try:
@@ -210,7 +209,6 @@ def test_parts_of_a_sound_shorter_than_declared_do_not_join(
     partition = Partition(workers=2, block=SHORTEST_BLOCK * 2, samples=1152)
     job = queued_job(services, sounds["music"].read_bytes(), "a.wav")
     source = Source(services.videos, job.video_fid)
-    source.opened.set()
     (tmp_path / "part1.mp3").write_bytes(b"of the run before")
     with serving(source) as url:
         parts = Pipeline(url, plan, partition, tmp_path, services.settings)

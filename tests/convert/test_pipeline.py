@@ -65,7 +65,6 @@ def test_a_pipeline_reports_progress_and_length_and_leaves_no_pipe_open(
         front, *sounding = frames(file)
     job = queued_job(services, hiss.read_bytes(), hiss.name)
     source, told = Source(services.videos, job.video_fid), list[float]()
-    source.opened.set()
     with serving(source) as url:
         process_group()  # has a pipe, once for all
         before = _open_pipes()

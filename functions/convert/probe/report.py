@@ -95,8 +95,8 @@ def _layout(field: str) -> str:
     return DISPOSITIONS.sub("", field).strip()
 
 
-def ends_heading(line: str) -> bool:
-    """Return whether a line is the last one that `read_report` needs."""
+def selects_track(line: str) -> bool:
+    """Return whether a line says which audio track FFmpeg selects."""
     return SELECTED.fullmatch(line) is not None
 
 

@@ -37,7 +37,7 @@ def encode_in_parallel(plan: Plan, runner: Runner, output: Path, *, cores: int) 
     if partition is None or not plan.format.can_be_split(plan.bitrate):
         return None
     start = partial(Pipeline, runner.url, plan, partition, output.parent, runner.settings)
-    with runner.started(start) as pipeline:
+    with runner.started(lambda: start(stdin=runner.stdin())) as pipeline:
         outcome = runner.end(pipeline, watch(plan, runner))
         try:
             pipeline.write(output)

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from subprocess import DEVNULL
 
 from fastcrc import crc16
 
@@ -29,7 +30,9 @@ NO_RESERVOIR = ("-reservoir", "0")  # no frame uses bits that the frames before 
 class Pipeline:
     """A decoder and its encoders, running; each encoder writes a file in `folder`."""
 
-    def __init__(self, url: str, plan: Plan, partition: Partition, folder: Path, settings: Settings) -> None:
+    def __init__(  # noqa: PLR0913 - the decoder's input, and what the encoders make of it
+        self, url: str, plan: Plan, partition: Partition, folder: Path, settings: Settings, *, stdin: int = DEVNULL
+    ) -> None:
         self._partition = partition
         self._is_repacked = plan.bitrate is None
         self._files = [folder / f"part{worker}.mp3" for worker in range(partition.workers)]
@@ -45,7 +48,7 @@ class Pipeline:
         with ExitStack() as started, ExitStack() as inherited:
             for end in chain(*pipes):
                 inherited.callback(os.close, end)
-            self._decoder = Ffmpeg(decoder_args, settings, pipes=[out for _, out in pipes])
+            self._decoder = Ffmpeg(decoder_args, settings, stdin=stdin, pipes=[out for _, out in pipes])
             started.callback(self._decoder.close)
             self._encoders = []
             for file, (into, _) in zip(self._files, pipes, strict=True):
