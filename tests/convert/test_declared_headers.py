@@ -80,7 +80,7 @@ def test_a_wav_declares_the_bytes_of_its_sound_and_how_many_a_second_has(kind: b
     assert _declared(_wave(kind, _data())) == DeclaredDuration(seconds)
 
 
-def test_a_wav_whose_format_is_behind_its_sound_or_that_ends_before_declares_nothing() -> None:
+def test_a_wav_without_a_format_before_its_sound_declares_nothing() -> None:
     assert _declared(_wave(_data(), _format())) == UNKNOWN
     assert _declared(_wave(_format())) == UNKNOWN
     whole = _wave(_format(), _data())
@@ -99,7 +99,7 @@ def test_a_size_next_to_one_that_writers_leave_is_not_credible(known: int) -> No
             assert _declared(wave) == (DeclaredDuration((known + distance) / 4000) if credible else NOT_CREDIBLE)
 
 
-def test_a_sound_is_not_longer_than_the_chunk_around_it_but_where_that_says_nothing() -> None:
+def test_sound_is_not_longer_than_its_chunk_unless_that_is_unknown() -> None:
     inside = 4 + 24 + 8 + DATA
     for outer, expected in (
         (inside, DeclaredDuration(10.0)),
@@ -169,7 +169,7 @@ def test_an_aiff_declares_its_samples_and_their_rate(chunks: tuple[bytes, ...], 
     assert _declared(_aiff(*chunks)) == expected
 
 
-def test_an_aiff_is_no_longer_than_the_whole_and_a_compressed_one_may_have_more_samples_than_bytes() -> None:
+def test_an_aiff_is_not_longer_than_its_form_chunk() -> None:
     inside = 4 + 26 + 8 + DATA
     assert _declared(_aiff(_common(), _sound(), outer=inside)) == DeclaredDuration(10.0)
     assert _declared(_aiff(_common(), _sound(), outer=inside - 1)) == NOT_CREDIBLE
@@ -232,7 +232,7 @@ def _properties(duration: int = 10**8, preroll: int = 0, flags: int = 2) -> byte
     return _asf_object(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"), body)
 
 
-def test_an_asf_declares_its_duration_without_its_preroll_but_where_it_is_broadcast() -> None:
+def test_an_asf_declares_its_duration_without_preroll_unless_broadcast() -> None:
     other = _asf_object(bytes(range(16)), b"odd")
     assert _declared(_asf(_properties())) == DeclaredDuration(10.0)
     assert _declared(_asf(other, other, _properties(preroll=3000), _properties(1))) == DeclaredDuration(7.0)
@@ -259,9 +259,7 @@ def _xing(header: str, side: int, numbers: bytes, flags: int = 3, name: bytes = 
 
 
 @pytest.mark.parametrize(("header", "side", "least"), KINDS)
-def test_an_mp3_s_frames_fit_into_the_bytes_declared_for_them_or_those_that_are_there(
-    header: str, side: int, least: int
-) -> None:
+def test_an_mp3_s_frames_fit_into_its_declared_or_actual_bytes(header: str, side: int, least: int) -> None:
     def numbers(frames: int, size: int) -> bytes:
         return struct.pack(">II", frames, size)
 
@@ -301,5 +299,5 @@ def test_tags_before_an_mp3_are_skipped_by_their_size(length: int, sevens: str) 
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"ID3", b"\xff\xfb\x90\0", b"fLaC" + bytes(100), bytes(100)])
-def test_what_is_too_short_or_no_format_of_these_declares_nothing(content: bytes) -> None:
+def test_a_short_file_or_another_format_declares_nothing(content: bytes) -> None:
     assert _declared(content) == UNKNOWN

@@ -85,7 +85,7 @@ def _mp3s(services: Services) -> list[bytes]:
     return [path.read_bytes() for path in (services.settings.soundlift_data / "media" / "mp3s").glob("*")]
 
 
-def test_a_job_that_is_ready_has_its_mp3_and_its_numbers(services: Services, made: Make) -> None:
+def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, made: Make) -> None:
     making, job = made(_made_well), queued_job(services)
     reply = convert(event_of(job), services)
     job = job_now(services, job.id)
@@ -97,7 +97,7 @@ def test_a_job_that_is_ready_has_its_mp3_and_its_numbers(services: Services, mad
     assert not making.folders[0].exists()
 
 
-def test_a_job_that_failed_has_its_verdict_and_no_mp3(services: Services, made: Make) -> None:
+def test_a_failed_job_has_its_reason_and_no_mp3(services: Services, made: Make) -> None:
     making, job = made(_failing(ConversionFailed(EMPTY_AUDIO))), queued_job(services)
     reply = convert(event_of(job), services)
     job = job_now(services, job.id)
@@ -115,7 +115,7 @@ def test_a_job_that_failed_has_its_verdict_and_no_mp3(services: Services, made: 
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Unavailable, "disk is full"),
     ],
 )
-def test_trouble_that_is_not_the_video_s_hands_the_job_back_with_its_cause(
+def test_an_error_of_the_worker_releases_the_job_with_its_cause(
     services: Services, made: Make, error: Exception, raised: type[Exception], cause: str
 ) -> None:
     making, job = made(_failing(error)), queued_job(services)
@@ -128,7 +128,7 @@ def test_trouble_that_is_not_the_video_s_hands_the_job_back_with_its_cause(
     assert not making.folders[0].exists()
 
 
-def test_a_claim_that_is_lost_meanwhile_leaves_the_job_as_it_is(services: Services, made: Make) -> None:
+def test_a_lost_claim_leaves_the_job_as_it_is(services: Services, made: Make) -> None:
     made(_failing(ClaimLost()))
     job = queued_job(services)
     assert convert(event_of(job), services) is None
@@ -136,7 +136,7 @@ def test_a_claim_that_is_lost_meanwhile_leaves_the_job_as_it_is(services: Servic
     assert _mp3s(services) == []
 
 
-def test_each_conversion_has_a_core_and_those_that_no_other_takes(services: Services, made: Make) -> None:
+def test_a_conversion_uses_the_cores_that_no_other_uses(services: Services, made: Make) -> None:
     services.settings = replace(services.settings, convert_concurrency=3)
     jobs, outcomes = [queued_job(services) for _ in range(5)], list[int]()
 
@@ -168,7 +168,7 @@ def _claim_of(services: Services, job: Job) -> Claim:
     return Claim(job_id=job.id, token=str(now.claim), mp3_fid=now.mp3_fid)
 
 
-def test_a_job_that_another_has_comes_again_when_its_claim_may_have_run_out(services: Services, made: Make) -> None:
+def test_a_job_of_another_worker_is_retried_after_its_claim(services: Services, made: Make) -> None:
     making, job = made(_made_well), queued_job(services)
     assert services.jobs.claim(job)
     with pytest.raises(Busy) as busy:
@@ -259,7 +259,7 @@ class _Checks:
             raise ClaimLost
 
 
-def test_an_mp3_is_stored_in_blocks_with_what_it_is_and_whose(services: Services, tmp_path: Path) -> None:
+def test_an_mp3_is_stored_in_blocks_with_its_name_type_and_owner(services: Services, tmp_path: Path) -> None:
     job, content, told = queued_job(services, name="My film.mp4"), os.urandom(2 * BLOCK + 1), _Told(services)
     services.mp3s = told
     heartbeat: Any = _Checks(100)
@@ -272,9 +272,7 @@ def test_an_mp3_is_stored_in_blocks_with_what_it_is_and_whose(services: Services
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2])
-def test_an_mp3_whose_job_is_lost_while_it_is_stored_is_not_there(
-    services: Services, tmp_path: Path, blocks: int
-) -> None:
+def test_an_mp3_whose_claim_is_lost_is_not_stored(services: Services, tmp_path: Path, blocks: int) -> None:
     heartbeat: Any = _Checks(blocks)
     with pytest.raises(ClaimLost):
         store_audio(queued_job(services), _mp3(tmp_path, bytes(3 * BLOCK)), "a" * 24, heartbeat, services)

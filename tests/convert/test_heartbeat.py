@@ -60,7 +60,7 @@ def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewa
     return reason.value
 
 
-def test_work_ends_when_the_claim_could_not_be_renewed_for_as_long_as_it_lasts(
+def test_work_stops_when_renewals_fail_for_the_length_of_a_claim(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renewals = Renewals([
@@ -76,7 +76,7 @@ def test_work_ends_when_the_claim_could_not_be_renewed_for_as_long_as_it_lasts(
 
 
 @pytest.mark.parametrize("trouble", [RuntimeError("a bug"), KeyError("x")])
-def test_work_whose_claim_nobody_can_renew_ends_at_once(
+def test_an_unexpected_error_of_the_heartbeat_stops_the_work(
     services: Services, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     renewals = Renewals([(1, True), (2, trouble)])
@@ -84,15 +84,13 @@ def test_work_whose_claim_nobody_can_renew_ends_at_once(
     assert renewals.asked == 2
 
 
-def test_work_whose_claim_is_lost_ends_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_stops_at_once_when_the_claim_is_lost(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     renewals = Renewals([(1, True), (2, False)])
     assert isinstance(_ended(services, monkeypatch, renewals), ClaimLost)
     assert renewals.asked == 2
 
 
-def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_stops_at_the_time_limit_despite_renewals(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     services.settings = replace(services.settings, max_conversion_seconds=100)
     renewals = Renewals([(60, True), (100, True), (101, True)])
     reason = _ended(services, monkeypatch, renewals)
@@ -102,7 +100,7 @@ def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
 
 
 @pytest.mark.parametrize(("drain_seconds", "renewed"), [(0, 0), (3600, 3)])
-def test_work_of_a_process_that_is_stopping_goes_on_as_long_as_that_may_take(
+def test_work_continues_until_the_drain_time_is_over(
     services: Services, monkeypatch: pytest.MonkeyPatch, drain_seconds: int, renewed: int
 ) -> None:
     services.settings = replace(services.settings, drain_seconds=drain_seconds)
@@ -116,9 +114,7 @@ def test_work_of_a_process_that_is_stopping_goes_on_as_long_as_that_may_take(
         assert reason.headers == {"Retry-After": "1"}
 
 
-def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100_before_the_end(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_renewal_writes_the_percent_which_never_falls(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     services.jobs = renewals = Renewals([(1, True)])
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
     with ClaimHeartbeat(CLAIM, services) as heartbeat:
@@ -132,7 +128,7 @@ def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100
     heartbeat.check()
 
 
-def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
+def test_the_thread_of_a_heartbeat_is_a_named_daemon(services: Services) -> None:
     before = threading.enumerate()
     with ClaimHeartbeat(CLAIM, services):
         begun = [thread for thread in threading.enumerate() if thread not in before]

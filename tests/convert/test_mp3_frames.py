@@ -41,17 +41,17 @@ def test_the_frames_are_all_there_is(mp3: bytes) -> None:
 
 
 @pytest.mark.parametrize("behind", [b"\0", b"\xff\xfb\x90", b"\xff\xfb\x90\0", b"TAG" + bytes(125)])
-def test_what_is_behind_the_last_frame_and_no_frame_is_refused(mp3: bytes, behind: bytes) -> None:
+def test_bytes_after_the_last_frame_are_rejected(mp3: bytes, behind: bytes) -> None:
     with pytest.raises(NotMp3):
         list(frames(BytesIO(mp3 + behind)))
 
 
-def test_a_last_frame_that_is_cut_off_is_refused(mp3: bytes) -> None:
+def test_an_incomplete_last_frame_is_rejected(mp3: bytes) -> None:
     with pytest.raises(NotMp3):
         list(frames(BytesIO(mp3[:-1])))
 
 
-def test_a_length_is_told_if_the_padding_behind_it_can_be_written(mp3: bytes) -> None:
+def test_a_length_is_written_if_its_padding_is_possible(mp3: bytes) -> None:
     front = HeaderFrame.at_start_of(BytesIO(mp3))
     longest = int.from_bytes(mp3[44:48]) * SAMPLES - DELAY
     for samples in (longest, longest - LONGEST_PADDING + 1):
@@ -77,7 +77,7 @@ def test_a_length_is_told_if_the_padding_behind_it_can_be_written(mp3: bytes) ->
         ("ffe380ff", 417, 576, 11025, 9),
     ],
 )
-def test_a_header_tells_a_frame_s_size_and_where_its_sound_begins(
+def test_a_header_gives_the_size_of_a_frame_and_its_side_information(
     header: str, size: int, samples: int, rate: int, side_information: int
 ) -> None:
     assert read_header(bytes.fromhex(header)) == Header(size, samples, rate, side_information)
@@ -90,7 +90,7 @@ def test_a_header_tells_a_frame_s_size_and_where_its_sound_begins(
     ["", "fffb90", "fefb9000", "ffdb9000", "ffeb9000", "fffd9000", "ffff9000", "fff99000", "fffb0000", "fffbf000",
      "fffb9c00"],
 )  # fmt: skip
-def test_what_begins_no_frame_of_an_mp3_is_refused(header: str) -> None:
+def test_bytes_that_are_not_a_frame_header_are_rejected(header: str) -> None:
     with pytest.raises(NotMp3):
         read_header(bytes.fromhex(header))
 
@@ -109,7 +109,7 @@ def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [b"Xing", b"Info"])
-def test_a_front_frame_is_told_by_its_name_in_its_place_and_has_room_for_all_of_its_fields(name: bytes) -> None:
+def test_a_header_frame_has_its_name_and_room_for_all_fields(name: bytes) -> None:
     frame = bytes.fromhex("fffb9000") + bytes(32) + name + bytes(152)
     assert HeaderFrame.of(frame).data == frame
     for other in (frame[:-1], frame.replace(name, b"VBRI"), frame[:35] + name + bytes(153), b""):
@@ -120,7 +120,7 @@ def test_a_front_frame_is_told_by_its_name_in_its_place_and_has_room_for_all_of_
 
 
 @pytest.mark.parametrize(("header", "tag", "samples"), [("fffb9000", 36, 1152), ("fff390c0", 13, 576)])
-def test_a_front_frame_describes_other_sound_in_every_field(header: str, tag: int, samples: int) -> None:
+def test_a_header_frame_describes_other_frames_in_every_field(header: str, tag: int, samples: int) -> None:
     delay, rest = 1105, bytes(range(1, 137))
     frame = bytearray(bytes.fromhex(header).ljust(tag, b"\7") + b"Xing" + b"\0\0\0\x0f" + bytes(112) + rest[:36])
     frame = frame.ljust(read_header(bytes(frame)).size, b"\5")

@@ -148,7 +148,7 @@ def test_encoders_that_do_not_converge_within_a_run_in_are_not_joined(unsettled:
     [("", "", None), ("a", "a", None), ("ab", "ab", 0), ("abc", "abx", 0), ("abc", "xbc", 1), ("abcde", "abxde", 3),
      ("abc", "axc", None), ("abcx", "abcy", 1)],
 )  # fmt: skip
-def test_a_seam_is_at_the_last_two_neighbours_that_are_find_overlap(one: str, other: str, overlap: int | None) -> None:
+def test_an_overlap_is_at_the_last_two_neighbours_that_are_the_same(one: str, other: str, overlap: int | None) -> None:
     assert find_overlap(*([letter.encode() for letter in frames] for frames in (one, other))) == overlap
 
 

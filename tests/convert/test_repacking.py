@@ -137,7 +137,7 @@ def _decoded(mp3: Path) -> bytes:
         *((sound, 9, rate, 1) for sound in ("silence", "noise") for rate in SAMPLE_RATES),
     ],
 )
-def test_packed_frames_are_the_same_sound_and_as_small_as_lame_makes_them(
+def test_repacked_frames_are_the_same_sound_and_as_small_as_lame_s(
     sounds: dict[str, Path], tmp_path: Path, sound: str, quality: int, rate: int, channels: int
 ) -> None:
     plan = _plan(quality, rate, channels)
@@ -159,14 +159,16 @@ def test_packed_frames_are_the_same_sound_and_as_small_as_lame_makes_them(
 
 
 @pytest.mark.parametrize("quality", range(10))
-def test_music_alone_in_its_frames_packs_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
+def test_music_in_self_contained_frames_repacks_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
     lone = _lone(sounds["music"], tmp_path, quality)
     assert sum(map(len, repack(lone))) <= sum(map(len, lone)) * LARGEST_BESIDE_LONE
 
 
 @pytest.mark.parametrize("rate", SAMPLE_RATES)
 @pytest.mark.parametrize("sound", ["silence", "noise"])
-def test_frames_come_while_others_are_read(sounds: dict[str, Path], tmp_path: Path, sound: str, rate: int) -> None:
+def test_frames_are_yielded_while_others_are_read(
+    sounds: dict[str, Path], tmp_path: Path, sound: str, rate: int
+) -> None:
     read = []
 
     def reading() -> Iterator[bytes]:
@@ -179,20 +181,20 @@ def test_frames_come_while_others_are_read(sounds: dict[str, Path], tmp_path: Pa
 
 
 @pytest.mark.parametrize(("rate", "most"), [(44100, 511), (22050, 255)])
-def test_the_data_of_what_follows_silence_begins_as_early_as_can_be(
+def test_data_after_silence_begins_as_early_as_possible(
     sounds: dict[str, Path], tmp_path: Path, rate: int, most: int
 ) -> None:
     ours = [Read.of(frame) for frame in repack(_lone(sounds["silence"], tmp_path, 9, rate))]
     assert max(frame.main_data_begin for frame in ours) == most
 
 
-def test_padding_is_packed_like_stuffing(sounds: dict[str, Path], tmp_path: Path) -> None:
+def test_padding_is_removed_like_stuffing(sounds: dict[str, Path], tmp_path: Path) -> None:
     lone = _lone(sounds["music"], tmp_path)
     padded = [frame[:2] + bytes((frame[2] | 2,)) + frame[3:] + b"\0" for frame in lone]
     assert list(repack(padded)) == list(repack(lone))
 
 
-def test_what_does_not_stand_alone_is_not_repacked(sounds: dict[str, Path], tmp_path: Path) -> None:
+def test_a_frame_that_is_not_self_contained_is_not_repacked(sounds: dict[str, Path], tmp_path: Path) -> None:
     lone = _lone(sounds["music"], tmp_path)
     borrowing = next(frame for frame in repack(lone) if Read.of(frame).main_data_begin)
     loud = max(lone, key=lambda frame: Read.of(frame).bits)
@@ -206,9 +208,7 @@ def test_what_does_not_stand_alone_is_not_repacked(sounds: dict[str, Path], tmp_
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("rate", range(3))
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_each_frame_takes_all_it_may_from_those_before_it_and_is_the_shortest_that_holds_the_rest(
-    kind: int, rate: int, mode: int
-) -> None:
+def test_each_repacked_frame_is_as_short_as_possible(kind: int, rate: int, mode: int) -> None:
     rolls, rooms = random.Random(rate), _rooms(kind, rate, mode)
     # Loud and silent ones, in runs, and some that fill a frame of one of the bit rates to the last byte.
     most = min(rooms[-1], 4095 * (2 if kind == 0xFB else 1) * (1 if mode == MONO else 2) // 8)
@@ -231,7 +231,7 @@ def test_each_frame_takes_all_it_may_from_those_before_it_and_is_the_shortest_th
 
 
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_a_frame_that_is_filled_comes_at_once_and_the_others_when_all_are_read(kind: int) -> None:
+def test_filled_frames_are_yielded_at_once_others_at_the_end(kind: int) -> None:
     rolls, rooms, read = random.Random(1), _rooms(kind, 0, MONO), []
 
     def reading() -> Iterator[bytes]:
@@ -245,7 +245,7 @@ def test_a_frame_that_is_filled_comes_at_once_and_the_others_when_all_are_read(k
 
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_the_most_data_that_a_frame_alone_can_hold_is_packed_and_no_more(kind: int, mode: int) -> None:
+def test_the_most_data_of_a_self_contained_frame_is_repacked(kind: int, mode: int) -> None:
     rate = 1  # at 48 kHz frames of the highest bit rate are short enough for what four blocks can count
     rolls, rooms = random.Random(1), _rooms(kind, rate, mode)
     index = next((index for index in range(14, 0, -1) if 8 * rooms[index - 1] <= 4095 * (2 - (mode == MONO))), 1)
@@ -259,7 +259,7 @@ def test_the_most_data_that_a_frame_alone_can_hold_is_packed_and_no_more(kind: i
             list(repack([other]))
 
 
-def test_data_that_reaches_into_the_padding_of_the_largest_frame_is_not_repacked() -> None:
+def test_data_in_the_padding_of_the_largest_frame_is_not_repacked() -> None:
     rolls, kind, rate = random.Random(1), 0xFB, 1
     rooms = _rooms(kind, rate, STEREO)
     largest = _made(rolls, kind, rate, STEREO, rooms[-1])
