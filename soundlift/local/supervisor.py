@@ -35,10 +35,20 @@ class Supervisor:
     Should it be killed itself, the pipe that it holds open closes, and its children end by themselves.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], catcher: MailCatcher | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        catcher: MailCatcher | None,
+        *,
+        starting_seconds: float = STARTING_SECONDS,
+        seconds_to_end: float = SECONDS_TO_END,
+    ) -> None:
         self._settings = settings
         self._environment = environment
         self._catcher = catcher
+        self._starting_seconds = starting_seconds
+        self._seconds_to_end = seconds_to_end
         self._cron = Cron(settings.gateway_url, user_of(settings))
         self._children: list[Child] = []
         self._lifeline, self._held = os.pipe()
@@ -75,7 +85,7 @@ class Supervisor:
         # Each function has its own limit on requests at work, so slow requests to one leave the others their threads.
         threads = len(read_stack(self._settings.stack_file)) * self._settings.threads + SPARE_THREADS
         gateway = self._add("gateway", [*GATEWAY, "--threads", str(threads)])
-        deadline = time.monotonic() + STARTING_SECONDS
+        deadline = time.monotonic() + self._starting_seconds
         while not self._told and not self._is_healthy():
             if not gateway.running or time.monotonic() > deadline:
                 raise Unavailable(f"The gateway does not start; {gateway.log} says why.")
@@ -100,7 +110,7 @@ class Supervisor:
         for child in reversed(self._children):
             child.terminate()
             self._wait_for([child], self._settings.drain_seconds)
-        self._wait_for(self._children, SECONDS_TO_END)
+        self._wait_for(self._children, self._seconds_to_end)
         for child in self._children:
             child.kill()
             child.close_log()
