@@ -139,7 +139,7 @@ def test_a_gateway_that_ends_while_it_starts_is_one_sentence_that_names_its_log(
 def test_a_gateway_that_is_never_healthy_is_given_up_and_stopped(runs: Callable[..., Run]) -> None:
     run = runs(GATEWAY_IS_HEALTHY="503 " * 1000)
     with pytest.raises(Unavailable):
-        run(starting_seconds=2)
+        run(starting_seconds=3)
     assert run.journal[-3:] == [STOPPING, "gateway is told to end", "gateway ends"]
     assert {"connector begins", GREETING}.isdisjoint(run.journal)
 
