@@ -24,8 +24,8 @@ from bench.processes import Memory, running
 from bench.receivers import arrivals_at, consume_alone, process, serve
 from soundlift.common.broker import Broker, open_broker
 from soundlift.common.events import VIDEO_UPLOADED
+from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.settings import Settings
-from soundlift.common.temporary_folders import temporary_folder
 
 PACE_SECONDS = 0.01
 WARM_UP = 50

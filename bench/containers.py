@@ -23,9 +23,9 @@ from pathlib import Path
 
 import urllib3
 
-from functions.convert.ffmpeg import binary
-from soundlift.common.migrations import migrate
-from soundlift.common.tokens import Tokens
+from functions.convert.encode.ffmpeg import binary
+from soundlift.common.auth.tokens import Tokens
+from soundlift.common.db.migrations import migrate
 from soundlift.local.stack import read_stack
 
 FUNCTIONS = read_stack(Path("stack.yml"))

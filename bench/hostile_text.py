@@ -19,20 +19,20 @@ from typing import Any
 from mutagen.id3 import ID3
 
 from bench.comparison import Goal, Result, Row, Sample
-from functions.convert.bounded_numbers import read_decimal, read_integer
-from functions.convert.encoding import read_measured
-from functions.convert.ffmpeg_log import FfmpegLog
-from functions.convert.labels import LIST, Labels, read_labels
-from functions.convert.loss import Written, lost_seconds
-from functions.convert.mp4_boxes import has_protected_sound
-from functions.convert.report import read_decoded, read_encoded, read_report
-from functions.convert.tags import id3
-from functions.convert.verdict import ConversionFailed, sign_in
+from functions.convert.failures import ConversionFailed, sign_in
+from functions.convert.output.loss import Written, lost_seconds
+from functions.convert.output.tags import id3
+from functions.convert.plan.arguments import read_measured
+from functions.convert.probe.bounded_numbers import read_decimal, read_integer
+from functions.convert.probe.ffmpeg_log import FfmpegLog
+from functions.convert.probe.labels import LIST, Labels, read_labels
+from functions.convert.probe.mp4_boxes import has_protected_sound
+from functions.convert.probe.report import read_decoded, read_encoded, read_report
 from functions.upload.body import clean_name
 from functions.upload.form import FormReader
-from soundlift.common.audio_options import AudioOptions
+from soundlift.common.audio.formats import is_known_format
 from soundlift.common.errors import BadRequest
-from soundlift.common.formats import is_known_format
+from soundlift.common.options.audio_options import AudioOptions
 
 SMALL, LARGE = 2**18, 2**20  # bytes
 MOST_RATIO = 8

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from bench.comparison import Goal, Result, Row, Sample
 from bench.processes import Gunicorn, peak_mb, resident_mb, served
 from bench.stage import OWNER, stage
-from soundlift.common.passwords import hash_password
+from soundlift.common.auth.passwords import hash_password
 from tests.deploy.manifests import memory_environment_of_images
 
 APPLICATION = "functions.login.handler:app"

@@ -16,7 +16,7 @@ from bench.comparison import Goal, Result, Row, Sample
 from bench.processes import Memory, Peak, peak_mb, served
 from bench.stage import BLOCK, Stage, stage
 from soundlift.common.events import event_of, to_http
-from soundlift.common.job_row import Job
+from soundlift.common.jobs.model import Job
 
 SECONDS = 8
 TIMES = 15

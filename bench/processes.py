@@ -118,7 +118,7 @@ class Gunicorn:
 def served(application: str, environment: Mapping[str, str]) -> Iterator[Gunicorn]:
     """Serve an application as all functions are, on a free port of the loopback."""
     port = free_port()
-    arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", application]
+    arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", application]
     with running(arguments, {**environment, "HOST": "127.0.0.1", "PORT": str(port)}) as process:
         url = f"http://127.0.0.1:{port}"
         wait_for(lambda: answers(url) or process.poll() is not None, f"{application} answers")

@@ -1,6 +1,6 @@
 """Measures what it costs that no frame borrows bits from the one before, at each bit rate: `python bench/reservoir.py`.
 
-Parts that are encoded side by side need that (see functions/convert/parts.py). The noise that MP3 adds is compared
+Parts encoded side by side need that (functions/convert/encode/parallel/parts.py). The noise that MP3 adds is compared
 where the ear is keenest, by the signal-to-noise ratio of bands of a third of an octave, averaged over bands and time.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from functions.convert.ffmpeg import binary
-from soundlift.common.mp3_rates import BITRATES
+from functions.convert.encode.ffmpeg import binary
+from soundlift.common.audio.mp3_rates import BITRATES
 
 RATE = 44100
 RAW = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from soundlift.common.temporary_folders import temporary_folder
-from tests.servers.mongodb import running_mongodb
-from tests.servers.rabbitmq import running_rabbitmq
-from tests.servers.s3 import running_s3
+from soundlift.common.process.temporary_folders import temporary_folder
+from tests.devservers.mongodb import running_mongodb
+from tests.devservers.rabbitmq import running_rabbitmq
+from tests.devservers.s3 import running_s3
 
 named: dict[str, str] = {}  # URLs of servers by their scheme
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from soundlift.common.job_row import Job
+from soundlift.common.db.migrations import migrate
+from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo
-from soundlift.common.migrations import migrate
+from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from soundlift.common.temporary_folders import temporary_folder
 
 OWNER = "ada@example.org"
 SECRET = "a secret of the bench, which guards nothing"

@@ -13,7 +13,7 @@ from bench.comparison import Goal, Result, Row, Sample, Way, compare
 from bench.processes import Memory, running, served, wait_for
 from bench.stage import Stage, stage
 from soundlift.common.events import event_of
-from soundlift.common.job_row import State
+from soundlift.common.jobs.model import State
 
 CLIPS = 100
 SECONDS = 10

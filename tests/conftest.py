@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from soundlift.common.migrations import migrate
-from soundlift.common.passwords import hash_password
+from soundlift.common.auth.passwords import hash_password
+from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.mail_server import MailServer
+from tests.devservers.mail_server import MailServer
 
-pytest_plugins = [f"tests.servers.{name}" for name in ("containers", "mariadb", "mongodb", "rabbitmq", "s3")]
+pytest_plugins = [f"tests.devservers.{name}" for name in ("containers", "mariadb", "mongodb", "rabbitmq", "s3")]
 
 SECRET = "a secret of the tests, longer than 32 bytes"
 PASSWORD = "correct horse"

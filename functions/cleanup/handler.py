@@ -6,13 +6,13 @@ import structlog
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.disposal import dispose, give_up
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
 from soundlift.common.events import event_of
-from soundlift.common.job_row import Job, State
-from soundlift.common.runtime import http_function
+from soundlift.common.jobs.disposal import dispose, give_up
+from soundlift.common.jobs.model import Job, State
+from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.services import Services
-from soundlift.common.temporary_folders import sweep_temporary_folders
+from soundlift.common.web.application import http_function
 
 log = structlog.get_logger()
 

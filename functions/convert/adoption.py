@@ -7,12 +7,12 @@ from typing import Any
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.common.auth.users import one_address
 from soundlift.common.errors import BadEvent
 from soundlift.common.events import job_id_of
-from soundlift.common.log import current_traceparent
+from soundlift.common.logging import current_traceparent
 from soundlift.common.media import is_media_id
 from soundlift.common.services import Services
-from soundlift.common.users import one_address
 
 log = structlog.get_logger()
 

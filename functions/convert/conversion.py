@@ -6,31 +6,19 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from soundlift.common.audio_options import AudioOptions
-from soundlift.common.job_document import mp3_name
-from soundlift.common.job_row import Job
+from soundlift.common.jobs.document import mp3_name
+from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 
-from .declared_duration import Declared, declared_duration
 from .disk import check_disk
-from .encoding import listing, packet_list_args, picturing
-from .ffmpeg import Ffmpeg, Outcome, reading
-from .junk import count_junk
-from .keeper import Keeper
-from .labels import read_labels
-from .loss import Written, lost_seconds
-from .mp3_frames import FrontFrame, NotMp3
-from .mp4_boxes import has_protected_sound
-from .range_server import Source, serving
-from .recipe import choose
-from .report import read_decoded, read_report
-from .runner import Runner
-from .sound import Sound, Track
-from .tags import id3
-from .timestamps import has_timestamps
-from .track import Encoder
-from .verdict import (
+from .encode.ffmpeg import Ffmpeg, Outcome, reading
+from .encode.mp3_frames import FrontFrame, NotMp3
+from .encode.range_server import Source, serving
+from .encode.runner import Runner
+from .encode.track import Encoder
+from .failures import (
     BROKEN,
     EMPTY_AUDIO,
     ENCRYPTED_SOUND,
@@ -41,6 +29,18 @@ from .verdict import (
     ConversionFailed,
     check_outcome,
 )
+from .heartbeat import Keeper
+from .output.loss import Written, lost_seconds
+from .output.tags import id3
+from .plan.arguments import listing, packet_list_args, picturing
+from .plan.recipe import choose
+from .probe.declared_duration import Declared, declared_duration
+from .probe.junk import count_junk
+from .probe.labels import read_labels
+from .probe.mp4_boxes import has_protected_sound
+from .probe.report import read_decoded, read_report
+from .probe.sound import Sound, Track
+from .probe.timestamps import has_timestamps
 
 BLOCK = 256 * 1024
 LARGEST_PICTURE = 2**24

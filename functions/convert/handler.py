@@ -5,22 +5,22 @@ from __future__ import annotations
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.disposal import give_up
 from soundlift.common.errors import Busy, SoundliftError
 from soundlift.common.events import event_of
-from soundlift.common.job_row import OUTCOMES, WAITING, Claim, Job
-from soundlift.common.jobs import CLAIM_SECONDS
-from soundlift.common.log import bind_job, continue_trace
-from soundlift.common.places import Places
-from soundlift.common.runtime import event_function
+from soundlift.common.jobs.disposal import give_up
+from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
+from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.logging import bind_job, continue_trace
+from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
-from soundlift.common.temporary_folders import temporary_folder
+from soundlift.common.web.application import event_function
+from soundlift.common.web.concurrency_limit import Places
 
 from .adoption import job_id_or_adopted
 from .conversion import Mp3, make_mp3, store_mp3
 from .disk import workers_trouble_is_unavailable
-from .keeper import ClaimLost, Keeper
-from .verdict import ConversionFailed
+from .failures import ConversionFailed
+from .heartbeat import ClaimLost, Keeper
 
 _places = Places()
 log = structlog.get_logger()

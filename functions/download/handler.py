@@ -13,12 +13,12 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import PreconditionFailed
 
 from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
-from soundlift.common.job_document import mp3_name
-from soundlift.common.job_row import HIDDEN, Job, State
-from soundlift.common.log import bind_job
+from soundlift.common.jobs.document import mp3_name
+from soundlift.common.jobs.model import HIDDEN, Job, State
+from soundlift.common.logging import bind_job
 from soundlift.common.media import MediaReader
-from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
+from soundlift.common.web.application import http_function
 
 from .passed_file import PassedFile
 

@@ -8,14 +8,14 @@ import time
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.tokens import Identity
 from soundlift.common.errors import BadRequest, NotFound, NotReady
-from soundlift.common.job_document import document_of
-from soundlift.common.job_row import HIDDEN, WAITING, Job
-from soundlift.common.log import bind_job
-from soundlift.common.places import Places
-from soundlift.common.runtime import http_function
+from soundlift.common.jobs.document import document_of
+from soundlift.common.jobs.model import HIDDEN, WAITING, Job
+from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.tokens import Identity
+from soundlift.common.web.application import http_function
+from soundlift.common.web.concurrency_limit import Places
 
 LONGEST_WAIT = 60
 LOOK_AGAIN_SECONDS = 0.2

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.passwords import password_matches
 from soundlift.common.errors import BadRequest, InvalidCredentials, MissingCredentials
-from soundlift.common.passwords import password_matches
-from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
+from soundlift.common.web.application import http_function
 
 
 @dataclass(frozen=True)

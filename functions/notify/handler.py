@@ -7,10 +7,10 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import Busy, MailRefused, SoundliftError
 from soundlift.common.events import job_id_of
-from soundlift.common.job_row import OUTCOMES, Claim, Job
-from soundlift.common.log import bind_job, continue_trace
-from soundlift.common.runtime import event_function
+from soundlift.common.jobs.model import OUTCOMES, Claim, Job
+from soundlift.common.logging import bind_job, continue_trace
 from soundlift.common.services import Services
+from soundlift.common.web.application import event_function
 
 from .message import compose
 

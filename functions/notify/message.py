@@ -8,8 +8,8 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
 
-from soundlift.common.job_document import mp3_name, signed_link
-from soundlift.common.job_row import Job, State
+from soundlift.common.jobs.document import mp3_name, signed_link
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 
 

@@ -8,11 +8,11 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import SoundliftError, TooLarge
 from soundlift.common.events import event_of
-from soundlift.common.job_document import document_of
-from soundlift.common.job_row import Job
-from soundlift.common.quota import largest_upload
-from soundlift.common.runtime import http_function
+from soundlift.common.jobs.document import document_of
+from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.quota import largest_upload
 from soundlift.common.services import Services
+from soundlift.common.web.application import http_function
 
 from .body import receive_file
 from .reception import Reception

@@ -9,8 +9,7 @@ from typing import Self
 
 import structlog
 
-from soundlift.common.audio_options import AudioOptions
-from soundlift.common.disposal import dispose
+from soundlift.common.audio.formats import BYTES_TO_TELL, NAMES, is_known_format
 from soundlift.common.errors import (
     BadRequest,
     SoundliftError,
@@ -19,11 +18,12 @@ from soundlift.common.errors import (
     TooLarge,
     UnsupportedMedia,
 )
-from soundlift.common.formats import BYTES_TO_TELL, NAMES, is_known_format
-from soundlift.common.job_row import Job
-from soundlift.common.log import bind_job, current_traceparent
+from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.quota import Limits, Reservation, largest_upload
+from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
-from soundlift.common.quota import Limits, Reservation, largest_upload
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 
 RESERVED_AT_ONCE = 16 * 2**20  # bytes of a body that does not announce its length

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
+from soundlift.common.web.application import http_function
 
 
 def validate(request: Request, services: Services) -> ResponseReturnValue:

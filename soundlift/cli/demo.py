@@ -18,9 +18,9 @@ import click
 from soundlift.cli.deployment import services_of
 from soundlift.cli.own_stack import StackFailed, own_environment, running_stack
 from soundlift.client import Client, Job
-from soundlift.common.passwords import hash_password
-from soundlift.common.process_group import process_group
-from soundlift.common.temporary_folders import temporary_folder
+from soundlift.common.auth.passwords import hash_password
+from soundlift.common.process.process_group import process_group
+from soundlift.common.process.temporary_folders import temporary_folder
 
 EMAIL = "you@example.org"
 MAIL_SECONDS = 30

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from soundlift.common.data_folder import close_data_folder, make_files_private
+from soundlift.common.process.data_folder import close_data_folder, make_files_private
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 

@@ -16,7 +16,7 @@ from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
-from soundlift.common.log import set_up_logging
+from soundlift.common.logging import set_up_logging
 
 INTERRUPTED = 130
 
@@ -47,7 +47,7 @@ def connector() -> None:
 @data_option
 def migrate(data: Path | None) -> None:
     """Bring the database's tables up to date."""
-    from soundlift.common.migrations import migrate as bring_up_to_date
+    from soundlift.common.db.migrations import migrate as bring_up_to_date
 
     bring_up_to_date(own_services(data).settings.database_url)
     click.echo("The tables are up to date.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from soundlift.common.mpeg_audio import LAYER_3, MPEG_1, frame_length, sample_rate, version_and_layer
+from soundlift.common.audio.mpeg_audio import LAYER_3, MPEG_1, frame_length, sample_rate, version_and_layer
 
 LAYER_3_HEADER = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]", re.DOTALL)
 HEADER_BYTES = 4

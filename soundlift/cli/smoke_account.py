@@ -8,9 +8,9 @@ from pathlib import Path
 
 from soundlift.cli.deployment import own_services
 from soundlift.cli.smoke_report import CheckFailed
+from soundlift.common.auth.passwords import hash_password
+from soundlift.common.auth.users import Users
 from soundlift.common.errors import NotFound
-from soundlift.common.passwords import hash_password
-from soundlift.common.users import Users
 
 NOBODY = "nobody@soundlift.invalid"  # RFC 2606, section 2: no mail server is responsible for .invalid
 SQLITE = "sqlite:///"

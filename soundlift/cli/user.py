@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from soundlift.cli.deployment import data_option, own_services
+from soundlift.common.auth.passwords import hash_password
+from soundlift.common.auth.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Users, one_address
 from soundlift.common.errors import BadRequest, NotFound
-from soundlift.common.passwords import hash_password
-from soundlift.common.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Users, one_address
 
 
 @click.group()
@@ -69,7 +69,7 @@ def _users(data: Path | None) -> Users:
     services = own_services(data)
     url = services.settings.database_url
     if url.startswith("sqlite"):
-        from soundlift.common.migrations import migrate
+        from soundlift.common.db.migrations import migrate
 
         services.settings.soundlift_data.mkdir(mode=0o700, parents=True, exist_ok=True)
         migrate(url)

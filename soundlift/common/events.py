@@ -17,8 +17,8 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import BadEvent, NoEvent
-from soundlift.common.job_row import Job, State
-from soundlift.common.json_text import check_text, read_json
+from soundlift.common.jobs.model import Job, State
+from soundlift.common.web.json_text import check_text, read_json
 
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"

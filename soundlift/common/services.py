@@ -6,18 +6,18 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from soundlift.common.errors import SettingError
-from soundlift.common.log import set_up_logging
+from soundlift.common.logging import set_up_logging
+from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
-from soundlift.common.shutdown import Shutdown, shutdown
 
 if TYPE_CHECKING:
+    from soundlift.common.auth.tokens import Tokens
+    from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
-    from soundlift.common.database import Database
-    from soundlift.common.jobs import Jobs
+    from soundlift.common.db.database import Database
+    from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
-    from soundlift.common.tokens import Tokens
-    from soundlift.common.users import Users
 
 
 class Services:
@@ -29,7 +29,7 @@ class Services:
     @cached_property
     def tokens(self) -> Tokens:
         """Signs and reads tokens; raises SettingError without JWT_SECRET."""
-        from soundlift.common.tokens import Tokens
+        from soundlift.common.auth.tokens import Tokens
 
         if not self.settings.jwt_secret:
             raise SettingError("Setting JWT_SECRET is missing: give at least 32 random bytes.", setting="JWT_SECRET")
@@ -42,21 +42,21 @@ class Services:
     @cached_property
     def database(self) -> Database:
         """Runs transactions."""
-        from soundlift.common.database import open_database
+        from soundlift.common.db.database import open_database
 
         return open_database(_named("DATABASE_URL", self.settings.database_url))
 
     @cached_property
     def users(self) -> Users:
         """Keeps accounts."""
-        from soundlift.common.users import Users
+        from soundlift.common.auth.users import Users
 
         return Users(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:
         """Keeps jobs."""
-        from soundlift.common.jobs import Jobs
+        from soundlift.common.jobs.store import Jobs
 
         return Jobs(self.database)
 

@@ -7,10 +7,10 @@ import signal
 import sys
 from threading import Thread
 
-from soundlift.common import lifeline
-from soundlift.common.data_folder import make_files_private
+from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import SettingError
-from soundlift.common.gateway_login import user_of
+from soundlift.common.process import lifeline
+from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.services import Services, services_of_process
 from soundlift.common.settings import Settings
 from soundlift.connector.calls import Caller

@@ -9,7 +9,7 @@ from cloudevents.core.v1.event import CloudEvent
 from urllib3.exceptions import HTTPError
 
 from soundlift.common.events import to_http
-from soundlift.common.log import current_traceparent
+from soundlift.common.logging import current_traceparent
 from soundlift.connector.verdict import Answer
 
 CONNECT_SECONDS = 10

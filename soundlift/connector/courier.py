@@ -13,7 +13,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import Consumer, Delivery, Publisher
 from soundlift.common.errors import BadEvent, BrokerUnavailable
 from soundlift.common.events import traceparent_of
-from soundlift.common.log import begin_trace, bind_job
+from soundlift.common.logging import begin_trace, bind_job
 from soundlift.connector.calls import Caller
 from soundlift.connector.metrics import DEAD_LETTERED, DELIVERED, FAILED, PUBLISHED, RETRIED, Metrics
 from soundlift.connector.reading import Reader

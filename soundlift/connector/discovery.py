@@ -12,7 +12,7 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from soundlift.common.shutdown import Shutdown
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.subscriptions import Subscriber
 
 REFRESH_SECONDS = 5.0

@@ -15,7 +15,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from soundlift.common.broker import Publisher
 from soundlift.common.errors import BrokerUnavailable, SettingError
-from soundlift.common.shutdown import Shutdown
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.loop import Loop
 from soundlift.connector.metrics import Metrics
 from soundlift.connector.subscriptions import Subscriptions

@@ -12,7 +12,7 @@ import structlog
 
 from soundlift.common.broker import Consumer, Delivery
 from soundlift.common.errors import BrokerUnavailable
-from soundlift.common.shutdown import Shutdown
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.courier import Courier
 from soundlift.connector.subscriptions import Subscriber, Subscriptions
 

@@ -10,7 +10,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import Delivery
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.events import SOURCE, VIDEO_UPLOADED, event_id, from_message
-from soundlift.common.json_text import read_json
+from soundlift.common.web.json_text import read_json
 
 HOW_TO_ACCEPT = "This is no CloudEvent but a bare message; with ACCEPT_BARE_MESSAGES=true it would make a job."
 

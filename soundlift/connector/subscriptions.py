@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from soundlift.common.errors import SettingError
-from soundlift.common.shutdown import Shutdown
+from soundlift.common.process.shutdown import Shutdown
 
 
 @dataclass(frozen=True)

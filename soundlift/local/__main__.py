@@ -13,10 +13,10 @@ from pathlib import Path
 
 import click
 
-from soundlift.common import lifeline
+from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import SettingError, SoundliftError, Unavailable
-from soundlift.common.log import set_up_logging
-from soundlift.common.migrations import migrate
+from soundlift.common.logging import set_up_logging
+from soundlift.common.process import lifeline
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.local.data_folder import hold_data_folder, make_data_folder, write_gateway_login

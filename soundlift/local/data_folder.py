@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from soundlift.common.data_folder import close_data_folder, make_files_private
 from soundlift.common.errors import SettingError
+from soundlift.common.process.data_folder import close_data_folder, make_files_private
 from soundlift.common.settings import Settings
 
 SECRET_BYTES = 32

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from soundlift.common.gateway_login import user_of
+from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.settings import EVERYWHERE, Settings
 
 HERE = "127.0.0.1"

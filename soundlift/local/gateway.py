@@ -15,11 +15,11 @@ from flask import Request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from soundlift.common.auth.gateway_login import is_user, user_of
 from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
-from soundlift.common.gateway_login import is_user, user_of
-from soundlift.common.runtime import http_function
 from soundlift.common.services import Services, services_of_process
 from soundlift.common.settings import Settings
+from soundlift.common.web.application import http_function
 from soundlift.local.stack import StackFunction, read_stack
 from soundlift.local.system_api import NAMESPACE, SystemApi
 

@@ -12,8 +12,8 @@ from types import FrameType
 
 import urllib3
 
+from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import Unavailable
-from soundlift.common.gateway_login import user_of
 from soundlift.common.settings import Settings
 from soundlift.local.child import Child
 from soundlift.local.cron import Cron
@@ -25,7 +25,7 @@ TICK_SECONDS = 0.1
 STARTING_SECONDS = 60
 SECONDS_TO_END = 20
 SPARE_THREADS = 16  # for health, the list of functions, and answering 429 at a concurrency limit
-GATEWAY = ["gunicorn", "-c", "python:soundlift.common.serving", "soundlift.local.gateway:gateway()"]
+GATEWAY = ["gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
 CONNECTOR = ["soundlift.connector"]
 
 

@@ -18,9 +18,9 @@ from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BadRequest, NotFound, NotSupported
-from soundlift.common.places import Places
+from soundlift.common.process.shutdown import shutdown
 from soundlift.common.settings import Settings
-from soundlift.common.shutdown import shutdown
+from soundlift.common.web.concurrency_limit import Places
 from soundlift.local.function_logs import LogLine, lines_of
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from soundlift.common.runtime import Function
 from soundlift.common.services import Services
+from soundlift.common.web.application import Function
 
 
 class Client(FlaskClient):

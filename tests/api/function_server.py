@@ -14,10 +14,10 @@ from typing import Any
 
 from soundlift.common.services import Services
 from tests.conftest import SECRET
+from tests.factories.parts import free_port, wait_for
 from tests.local.running import living_processes
-from tests.parts import free_port, wait_for
 
-GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving"]
+GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config"]
 DEADLINE_SECONDS = 30
 HERE = "127.0.0.1"
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.common.body_deadline import body_seconds_left, limit_body_time
-from soundlift.common.body_rate import LEAST_BYTES_PER_SECOND, PERIOD_SECONDS, PacedUnreader
 from soundlift.common.errors import TooSlow
+from soundlift.common.web.body_deadline import body_seconds_left, limit_body_time
+from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND, PERIOD_SECONDS, PacedUnreader
 
 LEAST = int(LEAST_BYTES_PER_SECOND * PERIOD_SECONDS)
 Blocks = list[tuple[float, int]]
@@ -55,7 +55,7 @@ def _no_limit_left() -> Iterator[None]:
 def receive(client: Client, monkeypatch: pytest.MonkeyPatch, count: int, pause: float = 0) -> list[str]:
     """Read so many blocks, with a pause after each, and return who was counted as slow."""
     for module in ("body_rate", "body_deadline"):
-        monkeypatch.setattr(f"soundlift.common.{module}.time", client)
+        monkeypatch.setattr(f"soundlift.common.web.{module}.time", client)
     counted: list[str] = []
     reader = PacedUnreader(client, lambda: counted.append("slow"))
     own = client.timeout
@@ -124,7 +124,7 @@ def test_a_body_after_its_deadline_is_given_up_however_fast_it_comes(
     monkeypatch: pytest.MonkeyPatch, limit: float, seconds: float
 ) -> None:
     client = Client([(1.0, 10 * LEAST)] * 100)
-    monkeypatch.setattr("soundlift.common.body_deadline.time", client)
+    monkeypatch.setattr("soundlift.common.web.body_deadline.time", client)
     limit_body_time(limit)
     assert body_seconds_left() == limit
     slow, detail = receive(client, monkeypatch, 100)

@@ -11,15 +11,15 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
-from soundlift.common.database import Database
+from soundlift.common.db.database import Database
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_of
-from soundlift.common.job_row import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs import CLAIM_SECONDS, Jobs
+from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
+from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.convert.stores import Refusing
-from tests.parts import (
+from tests.factories.parts import (
     DEADLINE_SECONDS,
     age,
     claimed_job,

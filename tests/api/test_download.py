@@ -17,16 +17,16 @@ from werkzeug.wsgi import FileWrapper
 
 from functions.download.handler import download
 from functions.download.passed_file import BLOCK
-from soundlift.common.database import jobs as table
-from soundlift.common.job_row import Job
+from soundlift.common.auth.tokens import Tokens
+from soundlift.common.db.database import jobs as table
+from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
-from soundlift.common.runtime import http_function
 from soundlift.common.services import Services
-from soundlift.common.tokens import Tokens
+from soundlift.common.web.application import http_function
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 from tests.conftest import SECRET
-from tests.parts import age, bearer, claimed_job, failed_job, queued_job, ready_job, told_job
+from tests.factories.parts import age, bearer, claimed_job, failed_job, queued_job, ready_job, told_job
 
 MP3 = bytes(range(256)) * 4096
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.ffmpeg import binary
-from soundlift.common.formats import BYTES_TO_TELL, is_known_format
+from functions.convert.encode.ffmpeg import binary
+from soundlift.common.audio.formats import BYTES_TO_TELL, is_known_format
 from tests.corpus.recipes import Recipe, beheaded, cut, given, joined, made, noise, text
 from tests.corpus.silent import MAGIC, NO_MEDIA
 

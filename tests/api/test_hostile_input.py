@@ -16,7 +16,7 @@ from tests.api.hostile.fields import of_headers, of_ranges, of_tokens
 from tests.api.hostile.forms import of_forms
 from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, NESTED, WITH_TOKEN
 from tests.api.problems import assert_problem
-from tests.parts import bearer, ready_job
+from tests.factories.parts import bearer, ready_job
 
 CASES = [
     *of_login(),

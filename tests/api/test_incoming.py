@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soundlift.common.incoming import LARGEST_HEAD, SMALL_BODY, IncomingRequest
+from soundlift.common.web.incoming import LARGEST_HEAD, SMALL_BODY, IncomingRequest
 
 LINE = b"POST / HTTP/1.1\r\nHost: a\r\n"
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.common.formats import BYTES_TO_TELL
+from soundlift.common.audio.formats import BYTES_TO_TELL
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, served
 from tests.api.hostile.documents import BINARY_EVENT
 from tests.api.hostile.request import FUNCTIONS
-from tests.parts import MP4, bearer
+from tests.factories.parts import MP4, bearer
 
 METHODS = {"jobs": "GET", "download": "GET"}
 VIDEO = MP4 + bytes(2 * BYTES_TO_TELL)

@@ -18,15 +18,15 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from functions.notify.message import duration
-from soundlift.common.database import jobs as table
+from soundlift.common.db.database import jobs as table
 from soundlift.common.events import MP3_READY, event_of, to_http
-from soundlift.common.job_row import Job
-from soundlift.common.jobs import TELL_SECONDS
+from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.store import TELL_SECONDS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
-from tests.mail_server import MailServer
-from tests.parts import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
+from tests.devservers.mail_server import MailServer
+from tests.factories.parts import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
 
 Notify = Callable[[Any], TestResponse]
 

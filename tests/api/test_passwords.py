@@ -14,10 +14,10 @@ from threading import Event, current_thread
 import argon2
 import pytest
 
-from soundlift.common.bounded_pool import BoundedPool
+from soundlift.common.auth.bounded_pool import BoundedPool
+from soundlift.common.auth.passwords import HASH_OF_NOBODY, hash_password, hashes_at_once, password_matches
 from soundlift.common.errors import Busy
-from soundlift.common.memory_limit import memory_limit
-from soundlift.common.passwords import HASH_OF_NOBODY, hash_password, hashes_at_once, password_matches
+from soundlift.common.process.memory_limit import memory_limit
 
 DEADLINE_SECONDS = 30
 MEBIBYTE = 2**20
@@ -89,7 +89,7 @@ FIRST_CALLS = """
 import sys
 from threading import Barrier, Thread, enumerate
 from soundlift.common.errors import Busy
-from soundlift.common.passwords import password_matches
+from soundlift.common.auth.passwords import password_matches
 
 barrier = Barrier(32)
 

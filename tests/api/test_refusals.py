@@ -10,8 +10,8 @@ import pytest
 from gunicorn.http import errors
 
 from soundlift.common.errors import TooSlow
-from soundlift.common.log import begin_trace, end_trace
-from soundlift.common.refusals import DETAILS, refusal, status_of
+from soundlift.common.logging import begin_trace, end_trace
+from soundlift.common.web.refusals import DETAILS, refusal, status_of
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 

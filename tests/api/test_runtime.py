@@ -19,10 +19,10 @@ from werkzeug.test import create_environ
 
 from soundlift.common.errors import Busy, NotFound, SettingError, SoundliftError
 from soundlift.common.events import from_http
-from soundlift.common.log import trace_id
-from soundlift.common.runtime import event_function, http_function
+from soundlift.common.logging import trace_id
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.common.web.application import event_function, http_function
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 
@@ -304,7 +304,7 @@ def test_an_answer_that_json_cannot_carry_is_not_sent(services: Services, number
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
 def test_a_log_line_with_a_number_that_json_cannot_carry_is_json(number: float) -> None:
     script = (
-        "import structlog\nfrom soundlift.common.log import set_up_logging\nset_up_logging('info')\n"
+        "import structlog\nfrom soundlift.common.logging import set_up_logging\nset_up_logging('info')\n"
         f"structlog.get_logger().info('seen', lost=float('{number}'), inside=dict(items=[float('{number}'), 1.5]))"
     )
     line = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout

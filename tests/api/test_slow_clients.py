@@ -12,7 +12,7 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, has_answer, is_reset, read_response, served
-from tests.parts import bearer, wait_for
+from tests.factories.parts import bearer, wait_for
 
 MANY = 60  # more than a function has threads
 ELSEWHERE = "127.0.0.2"

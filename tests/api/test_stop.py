@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.database import jobs as table
+from soundlift.common.db.database import jobs as table
 from soundlift.common.services import Services
 from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
-from tests.parts import MP4, bearer, wait_for
+from tests.factories.parts import MP4, bearer, wait_for
 
 IN_LINE = 5
 SLOW_START = """

@@ -21,18 +21,18 @@ from functions.upload import reception
 from functions.upload.body import BLOCK, LONGEST_NAME
 from functions.upload.handler import app
 from functions.upload.reception import REFRESH_SECONDS
-from soundlift.common.body_rate import LEAST_BYTES_PER_SECOND
 from soundlift.common.broker.sqlite import SqliteBroker
-from soundlift.common.database import jobs as table
-from soundlift.common.disposal import dispose
+from soundlift.common.db.database import jobs as table
 from soundlift.common.errors import BrokerUnavailable, DatabaseUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
-from soundlift.common.job_row import RECEIVE_SECONDS, Job
+from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
+from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
-from tests.parts import MP4, age, bearer, job_now, wait_for
+from tests.factories.parts import MP4, age, bearer, job_now, wait_for
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)

@@ -9,14 +9,14 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
-from soundlift.common.audio_options import AudioOptions
-from soundlift.common.formats import BYTES_TO_TELL
-from soundlift.common.option_values import OPTIONS
+from soundlift.common.audio.formats import BYTES_TO_TELL
+from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 from tests.api.test_upload import _traces
-from tests.parts import MP4, bearer, job_now, ready_job
+from tests.factories.parts import MP4, bearer, job_now, ready_job
 
 Fields = list[tuple[str, str | bytes]]
 PLACES = [

@@ -15,9 +15,9 @@ from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.events import from_message, job_id_of
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.parts import MP4, bearer, is_usable, wait_for
-from tests.servers.forwarder import Forwarder
-from tests.servers.rabbitmq import RabbitMq, patient_broker, url_through
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.rabbitmq import RabbitMq, patient_broker, url_through
+from tests.factories.parts import MP4, bearer, is_usable, wait_for
 
 
 @pytest.fixture

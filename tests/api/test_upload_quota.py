@@ -19,13 +19,13 @@ import sqlalchemy as sa
 import urllib3
 
 from soundlift.client import ApiError, Client
-from soundlift.common.database import jobs as table
-from soundlift.common.disposal import dispose
+from soundlift.common.db.database import jobs as table
+from soundlift.common.jobs.disposal import dispose
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.function_server import FunctionServer
 from tests.api.problems import assert_problem
-from tests.parts import MP4, bearer, claimed_job, job_now, queued_job, ready_job, wait_for
+from tests.factories.parts import MP4, bearer, claimed_job, job_now, queued_job, ready_job, wait_for
 
 REPLICAS = 2
 MOST_JOBS = 5

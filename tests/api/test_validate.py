@@ -12,13 +12,13 @@ from typing import Any
 import jwt
 import pytest
 
+from soundlift.common.auth.tokens import DOWNLOAD, ISSUER, LONGEST_TOKEN, SIGN_IN, Tokens
 from soundlift.common.errors import NotAuthorized
 from soundlift.common.services import Services
-from soundlift.common.tokens import DOWNLOAD, ISSUER, LONGEST_TOKEN, SIGN_IN, Tokens
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
 from tests.conftest import SECRET
-from tests.parts import bearer, wait_for
+from tests.factories.parts import bearer, wait_for
 
 DAY = 86_400
 
@@ -135,7 +135,7 @@ def test_a_token_that_was_good_before_is_refused_as_soon_as_it_has_expired(servi
 
 
 def test_the_signatures_of_the_last_few_tokens_are_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soundlift.common.tokens.REMEMBERED", 2)
+    monkeypatch.setattr("soundlift.common.auth.tokens.REMEMBERED", 2)
     tokens = Tokens(SECRET, sign_in_seconds=DAY, link_seconds=DAY)
     first, second, third = (f"Bearer {tokens.sign_in(f'{name}@example.org', admin=False)}" for name in "abc")
     verified: list[str] = []

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from soundlift.common.connection import SEND_SECONDS
-from soundlift.common.dropped_clients import DroppedClients
-from soundlift.common.incoming import LARGEST_HEAD, SMALL_BODY
-from soundlift.common.worker import LINGER_BYTES
+from soundlift.common.web.connection import SEND_SECONDS
+from soundlift.common.web.dropped_clients import DroppedClients
+from soundlift.common.web.incoming import LARGEST_HEAD, SMALL_BODY
+from soundlift.common.web.worker import LINGER_BYTES
 from tests.api.function_server import has_answer, is_reset, read_problem, read_response
 from tests.api.worker_loop import CLIENT, PROXY, SECONDS, WorkerLoop
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -48,9 +48,9 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
         def start(**settings: Any) -> WorkerLoop:
             loop = WorkerLoop(echo, logs, **settings)
             for name in ("worker", "connection", "dropped_clients"):
-                monkeypatch.setattr(f"soundlift.common.{name}.time", loop)
+                monkeypatch.setattr(f"soundlift.common.web.{name}.time", loop)
             for name in ("REQUEST_SECONDS", "LINGER_SECONDS", "IDLE_SECONDS_AT_STOP"):
-                monkeypatch.setattr(f"soundlift.common.worker.{name}", globals()[name])
+                monkeypatch.setattr(f"soundlift.common.web.worker.{name}", globals()[name])
             return stack.enter_context(loop.running())
 
         yield start
@@ -184,14 +184,14 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(
     loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SEND_SECONDS > 60
-    monkeypatch.setattr("soundlift.common.connection.SEND_SECONDS", 0.1)
+    monkeypatch.setattr("soundlift.common.web.connection.SEND_SECONDS", 0.1)
     with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
         assert loop.dropped() == {"timeout while the answer was sent": 1}
     loop.until(connections=0)
 
 
 def test_a_body_that_hardly_comes_is_refused_and_counted(loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soundlift.common.body_rate.PERIOD_SECONDS", 0.1)
+    monkeypatch.setattr("soundlift.common.web.body_rate.PERIOD_SECONDS", 0.1)
     with loop.open(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nslow") as connection:
         assert read_response(connection)[0] == 408
         assert is_closed(connection)
@@ -307,7 +307,7 @@ def test_a_stop_takes_in_who_has_connected_and_lets_nobody_wait(serve: Serve) ->
 
 def test_dropped_clients_are_logged_once_a_second_with_all_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("soundlift.common.dropped_clients.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("soundlift.common.web.dropped_clients.time", SimpleNamespace(monotonic=lambda: now))
     clients = DroppedClients()
     with capture_logs() as logs:
         for reason, seconds in (("slow", 0), ("slow", 0.5), ("large", 0.6), (None, 5), ("slow", 5)):

@@ -26,11 +26,11 @@ from soundlift.common.broker import Broker
 from soundlift.common.errors import BadRequest
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
-from tests.clips import PICTURE, SINE, ffmpeg, talking_mp4
 from tests.conftest import PASSWORD
 from tests.connector.queues import RabbitMqQueues
+from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
+from tests.factories.parts import wait_for
 from tests.local.running import Stack, living_processes
-from tests.parts import wait_for
 from tests.pipeline.conftest import EMAIL, stack, start
 
 __all__ = ["stack", "start"]

@@ -13,13 +13,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
-from soundlift.common import migrations
-from soundlift.common.database import Database, metadata, open_database
+from soundlift.common.db import migrations
+from soundlift.common.db.database import Database, metadata, open_database
+from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import DatabaseUnavailable
-from soundlift.common.jobs import Jobs
-from soundlift.common.migrations import migrate
+from soundlift.common.jobs.store import Jobs
 
-MIGRATE = "import sys; from soundlift.common.migrations import migrate; migrate(sys.argv[1])"
+MIGRATE = "import sys; from soundlift.common.db.migrations import migrate; migrate(sys.argv[1])"
 TO_FIRST_VERSION = """
     ALTER TABLE job DROP COLUMN options;
     ALTER TABLE job DROP COLUMN lost;

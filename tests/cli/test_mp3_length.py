@@ -8,7 +8,7 @@ import pytest
 
 from soundlift.cli.mp3_length import NotMp3, mp3_seconds
 from soundlift.cli.sample_video import SECONDS, sample_video
-from tests.clips import ffmpeg
+from tests.factories.clips import ffmpeg
 
 LONGEST_PADDING = 0.3
 

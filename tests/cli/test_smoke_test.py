@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 
 from soundlift.client import Client
-from soundlift.common.passwords import hash_password
+from soundlift.common.auth.passwords import hash_password
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.clips import talking_mp4
 from tests.conftest import PASSWORD
+from tests.devservers.mail_server import MailServer
+from tests.factories.clips import talking_mp4
+from tests.factories.parts import free_port
 from tests.local.conftest import start
 from tests.local.running import Stack
-from tests.mail_server import MailServer
-from tests.parts import free_port
 
 __all__ = ["start"]
 EMAIL = "ada@example.org"

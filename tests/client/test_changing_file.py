@@ -13,7 +13,7 @@ import pytest
 from soundlift.client import BLOCK, ApiError, Client, ConnectionFailed
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
-from tests.parts import DEADLINE_SECONDS
+from tests.factories.parts import DEADLINE_SECONDS
 
 SIZE = BLOCK + 1000
 

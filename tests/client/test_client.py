@@ -19,7 +19,7 @@ from soundlift.client import BLOCK, CONNECT_SECONDS, POLL_SECONDS, ApiError, Cli
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.conftest import PASSWORD
-from tests.parts import MP4, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.factories.parts import MP4, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
 
 EMAIL = "ada@example.org"
 VIDEO = MP4 + bytes(BLOCK)

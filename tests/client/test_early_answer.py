@@ -17,11 +17,18 @@ import pytest
 import urllib3
 
 from soundlift.client import ApiError, Client, ConnectionFailed
-from soundlift.common.tokens import Tokens
-from tests.parts import free_port
+from soundlift.common.auth.tokens import Tokens
+from tests.factories.parts import free_port
 
 SECRET = "a secret of this test, 32 bytes or more"
-SERVER = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", "functions.upload.handler:app"]
+SERVER = [
+    sys.executable,
+    "-m",
+    "gunicorn",
+    "-c",
+    "python:soundlift.common.web.gunicorn_config",
+    "functions.upload.handler:app",
+]
 DEADLINE_SECONDS = 30
 LARGE = 64 * 2**20
 MP4 = b"\x00\x00\x00\x18ftypmp42"

@@ -9,7 +9,7 @@ from threading import Event, Thread
 import pytest
 
 from soundlift.common.broker import Broker, Publisher
-from soundlift.common.shutdown import Shutdown
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.calls import Caller
 from soundlift.connector.courier import Courier
 from soundlift.connector.discovery import Discovery
@@ -20,7 +20,7 @@ from soundlift.connector.reading import Reader
 from soundlift.connector.verdict import Patience
 from tests.connector.gateway import Gateway
 from tests.connector.queues import SHORT_DELAYS, FileQueues, Queues, RabbitMqQueues
-from tests.servers.rabbitmq import RabbitMq
+from tests.devservers.rabbitmq import RabbitMq
 
 over_a_file = pytest.mark.parametrize("queues", ["file"], indirect=True)
 

@@ -15,7 +15,7 @@ from soundlift.common.broker import DELAYS, Broker
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.sqlite import SqliteBroker
 from tests.contract.maker import ROUTES
-from tests.servers.rabbitmq import RabbitMq, patient_broker
+from tests.devservers.rabbitmq import RabbitMq, patient_broker
 
 SHORT_DELAYS = (0.1, 0.3, 0.6)
 JSON = "application/json"

@@ -14,7 +14,7 @@ from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty
 from tests.connector.queues import Queues
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
 
 Start = Callable[..., Connector]
 BARE = {"video_fid": "0123456789abcdef01234567", "mp3_fid": None, "username": "ada@example.org"}

@@ -25,7 +25,7 @@ from tests.connector.events import TRACEPARENT, event
 from tests.connector.gateway import Function, Gateway, empty, in_turn, refusing, reply, waiting
 from tests.connector.queues import Queues
 from tests.contract.maker import ROUTES
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
 
 Start = Callable[..., Connector]
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import SettingError
-from soundlift.common.gateway_login import user_of
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.settings import Settings
-from soundlift.common.shutdown import Shutdown
 from soundlift.connector import discovery
 from soundlift.connector.discovery import FIRST_SECONDS, REFRESH_SECONDS, Discovery
 from soundlift.connector.subscriptions import Subscriber, fixed_subscriptions
 from tests.connector.gateway import Gateway, empty
-from tests.parts import DEADLINE_SECONDS
+from tests.factories.parts import DEADLINE_SECONDS
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply, waiting
 from tests.contract.maker import ROUTES
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
 
 Start = Callable[..., Connector]
 CONVERT = {"topic": "video", "function": "convert"}

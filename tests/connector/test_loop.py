@@ -25,7 +25,7 @@ from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, refusing, waiting
 from tests.connector.queues import FileQueues, Queues
 from tests.contract.maker import ROUTES
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
 
 Start = Callable[..., Connector]
 

@@ -12,16 +12,16 @@ from structlog.testing import capture_logs
 from werkzeug import Response
 
 from soundlift.common.events import MP3_READY
-from soundlift.common.serving import SECONDS_TO_HAND_BACK
 from soundlift.common.settings import Settings
+from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, reply, waiting
 from tests.connector.queues import RabbitMqQueues
-from tests.parts import wait_for
-from tests.servers.forwarder import Forwarder
-from tests.servers.rabbitmq import RabbitMq, url_through
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.rabbitmq import RabbitMq, url_through
+from tests.factories.parts import wait_for
 
 Start = Callable[..., Connector]
 over_rabbitmq = pytest.mark.parametrize("queues", ["rabbitmq"], indirect=True)

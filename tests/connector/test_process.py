@@ -23,7 +23,7 @@ from tests.connector.conftest import over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, waiting
 from tests.connector.queues import Queues
-from tests.parts import DEADLINE_SECONDS, free_port, wait_for
+from tests.factories.parts import DEADLINE_SECONDS, free_port, wait_for
 
 COMMAND = (sys.executable, "-m", "soundlift.connector")
 USER = ("admin", "a password of the gateway")

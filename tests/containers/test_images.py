@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.database import open_database
-from soundlift.common.passwords import password_matches
-from soundlift.common.tokens import Tokens
-from soundlift.common.users import User, Users
+from soundlift.common.auth.passwords import password_matches
+from soundlift.common.auth.tokens import Tokens
+from soundlift.common.auth.users import User, Users
+from soundlift.common.db.database import open_database
 from tests.conftest import PASSWORD, SECRET
-from tests.deploy.manifests import DEPLOY, one_of
-from tests.parts import free_port
-from tests.servers.containers import (
+from tests.deploy.manifests import DEPLOY, ROOT, one_of
+from tests.devservers.containers import (
     BUILDING_SECONDS,
     FENCE,
     FUNCTIONS,
@@ -28,7 +27,8 @@ from tests.servers.containers import (
     run,
     write_secrets,
 )
-from tests.servers.mariadb import MariaDb
+from tests.devservers.mariadb import MariaDb
+from tests.factories.parts import free_port
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 OTHER_PASSWORD = "that of another installation"
@@ -76,8 +76,10 @@ def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: 
     files = {file for file in listed(podman, name, "/home/app") if "__pycache__" not in file}
     own = {file.removeprefix("/home/app/function/") for file in files}
     assert files == {f"/home/app/function/{file}" for file in own}
-    assert {file for file in own if "/" in file} == {file for file in own if file.startswith("soundlift/common/")}
-    assert "handler.py" in own
+    folder = ROOT / "functions" / name
+    written = {str(file.relative_to(folder)) for file in folder.rglob("*.py")}
+    assert {file for file in own if file.endswith(".py") and not file.startswith("soundlift/common/")} == written
+    assert all(file.startswith("soundlift/common/") for file in own if file.startswith("soundlift/"))
 
 
 @pytest.mark.parametrize("name", IMAGES)

@@ -13,15 +13,15 @@ import pytest
 from soundlift.client import Client
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.clips import PICTURE, ffmpeg, talking_mp4
 from tests.conftest import PASSWORD, SECRET
-from tests.mail_server import MailServer
-from tests.parts import wait_for
-from tests.servers.container_stack import ContainerStack
-from tests.servers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
-from tests.servers.mariadb import MariaDb
-from tests.servers.mongodb import running_mongodb
-from tests.servers.rabbitmq import RabbitMq
+from tests.devservers.container_stack import ContainerStack
+from tests.devservers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
+from tests.devservers.mail_server import MailServer
+from tests.devservers.mariadb import MariaDb
+from tests.devservers.mongodb import running_mongodb
+from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
+from tests.factories.parts import wait_for
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 EMAIL = "ada@example.org"

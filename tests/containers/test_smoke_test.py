@@ -13,12 +13,12 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.conftest import SECRET
 from tests.deploy.manifests import DEPLOY, one_of
-from tests.mail_server import MailServer
-from tests.servers.container_stack import ContainerStack
-from tests.servers.containers import BUILDING_SECONDS, FENCE, Podman, image_of, write_secrets
-from tests.servers.mariadb import MariaDb
-from tests.servers.mongodb import running_mongodb
-from tests.servers.rabbitmq import RabbitMq
+from tests.devservers.container_stack import ContainerStack
+from tests.devservers.containers import BUILDING_SECONDS, FENCE, Podman, image_of, write_secrets
+from tests.devservers.mail_server import MailServer
+from tests.devservers.mariadb import MariaDb
+from tests.devservers.mongodb import running_mongodb
+from tests.devservers.rabbitmq import RabbitMq
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 (CONTAINER,) = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]

@@ -22,10 +22,10 @@ from soundlift.common.media.s3 import read_address
 from soundlift.common.media.s3.server import client_of
 from tests.contract.maker import ROUTES, Maker
 from tests.contract.medium import Medium
-from tests.servers.forwarder import Forwarder
-from tests.servers.mongodb import MongoDb, closing_client
-from tests.servers.rabbitmq import RabbitMq, patient_broker
-from tests.servers.s3 import BUCKET, S3
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.mongodb import MongoDb, closing_client
+from tests.devservers.rabbitmq import RabbitMq, patient_broker
+from tests.devservers.s3 import BUCKET, S3
 
 MEGABYTE = 2**20
 LEASE_SECONDS = 0.5

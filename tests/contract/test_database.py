@@ -12,12 +12,12 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from soundlift.common import database as module
-from soundlift.common.database import LONGEST_PAUSE_SECONDS, Database, RolledBack, metadata, open_database, users
+from soundlift.common.db import database as module
+from soundlift.common.db.database import LONGEST_PAUSE_SECONDS, Database, RolledBack, metadata, open_database, users
+from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import DatabaseUnavailable, SettingError
-from soundlift.common.migrations import migrate
 from soundlift.common.services import Services
-from tests.parts import free_port, queued_job
+from tests.factories.parts import free_port, queued_job
 
 ACCOUNT = {"email": "carl@example.org", "password": "", "admin": False}
 

@@ -13,10 +13,10 @@ import pytest
 
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 from soundlift.common.mail import Mail
-from tests.mail_server import MailServer
-from tests.parts import wait_for
-from tests.servers.certificates import Authority
-from tests.servers.forwarder import Forwarder
+from tests.devservers.certificates import Authority
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.mail_server import MailServer
+from tests.factories.parts import wait_for
 
 USER = ("soundlift", "p@ss/word")
 IN_URL = "soundlift:p%40ss%2Fword@"

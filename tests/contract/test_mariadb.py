@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from soundlift.common.database import (
+from soundlift.common.db.database import (
     UPLOAD_LOCKS,
     Database,
     jobs,
@@ -24,14 +24,14 @@ from soundlift.common.database import (
     upload_locks,
     users,
 )
+from soundlift.common.db.migrations import LOCK, migrate
 from soundlift.common.errors import DatabaseUnavailable
-from soundlift.common.migrations import LOCK, migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.parts import claimed_job, is_usable, job_now, queued_job, receiving_job, wait_for
-from tests.servers.certificates import Authority
-from tests.servers.forwarder import Forwarder
-from tests.servers.mariadb import MariaDb
+from tests.devservers.certificates import Authority
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.mariadb import MariaDb
+from tests.factories.parts import claimed_job, is_usable, job_now, queued_job, receiving_job, wait_for
 
 Open = Callable[[str], Database]
 

@@ -23,10 +23,10 @@ from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
 from tests.contract.maker import ROUTES
-from tests.parts import free_port, is_usable, wait_for
-from tests.servers.certificates import Authority
-from tests.servers.forwarder import Forwarder
-from tests.servers.rabbitmq import RabbitMq, url_through
+from tests.devservers.certificates import Authority
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.rabbitmq import RabbitMq, url_through
+from tests.factories.parts import free_port, is_usable, wait_for
 
 TOPOLOGY = Topology(ROUTES, (0.3, 2), "quorum")
 NO_FILES = TlsFiles()

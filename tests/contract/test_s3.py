@@ -14,9 +14,9 @@ from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_med
 from soundlift.common.media.s3.address import Address, read_address
 from soundlift.common.media.s3.server import client_of
 from soundlift.common.media.s3.writer import PART_SIZE as PART
-from tests.parts import wait_for
-from tests.servers.forwarder import Forwarder
-from tests.servers.s3 import BUCKET, S3
+from tests.devservers.forwarder import Forwarder
+from tests.devservers.s3 import BUCKET, S3
+from tests.factories.parts import wait_for
 
 MEGABYTE = 2**20
 FOLDER = "some/prefix/videos"

@@ -15,7 +15,7 @@ from soundlift.common.broker import Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import VIDEO_UPLOADED, Message
 from tests.connector.queues import FileQueues
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
 
 LEASE_SECONDS = 1.0
 VIDEO = ["video"]

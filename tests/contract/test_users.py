@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.common.database import open_database
+from soundlift.common.auth.passwords import hash_password, password_matches
+from soundlift.common.auth.users import User, Users
+from soundlift.common.db.database import open_database
 from soundlift.common.errors import BadRequest, NotFound
-from soundlift.common.passwords import hash_password, password_matches
 from soundlift.common.settings import Settings
-from soundlift.common.users import User, Users
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ from typing import Protocol
 import pytest
 
 from functions.convert.handler import convert
-from soundlift.common.audio_options import AudioOptions
 from soundlift.common.events import event_of
-from soundlift.common.job_row import Job, State
+from soundlift.common.jobs.model import Job, State
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.convert.pcm import Sound, decoded
-from tests.parts import job_now, queued_job
+from tests.factories.parts import job_now, queued_job
 
 
 class Convert(Protocol):

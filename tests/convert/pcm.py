@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from functions.convert.ffmpeg import binary
+from functions.convert.encode.ffmpeg import binary
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 # A frame as FFmpeg's filter ashowinfo tells of it, its time in samples.

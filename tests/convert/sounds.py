@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from functions.convert.encoding import encoding
-from functions.convert.ffmpeg import binary
-from functions.convert.recipe import Recipe, recipe_for
-from functions.convert.sound import Track
-from soundlift.common.audio_options import AudioOptions
-from tests.clips import ffmpeg
+from functions.convert.encode.ffmpeg import binary
+from functions.convert.plan.arguments import encoding
+from functions.convert.plan.recipe import Recipe, recipe_for
+from functions.convert.probe.sound import Track
+from soundlift.common.options.audio_options import AudioOptions
 from tests.convert.pcm import Samples
+from tests.factories.clips import ffmpeg
 
 RATE = 44100
 SECONDS = 60

@@ -10,8 +10,8 @@ from mutagen.flac import Picture
 from mutagen.id3 import CTOCFlags, PictureType
 from mutagen.mp3 import MP3
 
-from tests.clips import PICTURE, SINE, ffmpeg, talking_mp4
 from tests.convert.conftest import Convert, Save
+from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 
 CHAPTERS = [(0, 1200, "One"), (1200, 1850, "Δύο = 2; #"), (1850, 3000, "三 🎵")]
 NO_OFFSET = 0xFFFFFFFF  # ID3v2 Chapter Frame Addendum, section 3.1: the time is to be used instead

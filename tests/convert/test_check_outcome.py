@@ -6,8 +6,7 @@ import signal
 
 import pytest
 
-from functions.convert.sound import Decoded
-from functions.convert.verdict import (
+from functions.convert.failures import (
     BROKEN,
     CUT_OFF,
     EMPTY_AUDIO,
@@ -25,6 +24,7 @@ from functions.convert.verdict import (
     no_such_track,
     sign_in,
 )
+from functions.convert.probe.sound import Decoded
 from soundlift.common.errors import Unavailable
 
 DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"

@@ -9,9 +9,9 @@ import pytest
 from mutagen.mp3 import MP3
 
 from functions.convert import conversion
-from soundlift.common.job_row import State
-from tests.clips import ffmpeg
+from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, Save
+from tests.factories.clips import ffmpeg
 
 TONE = ("-f", "lavfi", "-i", "sine=duration=1:sample_rate=8000")
 

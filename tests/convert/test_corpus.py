@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.services import Services
-from tests.clips import SINE, ffmpeg
 from tests.corpus.broken import SECONDS
 from tests.corpus.clips import BEGUN_OTHERWISE, BROKEN, PROTECTED, SILENT, WHOLE
 from tests.corpus.recipes import Recipe
 from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
+from tests.factories.clips import SINE, ffmpeg
 
 # What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples here, as WMA's.
 PADDING_SECONDS = 0.1

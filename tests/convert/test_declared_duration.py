@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.ffmpeg import binary, reading
-from functions.convert.range_server import Source, serving
-from soundlift.common.job_row import Job, State
+from functions.convert.encode.ffmpeg import binary, reading
+from functions.convert.encode.range_server import Source, serving
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
-from tests.clips import cut, ffmpeg
 from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds
+from tests.factories.clips import cut, ffmpeg
 
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
@@ -30,7 +30,7 @@ FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 PADDING_OBJECT = bytes.fromhex("74d40618dfca0945a4ba9aabcb96aae8")
 READ_ALONE = """
 import os, resource, sys
-from functions.convert.declared_duration import declared_duration
+from functions.convert.probe.declared_duration import declared_duration
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 with open(sys.argv[1], "rb") as file:
     print(declared_duration(file, os.path.getsize(sys.argv[1])).seconds)

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from functions.convert.declared_duration import UNKNOWN, Declared, declared_duration
+from functions.convert.probe.declared_duration import UNKNOWN, Declared, declared_duration
 
 NOT_CREDIBLE = Declared(credible=False)
 DATA = 40_000

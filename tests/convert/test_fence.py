@@ -16,15 +16,15 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from functions.convert.encode.range_server import Source, serving
 from functions.convert.handler import convert
-from functions.convert.range_server import Source, serving
 from soundlift.common.events import event_of
-from soundlift.common.job_row import State
+from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.clips import altered, ffmpeg, talking_mp4
 from tests.convert.conftest import Convert
 from tests.convert.stores import held
-from tests.parts import MP4, queued_job, store, wait_for
+from tests.factories.clips import altered, ffmpeg, talking_mp4
+from tests.factories.parts import MP4, queued_job, store, wait_for
 
 
 @dataclass

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.ffmpeg import binary
-from functions.convert.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_words
-from tests.clips import SINE, ffmpeg
+from functions.convert.encode.ffmpeg import binary
+from functions.convert.probe.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_words
+from tests.factories.clips import SINE, ffmpeg
 
 OPEN, CLOSE = b"\x1b[1;31m", b"\x1b[0m"
 TIME = b"\x1b[0;37m10:00:00.000 \x1b[0m"

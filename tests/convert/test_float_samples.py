@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from functions.convert.mp3_frames import FrontFrame, NotMp3, frames
-from soundlift.common.job_row import State
+from functions.convert.encode.mp3_frames import FrontFrame, NotMp3, frames
+from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.clips import ffmpeg
 from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import assert_same, decoded, hiss, levels, written
+from tests.factories.clips import ffmpeg
 
 RATE = 48000
 AT = RATE // 2

@@ -13,17 +13,17 @@ import pytest
 import structlog
 
 from functions.convert.conversion import BLOCK, Mp3, store_mp3
+from functions.convert.failures import EMPTY_AUDIO, ConversionFailed
 from functions.convert.handler import convert
-from functions.convert.keeper import ClaimLost, Keeper
-from functions.convert.verdict import EMPTY_AUDIO, ConversionFailed
+from functions.convert.heartbeat import ClaimLost, Keeper
 from soundlift.common.errors import Busy, StoreUnavailable, Unavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_of
-from soundlift.common.job_row import Claim, Job, State
-from soundlift.common.jobs import CLAIM_SECONDS
-from soundlift.common.log import current_traceparent
+from soundlift.common.jobs.model import Claim, Job, State
+from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.logging import current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
-from tests.parts import job_now, queued_job, store
+from tests.factories.parts import job_now, queued_job, store
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -8,13 +8,13 @@ import pytest
 from mutagen.id3 import ID3, TIT2
 from mutagen.mp3 import MP3
 
-from functions.convert.ffmpeg import Ffmpeg
-from functions.convert.report import read_decoded, read_encoded, read_report
-from functions.convert.sound import Track
-from soundlift.common.job_row import State
+from functions.convert.encode.ffmpeg import Ffmpeg
+from functions.convert.probe.report import read_decoded, read_encoded, read_report
+from functions.convert.probe.sound import Track
+from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.clips import SINE, altered, ffmpeg
 from tests.convert.conftest import Convert, Save
+from tests.factories.clips import SINE, altered, ffmpeg
 
 DISK = "No space left on device"
 DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.job_row import State
-from tests.clips import ffmpeg
+from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert
+from tests.factories.clips import ffmpeg
 
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")

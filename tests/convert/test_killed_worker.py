@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.ffmpeg import binary
+from functions.convert.encode.ffmpeg import binary
 from soundlift.common.services import Services
-from tests.clips import ffmpeg
+from tests.factories.clips import ffmpeg
+from tests.factories.parts import free_port, queued_job, wait_for
 from tests.local.running import living_processes
-from tests.parts import free_port, queued_job, wait_for
 
 ROOT = Path(__file__).parents[2]
 
 ENDLESS = """
 import sys
-from functions.convert.ffmpeg import Ffmpeg
+from functions.convert.encode.ffmpeg import Ffmpeg
 from soundlift.common.settings import Settings
 runs = [
     Ffmpeg(["-f", "lavfi", "-i", "anullsrc", "-metadata", f"title={sys.argv[1]}", "-f", "null", "-"], Settings())
@@ -77,7 +77,7 @@ class Workers:
 
     def serve(self, application: str) -> None:
         """Start a function, as it is deployed."""
-        arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.serving", application]
+        arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", application]
         self._popen(arguments, HOST="127.0.0.1", PORT=str(free_port()))
 
     def cleanup(self) -> None:

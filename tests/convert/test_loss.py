@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from functions.convert.declared_duration import Declared
-from functions.convert.loss import Written, lost_seconds
-from functions.convert.sound import Sound, Track
+from functions.convert.output.loss import Written, lost_seconds
+from functions.convert.probe.declared_duration import Declared
+from functions.convert.probe.sound import Sound, Track
 
 TRACK = Track(index=1, codec="mp3", rate=1000, layout="mono")
 SOUND = Sound(

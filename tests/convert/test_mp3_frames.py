@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastcrc import crc16
 
-from functions.convert.mp3_frames import (
+from functions.convert.encode.mp3_frames import (
     LONGEST_PADDING,
     READ_BYTES,
     FrontFrame,
@@ -19,9 +19,9 @@ from functions.convert.mp3_frames import (
     read_header,
     set_length,
 )
-from soundlift.common.audio_options import AudioOptions
-from tests.clips import SINE, ffmpeg
+from soundlift.common.options.audio_options import AudioOptions
 from tests.convert.sounds import by_one_encoder, recipe_of
+from tests.factories.clips import SINE, ffmpeg
 
 SAMPLES, DELAY = 1152, 576  # of a frame of MPEG-1, and of LAME as its tag tells it, without the 529 of decoders
 

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from functions.convert.mp4_boxes import MOST_BOXES, has_protected_sound
+from functions.convert.probe.mp4_boxes import MOST_BOXES, has_protected_sound
 
 
 def _box(kind: bytes, content: bytes = b"") -> bytes:

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from mutagen.mp3 import MP3, BitrateMode, MPEGInfo
 
-from functions.convert.ffmpeg import binary
+from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
-from soundlift.common.job_row import Job, State
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
-from tests.clips import SINE, ffmpeg, talking_mp4
 from tests.convert.conftest import Convert
 from tests.convert.pcm import decoded, hiss, lag, written
-from tests.parts import job_now, queued_job
+from tests.factories.clips import SINE, ffmpeg, talking_mp4
+from tests.factories.parts import job_now, queued_job
 
 Save = Callable[[Job], Path]
 RATE = 44100

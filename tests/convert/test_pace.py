@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.job_row import State
+from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.clips import ffmpeg
 from tests.convert.conftest import Convert, Save
 from tests.convert.pcm import assert_same, decoded, hiss, written
+from tests.factories.clips import ffmpeg
 
 RATE = 48000
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")

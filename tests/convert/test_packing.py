@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from fastcrc import crc16
 
-from functions.convert.ffmpeg import binary
-from functions.convert.mp3_frames import FrontFrame, NotMp3, frames
-from functions.convert.packing import packed
-from functions.convert.recipe import Recipe
-from soundlift.common.audio_options import AudioOptions
-from soundlift.common.mp3_rates import SAMPLE_RATES
-from soundlift.common.mpeg_audio import frame_length
+from functions.convert.encode.ffmpeg import binary
+from functions.convert.encode.mp3_frames import FrontFrame, NotMp3, frames
+from functions.convert.encode.parallel.packing import packed
+from functions.convert.plan.recipe import Recipe
+from soundlift.common.audio.mp3_rates import SAMPLE_RATES
+from soundlift.common.audio.mpeg_audio import frame_length
+from soundlift.common.options.audio_options import AudioOptions
 from tests.convert.sounds import SOUNDS, by_one_encoder, recipe_of, wavs
 
 SECONDS = 8

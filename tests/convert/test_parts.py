@@ -21,23 +21,23 @@ from fastcrc import crc16
 from mutagen.mp3 import MP3
 from structlog.testing import capture_logs
 
-from functions.convert.ffmpeg import Ffmpeg, binary
+from functions.convert.encode.ffmpeg import Ffmpeg, binary
+from functions.convert.encode.mp3_frames import FrontFrame, frames
+from functions.convert.encode.parallel.packing import packed
+from functions.convert.encode.parallel.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts, joined_frames
+from functions.convert.encode.range_server import Source, serving
 from functions.convert.handler import convert
-from functions.convert.mp3_frames import FrontFrame, frames
-from functions.convert.packing import packed
-from functions.convert.parts import RUN_IN, SHORTEST_BLOCK, Cut, NotJoined, Parts, joined_frames
-from functions.convert.range_server import Source, serving
-from functions.convert.recipe import Recipe
-from soundlift.common.audio_options import AudioOptions
+from functions.convert.plan.recipe import Recipe
 from soundlift.common.events import event_of
-from soundlift.common.job_row import Job, State
-from soundlift.common.process_group import process_group
+from soundlift.common.jobs.model import Job, State
+from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.process.process_group import process_group
 from soundlift.common.services import Services
-from tests.clips import ffmpeg
 from tests.convert.conftest import Convert
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, recipe_of, wavs
 from tests.convert.stores import held
-from tests.parts import job_now, queued_job, wait_for
+from tests.factories.clips import ffmpeg
+from tests.factories.parts import job_now, queued_job, wait_for
 
 OPTIONS = {
     "V2": AudioOptions(),
@@ -444,7 +444,7 @@ class _Recorded(Ffmpeg):
 
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch) -> type[_Recorded]:
-    monkeypatch.setattr("functions.convert.parts.Ffmpeg", _Recorded)
+    monkeypatch.setattr("functions.convert.encode.parallel.parts.Ffmpeg", _Recorded)
     monkeypatch.setattr(_Recorded, "runs", [])
     monkeypatch.setattr(_Recorded, "refused", 0)
     return _Recorded

@@ -27,14 +27,14 @@ from soundlift.common.events import (
     job_id_of,
     to_http,
 )
-from soundlift.common.job_row import Job, State
-from soundlift.common.jobs import CLAIM_SECONDS
+from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
-from soundlift.common.shutdown import Shutdown
 from tests.api.problems import assert_problem
-from tests.clips import ffmpeg, talking_mp4
 from tests.convert.stores import Interrupted, Refusing, WatchedStore, breaking, held
-from tests.parts import age, job_now, queued_job, wait_for
+from tests.factories.clips import ffmpeg, talking_mp4
+from tests.factories.parts import age, job_now, queued_job, wait_for
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from mutagen.mp3 import MP3, BitrateMode
 
-from functions.convert.ffmpeg import binary
-from soundlift.common.job_row import Job
+from functions.convert.encode.ffmpeg import binary
+from soundlift.common.jobs.model import Job
 from soundlift.common.services import Services
-from tests.clips import SINE, ffmpeg, talking_mp4
 from tests.convert.conftest import Convert
+from tests.factories.clips import SINE, ffmpeg, talking_mp4
 
 Save = Callable[[Job], Path]
 MP3_FRAME_SECONDS = 1152 / 44100

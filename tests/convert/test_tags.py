@@ -8,9 +8,9 @@ import pytest
 from mutagen.id3 import Encoding
 from mutagen.mp3 import MP3
 
-from soundlift.common.job_row import State
-from tests.clips import PICTURE, SINE, ffmpeg, talking_mp4
+from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, Save
+from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 
 SHOWN = {"title": "Título 🎵", "artist": "Jürgen", "album": "音"}
 PRIVATE = {

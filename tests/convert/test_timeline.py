@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from mutagen.mp3 import MP3
 
-from soundlift.common.job_row import State
-from tests.clips import ffmpeg
+from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import assert_same, decoded, hiss, lag, placed, written
+from tests.factories.clips import ffmpeg
 
 RATE = 48000
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")

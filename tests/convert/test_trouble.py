@@ -18,21 +18,21 @@ from cloudevents.core.v1.event import CloudEvent
 
 from functions.convert.conversion import make_mp3
 from functions.convert.disk import check_disk, workers_trouble_is_unavailable
-from functions.convert.encoding import MP3
-from functions.convert.ffmpeg import Ffmpeg, binary
+from functions.convert.encode.ffmpeg import Ffmpeg, binary
+from functions.convert.failures import CUT_OFF, ConversionFailed, check_outcome, has_damage, sign_in
 from functions.convert.handler import app, convert
-from functions.convert.keeper import Keeper
-from functions.convert.report import read_report
-from functions.convert.sound import Decoded
-from functions.convert.verdict import CUT_OFF, ConversionFailed, check_outcome, has_damage, sign_in
+from functions.convert.heartbeat import Keeper
+from functions.convert.plan.arguments import MP3
+from functions.convert.probe.report import read_report
+from functions.convert.probe.sound import Decoded
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
-from soundlift.common.job_row import Job, State
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 from tests.api.problems import assert_problem
-from tests.clips import SINE, ffmpeg, talking_mp4
 from tests.convert.stores import held
-from tests.parts import job_now, queued_job, wait_for
+from tests.factories.clips import SINE, ffmpeg, talking_mp4
+from tests.factories.parts import job_now, queued_job, wait_for
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
 

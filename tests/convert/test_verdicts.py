@@ -11,15 +11,15 @@ import pytest
 from mutagen.id3 import ID3
 from structlog.testing import capture_logs
 
+from functions.convert.encode.mp3_frames import frames
 from functions.convert.handler import convert
-from functions.convert.mp3_frames import frames
+from soundlift.common.audio.formats import BYTES_TO_TELL, is_known_format
 from soundlift.common.events import CONVERSION_FAILED, event_of
-from soundlift.common.formats import BYTES_TO_TELL, is_known_format
-from soundlift.common.job_row import State
+from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
 from tests.convert.conftest import Convert, Save
-from tests.parts import job_now, queued_job
+from tests.factories.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
+from tests.factories.parts import job_now, queued_job
 
 Make = Callable[[Path], Path]
 

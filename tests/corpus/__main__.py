@@ -18,10 +18,10 @@ from pathlib import Path
 
 import structlog
 
-from soundlift.common.migrations import migrate
+from soundlift.common.db.migrations import migrate
+from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from soundlift.common.temporary_folders import temporary_folder
 from tests.corpus.clips import CLIPS
 from tests.corpus.verdicts import Ours, Reference, agree, ours, reference
 

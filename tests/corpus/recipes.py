@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from tests.clips import ffmpeg
+from tests.factories.clips import ffmpeg
 
 Recipe = Callable[[], bytes]
 

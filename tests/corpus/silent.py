@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.clips import KEY
 from tests.corpus.recipes import Recipe, altered, cut, joined, made, noise, text
+from tests.factories.clips import KEY
 
 TONE = "-f lavfi -i sine=duration=1:sample_rate=48000"
 PICTURE = "-f lavfi -i testsrc=duration=1:size=32x32:rate=25"

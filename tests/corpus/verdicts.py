@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from functions.convert.ffmpeg import binary
+from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
+from soundlift.common.audio.formats import BYTES_TO_TELL, DEMUXERS, is_known_format
 from soundlift.common.errors import SoundliftError
 from soundlift.common.events import event_of
-from soundlift.common.formats import BYTES_TO_TELL, DEMUXERS, is_known_format
-from soundlift.common.job_row import Job, State
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
-from tests.parts import job_now, receiving_job
+from tests.factories.parts import job_now, receiving_job
 
 FENCE = ("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS)
 DECODED = re.compile(

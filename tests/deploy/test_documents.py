@@ -11,7 +11,7 @@ from click import Group
 
 from soundlift.cli.main import soundlift
 from soundlift.common.errors import SettingError
-from soundlift.common.option_values import OPTIONS
+from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +92,7 @@ def test_what_kubernetes_sets_for_a_service_called_mysql_is_no_setting() -> None
 
 
 def test_the_longest_conversion_ends_before_a_server_told_to_stop_gives_up_on_it() -> None:
-    from soundlift.common.serving import graceful_timeout
+    from soundlift.common.web.gunicorn_config import graceful_timeout
     from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
 
     conversion = Settings().max_conversion_seconds

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from soundlift.common.broker import routes_of
-from soundlift.common.serving import SECONDS_TO_HAND_BACK
 from soundlift.common.settings import Settings
+from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from soundlift.local.stack import substitute
 from tests.deploy.manifests import (

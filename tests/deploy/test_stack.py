@@ -11,8 +11,8 @@ import pytest
 import yaml
 from croniter import croniter
 
-from soundlift.common.serving import SECONDS_TO_HAND_BACK
 from soundlift.common.settings import Settings
+from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.local.stack import read_stack, substitute
 from tests.deploy.manifests import environment_of_images, seconds_of
 
@@ -73,9 +73,9 @@ each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 def sources_of(name: str) -> str:
     """Return the text of a function, with what it borrows from the common layer to work on services."""
-    texts = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions" / name).glob("*.py"))]
-    if any("soundlift.common.disposal" in text for text in texts):
-        texts.append((ROOT / "soundlift" / "common" / "disposal.py").read_text(encoding="utf-8"))
+    texts = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions" / name).rglob("*.py"))]
+    if any("soundlift.common.jobs.disposal" in text for text in texts):
+        texts.append((ROOT / "soundlift" / "common" / "jobs" / "disposal.py").read_text(encoding="utf-8"))
     return "\n".join(texts)
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from soundlift.common.disposal import give_up
 from soundlift.common.errors import StoreUnavailable
-from soundlift.common.job_row import GIVE_UP_SECONDS, State
-from soundlift.common.jobs import CLAIM_SECONDS
+from soundlift.common.jobs.disposal import give_up
+from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
+from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.convert.stores import Refusing
-from tests.parts import age, claimed_job, is_stored, job_now, store
+from tests.factories.parts import age, claimed_job, is_stored, job_now, store
 
 
 def test_a_job_is_given_up_when_the_store_has_deleted_its_half_mp3_and_not_before(services: Services) -> None:

@@ -13,14 +13,24 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.disposal import dispose
+from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
-from soundlift.common.job_row import RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs import Jobs
-from soundlift.common.migrations import migrate
-from soundlift.common.quota import Limits, Reservation, Usage, usage_of
+from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
+from soundlift.common.jobs.quota import Limits, Reservation, Usage, usage_of
+from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
-from tests.parts import MP4, age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.factories.parts import (
+    MP4,
+    age,
+    claimed_job,
+    failed_job,
+    job_now,
+    queued_job,
+    ready_job,
+    receiving_job,
+    told_job,
+)
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 RACERS = 12

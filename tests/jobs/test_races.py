@@ -9,12 +9,12 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.database import jobs as table
-from soundlift.common.database import now
-from soundlift.common.job_row import Job
-from soundlift.common.jobs import CLAIM_SECONDS, Jobs
+from soundlift.common.db.database import jobs as table
+from soundlift.common.db.database import now
+from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.parts import age, claimed_job, job_now, queued_job, ready_job, wait_for
+from tests.factories.parts import age, claimed_job, job_now, queued_job, ready_job, wait_for
 
 ROUNDS = 20
 

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common import jobs as module
-from soundlift.common.database import jobs as table
-from soundlift.common.job_row import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
-from soundlift.common.jobs import CLAIM_SECONDS, LONGEST_SENTENCE, TELL_SECONDS, Jobs
-from soundlift.common.quota import Limits, Reservation
+from soundlift.common.db.database import jobs as table
+from soundlift.common.jobs import store as module
+from soundlift.common.jobs.model import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
+from soundlift.common.jobs.quota import Limits, Reservation
+from soundlift.common.jobs.store import CLAIM_SECONDS, LONGEST_SENTENCE, TELL_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.parts import (
+from tests.factories.parts import (
     age,
     claimed_job,
     failed_job,

@@ -27,14 +27,14 @@ from soundlift.common.events import (
     to_http,
     to_message,
 )
-from soundlift.common.runtime import event_function
 from soundlift.common.services import Services
+from soundlift.common.web.application import event_function
 from tests.api.conftest import Call, function
-from tests.clips import PICTURE, ffmpeg, talking_mp4
 from tests.convert.stores import held
+from tests.devservers.mail_server import MailServer
+from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
+from tests.factories.parts import age, bearer, free_port, job_now, queued_job, ready_job, wait_for
 from tests.knative.double import PLAIN_EVENT, TRIES, KnativeBroker, KnativeSource, Served, adapted
-from tests.mail_server import MailServer
-from tests.parts import age, bearer, free_port, job_now, queued_job, ready_job, wait_for
 
 __all__ = ["function"]
 MINUTES = 70

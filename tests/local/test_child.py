@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from soundlift.local.child import Child
+from tests.factories.parts import wait_for
 from tests.local.running import living_processes
-from tests.parts import wait_for
 
 # The grandchild ignores what a terminal or a platform sends to stop a service.
 GRANDCHILD = "trap '' HUP INT TERM; exec sleep 600"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories.parts import free_port
 from tests.local.running import (
     DEADLINE_SECONDS,
     Process,
@@ -23,7 +24,6 @@ from tests.local.running import (
     living_processes,
     wait_until,
 )
-from tests.parts import free_port
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
 

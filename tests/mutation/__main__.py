@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.devservers.rabbitmq import running_rabbitmq
 from tests.mutation.module import Module, changes_words_only, read_equivalents, read_modules
 from tests.mutation.run import Run
 from tests.mutation.workspace import CHECKED, NOTICED, ROOT, Workspace
-from tests.servers.rabbitmq import running_rabbitmq
 
 GOAL_PERCENT = 85
 

@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 
 from soundlift.client import Client
-from soundlift.common.migrations import migrate
+from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.conftest import PASSWORD, SECRET
+from tests.devservers.container_stack import ContainerStack
+from tests.devservers.containers import BUILDING_SECONDS, Podman
+from tests.devservers.mail_server import MailServer
+from tests.devservers.mariadb import MariaDb
+from tests.devservers.mongodb import running_mongodb
+from tests.devservers.rabbitmq import RabbitMq
+from tests.devservers.s3 import S3
+from tests.factories.parts import age, wait_for
 from tests.local.conftest import start
 from tests.local.running import Stack
-from tests.mail_server import MailServer
-from tests.parts import age, wait_for
-from tests.servers.container_stack import ContainerStack
-from tests.servers.containers import BUILDING_SECONDS, Podman
-from tests.servers.mariadb import MariaDb
-from tests.servers.mongodb import running_mongodb
-from tests.servers.rabbitmq import RabbitMq
-from tests.servers.s3 import S3
 
 __all__ = ["start"]
 EMAIL = "ada@example.org"

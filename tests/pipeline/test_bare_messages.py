@@ -16,11 +16,11 @@ from bson import ObjectId
 
 from soundlift.client import Client, Job
 from soundlift.common.media import MediaInfo, open_media
-from tests.clips import talking_mp4
+from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.clips import talking_mp4
+from tests.factories.parts import wait_for
 from tests.local.running import Stack
-from tests.parts import wait_for
 from tests.pipeline.conftest import EMAIL, Mailbox, services_of
-from tests.servers.rabbitmq import RabbitMq
 
 FID = "0123456789abcdef01234567"
 BODY = json.dumps({"video_fid": FID, "mp3_fid": None, "username": EMAIL}).encode()

@@ -14,14 +14,14 @@ import pytest
 
 from soundlift.client import Client, ClientError
 from soundlift.local.environment import STACK_FILE
-from tests.clips import talking_mp4
 from tests.conftest import PASSWORD
+from tests.devservers.mail_server import MailServer
+from tests.devservers.mariadb import MariaDb
+from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.clips import talking_mp4
+from tests.factories.parts import wait_for
 from tests.local.running import Stack
-from tests.mail_server import MailServer
-from tests.parts import wait_for
 from tests.pipeline.conftest import EMAIL, let_minutes_pass, services_of
-from tests.servers.mariadb import MariaDb
-from tests.servers.rabbitmq import RabbitMq
 
 POINTS = {
     "upload wrote its row",

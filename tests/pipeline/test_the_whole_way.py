@@ -16,12 +16,12 @@ from mutagen.mp3 import MP3
 from werkzeug.http import parse_options_header
 
 from soundlift.client import ApiError, Client
-from tests.clips import PICTURE, ffmpeg, talking_mp4
 from tests.conftest import PASSWORD
+from tests.devservers.container_stack import ContainerStack
+from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
+from tests.factories.parts import is_stored, job_now, wait_for
 from tests.local.running import Stack
-from tests.parts import is_stored, job_now, wait_for
 from tests.pipeline.conftest import EMAIL, Mailbox, let_minutes_pass, services_of
-from tests.servers.container_stack import ContainerStack
 
 NAME = "Ünïcode 🎵.mp4"
 SECONDS = 60

@@ -15,9 +15,9 @@ from typing import Any
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import DeadLetter, Delivery
+from soundlift.common.db.write_ahead_log import use_write_ahead_log
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import Message, to_message
-from soundlift.common.write_ahead_log import use_write_ahead_log
 
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.05

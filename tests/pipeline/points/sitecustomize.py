@@ -52,7 +52,7 @@ def hold_around(owner: Any, name: str, *, before: str = "", after: str = "") -> 
 if FOLDER.name:
     import functions.convert.handler
     import functions.upload.handler
-    from soundlift.common.jobs import Jobs
+    from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.connector.courier import Courier
 

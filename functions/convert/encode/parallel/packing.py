@@ -1,0 +1,109 @@
+"""Packs frames of an MP3 that each stand alone into fewer bytes of the very same sound.
+
+A frame is as long as one of 14 bit rates makes it. Where each stands alone (`-reservoir 0`), what its main data (scale
+factors and Huffman codes) leaves of it is stuffing. Packed, the main data of all is one row, frames are as short as it
+lets them be, and the data of one may begin in those before it: the bit reservoir of ISO/IEC 11172-3, sections 2.4.1.7
+and 2.4.2.7, and of 13818-3, the same sections.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from soundlift.common.audio.mpeg_audio import MPEG_1
+
+from ..mp3_frames import HEADER_BYTES, NotMp3, read_header
+
+# In bits. The side information begins with main_data_begin, and ends in a block for each granule and channel, of which
+# part2_3_length, what the block has of the main data, is the first field.
+BEGIN_OF_MPEG_1, BEGIN_OF_MPEG_2 = 9, 8
+BLOCK_OF_MPEG_1, BLOCK_OF_MPEG_2 = 59, 63
+PART_LENGTH = 12
+# In the header: where from its end, or which of its third byte.
+BITRATE_SHIFT, PADDING_SHIFT = 12, 9
+RATE_MASK = 0x0C
+# In bytes, of a frame and what it has in those before it. LAME makes no more of them either: decoders need have no more
+# room than for the longest of all frames, which is of 320 kbit/s at 32 kHz.
+LONGEST = 1440
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Is where things are in a frame's head: its header and side information, taken as one number.
+
+    `head` is its size, and `rooms` are the sizes of what is behind it for each bit rate, in bytes; `furthest` is the
+    highest main_data_begin. Shifts are in bits; `kept` masks all of the head that packing does not set.
+    """
+
+    head: int
+    rooms: tuple[int, ...]
+    bitrate_shift: int
+    begin_shift: int
+    furthest: int
+    length_shifts: tuple[int, ...]
+    kept: int
+
+
+@cache
+def _layout(kind: int, rate: int, mode: int) -> _Layout:
+    """Return the layout of frames by fields of their header; raises NotMp3."""
+    if not kind & 1:
+        raise NotMp3("a frame with a checksum")
+    headers = [read_header(bytes((0xFF, kind, index << 4 | rate, mode << 6))) for index in range(1, 15)]
+    side = headers[0].side_information
+    begin, block = (BEGIN_OF_MPEG_1, BLOCK_OF_MPEG_1) if kind >> 3 & 3 == MPEG_1 else (BEGIN_OF_MPEG_2, BLOCK_OF_MPEG_2)
+    bitrate_shift, begin_shift, furthest = 8 * side + BITRATE_SHIFT, 8 * side - begin, 2**begin - 1
+    return _Layout(
+        head=HEADER_BYTES + side,
+        rooms=tuple(header.size - HEADER_BYTES - side for header in headers),
+        bitrate_shift=bitrate_shift,
+        begin_shift=begin_shift,
+        furthest=furthest,
+        length_shifts=tuple(block * number - PART_LENGTH for number in range(1, 8 * side // block + 1)),
+        kept=~(15 << bitrate_shift | 1 << 8 * side + PADDING_SHIFT | furthest << begin_shift),
+    )
+
+
+def packed(lone: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the packed frames, at most 90 behind those read; raises NotMp3 for a frame that does not stand alone."""
+    waiting: deque[tuple[bytes, int]] = deque()
+    row = bytearray()
+    for head, room, data in _laid_out(lone):
+        waiting.append((head, room))
+        row += data
+        while waiting and len(row) >= waiting[0][1]:
+            yield _filled(*waiting.popleft(), row)
+    while waiting:
+        yield _filled(*waiting.popleft(), row)
+
+
+def _laid_out(lone: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
+    """Yield of each frame its new head, how many bytes go behind that, and what it adds to the row.
+
+    `spare` is how far the end of the row is before the frame's own room, in bytes.
+    """
+    spare = 0
+    for frame in lone:
+        layout = _layout(frame[1], frame[2] & RATE_MASK, frame[3] >> 6)
+        head = int.from_bytes(frame[: layout.head])
+        size = sum([head >> shift & 2**PART_LENGTH - 1 for shift in layout.length_shifts]) + 7 >> 3
+        if head >> layout.begin_shift & layout.furthest or size > min(len(frame) - layout.head, layout.rooms[-1]):
+            raise NotMp3("a frame that does not stand alone")
+        begin = min(spare, layout.furthest)
+        bitrate = bisect_left(layout.rooms, size - begin)
+        room = layout.rooms[bitrate]
+        begin = min(begin, LONGEST - layout.head - room)
+        head = head & layout.kept | bitrate + 1 << layout.bitrate_shift | begin << layout.begin_shift
+        yield head.to_bytes(layout.head), room, bytes(spare - begin) + frame[layout.head : layout.head + size]
+        spare = begin + room - size
+
+
+def _filled(head: bytes, room: int, row: bytearray) -> bytes:
+    """Return a frame whose room is filled with the begin of the row, which is taken from it."""
+    frame = head + row[:room].ljust(room, b"\0")
+    del row[:room]
+    return frame

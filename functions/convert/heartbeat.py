@@ -1,0 +1,105 @@
+"""Keeps a claim alive while its work goes on, and stops the work when it must end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from soundlift.common.errors import DatabaseUnavailable, Unavailable
+from soundlift.common.jobs.model import Claim
+from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.services import Services
+
+from .failures import TOO_LONG, ConversionFailed
+
+TICK_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class ClaimLost(Exception):
+    """Says that the job is no longer ours: cancelled, deleted, or claimed by another."""
+
+
+class Keeper:
+    """Renews a claim each second with the percent done, and in doing so learns whether to go on.
+
+    When the job is lost, the time is up or the process has to stop, it calls what `stop_with` was given, and
+    `check` raises the reason.
+    """
+
+    def __init__(self, claim: Claim, services: Services) -> None:
+        self._claim = claim
+        self._services = services
+        self._began = self._renewed = time.monotonic()
+        self._percent = 0
+        self._reason: Exception | None = None
+        self._stop: Callable[[], None] | None = None
+        self._lock = Lock()
+        self._ended = Event()
+        self._thread = Thread(target=self._run, name="claim-keeper", daemon=True)
+
+    def progress(self, percent: float) -> None:
+        """Note how far the work is, to be written with the next renewal; work that begins again does not go back."""
+        self._percent = min(99, max(self._percent, int(percent)))
+
+    def stop_with(self, stop: Callable[[], None]) -> None:
+        """Name what ends the work, and call it at once if the work is to end already."""
+        with self._lock:
+            self._stop = stop
+            if self._reason is not None:
+                stop()
+
+    def check(self) -> None:
+        """Raise the reason why the work has to end, if there is one: ClaimLost, Unavailable or ConversionFailed."""
+        if self._reason is not None:
+            raise self._reason
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(TICK_SECONDS):
+            try:
+                reason = self._reason_to_end()
+            except Exception as error:  # work that nobody keeps must not go on
+                reason = error
+            if reason is not None:
+                self._end(reason)
+                return
+
+    def _reason_to_end(self) -> Exception | None:
+        settings = self._services.settings
+        if self._services.shutdown.is_overdue(settings.drain_seconds):
+            return Unavailable("The worker is stopping; another will take the job.", retry_after=1)
+        if time.monotonic() - self._began > settings.max_conversion_seconds:
+            return ConversionFailed(TOO_LONG)
+        return self._renew()
+
+    def _renew(self) -> Exception | None:
+        try:
+            if not self._services.jobs.renew(self._claim, percent=self._percent):
+                return ClaimLost()
+            self._renewed = time.monotonic()
+        except DatabaseUnavailable as error:
+            log.warning("claim not renewed", **error.evidence)
+            if time.monotonic() - self._renewed > CLAIM_SECONDS:
+                return error
+        return None
+
+    def _end(self, reason: Exception) -> None:
+        with self._lock:
+            self._reason = reason
+            if self._stop is not None:
+                self._stop()

@@ -1,0 +1,85 @@
+"""Keeps the accounts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from email.errors import HeaderParseError
+from email.headerregistry import Address
+
+import sqlalchemy as sa
+
+from soundlift.common.db.database import Database
+from soundlift.common.db.database import users as table
+from soundlift.common.errors import BadRequest, NotFound
+
+LONGEST_EMAIL = 254
+# In characters. The longest still signs in by HTTP Basic and as JSON, whatever its characters are: 4 bytes each in
+# base64 fit into a header (8190 bytes), and escaped, as 12 bytes each, into a body (16 KiB).
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
+
+
+@dataclass(frozen=True)
+class User:
+    """Is one account; `email` is its user name."""
+
+    email: str
+    password: str
+    admin: bool
+
+
+class Users:
+    """Adds, finds and removes accounts; an address is the same account in any case of letters."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, email: str, hashed: str, *, admin: bool = False) -> User:
+        """Add an account with a password hash.
+
+        Raises BadRequest when the address is not one address, or has an account already.
+        """
+        user = User(email=one_address(email), password=hashed, admin=admin)
+        try:
+            self._database.change(table.insert().values(email=user.email, password=hashed, admin=admin))
+        except sa.exc.IntegrityError:
+            raise BadRequest(f"{user.email} has an account already.") from None
+        return user
+
+    def find(self, email: str) -> User | None:
+        """Return the account of an address, or None."""
+        query = sa.select(table.c.email, table.c.password, table.c.admin).where(table.c.email == email.strip().lower())
+        with self._database.read() as connection:
+            row = connection.execute(query).one_or_none()
+        return User(**row._mapping) if row else None
+
+    def list(self) -> list[User]:
+        """Return all accounts, by address."""
+        query = sa.select(table.c.email, table.c.password, table.c.admin).order_by(table.c.email)
+        with self._database.read() as connection:
+            return [User(**row._mapping) for row in connection.execute(query)]
+
+    def set_password(self, email: str, hashed: str) -> None:
+        """Replace the password hash of an account; raises NotFound."""
+        self._change(email, table.update().values(password=hashed))
+
+    def remove(self, email: str) -> None:
+        """Remove an account; raises NotFound."""
+        self._change(email, table.delete())
+
+    def _change(self, email: str, statement: sa.Update | sa.Delete) -> None:
+        if not self._database.change(statement.where(table.c.email == email.strip().lower())):
+            raise NotFound(f"{email} has no account.")
+
+
+def one_address(email: str) -> str:
+    """Return a mail address in lower case; raises BadRequest unless it is exactly one (RFC 5322, addr-spec)."""
+    text = email.strip().lower()
+    if len(text) > LONGEST_EMAIL:  # first: the parser takes quadratic time, and recurses into nested comments
+        raise BadRequest(f"A mail address must have at most {LONGEST_EMAIL} characters.")
+    try:
+        address = Address(addr_spec=text)
+    except (ValueError, IndexError, HeaderParseError, RecursionError):
+        address = None
+    if address is None or not address.domain or address.addr_spec != text:
+        raise BadRequest(f"{email!r} is not one mail address such as name@example.org.")
+    return text

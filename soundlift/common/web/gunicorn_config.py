@@ -1,0 +1,70 @@
+"""Configures gunicorn, the one server of every function: `gunicorn -c python:soundlift.common.web.gunicorn_config`."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from gunicorn.arbiter import Arbiter
+
+from soundlift.common.errors import SettingError
+from soundlift.common.process import lifeline
+from soundlift.common.process.data_folder import make_files_private
+from soundlift.common.process.shutdown import shutdown
+from soundlift.common.process.temporary_folders import sweep_temporary_folders
+from soundlift.common.settings import Settings
+
+SECONDS_TO_HAND_BACK = 15
+SPARE_THREADS = 8  # for health, and for answering 429 at the concurrency limit
+MOST_CONNECTIONS = 1000
+
+try:
+    _settings = Settings.from_environment()
+except SettingError as error:
+    sys.exit(f"soundlift: {error.detail}")
+
+bind = f"{_settings.host}:{_settings.port}"
+worker_class = "soundlift.common.web.worker.Worker"
+workers = 1
+threads = _settings.threads + SPARE_THREADS
+# A connection too many would end the worker, so half of the files that it may open are for its work.
+worker_connections = min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+# No header sets what the server itself decides: SCRIPT_NAME would move a path past the rules of a proxy.
+forwarder_headers = ""
+keepalive = 15
+graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
+timeout = 60
+loglevel = "warning"
+control_socket_disable = True
+
+
+def on_starting(server: Any) -> None:
+    """Make all files of the function for its owner only; not at import, which tests and tools do, too."""
+    make_files_private()
+
+
+def when_ready(server: Any) -> None:
+    """Let gunicorn's own process end when its supervisor is gone; its workers end with it."""
+    lifeline.hold(_settings.lifeline_fd)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Stop the start if a setting is missing, remove what killed workers left, and note SIGTERM for long work."""
+    try:
+        getattr(worker.wsgi, "open_services", lambda: None)()
+    except SettingError as error:
+        print(f"soundlift: {error.detail}", file=sys.stderr)
+        sys.exit(Arbiter.APP_LOAD_ERROR)
+    worker.connections_per_address = _settings.connections_per_address
+    sweep_temporary_folders()
+    graceful = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        shutdown.begin()
+        if callable(graceful):
+            graceful(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,141 @@
+"""The keeper of a claim: how long work goes on, and what ends it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from threading import Event
+
+import pytest
+
+from functions.convert import heartbeat as module
+from functions.convert.failures import TOO_LONG, ConversionFailed
+from functions.convert.heartbeat import ClaimLost, Keeper
+from soundlift.common.errors import DatabaseUnavailable, Unavailable
+from soundlift.common.jobs.model import Claim
+from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.process.shutdown import Shutdown
+from soundlift.common.services import Services
+from tests.factories.parts import DEADLINE_SECONDS, wait_for
+
+CLAIM = Claim(job_id="a" * 24, token="b" * 24)
+AWAY = DatabaseUnavailable("The database does not answer.")
+
+
+@dataclass
+class Renewals:
+    """A clock, and a database that answers each renewal as a script says, which also has the time of each."""
+
+    script: list[tuple[float, bool | Exception]]
+    time: float = 0.0
+    asked: int = 0
+    written: list[tuple[Claim, int]] = field(default_factory=list)
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def renew(self, claim: Claim, *, percent: int) -> bool:
+        self.time, answer = self.script[min(self.asked, len(self.script) - 1)]
+        self.asked += 1
+        self.written.append((claim, percent))
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewals) -> Exception:
+    """Keep a claim until the work has to end, and return the reason."""
+    monkeypatch.setattr(module, "time", renewals)
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
+    services.jobs = renewals
+    stopped = Event()
+    with Keeper(CLAIM, services) as keeper:
+        keeper.stop_with(stopped.set)
+        assert stopped.wait(DEADLINE_SECONDS)
+    stopped.clear()
+    keeper.stop_with(stopped.set)
+    assert stopped.is_set()  # also what begins when the work is to end already
+    with pytest.raises(Exception) as reason:
+        keeper.check()
+    return reason.value
+
+
+def test_work_ends_when_the_claim_could_not_be_renewed_for_as_long_as_it_lasts(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewals = Renewals([
+        (1, True),
+        (CLAIM_SECONDS - 1, AWAY),
+        (CLAIM_SECONDS, True),
+        (CLAIM_SECONDS + 1, AWAY),
+        (2 * CLAIM_SECONDS, AWAY),
+        (2 * CLAIM_SECONDS + 1, AWAY),
+    ])  # fmt: skip
+    assert _ended(services, monkeypatch, renewals) is AWAY
+    assert renewals.asked == len(renewals.script)
+
+
+@pytest.mark.parametrize("trouble", [RuntimeError("a bug"), KeyError("x")])
+def test_work_whose_claim_nobody_can_renew_ends_at_once(
+    services: Services, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    renewals = Renewals([(1, True), (2, trouble)])
+    assert _ended(services, monkeypatch, renewals) is trouble
+    assert renewals.asked == 2
+
+
+def test_work_whose_claim_is_lost_ends_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    renewals = Renewals([(1, True), (2, False)])
+    assert isinstance(_ended(services, monkeypatch, renewals), ClaimLost)
+    assert renewals.asked == 2
+
+
+def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.settings = replace(services.settings, max_conversion_seconds=100)
+    renewals = Renewals([(60, True), (100, True), (101, True)])
+    reason = _ended(services, monkeypatch, renewals)
+    assert isinstance(reason, ConversionFailed)
+    assert reason.verdict == TOO_LONG
+    assert renewals.asked == 3
+
+
+@pytest.mark.parametrize(("drain_seconds", "renewed"), [(0, 0), (3600, 3)])
+def test_work_of_a_process_that_is_stopping_goes_on_as_long_as_that_may_take(
+    services: Services, monkeypatch: pytest.MonkeyPatch, drain_seconds: int, renewed: int
+) -> None:
+    services.settings = replace(services.settings, drain_seconds=drain_seconds)
+    monkeypatch.setattr(Services, "shutdown", Shutdown())
+    services.shutdown.begin()
+    renewals = Renewals([(1, True), (2, True), (3, False)])
+    reason = _ended(services, monkeypatch, renewals)
+    assert renewals.asked == renewed
+    if not renewed:
+        assert isinstance(reason, Unavailable)
+        assert reason.headers == {"Retry-After": "1"}
+
+
+def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100_before_the_end(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.jobs = renewals = Renewals([(1, True)])
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
+    with Keeper(CLAIM, services) as keeper:
+        wait_for(lambda: renewals.written, "the claim is renewed")
+        assert renewals.written[0] == (CLAIM, 0)
+        for done, shown in [(1.2, 1), (41.9, 41), (20.0, 41), (98.9, 98), (99.9, 99), (250.0, 99)]:
+            keeper.progress(done)
+            renewals.written.clear()
+            wait_for(lambda: len(renewals.written) > 1, "it is written")
+            assert renewals.written[-1] == (CLAIM, shown)
+    keeper.check()
+
+
+def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
+    before = threading.enumerate()
+    with Keeper(CLAIM, services):
+        begun = [thread for thread in threading.enumerate() if thread not in before]
+        (thread,) = [thread for thread in begun if thread.name == "claim-keeper"]
+        assert thread.daemon
+    assert not thread.is_alive()
