@@ -12,13 +12,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from soundlift.common.gateway_login import user_of
+from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.settings import Settings
 from soundlift.local.environment import environment_of
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.supervisor import Supervisor
+from tests.factories.parts import free_port, wait_for
 from tests.local.running import living_processes
-from tests.parts import free_port, wait_for
 
 GREETING = "It is ready."
 STAND_INS = Path(__file__).parent / "stand_ins"
@@ -77,7 +77,7 @@ class Run:
         assert seen(), self.journal
 
     def see_cron_ask(self) -> None:
-        self.see(f"gateway answers 200 to GET /system/functions of {user_of(self.settings)['Authorization']}")
+        self.see(answer("/system/functions", user_of(self.settings)["Authorization"]))
 
     def log(self, name: str) -> list[str]:
         file = self.settings.soundlift_data / "logs" / f"{name}.log"
@@ -98,6 +98,11 @@ class Run:
             meanwhile()
         finally:
             tell(number)
+
+
+def answer(path: str, login: str = "none", status: int | str = 200) -> str:
+    """Return the journal's line about an answer of the gateway; no connection may stay open for another question."""
+    return f"gateway answers {status} to GET {path}, login: {login}, connection: close"
 
 
 def tell(number: signal.Signals = signal.SIGTERM) -> None:

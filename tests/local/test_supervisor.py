@@ -15,8 +15,8 @@ import pytest
 
 from soundlift.common.errors import Unavailable
 from soundlift.local.mail_catcher import MailCatcher
-from tests.local.supervised import GREETING, LONG, Run, tell
-from tests.parts import wait_for
+from tests.factories.parts import wait_for
+from tests.local.supervised import GREETING, LONG, Run, answer, tell
 
 STOPPING = "Stopping. Ctrl-C again stops at once."
 
@@ -42,7 +42,7 @@ def runs(tmp_path: Path) -> Iterator[Callable[..., Run]]:
 def test_the_connector_begins_and_the_greeting_is_said_once_the_gateway_is_healthy(runs: Callable[..., Run]) -> None:
     run = runs(GATEWAY_IS_HEALTHY="302 503")
     run(lambda: run.see("connector begins"))
-    answers = [f"gateway answers {status} to GET /healthz of nobody" for status in (302, 503, 200)]
+    answers = [answer("/healthz", status=status) for status in (302, 503, 200)]
     assert run.journal[:4] == ["gateway begins", *answers]
     assert set(run.journal[4:6]) == {"connector begins", GREETING}
 
@@ -50,14 +50,14 @@ def test_the_connector_begins_and_the_greeting_is_said_once_the_gateway_is_healt
 def test_a_gateway_that_hangs_is_asked_again(runs: Callable[..., Run]) -> None:
     run = runs(GATEWAY_IS_HEALTHY="hangs")
     run(lambda: run.see("connector begins"))
-    assert "gateway answers 200 to GET /healthz of nobody" in run.journal
+    assert run.journal[1:3] == [answer("/healthz", status="hangs"), answer("/healthz")]
 
 
 def test_each_child_has_its_arguments_and_the_environment_of_the_stack(runs: Callable[..., Run]) -> None:
     run = runs()
     run(lambda: run.see("connector begins"))
     (gateway,), (connector,) = run.starts("gateway"), run.starts("connector")
-    program = ["gunicorn", "-c", "python:soundlift.common.serving", "soundlift.local.gateway:gateway()"]
+    program = ["gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
     threads = 2 * 5 + 16  # of each of two functions, and some for what is none
     assert gateway["arguments"] == [sys.executable, "-m", *program, "--threads", str(threads)]
     assert connector["arguments"] == [sys.executable, "-m", "soundlift.connector"]

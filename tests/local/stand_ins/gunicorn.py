@@ -18,7 +18,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status = next(statuses, "200") if self.path == "/healthz" else "200"
-        gateway.note(f"answers {status} to GET {self.path} of {self.headers.get('Authorization', 'nobody')}")
+        login, connection = self.headers.get("Authorization", "none"), self.headers["Connection"]
+        gateway.note(f"answers {status} to GET {self.path}, login: {login}, connection: {connection}")
         if status == "hangs":
             Event().wait()
         self.send_response(int(status))
