@@ -34,7 +34,7 @@ class Process:
 def assert_refused(*arguments: str, naming: str, **environment: str) -> None:
     """See that a start ends at once, with exit code 1 and one sentence."""
     ended = subprocess.run(
-        [sys.executable, "-m", "soundlift.local", *arguments],
+        [sys.executable, "-m", "soundlift.cli", "up", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Starts Soundlift on one machine: `python -m soundlift.local`, or `soundlift up`."""
+"""Starts Soundlift on one machine: checks every setting first, prepares the data folder, then runs the supervisor."""
 
 from __future__ import annotations
 
@@ -6,45 +6,31 @@ import errno
 import os
 import shlex
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
 from soundlift.common.db.migrations import migrate
-from soundlift.common.errors import SettingError, SoundliftError, Unavailable
-from soundlift.common.logging import set_up_logging
+from soundlift.common.errors import SettingError, Unavailable
 from soundlift.common.process import lifeline
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.local.command import DEFAULT_PORT
 from soundlift.local.data_folder import hold_data_folder, make_data_folder, write_gateway_login
-from soundlift.local.environment import HERE, environment_of, wants_mail_caught
+from soundlift.local.environment import environment_of, wants_mail_caught
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.supervisor import Supervisor
 
-DEFAULT_PORT = 8080
 SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "videos": "MEDIA_URL", "mp3s": "MEDIA_URL"}
 
 
-@click.command
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port to serve on."
-)
-@click.option("--host", default=HERE, show_default=True, help="Address to serve on; 0.0.0.0 is all of them.")
-@click.option("--data", type=click.Path(path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA.")
-def main(port: int, host: str, data: Path | None) -> None:
-    """Run Soundlift on this machine, until Ctrl-C."""
-    set_up_logging("error")  # a terminal gets sentences, and logs go to files
-    try:
-        _run(host, port, (data or Settings.from_environment().soundlift_data).absolute())
-    except SoundliftError as error:
-        sys.exit(f"soundlift: {error.detail}")
+def start(host: str, port: int, data: Path | None) -> None:
+    """Run Soundlift at an address until Ctrl-C; `data` is its data folder, by default the one that settings name.
 
-
-def _run(host: str, port: int, data: Path) -> None:
+    Raises SettingError or Unavailable, naming the setting, where it cannot start.
+    """
+    data = (data or Settings.from_environment().soundlift_data).absolute()
     _check_port(host, port)
     environment = environment_of(os.environ, host=host, port=port, data=data)
     make_data_folder(data)
@@ -63,23 +49,23 @@ def _run(host: str, port: int, data: Path) -> None:
 
 
 def _prepare(services: Services) -> None:
-    """Bring the tables up to date, and make the queues, once every setting is known to be usable.
+    """Migrate the database and declare the queues, once every setting is known to be usable.
 
-    Raises SettingError or Unavailable, naming the setting, for what a function would stumble over at its first request.
+    Raises SettingError or Unavailable, naming the setting, for what would fail at a function's first request.
     """
     for name in ("tokens", "mail", *SETTING_OF_SERVICE):
         getattr(services, name)
-    with _naming("DATABASE_URL"):
+    with _name_setting("DATABASE_URL"):
         migrate(services.settings.database_url)
     for name, setting in SETTING_OF_SERVICE.items():
-        with _naming(setting):
+        with _name_setting(setting):
             services.check(name)
     services.broker.close()
 
 
 @contextmanager
-def _naming(setting: str) -> Iterator[None]:
-    """Name the setting that leads to a server which cannot be used."""
+def _name_setting(setting: str) -> Iterator[None]:
+    """Name the setting of a server that cannot be used."""
     try:
         yield
     except Unavailable as error:
@@ -87,16 +73,18 @@ def _naming(setting: str) -> Iterator[None]:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Raise SettingError unless the address is ours and the port is free, asking for them the way gunicorn does."""
+    """Raise SettingError unless the port can be bound, tried with the socket options that gunicorn uses."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
         except socket.gaierror as error:
-            raise SettingError(f"There is no address {host}: {error.strerror}.", setting="HOST") from None
+            raise SettingError(f"The address {host} cannot be resolved: {error.strerror}.", setting="HOST") from None
         except OSError as error:
-            why = "in use" if error.errno == errno.EADDRINUSE else f"not to be had on {host}: {error.strerror}"
-            raise SettingError(f"Port {port} is {why}. Choose another with --port.", setting="PORT") from None
+            if error.errno == errno.EADDRINUSE:
+                raise SettingError(f"Port {port} is in use. Choose another with --port.", setting="PORT") from None
+            sentence = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with --port."
+            raise SettingError(sentence, setting="PORT") from None
 
 
 def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
@@ -109,7 +97,3 @@ def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
   Convert a video:  soundlift convert video.mp4{with_url}
 
 {"Mail is caught and shown here. " if catcher else ""}Ctrl-C stops."""
-
-
-if __name__ == "__main__":
-    main()
