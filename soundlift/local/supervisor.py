@@ -7,16 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from types import FrameType
-
-import urllib3
 
 from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import Unavailable
 from soundlift.common.settings import Settings
 from soundlift.local.child import Child
 from soundlift.local.cron import Cron
+from soundlift.local.gateway_health import is_healthy
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.terminal import say
@@ -86,18 +84,10 @@ class Supervisor:
         threads = len(read_stack(self._settings.stack_file)) * self._settings.threads + SPARE_THREADS
         gateway = self._add("gateway", [*GATEWAY, "--threads", str(threads)])
         deadline = time.monotonic() + self._starting_seconds
-        while not self._told and not self._is_healthy():
+        while not self._told and not is_healthy(self._settings.gateway_url):
             if not gateway.running or time.monotonic() > deadline:
                 raise Unavailable(f"The gateway does not start; {gateway.log} says why.")
             time.sleep(TICK_SECONDS)
-
-    def _is_healthy(self) -> bool:
-        address = f"{self._settings.gateway_url}/healthz"
-        try:
-            answer = urllib3.request("GET", address, headers={"Connection": "close"}, retries=False, timeout=2)
-        except urllib3.exceptions.HTTPError:
-            return False
-        return answer.status == HTTPStatus.OK
 
     def _look_after_children(self) -> None:
         for child in self._children:
