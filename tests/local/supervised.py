@@ -80,8 +80,9 @@ class Run:
         self.see(answer("/system/functions", user_of(self.settings)["Authorization"]))
 
     def log(self, name: str) -> list[str]:
+        """Return the whole lines of a child's log, which a process of its own writes: it may be behind the journal."""
         file = self.settings.soundlift_data / "logs" / f"{name}.log"
-        return file.read_text().splitlines() if file.exists() else []
+        return file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
 
     def starts(self, name: str) -> list[dict[str, Any]]:
         """Return how a child was started, each time."""

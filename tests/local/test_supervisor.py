@@ -77,7 +77,8 @@ def test_a_child_that_dies_is_started_again(runs: Callable[..., Run], name: str)
 
     def kill() -> None:
         run.see("connector begins")
-        os.kill(run.starts(name)[0]["pid"], signal.SIGKILL)
+        (start,) = wait_for(lambda: run.starts(name), "the log says how the child was started")
+        os.kill(start["pid"], signal.SIGKILL)
         run.see(f"{name} begins", times=2)
 
     run(kill)
