@@ -12,13 +12,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from devservers.local_stack import living_processes
+from devservers.ports import free_port
+from devservers.waiting import wait_for
 from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.settings import Settings
 from soundlift.local.environment import environment_of
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.supervisor import Supervisor
-from tests.factories.parts import free_port, wait_for
-from tests.local.running import living_processes
 
 GREETING = "It is ready."
 STAND_INS = Path(__file__).parent / "stand_ins"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.errors import Unavailable
 from soundlift.local.mail_catcher import MailCatcher
-from tests.factories.parts import wait_for
 from tests.local.supervised import GREETING, LONG, Run, answer, tell
 
 STOPPING = "Stopping. Ctrl-C again stops at once."
