@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
 from devservers.waiting import DEADLINE_SECONDS
-from soundlift.common.db.database import Database
+from soundlift.common.db.engine import Database
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_of
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services

@@ -19,7 +19,7 @@ from werkzeug.test import TestResponse
 
 from devservers.mail_server import MailServer
 from functions.notify.message import duration
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.store import TELL_SECONDS

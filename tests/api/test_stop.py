@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from devservers.waiting import wait_for
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
 from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
 from tests.factories.accounts import bearer

@@ -20,7 +20,7 @@ import urllib3
 
 from devservers.waiting import wait_for
 from soundlift.client import ApiError, Client
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.services import Services
 from tests.api.conftest import Call

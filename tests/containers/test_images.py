@@ -26,7 +26,7 @@ from devservers.ports import free_port
 from soundlift.common.auth.passwords import password_matches
 from soundlift.common.auth.tokens import Tokens
 from soundlift.common.auth.users import User, Users
-from soundlift.common.db.database import open_database
+from soundlift.common.db.engine import open_database
 from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.manifests import DEPLOY, ROOT, one_of
 

@@ -18,17 +18,10 @@ from devservers.certificates import Authority
 from devservers.forwarder import Forwarder
 from devservers.mariadb import MariaDb
 from devservers.waiting import wait_for
-from soundlift.common.db.database import (
-    UPLOAD_LOCKS,
-    Database,
-    jobs,
-    metadata,
-    now,
-    open_database,
-    upload_locks,
-    users,
-)
+from soundlift.common.db.clock import now
+from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.migrations import LOCK, migrate
+from soundlift.common.db.tables import UPLOAD_LOCKS, jobs, metadata, upload_locks, users
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings

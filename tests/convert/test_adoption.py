@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from functions.convert.adoption import job_id_or_adopted
 from functions.convert.handler import app, convert
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_of, from_http, to_http
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, State
 from soundlift.common.logging import begin_trace

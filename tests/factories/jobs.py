@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Claim, Job
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from devservers.waiting import wait_for
-from soundlift.common.db.database import jobs as table
-from soundlift.common.db.database import now
+from soundlift.common.db.clock import now
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services

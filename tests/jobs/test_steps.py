@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs import store as module
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
 from soundlift.common.jobs.quota import Limits, Reservation

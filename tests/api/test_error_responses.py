@@ -11,7 +11,7 @@ from gunicorn.http import errors
 
 from soundlift.common.errors import TooSlow
 from soundlift.common.logging import begin_trace, end_trace
-from soundlift.common.web.refusals import DETAILS, refusal, status_of
+from soundlift.common.web.error_responses import DETAILS, error_response, status_of
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -38,7 +38,7 @@ def test_what_the_server_raises_has_its_status(kind: type[Exception], status: in
 
 @pytest.mark.parametrize("status", DETAILS)
 def test_a_refusal_is_a_problem_document_and_the_last_answer_on_its_connection(status: HTTPStatus) -> None:
-    head, _, body = refusal(status).partition(b"\r\n\r\n")
+    head, _, body = error_response(status).partition(b"\r\n\r\n")
     line, _, fields = head.partition(b"\r\n")
     assert line == f"HTTP/1.1 {status.value} {status.phrase}".encode()
     headers = dict(BytesHeaderParser().parsebytes(fields))
@@ -58,6 +58,8 @@ def test_a_refusal_is_a_problem_document_and_the_last_answer_on_its_connection(s
 def test_a_refusal_for_an_error_of_ours_names_the_trace() -> None:
     begin_trace(f"00-{TRACE_ID}-00f067aa0ba902b7-01")
     try:
-        assert TRACE_ID in json.loads(refusal(HTTPStatus.INTERNAL_SERVER_ERROR).partition(b"\r\n\r\n")[2])["detail"]
+        assert (
+            TRACE_ID in json.loads(error_response(HTTPStatus.INTERNAL_SERVER_ERROR).partition(b"\r\n\r\n")[2])["detail"]
+        )
     finally:
         end_trace()

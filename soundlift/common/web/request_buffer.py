@@ -1,11 +1,11 @@
-"""Gathers the beginning of a request as it arrives: its head, and its body where that is small."""
+"""The beginning of a request as it arrives: its head, and its body if that is small."""
 
 from __future__ import annotations
 
 import re
 
-LARGEST_HEAD = 64 * 1024
-SMALL_BODY = 16 * 1024
+MAX_HEAD_BYTES = 64 * 1024
+SMALL_BODY_BYTES = 16 * 1024
 
 END_OF_HEAD = b"\r\n\r\n"
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
@@ -13,10 +13,11 @@ EXPECTATION = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 
 
-class IncomingRequest:
-    """The bytes of one request that have arrived, and whether a thread can read it without waiting for its client.
+class RequestBuffer:
+    """The bytes of one request received so far.
 
-    A body of more than SMALL_BODY bytes, or of unknown length, is left to the thread.
+    It is complete when a thread can process the request without waiting for its client. A body of more than
+    SMALL_BODY_BYTES, or of unknown length, is left to the thread.
     """
 
     def __init__(self, received: bytes = b"") -> None:
@@ -36,35 +37,35 @@ class IncomingRequest:
         return bool(self._received)
 
     @property
-    def is_whole(self) -> bool:
-        """Return whether the parser will need nothing more, be it to read the request or to refuse it."""
+    def is_complete(self) -> bool:
+        """Return whether the parser can read the request, or reject it, without further bytes."""
         return self._is_malformed or (self._needed is not None and len(self._received) >= self._needed)
 
     @property
     def is_too_large(self) -> bool:
-        """Return whether the head has more than LARGEST_HEAD bytes."""
-        return self._needed is None and len(self._received) > LARGEST_HEAD
+        """Return whether the head has more than MAX_HEAD_BYTES."""
+        return self._needed is None and len(self._received) > MAX_HEAD_BYTES
 
     def add(self, data: bytes) -> None:
-        """Add bytes that have arrived; each is looked at once, however small the pieces."""
+        """Add bytes that have arrived; each byte is scanned once, however small the pieces."""
         known = len(self._received)
         self._received += data
         if self._needed is None:
-            self._look_for_head(known)
+            self._find_end_of_head(known)
 
-    def _look_for_head(self, known: int) -> None:
+    def _find_end_of_head(self, known: int) -> None:
         # One empty line before the request line is ignored (RFC 9112, section 2.2).
         first = 2 if self._received.startswith(b"\r\n") else 0
         end = self._received.find(END_OF_HEAD, max(first, known - len(END_OF_HEAD)))
         if end >= 0:
             body = end + len(END_OF_HEAD)
-            self._needed = body + _small_body(bytes(self._received[: end + 2]))
+            self._needed = body + _small_body_length(bytes(self._received[: end + 2]))
         elif BARE_LINE_FEED.search(self._received, known):
             self._is_malformed = True
 
 
-def _small_body(head: bytes) -> int:
-    """Return the length in bytes of a body to wait for; a client with an expectation sends none before its answer."""
+def _small_body_length(head: bytes) -> int:
+    """Return the bytes of body to wait for; a client that sent Expect waits for an answer before it sends any."""
     found = CONTENT_LENGTH.search(head)
     length = int(found[1]) if found and not EXPECTATION.search(head) else 0
-    return length if length <= SMALL_BODY else 0
+    return length if length <= SMALL_BODY_BYTES else 0

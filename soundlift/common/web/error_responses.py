@@ -1,4 +1,4 @@
-"""Refuses requests that never reach the application, with problem documents: not HTTP, too large, or too slow."""
+"""Error responses for requests that never reach the application: not HTTP, too large, or too slow."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ DETAILS = {
     HTTPStatus.FORBIDDEN: "The request did not come through the expected proxy.",
     HTTPStatus.REQUEST_TIMEOUT: "The request did not arrive in time. Send it again.",
     HTTPStatus.REQUEST_URI_TOO_LONG: "The request line is too long.",
-    HTTPStatus.EXPECTATION_FAILED: "The only expectation that this server knows is 100-continue.",
-    HTTPStatus.TOO_MANY_REQUESTS: "This address has too many connections open. Close some, then try again.",
+    HTTPStatus.EXPECTATION_FAILED: "The only supported expectation is 100-continue.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too many connections from this address; close some, then retry.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's headers are too large.",
     HTTPStatus.INTERNAL_SERVER_ERROR: UNFORESEEN,
     HTTPStatus.NOT_IMPLEMENTED: "The request's transfer coding is not supported. Send the body plain or chunked.",
@@ -34,23 +34,23 @@ DETAILS = {
 
 
 def status_of(error: Exception) -> HTTPStatus:
-    """Return the status that answers what gunicorn raised: 400 for all that its parser refuses, else 500."""
+    """Return the status for an exception of gunicorn: 400 for anything else its parser rejects, otherwise 500."""
     found = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), None)
     fallback = HTTPStatus.BAD_REQUEST if isinstance(error, errors.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
     return found or fallback
 
 
-def refusal(status: HTTPStatus) -> bytes:
-    """Return a whole HTTP/1.1 response that refuses a request and closes its connection."""
+def error_response(status: HTTPStatus) -> bytes:
+    """Return a complete HTTP/1.1 response with a problem document, the last on its connection."""
     detail = DETAILS[status].format(trace_id=trace_id())
     document = {"title": status.phrase, "status": status.value, "detail": detail, "code": code_of(status.phrase)}
     body = json.dumps(document).encode()
-    waits = ["Retry-After: 10"] if status is HTTPStatus.TOO_MANY_REQUESTS else []
+    retry_after = ["Retry-After: 10"] if status is HTTPStatus.TOO_MANY_REQUESTS else []
     head = [
         f"HTTP/1.1 {status.value} {status.phrase}",
         f"Content-Type: {PROBLEM}",
         f"Content-Length: {len(body)}",
         "Connection: close",
-        *waits,
+        *retry_after,
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

@@ -1,4 +1,4 @@
-"""Receives bodies at a least rate, so that a client that sends next to nothing holds no thread for long."""
+"""A minimum rate for request bodies, so that a slow client cannot hold a thread for long."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from gunicorn.http.unreader import SocketUnreader
 from soundlift.common.errors import TooSlow
 from soundlift.common.web.body_deadline import body_seconds_left
 
-LEAST_BYTES_PER_SECOND = 1000
+MIN_BYTES_PER_SECOND = 1000
 PERIOD_SECONDS = 20.0
 
 
-class PacedUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries no type hints
-    """gunicorn's source of a connection's bytes, which raises TooSlow below a least rate, or after a deadline.
+class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries no type hints
+    """gunicorn's source of a connection's bytes, which raises TooSlow below a minimum rate or after a deadline.
 
-    Of each PERIOD_SECONDS that it waits for the client, at least LEAST_BYTES_PER_SECOND must have come. The time that
-    the application takes between two reads is not the client's, and does not count. The deadline is the application's
-    (body_deadline.py), and holds for all bytes on the wire: chunk extensions and trailers do not put it off.
+    In each PERIOD_SECONDS of waiting for the client, MIN_BYTES_PER_SECOND must arrive on average. The time that the
+    application takes between two reads does not count. The application sets the deadline (body_deadline.py); chunk
+    extensions and trailers do not extend it.
     """
 
     def __init__(self, sock: object, on_slow: Callable[[], None]) -> None:
@@ -48,7 +48,7 @@ class PacedUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries n
             return data
 
     def _seconds_left(self) -> float:
-        """Return how long to wait for the next bytes at most."""
+        """Return the longest time to wait for the next bytes."""
         deadline = body_seconds_left()
         if deadline is not None and deadline <= 0:
             raise self._refusal("The request's body did not arrive in time. Send it again.")
@@ -59,7 +59,7 @@ class PacedUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries n
         self._waited += seconds
         self._received += received
         if self._waited >= PERIOD_SECONDS:
-            if self._received < LEAST_BYTES_PER_SECOND * PERIOD_SECONDS:
+            if self._received < MIN_BYTES_PER_SECOND * PERIOD_SECONDS:
                 raise self._refusal("The request's body arrives too slowly. Send it again over a better connection.")
             self._waited, self._received = 0.0, 0
 

@@ -1,4 +1,4 @@
-"""Opens the database and holds its tables; every driver error leaves as DatabaseUnavailable."""
+"""The connection to the database; every driver error is raised as DatabaseUnavailable."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import FunctionElement
 
+from soundlift.common.db.tables import jobs, upload_locks
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -26,80 +25,10 @@ MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
 MYSQL_NO_SUCH_COLUMN = 1054
-UPLOAD_LOCKS = 64  # rows of upload_lock
 MOST_REPEATS = 5
 LONGEST_PAUSE_SECONDS = 0.1
 
 Result = TypeVar("Result")
-metadata = sa.MetaData()
-
-users = sa.Table(
-    "user",
-    metadata,
-    sa.Column("id", sa.Integer, primary_key=True),
-    sa.Column("email", sa.String(254), nullable=False, unique=True),
-    sa.Column("password", sa.String(255), nullable=False),
-    sa.Column("admin", sa.Boolean, nullable=False, default=False),
-)
-
-jobs = sa.Table(
-    "job",
-    metadata,
-    sa.Column("id", sa.String(24), primary_key=True),
-    sa.Column("username", sa.String(254), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("file_name", sa.String(255), nullable=False),
-    sa.Column("content_type", sa.String(100), nullable=False),
-    sa.Column("video_fid", sa.String(24), nullable=False),
-    sa.Column("video_bytes", sa.BigInteger),
-    sa.Column("mp3_fid", sa.String(24), unique=True),
-    sa.Column("mp3_bytes", sa.BigInteger),
-    sa.Column("length", sa.Double),
-    sa.Column("lost", sa.Double),
-    sa.Column("options", sa.Text),
-    sa.Column("percent", sa.Integer, nullable=False, default=0),
-    sa.Column("error_code", sa.String(32)),
-    sa.Column("error", sa.String(1000)),
-    sa.Column("last_cause", sa.String(1000)),
-    sa.Column("claim", sa.String(24)),
-    sa.Column("claimed_until", sa.Double),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("due_at", sa.Double, index=True),
-    sa.Column("sent", sa.Integer, nullable=False, default=0),
-    sa.Column("told_at", sa.Double),
-    sa.Column("mail_error", sa.String(1000)),
-    sa.Column("traceparent", sa.String(100)),
-    sa.Column("created_at", sa.Double, nullable=False),
-    sa.Column("changed_at", sa.Double, nullable=False),
-    sa.Index("job_of_user", "username", "created_at"),
-    sa.Index("job_in_state", "state", "changed_at"),
-    # All that a quota looks at, so that it is measured without reading a row.
-    sa.Index("job_in_quota", "username", "state", "due_at", "video_bytes", "mp3_bytes"),
-)
-
-upload_locks = sa.Table(
-    "upload_lock",
-    metadata,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-)
-
-
-class now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
-    """Is the database's own clock, in seconds since 1970 with a fraction."""
-
-    name = "now"
-    type = sa.Double()
-    inherit_cache = True
-
-
-@compiles(now, "sqlite")
-def _now_on_sqlite(element: now, compiler: Any, **options: Any) -> str:
-    return "((julianday('now') - 2440587.5) * 86400.0)"
-
-
-@compiles(now, "mysql")
-def _now_on_mysql(element: now, compiler: Any, **options: Any) -> str:
-    return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"
 
 
 class RolledBack(DatabaseUnavailable):

@@ -1,4 +1,4 @@
-"""Counts the clients that a worker drops, and logs the counts."""
+"""Counts of the clients whose connections a worker dropped."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ LOG_SECONDS = 1.0
 log = structlog.get_logger()
 
 
-class DroppedClients:
-    """Counts by reason since the start; at most one line a second is logged, however many clients are dropped."""
+class DropCounter:
+    """Dropped clients by reason since the start, logged at most once a second however many there are."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -29,7 +29,7 @@ class DroppedClients:
             self._is_new = True
 
     def log(self) -> None:
-        """Log the counts since the start, if there are new ones and the last line is long enough ago."""
+        """Log the counts since the start, if they have changed and the last line is at least LOG_SECONDS old."""
         with self._lock:
             now = time.monotonic()
             if not self._is_new or now - self._logged < LOG_SECONDS:

@@ -9,9 +9,9 @@ import pytest
 
 from soundlift.common.errors import TooSlow
 from soundlift.common.web.body_deadline import body_seconds_left, limit_body_time
-from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND, PERIOD_SECONDS, PacedUnreader
+from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND, PERIOD_SECONDS, MinimumRateUnreader
 
-LEAST = int(LEAST_BYTES_PER_SECOND * PERIOD_SECONDS)
+LEAST = int(MIN_BYTES_PER_SECOND * PERIOD_SECONDS)
 Blocks = list[tuple[float, int]]
 
 
@@ -54,10 +54,10 @@ def _no_limit_left() -> Iterator[None]:
 
 def receive(client: Client, monkeypatch: pytest.MonkeyPatch, count: int, pause: float = 0) -> list[str]:
     """Read so many blocks, with a pause after each, and return who was counted as slow."""
-    for module in ("body_rate", "body_deadline"):
+    for module in ("minimum_rate", "body_deadline"):
         monkeypatch.setattr(f"soundlift.common.web.{module}.time", client)
     counted: list[str] = []
-    reader = PacedUnreader(client, lambda: counted.append("slow"))
+    reader = MinimumRateUnreader(client, lambda: counted.append("slow"))
     own = client.timeout
     try:
         for _, length in [*client.blocks, *[(0.0, 0)] * count][:count]:
@@ -73,7 +73,7 @@ def receive(client: Client, monkeypatch: pytest.MonkeyPatch, count: int, pause: 
 @pytest.mark.parametrize(
     "blocks",
     [
-        [(1.0, LEAST_BYTES_PER_SECOND)] * 60,
+        [(1.0, MIN_BYTES_PER_SECOND)] * 60,
         [(0.0, LEAST), (19.0, 1), (19.0, LEAST), (19.0, 1)],
         [(19.0, LEAST), (19.0, LEAST), (19.0, LEAST)],
         [(20.0, LEAST), (20.0, LEAST)],
@@ -91,8 +91,8 @@ def test_a_body_may_come_at_the_least_rate(
     ("blocks", "seconds"),
     [
         ([], 20),
-        ([(1.0, LEAST_BYTES_PER_SECOND - 1)] * 60, 20),
-        ([(1.0, LEAST_BYTES_PER_SECOND)] * 20 + [(1.0, 1)] * 60, 40),
+        ([(1.0, MIN_BYTES_PER_SECOND - 1)] * 60, 20),
+        ([(1.0, MIN_BYTES_PER_SECOND)] * 20 + [(1.0, 1)] * 60, 40),
         ([(0.0, 10 * LEAST), (20.0, 1), (30.0, 1)], 40),
         ([(19.0, LEAST - 1), (2.0, LEAST)], 20),
         ([(20.0, LEAST), (20.0, LEAST - 1)], 40),
@@ -142,7 +142,7 @@ def test_a_deadline_that_is_lifted_limits_nothing(monkeypatch: pytest.MonkeyPatc
 def test_blocks_of_a_real_socket_are_handed_on_as_they_come() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        reader = PacedUnreader(ours, lambda: pytest.fail("it is not slow"))
+        reader = MinimumRateUnreader(ours, lambda: pytest.fail("it is not slow"))
         theirs.sendall(bytes(20_000))
         assert [len(reader.chunk()), len(reader.chunk(9000))] == [8192, 9000]
         theirs.close()
