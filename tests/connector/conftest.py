@@ -95,7 +95,7 @@ def rabbitmq_queues(rabbitmq_node: RabbitMq) -> Iterator[RabbitMqQueues]:
         yield queues
 
 
-@pytest.fixture(params=["file", "rabbitmq"])
+@pytest.fixture(params=["file", pytest.param("rabbitmq", marks=pytest.mark.servers)])
 def queues(request: pytest.FixtureRequest) -> Queues:
     """Return the queues of one broker after the other; `over_a_file` has a test take the first alone."""
     found: Queues = request.getfixturevalue(f"{request.param}_queues")

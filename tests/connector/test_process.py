@@ -26,6 +26,8 @@ from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, waiting
 from tests.factories.queues import Queues
 
+pytestmark = pytest.mark.servers
+
 COMMAND = (sys.executable, "-m", "soundlift.connector")
 USER = ("admin", "a password of the gateway")
 

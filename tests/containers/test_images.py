@@ -109,7 +109,7 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
     assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
 
 
-def test_the_jobs_of_a_deployment_make_the_tables_and_the_first_admin_may_run_again_and_set_the_password(
+def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
     podman: Podman, secrets: Path, mariadb_server: MariaDb
 ) -> None:
     url = mariadb_server.url(mariadb_server.new_database())

@@ -129,7 +129,7 @@ def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
         yield Maker(connect, connect, RabbitMqBroker.close, LEASE_SECONDS)
 
 
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")

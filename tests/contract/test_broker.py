@@ -26,7 +26,10 @@ QUEUES = ("video", "mp3")
 REASON = {"function": "convert", "status": 422, "detail": "no", "attempts": 3, "at": "2026-01-01T00:00:00+00:00"}
 
 
-@pytest.fixture(params=["sqlite", "quorum", "classic"])
+RABBITMQ = [pytest.param(kind, marks=pytest.mark.servers) for kind in ("quorum", "classic")]
+
+
+@pytest.fixture(params=["sqlite", *RABBITMQ])
 def maker(request: pytest.FixtureRequest) -> Maker:
     made: Maker = request.getfixturevalue(f"{request.param}_maker")
     return made
