@@ -17,6 +17,7 @@ from soundlift.common.options.option_values import BITRATE, LOUDNESS, QUALITY, S
 
 SHORTEST_SECRET = 32
 SECRETS_FOLDER = "/var/openfaas/secrets"
+FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # as Kubernetes names a Service (RFC 1123)
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a container is reached from outside; `soundlift up` says 127.0.0.1
 
 
@@ -40,12 +41,20 @@ def _web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-def _addresses_by_topic(text: str) -> tuple[tuple[str, str], ...]:
+def _addresses_by_queue(text: str) -> tuple[tuple[str, str], ...]:
     pairs = [pair.partition("=") for pair in text.split(",")]
-    addresses = {topic.strip(): _web_address(address.strip()) for topic, _, address in pairs}
+    addresses = {queue.strip(): _web_address(address.strip()) for queue, _, address in pairs}
     if len(addresses) < len(pairs) or not all(addresses):
-        raise ValueError("must be TOPIC=ADDRESS, several with commas between, each topic once")
+        raise ValueError("must be QUEUE=ADDRESS, several with commas between, each queue once")
     return tuple(addresses.items())
+
+
+def _functions_by_topic(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    functions = tuple((topic.strip(), function.strip()) for topic, _, function in pairs)
+    if not all(topic and FUNCTION_NAME.fullmatch(function) for topic, function in functions):
+        raise ValueError("must be TOPIC=FUNCTION, several with commas between")
+    return functions
 
 
 def _bitrate(text: str) -> str:
@@ -143,9 +152,15 @@ class Settings:
         "Where the connector and cron reach the functions", "http://127.0.0.1:8080", _web_address
     )
     subscribers: tuple[tuple[str, str], ...] = _setting(
-        "Functions by topic, where there is no gateway to list them: video=http://…,mp3=http://…",
+        "Functions by queue, where there is no gateway to list them: video=http://…,mp3=http://…",
         (),
-        _addresses_by_topic,
+        _addresses_by_queue,
+    )
+    extra_subscribers: tuple[tuple[str, str], ...] = _setting(
+        "Functions that subscribe to a topic in addition to convert and notify, each with a queue of its own, "
+        "which has the function's name: mp3=FUNCTION,…",
+        (),
+        _functions_by_topic,
     )
     basic_auth_user: str = _setting("User of the gateway, if it wants one", "", secret=True)
     basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
@@ -157,8 +172,8 @@ class Settings:
     )
     stack_file: Path = _setting("stack.yml that the local gateway serves", Path("stack.yml"), Path)
     mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
-    video_queue: str = _setting("Queue and topic of uploaded videos", "video")
-    mp3_queue: str = _setting("Queue and topic of finished and failed jobs", "mp3")
+    video_queue: str = _setting("Topic of uploaded videos, and convert's queue", "video")
+    mp3_queue: str = _setting("Topic of finished and failed jobs, and notify's queue", "mp3")
     accept_bare_messages: bool = _setting(
         "Make jobs of other programs' bare messages {video_fid, username}: true or false", False, _yes_or_no
     )

@@ -17,12 +17,12 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from soundlift.common.errors import PROBLEM, UNFORESEEN, BadRequest, Busy, SoundliftError, code_of
+from soundlift.common.json_text import read_json
 from soundlift.common.logging import begin_trace, trace_id
 from soundlift.common.services import Services, services_of_process
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.concurrency_limit import Places
 from soundlift.common.web.function_request import FunctionRequest
-from soundlift.common.web.json_text import read_json
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
