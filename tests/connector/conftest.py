@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 import pytest
 
+from devservers.rabbitmq import RabbitMq
 from soundlift.common.broker import Broker, Publisher
 from soundlift.common.broker.routes import Routes
 from soundlift.common.process.shutdown import Shutdown
@@ -20,8 +21,7 @@ from soundlift.connector.loop import DeliveryLoop
 from soundlift.connector.metrics import Metrics
 from soundlift.connector.retry_policy import RetryPolicy
 from tests.connector.gateway import Gateway
-from tests.connector.queues import SHORT_DELAYS, FileQueues, Queues, RabbitMqQueues
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.queues import SHORT_DELAYS, FileQueues, Queues, RabbitMqQueues
 
 TOPICS = {"video": {"video"}, "mp3": {"mp3"}}
 over_a_file = pytest.mark.parametrize("queues", ["file"], indirect=True)

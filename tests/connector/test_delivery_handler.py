@@ -11,6 +11,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug import Response
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker, Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable
@@ -19,9 +20,8 @@ from soundlift.connector import delivery_handler
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import TRACEPARENT, event
 from tests.connector.gateway import Function, Gateway, convert, empty, in_turn, refusing, reply
-from tests.connector.queues import Queues, dead_letter
-from tests.contract.broker.factory import ROUTES
-from tests.factories.parts import wait_for
+from tests.factories.brokers import ROUTES
+from tests.factories.queues import Queues, dead_letter
 
 Start = Callable[..., Connector]
 

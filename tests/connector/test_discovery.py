@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import SettingError
 from soundlift.common.process.shutdown import Shutdown
@@ -20,7 +21,6 @@ from soundlift.connector.discovery import FIRST_REFRESH_SECONDS, REFRESH_SECONDS
 from soundlift.connector.subscriptions import Subscriber, fixed_subscriptions
 from tests.connector.conftest import TOPICS
 from tests.connector.gateway import Gateway, empty
-from tests.factories.parts import DEADLINE_SECONDS
 
 
 @pytest.fixture

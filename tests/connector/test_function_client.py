@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.events import MP3_READY, STRUCTURED
 from soundlift.connector.function_client import MAX_RESPONSE_BYTES, FunctionClient
 from tests.connector.conftest import Connector
 from tests.connector.events import TRACEPARENT, event
 from tests.connector.gateway import Function, Gateway, empty, in_turn, reply, waiting
-from tests.connector.queues import dead_letter
-from tests.factories.parts import wait_for
+from tests.factories.queues import dead_letter
 
 Start = Callable[..., Connector]
 

@@ -11,14 +11,14 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, convert, empty, in_turn, refusing
-from tests.connector.queues import Queues, dead_letter
-from tests.contract.broker.factory import ROUTES
-from tests.factories.parts import wait_for
+from tests.factories.brokers import ROUTES
+from tests.factories.queues import Queues, dead_letter
 
 Start = Callable[..., Connector]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.events import MP3_READY
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, convert, empty, in_turn, refusing
-from tests.connector.queues import Queues, dead_letter
-from tests.contract.broker.factory import FAN_OUT_ROUTES
-from tests.factories.parts import wait_for
+from tests.factories.brokers import FAN_OUT_ROUTES
+from tests.factories.queues import Queues, dead_letter
 
 TOPICS = {"video": {"video"}, "mp3": {"mp3", "audit"}}
 

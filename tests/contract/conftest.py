@@ -13,12 +13,12 @@ from botocore.client import BaseClient
 from bson import ObjectId
 from pymongo.collection import Collection
 
+from devservers.forwarder import Forwarder
+from devservers.mongodb import MongoDb, closing_client
+from devservers.s3 import BUCKET, S3
 from soundlift.common.media.s3 import read_address
 from soundlift.common.media.s3.server import client_of
 from tests.contract.medium import Medium
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.mongodb import MongoDb, closing_client
-from tests.devservers.s3 import BUCKET, S3
 
 MEGABYTE = 2**20
 

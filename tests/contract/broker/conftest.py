@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from devservers.rabbitmq import RabbitMq, patient_broker
 from soundlift.common.broker import Broker
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.routes import Routes
 from soundlift.common.broker.sqlite import SqliteBroker
-from tests.contract.broker.factory import FAN_OUT_ROUTES, ROUTES, BrokerFactory
-from tests.devservers.rabbitmq import RabbitMq, patient_broker
+from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES, BrokerFactory
 
 LEASE_SECONDS = 0.5
 LONGER_THAN_ANY_STALL = 3600.0

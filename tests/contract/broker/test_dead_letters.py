@@ -5,7 +5,7 @@ from __future__ import annotations
 from soundlift.common.broker import Broker
 from soundlift.common.events import from_message
 from tests.contract.broker.deliveries import QUEUES, REASON, event, id_of, receive
-from tests.contract.broker.factory import BrokerFactory
+from tests.factories.brokers import BrokerFactory
 
 
 def test_a_rejected_message_is_a_dead_letter_with_its_reason(factory: BrokerFactory) -> None:

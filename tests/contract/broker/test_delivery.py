@@ -14,7 +14,7 @@ from soundlift.common.broker import Broker
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
 from tests.contract.broker.deliveries import QUEUES, REASON, event, id_of, receive
-from tests.contract.broker.factory import ROUTES, BrokerFactory
+from tests.factories.brokers import ROUTES, BrokerFactory
 
 
 def test_an_event_arrives_in_the_queue_of_its_type(broker: Broker) -> None:

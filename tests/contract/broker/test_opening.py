@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from devservers.knative_broker import Served
 from soundlift.common.broker import open_broker, open_publisher
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.settings import Settings
 from tests.contract.broker.deliveries import QUEUES, event, id_of, receive
-from tests.contract.broker.factory import ROUTES
-from tests.knative.double import Served
+from tests.factories.brokers import ROUTES
 
 
 def test_a_queue_file_is_unavailable_until_its_folder_exists(tmp_path: Path) -> None:

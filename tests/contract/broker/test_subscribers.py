@@ -7,7 +7,7 @@ import pytest
 from soundlift.common.broker import Broker
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY
 from tests.contract.broker.deliveries import REASON, event, id_of, receive
-from tests.contract.broker.factory import FAN_OUT_ROUTES, BrokerFactory
+from tests.factories.brokers import FAN_OUT_ROUTES, BrokerFactory
 
 SUBSCRIBERS = ("mp3", "audit")
 

@@ -9,11 +9,11 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from devservers.rabbitmq import RabbitMq
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology
-from tests.contract.broker.factory import FAN_OUT_ROUTES, ROUTES
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES
 
 DELAYS = (0.3, 2)
 TOPOLOGY = Topology(ROUTES, DELAYS, "quorum")

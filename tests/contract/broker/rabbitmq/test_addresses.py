@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from devservers.certificates import Authority
+from devservers.ports import free_port
+from devservers.rabbitmq import RabbitMq
+from devservers.waiting import wait_for
 from soundlift.common.broker import open_broker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.settings import Settings
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import NO_FILES, Connect
-from tests.devservers.certificates import Authority
-from tests.devservers.rabbitmq import RabbitMq
-from tests.factories.parts import free_port, wait_for
 
 
 def test_the_first_of_several_urls_that_answers_is_used(rabbitmq_node: RabbitMq, connect: Connect) -> None:

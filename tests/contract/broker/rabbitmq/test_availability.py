@@ -8,13 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from structlog.testing import capture_logs
 
+from devservers.forwarder import Forwarder
+from devservers.ports import free_port
+from devservers.rabbitmq import RabbitMq, url_through
+from devservers.waiting import wait_for
 from soundlift.common.broker.rabbitmq import CONFIRM_SECONDS
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.rabbitmq import RabbitMq, url_through
-from tests.factories.parts import free_port, is_usable, wait_for
+from tests.factories.availability import is_usable
 
 
 def test_confirmed_messages_survive_the_death_of_the_node_and_clients_reconnect(

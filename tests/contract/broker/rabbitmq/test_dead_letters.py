@@ -8,12 +8,12 @@ import pika
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from devservers.waiting import wait_for
 from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, Topology, dead_name
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import REASON, VIDEO, event, receive
-from tests.contract.broker.factory import ROUTES
 from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.factories.parts import wait_for
+from tests.factories.brokers import ROUTES
 
 
 def test_a_dead_letter_has_its_reason_in_its_headers(connect: Connect, channel: BlockingChannel) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pika.adapters.blocking_connection import BlockingChannel
 
+from devservers.forwarder import Forwarder
+from devservers.rabbitmq import url_through
+from devservers.waiting import wait_for
 from soundlift.common.broker import Delivery
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.rabbitmq import url_through
-from tests.factories.parts import wait_for
 
 
 def test_prefetched_messages_of_a_broken_connection_go_to_the_next_consumer_alone(

@@ -7,15 +7,15 @@ from collections.abc import Callable
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from devservers.forwarder import Forwarder
+from devservers.rabbitmq import url_through
+from devservers.waiting import wait_for
 from soundlift.common.broker import Delivery
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import dead_name, delay_name
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import REASON, VIDEO, event, id_of, receive
 from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.rabbitmq import url_through
-from tests.factories.parts import wait_for
 
 Settle = Callable[[RabbitMqBroker, Delivery], None]
 

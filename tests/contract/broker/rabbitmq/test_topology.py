@@ -7,6 +7,8 @@ from contextlib import ExitStack, closing
 import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 
+from devservers.rabbitmq import RabbitMq
+from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS, Delivery, open_broker
 from soundlift.common.broker.rabbitmq.topology import EVENTS, Topology, delay_name
 from soundlift.common.broker.routes import routes_of
@@ -14,10 +16,9 @@ from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.settings import Settings
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
-from tests.contract.broker.factory import ROUTES
 from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.devservers.rabbitmq import RabbitMq
-from tests.factories.parts import is_usable, wait_for
+from tests.factories.availability import is_usable
+from tests.factories.brokers import ROUTES
 
 
 def test_publishing_fails_if_one_of_the_queues_refuses_the_event(connect: Connect, channel: BlockingChannel) -> None:
