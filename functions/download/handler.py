@@ -1,4 +1,4 @@
-"""Gives an MP3 out, whole or in ranges."""
+"""Serves an MP3, as a whole or in ranges."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import PreconditionFailed
+from werkzeug.wsgi import FileWrapper
 
 from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
 from soundlift.common.jobs.document import mp3_name
@@ -20,11 +21,11 @@ from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 
-from .passed_file import PassedFile
+BLOCK_BYTES = 256 * 1024
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer the MP3 of ?fid= or ?job=, for its owner's token or the signed link of the mail."""
+    """Answer the MP3 of ?fid= or ?job=, for its owner's token or the signed link in the mail."""
     job = _by_link(request, services) if "token" in request.args else _by_bearer(request, services)
     bind_job(job.id)
     reader = services.mp3s.open(_ready_mp3(job))
@@ -68,16 +69,16 @@ def _by_link(request: Request, services: Services) -> Job:
 
 def _ready_mp3(job: Job) -> str:
     if job.state == State.EXPIRED:
-        raise Gone("This MP3 was kept as long as was promised, and has been deleted.")
+        raise Gone("This MP3 has expired and was deleted.")
     if job.state != State.READY or job.mp3_fid is None:
         raise NotReady(f"The job has no MP3: it is {job.state}.")
     return job.mp3_fid
 
 
 def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
-    """Return the environ with a suffix range longer than the file made the whole file.
+    """Return the environ, with a suffix range that is longer than the file replaced by the whole file.
 
-    RFC 9110, section 14.1.2, has it so; Werkzeug answers 416.
+    RFC 9110, section 14.1.2, requires that; Werkzeug answers 416.
     """
     ranges = request.range.ranges if request.range else []
     if len(ranges) == 1 and ranges[0][0] < -size:
@@ -86,7 +87,7 @@ def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
 
 
 def _response(job: Job, reader: MediaReader) -> Response:
-    response = PassedFile(reader.file, mimetype="audio/mpeg")
+    response = Response(FileWrapper(reader.file, BLOCK_BYTES), mimetype="audio/mpeg")
     response.content_length = reader.size
     response.set_etag(str(job.mp3_fid))
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
@@ -97,9 +98,9 @@ def _response(job: Job, reader: MediaReader) -> Response:
 
 
 def attachment(name: str) -> str:
-    """Return a Content-Disposition that saves under this name (RFC 6266, section 4.3, and RFC 8187, section 3.2).
+    """Return a Content-Disposition with a file name (RFC 6266, section 4.3, and RFC 8187, section 3.2).
 
-    Browsers read filename*. curl reads filename alone, as the bytes that it is, and knows no escapes in it.
+    Browsers read filename*. curl reads only filename, as plain bytes without escapes.
     """
     plain = re.sub(r'["\\]', "_", name)
     header = f'attachment; filename="{plain.encode().decode("latin-1")}"'

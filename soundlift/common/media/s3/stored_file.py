@@ -24,7 +24,7 @@ GROWTH = 4
 class StoredFile(SeekableFile):
     """An object that is read from one response until a seek; a response that breaks off is asked for again.
 
-    The first request goes to the end of the object. After a seek another one is likely, so a request is for a few bytes,
+    The first request goes to the end of the object. After a seek another one is likely, so a request is for few bytes,
     and each one that continues it is for more. A read returns all bytes asked for, up to the end of the file, or raises
     and leaves the position as it was.
     """

@@ -1,0 +1,67 @@
+"""Makes the videos that are measured with: each once, in build/bench."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import imageio_ffmpeg
+
+FOLDER = Path("build", "bench")
+
+
+def ffmpeg(*arguments: str) -> list[str]:
+    """Return the command line of the FFmpeg that the functions use."""
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-v", "error", *arguments]
+
+
+def clip(seconds: int) -> Path:
+    """Return a video of 720p with stereo AAC."""
+    sources = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=44100:color=pink:a=0.3",
+               "-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25")  # fmt: skip
+    codecs = ("-ac", "2", "-c:a", "aac", "-b:a", "128k", "-c:v", "mpeg4", "-q:v", "6")
+    return _made(f"{seconds}-seconds.mp4", [*sources, *codecs])
+
+
+def clip_4k(seconds: int) -> Path:
+    """Return a video of 4K with 65 Mbit/s of H.264 pictures, four seconds of which repeat, and stereo AAC.
+
+    Half a second of sound follows half a second of pictures, about as phones and cameras record.
+    """
+    pictures = ("-f", "lavfi", "-i", "testsrc2=d=4:s=3840x2160:r=30,noise=alls=20", "-c:v", "libx264", "-preset",
+                "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "63M", "-maxrate", "63M", "-bufsize", "32M", "-g", "30")  # fmt: skip
+    loop = ("-stream_loop", str(seconds // 4), "-i", str(_made("4k-pictures.mp4", pictures)))
+    noise = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=48000:color=pink:a=0.3")
+    codecs = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-ac", "2", "-c:a", "aac", "-b:a", "128k")
+    interleaved = ("-chunk_duration", "500000", "-t", str(seconds))
+    return _made(f"{seconds}-seconds-4k.mp4", [*loop, *noise, *codecs, *interleaved])
+
+
+def uncompressed(seconds: int) -> Path:
+    """Return a video of some 35 MB a second, since its pictures are not compressed."""
+    sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")
+    codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac")
+    return _made(f"{seconds}-seconds-uncompressed.mkv", [*sources, *codecs])
+
+
+def compressed(megabytes: int) -> Path:
+    """Return a file that begins like an MP4, and goes on as evenly as compressed videos do: by chance."""
+    file = FOLDER / f"{megabytes}-megabytes.mp4"
+    if not file.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"draft-{file.name}")
+        draft.write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + os.urandom(megabytes * 10**6))
+        draft.replace(file)
+    return file
+
+
+def _made(name: str, arguments: Sequence[str]) -> Path:
+    file = FOLDER / name
+    if not file.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"draft-{name}")
+        subprocess.run(ffmpeg("-y", *arguments, str(draft)), check=True)
+        draft.replace(file)
+    return file
