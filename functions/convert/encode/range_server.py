@@ -1,10 +1,10 @@
-"""Serves one stored video to FFmpeg on loopback, in ranges, so that nothing is copied to disk."""
+"""Serves one stored video to FFmpeg on the loopback interface, in ranges, so that nothing is copied to disk."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from subprocess import DEVNULL
 from threading import Thread
@@ -15,7 +15,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from soundlift.common.media import MediaStore
+from soundlift.common.media import MediaReader, MediaStore
+
+from .picture_ranges import FileWithoutPictures, Range, picture_ranges
 
 BLOCK = 256 * 1024
 PLAIN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
@@ -30,7 +32,7 @@ def suffix_of(name: str) -> str:
 
 
 class Source:
-    """A stored video at a path that cannot be guessed and ends with a suffix.
+    """A stored video, without most of its pictures, at a path that cannot be guessed and ends with a suffix.
 
     `error` is the first error of the store. FFmpeg cannot report it: it takes a body that breaks off for the end of the
     file, and exits with 0 and half an MP3.
@@ -41,6 +43,7 @@ class Source:
         self._fid = fid
         self.path = f"/{secrets.token_hex(16)}{suffix}"
         self.error: Exception | None = None
+        self._ranges: Sequence[Range] | None = None
 
     def stdin(self) -> int:
         """Return that FFmpeg needs no standard input."""
@@ -67,7 +70,8 @@ class Source:
     def _answer(self, request: Request) -> Response:
         reader = self._store.open(self._fid)
         request.environ[OPEN_FILE] = reader.file
-        body = FileWrapper(cast(IO[bytes], _NotingFile(reader.file, self)), BLOCK)
+        file = FileWithoutPictures(reader.file, self._pictures_in(reader))
+        body = FileWrapper(cast(IO[bytes], _NotingFile(cast(BinaryIO, file), self)), BLOCK)
         response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
         response.content_length = reader.size
         response.call_on_close(reader.file.close)
@@ -76,6 +80,16 @@ class Source:
         except RequestedRangeNotSatisfiable:
             response.close()
             raise
+
+    def _pictures_in(self, reader: MediaReader) -> Sequence[Range]:
+        """Return the ranges of pictures, which are the same for each request."""
+        if self._ranges is None:
+            try:
+                self._ranges = picture_ranges(reader.file, reader.size)
+            except BaseException:
+                reader.file.close()
+                raise
+        return self._ranges
 
 
 class _NotingFile:
