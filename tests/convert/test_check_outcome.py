@@ -95,7 +95,7 @@ def test_the_most_important_of_several_reasons_counts(said: tuple[str, ...], rea
     assert find_reason("\n".join(said)) == reason
 
 
-@pytest.mark.parametrize("status", [0, 1, 126, 128, 255])
+@pytest.mark.parametrize("status", [0, 1, 125, 128, 255])
 def test_an_exit_status_alone_is_not_a_failure_reason(status: int) -> None:
     check_status(status)
 
@@ -113,7 +113,7 @@ def test_a_crash_is_a_failure_of_the_file(status: int, reason: FailureReason) ->
     assert failed.value.reason == reason
 
 
-@pytest.mark.parametrize(("status", "wait"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (127, 60)])
+@pytest.mark.parametrize(("status", "wait"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (126, 60), (127, 60)])
 def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, wait: int | None) -> None:
     with pytest.raises(Unavailable) as trouble:
         check_status(status)

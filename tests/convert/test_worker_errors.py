@@ -22,6 +22,7 @@ from functions.convert.disk import check_disk, worker_errors_are_unavailable
 from functions.convert.encode.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.heartbeat import ClaimHeartbeat
+from functions.convert.probe.metadata import FILE_NAME
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.jobs.model import Job, State
@@ -64,7 +65,7 @@ def _ffmpegs() -> dict[int, bytes]:
 @pytest.mark.parametrize(
     ("share", "cores", "argument"),
     [
-        pytest.param(0.0, 1, AUDIO, id="at the first byte"),
+        pytest.param(0.0, 1, FILE_NAME, id="at the first byte"),
         pytest.param(0.5, 1, AUDIO, id="half way"),
         pytest.param(0.5, 2, "-filter_complex", id="the decoder of all parts"),
         pytest.param(0.5, 2, "part1.mp3", id="the encoder of a part"),
@@ -73,7 +74,6 @@ def _ffmpegs() -> dict[int, bytes]:
 def test_an_ffmpeg_killed_by_another_process_costs_no_attempt(
     services: Services, worker: Services, long_sound: bytes, share: float, cores: int, argument: str
 ) -> None:
-    # On several cores the first FFmpeg only tells what is in the file: one that is killed then is not missed.
     services.settings = worker.settings = replace(services.settings, convert_concurrency=cores)
     job = queued_job(services, long_sound)
     worker.videos, waiting, let_go = held(services.videos, beyond=int(len(long_sound) * share))
