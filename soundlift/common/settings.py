@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from platformdirs import user_data_path
 
 from soundlift.common.errors import SettingError
-from soundlift.common.options.option_values import BITRATE, LOUDNESS, QUALITY, SAMPLE_RATE
+from soundlift.common.options.values import BITRATE, LOUDNESS, QUALITY, SAMPLE_RATE
 
 SHORTEST_SECRET = 32
 SECRETS_FOLDER = "/var/openfaas/secrets"

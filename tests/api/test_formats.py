@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from functions.convert.encode.ffmpeg import binary
-from soundlift.common.audio.formats import BYTES_TO_TELL, is_known_format
+from soundlift.common.audio.formats import SIGNATURE_BYTES, is_known_format
 from tests.corpus.recipes import Recipe, beheaded, cut, given, joined, made, noise, text
 from tests.corpus.silent import MAGIC, NO_MEDIA
 
 TONE = "-f lavfi -i sine=duration=1:sample_rate=48000"
-NOISE = random.Random(7).randbytes(BYTES_TO_TELL)
+NOISE = random.Random(7).randbytes(SIGNATURE_BYTES)
 
 
 def _known(content: bytes) -> bool:
-    return is_known_format(content[:BYTES_TO_TELL])
+    return is_known_format(content[:SIGNATURE_BYTES])
 
 
 @pytest.mark.parametrize("extension", [extension for extension in MAGIC if extension not in ("ts", "mpg")])
@@ -29,8 +29,8 @@ def test_a_file_that_begins_as_its_format_does_is_known_at_once(extension: str) 
 
 
 def test_no_more_than_the_first_bytes_are_looked_at_however_many_came_at_once() -> None:
-    assert is_known_format(bytes(BYTES_TO_TELL - 6) + b"OggS\0\0")
-    assert not is_known_format(bytes(BYTES_TO_TELL) + b"OggS\0\0")
+    assert is_known_format(bytes(SIGNATURE_BYTES - 6) + b"OggS\0\0")
+    assert not is_known_format(bytes(SIGNATURE_BYTES) + b"OggS\0\0")
 
 
 # The first bytes of a frame, in hexadecimal, and how many it has, by the tables of its standard.
@@ -110,10 +110,10 @@ def test_the_few_frames_of_a_short_file_are_known(name: str) -> None:
 
 
 FURTHER_ON: dict[str, bytes] = {
-    "MXF's header, as far on as it may be": bytes(BYTES_TO_TELL - 14) + MAGIC["mxf"][:14],
-    "a tag longer than what is looked at": b"ID3\4\0\0\1\0\0\0" + bytes(BYTES_TO_TELL),
-    "another tag longer than that": b"APETAGEX\xd0\7\0\0" + bytes(BYTES_TO_TELL),
-    "a tag behind zeros": bytes(100) + b"ID3\4\0\0\1\0\0\0" + bytes(BYTES_TO_TELL),
+    "MXF's header, as far on as it may be": bytes(SIGNATURE_BYTES - 14) + MAGIC["mxf"][:14],
+    "a tag longer than what is looked at": b"ID3\4\0\0\1\0\0\0" + bytes(SIGNATURE_BYTES),
+    "another tag longer than that": b"APETAGEX\xd0\7\0\0" + bytes(SIGNATURE_BYTES),
+    "a tag behind zeros": bytes(100) + b"ID3\4\0\0\1\0\0\0" + bytes(SIGNATURE_BYTES),
     "a movie behind a box nobody knows": b"\0\0\x10\0abcd" + bytes(4088) + MAGIC["mp4"],
     "a movie behind two boxes": b"\0\0\0\x10abcd" + bytes(8) + b"\0\0\0\x18efgh" + bytes(16) + MAGIC["mp4"],
     "a movie behind a box of 64 bits": b"\0\0\0\1abcd" + (4096).to_bytes(8) + bytes(4080) + MAGIC["mp4"],
@@ -144,19 +144,19 @@ NOTHING: dict[str, Recipe] = {
     "a text in UTF-16": lambda: ("Good day.\n" * 2000).encode("utf-16"),
     "a short text in UTF-16": lambda: "Hi.".encode("utf-16"),
     "lines with the same letter, packet after packet": text(("GET /index " + "x" * 176 + "\n") * 300),
-    "a genome": lambda: bytes(random.Random(1).choices(b"ACGT", k=BYTES_TO_TELL)),
+    "a genome": lambda: bytes(random.Random(1).choices(b"ACGT", k=SIGNATURE_BYTES)),
     "a long playlist": text("#EXTM3U\n" + "#EXTINF:10,\nhttp://127.0.0.1/SEGMENT_00001.ts\n" * 1500),
-    "a document": noise(BYTES_TO_TELL, b"PK\3\4\x14\0\6\0\x08\0\0\0!\0" + bytes(16) + b"[Content_Types].xml"),
-    "a photo": noise(BYTES_TO_TELL, b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"),
+    "a document": noise(SIGNATURE_BYTES, b"PK\3\4\x14\0\6\0\x08\0\0\0!\0" + bytes(16) + b"[Content_Types].xml"),
+    "a photo": noise(SIGNATURE_BYTES, b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"),
     "a program": Path(sys.executable).resolve().read_bytes,
     "another program": Path(binary()).read_bytes,
     "calls in machine code": given(b"\xe9\xe0\xff\xff\xff\xff\x25\x14\x2f\0\0\x68\1\0\0\0" * 4096),
-    "white pixels": given(b"\xff\xff\xff\0" * (BYTES_TO_TELL // 4)),
+    "white pixels": given(b"\xff\xff\xff\0" * (SIGNATURE_BYTES // 4)),
     "frames of no sample rate": given(b"\0" + (b"\xff\xf1\x74\x80\x2e\x7f\xfc" + bytes(364)) * 5),
     "four packets within noise": given(NOISE[:999] + (b"G\1\0\x10" + bytes(184)) * 4 + NOISE[1000:]),
     "two frames of FLAC": given((NOISE[:999] + b"\xff\xf8\xc9\x18") * 2),
-    "zeros": given(bytes(BYTES_TO_TELL)),
-    "ones": given(b"\xff" * BYTES_TO_TELL),
+    "zeros": given(bytes(SIGNATURE_BYTES)),
+    "ones": given(b"\xff" * SIGNATURE_BYTES),
     "a box of nothing, to the end": given(b"\0\0\0\0abcd" + MAGIC["mp4"]),
 }  # fmt: skip
 
@@ -168,7 +168,7 @@ def test_what_is_plainly_no_media_is_refused(name: str) -> None:
 
 def test_random_bytes_are_refused_but_for_one_file_in_4000() -> None:
     # The first bytes of an MP3's frame, of AAC's or FLAC's, and of AC-3's; and anywhere, those of DTS without a core.
-    odds = 12 * 224 / 2**24 + 4 / 2**16 + 1 / 2**16 + BYTES_TO_TELL / 2**32
+    odds = 12 * 224 / 2**24 + 4 / 2**16 + 1 / 2**16 + SIGNATURE_BYTES / 2**32
     assert odds < 1 / 3900
     source, files = random.Random(2024), 10_000
     known = sum(is_known_format(source.randbytes(4096)) for _ in range(files))

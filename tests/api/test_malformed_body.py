@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.common.audio.formats import BYTES_TO_TELL
+from soundlift.common.audio.formats import SIGNATURE_BYTES
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, served
 from tests.api.hostile.documents import BINARY_EVENT
@@ -15,7 +15,7 @@ from tests.api.hostile.request import FUNCTIONS
 from tests.factories.parts import MP4, bearer
 
 METHODS = {"jobs": "GET", "download": "GET"}
-VIDEO = MP4 + bytes(2 * BYTES_TO_TELL)
+VIDEO = MP4 + bytes(2 * SIGNATURE_BYTES)
 SMALL = b"{" + b" " * 2000
 NEXT = b"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = {"Transfer-Encoding": "chunked"}

@@ -9,13 +9,12 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
-from soundlift.common.audio.formats import BYTES_TO_TELL
-from soundlift.common.options.audio_options import AudioOptions
-from soundlift.common.options.option_values import OPTIONS
+from soundlift.common.audio.formats import SIGNATURE_BYTES
+from soundlift.common.options.audio_options import OPTIONS, AudioOptions
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.problems import assert_problem
-from tests.api.test_upload import _traces
+from tests.api.uploads import traces
 from tests.factories.parts import MP4, bearer, job_now, ready_job
 
 Fields = list[tuple[str, str | bytes]]
@@ -82,7 +81,7 @@ def _upload(function: Call, services: Services, given: Fields, place: str) -> Te
         case "field after the file":
             url, body = "/", _form([], given)
         case _:
-            url, body = "/", _form([], given, MP4 + bytes(BYTES_TO_TELL))
+            url, body = "/", _form([], given, MP4 + bytes(SIGNATURE_BYTES))
     return function("upload").post(url, headers=bearer(services), **body)
 
 
@@ -153,7 +152,7 @@ def test_a_bad_option_is_named_with_what_is_allowed_and_nothing_is_kept(
     refused = _upload(function, services, given, place)
     assert_problem(refused, 400, "Bad Option", "bad_option")
     assert all(word in refused.json["detail"] for word in words), refused.json["detail"]
-    assert _traces(services) == []
+    assert traces(services) == []
     assert services.broker.receive(["video"], timeout=0) is None
 
 
@@ -184,7 +183,7 @@ def test_an_option_given_in_the_query_and_in_the_form_is_refused(function: Call,
     for form in (_form([("channels", "1")]), _form([], [("channels", "1")])):
         refused = function("upload").post("/?channels=1", headers=bearer(services), **form)
         assert_problem(refused, 400, code="bad_option")
-    assert _traces(services) == []
+    assert traces(services) == []
 
 
 def test_a_bound_of_the_server_is_named(function: Call, services: Services) -> None:
@@ -200,7 +199,7 @@ def test_a_field_that_is_not_in_utf_8_is_refused_by_its_name(function: Call, ser
     refused = _upload(function, services, [("tag.title", b"\xdcber")], place)
     assert_problem(refused, 400)
     assert "tag.title" in refused.json["detail"]
-    assert _traces(services) == []
+    assert traces(services) == []
 
 
 def test_a_field_without_a_name_is_refused_as_an_option_without_one(function: Call, services: Services) -> None:

@@ -11,7 +11,7 @@ import pytest
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import Job, State
-from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
 from tests.convert.pcm import Sound, decoded
 from tests.factories.parts import job_now, queued_job
@@ -31,7 +31,7 @@ Hear = Callable[[Path], Sound]
 def converted(services: Services) -> Convert:
 
     def run(file: Path, **options: str) -> Job:
-        asked = AudioOptions.read(
+        asked = parse_options(
             ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
         )
         job = queued_job(services, file.read_bytes(), file.name, options=asked)

@@ -14,8 +14,8 @@ from mutagen.mp3 import MP3
 
 from soundlift.common.audio.mp3_rates import BITRATES, SAMPLE_RATES, highest_bitrate
 from soundlift.common.errors import BadOption
-from soundlift.common.options.audio_options import AudioOptions
-from soundlift.common.options.option_values import OPTIONS
+from soundlift.common.options.audio_options import OPTIONS, AudioOptions
+from soundlift.common.options.parsing import parse_options
 from soundlift.common.settings import Settings
 
 SETTINGS = Settings()
@@ -41,7 +41,7 @@ EVERYTHING = {
 
 
 def read(*given: tuple[str, str], settings: Settings = SETTINGS) -> AudioOptions:
-    return AudioOptions.read(given, settings)
+    return parse_options(given, settings)
 
 
 def refusal(*given: tuple[str, str], settings: Settings = SETTINGS) -> str:
@@ -124,7 +124,7 @@ def test_a_value_that_cannot_be_meant_is_named_with_what_is_allowed(name: str, t
 def test_no_option_takes_what_nobody_would_mean(name: str, text: str) -> None:
     sentence = refusal((name, text))
     assert sentence.startswith(f"{name}=")
-    assert OPTIONS[name].allowed in sentence
+    assert OPTIONS[name].value.allowed in sentence
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_the_server_s_bounds_are_named() -> None:
 
 @pytest.mark.parametrize("given", [{}, EVERYTHING, {"quality": "9"}, {"normalize": "true", "track": "12"}])
 def test_options_come_out_of_their_row_as_they_went_in(given: dict[str, str]) -> None:
-    options = AudioOptions.read(given.items(), SETTINGS)
+    options = parse_options(given.items(), SETTINGS)
     assert AudioOptions.from_json(options.to_json()) == options
 
 
@@ -219,7 +219,9 @@ def test_a_row_keeps_only_what_is_not_usual() -> None:
 
 @pytest.mark.parametrize("letter", ["🎵", '"', "\\", "é"])
 def test_the_longest_options_are_not_longer_than_a_text_of_mysql(letter: str) -> None:
-    tags = [(name, letter * 1000) for name in OPTIONS if name.startswith("tag.") and OPTIONS[name].allowed == LINE]
+    tags = [
+        (name, letter * 1000) for name in OPTIONS if name.startswith("tag.") and OPTIONS[name].value.allowed == LINE
+    ]
     assert len(read(*tags).to_json().encode()) < 2**16
 
 
@@ -231,7 +233,7 @@ def test_a_row_without_options_has_those_of_the_server_now(text_of: Callable[[Au
 
 
 def test_a_document_gives_each_option_under_the_name_that_an_upload_gives_it() -> None:
-    document = AudioOptions.read(EVERYTHING.items(), SETTINGS).document()
+    document = parse_options(EVERYTHING.items(), SETTINGS).document()
     assert {name for name in OPTIONS if not name.startswith("tag.")} | set(EVERYTHING) == set(document)
     assert document["tag.title"] == EVERYTHING["tag.title"]
     assert (document["bitrate"], document["quality"], document["end"]) == (128, None, 3600.5)
