@@ -13,7 +13,6 @@ from werkzeug.http import parse_options_header
 from soundlift.common.errors import BadRequest
 
 MAX_PARTS = 100
-MAX_HEADER_BYTES = 16 * 2**10
 MAX_OVERHEAD = 2**20  # bytes of a form that are not in a file: fields, headers, and what precedes and follows the parts
 
 
@@ -57,8 +56,7 @@ class FormReader:
             raise BadRequest(f"The multipart body is malformed: {error}.") from None
 
     def _items(self) -> Iterator[Field | FileHeader | bytes]:
-        limits = {"max_segment_count": MAX_PARTS, "max_header_size": MAX_HEADER_BYTES}
-        with PushMultipartParser(self._boundary, **limits) as parser:
+        with PushMultipartParser(self._boundary, max_segment_count=MAX_PARTS) as parser:
             while data := self._stream.read(self._block):
                 self._overhead += len(data)
                 for event in parser.parse(data):

@@ -18,9 +18,10 @@ from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
 from tests.api.uploads import NAME, stored, traces
-from tests.factories.parts import MP4, bearer, job_now
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, job_now
+from tests.factories.problems import assert_problem
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

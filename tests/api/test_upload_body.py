@@ -8,9 +8,10 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
 from tests.api.uploads import stored, traces
-from tests.factories.parts import MP4, bearer
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4
+from tests.factories.problems import assert_problem
 
 
 @pytest.mark.parametrize("ending", [b"\r", b"\n", b"\r\n", b"\r\n--", b"\r\n--frontie"])

@@ -12,19 +12,21 @@ import pytest
 import sqlalchemy as sa
 from werkzeug.serving import make_server
 
+from devservers.waiting import wait_for
 from functions.upload import lease
 from functions.upload.body import BLOCK
 from functions.upload.handler import app
 from functions.upload.lease import REFRESH_SECONDS
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
 from soundlift.common.services import Services
-from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND
+from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
 from tests.api.uploads import LARGE, send, traces
-from tests.factories.parts import MP4, age, bearer, job_now, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, age, job_now
+from tests.factories.problems import assert_problem
 
 
 def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
@@ -38,7 +40,7 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
 
 
 def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off() -> None:
-    assert REFRESH_SECONDS + BLOCK / LEAST_BYTES_PER_SECOND < RECEIVE_SECONDS
+    assert REFRESH_SECONDS + BLOCK / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
 class SlowBody(io.BytesIO):

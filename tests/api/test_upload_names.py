@@ -8,7 +8,8 @@ from functions.upload.body import MAX_NAME_LENGTH
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.uploads import NAME
-from tests.factories.parts import MP4, bearer, job_now
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, job_now
 
 
 @pytest.mark.parametrize(

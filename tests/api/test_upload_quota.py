@@ -17,14 +17,16 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from devservers.waiting import wait_for
 from soundlift.client import ApiError, Client
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.function_server import FunctionServer
-from tests.api.problems import assert_problem
 from tests.api.uploads import traces
-from tests.factories.parts import MP4, bearer, claimed_job, job_now, queued_job, ready_job, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, claimed_job, job_now, queued_job, ready_job
+from tests.factories.problems import assert_problem
 
 REPLICAS = 2
 MOST_JOBS = 5

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
 from functions.upload.body import BLOCK
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.factories.parts import MP4, bearer
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)

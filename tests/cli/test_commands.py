@@ -19,6 +19,8 @@ import urllib3
 from click.testing import CliRunner
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.local_stack import Stack, living_processes
+from devservers.waiting import wait_for
 from soundlift.cli.convert import convert
 from soundlift.cli.user import user
 from soundlift.client import Client
@@ -26,11 +28,9 @@ from soundlift.common.broker import Broker
 from soundlift.common.errors import BadRequest
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
-from tests.conftest import PASSWORD
-from tests.connector.queues import RabbitMqQueues
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
-from tests.factories.parts import wait_for
-from tests.local.running import Stack, living_processes
+from tests.factories.queues import RabbitMqQueues
 from tests.pipeline.conftest import EMAIL, stack, start
 
 __all__ = ["stack", "start"]

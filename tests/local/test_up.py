@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories.parts import free_port
-from tests.local.running import (
+from devservers.local_stack import (
     DEADLINE_SECONDS,
     Process,
     Stack,
@@ -24,6 +23,7 @@ from tests.local.running import (
     living_processes,
     wait_until,
 )
+from devservers.ports import free_port
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
 
