@@ -199,7 +199,7 @@ CASES = [
     WorstCase("boxes of an MP4", _repeated(b"\0\0\0\x08moov"), _is_protected, False),
     WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, True),
     WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, True),
-    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, True),
     WorstCase("formats: MPEG-TS", _repeated(b"G\0\0\x10\0", b"\1\2"), is_known_format, False),
     WorstCase("formats: DTS", _repeated(b"\x7f\xfe\x80\x01", b"\1\2"), is_known_format, False),
     WorstCase("formats: UTF-16", _repeated(b"a\0", b"\xff\xfe"), is_known_format, False),

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from flask import Request
 from werkzeug.http import parse_options_header
 
-from soundlift.common.errors import BadRequest
+from soundlift.common.errors import BadRequest, UnsupportedMedia
 
 from .form import Field, FileHeader, FormReader
 from .session import UploadSession
@@ -23,12 +23,14 @@ MAX_PATH_LENGTH = 8192
 def receive_body(request: Request, session: UploadSession) -> None:
     """Pass the options and the file of a request on to a session, in chunks as they arrive.
 
-    Options are in the query string and in the fields of a form, before and after its file. Raises BadOption, or
-    BadRequest if the body is malformed or has several files.
+    Options are in the query string and in the fields of a form, before and after its file. Raises BadOption,
+    UnsupportedMedia for another multipart type, or BadRequest if the body is malformed or has several files.
     """
     session.add_options(request.args.items(multi=True))
     if request.mimetype == "multipart/form-data":
         _receive_form(request, session)
+    elif request.mimetype.startswith("multipart/"):
+        raise UnsupportedMedia("Send the file as multipart/form-data, or as the raw body.")
     else:
         session.begin_file(_raw_file_name(request), request.mimetype or None)
         _receive_raw(request, session)

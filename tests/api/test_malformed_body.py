@@ -1,4 +1,4 @@
-"""A body that is malformed or cut off is a client's error: 400, nothing stored, and the connection is closed."""
+"""A malformed or incomplete body is a client error: 400, nothing stored, and the connection is closed."""
 
 from __future__ import annotations
 

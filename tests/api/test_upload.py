@@ -1,4 +1,4 @@
-"""upload: one file in, a job out, whatever else is away."""
+"""upload: one file in, a job out, even if other services are unavailable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.mark.parametrize("field", ["file", "video", "anything"])
-def test_a_form_with_one_file_in_any_field_is_a_queued_job(function: Call, services: Services, field: str) -> None:
+def test_a_form_with_one_file_in_any_field_becomes_a_queued_job(function: Call, services: Services, field: str) -> None:
     form = {field: (io.BytesIO(MP4), NAME, "video/mp4"), "channels": "1"}
     response = function("upload").post("/", data=form, headers=bearer(services))
     assert response.status_code == 202
@@ -59,7 +59,7 @@ def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call,
     ],
 )
 @pytest.mark.parametrize("as_form", [False, True])
-def test_row_and_store_know_whose_a_video_is_and_of_which_type(
+def test_row_and_store_keep_a_video_s_owner_and_content_type(
     function: Call,
     services: Services,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,13 +113,13 @@ def test_the_log_names_the_job_of_an_upload(function: Call, services: Services) 
 
 
 class AwayBroker:
-    """Is a broker that confirms nothing."""
+    """A broker that cannot be reached."""
 
     def publish(self, event: CloudEvent) -> None:
         raise BrokerUnavailable("The broker is away.")
 
 
-def test_an_event_that_cannot_be_published_is_due_at_once_and_the_upload_is_accepted(
+def test_an_upload_is_accepted_if_its_event_cannot_be_published_and_it_is_due_at_once(
     function: Call, services: Services
 ) -> None:
     services.publisher = AwayBroker()
@@ -128,7 +128,7 @@ def test_an_event_that_cannot_be_published_is_due_at_once_and_the_upload_is_acce
     assert [job.id for job in services.jobs.due()] == [response.json["job_id"]]
 
 
-def test_an_upload_whose_event_can_be_neither_published_nor_put_forward_is_accepted(
+def test_an_upload_is_accepted_if_its_event_can_be_neither_published_nor_made_due(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     services.publisher = AwayBroker()
@@ -142,14 +142,14 @@ def test_an_upload_whose_event_can_be_neither_published_nor_put_forward_is_accep
     assert job_now(services, response.json["job_id"]).state == "queued"
 
 
-def test_a_store_that_is_away_is_503_and_nothing_is_promised(function: Call, services: Services) -> None:
+def test_an_upload_without_the_store_is_503_and_has_no_job(function: Call, services: Services) -> None:
     (services.settings.soundlift_data / "media").write_text("a file where the folder should be")
     assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 503)
     assert services.jobs.page(None) == []
     assert services.jobs.due() == []
 
 
-def test_a_database_that_is_away_is_503_and_nothing_isstored(function: Call, services: Services) -> None:
+def test_an_upload_without_the_database_is_503_and_nothing_is_stored(function: Call, services: Services) -> None:
     headers = bearer(services)
     with services.database.write() as connection:
         connection.execute(sa.text("ALTER TABLE job RENAME TO gone"))

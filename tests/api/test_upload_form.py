@@ -44,7 +44,7 @@ def _read(form: bytes, block: int) -> list[tuple[str | None, bytes]]:
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_file_is_what_was_sent_whatever_looks_like_a_boundary_and_in_whichever_blocks(odd: bytes) -> None:
+def test_a_file_with_parts_of_a_boundary_is_read_unchanged_in_blocks_of_any_size(odd: bytes) -> None:
     content = b"begin" + odd + bytes(37) + odd
     form = _form(('name="a"', b"first" + odd), ('name="f"; filename="f.mp4"', content), ('name="z"', b"last"))
     for block in (*range(1, 150), 2**20):

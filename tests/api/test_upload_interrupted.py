@@ -29,9 +29,7 @@ from tests.factories.jobs import MP4, age, job_now
 from tests.factories.problems import assert_problem
 
 
-def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
-    function: Call, services: Services
-) -> None:
+def test_a_body_shorter_than_announced_is_refused_and_rolled_back(function: Call, services: Services) -> None:
     announced = {"CONTENT_LENGTH": str(len(MP4) + 1), "wsgi.input_terminated": True}  # as gunicorn has it
     body = io.BytesIO(MP4)
     response = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
@@ -39,12 +37,12 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
     assert traces(services) == []
 
 
-def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off() -> None:
+def test_an_upload_at_the_minimum_rate_is_refreshed_before_its_deadline() -> None:
     assert REFRESH_SECONDS + BLOCK / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
 class SlowBody(io.BytesIO):
-    """A large video, between whose blocks something happens."""
+    """A large video that calls a function before each block but the first."""
 
     def __init__(self, happen: Callable[[], None]) -> None:
         super().__init__(LARGE)
@@ -63,7 +61,7 @@ def _receiving(services: Services) -> Job:
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_an_upload_is_not_given_up_as_long_as_its_bytes_arrive(
+def test_an_upload_is_not_given_up_while_its_bytes_arrive(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, announced: bool
 ) -> None:
     monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
@@ -76,7 +74,7 @@ def test_an_upload_is_not_given_up_as_long_as_its_bytes_arrive(
     assert send(function, services, SlowBody(wait_long), announced=announced).status_code == 202
 
 
-def test_what_cannot_be_undone_now_is_left_to_cleanup_and_the_refusal_is_the_same(
+def test_an_upload_that_cannot_be_rolled_back_is_refused_and_left_to_cleanup(
     function: Call, services: Services
 ) -> None:
     media = services.settings.soundlift_data / "media"
@@ -140,7 +138,7 @@ def address(services: Services) -> Iterator[tuple[str, int]]:
     server.server_close()
 
 
-def test_bytes_reach_the_store_while_they_arrive_and_a_client_that_hangs_up_leaves_nothing(
+def test_bytes_are_stored_as_they_arrive_and_deleted_if_the_client_disconnects(
     services: Services, address: tuple[str, int]
 ) -> None:
     token = bearer(services)["Authorization"]

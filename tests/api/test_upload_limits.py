@@ -38,7 +38,7 @@ def test_a_form_may_have_a_megabyte_more_than_its_file(function: Call, services:
         assert response.status_code == 202, response.text
 
 
-def test_a_body_that_turns_out_too_large_is_refused_and_undone(function: Call, services: Services) -> None:
+def test_a_body_that_turns_out_too_large_is_refused_and_deleted(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, max_upload_bytes=100_000)
     form = {"file": (io.BytesIO(MP4 + bytes(200_000)), "a.mp4")}
     assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 413)
@@ -49,7 +49,7 @@ def test_a_body_that_turns_out_too_large_is_refused_and_undone(function: Call, s
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize("as_form", [False, True])
 @pytest.mark.parametrize("limit", ["max_upload_bytes", "max_stored_bytes"])
-def test_a_file_may_have_as_many_bytes_as_the_limit_says_and_not_one_more(
+def test_a_file_may_be_exactly_as_large_as_the_limit(
     function: Call, services: Services, limit: str, as_form: bool, announced: bool
 ) -> None:
     services.settings = replace(services.settings, **{limit: len(LARGE)})

@@ -47,7 +47,7 @@ def test_a_raw_body_gets_its_name_from_the_headers(
         ("folder/", "video"),
     ],
 )
-def test_a_name_in_a_form_is_made_a_plain_one(function: Call, services: Services, sent: str, name: str) -> None:
+def test_a_file_name_in_a_form_is_sanitized(function: Call, services: Services, sent: str, name: str) -> None:
     head = f'--x\r\nContent-Disposition: form-data; name="f"; filename="{sent}"\r\n\r\n'.encode()
     response = function("upload").post(
         "/",

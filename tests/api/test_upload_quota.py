@@ -1,4 +1,4 @@
-"""upload: what it refuses of a user who has as much as one may have, over HTTP and on several replicas."""
+"""upload: the limits per user, over HTTP and on several replicas."""
 
 from __future__ import annotations
 
@@ -38,9 +38,7 @@ def _limit(services: Services, *, jobs: int = 0, stored_bytes: int = 0) -> None:
     services.settings = replace(services.settings, max_jobs_in_flight=jobs, max_stored_bytes=stored_bytes)
 
 
-def test_an_upload_of_a_user_with_the_most_jobs_in_progress_is_refused_until_one_ends(
-    function: Call, services: Services
-) -> None:
+def test_an_upload_beyond_the_limit_of_jobs_is_refused_until_one_ends(function: Call, services: Services) -> None:
     _limit(services, jobs=2)
     waiting, _ = queued_job(services), claimed_job(services)
     before = traces(services)
@@ -54,9 +52,7 @@ def test_an_upload_of_a_user_with_the_most_jobs_in_progress_is_refused_until_one
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
 
-def test_an_upload_of_a_user_whose_storage_is_full_is_refused_until_something_is_deleted(
-    function: Call, services: Services
-) -> None:
+def test_an_upload_into_full_storage_is_refused_until_something_is_deleted(function: Call, services: Services) -> None:
     job = ready_job(services)
     _limit(services, stored_bytes=2 * len(MP4))
     before = traces(services)
@@ -73,16 +69,14 @@ def test_an_upload_of_a_user_whose_storage_is_full_is_refused_until_something_is
 
 
 @pytest.mark.parametrize("admin", [False, True])
-def test_an_admin_has_the_limits_of_anybody(function: Call, services: Services, admin: bool) -> None:
+def test_an_admin_has_the_same_limits(function: Call, services: Services, admin: bool) -> None:
     _limit(services, jobs=1)
     headers = bearer(services, "root@example.org", admin=admin)
     statuses = [function("upload").post("/", data=MP4, headers=headers).status_code for _ in range(2)]
     assert statuses == [202, 429]
 
 
-def test_an_announced_body_is_counted_before_it_is_read_and_not_read_when_it_is_refused(
-    function: Call, services: Services
-) -> None:
+def test_an_announced_body_beyond_the_limit_is_refused_without_being_read(function: Call, services: Services) -> None:
     queued_job(services)
     _limit(services, stored_bytes=100 * MEGABYTE)
     body = io.BytesIO(MP4 + bytes(99 * MEGABYTE))
@@ -92,7 +86,7 @@ def test_an_announced_body_is_counted_before_it_is_read_and_not_read_when_it_is_
     assert body.tell() <= MEGABYTE
 
 
-def test_an_upload_larger_than_all_that_one_may_store_is_too_large(function: Call, services: Services) -> None:
+def test_an_upload_larger_than_a_user_s_storage_is_too_large(function: Call, services: Services) -> None:
     _limit(services, stored_bytes=1000)
     assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 413, code="too_large")
     form = {"file": (io.BytesIO(MP4), "a.mp4")}
@@ -101,7 +95,7 @@ def test_an_upload_larger_than_all_that_one_may_store_is_too_large(function: Cal
 
 
 @pytest.mark.parametrize("size", [0, 3 * MEGABYTE])
-def test_an_upload_of_unknown_length_may_fill_what_is_left_and_have_not_one_byte_more(
+def test_an_upload_of_unknown_length_may_fill_the_space_left_exactly(
     function: Call, services: Services, size: int
 ) -> None:
     queued_job(services)
@@ -122,9 +116,7 @@ def test_an_upload_of_unknown_length_may_fill_what_is_left_and_have_not_one_byte
 
 
 @pytest.mark.parametrize("as_form", [False, True])
-def test_an_upload_that_broke_off_gives_back_what_it_had_reserved(
-    function: Call, services: Services, as_form: bool
-) -> None:
+def test_an_interrupted_upload_releases_its_reservation(function: Call, services: Services, as_form: bool) -> None:
     _limit(services, jobs=1, stored_bytes=MEGABYTE)
     announced = {"CONTENT_LENGTH": str(MEGABYTE // 2), "wsgi.input_terminated": True}
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 if as_form else MP4
@@ -153,7 +145,7 @@ def replicas(services: Services) -> Iterator[list[FunctionServer]]:
         yield servers
 
 
-def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limit_says(
+def test_two_replicas_together_accept_no_more_uploads_than_the_limit(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
     def upload(number: int) -> tuple[int, str]:
@@ -168,7 +160,7 @@ def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limi
     assert len(traces(services)) == 2 * MOST_JOBS
 
 
-def test_bodies_of_unknown_length_at_once_never_store_more_than_the_limit(
+def test_concurrent_bodies_of_unknown_length_never_store_more_than_the_limit(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
     size, uploads = 15 * MEGABYTE, 4
@@ -202,7 +194,7 @@ def _stored_bytes(services: Services) -> int:
     return sum(sizes)
 
 
-def test_a_row_counts_what_is_announced_while_it_arrives(services: Services, replicas: list[FunctionServer]) -> None:
+def test_a_row_counts_the_announced_bytes_while_they_arrive(services: Services, replicas: list[FunctionServer]) -> None:
     token = bearer(services)["Authorization"]
     announced = MOST_BYTES - MEGABYTE
     headers = {"Authorization": token, "Content-Length": str(announced)}

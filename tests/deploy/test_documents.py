@@ -11,7 +11,6 @@ from click import Group
 
 from soundlift.cli.main import soundlift
 from soundlift.common.errors import SettingError
-from soundlift.common.options.audio_options import OPTIONS
 from soundlift.common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -23,12 +22,6 @@ def test_the_readme_s_table_has_every_setting_and_its_meaning() -> None:
     rows = re.findall(r"^\| `([A-Z0-9_]+)`( \(secret\))? \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE)
     told = {name: (bool(secret), meaning) for name, secret, meaning in rows}
     assert told == {item.name.upper(): (item.metadata["secret"], item.metadata["about"]) for item in fields(Settings)}
-
-
-def test_the_table_of_options_has_every_option_and_what_its_value_must_be() -> None:
-    rows = re.findall(r"^\| (`.+?`) \| ([^|]+) \|", (ROOT / "docs" / "options.md").read_text(), re.MULTILINE)
-    told = {name: allowed for names, allowed in rows for name in re.findall("`(.+?)`", names)}
-    assert told == {name: option.value.allowed for name, option in OPTIONS.items()}
 
 
 def test_every_command_explains_itself_and_is_in_the_readme() -> None:

@@ -12,7 +12,6 @@ SIGNATURE_BYTES = 64 * 1024
 """How much of a file is searched for signatures: as much as may precede MXF's header (SMPTE ST 377-1)."""
 
 REPETITIONS = 3
-NEVER = rb"(?!)"
 TEXT = bytes({*b"\t\n\f\r\x1b", *range(0x20, 0x100)})
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # Images, archives, documents and programs, in which a frame header may occur several times by chance.
@@ -32,22 +31,25 @@ class Format:
 
     name: str
     demuxers: str
-    start: re.Pattern[bytes]
-    anywhere: re.Pattern[bytes]
-    frame_header: re.Pattern[bytes]
+    start: re.Pattern[bytes] | None
+    anywhere: re.Pattern[bytes] | None
+    frame_header: re.Pattern[bytes] | None
 
     def matches(self, beginning: bytes) -> bool:
         """Return whether the first bytes of a file have a signature of this format."""
-        if self.start.match(beginning) or self.anywhere.search(beginning):
+        if self.start and self.start.match(beginning):
             return True
-        headers = Counter(self.frame_header.findall(beginning))
+        if self.anywhere and self.anywhere.search(beginning):
+            return True
+        headers = Counter(self.frame_header.findall(beginning)) if self.frame_header else {}
         return max(headers.values(), default=0) >= REPETITIONS
 
 
 def _format(
-    name: str, demuxers: str, start: bytes = NEVER, *, anywhere: bytes = NEVER, frame_header: bytes = NEVER
+    name: str, demuxers: str, start: bytes = b"", *, anywhere: bytes = b"", frame_header: bytes = b""
 ) -> Format:
-    return Format(name, demuxers, *(re.compile(each, re.DOTALL) for each in (start, anywhere, frame_header)))
+    patterns = (re.compile(each, re.DOTALL) if each else None for each in (start, anywhere, frame_header))
+    return Format(name, demuxers, *patterns)
 
 
 def _ts_packets(length: int) -> bytes:
@@ -65,7 +67,8 @@ FORMATS = (
     # Bare, with the time of arrival before each packet (Blu-ray), or with error correction after it (ETSI EN 300 421).
     _format("MPEG-TS", "mpegts", anywhere=b"|".join(map(_ts_packets, (188, 192, 204)))),
     # A packet (ISO/IEC 13818-1, 2.4.3.6); further on, the header of a pack (2.5.3.3, or ISO/IEC 11172-1).
-    _format("MPEG", "mpeg", rb"\0\0\x01[\xba-\xef]", anywhere=rb"\0\0\x01\xba[\x20-\x2f\x40-\x7f]"),
+    _format("MPEG", "mpeg", rb"\0\0\x01[\xba-\xef]", anywhere=rb"\0\0\x01\xba[\x20-\x2f\x40-\x7f]",
+            frame_header=rb"\0\0\x01[\xbd\xc0-\xef]"),
     _format("FLV", "flv", rb"FLV[\0-\x04].\0"),
     _format("Ogg", "ogg", rb"OggS", anywhere=rb"OggS\0[\0-\x07]"),
     _format("WMV, ASF", "asf,asf_o", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
