@@ -10,6 +10,7 @@ from flask import Request
 from werkzeug.http import parse_options_header
 
 from soundlift.common.errors import BadRequest, UnsupportedMedia
+from soundlift.common.printable import printable
 
 from .form import Field, FileHeader, FormReader
 from .session import UploadSession
@@ -39,8 +40,7 @@ def receive_body(request: Request, session: UploadSession) -> None:
 def clean_name(name: str) -> str:
     """Return a file name without its folders and control characters (RFC 6266, section 4.3), never empty."""
     last = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
-    printable = "".join(letter if letter.isprintable() else "_" for letter in last).strip()
-    return printable[-MAX_NAME_LENGTH:] or "video"
+    return printable(last, "_").strip()[-MAX_NAME_LENGTH:] or "video"
 
 
 def _receive_raw(request: Request, session: UploadSession) -> None:

@@ -19,6 +19,8 @@ from tests.factories.accounts import bearer
 from tests.factories.jobs import ready_job
 from tests.factories.problems import assert_problem
 
+pytestmark = pytest.mark.slow
+
 CASES = [
     *of_login(),
     *(case for name in EVENT_FUNCTIONS for case in of_events(name)),

@@ -15,6 +15,8 @@ from tests.api.hostile.request import FUNCTIONS
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 
+pytestmark = pytest.mark.servers
+
 METHODS = {"jobs": "GET", "download": "GET"}
 VIDEO = MP4 + bytes(2 * SIGNATURE_BYTES)
 SMALL = b"{" + b" " * 2000

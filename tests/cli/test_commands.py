@@ -33,6 +33,8 @@ from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 from tests.factories.queues import RabbitMqQueues
 from tests.pipeline.conftest import EMAIL, stack, start
 
+pytestmark = pytest.mark.servers
+
 __all__ = ["stack", "start"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -150,7 +152,7 @@ def test_a_typo_is_shown_and_exit_code_2(run: Run, arguments: tuple[str, ...]) -
     assert "Traceback" not in ended.stderr
 
 
-@pytest.fixture(params=["file", "rabbitmq"])
+@pytest.fixture(params=["file", pytest.param("rabbitmq", marks=pytest.mark.servers)])
 def broker(request: pytest.FixtureRequest, services: Services) -> Iterator[Broker]:
     """Return one broker after the other, as BROKER_URL opens it."""
     with ExitStack() as stack:

@@ -23,6 +23,8 @@ from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
 from tests.local.conftest import start
 
+pytestmark = pytest.mark.servers
+
 __all__ = ["start"]
 EMAIL = "ada@example.org"
 STEPS = [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from soundlift.common.audio.mp3_rates import highest_bitrate
 from soundlift.common.errors import BadOption
 from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX, AudioOptions
+from soundlift.common.printable import printable
 
 if TYPE_CHECKING:
     from soundlift.common.settings import Settings
@@ -93,5 +94,5 @@ def _bad(name: str, text: str, why: str) -> BadOption:
 
 def _shown(text: str) -> str:
     """Return what a client sent, made printable and short."""
-    printable = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return printable if len(printable) <= MAX_SHOWN else f"{printable[:MAX_SHOWN]}…"
+    shown = printable(text, "�")
+    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
