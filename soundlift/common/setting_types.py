@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from soundlift.common.options.option_values import BITRATE
+from soundlift.common.options.values import BITRATE
 
 MIN_KEY_BYTES = 32
 FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from platformdirs import user_data_path
 
 from soundlift.common.errors import SettingError
-from soundlift.common.options.option_values import LOUDNESS, QUALITY, SAMPLE_RATE
+from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
 from soundlift.common.setting_types import (
     addresses_by_queue,
     bitrate,
