@@ -21,8 +21,8 @@ def test_a_dead_letter_has_its_reason_in_its_headers(connect: Connect, channel: 
     broker.publish(event())
     broker.reject(receive(broker, VIDEO), REASON)
     _, properties, body = channel.basic_get("video.dead", auto_ack=True)
-    told = {name: properties.headers[f"soundlift-{name}"] for name in REASON}
-    assert (told, properties.message_id, properties.delivery_mode) == (REASON, "1", 2)
+    reason = {name: properties.headers[f"soundlift-{name}"] for name in REASON}
+    assert (reason, properties.message_id, properties.delivery_mode) == (REASON, "1", 2)
     assert properties.content_type == "application/cloudevents+json"
     assert b'"id": "1"' in body
 
@@ -60,7 +60,7 @@ def nack(channel: BlockingChannel) -> bool:
 
 
 class WithoutVideo(Topology):
-    """A topology whose queue is deleted again as soon as it is declared."""
+    """A topology that deletes the queue video right after declaring it."""
 
     def declare(self, channel: Any) -> None:
         super().declare(channel)
