@@ -22,7 +22,7 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images test corpus mutate lint bench clean
+.PHONY: help demo images check test corpus mutate lint bench clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -32,6 +32,9 @@ demo: $(VENV)/ready ## convert one video the whole way; VIDEO=path/to/own.mp4 ta
 
 images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… on a base of your own
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
+
+check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
+	$(BIN)/pytest -n auto -m 'not (servers or containers or media or slow)'
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
@@ -52,10 +55,10 @@ bench: $(VENV)/ready-to-bench build/ferretdb ## measure all against baselines; O
 	@set -f; $(BIN)/python -m bench $$ONLY
 
 # A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.
-build/ferretdb: $(wildcard tests/devservers/ferretdb/*)
+build/ferretdb: $(wildcard devservers/ferretdb/*)
 	@if command -v go >/dev/null && ! command -v mongod >/dev/null && [ -z "$$TEST_MONGODB_URL" ]; then \
 	  echo "Building $@ …"; \
-	  go build -C tests/devservers/ferretdb -tags ferretdb_no_postgresql -o ../../../$@ .; \
+	  go build -C devservers/ferretdb -tags ferretdb_no_postgresql -o ../../$@ .; \
 	fi
 
 clean: ## remove the virtual environment and everything built

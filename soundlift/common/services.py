@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from soundlift.common.auth.tokens import Tokens
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
-    from soundlift.common.db.database import Database
+    from soundlift.common.db.engine import Database
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
@@ -44,7 +44,7 @@ class Services:
     @cached_property
     def database(self) -> Database:
         """Return the database."""
-        from soundlift.common.db.database import open_database
+        from soundlift.common.db.engine import open_database
 
         return open_database(_url_of("DATABASE_URL", self.settings.database_url))
 

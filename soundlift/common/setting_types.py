@@ -7,6 +7,7 @@ import re
 from soundlift.common.options.option_values import BITRATE
 
 MIN_KEY_BYTES = 32
+FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)
 
 
 def positive(text: str) -> int:
@@ -32,13 +33,22 @@ def web_address(text: str) -> str:
     return text.rstrip("/")
 
 
-def addresses_by_topic(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of TOPIC=ADDRESS,…."""
+def addresses_by_queue(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of QUEUE=ADDRESS,…."""
     pairs = [pair.partition("=") for pair in text.split(",")]
-    addresses = {topic.strip(): web_address(address.strip()) for topic, _, address in pairs}
+    addresses = {queue.strip(): web_address(address.strip()) for queue, _, address in pairs}
     if len(addresses) < len(pairs) or not all(addresses):
-        raise ValueError("must be TOPIC=ADDRESS, several with commas between, each topic once")
+        raise ValueError("must be QUEUE=ADDRESS, several separated by commas, each queue once")
     return tuple(addresses.items())
+
+
+def functions_by_topic(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of TOPIC=FUNCTION,…."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    functions = tuple((topic.strip(), function.strip()) for topic, _, function in pairs)
+    if not all(topic and FUNCTION_NAME.fullmatch(function) for topic, function in functions):
+        raise ValueError("must be TOPIC=FUNCTION, several separated by commas")
+    return functions
 
 
 def bitrate(text: str) -> str:

@@ -20,9 +20,10 @@ from platformdirs import user_data_path
 from soundlift.common.errors import SettingError
 from soundlift.common.options.option_values import LOUDNESS, QUALITY, SAMPLE_RATE
 from soundlift.common.setting_types import (
-    addresses_by_topic,
+    addresses_by_queue,
     bitrate,
     boolean,
+    functions_by_topic,
     kilobits,
     not_negative,
     positive,
@@ -111,9 +112,14 @@ class Settings:
         "Address at which the connector and cron reach the functions", "http://127.0.0.1:8080", web_address
     )
     subscribers: tuple[tuple[str, str], ...] = _setting(
-        "Functions by topic, if no gateway lists them: video=http://…,mp3=http://…",
+        "Functions by queue, if no gateway lists them: video=http://…,mp3=http://…",
         (),
-        addresses_by_topic,
+        addresses_by_queue,
+    )
+    extra_subscribers: tuple[tuple[str, str], ...] = _setting(
+        "Additional functions that subscribe to a topic, each through a queue with the function's name: mp3=FUNCTION,…",
+        (),
+        functions_by_topic,
     )
     basic_auth_user: str = _setting("User of the gateway, if it requires one", "", secret=True)
     basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
@@ -125,8 +131,8 @@ class Settings:
     )
     stack_file: Path = _setting("File that lists the functions of the local gateway", Path("stack.yml"), Path)
     mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
-    video_queue: str = _setting("Queue and topic of uploaded videos", "video")
-    mp3_queue: str = _setting("Queue and topic of finished and failed jobs", "mp3")
+    video_queue: str = _setting("Topic of uploaded videos, and convert's queue", "video")
+    mp3_queue: str = _setting("Topic of finished and failed jobs, and notify's queue", "mp3")
     accept_bare_messages: bool = _setting(
         "Create jobs from other programs' bare messages {video_fid, username}: true or false", False, boolean
     )

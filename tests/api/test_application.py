@@ -24,7 +24,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import event_function, http_function
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
+from tests.factories.problems import assert_problem
 
 HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
 EVENT_FUNCTIONS = ["convert", "notify"]

@@ -15,15 +15,15 @@ from werkzeug.http import parse_options_header
 
 from functions.download.handler import BLOCK_BYTES, download
 from soundlift.common.auth.tokens import Tokens
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.conftest import SECRET
-from tests.factories.parts import age, bearer, claimed_job, failed_job, queued_job, ready_job, told_job
+from tests.factories.accounts import SECRET, bearer
+from tests.factories.jobs import age, claimed_job, failed_job, queued_job, ready_job, told_job
+from tests.factories.problems import assert_problem
 
 MP3 = bytes(range(256)) * 4096
 

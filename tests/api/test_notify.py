@@ -17,16 +17,16 @@ from cloudevents.core.v1.event import CloudEvent
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from devservers.mail_server import MailServer
 from functions.notify.message import duration
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.store import TELL_SECONDS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.devservers.mail_server import MailServer
-from tests.factories.parts import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
+from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
+from tests.factories.problems import assert_problem
 
 Notify = Callable[[Any], TestResponse]
 

@@ -17,12 +17,13 @@ from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from devservers.waiting import wait_for
 from functions.upload import reception
 from functions.upload.body import BLOCK, LONGEST_NAME
 from functions.upload.handler import app
 from functions.upload.reception import REFRESH_SECONDS
 from soundlift.common.broker.sqlite import SqliteBroker
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import BrokerUnavailable, DatabaseUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
 from soundlift.common.jobs.disposal import dispose
@@ -31,8 +32,9 @@ from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.factories.parts import MP4, age, bearer, job_now, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, age, job_now
+from tests.factories.problems import assert_problem
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)

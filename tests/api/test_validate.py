@@ -12,13 +12,13 @@ from typing import Any
 import jwt
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.auth.tokens import DOWNLOAD, ISSUER, MAX_TOKEN_LENGTH, SIGN_IN, Tokens
 from soundlift.common.errors import NotAuthorized
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.conftest import SECRET
-from tests.factories.parts import bearer, wait_for
+from tests.factories.accounts import SECRET, bearer
+from tests.factories.problems import assert_problem
 
 DAY = 86_400
 

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from devservers.waiting import wait_for
 from soundlift.common.web.connection import SEND_SECONDS
 from soundlift.common.web.drop_counter import DropCounter
 from soundlift.common.web.request_buffer import MAX_HEAD_BYTES, SMALL_BODY_BYTES
 from soundlift.common.web.worker import LINGER_BYTES
 from tests.api.function_server import has_answer, is_reset, read_problem, read_response
 from tests.api.worker_loop import CLIENT, PROXY, SECONDS, WorkerLoop
-from tests.factories.parts import wait_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

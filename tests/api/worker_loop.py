@@ -15,9 +15,9 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from structlog.typing import EventDict
 
+from devservers.waiting import wait_for
 from soundlift.common.web.drop_counter import LOG_SECONDS
 from soundlift.common.web.worker import Worker
-from tests.factories.parts import wait_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

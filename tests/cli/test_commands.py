@@ -19,6 +19,8 @@ import urllib3
 from click.testing import CliRunner
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.local_stack import Stack, living_processes
+from devservers.waiting import wait_for
 from soundlift.cli.convert import convert
 from soundlift.cli.user import user
 from soundlift.client import Client
@@ -26,12 +28,12 @@ from soundlift.common.broker import Broker
 from soundlift.common.errors import BadRequest
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
-from tests.conftest import PASSWORD
-from tests.connector.queues import RabbitMqQueues
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
-from tests.factories.parts import wait_for
-from tests.local.running import Stack, living_processes
+from tests.factories.queues import RabbitMqQueues
 from tests.pipeline.conftest import EMAIL, stack, start
+
+pytestmark = pytest.mark.servers
 
 __all__ = ["stack", "start"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -150,7 +152,7 @@ def test_a_typo_is_shown_and_exit_code_2(run: Run, arguments: tuple[str, ...]) -
     assert "Traceback" not in ended.stderr
 
 
-@pytest.fixture(params=["file", "rabbitmq"])
+@pytest.fixture(params=["file", pytest.param("rabbitmq", marks=pytest.mark.servers)])
 def broker(request: pytest.FixtureRequest, services: Services) -> Iterator[Broker]:
     """Return one broker after the other, as BROKER_URL opens it."""
     with ExitStack() as stack:

@@ -14,8 +14,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy.engine import make_url
 
 from soundlift.common.db import migrations
-from soundlift.common.db.database import Database, metadata, open_database
+from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.migrations import migrate
+from soundlift.common.db.tables import metadata
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.jobs.store import Jobs
 

@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.auth.passwords import password_matches
-from soundlift.common.auth.tokens import Tokens
-from soundlift.common.auth.users import User, Users
-from soundlift.common.db.database import open_database
-from tests.conftest import PASSWORD, SECRET
-from tests.deploy.manifests import DEPLOY, ROOT, one_of
-from tests.devservers.containers import (
+from devservers.containers import (
     BUILDING_SECONDS,
     FENCE,
     FUNCTIONS,
@@ -27,8 +21,14 @@ from tests.devservers.containers import (
     run,
     write_secrets,
 )
-from tests.devservers.mariadb import MariaDb
-from tests.factories.parts import free_port
+from devservers.mariadb import MariaDb
+from devservers.ports import free_port
+from soundlift.common.auth.passwords import password_matches
+from soundlift.common.auth.tokens import Tokens
+from soundlift.common.auth.users import User, Users
+from soundlift.common.db.engine import open_database
+from tests.factories.accounts import PASSWORD, SECRET
+from tests.factories.manifests import DEPLOY, ROOT, one_of
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 OTHER_PASSWORD = "that of another installation"
@@ -97,7 +97,7 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
     assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
 
 
-def test_the_jobs_of_a_deployment_make_the_tables_and_the_first_admin_may_run_again_and_set_the_password(
+def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
     podman: Podman, secrets: Path, mariadb_server: MariaDb
 ) -> None:
     url = mariadb_server.url(mariadb_server.new_database())

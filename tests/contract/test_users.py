@@ -8,7 +8,7 @@ import pytest
 
 from soundlift.common.auth.passwords import hash_password, password_matches
 from soundlift.common.auth.users import User, Users
-from soundlift.common.db.database import open_database
+from soundlift.common.db.engine import open_database
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.settings import Settings
 

@@ -16,16 +16,17 @@ from werkzeug.test import TestResponse
 
 from functions.convert.adoption import job_id_or_adopted
 from functions.convert.handler import app, convert
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_of, from_http, to_http
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, State
 from soundlift.common.logging import begin_trace
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
-from tests.api.problems import assert_problem
-from tests.convert.stores import WatchedStore
 from tests.factories.clips import talking_mp4
-from tests.factories.parts import age, job_now, queued_job, store
+from tests.factories.jobs import age, job_now, queued_job
+from tests.factories.media import store
+from tests.factories.problems import assert_problem
+from tests.factories.stores import WatchedStore
 
 Adopt = Callable[..., TestResponse]
 FID = "0123456789abcdef01234567"

@@ -15,6 +15,8 @@ from tests.corpus.recipes import Recipe
 from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
 from tests.factories.clips import SINE, ffmpeg
 
+pytestmark = pytest.mark.media
+
 # What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples here, as WMA's.
 PADDING_SECONDS = 0.1
 

@@ -15,7 +15,7 @@ from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").iterdir()))]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md")))]
 README = (ROOT / "README.md").read_text()
 
 

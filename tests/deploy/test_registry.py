@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from soundlift.local.stack import substitute
-from tests.deploy.manifests import DEPLOY, ROOT
 from tests.deploy.test_manifests import FILES, KUSTOMIZATIONS, PODS
+from tests.factories.manifests import DEPLOY, ROOT
 
 REGISTRY = DEPLOY / "registry"
 TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")
@@ -45,7 +45,7 @@ def test_no_image_can_be_pulled_while_the_registry_is_not_set() -> None:
     assert all(UNRESOLVABLE.match(image) for image in [*images_of(PODS), *stack_images().values()])
 
 
-def test_the_image_of_a_function_has_its_name_and_the_prefix_and_tag_of_the_environment() -> None:
+def test_an_image_is_named_after_its_function_with_the_set_prefix_and_tag() -> None:
     for name, image in stack_images(IMAGE_PREFIX="registry.example.org:5000/soundlift", IMAGE_TAG="1").items():
         assert image == f"registry.example.org:5000/soundlift/{name}:1"
 

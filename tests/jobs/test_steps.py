@@ -11,22 +11,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs import store as module
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, MOST_ATTEMPTS, RECEIVE_SECONDS, Claim, Job, State
 from soundlift.common.jobs.quota import Limits, Reservation
 from soundlift.common.jobs.store import CLAIM_SECONDS, LONGEST_SENTENCE, TELL_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.factories.parts import (
-    age,
-    claimed_job,
-    failed_job,
-    job_now,
-    queued_job,
-    ready_job,
-    receiving_job,
-    told_job,
-)
+from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
 
 ADA = "ada@example.org"
 NOBODY = Claim(job_id="", token="0" * 24)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories.parts import free_port
-from tests.local.running import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start, wait_until
+from devservers.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.local.running import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start, wait_until
+
+pytestmark = pytest.mark.servers
 
 STACK = """
 version: 1.0

@@ -12,15 +12,15 @@ from pathlib import Path
 import pymongo
 import pytest
 
+from devservers.local_stack import Stack
+from devservers.mail_server import MailServer
+from devservers.mariadb import MariaDb
+from devservers.rabbitmq import RabbitMq
+from devservers.waiting import wait_for
 from soundlift.client import Client, ClientError
 from soundlift.local.environment import STACK_FILE
-from tests.conftest import PASSWORD
-from tests.devservers.mail_server import MailServer
-from tests.devservers.mariadb import MariaDb
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
-from tests.factories.parts import wait_for
-from tests.local.running import Stack
 from tests.pipeline.conftest import EMAIL, let_minutes_pass, services_of
 
 POINTS = {
@@ -36,14 +36,14 @@ POINTS = {
     "convert ended the job",
     "connector had the reply",
     "connector published the reply",
-    "connector had a verdict on video",
+    "connector decided on video",
     "connector settled on video",
     "connector received from mp3",
     "notify was called",
     "notify claimed the telling",
     "notify sent the mail",
     "notify ended the telling",
-    "connector had a verdict on mp3",
+    "connector decided on mp3",
     "connector settled on mp3",
 }
 ROOM = str(2 * len(POINTS))

@@ -43,8 +43,8 @@ def _verify(password: str, hashed: str) -> bool:
         return False
 
 
-# Created at import: in a cached function, concurrent first calls would each create one. Passwords have threads of their
-# own, because the allocator keeps freed memory per thread: any thread that ever hashed a password would keep 19 MiB.
+# Created at import: in a cached function, concurrent first calls would each create one. Passwords have their own
+# threads because the allocator keeps freed memory per thread: each thread that hashed one would keep 19 MiB.
 _pool = BoundedPool(
     "password",
     threads=max_concurrency(memory_limit()),

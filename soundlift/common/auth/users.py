@@ -8,8 +8,8 @@ from email.headerregistry import Address
 
 import sqlalchemy as sa
 
-from soundlift.common.db.database import Database
-from soundlift.common.db.database import users as table
+from soundlift.common.db.engine import Database
+from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
 LONGEST_EMAIL = 254

@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from soundlift.common.db.database import UPLOAD_LOCKS, now, upload_locks
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.clock import now
+from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
-from soundlift.common.jobs.model import RECEIVE_SECONDS, WAITING, State, may_expire
+from soundlift.common.jobs.conditions import may_expire
+from soundlift.common.jobs.model import RECEIVE_SECONDS, WAITING, State
 from soundlift.common.settings import Settings
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)

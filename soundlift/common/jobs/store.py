@@ -15,8 +15,20 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from soundlift.common.db.database import Database, now
-from soundlift.common.db.database import jobs as table
+from soundlift.common.db.clock import now
+from soundlift.common.db.engine import Database
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.conditions import (
+    columns,
+    is_broken_off,
+    is_due,
+    is_free,
+    is_mine,
+    is_past_retention,
+    job_of,
+    resend_at,
+    too_old,
+)
 from soundlift.common.jobs.model import (
     ENDED,
     FIRST_NOTIFICATION_RESEND_SECONDS,
@@ -29,17 +41,8 @@ from soundlift.common.jobs.model import (
     Claim,
     Job,
     State,
-    columns,
     finite,
-    is_broken_off,
-    is_due,
-    is_free,
-    is_mine,
-    is_past_retention,
-    job_of,
     last_words,
-    resend_at,
-    too_old,
 )
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
 from soundlift.common.media import new_media_id

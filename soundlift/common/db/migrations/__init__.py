@@ -13,7 +13,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import make_url
 
-from soundlift.common.db.database import Database, open_database
+from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.write_ahead_log import use_write_ahead_log
 from soundlift.common.errors import DatabaseUnavailable
 

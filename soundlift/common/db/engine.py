@@ -1,0 +1,173 @@
+"""The connection to the database; every driver error is raised as DatabaseUnavailable."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from soundlift.common.db.tables import jobs, upload_locks
+from soundlift.common.errors import DatabaseUnavailable, SettingError
+
+BUSY_TIMEOUT_SECONDS = 10
+MYSQL_DRIVER = "mysql+pymysql"
+MYSQL_SECONDS = 5.0  # for one connect, read or write
+MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS, "pool_recycle": 600}
+# The clock counts on without a summer time. A wait for a lock ends before the wait for the server does.
+MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
+MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
+MYSQL_NO_SUCH_TABLE = 1146
+MYSQL_NO_SUCH_COLUMN = 1054
+MOST_REPEATS = 5
+LONGEST_PAUSE_SECONDS = 0.1
+
+Result = TypeVar("Result")
+
+
+class RolledBack(DatabaseUnavailable):
+    """Says that the database undid a transaction to let another one go on."""
+
+
+class Database:
+    """Runs transactions on one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that may write; commit it at the end.
+
+        Raises DatabaseUnavailable.
+        """
+        with _driver_errors(), self.engine.begin() as connection:
+            yield connection
+
+    def change(self, statement: sa.Executable) -> int:
+        """Execute one statement as a transaction of its own, and return how many rows it matched.
+
+        It is repeated as `transact` repeats. Raises DatabaseUnavailable.
+        """
+        return self.transact(lambda connection: int(connection.execute(statement).rowcount))
+
+    def transact(self, work: Callable[[Connection], Result]) -> Result:
+        """Do some work in a transaction that may write, and return its result.
+
+        It is repeated where the database rolled it back for a deadlock or a long wait for a lock, for then it is
+        sure not to have happened. Raises DatabaseUnavailable, and what the work raises, which rolls it back.
+        """
+        for _ in range(MOST_REPEATS):
+            try:
+                return self._transact_once(work)
+            except RolledBack:
+                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - it need not be hard to guess
+        return self._transact_once(work)
+
+    def _transact_once(self, work: Callable[[Connection], Result]) -> Result:
+        with self.write() as connection:
+            return work(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that only reads, and so waits for no writer.
+
+        Raises DatabaseUnavailable.
+        """
+        with _driver_errors(), self.engine.connect().execution_options(sqlite_begin="BEGIN") as connection:
+            yield connection
+
+    def check(self) -> None:
+        """Raise DatabaseUnavailable unless the tables that migrations changed are there, with every column."""
+        with self.read() as connection:
+            for table in (jobs, upload_locks):
+                connection.execute(sa.select(table).limit(1)).all()
+
+
+@contextmanager
+def _driver_errors() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise
+    except (DBAPIError, sa.exc.TimeoutError) as error:
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable:
+    driver_error = error.orig if isinstance(error, DBAPIError) else None
+    # SQLAlchemy's own text adds the statement and a link; both take lines of their own.
+    cause = " ".join(str(driver_error or error.args[0]).split())
+    number = next(iter(driver_error.args), None) if driver_error else None
+    if number in MYSQL_ROLLED_BACK:
+        return RolledBack("The database is too busy.", cause=cause)
+    if number == MYSQL_NO_SUCH_TABLE or "no such table" in cause:
+        return DatabaseUnavailable("The database has no tables yet: run `soundlift migrate`.", cause=cause)
+    if number == MYSQL_NO_SUCH_COLUMN or "no such column" in cause:
+        return DatabaseUnavailable("The database has tables of an older version: run `soundlift migrate`.", cause=cause)
+    return DatabaseUnavailable("The database does not answer.", cause=cause)
+
+
+def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
+    """Make the engine for a SQLAlchemy URL, without connecting; a server has so many seconds for each statement.
+
+    Raises SettingError where DATABASE_URL is no URL of a database we can speak to.
+    """
+    try:
+        return Database(_engine_of(make_url(url), seconds))
+    except (ArgumentError, ValueError):
+        sentence = "Setting DATABASE_URL must be sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE."
+        raise SettingError(sentence, setting="DATABASE_URL") from None
+
+
+def _engine_of(address: URL, seconds: float) -> Engine:
+    match address.get_backend_name():
+        case "sqlite":
+            engine = sa.create_engine(address)
+            _tame_sqlite(engine)
+            return engine
+        case "mysql" | "mariadb":
+            return _mysql_engine(address.set(drivername=MYSQL_DRIVER), seconds)
+        case name:
+            raise ValueError(name)
+
+
+def _mysql_engine(address: URL, seconds: float) -> Engine:
+    """Return an engine whose statements see what others have committed by then.
+
+    READ COMMITTED also locks no gaps between rows, so steps of different jobs do not meet. A connection that the
+    server has closed is noticed before it is used, and made anew.
+    """
+    limits = {"connect_timeout": MYSQL_SECONDS, "read_timeout": seconds, "write_timeout": seconds}
+    return sa.create_engine(
+        address,
+        connect_args={"charset": "utf8mb4", "init_command": MYSQL_SESSION, **limits},
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        **MYSQL_POOL,
+    )
+
+
+def _tame_sqlite(engine: Engine) -> None:
+    """Let transactions begin when we say so, and queue for the one writer at their start.
+
+    A deferred transaction that turns into a write fails at once when another has written since
+    (https://www.sqlite.org/lang_transaction.html); BEGIN IMMEDIATE waits its turn instead.
+    """
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
+        connection.execute("PRAGMA synchronous = FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        connection.exec_driver_sql(options.get("sqlite_begin", "BEGIN IMMEDIATE"))
