@@ -1,12 +1,34 @@
-"""Parsers of settings: each returns the value of a text, or raises ValueError with what the text must be."""
+"""The declaration of a setting, and the parsers of settings.
+
+A parser returns the value of a text, or raises ValueError with what the text must be.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import field
+from typing import Any, TypedDict, Unpack
 
 from soundlift.common.options.option_values import BITRATE
 
 MIN_KEY_BYTES = 32
+
+
+class Traits(TypedDict, total=False):
+    """What is special about a setting."""
+
+    secret: bool  # it may be a file in the secrets folder, and is never shown
+    internal: bool  # a supervisor sets it for its children; it is not for users
+    default_text: str  # describes a default that is not a constant
+
+
+def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, **traits: Unpack[Traits]) -> Any:
+    """Declare a field of a dataclass as a setting, with the sentence that documents it."""
+    metadata = {"help": help_, "parse": parse, "secret": False, "internal": False, "default_text": "", **traits}
+    return field(default=default, repr=not traits.get("secret", False), metadata=metadata)
+
+
 FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)
 
 
@@ -64,14 +86,14 @@ def kilobits(text: str) -> int:
     return int(bitrate(text).removesuffix("k"))
 
 
-def log_level(text: str) -> str:
+def level_name(text: str) -> str:
     """Return the name of a log level in lower case."""
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError("must be debug, info, warning or error")
     return text.lower()
 
 
-def queue_type(text: str) -> str:
+def queue_kind(text: str) -> str:
     """Return a kind of RabbitMQ queue."""
     if text not in ("quorum", "classic"):
         raise ValueError("must be quorum or classic")
