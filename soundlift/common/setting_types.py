@@ -8,25 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import field
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 from soundlift.common.options.option_values import BITRATE
 
 MIN_KEY_BYTES = 32
 
 
-class Traits(TypedDict, total=False):
-    """What is special about a setting."""
-
-    secret: bool  # it may be a file in the secrets folder, and is never shown
-    internal: bool  # a supervisor sets it for its children; it is not for users
-    default_text: str  # describes a default that is not a constant
+def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
+    """Declare a field as a setting for users, with the sentence that documents it."""
+    metadata = {"help": help_, "parse": parse, "secret": secret, "internal": False}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
-def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, **traits: Unpack[Traits]) -> Any:
-    """Declare a field of a dataclass as a setting, with the sentence that documents it."""
-    metadata = {"help": help_, "parse": parse, "secret": False, "internal": False, "default_text": "", **traits}
-    return field(default=default, repr=not traits.get("secret", False), metadata=metadata)
+def internal_setting(help_: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    """Declare a field as a setting that a supervisor sets for its children."""
+    return field(default=default, metadata={"help": help_, "parse": parse, "secret": False, "internal": True})
 
 
 FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)

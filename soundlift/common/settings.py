@@ -24,6 +24,7 @@ from soundlift.common.setting_types import (
     bitrate,
     boolean,
     functions_by_topic,
+    internal_setting,
     kilobits,
     level_name,
     not_negative,
@@ -46,9 +47,7 @@ class Settings:
     folder, named in lower case with dashes, by itself or in a folder of the same name.
     """
 
-    soundlift_data: Path = setting(
-        "Folder of the embedded database, queue, media and mail", None, Path, default_text="the platform's data folder"
-    )
+    soundlift_data: Path = setting("Folder of the embedded database, queue, media and mail", None, Path)
     embedded: bool = setting(
         "Use an embedded database, queue and media folder where no server is set: true or false; false in images",
         True,
@@ -58,7 +57,6 @@ class Settings:
     database_url: str = setting(
         "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE",
         None,
-        default_text="`soundlift.db` in the data folder",
         secret=True,
     )
     mysql_host: str = setting("MySQL or MariaDB server, used if DATABASE_URL is not set", "")
@@ -74,14 +72,12 @@ class Settings:
     media_url: str = setting(
         "Videos and MP3s: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
         None,
-        default_text="`media` in the data folder",
         secret=True,
     )
     broker_url: str = setting(
         "Events: sqlite:///FILE, or amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, several "
         "separated by commas; http://SINK only publishes",
         None,
-        default_text="`queue.db` in the data folder",
         secret=True,
     )
     k_sink: str = setting("Sink for events that Knative sets, used if BROKER_URL is not set", "")
@@ -92,7 +88,6 @@ class Settings:
     smtp_url: str = setting(
         "Mail server: smtp:// (with STARTTLS if offered) or smtps://, USER:PASSWORD@HOST:PORT",
         "smtp://127.0.0.1:8025",
-        default_text="`smtp://127.0.0.1:8025`, the mail catcher of `up`",
         secret=True,
     )
     smtp_ca_file: str = setting("File with the CA of the mail server's certificate", "")
@@ -100,7 +95,6 @@ class Settings:
         "Key that signs all tokens, at least 32 bytes",
         "",
         signing_key,
-        default_text="none; `up` generates one",
         secret=True,
     )
     public_url: str = setting(
@@ -118,6 +112,7 @@ class Settings:
         "Additional functions that subscribe to a topic, each through a queue with the function's name: mp3=FUNCTION,…",
         (),
         functions_by_topic,
+        internal_setting,
     )
     basic_auth_user: str = setting("User of the gateway, if it requires one", "", secret=True)
     basic_auth_password: str = setting("Password of the gateway's user", "", secret=True)
@@ -155,7 +150,6 @@ class Settings:
         "Maximum number of concurrent conversions of one process",
         os.cpu_count() or 1,
         positive,
-        default_text="the number of cores",
     )
     long_polls: int = setting(
         "Maximum number of concurrent requests with ?wait= of one process; further ones are answered at once",
@@ -164,8 +158,8 @@ class Settings:
     )
     host: str = setting("Address on which a function listens", ALL_ADDRESSES)
     port: int = setting("Port on which a function listens", 8080, positive)
-    lifeline_fd: int | None = setting(
-        "Read end of a pipe from the supervisor; the process stops when it is closed", None, int, internal=True
+    lifeline_fd: int | None = internal_setting(
+        "Read end of a pipe from the supervisor; the process stops when it is closed", None, int
     )
     threads: int = setting(
         "Maximum number of concurrent requests of one process; further ones are answered 429", 32, positive
@@ -174,13 +168,11 @@ class Settings:
         "Maximum number of concurrent connections of one client address without a trusted proxy; 0 is no limit",
         0,
         not_negative,
-        default_text="`0`; `16` with `up`",
     )
     connector_concurrency: int = setting(
         "Maximum number of concurrent deliveries per queue and connector",
         os.cpu_count() or 1,
         positive,
-        default_text="the number of cores",
     )
     connector_attempts: int = setting("Deliveries of one event before it becomes a dead letter", 10, positive)
     connector_port: int = setting("Port of the connector's /healthz, /readyz and /metrics; 0 disables them", 0, int)
@@ -196,9 +188,7 @@ class Settings:
         -16.0,
         LOUDNESS.read,
     )
-    max_audio_bitrate: int = setting(
-        "Maximum bit rate that an upload may request", 320, kilobits, default_text="`320k`"
-    )
+    max_audio_bitrate: int = setting("Maximum bit rate that an upload may request", 320, kilobits)
     max_sample_rate: int = setting("Maximum sample rate that an upload may request, in Hz", 48000, SAMPLE_RATE.read)
     token_seconds: int = setting("Lifetime of a sign-in token", 24 * 3600, positive)
     link_seconds: int = setting("Lifetime of the download link in a mail", 24 * 3600, positive)
