@@ -112,7 +112,6 @@ class Settings:
         "Additional functions that subscribe to a topic, each through a queue with the function's name: mp3=FUNCTION,…",
         (),
         functions_by_topic,
-        internal_setting,
     )
     basic_auth_user: str = setting("User of the gateway, if it requires one", "", secret=True)
     basic_auth_password: str = setting("Password of the gateway's user", "", secret=True)
