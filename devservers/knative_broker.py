@@ -1,4 +1,4 @@
-"""Behaves toward functions as Knative's broker for RabbitMQ and its source adapter do (measured on v0.49)."""
+"""Doubles of Knative's broker for RabbitMQ and its source adapter, as functions see them (measured on v0.49)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Binary = tuple[dict[str, str], bytes]
 
 
 class Served(AbstractContextManager["Served"]):
-    """Is a WSGI application on a port of the loopback."""
+    """A WSGI application on a port of the loopback."""
 
     def __init__(self, app: Any) -> None:
         self._server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -49,9 +49,9 @@ class Served(AbstractContextManager["Served"]):
 
 
 class KnativeBroker:
-    """Is ingress and dispatcher; `triggers` gives the subscriber of each exact type.
+    """Ingress and dispatcher; `triggers` maps an exact event type to its subscriber.
 
-    With `loses_every` it takes each so many-th event, answers 202, and forgets it.
+    With `loses_every` set to n it answers 202 to every n-th event and loses it.
     """
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class KnativeBroker:
 
 
 class KnativeSource:
-    """Is the source adapter for RabbitMQ, which sends each message of a queue to one address."""
+    """The source adapter for RabbitMQ, which sends each message of a queue to one address."""
 
     def __init__(self, url: str) -> None:
         self._url = url

@@ -1,4 +1,4 @@
-"""Is one kind of broker under test."""
+"""A kind of broker under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Are the queues of one broker that the connector is tested over: in a file, or in RabbitMQ."""
+"""A broker's queues, observed from outside: in a SQLite file, or in RabbitMQ."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALU
 
 
 class Queues(Protocol):
-    """Can be looked at from outside, for what no port tells."""
+    """Queues with what no port reveals."""
 
     url: str
 
     def connect(self, *, concurrency: int = 1) -> Broker:
-        """Return the broker as a process of its own has it."""
+        """Return a broker with a connection of its own."""
         ...
 
     def count(self) -> int:
-        """Count all messages: waiting, in work, or dead."""
+        """Count all messages: waiting, in flight, or dead."""
         ...
 
     def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
-        """Put a message in a queue that no publisher of ours would send."""
+        """Put any message in a queue, also one that our publishers never send."""
         ...
 
     def let_claims_run_out(self) -> None:
-        """End the claims of processes that have died, so that no test waits for a clock."""
+        """Expire the claims of dead processes, so that no test waits for a clock."""
         ...
 
 
 class FileQueues:
-    """Are in a file of SQLite's."""
+    """Queues in a SQLite file."""
 
     def __init__(self, file: Path) -> None:
         self.url = f"sqlite:///{file}"
@@ -76,7 +76,7 @@ class FileQueues:
 
 
 class RabbitMqQueues(ExitStack):
-    """Are on a node, and gone from it after the test."""
+    """Queues on a RabbitMQ node, deleted after the test."""
 
     def __init__(self, node: RabbitMq) -> None:
         super().__init__()
