@@ -1,4 +1,4 @@
-"""Builds the images on a base of Debian packages, and runs them as a cluster would: read-only, without root or rights."""
+"""Builds the images on a base of Debian packages, and runs them as a cluster would: read-only, without privileges."""
 
 from __future__ import annotations
 
