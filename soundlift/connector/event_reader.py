@@ -1,4 +1,4 @@
-"""Reads messages as events: CloudEvents, and the bare messages of other programs where they are accepted."""
+"""Reads messages as events: CloudEvents, and bare messages of other programs where those are accepted."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import Delivery
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.events import SOURCE, VIDEO_UPLOADED, event_id, from_message
-from soundlift.common.web.json_text import read_json
+from soundlift.common.json_text import read_json
 
-HOW_TO_ACCEPT = "This is no CloudEvent but a bare message; with ACCEPT_BARE_MESSAGES=true it would make a job."
+HOW_TO_ACCEPT = "This is not a CloudEvent but a bare message; set ACCEPT_BARE_MESSAGES=true to make a job of it."
 
 
 @dataclass(frozen=True)
-class Reader:
-    """Knows in which queue bare messages may lie, and whether they are accepted."""
+class EventReader:
+    """A reader of deliveries that knows which queue may hold bare messages, and whether to accept them."""
 
     video_queue: str
     accepts_bare: bool
@@ -36,7 +36,7 @@ class Reader:
 
 
 def _bare_data(body: bytes) -> dict[str, Any] | None:
-    """Return what a bare message says, if the body is one: a JSON object that names a video."""
+    """Return the content of a bare message, a JSON object that names a video; None if the body is not one."""
     try:
         data = read_json(body)
     except ValueError:
@@ -45,7 +45,7 @@ def _bare_data(body: bytes) -> dict[str, Any] | None:
 
 
 def _event_of_bare(data: dict[str, Any]) -> CloudEvent:
-    """Return the event that says so, with the id that the event of its job will have."""
+    """Return the event of a bare message, with the id that the event of its job will have."""
     attributes = {
         "specversion": "1.0",
         "id": event_id(data["video_fid"], VIDEO_UPLOADED),

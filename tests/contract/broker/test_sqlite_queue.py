@@ -1,4 +1,4 @@
-"""What only a queue in a SQLite file can meet: others who hold the file's one write lock, and leases that end."""
+"""Queues in a SQLite file: waiting for the file's write lock, and leases that end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VIDEO = ["video"]
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return the file of a queue that has one message."""
+    """Return a file whose queue has one message."""
     file = tmp_path / "queue.db"
     event = CloudEvent({"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}, {})
     _connect(file).publish(event)
@@ -31,17 +31,17 @@ def file(tmp_path: Path) -> Path:
 
 
 def _connect(file: Path, lease_seconds: float = LEASE_SECONDS) -> SqliteBroker:
-    return SqliteBroker(file, {VIDEO_UPLOADED: "video"}, lease_seconds=lease_seconds)
+    return SqliteBroker(file, {VIDEO_UPLOADED: {"video"}}, lease_seconds=lease_seconds)
 
 
 def _end_of_lease(file: Path) -> float:
-    """Return when others see the one message again."""
+    """Return when the only message becomes visible again."""
     with closing(sqlite3.connect(file)) as connection:
         return float(connection.execute("SELECT visible_at FROM message").fetchone()[0])
 
 
 def _receive_while_locked(consumer: SqliteBroker, file: Path) -> tuple[Delivery | None, float]:
-    """Return what a consumer receives that waits for the file longer than a lease, and when the file is free again."""
+    """Have a consumer wait longer than a lease for the file; return what it receives and when the lock was released."""
     assert consumer.receive(["another"], 0) is None
     with ThreadPoolExecutor() as pool, closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -53,13 +53,13 @@ def _receive_while_locked(consumer: SqliteBroker, file: Path) -> tuple[Delivery 
         return waiting.result(timeout=30), free
 
 
-def test_a_lease_is_whole_however_long_the_consumer_waited_for_the_file(file: Path) -> None:
+def test_a_lease_begins_when_the_file_is_free_however_long_the_wait_was(file: Path) -> None:
     taken, free = _receive_while_locked(_connect(file), file)
     assert taken is not None
     assert _end_of_lease(file) >= free + LEASE_SECONDS
 
 
-def test_a_consumer_does_not_take_again_what_it_has_in_work_however_long_it_waited_for_the_file(file: Path) -> None:
+def test_a_consumer_does_not_receive_its_own_message_again_after_a_long_wait(file: Path) -> None:
     consumer = _connect(file)
     taken = consumer.receive(VIDEO, 0)
     assert taken is not None
@@ -70,7 +70,7 @@ def test_a_consumer_does_not_take_again_what_it_has_in_work_however_long_it_wait
     assert _connect(file).receive(VIDEO, 0) is None
 
 
-def test_a_lease_is_renewed_as_long_as_its_consumer_receives(file: Path) -> None:
+def test_a_lease_is_renewed_while_its_consumer_keeps_receiving(file: Path) -> None:
     consumer = _connect(file)
     assert consumer.receive(VIDEO, 0) is not None
     for _ in range(3):
@@ -78,7 +78,7 @@ def test_a_lease_is_renewed_as_long_as_its_consumer_receives(file: Path) -> None
         wait_for(lambda before=before: consumer.receive([], 0) or _end_of_lease(file) > before, "it is renewed")
 
 
-def test_a_lease_is_not_renewed_at_each_look_or_the_disk_would_write_all_the_time(file: Path) -> None:
+def test_a_lease_is_not_renewed_on_every_poll_which_would_keep_the_disk_busy(file: Path) -> None:
     consumer = _connect(file, 3600)
     assert consumer.receive(VIDEO, 0) is not None
     ends = _end_of_lease(file)
@@ -87,7 +87,7 @@ def test_a_lease_is_not_renewed_at_each_look_or_the_disk_would_write_all_the_tim
     assert _end_of_lease(file) == ends
 
 
-def test_a_message_whose_lease_ended_goes_to_another_and_its_first_consumer_can_do_nothing_to_it(file: Path) -> None:
+def test_a_consumer_whose_lease_ended_can_no_longer_settle_the_message(file: Path) -> None:
     stalled, other = _connect(file), _connect(file)
     late = stalled.receive(VIDEO, 0)
     assert late is not None
@@ -96,7 +96,7 @@ def test_a_message_whose_lease_ended_goes_to_another_and_its_first_consumer_can_
     assert taken is not None
     assert time.time() >= ends
     held_until = _end_of_lease(file)
-    assert stalled.receive([], 0) is None  # which renews only leases that are its own still
+    assert stalled.receive([], 0) is None  # renews only the leases it still holds
     stalled.accept(late)
     stalled.retry(late, delay=0)
     stalled.reject(late, {})
@@ -105,7 +105,7 @@ def test_a_message_whose_lease_ended_goes_to_another_and_its_first_consumer_can_
     assert _connect(file).receive(VIDEO, 0) is None
 
 
-def test_a_message_that_another_program_put_in_comes_as_it_is(tmp_path: Path) -> None:
+def test_a_message_of_another_program_is_delivered_unchanged(tmp_path: Path) -> None:
     queues = FileQueues(tmp_path / "queue.db")
     queues.put("video", b"text", "text/plain", {"name": "value"})
     delivery = queues.connect().receive(VIDEO, 0)

@@ -1,4 +1,4 @@
-"""Keeps one connection to RabbitMQ open, in a thread of its own, so that its heartbeats wait for nobody."""
+"""A connection to RabbitMQ in its own thread, so that nothing delays its heartbeats."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from soundlift.common.errors import BrokerUnavailable
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
-AWAY = "RabbitMQ does not answer."
+NO_ANSWER = "RabbitMQ does not answer."
 
 log = structlog.get_logger()
 
 
-class Link:
-    """Connects to one address after another until one answers, again and again, and opens one channel on it.
+class ReconnectingConnection:
+    """A connection with one channel, which is reopened whenever it is lost, at the first address that answers.
 
-    The hooks run in the link's thread, where alone pika's objects may be touched: `prepare` gets each new channel,
-    on which everything is declared already, and calls back when it is ready; `lost` is told why it is gone, and
-    `blocked` why RabbitMQ takes nothing for now, or None when it does again.
+    The hooks run in the connection's thread, the only one that may use pika's objects. `prepare` gets each new channel,
+    on which the topology is declared, and a callback to call when the channel is ready. `lost` gets the reason for a
+    lost connection. `blocked` gets the reason when RabbitMQ stops taking messages, and None when it takes them again.
     """
 
     def __init__(
@@ -48,31 +48,31 @@ class Link:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._connection: Any = None
-        self._channel_trouble: Exception | None = None
+        self._channel_error: Exception | None = None
         self._is_up = False
         self._why = ""
         self._failures = 0
         self._closing = threading.Event()
 
     def wait_until_up(self, seconds: float) -> None:
-        """Return once the channel is ready; the first call begins to connect.
+        """Return when the channel is ready; the first call starts connecting.
 
-        Raises BrokerUnavailable after so many seconds, or at once while no address answers.
+        Raises BrokerUnavailable after `seconds`, or at once if no address has answered.
         """
         with self._changed:
             self._start()
             self._changed.wait_for(lambda: self._is_up or self._why, seconds)
             if not self._is_up:
-                raise BrokerUnavailable(self._why or AWAY)
+                raise BrokerUnavailable(self._why or NO_ANSWER)
 
     def call(self, function: Callable[[], None]) -> None:
-        """Run a function in the link's thread, soon; one that is called while the link is down may never run."""
+        """Run a function soon in the connection's thread; while the connection is down it may never run."""
         connection = self._connection
         if connection is not None:
             connection.ioloop.add_callback_threadsafe(function)
 
     def close(self) -> None:
-        """Close the connection and end the thread, for good."""
+        """Close the connection and end the thread for good."""
         self._closing.set()
         if self._thread is not None:
             self.call(self._hang_up)
@@ -91,18 +91,18 @@ class Link:
                 break
             try:
                 self._connect(address)
-            except Exception as error:  # no trouble of one connection may end the thread that makes the next
-                log.exception("unforeseen error")
+            except Exception as error:  # the thread must survive to make the next connection
+                log.exception("unexpected error")
                 self._down(error)
 
     def _pause(self) -> float:
-        """Return how long to wait for the next try: not at all before every address has had one."""
+        """Return the seconds to wait before the next attempt: 0 until every address has been tried."""
         rounds = self._failures // len(self._addresses)
         return min(FIRST_PAUSE_SECONDS * 2 ** (rounds - 1), LONGEST_PAUSE_SECONDS) if rounds else 0
 
     def _connect(self, address: pika.URLParameters) -> None:
-        """Connect, and return when the connection has come to its end."""
-        self._channel_trouble = None
+        """Connect, and return when the connection has ended."""
+        self._channel_error = None
         self._connection = connection = pika.SelectConnection(
             address,
             on_open_callback=self._opened,
@@ -134,12 +134,12 @@ class Link:
             self._changed.notify_all()
 
     def _channel_closed(self, channel: Any, reason: Exception) -> None:
-        """End the connection, too, and begin anew: a broker closes a channel only when something is wrong."""
-        self._channel_trouble = reason
+        """Close the connection, too, and reconnect: a broker closes a channel only when something is wrong."""
+        self._channel_error = reason
         self._hang_up()
 
     def _closed(self, connection: Any, reason: Exception) -> None:
-        self._down(self._channel_trouble or reason)
+        self._down(self._channel_error or reason)
         connection.ioloop.stop()
 
     def _hang_up(self) -> None:
@@ -153,30 +153,30 @@ class Link:
         self._failures += 1
         why = sentence_of(reason)
         with self._changed:
-            news = self._is_up or (not self._why and self._failures >= len(self._addresses))
-            if news or self._why:
+            is_new = self._is_up or (not self._why and self._failures >= len(self._addresses))
+            if is_new or self._why:
                 self._is_up, self._why = False, why
             self._changed.notify_all()
         self._lost(why)
-        if news and not self._closing.is_set():
+        if is_new and not self._closing.is_set():
             log.warning(BrokerUnavailable.code, detail=why)
 
 
 def sentence_of(reason: Exception) -> str:
-    """Return what closed a channel or a connection; a clash of properties is told as the broker words it."""
+    """Return why a channel or a connection was closed, quoting the broker if a queue has other properties."""
     if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == 406 and "inequivalent" in reason.reply_text:
         return (
-            f"RabbitMQ has a queue or exchange of other properties: {reason.reply_text}. "
-            "Delete it, rename ours by VIDEO_QUEUE or MP3_QUEUE, or set QUEUE_TYPE to what it is."
+            f"RabbitMQ has a queue or exchange with other properties: {reason.reply_text}. "
+            "Delete it, set VIDEO_QUEUE or MP3_QUEUE to another name, or set QUEUE_TYPE to its type."
         )
     if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker):
         return f"RabbitMQ closed the connection: {reason.reply_text}."
     cause = _cause_of(reason)
-    return f"{AWAY} {str(cause) or type(cause).__name__}."
+    return f"{NO_ANSWER} {str(cause) or type(cause).__name__}."
 
 
 def _cause_of(reason: BaseException) -> BaseException:
-    """Return the error that pika has wrapped several times over, each time in another way."""
+    """Return the innermost of the errors that pika nests in several different ways."""
     wrapped = (*getattr(reason, "exceptions", ()), getattr(reason, "exception", None), *reason.args)
     causes = [one for one in wrapped if isinstance(one, BaseException)]
     return _cause_of(causes[-1]) if causes else reason
