@@ -12,13 +12,13 @@ import pytest
 from fastcrc import crc16
 
 from functions.convert.encode.ffmpeg import binary
-from functions.convert.encode.mp3_frames import FrontFrame, NotMp3, frames
-from functions.convert.encode.parallel.packing import packed
-from functions.convert.plan.recipe import Recipe
+from functions.convert.encode.parallel.repacking import repack
+from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, frames
+from functions.convert.plan.plan import Plan
 from soundlift.common.audio.mp3_rates import SAMPLE_RATES
 from soundlift.common.audio.mpeg_audio import frame_length
 from soundlift.common.options.audio_options import AudioOptions
-from tests.convert.sounds import SOUNDS, by_one_encoder, recipe_of, wavs
+from tests.convert.sounds import SOUNDS, by_one_encoder, plan_of, wavs
 
 SECONDS = 8
 # LAME's own differ a little: with the reservoir a few frames hold more than one alone has room for.
@@ -106,19 +106,19 @@ def _made(rolls: random.Random, kind: int, rate: int, mode: int, size: int, inde
     return header + int(side, 2).to_bytes(len(side) // 8) + rolls.randbytes(size).ljust(room, b"\x55")
 
 
-def _frames(file: Path) -> tuple[FrontFrame, list[bytes]]:
+def _frames(file: Path) -> tuple[HeaderFrame, list[bytes]]:
     with file.open("rb") as stream:
         front, *sounding = frames(stream)
-    return FrontFrame.of(front), sounding
+    return HeaderFrame.of(front), sounding
 
 
-def _recipe(quality: int, rate: int, channels: int) -> Recipe:
+def _plan(quality: int, rate: int, channels: int) -> Plan:
     options = AudioOptions(end=SECONDS, quality=quality, sample_rate=rate, channels=channels)
-    return recipe_of(options, max(SAMPLE_RATES))
+    return plan_of(options, max(SAMPLE_RATES))
 
 
 def _lone(file: Path, folder: Path, quality: int = 2, rate: int = 44100, channels: int = 2) -> list[bytes]:
-    return _frames(by_one_encoder(file, _recipe(quality, rate, channels), folder / "lone.mp3"))[1]
+    return _frames(by_one_encoder(file, _plan(quality, rate, channels), folder / "lone.mp3"))[1]
 
 
 def _decoded(mp3: Path) -> bytes:
@@ -137,36 +137,38 @@ def _decoded(mp3: Path) -> bytes:
         *((sound, 9, rate, 1) for sound in ("silence", "noise") for rate in SAMPLE_RATES),
     ],
 )
-def test_packed_frames_are_the_same_sound_and_as_small_as_lame_makes_them(
+def test_repacked_frames_are_the_same_sound_and_as_small_as_lame_s(
     sounds: dict[str, Path], tmp_path: Path, sound: str, quality: int, rate: int, channels: int
 ) -> None:
-    recipe = _recipe(quality, rate, channels)
-    whole = by_one_encoder(sounds[sound], recipe, tmp_path / "lone.mp3")
+    plan = _plan(quality, rate, channels)
+    whole = by_one_encoder(sounds[sound], plan, tmp_path / "lone.mp3")
     front, lone = _frames(whole)
-    ours = list(packed(lone))
+    ours = list(repack(lone))
     assert list(_sounding(ours)) == list(_sounding(lone))
 
     sizes, music = [len(frame) for frame in ours], b"".join(ours)
     file = tmp_path / "packed.mp3"
-    file.write_bytes(front.describing(sizes, SECONDS * rate, crc16.arc(music)).data + music)
+    file.write_bytes(front.for_frames(sizes, SECONDS * rate, crc16.arc(music)).data + music)
     samples = _decoded(file)
     assert samples == _decoded(whole)
     assert len(samples) == SECONDS * rate * channels * 4
 
-    lames = by_one_encoder(sounds[sound], recipe, tmp_path / "reservoir.mp3", reservoir=True)
+    lames = by_one_encoder(sounds[sound], plan, tmp_path / "reservoir.mp3", reservoir=True)
     assert sum(sizes) <= sum(map(len, _frames(lames)[1])) * LARGEST_BESIDE_LAME
     assert sum(sizes) <= sum(map(len, lone))
 
 
 @pytest.mark.parametrize("quality", range(10))
-def test_music_alone_in_its_frames_packs_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
+def test_music_in_self_contained_frames_repacks_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
     lone = _lone(sounds["music"], tmp_path, quality)
-    assert sum(map(len, packed(lone))) <= sum(map(len, lone)) * LARGEST_BESIDE_LONE
+    assert sum(map(len, repack(lone))) <= sum(map(len, lone)) * LARGEST_BESIDE_LONE
 
 
 @pytest.mark.parametrize("rate", SAMPLE_RATES)
 @pytest.mark.parametrize("sound", ["silence", "noise"])
-def test_frames_come_while_others_are_read(sounds: dict[str, Path], tmp_path: Path, sound: str, rate: int) -> None:
+def test_frames_are_yielded_while_others_are_read(
+    sounds: dict[str, Path], tmp_path: Path, sound: str, rate: int
+) -> None:
     read = []
 
     def reading() -> Iterator[bytes]:
@@ -174,48 +176,46 @@ def test_frames_come_while_others_are_read(sounds: dict[str, Path], tmp_path: Pa
             read.append(frame)
             yield frame
 
-    for given, _ in enumerate(packed(reading())):
+    for given, _ in enumerate(repack(reading())):
         assert len(read) - given <= MOST_READ_AHEAD
 
 
 @pytest.mark.parametrize(("rate", "most"), [(44100, 511), (22050, 255)])
-def test_the_data_of_what_follows_silence_begins_as_early_as_can_be(
+def test_data_after_silence_begins_as_early_as_possible(
     sounds: dict[str, Path], tmp_path: Path, rate: int, most: int
 ) -> None:
-    ours = [Read.of(frame) for frame in packed(_lone(sounds["silence"], tmp_path, 9, rate))]
+    ours = [Read.of(frame) for frame in repack(_lone(sounds["silence"], tmp_path, 9, rate))]
     assert max(frame.main_data_begin for frame in ours) == most
 
 
-def test_padding_is_packed_like_stuffing(sounds: dict[str, Path], tmp_path: Path) -> None:
+def test_padding_is_removed_like_stuffing(sounds: dict[str, Path], tmp_path: Path) -> None:
     lone = _lone(sounds["music"], tmp_path)
     padded = [frame[:2] + bytes((frame[2] | 2,)) + frame[3:] + b"\0" for frame in lone]
-    assert list(packed(padded)) == list(packed(lone))
+    assert list(repack(padded)) == list(repack(lone))
 
 
-def test_what_does_not_stand_alone_is_not_packed(sounds: dict[str, Path], tmp_path: Path) -> None:
+def test_a_frame_that_is_not_self_contained_is_not_repacked(sounds: dict[str, Path], tmp_path: Path) -> None:
     lone = _lone(sounds["music"], tmp_path)
-    borrowing = next(frame for frame in packed(lone) if Read.of(frame).main_data_begin)
+    borrowing = next(frame for frame in repack(lone) if Read.of(frame).main_data_begin)
     loud = max(lone, key=lambda frame: Read.of(frame).bits)
     cut_off = loud[: Read.of(loud).bits // 8]
     with_checksum = bytes((loud[0], loud[1] & 0xFE)) + loud[2:]
     for frame in (borrowing, cut_off, with_checksum):
         with pytest.raises(NotMp3):
-            list(packed([lone[0], frame]))
+            list(repack([lone[0], frame]))
 
 
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("rate", range(3))
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_each_frame_takes_all_it_may_from_those_before_it_and_is_the_shortest_that_holds_the_rest(
-    kind: int, rate: int, mode: int
-) -> None:
+def test_each_repacked_frame_is_as_short_as_possible(kind: int, rate: int, mode: int) -> None:
     rolls, rooms = random.Random(rate), _rooms(kind, rate, mode)
     # Loud and silent ones, in runs, and some that fill a frame of one of the bit rates to the last byte.
     most = min(rooms[-1], 4095 * (2 if kind == 0xFB else 1) * (1 if mode == MONO else 2) // 8)
     fitting = [room for room in rooms if room <= most]
     sizes = [0] * 12 + [most] * 6 + [rolls.choice([0, most, *fitting, rolls.randrange(most)]) for _ in range(200)]
     lone = [_made(rolls, kind, rate, mode, size) for size in sizes]
-    ours = list(packed(lone))
+    ours = list(repack(lone))
     assert list(_sounding(ours)) == list(_sounding(lone))
 
     furthest, filled, used = 511 if kind == 0xFB else 255, 0, 0
@@ -231,7 +231,7 @@ def test_each_frame_takes_all_it_may_from_those_before_it_and_is_the_shortest_th
 
 
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_a_frame_that_is_filled_comes_at_once_and_the_others_when_all_are_read(kind: int) -> None:
+def test_filled_frames_are_yielded_at_once_others_at_the_end(kind: int) -> None:
     rolls, rooms, read = random.Random(1), _rooms(kind, 0, MONO), []
 
     def reading() -> Iterator[bytes]:
@@ -239,30 +239,30 @@ def test_a_frame_that_is_filled_comes_at_once_and_the_others_when_all_are_read(k
             read.append(size)
             yield _made(rolls, kind, 0, MONO, size)
 
-    assert [len(read) for _ in packed(reading())] == [1, 2, 5, 5, 5]
-    assert list(packed([])) == []
+    assert [len(read) for _ in repack(reading())] == [1, 2, 5, 5, 5]
+    assert list(repack([])) == []
 
 
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_the_most_data_that_a_frame_alone_can_hold_is_packed_and_no_more(kind: int, mode: int) -> None:
+def test_the_most_data_of_a_self_contained_frame_is_repacked(kind: int, mode: int) -> None:
     rate = 1  # at 48 kHz frames of the highest bit rate are short enough for what four blocks can count
     rolls, rooms = random.Random(1), _rooms(kind, rate, mode)
     index = next((index for index in range(14, 0, -1) if 8 * rooms[index - 1] <= 4095 * (2 - (mode == MONO))), 1)
     whole = _made(rolls, kind, rate, mode, rooms[index - 1], index)
-    assert [Read.of(frame).main_data for frame in packed([whole])] == [whole[-rooms[index - 1] :]]
+    assert [Read.of(frame).main_data for frame in repack([whole])] == [whole[-rooms[index - 1] :]]
     at, lowest_bit_of_begin = (5, 0x80) if kind == 0xFB else (4, 1)
     borrowing = whole[:at] + bytes((whole[at] | lowest_bit_of_begin,)) + whole[at + 1 :]
     with_checksum = bytes((0xFF, kind & 0xFE)) + whole[2:]
     for other in (whole[:-1], whole[:4], borrowing, with_checksum):
         with pytest.raises(NotMp3):
-            list(packed([other]))
+            list(repack([other]))
 
 
-def test_data_that_reaches_into_the_padding_of_the_largest_frame_is_not_packed() -> None:
+def test_data_in_the_padding_of_the_largest_frame_is_not_repacked() -> None:
     rolls, kind, rate = random.Random(1), 0xFB, 1
     rooms = _rooms(kind, rate, STEREO)
     largest = _made(rolls, kind, rate, STEREO, rooms[-1])
-    assert len(list(packed([largest + b"\0"]))) == 1
+    assert len(list(repack([largest + b"\0"]))) == 1
     with pytest.raises(NotMp3):
-        list(packed([_made(rolls, kind, rate, STEREO, rooms[-1] + 1)]))
+        list(repack([_made(rolls, kind, rate, STEREO, rooms[-1] + 1)]))

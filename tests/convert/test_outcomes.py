@@ -11,7 +11,7 @@ import pytest
 from mutagen.id3 import ID3
 from structlog.testing import capture_logs
 
-from functions.convert.encode.mp3_frames import frames
+from functions.convert.formats.mp3_frames import frames
 from functions.convert.handler import convert
 from soundlift.common.audio.formats import BYTES_TO_TELL, is_known_format
 from soundlift.common.events import CONVERSION_FAILED, event_of
@@ -25,7 +25,7 @@ Make = Callable[[Path], Path]
 
 
 @pytest.mark.parametrize(("code", "name", "make"), HOPELESS, ids=[name for _, name, _ in HOPELESS])
-def test_what_has_no_sound_to_give_fails_with_a_code_and_a_sentence(
+def test_a_file_without_sound_fails_with_a_code_and_a_sentence(
     services: Services, tmp_path: Path, code: str, name: str, make: Make
 ) -> None:
     file = make(tmp_path)
@@ -41,7 +41,7 @@ def test_what_has_no_sound_to_give_fails_with_a_code_and_a_sentence(
 
 
 @pytest.mark.parametrize(("name", "make"), GOOD, ids=[name for name, _ in GOOD])
-def test_every_format_of_the_list_is_accepted_and_converted_to_its_length(
+def test_every_format_is_accepted_and_converted_to_its_length(
     converted: Convert, tmp_path: Path, name: str, make: Make
 ) -> None:
     file = make(tmp_path)
@@ -75,7 +75,7 @@ def test_an_mp3_over_the_size_limit_is_too_large(services: Services, converted: 
 # With the first count of samples, FFmpeg alone writes a wrong length into the MP3 (see test_fidelity); the second is
 # enough to be encoded in parts.
 @pytest.mark.parametrize(("samples", "cores"), [(1198, 1), (30 * 44100, 2)])
-def test_an_mp3_of_exactly_the_size_limit_is_whole_and_one_byte_more_is_too_large(
+def test_an_mp3_of_exactly_the_size_limit_is_complete(
     services: Services, converted: Convert, mp3_of: Save, tmp_path: Path, samples: int, cores: int
 ) -> None:
     sound = ("-f", "lavfi", "-i", "anoisesrc=sample_rate=44100:seed=1", "-af", f"atrim=end_sample={samples}")
@@ -97,7 +97,7 @@ def test_an_mp3_of_exactly_the_size_limit_is_whole_and_one_byte_more_is_too_larg
         assert converted(file).error_code == "too_large"
 
 
-def test_a_file_that_needs_more_memory_than_allowed_fails_and_the_worker_lives(
+def test_a_file_that_needs_more_memory_fails_and_the_worker_lives(
     services: Services, converted: Convert, tmp_path: Path
 ) -> None:
     usual = services.settings

@@ -1,4 +1,4 @@
-"""Reads what a file, a track and its chapters are called, from FFmpeg's list (its metadata format, version 1)."""
+"""The tags and chapters of a file, read from FFmpeg's metadata format, version 1."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .bounded_numbers import read_integer
 
-LIST = "labels.txt"
-LONGEST_LIST = 2**20
+FILE_NAME = "metadata.txt"
+MOST_CHARACTERS = 2**20
 # Possessive: nothing that matched once is tried again.
 LINE = re.compile(r"(?:\\.|[^\\\n]++)*+", re.DOTALL)
 PAIR = re.compile(r"((?:\\.|[^\\=]++)*+)=(.*)", re.DOTALL)
@@ -20,7 +20,7 @@ LARGEST_INT32 = 2**31 - 1  # of a time base, as FFmpeg has it
 
 @dataclass(frozen=True)
 class Chapter:
-    """Is one chapter, in seconds of the file's sound."""
+    """A chapter, in seconds on the file's time line."""
 
     start: float
     end: float
@@ -28,20 +28,29 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Labels:
-    """Is what a file says of itself, and of a track if that was listed, and its chapters; names in lower case."""
+class Metadata:
+    """The tags of a file, and those of a track if it was selected, by their names in lower case; and the chapters."""
 
     tags: Mapping[str, str] = field(default_factory=dict)
     chapters: tuple[Chapter, ...] = ()
 
 
-def read_labels(folder: Path) -> Labels:
-    """Return the labels that FFmpeg listed in a folder; none where it did not come to that."""
-    path = folder / LIST
+NO_METADATA = Metadata()
+
+
+def metadata_args(folder: Path, track: int | None = None) -> list[str]:
+    """Return the arguments that write a file's metadata, and that of one track, into a folder."""
+    selection = [] if track is None else ["-map", f"0:{track}", "-c", "copy", "-frames:a", "0"]
+    return [*selection, "-f", "ffmetadata", "-y", str(folder / FILE_NAME)]
+
+
+def read_metadata(folder: Path) -> Metadata:
+    """Return the metadata that FFmpeg wrote into a folder; none if FFmpeg did not get as far as that."""
+    path = folder / FILE_NAME
     if not path.exists():
-        return Labels()
+        return NO_METADATA
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        text = file.read(LONGEST_LIST)
+        text = file.read(MOST_CHARACTERS)
     tags: dict[str, str] = {}
     chapters: list[Chapter] = []
     for name, pairs in _sections(text):
@@ -49,19 +58,19 @@ def read_labels(folder: Path) -> Labels:
             chapters.extend(_chapters(pairs))
         else:
             for tag, value in _lower(pairs).items():
-                tags.setdefault(tag, value)  # what comes first is of the whole file
-    return Labels(tags, tuple(chapters))
+                tags.setdefault(tag, value)  # the file's tags come first and take precedence
+    return Metadata(tags, tuple(chapters))
 
 
 def _sections(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each section's name, the first without one, and its pairs."""
+    """Yield the name of each section, empty for the first, and its pairs."""
     name, pairs = "", dict[str, str]()
     for line in (match[0] for match in LINE.finditer(text) if match[0]):
         if line in ("[STREAM]", "[CHAPTER]"):
             yield name, pairs
             name, pairs = line, {}
         elif not line.startswith((";", "#")) and (pair := PAIR.fullmatch(line)):
-            # FFmpeg's own times of a chapter come before its tags, which may have the same names.
+            # FFmpeg writes a chapter's times before its tags, which may have the same names.
             pairs.setdefault(ESCAPED.sub(r"\1", pair[1]), ESCAPED.sub(r"\1", pair[2]))
     yield name, pairs
 
@@ -71,7 +80,7 @@ def _lower(pairs: Mapping[str, str]) -> dict[str, str]:
 
 
 def _chapters(pairs: Mapping[str, str]) -> Iterator[Chapter]:
-    """Yield the chapter of a section, unless FFmpeg's integers for its times are missing or out of range."""
+    """Yield the chapter of a section, unless one of its times is missing or out of range."""
     numerator, _, denominator = pairs.get("TIMEBASE", "").partition("/")
     base = read_integer(numerator, least=1, most=LARGEST_INT32), read_integer(denominator, least=1, most=LARGEST_INT32)
     start, end = read_integer(pairs.get("START", "")), read_integer(pairs.get("END", ""))

@@ -1,9 +1,9 @@
-"""Packs frames of an MP3 that each stand alone into fewer bytes of the very same sound.
+"""The repacking of self-contained MP3 frames into fewer bytes of the very same sound.
 
-A frame is as long as one of 14 bit rates makes it. Where each stands alone (`-reservoir 0`), what its main data (scale
-factors and Huffman codes) leaves of it is stuffing. Packed, the main data of all is one row, frames are as short as it
-lets them be, and the data of one may begin in those before it: the bit reservoir of ISO/IEC 11172-3, sections 2.4.1.7
-and 2.4.2.7, and of 13818-3, the same sections.
+A frame has one of 14 lengths, one for each bit rate. If frames are self-contained (`-reservoir 0`), the bytes that the
+main data (scale factors and Huffman codes) does not fill are stuffing. Repacking concatenates the main data of all
+frames, makes each frame as short as possible, and lets the data of a frame begin in those before it: the bit reservoir
+of ISO/IEC 11172-3, sections 2.4.1.7 and 2.4.2.7, and of 13818-3, the same sections.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from functools import cache
 
 from soundlift.common.audio.mpeg_audio import MPEG_1
 
-from ..mp3_frames import HEADER_BYTES, NotMp3, read_header
+from ...formats.mp3_frames import HEADER_BYTES, NotMp3, read_header
 
 # In bits. The side information begins with main_data_begin, and ends in a block for each granule and channel, of which
 # part2_3_length, what the block has of the main data, is the first field.
 BEGIN_OF_MPEG_1, BEGIN_OF_MPEG_2 = 9, 8
 BLOCK_OF_MPEG_1, BLOCK_OF_MPEG_2 = 59, 63
 PART_LENGTH = 12
-# In the header: where from its end, or which of its third byte.
+# Positions in the header: in bits from its end, or a mask of its third byte.
 BITRATE_SHIFT, PADDING_SHIFT = 12, 9
 RATE_MASK = 0x0C
-# In bytes, of a frame and what it has in those before it. LAME makes no more of them either: decoders need have no more
-# room than for the longest of all frames, which is of 320 kbit/s at 32 kHz.
+# In bytes, of a frame and its data in those before it. LAME has the same limit: decoders need no larger buffer than for
+# the longest of all frames, of 320 kbit/s at 32 kHz.
 LONGEST = 1440
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """Is where things are in a frame's head: its header and side information, taken as one number.
+    """The positions of fields in a frame's head: its header and side information, read as one number.
 
-    `head` is its size, and `rooms` are the sizes of what is behind it for each bit rate, in bytes; `furthest` is the
-    highest main_data_begin. Shifts are in bits; `kept` masks all of the head that packing does not set.
+    `head` is its size, and `rooms` are the sizes of the rest of the frame for each bit rate, in bytes; `furthest` is
+    the highest main_data_begin. Shifts are in bits; `kept` masks the bits of the head that repacking does not set.
     """
 
     head: int
@@ -50,7 +50,7 @@ class _Layout:
 
 @cache
 def _layout(kind: int, rate: int, mode: int) -> _Layout:
-    """Return the layout of frames by fields of their header; raises NotMp3."""
+    """Return the layout of frames with some fields of a header; raises NotMp3."""
     if not kind & 1:
         raise NotMp3("a frame with a checksum")
     headers = [read_header(bytes((0xFF, kind, index << 4 | rate, mode << 6))) for index in range(1, 15)]
@@ -68,31 +68,31 @@ def _layout(kind: int, rate: int, mode: int) -> _Layout:
     )
 
 
-def packed(lone: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the packed frames, at most 90 behind those read; raises NotMp3 for a frame that does not stand alone."""
+def repack(frames: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the repacked frames, at most 90 behind those read; raises NotMp3 for a frame that is not self-contained."""
     waiting: deque[tuple[bytes, int]] = deque()
-    row = bytearray()
-    for head, room, data in _laid_out(lone):
+    pending = bytearray()
+    for head, room, data in _laid_out(frames):
         waiting.append((head, room))
-        row += data
-        while waiting and len(row) >= waiting[0][1]:
-            yield _filled(*waiting.popleft(), row)
+        pending += data
+        while waiting and len(pending) >= waiting[0][1]:
+            yield _filled(*waiting.popleft(), pending)
     while waiting:
-        yield _filled(*waiting.popleft(), row)
+        yield _filled(*waiting.popleft(), pending)
 
 
-def _laid_out(lone: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
-    """Yield of each frame its new head, how many bytes go behind that, and what it adds to the row.
+def _laid_out(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
+    """Yield the new head of each frame, the number of bytes that follow it, and the data that the frame adds.
 
-    `spare` is how far the end of the row is before the frame's own room, in bytes.
+    `spare` is the distance in bytes from the end of the data to the frame's own room.
     """
     spare = 0
-    for frame in lone:
+    for frame in frames:
         layout = _layout(frame[1], frame[2] & RATE_MASK, frame[3] >> 6)
         head = int.from_bytes(frame[: layout.head])
         size = sum([head >> shift & 2**PART_LENGTH - 1 for shift in layout.length_shifts]) + 7 >> 3
         if head >> layout.begin_shift & layout.furthest or size > min(len(frame) - layout.head, layout.rooms[-1]):
-            raise NotMp3("a frame that does not stand alone")
+            raise NotMp3("a frame that is not self-contained")
         begin = min(spare, layout.furthest)
         bitrate = bisect_left(layout.rooms, size - begin)
         room = layout.rooms[bitrate]
@@ -102,8 +102,8 @@ def _laid_out(lone: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
         spare = begin + room - size
 
 
-def _filled(head: bytes, room: int, row: bytearray) -> bytes:
-    """Return a frame whose room is filled with the begin of the row, which is taken from it."""
-    frame = head + row[:room].ljust(room, b"\0")
-    del row[:room]
+def _filled(head: bytes, room: int, pending: bytearray) -> bytes:
+    """Return a frame whose room is filled with the beginning of the data, which is removed from there."""
+    frame = head + pending[:room].ljust(room, b"\0")
+    del pending[:room]
     return frame

@@ -1,4 +1,4 @@
-"""Reads MP3s frame by frame, and the frame in front that tells players their exact length (Xing's, with LAME's tag)."""
+"""The frames of an MP3, and the header frame that gives players its exact length (Xing's, with LAME's tag)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import accumulate, chain, pairwise
-from pathlib import Path
+from itertools import accumulate, chain
 from typing import BinaryIO, Self
 
 from fastcrc import crc16
@@ -26,7 +25,7 @@ MONO = 3
 HEADER_BYTES = 4
 READ_BYTES = 2**18
 
-# Of the frame in front, behind "Xing" or "Info" and the flags: http://gabriel.mp3-tech.org/mp3infotag.html
+# Offsets in the header frame, from "Xing" or "Info": http://gabriel.mp3-tech.org/mp3infotag.html
 COUNTS, TOC, TOC_ENTRIES = 8, 16, 100
 LAME_TAG = 120
 LONGEST_PADDING = 2**12
@@ -34,12 +33,12 @@ DELAY_AND_PADDING, MUSIC_LENGTH, MUSIC_CRC, TAG_CRC = (LAME_TAG + offset for off
 
 
 class NotMp3(Exception):
-    """Says that bytes are no frame of an MP3."""
+    """The bytes are not a frame of an MP3."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Is what the first four bytes of a frame say: its size in bytes, and the samples of one channel in it."""
+    """The first four bytes of a frame: its size and side information in bytes, samples of one channel, rate in Hz."""
 
     size: int
     samples: int
@@ -48,7 +47,7 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Return the header that a frame begins with; raises NotMp3."""
+    """Return the header of a frame; raises NotMp3."""
     if len(data) < HEADER_BYTES or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
         raise NotMp3(data[:HEADER_BYTES].hex())
     return _header(data[1], data[2], data[3] >> 6)
@@ -70,7 +69,7 @@ def _header(kind: int, numbers: int, mode: int) -> Header:
 
 
 def frames(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the frames of a file that has nothing else in it; raises NotMp3."""
+    """Yield the frames of a file that contains nothing else; raises NotMp3."""
     data, at = b"", 0
     while True:
         if len(data) - at < HEADER_BYTES or len(data) - at < read_header(data[at : at + HEADER_BYTES]).size:
@@ -83,26 +82,26 @@ def frames(file: BinaryIO) -> Iterator[bytes]:
         yield data[at : at + size]
         at += size
     if at < len(data):
-        raise NotMp3(f"{len(data) - at} bytes behind the last frame")
+        raise NotMp3(f"{len(data) - at} bytes after the last frame")
 
 
 @dataclass(frozen=True)
-class FrontFrame:
-    """Is the frame before the sound, which players show no sound of and read the length from."""
+class HeaderFrame:
+    """The frame before the sound, from which players read the length; they do not play it."""
 
     data: bytes
 
     @classmethod
     def of(cls, frame: bytes) -> Self:
-        """Take the first frame of a file for it; raises NotMp3 where it is not."""
-        front = cls(frame)
-        if frame[front._tag : front._tag + 4] not in (b"Xing", b"Info") or len(frame) < front._tag + TAG_CRC + 2:
+        """Return the header frame that is the first frame of a file; raises NotMp3 if it is another one."""
+        header = cls(frame)
+        if frame[header._tag : header._tag + 4] not in (b"Xing", b"Info") or len(frame) < header._tag + TAG_CRC + 2:
             raise NotMp3("no Xing or Info")
-        return front
+        return header
 
     @classmethod
     def at_start_of(cls, file: BinaryIO) -> Self:
-        """Read it from a file's beginning; raises NotMp3 where the file is empty as well."""
+        """Return the header frame at the beginning of a file; raises NotMp3, also for an empty file."""
         return cls.of(next(frames(file), b""))
 
     @property
@@ -119,12 +118,12 @@ class FrontFrame:
 
     @property
     def samples(self) -> int:
-        """Return the samples of one channel that are left when players have cut off the encoder's delay and padding."""
+        """Return the samples of one channel without the encoder's delay and padding, which players cut off."""
         delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), LONGEST_PADDING)
         return self._number(COUNTS, 4) * read_header(self.data).samples - delay - padding
 
-    def describing(self, sizes: Sequence[int], samples: int, crc: int) -> FrontFrame:
-        """Return it for other sound of the same kind: the sizes of its frames, its length in samples, its CRC."""
+    def for_frames(self, sizes: Sequence[int], samples: int, crc: int) -> HeaderFrame:
+        """Return the header frame of other frames of the same kind, by their sizes, length in samples and CRC."""
         total = (len(self.data) + sum(sizes)).to_bytes(4)
         return self._with(
             {
@@ -133,48 +132,28 @@ class FrontFrame:
                 MUSIC_LENGTH: total,
                 MUSIC_CRC: crc.to_bytes(2),
             }
-        ).lasting(samples)
+        ).with_length(samples)
 
-    def lasting(self, samples: int) -> FrontFrame:
-        """Return it with another length, in samples of one channel; raises NotMp3 where its frames do not have that."""
+    def with_length(self, samples: int) -> HeaderFrame:
+        """Return it with another length, in samples of one channel; raises NotMp3 if its frames cannot have it."""
         delay = self._number(DELAY_AND_PADDING, 3) >> 12
         padding = self._number(COUNTS, 4) * read_header(self.data).samples - delay - samples
         if not 0 <= padding < LONGEST_PADDING:
             raise NotMp3(f"a padding of {padding} samples")
         return self._with({DELAY_AND_PADDING: (delay << 12 | padding).to_bytes(3)})
 
-    def _with(self, fields: Mapping[int, bytes]) -> FrontFrame:
-        """Return it with other values at some offsets, and the checksum of all."""
+    def _with(self, fields: Mapping[int, bytes]) -> HeaderFrame:
+        """Return it with other values at some offsets, and a new checksum."""
         data = bytearray(self.data)
         for offset, value in fields.items():
             data[self._tag + offset : self._tag + offset + len(value)] = value
         end = self._tag + TAG_CRC
         data[end : end + 2] = crc16.arc(bytes(data[:end])).to_bytes(2)
-        return FrontFrame(bytes(data))
-
-
-def set_length(path: Path, samples: int) -> None:
-    """Write into the front frame of a file how long its sound is, in samples of one channel.
-
-    FFmpeg writes a padding of 1681 at most there, where up to 46 samples more are needed if few of the last frame are
-    sound. A file without sound is left as it is. Raises NotMp3 where the file has no such frame.
-    """
-    if not samples:
-        return
-    with path.open("r+b") as file:
-        front = FrontFrame.at_start_of(file)
-        file.seek(0)
-        file.write(front.lasting(samples).data)
+        return HeaderFrame(bytes(data))
 
 
 def _table_of_contents(sizes: Iterable[int]) -> bytes:
-    """Return at which 256th of all bytes each hundredth of the time begins: before the last frame, so below 256."""
+    """Return in which 256th of all bytes each percent of the time begins: before the last frame, so below 256."""
     starts = array("Q", accumulate(sizes, initial=0))
     marks = (starts[(len(starts) - 1) * percent // TOC_ENTRIES] for percent in range(TOC_ENTRIES))
     return bytes(256 * mark // starts[-1] for mark in marks)
-
-
-def alike(one: Sequence[bytes], other: Sequence[bytes]) -> int | None:
-    """Return the last index of two neighbouring frames that are the same in both sequences, None without any."""
-    same = [left == right for left, right in zip(one, other, strict=True)]
-    return max((index for index, both in enumerate(pairwise(same)) if all(both)), default=None)
