@@ -51,7 +51,7 @@ lint: $(VENV)/ready-to-develop ## check style, types and import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-lone throughput" measures some
+bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-ten-minutes throughput" measures some
 	@set -f; $(BIN)/python -m bench $$ONLY
 
 # Stands in for mongod where that is not installed. Without Go, the tests that need it say so.
