@@ -99,6 +99,11 @@ class Ffmpeg:
         assert self._process.stderr is not None
         self._report = _Report(self._process.stderr, self._abort)
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def heading(self) -> str:
         """Return what it says of the file, as soon as it has; all it said, where it ended before."""
         return self._report.heading()

@@ -7,7 +7,6 @@ option changes, and on each seek it requests the rest of the object at once, or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from typing_extensions import Buffer
@@ -79,7 +78,7 @@ class StoredFile(SeekableFile):
 
     def _body_at(self, position: int) -> Any:
         if self._body is None or self._at != position or position == self._end:
-            self._finish()
+            self._hang_up()
             self._length = self._length_from(position)
             end = min(position + self._length, self._size)
             with store_errors():
@@ -94,13 +93,6 @@ class StoredFile(SeekableFile):
         if self._at != position:
             return BYTES_AFTER_SEEK
         return self._length * GROWTH if position == self._end else self._length
-
-    def _finish(self) -> None:
-        """End the response; a short rest of it is read, which keeps the connection for the next request."""
-        if self._body is not None and self._end - self._at <= BYTES_AFTER_SEEK:
-            with suppress(StoreUnavailable), store_errors():
-                self._body.read()
-        self._hang_up()
 
     def _hang_up(self) -> None:
         body, self._body = self._body, None
