@@ -97,7 +97,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
 
 
 class Stopping(Services):
-    """Has a shutdown of its own, so that no other test is told to stop."""
+    """Services with their own shutdown, so that no other test has to stop."""
 
     shutdown = Shutdown()
 
