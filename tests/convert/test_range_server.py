@@ -168,7 +168,7 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
     assert source.error is error
 
 
-def test_a_client_that_hangs_up_leaves_no_file_open_and_no_word(
+def test_a_client_that_hangs_up_leaves_no_open_file_and_no_output(
     videos: _Recording, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serving(Source(videos, FID)) as url:
@@ -186,7 +186,7 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_a_client_that_hangs_up_when_all_is_sent_leaves_no_file_open_and_no_word(
+def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(services.videos, FID, LARGE[:1000])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from threading import Event, Thread
+from threading import Thread
 from typing import IO
 
 from soundlift.common.audio.formats import DEMUXERS
@@ -19,7 +19,7 @@ from soundlift.common.settings import Settings
 
 from ..probe.bounded_numbers import read_integer
 from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
-from ..probe.report import ends_heading
+from ..probe.report import selects_track
 from .resource_limits import limited
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
@@ -43,15 +43,11 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote.
-
-    Without `in_time` the timestamps were unreliable, and so is any length that comes from them.
-    """
+    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote."""
 
     status: int
     report: str
     seconds: float
-    in_time: bool = True
 
 
 @cache
@@ -62,7 +58,7 @@ def binary() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def reading(url: str, lead: float = 0.0) -> list[str]:
+def input_args(url: str, lead: float = 0.0) -> list[str]:
     """Return the arguments that make FFmpeg read a stored video, fenced in.
 
     The video is read with timestamps shifted by -`lead` seconds.
@@ -103,10 +99,6 @@ class Ffmpeg:
     def pid(self) -> int:
         """The id of the process."""
         return self._process.pid
-
-    def heading(self) -> str:
-        """Return what it reports about the file, as soon as it has; all its messages if it ends before."""
-        return self._report.heading()
 
     def kill(self) -> None:
         """Kill it, from any thread."""
@@ -152,34 +144,23 @@ class _Report:
         self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
         self._end: deque[str] = deque()
         self._end_size = 0
-        self._has_heading = Event()
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
         self._thread.start()
-
-    def heading(self) -> str:
-        self._has_heading.wait()
-        return "".join([*self._heading.kept, *self._beginning.kept])
 
     def text(self) -> str:
         self._thread.join()
         return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
-        try:
-            while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
-                self._keep(self._lines.read(block))
-                if self._lines.skipped > MOST_SKIPPED:
-                    self._abort()
-            self._keep(self._lines.end())
-        finally:
-            self._has_heading.set()
+        while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
+            self._keep(self._lines.read(block))
+            if self._lines.skipped > MOST_SKIPPED:
+                self._abort()
+        self._keep(self._lines.end())
 
     def _keep(self, lines: Iterable[str]) -> None:
         for line in lines:
-            if ends_heading(line):
-                self._heading.keep(line)
-                self._has_heading.set()
-            elif line.startswith(QUOTED):
+            if line.startswith(QUOTED) or selects_track(line):
                 self._heading.keep(line)
             elif not self._beginning.keep(line):
                 self._keep_at_end(line)

@@ -1,4 +1,4 @@
-"""Runs FFmpeg on one stored video while the job's keeper lets it, and puts the store's trouble before its words."""
+"""Runs FFmpeg on one stored video while the job's claim lasts, and puts the store's trouble before its words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.settings import Settings
 
 from ..failures import check_status
-from ..heartbeat import Keeper
+from ..heartbeat import ClaimHeartbeat
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 
 
@@ -44,11 +44,11 @@ class MediaInput(Protocol):
 class Runner:
     """Starts FFmpegs on a video that a source has at `url`, one after another."""
 
-    def __init__(self, url: str, source: MediaInput, keeper: Keeper, settings: Settings) -> None:
+    def __init__(self, url: str, source: MediaInput, heartbeat: ClaimHeartbeat, settings: Settings) -> None:
         self.url = url
         self.settings = settings
         self._source = source
-        self._keeper = keeper
+        self._heartbeat = heartbeat
 
     def stdin(self) -> int:
         """Return what the next FFmpeg that reads the video gets as its standard input; raises StoreUnavailable."""
@@ -61,16 +61,16 @@ class Runner:
     def started(self, start: Callable[[], Running]) -> Iterator[Running]:
         """Start a run, and end it with the block."""
         run = start()
-        self._keeper.stop_with(run.kill)
+        self._heartbeat.on_stop(run.kill)
         try:
             yield run
         finally:
             run.close()
 
     def end(self, run: Run, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how a run ended; the keeper's reason and the store's error are raised before what FFmpeg says."""
+        """Return how a run ended; the heartbeat's reason and the store's error are raised before what FFmpeg says."""
         outcome = run.wait(on_progress)
-        self._keeper.check()
+        self._heartbeat.check()
         if (error := self._source.error) is not None:
             raise _missing() if isinstance(error, MediaNotFound) else error
         check_status(outcome.status)
@@ -82,13 +82,13 @@ class Runner:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
-        """Return what tells the keeper how far a run is that writes so many seconds, and is so many percents of all."""
+        """Return what reports how far a run is that writes so many seconds, and is so many percents of all."""
 
-        def tell(done: float) -> None:
+        def report(done: float) -> None:
             if seconds:
-                self._keeper.progress(percents * done / seconds)
+                self._heartbeat.report_progress(percents * done / seconds)
 
-        return tell
+        return report
 
 
 def _missing() -> StoreUnavailable:
