@@ -15,7 +15,7 @@ import pytest
 
 from devservers.waiting import wait_for
 from functions.convert.encode import resource_limits
-from functions.convert.encode.ffmpeg import Ffmpeg, reading
+from functions.convert.encode.ffmpeg import Ffmpeg, input_args
 from functions.convert.encode.media_input import LocalFile, opened
 from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited
 from functions.convert.handler import convert
@@ -68,7 +68,7 @@ def test_ffmpeg_has_its_limits_and_no_environment_when_it_is_executed(
     monkeypatch.setenv("JWT_SECRET", "the secret")
     settings = services.settings
     with closing(LocalFile(LocalStore(pipe), FID)) as file:
-        run = Ffmpeg([*reading("fd:"), *DECODE], settings, stdin=file.stdin())
+        run = Ffmpeg([*input_args("fd:"), *DECODE], settings, stdin=file.stdin())
     try:
         process = Path(f"/proc/{run.pid}")
         wait_for(lambda: _executable(run.pid).startswith("ffmpeg"), "FFmpeg is executed")
