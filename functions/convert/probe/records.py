@@ -30,7 +30,7 @@ class RecordReader:
         return kind.unpack(data) if len(data) == kind.size else None
 
     def chunks(self, at: int, header: struct.Struct, *, padded: bool, counted: int = 0) -> Iterator[tuple[Any, ...]]:
-        """Yield kind, offset and size of the contents of each chunk, whose size includes `counted` bytes of the header."""
+        """Yield kind, offset and size of the contents of each chunk, `counted` bytes of whose size are the header."""
         for _ in range(MOST_CHUNKS):
             found = self.record(at, header)
             if found is None:
