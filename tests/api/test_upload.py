@@ -31,10 +31,10 @@ from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
-from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, age, job_now
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)

@@ -13,11 +13,11 @@ from soundlift.common.audio.formats import BYTES_TO_TELL
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.test_upload import _traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, job_now, ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 Fields = list[tuple[str, str | bytes]]
 PLACES = [
