@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 STACK_FILE = ROOT / "stack.yml"
 TREES = Path("build/images")
 HERE = Path("deploy/images")
-OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "cli", "client.py")}
+OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "local", "cli", "client.py")}
 UNWANTED = shutil.ignore_patterns("__pycache__")
 
 
