@@ -31,11 +31,11 @@ from soundlift.common.services import Services
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 from tests.factories.queues import RabbitMqQueues
-from tests.pipeline.conftest import EMAIL, stack, start
+from tests.pipeline.conftest import EMAIL, stack
 
 pytestmark = pytest.mark.servers
 
-__all__ = ["stack", "start"]
+__all__ = ["stack"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 OPTIONS_OF_CONVERT = {
