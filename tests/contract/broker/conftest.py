@@ -22,7 +22,10 @@ LONGER_THAN_ANY_STALL = 3600.0
 DELAYS = (0.3, 0.6)
 
 
-@pytest.fixture(params=["sqlite", "quorum", "classic"])
+RABBITMQ = [pytest.param(queue_type, marks=pytest.mark.servers) for queue_type in ("quorum", "classic")]
+
+
+@pytest.fixture(params=["sqlite", *RABBITMQ])
 def factory(request: pytest.FixtureRequest) -> BrokerFactory:
     found: BrokerFactory = request.getfixturevalue(f"{request.param}_factory")
     return found
