@@ -60,12 +60,14 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
     pytest.fail("the server did not start")
 
 
+@pytest.mark.servers
 def test_a_wrong_token_is_told_as_such_however_large_the_video_is(upload_url: str) -> None:
     with pytest.raises(ApiError) as refusal:
         Client(upload_url, token="wrong").upload(io.BytesIO(MP4 + bytes(LARGE)), "large.mp4")
     assert (refusal.value.status, refusal.value.code) == (401, "not_authorized")
 
 
+@pytest.mark.servers
 def test_a_video_too_large_is_told_as_such_before_it_has_been_sent(upload_url: str) -> None:
     token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("you@example.org", admin=False)
     sent: list[int] = []

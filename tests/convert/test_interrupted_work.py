@@ -26,6 +26,8 @@ from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.jobs import age, job_now, queued_job
 from tests.factories.stores import Interrupted, held
 
+pytestmark = pytest.mark.media
+
 
 def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
     services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]

@@ -32,6 +32,8 @@ from tests.factories.jobs import job_now, queued_job
 from tests.factories.problems import assert_problem
 from tests.factories.stores import held
 
+pytestmark = pytest.mark.media
+
 AUDIO = "audio.mp3"  # the output of a conversion on one core
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
 

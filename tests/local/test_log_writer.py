@@ -187,6 +187,7 @@ def writers_of(stack: Stack) -> list[Process]:
     ]
 
 
+@pytest.mark.servers
 def test_the_gateways_log_is_rotated_while_it_runs_and_no_line_is_lost(stack: Stack) -> None:
     count = LARGEST_LOG // 1000
     assert stack.get(f"/parrot?{count}").status == 200
@@ -198,6 +199,7 @@ def test_the_gateways_log_is_rotated_while_it_runs_and_no_line_is_lost(stack: St
     assert all(log.stat().st_size <= LARGEST_LOG for log in logs)
 
 
+@pytest.mark.servers
 def test_a_writer_that_is_killed_is_followed_by_another(stack: Stack) -> None:
     before = writers_of(stack)
     assert len(before) == 2
@@ -208,6 +210,7 @@ def test_a_writer_that_is_killed_is_followed_by_another(stack: Stack) -> None:
     wait_until(lambda: "parrot heard" in (stack.data / "logs" / "gateway.log").read_text(), "the log goes on")
 
 
+@pytest.mark.servers
 def test_what_a_gateway_does_after_its_supervisor_was_killed_is_in_its_log(stack: Stack) -> None:
     host, port = stack.url.removeprefix("http://").split(":")
     log = stack.data / "logs" / "gateway.log"

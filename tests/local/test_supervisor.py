@@ -18,6 +18,8 @@ from soundlift.common.errors import Unavailable
 from soundlift.local.mail_catcher import MailCatcher
 from tests.local.supervised import GREETING, LONG, Run, answer, tell
 
+pytestmark = pytest.mark.servers
+
 STOPPING = "Stopping. Ctrl-C again stops at once."
 
 
