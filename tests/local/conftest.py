@@ -1,4 +1,4 @@
-"""Starts `soundlift up` as a user does."""
+"""A fixture that starts `soundlift up` as a user does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from devservers.ports import free_port
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Return a function that starts a stack on a port of its own and waits until it is ready.
+    """Return a function that starts a stack on a free port and waits until it is ready.
 
-    It has a data folder of its own unless one is named.
+    The stack gets a new data folder unless one is given.
     """
     stacks = []
 
