@@ -33,7 +33,7 @@ lists:sum([begin
   Here + Leaving + Left
 end || Queue <- rabbit_amqqueue:list(<<"%s">>)]).
 """
-PATIENCE_SECONDS = 30.0
+CONFIRM_SECONDS = 30.0
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
 
@@ -145,8 +145,8 @@ def url_through(forwarder: Forwarder, query: str = "") -> str:
 
 
 def patient_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
-    """Return a connection of its own, which waits long: a machine that is busy with tests may be slow to confirm."""
-    return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, patience=PATIENCE_SECONDS)
+    """Return a new connection with a long time-out: on a machine busy with tests, confirms may be slow."""
+    return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS)
 
 
 def _find(program: str) -> str:

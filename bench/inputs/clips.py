@@ -25,6 +25,20 @@ def clip(seconds: int) -> Path:
     return _made(f"{seconds}-seconds.mp4", [*sources, *codecs])
 
 
+def clip_4k(seconds: int) -> Path:
+    """Return a video of 4K with 65 Mbit/s of H.264 pictures, four seconds of which repeat, and stereo AAC.
+
+    Half a second of sound follows half a second of pictures, about as phones and cameras record.
+    """
+    pictures = ("-f", "lavfi", "-i", "testsrc2=d=4:s=3840x2160:r=30,noise=alls=20", "-c:v", "libx264", "-preset",
+                "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "63M", "-maxrate", "63M", "-bufsize", "32M", "-g", "30")  # fmt: skip
+    loop = ("-stream_loop", str(seconds // 4), "-i", str(_made("4k-pictures.mp4", pictures)))
+    noise = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=48000:color=pink:a=0.3")
+    codecs = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-ac", "2", "-c:a", "aac", "-b:a", "128k")
+    interleaved = ("-chunk_duration", "500000", "-t", str(seconds))
+    return _made(f"{seconds}-seconds-4k.mp4", [*loop, *noise, *codecs, *interleaved])
+
+
 def uncompressed(seconds: int) -> Path:
     """Return a video of some 35 MB a second, since its pictures are not compressed."""
     sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")

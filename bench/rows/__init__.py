@@ -12,6 +12,7 @@ from bench.rows import (
     conversions,
     hostile_text,
     images,
+    large_videos,
     memory,
     sign_ins,
     slow_clients,
@@ -23,6 +24,7 @@ from bench.rows import (
 
 MODULES = (
     conversions,
+    large_videos,
     memory,
     throughput,
     bit_reservoir,

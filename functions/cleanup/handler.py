@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
 from soundlift.common.events import event_of
-from soundlift.common.jobs.disposal import dispose, give_up
+from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.services import Services
@@ -61,7 +61,8 @@ def _send_due(services: Services) -> int:
 
 def _last_chance(job: Job, services: Services) -> Job:
     """Return a job as it is after giving up on it, where its claims or its day are used up."""
-    return (services.jobs.find(job.id) or job) if give_up(job, services) else job
+    delete_abandoned_output(job, services)
+    return (services.jobs.find(job.id) or job) if services.jobs.give_up(job) else job
 
 
 def _let_go(services: Services) -> None:

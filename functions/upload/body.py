@@ -12,6 +12,7 @@ from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Field, File
 
 from soundlift.common.errors import BadRequest
+from soundlift.common.printable import printable
 
 from .form import FormReader
 from .reception import Reception
@@ -40,8 +41,7 @@ def receive_file(request: Request, reception: Reception) -> None:
 def clean_name(name: str) -> str:
     """Return a file name without its folders and control characters (RFC 6266, section 4.3), never empty."""
     last = re.split(r"[/\\]", name[-LONGEST_PATH:])[-1]
-    printable = "".join(letter if letter.isprintable() else "_" for letter in last).strip()
-    return printable[-LONGEST_NAME:] or "video"
+    return printable(last, "_").strip()[-LONGEST_NAME:] or "video"
 
 
 def _receive_raw(request: Request, reception: Reception) -> None:

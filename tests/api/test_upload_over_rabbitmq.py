@@ -12,9 +12,10 @@ import pytest
 from devservers.forwarder import Forwarder
 from devservers.rabbitmq import RabbitMq, patient_broker, url_through
 from devservers.waiting import wait_for
-from soundlift.common.broker import DELAYS, routes_of
+from soundlift.common.broker import DELAYS
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.broker.routes import routes_of
 from soundlift.common.events import from_message, job_id_of
 from soundlift.common.services import Services
 from tests.api.conftest import Call

@@ -37,7 +37,7 @@ class Watched(io.RawIOBase):
 
 
 class WatchedStore:
-    """Announces every read to a function, which may wait or raise."""
+    """A store that announces every read to a function, which may wait or raise; it offers no file of this machine."""
 
     def __init__(self, store: MediaStore, before_read: Callable[[int], None]) -> None:
         self._store = store
@@ -47,8 +47,14 @@ class WatchedStore:
         reader = self._store.open(fid)
         return MediaReader(reader.size, cast(BinaryIO, Watched(reader.file, self._before_read)))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        return self._store.create(fid, info)
+
+    def delete(self, fid: str) -> None:
+        self._store.delete(fid)
+
+    def check(self) -> None:
+        self._store.check()
 
 
 def held(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:

@@ -36,14 +36,14 @@ POINTS = {
     "convert ended the job",
     "connector had the reply",
     "connector published the reply",
-    "connector had a verdict on video",
+    "connector decided on video",
     "connector settled on video",
     "connector received from mp3",
     "notify was called",
     "notify claimed the telling",
     "notify sent the mail",
     "notify ended the telling",
-    "connector had a verdict on mp3",
+    "connector decided on mp3",
     "connector settled on mp3",
 }
 ROOM = str(2 * len(POINTS))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -69,6 +70,15 @@ class MediaStore(Protocol):
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the store answers."""
+        ...
+
+
+@runtime_checkable
+class LocalFiles(Protocol):
+    """A media store on this machine: another process can read its files from their descriptors."""
+
+    def open_file(self, fid: str) -> io.FileIO:
+        """Open a whole file to read, unbuffered; raises MediaNotFound or StoreUnavailable, also while it is read."""
         ...
 
 

@@ -31,9 +31,13 @@ class FolderStore:
 
     def open(self, fid: str) -> MediaReader:
         """Open a file, unbuffered: every reader asks for whole blocks."""
+        file = self.open_file(fid)
+        return MediaReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
+
+    def open_file(self, fid: str) -> StoredFile:
+        """Open a file that another process can read, too."""
         try:
-            file = StoredFile(self._path(fid))
-            return MediaReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
+            return StoredFile(self._path(fid))
         except FileNotFoundError:
             raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
         except OSError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from soundlift.common.audio.mp3_rates import highest_bitrate
 from soundlift.common.errors import BadOption
 from soundlift.common.options.option_values import BITRATE, OPTIONS, TAG_PREFIX
+from soundlift.common.printable import printable
 
 if TYPE_CHECKING:
     from soundlift.common.settings import Settings
@@ -168,5 +169,5 @@ def _bad(name: str, text: str, why: str) -> BadOption:
 
 def _shown(text: str) -> str:
     """Return what a client sent as it can stand in a sentence."""
-    printable = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return printable if len(printable) <= LONGEST_SHOWN else f"{printable[:LONGEST_SHOWN]}…"
+    shown = printable(text, "�")
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"

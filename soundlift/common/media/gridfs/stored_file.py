@@ -14,6 +14,8 @@ from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media.gridfs.server import BATCH_BYTES, Document, store_errors
 from soundlift.common.media.seekable import SeekableFile
 
+GROWTH = 4
+
 
 class StoredFile(SeekableFile):
     """Reads one chunk after another from a cursor that holds a bounded batch, and asks anew after a seek or a loss.
@@ -28,6 +30,7 @@ class StoredFile(SeekableFile):
         self._chunk_size = int(document["chunkSize"])
         self._cursor: Cursor[Document] | None = None
         self._number = -1
+        self._limit = 0
         self._chunk = b""
 
     def readinto(self, buffer: Buffer, /) -> int:
@@ -76,15 +79,23 @@ class StoredFile(SeekableFile):
         return self._first_from(number)
 
     def _first_from(self, number: int) -> Document | None:
+        self._limit = self._limit_from(number)
         cursor = self._chunks.find(
             {"files_id": self._file_id, "n": {"$gte": number}},
             {"n": True, "data": True},
             sort=[("n", ASCENDING)],
             batch_size=max(2, BATCH_BYTES // self._chunk_size),
+            limit=self._limit,
         )
         chunk = next(cursor, None)
         self._cursor = cursor
         return chunk
+
+    def _limit_from(self, number: int) -> int:
+        """Return how many chunks to ask for: all (0), a single one after a seek, more and more if reading goes on."""
+        if self._number < 0:
+            return 0
+        return self._limit * GROWTH if number == self._number + 1 else 1
 
     def _length_of(self, number: int) -> int:
         return min(self._chunk_size, self._size - number * self._chunk_size)

@@ -1,8 +1,13 @@
-"""Reads one object of S3 as a seekable file."""
+"""An object of S3 as a seekable file.
+
+smart_open 9.0 is not used: if a response breaks off it sleeps 1, 2, 4, 8 and 16 seconds between its tries, which no
+option changes, and on each seek it requests the rest of the object at once, or always the same number of bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from typing_extensions import Buffer
@@ -12,12 +17,16 @@ from soundlift.common.media.s3.server import store_errors
 from soundlift.common.media.seekable import SeekableFile
 
 READ_TRIES = 3
+BYTES_AFTER_SEEK = 64 * 1024
+GROWTH = 4
 
 
 class StoredFile(SeekableFile):
-    """Reads on from one response until it is told to seek; a response that breaks off is asked for again.
+    """An object that is read from one response until a seek; a response that breaks off is asked for again.
 
-    A read yields all that it was asked for, up to the end of the file, or raises and leaves the position as it was.
+    The first request goes to the end of the object. After a seek another one is likely, so a request is for few bytes,
+    and each one that continues it is for more. A read returns all bytes asked for, up to the end of the file, or raises
+    and leaves the position as it was.
     """
 
     def __init__(self, client: Any, key: Mapping[str, str], size: int) -> None:
@@ -25,7 +34,8 @@ class StoredFile(SeekableFile):
         self._client = client
         self._key = key
         self._body: Any = None
-        self._at = 0
+        self._at = self._end = 0  # of the response: the position of its next byte, and its end
+        self._length = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read bytes, without the copies of a buffer; raises StoreUnavailable where the response keeps breaking off."""
@@ -68,12 +78,29 @@ class StoredFile(SeekableFile):
         raise StoreUnavailable("The media store broke off in the middle of a file.", cause=cause)
 
     def _body_at(self, position: int) -> Any:
-        if self._body is None or self._at != position:
-            self._hang_up()
+        if self._body is None or self._at != position or position == self._end:
+            self._finish()
+            self._length = self._length_from(position)
+            end = min(position + self._length, self._size)
             with store_errors():
-                self._body = self._client.get_object(**self._key, Range=f"bytes={position}-")["Body"]
-            self._at = position
+                self._body = self._client.get_object(**self._key, Range=f"bytes={position}-{end - 1}")["Body"]
+            self._at, self._end = position, end
         return self._body
+
+    def _length_from(self, position: int) -> int:
+        """Return how many bytes to ask for from a position."""
+        if not self._end:
+            return self._size
+        if self._at != position:
+            return BYTES_AFTER_SEEK
+        return self._length * GROWTH if position == self._end else self._length
+
+    def _finish(self) -> None:
+        """End the response; a short rest of it is read, which keeps the connection for the next request."""
+        if self._body is not None and self._end - self._at <= BYTES_AFTER_SEEK:
+            with suppress(StoreUnavailable), store_errors():
+                self._body.read()
+        self._hang_up()
 
     def _hang_up(self) -> None:
         body, self._body = self._body, None
