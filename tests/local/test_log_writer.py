@@ -187,6 +187,7 @@ def writers_of(stack: Stack) -> list[Process]:
     ]
 
 
+@pytest.mark.servers
 def test_the_gateways_log_is_rotated_while_it_runs_without_losing_a_line(stack: Stack) -> None:
     count = MAX_LOG_BYTES // 1000
     assert stack.get(f"/parrot?{count}").status == 200
@@ -201,6 +202,7 @@ def test_the_gateways_log_is_rotated_while_it_runs_without_losing_a_line(stack: 
     assert all(log.stat().st_size <= MAX_LOG_BYTES for log in logs)
 
 
+@pytest.mark.servers
 def test_a_killed_writer_is_restarted(stack: Stack) -> None:
     before = writers_of(stack)
     assert len(before) == 2
@@ -214,6 +216,7 @@ def test_a_killed_writer_is_restarted(stack: Stack) -> None:
     wait_until(lambda: "parrot heard" in (stack.data / "logs" / "gateway.log").read_text(), "the log is written again")
 
 
+@pytest.mark.servers
 def test_a_gateway_still_logs_after_its_supervisor_was_killed(stack: Stack) -> None:
     host, port = stack.url.removeprefix("http://").split(":")
     log = stack.data / "logs" / "gateway.log"
