@@ -30,8 +30,9 @@ def clip_4k(seconds: int) -> Path:
 
     Half a second of sound follows half a second of pictures, about as phones and cameras record.
     """
-    pictures = ("-f", "lavfi", "-i", "testsrc2=d=4:s=3840x2160:r=30,noise=alls=20", "-c:v", "libx264", "-preset",
-                "ultrafast", "-pix_fmt", "yuv420p", "-b:v", "63M", "-maxrate", "63M", "-bufsize", "32M", "-g", "30")  # fmt: skip
+    source = ("-f", "lavfi", "-i", "testsrc2=d=4:s=3840x2160:r=30,noise=alls=20")
+    x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "30")
+    pictures = (*source, *x264, "-b:v", "63M", "-maxrate", "63M", "-bufsize", "32M")
     loop = ("-stream_loop", str(seconds // 4), "-i", str(_made("4k-pictures.mp4", pictures)))
     noise = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=48000:color=pink:a=0.3")
     codecs = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-ac", "2", "-c:a", "aac", "-b:a", "128k")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from click import Group
@@ -19,11 +21,30 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in s
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_readme_s_table_has_every_setting_and_its_meaning() -> None:
-    rows = re.findall(r"^\| `([A-Z0-9_]+)`( \(secret\))? \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE)
-    told = {name: (bool(secret), meaning) for name, secret, meaning in rows}
-    public = [item for item in fields(Settings) if not item.metadata["internal"]]
-    assert told == {item.name.upper(): (item.metadata["secret"], item.metadata["help"]) for item in public}
+def written_by(script: str) -> ModuleType:
+    """Return a script of docs/ as a module."""
+    spec = spec_from_file_location(Path(script).stem, ROOT / "docs" / script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # as dataclasses require
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_settings_is_what_its_script_writes() -> None:
+    module = written_by("settings.py")
+    assert module.FILE.read_text() == module.settings_page()
+
+
+def test_internal_settings_are_not_documented() -> None:
+    assert "LIFELINE_FD" not in (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_the_picture_of_the_flow_is_what_its_script_writes() -> None:
+    module = written_by("pictures/flow.py")
+    for name, theme in module.THEMES.items():
+        assert (ROOT / "docs" / "pictures" / f"flow-{name}.svg").read_text() == module.picture(theme)
 
 
 def test_the_table_of_options_has_every_option_and_what_its_value_must_be() -> None:
