@@ -1,4 +1,4 @@
-"""Gives a command the options of an upload: how the MP3 is to be made."""
+"""The command-line options of an upload, which determine how the MP3 is made."""
 
 from __future__ import annotations
 
@@ -8,35 +8,39 @@ from typing import Any
 
 import click
 
-# What is allowed is the server's to say: its bounds may be others.
+# The server validates the values, since each deployment can have its own bounds.
 VALUES = {
     "bitrate": click.option("--bitrate", metavar="KBIT/S", help="Constant bit rate, from 32 to 320."),
-    "quality": click.option("--quality", metavar="0-9", help="Variable bit rate: 0 is best, 9 is smallest."),
-    "sample_rate": click.option("--sample-rate", metavar="HZ", help="Sample rate; it is never raised."),
-    "channels": click.option("--channels", metavar="1|2", help="Mono or stereo."),
-    "start": click.option("--start", metavar="TIME", help="Where to begin: seconds, or [HH:]MM:SS[.mmm]."),
-    "end": click.option("--end", metavar="TIME", help="Where to end."),
-    "track": click.option("--track", metavar="TRACK", help="Audio track: its number from 1, or its language."),
-}
-LABELS = (
-    click.option(
-        "--normalize/--no-normalize", default=None, help="Bring the sound to the server's loudness, or leave it."
+    "quality": click.option(
+        "--quality", metavar="0-9", help="Quality of a variable bit rate: 0 is the best, 9 the smallest file."
     ),
-    click.option("--loudness", metavar="LUFS", help="Bring the sound to this loudness, such as -16."),
-    click.option("--strip-tags", is_flag=True, help="Leave out what the file says of itself."),
+    "sample_rate": click.option("--sample-rate", metavar="HZ", help="Sample rate; audio is never upsampled."),
+    "channels": click.option("--channels", metavar="1|2", help="Mono or stereo."),
+    "start": click.option("--start", metavar="TIME", help="Start time: seconds, or [HH:]MM:SS[.mmm]."),
+    "end": click.option("--end", metavar="TIME", help="End time, in the same format."),
+    "track": click.option("--track", metavar="TRACK", help="Audio track: a number starting at 1, or a language."),
+}
+FLAGS_AND_TAGS = (
+    click.option(
+        "--normalize/--no-normalize",
+        default=None,
+        help="Normalize to the server's default loudness, or do not normalize.",
+    ),
+    click.option("--loudness", metavar="LUFS", help="Normalize to this loudness, such as -16."),
+    click.option("--strip-tags", is_flag=True, help="Do not copy the tags of the file."),
     click.option(
         "--tag",
         "tags",
         multiple=True,
         metavar="NAME=VALUE",
-        help="Set a tag, such as title=…; an empty one is removed.",
+        help="Set a tag, such as title=…; an empty value removes it.",
     ),
-    click.option("--no-cover", is_flag=True, help="Leave the cover out."),
+    click.option("--no-cover", is_flag=True, help="Do not copy the cover."),
 )
 
 
 def upload_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options to a command, which gets them as one mapping `options`, as Client.upload takes it."""
+    """Add the options to a command, which receives them as one mapping `options` for Client.upload."""
 
     @wraps(command)
     def with_options(
@@ -47,16 +51,16 @@ def upload_options(command: Callable[..., None]) -> Callable[..., None]:
         no_cover: bool,
         **rest: Any,
     ) -> None:
-        given = {name: rest.pop(name) for name in VALUES}
+        options = {name: rest.pop(name) for name in VALUES}
         if loudness is not None and normalize is not None:
-            raise click.UsageError("Say either --loudness or --normalize.")
-        given["normalize"] = loudness if normalize is None else str(normalize).lower()
-        given["tags"] = "strip" if strip_tags else None
-        given["cover"] = "drop" if no_cover else None
-        given |= {f"tag.{name}": value for name, value in map(_tag, tags)}
-        command(**rest, options={name: value for name, value in given.items() if value is not None})
+            raise click.UsageError("Use either --loudness or --normalize, not both.")
+        options["normalize"] = loudness if normalize is None else str(normalize).lower()
+        options["tags"] = "strip" if strip_tags else None
+        options["cover"] = "drop" if no_cover else None
+        options |= {f"tag.{name}": value for name, value in map(_tag, tags)}
+        command(**rest, options={name: value for name, value in options.items() if value is not None})
 
-    for option in reversed((*VALUES.values(), *LABELS)):
+    for option in reversed((*VALUES.values(), *FLAGS_AND_TAGS)):
         with_options = option(with_options)
     return with_options
 
