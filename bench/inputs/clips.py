@@ -1,4 +1,4 @@
-"""Makes the videos that are measured with: each once, in build/bench."""
+"""Makes the videos that rows use, each once, in build/bench."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def clip_4k(seconds: int) -> Path:
 
 
 def uncompressed(seconds: int) -> Path:
-    """Return a video of some 35 MB a second, since its pictures are not compressed."""
+    """Return a video with uncompressed pictures, some 35 MB a second."""
     sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")
     codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac")
     return _made(f"{seconds}-seconds-uncompressed.mkv", [*sources, *codecs])
 
 
 def compressed(megabytes: int) -> Path:
-    """Return a file that begins like an MP4, and goes on as evenly as compressed videos do: by chance."""
+    """Return a file that begins like an MP4 and continues with random bytes, which look like compressed video."""
     file = FOLDER / f"{megabytes}-megabytes.mp4"
     if not file.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)

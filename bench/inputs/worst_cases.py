@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mutagen.id3 import ID3
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from functions.convert.encode.levels import read_levels
 from functions.convert.encode.run_statistics import read_decoded, read_encoded
@@ -92,12 +93,14 @@ def _tags(content: bytes) -> tuple[int, int]:
     return len(metadata.tags), len(metadata.chapters)
 
 
-def _form(body: bytes) -> int | str:
-    """Return how many events a form has, or the code of the error that it is answered with."""
+def _form(body: bytes) -> int:
+    """Return how many fields and files a form has, or the status that it is answered with."""
     try:
-        return sum(1 for _ in FormReader("frontier").parts_of(io.BytesIO(body), LARGE))
-    except BadRequest as error:
-        return error.code
+        return sum(not isinstance(item, bytes) for item in FormReader(io.BytesIO(body), "frontier", LARGE))
+    except BadRequest:
+        return 400
+    except RequestEntityTooLarge:
+        return 413
 
 
 def _is_protected(content: bytes) -> bool:
@@ -123,6 +126,7 @@ LONGEST_LANGUAGE = (
     INPUT + TIME + b"  Stream #0:0(en-x-abcdefgh-abcdefgh-abcdefgh-abcdefgh): Audio: aac, 44100 Hz, mono\n"
 )
 PART = b"--frontier\r\nContent-Disposition: form-data; name=x"
+FILE = PART + b"; filename=x\r\n\r\n"
 END_OF_FORM = b"\r\n\r\nx\r\n--frontier--\r\n"
 
 
@@ -195,14 +199,19 @@ CASES = [
     WorstCase("numbers: digits", _repeated(b"1"), _number, (None, None)),
     WorstCase("numbers: points", _repeated(b"1."), _number, (None, None)),
     WorstCase("boxes of an MP4", _repeated(b"\0\0\0\x08moov"), _is_protected, False),
-    WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, False),
-    WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, False),
-    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, False),
-    WorstCase("formats: boxes", _repeated(b"\0\0\0\x01", b"\1\2"), is_known_format, False),
-    WorstCase("form: parameters", _repeated(b"; a=b", PART, END_OF_FORM), _form, 3),
-    WorstCase("form: semicolons", _repeated(b";", PART, END_OF_FORM), _form, 3),
-    WorstCase("form: an open quote", _repeated(b'\\"', PART + b'; filename="', END_OF_FORM), _form, 3),
-    WorstCase("form: lines of a head", _repeated(b"\r\na:b", PART, END_OF_FORM), _form, 3),
-    WorstCase("form: beginnings of boundaries", _repeated(b"\r\n--frontier "), _form, "bad_request"),
+    WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, True),
+    WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, True),
+    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, True),
+    WorstCase("formats: MPEG-TS", _repeated(b"G\0\0\x10\0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: DTS", _repeated(b"\x7f\xfe\x80\x01", b"\1\2"), is_known_format, False),
+    WorstCase("formats: UTF-16", _repeated(b"a\0", b"\xff\xfe"), is_known_format, False),
+    WorstCase("form: parameters", _repeated(b"; a=b", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: semicolons", _repeated(b";", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: an open quote", _repeated(b'\\"', PART + b'; filename="', END_OF_FORM), _form, 413),
+    WorstCase("form: headers of a part", _repeated(b"\r\na:b", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: a header of many lines", _repeated(b"\r\n b", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: parts", _repeated(PART + b"\r\n\r\nx\r\n"), _form, 413),
+    WorstCase("form: beginnings of boundaries before it", _repeated(b"\r\n--frontier "), _form, 400),
+    WorstCase("form: beginnings of boundaries in a file", _repeated(b"\r\n--frontie", FILE, END_OF_FORM), _form, 1),
     WorstCase("a file's name", _repeated(b"a/"), lambda text: clean_name(text.decode()), "video"),
 ]  # fmt: skip

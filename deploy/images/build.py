@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 STACK_FILE = ROOT / "stack.yml"
 TREES = Path("build/images")
 HERE = Path("deploy/images")
-OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "cli", "client")}
+OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "local", "cli", "client")}
 IGNORED = shutil.ignore_patterns("__pycache__")
 
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 import click
 
-# The server validates the values, since each deployment can have its own bounds.
-VALUES = {
-    "bitrate": click.option("--bitrate", metavar="KBIT/S", help="Constant bit rate, from 32 to 320."),
-    "quality": click.option(
-        "--quality", metavar="0-9", help="Quality of a variable bit rate: 0 is the best, 9 the smallest file."
-    ),
-    "sample_rate": click.option("--sample-rate", metavar="HZ", help="Sample rate; audio is never upsampled."),
-    "channels": click.option("--channels", metavar="1|2", help="Mono or stereo."),
-    "start": click.option("--start", metavar="TIME", help="Start time: seconds, or [HH:]MM:SS[.mmm]."),
-    "end": click.option("--end", metavar="TIME", help="End time, in the same format."),
-    "track": click.option("--track", metavar="TRACK", help="Audio track: a number starting at 1, or a language."),
-}
-FLAGS_AND_TAGS = (
+from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX
+
+# A command has flags for the options whose values are keywords. The server validates the values, since each deployment
+# can have its own bounds.
+PLAIN = [option for option in OPTIONS.values() if option.metavar]
+FLAGS = (
     click.option(
         "--normalize/--no-normalize",
         default=None,
@@ -51,18 +44,24 @@ def upload_options(command: Callable[..., None]) -> Callable[..., None]:
         no_cover: bool,
         **rest: Any,
     ) -> None:
-        options = {name: rest.pop(name) for name in VALUES}
+        options = {option.name: rest.pop(option.name) for option in PLAIN}
         if loudness is not None and normalize is not None:
             raise click.UsageError("Use either --loudness or --normalize, not both.")
         options["normalize"] = loudness if normalize is None else str(normalize).lower()
         options["tags"] = "strip" if strip_tags else None
         options["cover"] = "drop" if no_cover else None
-        options |= {f"tag.{name}": value for name, value in map(_tag, tags)}
+        options |= {TAG_PREFIX + name: value for name, value in map(_tag, tags)}
         command(**rest, options={name: value for name, value in options.items() if value is not None})
 
-    for option in reversed((*VALUES.values(), *FLAGS_AND_TAGS)):
-        with_options = option(with_options)
+    for add in reversed([*_plain_options(), *FLAGS]):
+        with_options = add(with_options)
     return with_options
+
+
+def _plain_options() -> Iterable[Callable[..., Any]]:
+    for option in PLAIN:
+        flag = f"--{option.name.replace('_', '-')}"
+        yield click.option(flag, option.name, metavar=option.metavar, help=option.help)
 
 
 def _tag(text: str) -> tuple[str, str]:

@@ -1,12 +1,31 @@
-"""Parsers of settings: each returns the value of a text, or raises ValueError with what the text must be."""
+"""The declaration of a setting, and the parsers of settings.
+
+A parser returns the value of a text, or raises ValueError with what the text must be.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import field
+from typing import Any
 
-from soundlift.common.options.option_values import BITRATE
+from soundlift.common.options.values import BITRATE
 
 MIN_KEY_BYTES = 32
+
+
+def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
+    """Declare a field as a setting for users, with the sentence that documents it."""
+    metadata = {"help": help_, "parse": parse, "secret": secret, "internal": False}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+def internal_setting(help_: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    """Declare a field as a setting that a supervisor sets for its children."""
+    return field(default=default, metadata={"help": help_, "parse": parse, "secret": False, "internal": True})
+
+
 FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)
 
 
@@ -64,14 +83,14 @@ def kilobits(text: str) -> int:
     return int(bitrate(text).removesuffix("k"))
 
 
-def log_level(text: str) -> str:
+def level_name(text: str) -> str:
     """Return the name of a log level in lower case."""
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError("must be debug, info, warning or error")
     return text.lower()
 
 
-def queue_type(text: str) -> str:
+def queue_kind(text: str) -> str:
     """Return a kind of RabbitMQ queue."""
     if text not in ("quorum", "classic"):
         raise ValueError("must be quorum or classic")

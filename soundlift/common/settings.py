@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,40 +18,25 @@ from urllib.parse import quote, urlencode
 from platformdirs import user_data_path
 
 from soundlift.common.errors import SettingError
-from soundlift.common.options.option_values import LOUDNESS, QUALITY, SAMPLE_RATE
+from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
 from soundlift.common.setting_types import (
     addresses_by_queue,
     bitrate,
     boolean,
     functions_by_topic,
+    internal_setting,
     kilobits,
+    level_name,
     not_negative,
     positive,
+    queue_kind,
+    setting,
     signing_key,
     web_address,
-)
-from soundlift.common.setting_types import (
-    log_level as level,
-)
-from soundlift.common.setting_types import (
-    queue_type as queue_kind,
 )
 
 SECRETS_FOLDER = "/var/openfaas/secrets"
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - a container is reached from outside; `soundlift up` sets 127.0.0.1
-
-
-def _setting(
-    help_: str,
-    default: Any = None,
-    parse: Callable[[str], Any] = str,
-    *,
-    secret: bool = False,
-    internal: bool = False,
-) -> Any:
-    """Declare a setting. An internal one is set by a supervisor for its children, and is not for users."""
-    metadata = {"help": help_, "parse": parse, "secret": secret, "internal": internal}
-    return field(default=default, repr=not secret, metadata=metadata)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,144 +47,153 @@ class Settings:
     folder, named in lower case with dashes, by itself or in a folder of the same name.
     """
 
-    soundlift_data: Path = _setting("Folder of the embedded database, queue, media and mail", None, Path)
-    embedded: bool = _setting(
+    soundlift_data: Path = setting("Folder of the embedded database, queue, media and mail", None, Path)
+    embedded: bool = setting(
         "Use an embedded database, queue and media folder where no server is set: true or false; false in images",
         True,
         boolean,
     )
-    secrets_folder: Path = _setting("Folder with secret files", Path(SECRETS_FOLDER), Path)
-    database_url: str = _setting(
-        "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE", None, secret=True
+    secrets_folder: Path = setting("Folder with secret files", Path(SECRETS_FOLDER), Path)
+    database_url: str = setting(
+        "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE",
+        None,
+        secret=True,
     )
-    mysql_host: str = _setting("MySQL or MariaDB server, used if DATABASE_URL is not set", "")
-    mysql_port: int = _setting("Port of the MySQL server", 3306, positive)
-    mysql_user: str = _setting("User of the MySQL server", "soundlift", secret=True)
-    mysql_password: str = _setting("Password of the MySQL user", "", secret=True)
-    mysql_db: str = _setting("Database on the MySQL server", "soundlift")
-    mysql_ssl_ca: str = _setting(
+    mysql_host: str = setting("MySQL or MariaDB server, used if DATABASE_URL is not set", "")
+    mysql_port: int = setting("Port of the MySQL server", 3306, positive)
+    mysql_user: str = setting("User of the MySQL server", "soundlift", secret=True)
+    mysql_password: str = setting("Password of the MySQL user", "", secret=True)
+    mysql_db: str = setting("Database on the MySQL server", "soundlift")
+    mysql_ssl_ca: str = setting(
         "File with the CA of the MySQL server's certificate; if empty, the certificate is not verified", ""
     )
-    mysql_ssl_cert: str = _setting("File with the client certificate, if the MySQL server requires one", "")
-    mysql_ssl_key: str = _setting("File with the key of that certificate", "")
-    media_url: str = _setting(
+    mysql_ssl_cert: str = setting("File with the client certificate, if the MySQL server requires one", "")
+    mysql_ssl_key: str = setting("File with the key of that certificate", "")
+    media_url: str = setting(
         "Videos and MP3s: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
         None,
         secret=True,
     )
-    broker_url: str = _setting(
+    broker_url: str = setting(
         "Events: sqlite:///FILE, or amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, several "
         "separated by commas; http://SINK only publishes",
         None,
         secret=True,
     )
-    k_sink: str = _setting("Sink for events that Knative sets, used if BROKER_URL is not set", "")
-    broker_ca_file: str = _setting("File with the CA of the certificate of an amqps:// broker", "")
-    broker_cert_file: str = _setting("File with the client certificate, if the broker requires one", "")
-    broker_key_file: str = _setting("File with the key of that certificate", "")
-    queue_type: str = _setting("Type of RabbitMQ's queues: quorum or classic", "quorum", queue_kind)
-    smtp_url: str = _setting(
+    k_sink: str = setting("Sink for events that Knative sets, used if BROKER_URL is not set", "")
+    broker_ca_file: str = setting("File with the CA of the certificate of an amqps:// broker", "")
+    broker_cert_file: str = setting("File with the client certificate, if the broker requires one", "")
+    broker_key_file: str = setting("File with the key of that certificate", "")
+    queue_type: str = setting("Type of RabbitMQ's queues: quorum or classic", "quorum", queue_kind)
+    smtp_url: str = setting(
         "Mail server: smtp:// (with STARTTLS if offered) or smtps://, USER:PASSWORD@HOST:PORT",
         "smtp://127.0.0.1:8025",
         secret=True,
     )
-    smtp_ca_file: str = _setting("File with the CA of the mail server's certificate", "")
-    jwt_secret: str = _setting("Key that signs all tokens, at least 32 bytes", "", signing_key, secret=True)
-    public_url: str = _setting(
+    smtp_ca_file: str = setting("File with the CA of the mail server's certificate", "")
+    jwt_secret: str = setting(
+        "Key that signs all tokens, at least 32 bytes",
+        "",
+        signing_key,
+        secret=True,
+    )
+    public_url: str = setting(
         "Address at which clients reach the functions; links begin with it", "http://127.0.0.1:8080", web_address
     )
-    gateway_url: str = _setting(
+    gateway_url: str = setting(
         "Address at which the connector and cron reach the functions", "http://127.0.0.1:8080", web_address
     )
-    subscribers: tuple[tuple[str, str], ...] = _setting(
+    subscribers: tuple[tuple[str, str], ...] = setting(
         "Functions by queue, if no gateway lists them: video=http://…,mp3=http://…",
         (),
         addresses_by_queue,
     )
-    extra_subscribers: tuple[tuple[str, str], ...] = _setting(
+    extra_subscribers: tuple[tuple[str, str], ...] = setting(
         "Additional functions that subscribe to a topic, each through a queue with the function's name: mp3=FUNCTION,…",
         (),
         functions_by_topic,
     )
-    basic_auth_user: str = _setting("User of the gateway, if it requires one", "", secret=True)
-    basic_auth_password: str = _setting("Password of the gateway's user", "", secret=True)
-    basic_auth_calls: bool = _setting(
+    basic_auth_user: str = setting("User of the gateway, if it requires one", "", secret=True)
+    basic_auth_password: str = setting("Password of the gateway's user", "", secret=True)
+    basic_auth_calls: bool = setting(
         "Log in to the gateway to call functions too, as the gateway of `up` requires: true or false; "
         "false for OpenFaaS, which would pass the password to the functions",
         False,
         boolean,
     )
-    stack_file: Path = _setting("File that lists the functions of the local gateway", Path("stack.yml"), Path)
-    mail_from: str = _setting("Sender of every mail", "soundlift@localhost")
-    video_queue: str = _setting("Topic of uploaded videos, and convert's queue", "video")
-    mp3_queue: str = _setting("Topic of finished and failed jobs, and notify's queue", "mp3")
-    accept_bare_messages: bool = _setting(
+    stack_file: Path = setting("File that lists the functions of the local gateway", Path("stack.yml"), Path)
+    mail_from: str = setting("Sender of every mail", "soundlift@localhost")
+    video_queue: str = setting("Topic of uploaded videos, and convert's queue", "video")
+    mp3_queue: str = setting("Topic of finished and failed jobs, and notify's queue", "mp3")
+    accept_bare_messages: bool = setting(
         "Create jobs from other programs' bare messages {video_fid, username}: true or false", False, boolean
     )
-    max_upload_bytes: int = _setting("Maximum size of an upload", 4 * 2**30, positive)
-    max_stored_bytes: int = _setting(
+    max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
+    max_stored_bytes: int = setting(
         "Maximum size of the stored videos and MP3s of one user; a further upload is answered 429; 0 is no limit",
         20 * 2**30,
         not_negative,
     )
-    max_jobs_in_flight: int = _setting(
+    max_jobs_in_flight: int = setting(
         "Maximum number of unfinished jobs of one user; a further upload is answered 429; 0 is no limit",
         20,
         not_negative,
     )
-    max_mp3_bytes: int = _setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)
-    max_memory_bytes: int = _setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
-    max_conversion_seconds: int = _setting("Maximum time of a conversion, and maximum processor time", 540, positive)
-    drain_seconds: int = _setting(
+    max_mp3_bytes: int = setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)
+    max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
+    max_conversion_seconds: int = setting("Maximum time of a conversion, and maximum processor time", 540, positive)
+    drain_seconds: int = setting(
         "How long a conversion may continue after SIGTERM before its job is released", 540, int
     )
-    convert_concurrency: int = _setting(
-        "Maximum number of concurrent conversions of one process", os.cpu_count() or 1, positive
+    convert_concurrency: int = setting(
+        "Maximum number of concurrent conversions of one process",
+        os.cpu_count() or 1,
+        positive,
     )
-    long_polls: int = _setting(
+    long_polls: int = setting(
         "Maximum number of concurrent requests with ?wait= of one process; further ones are answered at once",
         8,
         positive,
     )
-    host: str = _setting("Address on which a function listens", ALL_ADDRESSES)
-    port: int = _setting("Port on which a function listens", 8080, positive)
-    lifeline_fd: int | None = _setting(
-        "Read end of a pipe from the supervisor; the process stops when it is closed", None, int, internal=True
+    host: str = setting("Address on which a function listens", ALL_ADDRESSES)
+    port: int = setting("Port on which a function listens", 8080, positive)
+    lifeline_fd: int | None = internal_setting(
+        "Read end of a pipe from the supervisor; the process stops when it is closed", None, int
     )
-    threads: int = _setting(
+    threads: int = setting(
         "Maximum number of concurrent requests of one process; further ones are answered 429", 32, positive
     )
-    connections_per_address: int = _setting(
+    connections_per_address: int = setting(
         "Maximum number of concurrent connections of one client address without a trusted proxy; 0 is no limit",
         0,
         not_negative,
     )
-    connector_concurrency: int = _setting(
-        "Maximum number of concurrent deliveries per queue and connector", os.cpu_count() or 1, positive
+    connector_concurrency: int = setting(
+        "Maximum number of concurrent deliveries per queue and connector",
+        os.cpu_count() or 1,
+        positive,
     )
-    connector_attempts: int = _setting("Deliveries of one event before it becomes a dead letter", 10, positive)
-    connector_port: int = _setting("Port of the connector's /healthz, /readyz and /metrics; 0 disables them", 0, int)
-    audio_bitrate: str = _setting(
+    connector_attempts: int = setting("Deliveries of one event before it becomes a dead letter", 10, positive)
+    connector_port: int = setting("Port of the connector's /healthz, /readyz and /metrics; 0 disables them", 0, int)
+    audio_bitrate: str = setting(
         "Constant bit rate, such as 192k, for uploads that request none; if empty, variable", "", bitrate
     )
-    audio_quality: int = _setting("Quality of a variable bit rate, from LAME's V0 (best) to V9", 2, QUALITY.read)
-    audio_normalize: float | None = _setting(
+    audio_quality: int = setting("Quality of a variable bit rate, from LAME's V0 (best) to V9", 2, QUALITY.read)
+    audio_normalize: float | None = setting(
         "Loudness in LUFS for uploads that request none; if empty, the loudness is not changed", None, LOUDNESS.read
     )
-    audio_loudness: float = _setting(
+    audio_loudness: float = setting(
         "Loudness in LUFS of normalize=true; podcasts use -16, broadcasters -23",
         -16.0,
         LOUDNESS.read,
     )
-    max_audio_bitrate: int = _setting("Maximum bit rate that an upload may request", 320, kilobits)
-    max_sample_rate: int = _setting("Maximum sample rate that an upload may request, in Hz", 48000, SAMPLE_RATE.read)
-    token_seconds: int = _setting("Lifetime of a sign-in token", 24 * 3600, positive)
-    link_seconds: int = _setting("Lifetime of the download link in a mail", 24 * 3600, positive)
-    retention_seconds: int = _setting(
-        "How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive
-    )
-    row_retention_seconds: int = _setting("How long an expired job is listed", 30 * 24 * 3600, positive)
-    log_level: str = _setting("Minimum log level: debug, info, warning or error", "info", level)
+    max_audio_bitrate: int = setting("Maximum bit rate that an upload may request", 320, kilobits)
+    max_sample_rate: int = setting("Maximum sample rate that an upload may request, in Hz", 48000, SAMPLE_RATE.read)
+    token_seconds: int = setting("Lifetime of a sign-in token", 24 * 3600, positive)
+    link_seconds: int = setting("Lifetime of the download link in a mail", 24 * 3600, positive)
+    retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
+    row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
+    log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:

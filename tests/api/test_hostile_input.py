@@ -35,7 +35,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_hostile_input_is_refused_and_never_an_error_of_ours(function: Call, services: Services, name: str) -> None:
+def test_hostile_input_is_never_a_server_error(function: Call, services: Services, name: str) -> None:
     services.settings = replace(services.settings, accept_bare_messages=True)
     client = function(name)
     ready = ready_job(services)
@@ -67,7 +67,7 @@ def test_hostile_input_is_refused_and_never_an_error_of_ours(function: Call, ser
         *((name, BINARY_EVENT, NESTED, 400) for name in EVENT_FUNCTIONS),
     ],
 )
-def test_what_cannot_be_read_is_the_client_s_error(
+def test_input_that_cannot_be_read_is_a_client_error(
     function: Call, name: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     assert_problem(function(name).post("/", headers=headers, data=body), status)

@@ -1,4 +1,4 @@
-"""An upload is kept whatever happens to RabbitMQ."""
+"""Uploads while RabbitMQ is unavailable."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def over_rabbitmq(
 
 
 @pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])
-def test_an_upload_is_taken_while_rabbitmq_is_in_trouble_and_its_event_is_sent_when_that_is_over(
+def test_an_upload_is_accepted_without_rabbitmq_and_its_event_is_sent_later(
     function: Call,
     services: Services,
     rabbitmq_node: RabbitMq,

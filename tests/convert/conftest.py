@@ -13,7 +13,7 @@ from cloudevents.core.v1.event import CloudEvent
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import Job, State
-from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
 from tests.convert.pcm import Sound, decoded
 from tests.factories.clips import ffmpeg, talking_mp4
@@ -34,7 +34,7 @@ Hear = Callable[[Path], Sound]
 def converted(services: Services) -> Convert:
 
     def run(file: Path, **options: str) -> Job:
-        asked = AudioOptions.read(
+        asked = parse_options(
             ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
         )
         job = queued_job(services, file.read_bytes(), file.name, options=asked)

@@ -19,6 +19,8 @@ from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds
 from tests.factories.clips import cut, ffmpeg
 
+pytestmark = pytest.mark.media
+
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
 # So many bytes that a declared size of 4 GiB is less than MOST_DECLARED times as much: that alone is believed.

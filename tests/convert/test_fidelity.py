@@ -13,6 +13,8 @@ import pytest
 from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import LIKE, Samples, assert_same, decoded, hiss, lag, likeness, written
 
+pytestmark = pytest.mark.media
+
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=1:size=32x32:rate=25")
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 

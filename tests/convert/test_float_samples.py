@@ -15,6 +15,8 @@ from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import assert_same, decoded, hiss, levels, written
 from tests.factories.clips import ffmpeg
 
+pytestmark = pytest.mark.media
+
 RATE = 48000
 AT = RATE // 2
 NO_SOUND = [np.nan, np.inf, -np.inf, 3e38]

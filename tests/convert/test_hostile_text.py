@@ -17,6 +17,8 @@ from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Save
 from tests.factories.clips import SINE, altered, ffmpeg
 
+pytestmark = pytest.mark.media
+
 DISK = "No space left on device"
 DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"
 MEMORY = "[in#0 @ 0x1] Error opening input: Cannot allocate memory"

@@ -20,6 +20,8 @@ from soundlift.common.services import Services
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import queued_job
 
+pytestmark = pytest.mark.media
+
 ROOT = Path(__file__).parents[2]
 
 ENDLESS = """

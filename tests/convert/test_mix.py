@@ -15,6 +15,8 @@ import pytest
 from tests.convert.conftest import Hear
 from tests.convert.pcm import Samples, decoded, hiss, levels, written
 
+pytestmark = pytest.mark.media
+
 RATE = 48000
 HALF = math.sqrt(0.5)
 MIX: dict[str, tuple[float, float]] = {

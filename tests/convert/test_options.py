@@ -22,6 +22,8 @@ from tests.convert.pcm import decoded, hiss, lag, written
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
+pytestmark = pytest.mark.media
+
 Save = Callable[[Job], Path]
 RATE = 44100
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from functions.convert.formats.mp3_frames import frames
 from functions.convert.handler import convert
-from soundlift.common.audio.formats import BYTES_TO_TELL, is_known_format
+from soundlift.common.audio.formats import SIGNATURE_BYTES, is_known_format
 from soundlift.common.events import CONVERSION_FAILED, event_of
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
@@ -45,7 +45,7 @@ def test_every_format_is_accepted_and_converted_to_its_length(
     converted: Convert, tmp_path: Path, name: str, make: Make
 ) -> None:
     file = make(tmp_path)
-    assert is_known_format(file.read_bytes()[:BYTES_TO_TELL])
+    assert is_known_format(file.read_bytes()[:SIGNATURE_BYTES])
     job = converted(file)
     assert (job.state, job.error) == (State.READY, None)
     assert job.length == pytest.approx(3, abs=0.15)  # codecs pad to whole frames, at either end

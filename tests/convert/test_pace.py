@@ -13,6 +13,8 @@ from tests.convert.conftest import Convert, Save
 from tests.convert.pcm import assert_same, decoded, hiss, written
 from tests.factories.clips import ffmpeg
 
+pytestmark = pytest.mark.media
+
 RATE = 48000
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
 MP4 = ("-c:v", "mpeg4", "-c:a", "aac")

@@ -34,6 +34,8 @@ from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.stores import held
 
+pytestmark = pytest.mark.media
+
 OPTIONS = {
     "V2": AudioOptions(),
     "V7": AudioOptions(quality=7),

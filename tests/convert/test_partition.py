@@ -12,6 +12,8 @@ from functions.convert.encode.parallel.joining import NotJoined, find_overlap, j
 from functions.convert.encode.parallel.partition import RUN_IN, SHORTEST_BLOCK, Partition
 from tests.convert.sounds import RATE
 
+pytestmark = pytest.mark.media
+
 
 @pytest.mark.parametrize(("seconds", "workers"), [(5, 2), (600, 1), (20, 3)])
 def test_a_short_sound_or_one_core_is_not_worth_a_partition(seconds: float, workers: int) -> None:

@@ -20,6 +20,8 @@ from soundlift.common.audio.mpeg_audio import frame_length
 from soundlift.common.options.audio_options import AudioOptions
 from tests.convert.sounds import SOUNDS, by_one_encoder, plan_of, wavs
 
+pytestmark = pytest.mark.media
+
 SECONDS = 8
 # LAME's own differ a little: with the reservoir a few frames hold more than one alone has room for.
 LARGEST_BESIDE_LAME = 1.005

@@ -1,4 +1,4 @@
-"""Holds compose.yaml and the example settings beside it against stack.yml and the settings there are."""
+"""Checks compose.yaml and the example settings against stack.yml and the declared settings."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ from click import Group
 
 from soundlift.cli.main import soundlift
 from soundlift.common.errors import SettingError
-from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -45,12 +44,6 @@ def test_the_picture_of_the_flow_is_what_its_script_writes() -> None:
     module = written_by("pictures/flow.py")
     for name, theme in module.THEMES.items():
         assert (ROOT / "docs" / "pictures" / f"flow-{name}.svg").read_text() == module.picture(theme)
-
-
-def test_the_table_of_options_has_every_option_and_what_its_value_must_be() -> None:
-    rows = re.findall(r"^\| (`.+?`) \| ([^|]+) \|", (ROOT / "docs" / "options.md").read_text(), re.MULTILINE)
-    told = {name: allowed for names, allowed in rows for name in re.findall("`(.+?)`", names)}
-    assert told == {name: option.allowed for name, option in OPTIONS.items()}
 
 
 def test_every_command_explains_itself_and_is_in_the_readme() -> None:

@@ -22,7 +22,6 @@ DOCUMENTS = [*FILES, *KUSTOMIZATIONS, REGISTRY / "kustomization.yaml", *(ROOT / 
 LONGEST_NAME = 63  # of a Job, whose name becomes a label of its pods
 LONGEST_TAG = 50  # as docs/deploy-openfaas.md says
 
-needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: nothing is rendered")
 each_folder = pytest.mark.parametrize("folder", TOP, ids=lambda folder: str(folder.relative_to(DEPLOY)))
 
 
@@ -61,7 +60,7 @@ def test_every_kustomization_takes_its_images_from_the_one_registry(folder: Path
     assert [(folder / component).resolve() for component in components] == [REGISTRY]
 
 
-@needs_kubectl
+@pytest.mark.usefixtures("kubectl")
 @each_folder
 def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) -> None:
     images = images_of(rendered(folder))
@@ -72,7 +71,7 @@ def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) ->
         )
 
 
-@needs_kubectl
+@pytest.mark.usefixtures("kubectl")
 @each_folder
 @pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31", LONGEST_TAG * "a"])
 def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Wraps a media store, to hold its reads, to break off, or to refuse: what a real store may do."""
+"""Media stores whose reads are held, break off or are refused, as a real store's may be."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Interrupted:
 
 
 class Refusing:
-    """Is a store that fails at one step: create, write, commit or delete."""
+    """A store that fails at one step: create, write, commit or delete."""
 
     def __init__(self, store: MediaStore, step: str) -> None:
         self._store = store

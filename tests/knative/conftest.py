@@ -50,7 +50,7 @@ class Knative:
             age(self.services, job, MINUTES * 60)
         assert urllib3.request("POST", self.urls["cleanup"], body=b"{}").status == 200
 
-    def all_are_told(self) -> bool:
+    def all_are_notified(self) -> bool:
         return all(job.told_at for job in self.services.jobs.page(None))
 
 

@@ -33,7 +33,7 @@ def test_a_video_becomes_an_mp3_and_its_owner_gets_a_mail(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     job_id = knative.upload(video)
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
     knative.settle()
     assert job_now(knative.services, job_id).state == "ready"
     assert len(mail_server.messages) == 1
@@ -68,16 +68,16 @@ def test_lost_events_are_sent_again_until_every_owner_is_notified_once(
     silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
     jobs = {knative.upload(one): one for one in (video, silent, video, silent, video, video)}
     knative.settle()
-    assert not knative.all_are_told()
+    assert not knative.all_are_notified()
     for _ in range(10):
         knative.let_minutes_pass()
         knative.settle()
-        if knative.all_are_told():
+        if knative.all_are_notified():
             break
     for job_id, one in jobs.items():
         assert job_now(knative.services, job_id).state == ("failed" if one is silent else "ready")
-    told = sorted(mail["Message-ID"] for mail in mail_server.messages)
-    assert len(told) == len(set(told)) == len(jobs)
+    message_ids = [mail["Message-ID"] for mail in mail_server.messages]
+    assert len(message_ids) == len(set(message_ids)) == len(jobs)
 
 
 def test_an_event_without_a_trigger_is_sent_again_later(knative: Knative, video: Path) -> None:
@@ -85,7 +85,7 @@ def test_an_event_without_a_trigger_is_sent_again_later(knative: Knative, video:
     job_id = knative.upload(video)
     knative.broker.triggers = triggers
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
 
 
 def test_a_mail_server_failure_is_answered_503_and_the_mail_is_sent_later(
@@ -97,7 +97,7 @@ def test_a_mail_server_failure_is_answered_503_and_the_mail_is_sent_later(
     assert knative.broker.dead[0].get_extension("knativeerrorcode") == "503"
     mail_server.replies.clear()
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
     assert len(mail_server.messages) == 1
     assert knative.broker.dropped == []
 
@@ -108,7 +108,7 @@ def test_an_upload_is_answered_202_while_the_sink_is_unreachable(knative: Knativ
     job_id = knative.upload(video)
     knative.services.publisher = HttpSink(settings.broker_url)
     assert urllib3.request("POST", knative.urls["cleanup"]).json()["sent"] == 1
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
 
 
 @pytest.mark.parametrize("name", ["convert", "notify"])

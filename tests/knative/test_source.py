@@ -89,7 +89,7 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     assert job_now(knative.services, job.id).state == "ready"
     assert knative.broker.taken == []
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job.id).told_at, "its owner is told")
+    wait_for(lambda: job_now(knative.services, job.id).told_at, "its owner is notified")
     assert len(mail_server.messages) == 1
 
 

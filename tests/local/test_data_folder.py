@@ -56,7 +56,7 @@ def test_an_open_folder_with_unrelated_files_is_refused_and_left_unchanged(tmp_p
     fill_open_folder(tmp_path)
     (tmp_path / "Documents").mkdir()
     before = {path: path.stat().st_mode for path in (tmp_path, *tmp_path.rglob("*"))}
-    with pytest.raises(SettingError, match=r"Documents\. Choose a folder of its own, or run chmod 700") as refused:
+    with pytest.raises(SettingError, match=r"Documents\. Choose a separate folder, or run chmod 700") as refused:
         prepare_data_folder(tmp_path)
     assert str(tmp_path) in refused.value.detail
     assert {path: path.stat().st_mode for path in (tmp_path, *tmp_path.rglob("*"))} == before

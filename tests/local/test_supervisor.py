@@ -18,6 +18,8 @@ from soundlift.common.errors import Unavailable
 from soundlift.local.mail_catcher import MailCatcher
 from tests.local.supervised import GREETING, LONG, Run, answer, send_signal
 
+pytestmark = pytest.mark.servers  # the stand-in for the gateway is called gunicorn
+
 STOPPING = "Stopping. Press Ctrl-C again to stop immediately."
 
 

@@ -16,7 +16,7 @@ def topics_of(settings: Settings) -> dict[str, frozenset[str]]:
 
     Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function that is called like one.
     """
-    topics = {topic: {topic} for topic in (settings.video_queue, settings.mp3_queue)}
+    topics = {settings.video_queue: {settings.video_queue}, settings.mp3_queue: {settings.mp3_queue}}
     known = " and ".join(sorted(topics))
     for topic, function in settings.extra_subscribers:
         if topic not in topics:

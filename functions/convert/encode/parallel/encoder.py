@@ -5,7 +5,7 @@ block before, until it is in the same state as the encoder of that block: from t
 There the parts are joined, so the result is bit for bit what one encoder makes. This requires that no frame uses bits
 of the one before (`-reservoir 0`). Frames of variable bit rate, which that makes larger, are repacked afterwards.
 
-Ten minutes of video on two cores take 0.83 of the time of the bare FFmpeg command (`make bench ONLY=convert-lone`).
+Ten minutes of video take 0.83 of the time of the bare FFmpeg command (2 cores, `make bench ONLY=convert-ten-minutes`).
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class ReconnectingConnection:
         """Close the connection and end the thread for good."""
         self._closing.set()
         if self._thread is not None:
-            self.call(self._hang_up)
+            self.call(self._disconnect)
             self._thread.join(CLOSE_SECONDS)
             atexit.unregister(self.close)
 
@@ -136,13 +136,13 @@ class ReconnectingConnection:
     def _channel_closed(self, channel: Any, reason: Exception) -> None:
         """Close the connection, too, and reconnect: a broker closes a channel only when something is wrong."""
         self._channel_error = reason
-        self._hang_up()
+        self._disconnect()
 
     def _closed(self, connection: Any, reason: Exception) -> None:
         self._down(self._channel_error or reason)
         connection.ioloop.stop()
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         connection = self._connection
         if connection.is_open:
             connection.close()

@@ -22,7 +22,7 @@ POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class _Got:
+class _Fetched:
     queue: str
     number: int
     properties: pika.BasicProperties
@@ -34,7 +34,7 @@ class _Got:
 
 
 class DeadLetterQueues:
-    """The dead-letter queues; every operation gets all messages and returns those that it does not settle."""
+    """The dead-letter queues; every operation fetches all messages and returns those that it does not settle."""
 
     def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology) -> None:
         self._addresses = addresses
@@ -42,8 +42,8 @@ class DeadLetterQueues:
 
     def list(self) -> Iterator[DeadLetter]:
         """Yield all dead letters, queue by queue."""
-        with self._open() as channel, _got_from(channel, self._topology.queues) as got:
-            letters = [one.letter for one in got]
+        with self._open() as channel, _fetched_from(channel, self._topology.queues) as fetched:
+            letters = [one.letter for one in fetched]
         yield from letters
 
     def replay(self, letter_id: str) -> bool:
@@ -55,14 +55,14 @@ class DeadLetterQueues:
         return self._remove(letter_id, replay=False)
 
     def _remove(self, letter_id: str, *, replay: bool) -> bool:
-        with self._open() as channel, _got_from(channel, self._topology.queues) as got:
-            found = next((one for one in got if one.letter.id == letter_id), None)
+        with self._open() as channel, _fetched_from(channel, self._topology.queues) as fetched:
+            found = next((one for one in fetched if one.letter.id == letter_id), None)
             if found is None:
                 return False
             if replay:
                 _publish(channel, message_for_replay(found.queue, found.properties, found.body))
             channel.basic_ack(found.number)
-            got.remove(found)
+            fetched.remove(found)
         return True
 
     @contextmanager
@@ -86,21 +86,21 @@ def _publish(channel: Any, message: OutgoingMessage) -> None:
 
 
 @contextmanager
-def _got_from(channel: Any, queues: Sequence[str]) -> Iterator[list[_Got]]:
+def _fetched_from(channel: Any, queues: Sequence[str]) -> Iterator[list[_Fetched]]:
     """Yield all dead letters; afterwards, return those that are still in the list."""
-    got = [one for queue in queues for one in _get_all(channel, queue)]
-    yield got
-    for one in got:
+    fetched = [one for queue in queues for one in _fetch_all(channel, queue)]
+    yield fetched
+    for one in fetched:
         channel.basic_nack(one.number, requeue=True)
-    _wait_until_returned(channel, queues, len(got))
+    _wait_until_returned(channel, queues, len(fetched))
 
 
-def _get_all(channel: Any, queue: str) -> Iterator[_Got]:
+def _fetch_all(channel: Any, queue: str) -> Iterator[_Fetched]:
     while True:
         method, properties, body = channel.basic_get(dead_name(queue))
         if method is None:
             return
-        yield _Got(queue, method.delivery_tag, properties, body)
+        yield _Fetched(queue, method.delivery_tag, properties, body)
 
 
 def _wait_until_returned(channel: Any, queues: Sequence[str], count: int) -> None:

@@ -75,7 +75,7 @@ def dead_letter_of(queue: str, properties: pika.BasicProperties, body: bytes) ->
     """Return a message of a dead-letter queue, whether we rejected it or RabbitMQ did."""
     headers = properties.headers or {}
     reason = {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)}
-    letter_id = reason.pop(LETTER_ID.removeprefix(PREFIX), None) or _id_from_content(properties, body)
+    letter_id = reason.pop(LETTER_ID.removeprefix(PREFIX), None) or _id_from_content(queue, properties, body)
     if LETTER_ID not in headers:
         reason = {"detail": f"RabbitMQ gave up on it: {_cause_of_death(headers)}.", **reason}
     return DeadLetter(letter_id, queue, message_of(properties, body), reason)
@@ -105,8 +105,9 @@ def _original_headers(properties: pika.BasicProperties) -> dict[str, Any]:
     return {name: value for name, value in headers.items() if not name.startswith((PREFIX, "x-"))}
 
 
-def _id_from_content(properties: pika.BasicProperties, body: bytes) -> str:
-    return hashlib.sha256(f"{properties.message_id}".encode() + body).hexdigest()[:8]
+def _id_from_content(queue: str, properties: pika.BasicProperties, body: bytes) -> str:
+    """Return an id for a message that we did not reject; each subscriber's copy of an event has its own."""
+    return hashlib.sha256(f"{queue} {properties.message_id} ".encode() + body).hexdigest()[:8]
 
 
 def _cause_of_death(headers: Mapping[str, Any]) -> str:

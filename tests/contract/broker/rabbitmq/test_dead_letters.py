@@ -12,8 +12,8 @@ from devservers.waiting import wait_for
 from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, Topology, dead_name
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import REASON, VIDEO, event, receive
-from tests.contract.broker.rabbitmq.conftest import Connect
-from tests.factories.brokers import ROUTES
+from tests.contract.broker.rabbitmq.conftest import DELAYS, Connect
+from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES
 
 
 def test_a_dead_letter_has_its_reason_in_its_headers(connect: Connect, channel: BlockingChannel) -> None:
@@ -21,8 +21,8 @@ def test_a_dead_letter_has_its_reason_in_its_headers(connect: Connect, channel: 
     broker.publish(event())
     broker.reject(receive(broker, VIDEO), REASON)
     _, properties, body = channel.basic_get("video.dead", auto_ack=True)
-    told = {name: properties.headers[f"soundlift-{name}"] for name in REASON}
-    assert (told, properties.message_id, properties.delivery_mode) == (REASON, "1", 2)
+    reason = {name: properties.headers[f"soundlift-{name}"] for name in REASON}
+    assert (reason, properties.message_id, properties.delivery_mode) == (REASON, "1", 2)
     assert properties.content_type == "application/cloudevents+json"
     assert b'"id": "1"' in body
 
@@ -52,6 +52,20 @@ def test_a_dead_letter_of_another_program_has_a_stable_id(connect: Connect, chan
     assert list(broker.list()) == letters[1:]
 
 
+def test_copies_of_a_message_in_two_dead_letter_queues_have_different_ids(
+    connect: Connect, channel: BlockingChannel
+) -> None:
+    broker = connect(topology=Topology(FAN_OUT_ROUTES, DELAYS, "quorum"))
+    broker.check()
+    for queue in ("mp3", "audit"):
+        channel.basic_publish("", dead_name(queue), b"a", pika.BasicProperties(message_id="7"))
+    letters = {letter.queue: letter for letter in wait_for(lambda: [*broker.list()][1:] and [*broker.list()], "both")}
+    assert broker.drop(letters["mp3"].id)
+    assert list(broker.list()) == [letters["audit"]]
+    assert broker.replay(letters["audit"].id)
+    assert receive(broker, ["mp3", "audit"]).queue == "audit"
+
+
 def nack(channel: BlockingChannel) -> bool:
     method, _, _ = channel.basic_get("video")
     if method is not None:
@@ -60,7 +74,7 @@ def nack(channel: BlockingChannel) -> bool:
 
 
 class WithoutVideo(Topology):
-    """A topology whose queue is deleted again as soon as it is declared."""
+    """A topology that deletes the queue video right after declaring it."""
 
     def declare(self, channel: Any) -> None:
         super().declare(channel)

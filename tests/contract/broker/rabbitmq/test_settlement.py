@@ -39,11 +39,11 @@ def has_dead_letter(broker: RabbitMqBroker) -> bool:
     return any(broker.list())
 
 
-@pytest.mark.parametrize(("settle_by", "queue"), [(retry, delay_name(0.3)), (reject, dead_name("video"))])
+@pytest.mark.parametrize(("settle_with", "queue"), [(retry, delay_name(0.3)), (reject, dead_name("video"))])
 def test_a_message_that_could_not_be_forwarded_is_not_acknowledged(
     connect: Connect,
     channel: BlockingChannel,
-    settle_by: Settle,
+    settle_with: Settle,
     queue: str,
 ) -> None:
     dying, other = connect(), connect()
@@ -51,38 +51,38 @@ def test_a_message_that_could_not_be_forwarded_is_not_acknowledged(
     delivery = receive(dying, VIDEO)
     channel.queue_delete(queue)
     with pytest.raises(BrokerUnavailable, match="no longer has a queue"):
-        settle_by(dying, delivery)
+        settle_with(dying, delivery)
     dying.close()
     assert receive(other, VIDEO).attempt == 2
 
 
 @pytest.mark.parametrize(
-    ("settle_by", "queue", "has_arrived"),
+    ("settle_with", "queue", "was_forwarded"),
     [(retry, delay_name(0.3), take_again), (reject, dead_name("video"), has_dead_letter)],
 )
 def test_a_message_that_could_not_be_forwarded_is_settled_once_it_can_be(
     connect: Connect,
     channel: BlockingChannel,
-    settle_by: Settle,
+    settle_with: Settle,
     queue: str,
-    has_arrived: Callable[[RabbitMqBroker], bool],
+    was_forwarded: Callable[[RabbitMqBroker], bool],
 ) -> None:
     broker, other = connect(), connect()
     broker.publish(event())
     delivery = receive(broker, VIDEO)
     channel.queue_delete(queue)
     with pytest.raises(BrokerUnavailable, match="no longer has a queue"):
-        settle_by(broker, delivery)
+        settle_with(broker, delivery)
 
     def settle() -> bool:
         try:
-            settle_by(broker, delivery)
+            settle_with(broker, delivery)
         except BrokerUnavailable:
             return False
         return True
 
     wait_for(settle, "the queue is declared again")
-    wait_for(lambda: has_arrived(broker), "the message has arrived")
+    wait_for(lambda: was_forwarded(broker), "the message was forwarded")
     broker.close()
     assert other.receive(["video"], 0.5) is None
 

@@ -78,17 +78,21 @@ def test_a_plain_durable_queue_of_another_program_can_be_used(connect: Connect, 
     assert receive(broker, VIDEO).message.body == b'{"video_fid": "1"}'
 
 
-CONFIRMED = {"x-dead-letter-exchange": "", "x-dead-letter-strategy": "at-least-once", "x-overflow": "reject-publish"}
+AT_LEAST_ONCE = {
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",
+}
 QUORUM = {"x-queue-type": "quorum"}
-REPLICATED = {
-    "video": {**QUORUM, "x-delivery-limit": 20, **CONFIRMED, "x-dead-letter-routing-key": "video.dead"},
-    "mp3": {**QUORUM, "x-delivery-limit": 20, **CONFIRMED, "x-dead-letter-routing-key": "mp3.dead"},
+QUORUM_QUEUES = {
+    "video": {**QUORUM, "x-delivery-limit": 20, **AT_LEAST_ONCE, "x-dead-letter-routing-key": "video.dead"},
+    "mp3": {**QUORUM, "x-delivery-limit": 20, **AT_LEAST_ONCE, "x-dead-letter-routing-key": "mp3.dead"},
     "video.dead": {**QUORUM, "x-delivery-limit": 2**31 - 1},
     "mp3.dead": {**QUORUM, "x-delivery-limit": 2**31 - 1},
-    "soundlift.delay.0.3s": {**QUORUM, "x-message-ttl": 300, **CONFIRMED},
-    "soundlift.delay.2s": {**QUORUM, "x-message-ttl": 2000, **CONFIRMED},
+    "soundlift.delay.0.3s": {**QUORUM, "x-message-ttl": 300, **AT_LEAST_ONCE},
+    "soundlift.delay.2s": {**QUORUM, "x-message-ttl": 2000, **AT_LEAST_ONCE},
 }
-PLAIN: dict[str, dict[str, object]] = {
+CLASSIC: dict[str, dict[str, object]] = {
     "video": {},
     "mp3": {},
     "video.dead": {},
@@ -99,7 +103,7 @@ PLAIN: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize(
-    ("queue_type", "queues"), [("quorum", REPLICATED), ("classic", PLAIN)], ids=["replicated", "plain"]
+    ("queue_type", "queues"), [("quorum", QUORUM_QUEUES), ("classic", CLASSIC)], ids=["replicated", "plain"]
 )
 def test_declarations_never_change_or_rabbitmq_would_refuse_an_update_its_own_queues(
     connect: Connect,
@@ -125,7 +129,7 @@ def test_the_settings_decide_queue_names_queue_type_and_prefetch(
         one, another = (stack.enter_context(closing(open_broker(settings))) for _ in range(2))
         wait_for(lambda: is_usable(one), "the queues are declared")
         for queue in ("films", "songs", "films.dead", "songs.dead"):
-            channel.queue_declare(queue, durable=True)  # which is refused where there is a quorum queue
+            channel.queue_declare(queue, durable=True)  # RabbitMQ refuses this if there is a quorum queue
         for delay in DELAYS:
             channel.queue_declare(delay_name(delay), passive=True)
         for number in range(3):
