@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--only-lay-out", action="store_true", help="write the build trees without building images")
     options = parser.parse_args()
     if unknown := set(options.names) - {*functions, *OWN_PACKAGES}:
-        parser.error(f"unknown image: {', '.join(sorted(unknown))}")
+        parser.error(f"there is no image {', '.join(sorted(unknown))}")
     base = _argument("BASE_IMAGE", options.base) if options.base else []
     commands = {}
     for name in options.names or (*functions, *OWN_PACKAGES):
