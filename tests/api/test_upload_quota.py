@@ -145,6 +145,7 @@ def replicas(services: Services) -> Iterator[list[FunctionServer]]:
         yield servers
 
 
+@pytest.mark.servers
 def test_two_replicas_together_accept_no_more_uploads_than_the_limit(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
@@ -160,6 +161,7 @@ def test_two_replicas_together_accept_no_more_uploads_than_the_limit(
     assert len(traces(services)) == 2 * MOST_JOBS
 
 
+@pytest.mark.servers
 def test_concurrent_bodies_of_unknown_length_never_store_more_than_the_limit(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
@@ -194,6 +196,7 @@ def _stored_bytes(services: Services) -> int:
     return sum(sizes)
 
 
+@pytest.mark.servers
 def test_a_row_counts_the_announced_bytes_while_they_arrive(services: Services, replicas: list[FunctionServer]) -> None:
     token = bearer(services)["Authorization"]
     announced = MOST_BYTES - MEGABYTE
@@ -206,6 +209,7 @@ def test_a_row_counts_the_announced_bytes_while_they_arrive(services: Services, 
     wait_for(lambda: not traces(services), "the half upload is undone")
 
 
+@pytest.mark.servers
 def test_the_command_shows_why_an_upload_was_refused(
     services: Services, replicas: list[FunctionServer], tmp_path: Path
 ) -> None:

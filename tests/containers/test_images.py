@@ -40,7 +40,12 @@ SERVERS_ELSEWHERE = {
     "smtp-url": "smtp://127.0.0.1:9",
     "jwt-secret": SECRET,
 }
-MAX_MEGABYTES_ABOVE_BASE = dict.fromkeys(IMAGES, 70) | {"validate": 45, "convert": 330}
+MAX_MEGABYTES_ABOVE_BASE = {
+    **dict.fromkeys(("login", "validate", "notify", "jobs", "connector"), 45),
+    **dict.fromkeys(("upload", "download", "cleanup"), 70),
+    "cli": 60,
+    "convert": 330,
+}
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Runs FFmpeg behind a fence: what it may open, read, write and use, and how it is stopped."""
+"""A process of FFmpeg in a sandbox: what it may open, read, write and use, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ALL_ERRORS = ("-max_error_rate", "1")
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
 OnProgress = Callable[[float], None]
-"""Is told the seconds of sound written, twice a second."""
+"""A function that is called with the seconds of sound written so far, twice a second."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def input_args(url: str, lead: float = 0.0) -> list[str]:
 
 
 class Ffmpeg:
-    """Is one run of FFmpeg, under limits, with nothing of our environment.
+    """A process of FFmpeg with resource limits and without our environment.
 
-    `stdin` is a file descriptor that it may read, and `pipes` those that it may write besides its standard output.
+    `stdin` is a file descriptor that it may read; `pipes` are those that it may write besides standard output.
     """
 
     def __init__(
@@ -88,30 +88,35 @@ class Ffmpeg:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C", **ENVIRONMENT},
-            process_group=process_group(),  # so that it ends with us, and no Ctrl-C reaches it before
+            process_group=process_group(),  # so that it ends with this process, and no Ctrl-C reaches it before
             pass_fds=pipes,
         )
         _work_in_batches(self._process.pid)
         assert self._process.stderr is not None
         self._report = _Report(self._process.stderr, self._abort)
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def kill(self) -> None:
-        """End it at once, from any thread."""
+        """Kill it, from any thread."""
         self._process.kill()
 
     def _abort(self) -> None:
-        """End it as a crash would, which is the verdict TOO_COMPLEX: another run would not go better."""
+        """End it like a crash, which gives the verdict TOO_COMPLEX: another run would end the same way."""
         self._process.send_signal(signal.SIGABRT)
 
     def close(self) -> None:
-        """End it if it still runs, and give back what it had of this process."""
+        """Kill it if it still runs, and release its pipes."""
         self.kill()
         self._report.text()
         with self._process:
             pass
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how it ended."""
+        """Wait for its end, and return how it ended."""
         assert self._process.stdout is not None
         seconds = 0.0
         for line in self._process.stdout:
@@ -126,10 +131,10 @@ class Ffmpeg:
 
 
 class _Report:
-    """Drains a stream in a thread, keeping what no file can make too large for the memory.
+    """The messages of FFmpeg, read from a stream by a thread, of which a limited number of characters is kept.
 
-    The lines on the file are kept apart, so that no number of messages before them hides what is in the file. Calls
-    `abort` where FFmpeg prints more text of the file than MOST_SKIPPED.
+    The lines about the file are kept apart, so that no number of messages before them hides what is in the file.
+    `abort` is called if FFmpeg prints more text from the file than MOST_SKIPPED.
     """
 
     def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
@@ -175,7 +180,7 @@ class _Lines:
         self._room = room
 
     def keep(self, line: str) -> bool:
-        """Keep a line if it and all before it had room; return whether they had."""
+        """Keep a line if there was room for it and for all before it; return whether there was."""
         self._room -= len(line) + 1
         if self._room < 0:
             self._room = 0
@@ -185,10 +190,10 @@ class _Lines:
 
 
 def _work_in_batches(pid: int) -> None:
-    """Have the kernel let each thread of a process work on when it wakes the next: a tenth less time in all.
+    """Let each thread of a process continue when it wakes another, which saves a tenth of the time.
 
-    FFmpeg hands every frame through five threads, each of which would else interrupt the one before it.
+    FFmpeg passes every frame through five threads, each of which would otherwise interrupt the one before it.
     """
     if hasattr(os, "SCHED_BATCH"):
-        with suppress(PermissionError):  # some sandboxes forbid it, and it is no more than quicker
+        with suppress(PermissionError):  # some sandboxes forbid it, and it only saves time
             os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))

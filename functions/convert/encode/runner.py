@@ -15,16 +15,16 @@ from .ffmpeg import Ffmpeg, OnProgress, Outcome
 
 
 class Run(Protocol):
-    """Is FFmpeg at work, as one process or several."""
+    """One FFmpeg, or several that work together."""
 
     def kill(self) -> None:
-        """End it at once, from any thread."""
+        """Kill it, from any thread."""
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
         """Return how it ended."""
 
     def close(self) -> None:
-        """End it if it still runs, and give back what it had of this process."""
+        """Kill it if it still runs, and release its resources."""
 
 
 Running = TypeVar("Running", bound=Run)

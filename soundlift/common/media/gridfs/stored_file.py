@@ -1,4 +1,4 @@
-"""Reads one file of GridFS, any range of it."""
+"""A file of GridFS, of which any range can be read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ GROWTH = 4
 
 
 class StoredFile(SeekableFile):
-    """Reads one chunk after another from a cursor that holds a bounded batch, and asks anew after a seek or a loss.
+    """A file that is read chunk by chunk from a cursor with small batches; a seek or a lost connection needs a new one.
 
-    A read yields all that it was asked for, up to the end of the file, or raises and leaves the position as it was.
+    A read returns all bytes asked for, up to the end of the file, or raises and leaves the position as it was.
     """
 
     def __init__(self, chunks: Collection[Document], document: Document) -> None:
@@ -51,7 +51,7 @@ class StoredFile(SeekableFile):
         return self.read(max(0, self._size - self._position)) or b""
 
     def close(self) -> None:
-        """Let the server forget the query."""
+        """Close the query on the server, too."""
         _close(self._cursor)
         super().close()
 
@@ -65,8 +65,8 @@ class StoredFile(SeekableFile):
         return self._chunk
 
     def _next(self, number: int) -> Document | None:
-        """Return the chunk that follows, or ask for this one; once more if the connection or the query is gone."""
-        cursor, self._cursor = self._cursor, None  # one that has raised is of no more use
+        """Return a chunk from the cursor, or from a new one if it does not follow or the connection is lost."""
+        cursor, self._cursor = self._cursor, None  # a cursor that has raised cannot be used again
         if cursor is not None and number == self._number + 1:
             try:
                 if chunk := next(cursor, None):
@@ -103,5 +103,5 @@ class StoredFile(SeekableFile):
 
 def _close(cursor: Cursor[Document] | None) -> None:
     if cursor is not None:
-        with suppress(PyMongoError):  # the server forgets it by itself, later
+        with suppress(PyMongoError):  # the server closes it later by itself
             cursor.close()

@@ -7,7 +7,6 @@ option changes, and on each seek it requests the rest of the object at once, or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from typing_extensions import Buffer
@@ -38,7 +37,7 @@ class StoredFile(SeekableFile):
         self._length = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read bytes, without the copies of a buffer; raises StoreUnavailable where the response keeps breaking off."""
+        """Read bytes, without copying them to a buffer; raises StoreUnavailable if the response keeps breaking off."""
         left = max(0, self._size - self._position)
         wanted = left if size is None or size < 0 else min(size, left)
         pieces: list[bytes] = []
@@ -57,12 +56,12 @@ class StoredFile(SeekableFile):
         return len(data)
 
     def close(self) -> None:
-        """Hang up."""
-        self._hang_up()
+        """Close the connection, too."""
+        self._close_response()
         super().close()
 
     def _some(self, position: int, most: int) -> bytes:
-        """Read some bytes; only a response that breaks off is asked for again: the client repeats what fails before."""
+        """Read some bytes; request a response that breaks off again, for the client repeats only what fails before."""
         cause = "the response ended early"
         for _ in range(READ_TRIES):
             body = self._body_at(position)
@@ -74,12 +73,12 @@ class StoredFile(SeekableFile):
             if data:
                 self._at = position + len(data)
                 return data
-            self._hang_up()
+            self._close_response()
         raise StoreUnavailable("The media store broke off in the middle of a file.", cause=cause)
 
     def _body_at(self, position: int) -> Any:
         if self._body is None or self._at != position or position == self._end:
-            self._finish()
+            self._close_response()
             self._length = self._length_from(position)
             end = min(position + self._length, self._size)
             with store_errors():
@@ -95,14 +94,7 @@ class StoredFile(SeekableFile):
             return BYTES_AFTER_SEEK
         return self._length * GROWTH if position == self._end else self._length
 
-    def _finish(self) -> None:
-        """End the response; a short rest of it is read, which keeps the connection for the next request."""
-        if self._body is not None and self._end - self._at <= BYTES_AFTER_SEEK:
-            with suppress(StoreUnavailable), store_errors():
-                self._body.read()
-        self._hang_up()
-
-    def _hang_up(self) -> None:
+    def _close_response(self) -> None:
         body, self._body = self._body, None
         if body is not None:
             body.close()
