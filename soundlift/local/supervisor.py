@@ -28,9 +28,9 @@ CONNECTOR = ["soundlift.connector"]
 
 
 class Supervisor:
-    """The processes and threads of Soundlift, kept running until Ctrl-C or SIGTERM; a second signal kills them at once.
+    """The processes and threads of Soundlift, kept running until Ctrl-C or SIGTERM; a second signal kills them.
 
-    If the supervisor itself is killed, the pipe that it holds open is closed, whereupon its children end.
+    If the supervisor itself is killed, the pipe that it holds open is closed, and its children end.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A client waits for a job by requests that the server may hold, and by polling where it does not."""
+"""A client waits for a job with requests that the server may hold, and polls if it does not hold them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of a function are read from a log that is rotated meanwhile."""
+"""The lines of a function are read from a log that is rotated at the same time."""
 
 from __future__ import annotations
 
