@@ -1,16 +1,16 @@
 #!/bin/sh
-# Replaces the pods of all functions and of the connector if any Secret or setting has changed since the last run: they
-# read both once, when they start.
+# Replaces the pods of all functions and of the connector if any Secret or setting has changed since the last run. Pods
+# read both only once, when they start.
 #
 #   deploy/roll-out-secrets.sh NAMESPACE
 #
-# Writes one checksum of all Secrets and settings into the pod template of each. Where it is there already, no pod is
-# replaced. The first run, and on OpenFaaS the first run after `faas-cli deploy`, always replaces them. Other functions
-# in the namespace are left alone.
+# The script writes a checksum of all Secrets and settings to each pod template. If the checksum has not changed, no pod
+# is replaced. The first run, and on OpenFaaS the first run after `faas-cli deploy`, always replaces the pods. Other
+# functions in the namespace are not affected.
 set -eu
 
 if [ $# != 1 ]; then
-  echo "roll-out-secrets.sh: name the namespace of the functions, such as soundlift or openfaas-fn." >&2
+  echo "roll-out-secrets.sh: the namespace of the functions is missing, such as soundlift or openfaas-fn." >&2
   exit 1
 fi
 namespace=$1
@@ -20,7 +20,7 @@ if command -v sha256sum >/dev/null; then
 elif command -v shasum >/dev/null; then # macOS
   sha256='shasum -a 256'
 else
-  echo "roll-out-secrets.sh: there is neither sha256sum nor shasum; install GNU coreutils or Perl." >&2
+  echo "roll-out-secrets.sh: neither sha256sum nor shasum was found; install GNU coreutils or Perl." >&2
   exit 1
 fi
 
@@ -34,7 +34,7 @@ if [ -z "$data" ]; then
 fi
 checksum=$(printf %s "$data" | $sha256 | cut -c -16)
 if [ ${#checksum} != 16 ]; then
-  echo "roll-out-secrets.sh: $sha256 has not printed a checksum; see its message, and try again." >&2
+  echo "roll-out-secrets.sh: $sha256 has not printed a checksum; see its error message, and try again." >&2
   exit 1
 fi
 

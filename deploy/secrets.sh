@@ -1,11 +1,11 @@
 #!/bin/sh
-# Prints the Secrets of a deployment, for `kubectl create -n NAMESPACE -f -`, which never overwrites one that is there.
+# Prints the Secrets of a deployment for `kubectl create -n NAMESPACE -f -`, which never overwrites existing ones.
 #
 #   DATABASE_URL=mysql://… BROKER_URL=amqp://… MEDIA_URL=mongodb://… SMTP_URL=smtp://… ADMIN_EMAIL=you@example.org \
 #     deploy/secrets.sh | kubectl create -n openfaas-fn -f -
 #
-# JWT_SECRET and ADMIN_PASSWORD are random unless they are set. With GATEWAY_PASSWORD (and GATEWAY_USER, or admin) there
-# are the Secrets of OpenFaaS's gateway for the connector, too.
+# JWT_SECRET and ADMIN_PASSWORD are random unless set. With GATEWAY_PASSWORD (and GATEWAY_USER; default: admin), it also
+# prints the Secrets with which the connector logs in to OpenFaaS's gateway.
 set -eu
 
 random() { head -c 32 /dev/urandom | base64 | tr -d '\n=' | tr '+/' '-_'; }
@@ -18,7 +18,7 @@ secret() { # NAME VALUE
 for name in DATABASE_URL BROKER_URL MEDIA_URL SMTP_URL ADMIN_EMAIL; do
   eval "value=\${$name:-}"
   if [ -z "$value" ]; then
-    echo "secrets.sh: set $name; the head of this file shows how." >&2
+    echo "secrets.sh: set $name; see the comment at the top of this file." >&2
     exit 1
   fi
 done

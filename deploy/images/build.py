@@ -1,8 +1,8 @@
-"""Builds the images: one for each function of stack.yml, the connector, and the command. `make images`.
+"""Build of the images: one for each function of stack.yml, the connector, and the command (`make images`).
 
-faas-cli is used if it is on PATH, with the Docker that it calls, unless BUILDER names another program. Otherwise the
-tree that faas-cli would lay out is built by Docker or Podman: the template, the function's folder as function/, and
-below it what stack.yml copies.
+If faas-cli and Docker are on PATH, and BUILDER is not set, faas-cli builds the functions. Otherwise Docker or Podman
+builds the same tree as faas-cli would: the template, with the function's folder as function/ and, below it, the folders
+that stack.yml copies.
 """
 
 from __future__ import annotations
@@ -25,33 +25,35 @@ ROOT = Path(__file__).parents[2]
 STACK_FILE = ROOT / "stack.yml"
 TREES = Path("build/images")
 HERE = Path("deploy/images")
-OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "local", "cli", "client.py")}
-UNWANTED = shutil.ignore_patterns("__pycache__")
+OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "local", "cli", "client")}
+IGNORED = shutil.ignore_patterns("__pycache__")
 
 
 def main() -> None:
     """Build the named images, or all."""
     functions = {function.name: function for function in read_stack(STACK_FILE)}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join((*functions, *OWN_PACKAGES))}; default: all")
-    parser.add_argument("--base", default="", help="base image with Python, instead of the Dockerfiles' own")
+    parser.add_argument(
+        "names", nargs="*", help=f"images to build: {', '.join((*functions, *OWN_PACKAGES))}; default: all"
+    )
+    parser.add_argument("--base", default="", help="base image with Python; default: that of the Dockerfiles")
     parser.add_argument("--trees", type=Path, default=TREES, help=f"folder for the build trees; default: {TREES}")
-    parser.add_argument("--only-lay-out", action="store_true", help="build no image from the trees")
-    chosen = parser.parse_args()
-    if unknown := set(chosen.names) - {*functions, *OWN_PACKAGES}:
+    parser.add_argument("--only-lay-out", action="store_true", help="write the build trees without building images")
+    options = parser.parse_args()
+    if unknown := set(options.names) - {*functions, *OWN_PACKAGES}:
         parser.error(f"there is no image {', '.join(sorted(unknown))}")
-    base = _argument("BASE_IMAGE", chosen.base) if chosen.base else []
+    base = _argument("BASE_IMAGE", options.base) if options.base else []
     commands = {}
-    for name in chosen.names or (*functions, *OWN_PACKAGES):
-        if name in functions and _faas_cli_can_build() and not chosen.only_lay_out:
+    for name in options.names or (*functions, *OWN_PACKAGES):
+        if name in functions and _faas_cli_can_build() and not options.only_lay_out:
             commands[name] = ["faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base]
             continue
-        tree = _empty(ROOT / chosen.trees / name)
+        tree = _empty(ROOT / options.trees / name)
         if name in functions:
             image = lay_out(functions[name], tree)
         else:
             image = lay_out_own(name, tree, like=next(iter(functions.values())))
-        if not chosen.only_lay_out:
+        if not options.only_lay_out:
             part = [*_argument("PART", name), "--target", name] if name in OWN_PACKAGES else []
             commands[name] = [_builder(), "build", "--tag", image, *base, *part, str(tree)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -62,32 +64,28 @@ def main() -> None:
 
 
 def lay_out(function: StackFunction, tree: Path) -> str:
-    """Lay out the tree that faas-cli would pass to its builder, and return the image's name."""
+    """Write the build tree of a function as faas-cli would, and return the image's name."""
     stack = yaml.safe_load(STACK_FILE.read_text(encoding="utf-8"))
     language = stack["functions"][function.name]["lang"]
-    shutil.copytree(ROOT / "template" / language, tree, dirs_exist_ok=True, ignore=UNWANTED)
-    shutil.copytree(ROOT / function.handler, tree / "function", ignore=UNWANTED)
+    shutil.copytree(ROOT / "template" / language, tree, dirs_exist_ok=True, ignore=IGNORED)
+    shutil.copytree(ROOT / function.handler, tree / "function", ignore=IGNORED)
     for path in stack["configuration"]["copy"]:
-        shutil.copytree(ROOT / path, tree / "function" / path, ignore=UNWANTED)
+        shutil.copytree(ROOT / path, tree / "function" / path, ignore=IGNORED)
     return function.image
 
 
 def lay_out_own(name: str, tree: Path, *, like: StackFunction) -> str:
-    """Lay out the tree of the connector or the command: its package, the common layer, and the requirements.
+    """Write the build tree of the connector or the command: its packages and requirements.
 
-    Returns the image's name, with the prefix and tag of the function `like`.
+    Returns the image's name, which has the prefix and tag of the function `like`.
     """
     for file in (HERE / "Dockerfile", HERE / name / "requirements.txt", "constraints.txt"):
         shutil.copy(ROOT / file, tree)
     for part in OWN_PACKAGES[name]:
-        source, target = ROOT / "soundlift" / part, tree / "soundlift" / part
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=UNWANTED)
-        else:
-            shutil.copy(source, target)
+        shutil.copytree(ROOT / "soundlift" / part, tree / "soundlift" / part, ignore=IGNORED)
     _write_version(tree / "soundlift.dist-info")
-    prefix, _, own = like.image.rpartition("/")
-    return f"{prefix}/{name}:{own.partition(':')[2]}"
+    prefix, _, name_and_tag = like.image.rpartition("/")
+    return f"{prefix}/{name}:{name_and_tag.partition(':')[2]}"
 
 
 def _write_version(folder: Path) -> None:
@@ -119,12 +117,12 @@ def _builder() -> str:
 
 
 def _build(name: str, command: list[str]) -> bool:
-    """Build one image, and print how long it took, or the whole output if it failed."""
-    began = time.monotonic()
+    """Build one image, and print the time it took, and the output if the build failed."""
+    started = time.monotonic()
     ended = subprocess.run(
         command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     output = f":\n{ended.stdout}" if ended.returncode else ""
     print(f"{name}: {'failed' if ended.returncode else 'built'} in {seconds:.0f} s{output}", flush=True)
     return ended.returncode == 0

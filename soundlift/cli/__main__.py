@@ -1,4 +1,4 @@
-"""Lets `python -m soundlift.cli` be the command."""
+"""Entry point of `python -m soundlift.cli`."""
 
 from soundlift.cli.main import main
 

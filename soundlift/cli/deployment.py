@@ -27,8 +27,8 @@ def own_services(data: Path | None) -> Services:
 def services_of(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
     """Return the services that an environment describes, with `data` as the data folder if given.
 
-    Secrets are read from that folder too, as they are for `up`. Raises SettingError.
+    Secrets are read from the data folder, as `up` does. Raises SettingError.
     """
-    named = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
-    folder = Settings.from_environment(named).soundlift_data
-    return Services(Settings.from_environment({"SECRETS_FOLDER": str(folder / "secrets"), **named}))
+    variables = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
+    folder = Settings.from_environment(variables).soundlift_data
+    return Services(Settings.from_environment({"SECRETS_FOLDER": str(folder / "secrets"), **variables}))

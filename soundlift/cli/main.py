@@ -31,17 +31,20 @@ def soundlift() -> None:
 
 @soundlift.command()
 def connector() -> None:
-    """Deliver events from the broker to the functions until SIGTERM; settings name both."""
+    """Deliver events from the broker to the functions until SIGTERM.
+
+    The broker and the functions are set in the environment.
+    """
     os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is wanted
 
 
 @soundlift.command()
 @data_option
 def migrate(data: Path | None) -> None:
-    """Create the database's tables, or bring them up to date."""
-    from soundlift.common.db.migrations import migrate as bring_up_to_date
+    """Create the tables of the database, or update them."""
+    from soundlift.common.db.migrations import migrate as migrate_database
 
-    bring_up_to_date(own_services(data).settings.database_url)
+    migrate_database(own_services(data).settings.database_url)
     click.echo("The tables are up to date.")
 
 

@@ -1,4 +1,4 @@
-"""Measures the sound of an MP3 by walking over all its frames, without decoding them."""
+"""The duration of an MP3, measured from the headers of its frames without decoding them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ ID3V1_BYTES = 128
 
 
 class NotMp3(ValueError):
-    """Something in a file that is not a frame of an MP3."""
+    """The file contains something other than MP3 frames."""
 
 
 def mp3_seconds(mp3: bytes) -> float:
-    """Return the seconds that the frames of an MP3 last, with the encoder's delay and padding.
+    """Return the duration of an MP3's frames in seconds, including the encoder's delay and padding.
 
-    The frame in front that holds no sound (Xing's or Info) does not count. Raises NotMp3 where one frame does not
-    follow the other to the end.
+    The leading Xing or Info frame, which has no sound, does not count. Raises NotMp3 unless the file consists of
+    consecutive frames up to its end.
     """
-    place, end, seconds = _id3v2_bytes(mp3), len(mp3), 0.0
+    position, end, seconds = _id3v2_bytes(mp3), len(mp3), 0.0
     if mp3[-ID3V1_BYTES:].startswith(b"TAG"):
         end -= ID3V1_BYTES
-    while place < end:
-        frame = _frame_at(mp3, place, end)
+    while position < end:
+        frame = _frame_at(mp3, position, end)
         seconds += 0 if b"Xing" in frame[:64] or b"Info" in frame[:64] else _samples(frame) / sample_rate(frame)
-        place += len(frame)
+        position += len(frame)
     if not seconds:
-        raise NotMp3("It has no frame with sound.")
+        raise NotMp3("The file has no frame with sound.")
     return seconds
 
 
-def _frame_at(mp3: bytes, place: int, end: int) -> bytes:
-    header = mp3[place : place + HEADER_BYTES]
+def _frame_at(mp3: bytes, position: int, end: int) -> bytes:
+    header = mp3[position : position + HEADER_BYTES]
     length = frame_length(header) if LAYER_3_HEADER.match(header) and len(header) == HEADER_BYTES else 0
-    if not length or place + length > end:
-        raise NotMp3(f"At byte {place} of {len(mp3)} there is no whole frame.")
-    return mp3[place : place + length]
+    if not length or position + length > end:
+        raise NotMp3(f"There is no complete frame at byte {position} of {len(mp3)}.")
+    return mp3[position : position + length]
 
 
 def _samples(frame: bytes) -> int:
@@ -49,7 +49,7 @@ def _samples(frame: bytes) -> int:
 
 
 def _id3v2_bytes(mp3: bytes) -> int:
-    """Return the length of the tag in front, whose size has seven bits a byte (ID3v2.4, section 3.1)."""
+    """Return the length of the leading tag, whose size field has 7 bits per byte (ID3v2.4, section 3.1)."""
     if not mp3.startswith(b"ID3") or len(mp3) < ID3V2_HEADER_BYTES:
         return 0
     size = 0

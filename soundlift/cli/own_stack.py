@@ -1,4 +1,4 @@
-"""The embedded stack as a child process that lives as long as a command needs it."""
+"""The embedded stack, run as a child process for as long as a command needs it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SETTINGS = frozenset(field.name.upper() for field in fields(Settings))
 
 
 class StackFailed(SoundliftError):
-    """The embedded stack did not start, or did not do what the command needs."""
+    """The embedded stack did not start, or did not complete a step of the command."""
 
 
 def own_environment() -> dict[str, str]:
@@ -38,15 +38,15 @@ def own_environment() -> dict[str, str]:
 
 @contextmanager
 def running_stack(data: Path) -> Iterator[str]:
-    """Run the stack on a free port with a data folder, yield its address, and always stop it.
+    """Run the stack on a free port with a data folder, yield its address, and stop it in the end.
 
-    The stack holds the read end of a pipe, so it stops by itself when this process is killed.
-    Raises StackFailed if it does not start. After an error, the ends of its logs are printed.
+    The stack inherits the read end of a pipe, so that it stops when this process is killed. Raises StackFailed if it
+    does not start. After an error, the last lines of its logs are printed.
     """
     port = _free_port()
     log = data / "up.log"
     arguments = [sys.executable, "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(data)]
-    lifeline, held = os.pipe()
+    lifeline, write_end = os.pipe()
     with log.open("wb") as output:
         process = subprocess.Popen(
             arguments,
@@ -64,11 +64,11 @@ def running_stack(data: Path) -> Iterator[str]:
         _wait_until_healthy(process, url)
         yield url
     except (SoundliftError, ClientError):
-        click.echo(_ends_of(log, *sorted(data.glob("logs/*.log"))), err=True)
+        click.echo(_last_lines(log, *sorted(data.glob("logs/*.log"))), err=True)
         raise
     finally:
         _stop(process)
-        os.close(held)
+        os.close(write_end)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -76,7 +76,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     try:
         process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
-        process.kill()  # its children see their lifeline end, and follow
+        process.kill()  # its children stop when their lifeline closes
         process.wait()
 
 
@@ -94,5 +94,5 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _ends_of(*logs: Path) -> str:
+def _last_lines(*logs: Path) -> str:
     return "\n".join(f"{log.name}: {line}" for log in logs for line in log.read_text().splitlines()[-LOG_LINES:])

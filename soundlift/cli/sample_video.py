@@ -1,6 +1,6 @@
-"""Makes a small video with a tone, without FFmpeg: an AVI of uncompressed pictures and PCM sound.
+"""A small video with a tone, made without FFmpeg: an AVI file of uncompressed pictures and PCM sound.
 
-Its layout is that of Microsoft's AVI RIFF File Reference: headers, then a picture and its sound by turns.
+Its layout follows Microsoft's AVI RIFF File Reference: headers, then each picture followed by its sound.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 SECONDS = 2
 SAMPLE_RATE = 16_000
 TONE_HZ = 440
-LOUDNESS = 8_000  # of 32,767
+AMPLITUDE = 8_000  # of 32,767
 WIDTH = HEIGHT = 16
 PICTURES_PER_SECOND = 5
 PICTURE_BYTES = WIDTH * HEIGHT * 3
@@ -22,7 +22,7 @@ BYTES_PER_SECOND = PICTURES_PER_SECOND * PICTURE_BYTES + SAMPLE_RATE * SAMPLE_BY
 
 
 def sample_video() -> bytes:
-    """Return a video of SECONDS, some 70 kB."""
+    """Return a video of SECONDS, about 70 kB."""
     chunks = [chunk for number in range(SECONDS * PICTURES_PER_SECOND) for chunk in (_picture(number), _sound(number))]
     movie = b"movi" + b"".join(_chunk(name, data) for name, data in chunks)
     return _chunk(b"RIFF", b"AVI " + _list(_headers()) + _list(movie) + _chunk(b"idx1", _index(chunks)))
@@ -33,10 +33,10 @@ def _picture(number: int) -> tuple[bytes, bytes]:
 
 
 def _sound(number: int) -> tuple[bytes, bytes]:
-    """Return the sound that goes with one picture."""
+    """Return the sound during one picture."""
     count = SAMPLE_RATE // PICTURES_PER_SECOND
-    turns = (TONE_HZ * (number * count + sample) / SAMPLE_RATE for sample in range(count))
-    return b"01wb", struct.pack(f"<{count}h", *(int(LOUDNESS * math.sin(math.tau * turn)) for turn in turns))
+    cycles = (TONE_HZ * (number * count + sample) / SAMPLE_RATE for sample in range(count))
+    return b"01wb", struct.pack(f"<{count}h", *(int(AMPLITUDE * math.sin(math.tau * cycle)) for cycle in cycles))
 
 
 def _headers() -> bytes:
@@ -56,14 +56,14 @@ def _headers() -> bytes:
     )
 
 
-def _stream(kind: bytes, rate: int, length: int, sample_bytes: int, form: bytes) -> bytes:
-    """Return the headers of a stream whose length is in units of 1 / rate seconds."""
+def _stream(kind: bytes, rate: int, length: int, sample_bytes: int, stream_format: bytes) -> bytes:
+    """Return the headers of a stream; its length is in units of 1 / rate seconds."""
     header = struct.pack("<4s4x3I5I2I8x", kind, 0, 0, 0, 1, rate, 0, length, 0, 0xFFFFFFFF, sample_bytes)
-    return _list(b"strl" + _chunk(b"strh", header) + _chunk(b"strf", form))
+    return _list(b"strl" + _chunk(b"strh", header) + _chunk(b"strf", stream_format))
 
 
 def _index(chunks: list[tuple[bytes, bytes]]) -> bytes:
-    """Return the index, whose offsets count from the word `movi`."""
+    """Return the index, whose offsets are relative to `movi`."""
     entries, offset = b"", 4
     for name, data in chunks:
         entries += struct.pack("<4s3I", name, IS_KEY_FRAME, offset, len(data))
@@ -76,5 +76,5 @@ def _list(content: bytes) -> bytes:
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    """Return a chunk; every length here is even, so that none needs padding."""
+    """Return a chunk; all lengths in this file are even, so no chunk needs padding."""
     return struct.pack("<4sI", name, len(content)) + content

@@ -45,7 +45,7 @@ def _options(email_help: str) -> tuple[Callable[[Command], Command], ...]:
             default="http://127.0.0.1:8080",
             show_default=True,
             show_envvar=True,
-            callback=_web_address,
+            callback=_require_http,
             help="URL of the deployment.",
         ),
         click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help=email_help),
@@ -53,18 +53,18 @@ def _options(email_help: str) -> tuple[Callable[[Command], Command], ...]:
             "--password",
             envvar="SOUNDLIFT_PASSWORD",
             show_envvar=True,
-            help="Password of the account; if missing, a prompt asks for it.",
+            help="Password of the account; prompted for if missing.",
         ),
         click.option(
             "--token",
             envvar="SOUNDLIFT_TOKEN",
             show_envvar=True,
-            help="Access token, instead of email and password.",
+            help="Access token to use instead of email and password.",
         ),
     )
 
 
-def _web_address(_context: click.Context, _option: click.Parameter, url: str) -> str:
+def _require_http(_context: click.Context, _option: click.Parameter, url: str) -> str:
     if not url.lower().startswith(SCHEMES):
         raise click.UsageError("--url must begin with http:// or https://, such as https://soundlift.example.org.")
     return url

@@ -1,4 +1,4 @@
-"""Adds the temporary account of a smoke test, and removes it."""
+"""The temporary account of a smoke test."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from soundlift.common.auth.passwords import hash_password
 from soundlift.common.auth.users import Users
 from soundlift.common.errors import NotFound
 
-NOBODY = "nobody@soundlift.invalid"  # RFC 2606, section 2: no mail server is responsible for .invalid
+NOBODY = "nobody@soundlift.invalid"  # no mail server exists for .invalid (RFC 2606, section 2)
 SQLITE = "sqlite:///"
 
 
 class TemporaryAccount:
-    """An account with a random password, in the database that the settings name.
+    """An account with a random password in the deployment's database.
 
-    Its address is `mail_to` with a tag, NAME+smoke-test-…@DOMAIN, so that the mail reaches whoever has that address.
-    Raises SettingError, and CheckFailed where the database would be a file that does not exist.
+    Its address is `mail_to` with a tag, NAME+smoke-test-…@DOMAIN, so that its mail is delivered to `mail_to`.
+    Raises SettingError, and CheckFailed if the database is a file that does not exist.
     """
 
     def __init__(self, data: Path | None, mail_to: str | None) -> None:
@@ -43,5 +43,5 @@ def _users(data: Path | None) -> Users:
     services = own_services(data)
     url = services.settings.database_url
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
-        raise CheckFailed(f"there is no database {url.removeprefix(SQLITE)}")
+        raise CheckFailed(f"the database file does not exist: {url.removeprefix(SQLITE)}")
     return services.users

@@ -1,4 +1,4 @@
-"""Checks what a deployment answers to a smoke test: its MP3, its mail, and the functions that are not for clients."""
+"""Checks of a smoke test: the MP3, the mail, and that internal functions cannot be reached."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib3
 from soundlift.cli.mp3_length import NotMp3, mp3_seconds
 from soundlift.cli.sample_video import SECONDS
 from soundlift.cli.smoke_report import CheckFailed
-from soundlift.client import Client, Job
+from soundlift.client import Client, Job, Notification
 
 INTERNAL = ("convert", "notify", "cleanup")
 PATHS = (
@@ -18,24 +18,25 @@ PATHS = (
     "/function/{}",
     "/function/{}.openfaas-fn",
     "/async-function/{}",
-)  # OpenFaaS's gateway has three of them
+)  # OpenFaaS's gateway serves the last three
 CLOSED = (401, 403, 404)
 TIMEOUT = urllib3.Timeout(connect=20, read=60)
-MOST_ADDED_SECONDS = 0.3  # of the encoder: delay, and padding to whole frames of 36 ms
-LOOK_AGAIN_SECONDS = 0.5
+MAX_PADDING_SECONDS = 0.3  # encoder delay, and padding to a full frame of 36 ms
+POLL_SECONDS = 0.5
 
 
 def check_closed(url: str) -> None:
-    """Raise CheckFailed if an internal function, or the gateway's list of functions, can be reached below an address.
+    """Raise CheckFailed if an internal function or the gateway's list of functions can be reached below an address.
 
-    Each function gets an empty JSON object: no event to convert and notify, and to cleanup one call more.
+    Each function is sent an empty JSON object, which is not a valid event for convert and notify, and for cleanup an
+    additional run.
     """
     calls = [("POST", path.format(name)) for path in PATHS for name in INTERNAL]
     requests = [("GET", "/system/functions"), *calls]
     answers = [(method, path, _status(method, url + path)) for method, path in requests]
-    reached = [f"{method} {path} was answered {status}" for method, path, status in answers if status not in CLOSED]
-    if reached:
-        raise CheckFailed(f"{', '.join(reached)}, expected 401, 403 or 404")
+    reachable = [f"{method} {path} was answered {status}" for method, path, status in answers if status not in CLOSED]
+    if reachable:
+        raise CheckFailed(f"{', '.join(reachable)}, expected 401, 403 or 404")
 
 
 def _status(method: str, url: str) -> int:
@@ -50,35 +51,41 @@ def _status(method: str, url: str) -> int:
 
 
 def check_outcome(job: Job, seconds: float) -> None:
-    """Raise CheckFailed unless a job that was waited for has an MP3."""
+    """Raise CheckFailed unless the job has an MP3; `seconds` is how long it was waited for."""
     if not job.ended:
         raise CheckFailed(f"job {job.id} is still {job.state} after {seconds:.0f} s")
     if not job.ready:
-        raise CheckFailed(f"job {job.id} is {job.state}{f', because: {job.error}' if job.error else ''}")
+        raise CheckFailed(f"job {job.id} is {job.state}{f': {job.error}' if job.error else ''}")
 
 
 def check_sound(mp3: Path) -> float:
-    """Return the seconds of sound in an MP3 of the sample video; raise CheckFailed if they are too few or too many."""
+    """Return the duration in seconds of the sample video's MP3; raise CheckFailed if it is too short or too long."""
     try:
         seconds = mp3_seconds(mp3.read_bytes())
     except NotMp3 as error:
-        raise CheckFailed(f"what was downloaded is not a whole MP3: {error}") from None
-    if not SECONDS <= seconds <= SECONDS + MOST_ADDED_SECONDS:
-        raise CheckFailed(f"the MP3 lasts {seconds:.2f} s, and the video {SECONDS} s")
+        raise CheckFailed(f"the download is not a complete MP3: {error}") from None
+    if not SECONDS <= seconds <= SECONDS + MAX_PADDING_SECONDS:
+        raise CheckFailed(f"the MP3 lasts {seconds:.2f} s, but the video {SECONDS} s")
     return seconds
 
 
 def check_notified(client: Client, job: Job, seconds: float, *, must_be_accepted: bool) -> str:
-    """Wait for the mail of a job, and say what became of it; raise CheckFailed if nothing did.
+    """Wait for the mail about a job, and return "sent" or "refused, as expected"; raises CheckFailed after `seconds`.
 
-    A mail server that refuses the address for good is an error only if `must_be_accepted`.
+    It also raises CheckFailed if the mail server refused the address permanently and `must_be_accepted` is true.
     """
     deadline = time.monotonic() + seconds
-    while job.told_at is None and time.monotonic() < deadline:
-        time.sleep(LOOK_AGAIN_SECONDS)
+    while (mail := _mail_of(job)) is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
         job = client.job(job.id)
-    if job.told_at is None:
+    if mail is None:
         raise CheckFailed(f"no mail about job {job.id} was sent within {seconds:.0f} s")
-    if job.mail_error and must_be_accepted:
-        raise CheckFailed(job.mail_error)
-    return "refused, as expected" if job.mail_error else "sent"
+    if mail.error and must_be_accepted:
+        raise CheckFailed(mail.error)
+    return "refused, as expected" if mail.error else "sent"
+
+
+def _mail_of(job: Job) -> Notification | None:
+    """Return the mail about a job once it has been sent or refused."""
+    mails = (notification for notification in job.notifications if notification.channel == "mail")
+    return next((mail for mail in mails if not mail.pending), None)

@@ -1,4 +1,4 @@
-"""Prints a line for each step of a smoke test, and remembers whether one failed."""
+"""The report of a smoke test, one printed line for each step."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ from soundlift.common.errors import SoundliftError
 
 
 class StepFailed(ClientError):
-    """A step that failed, after its line has been printed."""
+    """A step failed, and its line has been printed."""
 
 
 class CheckFailed(ClientError):
-    """An answer that came, but is not what a working deployment gives."""
+    """The deployment did not behave as a working one does."""
 
 
 @dataclass
 class Note:
-    """What is worth knowing about a step that went well."""
+    """Details of a successful step."""
 
     text: str = ""
 
 
 class Report:
-    """The lines of a smoke test: seconds that the step took, its name, and `ok` or `FAILED: why; what to do`."""
+    """A printed report: for each step its duration in seconds, its name, and `ok` or `FAILED: reason; what to do`."""
 
     def __init__(self) -> None:
         self.failed = False
 
     @contextmanager
     def step(self, name: str, advice: str) -> Iterator[Note]:
-        """Run one step, and print its line; raises StepFailed, with the advice in the line."""
-        began = time.monotonic()
+        """Run one step, and print its line; if it fails, the line includes the advice, and StepFailed is raised."""
+        started = time.monotonic()
         note = Note()
         try:
             yield note
         except (ClientError, SoundliftError, OSError, LookupError, TypeError, ValueError) as error:
             self.failed = True
-            _print(name, began, f"FAILED: {error_text(error)}; {advice}.")
+            _print(name, started, f"FAILED: {error_text(error)}; {advice}.")
             raise StepFailed(error_text(error)) from None
         except (KeyboardInterrupt, SystemExit):
-            _print(name, began, "stopped")
+            _print(name, started, "stopped")
             raise
-        _print(name, began, f"ok: {note.text}" if note.text else "ok")
+        _print(name, started, f"ok: {note.text}" if note.text else "ok")
 
 
-def _print(name: str, began: float, outcome: str) -> None:
-    click.echo(f"{time.monotonic() - began:6.2f} s  {name:<18}  {outcome}")
+def _print(name: str, started: float, outcome: str) -> None:
+    click.echo(f"{time.monotonic() - started:6.2f} s  {name:<18}  {outcome}")

@@ -1,4 +1,4 @@
-"""Takes a small video through a deployment, checks each step, and deletes everything: `soundlift smoke-test`."""
+"""The command `soundlift smoke-test`, which converts a small video on a deployment and checks each step."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from soundlift.local.command import data_option
 NEWEST_JOBS = 50
 
 ADVICE = {
-    "account": "set DATABASE_URL (or --data) to that of the deployment, or sign in with an existing account: --email",
-    "sign-in": "check that /login is below --url, and that DATABASE_URL or --email belongs to the same deployment",
+    "account": "set DATABASE_URL (or --data) to that of the deployment, or sign in to an existing account with --email",
+    "sign-in": "check that /login exists below --url, and that DATABASE_URL or --email belongs to the same deployment",
     "internal functions": "route only login, upload, jobs, download and validate through the proxy or ingress",
     "upload": "check the log of upload, and that the proxy or ingress lets large bodies through",
     "conversion": "check the log of convert, and that a connector runs, or on Knative that the Trigger is READY",
     "download": "check the log of download, and that MEDIA_URL is the same for all functions",
-    "sound": "check the log of convert, and that no proxy changes what it passes on",
-    "mail": "check the log of notify, and that SMTP_URL is a server that takes this mail",
-    "delete job": "check the log of jobs, and delete the job of the file named smoke-test-….avi",
+    "sound": "check the log of convert, and that no proxy modifies responses",
+    "mail": "check the log of notify, and that the server of SMTP_URL accepts this mail",
+    "delete job": "check the log of jobs, and delete the job of the file smoke-test-….avi",
     "delete account": "run `soundlift user list` and `soundlift user remove`",
 }
 
 
 @click.command("smoke-test")
 @sign_in_options_with(f"{EMAIL_HELP} Default: a temporary account.")
-@click.option("--mail-to", metavar="ADDRESS", help="Address that gets the temporary account's mail. Default: nobody.")
+@click.option("--mail-to", metavar="ADDRESS", help="Address that receives the temporary account's mail. Default: none.")
 @click.option(
     "--timeout",
     type=click.FloatRange(1, 3600),
@@ -62,8 +62,8 @@ def smoke_test(
     """Check a deployment by converting a small video.
 
     The video and its job are deleted afterwards. Without --email and --token, a temporary account is added to the
-    deployment's database (DATABASE_URL, or the data folder of `soundlift up`), and removed again. Exit code 1 means
-    that a step failed.
+    deployment's database (DATABASE_URL, or the data folder of `soundlift up`) and then removed. The exit code is 1 if a
+    step failed.
     """
     if mail_to and (email or token):
         raise click.UsageError("--mail-to is for the temporary account: leave out --email and --token.")
@@ -81,7 +81,7 @@ def smoke_test(
 
 
 def _temporary_client(url: str, data: Path | None, mail_to: str | None, report: Report, cleanup: ExitStack) -> Client:
-    """Add an account, and have it removed unless that fails; it may be there when the command is stopped meanwhile."""
+    """Add a temporary account, to be removed at the end; an interrupted addition may have succeeded."""
     try:
         with report.step("account", ADVICE["account"]):
             account = TemporaryAccount(data, mail_to)
@@ -94,14 +94,14 @@ def _temporary_client(url: str, data: Path | None, mail_to: str | None, report: 
 
 
 def _clean_up(report: Report, name: str, delete: Callable[[], None]) -> None:
-    """Run a step whose failure does not keep the others from being run."""
+    """Run a step whose failure does not prevent the other steps."""
     with suppress(StepFailed), report.step(name, ADVICE[name]):
         delete()
 
 
 @dataclass
 class _SmokeTest:
-    """One video on its way through a deployment, for a user who may have other jobs there."""
+    """The steps of one test, for a user who may have other jobs on the deployment."""
 
     client: Client
     report: Report
@@ -111,7 +111,7 @@ class _SmokeTest:
     file_name: str = field(default_factory=lambda: f"smoke-test-{secrets.token_hex(4)}.avi")
 
     def run(self, *, sign_in: bool) -> None:
-        """Take all steps, the rest of them where internal functions can be reached; raises StepFailed."""
+        """Run all steps, even if internal functions can be reached; raises StepFailed if another step fails."""
         with self._step("sign-in"):
             if sign_in:
                 self.client.login()
@@ -141,7 +141,7 @@ class _SmokeTest:
                 note.text = f"{check_sound(mp3):.1f} s"
 
     def _delete(self) -> None:
-        """Delete the job, which is cancelled first where it has not ended; it may be there although upload failed."""
+        """Delete the job, after cancelling it if it has not ended; it may exist even if the upload failed."""
         for job in islice(self.client.jobs(), NEWEST_JOBS):
             if job.file_name == self.file_name and self.client.remove(job.id):
                 self.client.remove(job.id)

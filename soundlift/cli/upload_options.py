@@ -1,4 +1,4 @@
-"""The options of an upload, as options of a command."""
+"""The command-line options of an upload, which determine how the MP3 is made."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ import click
 
 from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX
 
-# Options whose value is a word are flags of a command; the server says which values it accepts.
+# A command has flags for the options whose values are keywords. The server validates the values, since each deployment
+# can have its own bounds.
 PLAIN = [option for option in OPTIONS.values() if option.metavar]
 FLAGS = (
     click.option(
-        "--normalize/--no-normalize", default=None, help="Bring the sound to the server's loudness, or leave it."
+        "--normalize/--no-normalize",
+        default=None,
+        help="Normalize to the server's default loudness, or do not normalize.",
     ),
-    click.option("--loudness", metavar="LUFS", help="Bring the sound to this loudness, such as -16."),
-    click.option("--strip-tags", is_flag=True, help="Leave out the file's own tags."),
+    click.option("--loudness", metavar="LUFS", help="Normalize to this loudness, such as -16."),
+    click.option("--strip-tags", is_flag=True, help="Do not copy the tags of the file."),
     click.option(
         "--tag",
         "tags",
         multiple=True,
         metavar="NAME=VALUE",
-        help="Set a tag, such as title=…; an empty one is removed.",
+        help="Set a tag, such as title=…; an empty value removes it.",
     ),
-    click.option("--no-cover", is_flag=True, help="Leave the cover out."),
+    click.option("--no-cover", is_flag=True, help="Do not copy the cover."),
 )
 
 
 def upload_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options to a command, which gets them as one mapping `options`, as Client.upload takes it."""
+    """Add the options to a command, which receives them as one mapping `options` for Client.upload."""
 
     @wraps(command)
     def with_options(
@@ -41,14 +44,14 @@ def upload_options(command: Callable[..., None]) -> Callable[..., None]:
         no_cover: bool,
         **rest: Any,
     ) -> None:
-        given = {option.name: rest.pop(option.name) for option in PLAIN}
+        options = {option.name: rest.pop(option.name) for option in PLAIN}
         if loudness is not None and normalize is not None:
-            raise click.UsageError("Say either --loudness or --normalize.")
-        given["normalize"] = loudness if normalize is None else str(normalize).lower()
-        given["tags"] = "strip" if strip_tags else None
-        given["cover"] = "drop" if no_cover else None
-        given |= {TAG_PREFIX + name: value for name, value in map(_tag, tags)}
-        command(**rest, options={name: value for name, value in given.items() if value is not None})
+            raise click.UsageError("Use either --loudness or --normalize, not both.")
+        options["normalize"] = loudness if normalize is None else str(normalize).lower()
+        options["tags"] = "strip" if strip_tags else None
+        options["cover"] = "drop" if no_cover else None
+        options |= {TAG_PREFIX + name: value for name, value in map(_tag, tags)}
+        command(**rest, options={name: value for name, value in options.items() if value is not None})
 
     for add in reversed([*_plain_options(), *FLAGS]):
         with_options = add(with_options)

@@ -1,4 +1,4 @@
-"""Keeps one child process going: starts it again when it dies, and ends it with all that it started."""
+"""A child process that is restarted when it dies, and stopped together with everything that it started."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pathlib import Path
 
 from soundlift.local.log_pipe import LogPipe
 from soundlift.local.restart import Restart
-from soundlift.local.terminal import say
+from soundlift.local.terminal import print_message
 
 
 class Child:
-    """Is a process in a session of its own, so that a Ctrl-C at the terminal reaches only the supervisor.
+    """A process in a separate session, so that Ctrl-C at the terminal reaches only the supervisor.
 
-    It is started at once, with the read end of a pipe as its lifeline; its output goes to the end of a log,
-    which is rotated meanwhile.
+    It is started immediately and inherits the read end of a pipe as its lifeline. Its output is appended to a log
+    that is rotated while the process runs.
     """
 
     def __init__(
@@ -35,32 +35,32 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Tell whether the process runs now."""
+        """Return whether the process is running."""
         return self._process.poll() is None
 
-    def look_after(self) -> None:
-        """Start the process again some time after it has died; the time doubles while it keeps dying young."""
-        self._output.look_after()
+    def supervise(self) -> None:
+        """Restart the process after a pause if it has died; call this regularly. See Restart for the pause."""
+        self._output.supervise()
         if self.running:
             return
-        if not self._restart.is_planned:
-            self._bury()
+        if not self._restart.is_scheduled:
+            self._handle_exit()
         elif self._restart.is_due:
             self._start_again()
 
     def terminate(self) -> None:
-        """Ask the process to finish what it does and end."""
+        """Ask the process to finish its work and exit."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End the process, and all that is left of its session, at once."""
-        if not self._restart.is_planned:
-            with suppress(ProcessLookupError, PermissionError):  # nobody is left, or, on macOS, only zombies are
+        """Kill the process and everything else in its session."""
+        if not self._restart.is_scheduled:
+            with suppress(ProcessLookupError, PermissionError):  # the session is empty or, on macOS, has only zombies
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def close_log(self) -> None:
-        """Wait until all output of the process, which has ended for good, is in the log."""
+        """Wait until the log contains all output of the process, which must have ended and will not be restarted."""
         self._output.close()
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -68,28 +68,30 @@ class Child:
             self._arguments,
             env=self._environment,
             stdin=subprocess.DEVNULL,
-            stdout=self._output.writing,
-            stderr=self._output.writing,
+            stdout=self._output.write_end,
+            stderr=self._output.write_end,
             pass_fds=[self._lifeline],
             start_new_session=True,
         )
-        self._restart.note_start()
+        self._restart.record_start()
         return process
 
     def _start_again(self) -> None:
         try:
             self._process = self._start()
         except OSError as error:  # the machine lacks memory, processes or file descriptors
-            self._restart.plan()
-            say(f"{self.name} cannot be started ({error.strerror}); it is tried again in {self._restart.pause:g} s")
+            self._restart.schedule()
+            print_message(
+                f"{self.name} cannot be started ({error.strerror}); next attempt in {self._restart.pause:g} s"
+            )
 
-    def _bury(self) -> None:
-        """Kill what the dead process left behind, which may hold its port, and set the time of the next start."""
+    def _handle_exit(self) -> None:
+        """Kill the remaining processes of the session, one of which may hold its port, and schedule a restart."""
         self.kill()
-        self._restart.plan()
-        ending = _ending(self._process.returncode)
-        say(f"{self.name} {ending}; it starts again in {self._restart.pause:g} s (log: {self.log})")
+        self._restart.schedule()
+        ending = _exit_description(self._process.returncode)
+        print_message(f"{self.name} {ending}; restarting in {self._restart.pause:g} s (log: {self.log})")
 
 
-def _ending(status: int) -> str:
-    return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with exit code {status}"
+def _exit_description(status: int) -> str:
+    return f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with code {status}"

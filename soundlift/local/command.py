@@ -9,7 +9,7 @@ import click
 DEFAULT_PORT = 8080
 
 data_option = click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA."
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder; overrides SOUNDLIFT_DATA."
 )
 
 
@@ -17,13 +17,15 @@ data_option = click.option(
 @click.option(
     "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port to listen on."
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is every address.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 means all addresses."
+)
 @data_option
 def up(port: int, host: str, data: Path | None) -> None:
     """Run all of Soundlift on this machine until Ctrl-C.
 
-    Databases, brokers and stores that settings name are used; the rest is embedded.
+    A database, broker, media store or mail server set in the environment is used; embedded ones replace the others.
     """
-    from soundlift.local.start import start  # the servers' libraries take time to load, which no other command needs
+    from soundlift.local.start import start  # only this command needs these libraries, which are slow to import
 
     start(host, port, data)

@@ -1,4 +1,4 @@
-"""Calls functions by the clock, as OpenFaaS's cron-connector does: those annotated with topic cron-function."""
+"""Scheduled calls of the functions annotated with topic cron-function, like those of OpenFaaS's cron-connector."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from threading import Event, Thread
 import urllib3
 from croniter import croniter
 
-from soundlift.local.terminal import say
+from soundlift.local.terminal import print_message
 
 TOPIC = "cron-function"
-LONGEST_PAUSE = 60.0
-AWAY_PAUSE = 2.0
-CALL_SECONDS = 60.0
+MAX_PAUSE = 60.0
+RETRY_PAUSE = 2.0
+CALL_TIMEOUT = 60.0
 
 
 class Cron(Thread):
-    """Runs in a thread; a tick that was missed, or many, is made up for by one call.
+    """A thread that calls functions on their schedules; one call replaces any number of missed ones.
 
-    `user` is the header that logs in to the gateway.
+    `login` is the header that authenticates to the gateway.
     """
 
-    def __init__(self, gateway_url: str, user: Mapping[str, str] | None = None) -> None:
+    def __init__(self, gateway_url: str, login: Mapping[str, str] | None = None) -> None:
         super().__init__(name="cron", daemon=True)
         self._gateway_url = gateway_url
         self._stopping = Event()
         self._http = urllib3.PoolManager(
-            timeout=CALL_SECONDS, retries=False, headers={"Connection": "close", **(user or {})}
+            timeout=CALL_TIMEOUT, retries=False, headers={"Connection": "close", **(login or {})}
         )
 
     def stop(self) -> None:
-        """Stop before the next tick, without waiting for a call under way."""
+        """Make no further calls; a call in progress is not waited for."""
         self._stopping.set()
 
     def run(self) -> None:
-        """Call what is due until stopped, at least once a minute looking what there is."""
+        """Call functions when they are due, until stopped; read the schedules at least once a minute."""
         since = time.time()
         while not self._stopping.is_set():
             schedules = self._schedules()
-            pause = AWAY_PAUSE
+            pause = RETRY_PAUSE
             if schedules is not None:
                 now = time.time()
                 self._call_due(schedules, since, now)
                 since = now
-                following = [_next_time(schedule, now) for schedule in schedules.values()]
-                pause = max(0.0, min([*following, now + LONGEST_PAUSE]) - time.time())
+                next_times = [_next_time(schedule, now) for schedule in schedules.values()]
+                pause = max(0.0, min([*next_times, now + MAX_PAUSE]) - time.time())
             self._stopping.wait(pause)
 
     def _schedules(self) -> Mapping[str, str] | None:
-        """Return the schedule of each function that has one we can read; None while the gateway is away."""
+        """Return the schedule of each function that has a valid one, or None if the gateway does not answer."""
         try:
             response = self._http.request("GET", f"{self._gateway_url}/system/functions")
             functions = response.json()
@@ -61,9 +61,9 @@ class Cron(Thread):
             return None
         annotations = {function["name"]: function.get("annotations") or {} for function in functions}
         return {
-            name: its["schedule"]
-            for name, its in annotations.items()
-            if its.get("topic") == TOPIC and croniter.is_valid(its.get("schedule", ""))
+            name: values["schedule"]
+            for name, values in annotations.items()
+            if values.get("topic") == TOPIC and croniter.is_valid(values.get("schedule", ""))
         }
 
     def _call_due(self, schedules: Mapping[str, str], since: float, now: float) -> None:
@@ -75,10 +75,10 @@ class Cron(Thread):
         try:
             response = self._http.request("POST", f"{self._gateway_url}/function/{name}")
         except urllib3.exceptions.HTTPError as error:
-            say(f"{name} could not be called: {error}")
+            print_message(f"{name} could not be called: {error}")
             return
         if response.status >= HTTPStatus.BAD_REQUEST:
-            say(f"{name} answered {response.status}: {response.data.decode(errors='replace')[:300]}")
+            print_message(f"{name} answered {response.status}: {response.data.decode(errors='replace')[:300]}")
 
 
 def _next_time(schedule: str, after: float) -> float:

@@ -1,4 +1,4 @@
-"""Makes the data folder of one machine, with its secret and its logs."""
+"""The data folder of one machine, with its secret and its logs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SECRET_BYTES = 32
 LOCK_FILE = "up.lock"
 
 
-def make_data_folder(folder: Path) -> None:
-    """Make the folder, and the key of all tokens in it, unless they are there; let only its owner in.
+def prepare_data_folder(folder: Path) -> None:
+    """Create the folder and the token secret in it if they are missing, and make the folder private to its owner.
 
-    From here on, this process and its children make files for their owner only. Raises SettingError where the folder
-    cannot be used, or cannot be closed to others.
+    From then on, this process and its children create files that only their owner can read. Raises SettingError if
+    the folder cannot be used or cannot be made private.
     """
     make_files_private()
     try:
@@ -31,33 +31,33 @@ def make_data_folder(folder: Path) -> None:
         close_data_folder(folder)
         for name in ("secrets", "logs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
-        _make_secret(folder / "secrets" / "jwt-secret")
+        _create_secret(folder / "secrets" / "jwt-secret")
     except OSError as error:
         raise _unusable(folder, error) from None
 
 
-def hold_data_folder(folder: Path) -> None:
-    """Lock the folder for the life of this process; raises SettingError where another process holds it.
+def lock_data_folder(folder: Path) -> None:
+    """Lock the folder until this process ends; raises SettingError if another process holds the lock.
 
-    The kernel releases the lock when this process ends, however that happens: no child inherits the descriptor, which
-    is closed on exec (PEP 446), so children that still finish their work do not hold it.
+    The kernel releases the lock when this process ends for any reason. Children that are still finishing their work do
+    not hold it: the descriptor is closed on exec (PEP 446), so no child inherits it.
     """
     try:
         lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sentence = f"Soundlift already runs on the data folder {folder}; stop it, or choose another folder with --data."
-        raise SettingError(sentence, setting="SOUNDLIFT_DATA") from None
+        message = f"Soundlift already runs on the data folder {folder}; stop it, or choose another folder with --data."
+        raise SettingError(message, setting="SOUNDLIFT_DATA") from None
     except OSError as error:
         raise _unusable(folder, error) from None
 
 
 def write_gateway_login(folder: Path, settings: Settings) -> None:
-    """Keep the gateway's login, USER:PASSWORD, for whoever calls cleanup by hand; raises SettingError."""
+    """Write the gateway's login, USER:PASSWORD, to a file for the operator; raises SettingError."""
     file = folder / "secrets" / "gateway-login"
     try:
-        with _draft(file, f"{settings.basic_auth_user}:{settings.basic_auth_password}") as draft:
-            draft.replace(file)
+        with _temporary_file(file, f"{settings.basic_auth_user}:{settings.basic_auth_password}") as temporary:
+            temporary.replace(file)
     except OSError as error:
         raise _unusable(folder, error) from None
 
@@ -66,24 +66,24 @@ def _unusable(folder: Path, error: OSError) -> SettingError:
     return SettingError(f"The data folder {folder} cannot be used: {error.strerror}.", setting="SOUNDLIFT_DATA")
 
 
-def _make_secret(file: Path) -> None:
-    """Write a random secret that appears under its name whole or not at all, and never replaces another."""
+def _create_secret(file: Path) -> None:
+    """Create a file with a random secret, atomically and without replacing an existing file."""
     if file.exists():
         return
-    with _draft(file, secrets.token_urlsafe(SECRET_BYTES)) as draft, suppress(FileExistsError):
-        os.link(draft, file)
+    with _temporary_file(file, secrets.token_urlsafe(SECRET_BYTES)) as temporary, suppress(FileExistsError):
+        os.link(temporary, file)
 
 
 @contextmanager
-def _draft(file: Path, content: str) -> Iterator[Path]:
-    """Yield a file beside another that has the content on the disk; remove the draft afterwards."""
-    draft = file.with_name(f".{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _temporary_file(file: Path, content: str) -> Iterator[Path]:
+    """Yield a file with the content, synced to disk, in the folder of another file; remove it afterwards."""
+    temporary = file.with_name(f".{secrets.token_hex(8)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as text:
             text.write(content)
             text.flush()
             os.fsync(text.fileno())
-        yield draft
+        yield temporary
     finally:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

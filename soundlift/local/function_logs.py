@@ -1,4 +1,4 @@
-"""Finds a function's lines in the log of the gateway, which has those of all functions."""
+"""The log lines of one function, taken from the gateway's log, which contains those of all functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-LOOK_AGAIN_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -24,24 +24,24 @@ class LogLine:
     written_at: datetime
 
 
-def lines_of(
+def function_lines(
     function: str, log: Path, *, since: datetime | None, last: int | None, follow: Callable[[], bool]
 ) -> Iterator[LogLine]:
-    """Yield a function's lines, oldest first: the last few, or all, and then new ones while `follow` says so."""
-    kept: deque[LogLine] | None = deque(maxlen=last)
+    """Yield a function's lines, oldest first: the `last` ones, or all, then new ones while `follow` returns True."""
+    existing: deque[LogLine] | None = deque(maxlen=last)
     for text in _lines(log, follow):
         if text is None:
-            yield from kept or ()
-            kept = None
-        elif (line := _line_of(function, text)) and (since is None or line.written_at >= since):
-            if kept is None:
+            yield from existing or ()
+            existing = None
+        elif (line := _parse(function, text)) and (since is None or line.written_at >= since):
+            if existing is None:
                 yield line
             else:
-                kept.append(line)
+                existing.append(line)
 
 
-def _line_of(function: str, text: bytes) -> LogLine | None:
-    """Return a line if it is the function's; None for lines that are not JSON, such as tracebacks."""
+def _parse(function: str, text: bytes) -> LogLine | None:
+    """Return a line of the function's log; None if it is another function's, or not JSON, such as a traceback."""
     try:
         entry = json.loads(text)
         if entry["function"] != function:
@@ -52,39 +52,39 @@ def _line_of(function: str, text: bytes) -> LogLine | None:
 
 
 def _lines(log: Path, follow: Callable[[], bool]) -> Iterator[bytes | None]:
-    """Yield all lines of a log and of the one before it, then None, and then what is added, also after a rotation."""
+    """Yield the lines of the previous and the current log, then None, then new lines, across rotations."""
     try:
         file = log.open("rb")
     except FileNotFoundError:
         yield None
         return
-    with suppress(FileNotFoundError), log.with_name(f"{log.name}.1").open("rb") as before:
-        if not os.path.samestat(os.fstat(before.fileno()), os.fstat(file.fileno())):
-            yield from before
+    with suppress(FileNotFoundError), log.with_name(f"{log.name}.1").open("rb") as previous:
+        if not os.path.samestat(os.fstat(previous.fileno()), os.fstat(file.fileno())):
+            yield from previous
     try:
-        yield from _whole_lines(file)
+        yield from _complete_lines(file)
         yield None
         while follow():
             rotated = _is_rotated(log, file)
-            yield from _whole_lines(file)
+            yield from _complete_lines(file)
             if rotated:
                 file.close()
                 file = log.open("rb")
             else:
-                time.sleep(LOOK_AGAIN_SECONDS)
+                time.sleep(POLL_SECONDS)
     finally:
         file.close()
 
 
-def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines from here on, and go back to the beginning of one that is not whole yet."""
+def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the complete lines from the current position on, and seek back to the start of an incomplete one."""
     while (line := file.readline()).endswith(b"\n"):
         yield line
     file.seek(-len(line), os.SEEK_CUR)
 
 
 def _is_rotated(log: Path, file: BinaryIO) -> bool:
-    """Tell whether another file has the log's name; for a moment, there is none."""
+    """Return whether another file has taken the log's name; briefly, no file has it."""
     try:
         return not os.path.samestat(log.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

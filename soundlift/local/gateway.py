@@ -1,7 +1,7 @@
-"""Serves every function of stack.yml from one process, the way OpenFaaS's gateway does.
+"""The local gateway, which serves every function of stack.yml from one process at the paths of OpenFaaS's gateway.
 
-Functions that have a topic are for connector and cron alone, and all below /system is for them and for faas-cli: they
-need the login that `soundlift up` makes at each start.
+Only connector and cron may call functions that have a topic; they and faas-cli may use the paths below /system. Both
+need the login that `soundlift up` generates at each start.
 """
 
 from __future__ import annotations
@@ -31,33 +31,33 @@ if TYPE_CHECKING:
 METHODS = ("GET", "POST", "PUT", "DELETE")
 
 
-class Mounted:
-    """Is one function behind the gateway, which counts its calls."""
+class MountedFunction:
+    """A function behind the gateway, and the number of its calls."""
 
-    def __init__(self, function: StackFunction) -> None:
-        self.function = function
-        self._app: WSGIApplication = import_module(function.module).app
+    def __init__(self, entry: StackFunction) -> None:
+        self.entry = entry
+        self._app: WSGIApplication = import_module(entry.module).app
         self._created_at = datetime.now(UTC)
         self._calls = 0
         self._lock = Lock()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer one request, handing both bodies through as they come."""
+        """Handle one request; both bodies are streamed."""
         with self._lock:
             self._calls += 1
-        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # /NAME is the function's root, as OpenFaaS has it
+        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # as in OpenFaaS, /NAME is the root of the function
         return self._app(environ, start_response)
 
     @property
     def status(self) -> dict[str, Any]:
-        """Return what OpenFaaS calls a FunctionStatus."""
+        """Return the function's FunctionStatus of OpenFaaS's API."""
         return {
-            "name": self.function.name,
-            "image": self.function.image,
+            "name": self.entry.name,
+            "image": self.entry.image,
             "namespace": NAMESPACE,
-            "secrets": self.function.secrets,
-            "labels": self.function.labels,
-            "annotations": self.function.annotations,
+            "secrets": self.entry.secrets,
+            "labels": self.entry.labels,
+            "annotations": self.entry.annotations,
             "invocationCount": self._calls,
             "replicas": 1,
             "availableReplicas": 1,
@@ -66,7 +66,7 @@ class Mounted:
 
 
 class LoginRequired:
-    """A function that answers only requests with the gateway's login, and does not see the login itself."""
+    """A wrapper that lets only requests with the gateway's login reach a function, and removes the login from them."""
 
     def __init__(self, function: WSGIApplication, settings: Settings) -> None:
         self._function = function
@@ -74,32 +74,34 @@ class LoginRequired:
         self._refusal = http_function(_refuse, methods=METHODS, max_body_bytes=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Hand a request on, or answer 401."""
+        """Pass a request on, or answer 401."""
         if is_user(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
             return self._function(environ, start_response)
-        # The whole path: below the function's own, that of its health would be answered.
+        # The full path, because http_function would answer a health check at the path below the function.
         environ["PATH_INFO"], environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] + environ["PATH_INFO"], ""
         return self._refusal(environ, start_response)
 
 
 def gateway() -> WSGIApplication:
-    """Mount each function at /NAME, /function/NAME and /function/NAME.NAMESPACE, which faas-cli takes.
+    """Return the gateway, with each function at /NAME, /function/NAME and, for faas-cli, /function/NAME.NAMESPACE.
 
-    Raises SettingError where a setting is not usable.
+    Raises SettingError for an invalid setting.
     """
     settings = services_of_process().settings
     if not user_of(settings):
         raise SettingError(
-            "Setting BASIC_AUTH_PASSWORD is missing: `soundlift up` makes one.", setting="BASIC_AUTH_PASSWORD"
+            "Setting BASIC_AUTH_PASSWORD is missing. Start the gateway with `soundlift up`, which generates it.",
+            setting="BASIC_AUTH_PASSWORD",
         )
-    mounted = {function.name: Mounted(function) for function in read_stack(settings.stack_file)}
+    mounted = {entry.name: MountedFunction(entry) for entry in read_stack(settings.stack_file)}
     system_api = SystemApi(settings, mounted)
     mounts: dict[str, WSGIApplication] = {}
-    for name, one in mounted.items():
-        application = LoginRequired(one, settings) if one.function.is_internal else one
+    for name, function in mounted.items():
+        application = LoginRequired(function, settings) if function.entry.is_internal else function
         mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
-    # Neither this nor the refusal reads a body, so none is waited for: strangers would keep out those with the login.
+    # Neither this nor the refusal reads a body, and so neither waits for one: otherwise, slow clients without the login
+    # could block those with it.
     def system(request: Request, services: Services) -> ResponseReturnValue:
         if request.path == "/healthz":
             return "OK"
@@ -107,10 +109,12 @@ def gateway() -> WSGIApplication:
             if not is_user(settings, request.headers.get("Authorization", "")):
                 return _refuse(request, services)
             return system_api.answer(request)
-        raise NotFound(f"There is no function here. The functions are: {', '.join(mounted)}.")
+        raise NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")
 
     return DispatcherMiddleware(http_function(system, methods=METHODS, max_body_bytes=None), mounts)
 
 
 def _refuse(request: Request, services: Services) -> NoReturn:
-    raise InvalidCredentials("This needs the gateway's login, which the connector, cron and the operator have.")
+    raise InvalidCredentials(
+        "This path needs the gateway's login, which only the connector, cron and the operator have."
+    )

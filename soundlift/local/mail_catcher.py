@@ -1,4 +1,4 @@
-"""Catches all mail of one machine: an SMTP server on the loopback that keeps what it gets and sends nothing on."""
+"""An SMTP server on the loopback interface that stores all mail in a Maildir and forwards none."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from threading import Event, Thread
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from soundlift.common.printable import printable
-from soundlift.local.terminal import say
+from soundlift.local.terminal import print_message
 
 LINK = re.compile(r"https?://\S+")
 STARTING_SECONDS = 10
 
 
 class MailCatcher(Thread):
-    """Runs the server in a thread, on a port that is free."""
+    """A thread that runs the server on a free port."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(name="mail-catcher", daemon=True)
@@ -33,17 +33,17 @@ class MailCatcher(Thread):
 
     @property
     def url(self) -> str:
-        """Return what SMTP_URL is for those who are to be caught."""
+        """Return the SMTP_URL for the functions whose mail is to be caught."""
         return f"smtp://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start the server, and return when it listens."""
+        """Start the server, and return when it is listening."""
         super().start()
         if not self._listening.wait(STARTING_SECONDS):
             raise TimeoutError("The mail catcher did not start.")
 
     def stop(self) -> None:
-        """Stop the server, and return when it has."""
+        """Stop the server, and return when it has stopped."""
         self._loop.call_soon_threadsafe(self._stopping.set)
         self.join()
 
@@ -63,19 +63,19 @@ class MailCatcher(Thread):
         return SMTP(self, enable_SMTPUTF8=True, hostname="localhost", loop=self._loop)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        """Answer 250 only when the mail is on the disk: from then on it is ours."""
+        """Store a mail; answer 250 only once it is on disk, since the sender drops it then."""
         assert isinstance(envelope.original_content, bytes)
         try:
             self._maildir.add(envelope.original_content)
         except OSError as error:
-            say(f"mail not kept: {error.strerror}")
-            return "451 4.3.0 The mail cannot be kept now"
-        say(_line_of(envelope.rcpt_tos, envelope.original_content))
-        return "250 2.0.0 Kept"
+            print_message(f"A mail could not be stored: {error.strerror}.")
+            return "451 4.3.0 The mail cannot be stored; try again later"
+        print_message(_summary(envelope.rcpt_tos, envelope.original_content))
+        return "250 2.0.0 Stored"
 
 
-def _line_of(recipients: list[str], content: bytes) -> str:
-    """Return one printable line: to whom, about what, and the first link."""
+def _summary(recipients: list[str], content: bytes) -> str:
+    """Return one printable line with the recipients, the subject and the first link."""
     message = email.message_from_bytes(content, _class=EmailMessage, policy=policy.default)
     body = message.get_body(("plain",))
     text = body.get_payload(decode=True) if body else b""

@@ -1,4 +1,4 @@
-"""Reads stack.yml, the one list of functions, which faas-cli deploys and the local gateway serves."""
+"""The functions listed in stack.yml, which faas-cli deploys and the local gateway serves."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 @dataclass(frozen=True)
 class StackFunction:
-    """Is one entry of stack.yml, as far as one machine needs it."""
+    """An entry of stack.yml, with the fields that the local gateway and the image build use."""
 
     name: str
     handler: str
@@ -34,24 +34,24 @@ class StackFunction:
 
     @property
     def is_internal(self) -> bool:
-        """Tell whether events or the clock call this function, and no client does: it has a topic."""
+        """Return whether only events or cron call this function, and no client: it is annotated with a topic."""
         return "topic" in self.annotations
 
 
 def read_stack(file: Path) -> list[StackFunction]:
-    """Return the functions of a stack.yml; raises SettingError where it is none."""
+    """Return the functions of a stack.yml; raises SettingError if the file is missing or invalid."""
     try:
         document = yaml.safe_load(substitute(file.read_text(encoding="utf-8"), os.environ))
         return [_function(name, entry) for name, entry in document["functions"].items()]
     except OSError as error:
         raise _unusable(file, error.strerror or str(error)) from None
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        raise _unusable(file, f"it is no list of functions ({what})") from None
+        cause = " ".join(f"{type(error).__name__}: {error}".split())
+        raise _unusable(file, f"it does not list functions ({cause})") from None
 
 
 def substitute(text: str, environ: Mapping[str, str]) -> str:
-    """Fill in ${NAME} and ${NAME:-default} as faas-cli does: an empty variable counts as unset."""
+    """Substitute ${NAME} and ${NAME:-default} like faas-cli, which treats an empty variable as unset."""
     return VARIABLE.sub(lambda match: environ.get(match[1]) or match[2] or "", text)
 
 
@@ -66,5 +66,5 @@ def _function(name: str, entry: dict[str, Any]) -> StackFunction:
     )
 
 
-def _unusable(file: Path, why: str) -> SettingError:
-    return SettingError(f"Setting STACK_FILE: {file} is not usable: {why}.", setting="STACK_FILE")
+def _unusable(file: Path, cause: str) -> SettingError:
+    return SettingError(f"Setting STACK_FILE: {file} cannot be used: {cause}.", setting="STACK_FILE")

@@ -1,4 +1,4 @@
-"""Starts Soundlift on one machine: checks every setting first, prepares the data folder, then runs the supervisor."""
+"""Start-up of Soundlift on one machine: check the settings, prepare the data folder, run the supervisor."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from soundlift.common.process import lifeline
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.local.command import DEFAULT_PORT
-from soundlift.local.data_folder import hold_data_folder, make_data_folder, write_gateway_login
-from soundlift.local.environment import environment_of, wants_mail_caught
+from soundlift.local.data_folder import lock_data_folder, prepare_data_folder, write_gateway_login
+from soundlift.local.environment import environment_of, needs_mail_catcher
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.supervisor import Supervisor
@@ -26,22 +26,22 @@ SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "video
 
 
 def start(host: str, port: int, data: Path | None) -> None:
-    """Run Soundlift at an address until Ctrl-C; `data` is its data folder, by default the one that settings name.
+    """Run Soundlift on an address until Ctrl-C; `data` is its data folder, by default that of the settings.
 
-    Raises SettingError or Unavailable, naming the setting, where it cannot start.
+    Raises SettingError or Unavailable, naming the setting at fault, if it cannot start.
     """
     data = (data or Settings.from_environment().soundlift_data).absolute()
     _check_port(host, port)
     environment = environment_of(os.environ, host=host, port=port, data=data)
-    make_data_folder(data)
-    hold_data_folder(data)
+    prepare_data_folder(data)
+    lock_data_folder(data)
     settings = Settings.from_environment(environment)
     lifeline.hold(settings.lifeline_fd)
     read_stack(settings.stack_file)
     _prepare(Services(settings))
     write_gateway_login(data, settings)
     catcher = None
-    if wants_mail_caught(os.environ, settings):
+    if needs_mail_catcher(os.environ, settings):
         catcher = MailCatcher(data / "mail")
         catcher.start()
         environment["SMTP_URL"] = catcher.url
@@ -49,9 +49,9 @@ def start(host: str, port: int, data: Path | None) -> None:
 
 
 def _prepare(services: Services) -> None:
-    """Migrate the database and declare the queues, once every setting is known to be usable.
+    """Check that every setting is usable, then migrate the database and declare the queues.
 
-    Raises SettingError or Unavailable, naming the setting, for what would fail at a function's first request.
+    Raises SettingError or Unavailable, naming the setting, for problems that the first request would otherwise meet.
     """
     for name in ("tokens", "mail", *SETTING_OF_SERVICE):
         getattr(services, name)
@@ -65,7 +65,7 @@ def _prepare(services: Services) -> None:
 
 @contextmanager
 def _name_setting(setting: str) -> Iterator[None]:
-    """Name the setting of a server that cannot be used."""
+    """Name the setting in the error about an unavailable server."""
     try:
         yield
     except Unavailable as error:
@@ -73,7 +73,7 @@ def _name_setting(setting: str) -> Iterator[None]:
 
 
 def _check_port(host: str, port: int) -> None:
-    """Raise SettingError unless the port can be bound, tried with the socket options that gunicorn uses."""
+    """Raise SettingError unless the port can be bound with the socket options that gunicorn uses."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -83,8 +83,8 @@ def _check_port(host: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise SettingError(f"Port {port} is in use. Choose another with --port.", setting="PORT") from None
-            sentence = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with --port."
-            raise SettingError(sentence, setting="PORT") from None
+            message = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with --port."
+            raise SettingError(message, setting="PORT") from None
 
 
 def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
@@ -96,4 +96,4 @@ def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
   Add a user:       soundlift user add you@example.org{with_data}
   Convert a video:  soundlift convert video.mp4{with_url}
 
-{"Mail is caught and shown here. " if catcher else ""}Ctrl-C stops."""
+{"Mail is not sent, but kept in the data folder and shown here. " if catcher else ""}Press Ctrl-C to stop."""

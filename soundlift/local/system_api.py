@@ -1,7 +1,7 @@
-"""Answers what faas-cli asks a gateway below /system, as far as one machine has it.
+"""The read-only part of OpenFaaS's REST API below /system, for faas-cli.
 
-That is OpenFaaS's REST API (https://docs.openfaas.com/reference/rest-api/), for `list`, `describe`, `logs`,
-`secret list` and `version`. What would change something is answered 501: stack.yml and the settings say what runs.
+It serves `list`, `describe`, `logs`, `secret list` and `version` (https://docs.openfaas.com/reference/rest-api/).
+Requests that would change something are answered 501, because stack.yml and the settings determine what runs.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.errors import BadRequest, NotFound, NotSupported
 from soundlift.common.process.shutdown import shutdown
 from soundlift.common.settings import Settings
-from soundlift.local.function_logs import LogLine, lines_of
+from soundlift.local.function_logs import LogLine, function_lines
 
 if TYPE_CHECKING:
-    from soundlift.local.gateway import Mounted
+    from soundlift.local.gateway import MountedFunction
 
 NAMESPACE = "openfaas-fn"
-INSTANCE = "gateway"  # the one process that runs all functions
-FOLLOW_SECONDS = 30.0  # as long as OpenFaaS's gateway goes on with a log
-MOST_FOLLOWERS = 4
-MOST_LINES = 1_000_000
+INSTANCE = "gateway"  # one process runs all functions
+FOLLOW_SECONDS = 30.0  # as OpenFaaS's gateway does
+MAX_FOLLOWERS = 4
+MAX_LINES = 1_000_000
 
 
 class SystemApi:
-    """The functions of a gateway, described to whoever has its login."""
+    """The API that describes the functions of a gateway; the gateway checks its login first."""
 
-    def __init__(self, settings: Settings, mounted: Mapping[str, Mounted]) -> None:
+    def __init__(self, settings: Settings, mounted: Mapping[str, MountedFunction]) -> None:
         self._settings = settings
         self._mounted = mounted
-        self._followers = BoundedSemaphore(MOST_FOLLOWERS)
+        self._followers = BoundedSemaphore(MAX_FOLLOWERS)
 
     def answer(self, request: Request) -> ResponseReturnValue:
-        """Answer a request of a path below /system; raises NotFound, BadRequest or NotSupported."""
+        """Answer a request for a path below /system; raises NotFound, BadRequest or NotSupported."""
         match request.method, request.path.removeprefix("/system/").split("/"):
             case "GET" | "HEAD", ["functions"]:
-                return jsonify([one.status for one in self._mounted.values()])
+                return jsonify([function.status for function in self._mounted.values()])
             case "GET" | "HEAD", ["function", name]:
                 return jsonify(self._find(name).status)
             case "GET" | "HEAD", ["info"]:
@@ -55,33 +55,33 @@ class SystemApi:
             case "GET", ["logs"]:
                 return self._logs(request)
             case _, [""]:
-                raise NotFound("Nothing is served here. Try /system/functions.")
+                raise NotFound("There is nothing at this path. Try /system/functions.")
         raise NotSupported(
-            f"`soundlift up` does not do {request.method} {request.path}: it runs the functions of stack.yml, "
+            f"`soundlift up` does not support {request.method} {request.path}: it runs the functions of stack.yml "
             "with the settings of its environment. Change those, and start it again."
         )
 
-    def _find(self, name: str) -> Mounted:
+    def _find(self, name: str) -> MountedFunction:
         if name not in self._mounted:
             raise NotFound(f"There is no function {name!r}. The functions are: {', '.join(self._mounted)}.")
         return self._mounted[name]
 
     def _secrets(self) -> list[str]:
-        """Return the names of those secrets of the functions that are files; the others are settings or defaults."""
-        named = {secret for one in self._mounted.values() for secret in one.function.secrets}
-        return sorted(name for name in named if (self._settings.secrets_folder / name).exists())
+        """Return the names of the functions' secrets that exist as files; the others are settings or defaults."""
+        names = {secret for function in self._mounted.values() for secret in function.entry.secrets}
+        return sorted(name for name in names if (self._settings.secrets_folder / name).exists())
 
     def _logs(self, request: Request) -> Response:
-        """Answer a function's log lines, each as a JSON object; the gateway's own log has them."""
-        function = self._find(request.args.get("name", "")).function.name
+        """Answer a function's lines of the gateway's log, each as a JSON object."""
+        function = self._find(request.args.get("name", "")).entry.name
         follows = request.args.get("follow") == "true" and self._followers.acquire(blocking=False)
         try:
-            lines = lines_of(
+            lines = function_lines(
                 function,
                 self._settings.soundlift_data / "logs" / "gateway.log",
-                since=_time(request.args.get("since")),
-                last=_count(request.args.get("tail")),
-                follow=_until(FOLLOW_SECONDS) if follows else lambda: False,
+                since=_parse_time(request.args.get("since")),
+                last=_parse_count(request.args.get("tail")),
+                follow=_before_deadline(FOLLOW_SECONDS) if follows else lambda: False,
             )
         except BadRequest:
             if follows:
@@ -99,14 +99,14 @@ def _messages(function: str, lines: Iterator[LogLine]) -> Iterator[str]:
         yield json.dumps({**message, "timestamp": line.written_at.isoformat(), "text": line.text}) + "\n"
 
 
-def _until(seconds: float) -> Callable[[], bool]:
-    """Return a predicate that is true for `seconds`, or until shutdown."""
+def _before_deadline(seconds: float) -> Callable[[], bool]:
+    """Return a predicate that is true until `seconds` have passed or a shutdown begins."""
     deadline = time.monotonic() + seconds
     return lambda: time.monotonic() < deadline and not shutdown.is_overdue(0)
 
 
-def _time(text: str | None) -> datetime | None:
-    """Read a time with its zone (RFC 3339); raises BadRequest."""
+def _parse_time(text: str | None) -> datetime | None:
+    """Parse a time with a time zone (RFC 3339); raises BadRequest."""
     if not text:
         return None
     try:
@@ -118,13 +118,13 @@ def _time(text: str | None) -> datetime | None:
     return found
 
 
-def _count(text: str | None) -> int | None:
-    """Read how many lines are wanted; none or less are all. Raises BadRequest."""
+def _parse_count(text: str | None) -> int | None:
+    """Parse a number of lines; None, zero and negative numbers mean all. Raises BadRequest."""
     if not text or text.startswith("-"):
         return None
-    if not text.isascii() or not text.isdigit() or len(text) > len(str(MOST_LINES)):
-        raise BadRequest(f"tail={text!r} must be a whole number up to {MOST_LINES}.")
-    return min(int(text), MOST_LINES) or None
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_LINES)):
+        raise BadRequest(f"tail={text!r} must be an integer up to {MAX_LINES}.")
+    return min(int(text), MAX_LINES) or None
 
 
 def _info() -> Mapping[str, Any]:
@@ -132,6 +132,6 @@ def _info() -> Mapping[str, Any]:
         release = version("soundlift")
     except PackageNotFoundError:
         release = "unknown"
-    ours = {"release": release, "sha": ""}
-    provider = {"provider": "soundlift up", "orchestration": "one process", "version": ours}
-    return {"provider": provider, "version": ours, "arch": platform.machine()}
+    soundlift = {"release": release, "sha": ""}
+    provider = {"provider": "soundlift up", "orchestration": "one process", "version": soundlift}
+    return {"provider": provider, "version": soundlift, "arch": platform.machine()}

@@ -1,11 +1,11 @@
-"""Talks to the person who started Soundlift."""
+"""Messages for the person at the terminal."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
 
-def say(text: str) -> None:
-    """Print for a person; that nobody listens any more stops no work."""
+def print_message(text: str) -> None:
+    """Print a message and flush it; a closed terminal is ignored, so that Soundlift keeps running."""
     with suppress(OSError):
         print(text, flush=True)

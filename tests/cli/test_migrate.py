@@ -1,4 +1,4 @@
-"""The migrations make the tables that the code uses, once, however often and however many at once they run."""
+"""The migrations create the tables of the code, even if they run repeatedly or concurrently."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def test_a_migrated_database_has_exactly_the_tables_of_the_code(url: str) -> Non
     assert differences(open_database(url)) == []
 
 
-def test_a_migrated_file_lets_its_readers_go_on_while_one_writes(url: str) -> None:
+def test_a_migrated_sqlite_file_uses_write_ahead_logging(url: str) -> None:
     migrate(url)
     with closing(sqlite3.connect(str(make_url(url).database))) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_migrations_are_found_in_a_folder_of_any_name(
+def test_migrations_are_found_in_a_folder_with_special_characters(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "100% %(here)s"
@@ -59,7 +59,7 @@ def test_migrations_are_found_in_a_folder_of_any_name(
     assert differences(open_database(url)) == []
 
 
-def test_a_second_migration_changes_nothing_and_keeps_the_rows(url: str) -> None:
+def test_a_second_migration_keeps_tables_and_rows(url: str) -> None:
     migrate(url)
     database = open_database(url)
     with database.write() as connection:
@@ -82,7 +82,7 @@ def test_tables_of_the_first_version_are_told_as_old_and_brought_up_to_date_with
     assert jobs.find(job.id) == job
 
 
-def test_several_migrations_of_a_new_file_at_once_all_succeed(url: str) -> None:
+def test_concurrent_migrations_of_a_new_file_all_succeed(url: str) -> None:
     runs = [Popen([sys.executable, "-c", MIGRATE, url], stdout=DEVNULL, stderr=PIPE) for _ in range(4)]
     errors = [run.communicate(timeout=60)[1].decode() for run in runs]
     assert [run.returncode for run in runs] == [0] * 4, errors

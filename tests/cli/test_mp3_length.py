@@ -1,4 +1,4 @@
-"""The length of an MP3 is that of its frames, and what is not whole has none."""
+"""The duration of an MP3 is that of its frames, and an incomplete file is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlift.cli.mp3_length import NotMp3, mp3_seconds
 from soundlift.cli.sample_video import SECONDS, sample_video
 from tests.factories.clips import ffmpeg
 
-LONGEST_PADDING = 0.3
+MAX_PADDING = 0.3
 
 
 def mp3_of_sample(folder: Path, *options: str) -> bytes:
@@ -22,14 +22,14 @@ def mp3_of_sample(folder: Path, *options: str) -> bytes:
 @pytest.mark.parametrize("rate", [8000, 16000, 44100])
 @pytest.mark.parametrize("tags", [("-id3v2_version", "3", "-write_id3v1", "1"), ("-id3v2_version", "0")])
 @pytest.mark.parametrize("quality", [("-q:a", "2"), ("-b:a", "64k")])
-def test_the_frames_of_an_mp3_last_as_long_as_its_video(
+def test_the_frames_of_an_mp3_are_as_long_as_its_video(
     tmp_path: Path, rate: int, tags: tuple[str, ...], quality: tuple[str, ...]
 ) -> None:
     mp3 = mp3_of_sample(tmp_path, "-ar", str(rate), "-metadata", "title=T", *tags, *quality)
-    assert SECONDS <= mp3_seconds(mp3) <= SECONDS + LONGEST_PADDING
+    assert SECONDS <= mp3_seconds(mp3) <= SECONDS + MAX_PADDING
 
 
-def test_what_is_cut_off_or_has_something_between_its_frames_is_not_whole(tmp_path: Path) -> None:
+def test_a_file_that_is_truncated_or_has_other_data_between_frames_is_refused(tmp_path: Path) -> None:
     mp3 = mp3_of_sample(tmp_path)
     middle = len(mp3) // 2
     for broken in (
@@ -46,6 +46,6 @@ def test_what_is_cut_off_or_has_something_between_its_frames_is_not_whole(tmp_pa
 
 
 @pytest.mark.parametrize("header", [b"\xff\xfb\xf0\x00", b"\xff\xfb\x00\x00", b"\xff\xfb\x9c\x00", b"\xff\xff\x90\x00"])
-def test_a_header_that_no_mp3_has_is_refused(header: bytes) -> None:
+def test_an_invalid_frame_header_is_refused(header: bytes) -> None:
     with pytest.raises(NotMp3):
         mp3_seconds(header + bytes(2000))

@@ -1,4 +1,4 @@
-"""The smoke test passes on a deployment that works, names the step that does not, and always deletes what it made."""
+"""The smoke test passes on a working deployment, names a failing step, and deletes everything that it created."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def smoke_test(stack: Stack, *more: str, **environment: str) -> subprocess.Compl
 
 
 def steps_in(output: str) -> dict[str, str]:
-    """Return what each line says of its step, and see that each step has one."""
+    """Return the outcome of each step, after checking that every line belongs to a step."""
     lines = [match for line in output.splitlines()[:-1] if (match := LINE.match(line))]
     assert len(lines) == len(output.splitlines()) - 1, output
     return {line[1].strip(): line[2] for line in lines}
@@ -74,13 +74,13 @@ def stack(start: Callable[..., Stack]) -> Stack:
 
 @pytest.fixture(scope="module")
 def open_stack(start: Callable[..., Stack], tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    """Return a stack whose convert is like any public function: no event comes to it, and everybody may call it."""
+    """Return a stack whose convert is public: it receives no events, and everybody may call it."""
     file = tmp_path_factory.mktemp("open") / "stack.yml"
     file.write_text(STACK_FILE.read_text().replace("    annotations:\n      topic: video\n", ""))
     return start(STACK_FILE=str(file))
 
 
-def test_a_working_deployment_passes_in_lines_that_fit_a_narrow_terminal(stack: Stack) -> None:
+def test_a_working_deployment_passes_with_lines_of_at_most_60_characters(stack: Stack) -> None:
     ended = smoke_test(stack)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert list(steps_in(ended.stdout)) == STEPS
@@ -91,28 +91,28 @@ def test_a_working_deployment_passes_in_lines_that_fit_a_narrow_terminal(stack: 
     assert_nothing_is_left(stack)
 
 
-def test_an_account_that_exists_is_used_and_keeps_its_jobs(stack: Stack, tmp_path: Path) -> None:
+def test_an_existing_account_can_be_used_and_keeps_its_jobs(stack: Stack, tmp_path: Path) -> None:
     services = services_of(stack)
     services.users.add(EMAIL, hash_password(PASSWORD))
     services.database.engine.dispose()
     client = Client(stack.url, email=EMAIL, password=PASSWORD)
     job = client.wait(client.upload(talking_mp4(tmp_path)).id)
-    for who in (("--email", EMAIL), ("--token", client.login())):
-        ended = smoke_test(stack, *who, SOUNDLIFT_PASSWORD=PASSWORD)
+    for account in (("--email", EMAIL), ("--token", client.login())):
+        ended = smoke_test(stack, *account, SOUNDLIFT_PASSWORD=PASSWORD)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         assert list(steps_in(ended.stdout)) == STEPS[1:-1]
     assert [one.id for one in client.jobs()] == [job.id]
     assert_nothing_is_left(stack)
 
 
-def test_the_mail_goes_to_whoever_is_named(stack: Stack) -> None:
+def test_the_mail_is_sent_to_the_given_address(stack: Stack) -> None:
     ended = smoke_test(stack, "--mail-to", "ada.lovelace@example.org")
     assert ended.returncode == 0, ended.stdout
     mails = [file.read_text() for file in (stack.data / "mail" / "new").iterdir()]
     assert any(re.search(r"^To: ada\.lovelace\+smoke-test-\w+@example\.org$", mail, re.MULTILINE) for mail in mails)
 
 
-def test_an_internal_function_that_can_be_reached_fails_and_a_job_that_stays_queued(open_stack: Stack) -> None:
+def test_a_reachable_internal_function_and_a_queued_job_fail_their_steps(open_stack: Stack) -> None:
     ended = smoke_test(open_stack, "--timeout", "2")
     assert ended.returncode == 1
     assert steps_in(ended.stdout) == {
@@ -126,7 +126,7 @@ def test_an_internal_function_that_can_be_reached_fails_and_a_job_that_stays_que
     assert_nothing_is_left(open_stack)
 
 
-def test_a_mail_server_that_is_away_fails_the_mail_alone(start: Callable[..., Stack]) -> None:
+def test_an_unreachable_mail_server_fails_only_the_mail_step(start: Callable[..., Stack]) -> None:
     stack = start(SMTP_URL=f"smtp://127.0.0.1:{free_port()}")
     ended = smoke_test(stack, "--timeout", "3")
     assert ended.returncode == 1
@@ -135,20 +135,20 @@ def test_a_mail_server_that_is_away_fails_the_mail_alone(start: Callable[..., St
     assert_nothing_is_left(stack)
 
 
-def test_a_mail_server_that_refuses_the_address_fails_the_mail_only_if_somebody_was_to_get_it(
+def test_a_refused_mail_fails_its_step_only_if_a_recipient_was_given(
     start: Callable[..., Stack],
 ) -> None:
     with MailServer() as server:
         server.replies["RCPT"] = "550 No such user"
         stack = start(SMTP_URL=server.url)
-        to_nobody, to_ada = smoke_test(stack), smoke_test(stack, "--mail-to", EMAIL)
-    assert to_nobody.returncode == 0, to_nobody.stdout
-    assert re.search(r"  mail +ok: refused, as expected$", to_nobody.stdout, re.MULTILINE)
-    assert [name for name, outcome in steps_in(to_ada.stdout).items() if outcome != "ok"] == ["mail"]
+        without_recipient, with_recipient = smoke_test(stack), smoke_test(stack, "--mail-to", EMAIL)
+    assert without_recipient.returncode == 0, without_recipient.stdout
+    assert re.search(r"  mail +ok: refused, as expected$", without_recipient.stdout, re.MULTILINE)
+    assert [name for name, outcome in steps_in(with_recipient.stdout).items() if outcome != "ok"] == ["mail"]
     assert_nothing_is_left(stack)
 
 
-def test_an_upload_that_is_refused_is_the_last_step(start: Callable[..., Stack]) -> None:
+def test_a_refused_upload_ends_the_test(start: Callable[..., Stack]) -> None:
     stack = start(MAX_UPLOAD_BYTES="1000")
     ended = smoke_test(stack)
     assert ended.returncode == 1
@@ -157,19 +157,19 @@ def test_an_upload_that_is_refused_is_the_last_step(start: Callable[..., Stack])
     assert_nothing_is_left(stack)
 
 
-def test_where_nobody_answers_the_account_is_removed_again(stack: Stack) -> None:
+def test_the_account_is_removed_if_no_server_answers(stack: Stack) -> None:
     ended = smoke_test(stack, "--url", f"http://127.0.0.1:{free_port()}")
     assert ended.returncode == 1
     assert steps_in(ended.stdout) == {"account": "ok", "sign-in": "FAILED", "delete account": "ok"}
     assert_nothing_is_left(stack)
 
 
-def test_the_database_of_another_deployment_fails_and_one_that_is_not_there_is_not_made(
+def test_a_wrong_database_fails_and_a_missing_one_is_not_created(
     stack: Stack, open_stack: Stack, tmp_path: Path
 ) -> None:
     ended = smoke_test(stack, "--data", str(open_stack.data))
     assert ended.returncode == 1
-    assert "FAILED: The e-mail address or the password is wrong; check that /login is below --url" in ended.stdout
+    assert "FAILED: The e-mail address or the password is wrong; check that /login exists below --url" in ended.stdout
     assert_nothing_is_left(open_stack)
     ended = smoke_test(stack, "--data", str(tmp_path / "none"))
     assert ended.returncode == 1
@@ -184,22 +184,22 @@ def test_an_account_that_could_not_be_added_is_not_deleted(stack: Stack, tmp_pat
     assert steps_in(ended.stdout) == {"account": "FAILED"}
 
 
-@pytest.mark.parametrize("who", ["--email", "--token"])
-def test_the_mail_of_an_account_that_exists_cannot_be_sent_to_another_address(stack: Stack, who: str) -> None:
-    ended = smoke_test(stack, who, EMAIL, "--mail-to", EMAIL, SOUNDLIFT_PASSWORD=PASSWORD)
+@pytest.mark.parametrize("option", ["--email", "--token"])
+def test_mail_to_cannot_be_combined_with_an_existing_account(stack: Stack, option: str) -> None:
+    ended = smoke_test(stack, option, EMAIL, "--mail-to", EMAIL, SOUNDLIFT_PASSWORD=PASSWORD)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "--mail-to is for the temporary account: leave out --email and --token." in ended.stderr
 
 
 @pytest.mark.parametrize("url", ["soundlift.example.org", "127.0.0.1:8080", "ftp://soundlift.example.org", ""])
-def test_an_address_without_http_is_refused_before_anything_is_done(stack: Stack, url: str) -> None:
+def test_a_url_without_http_is_refused_before_the_first_step(stack: Stack, url: str) -> None:
     ended = smoke_test(stack, "--url", url)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "--url must begin with http:// or https://, such as https://soundlift.example.org." in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_told_to_stop_it_deletes_what_it_made(open_stack: Stack, number: signal.Signals) -> None:
+def test_a_stopped_test_deletes_what_it_created(open_stack: Stack, number: signal.Signals) -> None:
     with subprocess.Popen(arguments_of(open_stack), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as test:
         assert test.stdout is not None
         seen = ""
@@ -211,7 +211,7 @@ def test_told_to_stop_it_deletes_what_it_made(open_stack: Stack, number: signal.
         rest, errors = test.communicate(timeout=SECONDS)
     assert test.returncode == 128 + number
     steps = steps_in(rest + ".")
-    assert steps.pop("conversion", "stopped") == "stopped"  # it may not have begun
+    assert steps.pop("conversion", "stopped") == "stopped"  # it may not have started
     assert steps == {"delete job": "ok", "delete account": "ok"}
     assert "Traceback" not in errors
     assert_nothing_is_left(open_stack)

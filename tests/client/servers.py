@@ -1,4 +1,4 @@
-"""Serves the functions over HTTP below one address, as a gateway does, or answers what a test has written down."""
+"""Servers for the client: the real functions below one address, or answers that a test defines."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from werkzeug.wrappers import Request
 
 from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.services import Services
+from soundlift.common.web.application import Function
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,10 +25,10 @@ FUNCTIONS = ("login", "validate", "upload", "jobs", "download")
 
 
 class Deployment:
-    """The functions behind one address; `asked` holds the requests that came."""
+    """The functions behind one address, as a gateway mounts them; `requests` holds those received."""
 
     def __init__(self, services: Services) -> None:
-        self.asked: list[Request] = []
+        self.requests: list[Request] = []
         self._functions = DispatcherMiddleware(_nothing, {f"/{name}": _function(name, services) for name in FUNCTIONS})
         self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.port}"
@@ -35,7 +36,7 @@ class Deployment:
     @property
     def lines(self) -> list[str]:
         """Return the method and the path of each request."""
-        return [f"{request.method} {request.path}" for request in self.asked]
+        return [f"{request.method} {request.path}" for request in self.requests]
 
     @contextmanager
     def running(self) -> Iterator[Deployment]:
@@ -43,7 +44,7 @@ class Deployment:
             yield self
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        self.asked.append(Request(environ.copy()))
+        self.requests.append(Request(environ.copy()))
         return self._functions(environ, start_response)
 
 
@@ -58,15 +59,19 @@ def _nothing(environ: WSGIEnvironment, start_response: StartResponse) -> Iterabl
 
 
 def _function(name: str, services: Services) -> WSGIApplication:
-    app = import_module(f"functions.{name}.handler").app
+    app: Function = import_module(f"functions.{name}.handler").app
     app.services = services
-    application: WSGIApplication = app
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # as with a gateway, /NAME is the root of the function
+        return app(environ, start_response)
+
     return application
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that a test has written down; it ends with the connection, whatever its headers say."""
+    """An answer defined by a test; the connection is closed after its body, regardless of its headers."""
 
     status: int
     body: bytes = b""
@@ -74,12 +79,12 @@ class Reply:
 
 
 class WrittenAnswers(HTTPServer):
-    """HTTP server that gives one answer after another, and then the last one again."""
+    """HTTP server that gives the defined answers in order, and then repeats the last one."""
 
     def __init__(self, replies: Sequence[Reply] = (Reply(200),)) -> None:
         super().__init__(("127.0.0.1", 0), _Write)
         self.replies = replies
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     @property
     def url(self) -> str:
@@ -92,12 +97,12 @@ class WrittenAnswers(HTTPServer):
 
 
 class _Write(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # an older one has no chunks
+    protocol_version = "HTTP/1.1"  # chunks need HTTP/1.1
     server: WrittenAnswers
-    timeout = DEADLINE_SECONDS  # for a client that sends less than it announced
+    timeout = DEADLINE_SECONDS  # in case a client sends less than it announced
 
     def _answer(self) -> None:
-        self.server.asked.append(f"{self.command} {self.path}")
+        self.server.requests.append(f"{self.command} {self.path}")
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         reply = self.server.replies[0]
         self.server.replies = self.server.replies[1:] or self.server.replies

@@ -1,66 +1,85 @@
-"""A download is whole or an error, and leaves no file that looks whole."""
+"""A download is saved completely or raises an error, and never leaves a partial file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from soundlift.client import Client, ConnectionFailed
+from soundlift.client import ApiError, Client, ConnectionFailed
+from soundlift.client.transfers import BLOCK
+from soundlift.common.services import Services
 from tests.client.servers import Reply, WrittenAnswers
+from tests.factories.jobs import MP4, queued_job, ready_job
 
+VIDEO = MP4 + bytes(BLOCK)
 MP3 = b"ID3" + bytes(1000)
 LENGTH = {"Content-Length": str(len(MP3))}
 CHUNKED = {"Transfer-Encoding": "chunked"}
 CHUNK = f"{len(MP3):x}\r\n".encode() + MP3
-WHOLE = {
+COMPLETE = {
     "with its length": (Reply(200, MP3, LENGTH), len(MP3)),
     "in chunks": (Reply(200, CHUNK + b"\r\n0\r\n\r\n", CHUNKED), None),
     "to the end of the connection": (Reply(200, MP3), None),
 }
-CUT_OFF = {
+TRUNCATED = {
     "at the first byte": Reply(200, b"", LENGTH),
-    "half way": Reply(200, MP3[: len(MP3) // 2], LENGTH),
+    "halfway": Reply(200, MP3[: len(MP3) // 2], LENGTH),
     "before the last byte": Reply(200, MP3[:-1], LENGTH),
     "in a chunk": Reply(200, CHUNK[: len(CHUNK) // 2], CHUNKED),
     "before the last chunk": Reply(200, CHUNK + b"\r\n", CHUNKED),
 }
 
 
-@pytest.fixture
-def server() -> Iterator[WrittenAnswers]:
-    with WrittenAnswers().running() as server:
-        yield server
-
-
-@pytest.fixture
-def client(server: WrittenAnswers) -> Client:
-    return Client(server.url, token="any")
-
-
-@pytest.mark.parametrize(("reply", "total"), WHOLE.values(), ids=WHOLE)
-def test_a_whole_download_replaces_what_was_there(
-    server: WrittenAnswers, client: Client, tmp_path: Path, reply: Reply, total: int | None
+@pytest.mark.parametrize(("reply", "total"), COMPLETE.values(), ids=COMPLETE)
+def test_a_complete_download_replaces_an_existing_file(
+    server: WrittenAnswers, tmp_path: Path, reply: Reply, total: int | None
 ) -> None:
     server.replies = [reply]
+    client = Client(server.url, token="any")
     (tmp_path / "a.mp3").write_bytes(b"another")
-    told: list[tuple[int, int | None]] = []
-    path = client.download("a job", tmp_path / "a.mp3", lambda done, total: told.append((done, total)))
+    progress: list[tuple[int, int | None]] = []
+    path = client.download("a job", tmp_path / "a.mp3", lambda done, total: progress.append((done, total)))
     assert path.read_bytes() == MP3
     assert list(tmp_path.iterdir()) == [path]
-    assert told == [(len(MP3), total)]
+    assert progress == [(len(MP3), total)]
 
 
-@pytest.mark.parametrize("reply", CUT_OFF.values(), ids=CUT_OFF)
-def test_a_download_that_ends_early_is_an_error_and_leaves_what_was_there(
-    server: WrittenAnswers, client: Client, tmp_path: Path, reply: Reply
+@pytest.mark.parametrize("reply", TRUNCATED.values(), ids=TRUNCATED)
+def test_a_truncated_download_is_an_error_and_keeps_an_existing_file(
+    server: WrittenAnswers, tmp_path: Path, reply: Reply
 ) -> None:
     server.replies = [reply]
-    with pytest.raises(ConnectionFailed, match=r"^The server does not answer as it should: "):
+    client = Client(server.url, token="any")
+    with pytest.raises(ConnectionFailed, match=r"^The server did not give a valid answer: "):
         client.download("a job", tmp_path / "a.mp3")
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "a.mp3").write_bytes(b"another")
     with pytest.raises(ConnectionFailed):
         client.download("a job", tmp_path / "a.mp3")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"a.mp3": b"another"}
+
+
+@pytest.mark.parametrize("by", ["id", "job"])
+def test_an_mp3_is_saved_to_the_path_and_replaces_an_existing_file(
+    client: Client, services: Services, tmp_path: Path, by: str
+) -> None:
+    row = ready_job(services, VIDEO)
+    target = tmp_path / "saved" / "a.mp3"
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+    seen: list[tuple[int, int | None]] = []
+    job = client.job(row.id) if by == "job" else row.id
+    saved = client.download(job, str(target), lambda done, total: seen.append((done, total)))
+    assert (saved, target.read_bytes()) == (target, VIDEO)
+    assert list(target.parent.iterdir()) == [target]
+    assert seen == [(BLOCK, len(VIDEO)), (len(VIDEO), len(VIDEO))]
+
+
+def test_a_missing_mp3_leaves_no_file(client: Client, services: Services, tmp_path: Path) -> None:
+    target = tmp_path / "saved" / "a.mp3"
+    target.parent.mkdir()
+    with pytest.raises(ApiError) as refusal:
+        client.download(queued_job(services).id, target)
+    assert refusal.value.code == "not_ready"
+    assert list(target.parent.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The client reads a refusal that comes before it has sent the whole body, from the server that is deployed."""
+"""A refusal that arrives before the whole body has been sent is read, and connection failures are one sentence."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.servers
-def test_a_wrong_token_is_told_as_such_however_large_the_video_is(upload_url: str) -> None:
+def test_a_wrong_token_is_reported_for_a_large_video(upload_url: str) -> None:
     with pytest.raises(ApiError) as refusal:
         Client(upload_url, token="wrong").upload(io.BytesIO(MP4 + bytes(LARGE)), "large.mp4")
     assert (refusal.value.status, refusal.value.code) == (401, "not_authorized")
 
 
 @pytest.mark.servers
-def test_a_video_too_large_is_told_as_such_before_it_has_been_sent(upload_url: str) -> None:
+def test_a_video_that_is_too_large_is_refused_before_it_has_been_sent(upload_url: str) -> None:
     token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("you@example.org", admin=False)
     sent: list[int] = []
     with pytest.raises(ApiError) as refusal:
@@ -79,7 +79,7 @@ def test_a_video_too_large_is_told_as_such_before_it_has_been_sent(upload_url: s
     assert max(sent, default=0) < LARGE
 
 
-def test_where_nobody_listens_the_error_is_one_short_sentence() -> None:
+def test_a_refused_connection_is_one_short_sentence() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     client = Client(url, token="any", email="you@example.org", password="a password")
     for call in (client.validate, client.login, lambda: client.upload(io.BytesIO(MP4), "small.mp4")):
@@ -88,21 +88,21 @@ def test_where_nobody_listens_the_error_is_one_short_sentence() -> None:
         assert failure.value.detail == f"{url} cannot be reached ({os.strerror(errno.ECONNREFUSED)})."
 
 
-def test_a_host_that_does_not_exist_cannot_be_reached() -> None:
+def test_an_unknown_host_cannot_be_reached() -> None:
     with pytest.raises(ConnectionFailed, match=r"^http://none\.invalid cannot be reached \([^:<>]+\)\.$"):
         Client("http://none.invalid", token="any").validate()
 
 
-def test_an_answer_that_is_not_http_is_not_called_unreachable() -> None:
+def test_an_answer_that_is_not_http_is_reported_as_invalid() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        answered = pool.submit(_answer_in_words, server)
-        with pytest.raises(ConnectionFailed, match=rf"^{url} does not answer as it should: "):
+        answered = pool.submit(_answer_plain_text, server)
+        with pytest.raises(ConnectionFailed, match=rf"^{url} did not give a valid answer: "):
             Client(url, token="any").upload(io.BytesIO(MP4), "small.mp4")
         answered.result(DEADLINE_SECONDS)
 
 
-def _answer_in_words(server: socket.socket) -> None:
+def _answer_plain_text(server: socket.socket) -> None:
     connection, _ = server.accept()
     with connection:
         connection.recv(2**16)

@@ -56,8 +56,8 @@ def test_a_tree_of_ours_is_its_package_and_the_common_layer(trees: Path, name: s
     tree = trees / name
     files = {"Dockerfile", "requirements.txt", "constraints.txt"}
     assert {path.name for path in tree.iterdir()} == files | {"soundlift", "soundlift.dist-info"}
-    used = {"local", "client.py"} if name == "cli" else set()
-    assert {path.name for path in (tree / "soundlift").iterdir()} == {"common", name} | used
+    dependencies = {"local", "client"} if name == "cli" else set()
+    assert {path.name for path in (tree / "soundlift").iterdir()} == {"common", name} | dependencies
 
 
 @pytest.mark.parametrize("name", OURS)

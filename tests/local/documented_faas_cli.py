@@ -1,4 +1,4 @@
-"""The part of faas-cli that tests use, after the gateway's documented API, for machines without faas-cli.
+"""The faas-cli commands that the tests use, written to the gateway's documented API, for machines without faas-cli.
 
 The API: https://github.com/openfaas/faas/blob/master/api-docs/spec.openapi.yml.
 """
@@ -19,70 +19,72 @@ PROVIDER_FIELDS = {"provider", "orchestration", "version"}
 
 
 class Refused(Exception):
-    """An answer other than 2xx, in faas-cli's sentence."""
+    """An answer other than 2xx, with the message that faas-cli prints."""
 
 
 class DocumentedFaasCli:
-    """A client of one gateway, which keeps the login until it is replaced."""
+    """A client of one gateway, which remembers the last login."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._authorization = ""
 
-    def __call__(self, *arguments: str, said: str = "") -> CompletedProcess[str]:
+    def __call__(self, *arguments: str, stdin: str = "") -> CompletedProcess[str]:
         """Run a command, and return its exit code and output."""
         options = _parser().parse_args(arguments)
         authorization = f"Bearer {options.token}" if options.token else self._authorization
         try:
-            printed = getattr(self, f"_{options.command}")(options, said, authorization)
+            printed = getattr(self, f"_{options.command}")(options, stdin, authorization)
         except Refused as refusal:
             return CompletedProcess(arguments, 1, f"{refusal}\n")
         return CompletedProcess(arguments, 0, printed + "\n")
 
-    def _login(self, options: argparse.Namespace, said: str, _: str) -> str:
-        authorization = urllib3.make_headers(basic_auth=f"{options.username}:{said.strip()}")["authorization"]
-        self._ask("GET", "/system/functions", authorization)
+    def _login(self, options: argparse.Namespace, stdin: str, _: str) -> str:
+        authorization = urllib3.make_headers(basic_auth=f"{options.username}:{stdin.strip()}")["authorization"]
+        self._request("GET", "/system/functions", authorization)
         self._authorization = authorization
         return "credentials saved"
 
-    def _list(self, options: argparse.Namespace, said: str, authorization: str) -> str:
-        return "\n".join(_checked(one, FUNCTION_FIELDS)["name"] for one in self._json("functions", authorization))
+    def _list(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
+        return "\n".join(
+            _require(function, FUNCTION_FIELDS)["name"] for function in self._json("functions", authorization)
+        )
 
-    def _describe(self, options: argparse.Namespace, said: str, authorization: str) -> str:
-        function = _checked(self._json(f"function/{options.name}?usage=1", authorization), FUNCTION_FIELDS)
+    def _describe(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
+        function = _require(self._json(f"function/{options.name}?usage=1", authorization), FUNCTION_FIELDS)
         return json.dumps({**function, "Status": "Ready" if function["availableReplicas"] else "Not Ready"})
 
-    def _logs(self, options: argparse.Namespace, said: str, authorization: str) -> str:
+    def _logs(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
         follow = str(options.tail != "false").lower()
         query = f"/system/logs?name={options.name}&follow={follow}&tail={options.lines}"
-        lines = self._ask("GET", query, authorization).data.decode().splitlines()
-        return "\n".join(json.dumps(_checked(json.loads(line), LOG_FIELDS)) for line in lines)
+        lines = self._request("GET", query, authorization).data.decode().splitlines()
+        return "\n".join(json.dumps(_require(json.loads(line), LOG_FIELDS)) for line in lines)
 
-    def _secret(self, options: argparse.Namespace, said: str, authorization: str) -> str:
+    def _secret(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
         return "\n".join(["NAME", *(one["name"] for one in self._json("secrets", authorization))])
 
-    def _version(self, options: argparse.Namespace, said: str, authorization: str) -> str:
-        provider = _checked(self._json("info", authorization)["provider"], PROVIDER_FIELDS)
+    def _version(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
+        provider = _require(self._json("info", authorization)["provider"], PROVIDER_FIELDS)
         return json.dumps({"provider": {**provider, "name": provider["provider"]}})
 
-    def _invoke(self, options: argparse.Namespace, said: str, authorization: str) -> str:
+    def _invoke(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
         headers = dict(header.split(": ", 1) for header in options.header)
-        answer = self._ask("POST", f"/function/{options.name}", "", said.encode(),
+        answer = self._request("POST", f"/function/{options.name}", "", stdin.encode(),
                            {"Content-Type": options.content_type, **headers})  # fmt: skip
         return answer.data.decode()
 
-    def _remove(self, options: argparse.Namespace, said: str, authorization: str) -> str:
+    def _remove(self, options: argparse.Namespace, stdin: str, authorization: str) -> str:
         body = json.dumps({"functionName": options.name}).encode()
-        return self._ask("DELETE", "/system/functions", authorization, body).data.decode()
+        return self._request("DELETE", "/system/functions", authorization, body).data.decode()
 
     def _json(self, path: str, authorization: str) -> Any:
-        return self._ask("GET", f"/system/{path}", authorization).json()
+        return self._request("GET", f"/system/{path}", authorization).json()
 
-    def _ask(self, method: str, path: str, authorization: str, body: bytes | None = None,
-             headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:  # fmt: skip
-        own = {"Authorization": authorization} if authorization else {}
-        sent = {"Connection": "close", **own, **(headers or {})}
-        answer = urllib3.request(method, self._url + path, body=body, headers=sent, retries=False, timeout=60)
+    def _request(self, method: str, path: str, authorization: str, body: bytes | None = None,
+                 headers: dict[str, str] | None = None) -> urllib3.BaseHTTPResponse:  # fmt: skip
+        login = {"Authorization": authorization} if authorization else {}
+        all_headers = {"Connection": "close", **login, **(headers or {})}
+        answer = urllib3.request(method, self._url + path, body=body, headers=all_headers, retries=False, timeout=60)
         if path.startswith("/system/") and answer.status == 401:
             raise Refused('unauthorized access, run "faas-cli login" to setup authentication for this server')
         if answer.status == 404:
@@ -92,8 +94,8 @@ class DocumentedFaasCli:
         return answer
 
 
-def _checked(document: dict[str, Any], fields: set[str]) -> dict[str, Any]:
-    """Return a document that has all documented fields."""
+def _require(document: dict[str, Any], fields: set[str]) -> dict[str, Any]:
+    """Return the document after checking that it has all the given fields."""
     assert fields <= document.keys(), fields - document.keys()
     return document
 

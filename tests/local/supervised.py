@@ -1,4 +1,4 @@
-"""Runs a supervisor in this process, over children that stand in for gateway and connector and keep a journal."""
+"""A supervisor that runs in this process, with stand-ins for gateway and connector that record events in a journal."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ functions:
 
 
 class Run:
-    """One run of a supervisor in the main thread, which a test looks at and tells to stop from another."""
+    """One run of a supervisor in the main thread, which a test observes and stops from another thread."""
 
     def __init__(self, folder: Path, options: dict[str, str]) -> None:
         self._journal = folder / "journal"
         self._journal.touch()
         (folder / "logs").mkdir()
         (folder / "stack.yml").write_text(STACK)
-        # Python finds the stand-ins before the programs that they stand in for.
-        own = {"PYTHONPATH": str(STAND_INS), "PYTHONSAFEPATH": "1", "JOURNAL": str(self._journal)}
-        own |= {"STACK_FILE": str(folder / "stack.yml"), "THREADS": "5", "DRAIN_SECONDS": LONG}
-        environ = {**os.environ, **own, **options}
+        # With this path, Python imports the stand-ins instead of the real modules.
+        variables = {"PYTHONPATH": str(STAND_INS), "PYTHONSAFEPATH": "1", "JOURNAL": str(self._journal)}
+        variables |= {"STACK_FILE": str(folder / "stack.yml"), "THREADS": "5", "DRAIN_SECONDS": LONG}
+        environ = {**os.environ, **variables, **options}
         self.environment = environment_of(environ, host="127.0.0.1", port=free_port(), data=folder)
         self.settings = Settings.from_environment(self.environment)
         self._over = Event()
@@ -55,58 +55,58 @@ class Run:
         catcher: MailCatcher | None = None,
         **seconds: float,
     ) -> None:
-        """Run until what happens meanwhile is over, with the terminal's lines in the journal, too."""
+        """Run until `meanwhile` has returned; lines printed to the terminal go to the journal too."""
         supervisor = Supervisor(self.settings, self.environment, catcher, **seconds)
         with self._journal.open("a") as terminal, redirect_stdout(terminal), ThreadPoolExecutor(1) as pool:
-            looking = pool.submit(self._look, meanwhile, number) if meanwhile else None
+            observer = pool.submit(self._observe, meanwhile, number) if meanwhile else None
             try:
                 supervisor.run(GREETING)
             finally:
                 self._over.set()
-        if looking:
-            looking.result()
+        if observer:
+            observer.result()
 
     @property
     def journal(self) -> list[str]:
-        """Return all lines but those of cron's questions, which come at any time."""
+        """Return all lines except those about cron's requests, which arrive at any time."""
         return [line for line in self._journal.read_text().splitlines() if "/system/functions" not in line]
 
-    def see(self, line: str, times: int = 1) -> None:
-        """Wait until the journal has a line so many times."""
-        seen = lambda: self._journal.read_text().splitlines().count(line) >= times  # noqa: E731
-        wait_for(lambda: seen() or self._over.is_set(), f"there is {line!r}")
-        assert seen(), self.journal
+    def wait_for_line(self, line: str, times: int = 1) -> None:
+        """Wait until the journal contains a line at least `times` times."""
+        found = lambda: self._journal.read_text().splitlines().count(line) >= times  # noqa: E731
+        wait_for(lambda: found() or self._over.is_set(), f"there is {line!r}")
+        assert found(), self.journal
 
-    def see_cron_ask(self) -> None:
-        self.see(answer("/system/functions", user_of(self.settings)["Authorization"]))
+    def wait_for_cron(self) -> None:
+        self.wait_for_line(answer("/system/functions", user_of(self.settings)["Authorization"]))
 
     def log(self, name: str) -> list[str]:
-        """Return the whole lines of a child's log, which a process of its own writes: it may be behind the journal."""
+        """Return the complete lines of a log; its writer is a separate process, so it may lag behind the journal."""
         file = self.settings.soundlift_data / "logs" / f"{name}.log"
         return file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
 
     def starts(self, name: str) -> list[dict[str, Any]]:
-        """Return how a child was started, each time."""
+        """Return what a child logged about each of its starts."""
         return [json.loads(line) for line in self.log(name) if line.startswith("{")]
 
     def processes(self) -> list[int]:
-        """Return all processes of the children that are there, also those that were left behind."""
+        """Return the running processes of the children, including those that they left behind."""
         starts = [*self.starts("gateway"), *self.starts("connector")]
-        begun = {start[key] for start in starts for key in ("pid", "left") if start[key]}
-        return sorted(begun & living_processes().keys())
+        started = {start[key] for start in starts for key in ("pid", "leftover") if start[key]}
+        return sorted(started & living_processes().keys())
 
-    def _look(self, meanwhile: Callable[[], object], number: signal.Signals) -> None:
+    def _observe(self, meanwhile: Callable[[], object], number: signal.Signals) -> None:
         try:
             meanwhile()
         finally:
-            tell(number)
+            send_signal(number)
 
 
 def answer(path: str, login: str = "none", status: int | str = 200) -> str:
-    """Return the journal's line about an answer of the gateway; no connection may stay open for another question."""
+    """Return the journal's line about an answer of the gateway; clients must not keep the connection open."""
     return f"gateway answers {status} to GET {path}, login: {login}, connection: close"
 
 
-def tell(number: signal.Signals = signal.SIGTERM) -> None:
-    """Tell the supervisor to stop, as the terminal or the platform does."""
+def send_signal(number: signal.Signals = signal.SIGTERM) -> None:
+    """Signal the supervisor to stop, as the terminal or the platform does."""
     os.kill(os.getpid(), number)

@@ -1,4 +1,4 @@
-"""Runs cron against a gateway that is away at times."""
+"""Cron calls functions on their schedules, and continues after the gateway was unavailable."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ EVERY_SECOND = {"topic": "cron-function", "schedule": "* * * * * *"}
 
 class Quiet(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 class Gateway:
-    """Lists one function for each second and some that are none of cron's, and remembers what it was asked."""
+    """A gateway that records its requests, with one function due every second and several that cron must ignore."""
 
     functions = (
         {"name": "tick", "annotations": EVERY_SECOND},
@@ -37,12 +37,12 @@ class Gateway:
     )
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.answer_to_get = self.answer_to_post = "200 OK"
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         status = self.answer_to_post if environ["REQUEST_METHOD"] == "POST" else self.answer_to_get
-        self.asked.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {status[:3]}")
+        self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {status[:3]}")
         start_response(status, [])
         return [json.dumps(self.functions).encode()]
 
@@ -68,18 +68,18 @@ def cron(gateway: Gateway) -> Iterator[Cron]:
 
 def test_only_functions_with_topic_and_schedule_are_called(gateway: Gateway, cron: Cron) -> None:
     cron.start()
-    wait_until(lambda: gateway.asked.count("POST /function/tick 200") >= 2, "tick is called")
-    assert set(gateway.asked) == {"GET /system/functions 200", "POST /function/tick 200"}
+    wait_until(lambda: gateway.requests.count("POST /function/tick 200") >= 2, "tick is called")
+    assert set(gateway.requests) == {"GET /system/functions 200", "POST /function/tick 200"}
 
 
-def test_ticks_missed_while_the_gateway_was_away_are_made_up_for_by_one(gateway: Gateway, cron: Cron) -> None:
-    gateway.answer_to_get = "503 Away"
+def test_one_call_replaces_those_missed_while_the_gateway_was_unavailable(gateway: Gateway, cron: Cron) -> None:
+    gateway.answer_to_get = "503 Unavailable"
     cron.start()
-    wait_until(lambda: len(gateway.asked) == 2, "cron has asked in vain for more than a second")
+    wait_until(lambda: len(gateway.requests) == 2, "cron has been refused for more than a second")
     gateway.answer_to_get = "200 OK"
-    wait_until(lambda: len(gateway.asked) >= 6, "cron goes on")
+    wait_until(lambda: len(gateway.requests) >= 6, "cron continues")
     assert (
-        gateway.asked[:6]
+        gateway.requests[:6]
         == ["GET /system/functions 503"] * 2
         + [
             "GET /system/functions 200",
@@ -89,8 +89,10 @@ def test_ticks_missed_while_the_gateway_was_away_are_made_up_for_by_one(gateway:
     )
 
 
-def test_a_call_that_fails_is_told(gateway: Gateway, cron: Cron, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_call_is_reported_on_the_terminal(
+    gateway: Gateway, cron: Cron, capsys: pytest.CaptureFixture[str]
+) -> None:
     gateway.answer_to_post = "500 Broken"
     cron.start()
-    wait_until(lambda: gateway.asked.count("POST /function/tick 500") >= 2, "tick is called")
+    wait_until(lambda: gateway.requests.count("POST /function/tick 500") >= 2, "tick is called")
     assert capsys.readouterr().out.startswith("tick answered 500")

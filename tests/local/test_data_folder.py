@@ -1,4 +1,4 @@
-"""Makes data folders."""
+"""The data folder is private to its owner, and holds one secret that never changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.errors import SettingError
-from soundlift.local.data_folder import make_data_folder
+from soundlift.local.data_folder import prepare_data_folder
 
 OTHERS = 0o077
 OPEN_FOLDERS = ("media/videos", "media/mp3s", "mail/new", "logs", "secrets")
@@ -24,8 +24,8 @@ def _usual_umask(_umask_stays: None) -> None:
     os.umask(0o022)
 
 
-def fill(folder: Path) -> None:
-    """Make a data folder as it was when nobody saw to its permissions."""
+def fill_open_folder(folder: Path) -> None:
+    """Create a data folder with the permissions of a usual umask."""
     for name in OPEN_FOLDERS:
         (folder / name).mkdir(parents=True, exist_ok=True)
     for name in OPEN_FILES:
@@ -38,70 +38,70 @@ def open_paths(folder: Path) -> list[Path]:
     return [path for path in (folder, *folder.rglob("*")) if path.lstat().st_mode & OTHERS]
 
 
-def test_a_data_folder_that_others_can_read_is_closed_to_them_with_all_that_is_in_it(tmp_path: Path) -> None:
-    fill(tmp_path)
+def test_a_data_folder_that_others_can_read_becomes_private_with_its_contents(tmp_path: Path) -> None:
+    fill_open_folder(tmp_path)
     (tmp_path / "lost+found").mkdir(mode=0o700)
-    make_data_folder(tmp_path)
+    prepare_data_folder(tmp_path)
     assert open_paths(tmp_path) == []
 
 
-def test_files_made_from_then_on_are_the_owners_only(tmp_path: Path) -> None:
-    make_data_folder(tmp_path / "new")
+def test_files_created_afterwards_are_private_to_the_owner(tmp_path: Path) -> None:
+    prepare_data_folder(tmp_path / "new")
     (tmp_path / "new" / "media").mkdir()
     (tmp_path / "new" / "media" / "1").touch()
     assert open_paths(tmp_path / "new") == []
 
 
-def test_a_folder_with_other_things_that_others_can_read_is_refused_and_not_changed(tmp_path: Path) -> None:
-    fill(tmp_path)
+def test_an_open_folder_with_unrelated_files_is_refused_and_left_unchanged(tmp_path: Path) -> None:
+    fill_open_folder(tmp_path)
     (tmp_path / "Documents").mkdir()
     before = {path: path.stat().st_mode for path in (tmp_path, *tmp_path.rglob("*"))}
-    with pytest.raises(SettingError, match=r"Documents\. Choose a folder of its own, or run chmod 700") as refused:
-        make_data_folder(tmp_path)
+    with pytest.raises(SettingError, match=r"Documents\. Choose a separate folder, or run chmod 700") as refused:
+        prepare_data_folder(tmp_path)
     assert str(tmp_path) in refused.value.detail
     assert {path: path.stat().st_mode for path in (tmp_path, *tmp_path.rglob("*"))} == before
 
 
-def test_a_private_folder_may_hold_other_things_which_are_not_changed(tmp_path: Path) -> None:
+def test_a_private_folder_may_contain_unrelated_files_which_are_left_unchanged(tmp_path: Path) -> None:
     (tmp_path / "Documents").mkdir()
     tmp_path.chmod(0o700)
-    make_data_folder(tmp_path)
+    prepare_data_folder(tmp_path)
     assert open_paths(tmp_path) == [tmp_path / "Documents"]
 
 
-def test_a_data_folder_named_by_a_link_is_closed_like_any_other(tmp_path: Path) -> None:
+def test_a_data_folder_behind_a_symlink_becomes_private(tmp_path: Path) -> None:
     data, link = tmp_path / "data", tmp_path / "link"
-    fill(data)
+    fill_open_folder(data)
     link.symlink_to(data)
-    make_data_folder(link)
+    prepare_data_folder(link)
     assert open_paths(data) == []
 
 
-def test_a_folder_with_other_things_named_by_a_link_is_refused_and_not_changed(tmp_path: Path) -> None:
+def test_an_open_folder_with_unrelated_files_behind_a_symlink_is_refused(tmp_path: Path) -> None:
     data, link = tmp_path / "data", tmp_path / "link"
-    fill(data)
+    fill_open_folder(data)
     (data / "Documents").mkdir()
     link.symlink_to(data)
     before = open_paths(data)
     with pytest.raises(SettingError, match=r"contains files that are not Soundlift's, such as Documents"):
-        make_data_folder(link)
+        prepare_data_folder(link)
     assert open_paths(data) == before
 
 
-def test_what_a_link_in_it_leads_to_is_not_changed(tmp_path: Path) -> None:
+def test_the_target_of_a_symlink_in_a_data_folder_is_left_unchanged(tmp_path: Path) -> None:
     elsewhere, data = tmp_path / "elsewhere", tmp_path / "data"
     (elsewhere / "videos").mkdir(parents=True)
     data.mkdir()
     (data / "media").symlink_to(elsewhere)
-    make_data_folder(data)
+    prepare_data_folder(data)
     assert open_paths(elsewhere) == [elsewhere, elsewhere / "videos"]
 
 
 @pytest.fixture
 def folder_of_root() -> Iterator[Path]:
-    """Return a data folder of root's, where every user can get to it; who uses it is nobody in particular."""
+    """Return a data folder that belongs to root and is open to all, while this process runs as the user nobody."""
     folder = Path(tempfile.mkdtemp())
-    fill(folder)
+    fill_open_folder(folder)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o777)
     os.seteuid(65534)
@@ -111,23 +111,23 @@ def folder_of_root() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_folder_of_another_user_that_others_can_read_is_refused(folder_of_root: Path) -> None:
+def test_an_open_folder_of_another_user_is_refused(folder_of_root: Path) -> None:
     with pytest.raises(SettingError, match="only its owner can change that"):
-        make_data_folder(folder_of_root)
+        prepare_data_folder(folder_of_root)
 
 
 def test_a_second_start_keeps_the_secret(tmp_path: Path) -> None:
-    make_data_folder(tmp_path)
+    prepare_data_folder(tmp_path)
     secret = (tmp_path / "secrets" / "jwt-secret").read_text()
-    make_data_folder(tmp_path)
+    prepare_data_folder(tmp_path)
     assert (tmp_path / "secrets" / "jwt-secret").read_text() == secret
 
 
-def test_of_several_at_once_one_makes_the_secret_and_all_find_it(tmp_path: Path) -> None:
-    def make(_: int) -> str:
-        make_data_folder(tmp_path)
+def test_concurrent_starts_agree_on_one_secret(tmp_path: Path) -> None:
+    def prepare(_: int) -> str:
+        prepare_data_folder(tmp_path)
         return (tmp_path / "secrets" / "jwt-secret").read_text()
 
     with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(make, range(8)))) == 1
+        assert len(set(pool.map(prepare, range(8)))) == 1
     assert [file.name for file in (tmp_path / "secrets").iterdir()] == ["jwt-secret"]

@@ -1,6 +1,6 @@
 """The gateway of `soundlift up` answers faas-cli as OpenFaaS's gateway does.
 
-Held to the documented API, and to faas-cli itself where it is on PATH.
+The tests check the documented API, and faas-cli itself if it is on PATH.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.servers
 
 
 class FaasCli(Protocol):
-    def __call__(self, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]: ...
+    def __call__(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]: ...
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +32,20 @@ def stack(start: Start) -> Stack:
 
 
 class InstalledFaasCli:
-    """The faas-cli on PATH, with a configuration of its own, away from stack.yml, whose gateway it would use."""
+    """The faas-cli on PATH, with separate configuration; it runs outside the repository so as not to read stack.yml."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._folder = folder
         self._environment = {**os.environ, "OPENFAAS_URL": url, "OPENFAAS_CONFIG": str(folder / "faas-cli")}
 
-    def __call__(self, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["faas-cli", *arguments],
-            input=said,
+            input=stdin,
             env=self._environment,
             cwd=self._folder,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,  # versions differ in where they say what went wrong
+            stderr=subprocess.STDOUT,  # versions differ in where they print errors
             text=True,
             timeout=60,
             check=False,
@@ -60,52 +60,52 @@ def faas_cli(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> Fa
 @pytest.fixture
 def signed_in(faas_cli: FaasCli, stack: Stack) -> FaasCli:
     user, _, password = stack.login.partition(":")
-    assert faas_cli("login", "--username", user, "--password-stdin", said=password).returncode == 0
+    assert faas_cli("login", "--username", user, "--password-stdin", stdin=password).returncode == 0
     return faas_cli
 
 
-def done(ended: subprocess.CompletedProcess[str]) -> str:
+def output_of(ended: subprocess.CompletedProcess[str]) -> str:
     assert ended.returncode == 0, ended.stdout
     return ended.stdout
 
 
-def test_without_a_login_it_is_refused_and_the_password_is_a_token(faas_cli: FaasCli, stack: Stack) -> None:
+def test_commands_need_the_login_and_accept_the_password_as_a_token(faas_cli: FaasCli, stack: Stack) -> None:
     for command in (("list",), ("describe", "login"), ("logs", "login", "--tail=false"), ("secret", "list")):
         ended = faas_cli(*command)
         assert ended.returncode == 1
         assert "unauthorized access" in ended.stdout.lower()
-        done(faas_cli(*command, "--token", stack.login.partition(":")[2]))
-    assert faas_cli("login", "--username", "soundlift", "--password-stdin", said="wrong").returncode == 1
+        output_of(faas_cli(*command, "--token", stack.login.partition(":")[2]))
+    assert faas_cli("login", "--username", "soundlift", "--password-stdin", stdin="wrong").returncode == 1
 
 
-def test_it_lists_and_describes_the_functions(signed_in: FaasCli) -> None:
-    assert set(done(signed_in("list", "--quiet")).split()) == FUNCTIONS
-    described = json.loads(done(signed_in("describe", "convert", "--json")))
+def test_functions_are_listed_and_described(signed_in: FaasCli) -> None:
+    assert set(output_of(signed_in("list", "--quiet")).split()) == FUNCTIONS
+    described = json.loads(output_of(signed_in("describe", "convert", "--json")))
     assert (described["Status"], described["annotations"]) == ("Ready", {"topic": "video"})
     assert "no such function" in signed_in("describe", "nothing").stdout.lower()
 
 
-def test_it_invokes_public_functions_and_internal_ones_with_the_login(signed_in: FaasCli, stack: Stack) -> None:
-    ended = signed_in("invoke", "login", "--content-type=application/json", said='{"email": "a@b.c", "password": "x"}')
+def test_public_functions_can_be_invoked_and_internal_ones_with_the_login(signed_in: FaasCli, stack: Stack) -> None:
+    ended = signed_in("invoke", "login", "--content-type=application/json", stdin='{"email": "a@b.c", "password": "x"}')
     assert "invalid_credentials" in ended.stdout
     assert "401" in signed_in("invoke", "cleanup").stdout
     header = urllib3.make_headers(basic_auth=stack.login)["authorization"]
-    assert json.loads(done(signed_in("invoke", "cleanup", "-H", f"Authorization: {header}"))).keys() >= {"sent"}
+    assert json.loads(output_of(signed_in("invoke", "cleanup", "-H", f"Authorization: {header}"))).keys() >= {"sent"}
 
 
-def test_it_shows_a_function_s_log(signed_in: FaasCli, stack: Stack) -> None:
+def test_the_log_of_a_function_is_shown(signed_in: FaasCli, stack: Stack) -> None:
     stack.post("/login")
-    lines = done(signed_in("logs", "login", "--tail=false", "--lines=1", "--json")).splitlines()
+    lines = output_of(signed_in("logs", "login", "--tail=false", "--lines=1", "--json")).splitlines()
     (line,) = (json.loads(one) for one in lines)
     assert json.loads(line["text"])["function"] == "login"
 
 
-def test_it_lists_secrets_and_versions(signed_in: FaasCli) -> None:
-    assert done(signed_in("secret", "list")).split() == ["NAME", "jwt-secret"]
-    assert json.loads(done(signed_in("version", "--json")))["provider"]["name"] == "soundlift up"
+def test_secrets_and_versions_are_listed(signed_in: FaasCli) -> None:
+    assert output_of(signed_in("secret", "list")).split() == ["NAME", "jwt-secret"]
+    assert json.loads(output_of(signed_in("version", "--json")))["provider"]["name"] == "soundlift up"
 
 
-def test_what_it_would_change_is_refused_with_a_sentence(signed_in: FaasCli) -> None:
+def test_a_command_that_would_change_something_is_refused_with_the_reason(signed_in: FaasCli) -> None:
     ended = signed_in("remove", "login")
     assert ended.returncode == 1
     assert "501" in ended.stdout

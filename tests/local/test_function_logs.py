@@ -1,4 +1,4 @@
-"""A function's lines are found in a log that is rotated while it is read."""
+"""The lines of a function are read from a log that is rotated at the same time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.local.function_logs import LogLine, lines_of
+from soundlift.local.function_logs import LogLine, function_lines
 
 
 def line(number: int, function: str = "login") -> str:
@@ -30,22 +30,22 @@ def never() -> bool:
     return False
 
 
-def test_the_log_before_comes_first_and_other_lines_are_left_out(log: Path) -> None:
+def test_the_previous_log_comes_first_and_lines_of_other_functions_are_skipped(log: Path) -> None:
     log.with_name("gateway.log.1").write_text(line(1) + line(2, "jobs"))
     log.write_text("Traceback (most recent call last):\n[]\n" + line(3) + '{"function":"login"}\n' + line(4).rstrip())
-    assert numbers(lines_of("login", log, since=None, last=None, follow=never)) == [1, 3]
-    assert numbers(lines_of("login", log, since=None, last=1, follow=never)) == [3]
+    assert numbers(function_lines("login", log, since=None, last=None, follow=never)) == [1, 3]
+    assert numbers(function_lines("login", log, since=None, last=1, follow=never)) == [3]
     since = datetime(2026, 1, 1, 12, 0, 2, tzinfo=UTC)
-    assert numbers(lines_of("login", log, since=since, last=None, follow=never)) == [3]
+    assert numbers(function_lines("login", log, since=since, last=None, follow=never)) == [3]
 
 
-def test_a_log_that_is_not_there_has_no_lines(log: Path) -> None:
-    assert numbers(lines_of("login", log, since=None, last=None, follow=never)) == []
+def test_a_missing_log_has_no_lines(log: Path) -> None:
+    assert numbers(function_lines("login", log, since=None, last=None, follow=never)) == []
 
 
-def test_it_goes_on_in_the_next_log_and_loses_no_line_of_either(log: Path) -> None:
+def test_following_continues_in_the_next_log_without_losing_a_line(log: Path) -> None:
     log.write_text(line(1) + line(2)[:10])
-    followed = lines_of("login", log, since=None, last=None, follow=lambda: True)
+    followed = function_lines("login", log, since=None, last=None, follow=lambda: True)
     assert json.loads(next(followed).text)["number"] == 1
     with log.open("a") as file:
         file.write(line(2)[10:] + line(3))

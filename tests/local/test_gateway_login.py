@@ -1,4 +1,4 @@
-"""What only connector and cron may use of a gateway wants its login; the login is new at each start."""
+"""Internal functions and /system need the gateway's login, which is new at each start."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def wrong(login: str) -> list[str | None]:
 
 @pytest.mark.parametrize("name", INTERNAL)
 @pytest.mark.parametrize("path", ["/{}", "/{}/", "/function/{}", "/function/{}/below", "/function/{}/_/ready"])
-def test_functions_for_events_and_the_clock_answer_nobody_else(stack: Stack, name: str, path: str) -> None:
+def test_functions_for_events_and_cron_refuse_requests_without_the_login(stack: Stack, name: str, path: str) -> None:
     for login in wrong(stack.login):
         for answer in (stack.post(path.format(name), login=login), stack.get(path.format(name), login=login)):
             assert answer.status == 401
@@ -53,22 +53,22 @@ def test_functions_for_events_and_the_clock_answer_nobody_else(stack: Stack, nam
 
 
 @pytest.mark.parametrize("path", ["/system/functions", "/system/function/convert", "/system/"])
-def test_what_the_gateway_tells_of_itself_is_for_its_own_only(stack: Stack, path: str) -> None:
+def test_paths_below_system_need_the_login(stack: Stack, path: str) -> None:
     for login in wrong(stack.login):
         assert stack.get(path, login=login).status == 401
     assert stack.get(path, login=stack.login).status in (200, 404)
 
 
 @pytest.mark.parametrize("name", PUBLIC)
-def test_functions_for_clients_need_no_login_of_the_gateway(stack: Stack, name: str) -> None:
+def test_functions_for_clients_do_not_need_the_login(stack: Stack, name: str) -> None:
     assert stack.get(f"/function/{name}/_/ready").status == 200
 
 
-def test_an_operator_calls_cleanup_with_the_login_in_the_data_folder(stack: Stack) -> None:
+def test_an_operator_can_call_cleanup_with_the_login_in_the_data_folder(stack: Stack) -> None:
     assert stack.cleanup().json().keys() == {"expired", "orphans", "sent"}
 
 
-def test_a_function_does_not_see_the_gateways_login(start: Start, tmp_path: Path) -> None:
+def test_a_function_does_not_receive_the_login(start: Start, tmp_path: Path) -> None:
     handler = tmp_path / "speaking" / "parrot" / "handler.py"
     handler.parent.mkdir(parents=True)
     handler.write_text(PARROT)
@@ -77,7 +77,7 @@ def test_a_function_does_not_see_the_gateways_login(start: Start, tmp_path: Path
     assert stack.post("/function/parrot", login=stack.login).data == b"none"
 
 
-def test_a_start_that_fails_leaves_the_login_of_the_one_before(start: Start) -> None:
+def test_a_failed_start_keeps_the_previous_login(start: Start) -> None:
     stack = start()
     login = stack.login
     stack.stop()
@@ -86,7 +86,7 @@ def test_a_start_that_fails_leaves_the_login_of_the_one_before(start: Start) -> 
     assert stack.login == login
 
 
-def test_a_second_start_on_a_data_folder_in_use_is_refused_and_the_login_stays_valid(stack: Stack) -> None:
+def test_a_second_start_on_a_data_folder_is_refused_and_the_login_stays_valid(stack: Stack) -> None:
     link = stack.data.with_name("link")
     link.symlink_to(stack.data)
     for data in (stack.data, link):
@@ -98,7 +98,7 @@ def refused_start(data: Path, *, naming: str, **environment: str) -> None:
     assert_refused("--port", str(free_port()), "--data", str(data), naming=naming, **environment)
 
 
-def test_each_start_has_a_login_of_its_own_unless_there_is_one_in_the_settings(start: Start, stack: Stack) -> None:
+def test_each_start_generates_a_new_login_unless_the_settings_have_one(start: Start, stack: Stack) -> None:
     theirs = start(BASIC_AUTH_USER="admin", BASIC_AUTH_PASSWORD="of an operator")
     assert theirs.login == "admin:of an operator"
     assert theirs.cleanup().status == 200
@@ -109,20 +109,20 @@ def test_each_start_has_a_login_of_its_own_unless_there_is_one_in_the_settings(s
     wait_until(lambda: log.exists() and "subscriptions" in log.read_text(), "the connector has logged in")
 
 
-def test_slow_strangers_keep_nobody_with_the_login_out(start: Start) -> None:
+def test_slow_clients_without_the_login_do_not_block_those_with_it(start: Start) -> None:
     stack = start(THREADS="2")
     address = urlsplit(stack.url)
     slow = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n"
     with ExitStack() as connections:
         for _ in range(4):
-            stranger = connections.enter_context(socket.create_connection((address.hostname, address.port)))
-            stranger.sendall(slow)
-        # The connector and cron take places, too, each for a moment; the strangers would hold theirs for 30 seconds.
+            client = connections.enter_context(socket.create_connection((address.hostname, address.port)))
+            client.sendall(slow)
+        # The connector and cron occupy threads too, but briefly; the slow clients would occupy theirs for 30 seconds.
         wait_until(lambda: stack.get("/system/functions", login=stack.login).status == 200, "the list is answered")
         wait_until(lambda: stack.get("/healthz").status == 200, "it is healthy")
 
 
-def test_half_a_login_is_one_sentence_that_names_the_other_half(tmp_path: Path) -> None:
+def test_half_a_login_is_refused_with_a_sentence_that_names_the_missing_half(tmp_path: Path) -> None:
     assert_refused(
         "--port",
         str(free_port()),

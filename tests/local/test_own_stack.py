@@ -1,4 +1,4 @@
-"""Serves a stack.yml of the tests' own, whose functions show what passes through the gateway, and when."""
+"""The gateway serves a stack.yml of the tests, whose functions show what passes through it, and when."""
 
 from __future__ import annotations
 
@@ -58,22 +58,22 @@ def test_bodies_are_streamed_both_ways(stack: Stack) -> None:
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(b"POST /function/parrot HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         received = b""
-        for piece in (b"a" * 1024, b"b" * 1024):  # gunicorn asks the socket for no less
+        for piece in (b"a" * 1024, b"b" * 1024):  # gunicorn reads at least this much from the socket
             connection.sendall(b"%x\r\n%s\r\n" % (len(piece), piece))
             while piece not in received:
                 received += connection.recv(4096)
         connection.sendall(b"0\r\n\r\n")
 
 
-def test_variables_are_filled_in_as_faas_cli_does(stack: Stack) -> None:
+def test_variables_are_substituted_as_by_faas_cli(stack: Stack) -> None:
     assert function(stack, "parrot")["image"] == "birds/parrot:2"
 
 
-def test_cron_calls_by_the_schedule(stack: Stack) -> None:
+def test_cron_calls_a_function_on_its_schedule(stack: Stack) -> None:
     wait_until(lambda: function(stack, "cuckoo")["invocationCount"] >= 2, "cron has called twice")
     assert "cuckoo" not in stack.said
 
 
 def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
-    wait_until(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log has the requests")
+    wait_until(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log contains the requests")
     assert "request" not in stack.said

@@ -1,4 +1,4 @@
-"""The gateway of `up` answers below /system what OpenFaaS's does, as far as it has it, and only to its login."""
+"""The gateway of `up` serves a part of OpenFaaS's API below /system to clients with its login."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.local.test_up import FUNCTIONS
 pytestmark = pytest.mark.servers
 
 PATHS = ["functions", "function/login", "info", "secrets", "logs?name=login", "namespaces", ""]
-MOST_FOLLOWERS = 4
+MAX_FOLLOWERS = 4
 
 
 @pytest.fixture(scope="module")
@@ -37,16 +37,16 @@ def messages(stack: Stack, query: str) -> list[dict[str, Any]]:
 
 
 def refuse_sign_in(stack: Stack, trace: str) -> None:
-    """Put a line into the log of login, under a trace that ends so and is found again."""
+    """Cause a line in the log of login, with a trace id that ends with `trace`."""
     trace_id = f"{trace:>032}"
     headers = {"traceparent": f"00-{trace_id}-00000000000000aa-01", "Connection": "close"}
     answer = urllib3.request("POST", f"{stack.url}/login", headers=headers, retries=False, timeout=10)
     assert answer.status == 401
-    wait_until(lambda: trace_id in (stack.data / "logs" / "gateway.log").read_text(), "the line is written")
+    wait_until(lambda: trace_id in (stack.data / "logs" / "gateway.log").read_text(), "the line has been written")
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_nothing_is_answered_without_the_login(stack: Stack, path: str) -> None:
+def test_every_path_needs_the_login(stack: Stack, path: str) -> None:
     user, _, password = stack.login.partition(":")
     for login in (None, f"{user}:wrong", f"wrong:{password}", ":"):
         answer = stack.get(f"/system/{path}", login=login)
@@ -54,13 +54,13 @@ def test_nothing_is_answered_without_the_login(stack: Stack, path: str) -> None:
 
 
 @pytest.mark.parametrize(("token", "status"), [("{}", 200), ("{}x", 401), ("x", 401), ("", 401)])
-def test_the_password_is_taken_as_a_token_too(stack: Stack, token: str, status: int) -> None:
+def test_the_password_is_also_accepted_as_a_bearer_token(stack: Stack, token: str, status: int) -> None:
     headers = {"Authorization": f"Bearer {token.format(stack.login.partition(':')[2])}", "Connection": "close"}
     answer = urllib3.request("GET", f"{stack.url}/system/functions", headers=headers, retries=False, timeout=10)
     assert answer.status == status
 
 
-def test_a_function_is_described_as_it_is_listed(stack: Stack) -> None:
+def test_a_functions_description_equals_its_list_entry(stack: Stack) -> None:
     listed = {one["name"]: one for one in system(stack, "functions").json()}
     assert {name: system(stack, f"function/{name}?usage=1").json() for name in FUNCTIONS} == listed
     unknown = system(stack, "function/nothing?usage=1")
@@ -73,19 +73,19 @@ def test_a_call_is_counted(stack: Stack) -> None:
     assert system(stack, "function/validate").json()["invocationCount"] == before + 1
 
 
-def test_a_function_is_reached_by_its_name_with_the_namespace_and_an_internal_one_by_login_only(stack: Stack) -> None:
+def test_a_name_may_include_the_namespace_and_internal_functions_need_the_login(stack: Stack) -> None:
     assert stack.post("/function/login.openfaas-fn").json()["code"] == "missing_credentials"
     for path in ("/cleanup", "/function/cleanup", "/function/cleanup.openfaas-fn"):
         assert stack.post(path).status == 401
         assert stack.post(path, login=stack.login).json().keys() == {"expired", "orphans", "sent"}
 
 
-def test_secrets_are_named_and_not_shown(stack: Stack) -> None:
+def test_secrets_are_listed_by_name_without_their_values(stack: Stack) -> None:
     answer = system(stack, "secrets")
     assert answer.json() == [{"name": "jwt-secret", "namespace": "openfaas-fn"}]
 
 
-def test_it_says_what_it_is(stack: Stack) -> None:
+def test_info_names_provider_version_and_architecture(stack: Stack) -> None:
     info = system(stack, "info").json()
     assert info["provider"]["provider"] == "soundlift up"
     assert info["version"]["release"]
@@ -107,15 +107,15 @@ def test_it_says_what_it_is(stack: Stack) -> None:
         ("GET", "function/login/x"),
     ],
 )
-def test_what_it_does_not_do_is_answered_501(stack: Stack, method: str, path: str) -> None:
+def test_unsupported_requests_are_answered_501(stack: Stack, method: str, path: str) -> None:
     headers = {"Connection": "close", **urllib3.make_headers(basic_auth=stack.login)}
     answer = urllib3.request(method, f"{stack.url}/system/{path}", headers=headers, retries=False, timeout=10)
     assert answer.status == 501
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["detail"].startswith(f"`soundlift up` does not do {method} /system/{path}: ")
+    assert answer.json()["detail"].startswith(f"`soundlift up` does not support {method} /system/{path}: ")
 
 
-def test_a_function_s_log_has_its_own_lines_oldest_first(stack: Stack) -> None:
+def test_the_log_of_a_function_has_only_its_lines_oldest_first(stack: Stack) -> None:
     stack.get("/validate")
     for trace in ("a1", "a2", "a3"):
         refuse_sign_in(stack, trace)
@@ -130,7 +130,7 @@ def test_a_function_s_log_has_its_own_lines_oldest_first(stack: Stack) -> None:
     assert messages(stack, "name=login&tail=-1") == found
 
 
-def test_a_log_is_told_from_a_time_on(stack: Stack) -> None:
+def test_a_log_can_be_limited_to_lines_since_a_time(stack: Stack) -> None:
     refuse_sign_in(stack, "b1")
     now = datetime.now(UTC)
     assert messages(stack, f"name=login&since={(now - timedelta(minutes=10)):%Y-%m-%dT%H:%M:%SZ}")
@@ -148,7 +148,7 @@ def trace_in(lines: Iterator[bytes]) -> str:
     return trace_id[-2:]
 
 
-def test_a_log_goes_on_with_new_lines(stack: Stack) -> None:
+def test_a_followed_log_continues_with_new_lines(stack: Stack) -> None:
     refuse_sign_in(stack, "c1")
     with followed(stack, "name=login&tail=1") as answer:
         lines = iter(answer)
@@ -171,15 +171,15 @@ def test_a_log_goes_on_with_new_lines(stack: Stack) -> None:
         ("name=login&since=2026-01-01T00:00:00&follow=true", 400),
     ],
 )
-def test_a_log_that_cannot_be_given_is_refused(stack: Stack, query: str, status: int) -> None:
+def test_an_invalid_log_request_is_refused(stack: Stack, query: str, status: int) -> None:
     assert system(stack, f"logs?{query}").status == status
 
 
-def test_only_so_many_logs_are_followed_and_more_end_at_once(start: Start) -> None:
+def test_requests_beyond_the_follower_limit_end_immediately(start: Start) -> None:
     stack = start()
     refuse_sign_in(stack, "d1")
     with ExitStack() as following:
-        logs = [iter(following.enter_context(followed(stack, "name=login"))) for _ in range(MOST_FOLLOWERS)]
+        logs = [iter(following.enter_context(followed(stack, "name=login"))) for _ in range(MAX_FOLLOWERS)]
         assert len(messages(stack, "name=login&follow=true")) == 1
         refuse_sign_in(stack, "d2")
-        assert [(trace_in(lines), trace_in(lines)) for lines in logs] == [("d1", "d2")] * MOST_FOLLOWERS
+        assert [(trace_in(lines), trace_in(lines)) for lines in logs] == [("d1", "d2")] * MAX_FOLLOWERS

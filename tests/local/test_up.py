@@ -1,4 +1,4 @@
-"""Sees `soundlift up` start, serve, survive and stop."""
+"""`soundlift up` starts, serves requests, restarts its children and stops."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def assert_gone(processes: Sequence[Process]) -> None:
     wait_until(lambda: not {one.pid for one in processes} & living_processes().keys(), "all processes have ended")
 
 
-def test_it_says_where_it_is_and_how_to_go_on(stack: Stack) -> None:
+def test_the_greeting_names_address_data_folder_and_next_commands(stack: Stack) -> None:
     wait_until(lambda: "soundlift convert" in stack.said, "the greeting is printed")
     assert stack.url in stack.said
     assert str(stack.data) in stack.said
@@ -57,7 +57,7 @@ def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/function/login", "/login/", "/function/login/"])
-def test_a_function_is_reached_by_both_its_paths(stack: Stack, path: str) -> None:
+def test_a_function_answers_at_both_of_its_paths(stack: Stack, path: str) -> None:
     answer = stack.post(path)
     assert answer.status == 401
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -66,7 +66,7 @@ def test_a_function_is_reached_by_both_its_paths(stack: Stack, path: str) -> Non
 
 
 @pytest.mark.parametrize("path", ["/", "/nothing", "/function/nothing", "/system"])
-def test_where_there_is_no_function_the_answer_names_those_there_are(stack: Stack, path: str) -> None:
+def test_a_404_answer_lists_the_functions(stack: Stack, path: str) -> None:
     answer = stack.get(path)
     assert answer.status == 404
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -84,10 +84,12 @@ def test_the_gateway_listens_on_the_loopback_only(stack: Stack) -> None:
         other.settimeout(5)
         assert other.connect_ex(("127.0.0.1", port)) == 0
     with socket.socket() as other:
-        other.bind(("127.0.0.2" if sys.platform == "linux" else "::1", port))  # would fail were it 0.0.0.0's
+        other.bind(
+            ("127.0.0.2" if sys.platform == "linux" else "::1", port)
+        )  # would fail if the gateway listened on 0.0.0.0
 
 
-def test_data_folder_and_secret_are_for_the_owner_only(stack: Stack) -> None:
+def test_data_folder_and_secrets_are_private_to_the_owner(stack: Stack) -> None:
     secret = stack.data / "secrets" / "jwt-secret"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert stat.S_IMODE(stack.data.stat().st_mode) == 0o700
@@ -98,17 +100,17 @@ def test_data_folder_and_secret_are_for_the_owner_only(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("module", ["gunicorn", "soundlift.connector"])
-def test_a_child_that_is_killed_is_started_again(stack: Stack, module: str) -> None:
-    wait_until(lambda: stack.child(module), f"{module} runs")
+def test_a_killed_child_is_restarted(stack: Stack, module: str) -> None:
+    wait_until(lambda: stack.child(module), f"{module} is running")
     killed = stack.child(module)
     assert killed is not None
     os.kill(killed.pid, signal.SIGKILL)
-    wait_until(lambda: (stack.child(module) or killed).pid != killed.pid, f"{module} runs again")
+    wait_until(lambda: (stack.child(module) or killed).pid != killed.pid, f"{module} is running again")
     wait_until(stack.answers, "the gateway answers again")
-    assert "was ended by SIGKILL; it starts again" in stack.said
+    assert "was killed by SIGKILL; restarting" in stack.said
 
 
-def test_a_port_in_use_is_one_sentence_and_nothing_is_made(stack: Stack, tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_sentence_and_nothing_is_created(stack: Stack, tmp_path: Path) -> None:
     port = stack.url.rpartition(":")[2]
     ended = subprocess.run(
         [sys.executable, "-m", "soundlift.cli", "up", "--port", port, "--data", str(tmp_path / "data")],
@@ -122,14 +124,14 @@ def test_a_port_in_use_is_one_sentence_and_nothing_is_made(stack: Stack, tmp_pat
     assert not (tmp_path / "data").exists()
 
 
-def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("I am in the way")
+def test_an_impossible_data_folder_is_reported_in_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
     below = tmp_path / "file" / "below"
     assert_refused("--port", str(free_port()), "--data", str(below), naming=str(below))
 
 
 @pytest.mark.unprivileged
-def test_a_data_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
+def test_a_data_folder_that_is_not_writable_is_reported_in_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=str(tmp_path))
 
@@ -147,7 +149,7 @@ def test_a_data_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> N
         ("SMTP_URL", "gopher://x"),
     ],
 )
-def test_a_setting_that_is_wrong_is_one_sentence_that_names_it(tmp_path: Path, name: str, value: str) -> None:
+def test_an_invalid_setting_is_named_in_one_sentence(tmp_path: Path, name: str, value: str) -> None:
     assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=name, **{name: value})
 
 
@@ -160,44 +162,44 @@ def test_a_setting_that_is_wrong_is_one_sentence_that_names_it(tmp_path: Path, n
         ("MEDIA_URL", "s3://key:secret@bucket?endpoint=http://127.0.0.1:{port}"),
     ],
 )
-def test_a_server_that_does_not_answer_is_one_sentence_that_names_its_setting(
+def test_an_unreachable_server_is_reported_with_its_setting_in_one_sentence(
     tmp_path: Path, name: str, url: str
 ) -> None:
     environment = {name: url.format(port=free_port())}
     assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=f"Setting {name}: ", **environment)
 
 
-def test_an_address_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unknown_listen_address_is_reported_in_one_sentence(tmp_path: Path) -> None:
     for host in ("no.such.host.invalid", "203.0.113.1"):
         assert_refused("--host", host, "--port", str(free_port()), "--data", str(tmp_path / "data"), naming=host)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_told_to_stop_it_ends_well_and_leaves_no_process(start: Start, number: signal.Signals) -> None:
+def test_a_stop_signal_ends_it_with_exit_code_0_and_leaves_no_process(start: Start, number: signal.Signals) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
     processes = stack.descendants()
     stack.process.send_signal(number)
     assert stack.process.wait(DEADLINE_SECONDS) == 0
     assert_gone(processes)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads of a process in /proc which signals wait for it")
-def test_the_gateway_answers_until_the_connector_has_ended_and_told_again_all_stops_at_once(start: Start) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the pending signals of a process from /proc")
+def test_the_gateway_answers_until_the_connector_ends_or_a_second_signal_comes(start: Start) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
     connector = stack.child("soundlift.connector")
     assert connector is not None
     processes = stack.descendants()
     os.kill(connector.pid, signal.SIGSTOP)
 
-    def was_told() -> bool:
+    def has_pending_sigterm() -> bool:
         status = Path(f"/proc/{connector.pid}/status").read_text()
-        (waiting,) = re.findall(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
-        return bool(int(waiting, 16) >> (signal.SIGTERM - 1) & 1)
+        (pending,) = re.findall(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)
+        return bool(int(pending, 16) >> (signal.SIGTERM - 1) & 1)
 
     stack.process.send_signal(signal.SIGTERM)
-    wait_until(was_told, "the connector is told to stop")
+    wait_until(has_pending_sigterm, "the connector has been sent SIGTERM")
     for _ in range(20):
         assert stack.answers()
     stack.process.send_signal(signal.SIGTERM)
@@ -205,18 +207,18 @@ def test_the_gateway_answers_until_the_connector_has_ended_and_told_again_all_st
     assert_gone(processes)
 
 
-def test_killed_itself_it_leaves_no_process(start: Start) -> None:
+def test_a_killed_supervisor_leaves_no_process(start: Start) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
     processes = stack.descendants()
     stack.process.kill()
     stack.process.wait(DEADLINE_SECONDS)
     assert_gone(processes)
 
 
-def test_killed_itself_it_starts_again_while_its_children_have_not_ended(start: Start) -> None:
+def test_it_can_start_again_while_children_of_a_killed_supervisor_still_run(start: Start) -> None:
     stack = start()
-    wait_until(lambda: stack.child("soundlift.connector"), "the connector runs")
+    wait_until(lambda: stack.child("soundlift.connector"), "the connector is running")
     processes = stack.descendants()
     try:
         for one in processes:

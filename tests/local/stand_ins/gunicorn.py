@@ -1,4 +1,4 @@
-"""Stands in for the gateway."""
+"""A stand-in for gunicorn that runs in place of the gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ statuses = iter(gateway.option("IS_HEALTHY", "200").split())
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Lists no functions; health has one status after another, or no answer, and is good from then on."""
+    """A gateway without functions; its health checks get the given statuses in order (`hangs`: no answer), then 200."""
 
     def do_GET(self) -> None:
         status = next(statuses, "200") if self.path == "/healthz" else "200"
@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"[]")
 
     def log_message(self, *arguments: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 if exit_code := gateway.option("EXITS_WITH"):

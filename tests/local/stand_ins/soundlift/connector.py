@@ -1,4 +1,4 @@
-"""Stands in for the connector."""
+"""A stand-in for the connector."""
 
 from __future__ import annotations
 

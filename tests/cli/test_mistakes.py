@@ -1,0 +1,41 @@
+"""Mistakes are reported in one sentence, with an exit code."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.conftest import Run
+
+pytestmark = pytest.mark.servers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "sentence"),
+    [
+        (("user", "add", "ada"), "a long password\n", "'ada' is not one mail address such as name@example.org."),
+        (("user", "add", "a@x.org, b@x.org"), "a long password\n", "is not one mail address"),
+        (("user", "add", "ada@example.org"), "short\n", "A password must have at least 8 characters."),
+        (("user", "remove", "eve@example.org"), "", "eve@example.org has no account."),
+        (("user", "passwd", "eve@example.org"), "", "eve@example.org has no account."),
+        (("dead", "show", "7"), "", "There is no dead letter 7; `soundlift dead list` shows them."),
+        (("dead", "drop"), "", "Name the dead letters or use --all; `soundlift dead list` shows them."),
+    ],
+)
+def test_an_invalid_argument_is_one_sentence_and_exit_code_1(
+    run: Run, arguments: tuple[str, ...], stdin: str, sentence: str
+) -> None:
+    ended = run(*arguments, stdin=stdin)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("soundlift: ")
+    assert sentence in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("usr",), ("user", "ad"), ("up", "--prot", "1"), ("convert", "no-such-file.mp4")]
+)
+def test_a_typo_is_shown_and_the_exit_code_is_2(run: Run, arguments: tuple[str, ...]) -> None:
+    ended = run(*arguments)
+    assert ended.returncode == 2
+    assert arguments[-1].strip("-") in ended.stderr or "--port" in ended.stderr
+    assert "Traceback" not in ended.stderr

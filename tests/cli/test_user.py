@@ -1,0 +1,80 @@
+"""Accounts are added, changed and removed by `soundlift user`."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import pytest
+import urllib3
+from click.testing import CliRunner
+
+from devservers.local_stack import Stack
+from soundlift.cli.user import user
+from soundlift.common.errors import BadRequest
+from soundlift.common.services import Services
+from tests.cli.conftest import Run
+from tests.pipeline.conftest import EMAIL
+
+pytestmark = pytest.mark.servers
+
+
+def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
+    assert run("user", "add", "Ada@Example.org", stdin="a long password\n").stdout == "Added ada@example.org.\n"
+    assert run("user", "add", "root@example.org", "--admin", stdin="a long password\n").returncode == 0
+    assert run("user", "list").stdout == "ada@example.org\nroot@example.org  admin\n"
+    assert run("user", "passwd", "ada@example.org", stdin="another password\n").returncode == 0
+    assert run("user", "remove", "ada@example.org").stdout == "Removed ada@example.org.\n"
+    assert run("user", "list").stdout == "root@example.org  admin\n"
+
+
+def test_a_data_folder_that_others_can_read_becomes_private(run: Run, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.chmod(0o755)
+    (data / "soundlift.db").touch(0o644)
+    assert run("user", "add", "ada@example.org", stdin="a long password\n").returncode == 0
+    assert run("dead", "list").returncode == 0
+    assert (data / "queue.db").exists()
+    assert not [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+def test_if_absent_leaves_an_existing_account_unchanged(run: Run) -> None:
+    add = ("user", "add", "Ada@Example.org", "--admin", "--if-absent")
+    assert run(*add, stdin="a long password\n").stdout == "Added ada@example.org.\n"
+    before = run("user", "list").stdout
+    again = run(*add, stdin="")
+    assert again.returncode == 0
+    assert again.stdout == (
+        "ada@example.org already has an account; nothing was changed.\n"
+        "To change its password, run: soundlift user passwd ada@example.org\n"
+    )
+    assert run("user", "list").stdout == before == "ada@example.org  admin\n"
+
+
+@pytest.mark.parametrize(("command", "email"), [("add", "new@example.org"), ("passwd", EMAIL)])
+@pytest.mark.parametrize(
+    ("length", "sentence"),
+    [(7, "A password must have at least 8 characters."), (1001, "A password must have at most 1000 characters.")],
+)
+def test_a_password_of_invalid_length_is_refused(
+    services: Services, command: str, email: str, length: int, sentence: str
+) -> None:
+    before, data = services.users.list(), {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+    ended = CliRunner().invoke(user, [command, email], input="x" * length + "\n", env=data)
+    assert isinstance(ended.exception, BadRequest)
+    assert ended.exception.detail == sentence
+    assert services.users.list() == before
+
+
+@pytest.mark.parametrize("password", ["8 chars.", "🎵" * 1000])
+def test_the_shortest_and_the_longest_password_can_sign_in(stack: Stack, password: str) -> None:
+    email = f"user-{len(password)}@example.org"
+    added = CliRunner().invoke(user, ["add", email], input=f"{password}\n", env={"SOUNDLIFT_DATA": str(stack.data)})
+    assert added.output == f"Added {email}.\n"
+    basic = base64.b64encode(f"{email}:{password}".encode()).decode()
+    for sent in (
+        {"headers": {"Authorization": f"Basic {basic}"}},
+        {"body": json.dumps({"email": email, "password": password})},
+    ):
+        assert urllib3.request("POST", f"{stack.url}/login", retries=False, timeout=30, **sent).status == 200

@@ -1,0 +1,38 @@
+"""Clients, and the servers that answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from soundlift.client import Client
+from soundlift.client import client as client_module
+from soundlift.common.services import Services
+from tests.client.servers import Deployment, WrittenAnswers
+
+EMAIL = "ada@example.org"
+
+
+@pytest.fixture
+def deployment(services: Services) -> Iterator[Deployment]:
+    with Deployment(services).running() as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def client(deployment: Deployment, services: Services) -> Client:
+    """Return a client that has signed in."""
+    return Client(deployment.url, token=services.tokens.sign_in(EMAIL, admin=False))
+
+
+@pytest.fixture
+def server() -> Iterator[WrittenAnswers]:
+    with WrittenAnswers().running() as server:
+        yield server
+
+
+@pytest.fixture
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make clients retry without a pause."""
+    monkeypatch.setattr(client_module, "RETRIES", client_module.RETRIES.new(backoff_factor=0))
