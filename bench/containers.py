@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -111,8 +112,8 @@ def way_of(clip: bytes, urls: Mapping[str, str], headers: Mapping[str, str]) -> 
     answer = urllib3.request("POST", urls["upload"], body=clip, headers={**headers, "X-Filename": "clip.mp4"})
     assert answer.status == 202, answer.data
     found = {"answered": time.monotonic() - began}
-    job = {"state": "queued", "told_at": None}
-    while not job["told_at"]:
+    job: dict[str, Any] = {"state": "queued", "notifications": []}
+    while not any(one["delivered_at"] for one in job["notifications"]):
         job = urllib3.request("GET", f"{urls['jobs']}/{answer.json()['job_id']}", headers=headers).json()
         if job["state"] == "ready":
             found.setdefault("ready", time.monotonic() - began)

@@ -6,7 +6,7 @@ import mimetypes
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -66,11 +66,35 @@ class ApiError(ClientError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
-    """Is one video on its way to an MP3; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
+class Notification:
+    """One message to the owner of a job that ended; `error` says why it was given up."""
 
-    `lost` seconds of the sound could not be read; it is None where that is not known. `options` says how the MP3 is
-    made, under the names that Client.upload takes.
+    channel: str
+    delivered_at: datetime | None
+    error: str | None
+
+    @property
+    def pending(self) -> bool:
+        """Return whether the message has been neither delivered nor given up."""
+        return self.delivered_at is None and self.error is None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Read a notification in a job's JSON document."""
+        delivered_at = document["delivered_at"]
+        return cls(
+            channel=document["channel"],
+            delivered_at=datetime.fromisoformat(delivered_at) if delivered_at else None,
+            error=document["error"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A video and its conversion; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
+
+    `missing_seconds` of the sound could not be read; None means unknown. `options` says how the MP3 is made, with the
+    names of the parameters of Client.upload. `notifications` is empty until the job has ended.
     """
 
     id: str
@@ -81,13 +105,12 @@ class Job:
     video_bytes: int | None
     mp3_bytes: int | None
     length: float | None
-    lost: float | None
+    missing_seconds: float | None
     options: Mapping[str, Any]
     error_code: str | None
     error: str | None
-    mail_error: str | None
     created_at: datetime
-    told_at: datetime | None
+    notifications: Sequence[Notification]
 
     @property
     def ready(self) -> bool:
@@ -103,16 +126,15 @@ class Job:
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Read the job's JSON document."""
         error = document["error"] or {}
-        told_at = document["told_at"]
-        told = {
+        converted = {
             "options": document.get("options") or {},
             "id": document["job_id"],
             "error_code": error.get("code"),
             "error": error.get("detail"),
             "created_at": datetime.fromisoformat(document["created_at"]),
-            "told_at": datetime.fromisoformat(told_at) if told_at else None,
+            "notifications": [Notification.of(one) for one in document.get("notifications") or []],
         }
-        return cls(**{**{item.name: document.get(item.name) for item in fields(cls)}, **told})
+        return cls(**{**{item.name: document.get(item.name) for item in fields(cls)}, **converted})
 
 
 class Client:

@@ -79,9 +79,9 @@ def _convert_claimed(job: Job, claim: Claim, spare_cores: int, services: Service
     """Take the claimed job to ready or failed; hand it back, and raise, when the trouble is not the video's."""
     try:
         mp3 = _convert(job, claim, spare_cores, services)
-        if not services.jobs.ready(claim, mp3_bytes=mp3.size, length=mp3.seconds, lost=mp3.lost):
+        if not services.jobs.ready(claim, mp3_bytes=mp3.size, length=mp3.seconds, missing_seconds=mp3.lost):
             raise ClaimLost
-        log.info("converted", seconds=mp3.seconds, bytes=mp3.size, lost=mp3.lost)
+        log.info("converted", seconds=mp3.seconds, bytes=mp3.size, missing_seconds=mp3.lost)
     except ConversionFailed as failure:
         log.info("not convertible", code=failure.verdict.code)
         _discard(claim, services)

@@ -1,9 +1,11 @@
-"""Shows a user's jobs, waits for one, cancels and deletes."""
+"""The jobs of a user: list, show, wait for one, cancel and delete."""
 
 from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -26,7 +28,7 @@ _waiting = Places()
 
 
 def jobs(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer the list of jobs at /, and one job, now or when it has ended, at /ID."""
+    """Return the list of jobs at /, and one job at /ID, at once or when it has ended."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
     job_id = request.path.strip("/")
     if not job_id:
@@ -37,7 +39,7 @@ def jobs(request: Request, services: Services) -> ResponseReturnValue:
     if request.method == "DELETE":
         return _remove(job, services)
     wait = _number(request, "wait", default=0, highest=LONGEST_WAIT)
-    return jsonify(document_of(_when_ended(job, wait, services), services.settings))
+    return jsonify(_documents_of([_when_ended(job, wait, services)], services)[0])
 
 
 def _list(request: Request, identity: Identity, services: Services) -> ResponseReturnValue:
@@ -47,7 +49,12 @@ def _list(request: Request, identity: Identity, services: Services) -> ResponseR
     links = {}
     if page and len(page) == limit:
         links["next"] = f"{services.settings.public_url}/jobs?limit={limit}&after={page[-1].id}"
-    return jsonify(jobs=[document_of(job, services.settings) for job in page], links=links)
+    return jsonify(jobs=_documents_of(page, services), links=links)
+
+
+def _documents_of(jobs: Sequence[Job], services: Services) -> list[dict[str, Any]]:
+    notifications = services.notifications.of([job.id for job in jobs])
+    return [document_of(job, services.settings, notifications[job.id]) for job in jobs]
 
 
 def _own_job(job_id: str, identity: Identity, services: Services) -> Job:
@@ -59,9 +66,9 @@ def _own_job(job_id: str, identity: Identity, services: Services) -> Job:
 
 
 def _when_ended(job: Job, wait: int, services: Services) -> Job:
-    """Return the job as soon as it has ended, or as it is when `wait` seconds are over.
+    """Return the job as soon as it has ended, or unchanged after `wait` seconds.
 
-    Only so many requests may wait at once: beyond that the answer comes now, so no login ever lacks a thread.
+    At most LONG_POLLS requests wait at once; further ones return immediately, so that a login always finds a thread.
     """
     if job.ended or not wait or not _waiting.take(services.settings.long_polls):
         return job
@@ -76,9 +83,9 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
 
 
 def _remove(job: Job, services: Services) -> ResponseReturnValue:
-    """Cancel a job that waits or runs; delete one that has ended. Cleanup deletes its files, within a minute."""
+    """Cancel a waiting or converting job; delete an ended one. Cleanup deletes its files within a minute."""
     if job.state in WAITING and services.jobs.cancel(job.id):
-        return jsonify(document_of(services.jobs.find(job.id) or job, services.settings))
+        return jsonify(_documents_of([services.jobs.find(job.id) or job], services)[0])
     if not services.jobs.delete(job.id):
         raise NotReady("The job has just changed. Look at it again, then delete it.")
     return Response(status=204)

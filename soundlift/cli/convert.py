@@ -51,8 +51,8 @@ def convert(
         client.login()
     job = _with_bars(client, file, target, options)
     click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
-    if job.lost:
-        click.echo(f"{max(0.1, job.lost):.1f} s of its sound could not be read and are missing.", err=True)
+    if job.missing_seconds:
+        click.echo(f"{max(0.1, job.missing_seconds):.1f} s of its sound could not be read and are missing.", err=True)
 
 
 def _target(file: Path, output: Path | None, *, force: bool) -> Path:

@@ -10,7 +10,7 @@ import urllib3
 from soundlift.cli.mp3_length import NotMp3, mp3_seconds
 from soundlift.cli.sample_video import SECONDS
 from soundlift.cli.smoke_report import CheckFailed
-from soundlift.client import Client, Job
+from soundlift.client import Client, Job, Notification
 
 INTERNAL = ("convert", "notify", "cleanup")
 PATHS = (
@@ -69,16 +69,21 @@ def check_sound(mp3: Path) -> float:
 
 
 def check_notified(client: Client, job: Job, seconds: float, *, must_be_accepted: bool) -> str:
-    """Wait for the mail of a job, and say what became of it; raise CheckFailed if nothing did.
+    """Wait for the mail of a job, and return "sent" or "refused, as expected"; raise CheckFailed if it is neither.
 
-    A mail server that refuses the address for good is an error only if `must_be_accepted`.
+    A mail server that permanently refuses the address is an error only if `must_be_accepted`.
     """
     deadline = time.monotonic() + seconds
-    while job.told_at is None and time.monotonic() < deadline:
+    while (mail := _mail_of(job)) is None and time.monotonic() < deadline:
         time.sleep(LOOK_AGAIN_SECONDS)
         job = client.job(job.id)
-    if job.told_at is None:
+    if mail is None:
         raise CheckFailed(f"no mail about job {job.id} was sent within {seconds:.0f} s")
-    if job.mail_error and must_be_accepted:
-        raise CheckFailed(job.mail_error)
-    return "refused, as expected" if job.mail_error else "sent"
+    if mail.error and must_be_accepted:
+        raise CheckFailed(mail.error)
+    return "refused, as expected" if mail.error else "sent"
+
+
+def _mail_of(job: Job) -> Notification | None:
+    """Return the mail of a job once it was sent or refused."""
+    return next((one for one in job.notifications if one.channel == "mail" and not one.pending), None)

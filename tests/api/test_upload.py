@@ -210,7 +210,7 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
     assert _traces(services) == []
 
 
-def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_broken_off() -> None:
+def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_interrupted() -> None:
     assert REFRESH_SECONDS + BLOCK / LEAST_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
@@ -241,7 +241,7 @@ def test_an_upload_is_not_given_up_as_long_as_its_bytes_arrive(
     monkeypatch.setattr(reception, "RESERVED_AT_ONCE", BLOCK)
 
     def wait_long() -> None:
-        assert services.jobs.broken_off() == []
+        assert services.jobs.interrupted() == []
         age(services, _receiving(services), RECEIVE_SECONDS - 60)
 
     assert _send(function, services, SlowBody(wait_long), announced=announced).status_code == 202

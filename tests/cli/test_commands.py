@@ -264,7 +264,7 @@ def test_a_file_is_converted_as_the_command_s_options_say(run: Run, stack: objec
         assert ended.returncode == 0, ended.stderr
         job = next(Client(stack.url, email=EMAIL, password=PASSWORD).jobs())
         assert {name: job.options[name] for name in shown} == shown
-        assert job.lost in (None, 0)
+        assert job.missing_seconds in (None, 0)
 
 
 @pytest.mark.parametrize(

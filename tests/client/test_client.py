@@ -19,7 +19,7 @@ from soundlift.client import BLOCK, CONNECT_SECONDS, POLL_SECONDS, ApiError, Cli
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.conftest import PASSWORD
-from tests.factories.parts import MP4, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.factories.parts import MP4, failed_job, job_now, notified_job, queued_job, ready_job, receiving_job
 
 EMAIL = "ada@example.org"
 VIDEO = MP4 + bytes(BLOCK)
@@ -141,9 +141,9 @@ def test_a_path_is_uploaded_with_the_name_the_progress_and_the_options_given(cli
     "make",
     [
         queued_job,
-        told_job,
+        notified_job,
         lambda services: failed_job(services, "There is no sound in it."),
-        lambda services: ready_job(services, lost=1.5),
+        lambda services: ready_job(services, missing_seconds=1.5),
     ],
 )
 def test_a_job_is_told_as_it_is(client: Client, services: Services, make: Callable[[Services], Any]) -> None:
@@ -157,14 +157,19 @@ def test_a_job_is_told_as_it_is(client: Client, services: Services, make: Callab
         "video_bytes",
         "mp3_bytes",
         "length",
-        "lost",
+        "missing_seconds",
         "error",
         "error_code",
     )
     assert {name: getattr(job, name) for name in same} == {name: getattr(row, name) for name in same}
-    assert (job.state, job.mail_error) == (str(row.state), row.mail_error)
+    assert job.state == str(row.state)
     assert job.created_at == datetime.fromtimestamp(row.created_at, UTC)
-    assert job.told_at == (datetime.fromtimestamp(row.told_at, UTC) if row.told_at else None)
+    notifications = services.notifications.of([row.id])[row.id]
+    assert [one.channel for one in job.notifications] == [one.channel for one in notifications]
+    for one, stored in zip(job.notifications, notifications, strict=True):
+        assert one.delivered_at == (datetime.fromtimestamp(stored.delivered_at, UTC) if stored.delivered_at else None)
+        assert one.error == stored.error
+        assert one.pending == (stored.due_at is not None)
     assert job.options["quality"] == 2
     assert job.ready == (row.state == "ready")
 
@@ -188,9 +193,9 @@ def test_a_job_has_ended_when_nothing_more_will_happen(
 
 
 def test_a_server_that_does_not_know_options_or_losses_is_understood() -> None:
-    document = {"job_id": "1", "state": "queued", "error": None, "told_at": None, "created_at": "2020-01-01T00:00:00Z"}
+    document = {"job_id": "1", "state": "queued", "error": None, "created_at": "2020-01-01T00:00:00Z"}
     job = Job.of(document)
-    assert (job.id, job.options, job.lost, job.told_at) == ("1", {}, None, None)
+    assert (job.id, job.options, job.missing_seconds, job.notifications) == ("1", {}, None, [])
 
 
 def test_an_id_is_a_part_of_the_path_whatever_is_in_it(client: Client, deployment: Deployment) -> None:

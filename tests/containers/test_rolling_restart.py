@@ -21,7 +21,7 @@ from tests.devservers.mariadb import MariaDb
 from tests.devservers.mongodb import running_mongodb
 from tests.devservers.rabbitmq import RabbitMq
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
-from tests.factories.parts import wait_for
+from tests.factories.parts import is_notified, wait_for
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 EMAIL = "ada@example.org"
@@ -89,12 +89,12 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
         ids = [job_id for upload in uploads for job_id in upload.result()]
     assert set(codes.values()) == {0}, codes
 
-    def all_told() -> bool:
-        """Tell whether every owner knows; as cron does each minute, have cleanup look."""
+    def all_notified() -> bool:
+        """Run cleanup, as cron does each minute, and return whether every owner is notified."""
         stack.post("/function/cleanup")
-        return all(job.told_at for job in services.jobs.page(None, limit=len(ids)))
+        return all(is_notified(services, job.id) for job in services.jobs.page(None, limit=len(ids)))
 
-    wait_for(all_told, "all are told", seconds=120)
+    wait_for(all_notified, "all owners are notified", seconds=120)
     jobs = {job.id: job for job in services.jobs.page(None, limit=len(ids))}
     assert jobs.keys() == set(ids)
     assert {job.state for job in jobs.values()} == {"ready", "failed"}

@@ -29,7 +29,7 @@ def test_of_a_whole_sound_nothing_is_lost_whatever_part_is_asked_for(
     converted: Convert, mp3_of: Save, wav: Path, options: dict[str, str], length: float
 ) -> None:
     job = converted(wav, **options)
-    assert (job.state, job.length, job.lost) == (State.READY, length, 0.0)
+    assert (job.state, job.length, job.missing_seconds) == (State.READY, length, 0.0)
     assert job.mp3_bytes == mp3_of(job).stat().st_size
 
 
@@ -69,7 +69,7 @@ def test_junk_between_the_frames_of_a_raw_stream_is_no_lost_sound(converted: Con
     file = tmp_path / "junk.ac3"
     file.write_bytes(frames + random.Random(5).randbytes(100_000) + frames)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
 
 
 def test_a_file_that_only_its_suffix_tells_is_converted_and_its_verdict_is_that_without(

@@ -86,7 +86,7 @@ def test_a_job_that_is_ready_has_its_mp3_and_its_numbers(services: Services, mad
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == MP3_READY
-    assert (job.state, job.mp3_bytes, job.length, job.lost, job.attempts) == (State.READY, 9, 12.5, 0.25, 1)
+    assert (job.state, job.mp3_bytes, job.length, job.missing_seconds, job.attempts) == (State.READY, 9, 12.5, 0.25, 1)
     with services.mp3s.open(str(job.mp3_fid)).file as file:
         assert file.read() == b"tagframes"
     assert not making.folders[0].exists()
@@ -160,7 +160,7 @@ def test_each_conversion_has_a_core_and_those_that_no_other_takes(services: Serv
 
 def _claim_of(services: Services, job: Job) -> Claim:
     now = job_now(services, job.id)
-    return Claim(job_id=job.id, token=str(now.claim), mp3_fid=now.mp3_fid)
+    return Claim(job_id=job.id, token=str(now.claim), mp3_fid=str(now.mp3_fid))
 
 
 def test_a_job_that_another_has_comes_again_when_its_claim_may_have_run_out(services: Services, made: Make) -> None:

@@ -45,7 +45,7 @@ def test_sound_whose_timestamps_run_slower_than_it_is_put_in_sequence_whole(
     whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
@@ -68,7 +68,7 @@ def test_a_part_of_such_a_sound_is_as_long_as_it_was_asked_for(
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOWER)
     job = converted(file, **options)
     assert (job.state, job.length) == (State.READY, pytest.approx(length, abs=0.01))
-    assert not job.lost
+    assert not job.missing_seconds
 
 
 def test_such_a_sound_is_whole_also_where_it_is_encoded_on_all_cores(
@@ -78,7 +78,7 @@ def test_such_a_sound_is_whole_also_where_it_is_encoded_on_all_cores(
     whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "flac")
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOW)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(whole).samples)
 
 
@@ -107,7 +107,7 @@ def test_sound_whose_timestamps_run_faster_than_it_is_not_torn_apart(
     whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
@@ -118,7 +118,7 @@ def test_timestamps_that_are_a_little_slow_or_fast_all_the_time_drop_and_add_not
     whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", f"setts=ts=TS*{times}")
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
@@ -130,7 +130,7 @@ def test_sound_that_is_dropped_for_timestamps_that_overlap_is_reported(
     job = converted(file)
     dropped = decoded(file).seconds - decoded(mp3_of(job)).seconds
     assert dropped > 0.15
-    assert job.lost == pytest.approx(dropped, abs=0.11)
+    assert job.missing_seconds == pytest.approx(dropped, abs=0.11)
 
 
 def test_a_late_start_does_not_hide_that_sound_is_dropped(converted: Convert, tmp_path: Path) -> None:

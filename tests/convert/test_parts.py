@@ -272,7 +272,7 @@ def test_a_file_that_is_shorter_than_it_says_is_converted_all_the_same(
     assert [line for line in logs if line["event"] == "parts do not join"]
     assert job.state == State.READY
     assert job.length is not None
-    assert job.lost == pytest.approx(SECONDS - job.length, abs=0.1)
+    assert job.missing_seconds == pytest.approx(SECONDS - job.length, abs=0.1)
 
 
 @pytest.mark.parametrize(

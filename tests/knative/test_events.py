@@ -33,7 +33,7 @@ from tests.api.conftest import Call, function
 from tests.convert.stores import held
 from tests.devservers.mail_server import MailServer
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
-from tests.factories.parts import age, bearer, free_port, job_now, queued_job, ready_job, wait_for
+from tests.factories.parts import age, bearer, free_port, is_notified, job_now, queued_job, ready_job, wait_for
 from tests.knative.double import PLAIN_EVENT, TRIES, KnativeBroker, KnativeSource, Served, adapted
 
 __all__ = ["function"]
@@ -64,8 +64,8 @@ class Knative:
             age(self.services, job, MINUTES * 60)
         assert urllib3.request("POST", self.urls["cleanup"], body=b"{}").status == 200
 
-    def all_are_told(self) -> bool:
-        return all(job.told_at for job in self.services.jobs.page(None))
+    def all_are_notified(self) -> bool:
+        return all(is_notified(self.services, job.id) for job in self.services.jobs.page(None))
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def video(tmp_path: Path) -> Path:
 
 def test_a_video_goes_its_whole_way(knative: Knative, mail_server: MailServer, video: Path) -> None:
     job_id = knative.upload(video)
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
     knative.settle()
     assert job_now(knative.services, job_id).state == "ready"
     assert len(mail_server.messages) == 1
@@ -110,11 +110,11 @@ def test_what_the_platform_loses_is_sent_again_until_every_owner_is_told_once(
     silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
     jobs = {knative.upload(one): one for one in (video, silent, video, silent, video, video)}
     knative.settle()
-    assert not knative.all_are_told()
+    assert not knative.all_are_notified()
     for _ in range(10):
         knative.let_minutes_pass()
         knative.settle()
-        if knative.all_are_told():
+        if knative.all_are_notified():
             break
     for job_id, one in jobs.items():
         assert job_now(knative.services, job_id).state == ("failed" if one is silent else "ready")
@@ -127,7 +127,7 @@ def test_events_that_no_trigger_wants_are_gone_and_sent_again(knative: Knative, 
     job_id = knative.upload(video)
     knative.broker.triggers = triggers
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
 
 
 def test_trouble_with_mail_is_answered_503_and_told_when_it_is_over(
@@ -139,7 +139,7 @@ def test_trouble_with_mail_is_answered_503_and_told_when_it_is_over(
     assert knative.broker.dead[0].get_extension("knativeerrorcode") == "503"
     mail_server.replies.clear()
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
     assert len(mail_server.messages) == 1
     assert knative.broker.dropped == []
 
@@ -150,7 +150,7 @@ def test_an_upload_is_answered_202_while_the_sink_is_away(knative: Knative, vide
     job_id = knative.upload(video)
     knative.services.publisher = HttpSink(settings.broker_url)
     assert urllib3.request("POST", knative.urls["cleanup"]).json()["sent"] == 1
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is told")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
 
 
 def test_the_sink_is_ready_where_it_answers(knative: Knative) -> None:
@@ -256,7 +256,7 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     assert job_now(knative.services, job.id).state == "ready"
     assert knative.broker.taken == []
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job.id).told_at, "its owner is told")
+    wait_for(lambda: is_notified(knative.services, job.id), "its owner is notified")
     assert len(mail_server.messages) == 1
 
 
@@ -280,7 +280,7 @@ def test_an_event_that_comes_again_in_mid_conversion_brings_the_reply_that_was_l
         assert conversion.result() == [200]
     services.videos = videos
     assert urllib3.request("POST", services.settings.broker_url, headers=headers, body=body).status == 202
-    wait_for(lambda: job_now(services, job.id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(services, job.id), "its owner is notified")
     assert len(mail_server.messages) == 1
 
 
