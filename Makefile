@@ -52,10 +52,10 @@ bench: $(VENV)/ready-to-bench build/ferretdb ## measure all against baselines; O
 	@set -f; $(BIN)/python -m bench $$ONLY
 
 # A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.
-build/ferretdb: $(wildcard tests/devservers/ferretdb/*)
+build/ferretdb: $(wildcard devservers/ferretdb/*)
 	@if command -v go >/dev/null && ! command -v mongod >/dev/null && [ -z "$$TEST_MONGODB_URL" ]; then \
 	  echo "Building $@ …"; \
-	  go build -C tests/devservers/ferretdb -tags ferretdb_no_postgresql -o ../../../$@ .; \
+	  go build -C devservers/ferretdb -tags ferretdb_no_postgresql -o ../../$@ .; \
 	fi
 
 clean: ## remove the virtual environment and everything built

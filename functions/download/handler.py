@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import PreconditionFailed
+from werkzeug.wsgi import FileWrapper
 
 from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
 from soundlift.common.jobs.document import mp3_name
@@ -20,7 +21,7 @@ from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 
-from .passed_file import PassedFile
+BLOCK_BYTES = 256 * 1024
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
@@ -86,7 +87,7 @@ def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
 
 
 def _response(job: Job, reader: MediaReader) -> Response:
-    response = PassedFile(reader.file, mimetype="audio/mpeg")
+    response = Response(FileWrapper(reader.file, BLOCK_BYTES), mimetype="audio/mpeg")
     response.content_length = reader.size
     response.set_etag(str(job.mp3_fid))
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)

@@ -1,10 +1,12 @@
-"""The jobs of a user: list, show, wait for one, cancel and delete."""
+"""The jobs of a user: list them, show one or wait for it, cancel and delete."""
 
 from __future__ import annotations
 
 import re
 import time
 from collections.abc import Sequence
+from functools import cache
+from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Request, Response, jsonify
@@ -16,33 +18,17 @@ from soundlift.common.jobs.document import document_of
 from soundlift.common.jobs.model import HIDDEN, WAITING, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.web.application import http_function
-from soundlift.common.web.concurrency_limit import Places
+from soundlift.common.web.application import Function
 
 LONGEST_WAIT = 60
 LOOK_AGAIN_SECONDS = 0.2
 LARGEST_PAGE = 100
 NUMBER = re.compile(r"[0-9]{1,9}")
 
-_waiting = Places()
 
-
-def jobs(request: Request, services: Services) -> ResponseReturnValue:
-    """Return the list of jobs at /, and one job at /ID, at once or when it has ended."""
-    identity = services.tokens.identify(request.headers.get("Authorization"))
-    job_id = request.path.strip("/")
-    if not job_id:
-        if request.method == "DELETE":
-            raise BadRequest("Name the job to delete: DELETE /jobs/ID.")
-        return _list(request, identity, services)
-    job = _own_job(job_id, identity, services)
-    if request.method == "DELETE":
-        return _remove(job, services)
-    wait = _number(request, "wait", default=0, highest=LONGEST_WAIT)
-    return jsonify(_documents_of([_when_ended(job, wait, services)], services)[0])
-
-
-def _list(request: Request, identity: Identity, services: Services) -> ResponseReturnValue:
+def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
+    """Answer a page of the user's jobs, or of all jobs for an admin."""
+    identity = _identify(request, services)
     limit = _number(request, "limit", default=50, highest=LARGEST_PAGE)
     owner = None if identity.admin else identity.username
     page = services.jobs.page(owner, after=request.args.get("after"), limit=limit)
@@ -57,8 +43,36 @@ def _documents_of(jobs: Sequence[Job], services: Services) -> list[dict[str, Any
     return [document_of(job, services.settings, notifications[job.id]) for job in jobs]
 
 
-def _own_job(job_id: str, identity: Identity, services: Services) -> Job:
-    job = services.jobs.find(job_id)
+def show_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
+    """Answer a job, at once or when it has ended."""
+    job = _own_job(job_id, request, services)
+    wait = _number(request, "wait", default=0, highest=LONGEST_WAIT)
+    return jsonify(_documents_of([_when_ended(job, wait, services)], services)[0])
+
+
+def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
+    """Cancel a waiting or converting job; delete an ended one. Cleanup deletes its files within a minute."""
+    job = _own_job(job_id, request, services)
+    if job.state in WAITING and services.jobs.cancel(job.id):
+        return jsonify(_documents_of([services.jobs.find(job.id) or job], services)[0])
+    if not services.jobs.delete(job.id):
+        raise NotReady("The job has just changed. Look at it again, then delete it.")
+    return Response(status=204)
+
+
+def refuse_to_remove_all(request: Request, services: Services) -> ResponseReturnValue:
+    """Raise BadRequest: only single jobs are deleted."""
+    _identify(request, services)
+    raise BadRequest("Name the job to delete: DELETE /jobs/ID.")
+
+
+def _identify(request: Request, services: Services) -> Identity:
+    return services.tokens.identify(request.headers.get("Authorization"))
+
+
+def _own_job(job_id: str, request: Request, services: Services) -> Job:
+    identity = _identify(request, services)
+    job = services.jobs.find(job_id.strip("/"))
     if job is None or job.state in HIDDEN or not identity.may_see(job.username):
         raise NotFound("You have no job with this id.")
     bind_job(job.id)
@@ -70,7 +84,8 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
 
     At most LONG_POLLS requests wait at once; further ones return immediately, so that a login always finds a thread.
     """
-    if job.ended or not wait or not _waiting.take(services.settings.long_polls):
+    limit = _long_poll_limit(services.settings.long_polls)
+    if job.ended or not wait or not limit.acquire(blocking=False):
         return job
     try:
         deadline = time.monotonic() + wait
@@ -79,16 +94,13 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
             job = services.jobs.find(job.id) or job
         return job
     finally:
-        _waiting.give_back()
+        limit.release()
 
 
-def _remove(job: Job, services: Services) -> ResponseReturnValue:
-    """Cancel a waiting or converting job; delete an ended one. Cleanup deletes its files within a minute."""
-    if job.state in WAITING and services.jobs.cancel(job.id):
-        return jsonify(_documents_of([services.jobs.find(job.id) or job], services)[0])
-    if not services.jobs.delete(job.id):
-        raise NotReady("The job has just changed. Look at it again, then delete it.")
-    return Response(status=204)
+@cache
+def _long_poll_limit(number: int) -> BoundedSemaphore:
+    """Return this process's semaphore of so many requests that wait at once."""
+    return BoundedSemaphore(number)
 
 
 def _number(request: Request, name: str, *, default: int, highest: int) -> int:
@@ -98,4 +110,8 @@ def _number(request: Request, name: str, *, default: int, highest: int) -> int:
     return min(int(text), highest)
 
 
-app = http_function(jobs, methods=["GET", "DELETE"], needs=["tokens", "database"])
+app = Function("jobs", needs=["tokens", "database"])
+app.handle("/", list_jobs, methods=["GET"])
+app.handle("/", refuse_to_remove_all, methods=["DELETE"])
+app.handle("/<anything:job_id>", show_job, methods=["GET"])
+app.handle("/<anything:job_id>", remove_job, methods=["DELETE"])

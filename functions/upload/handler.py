@@ -52,4 +52,4 @@ def _make_due(job: Job, services: Services) -> None:
         log.warning("event waits for its first repeat", code=error.code, **error.evidence)
 
 
-app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], largest_body=None)
+app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], max_body_bytes=None)

@@ -1,4 +1,4 @@
-"""Converts a file with a deployment: `soundlift convert`."""
+"""The command `soundlift convert`, which converts a file with a deployment."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ CONVERSION_PARTS = 100
 
 
 class NotConverted(ClientError):
-    """Says why there is no MP3 of a file."""
+    """The conversion ended without an MP3."""
 
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="MP3 or folder to write; default: here.")
-@click.option("--force", is_flag=True, help="Replace the output if it is there already.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="MP3 file or folder to write; default: the current folder."
+)
+@click.option("--force", is_flag=True, help="Overwrite an existing output file.")
 @sign_in_options
 @upload_options
 def convert(
@@ -44,15 +46,15 @@ def convert(
     token: str | None,
     options: Mapping[str, str],
 ) -> None:
-    """Upload FILE, wait for its MP3, and download it."""
+    """Upload FILE, wait for the MP3, and download it."""
     target = _target(file, output, force=force)
     client = client_of(url, email, password, token)
     if not token:
         client.login()
-    job = _with_bars(client, file, target, options)
+    job = _convert_with_progress(client, file, target, options)
     click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
     if job.missing_seconds:
-        click.echo(f"{max(0.1, job.missing_seconds):.1f} s of its sound could not be read and are missing.", err=True)
+        click.echo(f"{max(0.1, job.missing_seconds):.1f} s of the audio could not be read and are missing.", err=True)
 
 
 def _target(file: Path, output: Path | None, *, force: bool) -> Path:
@@ -61,13 +63,13 @@ def _target(file: Path, output: Path | None, *, force: bool) -> Path:
     if not target.parent.is_dir():
         raise click.BadParameter(f"the folder {target.parent} does not exist.", param_hint="--output")
     if target.exists() and target.samefile(file):
-        raise click.UsageError(f"{target} would replace itself. Name another output with -o.")
+        raise click.UsageError(f"{target} is the input itself. Name another output with -o.")
     if target.exists() and not force:
-        raise click.UsageError(f"{target} is there already. Replace it with --force, or name another with -o.")
+        raise click.UsageError(f"{target} already exists. Overwrite it with --force, or name another output with -o.")
     return target
 
 
-def _with_bars(client: Client, file: Path, target: Path, options: Mapping[str, str]) -> Job:
+def _convert_with_progress(client: Client, file: Path, target: Path, options: Mapping[str, str]) -> Job:
     columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
         uploading = bars.add_task("upload", total=file.stat().st_size)
@@ -76,8 +78,8 @@ def _with_bars(client: Client, file: Path, target: Path, options: Mapping[str, s
         converting = bars.add_task("conversion", total=CONVERSION_PARTS)
         job = client.wait(job.id, on_progress=lambda now: bars.update(converting, completed=now.percent))
     if not job.ready:
-        raise NotConverted(job.error or f"The job was {job.state} before it had an MP3.")
+        raise NotConverted(job.error or f"The job was {job.state} before the MP3 was ready.")
     with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
-        loading = bars.add_task("download", total=job.mp3_bytes)
-        client.download(job, target, on_progress=lambda done, _: bars.update(loading, completed=done))
+        downloading = bars.add_task("download", total=job.mp3_bytes)
+        client.download(job, target, on_progress=lambda done, _: bars.update(downloading, completed=done))
     return job

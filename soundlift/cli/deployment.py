@@ -1,4 +1,4 @@
-"""Finds the deployment that a command works on, from the environment and --data."""
+"""The deployment that a command works on, found from the environment and --data."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import click
-
 from soundlift.common.process.data_folder import close_data_folder, make_files_private
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
-data_option = click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA."
-)
-
 
 def own_services(data: Path | None) -> Services:
-    """Return the services for a command that writes into the data folder, which is closed to other users first.
+    """Return the services for a command that writes to the data folder, after making that folder private.
 
-    Files that the command makes are the owner's only. Raises SettingError.
+    Files that the command creates are private too. Raises SettingError.
     """
     make_files_private()
     services = services_of(data)
@@ -31,9 +25,9 @@ def own_services(data: Path | None) -> Services:
 
 
 def services_of(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
-    """Return the services that an environment describes, in the data folder if one is named.
+    """Return the services that an environment describes, with `data` as the data folder if given.
 
-    Secrets come from that folder, too, as they do for `up`. Raises SettingError.
+    Secrets are read from that folder too, as they are for `up`. Raises SettingError.
     """
     named = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
     folder = Settings.from_environment(named).soundlift_data

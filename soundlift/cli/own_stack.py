@@ -1,4 +1,4 @@
-"""Runs the embedded stack as a process, for as long as a command needs it."""
+"""The embedded stack as a child process that lives as long as a command needs it."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ import click
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
 from soundlift.common.settings import Settings
+from soundlift.local.gateway_health import is_healthy
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
-LOOK_AGAIN_SECONDS = 0.05
+POLL_SECONDS = 0.05
 LOG_LINES = 15
-READY = b"is ready at"
-SETTINGS = frozenset(item.name.upper() for item in fields(Settings))
+SETTINGS = frozenset(field.name.upper() for field in fields(Settings))
 
 
 class StackFailed(SoundliftError):
-    """Says at which step a stack of our own came to its end."""
+    """The embedded stack did not start, or did not do what the command needs."""
 
 
 def own_environment() -> dict[str, str]:
-    """Return the environment without settings, which may lead to somebody else's servers."""
+    """Return the environment without Soundlift's settings, which may name servers of a real deployment."""
     return {name: value for name, value in os.environ.items() if name not in SETTINGS}
 
 
 @contextmanager
 def running_stack(data: Path) -> Iterator[str]:
-    """Run the stack on a free port with a data folder, yield its address, and end it whatever happens.
+    """Run the stack on a free port with a data folder, yield its address, and always stop it.
 
-    The stack holds the read end of a pipe, and stops by itself when this process ends without stopping it.
-    Raises StackFailed where it does not start. After an error, shows the end of its logs.
+    The stack holds the read end of a pipe, so it stops by itself when this process is killed.
+    Raises StackFailed if it does not start. After an error, the ends of its logs are printed.
     """
     port = _free_port()
     log = data / "up.log"
-    arguments = [sys.executable, "-m", "soundlift.local", "--port", str(port), "--data", str(data)]
+    arguments = [sys.executable, "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(data)]
     lifeline, held = os.pipe()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -60,8 +60,9 @@ def running_stack(data: Path) -> Iterator[str]:
     os.close(lifeline)
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
-        _wait_until_ready(process, log)
-        yield f"http://127.0.0.1:{port}"
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(process, url)
+        yield url
     except (SoundliftError, ClientError):
         click.echo(_ends_of(log, *sorted(data.glob("logs/*.log"))), err=True)
         raise
@@ -79,12 +80,12 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while READY not in log.read_bytes():
+    while not is_healthy(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise StackFailed("The stack does not start.")
-        time.sleep(LOOK_AGAIN_SECONDS)
+            raise StackFailed("The embedded stack did not start.")
+        time.sleep(POLL_SECONDS)
 
 
 def _free_port() -> int:

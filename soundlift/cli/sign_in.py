@@ -1,4 +1,4 @@
-"""Gives a command the options that say which deployment it uses, and as whom."""
+"""The options of a command that signs in to a deployment."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from soundlift.client import Client
 
 Command = Callable[..., None]
 SCHEMES = ("http://", "https://")
-EMAIL_HELP = "E-mail address to sign in with."
+EMAIL_HELP = "Email address to sign in with."
 
 
 def sign_in_options(command: Command) -> Command:
-    """Add the options to a command, which gets url, email, password and token."""
+    """Add the options to a command; it is called with url, email, password and token."""
     return sign_in_options_with(EMAIL_HELP)(command)
 
 
 def sign_in_options_with(email_help: str) -> Callable[[Command], Command]:
-    """Return a decorator that does what sign_in_options does, with another help text of --email."""
+    """Return a decorator like sign_in_options, with another help text for --email."""
 
     def decorate(command: Command) -> Command:
         @wraps(command)
@@ -46,20 +46,20 @@ def _options(email_help: str) -> tuple[Callable[[Command], Command], ...]:
             show_default=True,
             show_envvar=True,
             callback=_web_address,
-            help="Address of the deployment.",
+            help="URL of the deployment.",
         ),
         click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help=email_help),
         click.option(
             "--password",
             envvar="SOUNDLIFT_PASSWORD",
             show_envvar=True,
-            help="Its password; asked for if not given.",
+            help="Password of the account; if missing, a prompt asks for it.",
         ),
         click.option(
             "--token",
             envvar="SOUNDLIFT_TOKEN",
             show_envvar=True,
-            help="Token to use instead of e-mail address and password.",
+            help="Access token, instead of email and password.",
         ),
     )
 
@@ -71,13 +71,15 @@ def _web_address(_context: click.Context, _option: click.Parameter, url: str) ->
 
 
 def client_of(url: str, email: str | None, password: str | None, token: str | None) -> Client:
-    """Return a client that has not signed in yet; asks a person for what is missing.
+    """Return a client that has not signed in yet, after prompting for missing credentials.
 
-    Raises UsageError where there is nobody to ask.
+    Raises UsageError if there is no terminal to prompt on.
     """
     if not token and not (email and password):
         if not sys.stdin.isatty():
-            raise click.UsageError("Say who you are: SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and SOUNDLIFT_PASSWORD.")
-        email = email or click.prompt("E-mail")
+            raise click.UsageError(
+                "Credentials are missing: set SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and SOUNDLIFT_PASSWORD."
+            )
+        email = email or click.prompt("Email")
         password = password or click.prompt("Password", hide_input=True)
     return Client(url, token=token, email=email, password=password)

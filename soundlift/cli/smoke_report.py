@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from soundlift.cli.error_text import error_text
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
 
@@ -43,8 +44,8 @@ class Report:
             yield note
         except (ClientError, SoundliftError, OSError, LookupError, TypeError, ValueError) as error:
             self.failed = True
-            _print(name, began, f"FAILED: {_why(error)}; {advice}.")
-            raise StepFailed(_why(error)) from None
+            _print(name, began, f"FAILED: {error_text(error)}; {advice}.")
+            raise StepFailed(error_text(error)) from None
         except (KeyboardInterrupt, SystemExit):
             _print(name, began, "stopped")
             raise
@@ -53,17 +54,3 @@ class Report:
 
 def _print(name: str, began: float, outcome: str) -> None:
     click.echo(f"{time.monotonic() - began:6.2f} s  {name:<18}  {outcome}")
-
-
-def _why(error: Exception) -> str:
-    match error:
-        case ClientError():
-            sentence = error.detail
-        case SoundliftError():
-            cause = error.evidence.get("cause")
-            sentence = f"{error.detail.rstrip('.')} ({cause})" if cause else error.detail
-        case OSError():
-            sentence = f"{error.filename or ''}{': ' if error.filename else ''}{error.strerror or error}"
-        case _:
-            sentence = f"the answer is not as this version of Soundlift gives it ({error!r})"
-    return " ".join(sentence.split()).rstrip(".")

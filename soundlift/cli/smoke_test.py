@@ -15,13 +15,13 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import data_option
 from soundlift.cli.sample_video import sample_video
 from soundlift.cli.sign_in import EMAIL_HELP, client_of, sign_in_options_with
 from soundlift.cli.smoke_account import TemporaryAccount
 from soundlift.cli.smoke_checks import check_closed, check_notified, check_outcome, check_sound
 from soundlift.cli.smoke_report import Note, Report, StepFailed
 from soundlift.client import Client, Job
+from soundlift.local.command import data_option
 
 NEWEST_JOBS = 50
 

@@ -1,4 +1,4 @@
-"""Keeps accounts: `soundlift user`."""
+"""The command `soundlift user`, which manages accounts."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import data_option, own_services
+from soundlift.cli.deployment import own_services
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.auth.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Users, one_address
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.local.command import data_option
 
 
 @click.group()
 def user() -> None:
-    """Add, list and remove accounts."""
+    """Manage accounts."""
 
 
 @user.command()
 @click.argument("email")
-@click.option("--admin", is_flag=True, help="Let this user see everybody's jobs.")
-@click.option("--if-absent", is_flag=True, help="Leave an account that exists unchanged, and exit with 0.")
+@click.option("--admin", is_flag=True, help="Allow this user to see all jobs.")
+@click.option("--if-absent", is_flag=True, help="Do nothing if the account exists.")
 @data_option
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
-    """Add an account; its password comes from a prompt, or from standard input."""
+    """Add an account. The password is read from a prompt, or from standard input."""
     users = _users(data)
     address = one_address(email)
     if if_absent and users.find(address):
-        click.echo(f"{address} already has an account, which was not changed.")
-        click.echo(f"To set its password, run: soundlift user passwd {address}")
+        click.echo(f"{address} already has an account; nothing was changed.")
+        click.echo(f"To change its password, run: soundlift user passwd {address}")
         return
     account = users.add(email, hash_password(_new_password()), admin=admin)
     click.echo(f"Added {account.email}.")
@@ -39,7 +40,7 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def passwd(email: str, data: Path | None) -> None:
-    """Give an account another password, from a prompt or from standard input."""
+    """Change the password of an account. It is read from a prompt, or from standard input."""
     users = _users(data)
     if users.find(email) is None:
         raise NotFound(f"{email} has no account.")
@@ -50,7 +51,7 @@ def passwd(email: str, data: Path | None) -> None:
 @user.command("list")
 @data_option
 def list_(data: Path | None) -> None:
-    """List all accounts, admins marked."""
+    """List all accounts and mark the admins."""
     for account in _users(data).list():
         click.echo(f"{account.email}{'  admin' if account.admin else ''}")
 
@@ -59,13 +60,13 @@ def list_(data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def remove(email: str, data: Path | None) -> None:
-    """Remove an account; its jobs stay until their time is over."""
+    """Remove an account. Its jobs are kept until they expire."""
     _users(data).remove(email)
     click.echo(f"Removed {email}.")
 
 
 def _users(data: Path | None) -> Users:
-    """Return the accounts, in tables that are made first where the database is a file of this machine."""
+    """Return the accounts, after migrating the database if it is a local SQLite file."""
     services = own_services(data)
     url = services.settings.database_url
     if url.startswith("sqlite"):
@@ -82,7 +83,7 @@ def _new_password() -> str:
     else:
         password = sys.stdin.readline().rstrip("\r\n")
     if len(password) < SHORTEST_PASSWORD:
-        raise BadRequest(f"A password has at least {SHORTEST_PASSWORD} characters.")
+        raise BadRequest(f"A password must have at least {SHORTEST_PASSWORD} characters.")
     if len(password) > LONGEST_PASSWORD:
-        raise BadRequest(f"A password has at most {LONGEST_PASSWORD} characters.")
+        raise BadRequest(f"A password must have at most {LONGEST_PASSWORD} characters.")
     return password

@@ -71,7 +71,7 @@ class LoginRequired:
     def __init__(self, function: WSGIApplication, settings: Settings) -> None:
         self._function = function
         self._settings = settings
-        self._refusal = http_function(_refuse, methods=METHODS, largest_body=None)
+        self._refusal = http_function(_refuse, methods=METHODS, max_body_bytes=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Hand a request on, or answer 401."""
@@ -109,7 +109,7 @@ def gateway() -> WSGIApplication:
             return system_api.answer(request)
         raise NotFound(f"There is no function here. The functions are: {', '.join(mounted)}.")
 
-    return DispatcherMiddleware(http_function(system, methods=METHODS, largest_body=None), mounts)
+    return DispatcherMiddleware(http_function(system, methods=METHODS, max_body_bytes=None), mounts)
 
 
 def _refuse(request: Request, services: Services) -> NoReturn:

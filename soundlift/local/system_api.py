@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any
 
 from flask import Request, Response, jsonify
@@ -20,7 +21,6 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.errors import BadRequest, NotFound, NotSupported
 from soundlift.common.process.shutdown import shutdown
 from soundlift.common.settings import Settings
-from soundlift.common.web.concurrency_limit import Places
 from soundlift.local.function_logs import LogLine, lines_of
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class SystemApi:
     def __init__(self, settings: Settings, mounted: Mapping[str, Mounted]) -> None:
         self._settings = settings
         self._mounted = mounted
-        self._followers = Places()
+        self._followers = BoundedSemaphore(MOST_FOLLOWERS)
 
     def answer(self, request: Request) -> ResponseReturnValue:
         """Answer a request of a path below /system; raises NotFound, BadRequest or NotSupported."""
@@ -74,7 +74,7 @@ class SystemApi:
     def _logs(self, request: Request) -> Response:
         """Answer a function's log lines, each as a JSON object; the gateway's own log has them."""
         function = self._find(request.args.get("name", "")).function.name
-        follows = request.args.get("follow") == "true" and self._followers.take(MOST_FOLLOWERS)
+        follows = request.args.get("follow") == "true" and self._followers.acquire(blocking=False)
         try:
             lines = lines_of(
                 function,
@@ -85,11 +85,11 @@ class SystemApi:
             )
         except BadRequest:
             if follows:
-                self._followers.give_back()
+                self._followers.release()
             raise
         response = Response(_messages(function, lines), content_type="application/x-ndjson")
         if follows:
-            response.call_on_close(self._followers.give_back)
+            response.call_on_close(self._followers.release)
         return response
 
 

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from devservers.local_stack import living_processes
+from devservers.ports import free_port
+from devservers.waiting import wait_for
 from soundlift.common.services import Services
-from tests.conftest import SECRET
-from tests.factories.parts import free_port, wait_for
-from tests.local.running import living_processes
+from tests.factories.accounts import SECRET
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config"]
 DEADLINE_SECONDS = 30

@@ -11,6 +11,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_of
@@ -18,9 +19,7 @@ from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, S
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.convert.stores import Refusing
-from tests.factories.parts import (
-    DEADLINE_SECONDS,
+from tests.factories.jobs import (
     age,
     claimed_job,
     failed_job,
@@ -29,8 +28,9 @@ from tests.factories.parts import (
     queued_job,
     ready_job,
     receiving_job,
-    store,
 )
+from tests.factories.media import store
+from tests.factories.stores import Refusing
 
 LONG = 100_000
 RUNS = 4

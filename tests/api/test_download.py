@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import pytest
 import sqlalchemy as sa
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from werkzeug.http import parse_options_header
-from werkzeug.wsgi import FileWrapper
 
-from functions.download.handler import download
-from functions.download.passed_file import BLOCK
+from functions.download.handler import BLOCK_BYTES, download
 from soundlift.common.auth.tokens import Tokens
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job
@@ -24,9 +21,9 @@ from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.conftest import SECRET
-from tests.factories.parts import age, bearer, claimed_job, failed_job, notified_job, queued_job, ready_job
+from tests.factories.accounts import SECRET, bearer
+from tests.factories.jobs import age, claimed_job, failed_job, notified_job, queued_job, ready_job
+from tests.factories.problems import assert_problem
 
 MP3 = bytes(range(256)) * 4096
 
@@ -197,20 +194,7 @@ def test_an_mp3_is_read_block_by_block(
     monkeypatch.setattr(services.mp3s, "open", watch)
     response = function("download").get(f"/?fid={job.mp3_fid}", headers={**bearer(services), **wanted})
     assert response.data == MP3[first:]
-    assert set(asked) == {BLOCK}
-
-
-def test_a_whole_mp3_is_left_to_the_server_to_send(function: Call, services: Services, job: Job) -> None:
-    sent: list[tuple[int, int]] = []
-
-    def send(file: IO[bytes], block: int) -> FileWrapper:
-        sent.append((os.fstat(file.fileno()).st_size, block))
-        return FileWrapper(file, block)
-
-    server = {"wsgi.file_wrapper": send}
-    url = f"/?fid={job.mp3_fid}"
-    assert function("download").get(url, headers=bearer(services), environ_overrides=server).data == MP3
-    assert sent == [(len(MP3), BLOCK)]
+    assert set(asked) == {BLOCK_BYTES}
 
 
 @pytest.mark.parametrize(("known", "status"), [(True, 206), (False, 200)])

@@ -11,7 +11,7 @@ import pytest
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
 
 from soundlift.common.errors import BadRequest
-from soundlift.common.web.function_request import MOST_DIGITS, RequestBody
+from soundlift.common.web.function_request import MAX_LENGTH_DIGITS, RequestBody
 from soundlift.common.web.json_text import check_text, read_json
 
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -26,22 +26,22 @@ def test_a_body_is_read_in_any_pieces_to_its_announced_end() -> None:
 
 
 def test_a_body_that_ends_early_is_refused_where_it_ends() -> None:
-    with pytest.raises(BadRequest, match="before its announced length"):
+    with pytest.raises(BadRequest, match="shorter than its Content-Length"):
         RequestBody(BytesIO(b"abcd"), "5").read()
     body = RequestBody(BytesIO(b"abcd"), "5")
     assert [body.read(9), body.read(0)] == [b"abcd", b""]
-    with pytest.raises(BadRequest, match="before its announced length"):
+    with pytest.raises(BadRequest, match="shorter than its Content-Length"):
         body.read(1)
 
 
-@pytest.mark.parametrize("length", ["", "0", "many", "-1", "٣", "²", "9" * (MOST_DIGITS + 1)])
+@pytest.mark.parametrize("length", ["", "0", "many", "-1", "٣", "²", "9" * (MAX_LENGTH_DIGITS + 1)])
 def test_a_body_whose_length_is_not_announced_ends_where_it_ends(length: str) -> None:
     assert RequestBody(BytesIO(b"a"), length).read() == b"a"
 
 
 def test_the_longest_length_that_is_a_number_is_one() -> None:
     with pytest.raises(BadRequest):
-        RequestBody(BytesIO(b"a"), "9" * MOST_DIGITS).read()
+        RequestBody(BytesIO(b"a"), "9" * MAX_LENGTH_DIGITS).read()
 
 
 @pytest.mark.parametrize(

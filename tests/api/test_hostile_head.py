@@ -9,7 +9,7 @@ import pytest
 from soundlift.common.services import Services
 from tests.api.function_server import served
 from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS
-from tests.factories.parts import bearer
+from tests.factories.accounts import bearer
 
 METHODS = {"jobs": b"GET", "download": b"GET"}
 DIGITS = MANY_DIGITS.encode()

@@ -15,8 +15,9 @@ from tests.api.hostile.documents import BINARY_EVENT, of_events, of_login
 from tests.api.hostile.fields import of_headers, of_ranges, of_tokens
 from tests.api.hostile.forms import of_forms
 from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, NESTED, WITH_TOKEN
-from tests.api.problems import assert_problem
-from tests.factories.parts import bearer, ready_job
+from tests.factories.accounts import bearer
+from tests.factories.jobs import ready_job
+from tests.factories.problems import assert_problem
 
 CASES = [
     *of_login(),

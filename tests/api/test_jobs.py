@@ -18,10 +18,9 @@ from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.factories.parts import (
+from tests.factories.accounts import bearer
+from tests.factories.jobs import (
     MP4,
-    bearer,
     claimed_job,
     claimed_mail,
     failed_job,
@@ -31,6 +30,7 @@ from tests.factories.parts import (
     ready_job,
     receiving_job,
 )
+from tests.factories.problems import assert_problem
 
 
 def _files(services: Services) -> list[Path]:

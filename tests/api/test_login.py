@@ -11,8 +11,8 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.conftest import PASSWORD
+from tests.factories.accounts import PASSWORD
+from tests.factories.problems import assert_problem
 
 
 def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Services) -> None:

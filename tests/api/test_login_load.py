@@ -15,8 +15,8 @@ import yaml
 from soundlift.common.services import Services
 from soundlift.local.stack import substitute
 from tests.api.function_server import DEADLINE_SECONDS, HERE, FunctionServer, served
-from tests.conftest import PASSWORD
-from tests.deploy.manifests import memory_environment_of_images
+from tests.factories.accounts import PASSWORD
+from tests.factories.manifests import memory_environment_of_images
 
 AT_ONCE = 64
 STACK = Path(__file__).parents[2] / "stack.yml"

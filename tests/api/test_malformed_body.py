@@ -12,7 +12,8 @@ from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, served
 from tests.api.hostile.documents import BINARY_EVENT
 from tests.api.hostile.request import FUNCTIONS
-from tests.factories.parts import MP4, bearer
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4
 
 METHODS = {"jobs": "GET", "download": "GET"}
 VIDEO = MP4 + bytes(2 * BYTES_TO_TELL)

@@ -17,6 +17,7 @@ from cloudevents.core.v1.event import CloudEvent
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from devservers.mail_server import MailServer
 from functions.notify.message import duration
 from soundlift.common.db.tables import notifications as table
 from soundlift.common.events import MP3_READY, event_of, to_http
@@ -24,9 +25,7 @@ from soundlift.common.jobs.model import Job
 from soundlift.common.notifications.model import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.devservers.mail_server import MailServer
-from tests.factories.parts import (
+from tests.factories.jobs import (
     age,
     claimed_job,
     claimed_mail,
@@ -38,6 +37,7 @@ from tests.factories.parts import (
     queued_job,
     ready_job,
 )
+from tests.factories.problems import assert_problem
 
 Notify = Callable[[Any], TestResponse]
 

@@ -10,9 +10,10 @@ from contextlib import ExitStack
 
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, has_answer, is_reset, read_response, served
-from tests.factories.parts import bearer, wait_for
+from tests.factories.accounts import bearer
 
 MANY = 60  # more than a function has threads
 ELSEWHERE = "127.0.0.2"
@@ -135,7 +136,7 @@ def test_a_refused_connection_is_closed_at_once_and_takes_no_room(serve: Serve) 
     with server.open(ELSEWHERE), server.open(ELSEWHERE) as refused:
         assert read_response(refused)[0] == 429
         wait_for(lambda: is_reset(refused), "it is closed in both directions", seconds=1.5)
-    wait_for(lambda: "too many connections of one address" in server.log.read_text(), "the log counts it")
+    wait_for(lambda: "too many connections from one address" in server.log.read_text(), "the log counts it")
 
 
 def test_any_address_may_be_a_proxy_where_the_operator_says_so(serve: Serve) -> None:

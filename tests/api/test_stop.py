@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from devservers.waiting import wait_for
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
 from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
-from tests.factories.parts import MP4, bearer, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4
 
 IN_LINE = 5
 SLOW_START = """

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
+from devservers.waiting import wait_for
 from functions.upload import reception
 from functions.upload.body import BLOCK, LONGEST_NAME
 from functions.upload.handler import app
@@ -29,10 +30,11 @@ from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
-from soundlift.common.web.body_rate import LEAST_BYTES_PER_SECOND
+from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.factories.parts import MP4, age, bearer, job_now, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, age, job_now
+from tests.factories.problems import assert_problem
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)
@@ -211,7 +213,7 @@ def test_a_body_that_broke_off_before_its_announced_end_is_refused_and_undone(
 
 
 def test_an_upload_at_the_least_rate_is_refreshed_before_it_counts_as_interrupted() -> None:
-    assert REFRESH_SECONDS + BLOCK / LEAST_BYTES_PER_SECOND < RECEIVE_SECONDS
+    assert REFRESH_SECONDS + BLOCK / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
 class SlowBody(io.BytesIO):

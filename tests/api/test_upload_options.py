@@ -14,9 +14,10 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
 from tests.api.test_upload import _traces
-from tests.factories.parts import MP4, bearer, job_now, ready_job
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, job_now, ready_job
+from tests.factories.problems import assert_problem
 
 Fields = list[tuple[str, str | bytes]]
 PLACES = [

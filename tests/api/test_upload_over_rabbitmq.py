@@ -9,15 +9,18 @@ from dataclasses import replace
 import pika
 import pytest
 
+from devservers.forwarder import Forwarder
+from devservers.rabbitmq import RabbitMq, patient_broker, url_through
+from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS, routes_of
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.events import from_message, job_id_of
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.rabbitmq import RabbitMq, patient_broker, url_through
-from tests.factories.parts import MP4, bearer, is_usable, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.availability import is_usable
+from tests.factories.jobs import MP4
 
 
 @pytest.fixture

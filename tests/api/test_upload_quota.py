@@ -18,14 +18,16 @@ import pytest
 import sqlalchemy as sa
 import urllib3
 
+from devservers.waiting import wait_for
 from soundlift.client import ApiError, Client
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.services import Services
 from tests.api.conftest import Call
 from tests.api.function_server import FunctionServer
-from tests.api.problems import assert_problem
-from tests.factories.parts import MP4, bearer, claimed_job, job_now, queued_job, ready_job, wait_for
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, claimed_job, job_now, queued_job, ready_job
+from tests.factories.problems import assert_problem
 
 REPLICAS = 2
 MOST_JOBS = 5

@@ -12,13 +12,13 @@ from typing import Any
 import jwt
 import pytest
 
-from soundlift.common.auth.tokens import DOWNLOAD, ISSUER, LONGEST_TOKEN, SIGN_IN, Tokens
+from devservers.waiting import wait_for
+from soundlift.common.auth.tokens import DOWNLOAD, ISSUER, MAX_TOKEN_LENGTH, SIGN_IN, Tokens
 from soundlift.common.errors import NotAuthorized
 from soundlift.common.services import Services
 from tests.api.conftest import Call
-from tests.api.problems import assert_problem
-from tests.conftest import SECRET
-from tests.factories.parts import bearer, wait_for
+from tests.factories.accounts import SECRET, bearer
+from tests.factories.problems import assert_problem
 
 DAY = 86_400
 
@@ -70,8 +70,8 @@ def test_the_scheme_is_read_in_any_case_and_before_any_number_of_spaces(function
 
 
 def test_the_longest_token_is_read(function: Call) -> None:
-    tokens = (_signed(_claims(more="x" * size)) for size in range(LONGEST_TOKEN))
-    longest = next(token for token in tokens if len(token) == LONGEST_TOKEN)
+    tokens = (_signed(_claims(more="x" * size)) for size in range(MAX_TOKEN_LENGTH))
+    longest = next(token for token in tokens if len(token) == MAX_TOKEN_LENGTH)
     assert function("validate").get("/", headers={"Authorization": f"Bearer {longest}"}).status_code == 200
 
 
@@ -110,7 +110,7 @@ def test_the_longest_token_is_read(function: Call) -> None:
         f"Bearer {_signed(_claims(iat=int(time.time()) + DAY))}",
         f"Bearer {_signed(_claims(username=7))}",
         f"Bearer {_signed(_claims(admin='yes'))}",
-        f"Bearer {_signed(_claims(more='x' * LONGEST_TOKEN))}",
+        f"Bearer {_signed(_claims(more='x' * MAX_TOKEN_LENGTH))}",
         *(f"Bearer {_signed(_claims(**{name: None}))}" for name in _claims()),
     ],
 )
@@ -132,20 +132,3 @@ def test_a_token_that_was_good_before_is_refused_as_soon_as_it_has_expired(servi
             return "expired" in refusal.detail
 
     wait_for(is_refused, "the token has expired")
-
-
-def test_the_signatures_of_the_last_few_tokens_are_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soundlift.common.auth.tokens.REMEMBERED", 2)
-    tokens = Tokens(SECRET, sign_in_seconds=DAY, link_seconds=DAY)
-    first, second, third = (f"Bearer {tokens.sign_in(f'{name}@example.org', admin=False)}" for name in "abc")
-    verified: list[str] = []
-    decode = jwt.decode
-
-    def record(token: str, *arguments: Any, **options: Any) -> Any:
-        verified.append(f"Bearer {token}")
-        return decode(token, *arguments, **options)
-
-    monkeypatch.setattr(jwt, "decode", record)
-    for header in (first, first, second, first, third, second):
-        tokens.identify(header)
-    assert verified == [first, second, third, second]

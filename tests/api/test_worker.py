@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
+from devservers.waiting import wait_for
 from soundlift.common.web.connection import SEND_SECONDS
-from soundlift.common.web.dropped_clients import DroppedClients
-from soundlift.common.web.incoming import LARGEST_HEAD, SMALL_BODY
+from soundlift.common.web.drop_counter import DropCounter
+from soundlift.common.web.request_buffer import MAX_HEAD_BYTES, SMALL_BODY_BYTES
 from soundlift.common.web.worker import LINGER_BYTES
 from tests.api.function_server import has_answer, is_reset, read_problem, read_response
 from tests.api.worker_loop import CLIENT, PROXY, SECONDS, WorkerLoop
-from tests.factories.parts import wait_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -47,7 +47,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
         def start(**settings: Any) -> WorkerLoop:
             loop = WorkerLoop(echo, logs, **settings)
-            for name in ("worker", "connection", "dropped_clients"):
+            for name in ("worker", "connection", "drop_counter"):
                 monkeypatch.setattr(f"soundlift.common.web.{name}.time", loop)
             for name in ("REQUEST_SECONDS", "LINGER_SECONDS", "IDLE_SECONDS_AT_STOP"):
                 monkeypatch.setattr(f"soundlift.common.web.worker.{name}", globals()[name])
@@ -126,7 +126,7 @@ def test_the_time_for_a_request_begins_anew_with_each(loop: WorkerLoop) -> None:
 
 
 def test_a_head_without_end_is_refused(loop: WorkerLoop) -> None:
-    with loop.open(b"GET / HTTP/1.1\r\nX: ".ljust(LARGEST_HEAD + 1, b"a")) as connection:
+    with loop.open(b"GET / HTTP/1.1\r\nX: ".ljust(MAX_HEAD_BYTES + 1, b"a")) as connection:
         status, _, body = read_response(connection)
         assert (status, json.loads(body)["code"]) == (431, "request_header_fields_too_large")
         assert is_closed(connection)
@@ -139,7 +139,7 @@ def test_a_head_without_end_is_refused(loop: WorkerLoop) -> None:
         (b"NONSENSE\r\n\r\n", 400, "unreadable request"),
         (b"GET / HTTP/1.1\nHost: a\n\n", 400, "unreadable request"),
         (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: rot13\r\n\r\n", 501, "unreadable request"),
-        (b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", 500, "request not answered"),
+        (b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", 500, "request failed"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_and_logged(loop: WorkerLoop, sent: bytes, status: int, event: str) -> None:
@@ -156,10 +156,12 @@ def test_what_cannot_be_answered_is_refused_and_logged(loop: WorkerLoop, sent: b
 def test_an_error_for_a_client_that_has_gone_is_logged_all_the_same(loop: WorkerLoop) -> None:
     with socket.socket() as gone:
         loop.worker.handle_error(None, gone, (CLIENT, 1), RuntimeError("a bug"))
-    assert len(loop.logged("request not answered")) == 1
+    assert len(loop.logged("request failed")) == 1
 
 
-@pytest.mark.parametrize(("sent", "missing"), [(SMALL_BODY, 0), (SMALL_BODY + 1, 0), (SMALL_BODY + 1, 1)])
+@pytest.mark.parametrize(
+    ("sent", "missing"), [(SMALL_BODY_BYTES, 0), (SMALL_BODY_BYTES + 1, 0), (SMALL_BODY_BYTES + 1, 1)]
+)
 def test_a_connection_is_used_again_after_a_body_that_nobody_read_if_all_of_it_is_there(
     loop: WorkerLoop, sent: int, missing: int
 ) -> None:
@@ -186,12 +188,12 @@ def test_a_client_that_takes_nothing_of_its_answer_is_dropped(
     assert SEND_SECONDS > 60
     monkeypatch.setattr("soundlift.common.web.connection.SEND_SECONDS", 0.1)
     with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
-        assert loop.dropped() == {"timeout while the answer was sent": 1}
+        assert loop.dropped() == {"timeout while sending the response": 1}
     loop.until(connections=0)
 
 
 def test_a_body_that_hardly_comes_is_refused_and_counted(loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("soundlift.common.web.body_rate.PERIOD_SECONDS", 0.1)
+    monkeypatch.setattr("soundlift.common.web.minimum_rate.PERIOD_SECONDS", 0.1)
     with loop.open(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nslow") as connection:
         assert read_response(connection)[0] == 408
         assert is_closed(connection)
@@ -216,7 +218,7 @@ def test_an_address_has_only_so_many_connections_unless_it_is_a_proxy_s(loop: Wo
         loop.until(connections=6)
         stack.enter_context(loop.connect())
     loop.until(connections=0)
-    assert loop.dropped() == {"too many connections of one address": 1}
+    assert loop.dropped() == {"too many connections from one address": 1}
 
 
 @pytest.mark.parametrize(("most", "settings"), [(0, {}), (1, {"forwarded_allow_ips": "*"})])
@@ -307,8 +309,8 @@ def test_a_stop_takes_in_who_has_connected_and_lets_nobody_wait(serve: Serve) ->
 
 def test_dropped_clients_are_logged_once_a_second_with_all_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("soundlift.common.web.dropped_clients.time", SimpleNamespace(monotonic=lambda: now))
-    clients = DroppedClients()
+    monkeypatch.setattr("soundlift.common.web.drop_counter.time", SimpleNamespace(monotonic=lambda: now))
+    clients = DropCounter()
     with capture_logs() as logs:
         for reason, seconds in (("slow", 0), ("slow", 0.5), ("large", 0.6), (None, 5), ("slow", 5)):
             now += seconds

@@ -15,9 +15,9 @@ from gunicorn.config import Config
 from gunicorn.glogging import Logger
 from structlog.typing import EventDict
 
-from soundlift.common.web.dropped_clients import LOG_SECONDS
+from devservers.waiting import wait_for
+from soundlift.common.web.drop_counter import LOG_SECONDS
 from soundlift.common.web.worker import Worker
-from tests.factories.parts import wait_for
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -105,7 +105,7 @@ class WorkerLoop:
     @property
     def received(self) -> int:
         """Return how many bytes of awaited requests have come."""
-        return sum(len(connection.incoming.received) for connection in list(self.worker._arriving))
+        return sum(len(connection.buffer.received) for connection in list(self.worker._arriving))
 
     def logged(self, event: str) -> list[EventDict]:
         """Return the lines that it has logged under this name."""

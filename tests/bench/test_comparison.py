@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import ROWS
-from bench.comparison import Goal, Result, Row, Sample, compare
-from bench.report import line_of, write_json, write_plot
+from bench.harness.comparison import Goal, Result, Row, Sample, compare
+from bench.harness.report import line_of, write_json, write_plot
+from bench.rows import ROWS
 
 
 def test_rounds_take_turns_after_one_that_warms_up() -> None:

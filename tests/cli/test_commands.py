@@ -19,6 +19,8 @@ import urllib3
 from click.testing import CliRunner
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.local_stack import Stack, living_processes
+from devservers.waiting import wait_for
 from soundlift.cli.convert import convert
 from soundlift.cli.user import user
 from soundlift.client import Client
@@ -26,11 +28,9 @@ from soundlift.common.broker import Broker
 from soundlift.common.errors import BadRequest
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.services import Services
-from tests.conftest import PASSWORD
-from tests.connector.queues import RabbitMqQueues
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
-from tests.factories.parts import wait_for
-from tests.local.running import Stack, living_processes
+from tests.factories.queues import RabbitMqQueues
 from tests.pipeline.conftest import EMAIL, stack, start
 
 __all__ = ["stack", "start"]
@@ -112,8 +112,8 @@ def test_an_account_that_exists_is_left_as_it_is_where_that_is_asked_for(run: Ru
     again = run(*add, said="")
     assert again.returncode == 0
     assert again.stdout == (
-        "ada@example.org already has an account, which was not changed.\n"
-        "To set its password, run: soundlift user passwd ada@example.org\n"
+        "ada@example.org already has an account; nothing was changed.\n"
+        "To change its password, run: soundlift user passwd ada@example.org\n"
     )
     assert run("user", "list").stdout == before == "ada@example.org  admin\n"
 
@@ -123,11 +123,11 @@ def test_an_account_that_exists_is_left_as_it_is_where_that_is_asked_for(run: Ru
     [
         (("user", "add", "ada"), "a long password\n", "'ada' is not one mail address such as name@example.org."),
         (("user", "add", "a@x.org, b@x.org"), "a long password\n", "is not one mail address"),
-        (("user", "add", "ada@example.org"), "short\n", "A password has at least 8 characters."),
+        (("user", "add", "ada@example.org"), "short\n", "A password must have at least 8 characters."),
         (("user", "remove", "eve@example.org"), "", "eve@example.org has no account."),
         (("user", "passwd", "eve@example.org"), "", "eve@example.org has no account."),
         (("dead", "show", "7"), "", "There is no dead letter 7; `soundlift dead list` shows them."),
-        (("dead", "drop"), "", "Name the dead letters, or say --all; `soundlift dead list` shows them."),
+        (("dead", "drop"), "", "Name the dead letters or use --all; `soundlift dead list` shows them."),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_1(
@@ -192,7 +192,7 @@ def test_dead_letters_are_listed_shown_replayed_and_dropped(services: Services, 
 @pytest.mark.parametrize(("command", "email"), [("add", "new@example.org"), ("passwd", EMAIL)])
 @pytest.mark.parametrize(
     ("length", "sentence"),
-    [(7, "A password has at least 8 characters."), (1001, "A password has at most 1000 characters.")],
+    [(7, "A password must have at least 8 characters."), (1001, "A password must have at most 1000 characters.")],
 )
 def test_a_password_that_is_too_short_or_too_long_is_refused_and_changes_nothing(
     services: Services, command: str, email: str, length: int, sentence: str
@@ -235,7 +235,7 @@ def test_a_file_is_never_replaced_by_its_own_mp3_however_it_is_named(tmp_path: P
             ended = CliRunner().invoke(
                 convert, [file, *output, "--force", "--url", "http://127.0.0.1:1", "--token", "x"]
             )
-        assert (ended.exit_code, "would replace itself" in ended.stderr) == (2, True), (file, output)
+        assert (ended.exit_code, "is the input itself" in ended.stderr) == (2, True), (file, output)
     assert song.read_bytes() == before
 
 

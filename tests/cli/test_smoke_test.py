@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from devservers.local_stack import Stack
+from devservers.mail_server import MailServer
+from devservers.ports import free_port
 from soundlift.client import Client
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.conftest import PASSWORD
-from tests.devservers.mail_server import MailServer
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
-from tests.factories.parts import free_port
 from tests.local.conftest import start
-from tests.local.running import Stack
 
 __all__ = ["start"]
 EMAIL = "ada@example.org"

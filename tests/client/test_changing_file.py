@@ -10,10 +10,10 @@ from threading import Event, Thread
 
 import pytest
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.client import BLOCK, ApiError, Client, ConnectionFailed
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
-from tests.factories.parts import DEADLINE_SECONDS
 
 SIZE = BLOCK + 1000
 

@@ -18,8 +18,8 @@ from soundlift import client as client_module
 from soundlift.client import BLOCK, CONNECT_SECONDS, POLL_SECONDS, ApiError, Client, ConnectionFailed, Job
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, Reply, WrittenAnswers
-from tests.conftest import PASSWORD
-from tests.factories.parts import MP4, failed_job, job_now, notified_job, queued_job, ready_job, receiving_job
+from tests.factories.accounts import PASSWORD
+from tests.factories.jobs import MP4, failed_job, job_now, notified_job, queued_job, ready_job, receiving_job
 
 EMAIL = "ada@example.org"
 VIDEO = MP4 + bytes(BLOCK)

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from devservers.ports import free_port
 from soundlift.client import ApiError, Client, ConnectionFailed
 from soundlift.common.auth.tokens import Tokens
-from tests.factories.parts import free_port
 
 SECRET = "a secret of this test, 32 bytes or more"
 SERVER = [

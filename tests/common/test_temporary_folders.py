@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.process.temporary_folders import temporary_folder
-from tests.factories.parts import no_more_files
+from tests.factories.open_files import no_more_files
 
 
 def test_a_folder_that_cannot_be_locked_is_removed_at_once() -> None:

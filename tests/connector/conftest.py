@@ -8,6 +8,7 @@ from threading import Event, Thread
 
 import pytest
 
+from devservers.rabbitmq import RabbitMq
 from soundlift.common.broker import Broker, Publisher
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.calls import Caller
@@ -19,8 +20,7 @@ from soundlift.connector.metrics import Metrics
 from soundlift.connector.reading import Reader
 from soundlift.connector.verdict import Patience
 from tests.connector.gateway import Gateway
-from tests.connector.queues import SHORT_DELAYS, FileQueues, Queues, RabbitMqQueues
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.queues import SHORT_DELAYS, FileQueues, Queues, RabbitMqQueues
 
 over_a_file = pytest.mark.parametrize("queues", ["file"], indirect=True)
 

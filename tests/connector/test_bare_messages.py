@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.events import VIDEO_UPLOADED
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty
-from tests.connector.queues import Queues
-from tests.factories.parts import wait_for
+from tests.factories.queues import Queues
 
 Start = Callable[..., Connector]
 BARE = {"video_fid": "0123456789abcdef01234567", "mp3_fid": None, "username": "ada@example.org"}

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import SettingError
 from soundlift.common.process.shutdown import Shutdown
@@ -19,7 +20,6 @@ from soundlift.connector import discovery
 from soundlift.connector.discovery import FIRST_SECONDS, REFRESH_SECONDS, Discovery
 from soundlift.connector.subscriptions import Subscriber, fixed_subscriptions
 from tests.connector.gateway import Gateway, empty
-from tests.factories.parts import DEADLINE_SECONDS
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import Client
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply, waiting
-from tests.contract.maker import ROUTES
-from tests.factories.parts import wait_for
+from tests.factories.brokers import ROUTES
 
 Start = Callable[..., Connector]
 CONVERT = {"topic": "video", "function": "convert"}

@@ -14,6 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 from werkzeug import Response
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker, Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable
@@ -23,9 +24,8 @@ from soundlift.connector.loop import RECEIVE_SECONDS
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, refusing, waiting
-from tests.connector.queues import FileQueues, Queues
-from tests.contract.maker import ROUTES
-from tests.factories.parts import wait_for
+from tests.factories.brokers import ROUTES
+from tests.factories.queues import FileQueues, Queues
 
 Start = Callable[..., Connector]
 

@@ -11,6 +11,9 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 from werkzeug import Response
 
+from devservers.forwarder import Forwarder
+from devservers.rabbitmq import RabbitMq, url_through
+from devservers.waiting import wait_for
 from soundlift.common.events import MP3_READY
 from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
@@ -18,10 +21,7 @@ from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYO
 from tests.connector.conftest import Connector
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, reply, waiting
-from tests.connector.queues import RabbitMqQueues
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.rabbitmq import RabbitMq, url_through
-from tests.factories.parts import wait_for
+from tests.factories.queues import RabbitMqQueues
 
 Start = Callable[..., Connector]
 over_rabbitmq = pytest.mark.parametrize("queues", ["rabbitmq"], indirect=True)

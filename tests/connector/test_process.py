@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 import urllib3
 
+from devservers.ports import free_port
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.events import MP3_READY, from_message
 from soundlift.connector.__main__ import SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, waiting
-from tests.connector.queues import Queues
-from tests.factories.parts import DEADLINE_SECONDS, free_port, wait_for
+from tests.factories.queues import Queues
 
 COMMAND = (sys.executable, "-m", "soundlift.connector")
 USER = ("admin", "a password of the gateway")

@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.common.auth.passwords import password_matches
-from soundlift.common.auth.tokens import Tokens
-from soundlift.common.auth.users import User, Users
-from soundlift.common.db.engine import open_database
-from tests.conftest import PASSWORD, SECRET
-from tests.deploy.manifests import DEPLOY, ROOT, one_of
-from tests.devservers.containers import (
+from devservers.containers import (
     BUILDING_SECONDS,
     FENCE,
     FUNCTIONS,
@@ -27,8 +21,14 @@ from tests.devservers.containers import (
     run,
     write_secrets,
 )
-from tests.devservers.mariadb import MariaDb
-from tests.factories.parts import free_port
+from devservers.mariadb import MariaDb
+from devservers.ports import free_port
+from soundlift.common.auth.passwords import password_matches
+from soundlift.common.auth.tokens import Tokens
+from soundlift.common.auth.users import User, Users
+from soundlift.common.db.engine import open_database
+from tests.factories.accounts import PASSWORD, SECRET
+from tests.factories.manifests import DEPLOY, ROOT, one_of
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 OTHER_PASSWORD = "that of another installation"

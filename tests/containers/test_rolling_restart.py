@@ -10,18 +10,19 @@ from threading import Event
 
 import pytest
 
+from devservers.container_stack import ContainerStack
+from devservers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
+from devservers.mail_server import MailServer
+from devservers.mariadb import MariaDb
+from devservers.mongodb import running_mongodb
+from devservers.rabbitmq import RabbitMq
+from devservers.waiting import wait_for
 from soundlift.client import Client
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.conftest import PASSWORD, SECRET
-from tests.devservers.container_stack import ContainerStack
-from tests.devservers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
-from tests.devservers.mail_server import MailServer
-from tests.devservers.mariadb import MariaDb
-from tests.devservers.mongodb import running_mongodb
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
-from tests.factories.parts import is_notified, wait_for
+from tests.factories.jobs import is_notified
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 EMAIL = "ada@example.org"

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from devservers.container_stack import ContainerStack
+from devservers.containers import BUILDING_SECONDS, FENCE, Podman, image_of, write_secrets
+from devservers.mail_server import MailServer
+from devservers.mariadb import MariaDb
+from devservers.mongodb import running_mongodb
+from devservers.rabbitmq import RabbitMq
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.conftest import SECRET
-from tests.deploy.manifests import DEPLOY, one_of
-from tests.devservers.container_stack import ContainerStack
-from tests.devservers.containers import BUILDING_SECONDS, FENCE, Podman, image_of, write_secrets
-from tests.devservers.mail_server import MailServer
-from tests.devservers.mariadb import MariaDb
-from tests.devservers.mongodb import running_mongodb
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.accounts import SECRET
+from tests.factories.manifests import DEPLOY, one_of
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 (CONTAINER,) = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]

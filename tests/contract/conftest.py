@@ -15,17 +15,17 @@ from botocore.client import BaseClient
 from bson import ObjectId
 from pymongo.collection import Collection
 
+from devservers.forwarder import Forwarder
+from devservers.mongodb import MongoDb, closing_client
+from devservers.rabbitmq import RabbitMq, patient_broker
+from devservers.s3 import BUCKET, S3
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.media.s3 import read_address
 from soundlift.common.media.s3.server import client_of
-from tests.contract.maker import ROUTES, Maker
 from tests.contract.medium import Medium
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.mongodb import MongoDb, closing_client
-from tests.devservers.rabbitmq import RabbitMq, patient_broker
-from tests.devservers.s3 import BUCKET, S3
+from tests.factories.brokers import ROUTES, Maker
 
 MEGABYTE = 2**20
 LEASE_SECONDS = 0.5

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.knative_broker import Served
 from soundlift.common.broker import Broker, Delivery, open_broker, open_publisher
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
 from soundlift.common.settings import Settings
-from tests.contract.maker import ROUTES, Maker
-from tests.knative.double import Served
+from tests.factories.brokers import ROUTES, Maker
 
 QUEUES = ("video", "mp3")
 REASON = {"function": "convert", "status": 422, "detail": "no", "attempts": 3, "at": "2026-01-01T00:00:00+00:00"}

@@ -12,13 +12,14 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
+from devservers.ports import free_port
 from soundlift.common.db import engine as module
 from soundlift.common.db.engine import LONGEST_PAUSE_SECONDS, Database, RolledBack, open_database
 from soundlift.common.db.migrations import migrate
 from soundlift.common.db.tables import metadata, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.services import Services
-from tests.factories.parts import free_port, ready_job
+from tests.factories.jobs import ready_job
 
 ACCOUNT = {"email": "carl@example.org", "password": "", "admin": False}
 

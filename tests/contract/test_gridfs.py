@@ -18,12 +18,12 @@ from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
 
+from devservers.mongodb import MongoDb, closing_client
+from devservers.server import Server
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
 from soundlift.common.media.gridfs.server import client_of
 from tests.contract.medium import Medium
-from tests.devservers.mongodb import MongoDb, closing_client
-from tests.devservers.server import Server
 
 CHUNK = 255 * 1024
 INFO = MediaInfo(owner="ada@example.org", file_name="ä.mp4", content_type="video/mp4", job_id="1" * 24)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from devservers.certificates import Authority
+from devservers.forwarder import Forwarder
+from devservers.mail_server import MailServer
+from devservers.waiting import wait_for
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 from soundlift.common.mail import LONGEST_SECONDS, Mail
 from soundlift.common.notifications.model import CLAIM_SECONDS
-from tests.devservers.certificates import Authority
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.mail_server import MailServer
-from tests.factories.parts import wait_for
 
 USER = ("soundlift", "p@ss/word")
 IN_URL = "soundlift:p%40ss%2Fword@"

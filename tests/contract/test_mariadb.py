@@ -14,6 +14,10 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
+from devservers.certificates import Authority
+from devservers.forwarder import Forwarder
+from devservers.mariadb import MariaDb
+from devservers.waiting import wait_for
 from soundlift.common.db.clock import now
 from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.migrations import LOCK, migrate
@@ -21,10 +25,8 @@ from soundlift.common.db.tables import UPLOAD_LOCKS, jobs, metadata, upload_lock
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.devservers.certificates import Authority
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.mariadb import MariaDb
-from tests.factories.parts import claimed_job, is_usable, job_now, queued_job, receiving_job, wait_for
+from tests.factories.availability import is_usable
+from tests.factories.jobs import claimed_job, job_now, queued_job, receiving_job
 
 Open = Callable[[str], Database]
 

@@ -15,6 +15,11 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
+from devservers.certificates import Authority
+from devservers.forwarder import Forwarder
+from devservers.ports import free_port
+from devservers.rabbitmq import RabbitMq, url_through
+from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS, Delivery, open_broker, routes_of
 from soundlift.common.broker.rabbitmq import PATIENCE_SECONDS, RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
@@ -22,11 +27,8 @@ from soundlift.common.broker.rabbitmq.topology import DELIVERY_LIMIT, EVENTS, To
 from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.events import VIDEO_UPLOADED, from_message
 from soundlift.common.settings import Settings
-from tests.contract.maker import ROUTES
-from tests.devservers.certificates import Authority
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.rabbitmq import RabbitMq, url_through
-from tests.factories.parts import free_port, is_usable, wait_for
+from tests.factories.availability import is_usable
+from tests.factories.brokers import ROUTES
 
 TOPOLOGY = Topology(ROUTES, (0.3, 2), "quorum")
 NO_FILES = TlsFiles()

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from devservers.forwarder import Forwarder
+from devservers.s3 import BUCKET, S3
+from devservers.waiting import wait_for
 from soundlift.common.errors import SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
 from soundlift.common.media.s3.address import Address, read_address
 from soundlift.common.media.s3.server import client_of
 from soundlift.common.media.s3.writer import PART_SIZE as PART
-from tests.devservers.forwarder import Forwarder
-from tests.devservers.s3 import BUCKET, S3
-from tests.factories.parts import wait_for
 
 MEGABYTE = 2**20
 FOLDER = "some/prefix/videos"

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.waiting import wait_for
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.db import write_ahead_log
 from soundlift.common.db.engine import open_database
 from soundlift.common.db.write_ahead_log import LONGEST_WAIT_SECONDS, LOOK_AGAIN_SECONDS, use_write_ahead_log
 from soundlift.common.events import VIDEO_UPLOADED
-from tests.factories.parts import wait_for
 
 # With a write-ahead log, NORMAL flushes it at a checkpoint only (https://www.sqlite.org/pragma.html#pragma_synchronous).
 FULL = 2

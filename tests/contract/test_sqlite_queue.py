@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Delivery
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import VIDEO_UPLOADED, Message
-from tests.connector.queues import FileQueues
-from tests.factories.parts import wait_for
+from tests.factories.queues import FileQueues
 
 LEASE_SECONDS = 1.0
 VIDEO = ["video"]

@@ -14,7 +14,7 @@ from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.convert.pcm import Sound, decoded
-from tests.factories.parts import job_now, queued_job
+from tests.factories.jobs import job_now, queued_job
 
 
 class Convert(Protocol):

@@ -22,10 +22,11 @@ from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, State
 from soundlift.common.logging import begin_trace
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
-from tests.api.problems import assert_problem
-from tests.convert.stores import WatchedStore
 from tests.factories.clips import talking_mp4
-from tests.factories.parts import age, job_now, queued_job, store
+from tests.factories.jobs import age, job_now, queued_job
+from tests.factories.media import store
+from tests.factories.problems import assert_problem
+from tests.factories.stores import WatchedStore
 
 Adopt = Callable[..., TestResponse]
 FID = "0123456789abcdef01234567"

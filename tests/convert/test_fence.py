@@ -16,15 +16,17 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from devservers.waiting import wait_for
 from functions.convert.encode.range_server import Source, serving
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
-from tests.convert.stores import held
 from tests.factories.clips import altered, ffmpeg, talking_mp4
-from tests.factories.parts import MP4, queued_job, store, wait_for
+from tests.factories.jobs import MP4, queued_job
+from tests.factories.media import store
+from tests.factories.stores import held
 
 
 @dataclass

@@ -23,7 +23,8 @@ from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
-from tests.factories.parts import job_now, queued_job, store
+from tests.factories.jobs import job_now, queued_job
+from tests.factories.media import store
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -8,6 +8,7 @@ from threading import Event
 
 import pytest
 
+from devservers.waiting import DEADLINE_SECONDS, wait_for
 from functions.convert import heartbeat as module
 from functions.convert.failures import TOO_LONG, ConversionFailed
 from functions.convert.heartbeat import ClaimLost, Keeper
@@ -16,7 +17,6 @@ from soundlift.common.jobs.model import Claim
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
-from tests.factories.parts import DEADLINE_SECONDS, wait_for
 
 CLAIM = Claim(job_id="a" * 24, token="b" * 24, mp3_fid="c" * 24)
 AWAY = DatabaseUnavailable("The database does not answer.")

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from devservers.local_stack import living_processes
+from devservers.ports import free_port
+from devservers.waiting import wait_for
 from functions.convert.encode.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.factories.clips import ffmpeg
-from tests.factories.parts import free_port, queued_job, wait_for
-from tests.local.running import living_processes
+from tests.factories.jobs import queued_job
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,7 +38,7 @@ import sys
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.services import services_of_process
-from tests.convert.stores import WatchedStore
+from tests.factories.stores import WatchedStore
 
 services = services_of_process()
 

@@ -20,7 +20,7 @@ from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.convert.pcm import decoded, hiss, lag, written
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
-from tests.factories.parts import job_now, queued_job
+from tests.factories.jobs import job_now, queued_job
 
 Save = Callable[[Job], Path]
 RATE = 44100

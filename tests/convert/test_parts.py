@@ -21,6 +21,7 @@ from fastcrc import crc16
 from mutagen.mp3 import MP3
 from structlog.testing import capture_logs
 
+from devservers.waiting import wait_for
 from functions.convert.encode.ffmpeg import Ffmpeg, binary
 from functions.convert.encode.mp3_frames import FrontFrame, frames
 from functions.convert.encode.parallel.packing import packed
@@ -35,9 +36,9 @@ from soundlift.common.process.process_group import process_group
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, recipe_of, wavs
-from tests.convert.stores import held
 from tests.factories.clips import ffmpeg
-from tests.factories.parts import job_now, queued_job, wait_for
+from tests.factories.jobs import job_now, queued_job
+from tests.factories.stores import held
 
 OPTIONS = {
     "V2": AudioOptions(),

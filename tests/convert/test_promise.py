@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.waiting import wait_for
 from functions.convert.handler import app, convert
 from soundlift.common.errors import Busy, DatabaseUnavailable, StoreUnavailable, Unavailable
 from soundlift.common.events import (
@@ -31,10 +32,10 @@ from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
-from tests.api.problems import assert_problem
-from tests.convert.stores import Interrupted, Refusing, WatchedStore, breaking, held
 from tests.factories.clips import ffmpeg, talking_mp4
-from tests.factories.parts import age, job_now, queued_job, wait_for
+from tests.factories.jobs import age, job_now, queued_job
+from tests.factories.problems import assert_problem
+from tests.factories.stores import Interrupted, Refusing, WatchedStore, breaking, held
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +340,7 @@ import sys
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.services import services_of_process
-from tests.convert.stores import WatchedStore
+from tests.factories.stores import WatchedStore
 
 services = services_of_process()
 jobs = services.jobs

@@ -14,13 +14,14 @@ from typing import BinaryIO, cast
 import pytest
 import urllib3
 
+from devservers.waiting import wait_for
 from functions.convert.encode import range_server
 from functions.convert.encode.range_server import BLOCK, Source, serving
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaReader, MediaStore
 from soundlift.common.services import Services
-from tests.convert.stores import WatchedStore, held
-from tests.factories.parts import store, wait_for
+from tests.factories.media import store
+from tests.factories.stores import WatchedStore, held
 
 FID = "a" * 24
 LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the sockets on the way hold

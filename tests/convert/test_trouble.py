@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 
+from devservers.waiting import wait_for
 from functions.convert.conversion import make_mp3
 from functions.convert.disk import check_disk, workers_trouble_is_unavailable
 from functions.convert.encode.ffmpeg import Ffmpeg, binary
@@ -29,10 +30,10 @@ from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
-from tests.api.problems import assert_problem
-from tests.convert.stores import held
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
-from tests.factories.parts import job_now, queued_job, wait_for
+from tests.factories.jobs import job_now, queued_job
+from tests.factories.problems import assert_problem
+from tests.factories.stores import held
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
 

@@ -19,7 +19,7 @@ from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Save
 from tests.factories.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
-from tests.factories.parts import job_now, queued_job
+from tests.factories.jobs import job_now, queued_job
 
 Make = Callable[[Path], Path]
 

@@ -1,10 +1,10 @@
-"""A megabyte of what takes each parser longest is read right; bench/hostile_text.py measures how long it takes."""
+"""A megabyte of what takes each parser longest is read right; the row hostile-text measures its time."""
 
 from __future__ import annotations
 
 import pytest
 
-from bench.hostile_text import CASES, LARGE, WorstCase
+from bench.inputs.worst_cases import CASES, LARGE, WorstCase
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

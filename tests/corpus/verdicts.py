@@ -19,7 +19,7 @@ from soundlift.common.events import event_of
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
-from tests.factories.parts import job_now, receiving_job
+from tests.factories.jobs import job_now, receiving_job
 
 FENCE = ("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS)
 DECODED = re.compile(

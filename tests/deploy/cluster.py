@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from tests.knative.double import Served
+from devservers.knative_broker import Served
 
 KINDS = {
     "v1": {"secrets": "Secret", "configmaps": "ConfigMap"},

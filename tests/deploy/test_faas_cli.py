@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.manifests import ROOT, manifests_in
 from tests.deploy.test_images import BUILD, files_below
 from tests.deploy.test_stack import FUNCTIONS
+from tests.factories.manifests import ROOT, manifests_in
 
 pytestmark = pytest.mark.skipif(not shutil.which("faas-cli"), reason="faas-cli is not on PATH")
 NEEDED = ("functions", "template", "soundlift/common")

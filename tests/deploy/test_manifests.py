@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.manifests import DEPLOY, Manifest, manifests_in, secrets_of
+from tests.factories.manifests import DEPLOY, Manifest, manifests_in, secrets_of
 
 FILES_OF_KUSTOMIZE = sorted(DEPLOY.rglob("kustomization.yaml"))
 KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.read_text())["kind"] == "Kustomization"]

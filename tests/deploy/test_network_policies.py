@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.deploy.manifests import DEPLOY, manifests_in, one_of
 from tests.deploy.network import Pod, may_connect
 from tests.deploy.test_platforms import SENDS_EVENTS, SERVICES, of_kind
+from tests.factories.manifests import DEPLOY, manifests_in, one_of
 
 NAMESPACE = one_of(DEPLOY / "knative" / "namespace.yaml", "Namespace")["metadata"]["name"]
 OURS: list[dict[str, Any]] = [

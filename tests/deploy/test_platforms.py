@@ -14,7 +14,7 @@ from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from soundlift.local.stack import substitute
-from tests.deploy.manifests import (
+from tests.factories.manifests import (
     DEPLOY,
     ROOT,
     environment_of,

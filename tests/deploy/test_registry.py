@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from soundlift.local.stack import substitute
-from tests.deploy.manifests import DEPLOY, ROOT
 from tests.deploy.test_manifests import FILES, KUSTOMIZATIONS, PODS
+from tests.factories.manifests import DEPLOY, ROOT
 
 REGISTRY = DEPLOY / "registry"
 TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.deploy.cluster import Cluster, served
-from tests.deploy.manifests import DEPLOY, secrets_of
 from tests.deploy.test_manifests import PODS
 from tests.deploy.test_platforms import STACK
+from tests.factories.manifests import DEPLOY, secrets_of
 
 pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH")
 SCRIPT = DEPLOY / "roll-out-secrets.sh"

@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from soundlift.cli.main import soundlift
-from tests.deploy.manifests import DEPLOY, Manifest, one_of, secrets_of
+from tests.factories.manifests import DEPLOY, Manifest, one_of, secrets_of
 
 JOB = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")
 POD = JOB["spec"]["template"]["spec"]

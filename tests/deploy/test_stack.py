@@ -14,7 +14,7 @@ from croniter import croniter
 from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.local.stack import read_stack, substitute
-from tests.deploy.manifests import environment_of_images, seconds_of
+from tests.factories.manifests import environment_of_images, seconds_of
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "stack.yml"

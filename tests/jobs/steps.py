@@ -13,7 +13,7 @@ from soundlift.common.jobs.model import Claim, Job, State
 from soundlift.common.jobs.quota import Limits, Reservation
 from soundlift.common.notifications.model import Channel, NotificationClaim
 from soundlift.common.services import Services
-from tests.factories.parts import (
+from tests.factories.jobs import (
     age,
     claimed_job,
     failed_job,

@@ -11,7 +11,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.factories.parts import age, claimed_job, job_now, queued_job
+from tests.factories.jobs import age, claimed_job, job_now, queued_job
 
 
 @pytest.mark.parametrize("missing", [None, 0.0, 12.5])

@@ -9,8 +9,9 @@ from soundlift.common.jobs.disposal import give_up
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.convert.stores import Refusing
-from tests.factories.parts import age, claimed_job, is_stored, job_now, store
+from tests.factories.jobs import age, claimed_job, job_now
+from tests.factories.media import is_stored, store
+from tests.factories.stores import Refusing
 
 
 def test_a_job_is_given_up_when_the_store_has_deleted_its_half_mp3_and_not_before(services: Services) -> None:

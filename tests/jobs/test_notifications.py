@@ -10,7 +10,7 @@ from soundlift.common.jobs.model import GIVE_UP_SECONDS, Job
 from soundlift.common.notifications import store as module
 from soundlift.common.notifications.model import CLAIM_SECONDS, Channel, NotificationClaim
 from soundlift.common.services import Services
-from tests.factories.parts import (
+from tests.factories.jobs import (
     age,
     claimed_mail,
     failed_job,

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
-from tests.factories.parts import age, queued_job
+from tests.factories.jobs import age, queued_job
 
 ADA = "ada@example.org"
 

@@ -20,7 +20,7 @@ from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.quota import Limits, Reservation, Usage, usage_of
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
-from tests.factories.parts import (
+from tests.factories.jobs import (
     MP4,
     age,
     claimed_job,

@@ -9,13 +9,14 @@ from threading import Barrier
 import pytest
 import sqlalchemy as sa
 
+from devservers.waiting import wait_for
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.parts import age, claimed_job, job_now, queued_job, ready_job, wait_for
+from tests.factories.jobs import age, claimed_job, job_now, queued_job, ready_job
 
 ROUNDS = 20
 

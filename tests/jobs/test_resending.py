@@ -8,7 +8,7 @@ import pytest
 
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.factories.parts import age, claimed_job, job_now, queued_job
+from tests.factories.jobs import age, claimed_job, job_now, queued_job
 from tests.jobs.steps import STEPS, row_of
 
 

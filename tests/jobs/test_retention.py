@@ -9,7 +9,7 @@ import pytest
 from soundlift.common.jobs import queries, store
 from soundlift.common.jobs.model import Job
 from soundlift.common.services import Services
-from tests.factories.parts import age, claimed_job, notified_job, queued_job, ready_job, receiving_job
+from tests.factories.jobs import age, claimed_job, notified_job, queued_job, ready_job, receiving_job
 from tests.jobs.steps import STEPS, cancelled_job, deleted_job, expired_job, notification_rows
 
 

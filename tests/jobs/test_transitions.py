@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, LONGEST_SENTENCE, MOST_ATTEMPTS, State
 from soundlift.common.services import Services
-from tests.factories.parts import age, claimed_job, claimed_mail, job_now, mail_of, queued_job, ready_job
+from tests.factories.jobs import age, claimed_job, claimed_mail, job_now, mail_of, queued_job, ready_job
 from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_of
 
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}

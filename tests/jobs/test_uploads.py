@@ -9,7 +9,7 @@ import pytest
 
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
 from soundlift.common.services import Services
-from tests.factories.parts import age, job_now, queued_job, ready_job, receiving_job
+from tests.factories.jobs import age, job_now, queued_job, ready_job, receiving_job
 from tests.jobs.steps import STEPS, adopted_job
 
 ADA = "ada@example.org"

@@ -15,6 +15,10 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from devservers.knative_broker import PLAIN_EVENT, TRIES, KnativeBroker, KnativeSource, Served, adapted
+from devservers.mail_server import MailServer
+from devservers.ports import free_port
+from devservers.waiting import wait_for
 from soundlift.common.broker.http_sink import HttpSink
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import (
@@ -30,11 +34,10 @@ from soundlift.common.events import (
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
 from tests.api.conftest import Call, function
-from tests.convert.stores import held
-from tests.devservers.mail_server import MailServer
+from tests.factories.accounts import bearer
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
-from tests.factories.parts import age, bearer, free_port, is_notified, job_now, queued_job, ready_job, wait_for
-from tests.knative.double import PLAIN_EVENT, TRIES, KnativeBroker, KnativeSource, Served, adapted
+from tests.factories.jobs import age, is_notified, job_now, queued_job, ready_job
+from tests.factories.stores import held
 
 __all__ = ["function"]
 MINUTES = 70

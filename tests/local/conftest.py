@@ -1,4 +1,4 @@
-"""Starts `python -m soundlift.local` as a person would."""
+"""Starts `soundlift up` as a user does."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories.parts import free_port
-from tests.local.running import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start, wait_until
+from devservers.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
         folder = tmp_path_factory.mktemp("stack")
         data = data or folder / "data"
         port = free_port()
-        arguments = [sys.executable, "-m", "soundlift.local", "--port", str(port), "--data", str(data)]
+        arguments = [sys.executable, "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(data)]
         with (folder / "terminal").open("wb") as terminal:
             process = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=terminal, stderr=terminal)
         stack = Stack(process, f"http://127.0.0.1:{port}", data, folder / "terminal")
         stacks.append(stack)
-        wait_until(lambda: "is ready at" in stack.said or process.poll() is not None, "the stack is ready")
+        wait_until(lambda: stack.answers() or process.poll() is not None, "the stack is ready")
         assert process.poll() is None, stack.said
         return stack
 

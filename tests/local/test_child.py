@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from devservers.local_stack import living_processes
+from devservers.waiting import wait_for
 from soundlift.local.child import Child
-from tests.factories.parts import wait_for
-from tests.local.running import living_processes
 
 # The grandchild ignores what a terminal or a platform sends to stop a service.
 GRANDCHILD = "trap '' HUP INT TERM; exec sleep 600"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from devservers.local_stack import wait_until
 from soundlift.local.cron import Cron
-from tests.local.running import wait_until
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

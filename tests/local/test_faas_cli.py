@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 import urllib3
 
-from tests.local.running import Stack, Start
+from devservers.local_stack import Stack, Start
 from tests.local.test_up import FUNCTIONS
 
 pytestmark = pytest.mark.skipif(not shutil.which("faas-cli"), reason="faas-cli is not on PATH")

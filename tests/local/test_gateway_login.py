@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.factories.parts import free_port
-from tests.local.running import Stack, Start, assert_refused, wait_until
+from devservers.local_stack import Stack, Start, assert_refused, wait_until
+from devservers.ports import free_port
 
 PUBLIC = ("login", "validate", "upload", "download", "jobs")
 INTERNAL = ("convert", "notify", "cleanup")

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from devservers.local_stack import Process, Stack, Start, living_processes, wait_until
 from soundlift.local import log_writer
 from soundlift.local.log_pipe import LARGEST_LOG
-from tests.local.running import Process, Stack, Start, living_processes, wait_until
 
 LARGEST = 200_000
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits another process, as Linux alone can")

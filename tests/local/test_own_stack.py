@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.local.running import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start, wait_until
 
 STACK = """
 version: 1.0

@@ -11,12 +11,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from devservers.local_stack import Process, living_processes
+from devservers.waiting import wait_for
 from soundlift.local import restart as module
 from soundlift.local.child import Child
 from soundlift.local.log_pipe import LogPipe
 from soundlift.local.restart import Restart
-from tests.factories.parts import no_more_files, wait_for
-from tests.local.running import Process, living_processes
+from tests.factories.open_files import no_more_files
 
 PROGRAM = "import os, time; print('begun by', os.getppid(), flush=True); time.sleep(600)"
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 
-from tests.local.running import Stack, Start, wait_until
+from devservers.local_stack import Stack, Start, wait_until
 from tests.local.test_up import FUNCTIONS
 
 PATHS = ["functions", "function/login", "info", "secrets", "logs?name=login", "namespaces", ""]

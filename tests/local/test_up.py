@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories.parts import free_port
-from tests.local.running import (
+from devservers.local_stack import (
     DEADLINE_SECONDS,
     Process,
     Stack,
@@ -24,6 +23,7 @@ from tests.local.running import (
     living_processes,
     wait_until,
 )
+from devservers.ports import free_port
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
 
@@ -39,10 +39,10 @@ def assert_gone(processes: Sequence[Process]) -> None:
 
 
 def test_it_says_where_it_is_and_how_to_go_on(stack: Stack) -> None:
+    wait_until(lambda: "soundlift convert" in stack.said, "the greeting is printed")
     assert stack.url in stack.said
     assert str(stack.data) in stack.said
     assert "soundlift user add" in stack.said
-    assert "soundlift convert" in stack.said
 
 
 def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
@@ -109,7 +109,7 @@ def test_a_child_that_is_killed_is_started_again(stack: Stack, module: str) -> N
 def test_a_port_in_use_is_one_sentence_and_nothing_is_made(stack: Stack, tmp_path: Path) -> None:
     port = stack.url.rpartition(":")[2]
     ended = subprocess.run(
-        [sys.executable, "-m", "soundlift.local", "--port", port, "--data", str(tmp_path / "data")],
+        [sys.executable, "-m", "soundlift.cli", "up", "--port", port, "--data", str(tmp_path / "data")],
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
@@ -122,8 +122,8 @@ def test_a_port_in_use_is_one_sentence_and_nothing_is_made(stack: Stack, tmp_pat
 
 def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("I am in the way")
-    for data in (tmp_path / "file", tmp_path / "file" / "below"):
-        assert_refused("--port", str(free_port()), "--data", str(data), naming=str(data))
+    below = tmp_path / "file" / "below"
+    assert_refused("--port", str(free_port()), "--data", str(below), naming=str(below))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

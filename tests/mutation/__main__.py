@@ -13,9 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
-
-from tests.devservers.rabbitmq import running_rabbitmq
+from devservers.rabbitmq import running_rabbitmq
+from devservers.server import NotInstalled
 from tests.mutation.module import Module, changes_words_only, read_equivalents, read_modules
 from tests.mutation.run import Run
 from tests.mutation.workspace import CHECKED, NOTICED, ROOT, Workspace
@@ -115,7 +114,7 @@ def _servers(module: Module) -> Iterator[Mapping[str, str]]:
     with folder, ExitStack() as stack:
         try:
             node = stack.enter_context(running_rabbitmq(Path(folder.name)))
-        except (pytest.skip.Exception, pytest.fail.Exception, AssertionError) as error:
+        except (NotInstalled, TimeoutError, AssertionError) as error:
             raise RuntimeError(str(error)) from error
         yield {"TEST_RABBITMQ_URL": node.url}
 

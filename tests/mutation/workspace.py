@@ -75,7 +75,7 @@ class Workspace:
             self._settings.write_text(settings)
         changed = self._copy_all()
         (self.tree / "setup.cfg").write_text(self._configuration())
-        if any(path.startswith(("soundlift/", "functions/", "tests/")) for path in changed):
+        if any(path.startswith(("soundlift/", "functions/", "devservers/", "tests/")) for path in changed):
             survivors = [name for name, status in self.results().items() if status in {"survived", "no tests"}]
             self._recheck.write_text("\n".join({*survivors, *self.to_recheck()}))
             (self.mutants / "mutmut-stats.json").unlink(missing_ok=True)

@@ -12,21 +12,22 @@ from pathlib import Path
 
 import pytest
 
+from devservers.container_stack import ContainerStack
+from devservers.containers import BUILDING_SECONDS, Podman
+from devservers.local_stack import Stack
+from devservers.mail_server import MailServer
+from devservers.mariadb import MariaDb
+from devservers.mongodb import running_mongodb
+from devservers.rabbitmq import RabbitMq
+from devservers.s3 import S3
+from devservers.waiting import wait_for
 from soundlift.client import Client
 from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.conftest import PASSWORD, SECRET
-from tests.devservers.container_stack import ContainerStack
-from tests.devservers.containers import BUILDING_SECONDS, Podman
-from tests.devservers.mail_server import MailServer
-from tests.devservers.mariadb import MariaDb
-from tests.devservers.mongodb import running_mongodb
-from tests.devservers.rabbitmq import RabbitMq
-from tests.devservers.s3 import S3
-from tests.factories.parts import age, wait_for
+from tests.factories.accounts import PASSWORD, SECRET
+from tests.factories.jobs import age
 from tests.local.conftest import start
-from tests.local.running import Stack
 
 __all__ = ["start"]
 EMAIL = "ada@example.org"

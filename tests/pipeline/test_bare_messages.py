@@ -14,12 +14,12 @@ import pymongo
 import pytest
 from bson import ObjectId
 
+from devservers.local_stack import Stack
+from devservers.rabbitmq import RabbitMq
+from devservers.waiting import wait_for
 from soundlift.client import Client, Job
 from soundlift.common.media import MediaInfo, open_media
-from tests.devservers.rabbitmq import RabbitMq
 from tests.factories.clips import talking_mp4
-from tests.factories.parts import wait_for
-from tests.local.running import Stack
 from tests.pipeline.conftest import EMAIL, Mailbox, services_of
 
 FID = "0123456789abcdef01234567"

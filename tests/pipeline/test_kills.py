@@ -12,15 +12,16 @@ from pathlib import Path
 import pymongo
 import pytest
 
+from devservers.local_stack import Stack
+from devservers.mail_server import MailServer
+from devservers.mariadb import MariaDb
+from devservers.rabbitmq import RabbitMq
+from devservers.waiting import wait_for
 from soundlift.client import Client, ClientError
 from soundlift.local.environment import STACK_FILE
-from tests.conftest import PASSWORD
-from tests.devservers.mail_server import MailServer
-from tests.devservers.mariadb import MariaDb
-from tests.devservers.rabbitmq import RabbitMq
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
-from tests.factories.parts import is_notified, wait_for
-from tests.local.running import Stack
+from tests.factories.jobs import is_notified
 from tests.pipeline.conftest import EMAIL, let_minutes_pass, services_of
 
 POINTS = {

@@ -15,12 +15,14 @@ import urllib3
 from mutagen.mp3 import MP3
 from werkzeug.http import parse_options_header
 
+from devservers.container_stack import ContainerStack
+from devservers.local_stack import Stack
+from devservers.waiting import wait_for
 from soundlift.client import ApiError, Client
-from tests.conftest import PASSWORD
-from tests.devservers.container_stack import ContainerStack
+from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
-from tests.factories.parts import is_stored, job_now, wait_for
-from tests.local.running import Stack
+from tests.factories.jobs import job_now
+from tests.factories.media import is_stored
 from tests.pipeline.conftest import EMAIL, Mailbox, let_minutes_pass, services_of
 
 NAME = "Ünïcode 🎵.mp4"

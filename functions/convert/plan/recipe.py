@@ -30,7 +30,7 @@ HIGHEST_PEAK_DB = -1.0  # of a mix: what LAME overshoots fits above it
 TRUE_PEAK_DB = -1.5
 LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
 # In kbit/s. Without borrowed bits a constant bit rate loses at most 0.25 dB up to here, and up to 2 dB above; a
-# variable one loses nothing but bytes (bench/reservoir.py).
+# variable one loses nothing but bytes (`make bench ONLY=reservoir-V2`).
 HIGHEST_CUT_BITRATE = 96
 # By the name of what it measures: loudnorm's argument, and the lowest and highest value that it takes.
 # https://ffmpeg.org/ffmpeg-filters.html#loudnorm

@@ -1,4 +1,4 @@
-"""Hands the time by which a request's body must have arrived from the application to the connection it comes from."""
+"""The time by which a request's body must have arrived, set by the application and read by the connection."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _deadline: ContextVar[float | None] = ContextVar("body_deadline", default=None)
 
 
 def limit_body_time(seconds: float | None) -> None:
-    """Let the body of the request at hand arrive within so many seconds from now; None lifts the limit."""
+    """Give the body of the current request so many seconds from now; None removes the limit."""
     _deadline.set(None if seconds is None else time.monotonic() + seconds)
 
 
 def body_seconds_left() -> float | None:
-    """Return how many seconds the body of the request at hand still has, None where nothing limits them."""
+    """Return how many seconds the body of the current request has left, None without a limit."""
     deadline = _deadline.get()
     return None if deadline is None else deadline - time.monotonic()

@@ -1,4 +1,4 @@
-"""Configures gunicorn, the one server of every function: `gunicorn -c python:soundlift.common.web.gunicorn_config`."""
+"""gunicorn's configuration for every function: `gunicorn -c python:soundlift.common.web.gunicorn_config`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from soundlift.common.settings import Settings
 
 SECONDS_TO_HAND_BACK = 15
 SPARE_THREADS = 8  # for health, and for answering 429 at the concurrency limit
-MOST_CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 
 try:
     _settings = Settings.from_environment()
@@ -30,9 +30,9 @@ bind = f"{_settings.host}:{_settings.port}"
 worker_class = "soundlift.common.web.worker.Worker"
 workers = 1
 threads = _settings.threads + SPARE_THREADS
-# A connection too many would end the worker, so half of the files that it may open are for its work.
-worker_connections = min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-# No header sets what the server itself decides: SCRIPT_NAME would move a path past the rules of a proxy.
+# Running out of file descriptors would end the worker, so connections get at most half of them.
+worker_connections = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+# No header may override the environ: SCRIPT_NAME would move a path past the rules of a proxy.
 forwarder_headers = ""
 keepalive = 15
 graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
@@ -42,17 +42,17 @@ control_socket_disable = True
 
 
 def on_starting(server: Any) -> None:
-    """Make all files of the function for its owner only; not at import, which tests and tools do, too."""
+    """Make new files accessible to their owner only; not at import, since tests and tools import this module too."""
     make_files_private()
 
 
 def when_ready(server: Any) -> None:
-    """Let gunicorn's own process end when its supervisor is gone; its workers end with it."""
+    """Stop gunicorn's main process, and with it the workers, when the supervisor is gone."""
     lifeline.hold(_settings.lifeline_fd)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Stop the start if a setting is missing, remove what killed workers left, and note SIGTERM for long work."""
+    """Stop if a setting is missing, remove what killed workers left behind, and report SIGTERM to long-running work."""
     try:
         getattr(worker.wsgi, "open_services", lambda: None)()
     except SettingError as error:

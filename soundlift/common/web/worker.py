@@ -19,11 +19,11 @@ from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import ThreadWorker
 
 from soundlift.common.web.connection import Connection
-from soundlift.common.web.dropped_clients import DroppedClients
-from soundlift.common.web.refusals import refusal, status_of
+from soundlift.common.web.drop_counter import DropCounter
+from soundlift.common.web.error_responses import error_response, status_of
 
-REQUEST_SECONDS = 10.0  # for a request's head, and its body where that is small
-LOOK_SECONDS = 0.5  # between two looks at what is over its time, however many events there are
+REQUEST_SECONDS = 10.0  # for a request's head, and its body if that is small
+CHECK_SECONDS = 0.5  # between two checks for expired connections, however many events there are
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 2**20
 DRAIN_BYTES = 64 * 1024
@@ -35,29 +35,32 @@ log = structlog.get_logger()
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hints
-    """A threaded worker that receives requests in its event loop, and answers them in its threads.
+    """A threaded worker that receives requests in its event loop and processes them in its threads.
 
-    gunicorn's own gives a connection to a thread at its first byte, so that as many slow clients as there are threads
-    silence it, and closes connections in its loop, waiting up to 2 seconds for each. Here a thread gets a request
-    whose head, and body where that is small, have arrived; what takes longer than REQUEST_SECONDS is answered 408. A
-    larger body is received by the thread at a least rate (body_rate.py).
+    gunicorn's own passes a connection to a thread at its first byte, so that one slow client per thread blocks it
+    (https://github.com/benoitc/gunicorn/issues/3634), and waits up to 2 seconds in its loop to close a connection.
+    Here a thread gets a request once its head, and its body if that is small, have arrived; a request that takes
+    longer than REQUEST_SECONDS is answered 408. The thread receives a larger body at a minimum rate (minimum_rate.py).
 
-    On SIGTERM it accepts all pending connections and closes its listeners: gunicorn's own listens on, so that a proxy
-    that connects meanwhile waits for an answer that never comes, where it could have asked another instance.
+    On SIGTERM it accepts all pending connections and closes its listeners. gunicorn's own keeps listening, so that a
+    proxy that connects meanwhile waits in vain instead of trying another instance.
+
+    gunicorn does not document these methods and attributes as an interface: its version is pinned to one minor
+    release, and test_gunicorn_interface.py lists what this package relies on.
     """
 
-    connections_per_address = 0  # none is no limit
+    connections_per_address = 0  # 0 is no limit
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._arriving: dict[Connection, None] = {}  # a set that keeps its order
-        self._lingering: dict[socket, tuple[float, int]] = {}  # until when, and bytes received since the answer
+        self._lingering: dict[socket, tuple[float, int]] = {}  # deadline, and bytes received since the response
         self._by_address: Counter[str] = Counter()
-        self._dropped = DroppedClients()
-        self._next_look = 0.0
+        self._dropped = DropCounter()
+        self._next_check = 0.0
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Do as gunicorn's; on a stop, accept what is pending as far as there is room, and close the listeners."""
+        """Do as gunicorn's; when stopping, accept pending connections up to the limit, then close the listeners."""
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
@@ -69,7 +72,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self._shorten_idle_waits()
 
     def accept(self, listener: BaseSocket) -> bool:
-        """Take in a client, unless its address has too many connections, and return whether there was one."""
+        """Accept a connection, or reject it if its address has too many; return whether there was one."""
         try:
             client, address = listener.accept()
         except OSError as error:
@@ -82,14 +85,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         connection = Connection(self.cfg, client, address, listener.getsockname(), self)
         self._by_address[address[0]] += 1
         if self._has_too_many(address[0]):
-            self._dropped.add("too many connections of one address")
-            self._refuse(connection, HTTPStatus.TOO_MANY_REQUESTS)
+            self._dropped.add("too many connections from one address")
+            self._reject(connection, HTTPStatus.TOO_MANY_REQUESTS)
         else:
             self.enqueue_req(connection)
         return True
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Receive a connection's next request, at once if it is there, else as it arrives."""
+        """Pass a connection's next request to a thread, at once or when it has arrived."""
         conn.begin_request(REQUEST_SECONDS)
         if conn.receive():
             super().enqueue_req(conn)
@@ -98,12 +101,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
             self.poller.register(conn.sock, EVENT_READ, partial(self._receive, conn))
 
     def murder_pending(self) -> None:
-        """Refuse what has not arrived in time, and close what has lingered; gunicorn calls this in each turn."""
+        """Reject requests that did not arrive in time and close lingering connections; called once per loop."""
         now = time.monotonic()
-        if now < self._next_look:
+        if now < self._next_check:
             return
-        self._next_look = now + LOOK_SECONDS
-        self._refuse_late(now)
+        self._next_check = now + CHECK_SECONDS
+        self._reject_late(now)
         self._dropped.log()
         while self._lingering:
             client, (end, _) = next(iter(self._lingering.items()))
@@ -112,58 +115,58 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
             self._end_linger(client)
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
-        """Answer a request, and return whether its connection can be used again."""
+        """Process a request, and return whether its connection can be used again."""
         try:
             return bool(super().handle_request(req, conn)) and conn.has_read_all()
         except TimeoutError:
-            self._dropped.add("timeout while the answer was sent")
+            self._dropped.add("timeout while sending the response")
             return False
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
-        """Answer a request that cannot be read, or an error in answering one, with a problem document."""
+        """Send a problem document for a request that cannot be read, or for an error while processing it."""
         status = status_of(exc)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.NOT_IMPLEMENTED:
-            log.error("request not answered", exc_info=exc)
+            log.error("request failed", exc_info=exc)
         else:
             log.info("unreadable request", status=status.value, reason=type(exc).__name__, address=addr[0])
         with suppress(OSError):
-            client.sendall(refusal(status))
+            client.sendall(error_response(status))
 
     def _receive(self, conn: Connection, _: socket) -> None:
         if conn.receive():
             self._stop_receiving(conn)
             super().enqueue_req(conn)
-        elif conn.incoming.is_too_large:
+        elif conn.buffer.is_too_large:
             self._stop_receiving(conn)
-            self._refuse(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+            self._reject(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _stop_receiving(self, conn: Connection) -> None:
         del self._arriving[conn]
         self.poller.unregister(conn.sock)
 
     def _shorten_idle_waits(self) -> None:
-        """Give connections that have sent nothing yet no more time than kept-alive ones have at a stop."""
+        """Close connections that have sent nothing yet as soon as kept-alive ones when stopping."""
         latest = time.monotonic() + IDLE_SECONDS_AT_STOP
         for conn in self._arriving:
-            if not conn.incoming.has_begun:
+            if not conn.buffer.has_begun:
                 conn.timeout = min(conn.timeout, latest)
 
-    def _refuse_late(self, now: float) -> None:
+    def _reject_late(self, now: float) -> None:
         for conn in [conn for conn in self._arriving if conn.timeout <= now]:
             self._stop_receiving(conn)
-            if conn.incoming.has_begun:
+            if conn.buffer.has_begun:
                 self._dropped.add("slow request")
-                self._refuse(conn, HTTPStatus.REQUEST_TIMEOUT)
+                self._reject(conn, HTTPStatus.REQUEST_TIMEOUT)
             else:
                 self._drop(conn)
 
-    def _refuse(self, conn: Connection, status: HTTPStatus) -> None:
-        """Send a refusal from the event loop without blocking; ignore send errors.
+    def _reject(self, conn: Connection, status: HTTPStatus) -> None:
+        """Send an error response from the event loop without blocking; ignore send errors.
 
-        An address with too many connections gets no lingering close: it would hold yet another connection by it.
+        An address with too many connections gets no lingering close, which would keep another connection open.
         """
         with suppress(OSError):
-            conn.sock.send(refusal(status))
+            conn.sock.send(error_response(status))
         self.nr_conns -= 1
         conn.close(graceful=status is not HTTPStatus.TOO_MANY_REQUESTS)
 
@@ -172,9 +175,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         conn.close()
 
     def _has_too_many(self, address: str) -> bool:
-        """Return whether an address, unless it is a proxy's, has more connections than it may."""
-        most = self.connections_per_address
-        if not most or self._by_address[address] <= most or "*" in self.cfg.forwarded_allow_ips:
+        """Return whether an address other than a trusted proxy's is over its connection limit."""
+        limit = self.connections_per_address
+        if not limit or self._by_address[address] <= limit or "*" in self.cfg.forwarded_allow_ips:
             return False
         return not any(ip_address(address) in network for network in self.cfg.forwarded_allow_networks())
 
@@ -183,7 +186,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self._dropped.add("slow body")
 
     def close_connection(self, connection: Connection, *, graceful: bool) -> None:
-        """Close a connection, gracefully so that its last answer arrives."""
+        """Close a connection; `graceful` waits until the client has its last response."""
         address = connection.client[0]
         self._by_address[address] -= 1
         if not self._by_address[address]:
@@ -194,7 +197,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
             util.close(connection.sock)
 
     def _linger(self, client: socket) -> None:
-        """Close a connection when its client has, so that the answer is not cut off (RFC 9112, section 9.6)."""
+        """Close a connection when its client has, so that the response is not cut off (RFC 9112, section 9.6)."""
         try:
             client.setblocking(False)
             client.shutdown(SHUT_WR)

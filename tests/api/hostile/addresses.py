@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, TEXTS, Hostile
-from tests.factories.parts import MP4
+from tests.factories.jobs import MP4
 
 
 def of_queries() -> list[Hostile]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.api.hostile.request import HEADERS, TEXTS, Hostile
-from tests.factories.parts import MP4
+from tests.factories.jobs import MP4
 
 
 def of_forms() -> list[Hostile]:

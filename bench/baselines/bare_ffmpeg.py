@@ -1,0 +1,26 @@
+"""The plain FFmpeg command, from file to file."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.harness.comparison import Sample, Way
+from bench.harness.processes import Memory
+from bench.inputs.clips import ffmpeg
+
+
+def bare_ffmpeg(video: Path, mp3: Path, quality: Sequence[str]) -> Way:
+    """Return a way that converts a video to an MP3 of a quality."""
+
+    def way() -> Sample:
+        began = time.perf_counter()
+        command = ffmpeg("-y", "-i", str(video), "-vn", "-c:a", "libmp3lame", *quality, str(mp3))
+        with subprocess.Popen(command) as process, Memory(process.pid) as memory:
+            assert process.wait() == 0
+            seconds = time.perf_counter() - began
+        return Sample(seconds, memory.peak_mb)
+
+    return way

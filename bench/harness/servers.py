@@ -1,0 +1,43 @@
+"""Starts the servers that rows need, or uses the ones named on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from devservers.mongodb import running_mongodb
+from devservers.rabbitmq import running_rabbitmq
+from devservers.s3 import running_s3
+from soundlift.common.process.temporary_folders import temporary_folder
+
+named: dict[str, str] = {}  # URLs from the command line, by scheme
+
+
+@contextmanager
+def mongodb() -> Iterator[str]:
+    """Yield the URL of a MongoDB server or of FerretDB; raise NotInstalled where there is neither."""
+    if url := named.get("mongodb"):
+        yield url
+        return
+    with temporary_folder("bench") as folder, running_mongodb(folder) as server:
+        yield server.url
+
+
+@contextmanager
+def s3() -> Iterator[str]:
+    """Yield the URL of a bucket."""
+    if url := named.get("s3"):
+        yield url
+        return
+    with temporary_folder("bench") as folder, running_s3(folder) as server:
+        yield server.url()
+
+
+@contextmanager
+def rabbitmq() -> Iterator[str]:
+    """Yield the URL of a virtual host without queues; raise NotInstalled where there is no RabbitMQ."""
+    if url := named.get("amqp"):
+        yield url
+        return
+    with temporary_folder("bench") as folder, running_rabbitmq(folder) as node:
+        yield node.new_virtual_host()

@@ -1,0 +1,206 @@
+"""The text that each parser takes longest to read: what a file, FFmpeg's log about it, or a form may contain."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mutagen.id3 import ID3
+
+from functions.convert.failures import ConversionFailed, sign_in
+from functions.convert.output.loss import Written, lost_seconds
+from functions.convert.output.tags import id3
+from functions.convert.plan.arguments import read_measured
+from functions.convert.probe.bounded_numbers import read_decimal, read_integer
+from functions.convert.probe.ffmpeg_log import FfmpegLog
+from functions.convert.probe.labels import LIST, Labels, read_labels
+from functions.convert.probe.mp4_boxes import has_protected_sound
+from functions.convert.probe.report import read_decoded, read_encoded, read_report
+from functions.upload.body import clean_name
+from functions.upload.form import FormReader
+from soundlift.common.audio.formats import is_known_format
+from soundlift.common.errors import BadRequest
+from soundlift.common.options.audio_options import AudioOptions
+
+SMALL, LARGE = 2**18, 2**20  # bytes
+BLOCK = 2**16
+
+
+@dataclass(frozen=True)
+class WorstCase:
+    """Text of about a given size in bytes, its parser, and the expected result."""
+
+    name: str
+    make: Callable[[int], bytes]
+    read: Callable[[bytes], Any]
+    expected: Any
+
+
+def _report_of(log: bytes) -> str:
+    lines = FfmpegLog()
+    blocks = (log[at : at + BLOCK] for at in range(0, len(log), BLOCK))
+    return "\n".join([*(line for block in blocks for line in lines.read(block)), *lines.end()])
+
+
+def _rates(log: bytes) -> list[int | None] | str:
+    """Return the sample rate of each track that a log shows, or the code of the verdict that it leads to."""
+    try:
+        sound = read_report(_report_of(log))
+    except ConversionFailed as failure:
+        return failure.verdict.code
+    return [track.rate for track in sound.tracks]
+
+
+def _counts(log: bytes) -> tuple[int, int, int]:
+    """Return what a log without any verdict says of samples decoded, encoded and measured."""
+    report = _report_of(HEADING + log)
+    assert sign_in(report) is None
+    (track,) = read_report(report).tracks
+    return read_decoded(report, track).samples, read_encoded(report), read_measured(report).samples
+
+
+def _lost(log: bytes) -> float | None:
+    """Return the seconds that are lost of a sound by a log: two of three were decoded."""
+    report = _report_of(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
+    sound = read_report(report)
+    return lost_seconds(report, sound, sound.chosen, Written(sound.length, in_time=True, junk=0))
+
+
+def _tag(date: bytes) -> list[str]:
+    """Return what a tag has of a date."""
+    tag = id3(Labels({"date": date.decode()}), None, OPTIONS, 1.0)
+    return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TDRC")]
+
+
+def _tag_in_language(log: bytes) -> list[str]:
+    """Return what a tag has of the language that a log shows."""
+    tag = id3(Labels(), read_report(_report_of(log)).chosen.language, OPTIONS, 1.0)
+    return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TLAN")]
+
+
+def _labels(content: bytes) -> tuple[int, int]:
+    """Return how many tags and chapters a list of FFmpeg's has."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / LIST).write_bytes(content)
+        labels = read_labels(Path(folder))
+    return len(labels.tags), len(labels.chapters)
+
+
+def _form(body: bytes) -> int | str:
+    """Return how many events a form has, or the code of the error that it is answered with."""
+    try:
+        return sum(1 for _ in FormReader("frontier").parts_of(io.BytesIO(body), LARGE))
+    except BadRequest as error:
+        return error.code
+
+
+def _is_protected(content: bytes) -> bool:
+    return has_protected_sound(io.BytesIO(content), len(content))
+
+
+def _number(text: bytes) -> tuple[int | None, float | None]:
+    return read_integer(text.decode()), read_decimal(text.decode())
+
+
+OPEN, CLOSE = b"\x1b[0;31m", b"\x1b[0m"
+TIME = b"\x1b[0;37m10:00:00.000 \x1b[0m"  # before each message
+TAG = TIME + b"    a"
+INPUT = TIME + b"Input #0, matroska,webm, from 'x':\n"
+STREAM = TIME + b"  Stream #0:0: Audio: aac (LC), 44100 Hz, mono\n"
+HEADING = INPUT + TIME + b"  Duration: 00:00:03.02, start: 0.000000, bitrate: 73 kb/s\n" + STREAM
+TWO_SECONDS = (
+    TIME + OPEN + b"[in#0/aac @ 0x1]   Input stream #0:0 (audio): 9 packets read (9 bytes); 9 frames decoded; "
+    b"0 decode errors (88200 samples); \n" + CLOSE
+)
+OPTIONS = AudioOptions()
+LONGEST_LANGUAGE = (
+    INPUT + TIME + b"  Stream #0:0(en-x-abcdefgh-abcdefgh-abcdefgh-abcdefgh): Audio: aac, 44100 Hz, mono\n"
+)
+PART = b"--frontier\r\nContent-Disposition: form-data; name=x"
+END_OF_FORM = b"\r\n\r\nx\r\n--frontier--\r\n"
+
+
+def _language(text: bytes) -> Callable[[int], bytes]:
+    """Return what makes the log of a stream whose language is a text, repeated."""
+    return _repeated(text, INPUT + TIME + b"  Stream #0:0(", b"): Audio: aac, 44100 Hz, mono\n")
+
+
+def _own(text: bytes) -> Callable[[int], bytes]:
+    """Return what makes a log of FFmpeg's own words that has a text, repeated, in one message."""
+    return _repeated(text, TIME + OPEN, b"\n" + CLOSE)
+
+
+def _messages(text: bytes) -> Callable[[int], bytes]:
+    """Return what makes a log of FFmpeg's own words that has a text in each message."""
+    return _repeated(TIME + OPEN + text + b"\n" + CLOSE)
+
+
+def _times(text: bytes, size: int) -> bytes:
+    return text * (size // len(text))
+
+
+def _repeated(text: bytes, before: bytes = b"", after: bytes = b"") -> Callable[[int], bytes]:
+    return lambda size: before + _times(text, size) + after
+
+
+CASES = [
+    WorstCase("a language of letters", _language(b"x"), _rates, [44100]),
+    WorstCase("a language of line breaks", _language(b"\n"), _rates, [44100]),
+    WorstCase("a language of beginnings of streams", _language(b"\n  Stream #0:1("), _rates, [44100]),
+    WorstCase("a language of kinds", _language(b": Audio: "), _rates, [44100]),
+    WorstCase("a language of streams", _language(b"\n  Stream #0:1: Audio: aac, 1 Hz, mono"), _rates, [44100]),
+    WorstCase("a language of rates", _language(b", 1 Hz"), _rates, [44100]),
+    WorstCase("streams", _repeated(STREAM, INPUT), _rates, [44100]),
+    WorstCase("durations of digits", _repeated(b"1", INPUT + TIME + b"  Duration: ", b"\n" + STREAM), _rates, [44100]),
+    WorstCase("tags without a value", _repeated(TIME + b"    a\n", INPUT, HEADING), _rates, [44100]),
+    WorstCase("the name of a tag: streams", _repeated(b"\n  Stream #0:0: Audio: none", TAG, HEADING), _rates, [44100]),
+    WorstCase("the name of a tag: beginnings", _repeated(b"[0;37m10:00:00.000 ", TAG, HEADING), _rates, [44100]),
+    WorstCase("titles of line breaks", _repeated(b"\n                  : ", INPUT + TIME, HEADING), _rates, [44100]),
+    WorstCase("no heading", _repeated(b"a\n"), _rates, "not_media"),
+    WorstCase("own words: counts in one line", _own(b"Input stream #0:0 (audio): 1 "), _counts, (0, 0, 0)),
+    WorstCase("own words: counts in lines", _own(b"[in#0/a @ 0x1]   Input stream #0:0 (audio):\n"), _counts, (0, 0, 0)),
+    WorstCase("own words: names of components", _own(b"[a @ 0x1] "), _counts, (0, 0, 0)),
+    WorstCase("own words: brackets", _own(b"["), _counts, (0, 0, 0)),
+    WorstCase("own words: digits", _own(b"1"), _counts, (0, 0, 0)),
+    WorstCase("own words: counts in messages", _messages(b"[in#0/a @ 0x1]   Input stream #0:0"), _counts, (0, 0, 0)),
+    WorstCase("own words: errors", _messages(b"[a @ 0x1] Error: : : ("), _counts, (0, 0, 0)),
+    WorstCase("own words: long lines", _messages(b"Decoder " * 1000), _counts, (0, 0, 0)),
+    WorstCase("own words: escape sequences", _own(CLOSE + OPEN), _counts, (0, 0, 0)),
+    WorstCase("damage: words", _own(b"a, "), _lost, 0.0),
+    WorstCase("damage: words in messages", _messages(b"[a @ 0x1] a b c d e f g h Corrup"), _lost, 0.0),
+    WorstCase("damage: reasons", _messages(b"[a @ 0x1] Error: Error: Error: Invalid dat"), _lost, 0.0),
+    WorstCase("damage: offsets", _messages(b"[a @ 0x1] stream 1, offset 0x11111111: partial"), _lost, 0.0),
+    WorstCase("damage: places", _messages(b"[a @ 0x1] failed to find - partial - partial fil"), _lost, 0.0),
+    WorstCase("damage: missing headers", _messages(b"[mp3float @ 0x1] Header missing"), _lost, 0.0),
+    WorstCase("damage: damage", _messages(b"[a @ 0x1] Corrupt"), _lost, 1.02),
+    WorstCase("tag: a date of digits", _repeated(b"1"), _tag, ["1111"]),
+    WorstCase("tag: a date of dates", _repeated(b"2026-01-01"), _tag, ["2026-01-01"]),
+    WorstCase("tag: a language of subtags", _language(b"en-"), _tag_in_language, []),
+    WorstCase("tag: a language of extensions", _language(b"-x-abcdefgh"), _tag_in_language, []),
+    WorstCase("tag: the longest language", _repeated(b" ", LONGEST_LANGUAGE), _tag_in_language, ["eng"]),
+    WorstCase("labels: backslashes", _repeated(b"\\"), _labels, (0, 0)),
+    WorstCase("labels: escaped line breaks", _repeated(b"\\\n"), _labels, (0, 0)),
+    WorstCase("labels: equals signs", _repeated(b"="), _labels, (1, 0)),
+    WorstCase("labels: letters", _repeated(b"a"), _labels, (0, 0)),
+    WorstCase("labels: one name", _repeated(b"a=b\n"), _labels, (1, 0)),
+    WorstCase("labels: chapters without times", _repeated(b"[CHAPTER]\n"), _labels, (0, 0)),
+    WorstCase("labels: tracks", _repeated(b"[STREAM]\na=b\n"), _labels, (1, 0)),
+    WorstCase("labels: a time of digits", _repeated(b"1", b"[CHAPTER]\nTIMEBASE=1/1\nEND=1\nSTART="), _labels, (0, 0)),
+    WorstCase("numbers: digits", _repeated(b"1"), _number, (None, None)),
+    WorstCase("numbers: points", _repeated(b"1."), _number, (None, None)),
+    WorstCase("boxes of an MP4", _repeated(b"\0\0\0\x08moov"), _is_protected, False),
+    WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: boxes", _repeated(b"\0\0\0\x01", b"\1\2"), is_known_format, False),
+    WorstCase("form: parameters", _repeated(b"; a=b", PART, END_OF_FORM), _form, 3),
+    WorstCase("form: semicolons", _repeated(b";", PART, END_OF_FORM), _form, 3),
+    WorstCase("form: an open quote", _repeated(b'\\"', PART + b'; filename="', END_OF_FORM), _form, 3),
+    WorstCase("form: lines of a head", _repeated(b"\r\na:b", PART, END_OF_FORM), _form, 3),
+    WorstCase("form: beginnings of boundaries", _repeated(b"\r\n--frontier "), _form, "bad_request"),
+    WorstCase("a file's name", _repeated(b"a/"), lambda text: clean_name(text.decode()), "video"),
+]  # fmt: skip

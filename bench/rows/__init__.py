@@ -1,0 +1,41 @@
+"""All rows: a module for each kind, with its own `ROWS`. A new module is added to `MODULES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.harness.comparison import Result, Row
+from bench.rows import (
+    bit_reservoir,
+    cold_starts,
+    connector,
+    conversions,
+    hostile_text,
+    images,
+    memory,
+    sign_ins,
+    slow_clients,
+    stores,
+    throughput,
+    transfers,
+    validate,
+)
+
+MODULES = (
+    conversions,
+    memory,
+    throughput,
+    bit_reservoir,
+    transfers,
+    stores,
+    validate,
+    sign_ins,
+    slow_clients,
+    cold_starts,
+    connector,
+    hostile_text,
+    images,
+)
+ROWS: dict[str, tuple[Row, Callable[[Row], Result]]] = {
+    row.name: (row, measure) for module in MODULES for row, measure in module.ROWS.items()
+}

@@ -1,0 +1,136 @@
+"""Measures a message's way through the connector to a function that does nothing, against a consumer of pika.
+
+Without RabbitMQ the queue is a SQLite file, and there is no baseline.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import Connection
+
+from cloudevents.core.v1.event import CloudEvent
+
+from bench.baselines.pika_alone import consume_alone
+from bench.harness import servers
+from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
+from bench.harness.processes import Memory, running
+from bench.harness.receivers import arrivals_at, process, serve
+from devservers.server import NotInstalled
+from soundlift.common.broker import Broker, open_broker
+from soundlift.common.events import VIDEO_UPLOADED
+from soundlift.common.process.temporary_folders import temporary_folder
+from soundlift.common.settings import Settings
+
+PACE_SECONDS = 0.01
+WARM_UP = 50
+SLOW = 300
+WAITING = 3000
+PUBLISHERS = 16
+CONCURRENCY = 4
+
+
+@dataclass(frozen=True)
+class Line:
+    """A broker, the connector's environment, and the function that receives."""
+
+    broker: Broker
+    environment: dict[str, str]
+    function: Connection
+
+
+Measure = Callable[[Line, Connection], float]
+
+
+@contextmanager
+def line(url: str) -> Iterator[Line]:
+    """Yield a broker and a function that does nothing, for a connector between them."""
+    with process(serve) as function:
+        subscribers = f"video=http://127.0.0.1:{function.recv()}"
+        environment = {
+            "BROKER_URL": url, "CONNECTOR_CONCURRENCY": str(CONCURRENCY), "SUBSCRIBERS": subscribers
+        }  # fmt: skip
+        broker = open_broker(Settings.from_environment(environment))
+        try:
+            broker.check()
+            yield Line(broker, environment, function)
+        finally:
+            broker.close()
+
+
+def carried(row: Row, waiting: int, measure: Measure) -> Result:
+    """Compare the connector with a consumer of pika, where RabbitMQ is installed."""
+    try:
+        with servers.rabbitmq() as url, line(url) as laid:
+            return compare(row, _by_connector(laid, waiting, measure), _by_pika_alone(laid, waiting, measure))
+    except NotInstalled:
+        with temporary_folder("bench") as folder, line(f"sqlite:///{folder}/q") as laid:
+            return Result(row, _by_connector(laid, waiting, measure)())
+
+
+def _by_connector(laid: Line, waiting: int, measure: Measure) -> Way:
+    def way() -> Sample:
+        publish_at_once(laid.broker, waiting)
+        program = [sys.executable, "-m", "soundlift.connector"]
+        with running(program, laid.environment) as child, Memory(child.pid) as memory:
+            figure = measure(laid, laid.function)
+        return Sample(figure, memory.peak_mb)
+
+    return way
+
+
+def _by_pika_alone(laid: Line, waiting: int, measure: Measure) -> Way:
+    settings = Settings.from_environment(laid.environment)
+
+    def way() -> Sample:
+        publish_at_once(laid.broker, waiting)
+        with process(consume_alone, settings.broker_url, settings.video_queue, CONCURRENCY) as consumer:
+            consumer.recv()
+            return Sample(measure(laid, consumer))
+
+    return way
+
+
+def latency(laid: Line, receiver: Connection) -> float:
+    """Publish slowly, and return the median milliseconds until arrival; a warm-up is not counted."""
+    for count in (WARM_UP, SLOW):
+        for _ in range(count):
+            publish(laid.broker)
+            time.sleep(PACE_SECONDS)
+        arrivals = arrivals_at(receiver, count)
+    return 1000 * statistics.median(at - since for since, at in arrivals)
+
+
+def rate(laid: Line, receiver: Connection) -> float:
+    """Return how many waiting messages arrive per second, from the first to the last."""
+    moments = [at for _, at in arrivals_at(receiver, WAITING)]
+    return (WAITING - 1) / (max(moments) - min(moments))
+
+
+def publish_at_once(broker: Broker, count: int) -> None:
+    """Publish events from several threads, each waiting for its confirmation."""
+    with ThreadPoolExecutor(PUBLISHERS) as pool:
+        list(pool.map(lambda _: publish(broker), range(count)))
+
+
+def publish(broker: Broker) -> None:
+    """Publish an event that contains the time of its publication."""
+    moment = time.time()
+    attributes = {"specversion": "1.0", "id": str(moment), "source": "/bench", "type": VIDEO_UPLOADED}
+    broker.publish(CloudEvent({**attributes, "datacontenttype": "application/json"}, {"published_at": moment}))
+
+
+ROWS: dict[Row, Callable[[Row], Result]] = {
+    Row("connector-latency", "ms", Goal(5, of="added"), rounds=3, warm_up=0): partial(
+        carried, waiting=0, measure=latency
+    ),
+    Row("connector-rate", "messages/s", Goal(1000, at_least=True, of="ours"), rounds=3): partial(
+        carried, waiting=WAITING, measure=rate
+    ),
+}

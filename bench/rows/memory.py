@@ -1,0 +1,97 @@
+"""Measures what convert takes of its machine for a video of 4 GB: memory of its own process, and the disk."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import urllib3
+
+from bench.harness.comparison import Goal, Result, Row, Sample
+from bench.harness.processes import Memory, Peak, peak_mb, served
+from bench.harness.stage import BLOCK, Stage, stage
+from bench.inputs.clips import ffmpeg, uncompressed
+from soundlift.common.events import event_of, to_http
+from soundlift.common.jobs.model import Job
+
+SECONDS = 8
+TIMES = 15
+PATIENCE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """Is what one conversion took, in MB: its process at most, with FFmpeg, the temporary folder at most, the MP3."""
+
+    own: float
+    everything: float
+    disk: float
+    mp3: float
+
+
+def memory(row: Row) -> Result:
+    """Return the peak of the function's process, FFmpeg not counted; beside it, with a fifteenth of the video."""
+    large, small = conversion(TIMES), conversion(1)
+    ours, baseline = Sample(large.own, large.everything), Sample(small.own, small.everything)
+    return Result(row, ours, baseline, ours.value / baseline.value)
+
+
+def disk(row: Row) -> Result:
+    """Return the most that lay in the temporary folder; beside it, the size of the MP3."""
+    large = conversion(TIMES)
+    return Result(row, Sample(large.disk), Sample(large.mp3), large.disk / large.mp3)
+
+
+@cache
+def conversion(times: int) -> Conversion:
+    """Convert a video of so many times 280 MB by the function as it is served."""
+    with stage() as place:
+        temporary = place.folder / "temporary"
+        temporary.mkdir()
+        job = place.queued_job(uncompressed(SECONDS), _repeated(uncompressed(SECONDS), times))
+        with served("functions.convert.handler:app", {**place.environment, "TMPDIR": str(temporary)}) as convert:
+            with Memory(convert.worker) as everything, Peak(partial(_size, temporary)) as largest:
+                _convert(convert.url, job)
+            own = peak_mb(convert.worker)
+        return Conversion(own, everything.value, largest.value, _mp3_size(place, job))
+
+
+def _repeated(video: Path, times: int) -> Iterator[bytes]:
+    """Yield a video that repeats another one."""
+    command = ffmpeg("-stream_loop", str(times - 1), "-i", str(video), "-c", "copy", "-f", "matroska", "pipe:1")
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while block := process.stdout.read(BLOCK):
+            yield block
+    assert process.returncode == 0
+
+
+def _convert(url: str, job: Job) -> None:
+    headers, body = to_http(event_of(job))
+    answer = urllib3.request("POST", url, body=body, headers=headers, timeout=PATIENCE_SECONDS, retries=False)
+    assert answer.status == 200, answer.data
+
+
+def _size(folder: Path) -> float:
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # it may be gone by now
+            total += file.stat().st_size if file.is_file() else 0
+    return total / 1e6
+
+
+def _mp3_size(place: Stage, job: Job) -> float:
+    done = place.services.jobs.find(job.id)
+    assert done is not None
+    assert done.mp3_bytes is not None
+    return done.mp3_bytes / 1e6
+
+
+ROWS: dict[Row, Callable[[Row], Result]] = {
+    Row("convert-memory", "MB", Goal(140, of="ours")): memory,
+    Row("convert-disk", "MB", Goal(2)): disk,
+}

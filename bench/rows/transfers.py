@@ -1,0 +1,92 @@
+"""Measures uploads and downloads with a folder as the store, against gunicorn writing and sending plain files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from bench.harness.clients import receive, send_form, send_raw
+from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
+from bench.harness.pair import served_with_baseline
+from bench.harness.processes import Gunicorn, Memory
+from bench.harness.stage import OWNER, Stage
+from bench.inputs.clips import compressed
+from soundlift.common.media import MediaInfo
+
+MEGABYTES = 300
+ROUNDS = 15
+Answer = TypeVar("Answer")
+Send = Callable[[str, Path, Mapping[str, str]], bytes]
+
+
+def upload(row: Row, send: Send) -> Result:
+    """Compare an upload, which ends durable and queued, with the same bytes as a body that is flushed to a file."""
+    video = compressed(MEGABYTES)
+    with served_with_baseline("upload") as pair:
+
+        def ours() -> Sample:
+            sample, answer = _timed(pair.ours, video.stat().st_size, partial(send, pair.ours.url, video, pair.headers))
+            pair.place.services.videos.delete(json.loads(answer)["video_fid"])
+            return sample
+
+        def plain() -> Sample:
+            sample, _ = _timed(pair.plain, video.stat().st_size, partial(send_raw, pair.plain.url, video, {}))
+            (pair.place.folder / "received").unlink()
+            return sample
+
+        return compare(row, ours, plain)
+
+
+def download(row: Row) -> Result:
+    """Compare a download with Flask's send_file."""
+    content = compressed(MEGABYTES)
+    size = content.stat().st_size
+    with served_with_baseline("download") as pair:
+        shutil.copy(content, pair.place.folder / "sent")
+        path = f"/?job={_ready_job(pair.place, content)}"
+        return compare(
+            row,
+            _receiving(pair.ours, path, pair.headers, size),
+            _receiving(pair.plain, "/file", {}, size),
+        )
+
+
+def _receiving(server: Gunicorn, path: str, headers: Mapping[str, str], size: int) -> Way:
+    def way() -> Sample:
+        sample, length = _timed(server, size, partial(receive, server.url, path, headers))
+        assert length == size
+        return sample
+
+    return way
+
+
+def _ready_job(place: Stage, content: Path) -> str:
+    job = place.queued_job(content)
+    claim = place.services.jobs.claim(job)
+    assert claim is not None
+    writer = place.services.mp3s.create(str(claim.mp3_fid), MediaInfo(OWNER, "a.mp3", "audio/mpeg", job.id))
+    writer.write(content.read_bytes())
+    assert place.services.jobs.ready(claim, mp3_bytes=writer.commit(), length=1.0)
+    return job.id
+
+
+def _timed(server: Gunicorn, size: int, ask: Callable[[], Answer]) -> tuple[Sample, Answer]:
+    began = time.perf_counter()
+    with Memory(server.pid) as memory:
+        answer = ask()
+        seconds = time.perf_counter() - began
+    return Sample(size / 1e6 / seconds, memory.peak_mb), answer
+
+
+RAW = Goal(0.9, at_least=True)
+FORM = Goal(0.8, at_least=True)
+ROWS: dict[Row, Callable[[Row], Result]] = {
+    Row("upload-raw", "MB/s", RAW, ROUNDS): partial(upload, send=send_raw),
+    Row("upload-multipart", "MB/s", FORM, ROUNDS): partial(upload, send=send_form),
+    Row("download", "MB/s", Goal(0.8, at_least=True), ROUNDS): download,
+}

@@ -1,0 +1,188 @@
+"""Runs all of Soundlift as containers: each function and the connector, with nginx before them as their gateway.
+
+Clients have a port that leads to the public functions only, as an ingress does; the connector has one that leads to all
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+import urllib3
+
+from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, environment_of_stack, run, write_secrets
+from devservers.ports import free_port
+from devservers.server import NotInstalled, Server
+
+PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
+REPLICAS = 2
+MOST_JOBS = "1000"  # of the one user of a test, who uploads without a pause
+NGINX = Template("""
+daemon off;
+pid $folder/nginx.pid;
+error_log $folder/nginx.log;
+events { worker_connections 1024; }
+http {
+  access_log off;
+  client_body_temp_path $folder/body;
+  proxy_temp_path $folder/proxy;
+  fastcgi_temp_path $folder/fastcgi;
+  uwsgi_temp_path $folder/uwsgi;
+  scgi_temp_path $folder/scgi;
+  client_max_body_size 0;
+  proxy_request_buffering off;
+  proxy_buffering off;
+  proxy_read_timeout 600s;
+$upstreams
+  server {
+    listen 127.0.0.1:$port;
+    location = /healthz { return 200; }
+$public
+  }
+  server {
+    listen 127.0.0.1:$internal_port;
+$all
+  }
+}
+""")
+# Below those that `free_port` gives: nginx would pass a request to whoever listens where a replica may be later.
+BLOCKS_OF_PORTS = range(6_000, 10_000, 50)
+UPSTREAM = "  upstream {name} {{ {servers} }}"
+LOCATION = """
+    location ~ ^(/function)?/{name}(/.*)?$ {{
+      rewrite ^(/function)?/{name}/?(.*)$ /$2 break;
+      proxy_pass http://{name};
+    }}"""
+
+
+def block_of_ports(count: int) -> tuple[socket.socket, list[int]]:
+    """Return ports that nobody else gets while the socket, which holds the one before them, is open."""
+    for first in BLOCKS_OF_PORTS:
+        with ExitStack() as bound:
+            try:
+                held = bound.enter_context(socket.socket())
+                held.bind(("127.0.0.1", first))
+                ports = list(range(first + 1, first + 1 + count))
+                for port in ports:
+                    bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return held.dup(), ports
+    raise AssertionError("no block of ports is free")
+
+
+@dataclass
+class ContainerStack:
+    """Is a deployment whose every part is a container; a part may run `REPLICAS` times, on ports of its own."""
+
+    podman: Podman
+    data: Path
+    settings: Mapping[str, str]
+    secret: str
+    port: int = field(default_factory=free_port)
+    internal_port: int = field(default_factory=free_port)
+    containers: dict[str, list[Container]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = (*FUNCTIONS, "connector")
+        self._block, ports = block_of_ports(len(names) * REPLICAS)
+        self._ports = {name: [ports.pop() for _ in range(REPLICAS)] for name in names}
+        secrets = {SECRETS[name]: value for name, value in self.settings.items() if name in SECRETS}
+        write_secrets(self.data / "secrets", {**secrets, "jwt-secret": self.secret})
+        self._nginx = self._make_nginx()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def internal_url(self) -> str:
+        return f"http://127.0.0.1:{self.internal_port}"
+
+    def start(self) -> None:
+        self._nginx.start()
+        for name in (*FUNCTIONS, "connector"):
+            self.add(name)
+
+    def add(self, name: str) -> Container:
+        """Start one more container of a part, on the first port that none has."""
+        running = self.containers.setdefault(name, [])
+        taken = {container.url for container in running}
+        port = next(port for port in self._ports[name] if f"http://127.0.0.1:{port}" not in taken)
+        running.append(run(self.podman, name, port, self._environment_of(name), self.data / "secrets"))
+        return running[-1]
+
+    def replace(self, name: str) -> int:
+        """Replace a part: the new one answers before the old one is told to stop; return the old one's exit code."""
+        old = self.containers[name][0]
+        self.add(name)
+        code = old.stop()
+        self.containers[name].remove(old)
+        old.remove()
+        return code
+
+    def post(self, path: str) -> urllib3.BaseHTTPResponse:
+        return urllib3.request("POST", self.internal_url + path, retries=False, timeout=30)
+
+    def cleanup(self) -> urllib3.BaseHTTPResponse:
+        return self.post("/function/cleanup")
+
+    def child(self, module: str) -> Container:
+        """Return the container that runs a module."""
+        return self.containers[module.rpartition(".")[2]][0]
+
+    def stop(self) -> None:
+        for container in [one for running in self.containers.values() for one in running]:
+            container.remove()
+        self._nginx.kill()
+        self._block.close()
+
+    def _environment_of(self, name: str) -> dict[str, str]:
+        if name == "connector":
+            functions = ",".join(
+                f"{topic}={self.internal_url}/function/{name}"
+                for topic, name in (("video", "convert"), ("mp3", "notify"))
+            )
+            return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
+        own = environment_of_stack(name)
+        if "PUBLIC_URL" in own:
+            own["PUBLIC_URL"] = self.url
+        if name == "upload":
+            own["MAX_JOBS_IN_FLIGHT"] = MOST_JOBS
+        return own
+
+    def _make_nginx(self) -> Server:
+        program = shutil.which("nginx", path=PLACES)
+        if program is None:
+            raise NotInstalled("nginx", "on Debian and Ubuntu, apt-get install nginx-light")
+        folder = self.data / "nginx"
+        folder.mkdir()
+        file = folder / "nginx.conf"
+        user = "user root;\n" if os.geteuid() == 0 else ""
+        servers = {
+            name: " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self._ports[name]) for name in FUNCTIONS
+        }
+        file.write_text(
+            user
+            + NGINX.substitute(
+                folder=folder,
+                port=self.port,
+                internal_port=self.internal_port,
+                upstreams="\n".join(UPSTREAM.format(name=name, servers=servers[name]) for name in FUNCTIONS),
+                public="\n".join(LOCATION.format(name=name) for name in PUBLIC),
+                all="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
+            )
+        )
+
+        def answers() -> bool:
+            return urllib3.request("GET", f"{self.url}/healthz", retries=False, timeout=2).status == 200
+
+        arguments = [program, "-p", str(folder), "-c", str(file), "-e", str(folder / "nginx.log")]
+        return Server(arguments, log=folder / "out.log", answers=answers)

@@ -1,0 +1,217 @@
+"""Builds the images upon a base of Debian's own, and runs them as a cluster would: no root, no right, read-only."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import urllib3
+import yaml
+
+from devservers.server import NotInstalled
+from devservers.waiting import wait_for
+from soundlift.local.stack import read_stack, substitute
+
+ROOT = Path(__file__).parents[1]
+PLACE = ROOT / "build" / "containers"
+BASE = "localhost/soundlift-base:bookworm"
+PREFIX = "localhost/soundlift-test"
+FUNCTIONS = [function.name for function in read_stack(ROOT / "stack.yml")]
+PUBLIC = [function.name for function in read_stack(ROOT / "stack.yml") if not function.is_internal]
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+HOW_TO_INSTALL = "as root on Debian and Ubuntu, apt-get install podman runc debootstrap"
+PACKAGES = "python3,python3-pip,ca-certificates"
+# What a machine that is itself a container can do.
+ENGINE = """
+[containers]
+default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
+log_driver = "k8s-file"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+"""
+STORAGE = """
+[storage]
+driver = "overlay"
+graphroot = "{place}/storage"
+runroot = "{place}/run"
+[storage.options.overlay]
+skip_mount_home = "true" # or the folder could not be removed before it is unmounted
+"""
+FENCE = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
+LONGEST_STOP = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
+BUILDING_SECONDS = 900
+TRIES_TO_DOWNLOAD = 3
+
+
+@dataclass(frozen=True)
+class Podman:
+    """Is podman with a storage of its own below build/."""
+
+    environment: Mapping[str, str]
+
+    def __call__(self, *arguments: str, seconds: float = 120) -> str:
+        command = ["podman", *arguments]
+        ended = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=seconds
+        )
+        assert ended.returncode == 0, f"{' '.join(command)}: {ended.stderr[-2000:]}"
+        return (ended.stdout + (ended.stderr if arguments[0] == "logs" else "")).strip()
+
+    def megabytes_above_base(self, name: str) -> float:
+        sizes = [int(self("image", "inspect", "--format={{.Size}}", image)) for image in (image_of(name), BASE)]
+        return (sizes[0] - sizes[1]) / 1e6
+
+
+@dataclass
+class Container:
+    """Is one image that runs on a port of the loopback."""
+
+    podman: Podman
+    name: str
+    image: str
+    url: str
+    seconds_to_start: float = field(default=0)
+
+    def wait_until_healthy(self, path: str, since: float) -> None:
+        def answers() -> bool:
+            try:
+                return urllib3.request("GET", self.url + path, retries=False, timeout=2).status == 200
+            except urllib3.exceptions.HTTPError:
+                return False
+
+        wait_for(answers, f"{self.name} answers: {self.log()}", seconds=60)
+        self.seconds_to_start = time.monotonic() - since
+
+    @property
+    def pid(self) -> int:
+        return int(self.podman("inspect", "--format={{.State.Pid}}", self.name))
+
+    def log(self) -> str:
+        return self.podman("logs", self.name)
+
+    def stop(self) -> int:
+        """Stop as Kubernetes does, SIGTERM and then SIGKILL, and return the exit code."""
+        self.podman("stop", f"--time={LONGEST_STOP}", self.name, seconds=LONGEST_STOP + 60)
+        return int(self.podman("inspect", "--format={{.State.ExitCode}}", self.name))
+
+    def remove(self) -> None:
+        self.podman("rm", "--force", "--ignore", "--time=0", self.name)
+
+
+def podman_with_images() -> Podman:
+    """Return Podman after all images have been built; raise NotInstalled where they cannot be."""
+    if os.geteuid() != 0 or not all(shutil.which(name) for name in ("podman", "debootstrap", "runc")):
+        raise NotInstalled("Podman for images", HOW_TO_INSTALL)
+    PLACE.mkdir(parents=True, exist_ok=True)
+    (PLACE / "containers.conf").write_text(ENGINE)
+    (PLACE / "storage.conf").write_text(STORAGE.format(place=PLACE))
+    podman = Podman(
+        {
+            **os.environ,
+            "CONTAINERS_CONF": str(PLACE / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(PLACE / "storage.conf"),
+            "BUILDAH_ISOLATION": "chroot",
+            "BUILDER": "podman",
+            "IMAGE_PREFIX": PREFIX,
+            "IMAGE_TAG": "latest",
+        }
+    )
+    with (PLACE / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build_once(podman, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
+    return podman
+
+
+def _build_once(podman: Podman, run_id: str) -> None:
+    """Build all images, unless another process of this run of the tests has."""
+    note = PLACE / "built"
+    if run_id and note.exists() and note.read_text() == run_id:
+        return
+    if BASE not in podman("images", "--format={{.Repository}}:{{.Tag}}"):
+        _make_base(podman)
+    build = [sys.executable, str(ROOT / "deploy" / "images" / "build.py"), "--base", BASE]
+    built = subprocess.run(build, env=podman.environment, capture_output=True, text=True, check=False, timeout=600)
+    assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-4000:]
+    note.write_text(run_id)
+
+
+def image_of(name: str) -> str:
+    return f"{PREFIX}/{name}:latest"
+
+
+def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], secrets: Path) -> Container:
+    """Start a container, and wait until it is healthy; its secrets are files, as both platforms mount them."""
+    path = "/healthz" if name == "connector" else "/_/health"
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "CONNECTOR_PORT": str(port), **environment}
+    container = Container(podman, f"soundlift-{name}-{port}", image_of(name), f"http://127.0.0.1:{port}")
+    began = time.monotonic()
+    variables = [f"--env={key}={value}" for key, value in own.items()]
+    mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
+    podman(
+        "run",
+        "--detach",
+        "--restart=on-failure",
+        f"--name={container.name}",
+        *FENCE,
+        mount,
+        *variables,
+        container.image,
+    )
+    container.wait_until_healthy(path, began)
+    return container
+
+
+def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
+    """Write secrets as files that the images' user may read."""
+    folder.mkdir(exist_ok=True)
+    for name, value in secrets.items():
+        (folder / name).write_text(value)
+
+
+def environment_of_stack(name: str) -> dict[str, str]:
+    """Return the environment that stack.yml gives a function."""
+    stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))
+    environment: dict[str, str] = stack["functions"][name].get("environment", {})
+    return environment
+
+
+def listed(podman: Podman, name: str, folder: str) -> set[str]:
+    """Return the paths of all files in a folder of an image."""
+    program = f"import os, json; print(json.dumps([os.path.join(a, c) for a, _, b in os.walk({folder!r}) for c in b]))"
+    return set(json.loads(podman("run", "--rm", *FENCE, "--entrypoint=python3", image_of(name), "-c", program)))
+
+
+def _told(folder: Path) -> str:
+    """Return the end of what debootstrap noted for whoever looks for a cause."""
+    log = folder / "debootstrap" / "debootstrap.log"
+    return log.read_text()[-2000:] if log.exists() else ""
+
+
+def _make_base(podman: Podman) -> None:
+    """Make an image of Debian's packages, whose pip trusts whom this machine trusts."""
+    folder = PLACE / "base"
+    shutil.rmtree(folder, ignore_errors=True)
+    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
+    for _ in range(TRIES_TO_DOWNLOAD):  # what has been downloaded is kept; a mirror may well be away for a moment
+        made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        if made.returncode == 0:
+            break
+    assert made.returncode == 0, _told(folder) + made.stdout[-1000:]
+    if AUTHORITIES.exists():
+        shutil.copy(AUTHORITIES, folder / AUTHORITIES.relative_to("/"))
+    shutil.rmtree(folder / "var" / "cache" / "apt", ignore_errors=True)
+    archive = PLACE / "base.tar"
+    subprocess.run(["tar", "-C", str(folder), "-cf", str(archive), "."], check=True)
+    podman("import", str(archive), BASE, seconds=300)
+    archive.unlink()
+    shutil.rmtree(folder)

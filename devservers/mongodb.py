@@ -1,0 +1,90 @@
+"""Runs a private server of MongoDB's protocol: mongod where it is installed, FerretDB otherwise."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pymongo
+
+from devservers.ports import free_port
+from devservers.server import NotInstalled, Server
+from soundlift.common.media.gridfs.server import client_of
+
+FERRETDB = Path(__file__).parents[1] / "build" / "ferretdb"
+HOW_TO_INSTALL = "put mongod on PATH, name one by TEST_MONGODB_URL, or install Go for `make test` to build FerretDB"
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class MongoDb:
+    """Is a server on a port of the loopback.
+
+    FerretDB looks at all chunks of all files for each query, so a file for it has at most `largest_file` bytes.
+    `server` can be killed and started again; somebody else's cannot.
+    """
+
+    port: int
+    largest_file: int
+    server: Server | None
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/"
+
+    @property
+    def url_for_stacks(self) -> str:
+        """Return the address for a whole stack, which shares two processors with the server.
+
+        After a pause of some 5 s the driver's monitor, which waits for connectTimeoutMS twice, cancels all operations
+        of its process; a stack is tested for other things.
+        """
+        return f"{self.url}?connectTimeoutMS=20000&serverSelectionTimeoutMS=20000&socketTimeoutMS=60000"
+
+    def forget(self) -> None:
+        """Drop what a test left, for FerretDB would look at it in the next; somebody else's server keeps it."""
+        if self.server is not None:
+            with pymongo.MongoClient[dict[str, Any]](self.url) as client:
+                for name in ("videos", "mp3s"):
+                    client.drop_database(name)
+
+
+@contextmanager
+def running_mongodb(folder: Path) -> Iterator[MongoDb]:
+    """Run a server in a folder, or use the one that TEST_MONGODB_URL names."""
+    if url := os.environ.get("TEST_MONGODB_URL"):
+        yield MongoDb(pymongo.uri_parser.parse_uri(url)["nodelist"][0][1], 1024 * MEGABYTE, None)
+        return
+    port = free_port()
+    mongod = shutil.which("mongod")
+    if mongod:
+        arguments = [mongod, "--dbpath", str(folder), "--bind_ip", "127.0.0.1", "--port", str(port)]
+    elif FERRETDB.exists():
+        arguments = [str(FERRETDB), "-listen", f"127.0.0.1:{port}", "-folder", str(folder)]
+    else:
+        raise NotInstalled("MongoDB", HOW_TO_INSTALL)
+    url = f"mongodb://127.0.0.1:{port}/"
+    server = Server(arguments, log=folder / "server.log", answers=lambda: _answers(url))
+    server.start()
+    try:
+        yield MongoDb(port, (1024 if mongod else 48) * MEGABYTE, server)
+    finally:
+        server.kill()
+
+
+@contextmanager
+def closing_client(url: str) -> Iterator[str]:
+    """Give a store's URL, and close the client that its stores share: a process has it until its end."""
+    yield url
+    client_of(url, os.getpid()).close()
+    client_of.cache_clear()
+
+
+def _answers(url: str) -> bool:
+    with pymongo.MongoClient[dict[str, Any]](url, serverSelectionTimeoutMS=1000) as client:
+        return bool(client.admin.command("ping")["ok"])

@@ -1,0 +1,78 @@
+"""Runs a server process on the loopback, and ends it by its process id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from devservers.waiting import wait_for
+
+
+class NotInstalled(Exception):
+    """A server's program that is not installed; the message says how to install it."""
+
+    def __init__(self, what: str, how: str) -> None:
+        super().__init__(f"{what} is not installed: {how}")
+
+
+class Server:
+    """A server process and its children; it can be killed and started again."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        *,
+        log: Path,
+        answers: Callable[[], object],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._arguments = arguments
+        self._environment = {**os.environ, **(environment or {})}
+        self._log = log
+        self._answers = answers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, seconds: float = 60) -> None:
+        """Start the process and wait until it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._arguments,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for(self._is_up, f"{self._arguments[0]} answers; {self._log} says more", seconds=seconds)
+
+    def kill(self) -> None:
+        """End the process, and all of its group, with SIGKILL."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether it has been started, and not killed since."""
+        return self._process is not None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process group; after SIGSTOP, return once the server has stopped answering."""
+        if self._process is None:
+            return
+        os.killpg(self._process.pid, number)
+        if number == signal.SIGSTOP:  # until its last thread has stopped, it may still answer
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"{self._arguments[0]} ended: {self._log.read_text()[-2000:]}"
+        with suppress(Exception):
+            return bool(self._answers())
+        return False

@@ -1,0 +1,29 @@
+"""The command `soundlift up`, and the option that names its data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+DEFAULT_PORT = 8080
+
+data_option = click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), help="Data folder, instead of SOUNDLIFT_DATA."
+)
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(1, 65535), default=DEFAULT_PORT, show_default=True, help="Port to listen on."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is every address.")
+@data_option
+def up(port: int, host: str, data: Path | None) -> None:
+    """Run all of Soundlift on this machine until Ctrl-C.
+
+    Databases, brokers and stores that settings name are used; the rest is embedded.
+    """
+    from soundlift.local.start import start  # the servers' libraries take time to load, which no other command needs
+
+    start(host, port, data)

@@ -1,0 +1,99 @@
+"""Starts Soundlift on one machine: checks every setting first, prepares the data folder, then runs the supervisor."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from soundlift.common.db.migrations import migrate
+from soundlift.common.errors import SettingError, Unavailable
+from soundlift.common.process import lifeline
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from soundlift.local.command import DEFAULT_PORT
+from soundlift.local.data_folder import hold_data_folder, make_data_folder, write_gateway_login
+from soundlift.local.environment import environment_of, wants_mail_caught
+from soundlift.local.mail_catcher import MailCatcher
+from soundlift.local.stack import read_stack
+from soundlift.local.supervisor import Supervisor
+
+SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "videos": "MEDIA_URL", "mp3s": "MEDIA_URL"}
+
+
+def start(host: str, port: int, data: Path | None) -> None:
+    """Run Soundlift at an address until Ctrl-C; `data` is its data folder, by default the one that settings name.
+
+    Raises SettingError or Unavailable, naming the setting, where it cannot start.
+    """
+    data = (data or Settings.from_environment().soundlift_data).absolute()
+    _check_port(host, port)
+    environment = environment_of(os.environ, host=host, port=port, data=data)
+    make_data_folder(data)
+    hold_data_folder(data)
+    settings = Settings.from_environment(environment)
+    lifeline.hold(settings.lifeline_fd)
+    read_stack(settings.stack_file)
+    _prepare(Services(settings))
+    write_gateway_login(data, settings)
+    catcher = None
+    if wants_mail_caught(os.environ, settings):
+        catcher = MailCatcher(data / "mail")
+        catcher.start()
+        environment["SMTP_URL"] = catcher.url
+    Supervisor(settings, environment, catcher).run(_greeting(settings, catcher))
+
+
+def _prepare(services: Services) -> None:
+    """Migrate the database and declare the queues, once every setting is known to be usable.
+
+    Raises SettingError or Unavailable, naming the setting, for what would fail at a function's first request.
+    """
+    for name in ("tokens", "mail", *SETTING_OF_SERVICE):
+        getattr(services, name)
+    with _name_setting("DATABASE_URL"):
+        migrate(services.settings.database_url)
+    for name, setting in SETTING_OF_SERVICE.items():
+        with _name_setting(setting):
+            services.check(name)
+    services.broker.close()
+
+
+@contextmanager
+def _name_setting(setting: str) -> Iterator[None]:
+    """Name the setting of a server that cannot be used."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(f"Setting {setting}: {error.detail}", **error.evidence) from error
+
+
+def _check_port(host: str, port: int) -> None:
+    """Raise SettingError unless the port can be bound, tried with the socket options that gunicorn uses."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except socket.gaierror as error:
+            raise SettingError(f"The address {host} cannot be resolved: {error.strerror}.", setting="HOST") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SettingError(f"Port {port} is in use. Choose another with --port.", setting="PORT") from None
+            sentence = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with --port."
+            raise SettingError(sentence, setting="PORT") from None
+
+
+def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
+    data, url = settings.soundlift_data, settings.gateway_url
+    with_data = "" if data == Settings.from_environment().soundlift_data else f" --data {shlex.quote(str(data))}"
+    with_url = "" if settings.port == DEFAULT_PORT else f" --url {url}"
+    return f"""Soundlift is ready at {url}; its data and logs are in {data}
+
+  Add a user:       soundlift user add you@example.org{with_data}
+  Convert a video:  soundlift convert video.mp4{with_url}
+
+{"Mail is caught and shown here. " if catcher else ""}Ctrl-C stops."""

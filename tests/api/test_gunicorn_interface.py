@@ -1,0 +1,75 @@
+"""What our worker overrides and uses of gunicorn, which does not document it: a new release may change any of it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+from gunicorn.http.parser import RequestParser
+from gunicorn.http.unreader import SocketUnreader
+from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
+
+from soundlift.common.web.connection import Connection
+from soundlift.common.web.minimum_rate import MinimumRateUnreader
+from soundlift.common.web.worker import Worker
+
+ROOT = Path(__file__).parents[2]
+OVERRIDDEN = [
+    (Worker, ThreadWorker, ["set_accept_enabled", "accept", "enqueue_req", "murder_pending", "handle_request"]),
+    (Worker, ThreadWorker, ["handle_error"]),
+    (Connection, TConn, ["init", "close"]),
+    (MinimumRateUnreader, SocketUnreader, ["chunk"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "name"), [(ours, theirs, name) for ours, theirs, names in OVERRIDDEN for name in names]
+)
+def test_an_overridden_method_has_gunicorn_s_parameters(ours: type, theirs: type, name: str) -> None:
+    assert name in vars(ours)
+    assert parameters(ours, name) == parameters(theirs, name)
+
+
+def test_an_overridden_method_is_listed_here() -> None:
+    listed = {(ours, name) for ours, _, names in OVERRIDDEN for name in names}
+    for ours, theirs, _ in OVERRIDDEN:
+        overridden = {name for name in vars(ours) if not name.startswith("__") and hasattr(theirs, name)}
+        assert {(ours, name) for name in overridden} <= listed
+
+
+@pytest.mark.parametrize(
+    ("method", "names"),
+    [
+        (ThreadWorker.__init__, ["nr_conns", "poller", "method_queue", "tpool", "worker_connections"]),
+        (TConn.__init__, ["sock", "client", "timeout", "parser", "data_ready"]),
+        (SocketUnreader.__init__, ["sock"]),
+        (ThreadWorker.run, ["murder_pending", "set_accept_enabled"]),
+        (ThreadWorker.murder_keepalived, ["keepalived_conns"]),
+        (ThreadWorker.finish_request, ["nr_conns", "close"]),
+    ],
+)
+def test_gunicorn_has_the_attributes_that_the_worker_uses(method: Any, names: list[str]) -> None:
+    assert set(names) <= set(method.__code__.co_names)
+
+
+def test_gunicorn_has_the_methods_that_the_worker_calls() -> None:
+    assert list(inspect.signature(RequestParser.finish_body).parameters)[:2] == ["self", "deadline"]
+    for method in (SocketUnreader.take_buffered, SocketUnreader.unread, PollableMethodQueue.defer):
+        assert callable(method)
+    assert Config().forwarded_allow_networks()
+
+
+@pytest.mark.parametrize("file", [*ROOT.glob("functions/*/requirements.txt"), ROOT / "pyproject.toml"], ids=str)
+def test_gunicorn_is_pinned_to_the_minor_release_that_is_tested(file: Path) -> None:
+    major, minor, *_ = (int(part) for part in version("gunicorn").split("."))
+    pins = re.findall(r"gunicorn>=[^\s\"]+", file.read_text())
+    assert pins == [f"gunicorn>={major}.{minor},<{major}.{minor + 1}"]
+
+
+def parameters(kind: type, name: str) -> list[str]:
+    return list(inspect.signature(getattr(kind, name)).parameters)

@@ -1,0 +1,101 @@
+"""Are the queues of one broker that the connector is tested over: in a file, or in RabbitMQ."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import pika
+
+from devservers.rabbitmq import RabbitMq, patient_broker
+from soundlift.common.broker import DELAYS, Broker
+from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.broker.sqlite import SqliteBroker
+from tests.factories.brokers import ROUTES
+
+SHORT_DELAYS = (0.1, 0.3, 0.6)
+JSON = "application/json"
+Headers = Mapping[str, Any]
+NO_HEADERS: Headers = {}
+PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
+
+
+class Queues(Protocol):
+    """Can be looked at from outside, for what no port tells."""
+
+    url: str
+
+    def connect(self, *, concurrency: int = 1) -> Broker:
+        """Return the broker as a process of its own has it."""
+        ...
+
+    def count(self) -> int:
+        """Count all messages: waiting, in work, or dead."""
+        ...
+
+    def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
+        """Put a message in a queue that no publisher of ours would send."""
+        ...
+
+    def let_claims_run_out(self) -> None:
+        """End the claims of processes that have died, so that no test waits for a clock."""
+        ...
+
+
+class FileQueues:
+    """Are in a file of SQLite's."""
+
+    def __init__(self, file: Path) -> None:
+        self.url = f"sqlite:///{file}"
+        self._file = file
+
+    def connect(self, *, concurrency: int = 1, lease_seconds: float = 30) -> Broker:
+        return SqliteBroker(self._file, ROUTES, lease_seconds=lease_seconds)
+
+    def count(self) -> int:
+        return int(self._ask("SELECT count(*) FROM message"))
+
+    def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
+        self._ask(PUT, queue, body, content_type, json.dumps(headers), 0)
+
+    def let_claims_run_out(self) -> None:
+        self._ask("UPDATE message SET visible_at = 0 WHERE holder IS NOT NULL")
+
+    def claimed_until(self) -> float:
+        """Return when the claim on the only message ends."""
+        return float(self._ask("SELECT visible_at FROM message"))
+
+    def _ask(self, statement: str, *values: object) -> Any:
+        self.connect().check()
+        with closing(sqlite3.connect(self._file)) as connection, connection:
+            return (connection.execute(statement, values).fetchone() or [None])[0]
+
+
+class RabbitMqQueues(ExitStack):
+    """Are on a node, and gone from it after the test."""
+
+    def __init__(self, node: RabbitMq) -> None:
+        super().__init__()
+        self.url = node.url
+        self._node = node
+        self.callback(node.forget, Topology(ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
+
+    def connect(self, *, concurrency: int = 1, url: str = "") -> Broker:
+        topology = Topology(ROUTES, SHORT_DELAYS, "quorum")
+        return self.enter_context(closing(patient_broker(url or self.url, topology, prefetch=concurrency)))
+
+    def count(self) -> int:
+        return self._node.count(self.url)
+
+    def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
+        self.connect().check()
+        with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
+            properties = pika.BasicProperties(content_type=content_type, headers=dict(headers))
+            connection.channel().basic_publish("", queue, body, properties)
+
+    def let_claims_run_out(self) -> None:
+        """Do nothing: RabbitMQ knows at once that a connection is dead."""
