@@ -10,6 +10,7 @@ from bench.rows import (
     cold_starts,
     connector,
     conversions,
+    growth,
     hostile_text,
     images,
     memory,
@@ -33,6 +34,7 @@ MODULES = (
     slow_clients,
     cold_starts,
     connector,
+    growth,
     hostile_text,
     images,
 )

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.clock import statement_start
 from soundlift.common.db.engine import Database
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_due, is_interrupted, is_past_retention, is_to_purge, job_columns, job_of
 from soundlift.common.jobs.model import BATCH, HIDDEN, Job
@@ -42,25 +43,35 @@ class JobQueries:
             # An upper bound and an exception from it: MariaDB uses no index for `<` on a row of two columns.
             conditions.append(table.c.created_at <= last.created_at)
             conditions.append(sa.or_(table.c.created_at < last.created_at, table.c.id < after))
-        return self._select(*conditions, order=(table.c.created_at.desc(), table.c.id.desc()), limit=limit)
+        newest_first = (table.c.created_at.desc(), table.c.id.desc())
+        index = "job_by_age" if username is None else "job_of_user"
+        return self._select(*conditions, order=newest_first, limit=limit, index=index)
 
     def due(self) -> list[Job]:
         """Return jobs whose event is to be sent again, at most a batch, most overdue first."""
-        return self._select(is_due(statement_start()), order=(table.c.resend_at,), limit=BATCH)
+        return self._select(is_due(statement_start()), order=(table.c.resend_at,), limit=BATCH, index="job_resend_at")
 
     def interrupted(self) -> list[Job]:
         """Return uploads that have received no bytes for RECEIVE_SECONDS, at most a batch."""
-        return self._select(is_interrupted(statement_start()), limit=BATCH)
+        return self._select(is_interrupted(statement_start()), limit=BATCH, index="job_upload_deadline")
 
     def past_retention(self, *, retention: int) -> list[Job]:
         """Return jobs whose retention is over, at most a batch."""
-        return self._select(is_past_retention(retention, statement_start()), limit=BATCH)
+        return self._select(is_past_retention(retention, statement_start()), limit=BATCH, index="job_in_state")
 
     def to_dispose(self) -> list[Job]:
         """Return jobs whose files are to be deleted, at most a batch."""
-        return self._select(is_to_purge(statement_start()), limit=BATCH)
+        return self._select(is_to_purge(statement_start()), limit=BATCH, index="job_purge_after")
 
-    def _select(self, *conditions: sa.ColumnElement[bool], order: Any = (), limit: int | None = None) -> list[Job]:
+    def _select(
+        self,
+        *conditions: sa.ColumnElement[bool],
+        order: Any = (),
+        limit: int | None = None,
+        index: str = "",
+    ) -> list[Job]:
         query = sa.select(*job_columns).where(*conditions).order_by(*order).limit(limit)
+        if index:
+            query = force_index(query, table, index)
         with self._database.read() as connection:
             return [job_of(row) for row in connection.execute(query)]

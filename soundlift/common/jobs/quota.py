@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
@@ -109,7 +110,8 @@ def usage_of(connection: Connection, username: str) -> Usage:
     expired = sa.select(table.c.state, _size).where(
         table.c.username == username, table.c.state == State.EXPIRED, table.c.purge_after.is_not(None)
     )
-    rows = sa.union_all(stored, expired).subquery()
+    halves = (force_index(half, table, "job_in_quota") for half in (stored, expired))
+    rows = sa.union_all(*halves).subquery()
     sums = sa.select(rows.c.state, sa.func.count(), sa.func.sum(rows.c.size)).group_by(rows.c.state)
     by_state = {state: (count, int(size)) for state, count, size in connection.execute(sums)}
     uploads, upload_bytes = by_state.get(State.RECEIVING, (0, 0))

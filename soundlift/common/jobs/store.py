@@ -158,7 +158,8 @@ class Jobs(UploadSteps):
         ids = sa.select(table.c.id).where(is_forgettable(retention, statement_start())).limit(FORGET_BATCH)
 
         def forget(connection: Connection) -> int:
-            forgotten = connection.scalars(ids).all()
+            if not (forgotten := connection.scalars(ids).all()):
+                return 0
             delete_notifications(connection, forgotten)
             return connection.execute(sa.delete(table).where(table.c.id.in_(forgotten))).rowcount
 

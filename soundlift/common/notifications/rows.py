@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
 from soundlift.common.notifications.model import Channel
@@ -29,5 +30,10 @@ def delete_notifications(connection: Connection, job_ids: Collection[str]) -> No
 
 
 def has_pending_notification() -> sa.ColumnElement[bool]:
-    """Select jobs with a notification that is neither delivered nor given up."""
-    return sa.exists().where(table.c.job == jobs.c.id, table.c.due_at.is_not(None))
+    """Select jobs with a notification that is neither delivered nor given up.
+
+    For EXISTS, MariaDB would read all pending notifications instead of the job's (exists-to-in optimization).
+    """
+    pending = sa.select(table.c.job).where(table.c.job == jobs.c.id, table.c.due_at.is_not(None))
+    by_key = force_index(pending, table, "PRIMARY").limit(1).correlate(jobs)
+    return by_key.scalar_subquery().is_not(None)

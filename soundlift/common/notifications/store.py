@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
 from soundlift.common.jobs.conditions import job_columns, job_of
@@ -39,10 +40,10 @@ class Notifications:
 
     def of(self, job_ids: Collection[str]) -> dict[str, list[Notification]]:
         """Return the notifications of each of some jobs, in the order of their channels."""
-        query = sa.select(*_columns).where(table.c.job.in_(job_ids)).order_by(table.c.job, table.c.channel)
+        query = sa.select(*_columns).where(table.c.job.in_(job_ids))
         found: dict[str, list[Notification]] = {job_id: [] for job_id in job_ids}
         with self._database.read() as connection:
-            for row in connection.execute(query):
+            for row in sorted(connection.execute(query), key=lambda row: str(row.channel)):
                 values = {**row._mapping, "channel": Channel(row.channel)}
                 found[row.job].append(Notification(**values))
         return found
@@ -56,6 +57,7 @@ class Notifications:
             .order_by(table.c.due_at)
             .limit(BATCH)
         )
+        query = force_index(query, table, "notification_due_at")
         with self._database.read() as connection:
             found = {row.id: job_of(row) for row in connection.execute(query)}
         return list(found.values())
