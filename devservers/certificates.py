@@ -15,7 +15,7 @@ LIFETIME = timedelta(days=1)
 
 
 class Authority:
-    """Signs certificates; its own is in `ca_file`."""
+    """A certificate authority, whose own certificate is in `ca_file`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

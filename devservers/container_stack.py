@@ -1,6 +1,6 @@
-"""Runs all of Soundlift as containers: each function and the connector, with nginx before them as their gateway.
+"""Runs all of Soundlift as containers: each function and the connector, behind nginx as their gateway.
 
-Clients have a port that leads to the public functions only, as an ingress does; the connector has one that leads to all
+One port leads to the public functions only, as an ingress does; another, for the connector, leads to all functions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from devservers.server import NotInstalled, Server
 PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
-MOST_JOBS = "1000"  # of the one user of a test, who uploads without a pause
+MOST_JOBS = "1000"  # a test's only user uploads without a pause
 NGINX = Template("""
 daemon off;
 pid $folder/nginx.pid;
@@ -52,7 +52,7 @@ $all
   }
 }
 """)
-# Below those that `free_port` gives: nginx would pass a request to whoever listens where a replica may be later.
+# Below the range of `free_port`: nginx would pass a request to any server that listens on a future replica's port.
 BLOCKS_OF_PORTS = range(6_000, 10_000, 50)
 UPSTREAM = "  upstream {name} {{ {servers} }}"
 LOCATION = """
@@ -63,7 +63,7 @@ LOCATION = """
 
 
 def block_of_ports(count: int) -> tuple[socket.socket, list[int]]:
-    """Return ports that nobody else gets while the socket, which holds the one before them, is open."""
+    """Return a block of free ports, and a socket on the port before it that reserves the block while it is open."""
     for first in BLOCKS_OF_PORTS:
         with ExitStack() as bound:
             try:
@@ -80,7 +80,7 @@ def block_of_ports(count: int) -> tuple[socket.socket, list[int]]:
 
 @dataclass
 class ContainerStack:
-    """Is a deployment whose every part is a container; a part may run `REPLICAS` times, on ports of its own."""
+    """A deployment of containers; each part may run `REPLICAS` times, each on its own port."""
 
     podman: Podman
     data: Path
@@ -112,7 +112,7 @@ class ContainerStack:
             self.add(name)
 
     def add(self, name: str) -> Container:
-        """Start one more container of a part, on the first port that none has."""
+        """Start one more container of a part, on its first free port."""
         running = self.containers.setdefault(name, [])
         taken = {container.url for container in running}
         port = next(port for port in self._ports[name] if f"http://127.0.0.1:{port}" not in taken)
@@ -120,7 +120,7 @@ class ContainerStack:
         return running[-1]
 
     def replace(self, name: str) -> int:
-        """Replace a part: the new one answers before the old one is told to stop; return the old one's exit code."""
+        """Start a part's successor, then stop the old container and return its exit code."""
         old = self.containers[name][0]
         self.add(name)
         code = old.stop()

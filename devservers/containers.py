@@ -1,4 +1,4 @@
-"""Builds the images upon a base of Debian's own, and runs them as a cluster would: no root, no right, read-only."""
+"""Builds the images on a base of Debian packages, and runs them as a cluster would: read-only, without privileges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PUBLIC = [function.name for function in read_stack(ROOT / "stack.yml") if not fu
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 HOW_TO_INSTALL = "as root on Debian and Ubuntu, apt-get install podman runc debootstrap"
 PACKAGES = "python3,python3-pip,ca-certificates"
-# What a machine that is itself a container can do.
+# Settings that also work where this machine is itself a container.
 ENGINE = """
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
@@ -47,7 +47,7 @@ runroot = "{place}/run"
 [storage.options.overlay]
 skip_mount_home = "true" # or the folder could not be removed before it is unmounted
 """
-FENCE = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
+SANDBOX = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
 LONGEST_STOP = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
 BUILDING_SECONDS = 900
 TRIES_TO_DOWNLOAD = 3
@@ -55,7 +55,7 @@ TRIES_TO_DOWNLOAD = 3
 
 @dataclass(frozen=True)
 class Podman:
-    """Is podman with a storage of its own below build/."""
+    """Podman with its own storage below build/."""
 
     environment: Mapping[str, str]
 
@@ -74,7 +74,7 @@ class Podman:
 
 @dataclass
 class Container:
-    """Is one image that runs on a port of the loopback."""
+    """A running image that listens on a port of the loopback."""
 
     podman: Podman
     name: str
@@ -133,7 +133,7 @@ def podman_with_images() -> Podman:
 
 
 def _build_once(podman: Podman, run_id: str) -> None:
-    """Build all images, unless another process of this run of the tests has."""
+    """Build all images, unless another process of this test run has built them."""
     note = PLACE / "built"
     if run_id and note.exists() and note.read_text() == run_id:
         return
@@ -162,7 +162,7 @@ def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], se
         "--detach",
         "--restart=on-failure",
         f"--name={container.name}",
-        *FENCE,
+        *SANDBOX,
         mount,
         *variables,
         container.image,
@@ -188,25 +188,25 @@ def environment_of_stack(name: str) -> dict[str, str]:
 def listed(podman: Podman, name: str, folder: str) -> set[str]:
     """Return the paths of all files in a folder of an image."""
     program = f"import os, json; print(json.dumps([os.path.join(a, c) for a, _, b in os.walk({folder!r}) for c in b]))"
-    return set(json.loads(podman("run", "--rm", *FENCE, "--entrypoint=python3", image_of(name), "-c", program)))
+    return set(json.loads(podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_of(name), "-c", program)))
 
 
-def _told(folder: Path) -> str:
-    """Return the end of what debootstrap noted for whoever looks for a cause."""
+def _log_of_debootstrap(folder: Path) -> str:
+    """Return the end of debootstrap's log."""
     log = folder / "debootstrap" / "debootstrap.log"
     return log.read_text()[-2000:] if log.exists() else ""
 
 
 def _make_base(podman: Podman) -> None:
-    """Make an image of Debian's packages, whose pip trusts whom this machine trusts."""
+    """Make an image of Debian packages, whose pip trusts this machine's certificate authorities."""
     folder = PLACE / "base"
     shutil.rmtree(folder, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
-    for _ in range(TRIES_TO_DOWNLOAD):  # what has been downloaded is kept; a mirror may well be away for a moment
+    for _ in range(TRIES_TO_DOWNLOAD):  # downloads are kept; a mirror may be unavailable for a moment
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if made.returncode == 0:
             break
-    assert made.returncode == 0, _told(folder) + made.stdout[-1000:]
+    assert made.returncode == 0, _log_of_debootstrap(folder) + made.stdout[-1000:]
     if AUTHORITIES.exists():
         shutil.copy(AUTHORITIES, folder / AUTHORITIES.relative_to("/"))
     shutil.rmtree(folder / "var" / "cache" / "apt", ignore_errors=True)

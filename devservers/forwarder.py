@@ -1,4 +1,4 @@
-"""Forwards TCP connections on loopback, and lets them go bad on demand."""
+"""Forwards TCP connections on the loopback, and breaks or stalls them on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLOCK = 64 * 1024
 
 
 class Forwarder:
-    """Stands between a client and a server's port, whose address it has instead."""
+    """A TCP proxy in front of a server's port."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -27,12 +27,12 @@ class Forwarder:
 
     @property
     def connections(self) -> int:
-        """Return how many connections there are."""
+        """Return the number of open connections."""
         with self._lock:
             return len(self._sockets) // 2
 
     def cut(self) -> None:
-        """Refuse new connections and break those there are."""
+        """Refuse new connections and break the open ones."""
         if self._listener is not None:
             with suppress(OSError):
                 self._listener.shutdown(socket.SHUT_RDWR)
@@ -41,7 +41,7 @@ class Forwarder:
         self.drop_connections()
 
     def restore(self) -> None:
-        """Take connections, on the same port as before, and let bytes through."""
+        """Accept connections, on the same port as before, and pass bytes on."""
         self._flows.set()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
@@ -49,11 +49,11 @@ class Forwarder:
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def hang(self) -> None:
-        """Take connections and bytes, but pass none on until `restore`."""
+        """Accept connections and bytes, but pass none on until `restore`."""
         self._flows.clear()
 
     def drop_connections(self) -> None:
-        """Break the connections there are, and go on taking new ones."""
+        """Break the open connections, and keep accepting new ones."""
         with self._lock:
             dropped, self._sockets = self._sockets, set()
         for one in dropped:

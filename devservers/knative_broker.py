@@ -1,4 +1,4 @@
-"""Behaves toward functions as Knative's broker for RabbitMQ and its source adapter do (measured on v0.49)."""
+"""Doubles of Knative's broker for RabbitMQ and of its source adapter, which behave as v0.49 was seen to."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ Binary = tuple[dict[str, str], bytes]
 
 
 class Served(AbstractContextManager["Served"]):
-    """Is a WSGI application on a port of the loopback."""
+    """A WSGI application on a loopback port."""
 
     def __init__(self, app: Any) -> None:
         self._server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -49,13 +49,13 @@ class Served(AbstractContextManager["Served"]):
 
 
 class KnativeBroker:
-    """Is ingress and dispatcher; `triggers` gives the subscriber of each exact type.
+    """The ingress and the dispatchers; each trigger is an event type and the address of one subscriber.
 
-    With `loses_every` it takes each so many-th event, answers 202, and forgets it.
+    If `loses_every` is n, every nth event is answered 202 and lost.
     """
 
     def __init__(self) -> None:
-        self.triggers: dict[str, str] = {}
+        self.triggers: Sequence[tuple[str, str]] = ()
         self.loses_every = 0
         self.taken: list[CloudEvent] = []
         self.dead: list[CloudEvent] = []
@@ -64,10 +64,10 @@ class KnativeBroker:
         self._numbers = itertools.count(1)
         self._http = urllib3.PoolManager(retries=False)
         self._pool = ThreadPoolExecutor(4)
-        self._in_work: list[Future[None]] = []
+        self._in_flight: list[Future[None]] = []
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """Answer as the ingress: 202 when RabbitMQ has the event, whether or not there is a trigger for it."""
+        """Answer as the ingress does: 202 for every event, whether or not there is a trigger for it."""
         request = Request(environ)
         return self._take(request)(environ, start_response)
 
@@ -81,8 +81,8 @@ class KnativeBroker:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether all that was taken has been delivered, lost or given up."""
-        return all(future.done() for future in list(self._in_work))
+        """Return whether every event has been delivered, lost or given up."""
+        return all(future.done() for future in list(self._in_flight))
 
     def _take(self, request: Request) -> Response:
         if request.method != "POST":
@@ -97,9 +97,9 @@ class KnativeBroker:
     def _accept(self, event: CloudEvent) -> None:
         self.taken.append(event)
         lost = self.loses_every and next(self._numbers) % self.loses_every == 0
-        url = self.triggers.get(event.get_type())
-        if url and not lost:
-            self._in_work.append(self._pool.submit(self._dispatch, url, _as_stored(event)))
+        urls = [] if lost else [url for event_type, url in self.triggers if event_type == event.get_type()]
+        for url in urls:
+            self._in_flight.append(self._pool.submit(self._dispatch, url, _as_stored(event)))
 
     def _dispatch(self, url: str, event: CloudEvent) -> None:
         headers, body = binary(event, "application/json")
@@ -124,14 +124,14 @@ class KnativeBroker:
 
 
 class KnativeSource:
-    """Is the source adapter for RabbitMQ, which sends each message of a queue to one address."""
+    """The source adapter for RabbitMQ, which sends each message of a queue to one address."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._http = urllib3.PoolManager(retries=False)
 
     def deliver(self, message: Message, message_id: str) -> Iterator[int]:
-        """Try, and yield the status of each try; after the last one the message is gone, and so is every reply."""
+        """Yield the status of each attempt; after the last one the message is gone, and every reply is discarded."""
         headers, body = adapted(message, message_id)
         for _ in range(TRIES):
             status = self._http.request("POST", self._url, headers=headers, body=body, redirect=False).status
@@ -142,7 +142,7 @@ class KnativeSource:
 
 
 def adapted(message: Message, message_id: str) -> Binary:
-    """Return the request that the source adapter makes of a message: always binary mode, and often without a type."""
+    """Return a message as the source adapter sends it: always in binary mode, often without a content type."""
     try:
         event = from_message(message)
     except NoEvent:
@@ -153,7 +153,7 @@ def adapted(message: Message, message_id: str) -> Binary:
 
 
 def binary(event: CloudEvent, content_type: str | None) -> Binary:
-    """Return an event in binary mode, its JSON written anew."""
+    """Return an event in binary mode, with its JSON re-encoded."""
     texts = {name: _text(value) for name, value in event.get_attributes().items() if name != "datacontenttype"}
     headers = {f"ce-{name}": quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~") for name, text in texts.items()}
     data = event.get_data()
@@ -162,7 +162,7 @@ def binary(event: CloudEvent, content_type: str | None) -> Binary:
 
 
 def _as_stored(event: CloudEvent) -> CloudEvent:
-    """Return an event with the trace context that the ingress puts over the sender's."""
+    """Return an event with the trace context by which the ingress replaces the sender's."""
     attributes: Mapping[str, Any] = event.get_attributes()
     trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
     return CloudEvent({**attributes, "traceparent": trace}, event.get_data())

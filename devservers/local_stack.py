@@ -111,7 +111,7 @@ class Stack:
         return self.process.wait(DEADLINE_SECONDS)
 
     def stop_surely(self) -> None:
-        """Stop it, and tell it again where something does not end by itself: told twice, it stops at once."""
+        """Stop it; if it does not stop by itself, send a second signal, on which it stops at once."""
         try:
             self.stop()
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""Is a real SMTP server on loopback that keeps what it takes, and refuses or stalls when it is told to."""
+"""An SMTP server on the loopback that keeps messages, and refuses or stalls on demand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ STALL_SECONDS = 0.01
 
 
 class MailServer:
-    """Collects messages; `replies` holds what is answered instead, by command, and `stalls` whom it never answers.
+    """A server that collects messages; `replies` overrides its replies by command, `stalls` names commands it ignores.
 
-    With `login`, a user and a password, it takes mail of nobody else.
+    With `login`, a user and a password, it accepts mail from that user only.
     """
 
     def __init__(

@@ -23,10 +23,10 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class MongoDb:
-    """Is a server on a port of the loopback.
+    """A server on a port of the loopback.
 
-    FerretDB looks at all chunks of all files for each query, so a file for it has at most `largest_file` bytes.
-    `server` can be killed and started again; somebody else's cannot.
+    FerretDB looks at all chunks of all files for each query, so its files have at most `largest_file` bytes.
+    `server` can be killed and started again; it is None for a server that this process did not start.
     """
 
     port: int
@@ -47,7 +47,7 @@ class MongoDb:
         return f"{self.url}?connectTimeoutMS=20000&serverSelectionTimeoutMS=20000&socketTimeoutMS=60000"
 
     def forget(self) -> None:
-        """Drop what a test left, for FerretDB would look at it in the next; somebody else's server keeps it."""
+        """Drop what a test left, since FerretDB would look at it in the next; never on a server started elsewhere."""
         if self.server is not None:
             with pymongo.MongoClient[dict[str, Any]](self.url) as client:
                 for name in ("videos", "mp3s"):
@@ -79,7 +79,7 @@ def running_mongodb(folder: Path) -> Iterator[MongoDb]:
 
 @contextmanager
 def closing_client(url: str) -> Iterator[str]:
-    """Give a store's URL, and close the client that its stores share: a process has it until its end."""
+    """Yield a store's URL, then close the client that all stores of this process share."""
     yield url
     client_of(url, os.getpid()).close()
     client_of.cache_clear()

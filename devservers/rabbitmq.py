@@ -22,9 +22,9 @@ from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
 
-# Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; this is the server itself.
+# Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; the server itself is in the first folder.
 PLACES = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
-# Asks the leader of each quorum queue: what `list_queues` says of them is some seconds old. What is discarded is on its
+# Asks the leader of each quorum queue, because `list_queues` is some seconds behind. Discarded messages are on their
 # way to another queue.
 COUNT_ALL = """
 lists:sum([begin
@@ -33,7 +33,7 @@ lists:sum([begin
   Here + Leaving + Left
 end || Queue <- rabbit_amqqueue:list(<<"%s">>)]).
 """
-PATIENCE_SECONDS = 30.0
+CONFIRM_SECONDS = 30.0
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
 
@@ -85,7 +85,7 @@ class RabbitMq:
         return self.own.control(*arguments)
 
     def new_virtual_host(self) -> str:
-        """Return the URL of a virtual host of its own, for what a test cannot or must not delete."""
+        """Create a virtual host and return its URL, for a test that cannot or must not delete what it makes."""
         name = f"host-{secrets.token_hex(4)}"
         self.control("add_vhost", name)
         self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
@@ -121,7 +121,7 @@ def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
     port, tls_port, epmd_port = free_port(), free_port(), free_port()
     environment = _environment(folder, epmd_port)
     _configure(folder, port, tls_port, authority)
-    # Erlang would start this daemon itself, and leave it behind.
+    # Erlang would start this daemon itself and leave it running.
     epmd = Server([_find("epmd"), "-port", str(epmd_port)], log=folder / "epmd.log", answers=lambda: True)
     node = Server([program], log=folder / "server.log", answers=lambda: _answers(port), environment=environment)
 
@@ -140,13 +140,13 @@ def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
 
 
 def url_through(forwarder: Forwarder, query: str = "") -> str:
-    """Return the node's URL by way of a forwarder."""
+    """Return the node's URL through a forwarder."""
     return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
 
 
 def patient_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
-    """Return a connection of its own, which waits long: a machine that is busy with tests may be slow to confirm."""
-    return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, patience=PATIENCE_SECONDS)
+    """Return a new connection with a long time-out: on a machine busy with tests, confirms may be slow."""
+    return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS)
 
 
 def _find(program: str) -> str:

@@ -1,4 +1,4 @@
-"""Gives every test real parts: a migrated database, a folder store, a queue in a file, a mail server."""
+"""Gives every test real services: a migrated database, a folder store, a queue in a file, a mail server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 
-pytest_plugins = ["tests.fixtures.servers"]
+pytest_plugins = [f"tests.fixtures.{name}" for name in ("functions", "local_stack", "selection", "servers")]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -71,14 +71,14 @@ def data_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def sqlite_url(data_folder: Path, empty_database: Path) -> str:
-    """Return the URL of a database whose tables are empty, where a process with this data folder looks for it."""
+    """Return the URL of a database with empty tables, where a process with this data folder looks for it."""
     shutil.copy(empty_database, data_folder / "soundlift.db")
     return f"sqlite:///{data_folder}/soundlift.db"
 
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
-    """Return the URL of the database of a test; where every adapter is tested, it is one after another."""
+    """Return the URL of a test's database; contract tests override this with one database of each kind."""
     return sqlite_url
 
 
@@ -101,7 +101,7 @@ def services(settings: Settings, password_hash: str) -> Iterator[Services]:
 
 @pytest.fixture
 def mailing_services(services: Services, mail_server: MailServer) -> Services:
-    """Return the services with a mail server that can be told to refuse."""
+    """Return the services with a mail server that refuses on demand."""
     services.settings = replace(services.settings, smtp_url=mail_server.url)
     return services
 
@@ -114,7 +114,7 @@ def _no_log_context_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _umask_stays() -> Iterator[None]:
-    """Undo what a command run in this process does to files that later tests make."""
+    """Restore the umask, which a command run in this process may change."""
     umask = os.umask(0o022)
     os.umask(umask)
     yield

@@ -1,4 +1,4 @@
-"""Asks servers as cheaply as can be, so that what is measured is the server."""
+"""Cheap HTTP clients, so that the server is what is measured."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PATIENCE_SECONDS = 120
+TIMEOUT_SECONDS = 120
 BUFFER = 2**20
-FRONTIER = "------------------------d74496d66958873eKz3Qx9"  # as curl makes them
-BEFORE = f'--{FRONTIER}\r\nContent-Disposition: form-data; name="file"; filename="video.mkv"\r\n\r\n'.encode()
-AFTER = f"\r\n--{FRONTIER}--\r\n".encode()
+BOUNDARY = "------------------------d74496d66958873eKz3Qx9"  # in curl's form
+FORM_HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="video.mkv"\r\n\r\n'.encode()
+FORM_END = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def send_raw(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
@@ -23,8 +23,8 @@ def send_raw(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
 
 def send_form(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
     """Send a file as a form with one field, and return the answer."""
-    kind = {"Content-Type": f"multipart/form-data; boundary={FRONTIER}"}
-    return _send(url, file, {**headers, **kind}, BEFORE, AFTER)
+    kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+    return _send(url, file, {**headers, **kind}, FORM_HEAD, FORM_END)
 
 
 def _send(url: str, file: Path, headers: Mapping[str, str], before: bytes, after: bytes) -> bytes:
@@ -57,17 +57,17 @@ def receive(url: str, path: str, headers: Mapping[str, str]) -> int:
 
 
 def requests_per_second(url: str, headers: Mapping[str, str], *, connections: int, requests: int) -> float:
-    """Return how many answers a second come over some connections, each asking again when it is answered."""
+    """Return the answers per second over several connections, each of which sends its next request when answered."""
     lines = ["GET / HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
-    question = "\r\n".join([*lines, "", ""]).encode()
-    sockets = [socket.create_connection(_address(url), PATIENCE_SECONDS) for _ in range(connections)]
+    request = "\r\n".join([*lines, "", ""]).encode()
+    sockets = [socket.create_connection(_address(url), TIMEOUT_SECONDS) for _ in range(connections)]
     began = time.perf_counter()
     for each in sockets:
-        each.sendall(question)
+        each.sendall(request)
     for _ in range(requests // connections - 1):
         for each in sockets:
             _read_answer(each)
-            each.sendall(question)
+            each.sendall(request)
     _read_all(sockets)
     return requests / (time.perf_counter() - began)
 
@@ -93,6 +93,6 @@ def _address(url: str) -> tuple[str, int]:
 
 
 def _connect(url: str) -> HTTPConnection:
-    connection = HTTPConnection(*_address(url), timeout=PATIENCE_SECONDS)
+    connection = HTTPConnection(*_address(url), timeout=TIMEOUT_SECONDS)
     connection.connect()
     return connection

@@ -1,4 +1,4 @@
-"""Compares two ways of doing the same by turns, and says whether a goal is met."""
+"""Compares two ways of doing the same thing in alternation, and checks the goal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class Sample:
-    """Is one measurement: a figure in the row's unit, and the largest memory of all processes of the way, in MB."""
+    """One measurement: a figure in the row's unit, and the peak memory of all processes involved, in MB."""
 
     value: float
     peak_mb: float | None = None
@@ -20,7 +20,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Goal:
-    """Is a bound, above or below, on a row's `ratio`, on `ours`, or on what is `added` to the baseline."""
+    """An upper or lower bound on a row's `ratio`, on `ours`, or on what is `added` to the baseline."""
 
     bound: float
     at_least: bool = False
@@ -30,13 +30,13 @@ class Goal:
         return f"{self.of} {'>=' if self.at_least else '<='} {self.bound:g}"
 
     def is_met(self, value: float) -> bool:
-        """Tell whether a figure is within the bound."""
+        """Return whether a figure is within the bound."""
         return value >= self.bound if self.at_least else value <= self.bound
 
 
 @dataclass(frozen=True)
 class Row:
-    """Is what a row of the table is about, and how many rounds are measured after one that warms up."""
+    """A row of the table: its unit, its goal, and how many rounds are measured after the warm-up."""
 
     name: str
     unit: str
@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """Is a measured row; `baseline` and `ratio` are None where a figure stands for itself."""
+    """A measured row; `baseline` and `ratio` are None where there is nothing to compare with."""
 
     row: Row
     ours: Sample
@@ -56,12 +56,12 @@ class Result:
 
     @property
     def added(self) -> float | None:
-        """Return by how much our figure is larger than the baseline's."""
+        """Return our figure minus the baseline's."""
         return None if self.baseline is None else self.ours.value - self.baseline.value
 
     @property
     def met(self) -> bool | None:
-        """Tell whether the goal is met; None where there is none, or nothing to hold it against."""
+        """Return whether the goal is met; None where there is no goal or no figure for it."""
         goal = self.row.goal
         if goal is None:
             return None
@@ -69,7 +69,7 @@ class Result:
         return None if value is None else goal.is_met(value)
 
     def as_record(self) -> dict[str, Any]:
-        """Return the row as it stands in the JSON file."""
+        """Return the row as a record of the JSON file."""
         return {
             "row": self.row.name,
             "ours": self.ours.value,
@@ -87,9 +87,10 @@ Way = Callable[[], Sample]
 
 
 def compare(row: Row, ours: Way, baseline: Way) -> Result:
-    """Take turns, A B then B A, and return the medians.
+    """Measure in alternation, A B then B A, and return the medians.
 
-    The ratio is the median of the rounds' own ratios: what slows the machine for a while slows both sides of a round.
+    The ratio is the median of the ratios of the rounds: whatever slows the machine for a while slows both sides of a
+    round.
     """
     pairs = [_pair(ours, baseline, turn) for turn in range(row.warm_up + row.rounds)][row.warm_up :]
     own, other = (_median(side) for side in zip(*pairs, strict=True))

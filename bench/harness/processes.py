@@ -1,4 +1,4 @@
-"""Runs what is measured as processes of its own, and samples how much memory they have."""
+"""Runs what is measured in separate processes, and samples their memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Peak:
-    """Reads a figure twenty times a second while it is a context, and keeps the largest."""
+    """The largest of a figure that is read twenty times a second within a `with` block."""
 
     def __init__(self, read: Callable[[], float]) -> None:
         self._read = read
@@ -46,14 +46,14 @@ class Peak:
 
 
 class Memory(Peak):
-    """Is the largest resident memory of a process and all below it; what they share counts for each. Linux only."""
+    """The largest resident memory of a process tree; shared pages count for each process. Linux only."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(lambda: sum(map(_resident, _tree(pid))) / 1e6)
 
     @property
     def peak_mb(self) -> float | None:
-        """Return the largest sum so far, in MB; None where it cannot be told."""
+        """Return the largest sum so far, in MB; None where it cannot be read."""
         return self.value or None
 
 
@@ -87,7 +87,7 @@ def children(pid: int) -> list[int]:
 
 @contextmanager
 def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program with its log thrown away, and end it by SIGTERM."""
+    """Run a program, discard its standard output, and end it by SIGTERM."""
     process = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     try:
         yield process
@@ -97,7 +97,7 @@ def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterato
 
 
 class Gunicorn:
-    """Is a running server of one application."""
+    """A running server of one application."""
 
     def __init__(self, url: str, pid: int) -> None:
         self.url = url
@@ -112,7 +112,7 @@ class Gunicorn:
 
 @contextmanager
 def served(application: str, environment: Mapping[str, str]) -> Iterator[Gunicorn]:
-    """Serve an application as all functions are, on a free port of the loopback."""
+    """Serve an application as every function is served, on a free port of the loopback."""
     port = free_port()
     arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", application]
     with running(arguments, {**environment, "HOST": "127.0.0.1", "PORT": str(port)}) as process:
@@ -124,7 +124,7 @@ def served(application: str, environment: Mapping[str, str]) -> Iterator[Gunicor
 
 
 def answers(url: str) -> bool:
-    """Tell whether there is any answer at an address."""
+    """Return whether a server answers at all."""
     try:
         return urllib3.request("GET", f"{url}/_/health", retries=False).status > 0
     except urllib3.exceptions.HTTPError:

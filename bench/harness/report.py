@@ -1,4 +1,4 @@
-"""Shows results as a table, as JSON, and as a plot of the ratios."""
+"""Reports results as a table, as JSON, and as a plot of the ratios."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEAD = f"{'row':<27}{'ours':>10}{'baseline':>10}  {'unit':<11}{'ratio':>6}  {'pe
 
 
 def line_of(result: Result) -> str:
-    """Return a row of the table; the memory is ours and, behind a slash, the baseline's."""
+    """Return a row of the table; the memory is ours, then the baseline's after a slash."""
     baseline = _figure(result.baseline.value if result.baseline else None)
     peaks = [result.ours.peak_mb, result.baseline and result.baseline.peak_mb]
     memory = " / ".join("–" if peak is None else f"{peak:.0f}" for peak in peaks)

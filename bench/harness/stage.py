@@ -1,4 +1,4 @@
-"""Is a deployment in a folder of its own, with the embedded database, queue and store, for the length of one row."""
+"""A deployment in a temporary folder, with the embedded database, queue and store, for one row."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ BLOCK = 2**18
 
 @dataclass(frozen=True)
 class Stage:
-    """Holds the folder, and the environment of all processes that work on it."""
+    """The folder of a deployment, and the environment of all its processes."""
 
     folder: Path
     environment: dict[str, str]
 
     @cached_property
     def services(self) -> Services:
-        """Are the services of this process."""
+        """Return the services of this process."""
         return Services(Settings.from_environment(self.environment))
 
     def queued_job(self, video: Path, content: Iterable[bytes] | None = None) -> Job:
-        """Put a video, or other content under its name, into the store, and its job into the state after an upload."""
+        """Store a video, or other content under its name, and return its job in the state after an upload."""
         services = self.services
         job = services.jobs.receive(username=OWNER, file_name=video.name, content_type="video/mp4", traceparent=None)
         writer = services.videos.create(job.video_fid, MediaInfo(OWNER, video.name, "video/mp4", job.id))
@@ -45,7 +45,7 @@ class Stage:
         return queued
 
     def forget(self, job_id: str) -> None:
-        """Delete what a job has in the store."""
+        """Delete a job's files from the store."""
         job = self.services.jobs.find(job_id)
         assert job is not None
         self.services.videos.delete(job.video_fid)
@@ -61,7 +61,7 @@ def _blocks(video: Path) -> Iterator[bytes]:
 
 @contextmanager
 def stage(**settings: str) -> Iterator[Stage]:
-    """Yield a deployment with some settings of its own, and remove it at the end."""
+    """Yield a deployment with the given settings, and remove it at the end."""
     with temporary_folder("bench") as folder:
         environment = {"SOUNDLIFT_DATA": str(folder), "JWT_SECRET": SECRET, "DRAIN_SECONDS": "5", **settings}
         migrate(Settings.from_environment(environment).database_url)

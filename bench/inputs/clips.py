@@ -1,4 +1,4 @@
-"""Makes the videos that are measured with: each once, in build/bench."""
+"""Makes the videos that rows use, each once, in build/bench."""
 
 from __future__ import annotations
 
@@ -25,15 +25,30 @@ def clip(seconds: int) -> Path:
     return _made(f"{seconds}-seconds.mp4", [*sources, *codecs])
 
 
+def clip_4k(seconds: int) -> Path:
+    """Return a video of 4K with 65 Mbit/s of H.264 pictures, four seconds of which repeat, and stereo AAC.
+
+    Half a second of sound follows half a second of pictures, about as phones and cameras record.
+    """
+    source = ("-f", "lavfi", "-i", "testsrc2=d=4:s=3840x2160:r=30,noise=alls=20")
+    x264 = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "30")
+    pictures = (*source, *x264, "-b:v", "63M", "-maxrate", "63M", "-bufsize", "32M")
+    loop = ("-stream_loop", str(seconds // 4), "-i", str(_made("4k-pictures.mp4", pictures)))
+    noise = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=48000:color=pink:a=0.3")
+    codecs = ("-map", "0:v", "-map", "1:a", "-c:v", "copy", "-ac", "2", "-c:a", "aac", "-b:a", "128k")
+    interleaved = ("-chunk_duration", "500000", "-t", str(seconds))
+    return _made(f"{seconds}-seconds-4k.mp4", [*loop, *noise, *codecs, *interleaved])
+
+
 def uncompressed(seconds: int) -> Path:
-    """Return a video of some 35 MB a second, since its pictures are not compressed."""
+    """Return a video with uncompressed pictures, some 35 MB a second."""
     sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")
     codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac")
     return _made(f"{seconds}-seconds-uncompressed.mkv", [*sources, *codecs])
 
 
 def compressed(megabytes: int) -> Path:
-    """Return a file that begins like an MP4, and goes on as evenly as compressed videos do: by chance."""
+    """Return a file that begins like an MP4 and continues with random bytes, which look like compressed video."""
     file = FOLDER / f"{megabytes}-megabytes.mp4"
     if not file.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)

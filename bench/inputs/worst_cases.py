@@ -10,16 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from mutagen.id3 import ID3
+from werkzeug.exceptions import RequestEntityTooLarge
 
-from functions.convert.failures import ConversionFailed, sign_in
-from functions.convert.output.loss import Written, lost_seconds
-from functions.convert.output.tags import id3
-from functions.convert.plan.arguments import read_measured
+from functions.convert.encode.levels import read_levels
+from functions.convert.encode.run_statistics import read_decoded, read_encoded
+from functions.convert.failures import ConversionFailed, find_reason
+from functions.convert.formats.id3 import id3
+from functions.convert.output.missing_sound import Written, missing_seconds
+from functions.convert.output.tags import tags_of
 from functions.convert.probe.bounded_numbers import read_decimal, read_integer
 from functions.convert.probe.ffmpeg_log import FfmpegLog
-from functions.convert.probe.labels import LIST, Labels, read_labels
+from functions.convert.probe.metadata import FILE_NAME, NO_METADATA, Metadata, read_metadata
 from functions.convert.probe.mp4_boxes import has_protected_sound
-from functions.convert.probe.report import read_decoded, read_encoded, read_report
+from functions.convert.probe.report import read_report
 from functions.upload.body import clean_name
 from functions.upload.form import FormReader
 from soundlift.common.audio.formats import is_known_format
@@ -47,55 +50,57 @@ def _report_of(log: bytes) -> str:
 
 
 def _rates(log: bytes) -> list[int | None] | str:
-    """Return the sample rate of each track that a log shows, or the code of the verdict that it leads to."""
+    """Return the sample rate of each track that a log shows, or the code of the reason that it leads to."""
     try:
-        sound = read_report(_report_of(log))
+        probe = read_report(_report_of(log))
     except ConversionFailed as failure:
-        return failure.verdict.code
-    return [track.rate for track in sound.tracks]
+        return failure.reason.code
+    return [track.rate for track in probe.tracks]
 
 
 def _counts(log: bytes) -> tuple[int, int, int]:
-    """Return what a log without any verdict says of samples decoded, encoded and measured."""
+    """Return what a log without any failure says of samples decoded, encoded and measured."""
     report = _report_of(HEADING + log)
-    assert sign_in(report) is None
+    assert find_reason(report) is None
     (track,) = read_report(report).tracks
-    return read_decoded(report, track).samples, read_encoded(report), read_measured(report).samples
+    return read_decoded(report, track.index).samples, read_encoded(report), read_levels(report).samples
 
 
-def _lost(log: bytes) -> float | None:
-    """Return the seconds that are lost of a sound by a log: two of three were decoded."""
+def _missing(log: bytes) -> float | None:
+    """Return the seconds of a sound that are missing according to a log: two of three were decoded."""
     report = _report_of(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
-    sound = read_report(report)
-    return lost_seconds(report, sound, sound.chosen, Written(sound.length, in_time=True, junk=0))
+    probe = read_report(report)
+    return missing_seconds(report, probe, probe.preferred_track, Written(probe.duration, by_timestamps=True, junk=0))
 
 
 def _tag(date: bytes) -> list[str]:
     """Return what a tag has of a date."""
-    tag = id3(Labels({"date": date.decode()}), None, OPTIONS, 1.0)
+    tag = id3(tags_of(Metadata({"date": date.decode()}), None, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TDRC")]
 
 
 def _tag_in_language(log: bytes) -> list[str]:
     """Return what a tag has of the language that a log shows."""
-    tag = id3(Labels(), read_report(_report_of(log)).chosen.language, OPTIONS, 1.0)
+    tag = id3(tags_of(NO_METADATA, read_report(_report_of(log)).preferred_track.language, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TLAN")]
 
 
-def _labels(content: bytes) -> tuple[int, int]:
-    """Return how many tags and chapters a list of FFmpeg's has."""
+def _tags(content: bytes) -> tuple[int, int]:
+    """Return how many tags and chapters are in a file that FFmpeg wrote."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / LIST).write_bytes(content)
-        labels = read_labels(Path(folder))
-    return len(labels.tags), len(labels.chapters)
+        (Path(folder) / FILE_NAME).write_bytes(content)
+        metadata = read_metadata(Path(folder))
+    return len(metadata.tags), len(metadata.chapters)
 
 
-def _form(body: bytes) -> int | str:
-    """Return how many events a form has, or the code of the error that it is answered with."""
+def _form(body: bytes) -> int:
+    """Return how many fields and files a form has, or the status that it is answered with."""
     try:
-        return sum(1 for _ in FormReader("frontier").parts_of(io.BytesIO(body), LARGE))
-    except BadRequest as error:
-        return error.code
+        return sum(not isinstance(item, bytes) for item in FormReader(io.BytesIO(body), "frontier", LARGE))
+    except BadRequest:
+        return 400
+    except RequestEntityTooLarge:
+        return 413
 
 
 def _is_protected(content: bytes) -> bool:
@@ -121,6 +126,7 @@ LONGEST_LANGUAGE = (
     INPUT + TIME + b"  Stream #0:0(en-x-abcdefgh-abcdefgh-abcdefgh-abcdefgh): Audio: aac, 44100 Hz, mono\n"
 )
 PART = b"--frontier\r\nContent-Disposition: form-data; name=x"
+FILE = PART + b"; filename=x\r\n\r\n"
 END_OF_FORM = b"\r\n\r\nx\r\n--frontier--\r\n"
 
 
@@ -170,37 +176,42 @@ CASES = [
     WorstCase("own words: errors", _messages(b"[a @ 0x1] Error: : : ("), _counts, (0, 0, 0)),
     WorstCase("own words: long lines", _messages(b"Decoder " * 1000), _counts, (0, 0, 0)),
     WorstCase("own words: escape sequences", _own(CLOSE + OPEN), _counts, (0, 0, 0)),
-    WorstCase("damage: words", _own(b"a, "), _lost, 0.0),
-    WorstCase("damage: words in messages", _messages(b"[a @ 0x1] a b c d e f g h Corrup"), _lost, 0.0),
-    WorstCase("damage: reasons", _messages(b"[a @ 0x1] Error: Error: Error: Invalid dat"), _lost, 0.0),
-    WorstCase("damage: offsets", _messages(b"[a @ 0x1] stream 1, offset 0x11111111: partial"), _lost, 0.0),
-    WorstCase("damage: places", _messages(b"[a @ 0x1] failed to find - partial - partial fil"), _lost, 0.0),
-    WorstCase("damage: missing headers", _messages(b"[mp3float @ 0x1] Header missing"), _lost, 0.0),
-    WorstCase("damage: damage", _messages(b"[a @ 0x1] Corrupt"), _lost, 1.02),
+    WorstCase("damage: words", _own(b"a, "), _missing, 0.0),
+    WorstCase("damage: words in messages", _messages(b"[a @ 0x1] a b c d e f g h Corrup"), _missing, 0.0),
+    WorstCase("damage: reasons", _messages(b"[a @ 0x1] Error: Error: Error: Invalid dat"), _missing, 0.0),
+    WorstCase("damage: offsets", _messages(b"[a @ 0x1] stream 1, offset 0x11111111: partial"), _missing, 0.0),
+    WorstCase("damage: places", _messages(b"[a @ 0x1] failed to find - partial - partial fil"), _missing, 0.0),
+    WorstCase("damage: missing headers", _messages(b"[mp3float @ 0x1] Header missing"), _missing, 0.0),
+    WorstCase("damage: damage", _messages(b"[a @ 0x1] Corrupt"), _missing, 1.02),
     WorstCase("tag: a date of digits", _repeated(b"1"), _tag, ["1111"]),
     WorstCase("tag: a date of dates", _repeated(b"2026-01-01"), _tag, ["2026-01-01"]),
     WorstCase("tag: a language of subtags", _language(b"en-"), _tag_in_language, []),
     WorstCase("tag: a language of extensions", _language(b"-x-abcdefgh"), _tag_in_language, []),
     WorstCase("tag: the longest language", _repeated(b" ", LONGEST_LANGUAGE), _tag_in_language, ["eng"]),
-    WorstCase("labels: backslashes", _repeated(b"\\"), _labels, (0, 0)),
-    WorstCase("labels: escaped line breaks", _repeated(b"\\\n"), _labels, (0, 0)),
-    WorstCase("labels: equals signs", _repeated(b"="), _labels, (1, 0)),
-    WorstCase("labels: letters", _repeated(b"a"), _labels, (0, 0)),
-    WorstCase("labels: one name", _repeated(b"a=b\n"), _labels, (1, 0)),
-    WorstCase("labels: chapters without times", _repeated(b"[CHAPTER]\n"), _labels, (0, 0)),
-    WorstCase("labels: tracks", _repeated(b"[STREAM]\na=b\n"), _labels, (1, 0)),
-    WorstCase("labels: a time of digits", _repeated(b"1", b"[CHAPTER]\nTIMEBASE=1/1\nEND=1\nSTART="), _labels, (0, 0)),
+    WorstCase("metadata: backslashes", _repeated(b"\\"), _tags, (0, 0)),
+    WorstCase("metadata: escaped line breaks", _repeated(b"\\\n"), _tags, (0, 0)),
+    WorstCase("metadata: equals signs", _repeated(b"="), _tags, (1, 0)),
+    WorstCase("metadata: letters", _repeated(b"a"), _tags, (0, 0)),
+    WorstCase("metadata: one name", _repeated(b"a=b\n"), _tags, (1, 0)),
+    WorstCase("metadata: chapters without times", _repeated(b"[CHAPTER]\n"), _tags, (0, 0)),
+    WorstCase("metadata: tracks", _repeated(b"[STREAM]\na=b\n"), _tags, (1, 0)),
+    WorstCase("metadata: a time of digits", _repeated(b"1", b"[CHAPTER]\nTIMEBASE=1/1\nEND=1\nSTART="), _tags, (0, 0)),
     WorstCase("numbers: digits", _repeated(b"1"), _number, (None, None)),
     WorstCase("numbers: points", _repeated(b"1."), _number, (None, None)),
     WorstCase("boxes of an MP4", _repeated(b"\0\0\0\x08moov"), _is_protected, False),
-    WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, False),
-    WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, False),
-    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, False),
-    WorstCase("formats: boxes", _repeated(b"\0\0\0\x01", b"\1\2"), is_known_format, False),
-    WorstCase("form: parameters", _repeated(b"; a=b", PART, END_OF_FORM), _form, 3),
-    WorstCase("form: semicolons", _repeated(b";", PART, END_OF_FORM), _form, 3),
-    WorstCase("form: an open quote", _repeated(b'\\"', PART + b'; filename="', END_OF_FORM), _form, 3),
-    WorstCase("form: lines of a head", _repeated(b"\r\na:b", PART, END_OF_FORM), _form, 3),
-    WorstCase("form: beginnings of boundaries", _repeated(b"\r\n--frontier "), _form, "bad_request"),
+    WorstCase("formats: AC-3", _repeated(b"\x0b\x77\x0b\x77\0\0", b"\1\2"), is_known_format, True),
+    WorstCase("formats: MP3", _repeated(b"\xff\xfb\x90\0", b"\1\2"), is_known_format, True),
+    WorstCase("formats: MPEG", _repeated(b"\0\0\x01\xe0", b"\1\2"), is_known_format, True),
+    WorstCase("formats: MPEG-TS", _repeated(b"G\0\0\x10\0", b"\1\2"), is_known_format, False),
+    WorstCase("formats: DTS", _repeated(b"\x7f\xfe\x80\x01", b"\1\2"), is_known_format, False),
+    WorstCase("formats: UTF-16", _repeated(b"a\0", b"\xff\xfe"), is_known_format, False),
+    WorstCase("form: parameters", _repeated(b"; a=b", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: semicolons", _repeated(b";", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: an open quote", _repeated(b'\\"', PART + b'; filename="', END_OF_FORM), _form, 413),
+    WorstCase("form: headers of a part", _repeated(b"\r\na:b", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: a header of many lines", _repeated(b"\r\n b", PART, END_OF_FORM), _form, 413),
+    WorstCase("form: parts", _repeated(PART + b"\r\n\r\nx\r\n"), _form, 413),
+    WorstCase("form: beginnings of boundaries before it", _repeated(b"\r\n--frontier "), _form, 400),
+    WorstCase("form: beginnings of boundaries in a file", _repeated(b"\r\n--frontie", FILE, END_OF_FORM), _form, 1),
     WorstCase("a file's name", _repeated(b"a/"), lambda text: clean_name(text.decode()), "video"),
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from bench.rows import (
     growth,
     hostile_text,
     images,
+    large_videos,
     memory,
     sign_ins,
     slow_clients,
@@ -24,6 +25,7 @@ from bench.rows import (
 
 MODULES = (
     conversions,
+    large_videos,
     memory,
     throughput,
     bit_reservoir,

@@ -37,7 +37,7 @@ CONCURRENCY = 4
 
 
 @dataclass(frozen=True)
-class Line:
+class Setup:
     """A broker, the connector's environment, and the function that receives."""
 
     broker: Broker
@@ -45,11 +45,11 @@ class Line:
     function: Connection
 
 
-Measure = Callable[[Line, Connection], float]
+Measure = Callable[[Setup, Connection], float]
 
 
 @contextmanager
-def line(url: str) -> Iterator[Line]:
+def setup(url: str) -> Iterator[Setup]:
     """Yield a broker and a function that does nothing, for a connector between them."""
     with process(serve) as function:
         subscribers = f"video=http://127.0.0.1:{function.recv()}"
@@ -59,55 +59,55 @@ def line(url: str) -> Iterator[Line]:
         broker = open_broker(Settings.from_environment(environment))
         try:
             broker.check()
-            yield Line(broker, environment, function)
+            yield Setup(broker, environment, function)
         finally:
             broker.close()
 
 
-def carried(row: Row, waiting: int, measure: Measure) -> Result:
+def delivered(row: Row, waiting: int, measure: Measure) -> Result:
     """Compare the connector with a consumer of pika, where RabbitMQ is installed."""
     try:
-        with servers.rabbitmq() as url, line(url) as laid:
-            return compare(row, _by_connector(laid, waiting, measure), _by_pika_alone(laid, waiting, measure))
+        with servers.rabbitmq() as url, setup(url) as used:
+            return compare(row, _by_connector(used, waiting, measure), _by_pika_alone(used, waiting, measure))
     except NotInstalled:
-        with temporary_folder("bench") as folder, line(f"sqlite:///{folder}/q") as laid:
-            return Result(row, _by_connector(laid, waiting, measure)())
+        with temporary_folder("bench") as folder, setup(f"sqlite:///{folder}/q") as used:
+            return Result(row, _by_connector(used, waiting, measure)())
 
 
-def _by_connector(laid: Line, waiting: int, measure: Measure) -> Way:
+def _by_connector(used: Setup, waiting: int, measure: Measure) -> Way:
     def way() -> Sample:
-        publish_at_once(laid.broker, waiting)
+        publish_at_once(used.broker, waiting)
         program = [sys.executable, "-m", "soundlift.connector"]
-        with running(program, laid.environment) as child, Memory(child.pid) as memory:
-            figure = measure(laid, laid.function)
+        with running(program, used.environment) as child, Memory(child.pid) as memory:
+            figure = measure(used, used.function)
         return Sample(figure, memory.peak_mb)
 
     return way
 
 
-def _by_pika_alone(laid: Line, waiting: int, measure: Measure) -> Way:
-    settings = Settings.from_environment(laid.environment)
+def _by_pika_alone(used: Setup, waiting: int, measure: Measure) -> Way:
+    settings = Settings.from_environment(used.environment)
 
     def way() -> Sample:
-        publish_at_once(laid.broker, waiting)
+        publish_at_once(used.broker, waiting)
         with process(consume_alone, settings.broker_url, settings.video_queue, CONCURRENCY) as consumer:
             consumer.recv()
-            return Sample(measure(laid, consumer))
+            return Sample(measure(used, consumer))
 
     return way
 
 
-def latency(laid: Line, receiver: Connection) -> float:
+def latency(used: Setup, receiver: Connection) -> float:
     """Publish slowly, and return the median milliseconds until arrival; a warm-up is not counted."""
     for count in (WARM_UP, SLOW):
         for _ in range(count):
-            publish(laid.broker)
+            publish(used.broker)
             time.sleep(PACE_SECONDS)
         arrivals = arrivals_at(receiver, count)
     return 1000 * statistics.median(at - since for since, at in arrivals)
 
 
-def rate(laid: Line, receiver: Connection) -> float:
+def rate(used: Setup, receiver: Connection) -> float:
     """Return how many waiting messages arrive per second, from the first to the last."""
     moments = [at for _, at in arrivals_at(receiver, WAITING)]
     return (WAITING - 1) / (max(moments) - min(moments))
@@ -128,9 +128,9 @@ def publish(broker: Broker) -> None:
 
 ROWS: dict[Row, Callable[[Row], Result]] = {
     Row("connector-latency", "ms", Goal(5, of="added"), rounds=3, warm_up=0): partial(
-        carried, waiting=0, measure=latency
+        delivered, waiting=0, measure=latency
     ),
     Row("connector-rate", "messages/s", Goal(1000, at_least=True, of="ours"), rounds=3): partial(
-        carried, waiting=WAITING, measure=rate
+        delivered, waiting=WAITING, measure=rate
     ),
 }

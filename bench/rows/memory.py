@@ -1,4 +1,4 @@
-"""Measures what convert takes of its machine for a video of 4 GB: memory of its own process, and the disk."""
+"""Measures the memory of convert's process and the disk space that it uses for a video of 4 GB."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from soundlift.common.jobs.model import Job
 
 SECONDS = 8
 TIMES = 15
-PATIENCE_SECONDS = 600
+TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """Is what one conversion took, in MB: its process at most, with FFmpeg, the temporary folder at most, the MP3."""
+    """The peaks of one conversion, in MB: its process, all processes, the temporary folder; and the size of the MP3."""
 
     own: float
     everything: float
@@ -34,21 +34,21 @@ class Conversion:
 
 
 def memory(row: Row) -> Result:
-    """Return the peak of the function's process, FFmpeg not counted; beside it, with a fifteenth of the video."""
+    """Compare the peak memory of the function's process, without FFmpeg, with its peak for a fifteenth of the video."""
     large, small = conversion(TIMES), conversion(1)
     ours, baseline = Sample(large.own, large.everything), Sample(small.own, small.everything)
     return Result(row, ours, baseline, ours.value / baseline.value)
 
 
 def disk(row: Row) -> Result:
-    """Return the most that lay in the temporary folder; beside it, the size of the MP3."""
+    """Compare the peak size of the temporary folder with the size of the MP3."""
     large = conversion(TIMES)
     return Result(row, Sample(large.disk), Sample(large.mp3), large.disk / large.mp3)
 
 
 @cache
 def conversion(times: int) -> Conversion:
-    """Convert a video of so many times 280 MB by the function as it is served."""
+    """Convert a video of a multiple of 280 MB by the function as it is served."""
     with stage() as place:
         temporary = place.folder / "temporary"
         temporary.mkdir()
@@ -61,7 +61,7 @@ def conversion(times: int) -> Conversion:
 
 
 def _repeated(video: Path, times: int) -> Iterator[bytes]:
-    """Yield a video that repeats another one."""
+    """Yield a video repeated several times, in blocks."""
     command = ffmpeg("-stream_loop", str(times - 1), "-i", str(video), "-c", "copy", "-f", "matroska", "pipe:1")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -72,7 +72,7 @@ def _repeated(video: Path, times: int) -> Iterator[bytes]:
 
 def _convert(url: str, job: Job) -> None:
     headers, body = to_http(event_of(job))
-    answer = urllib3.request("POST", url, body=body, headers=headers, timeout=PATIENCE_SECONDS, retries=False)
+    answer = urllib3.request("POST", url, body=body, headers=headers, timeout=TIMEOUT_SECONDS, retries=False)
     assert answer.status == 200, answer.data
 
 

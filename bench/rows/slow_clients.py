@@ -1,4 +1,4 @@
-"""Measures how long a request takes while many other clients have sent half of theirs and send no more."""
+"""Measures how long a request takes while many other clients have stalled in the middle of theirs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REFUSED_UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\
 
 
 def slow_clients(row: Row, function: str, sent: bytes) -> Result:
-    """Compare the time to an answer while slow clients are connected with the time while nobody else is."""
+    """Compare the time to an answer with and without slow clients connected."""
     with stage(LOG_LEVEL="error") as place, served(f"functions.{function}.handler:app", place.environment) as server:
 
         def beside_slow_clients() -> Sample:

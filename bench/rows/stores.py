@@ -1,4 +1,4 @@
-"""Measures the stores on servers against their bare drivers, on the same server."""
+"""Measures the adapters of stores on servers against their drivers, on the same server."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _uploading(store: Store, content: bytes) -> Way:
 
 @contextmanager
 def _stored(store: Store, content: bytes) -> Iterator[Way]:
-    """Store a file, and yield the way to read it."""
+    """Store a file, and yield a way that reads it."""
     write, read, delete = store
     key = write(content)
 

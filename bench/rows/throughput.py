@@ -1,4 +1,4 @@
-"""Measures many short conversions: the queue, the connector and convert under gunicorn, against FFmpeg one by one."""
+"""Measures many short conversions through queue, connector and convert, against FFmpeg running one after another."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CORES = os.cpu_count() or 1
 
 
 def throughput(row: Row) -> Result:
-    """Compare clips a second with as many as FFmpeg converts one by one, times the cores."""
+    """Compare clips per second with what FFmpeg converts one after another, times the number of cores."""
     with stage() as place, served("functions.convert.handler:app", place.environment) as convert:
         environment = {**place.environment, "SUBSCRIBERS": f"video={convert.url}"}
         with running([sys.executable, "-m", "soundlift.connector"], environment):

@@ -1,4 +1,4 @@
-"""Measures uploads and downloads with a folder as the store, against gunicorn writing and sending plain files."""
+"""Measures uploads to and downloads from a folder store, against gunicorn writing and sending plain files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Builds the images: a function each from stack.yml, the connector, and the command. `make images`.
+"""Builds the images: one for each function of stack.yml, the connector, and the command. `make images`.
 
-faas-cli is used where it is on PATH, with the Docker that it calls, unless BUILDER names another. Without it the same
-tree is laid out, and given to Docker or Podman: the template, the function's folder as function/, and what stack.yml
-copies below that.
+faas-cli is used if it is on PATH, with the Docker that it calls, unless BUILDER names another program. Otherwise the
+tree that faas-cli would lay out is built by Docker or Podman: the template, the function's folder as function/, and
+below it what stack.yml copies.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ ROOT = Path(__file__).parents[2]
 STACK_FILE = ROOT / "stack.yml"
 TREES = Path("build/images")
 HERE = Path("deploy/images")
-OF_OURS = {"connector": ("common", "connector"), "cli": ("common", "cli", "client.py")}
+OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "local", "cli", "client.py")}
 UNWANTED = shutil.ignore_patterns("__pycache__")
 
 
 def main() -> None:
-    """Build the images that are named, or all."""
+    """Build the named images, or all."""
     functions = {function.name: function for function in read_stack(STACK_FILE)}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join((*functions, *OF_OURS))}; all, without")
-    parser.add_argument("--base", default="", help="image with Python to build upon, instead of the Dockerfiles' own")
-    parser.add_argument("--trees", type=Path, default=TREES, help=f"folder to lay the trees out in; {TREES}, without")
-    parser.add_argument("--only-lay-out", action="store_true", help="make no image of the trees")
+    parser.add_argument("names", nargs="*", help=f"of {', '.join((*functions, *OWN_PACKAGES))}; default: all")
+    parser.add_argument("--base", default="", help="base image with Python, instead of the Dockerfiles' own")
+    parser.add_argument("--trees", type=Path, default=TREES, help=f"folder for the build trees; default: {TREES}")
+    parser.add_argument("--only-lay-out", action="store_true", help="build no image from the trees")
     chosen = parser.parse_args()
-    if unknown := set(chosen.names) - {*functions, *OF_OURS}:
+    if unknown := set(chosen.names) - {*functions, *OWN_PACKAGES}:
         parser.error(f"there is no image {', '.join(sorted(unknown))}")
     base = _argument("BASE_IMAGE", chosen.base) if chosen.base else []
     commands = {}
-    for name in chosen.names or (*functions, *OF_OURS):
+    for name in chosen.names or (*functions, *OWN_PACKAGES):
         if name in functions and _faas_cli_can_build() and not chosen.only_lay_out:
             commands[name] = ["faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base]
             continue
@@ -50,9 +50,9 @@ def main() -> None:
         if name in functions:
             image = lay_out(functions[name], tree)
         else:
-            image = lay_out_ours(name, tree, like=next(iter(functions.values())))
+            image = lay_out_own(name, tree, like=next(iter(functions.values())))
         if not chosen.only_lay_out:
-            part = _argument("PART", name) if name in OF_OURS else []
+            part = [*_argument("PART", name), "--target", name] if name in OWN_PACKAGES else []
             commands[name] = [_builder(), "build", "--tag", image, *base, *part, str(tree)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         built = {name: pool.submit(_build, name, command) for name, command in commands.items()}
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def lay_out(function: StackFunction, tree: Path) -> str:
-    """Lay out in a folder what faas-cli would give to its builder, and return the image's name."""
+    """Lay out the tree that faas-cli would pass to its builder, and return the image's name."""
     stack = yaml.safe_load(STACK_FILE.read_text(encoding="utf-8"))
     language = stack["functions"][function.name]["lang"]
     shutil.copytree(ROOT / "template" / language, tree, dirs_exist_ok=True, ignore=UNWANTED)
@@ -72,14 +72,14 @@ def lay_out(function: StackFunction, tree: Path) -> str:
     return function.image
 
 
-def lay_out_ours(name: str, tree: Path, *, like: StackFunction) -> str:
-    """Lay out the connector or the command in a folder: its package, the common layer, and what it needs.
+def lay_out_own(name: str, tree: Path, *, like: StackFunction) -> str:
+    """Lay out the tree of the connector or the command: its package, the common layer, and the requirements.
 
-    Returns the image's name, with the prefix and tag that a function's has.
+    Returns the image's name, with the prefix and tag of the function `like`.
     """
     for file in (HERE / "Dockerfile", HERE / name / "requirements.txt", "constraints.txt"):
         shutil.copy(ROOT / file, tree)
-    for part in OF_OURS[name]:
+    for part in OWN_PACKAGES[name]:
         source, target = ROOT / "soundlift" / part, tree / "soundlift" / part
         if source.is_dir():
             shutil.copytree(source, target, ignore=UNWANTED)
@@ -91,7 +91,7 @@ def lay_out_ours(name: str, tree: Path, *, like: StackFunction) -> str:
 
 
 def _write_version(folder: Path) -> None:
-    """Write what `--version` looks for (Core metadata specifications, 2.1)."""
+    """Write the metadata that `--version` reads (Core metadata specifications, 2.1)."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: soundlift\nVersion: {project['version']}\n")
@@ -114,19 +114,19 @@ def _faas_cli_can_build() -> bool:
 def _builder() -> str:
     found = os.environ.get("BUILDER") or shutil.which("docker") or shutil.which("podman")
     if not found:
-        sys.exit("Images are built by faas-cli, Docker or Podman, and none of them is on PATH.")
+        sys.exit("None of faas-cli, Docker and Podman is on PATH; install one to build images.")
     return found
 
 
 def _build(name: str, command: list[str]) -> bool:
-    """Build one image, tell how long it took, or all that was said where it failed."""
+    """Build one image, and print how long it took, or the whole output if it failed."""
     began = time.monotonic()
     ended = subprocess.run(
         command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     seconds = time.monotonic() - began
-    said = f":\n{ended.stdout}" if ended.returncode else ""
-    print(f"{name}: {'failed' if ended.returncode else 'built'} in {seconds:.0f} s{said}", flush=True)
+    output = f":\n{ended.stdout}" if ended.returncode else ""
+    print(f"{name}: {'failed' if ended.returncode else 'built'} in {seconds:.0f} s{output}", flush=True)
     return ended.returncode == 0
 
 

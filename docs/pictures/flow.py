@@ -52,8 +52,9 @@ class Box:
             f'fill="{fill}" stroke="{theme.line}"{dash}/>'
         )
         baseline = self.y + (5 if not self.note else -3)
-        name = _text(self.x, baseline, self.label, theme.text, size=15, weight=600)
-        return rectangle + name + (_text(self.x, self.y + 14, self.note, theme.quiet, size=11) if self.note else "")
+        bold = f'fill="{theme.text}" font-size="15" font-weight="600" text-anchor="middle"'
+        name = _text(self.x, baseline, self.label, bold)
+        return rectangle + name + (_text(self.x, self.y + 14, self.note, _small(theme)) if self.note else "")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Arrow:
         if not self.label:
             return line
         place = ((x1 + x2) / 2 + self.dx, (y1 + y2) / 2 + self.dy)
-        return line + _text(*place, self.label, theme.quiet, size=11, anchor=self.anchor)
+        return line + _text(*place, self.label, _small(theme, self.anchor))
 
 
 BOXES = (
@@ -115,11 +116,12 @@ ARROWS = (
 )
 
 
-def _text(x: float, y: float, text: str, colour: str, *, size: int, weight: int = 400, anchor: str = "middle") -> str:
-    return (
-        f'<text x="{x:g}" y="{y:g}" fill="{colour}" font-size="{size}" font-weight="{weight}" '
-        f'text-anchor="{anchor}">{escape(text)}</text>'
-    )
+def _text(x: float, y: float, text: str, style: str) -> str:
+    return f'<text x="{x:g}" y="{y:g}" {style}>{escape(text)}</text>'
+
+
+def _small(theme: Theme, anchor: str = "middle") -> str:
+    return f'fill="{theme.quiet}" font-size="11" text-anchor="{anchor}"'
 
 
 def picture(theme: Theme) -> str:

@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
 from soundlift.common.events import event_of
-from soundlift.common.jobs.disposal import dispose, give_up
+from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.notifications.store import Notifications
@@ -72,7 +72,8 @@ def _due(services: Services) -> Iterator[tuple[Job, Jobs | Notifications]]:
 def _is_wanted(job: Job, services: Services) -> bool:
     """Give up a job without attempts or time left, and return whether it is still to be converted."""
     try:
-        return not give_up(job, services)
+        delete_abandoned_output(job, services)
+        return not services.jobs.give_up(job)
     except StoreUnavailable as error:
         log.warning("store away, job waits", code=error.code, job_id=job.id, **error.evidence)
         return False

@@ -1,4 +1,4 @@
-"""Makes jobs of bare messages: other programs store a video themselves, and name it and its owner."""
+"""Jobs for bare messages, in which another program names a video that it stored itself, and the owner."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
-    """Return the job's id of an event; where bare messages are accepted, one that names a video makes it a job.
+    """Return the job id of an event; where bare messages are accepted, create a job for the video that one names.
 
     Raises BadEvent, BadRequest or MediaNotFound.
     """
@@ -28,20 +28,20 @@ def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
 
 
 def _adopt(data: Any, services: Services) -> str:
-    """Return the id of a video's one job, made now if there is none; a repeat finds it, also of our own uploads."""
+    """Return the id of a video's job, which is created if there is none; a repeated message finds it."""
     fid, username = data["video_fid"], data.get("username")
     if not isinstance(fid, str) or not is_media_id(fid):
         raise BadEvent("The message's video_fid must be 24 hexadecimal digits.")
     if not isinstance(username, str):
         raise BadEvent("The message's username must be the mail address of an account.")
     job = services.jobs.find_by_video(fid)
-    if job is None and _make(fid, one_address(username), services):
+    if job is None and _create(fid, one_address(username), services):
         log.info("adopted", video_fid=fid)
     return job.id if job else fid
 
 
-def _make(fid: str, username: str, services: Services) -> bool:
-    """Write the job's row; its owner must have an account, or any program could send mail to anyone by us."""
+def _create(fid: str, username: str, services: Services) -> bool:
+    """Write the job's row; its owner must have an account, or any program could use us to send mail to anyone."""
     if services.users.find(username) is None:
         raise BadEvent(f"{username} has no account here.")
     reader = services.videos.open(fid)

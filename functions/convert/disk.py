@@ -1,4 +1,4 @@
-"""Distinguishes trouble of the worker, such as a full disk, from trouble of the video, by system errors."""
+"""The distinction between errors of the worker, such as a full disk, and errors of the video."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LEAST_FREE_BYTES = 2**20
 
 
 def check_disk(status: int, folder: Path) -> None:
-    """Raise Unavailable where FFmpeg exited with `status` because the disk of `folder` is full.
+    """Raise Unavailable if FFmpeg exited with `status` because the disk of `folder` is full.
 
-    FFmpeg exits with its first error, a negative errno, of which a parent sees the lowest 8 bits. The words of its
-    report are no evidence.
+    FFmpeg exits with its first error, a negative errno, of which a parent sees the lowest 8 bits. The text of its
+    report is no evidence.
     """
     is_full = 256 - status in NO_SPACE or shutil.disk_usage(folder).free < LEAST_FREE_BYTES
     if status != 0 and is_full:
@@ -27,8 +27,8 @@ def check_disk(status: int, folder: Path) -> None:
 
 
 @contextmanager
-def workers_trouble_is_unavailable() -> Iterator[None]:
-    """Raise Unavailable where the block fails because the disk is full, or no process or file can be opened."""
+def worker_errors_are_unavailable() -> Iterator[None]:
+    """Raise Unavailable if the block fails because the disk is full, or no process or file can be opened."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Keeps a claim alive while its work goes on, and stops the work when it must end."""
+"""The heartbeat of a claim, which stops the conversion when it has to end."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ log = structlog.get_logger()
 
 
 class ClaimLost(Exception):
-    """Says that the job is no longer ours: cancelled, deleted, or claimed by another."""
+    """The job is no longer this worker's: it was cancelled, deleted, or claimed by another worker."""
 
 
-class Keeper:
-    """Renews a claim each second with the percent done, and in doing so learns whether to go on.
+class ClaimHeartbeat:
+    """A thread that renews a claim and writes the progress each second, while it is entered as a context.
 
-    When the job is lost, the time is up or the process has to stop, it calls what `stop_with` was given, and
+    When the claim is lost, the time is up or the process has to stop, it calls the callback given to `on_stop`, and
     `check` raises the reason.
     """
 
@@ -42,21 +42,21 @@ class Keeper:
         self._stop: Callable[[], None] | None = None
         self._lock = Lock()
         self._ended = Event()
-        self._thread = Thread(target=self._run, name="claim-keeper", daemon=True)
+        self._thread = Thread(target=self._run, name="claim-heartbeat", daemon=True)
 
-    def progress(self, percent: float) -> None:
-        """Note how far the work is, to be written with the next renewal; work that begins again does not go back."""
+    def report_progress(self, percent: float) -> None:
+        """Have a percentage written with the next renewal, unless it is lower than before."""
         self._percent = min(99, max(self._percent, int(percent)))
 
-    def stop_with(self, stop: Callable[[], None]) -> None:
-        """Name what ends the work, and call it at once if the work is to end already."""
+    def on_stop(self, stop: Callable[[], None]) -> None:
+        """Set the callback that stops the work, and call it now if the work already has to stop."""
         with self._lock:
             self._stop = stop
             if self._reason is not None:
                 stop()
 
     def check(self) -> None:
-        """Raise the reason why the work has to end, if there is one: ClaimLost, Unavailable or ConversionFailed."""
+        """Raise the reason why the work has to stop, if any: ClaimLost, Unavailable or ConversionFailed."""
         if self._reason is not None:
             raise self._reason
 
@@ -72,17 +72,17 @@ class Keeper:
     def _run(self) -> None:
         while not self._ended.wait(TICK_SECONDS):
             try:
-                reason = self._reason_to_end()
-            except Exception as error:  # work that nobody keeps must not go on
+                reason = self._reason_to_stop()
+            except Exception as error:  # without a heartbeat the work must not continue
                 reason = error
             if reason is not None:
                 self._end(reason)
                 return
 
-    def _reason_to_end(self) -> Exception | None:
+    def _reason_to_stop(self) -> Exception | None:
         settings = self._services.settings
         if self._services.shutdown.is_overdue(settings.drain_seconds):
-            return Unavailable("The worker is stopping; another will take the job.", retry_after=1)
+            return Unavailable("The worker is shutting down; another one will take the job.", retry_after=1)
         if time.monotonic() - self._began > settings.max_conversion_seconds:
             return ConversionFailed(TOO_LONG)
         return self._renew()

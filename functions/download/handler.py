@@ -1,4 +1,4 @@
-"""Gives an MP3 out, whole or in ranges."""
+"""Serves an MP3, as a whole or in ranges."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BLOCK_BYTES = 256 * 1024
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer the MP3 of ?fid= or ?job=, for its owner's token or the signed link of the mail."""
+    """Answer the MP3 of ?fid= or ?job=, for its owner's token or the signed link in the mail."""
     job = _by_link(request, services) if "token" in request.args else _by_bearer(request, services)
     bind_job(job.id)
     reader = services.mp3s.open(_ready_mp3(job))
@@ -69,16 +69,16 @@ def _by_link(request: Request, services: Services) -> Job:
 
 def _ready_mp3(job: Job) -> str:
     if job.state == State.EXPIRED:
-        raise Gone("This MP3 was kept as long as was promised, and has been deleted.")
+        raise Gone("This MP3 has expired and was deleted.")
     if job.state != State.READY or job.mp3_fid is None:
         raise NotReady(f"The job has no MP3: it is {job.state}.")
     return job.mp3_fid
 
 
 def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
-    """Return the environ with a suffix range longer than the file made the whole file.
+    """Return the environ, with a suffix range that is longer than the file replaced by the whole file.
 
-    RFC 9110, section 14.1.2, has it so; Werkzeug answers 416.
+    RFC 9110, section 14.1.2, requires that; Werkzeug answers 416.
     """
     ranges = request.range.ranges if request.range else []
     if len(ranges) == 1 and ranges[0][0] < -size:
@@ -98,9 +98,9 @@ def _response(job: Job, reader: MediaReader) -> Response:
 
 
 def attachment(name: str) -> str:
-    """Return a Content-Disposition that saves under this name (RFC 6266, section 4.3, and RFC 8187, section 3.2).
+    """Return a Content-Disposition with a file name (RFC 6266, section 4.3, and RFC 8187, section 3.2).
 
-    Browsers read filename*. curl reads filename alone, as the bytes that it is, and knows no escapes in it.
+    Browsers read filename*. curl reads only filename, as plain bytes without escapes.
     """
     plain = re.sub(r'["\\]', "_", name)
     header = f'attachment; filename="{plain.encode().decode("latin-1")}"'

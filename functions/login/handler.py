@@ -1,4 +1,4 @@
-"""Signs a user in: a name and a password against a token."""
+"""Signs a user in: a token for an e-mail address and a password."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from soundlift.common.web.application import http_function
 
 @dataclass(frozen=True)
 class Credentials:
-    """Is what a client says it is."""
+    """The e-mail address and the password that a client sent."""
 
     email: str
     password: str
 
 
 def login(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer a token for the right password; an unknown account is refused like a wrong password, as slowly."""
+    """Answer a token for the right password; an unknown account takes as long as a wrong password."""
     credentials = _from_basic(request) or _from_json(request)
     if credentials is None:
         raise MissingCredentials("Send an e-mail address and a password, by HTTP Basic or as JSON.")

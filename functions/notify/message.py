@@ -10,6 +10,7 @@ from email.utils import format_datetime, parseaddr
 
 from soundlift.common.jobs.document import mp3_name, signed_link
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.printable import printable
 from soundlift.common.services import Services
 
 
@@ -25,7 +26,7 @@ def compose(job: Job, services: Services) -> EmailMessage:
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = f"<{job.id}.{job.state}@{sender.domain or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
-    name = _printable(job.file_name)
+    name = printable(job.file_name, "_")
     if job.state == State.READY:
         _write_ready(message, job, name, services)
     else:
@@ -35,7 +36,7 @@ def compose(job: Job, services: Services) -> EmailMessage:
 
 def _write_ready(message: EmailMessage, job: Job, name: str, services: Services) -> None:
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), services.settings)
-    mp3, length = _printable(mp3_name(job)), duration(job.length or 0)
+    mp3, length = printable(mp3_name(job), "_"), duration(job.length or 0)
     ends = f"The link works for {_hours(services.settings.link_seconds)}."
     loss = f" {_loss(job.missing_seconds)}" if job.missing_seconds else ""
     message["Subject"] = f"Your MP3 is ready: {mp3}"
@@ -79,8 +80,3 @@ def _loss(seconds: float) -> str:
 def _hours(seconds: int) -> str:
     hours = seconds // 3600
     return f"{hours} hours" if hours > 1 else f"{max(1, seconds // 60)} minutes"
-
-
-def _printable(name: str) -> str:
-    """Return a name without characters that could start a new line or header."""
-    return "".join(letter if letter.isprintable() else "_" for letter in name)

@@ -1,4 +1,4 @@
-"""Finds the one file in a request's body, multipart or raw, its name, and the options that come with it."""
+"""The body of an upload: one file, in a multipart form or raw, and the options that come with it."""
 
 from __future__ import annotations
 
@@ -7,92 +7,74 @@ from contextlib import suppress
 from urllib.parse import unquote
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Field, File
 
-from soundlift.common.errors import BadRequest
+from soundlift.common.errors import BadRequest, UnsupportedMedia
+from soundlift.common.printable import printable
 
-from .form import FormReader
-from .reception import Reception
+from .form import Field, FileHeader, FormReader
+from .session import UploadSession
 
-# What gunicorn receives at once: of smaller blocks it copies the rest of what it has received for each.
+# The most that gunicorn receives at once: for each smaller block it copies the rest of what it has received.
 BLOCK = 2**20
-LONGEST_FIELD = 2**20
-LONGEST_NAME = 200
-LONGEST_PATH = 8192
+MAX_NAME_LENGTH = 200
+MAX_PATH_LENGTH = 8192
 
 
-def receive_file(request: Request, reception: Reception) -> None:
-    """Pass the file of a request on to a reception, chunk by chunk as it arrives, and each option as it comes.
+def receive_body(request: Request, session: UploadSession) -> None:
+    """Pass the options and the file of a request on to a session, in chunks as they arrive.
 
-    Options are in the query string, and in the fields of a form, before its file and after it. Raises BadOption,
-    or BadRequest where the body is broken or has several files.
+    Options are in the query string and in the fields of a form, before and after its file. Raises BadOption,
+    UnsupportedMedia for another multipart type, or BadRequest if the body is malformed or has several files.
     """
-    reception.ask_for(request.args.items(multi=True))
+    session.add_options(request.args.items(multi=True))
     if request.mimetype == "multipart/form-data":
-        _receive_form(request, reception)
+        _receive_form(request, session)
+    elif request.mimetype.startswith("multipart/"):
+        raise UnsupportedMedia("Send the file as multipart/form-data, or as the raw body.")
     else:
-        reception.begin(_name_of_raw(request), request.mimetype or None)
-        _receive_raw(request, reception)
+        session.begin_file(_raw_file_name(request), request.mimetype or None)
+        _receive_raw(request, session)
 
 
 def clean_name(name: str) -> str:
     """Return a file name without its folders and control characters (RFC 6266, section 4.3), never empty."""
-    last = re.split(r"[/\\]", name[-LONGEST_PATH:])[-1]
-    printable = "".join(letter if letter.isprintable() else "_" for letter in last).strip()
-    return printable[-LONGEST_NAME:] or "video"
+    last = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
+    return printable(last, "_").strip()[-MAX_NAME_LENGTH:] or "video"
 
 
-def _receive_raw(request: Request, reception: Reception) -> None:
-    """Receive a body that is the file; its stream raises BadRequest where the body is cut off."""
+def _receive_raw(request: Request, session: UploadSession) -> None:
+    """Receive a body that is the file; its stream raises BadRequest if the body is incomplete."""
     while block := request.stream.read(BLOCK):
-        reception.write(block)
+        session.write(block)
 
 
-def _receive_form(request: Request, reception: Reception) -> None:
-    field: Field | None = None
-    value = bytearray()
-    for event in FormReader(request.mimetype_params.get("boundary", "")).parts_of(request.stream, BLOCK):
-        match event:
-            case File():
-                field = None
-                _begin_file(event, reception)
+def _receive_form(request: Request, session: UploadSession) -> None:
+    for item in FormReader(request.stream, request.mimetype_params.get("boundary", ""), BLOCK):
+        match item:
             case Field():
-                field, value = event, bytearray()
-            case Data() if field is not None:
-                _append(value, event.data)
-                if not event.more_data:
-                    reception.ask_for([(field.name or "", _text_of(field, value))])
-            case Data():
-                reception.write(event.data)
+                session.add_options([(item.name, _decode(item))])
+            case FileHeader(file_name=""):
+                raise BadRequest("The form's file field is empty: choose a file.")
+            case FileHeader():
+                session.begin_file(clean_name(item.file_name), item.content_type)
+            case bytes():
+                session.write(item)
 
 
-def _begin_file(event: File, reception: Reception) -> None:
-    if not event.filename:
-        raise BadRequest("The form's file field is empty: choose a file.")
-    reception.begin(clean_name(event.filename), event.headers.get("Content-Type"))
-
-
-def _append(value: bytearray, data: bytes) -> None:
-    value += data
-    if len(value) > LONGEST_FIELD:
-        raise RequestEntityTooLarge
-
-
-def _text_of(field: Field, value: bytearray) -> str:
+def _decode(field: Field) -> str:
     try:
-        return value.decode()
+        return field.value.decode()
     except UnicodeDecodeError:
         raise BadRequest(f"The form's field {field.name} is not in UTF-8.") from None
 
 
-def _name_of_raw(request: Request) -> str:
-    """Return the name from X-Filename, UTF-8 or percent-encoded, or from Content-Disposition."""
+def _raw_file_name(request: Request) -> str:
+    """Return the name from X-Filename, in UTF-8 or percent-encoded, or from Content-Disposition."""
     header = request.headers.get("X-Filename")
     if header is None:
-        _, options = parse_options_header(request.headers.get("Content-Disposition"))
-        header = options.get("filename", "video")
+        _, parameters = parse_options_header(request.headers.get("Content-Disposition"))
+        header = parameters.get("filename", "video")
     with suppress(UnicodeError):
-        header = header.encode("latin-1").decode()  # PEP 3333 hands header bytes over as Latin-1
+        header = header.encode("latin-1").decode()  # PEP 3333 passes the bytes of a header as Latin-1
     return clean_name(unquote(header))

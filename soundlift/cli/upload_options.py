@@ -1,29 +1,23 @@
-"""Gives a command the options of an upload: how the MP3 is to be made."""
+"""The options of an upload, as options of a command."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any
 
 import click
 
-# What is allowed is the server's to say: its bounds may be others.
-VALUES = {
-    "bitrate": click.option("--bitrate", metavar="KBIT/S", help="Constant bit rate, from 32 to 320."),
-    "quality": click.option("--quality", metavar="0-9", help="Variable bit rate: 0 is best, 9 is smallest."),
-    "sample_rate": click.option("--sample-rate", metavar="HZ", help="Sample rate; it is never raised."),
-    "channels": click.option("--channels", metavar="1|2", help="Mono or stereo."),
-    "start": click.option("--start", metavar="TIME", help="Where to begin: seconds, or [HH:]MM:SS[.mmm]."),
-    "end": click.option("--end", metavar="TIME", help="Where to end."),
-    "track": click.option("--track", metavar="TRACK", help="Audio track: its number from 1, or its language."),
-}
-LABELS = (
+from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX
+
+# Options whose value is a word are flags of a command; the server says which values it accepts.
+PLAIN = [option for option in OPTIONS.values() if option.metavar]
+FLAGS = (
     click.option(
         "--normalize/--no-normalize", default=None, help="Bring the sound to the server's loudness, or leave it."
     ),
     click.option("--loudness", metavar="LUFS", help="Bring the sound to this loudness, such as -16."),
-    click.option("--strip-tags", is_flag=True, help="Leave out what the file says of itself."),
+    click.option("--strip-tags", is_flag=True, help="Leave out the file's own tags."),
     click.option(
         "--tag",
         "tags",
@@ -47,18 +41,24 @@ def upload_options(command: Callable[..., None]) -> Callable[..., None]:
         no_cover: bool,
         **rest: Any,
     ) -> None:
-        given = {name: rest.pop(name) for name in VALUES}
+        given = {option.name: rest.pop(option.name) for option in PLAIN}
         if loudness is not None and normalize is not None:
             raise click.UsageError("Say either --loudness or --normalize.")
         given["normalize"] = loudness if normalize is None else str(normalize).lower()
         given["tags"] = "strip" if strip_tags else None
         given["cover"] = "drop" if no_cover else None
-        given |= {f"tag.{name}": value for name, value in map(_tag, tags)}
+        given |= {TAG_PREFIX + name: value for name, value in map(_tag, tags)}
         command(**rest, options={name: value for name, value in given.items() if value is not None})
 
-    for option in reversed((*VALUES.values(), *LABELS)):
-        with_options = option(with_options)
+    for add in reversed([*_plain_options(), *FLAGS]):
+        with_options = add(with_options)
     return with_options
+
+
+def _plain_options() -> Iterable[Callable[..., Any]]:
+    for option in PLAIN:
+        flag = f"--{option.name.replace('_', '-')}"
+        yield click.option(flag, option.name, metavar=option.metavar, help=option.help)
 
 
 def _tag(text: str) -> tuple[str, str]:

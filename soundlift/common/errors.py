@@ -1,22 +1,22 @@
-"""Names every error a client, an event or an operator can meet, with its HTTP status and code."""
+"""Every error that a client, an event or an operator can meet, with its HTTP status and code."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
 PROBLEM = "application/problem+json"  # RFC 9457
-UNFORESEEN = "Something went wrong on our side. Give the operator this trace id, which is in the log: {trace_id}."
+UNEXPECTED = "An unexpected error occurred; report this trace id to the operator, whose log contains it: {trace_id}."
 
 
 def code_of(phrase: str) -> str:
-    """Return the code of an error that has none of its own, from the reason phrase of its status."""
+    """Return the code of an HTTP error, made from the reason phrase of its status."""
     return phrase.lower().replace(" ", "_").replace("-", "_")
 
 
 class SoundliftError(Exception):
-    """Carries one sentence for a person, and as attributes the evidence that a program needs.
+    """An error with one sentence for people, and the details for the log as attributes.
 
-    `status`, `title` and `code` become the RFC 9457 problem document that runtime.py renders.
+    web/problems.py renders it as a problem document (RFC 9457) with its `status`, `title` and `code`.
     """
 
     status: ClassVar[int] = 500
@@ -30,17 +30,17 @@ class SoundliftError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the HTTP headers that belong to this error."""
+        """Return the HTTP headers of the response to this error."""
         return {}
 
     @property
     def public_detail(self) -> str:
-        """Return the sentence that a client is told."""
+        """Return the sentence that a client sees."""
         return self.detail
 
 
 class SettingError(SoundliftError):
-    """Says to the operator which setting is missing or malformed, and what it should be."""
+    """A missing or malformed setting; the sentence tells the operator what it should be."""
 
     status = 503
     title = "Not Set Up"
@@ -48,12 +48,12 @@ class SettingError(SoundliftError):
 
     @property
     def public_detail(self) -> str:
-        """Keep the operator's business from the client."""
-        return "The service is not set up. Its log says what is missing."
+        """Return a sentence that discloses no configuration."""
+        return "The service is not configured completely; its log names the missing setting."
 
 
 class BadRequest(SoundliftError):
-    """Refuses a request that cannot be understood."""
+    """A request that cannot be understood."""
 
     status = 400
     title = "Bad Request"
@@ -61,25 +61,25 @@ class BadRequest(SoundliftError):
 
 
 class BadOption(BadRequest):
-    """Refuses an option of an upload; its sentence names the option, the value, and what is allowed."""
+    """An invalid option of an upload; the sentence names the option, its value, and what is allowed."""
 
     title = "Bad Option"
     code = "bad_option"
 
 
 class BadEvent(BadRequest):
-    """Refuses a body that is no CloudEvent of ours."""
+    """A body that is not one of our CloudEvents."""
 
     title = "Bad Event"
     code = "bad_event"
 
 
 class NoEvent(BadEvent):
-    """Refuses what does not even claim to be a CloudEvent."""
+    """A message that is not a CloudEvent at all."""
 
 
 class NotAuthorized(SoundliftError):
-    """Refuses a request whose bearer token proves nothing (RFC 6750, section 3)."""
+    """A request without a valid bearer token (RFC 6750, section 3)."""
 
     status = 401
     title = "Not Authorized"
@@ -88,12 +88,12 @@ class NotAuthorized(SoundliftError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the challenge that RFC 9110, section 11.6.1, asks of every 401."""
+        """Return the challenge that RFC 9110, section 11.6.1, requires of every 401."""
         return {"WWW-Authenticate": self.challenge}
 
 
 class MissingCredentials(NotAuthorized):
-    """Refuses a sign-in that names nobody (RFC 7617)."""
+    """A sign-in without credentials (RFC 7617)."""
 
     title = "Missing Credentials"
     code = "missing_credentials"
@@ -101,14 +101,14 @@ class MissingCredentials(NotAuthorized):
 
 
 class InvalidCredentials(MissingCredentials):
-    """Refuses a sign-in, without telling whether the account exists."""
+    """A failed sign-in, which does not reveal whether the account exists."""
 
     title = "Invalid Credentials"
     code = "invalid_credentials"
 
 
 class NotFound(SoundliftError):
-    """Says that there is no such thing, or none that this user may see."""
+    """Something that does not exist, or that this user may not see."""
 
     status = 404
     title = "Not Found"
@@ -116,7 +116,7 @@ class NotFound(SoundliftError):
 
 
 class NotReady(SoundliftError):
-    """Says that a job has no MP3 to give, yet or for good."""
+    """A job that has no MP3, or not yet."""
 
     status = 409
     title = "Not Ready"
@@ -124,7 +124,7 @@ class NotReady(SoundliftError):
 
 
 class Gone(SoundliftError):
-    """Says that what was here has expired."""
+    """Something that has expired."""
 
     status = 410
     title = "Expired"
@@ -132,7 +132,7 @@ class Gone(SoundliftError):
 
 
 class TooLarge(SoundliftError):
-    """Refuses a body over the size limit."""
+    """A body over the size limit."""
 
     status = 413
     title = "Too Large"
@@ -140,7 +140,7 @@ class TooLarge(SoundliftError):
 
 
 class TooSlow(SoundliftError):
-    """A body whose bytes arrive at less than the least rate (RFC 9110, section 15.5.9)."""
+    """A body that arrives below the minimum rate (RFC 9110, section 15.5.9)."""
 
     status = 408
     title = "Request Timeout"
@@ -148,7 +148,7 @@ class TooSlow(SoundliftError):
 
 
 class UnsupportedMedia(SoundliftError):
-    """Refuses a file of no format that Soundlift reads."""
+    """A file of a format that is not supported."""
 
     status = 415
     title = "Unsupported Media Type"
@@ -156,7 +156,7 @@ class UnsupportedMedia(SoundliftError):
 
 
 class NotSupported(SoundliftError):
-    """A request for something that this server never does (RFC 9110, section 15.6.2)."""
+    """A request for something that this server does not support (RFC 9110, section 15.6.2)."""
 
     status = 501
     title = "Not Implemented"
@@ -164,7 +164,7 @@ class NotSupported(SoundliftError):
 
 
 class Unavailable(SoundliftError):
-    """Says that something Soundlift needs is away: try again after `retry_after` seconds."""
+    """A dependency that is unavailable; retry after `retry_after` seconds."""
 
     status = 503
     title = "Unavailable"
@@ -181,31 +181,31 @@ class Unavailable(SoundliftError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """Says that the database did not answer."""
+    """A database that did not answer."""
 
     code = "database_unavailable"
 
 
 class StoreUnavailable(Unavailable):
-    """Says that the media store did not answer."""
+    """A media store that did not answer."""
 
     code = "store_unavailable"
 
 
 class BrokerUnavailable(Unavailable):
-    """Says that the broker did not confirm an event."""
+    """A broker that did not confirm an event."""
 
     code = "broker_unavailable"
 
 
 class MailUnavailable(Unavailable):
-    """Says that the mail server is away, or does not want this mail now."""
+    """A mail server that is unavailable, or temporarily rejects this mail."""
 
     code = "mail_unavailable"
 
 
 class Busy(Unavailable):
-    """Says that this process has as much in work as it may: somebody else, or later (RFC 6585, section 4)."""
+    """A process at its concurrency limit; retry, perhaps with another replica (RFC 6585, section 4)."""
 
     status = 429
     title = "Too Many Requests"
@@ -213,15 +213,15 @@ class Busy(Unavailable):
 
 
 class TooManyJobs(Busy):
-    """Refusal of an upload of a user who has as many jobs in progress as the quota allows."""
+    """An upload of a user at the limit of unfinished jobs."""
 
     code = "too_many_jobs"
 
 
 class StorageFull(SoundliftError):
-    """Refusal of an upload of a user whose files leave too little of the quota.
+    """An upload that does not fit into what is left of its user's storage quota.
 
-    `retry_after` is in seconds, or None where waiting alone does not help.
+    `retry_after` is in seconds, or None if waiting does not help.
     """
 
     status = 429
@@ -234,18 +234,18 @@ class StorageFull(SoundliftError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return Retry-After in seconds (RFC 9110, section 10.2.3), where it helps to wait."""
+        """Return Retry-After in seconds (RFC 9110, section 10.2.3), if waiting helps."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
 class MediaNotFound(NotFound):
-    """Says that the media store has nothing under this id."""
+    """An id that the media store does not have."""
 
     code = "media_not_found"
 
 
 class MailRefused(SoundliftError):
-    """Says that the mail server refuses this recipient for good."""
+    """A mail that the mail server rejects permanently."""
 
     status = 422
     title = "Mail Refused"

@@ -1,4 +1,4 @@
-"""Names the events of the flow, and turns them into HTTP requests, messages, and back."""
+"""The event types, and events as HTTP requests and as messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.jobs.model import Job, State
-from soundlift.common.web.json_text import check_text, read_json
+from soundlift.common.json_text import check_text, read_json
 
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"
@@ -28,9 +28,9 @@ SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 ANY_STRUCTURED = "application/cloudevents"
-# CloudEvents AMQP binding, section 3.1.3.1, and the prefix of its HTTP binding, which brokers' libraries use, too.
+# Those of the CloudEvents AMQP binding, section 3.1.3.1, and that of the HTTP binding, which AMQP libraries use, too.
 PREFIXES = ("cloudevents:", "cloudevents_", "ce-")
-LONGEST_NAME = 20  # as that section recommends; a header's name has at most 255 bytes
+MAX_NAME_LENGTH = 20  # as CloudEvents 1.0.2, section 3.1, recommends; an AMQP header name has at most 255 bytes
 ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
 REQUIRED = ("specversion", "id", "source", "type")  # CloudEvents 1.0.2, section 3.1.1
 
@@ -44,7 +44,7 @@ _event_of_state = {
 
 @dataclass(frozen=True)
 class Message:
-    """Is an event as a broker carries it."""
+    """An event as a broker stores it."""
 
     body: bytes
     content_type: str = STRUCTURED
@@ -52,9 +52,9 @@ class Message:
 
 
 def event_of(job: Job) -> CloudEvent:
-    """Return the event that moves a job on from where it is.
+    """Return the event for the next step of a job.
 
-    Its id is the same each time, so that a reader can tell a repeat.
+    Its id is the same each time, so that a consumer can recognize a repeat.
     """
     event_type = _event_of_state[job.state]
     attributes: dict[str, Any] = {
@@ -73,12 +73,12 @@ def event_of(job: Job) -> CloudEvent:
 
 
 def event_id(job_id: str, event_type: str) -> str:
-    """Return the id of a job's event: the job's own, and the last word of the type."""
+    """Return the id of a job's event: the job's id and the last part of the event type."""
     return f"{job_id}.{event_type.rpartition('.')[2]}"
 
 
 def job_id_of(event: CloudEvent) -> str:
-    """Return the one thing that a handler takes from an event; raises BadEvent where it is not there."""
+    """Return the job id, the only part of an event that a handler uses; raises BadEvent if it is missing."""
     data = event.get_data()
     job_id = data.get("job_id") if isinstance(data, dict) else None
     if not isinstance(job_id, str):
@@ -95,8 +95,8 @@ def traceparent_of(event: CloudEvent) -> str | None:
 def to_http(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Return the headers and body of an event in structured mode (CloudEvents HTTP binding, section 3.2).
 
-    The attributes stand in no headers as well, though section 3.2.3 allows it: readers that look for ce- headers
-    first, as those of the CloudEvents library for Python do, would take the whole event for its data.
+    The attributes are not repeated in headers, though section 3.2.3 allows that: readers that look for ce- headers
+    first, such as the CloudEvents library for Python, would take the whole event for its data.
     """
     message = http.to_structured_event(event)
     return message.headers, message.body
@@ -112,19 +112,19 @@ def from_http(headers: Mapping[str, str], body: bytes) -> CloudEvent:
 def to_message(event: CloudEvent) -> Message:
     """Return an event in structured mode (CloudEvents AMQP binding, section 3.2).
 
-    Its attributes stand in headers, too (section 3.2.3), for programs that route or filter by them; the content type
-    tells every reader that the body is the whole event.
+    Its attributes are repeated in headers (section 3.2.3) for programs that route or filter by them; by the content
+    type, a reader knows that the body is the whole event.
     """
     headers = rabbitmq.to_binary(event, JSONFormat()).headers
-    short = {name: value for name, value in headers.items() if len(name) <= len("ce-") + LONGEST_NAME}
+    short = {name: value for name, value in headers.items() if len(name) <= len("ce-") + MAX_NAME_LENGTH}
     return Message(rabbitmq.to_structured(event, JSONFormat()).body, STRUCTURED, short)
 
 
 def from_message(message: Message) -> CloudEvent:
     """Return the event of a message in structured or binary mode; raises BadEvent, or NoEvent.
 
-    In binary mode the attributes are headers with one of the known prefixes, or with none at all, which is how
-    Knative's broker for RabbitMQ writes them.
+    In binary mode the attributes are headers with one of the known prefixes, or without a prefix, as Knative's broker
+    for RabbitMQ writes them.
     """
     return _read(message.content_type, _attributes_in(message.headers), message.body)
 
@@ -152,7 +152,7 @@ def _text(value: Any) -> str:
 
 
 def _read(content_type: str, attributes: Mapping[str, Any], body: bytes) -> CloudEvent:
-    """Return an event; a content type of a structured event goes before attributes that stand elsewhere."""
+    """Return an event; if the content type is that of a structured event, ignore attributes in headers."""
     media_type, separator, parameters = content_type.partition(";")
     media_type = media_type.strip().lower()
     try:
@@ -160,7 +160,7 @@ def _read(content_type: str, attributes: Mapping[str, Any], body: bytes) -> Clou
             attributes, parsed = _read_structured(media_type, body)
         elif attributes:
             headers = {f"ce-{name}": value for name, value in attributes.items()}
-            # CloudEvents 1.0.2, section 3.1.2: data without a content type is JSON. Knative's source leaves it out.
+            # CloudEvents 1.0.2, section 3.1.2: data without a content type is JSON. Knative's source omits it.
             message = rabbitmq.RabbitMQMessage(headers, f"{media_type}{separator}{parameters}" or JSON, body)
             parsed = rabbitmq.from_binary_event(message)
         else:
@@ -175,9 +175,9 @@ def _read(content_type: str, attributes: Mapping[str, Any], body: bytes) -> Clou
 
 
 def _read_structured(media_type: str, body: bytes) -> tuple[Mapping[str, Any], BaseCloudEvent]:
-    """Return the members of a JSON event as they are, and the event; null counts as absent (JSON format, 2.2)."""
+    """Return the members of a JSON event, and the event; a null member counts as absent (JSON format, section 2.2)."""
     if media_type != STRUCTURED:
-        raise BadEvent(f"Send each CloudEvent by itself as {STRUCTURED}; {media_type} is not read.")
+        raise BadEvent(f"Send a single CloudEvent as {STRUCTURED}; {media_type} is not supported.")
     members = read_json(body)
     if None in members.values():
         members = {name: value for name, value in members.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Writes whole log lines to a file descriptor; a line that cannot be written is dropped and counted."""
+"""Log lines on a file descriptor; a line that cannot be written is dropped and counted."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
 
 class LogLines:
-    """Log lines on a file descriptor, standard output unless another is given.
+    """A structlog logger that writes to a file descriptor, by default standard output.
 
-    A log must never fail what it is about: on a full disk, or when the reader of a pipe is gone, lines are dropped.
-    The first line that can be written again is followed by one on standard error that says how many were lost.
-    Lines go to the descriptor unbuffered: a buffer would keep what could not be written, and fail again with it.
+    Logging never fails the work: on a full disk, or without a reader at the other end of a pipe, lines are dropped.
+    After the first line that can be written again, standard error gets the number of dropped lines. Lines are written
+    unbuffered: a buffer would keep a line that could not be written, and fail again with the next.
     """
 
     def __init__(self, descriptor: int = STANDARD_OUTPUT) -> None:
         self._descriptor = descriptor
         self._lock = Lock()
         self._dropped = 0
-        self._is_torn = False  # the last line was written in part, and the next one has to begin on a line of its own
+        self._is_torn = False  # the last line was written in part, so the next one must start with a line break
 
     def msg(self, line: str) -> None:
         """Write a line, or count it as dropped; never raises OSError."""

@@ -1,4 +1,4 @@
-"""Writes structured logs: one JSON object a line, with the job and trace they belong to."""
+"""Structured logs: one JSON object per line, with the job and the trace it belongs to."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from structlog.typing import EventDict
 from soundlift.common.log_lines import LogLines
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_encode = json.JSONEncoder(default=repr, allow_nan=False).encode  # kept: json.dumps makes a new one for each line
+
+
+def _encode(event: object) -> str:
+    return json.dumps(event, default=repr, allow_nan=False)
 
 
 def _as_json(logger: object, name: str, event: EventDict) -> str:
     try:
         return _encode(event)
-    except ValueError:  # NaN or Infinity, which are no JSON: rare enough to look for only then
+    except ValueError:  # NaN or Infinity, which JSON does not have
         return _encode(_with_finite_numbers(event))
 
 
 def _with_finite_numbers(value: object) -> object:
-    """Return a value with its NaN and Infinity as texts."""
+    """Return a value with NaN and Infinity as strings."""
     if isinstance(value, dict):
         return {name: _with_finite_numbers(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -35,7 +38,7 @@ def _with_finite_numbers(value: object) -> object:
 
 
 def set_up_logging(level: str) -> None:
-    """Send this process's logs to standard output, from `level` up; a line that cannot be written is dropped."""
+    """Send logs of `level` and above to standard output; a line that cannot be written is dropped."""
     lines = LogLines()
     structlog.configure(
         processors=[
@@ -55,12 +58,12 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 
 
 def begin_trace(traceparent: str | None, **context: str) -> None:
-    """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or of a new one, to all logs.
+    """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or a new one, to all logs.
 
-    `context` is bound with it, and whatever was bound before is not bound any more.
+    `context` is bound too, and replaces what was bound before.
     """
     if traceparent is None or not TRACEPARENT.fullmatch(traceparent):
-        # No secret: and for the system's random bytes another thread would get its turn first.
+        # The id is not a secret, and reading the system's random bytes would release the interpreter lock.
         traceparent = f"00-{random.getrandbits(128):032x}-{random.getrandbits(64):016x}-01"
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1], **context)
@@ -68,28 +71,28 @@ def begin_trace(traceparent: str | None, **context: str) -> None:
 
 
 def end_trace() -> None:
-    """Forget the trace, the job and all else that was bound to logs: the next request on this thread is another."""
+    """Unbind everything from the logs, since the next request on this thread is another one."""
     structlog.contextvars.clear_contextvars()
     _traceparent.set(None)
 
 
 def current_traceparent() -> str | None:
-    """Return the traceparent of the request at hand, to be handed on."""
+    """Return the traceparent of the current request, to be passed on."""
     return _traceparent.get()
 
 
 def trace_id() -> str:
-    """Return the trace id of the request at hand, 32 hex digits; empty where none has begun."""
+    """Return the trace id of the current request, 32 hex digits; empty outside a request."""
     return (_traceparent.get() or "--").split("-")[1]
 
 
 def bind_job(job_id: str) -> None:
-    """Add a job's id to all logs of this request."""
+    """Bind a job's id to all logs of the current request."""
     structlog.contextvars.bind_contextvars(job_id=job_id)
 
 
 def continue_trace(traceparent: str | None) -> None:
-    """Continue the trace stored in the job's row: a broker may have lost the event's, or put its own in its place."""
+    """Continue the trace stored in the job's row: a broker may have dropped or replaced the event's."""
     if traceparent is not None and TRACEPARENT.fullmatch(traceparent):
         structlog.contextvars.bind_contextvars(trace_id=traceparent.split("-")[1])
         _traceparent.set(traceparent)

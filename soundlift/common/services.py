@@ -1,4 +1,4 @@
-"""Wires the ports: the one place where settings become services, each opened when it is first used."""
+"""The wiring of all ports: settings become services, each opened at its first use."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """Opens each port once a process, importing its driver only then: a function carries what it uses."""
+    """The services of a process; a driver is imported only when used, so that an image contains only what it needs."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     @cached_property
     def tokens(self) -> Tokens:
-        """Signs and reads tokens; raises SettingError without JWT_SECRET."""
+        """Return the service that signs and reads tokens; raises SettingError without JWT_SECRET."""
         from soundlift.common.auth.tokens import Tokens
 
         if not self.settings.jwt_secret:
-            raise SettingError("Setting JWT_SECRET is missing: give at least 32 random bytes.", setting="JWT_SECRET")
+            raise SettingError(
+                "Setting JWT_SECRET is missing: set it to at least 32 random bytes.", setting="JWT_SECRET"
+            )
         return Tokens(
             self.settings.jwt_secret,
             sign_in_seconds=self.settings.token_seconds,
@@ -42,21 +44,21 @@ class Services:
 
     @cached_property
     def database(self) -> Database:
-        """Runs transactions."""
+        """Return the database."""
         from soundlift.common.db.engine import open_database
 
-        return open_database(_named("DATABASE_URL", self.settings.database_url))
+        return open_database(_url_of("DATABASE_URL", self.settings.database_url))
 
     @cached_property
     def users(self) -> Users:
-        """Keeps accounts."""
+        """Return the store of user accounts."""
         from soundlift.common.auth.users import Users
 
         return Users(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:
-        """Keeps jobs."""
+        """Return the store of jobs."""
         from soundlift.common.jobs.store import Jobs
 
         return Jobs(self.database)
@@ -70,71 +72,71 @@ class Services:
 
     @cached_property
     def videos(self) -> MediaStore:
-        """Keeps videos."""
+        """Return the media store of videos."""
         from soundlift.common.media import open_media
 
-        return open_media(_named("MEDIA_URL", self.settings.media_url), "videos")
+        return open_media(_url_of("MEDIA_URL", self.settings.media_url), "videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
-        """Keeps MP3s."""
+        """Return the media store of MP3s."""
         from soundlift.common.media import open_media
 
-        return open_media(_named("MEDIA_URL", self.settings.media_url), "mp3s")
+        return open_media(_url_of("MEDIA_URL", self.settings.media_url), "mp3s")
 
     @cached_property
     def broker(self) -> Broker:
-        """Carries events."""
+        """Return the broker."""
         from soundlift.common.broker import open_broker
 
-        _named("BROKER_URL", self.settings.broker_url)
+        _url_of("BROKER_URL", self.settings.broker_url)
         return open_broker(self.settings)
 
     @cached_property
     def publisher(self) -> Publisher:
-        """The broker that takes events, or a sink in front of one; raises SettingError where none is named.
+        """Return the broker, or the sink in front of one; raises SettingError if neither is configured.
 
-        What publishes opens it when it first has an event: Knative's SinkBinding sets K_SINK after the first start.
+        Publishers open it for their first event: Knative's SinkBinding sets K_SINK after the first start.
         """
         from soundlift.common.broker import open_publisher
 
         if not self.settings.broker_url:
             raise SettingError(
-                "Settings BROKER_URL and K_SINK are missing: name a broker or a sink, or set EMBEDDED=true.",
+                "Settings BROKER_URL and K_SINK are missing: set one of them, or EMBEDDED=true.",
                 setting="BROKER_URL",
             )
         return open_publisher(self.settings, lambda: self.broker)
 
     @cached_property
     def mail(self) -> Mail:
-        """Sends mail."""
+        """Return the service that sends mail."""
         from soundlift.common.mail import Mail
 
         return Mail(self.settings.smtp_url, ca_file=self.settings.smtp_ca_file)
 
     @property
     def shutdown(self) -> Shutdown:
-        """Knows whether this process is to stop."""
+        """Return the state of this process's shutdown."""
         return shutdown
 
     def check(self, name: str) -> None:
-        """Raise the error of a service, by its attribute's name, unless it can be used now."""
+        """Raise the error of a service, named by its attribute, unless it is available."""
         service = getattr(self, name)
         check = getattr(service, "check", None)
         if check is not None:
             check()
 
 
-def _named(name: str, url: str) -> str:
-    """Return a URL; raise SettingError where nothing is named, and this machine is not to serve instead."""
+def _url_of(name: str, url: str) -> str:
+    """Return the URL of a setting; raise SettingError if it is empty, which it is only with EMBEDDED=false."""
     if not url:
-        raise SettingError(f"Setting {name} is missing: name a server, or set EMBEDDED=true.", setting=name)
+        raise SettingError(f"Setting {name} is missing: set it, or EMBEDDED=true.", setting=name)
     return url
 
 
 @cache
 def services_of_process() -> Services:
-    """Return this process's services, made from its environment; raises SettingError."""
+    """Return the services of this process, configured by its environment; raises SettingError."""
     settings = Settings.from_environment()
     set_up_logging(settings.log_level)
     return Services(settings)

@@ -8,27 +8,28 @@ import sys
 from threading import Thread
 
 from soundlift.common.auth.gateway_login import user_of
+from soundlift.common.broker.routes import queues_of, topics_of
 from soundlift.common.errors import SettingError
 from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.services import Services, services_of_process
 from soundlift.common.settings import Settings
-from soundlift.connector.calls import Caller
-from soundlift.connector.courier import Courier
+from soundlift.connector.delivery_handler import DeliveryHandler
 from soundlift.connector.discovery import Discovery
+from soundlift.connector.event_reader import EventReader
+from soundlift.connector.function_client import FunctionClient
 from soundlift.connector.health import Health, serve
-from soundlift.connector.loop import Loop
+from soundlift.connector.loop import DeliveryLoop
 from soundlift.connector.metrics import Metrics
-from soundlift.connector.reading import Reader
+from soundlift.connector.retry_policy import RetryPolicy
 from soundlift.connector.subscriptions import Subscriptions, fixed_subscriptions
-from soundlift.connector.verdict import Patience
 
 SECONDS_BEYOND_CONVERSION = 60
-SECONDS_BEYOND_DRAIN = 20  # a function told to stop at the same moment hands its work back in less
+SECONDS_BEYOND_DRAIN = 20  # a function that is stopped at the same time hands its work back sooner
 
 
 def main() -> None:
-    """Deliver until SIGTERM or SIGINT; a setting that is wrong ends the start with one sentence and exit code 1."""
+    """Deliver until SIGTERM or SIGINT; on a wrong setting, print one sentence and exit with code 1."""
     make_files_private()
     try:
         services = services_of_process()
@@ -45,30 +46,31 @@ def main() -> None:
         signal.signal(number, lambda *_: services.shutdown.begin())
     Thread(target=subscriptions.follow, args=(services.shutdown,), daemon=True).start()
     if loop.run(services.shutdown):
-        # The interpreter would wait for threads that still wait for a function.
+        # The interpreter would wait for the threads that are still waiting for a function.
         os._exit(0)
 
 
 def _subscriptions(settings: Settings) -> Subscriptions:
-    queues = {settings.video_queue, settings.mp3_queue}
+    topics = topics_of(settings)
     if settings.subscribers:
-        return fixed_subscriptions(dict(settings.subscribers), queues)
-    return Discovery(settings.gateway_url, queues, user_of(settings))
+        return fixed_subscriptions(dict(settings.subscribers), queues_of(topics))
+    return Discovery(settings.gateway_url, topics, user_of(settings))
 
 
-def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) -> Loop:
+def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) -> DeliveryLoop:
     settings, broker = services.settings, services.broker
-    caller = Caller(
+    client = FunctionClient(
         timeout=settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
-        connections=settings.connector_concurrency * subscriptions.most,
+        connections=settings.connector_concurrency * subscriptions.max_queues,
         gateway_url=settings.gateway_url,
-        user=user_of(settings) if settings.basic_auth_calls else {},
+        login=user_of(settings) if settings.basic_auth_calls else {},
     )
-    reader = Reader(settings.video_queue, settings.accept_bare_messages)
-    return Loop(
+    reader = EventReader(settings.video_queue, settings.accept_bare_messages)
+    policy = RetryPolicy(settings.connector_attempts)
+    return DeliveryLoop(
         broker,
         subscriptions,
-        Courier(broker, broker, reader, caller, Patience(settings.connector_attempts), metrics),
+        DeliveryHandler(broker, broker, reader, client, policy, metrics),
         concurrency=settings.connector_concurrency,
         drain_seconds=settings.drain_seconds + SECONDS_BEYOND_DRAIN,
     )

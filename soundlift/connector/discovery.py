@@ -1,4 +1,4 @@
-"""Finds out from the gateway which function subscribes to which queue."""
+"""Asks the gateway which functions subscribe to which topics."""
 
 from __future__ import annotations
 
@@ -12,40 +12,45 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from soundlift.common.broker.routes import queues_of
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.subscriptions import Subscriber
 
 REFRESH_SECONDS = 5.0
-FIRST_SECONDS = 0.25
+FIRST_REFRESH_SECONDS = 0.25
 TIMEOUT_SECONDS = 5.0
-WHOSE_USER = "BASIC_AUTH_USER and BASIC_AUTH_PASSWORD must be those of the gateway."
+WHICH_LOGIN = "BASIC_AUTH_USER and BASIC_AUTH_PASSWORD must be those of the gateway."
 
 log = structlog.get_logger()
 
 
 class Discovery:
-    """Are the subscriptions that the gateway last told.
+    """The subscriptions last reported by the gateway.
 
-    A function subscribes by an annotation `topic`, which names queues, with commas between them. `user` is the
-    header that logs in to the gateway, for its list of functions.
+    A function subscribes by its annotation `topic`, which names topics, separated by commas. It takes their events from
+    the queue that has the function's name if such a queue belongs to the topic, else from the queue that has the
+    topic's name. So several functions may subscribe to one topic, each with its own queue. `topics` has the queues of
+    each topic; `login` is the header that the gateway requires for its list of functions.
     """
 
-    def __init__(self, gateway_url: str, queues: Collection[str], user: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, gateway_url: str, topics: Mapping[str, Collection[str]], login: Mapping[str, str] | None = None
+    ) -> None:
         self._gateway_url = gateway_url
-        self._queues = frozenset(queues)
-        self._http = urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False, headers=user)
+        self._topics = topics
+        self._http = urllib3.PoolManager(timeout=TIMEOUT_SECONDS, retries=False, headers=login)
         self._subscribers: Mapping[str, Subscriber] | None = None
-        self._trouble: str | None = None
-        self._contested: set[tuple[str, ...]] = set()
+        self._last_failure: str | None = None
+        self._conflicts: set[tuple[str, ...]] = set()
 
     @property
-    def most(self) -> int:
-        """Return how many queues there can be a subscriber for."""
-        return len(self._queues)
+    def max_queues(self) -> int:
+        """Return the number of queues of all topics."""
+        return len(queues_of(self._topics))
 
     @property
     def known(self) -> bool:
-        """Tell whether the gateway has answered at least once."""
+        """Return whether the gateway has answered at least once."""
         return self._subscribers is not None
 
     @property
@@ -54,58 +59,67 @@ class Discovery:
         return self._subscribers or {}
 
     def follow(self, shutdown: Shutdown, *, every: float = REFRESH_SECONDS) -> None:
-        """Refresh every few seconds, and faster before the gateway's first answer, until told to stop."""
+        """Refresh every few seconds, more often before the gateway's first answer, until shutdown begins."""
         while not shutdown.is_overdue(0):
             self.refresh()
-            time.sleep(every if self._subscribers is not None else min(every, FIRST_SECONDS))
+            time.sleep(every if self._subscribers is not None else min(every, FIRST_REFRESH_SECONDS))
 
     def refresh(self) -> None:
-        """Ask the gateway; while it gives no good answer the last one stays."""
+        """Ask the gateway; if it does not answer with a list of functions, keep the last subscriptions."""
         try:
-            claims = claims_of(self._functions())
+            functions = functions_by_topic(self._list_functions())
         except HTTPError as error:
-            return self._note_trouble("no answer", str(error))
+            return self._log_failure("no answer", str(error))
         except ValueError as error:
-            return self._note_trouble(str(error), str(error))
-        self._trouble = None
-        found = {queue: self._choose(queue, sorted(claims[queue])) for queue in sorted(self._queues & claims.keys())}
+            return self._log_failure(str(error), str(error))
+        self._last_failure = None
+        candidates = self._functions_by_queue(functions)
+        found = {queue: self._choose(queue, sorted(names)) for queue, names in sorted(candidates.items())}
         if found != self._subscribers:
             log.info("subscriptions", **{queue: subscriber.name for queue, subscriber in found.items()})
         self._subscribers = found
         return None
 
-    def _functions(self) -> Any:
+    def _list_functions(self) -> Any:
         response = self._http.request("GET", f"{self._gateway_url}/system/functions", redirect=False)
         if response.status in (401, 403):
-            raise ValueError(f"/system/functions answered {response.status}: {WHOSE_USER}")
+            raise ValueError(f"/system/functions answered {response.status}: {WHICH_LOGIN}")
         if response.status != 200:
             raise ValueError(f"/system/functions answered {response.status}")
         return json.loads(response.data)
 
+    def _functions_by_queue(self, functions: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for topic in self._topics.keys() & functions.keys():
+            for name in functions[topic]:
+                found[name if name in self._topics[topic] else topic].add(name)
+        return found
+
     def _choose(self, queue: str, names: list[str]) -> Subscriber:
-        claim = (queue, *names)
-        if len(names) > 1 and claim not in self._contested:
-            self._contested.add(claim)
-            log.warning("several functions claim one topic", topic=queue, functions=names, chosen=names[0])
+        conflict = (queue, *names)
+        if len(names) > 1 and conflict not in self._conflicts:
+            self._conflicts.add(conflict)
+            how = "name the others in EXTRA_SUBSCRIBERS, which gives each its own queue"
+            log.warning("several functions for one queue", queue=queue, functions=names, chosen=names[0], detail=how)
         return Subscriber(names[0], f"{self._gateway_url}/function/{names[0]}")
 
-    def _note_trouble(self, kind: str, detail: str) -> None:
-        """Log trouble once, until it is over or of another kind."""
-        if kind != self._trouble:
-            log.warning("gateway does not tell its functions", detail=detail)
-        self._trouble = kind
+    def _log_failure(self, kind: str, detail: str) -> None:
+        """Log a failure once, until it is over or of another kind."""
+        if kind != self._last_failure:
+            log.warning("gateway does not list its functions", detail=detail)
+        self._last_failure = kind
 
 
-def claims_of(functions: Any) -> dict[str, set[str]]:
-    """Return which functions claim each topic, from the gateway's list; raises ValueError where it is none."""
-    claims: dict[str, set[str]] = defaultdict(set)
+def functions_by_topic(functions: Any) -> dict[str, set[str]]:
+    """Return the names of the functions that subscribe to each topic; raises ValueError for a malformed list."""
+    found: dict[str, set[str]] = defaultdict(set)
     try:
         if not isinstance(functions, list):
             raise TypeError
         for function in functions:
             annotations = function.get("annotations") or {}
             for topic in annotations.get("topic", "").split(","):
-                claims[topic.strip()].add(str(function["name"]))
+                found[topic.strip()].add(str(function["name"]))
     except (TypeError, KeyError, AttributeError):
-        raise ValueError("/system/functions answered no list of functions") from None
-    return claims
+        raise ValueError("/system/functions did not answer with a list of functions") from None
+    return found

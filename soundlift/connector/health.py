@@ -1,4 +1,4 @@
-"""Tells over HTTP whether the connector lives, whether it delivers, and what it has measured."""
+"""The connector's liveness, readiness and metrics over HTTP."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from soundlift.common.broker import Publisher
 from soundlift.common.errors import BrokerUnavailable, SettingError
 from soundlift.common.process.shutdown import Shutdown
-from soundlift.connector.loop import Loop
+from soundlift.connector.loop import DeliveryLoop
 from soundlift.connector.metrics import Metrics
 from soundlift.connector.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-HUNG_SECONDS = 60.0  # a turn of the loop may wait for a broker, but never so long
+HUNG_SECONDS = 60.0  # an iteration of the loop may wait for a broker, but never that long
 
 
 @dataclass(frozen=True)
 class Health:
-    """Is the WSGI application with /healthz, /readyz and /metrics.
+    """The WSGI application with /healthz, /readyz and /metrics.
 
-    A connector whose broker or gateway is away is alive, and only not ready: to start it anew would help nobody.
+    A connector that cannot reach its broker or gateway is alive but not ready: a restart would not help.
     """
 
-    loop: Loop
+    loop: DeliveryLoop
     subscriptions: Subscriptions
     broker: Publisher
     shutdown: Shutdown
@@ -41,7 +41,7 @@ class Health:
     hung_seconds: float = HUNG_SECONDS
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer 200, or 503 and the reason in one sentence."""
+        """Answer 200, or 503 with the reason in one sentence."""
         return self._page(Request(environ).path)(environ, start_response)
 
     def _page(self, path: str) -> WSGIApplication:
@@ -56,14 +56,14 @@ class Health:
                 return Response("/healthz /readyz /metrics\n", HTTPStatus.NOT_FOUND)
 
     def _why_dead(self) -> str:
-        seconds = self.loop.seconds_since_turn
-        return f"The loop has not turned for {seconds:.0f} seconds." if seconds > self.hung_seconds else ""
+        seconds = self.loop.seconds_in_iteration
+        return f"The delivery loop has hung for {seconds:.0f} seconds." if seconds > self.hung_seconds else ""
 
     def _why_not_ready(self) -> str:
         if self.shutdown.is_overdue(0):
             return "The connector is stopping."
         if not self.subscriptions.known:
-            return "The gateway has not told its functions yet."
+            return "The gateway has not listed its functions yet."
         try:
             self.broker.check()
         except BrokerUnavailable as error:
@@ -71,22 +71,22 @@ class Health:
         return ""
 
 
-def _answer(trouble: str) -> Response:
-    return Response(f"{trouble or 'OK'}\n", HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK)
+def _answer(reason: str) -> Response:
+    return Response(f"{reason or 'OK'}\n", HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK)
 
 
 class _Handler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
-        """Say nothing of requests that come each few seconds."""
+        """Log nothing: probes come every few seconds."""
 
 
 def serve(app: WSGIApplication, host: str, port: int) -> None:
-    """Serve an application by threads until the process ends; raises SettingError where the port is not to be had."""
+    """Serve an application in threads until the process ends; raises SettingError if the port cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
     except (OSError, OverflowError) as error:
-        sentence = f"Setting CONNECTOR_PORT: port {port} is not to be had: {error}."
-        raise SettingError(sentence, setting="CONNECTOR_PORT") from None
+        detail = f"port {port} cannot be bound: {error}."
+        raise SettingError(f"Setting CONNECTOR_PORT: {detail}", setting="CONNECTOR_PORT") from None
     server = make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.detach())
     Thread(target=server.serve_forever, name="health", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Defines how the connector knows which function takes the messages of which queue."""
+"""Which function takes the messages of which queue."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from soundlift.common.process.shutdown import Shutdown
 
 @dataclass(frozen=True)
 class Subscriber:
-    """Is the function that takes the messages of a queue."""
+    """The function that takes the messages of a queue."""
 
     name: str
     url: str
 
 
 class Subscriptions(Protocol):
-    """Knows the subscriber of each queue; one thread follows, any may look."""
+    """The subscriber of each queue. One thread calls `follow`; any thread may read the properties."""
 
     @property
-    def most(self) -> int:
-        """Return how many queues there can be a subscriber for."""
+    def max_queues(self) -> int:
+        """Return the greatest number of queues that can have a subscriber."""
         ...
 
     @property
     def known(self) -> bool:
-        """Tell whether the subscribers have been found out."""
+        """Return whether the subscribers are known yet."""
         ...
 
     @property
@@ -37,33 +37,34 @@ class Subscriptions(Protocol):
         ...
 
     def follow(self, shutdown: Shutdown) -> None:
-        """Keep up with changes until told to stop."""
+        """Keep the subscribers up to date until shutdown begins."""
         ...
 
 
 @dataclass(frozen=True)
 class FixedSubscriptions:
-    """Are those that an operator has written down, where no gateway tells them."""
+    """Subscriptions that an operator has configured, where there is no gateway to ask."""
 
     subscribers: Mapping[str, Subscriber]
     known = True
 
     @property
-    def most(self) -> int:
-        """Return how many there are."""
+    def max_queues(self) -> int:
+        """Return the number of subscribers."""
         return len(self.subscribers)
 
     def follow(self, shutdown: Shutdown) -> None:
-        """Return at once: they do not change."""
+        """Return at once: fixed subscriptions do not change."""
 
 
 def fixed_subscriptions(urls: Mapping[str, str], queues: Collection[str]) -> FixedSubscriptions:
-    """Return the subscriptions of a map from topic to address; a function is called by its address in logs.
+    """Return the subscriptions for a map from queue to address; in logs, a function is called by its address.
 
-    Raises SettingError for a topic that is no queue.
+    Raises SettingError for a queue that does not exist.
     """
-    for topic in urls:
-        if topic not in queues:
+    for queue in urls:
+        if queue not in queues:
             known = " and ".join(sorted(queues))
-            raise SettingError(f"Setting SUBSCRIBERS: {topic} is no topic; there are {known}.", setting="SUBSCRIBERS")
-    return FixedSubscriptions({topic: Subscriber(url, url) for topic, url in urls.items()})
+            detail = f"{queue} is not a queue; the queues are {known}."
+            raise SettingError(f"Setting SUBSCRIBERS: {detail}", setting="SUBSCRIBERS")
+    return FixedSubscriptions({queue: Subscriber(url, url) for queue, url in urls.items()})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from soundlift.common.auth.gateway_login import user_of
-from soundlift.common.settings import EVERYWHERE, Settings
+from soundlift.common.settings import ALL_ADDRESSES, Settings
 
 HERE = "127.0.0.1"
 
@@ -26,7 +26,7 @@ def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Pa
     The gateway's login is new each time, unless the user has set one. Raises SettingError for what the user has set
     wrong.
     """
-    address = f"http://{HERE if host == EVERYWHERE else host}:{port}"
+    address = f"http://{HERE if host == ALL_ADDRESSES else host}:{port}"
     defaults = {
         "PUBLIC_URL": address,
         "SECRETS_FOLDER": str(data / "secrets"),

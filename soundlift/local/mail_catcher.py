@@ -13,6 +13,7 @@ from threading import Event, Thread
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from soundlift.common.printable import printable
 from soundlift.local.terminal import say
 
 LINK = re.compile(r"https?://\S+")
@@ -80,4 +81,4 @@ def _line_of(recipients: list[str], content: bytes) -> str:
     text = body.get_payload(decode=True) if body else b""
     link = LINK.search(text.decode(errors="replace")) if isinstance(text, bytes) else None
     line = f"mail to {', '.join(recipients)}: {message['Subject']} {link[0] if link else ''}".rstrip()
-    return "".join(letter for letter in line if letter.isprintable())
+    return printable(line)

@@ -7,16 +7,14 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from types import FrameType
-
-import urllib3
 
 from soundlift.common.auth.gateway_login import user_of
 from soundlift.common.errors import Unavailable
 from soundlift.common.settings import Settings
 from soundlift.local.child import Child
 from soundlift.local.cron import Cron
+from soundlift.local.gateway_health import is_healthy
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.terminal import say
@@ -35,10 +33,20 @@ class Supervisor:
     Should it be killed itself, the pipe that it holds open closes, and its children end by themselves.
     """
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str], catcher: MailCatcher | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        environment: Mapping[str, str],
+        catcher: MailCatcher | None,
+        *,
+        starting_seconds: float = STARTING_SECONDS,
+        seconds_to_end: float = SECONDS_TO_END,
+    ) -> None:
         self._settings = settings
         self._environment = environment
         self._catcher = catcher
+        self._starting_seconds = starting_seconds
+        self._seconds_to_end = seconds_to_end
         self._cron = Cron(settings.gateway_url, user_of(settings))
         self._children: list[Child] = []
         self._lifeline, self._held = os.pipe()
@@ -75,19 +83,11 @@ class Supervisor:
         # Each function has its own limit on requests at work, so slow requests to one leave the others their threads.
         threads = len(read_stack(self._settings.stack_file)) * self._settings.threads + SPARE_THREADS
         gateway = self._add("gateway", [*GATEWAY, "--threads", str(threads)])
-        deadline = time.monotonic() + STARTING_SECONDS
-        while not self._told and not self._is_healthy():
+        deadline = time.monotonic() + self._starting_seconds
+        while not self._told and not is_healthy(self._settings.gateway_url):
             if not gateway.running or time.monotonic() > deadline:
                 raise Unavailable(f"The gateway does not start; {gateway.log} says why.")
             time.sleep(TICK_SECONDS)
-
-    def _is_healthy(self) -> bool:
-        address = f"{self._settings.gateway_url}/healthz"
-        try:
-            answer = urllib3.request("GET", address, headers={"Connection": "close"}, retries=False, timeout=2)
-        except urllib3.exceptions.HTTPError:
-            return False
-        return answer.status == HTTPStatus.OK
 
     def _look_after_children(self) -> None:
         for child in self._children:
@@ -100,7 +100,7 @@ class Supervisor:
         for child in reversed(self._children):
             child.terminate()
             self._wait_for([child], self._settings.drain_seconds)
-        self._wait_for(self._children, SECONDS_TO_END)
+        self._wait_for(self._children, self._seconds_to_end)
         for child in self._children:
             child.kill()
             child.close_log()

@@ -1,4 +1,4 @@
-"""What every function has around its handler: health, readiness, and refusals that give nothing away."""
+"""The application around every handler: health checks, errors as problem documents, concurrency limit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from soundlift.common.logging import trace_id
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import event_function, http_function
-from tests.api.conftest import Call
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
 EVENT_FUNCTIONS = ["convert", "notify"]
@@ -47,7 +47,7 @@ def unset(request: Request, services: Services) -> ResponseReturnValue:
 
 
 @pytest.mark.parametrize("name", [*HTTP_FUNCTIONS, *EVENT_FUNCTIONS])
-def test_a_function_is_alive_even_when_all_it_needs_is_away(
+def test_a_function_is_alive_while_its_services_are_unavailable(
     function: Call, services: Services, tmp_path: Path, name: str
 ) -> None:
     services.settings = replace(services.settings, media_url=f"file://{tmp_path}/none", smtp_url="smtp://127.0.0.1:1")
@@ -56,13 +56,13 @@ def test_a_function_is_alive_even_when_all_it_needs_is_away(
 
 
 @pytest.mark.parametrize("name", [*HTTP_FUNCTIONS, "convert"])
-def test_a_function_is_ready_when_all_it_needs_answers(function: Call, services: Services, name: str) -> None:
+def test_a_function_is_ready_when_its_services_are_available(function: Call, services: Services, name: str) -> None:
     response = function(name).get("/_/ready")
     assert (response.status_code, response.text) == (200, "OK")
 
 
 @pytest.mark.parametrize("name", ["upload", "download", "convert", "cleanup"])
-def test_a_function_is_not_ready_while_its_media_store_is_away(
+def test_a_function_is_not_ready_while_its_media_store_is_unavailable(
     function: Call, services: Services, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -71,7 +71,7 @@ def test_a_function_is_not_ready_while_its_media_store_is_away(
 
 
 @pytest.mark.parametrize("name", ["login", "upload", "download", "jobs", "notify", "cleanup", "convert"])
-def test_a_function_is_not_ready_while_the_database_is_away(
+def test_a_function_is_not_ready_while_the_database_is_unavailable(
     function: Call, settings: Settings, tmp_path: Path, name: str, services: Services
 ) -> None:
     away = Services(replace(settings, database_url=f"sqlite:///{tmp_path}/none/soundlift.db"))
@@ -94,14 +94,14 @@ def test_a_function_that_needs_no_media_is_ready_without_it(
 
 
 @pytest.mark.parametrize("name", ["validate", "jobs", "download"])
-def test_another_method_is_not_allowed_and_the_allowed_ones_are_named(function: Call, name: str) -> None:
+def test_another_method_is_answered_405_with_the_allowed_ones(function: Call, name: str) -> None:
     response = function(name).put("/")
     assert_problem(response, 405, code="method_not_allowed")
     assert "GET" in response.headers["Allow"]
 
 
 @pytest.mark.parametrize("name", EVENT_FUNCTIONS)
-def test_an_event_comes_by_post_only(function: Call, name: str) -> None:
+def test_an_event_is_accepted_by_post_only(function: Call, name: str) -> None:
     assert_problem(function(name).get("/"), 405, code="method_not_allowed")
 
 
@@ -113,7 +113,7 @@ def test_an_event_comes_by_post_only(function: Call, name: str) -> None:
         ("convert", "/_/health", {"GET", "HEAD", "OPTIONS"}),
     ],
 )
-def test_a_function_tells_its_methods(function: Call, name: str, path: str, allowed: set[str]) -> None:
+def test_a_function_lists_its_methods(function: Call, name: str, path: str, allowed: set[str]) -> None:
     assert set(function(name).options(path).allow or ()) == allowed
     assert set(function(name).put(path).allow or ()) == allowed
 
@@ -125,7 +125,7 @@ def test_a_function_tells_its_methods(function: Call, name: str, path: str, allo
         (["GET", "DELETE"], {"GET", "HEAD", "DELETE", "OPTIONS"}),
     ],
 )
-def test_a_function_takes_the_methods_that_it_names_and_those_that_come_with_them(
+def test_a_function_allows_its_methods_and_those_they_imply(
     services: Services, methods: list[str], allowed: set[str]
 ) -> None:
     client = http_function(lambda request, services: "OK", methods=methods, services=services).test_client()
@@ -134,23 +134,39 @@ def test_a_function_takes_the_methods_that_it_names_and_those_that_come_with_the
     assert set(client.options("/").allow) == set(client.put("/").allow) == allowed
 
 
+@pytest.mark.parametrize("path", ["/", "/some/path", "/trailing/", "//", "//two//slashes", "/_", "/_x/", "/a\nb"])
+def test_a_function_answers_every_path(services: Services, path: str) -> None:
+    client = http_function(lambda request, services: "OK", methods=["GET"], services=services).test_client()
+    assert client.get("/", environ_overrides={"PATH_INFO": path}).status_code == 200
+
+
+def test_below_health_no_other_path_is_answered(function: Call) -> None:
+    assert_problem(function("convert").post("/_/health"), 405)
+    assert_problem(function("convert").post("/_/other"), 404)
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 300])
+def test_a_malformed_host_is_a_problem(function: Call, host: str) -> None:
+    assert_problem(function("validate").get("/", headers={"Host": host}), 400)
+
+
 @pytest.mark.parametrize("path", ["/_/health", "/_/ready"])
-def test_health_is_only_read(function: Call, path: str) -> None:
+def test_health_is_read_only(function: Call, path: str) -> None:
     assert_problem(function("validate").delete(path), 405)
 
 
-def test_a_body_larger_than_a_function_takes_is_refused(function: Call) -> None:
+def test_a_body_over_the_limit_is_rejected(function: Call) -> None:
     response = function("login").post("/", data=b" " * (2**20 + 1), content_type="application/json")
     assert_problem(response, 413)
 
 
-def test_a_chunked_body_larger_than_a_function_takes_is_refused(function: Call) -> None:
+def test_a_chunked_body_over_the_limit_is_rejected(function: Call) -> None:
     body = BytesIO(b" " * 2**15)
     response = function("login").post("/", input_stream=body, environ_overrides={"wsgi.input_terminated": True})
     assert_problem(response, 413)
 
 
-def test_an_unforeseen_error_is_answered_500_with_the_trace_id_of_its_log(services: Services) -> None:
+def test_an_unexpected_error_is_answered_500_with_the_trace_id_of_its_log_line(services: Services) -> None:
     client = http_function(broken_request, methods=["GET"], services=services).test_client()
     response = client.get("/", headers={"traceparent": TRACEPARENT})
     assert_problem(response, 500, code="internal_error")
@@ -158,14 +174,14 @@ def test_an_unforeseen_error_is_answered_500_with_the_trace_id_of_its_log(servic
     assert "secret" not in response.text
 
 
-def test_what_nobody_foresaw_while_an_event_is_handled_is_503_so_that_it_is_sent_again(services: Services) -> None:
+def test_an_unexpected_error_in_handling_an_event_is_answered_503(services: Services) -> None:
     app = event_function(broken_event, services=services)
     response = app.test_client().post("/", headers=EVENT, data=b"{}", content_type="application/json")
     assert_problem(response, 503, code="internal_error")
     assert "secret" not in response.text
 
 
-def test_an_event_is_handled_with_the_services_and_its_trace_and_answered_with_the_event_returned(
+def test_an_event_is_handled_with_services_and_trace_and_answered_with_the_returned_event(
     services: Services,
 ) -> None:
     def reply(event: CloudEvent, given: Services) -> CloudEvent:
@@ -184,12 +200,12 @@ def test_an_event_is_handled_with_the_services_and_its_trace_and_answered_with_t
         assert event.get_data() == {"trace": TRACE_ID, "got": large}
 
 
-def test_an_event_larger_than_a_function_takes_is_refused(services: Services) -> None:
+def test_an_event_over_the_limit_is_rejected(services: Services) -> None:
     client = event_function(broken_event, services=services).test_client()
     assert_problem(client.post("/", headers=EVENT, json={"text": "a" * 2**20}), 413)
 
 
-def test_an_event_that_none_is_returned_for_is_answered_204(services: Services) -> None:
+def test_an_event_without_a_reply_is_answered_204(services: Services) -> None:
     client = event_function(lambda event, services: None, services=services).test_client()
     response = client.post("/", headers=EVENT, json={})
     assert (response.status_code, response.data) == (204, b"")
@@ -206,7 +222,7 @@ def test_unusable_events_are_counted_in_the_log(services: Services) -> None:
 @pytest.mark.parametrize(
     ("error", "logged"), [(SoundliftError("a", cause="b"), True), (Busy("a", cause="b"), False), (NotFound("a"), False)]
 )
-def test_an_error_of_ours_is_logged_with_its_evidence_and_a_client_s_is_not(
+def test_a_server_error_is_logged_with_its_evidence_and_a_client_error_is_not(
     services: Services, error: SoundliftError, logged: bool
 ) -> None:
     def refuse(request: Request, services: Services) -> ResponseReturnValue:
@@ -219,7 +235,7 @@ def test_an_error_of_ours_is_logged_with_its_evidence_and_a_client_s_is_not(
     assert lines == ([("a", "b")] if logged else [])
 
 
-def test_a_missing_setting_is_named_to_the_operator_and_not_to_a_client(settings: Settings) -> None:
+def test_a_missing_setting_is_named_to_the_operator_but_not_to_a_client(settings: Settings) -> None:
     services = Services(replace(settings, jwt_secret=""))
     with pytest.raises(SettingError, match="JWT_SECRET is missing"):
         services.check("tokens")
@@ -228,7 +244,7 @@ def test_a_missing_setting_is_named_to_the_operator_and_not_to_a_client(settings
     assert "JWT_SECRET" not in response.text
 
 
-def test_a_function_is_not_started_without_a_setting_that_it_needs(settings: Settings) -> None:
+def test_a_function_does_not_start_without_a_setting_that_it_needs(settings: Settings) -> None:
     services = Services(replace(settings, jwt_secret=""))
     http_function(unset, methods=["GET"], needs=["videos"], services=services).open_services()
     with pytest.raises(SettingError, match="JWT_SECRET is missing"):
@@ -248,7 +264,7 @@ def test_a_malformed_setting_is_named_in_one_sentence(name: str, value: str) -> 
     assert (value in caught.value.detail) == (name != "JWT_SECRET")
 
 
-def test_who_finds_no_place_free_is_told_at_once_and_a_body_that_is_sent_keeps_its_place(services: Services) -> None:
+def test_a_request_over_the_limit_is_answered_429_until_a_response_is_closed(services: Services) -> None:
     services.settings = replace(services.settings, threads=1)
     app = http_function(lambda request, services: Response(iter([b"a", b"b"])), methods=["GET"], services=services)
     with app.test_client().get("/"):
@@ -259,7 +275,7 @@ def test_who_finds_no_place_free_is_told_at_once_and_a_body_that_is_sent_keeps_i
     assert app.test_client().get("/", buffered=True).status_code == 200
 
 
-def test_a_place_is_given_back_when_the_server_cannot_begin_the_answer(services: Services) -> None:
+def test_a_request_whose_response_cannot_be_started_does_not_count_any_more(services: Services) -> None:
     services.settings = replace(services.settings, threads=1)
     app = http_function(lambda request, services: "OK", methods=["GET"], services=services)
 
@@ -271,7 +287,7 @@ def test_a_place_is_given_back_when_the_server_cannot_begin_the_answer(services:
     assert app.test_client().get("/").status_code == 200
 
 
-def test_a_place_is_given_back_after_an_unforeseen_error(services: Services) -> None:
+def test_a_request_that_ends_in_an_unexpected_error_does_not_count_any_more(services: Services) -> None:
     services.settings = replace(services.settings, threads=1)
     client = http_function(broken_request, methods=["GET"], services=services).test_client()
     assert [client.get("/", buffered=True).status_code for _ in range(3)] == [500] * 3
@@ -286,14 +302,14 @@ def test_a_place_is_given_back_after_an_unforeseen_error(services: Services) -> 
         ("publisher", "Settings BROKER_URL and K_SINK are missing"),
     ],
 )
-def test_a_server_that_nobody_names_is_missed_where_this_machine_is_not_to_serve(service: str, missing: str) -> None:
+def test_without_embedded_services_a_missing_address_is_an_error(service: str, missing: str) -> None:
     services = Services(Settings.from_environment({"EMBEDDED": "false"}))
     with pytest.raises(SettingError, match=missing):
         getattr(services, service)
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
-def test_an_answer_that_json_cannot_carry_is_not_sent(services: Services, number: float) -> None:
+def test_a_response_with_a_number_that_json_does_not_have_is_an_error(services: Services, number: float) -> None:
     def endless(request: Request, services: Services) -> ResponseReturnValue:
         return jsonify(number=number)
 
@@ -302,7 +318,7 @@ def test_an_answer_that_json_cannot_carry_is_not_sent(services: Services, number
 
 
 @pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
-def test_a_log_line_with_a_number_that_json_cannot_carry_is_json(number: float) -> None:
+def test_a_log_line_with_a_number_that_json_does_not_have_is_json(number: float) -> None:
     script = (
         "import structlog\nfrom soundlift.common.logging import set_up_logging\nset_up_logging('info')\n"
         f"structlog.get_logger().info('seen', lost=float('{number}'), inside=dict(items=[float('{number}'), 1.5]))"

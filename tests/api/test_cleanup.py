@@ -18,7 +18,6 @@ from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.jobs import (
     age,
     claimed_job,
@@ -31,6 +30,7 @@ from tests.factories.jobs import (
 )
 from tests.factories.media import store
 from tests.factories.stores import Refusing
+from tests.fixtures.functions import Call
 
 LONG = 100_000
 RUNS = 4

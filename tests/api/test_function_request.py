@@ -11,8 +11,8 @@ import pytest
 from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize
 
 from soundlift.common.errors import BadRequest
+from soundlift.common.json_text import check_text, read_json
 from soundlift.common.web.function_request import MAX_LENGTH_DIGITS, RequestBody
-from soundlift.common.web.json_text import check_text, read_json
 
 DEEP = "[" * 100_000 + "]" * 100_000
 

@@ -9,7 +9,6 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.hostile.addresses import of_lengths, of_paths, of_queries
 from tests.api.hostile.documents import BINARY_EVENT, of_events, of_login
 from tests.api.hostile.fields import of_headers, of_ranges, of_tokens
@@ -18,6 +17,9 @@ from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, N
 from tests.factories.accounts import bearer
 from tests.factories.jobs import ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
+
+pytestmark = pytest.mark.slow
 
 CASES = [
     *of_login(),
@@ -33,7 +35,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_hostile_input_is_refused_and_never_an_error_of_ours(function: Call, services: Services, name: str) -> None:
+def test_hostile_input_is_never_a_server_error(function: Call, services: Services, name: str) -> None:
     services.settings = replace(services.settings, accept_bare_messages=True)
     client = function(name)
     ready = ready_job(services)
@@ -65,7 +67,7 @@ def test_hostile_input_is_refused_and_never_an_error_of_ours(function: Call, ser
         *((name, BINARY_EVENT, NESTED, 400) for name in EVENT_FUNCTIONS),
     ],
 )
-def test_what_cannot_be_read_is_the_client_s_error(
+def test_input_that_cannot_be_read_is_a_client_error(
     function: Call, name: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     assert_problem(function(name).post("/", headers=headers, data=body), status)

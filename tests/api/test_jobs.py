@@ -17,7 +17,6 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.jobs import (
     MP4,
@@ -31,6 +30,7 @@ from tests.factories.jobs import (
     receiving_job,
 )
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 
 def _files(services: Services) -> list[Path]:

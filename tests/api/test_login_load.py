@@ -18,6 +18,8 @@ from tests.api.function_server import DEADLINE_SECONDS, HERE, FunctionServer, se
 from tests.factories.accounts import PASSWORD
 from tests.factories.manifests import memory_environment_of_images
 
+pytestmark = pytest.mark.servers
+
 AT_ONCE = 64
 STACK = Path(__file__).parents[2] / "stack.yml"
 

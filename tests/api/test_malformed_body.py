@@ -1,4 +1,4 @@
-"""A body that is malformed or cut off is a client's error: 400, nothing stored, and the connection is closed."""
+"""A malformed or incomplete body is a client error: 400, nothing stored, and the connection is closed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.common.audio.formats import BYTES_TO_TELL
+from soundlift.common.audio.formats import SIGNATURE_BYTES
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, served
 from tests.api.hostile.documents import BINARY_EVENT
@@ -15,8 +15,10 @@ from tests.api.hostile.request import FUNCTIONS
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 
+pytestmark = pytest.mark.servers
+
 METHODS = {"jobs": "GET", "download": "GET"}
-VIDEO = MP4 + bytes(2 * BYTES_TO_TELL)
+VIDEO = MP4 + bytes(2 * SIGNATURE_BYTES)
 SMALL = b"{" + b" " * 2000
 NEXT = b"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = {"Transfer-Encoding": "chunked"}

@@ -24,7 +24,6 @@ from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.jobs.model import Job
 from soundlift.common.notifications.model import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.jobs import (
     age,
     claimed_job,
@@ -38,6 +37,7 @@ from tests.factories.jobs import (
     ready_job,
 )
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 Notify = Callable[[Any], TestResponse]
 

@@ -15,7 +15,7 @@ import argon2
 import pytest
 
 from soundlift.common.auth.bounded_pool import BoundedPool
-from soundlift.common.auth.passwords import HASH_OF_NOBODY, hash_password, hashes_at_once, password_matches
+from soundlift.common.auth.passwords import DUMMY_HASH, hash_password, max_concurrency, password_matches
 from soundlift.common.errors import Busy
 from soundlift.common.process.memory_limit import memory_limit
 
@@ -112,14 +112,14 @@ print(most)
 
 def test_the_first_passwords_of_a_process_share_its_threads_when_they_come_at_once() -> None:
     ended = subprocess.run([sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, check=True)
-    assert 1 <= int(ended.stdout) <= hashes_at_once(memory_limit())
+    assert 1 <= int(ended.stdout) <= max_concurrency(memory_limit())
 
 
 @pytest.mark.parametrize(
     ("mebibytes", "hashes"), [(None, 2), (0, 2), (64, 2), (128, 2), (192, 3), (255, 3), (256, 4), (10**6, 4)]
 )
 def test_the_memory_limit_decides_how_many_passwords_are_hashed_at_once(mebibytes: int | None, hashes: int) -> None:
-    assert hashes_at_once(None if mebibytes is None else mebibytes * MEBIBYTE) == hashes
+    assert max_concurrency(None if mebibytes is None else mebibytes * MEBIBYTE) == hashes
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_memory_limit_is_the_least_of_all_cgroups_around_the_process(
 
 
 def test_an_account_that_does_not_exist_costs_one_hash_like_any_other() -> None:
-    assert argon2.extract_parameters(HASH_OF_NOBODY) == argon2.extract_parameters(hash_password("correct horse"))
+    assert argon2.extract_parameters(DUMMY_HASH) == argon2.extract_parameters(hash_password("correct horse"))
     assert not password_matches("correct horse", None)
 
 

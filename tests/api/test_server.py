@@ -11,6 +11,8 @@ from devservers.waiting import wait_for
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, read_problem, read_response, served
 
+pytestmark = pytest.mark.servers
+
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 FULL = Path("/dev/full")
 

@@ -15,6 +15,8 @@ from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, has_answer, is_reset, read_response, served
 from tests.factories.accounts import bearer
 
+pytestmark = pytest.mark.servers
+
 MANY = 60  # more than a function has threads
 ELSEWHERE = "127.0.0.2"
 DEADLINE_SECONDS = 5

@@ -18,6 +18,8 @@ from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 
+pytestmark = pytest.mark.servers
+
 IN_LINE = 5
 SLOW_START = """
 import os, pathlib, time

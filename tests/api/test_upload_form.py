@@ -1,4 +1,4 @@
-"""upload: a form's parts arrive as they were sent, wherever its blocks begin and end."""
+"""upload: the fields and files of a form are read as they were sent, however its bytes are split into blocks."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import io
 
 import pytest
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data, Field, File
 
-from functions.upload.form import MOST_HELD, MOST_PARTS, FormReader
+from functions.upload.form import MAX_OVERHEAD, MAX_PARTS, Field, FileHeader, FormReader
 from soundlift.common.errors import BadRequest
 
 BOUNDARY = "a frontier"
@@ -20,7 +19,6 @@ ODD = [
     b"\r\n--a frontie",
     b"\n--a frontie",
     b"--a frontier",
-    b"\r\n--a frontier and more",
     b"\r\n\r\n--a fron\r\n--a frontie",
 ]
 
@@ -34,20 +32,19 @@ def _form(*parts: tuple[str, bytes]) -> bytes:
 def _read(form: bytes, block: int) -> list[tuple[str | None, bytes]]:
     """Return the parts of a form: a name for each field, None for a file, and the content."""
     parts: list[tuple[str | None, bytes]] = []
-    for event in FormReader(BOUNDARY).parts_of(io.BytesIO(form), block):
-        match event:
-            case File():
+    for item in FormReader(io.BytesIO(form), BOUNDARY, block):
+        match item:
+            case FileHeader():
                 parts.append((None, b""))
             case Field():
-                parts.append((event.name, b""))
-            case Data():
-                name, content = parts[-1]
-                parts[-1] = (name, content + event.data)
+                parts.append((item.name, item.value))
+            case _:
+                parts[-1] = (None, parts[-1][1] + item)
     return parts
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_file_is_what_was_sent_whatever_looks_like_a_boundary_and_in_whichever_blocks(odd: bytes) -> None:
+def test_a_file_with_parts_of_a_boundary_is_read_unchanged_in_blocks_of_any_size(odd: bytes) -> None:
     content = b"begin" + odd + bytes(37) + odd
     form = _form(('name="a"', b"first" + odd), ('name="f"; filename="f.mp4"', content), ('name="z"', b"last"))
     for block in (*range(1, 150), 2**20):
@@ -62,20 +59,72 @@ def test_a_form_without_its_end_is_broken(lost: int) -> None:
             _read(form[: -len("\r\n") - lost], block)
 
 
-@pytest.mark.parametrize("end_of_line", [b"", b"\n"])
-@pytest.mark.parametrize("head", [b"", b"--a frontier", b"\n--a frontier", b"--a frontier\r\nA: "])
-def test_what_comes_before_a_part_may_not_be_large_and_is_not_read_to_its_end(head: bytes, end_of_line: bytes) -> None:
-    stream, block = io.BytesIO(head + (b"x" * 1023 + (end_of_line or b"x")) * 8 * 2**10), 2**20
-    with pytest.raises(RequestEntityTooLarge):
-        list(FormReader(BOUNDARY).parts_of(stream, block))
-    assert stream.tell() <= MOST_HELD + block
+@pytest.mark.parametrize("more", [b" and more", b"-", b"\n", b"\r\r"])
+def test_a_boundary_that_goes_on_is_malformed(more: bytes) -> None:
+    form = _form(('name="f"; filename="f.mp4"', b"content\r\n--a frontier" + more + b"content"))
+    for block in (1, 7, 2**20):
+        with pytest.raises(BadRequest):
+            _read(form, block)
 
 
-@pytest.mark.parametrize(("count", "refused"), [(MOST_PARTS, False), (MOST_PARTS + 1, True)])
+def _head(parameters: str, *headers: str) -> bytes:
+    lines = [f"--{BOUNDARY}", f"Content-Disposition: form-data{parameters}", *headers, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+ENDLESS = {
+    "preamble": b"preamble ",
+    "header": _head('; name="a"', "A: ")[:-4],
+    "field": _head('; name="a"'),
+    "epilogue": _form(('name="f"; filename="f.mp4"', b"content")),
+}
+
+
+@pytest.mark.parametrize("line", [b"x" * 1024, b"x" * 1022 + b"\r\n"])
+@pytest.mark.parametrize("place", ENDLESS)
+def test_what_is_not_in_a_file_is_limited_and_not_read_to_its_end(place: str, line: bytes) -> None:
+    stream, block = io.BytesIO(ENDLESS[place] + line * 8 * 2**10), 2**16
+    with pytest.raises((RequestEntityTooLarge, BadRequest)):
+        list(FormReader(stream, BOUNDARY, block))
+    assert stream.tell() <= MAX_OVERHEAD + block
+
+
+def test_a_large_file_is_not_counted_as_overhead() -> None:
+    content = b"x" * (3 * MAX_OVERHEAD)
+    assert _read(_form(('name="f"; filename="f.mp4"', content)), 2**16) == [(None, content)]
+
+
+@pytest.mark.parametrize(("length", "refused"), [(4000, False), (5000, True)])
+def test_the_header_of_a_part_is_limited(length: int, refused: bool) -> None:
+    form = _head('; name="a"', f"A: {'x' * length}") + b"value" + f"\r\n--{BOUNDARY}--\r\n".encode()
+    if refused:
+        with pytest.raises(RequestEntityTooLarge):
+            _read(form, 2**16)
+    else:
+        assert _read(form, 2**16) == [("a", b"value")]
+
+
+@pytest.mark.parametrize(("count", "refused"), [(MAX_PARTS, False), (MAX_PARTS + 1, True)])
 def test_a_form_has_a_hundred_parts_at_most(count: int, refused: bool) -> None:
     form = _form(*[('name="a"', b"")] * count)
     if refused:
         with pytest.raises(RequestEntityTooLarge):
             _read(form, 2**20)
     else:
-        assert len(_read(form, 2**20)) == count
+        assert _read(form, 2**20) == [("a", b"")] * count
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ('name="f"; filename="a b.mp4"', "a b.mp4"),
+        ("name=f; filename=a.mp4", "a.mp4"),
+        ('name="f"; filename="Ünïcode.mp4"', "Ünïcode.mp4"),
+        ("name=\"f\"; filename*=UTF-8''%C3%9Cn%C3%AFcode.mp4", "Ünïcode.mp4"),
+        ('filename="a.mp4"', "a.mp4"),
+        ('name="f"; filename=""', ""),
+    ],
+)
+def test_the_name_of_a_file_is_read_in_each_notation(parameters: str, name: str) -> None:
+    form = _form((parameters, b"content"))
+    assert list(FormReader(io.BytesIO(form), BOUNDARY, 2**16)) == [FileHeader(name, None), b"content"]

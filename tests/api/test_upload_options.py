@@ -1,4 +1,4 @@
-"""upload and jobs: how the MP3 is to be made is asked for, kept and shown, or refused before anything is kept."""
+"""upload and jobs: options are stored and shown, or refused before anything is stored."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
-from soundlift.common.audio.formats import BYTES_TO_TELL
-from soundlift.common.options.audio_options import AudioOptions
-from soundlift.common.options.option_values import OPTIONS
+from soundlift.common.audio.formats import SIGNATURE_BYTES
+from soundlift.common.options.audio_options import OPTIONS, AudioOptions
 from soundlift.common.services import Services
-from tests.api.conftest import Call
-from tests.api.test_upload import _traces
+from tests.api.uploads import traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, job_now, ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 Fields = list[tuple[str, str | bytes]]
 PLACES = [
@@ -72,7 +71,7 @@ def _form(before: Fields, after: Fields = (), file: bytes = MP4) -> dict[str, ob
 
 
 def _upload(function: Call, services: Services, given: Fields, place: str) -> TestResponse:
-    """Ask for options in one of the places where they can be."""
+    """Upload with options in one of the places where they are read."""
     match place:
         case "query of a raw body":
             url, body = f"/?{urlencode(given)}", {"data": MP4}
@@ -83,7 +82,7 @@ def _upload(function: Call, services: Services, given: Fields, place: str) -> Te
         case "field after the file":
             url, body = "/", _form([], given)
         case _:
-            url, body = "/", _form([], given, MP4 + bytes(BYTES_TO_TELL))
+            url, body = "/", _form([], given, MP4 + bytes(SIGNATURE_BYTES))
     return function("upload").post(url, headers=bearer(services), **body)
 
 
@@ -104,7 +103,7 @@ def test_options_may_be_in_all_places_of_one_upload(function: Call, services: Se
     assert answer.json["options"] == {**USUAL, "channels": 1, "start": 10.0, "end": 20.0, "tag.title": "T"}
 
 
-def test_an_upload_that_asks_for_nothing_shows_what_the_server_does(function: Call, services: Services) -> None:
+def test_an_upload_without_options_shows_the_server_s_defaults(function: Call, services: Services) -> None:
     assert _upload(function, services, [], PLACES[0]).json["options"] == USUAL
     services.settings = replace(services.settings, audio_bitrate="192k", audio_normalize=-23.0)
     answer = _upload(function, services, [], PLACES[0]).json
@@ -114,7 +113,7 @@ def test_an_upload_that_asks_for_nothing_shows_what_the_server_does(function: Ca
     assert later["options"] == answer["options"]
 
 
-def test_a_job_that_no_upload_made_shows_what_the_server_does(function: Call, services: Services) -> None:
+def test_a_job_without_an_upload_shows_the_server_s_current_defaults(function: Call, services: Services) -> None:
     services.jobs.adopt(video_fid="a" * 24, username="ada@example.org", video_bytes=1, traceparent=None)
     services.settings = replace(services.settings, audio_quality=5)
     answer = function("jobs").get(f"/{'a' * 24}", headers=bearer(services)).json
@@ -148,18 +147,18 @@ def test_a_job_that_no_upload_made_shows_what_the_server_does(function: Call, se
     ],
 )
 @pytest.mark.parametrize("place", PLACES[:4])
-def test_a_bad_option_is_named_with_what_is_allowed_and_nothing_is_kept(
+def test_a_bad_option_is_refused_with_what_is_allowed_and_nothing_is_stored(
     function: Call, services: Services, given: Fields, words: list[str], place: str
 ) -> None:
     refused = _upload(function, services, given, place)
     assert_problem(refused, 400, "Bad Option", "bad_option")
     assert all(word in refused.json["detail"] for word in words), refused.json["detail"]
-    assert _traces(services) == []
+    assert traces(services) == []
     assert services.broker.receive(["video"], timeout=0) is None
 
 
 @pytest.mark.parametrize("place", PLACES[:3])
-def test_what_is_asked_for_before_the_file_is_refused_before_anything_is_stored(
+def test_a_bad_option_before_the_file_is_refused_before_anything_is_stored(
     function: Call, services: Services, place: str
 ) -> None:
     (services.settings.soundlift_data / "media").write_text("a file where the store's folder should be")
@@ -177,7 +176,7 @@ def test_a_bad_query_is_refused_before_the_body_is_read(function: Call, services
     assert body.tell() == 0
 
 
-def test_nobody_learns_about_options_without_a_token(function: Call) -> None:
+def test_options_are_not_checked_without_a_token(function: Call) -> None:
     assert_problem(function("upload").post("/?bitrate=500", data=MP4), 401)
 
 
@@ -185,10 +184,10 @@ def test_an_option_given_in_the_query_and_in_the_form_is_refused(function: Call,
     for form in (_form([("channels", "1")]), _form([], [("channels", "1")])):
         refused = function("upload").post("/?channels=1", headers=bearer(services), **form)
         assert_problem(refused, 400, code="bad_option")
-    assert _traces(services) == []
+    assert traces(services) == []
 
 
-def test_a_bound_of_the_server_is_named(function: Call, services: Services) -> None:
+def test_a_value_above_the_server_s_maximum_is_refused_with_it(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, max_audio_bitrate=128, max_sample_rate=44100)
     for name, value, bound in (("bitrate", "160", "128"), ("sample_rate", "48000", "44100")):
         refused = _upload(function, services, [(name, value)], PLACES[0])
@@ -197,11 +196,11 @@ def test_a_bound_of_the_server_is_named(function: Call, services: Services) -> N
 
 
 @pytest.mark.parametrize("place", PLACES[2:])
-def test_a_field_that_is_not_in_utf_8_is_refused_by_its_name(function: Call, services: Services, place: str) -> None:
+def test_a_field_that_is_not_in_utf_8_is_refused_with_its_name(function: Call, services: Services, place: str) -> None:
     refused = _upload(function, services, [("tag.title", b"\xdcber")], place)
     assert_problem(refused, 400)
     assert "tag.title" in refused.json["detail"]
-    assert _traces(services) == []
+    assert traces(services) == []
 
 
 def test_a_field_without_a_name_is_refused_as_an_option_without_one(function: Call, services: Services) -> None:

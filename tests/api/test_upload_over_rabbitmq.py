@@ -1,4 +1,4 @@
-"""An upload is kept whatever happens to RabbitMQ."""
+"""Uploads while RabbitMQ is unavailable."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import pytest
 from devservers.forwarder import Forwarder
 from devservers.rabbitmq import RabbitMq, patient_broker, url_through
 from devservers.waiting import wait_for
-from soundlift.common.broker import DELAYS, routes_of
+from soundlift.common.broker import DELAYS
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.broker.routes import routes_of
 from soundlift.common.events import from_message, job_id_of
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.availability import is_usable
 from tests.factories.jobs import MP4
+from tests.fixtures.functions import Call
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def over_rabbitmq(
 
 
 @pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])
-def test_an_upload_is_taken_while_rabbitmq_is_in_trouble_and_its_event_is_sent_when_that_is_over(
+def test_an_upload_is_accepted_without_rabbitmq_and_its_event_is_sent_later(
     function: Call,
     services: Services,
     rabbitmq_node: RabbitMq,

@@ -1,4 +1,4 @@
-"""upload: what it refuses of a user who has as much as one may have, over HTTP and on several replicas."""
+"""upload: the limits per user, over HTTP and on several replicas."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 import urllib3
 
 from devservers.waiting import wait_for
 from soundlift.client import ApiError, Client
-from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.function_server import FunctionServer
+from tests.api.uploads import traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, claimed_job, job_now, queued_job, ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 REPLICAS = 2
 MOST_JOBS = 5
@@ -35,43 +34,32 @@ MOST_BYTES = 40 * 2**20
 MEGABYTE = 2**20
 
 
-def _traces(services: Services) -> list[object]:
-    """Return every row and every file that is there."""
-    with services.database.read() as connection:
-        rows = list(connection.execute(sa.select(table.c.id)))
-    return [*rows, *(path for path in (services.settings.soundlift_data / "media").rglob("*") if path.is_file())]
-
-
 def _limit(services: Services, *, jobs: int = 0, stored_bytes: int = 0) -> None:
     services.settings = replace(services.settings, max_jobs_in_flight=jobs, max_stored_bytes=stored_bytes)
 
 
-def test_an_upload_of_a_user_with_the_most_jobs_in_progress_is_refused_until_one_ends(
-    function: Call, services: Services
-) -> None:
+def test_an_upload_beyond_the_limit_of_jobs_is_refused_until_one_ends(function: Call, services: Services) -> None:
     _limit(services, jobs=2)
     waiting, _ = queued_job(services), claimed_job(services)
-    before = _traces(services)
+    before = traces(services)
     refused = function("upload").post("/", data=MP4, headers=bearer(services))
     assert_problem(refused, 429, "Too Many Requests", "too_many_jobs")
     assert "at most 2 jobs" in refused.json["detail"]
     assert int(refused.headers["Retry-After"]) > 0
-    assert _traces(services) == before
+    assert traces(services) == before
     assert function("upload").post("/", data=MP4, headers=bearer(services, "bob@example.org")).status_code == 202
     assert services.jobs.cancel(waiting.id)
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
 
-def test_an_upload_of_a_user_whose_storage_is_full_is_refused_until_something_is_deleted(
-    function: Call, services: Services
-) -> None:
+def test_an_upload_into_full_storage_is_refused_until_something_is_deleted(function: Call, services: Services) -> None:
     job = ready_job(services)
     _limit(services, stored_bytes=2 * len(MP4))
-    before = _traces(services)
+    before = traces(services)
     refused = function("upload").post("/", data=MP4, headers=bearer(services))
     assert_problem(refused, 429, "Storage Full", "storage_full")
     assert "DELETE /jobs/ID" in refused.json["detail"]
-    assert _traces(services) == before
+    assert traces(services) == before
     assert services.jobs.delete(job.id)
     waits = function("upload").post("/", data=MP4, headers=bearer(services))
     assert_problem(waits, 429, "Storage Full", "storage_full")
@@ -81,16 +69,14 @@ def test_an_upload_of_a_user_whose_storage_is_full_is_refused_until_something_is
 
 
 @pytest.mark.parametrize("admin", [False, True])
-def test_an_admin_has_the_limits_of_anybody(function: Call, services: Services, admin: bool) -> None:
+def test_an_admin_has_the_same_limits(function: Call, services: Services, admin: bool) -> None:
     _limit(services, jobs=1)
     headers = bearer(services, "root@example.org", admin=admin)
     statuses = [function("upload").post("/", data=MP4, headers=headers).status_code for _ in range(2)]
     assert statuses == [202, 429]
 
 
-def test_an_announced_body_is_counted_before_it_is_read_and_not_read_when_it_is_refused(
-    function: Call, services: Services
-) -> None:
+def test_an_announced_body_beyond_the_limit_is_refused_without_being_read(function: Call, services: Services) -> None:
     queued_job(services)
     _limit(services, stored_bytes=100 * MEGABYTE)
     body = io.BytesIO(MP4 + bytes(99 * MEGABYTE))
@@ -100,22 +86,22 @@ def test_an_announced_body_is_counted_before_it_is_read_and_not_read_when_it_is_
     assert body.tell() <= MEGABYTE
 
 
-def test_an_upload_larger_than_all_that_one_may_store_is_too_large(function: Call, services: Services) -> None:
+def test_an_upload_larger_than_a_user_s_storage_is_too_large(function: Call, services: Services) -> None:
     _limit(services, stored_bytes=1000)
     assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 413, code="too_large")
     form = {"file": (io.BytesIO(MP4), "a.mp4")}
     assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 413, code="too_large")
-    assert _traces(services) == []
+    assert traces(services) == []
 
 
 @pytest.mark.parametrize("size", [0, 3 * MEGABYTE])
-def test_an_upload_of_unknown_length_may_fill_what_is_left_and_have_not_one_byte_more(
+def test_an_upload_of_unknown_length_may_fill_the_space_left_exactly(
     function: Call, services: Services, size: int
 ) -> None:
     queued_job(services)
     content = MP4 + bytes(size)
     _limit(services, stored_bytes=len(MP4) + len(content))
-    before = _traces(services)
+    before = traces(services)
     statuses = []
     for body in (content + b"1", content, MP4):
         unknown = {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
@@ -125,14 +111,12 @@ def test_an_upload_of_unknown_length_may_fill_what_is_left_and_have_not_one_byte
         statuses.append(response.status_code)
         if len(statuses) == 1:
             assert_problem(response, 429, code="storage_full")
-            assert _traces(services) == before
+            assert traces(services) == before
     assert statuses == [429, 202, 429]
 
 
 @pytest.mark.parametrize("as_form", [False, True])
-def test_an_upload_that_broke_off_gives_back_what_it_had_reserved(
-    function: Call, services: Services, as_form: bool
-) -> None:
+def test_an_interrupted_upload_releases_its_reservation(function: Call, services: Services, as_form: bool) -> None:
     _limit(services, jobs=1, stored_bytes=MEGABYTE)
     announced = {"CONTENT_LENGTH": str(MEGABYTE // 2), "wsgi.input_terminated": True}
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 if as_form else MP4
@@ -144,7 +128,7 @@ def test_an_upload_that_broke_off_gives_back_what_it_had_reserved(
         headers=bearer(services),
     )
     assert_problem(broken, 400)
-    assert _traces(services) == []
+    assert traces(services) == []
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
 
@@ -161,7 +145,8 @@ def replicas(services: Services) -> Iterator[list[FunctionServer]]:
         yield servers
 
 
-def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limit_says(
+@pytest.mark.servers
+def test_two_replicas_together_accept_no_more_uploads_than_the_limit(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
     def upload(number: int) -> tuple[int, str]:
@@ -173,10 +158,11 @@ def test_of_many_uploads_at_once_over_two_replicas_as_many_are_taken_as_the_limi
         answers = Counter(pool.map(upload, range(30)))
     assert answers == {(202, ""): MOST_JOBS, (429, "too_many_jobs"): 30 - MOST_JOBS}
     assert len(services.jobs.page(None)) == MOST_JOBS
-    assert len(_traces(services)) == 2 * MOST_JOBS
+    assert len(traces(services)) == 2 * MOST_JOBS
 
 
-def test_bodies_of_unknown_length_at_once_never_store_more_than_the_limit(
+@pytest.mark.servers
+def test_concurrent_bodies_of_unknown_length_never_store_more_than_the_limit(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
     size, uploads = 15 * MEGABYTE, 4
@@ -197,7 +183,7 @@ def test_bodies_of_unknown_length_at_once_never_store_more_than_the_limit(
     assert 1 <= answers[202, ""] <= MOST_BYTES // size
     assert answers.total() - answers[202, ""] == sum(n for (status, _), n in answers.items() if status in (0, 429))
     assert max(stored) <= MOST_BYTES + MEGABYTE
-    wait_for(lambda: len(_traces(services)) == 2 * answers[202, ""], "the refused ones are undone")
+    wait_for(lambda: len(traces(services)) == 2 * answers[202, ""], "the refused ones are undone")
 
 
 def _stored_bytes(services: Services) -> int:
@@ -210,18 +196,20 @@ def _stored_bytes(services: Services) -> int:
     return sum(sizes)
 
 
-def test_a_row_counts_what_is_announced_while_it_arrives(services: Services, replicas: list[FunctionServer]) -> None:
+@pytest.mark.servers
+def test_a_row_counts_the_announced_bytes_while_they_arrive(services: Services, replicas: list[FunctionServer]) -> None:
     token = bearer(services)["Authorization"]
     announced = MOST_BYTES - MEGABYTE
     headers = {"Authorization": token, "Content-Length": str(announced)}
     with replicas[0].connect("POST /", headers, MP4 + bytes(2 * MEGABYTE)):
-        wait_for(lambda: _traces(services), "the first upload has its row")
+        wait_for(lambda: traces(services), "the first upload has its row")
         with pytest.raises(ApiError) as refusal:
             Client(replicas[1].url, token=token.removeprefix("Bearer ")).upload(io.BytesIO(MP4 + bytes(2 * MEGABYTE)))
         assert (refusal.value.status, refusal.value.code) == (429, "storage_full")
-    wait_for(lambda: not _traces(services), "the half upload is undone")
+    wait_for(lambda: not traces(services), "the half upload is undone")
 
 
+@pytest.mark.servers
 def test_the_command_shows_why_an_upload_was_refused(
     services: Services, replicas: list[FunctionServer], tmp_path: Path
 ) -> None:

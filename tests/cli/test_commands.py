@@ -31,9 +31,11 @@ from soundlift.common.services import Services
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 from tests.factories.queues import RabbitMqQueues
-from tests.pipeline.conftest import EMAIL, stack, start
+from tests.pipeline.conftest import EMAIL, stack
 
-__all__ = ["stack", "start"]
+pytestmark = pytest.mark.servers
+
+__all__ = ["stack"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 OPTIONS_OF_CONVERT = {
@@ -150,7 +152,7 @@ def test_a_typo_is_shown_and_exit_code_2(run: Run, arguments: tuple[str, ...]) -
     assert "Traceback" not in ended.stderr
 
 
-@pytest.fixture(params=["file", "rabbitmq"])
+@pytest.fixture(params=["file", pytest.param("rabbitmq", marks=pytest.mark.servers)])
 def broker(request: pytest.FixtureRequest, services: Services) -> Iterator[Broker]:
     """Return one broker after the other, as BROKER_URL opens it."""
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Events are read as each of their writers sends them, and written so that each reader understands them."""
+"""Events are read in every form that their senders use, and written so that every reader understands them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def parts_of(event: CloudEvent) -> tuple[dict[str, Any], Any]:
 
 @pytest.mark.parametrize("prefix", ["cloudEvents:", "cloudEvents_", "ce-", "CE-", ""])
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; Charset=UTF-8", ""])
-def test_a_message_in_binary_mode_is_read_whatever_its_headers_are_called(prefix: str, content_type: str) -> None:
+def test_a_message_in_binary_mode_is_read_with_every_known_prefix(prefix: str, content_type: str) -> None:
     event = from_message(Message(BODY, content_type, prefixed(prefix)))
     assert parts_of(event) == (ATTRIBUTES, DATA)
 
@@ -63,7 +63,7 @@ def test_a_message_is_read_as_knative_s_broker_for_rabbitmq_writes_it() -> None:
     assert event.get_attributes().keys() == {*ATTRIBUTES, "datacontenttype", "knativehops"}
 
 
-def test_headers_without_a_prefix_are_no_event_without_a_version() -> None:
+def test_headers_without_a_prefix_are_an_event_only_with_a_specversion() -> None:
     headers = {name: value for name, value in TEXTS.items() if name != "specversion"}
     with pytest.raises(NoEvent):
         from_message(Message(BODY, "application/json", headers))
@@ -81,20 +81,20 @@ def test_header_values_need_not_be_strings(moment: Any) -> None:
 
 @pytest.mark.parametrize("content_type", [STRUCTURED, "Application/CloudEvents+JSON; charset=utf-8"])
 @pytest.mark.parametrize("headers", [{}, prefixed("ce-", id="forged"), prefixed("cloudEvents:", id="forged")])
-def test_a_structured_body_goes_before_what_headers_say(content_type: str, headers: dict[str, Any]) -> None:
+def test_a_structured_body_takes_precedence_over_headers(content_type: str, headers: dict[str, Any]) -> None:
     assert parts_of(from_message(Message(STRUCTURED_BODY, content_type, headers))) == (ATTRIBUTES, DATA)
     ascii_headers = {name: value for name, value in headers.items() if value.isascii()}
     assert parts_of(from_http({**ascii_headers, "content-type": content_type}, STRUCTURED_BODY)) == (ATTRIBUTES, DATA)
 
 
-def test_null_counts_as_absent() -> None:
+def test_a_null_member_counts_as_absent() -> None:
     body = json.dumps({**TEXTS, "subject": None, "data": None}).encode()
     event = from_message(Message(body))
     assert (event.get_subject(), event.get_data()) == (None, None)
 
 
 @pytest.mark.parametrize("content_type", ["application/cloudevents-batch+json", "application/cloudevents+xml"])
-def test_a_batch_and_formats_that_we_do_not_read_are_refused_by_name(content_type: str) -> None:
+def test_batches_and_unsupported_formats_are_refused_by_name(content_type: str) -> None:
     for read in (
         lambda: from_message(Message(b"[]", content_type, prefixed("ce-"))),
         lambda: from_http({"Content-Type": content_type}, b"[]"),
@@ -119,13 +119,13 @@ def test_a_batch_and_formats_that_we_do_not_read_are_refused_by_name(content_typ
         json.dumps({**TEXTS, "data": 1, "subject": None}).replace(": 1}", ": 1e999}").encode(),
     ],
 )
-def test_what_is_no_event_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_an_event_is_refused(body: bytes) -> None:
     with pytest.raises(BadEvent):
         from_message(Message(body))
 
 
 @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type"])
-def test_a_missing_attribute_is_named_and_never_invented(missing: str) -> None:
+def test_an_event_with_a_missing_attribute_is_refused(missing: str) -> None:
     headers = {name: value for name, value in prefixed("ce-").items() if name != f"ce-{missing}"}
     with pytest.raises(BadEvent):
         from_message(Message(BODY, "application/json", headers))
@@ -133,7 +133,7 @@ def test_a_missing_attribute_is_named_and_never_invented(missing: str) -> None:
         from_message(Message(json.dumps({name: value for name, value in TEXTS.items() if name != missing}).encode()))
 
 
-def test_a_message_of_ours_is_read_by_the_library_in_structured_mode_and_its_attributes_in_binary_mode() -> None:
+def test_the_library_reads_our_messages_in_structured_mode_and_their_attributes_in_binary() -> None:
     message = to_message(EVENT)
     assert parts_of(from_message(message)) == (ATTRIBUTES, DATA)
     theirs = rabbitmq.RabbitMQMessage(dict(message.headers), message.content_type, message.body)
@@ -143,7 +143,7 @@ def test_a_message_of_ours_is_read_by_the_library_in_structured_mode_and_its_att
     assert binary.get_datacontenttype() == STRUCTURED
 
 
-def test_a_request_of_ours_is_read_by_the_library_which_takes_any_ce_header_for_binary_mode() -> None:
+def test_the_library_reads_our_requests_which_have_no_ce_headers() -> None:
     headers, body = to_http(EVENT)
     assert parts_of(http.from_http_event(http.HTTPMessage(headers, body))) == (ATTRIBUTES, DATA)
     with_headers = {**headers, **http.to_binary_event(EVENT).headers, "content-type": headers["content-type"]}
@@ -151,12 +151,12 @@ def test_a_request_of_ours_is_read_by_the_library_which_takes_any_ce_header_for_
     assert parts_of(from_http(with_headers, body)) == (ATTRIBUTES, DATA)
 
 
-def test_a_request_in_binary_mode_of_the_library_is_read() -> None:
+def test_the_library_s_requests_in_binary_mode_are_read() -> None:
     message = http.to_binary(EVENT, JSONFormat())
     assert parts_of(from_http(message.headers, message.body)) == (ATTRIBUTES, DATA)
 
 
-def test_an_attribute_with_an_endless_name_stands_in_no_header() -> None:
+def test_an_attribute_with_a_very_long_name_is_not_repeated_in_a_header() -> None:
     event = CloudEvent({**ATTRIBUTES, "x" * 300: "1"}, DATA)
     message = to_message(event)
     assert max(map(len, message.headers)) < 30

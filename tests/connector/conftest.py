@@ -1,4 +1,4 @@
-"""Gives the connector's tests a gateway, the queues of each broker, and connectors in this process."""
+"""Provides a gateway, the queues of each broker, and connectors in this process."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ import pytest
 
 from devservers.rabbitmq import RabbitMq
 from soundlift.common.broker import Broker, Publisher
+from soundlift.common.broker.routes import Routes
 from soundlift.common.process.shutdown import Shutdown
-from soundlift.connector.calls import Caller
-from soundlift.connector.courier import Courier
+from soundlift.connector.delivery_handler import DeliveryHandler
 from soundlift.connector.discovery import Discovery
+from soundlift.connector.event_reader import EventReader
+from soundlift.connector.function_client import FunctionClient
 from soundlift.connector.health import Health
-from soundlift.connector.loop import Loop
+from soundlift.connector.loop import DeliveryLoop
 from soundlift.connector.metrics import Metrics
-from soundlift.connector.reading import Reader
-from soundlift.connector.verdict import Patience
+from soundlift.connector.retry_policy import RetryPolicy
 from tests.connector.gateway import Gateway
 from tests.factories.queues import SHORT_DELAYS, FileQueues, Queues, RabbitMqQueues
 
+TOPICS = {"video": {"video"}, "mp3": {"mp3"}}
 over_a_file = pytest.mark.parametrize("queues", ["file"], indirect=True)
 
 
 class Connector:
-    """Is a connector as its module wires it, but impatient, in a thread."""
+    """A connector in threads, wired as its module wires it, with short delays."""
 
     def __init__(
         self,
@@ -40,16 +42,17 @@ class Connector:
         accepts_bare: bool = False,
         hung_seconds: float = 10,
         timeout: float = 10,
+        topics: Routes = TOPICS,
     ) -> None:
         self.handed_back: int | None = None
         self.metrics = Metrics()
         self._shutdown = Shutdown()
-        subscriptions = Discovery(gateway.url, {"video", "mp3"})
-        caller = Caller(timeout=timeout, connections=2 * concurrency)
-        reader = Reader("video", accepts_bare)
-        patience = Patience(attempts, SHORT_DELAYS)
-        courier = Courier(broker, publisher or broker, reader, caller, patience, self.metrics)
-        self._loop = Loop(broker, subscriptions, courier, concurrency=concurrency, drain_seconds=drain_seconds)
+        subscriptions = Discovery(gateway.url, topics)
+        client = FunctionClient(timeout=timeout, connections=2 * concurrency)
+        reader = EventReader("video", accepts_bare)
+        policy = RetryPolicy(attempts, SHORT_DELAYS)
+        handler = DeliveryHandler(broker, publisher or broker, reader, client, policy, self.metrics)
+        self._loop = DeliveryLoop(broker, subscriptions, handler, concurrency=concurrency, drain_seconds=drain_seconds)
         self.health = Health(self._loop, subscriptions, broker, self._shutdown, self.metrics, hung_seconds)
         self._follower = Thread(target=subscriptions.follow, args=(self._shutdown,), kwargs={"every": 0.05})
         self._receiver = Thread(target=self._run)
@@ -78,7 +81,7 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def held() -> Iterator[Event]:
-    """Return what lets the functions that wait for it go on; they do at the latest when the test ends."""
+    """Return the event that functions made by `waiting` wait for; it is set at the latest when the test ends."""
     released = Event()
     yield released
     released.set()
@@ -95,22 +98,22 @@ def rabbitmq_queues(rabbitmq_node: RabbitMq) -> Iterator[RabbitMqQueues]:
         yield queues
 
 
-@pytest.fixture(params=["file", "rabbitmq"])
+@pytest.fixture(params=["file", pytest.param("rabbitmq", marks=pytest.mark.servers)])
 def queues(request: pytest.FixtureRequest) -> Queues:
-    """Return the queues of one broker after the other; `over_a_file` has a test take the first alone."""
+    """Return the queues of each broker in turn; with `over_a_file`, a test runs over the file only."""
     found: Queues = request.getfixturevalue(f"{request.param}_queues")
     return found
 
 
 @pytest.fixture
 def broker(queues: Queues) -> Broker:
-    """Return the broker as the test's own process has it."""
+    """Return the test's own connection to the broker."""
     return queues.connect()
 
 
 @pytest.fixture
 def start_connector(gateway: Gateway, queues: Queues) -> Iterator[Callable[..., Connector]]:
-    """Return a function that starts a connector with a broker connection of its own."""
+    """Return a function that starts a connector with its own connection to the broker."""
     started: list[Connector] = []
 
     def start(*, own_broker: Broker | None = None, concurrency: int = 1, **options: object) -> Connector:

@@ -1,4 +1,4 @@
-"""Makes the events of the connector's tests."""
+"""Events for the connector's tests."""
 
 from __future__ import annotations
 

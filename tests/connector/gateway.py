@@ -1,4 +1,4 @@
-"""Is an OpenFaaS gateway for tests: it lists functions, and runs them as plain Python."""
+"""An OpenFaaS gateway for tests, which lists functions and runs them as plain Python."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from cloudevents.core.v1.event import CloudEvent
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from soundlift.common.events import from_http, to_http
+from soundlift.common.events import MP3_READY, from_http, to_http
+from tests.connector.events import event as make_event
 
 Function = Callable[[CloudEvent], Response]
 
 
 @dataclass
 class Call:
-    """Is one call of a function, with its moment on the monotonic clock."""
+    """A call of a function, with its time on the monotonic clock."""
 
     name: str
     event: CloudEvent
@@ -31,7 +32,7 @@ class Call:
 
 
 class Gateway:
-    """Serves on a port of its own, which it keeps when it is stopped and started again."""
+    """A gateway that keeps its port when it is stopped and started again."""
 
     def __init__(self) -> None:
         self.listing: Any = []
@@ -87,7 +88,7 @@ class Gateway:
         return response(environ, start_response)
 
     def _list(self, request: Request) -> Response:
-        """Answer the list; like OpenFaaS's gateway, ask here, and nowhere else, for the user that there may be."""
+        """Answer with the list; like OpenFaaS's gateway, require a login only here, and only if there is a user."""
         self.listed.append(dict(request.headers))
         given = request.authorization
         if self.user and (given is None or (given.username, given.password) != self.user):
@@ -115,7 +116,7 @@ def json_response(document: Any, status: int = 200, **headers: str) -> Response:
 
 
 def reply(event: CloudEvent) -> Response:
-    """Return a response that carries an event."""
+    """Return a response with an event in it."""
     headers, body = to_http(event)
     return Response(body, 200, headers)
 
@@ -126,7 +127,7 @@ def empty(event: CloudEvent) -> Response:
 
 
 def waiting(released: threading.Event) -> Function:
-    """Return a function that answers 204 when it is let go."""
+    """Return a function that answers 204 once the event is set."""
 
     def function(event: CloudEvent) -> Response:
         released.wait(30)
@@ -136,12 +137,12 @@ def waiting(released: threading.Event) -> Function:
 
 
 def refusing(status: int, **headers: str) -> Function:
-    """Return a function that answers a problem document."""
+    """Return a function that answers with a problem document."""
     return lambda event: json_response({"title": "No", "detail": "This will not do."}, status, **headers)
 
 
 def in_turn(*functions: Function) -> Function:
-    """Return a function that answers as each of some does, one after the other, and then as the last."""
+    """Return a function that answers as each of the given ones in turn, and after that as the last."""
     left = list(functions)
 
     def answer(event: CloudEvent) -> Response:
@@ -149,3 +150,8 @@ def in_turn(*functions: Function) -> Function:
         return function(event)
 
     return answer
+
+
+def convert(uploaded: CloudEvent) -> Response:
+    """Answer as convert does."""
+    return reply(make_event(uploaded.get_subject() or "", MP3_READY))

@@ -1,4 +1,4 @@
-"""A bare message of another program becomes an event where that is set, and is else a dead letter that says so."""
+"""A bare message of another program becomes an event if the setting allows it, else a dead letter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BODY = json.dumps(BARE).encode()
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "", "text/plain", "application/octet-stream"])
-def test_a_bare_message_is_the_event_of_its_video_where_it_is_accepted(
+def test_an_accepted_bare_message_becomes_the_event_of_its_video(
     gateway: Gateway, start_connector: Start, queues: Queues, content_type: str
 ) -> None:
     gateway.deploy("convert", "video", empty)
@@ -35,7 +35,7 @@ def test_a_bare_message_is_the_event_of_its_video_where_it_is_accepted(
         assert (call.event.get_id(), call.event.get_subject()) == (f"{BARE['video_fid']}.uploaded", None)
 
 
-def test_a_bare_message_is_a_dead_letter_that_names_the_setting_where_it_is_not_accepted(
+def test_the_dead_letter_of_a_bare_message_that_is_not_accepted_names_the_setting(
     gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("convert", "video", empty)
@@ -58,7 +58,7 @@ def test_a_bare_message_is_a_dead_letter_that_names_the_setting_where_it_is_not_
         ("video", BODY, {"ce-id": "1"}),
     ],
 )
-def test_what_is_neither_an_event_nor_a_bare_message_is_a_dead_letter_all_the_same(
+def test_a_message_that_is_neither_an_event_nor_a_bare_message_is_a_dead_letter(
     gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, queue: str, body: bytes, headers: Any
 ) -> None:
     gateway.deploy("both", "video,mp3", empty)
@@ -69,7 +69,7 @@ def test_what_is_neither_an_event_nor_a_bare_message_is_a_dead_letter_all_the_sa
     assert gateway.calls == []
 
 
-def test_an_event_is_an_event_also_where_bare_messages_are_accepted(
+def test_an_event_is_delivered_unchanged_where_bare_messages_are_accepted(
     gateway: Gateway, broker: Broker, start_connector: Start
 ) -> None:
     gateway.deploy("convert", "video", empty)

@@ -1,4 +1,4 @@
-"""The connector tells whether it lives and delivers, and counts what it did."""
+"""The connector reports its liveness and readiness, and counts its deliveries."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply, wa
 from tests.factories.brokers import ROUTES
 
 Start = Callable[..., Connector]
-CONVERT = {"topic": "video", "function": "convert"}
-NOTIFY = {"topic": "mp3", "function": "notify"}
-VERDICTS = ("delivered", "retried", "dead_lettered")
+CONVERT = {"queue": "video", "function": "convert"}
+NOTIFY = {"queue": "mp3", "function": "notify"}
+OUTCOMES = ("delivered", "retried", "dead_lettered")
 
 
 def get(connector: Connector, path: str) -> tuple[int, str]:
@@ -36,23 +36,25 @@ def sample(connector: Connector, name: str, **labels: str) -> float | None:
     return next((one.value for one in samples if one.name == name and one.labels == labels), None)
 
 
-def verdicts(connector: Connector, labels: dict[str, str] = CONVERT) -> list[float | None]:
-    return [sample(connector, "soundlift_deliveries_total", **labels, verdict=verdict) for verdict in VERDICTS]
+def outcomes(connector: Connector, labels: dict[str, str] = CONVERT) -> list[float | None]:
+    return [sample(connector, "soundlift_deliveries_total", **labels, outcome=outcome) for outcome in OUTCOMES]
 
 
-def test_verdicts_are_counted_by_topic_and_function(gateway: Gateway, broker: Broker, start_connector: Start) -> None:
+def test_deliveries_are_counted_by_queue_function_and_outcome(
+    gateway: Gateway, broker: Broker, start_connector: Start
+) -> None:
     gateway.deploy("convert", "video", in_turn(refusing(503), refusing(503), empty, refusing(422), empty))
     gateway.deploy("notify", "mp3", empty)
     connector = start_connector()
     for number in range(4):
         broker.publish(event(str(number)))
-    wait_for(lambda: verdicts(connector) == [3, 2, 1], "three are delivered, some of them late, and one is dead")
+    wait_for(lambda: outcomes(connector) == [3, 2, 1], "three are delivered, some of them late, and one is dead")
     assert sample(connector, "soundlift_delivery_duration_seconds_count", **CONVERT) == 6
     assert sample(connector, "soundlift_deliveries_in_flight", **CONVERT) == 0
     assert sample(connector, "soundlift_deliveries_in_flight", **NOTIFY) is None
     broker.publish(event("0", MP3_READY))
-    wait_for(lambda: verdicts(connector, NOTIFY) == [1, 0, 0], "the other function's is counted as its own")
-    assert verdicts(connector) == [3, 2, 1]
+    wait_for(lambda: outcomes(connector, NOTIFY) == [1, 0, 0], "the other function's is counted as its own")
+    assert outcomes(connector) == [3, 2, 1]
 
 
 def test_a_delivery_is_in_flight_until_its_function_has_answered(
@@ -63,9 +65,9 @@ def test_a_delivery_is_in_flight_until_its_function_has_answered(
     for _ in range(3):
         broker.publish(event())
     wait_for(lambda: sample(connector, "soundlift_deliveries_in_flight", **CONVERT) == 2, "both places are taken")
-    assert verdicts(connector) == [0, 0, 0]
+    assert outcomes(connector) == [0, 0, 0]
     held.set()
-    wait_for(lambda: verdicts(connector) == [3, 0, 0], "all are delivered")
+    wait_for(lambda: outcomes(connector) == [3, 0, 0], "all are delivered")
     slowest = sample(connector, "soundlift_delivery_duration_seconds_bucket", **CONVERT, le="600.0")
     assert slowest == 3
 
@@ -82,10 +84,12 @@ def test_replies_are_counted_as_published_or_failed(
     assert sample(connector, "soundlift_replies_total", **CONVERT, outcome="published") == 0
     away.parent.mkdir()
     wait_for(lambda: sample(connector, "soundlift_replies_total", **CONVERT, outcome="published"), "it is published")
-    wait_for(lambda: verdicts(connector)[0] == 1, "it is delivered")
+    wait_for(lambda: outcomes(connector)[0] == 1, "it is delivered")
 
 
-def test_a_connector_is_ready_once_the_gateway_has_told_its_functions(gateway: Gateway, start_connector: Start) -> None:
+def test_a_connector_is_ready_once_the_gateway_has_listed_its_functions(
+    gateway: Gateway, start_connector: Start
+) -> None:
     gateway.listing_status = 503
     connector = start_connector()
     status, why = get(connector, "/readyz")
@@ -100,19 +104,19 @@ def test_a_connector_is_ready_once_the_gateway_has_told_its_functions(gateway: G
 
 
 @over_a_file
-def test_a_connector_whose_broker_is_away_is_not_ready_but_alive(
+def test_a_connector_without_a_broker_is_alive_but_not_ready(
     gateway: Gateway, start_connector: Start, tmp_path: Path
 ) -> None:
     away = tmp_path / "away" / "queue.db"
     connector = start_connector(own_broker=SqliteBroker(away, ROUTES))
-    wait_for(lambda: "queue" in get(connector, "/readyz")[1], "it says that its queue is missing")
+    wait_for(lambda: "queue" in get(connector, "/readyz")[1], "the queue file is missing")
     assert get(connector, "/readyz")[0] == 503
     assert get(connector, "/healthz")[0] == 200
     away.parent.mkdir()
     wait_for(lambda: get(connector, "/readyz")[0] == 200, "it is ready")
 
 
-def test_a_connector_told_to_stop_is_not_ready_at_once_and_alive_while_it_drains(
+def test_a_stopping_connector_is_not_ready_but_alive_while_it_drains(
     gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
@@ -127,7 +131,7 @@ def test_a_connector_told_to_stop_is_not_ready_at_once_and_alive_while_it_drains
 
 
 class Hanging(SqliteBroker):
-    """Is a broker whose driver hangs."""
+    """A broker whose driver hangs."""
 
     def __init__(self, file: Path, until: threading.Event) -> None:
         super().__init__(file, ROUTES)
@@ -143,7 +147,7 @@ def test_a_connector_whose_loop_hangs_is_not_alive(
 ) -> None:
     connector = start_connector(own_broker=Hanging(tmp_path / "queue.db", held), hung_seconds=0.2)
     wait_for(lambda: get(connector, "/healthz")[0] == 503, "it says that it hangs")
-    assert "has not turned" in get(connector, "/healthz")[1]
+    assert "has hung" in get(connector, "/healthz")[1]
     held.set()
     wait_for(lambda: get(connector, "/healthz")[0] == 200, "it lives again")
 

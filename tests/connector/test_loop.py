@@ -1,4 +1,4 @@
-"""A connector takes what it has a place for, from queues that have a subscriber, and keeps its claim on it."""
+"""The loop receives only messages that have a subscriber and a free slot, and keeps its claims on them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Start = Callable[..., Connector]
 
 
 def test_a_message_reaches_its_function_without_delay(gateway: Gateway, broker: Broker, start_connector: Start) -> None:
-    """Look at the last ten messages, again and again: a machine that is busy for a moment slows down some of them."""
+    """Repeat until ten messages in a row were quick, since a busy machine slows down some of them."""
     gateway.deploy("convert", "video", empty)
     start_connector()
     seconds: deque[float] = deque(maxlen=10)
@@ -47,7 +47,7 @@ def test_a_message_reaches_its_function_without_delay(gateway: Gateway, broker: 
 
 
 @over_a_file
-def test_a_broker_that_is_away_at_the_start_is_waited_for(
+def test_a_connector_that_starts_before_its_broker_waits_for_it(
     gateway: Gateway, start_connector: Start, tmp_path: Path
 ) -> None:
     gateway.deploy("convert", "video", empty)
@@ -60,7 +60,7 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(
     wait_for(lambda: gateway.calls, "the message is delivered")
 
 
-def test_a_queue_without_a_subscriber_is_left_alone_until_there_is_one(
+def test_messages_of_a_queue_without_a_subscriber_wait_until_there_is_one(
     gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     gateway.deploy("notify", "mp3", empty)
@@ -74,7 +74,7 @@ def test_a_queue_without_a_subscriber_is_left_alone_until_there_is_one(
     assert call.event.get_subject() == "early"
 
 
-def test_a_queue_has_no_more_in_flight_than_its_places_and_holds_up_no_other(
+def test_a_queue_has_no_more_deliveries_in_flight_than_slots_and_delays_no_other(
     gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
@@ -92,7 +92,7 @@ def test_a_queue_has_no_more_in_flight_than_its_places_and_holds_up_no_other(
     assert (gateway.most_at_once["convert"], len(gateway.calls_of("convert"))) == (2, 5)
 
 
-def test_an_event_that_is_refused_again_and_again_delays_no_other(
+def test_an_event_that_is_refused_repeatedly_delays_no_other(
     gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues
 ) -> None:
     def notify(ready: CloudEvent) -> Response:
@@ -100,7 +100,7 @@ def test_an_event_that_is_refused_again_and_again_delays_no_other(
         return refuse(ready) if ready.get_subject() == "refused" else empty(ready)
 
     gateway.deploy("notify", "mp3", notify)
-    start_connector(concurrency=1, attempts=1000)  # retried in place, it would keep the only place for ten minutes
+    start_connector(concurrency=1, attempts=1000)  # retried in place, it would occupy the only slot for ten minutes
     broker.publish(event("refused", MP3_READY))
     wait_for(lambda: gateway.calls, "the first event is refused")
     others = {str(number) for number in range(10)}
@@ -112,14 +112,14 @@ def test_an_event_that_is_refused_again_and_again_delays_no_other(
 
 
 @over_a_file
-def test_a_slow_delivery_keeps_its_claim_while_no_place_is_free(
+def test_a_slow_delivery_keeps_its_claim_while_no_slot_is_free(
     gateway: Gateway,
     start_connector: Start,
     file_queues: FileQueues,
     held: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(loop, "OTHERS_SECONDS", 60)  # there is no other queue to look at meanwhile
+    monkeypatch.setattr(loop, "OTHER_QUEUES_SECONDS", 60)  # there is no other queue to poll meanwhile
     gateway.deploy("convert", "video", waiting(held))
     broker = file_queues.connect(lease_seconds=2)
     start_connector(own_broker=broker)
@@ -134,7 +134,7 @@ def test_a_slow_delivery_keeps_its_claim_while_no_place_is_free(
 
 
 class Noting(SqliteBroker):
-    """A broker that notes what it is asked for, and how long it may wait."""
+    """A broker that records which queues it is asked for, and with which time-out."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file, ROUTES)
@@ -145,14 +145,14 @@ class Noting(SqliteBroker):
         return super().receive(queues, timeout)
 
     def asked_now(self) -> tuple[list[str], float]:
-        """Return what is asked once all that happened so far is known."""
+        """Return what the loop asks for once it has noticed everything that happened so far."""
         turns = len(self.asked)
-        wait_for(lambda: len(self.asked) > turns + 2, "the loop has turned")
+        wait_for(lambda: len(self.asked) > turns + 2, "the loop has iterated")
         return self.asked[-1]
 
 
 @over_a_file
-def test_the_broker_is_waited_for_while_each_queue_has_a_place_and_a_place_where_one_has_none(
+def test_the_loop_waits_for_the_broker_unless_a_queue_has_no_free_slot(
     gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
@@ -167,7 +167,7 @@ def test_the_broker_is_waited_for_while_each_queue_has_a_place_and_a_place_where
     held.set()
 
 
-def test_a_connector_told_to_stop_hands_back_what_takes_too_long(
+def test_a_stopping_connector_hands_back_messages_that_take_too_long(
     gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
@@ -182,19 +182,19 @@ def test_a_connector_told_to_stop_hands_back_what_takes_too_long(
 
 
 class KeepingFirst(SqliteBroker):
-    """A broker that is away when the first message is handed back."""
+    """A broker that is unavailable when the first message is handed back."""
 
-    was_away = False
+    was_unavailable = False
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
-        if not self.was_away:
-            self.was_away = True
+        if not self.was_unavailable:
+            self.was_unavailable = True
             raise BrokerUnavailable("It is away.")
         super().retry(delivery, delay=delay)
 
 
 @over_a_file
-def test_a_message_that_cannot_be_handed_back_keeps_no_other_from_it(
+def test_a_message_that_cannot_be_handed_back_does_not_prevent_the_next(
     gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))
@@ -204,6 +204,6 @@ def test_a_message_that_cannot_be_handed_back_keeps_no_other_from_it(
         broker.publish(event(str(number)))
     wait_for(lambda: len(gateway.calls) == 2, "both are in work")
     assert connector.stop() == 2
-    assert own_broker.was_away
+    assert own_broker.was_unavailable
     assert broker.receive(["video"], 0) is not None
     held.set()

@@ -1,4 +1,4 @@
-"""Over RabbitMQ a connector keeps its messages through slow functions, lost connections and other connectors."""
+"""A connector over RabbitMQ, with slow functions, lost connections and other connectors."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ over_rabbitmq = pytest.mark.parametrize("queues", ["rabbitmq"], indirect=True)
 pytestmark = over_rabbitmq
 
 
-def test_heartbeats_go_on_while_a_function_takes_six_times_as_long(
+def test_heartbeats_continue_while_a_function_takes_six_times_as_long(
     gateway: Gateway,
     queues: RabbitMqQueues,
     start_connector: Start,
@@ -44,20 +44,20 @@ def test_heartbeats_go_on_while_a_function_takes_six_times_as_long(
     assert (len(gateway.calls), rabbitmq_forwarder.accepted) == (1, connections)
 
 
-def test_each_timeout_is_longer_than_all_that_it_waits_for(rabbitmq_node: RabbitMq, queues: RabbitMqQueues) -> None:
+def test_each_time_out_is_longer_than_those_it_has_to_outlast(rabbitmq_node: RabbitMq, queues: RabbitMqQueues) -> None:
     settings = Settings.from_environment({})
-    told = rabbitmq_node.control("eval", "element(2, application:get_env(rabbit, consumer_timeout)).")
+    consumer_timeout = rabbitmq_node.control("eval", "element(2, application:get_env(rabbit, consumer_timeout)).")
     seconds = [
         settings.max_conversion_seconds,
         settings.drain_seconds + SECONDS_TO_HAND_BACK,
         settings.drain_seconds + SECONDS_BEYOND_DRAIN,
         settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
-        int(told) / 1000,
+        int(consumer_timeout) / 1000,
     ]
     assert seconds == sorted(set(seconds))
 
 
-def test_what_was_in_work_when_the_connection_broke_comes_again_and_all_else_once(
+def test_only_the_unsettled_message_of_a_lost_connection_is_delivered_again(
     gateway: Gateway,
     queues: RabbitMqQueues,
     start_connector: Start,
@@ -86,7 +86,7 @@ def test_what_was_in_work_when_the_connection_broke_comes_again_and_all_else_onc
     assert {call.event.get_subject() for call in gateway.calls_of("notify")} == {"0", "1", "2"}
 
 
-def test_several_connectors_share_the_messages_and_none_is_delivered_twice(
+def test_several_connectors_share_the_messages_without_delivering_any_twice(
     gateway: Gateway, queues: RabbitMqQueues, start_connector: Start
 ) -> None:
     gateway.deploy("convert", "video", empty)
@@ -110,7 +110,7 @@ def test_a_message_of_knative_s_broker_is_delivered(
     assert call.event.get_data() == {"job_id": "job-9"}
 
 
-def test_a_connector_that_stops_leaves_the_next_message_untouched(
+def test_a_stopping_connector_leaves_the_next_message_untouched(
     gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, held: threading.Event
 ) -> None:
     gateway.deploy("convert", "video", waiting(held))

@@ -1,4 +1,4 @@
-"""The connector as a process starts with one sentence about a wrong setting, and stops or dies without a loss."""
+"""The connector as a process: wrong settings end its start, and no message is lost when it stops or dies."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from soundlift.common.events import MP3_READY, from_message
 from soundlift.connector.__main__ import SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import over_a_file
 from tests.connector.events import event
-from tests.connector.gateway import Gateway, empty, waiting
-from tests.factories.queues import Queues
+from tests.connector.gateway import Gateway, empty, refusing, waiting
+from tests.factories.brokers import FAN_OUT_ROUTES
+from tests.factories.queues import Queues, dead_letter
+
+pytestmark = pytest.mark.servers
 
 COMMAND = (sys.executable, "-m", "soundlift.connector")
 USER = ("admin", "a password of the gateway")
 
 
 class Process:
-    """Is a running connector, and what it logs."""
+    """A running connector and its log."""
 
     def __init__(self, environment: dict[str, str], output: Path, command: tuple[str, ...] = COMMAND) -> None:
         self.output = output
@@ -46,7 +49,7 @@ class Process:
 
 def environment_of(gateway: Gateway, queues: Queues, **settings: str) -> dict[str, str]:
     own = {"GATEWAY_URL": gateway.url, "BROKER_URL": queues.url, "CONNECTOR_CONCURRENCY": "1"}
-    # A connector waits for a function longer than a conversion and its end may take; so it does however short they are.
+    # These only limit how long a connector waits for a function, which is longer.
     short = {"MAX_CONVERSION_SECONDS": "1", "DRAIN_SECONDS": "1"}
     return {**os.environ, **own, **short, **settings}
 
@@ -68,7 +71,7 @@ def start_process(gateway: Gateway, queues: Queues, tmp_path: Path) -> Iterator[
 
 @pytest.fixture
 def slow_convert(gateway: Gateway, held: threading.Event) -> threading.Event:
-    """Deploy a function that answers when it is let go."""
+    """Deploy a function that answers once the event is set."""
     gateway.deploy("convert", "video", waiting(held))
     return held
 
@@ -80,6 +83,7 @@ def slow_convert(gateway: Gateway, held: threading.Event) -> threading.Event:
         ("BROKER_URL", "carrier://pigeon"),
         ("CONNECTOR_ATTEMPTS", "0"),
         ("CONNECTOR_PORT", "99999"),
+        ("EXTRA_SUBSCRIBERS", "mp4=audit"),
     ],
 )
 def test_a_wrong_setting_ends_the_start_with_one_sentence(
@@ -95,7 +99,7 @@ def test_a_wrong_setting_ends_the_start_with_one_sentence(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_new(
+def test_a_stopping_connector_finishes_what_is_in_flight_and_takes_nothing_new(
     broker: Broker,
     gateway: Gateway,
     start_process: Callable[[], Process],
@@ -119,7 +123,7 @@ def test_a_connector_told_to_stop_finishes_what_is_in_flight_and_takes_nothing_n
 
 
 @over_a_file
-def test_a_connector_that_hands_back_what_takes_too_long_ends_while_its_function_still_runs(
+def test_a_connector_that_hands_back_a_message_exits_while_the_function_still_runs(
     broker: Broker, gateway: Gateway, start_process: Callable[..., Process], slow_convert: threading.Event
 ) -> None:
     connector = start_process(DRAIN_SECONDS=str(-SECONDS_BEYOND_DRAIN))  # it adds them, for its function to hand back
@@ -133,7 +137,7 @@ def test_a_connector_that_hands_back_what_takes_too_long_ends_while_its_function
     slow_convert.set()
 
 
-def test_what_a_connector_makes_is_the_owners_only(gateway: Gateway, tmp_path: Path) -> None:
+def test_files_of_a_connector_are_private_to_their_owner(gateway: Gateway, tmp_path: Path) -> None:
     queue = tmp_path / "queue.db"
     settings = {"GATEWAY_URL": gateway.url, "BROKER_URL": f"sqlite:///{queue}"}
     connector = subprocess.Popen(
@@ -155,7 +159,7 @@ def test_an_idle_connector_stops_at_once(start_process: Callable[..., Process], 
     assert connector.popen.wait(DEADLINE_SECONDS) == 0
 
 
-def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
+def test_the_next_connector_delivers_what_a_killed_one_had_in_flight(
     broker: Broker,
     gateway: Gateway,
     start_process: Callable[[], Process],
@@ -178,7 +182,7 @@ def test_what_a_killed_connector_had_in_flight_is_delivered_by_the_next(
 
 
 def page(port: int, path: str) -> tuple[int, str]:
-    """Return the status and the text of a page of a connector, or status 0 while nobody listens."""
+    """Return the status and the text of a connector's page, or status 0 while nobody listens."""
     try:
         response = urllib3.request("GET", f"http://127.0.0.1:{port}/{path}", retries=False, timeout=5)
     except urllib3.exceptions.HTTPError:
@@ -186,7 +190,7 @@ def page(port: int, path: str) -> tuple[int, str]:
     return response.status, response.data.decode()
 
 
-def test_a_connector_tells_its_health_until_it_has_stopped(
+def test_a_connector_reports_its_health_until_it_has_stopped(
     start_process: Callable[..., Process],
     gateway: Gateway,
     broker: Broker,
@@ -197,7 +201,7 @@ def test_a_connector_tells_its_health_until_it_has_stopped(
     wait_for(lambda: page(port, "readyz")[0] == 200, "it is ready")
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
-    in_flight = 'soundlift_deliveries_in_flight{function="convert",topic="video"} 1.0'
+    in_flight = 'soundlift_deliveries_in_flight{function="convert",queue="video"} 1.0'
     assert in_flight in page(port, "metrics")[1]
     connector.popen.terminate()
     wait_for(lambda: page(port, "readyz")[0] == 503, "it is no longer ready")
@@ -208,7 +212,7 @@ def test_a_connector_tells_its_health_until_it_has_stopped(
     assert all(line.startswith("{") for line in connector.output.read_text().splitlines())
 
 
-def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway, queues: Queues) -> None:
+def test_an_occupied_port_ends_the_start_with_one_sentence(gateway: Gateway, queues: Queues) -> None:
     environment = environment_of(gateway, queues, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
     run = subprocess.run(
         COMMAND, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
@@ -217,7 +221,7 @@ def test_a_port_that_is_taken_ends_the_start_with_one_sentence(gateway: Gateway,
     assert run.stderr.startswith("soundlift: Setting CONNECTOR_PORT")
 
 
-def test_functions_are_called_where_the_operator_says_and_no_gateway_is_asked(
+def test_configured_subscribers_are_called_without_asking_a_gateway(
     start_process: Callable[..., Process], gateway: Gateway, broker: Broker, slow_convert: threading.Event
 ) -> None:
     gateway.deploy("notify", "mp3", empty)
@@ -233,13 +237,31 @@ def test_functions_are_called_where_the_operator_says_and_no_gateway_is_asked(
     slow_convert.set()
 
 
-def test_a_subscriber_of_no_queue_ends_the_start_with_one_sentence(start_process: Callable[..., Process]) -> None:
+def test_extra_subscribers_have_their_own_queue_and_dead_letters(
+    start_process: Callable[..., Process], gateway: Gateway, queues: Queues
+) -> None:
+    gateway.deploy("notify", "mp3", empty)
+    gateway.deploy("audit", "mp3", refusing(422))
+    start_process(EXTRA_SUBSCRIBERS="mp3=audit")
+    broker = queues.connect(routes=FAN_OUT_ROUTES)
+    broker.publish(event("job-7", MP3_READY))
+    letter = dead_letter(broker)
+    assert (letter.queue, letter.reason["function"]) == ("audit", "audit")
+    wait_for(lambda: queues.count() == 1, "only the dead letter is left")
+    assert [call.event.get_subject() for call in gateway.calls_of("notify")] == ["job-7"]
+
+
+def test_a_subscriber_of_an_unknown_queue_ends_the_start_with_one_sentence(
+    start_process: Callable[..., Process],
+) -> None:
     process = start_process(SUBSCRIBERS="vidoe=http://127.0.0.1:9")
     assert process.popen.wait(DEADLINE_SECONDS) == 1
-    assert process.output.read_text() == "soundlift: Setting SUBSCRIBERS: vidoe is no topic; there are mp3 and video.\n"
+    assert process.output.read_text() == (
+        "soundlift: Setting SUBSCRIBERS: vidoe is not a queue; the queues are mp3 and video.\n"
+    )
 
 
-def test_the_user_of_the_gateway_comes_from_secret_files_and_is_told_to_no_function(
+def test_the_login_is_read_from_secret_files_and_is_sent_to_no_function(
     start_process: Callable[..., Process], gateway: Gateway, broker: Broker, tmp_path: Path
 ) -> None:
     gateway.user = USER
@@ -253,7 +275,7 @@ def test_the_user_of_the_gateway_comes_from_secret_files_and_is_told_to_no_funct
     assert USER[1] not in connector.output.read_text()
 
 
-def test_a_gateway_that_requires_its_login_for_calls_gets_it_and_a_function_elsewhere_does_not(
+def test_calls_through_a_gateway_that_requires_a_login_have_it_and_others_do_not(
     start_process: Callable[..., Process], gateway: Gateway, broker: Broker
 ) -> None:
     gateway.deploy("convert", "video", empty)

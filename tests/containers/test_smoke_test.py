@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, FENCE, Podman, image_of, write_secrets
+from devservers.containers import BUILDING_SECONDS, SANDBOX, Podman, image_of, write_secrets
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import running_mongodb
@@ -76,7 +76,7 @@ def smoke_test(stack: ContainerStack, secrets: Path, url: str, *more: str) -> su
     program = [f"--entrypoint={json.dumps(CONTAINER['command'])}", f"--env=SOUNDLIFT_URL={url}"]
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
     (script,) = CONTAINER["args"]
-    command = ["podman", "run", "--rm", *FENCE, mount, *program, image_of("cli"), " ".join((script, *more))]
+    command = ["podman", "run", "--rm", *SANDBOX, mount, *program, image_of("cli"), " ".join((script, *more))]
     return subprocess.run(
         command, env=stack.podman.environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +15,12 @@ from pymongo.collection import Collection
 
 from devservers.forwarder import Forwarder
 from devservers.mongodb import MongoDb, closing_client
-from devservers.rabbitmq import RabbitMq, patient_broker
 from devservers.s3 import BUCKET, S3
-from soundlift.common.broker.rabbitmq import RabbitMqBroker
-from soundlift.common.broker.rabbitmq.topology import Topology
-from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.media.s3 import read_address
 from soundlift.common.media.s3.server import client_of
 from tests.contract.medium import Medium
-from tests.factories.brokers import ROUTES, Maker
 
 MEGABYTE = 2**20
-LEASE_SECONDS = 0.5
-LONGER_THAN_ANY_STALL = 3600.0
-DELAYS = (0.3, 0.6)
 
 
 @pytest.fixture
@@ -100,36 +90,7 @@ def _troubles_of(forwarder: Forwarder) -> tuple[Callable[[], None], ...]:
     return forwarder.cut, forwarder.restore, forwarder.drop_connections, forwarder.hang
 
 
-@pytest.fixture
-def sqlite_maker(tmp_path: Path) -> Maker:
-    def connect(lease_seconds: float = LEASE_SECONDS) -> SqliteBroker:
-        return SqliteBroker(tmp_path / "queue.db", ROUTES, lease_seconds=lease_seconds)
-
-    return Maker(connect, partial(connect, LONGER_THAN_ANY_STALL), lambda broker: None, LEASE_SECONDS)
-
-
-@pytest.fixture
-def quorum_maker(rabbitmq_node: RabbitMq) -> Iterator[Maker]:
-    yield from _rabbitmq_maker(rabbitmq_node, "quorum")
-
-
-@pytest.fixture
-def classic_maker(rabbitmq_node: RabbitMq) -> Iterator[Maker]:
-    yield from _rabbitmq_maker(rabbitmq_node, "classic")
-
-
-def _rabbitmq_maker(node: RabbitMq, queue_type: str) -> Iterator[Maker]:
-    topology = Topology(ROUTES, DELAYS, queue_type)
-    with ExitStack() as stack:
-        stack.callback(node.forget, topology)
-
-        def connect() -> RabbitMqBroker:
-            return stack.enter_context(closing(patient_broker(node.url, topology)))
-
-        yield Maker(connect, connect, RabbitMqBroker.close, LEASE_SECONDS)
-
-
-@pytest.fixture(params=["sqlite", "mariadb"])
+@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)])
 def database_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")

@@ -180,6 +180,28 @@ def test_a_file_that_is_closed_half_read_leaves_no_query_to_the_server(
     assert 1 + len(list(query)) < chunks
 
 
+def test_after_a_seek_one_chunk_is_asked_for_and_more_if_reading_goes_on(
+    store: MediaStore, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+    find = Collection.find
+
+    def record(self: Collection[Any], *arguments: Any, **options: Any) -> Any:
+        limits.append(options["limit"])
+        return find(self, *arguments, **options)
+
+    content = os.urandom(40)
+    fid = gridfs.GridFS(database).put(content, chunk_size=1)
+    with store.open(str(fid)).file as file:
+        monkeypatch.setattr(Collection, "find", record)
+        assert file.read(3) == content[:3]
+        file.seek(10)
+        assert file.read(1) == content[10:11]
+        file.seek(5)
+        assert file.read(8) == content[5:13]
+    assert limits == [0, 1, 1, 4, 16]
+
+
 def test_nothing_is_left_of_what_was_aborted_or_deleted(store: MediaStore, database: Database[dict[str, Any]]) -> None:
     writer = store.create(new_media_id(), INFO)
     writer.write(bytes(30 * CHUNK))

@@ -29,7 +29,10 @@ NO_IDS = ["", "x", "../videos", "/etc/passwd", "F" * 24, "f" * 24 + "\n", "ü" *
 INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
 
 
-@pytest.fixture(params=["folder", "gridfs", "s3"])
+ON_SERVERS = [pytest.param(kind, marks=pytest.mark.servers) for kind in ("gridfs", "s3")]
+
+
+@pytest.fixture(params=["folder", *ON_SERVERS])
 def medium(request: pytest.FixtureRequest) -> Medium:
     found: Medium = request.getfixturevalue(f"{request.param}_medium")
     return found

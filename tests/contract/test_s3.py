@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,8 +16,10 @@ from devservers.s3 import BUCKET, S3
 from devservers.waiting import wait_for
 from soundlift.common.errors import SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from soundlift.common.media.s3 import S3Store
 from soundlift.common.media.s3.address import Address, read_address
 from soundlift.common.media.s3.server import client_of
+from soundlift.common.media.s3.stored_file import BYTES_AFTER_SEEK
 from soundlift.common.media.s3.writer import PART_SIZE as PART
 
 MEGABYTE = 2**20
@@ -291,3 +295,31 @@ def test_a_file_that_is_closed_half_read_keeps_no_connection(store: MediaStore, 
     for file in files:
         file.close()
     wait_for(lambda: forwarder.connections == 0, "all connections are closed")
+
+
+def test_after_a_seek_few_bytes_are_requested_and_more_if_reading_goes_on(s3_server: S3) -> None:
+    store = S3Store(replace(read_address(s3_server.url()), timeout=11), "videos")  # a client of its own
+    ranges: list[str] = []
+    store.client.meta.events.register(
+        "provide-client-params.s3.GetObject", lambda params, **_: ranges.append(params["Range"])
+    )
+    content = os.urandom(4 * MEGABYTE)
+    fid = _write(store, content)
+    with store.open(fid).file as file:
+        assert file.read(10) == content[:10]
+        for start in (MEGABYTE, 0):
+            file.seek(start)
+            assert file.read(BYTES_AFTER_SEEK + 10) == content[start : start + BYTES_AFTER_SEEK + 10]
+        assert file.read(5 * BYTES_AFTER_SEEK) == content[BYTES_AFTER_SEEK + 10 : 6 * BYTES_AFTER_SEEK + 10]
+        file.seek(-1, io.SEEK_END)
+        assert file.read(10) == content[-1:]
+    step, fourth = BYTES_AFTER_SEEK, 4 * BYTES_AFTER_SEEK
+    assert ranges == [
+        f"bytes=0-{len(content) - 1}",
+        f"bytes={MEGABYTE}-{MEGABYTE + step - 1}",
+        f"bytes={MEGABYTE + step}-{MEGABYTE + step + fourth - 1}",
+        f"bytes=0-{step - 1}",
+        f"bytes={step}-{step + fourth - 1}",
+        f"bytes={step + fourth}-{step + fourth + 4 * fourth - 1}",
+        f"bytes={len(content) - 1}-{len(content) - 1}",
+    ]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from cloudevents.core.v1.event import CloudEvent
 
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import Job, State
-from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
 from tests.convert.pcm import Sound, decoded
+from tests.factories.clips import ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
 
@@ -31,7 +34,7 @@ Hear = Callable[[Path], Sound]
 def converted(services: Services) -> Convert:
 
     def run(file: Path, **options: str) -> Job:
-        asked = AudioOptions.read(
+        asked = parse_options(
             ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
         )
         job = queued_job(services, file.read_bytes(), file.name, options=asked)
@@ -64,3 +67,26 @@ def heard(converted: Convert, mp3_of: Save) -> Hear:
         return decoded(mp3_of(job))
 
     return run
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return talking_mp4(tmp_path_factory.mktemp("clip"), "-movflags", "+faststart").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def long_sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return five minutes, far more than the sockets between store and FFmpeg hold, so that FFmpeg has to wait."""
+    file = tmp_path_factory.mktemp("clip") / "long.wav"
+    return ffmpeg(file, "-f", "lavfi", "-i", "sine=duration=300:sample_rate=48000").read_bytes()
+
+
+@pytest.fixture
+def job(services: Services, video: bytes) -> Job:
+    return queued_job(services, video)
+
+
+@pytest.fixture
+def in_background() -> Iterator[Callable[..., Future[CloudEvent | None]]]:
+    with ThreadPoolExecutor() as pool:
+        yield lambda event, services: pool.submit(convert, event, services)

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from functions.convert.encode.ffmpeg import binary
-from functions.convert.plan.arguments import encoding
-from functions.convert.plan.recipe import Recipe, recipe_for
-from functions.convert.probe.sound import Track
+from functions.convert.encode.parallel.pipeline import NO_RESERVOIR
+from functions.convert.formats.mp3 import MP3
+from functions.convert.plan.plan import Plan, make_plan
+from functions.convert.probe.audio_track import AudioTrack
+from functions.convert.probe.probe import Probe
 from soundlift.common.options.audio_options import AudioOptions
 from tests.convert.pcm import Samples
 from tests.factories.clips import ffmpeg
@@ -72,14 +74,15 @@ def wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
     return files
 
 
-def recipe_of(options: AudioOptions, rate: int = RATE) -> Recipe:
-    """Return what makes an MP3 of one of SOUNDS, without measuring it."""
-    recipe = recipe_for(Track(index=0, codec="pcm", rate=rate, layout="stereo"), options, stream=0)
-    return replace(recipe, mixes=False)
+def plan_of(options: AudioOptions, rate: int = RATE) -> Plan:
+    """Return the plan for an MP3 of one of SOUNDS, without measuring its levels."""
+    track = AudioTrack(index=0, codec="pcm", rate=rate, layout="stereo")
+    return replace(make_plan(Probe((track,), 0), track, options, MP3), is_downmix=False)
 
 
-def by_one_encoder(file: Path, recipe: Recipe, output: Path, *, reservoir: bool = False) -> Path:
-    """Make the MP3 of one run over all of a sound."""
-    command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(recipe.filters)]
-    subprocess.run([*command, *encoding(recipe, output, reservoir=reservoir)], check=True)
+def by_one_encoder(file: Path, plan: Plan, output: Path, *, reservoir: bool = False) -> Path:
+    """Make the MP3 of one run over a whole sound."""
+    command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(plan.filters), *plan.encoder_args]
+    options = [*(() if reservoir else NO_RESERVOIR), *plan.format.container_args(), "-y", str(output)]
+    subprocess.run([*command, *options], check=True)
     return output

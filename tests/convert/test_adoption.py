@@ -175,7 +175,7 @@ def test_a_video_that_is_not_stored_is_not_found_and_no_job(services: Services, 
         {"job_id": None},
     ],
 )
-def test_a_malformed_message_or_one_for_nobody_of_ours_is_refused_and_no_job(
+def test_a_malformed_message_or_an_unknown_owner_creates_no_job(
     services: Services, post: Adopt, video: bytes, data: dict[str, Any]
 ) -> None:
     assert_problem(post(bare(**data)), 400)
@@ -188,7 +188,7 @@ def test_where_bare_messages_are_not_accepted_one_is_refused(services: Services,
     assert count_of_jobs(services) == 0
 
 
-def test_a_job_id_goes_before_a_video(services: Services, video: bytes) -> None:
+def test_a_job_id_takes_precedence_over_a_video(services: Services, video: bytes) -> None:
     job = queued_job(services, video)
     assert convert(bare(job_id=job.id), services) is not None
     assert job_now(services, job.id).state == State.READY

@@ -92,7 +92,7 @@ def _found(mp3: Path) -> list[tuple[int, int, str]]:
         ({"start": "1.2", "end": "10"}, [(0, 300, "Δύο = 2; #")]),
     ],
 )
-def test_the_last_chapter_ends_with_the_sound_and_those_behind_it_are_left_out(
+def test_the_last_chapter_ends_with_the_sound_and_later_ones_are_dropped(
     converted: Convert, mp3_of: Save, tmp_path: Path, options: dict[str, str], expected: list[tuple[int, int, str]]
 ) -> None:
     inputs = [*_chapters(tmp_path), *SINE]

@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from functions.convert.encode.run_statistics import Decoded
 from functions.convert.failures import (
     BROKEN,
     CUT_OFF,
@@ -20,11 +21,10 @@ from functions.convert.failures import (
     Verdict,
     check_outcome,
     check_status,
+    find_reason,
     has_damage,
     no_such_track,
-    sign_in,
 )
-from functions.convert.probe.sound import Decoded
 from soundlift.common.errors import Unavailable
 
 DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"
@@ -58,24 +58,26 @@ CODEC = "[out#0/mp3 @ 0x1] Error opening output: Decoder not found"
         (-1, CUT, True, 1, BROKEN),
     ],
 )
-def test_an_end_has_its_verdict(status: int, said: str, decoded: bool, mp3_bytes: int, verdict: Verdict | None) -> None:
+def test_each_outcome_has_its_failure_reason(
+    status: int, said: str, decoded: bool, mp3_bytes: int, verdict: Verdict | None
+) -> None:
     report = f"[mp3 @ 0x1] another message\n{said}\nthe last message"
     some = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
     if verdict is None:
-        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
         return
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(status, report, decoded=some, mp3_bytes=mp3_bytes, most_bytes=1000)
-    assert failed.value.verdict == verdict
+        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
+    assert failed.value.reason == verdict
     assert str(failed.value) == verdict.sentence
 
 
 @pytest.mark.parametrize(("errors", "verdict"), [(0, EMPTY_AUDIO), (1, BROKEN)])
-def test_a_sound_that_is_there_but_cannot_be_decoded_is_damaged_and_not_empty(errors: int, verdict: Verdict) -> None:
+def test_sound_that_cannot_be_decoded_is_damaged_not_empty(errors: int, verdict: Verdict) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, "", decoded=Decoded(0, errors, 0), mp3_bytes=0, most_bytes=1000)
-    assert failed.value.verdict == verdict
-    check_outcome(0, "", decoded=Decoded(1, errors, 1), mp3_bytes=1, most_bytes=1000)
+        check_outcome(0, "", decoded=Decoded(0, errors, 0), output_bytes=0, most_bytes=1000)
+    assert failed.value.reason == verdict
+    check_outcome(0, "", decoded=Decoded(1, errors, 1), output_bytes=1, most_bytes=1000)
 
 
 @pytest.mark.parametrize(
@@ -89,12 +91,12 @@ def test_a_sound_that_is_there_but_cannot_be_decoded_is_damaged_and_not_empty(er
         ((CODEC, CUT, MEMORY, DRM), ENCRYPTED_SOUND),
     ],
 )
-def test_of_several_signs_the_gravest_counts_wherever_it_is(said: tuple[str, ...], verdict: Verdict | None) -> None:
-    assert sign_in("\n".join(said)) == verdict
+def test_the_most_important_of_several_reasons_counts(said: tuple[str, ...], verdict: Verdict | None) -> None:
+    assert find_reason("\n".join(said)) == verdict
 
 
 @pytest.mark.parametrize("status", [0, 1, 126, 128, 255])
-def test_a_status_that_no_signal_left_says_nothing_alone(status: int) -> None:
+def test_an_exit_status_alone_is_not_a_failure_reason(status: int) -> None:
     check_status(status)
 
 
@@ -105,16 +107,14 @@ def test_a_status_that_no_signal_left_says_nothing_alone(status: int) -> None:
         *((-1, TOO_COMPLEX), (-signal.SIGABRT, TOO_COMPLEX), (-signal.SIGSEGV, TOO_COMPLEX)),
     ],
 )
-def test_a_signal_that_is_not_ours_is_a_verdict(status: int, verdict: Verdict) -> None:
+def test_a_crash_is_a_failure_of_the_file(status: int, verdict: Verdict) -> None:
     with pytest.raises(ConversionFailed) as failed:
         check_status(status)
-    assert failed.value.verdict == verdict
+    assert failed.value.reason == verdict
 
 
 @pytest.mark.parametrize(("status", "wait"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (127, 60)])
-def test_an_ffmpeg_that_cannot_start_is_given_time_and_one_that_was_killed_is_started_anew(
-    status: int, wait: int | None
-) -> None:
+def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, wait: int | None) -> None:
     with pytest.raises(Unavailable) as trouble:
         check_status(status)
     assert trouble.value.retry_after == (wait or Unavailable("").retry_after)
@@ -145,7 +145,7 @@ def test_damage_is_what_a_line_of_ffmpeg_s_begins_with(words: str, damaged: bool
         ("fra", 3, ["eng", "deu"], "track fra. It has 3 audio tracks: eng, deu."),
     ],
 )
-def test_who_asked_for_a_track_that_is_not_there_is_told_which_are(
+def test_a_missing_track_s_failure_lists_those_that_exist(
     wanted: int | str, tracks: int, languages: list[str], there: str
 ) -> None:
     expected = Verdict("no_such_track", f"The video has no audio {there}")

@@ -9,6 +9,7 @@ import pytest
 from mutagen.mp3 import MP3
 
 from functions.convert import conversion
+from functions.convert.output import tags as tags_module
 from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, Save
 from tests.factories.clips import ffmpeg
@@ -25,7 +26,7 @@ def wav(tmp_path: Path) -> Path:
     ("options", "length"),
     [({}, 1.0), ({"start": "0.5"}, 0.5), ({"end": "0.5"}, 0.5), ({"start": "0.25", "end": "0.5"}, 0.25)],
 )
-def test_of_a_whole_sound_nothing_is_lost_whatever_part_is_asked_for(
+def test_nothing_is_missing_from_a_part_of_a_complete_file(
     converted: Convert, mp3_of: Save, wav: Path, options: dict[str, str], length: float
 ) -> None:
     job = converted(wav, **options)
@@ -34,11 +35,11 @@ def test_of_a_whole_sound_nothing_is_lost_whatever_part_is_asked_for(
 
 
 @pytest.mark.parametrize("start", ["1", "60"])
-def test_a_start_at_the_end_or_behind_it_leaves_nothing(converted: Convert, wav: Path, start: str) -> None:
+def test_a_start_at_or_after_the_end_leaves_nothing(converted: Convert, wav: Path, start: str) -> None:
     assert converted(wav, start=start).error_code == "nothing_left"
 
 
-def test_a_sound_that_was_cut_off_has_lost_its_end_but_where_a_part_is_asked_for(
+def test_the_end_of_a_truncated_sound_is_missing_unless_not_requested(
     converted: Convert, tmp_path: Path, wav: Path
 ) -> None:
     file = tmp_path / "cut.wav"
@@ -48,7 +49,7 @@ def test_a_sound_that_was_cut_off_has_lost_its_end_but_where_a_part_is_asked_for
     assert converted(file, end="0.25").lost == 0.0
 
 
-def test_a_track_that_is_broken_gives_way_to_one_that_sounds_unless_it_was_asked_for(
+def test_another_track_replaces_a_broken_one_unless_it_was_requested(
     converted: Convert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = ffmpeg(
@@ -72,9 +73,7 @@ def test_junk_between_the_frames_of_a_raw_stream_is_no_lost_sound(converted: Con
     assert (job.state, job.missing_seconds) == (State.READY, 0.0)
 
 
-def test_a_file_that_only_its_suffix_tells_is_converted_and_its_verdict_is_that_without(
-    converted: Convert, tmp_path: Path
-) -> None:
+def test_a_file_recognized_only_by_its_suffix_is_converted(converted: Convert, tmp_path: Path) -> None:
     sound = ffmpeg(tmp_path / "a.ogg", *TONE, "-c:a", "libvorbis").read_bytes()
     for name, code in (("junk.ogg", None), ("junk", "not_media"), ("junk.mp4", "not_media")):
         file = tmp_path / name
@@ -82,14 +81,14 @@ def test_a_file_that_only_its_suffix_tells_is_converted_and_its_verdict_is_that_
         assert converted(file).error_code == code
 
 
-def test_a_cover_of_the_largest_size_is_kept_and_one_byte_more_is_not(
+def test_a_cover_of_the_largest_size_is_kept_but_no_larger_one(
     converted: Convert, mp3_of: Save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = ffmpeg(tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1", "-frames:v", "1")
     both = ("-map", "0", "-map", "1", "-disposition:v", "attached_pic", "-metadata", "title=Tones")
     file = ffmpeg(tmp_path / "a.mp3", *TONE, "-i", str(picture), *both)
     for room, kept in ((0, 1), (-1, 0)):
-        monkeypatch.setattr(conversion, "LARGEST_PICTURE", picture.stat().st_size + room)
+        monkeypatch.setattr(tags_module, "LARGEST_COVER", picture.stat().st_size + room)
         tags = MP3(mp3_of(converted(file))).tags
         assert tags is not None
         assert [cover.data for cover in tags.getall("APIC")] == [picture.read_bytes()] * kept
@@ -97,9 +96,7 @@ def test_a_cover_of_the_largest_size_is_kept_and_one_byte_more_is_not(
     assert "APIC:Cover" not in (MP3(mp3_of(converted(file, cover="drop"))).tags or {})
 
 
-def test_the_tags_of_an_ogg_are_those_of_the_track_that_is_heard(
-    converted: Convert, mp3_of: Save, tmp_path: Path
-) -> None:
+def test_the_tags_of_an_ogg_are_those_of_the_converted_track(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     file = ffmpeg(
         tmp_path / "a.ogg", *TONE, *TONE, "-map", "0", "-map", "1", "-c:a", "libvorbis",
         "-metadata:s:a:0", "title=One", "-metadata:s:a:1", "title=Two",

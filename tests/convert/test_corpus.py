@@ -15,6 +15,8 @@ from tests.corpus.recipes import Recipe
 from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
 from tests.factories.clips import SINE, ffmpeg
 
+pytestmark = pytest.mark.media
+
 # What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples here, as WMA's.
 PADDING_SECONDS = 0.1
 
@@ -45,9 +47,7 @@ def test_a_file_that_begins_otherwise_gives_an_mp3(services: Services, tmp_path:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_gives_the_sound_that_can_be_saved_and_the_job_says_how_much_was_lost(
-    services: Services, tmp_path: Path, name: str
-) -> None:
+def test_a_broken_file_gives_its_sound_and_the_missing_seconds(services: Services, tmp_path: Path, name: str) -> None:
     file = _file(tmp_path, name, BROKEN[name].recipe)
     here = _held_to_ffmpeg(file, services)
     if not here.ready:
@@ -72,7 +72,7 @@ def test_a_file_with_nothing_to_decode_fails_with_a_code_and_a_sentence(
 
 
 @pytest.mark.parametrize("name", PROTECTED)
-def test_protected_sound_is_called_so_even_where_it_decodes_as_noise(
+def test_protected_sound_is_recognized_even_if_it_decodes_as_noise(
     services: Services, tmp_path: Path, name: str
 ) -> None:
     here = _held_to_ffmpeg(_file(tmp_path, name, PROTECTED[name]), services)
@@ -80,7 +80,7 @@ def test_protected_sound_is_called_so_even_where_it_decodes_as_noise(
     assert here.job.error_code == "drm_protected"
 
 
-def test_a_folder_of_one_s_own_is_held_to_ffmpeg_by_a_command(tmp_path: Path) -> None:
+def test_a_command_compares_a_folder_with_ffmpeg(tmp_path: Path) -> None:
     ffmpeg(tmp_path / "a tone.wav", *SINE)
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "-not media.mp4").write_text("no")

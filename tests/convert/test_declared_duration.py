@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.encode.ffmpeg import binary, reading
+from functions.convert.encode.ffmpeg import binary, input_args
 from functions.convert.encode.range_server import Source, serving
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds
 from tests.factories.clips import cut, ffmpeg
+
+pytestmark = pytest.mark.media
 
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
@@ -70,9 +72,7 @@ def test_a_wav_written_to_a_pipe_has_lost_nothing(converted: Convert, tmp_path: 
 
 
 @pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF])
-def test_a_size_that_a_writer_leaves_where_it_cannot_seek_is_no_loss(
-    converted: Convert, tmp_path: Path, size: int
-) -> None:
+def test_a_placeholder_for_a_size_is_not_missing_sound(converted: Convert, tmp_path: Path, size: int) -> None:
     samples = ffmpeg(tmp_path / "samples", *TONE, "-ar", "192000", "-ac", "2", "-f", "s32le").read_bytes()
     outer = min(size + WAV_HEADER.size - 8, 2**32 - 1)  # so that the one fits into the other wherever it can
     rate = (192_000, 8 * 192_000, 8, 32)  # in samples and bytes per second, bytes and bits
@@ -106,9 +106,7 @@ def test_a_forged_count_of_frames_in_an_mp3_is_no_loss(converted: Convert, tmp_p
     _assert_whole(converted, _patched(file, _behind(file, b"Info") + 4, frames.to_bytes(4)))
 
 
-def test_a_header_that_declares_ten_thousand_times_the_sound_is_not_believed(
-    converted: Convert, tmp_path: Path
-) -> None:
+def test_a_header_that_declares_10000_times_the_sound_is_not_credible(converted: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *TONE)
     bytes_per_frame = file.stat().st_size // (48000 * SECONDS // 1152)
     frames = 10_000 * 48000 * SECONDS // 1152
@@ -136,7 +134,7 @@ def test_a_caf_that_goes_on_to_its_end_has_lost_nothing(converted: Convert, tmp_
     _assert_whole(converted, _patched(file, _behind(file, b"data"), b"\xff" * 8))
 
 
-def test_a_chunk_of_a_caf_that_ends_beyond_all_offsets_ends_in_a_verdict(converted: Convert, tmp_path: Path) -> None:
+def test_a_caf_chunk_beyond_all_offsets_ends_in_a_stated_failure(converted: Convert, tmp_path: Path) -> None:
     file, _ = _caf(tmp_path)
     content = file.read_bytes()
     file.write_bytes(content[:52] + b"free" + (2**63 - 1).to_bytes(8) + content[52:])
@@ -193,9 +191,8 @@ def test_a_wma_whose_header_is_garbled_is_converted_where_ffmpeg_reads_it(
 def _is_read_by_ffmpeg(services: Services, job: Job) -> bool:
     """Tell whether FFmpeg decodes anything of a stored video; a file on disk it may seek in beyond its end."""
     source = Source(services.videos, job.video_fid)
-    source.opened.set()
     with serving(source) as url:
-        command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *reading(url), "-vn", "-f", "null", "-"]
+        command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *input_args(url), "-vn", "-f", "null", "-"]
         done = subprocess.run(command, check=False, capture_output=True)
     return re.search(rb"[1-9]\d* frames decoded", done.stderr) is not None
 

@@ -8,13 +8,13 @@ import struct
 
 import pytest
 
-from functions.convert.probe.declared_duration import UNKNOWN, Declared, declared_duration
+from functions.convert.probe.declared_duration import UNKNOWN, DeclaredDuration, declared_duration
 
-NOT_CREDIBLE = Declared(credible=False)
+NOT_CREDIBLE = DeclaredDuration(credible=False)
 DATA = 40_000
 
 
-def _declared(content: bytes, size: int | None = None) -> Declared:
+def _declared(content: bytes, size: int | None = None) -> DeclaredDuration:
     """Return what a file declares; it is read from its beginning wherever it stands."""
     file = io.BytesIO(content)
     file.seek(len(content) // 2)
@@ -31,11 +31,11 @@ def _avi(kind: bytes = b"avih", microseconds: int = 40_000, pictures: int = 250)
 
 
 def test_an_avi_declares_its_pictures_and_the_time_of_each() -> None:
-    assert _declared(_avi()) == Declared(10.0)
-    assert _declared(_avi(microseconds=1, pictures=1)) == Declared(0.000001)
+    assert _declared(_avi()) == DeclaredDuration(10.0)
+    assert _declared(_avi(microseconds=1, pictures=1)) == DeclaredDuration(0.000001)
     for unknown in (_avi(b"strh"), _avi(pictures=0), _avi()[:51]):
         assert _declared(unknown) == UNKNOWN
-    assert _declared(_avi()[:52]) == Declared(10.0)
+    assert _declared(_avi()[:52]) == DeclaredDuration(10.0)
 
 
 def _format(
@@ -77,14 +77,14 @@ def _data(size: int = DATA, declared: int | None = None) -> bytes:
     ],
 )
 def test_a_wav_declares_the_bytes_of_its_sound_and_how_many_a_second_has(kind: bytes, seconds: float | None) -> None:
-    assert _declared(_wave(kind, _data())) == Declared(seconds)
+    assert _declared(_wave(kind, _data())) == DeclaredDuration(seconds)
 
 
-def test_a_wav_whose_format_is_behind_its_sound_or_that_ends_before_declares_nothing() -> None:
+def test_a_wav_without_a_format_before_its_sound_declares_nothing() -> None:
     assert _declared(_wave(_data(), _format())) == UNKNOWN
     assert _declared(_wave(_format())) == UNKNOWN
     whole = _wave(_format(), _data())
-    assert _declared(whole[:44]) == Declared(10.0)  # all but the header is cut off
+    assert _declared(whole[:44]) == DeclaredDuration(10.0)  # all but the header is cut off
     for end in (10, 12, 20, 35, 43):
         assert _declared(whole[:end]) == UNKNOWN
     assert _declared(whole, 30) == UNKNOWN
@@ -96,18 +96,18 @@ def test_a_size_next_to_one_that_writers_leave_is_not_credible(known: int) -> No
     for distance, credible in ((-65537, True), (-65536, False), (0, False), (65536, False), (65537, True)):
         if known + distance < 2**32:
             wave = _wave(_format(), _data(0, known + distance), outer=2**32 - 1)
-            assert _declared(wave) == (Declared((known + distance) / 4000) if credible else NOT_CREDIBLE)
+            assert _declared(wave) == (DeclaredDuration((known + distance) / 4000) if credible else NOT_CREDIBLE)
 
 
-def test_a_sound_is_not_longer_than_the_chunk_around_it_but_where_that_says_nothing() -> None:
+def test_sound_is_not_longer_than_its_chunk_unless_that_is_unknown() -> None:
     inside = 4 + 24 + 8 + DATA
     for outer, expected in (
-        (inside, Declared(10.0)),
-        (inside + 1, Declared(10.0)),
+        (inside, DeclaredDuration(10.0)),
+        (inside + 1, DeclaredDuration(10.0)),
         (inside - 1, NOT_CREDIBLE),
         (1, NOT_CREDIBLE),
-        (0, Declared(10.0)),
-        (2**31, Declared(10.0)),
+        (0, DeclaredDuration(10.0)),
+        (2**31, DeclaredDuration(10.0)),
     ):
         assert _declared(_wave(_format(), _data(), outer=outer)) == expected
     assert _declared(_wave(_format(), _data(0, 0))) == NOT_CREDIBLE
@@ -115,11 +115,11 @@ def test_a_sound_is_not_longer_than_the_chunk_around_it_but_where_that_says_noth
 
 def test_a_long_wav_has_its_sizes_elsewhere() -> None:
     sizes, none = _chunk(b"ds64", struct.pack("<QQ", 2**40, 2**36)), 2**32 - 1
-    long = Declared(2**36 / 4000)
+    long = DeclaredDuration(2**36 / 4000)
     assert _declared(_wave(sizes, _format(), _data(0, none), outer=none)) == long
     second = _chunk(b"ds64", struct.pack("<QQ", 2**41, 2**37))
     assert _declared(_wave(sizes, second, _format(), _data(0, none), outer=none)) == long
-    assert _declared(_wave(sizes, _format(), _data(), outer=none)) == Declared(10.0)
+    assert _declared(_wave(sizes, _format(), _data(), outer=none)) == DeclaredDuration(10.0)
     assert _declared(_wave(_format(), _data(0, none), outer=none)) == NOT_CREDIBLE
     short = _chunk(b"ds64", struct.pack("<QQ", 2**35, 2**36))
     assert _declared(_wave(short, _format(), _data(0, none), outer=none)) == NOT_CREDIBLE
@@ -144,20 +144,20 @@ def _aiff(*chunks: bytes, form: bytes = b"AIFF", outer: int | None = None) -> by
 @pytest.mark.parametrize(
     ("chunks", "expected"),
     [
-        ((_common(), _sound()), Declared(10.0)),
-        ((_sound(), _common()), Declared(10.0)),
+        ((_common(), _sound()), DeclaredDuration(10.0)),
+        ((_sound(), _common()), DeclaredDuration(10.0)),
         ((_common(10_001), _sound()), NOT_CREDIBLE),
         ((_common(13_334, 1, 20), _sound()), NOT_CREDIBLE),
         ((_common(13_334, 1, 17), _sound()), NOT_CREDIBLE),
-        ((_common(13_333, 1, 20), _sound()), Declared(13.333)),
+        ((_common(13_333, 1, 20), _sound()), DeclaredDuration(13.333)),
         ((_common(0), _sound()), UNKNOWN),
         ((_common(),), UNKNOWN),
         ((_sound(),), UNKNOWN),
-        ((_common(), _common(20_000), _sound()), Declared(10.0)),
-        ((_common(), _sound(), _sound(2)), Declared(10.0)),
-        ((_chunk(b"NAME", b"odd", order=">"), _common(), _sound()), Declared(10.0)),
-        ((_common(rate=(16383, 1 << 63)), _sound()), Declared(10_000.0)),
-        ((_common(rate=(16383 + 31, 1 << 63)), _sound()), Declared(10_000 / 2**31)),
+        ((_common(), _common(20_000), _sound()), DeclaredDuration(10.0)),
+        ((_common(), _sound(), _sound(2)), DeclaredDuration(10.0)),
+        ((_chunk(b"NAME", b"odd", order=">"), _common(), _sound()), DeclaredDuration(10.0)),
+        ((_common(rate=(16383, 1 << 63)), _sound()), DeclaredDuration(10_000.0)),
+        ((_common(rate=(16383 + 31, 1 << 63)), _sound()), DeclaredDuration(10_000 / 2**31)),
         ((_common(rate=(16383 + 32, 1 << 63)), _sound()), UNKNOWN),
         ((_common(rate=(16383 - 1, 1 << 63)), _sound()), UNKNOWN),
         ((_common(rate=(16383 + 9, 0)), _sound()), UNKNOWN),
@@ -165,15 +165,15 @@ def _aiff(*chunks: bytes, form: bytes = b"AIFF", outer: int | None = None) -> by
         ((_common(), _sound(0, 2**31)), NOT_CREDIBLE),
     ],
 )
-def test_an_aiff_declares_its_samples_and_their_rate(chunks: tuple[bytes, ...], expected: Declared) -> None:
+def test_an_aiff_declares_its_samples_and_their_rate(chunks: tuple[bytes, ...], expected: DeclaredDuration) -> None:
     assert _declared(_aiff(*chunks)) == expected
 
 
-def test_an_aiff_is_no_longer_than_the_whole_and_a_compressed_one_may_have_more_samples_than_bytes() -> None:
+def test_an_aiff_is_not_longer_than_its_form_chunk() -> None:
     inside = 4 + 26 + 8 + DATA
-    assert _declared(_aiff(_common(), _sound(), outer=inside)) == Declared(10.0)
+    assert _declared(_aiff(_common(), _sound(), outer=inside)) == DeclaredDuration(10.0)
     assert _declared(_aiff(_common(), _sound(), outer=inside - 1)) == NOT_CREDIBLE
-    assert _declared(_aiff(_common(20_000), _sound(), form=b"AIFC")) == Declared(20.0)
+    assert _declared(_aiff(_common(20_000), _sound(), form=b"AIFC")) == DeclaredDuration(20.0)
     assert _declared(_aiff(_common(), _sound(), form=b"AIFX")) == UNKNOWN
 
 
@@ -195,26 +195,26 @@ CAF_DATA = _caf_chunk(b"data", bytes(4 + DATA))
 @pytest.mark.parametrize(
     ("chunks", "expected"),
     [
-        ((_description(), CAF_DATA), Declared(10.0)),
-        ((_description(packet_samples=8), CAF_DATA), Declared(80.0)),
-        ((_caf_chunk(b"free", b"odd"), _description(), CAF_DATA), Declared(10.0)),
-        ((_description(), _description(2000.0), CAF_DATA), Declared(10.0)),
+        ((_description(), CAF_DATA), DeclaredDuration(10.0)),
+        ((_description(packet_samples=8), CAF_DATA), DeclaredDuration(80.0)),
+        ((_caf_chunk(b"free", b"odd"), _description(), CAF_DATA), DeclaredDuration(10.0)),
+        ((_description(), _description(2000.0), CAF_DATA), DeclaredDuration(10.0)),
         ((_description(packet_bytes=0), _description(), CAF_DATA), UNKNOWN),
         ((_description(packet_bytes=0), CAF_DATA), UNKNOWN),
         ((_description(packet_samples=0), CAF_DATA), UNKNOWN),
         ((_description(math.nan, packet_bytes=0), CAF_DATA), UNKNOWN),
         ((CAF_DATA, _description()), UNKNOWN),
         ((_description(),), UNKNOWN),
-        ((_description(1.0), CAF_DATA), Declared(10_000.0)),
-        ((_description(1e9), CAF_DATA), Declared(1e-5)),
+        ((_description(1.0), CAF_DATA), DeclaredDuration(10_000.0)),
+        ((_description(1e9), CAF_DATA), DeclaredDuration(1e-5)),
         *(((_description(rate), CAF_DATA), NOT_CREDIBLE) for rate in (0.99, 1.01e9, 0.0, -1000.0, math.nan, math.inf)),
         *(((_description(), _caf_chunk(b"data", b"", size)), NOT_CREDIBLE) for size in (-1, 4, 3, 2**31, 2**32 + 4)),
-        ((_description(), _caf_chunk(b"data", b"", 5)), Declared(0.00025)),
-        ((_description(), _caf_chunk(b"data", b"", 2**40 + 4)), Declared(2**40 / 4000)),
+        ((_description(), _caf_chunk(b"data", b"", 5)), DeclaredDuration(0.00025)),
+        ((_description(), _caf_chunk(b"data", b"", 2**40 + 4)), DeclaredDuration(2**40 / 4000)),
     ],
 )
 def test_a_caf_declares_the_bytes_of_its_sound_and_the_time_of_each(
-    chunks: tuple[bytes, ...], expected: Declared
+    chunks: tuple[bytes, ...], expected: DeclaredDuration
 ) -> None:
     assert _declared(_caf(*chunks)) == expected
 
@@ -232,10 +232,10 @@ def _properties(duration: int = 10**8, preroll: int = 0, flags: int = 2) -> byte
     return _asf_object(bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365"), body)
 
 
-def test_an_asf_declares_its_duration_without_its_preroll_but_where_it_is_broadcast() -> None:
+def test_an_asf_declares_its_duration_without_preroll_unless_broadcast() -> None:
     other = _asf_object(bytes(range(16)), b"odd")
-    assert _declared(_asf(_properties())) == Declared(10.0)
-    assert _declared(_asf(other, other, _properties(preroll=3000), _properties(1))) == Declared(7.0)
+    assert _declared(_asf(_properties())) == DeclaredDuration(10.0)
+    assert _declared(_asf(other, other, _properties(preroll=3000), _properties(1))) == DeclaredDuration(7.0)
     for unknown in (
         _asf(_properties(flags=1)),
         _asf(_properties(flags=3)),
@@ -246,7 +246,7 @@ def test_an_asf_declares_its_duration_without_its_preroll_but_where_it_is_broadc
         _asf(),
     ):
         assert _declared(unknown) == UNKNOWN
-    assert _declared(_asf(_properties())[: 30 + 24 + 68]) == Declared(10.0)
+    assert _declared(_asf(_properties())[: 30 + 24 + 68]) == DeclaredDuration(10.0)
 
 
 # Header, bytes of side information (MPEG-1: 32, mono 17; else 17, mono 9), and bytes of the shortest frame, which are
@@ -259,9 +259,7 @@ def _xing(header: str, side: int, numbers: bytes, flags: int = 3, name: bytes = 
 
 
 @pytest.mark.parametrize(("header", "side", "least"), KINDS)
-def test_an_mp3_s_frames_fit_into_the_bytes_declared_for_them_or_those_that_are_there(
-    header: str, side: int, least: int
-) -> None:
+def test_an_mp3_s_frames_fit_into_its_declared_or_actual_bytes(header: str, side: int, least: int) -> None:
     def numbers(frames: int, size: int) -> bytes:
         return struct.pack(">II", frames, size)
 
@@ -301,5 +299,5 @@ def test_tags_before_an_mp3_are_skipped_by_their_size(length: int, sevens: str) 
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"ID3", b"\xff\xfb\x90\0", b"fLaC" + bytes(100), bytes(100)])
-def test_what_is_too_short_or_no_format_of_these_declares_nothing(content: bytes) -> None:
+def test_a_short_file_or_another_format_declares_nothing(content: bytes) -> None:
     assert _declared(content) == UNKNOWN

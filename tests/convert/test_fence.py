@@ -101,7 +101,7 @@ def _session_description(trap: Trap) -> str:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("playlist", [_hls, _hls_over_http, _concat, _concat_over_http, _dash, _session_description])
-def test_a_playlist_under_a_false_name_reads_no_foreign_byte_and_opens_no_connection(
+def test_a_playlist_with_a_false_suffix_opens_no_file_or_connection(
     converted: Convert, tmp_path: Path, trap: Trap, playlist: Callable[[Trap], str], suffix: str
 ) -> None:
     file = tmp_path / f"innocent{suffix}"
@@ -148,7 +148,7 @@ def _running_ffmpeg() -> int | None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are set from outside, and seen in /proc, on Linux only")
-def test_ffmpeg_has_its_limits_before_it_gets_a_byte_and_nothing_of_our_environment(
+def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "the secret")
@@ -183,7 +183,6 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
     fid = "a" * 24
     store(services.videos, fid, MP4)
     source = Source(services.videos, fid)
-    source.opened.set()
     with serving(source) as url:
         assert urllib3.request("GET", url).data == MP4
         last = len(MP4) - 1

@@ -48,23 +48,23 @@ def test_the_end_of_a_long_message_is_no_part_of_its_first_line() -> None:
         assert "y" not in "".join(_lines(log, block))
 
 
-def test_a_message_of_another_thread_within_a_line_on_the_file_is_ffmpeg_s() -> None:
+def test_another_thread_s_message_within_a_line_is_ffmpeg_s() -> None:
     log = TIME + b"  Duration: N/A, bitrate: N/A" + OPEN + b"[a @ 0x1] " + CLOSE + OPEN + b"the message\n" + CLOSE
     assert _lines(log, len(log)) == ["   Duration: N/A, bitrate: N/A", "[a @ 0x1] the message"]
 
 
-def test_a_line_that_begins_no_message_is_none_on_the_file() -> None:
+def test_a_line_within_a_message_is_not_about_the_file() -> None:
     log = TIME + b"    a\n" + STREAM + b"b: c\n" + TIME + STREAM.replace(b"aac", b"mp3")
     for block in (1, 7, len(log)):
         assert _lines(log, block) == ["   Stream #0:0: Audio: mp3"]
 
 
-def test_what_is_listed_of_the_output_is_none_on_the_file() -> None:
+def test_lines_about_the_output_are_not_about_the_file() -> None:
     output = TIME + OPEN + b"[out#0/mp3 @ 0x1] " + CLOSE + OPEN + b"Adding streams\n" + CLOSE
     assert _lines(output + TIME + STREAM, 100) == ["[out#0/mp3 @ 0x1] Adding streams"]
 
 
-def test_text_that_says_nothing_is_counted() -> None:
+def test_skipped_text_is_counted() -> None:
     lines = FfmpegLog()
     for block in (TIME, b"    title: x\n" * 10_000, b"y" * 1000, TIME):
         assert list(lines.read(block)) == []
@@ -87,7 +87,7 @@ def test_a_message_keeps_both_ends_and_is_shortened_only_where_it_is_too_long() 
 
 
 @pytest.mark.parametrize(("at", "is_kept"), [(2047, True), (2048, False), (5000, False), (20_000 - 4097, False)])
-def test_what_is_left_of_a_line_does_not_run_into_the_next(at: int, is_kept: bool) -> None:
+def test_the_rest_of_a_line_is_not_joined_to_the_next(at: int, is_kept: bool) -> None:
     head = OPEN + b"[a @ 0x1] " + CLOSE + OPEN
     message = (head + b"x" * (at - len(head)) + b"\n").ljust(20_000 - len(CLOSE), b"y") + CLOSE
     (line,) = _lines(TIME + message, len(message) + len(TIME))
@@ -103,7 +103,7 @@ def test_of_a_stream_s_line_both_ends_are_kept(length: int) -> None:
     assert found == (whole if len(line) <= 1024 else whole[: 1 + 512] + whole[-512:])
 
 
-def test_what_is_in_a_file_are_its_kind_its_length_and_its_streams() -> None:
+def test_lines_about_a_file_give_its_type_duration_and_streams() -> None:
     log = TIME.join(
         [b"", b"Input #0, mp3, from 'x'\n  Duration: of a name\n", b"  Metadata:\n", b"    title: a\n",
          b"  Duration: N/A, bitrate: N/A\nb", STREAM, b"  Program 1 \n", b"Input #1, wav\n", b"  Stream #1:0: Audio\n"]
@@ -113,7 +113,7 @@ def test_what_is_in_a_file_are_its_kind_its_length_and_its_streams() -> None:
         assert _lines(log, block) == kept
 
 
-def test_after_an_output_is_opened_nothing_is_on_the_file() -> None:
+def test_lines_after_the_first_output_are_not_about_the_file() -> None:
     for output in (b"out#0/mp3", b"aost#0:0/libmp3lame"):
         log = TIME + STREAM + _own(output, b"x\n") + TIME + STREAM + TIME + b"Input #0, mp3\n" + TIME + STREAM
         assert _lines(log, 50) == ["   Stream #0:0: Audio: aac", f"[{output.decode()} @ 0x1] x"]
@@ -128,7 +128,7 @@ def test_a_stream_of_a_group_is_on_the_file_though_its_line_is_ffmpeg_s() -> Non
     assert _lines(grouped.replace(b"    Stream", b"  Stream"), 1000) == ["  Stream #0:3(a"]
 
 
-def test_of_what_follows_the_first_line_only_loudness_is_ffmpeg_s() -> None:
+def test_only_loudness_after_the_first_line_is_ffmpeg_s() -> None:
     values = b'\n{\n\t"input_i" : "-20.0",\n\t"input_tp" : "-3.0"\n}\n \t"x"\n'
     assert _lines(_own(b"Parsed_loudnorm_0", values), 10) == [
         "[Parsed_loudnorm_0 @ 0x1] ",

@@ -13,6 +13,8 @@ import pytest
 from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import LIKE, Samples, assert_same, decoded, hiss, lag, likeness, written
 
+pytestmark = pytest.mark.media
+
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=1:size=32x32:rate=25")
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
@@ -111,7 +113,7 @@ def test_sound_that_begins_with_its_picture_has_the_samples_of_its_source(
     [(7350, 8000), (11000, 8000), (11026, 11025), (37800, 32000), (44056, 32000), (47999, 44100), (64000, 48000),
      (88200, 48000), (96000, 48000), (176400, 48000), (192000, 48000)],
 )  # fmt: skip
-def test_a_rate_that_mp3_has_not_becomes_the_next_lower_one(
+def test_a_rate_that_mp3_lacks_becomes_the_next_lower_one(
     heard: Hear, tmp_path: Path, source: int, expected: int
 ) -> None:
     count = 2 * source + 7

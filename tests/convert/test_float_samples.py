@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from functions.convert.encode.mp3_frames import FrontFrame, NotMp3, frames
+from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, frames
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import assert_same, decoded, hiss, levels, written
 from tests.factories.clips import ffmpeg
+
+pytestmark = pytest.mark.media
 
 RATE = 48000
 AT = RATE // 2
@@ -29,7 +31,7 @@ def _with_one(folder: Path, value: float, *, at: int = AT, channels: int = 2, co
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("value", NO_SOUND)
-def test_a_sample_that_is_no_sound_becomes_silent_and_all_else_stays(
+def test_an_invalid_sample_becomes_silence_and_the_rest_stays(
     converted: Convert, mp3_of: Save, tmp_path: Path, value: float, channels: int
 ) -> None:
     job = converted(_with_one(tmp_path, value, channels=channels))
@@ -39,12 +41,12 @@ def test_a_sample_that_is_no_sound_becomes_silent_and_all_else_stays(
 
 
 @pytest.mark.parametrize("at", [0, RATE - 1])
-def test_such_a_sample_may_be_the_first_or_the_last(heard: Hear, tmp_path: Path, at: int) -> None:
+def test_an_invalid_sample_may_be_the_first_or_the_last(heard: Hear, tmp_path: Path, at: int) -> None:
     assert len(heard(_with_one(tmp_path, np.nan, at=at)).samples) == RATE
 
 
 @pytest.mark.parametrize("value", [np.nan, 1e300])
-def test_such_a_sample_may_have_64_bits(heard: Hear, tmp_path: Path, value: float) -> None:
+def test_an_invalid_sample_may_have_64_bits(heard: Hear, tmp_path: Path, value: float) -> None:
     sound = hiss(1, RATE, 2).astype(np.float64)
     sound[AT, 0] = value
     raw = tmp_path / "raw"
@@ -54,7 +56,7 @@ def test_such_a_sample_may_have_64_bits(heard: Hear, tmp_path: Path, value: floa
 
 
 @pytest.mark.parametrize("value", NO_SOUND)
-def test_such_a_sample_does_not_change_the_loudness(
+def test_an_invalid_sample_does_not_change_the_loudness(
     converted: Convert, mp3_of: Save, tmp_path: Path, value: float
 ) -> None:
     found = decoded(mp3_of(converted(_with_one(tmp_path, value), normalize="-16"))).samples
@@ -62,9 +64,7 @@ def test_such_a_sample_does_not_change_the_loudness(
     np.testing.assert_array_equal(found, expected)
 
 
-def test_such_a_sample_is_silent_also_where_the_sound_is_encoded_on_all_cores(
-    services: Services, heard: Hear, tmp_path: Path
-) -> None:
+def test_an_invalid_sample_is_silent_also_on_all_cores(services: Services, heard: Hear, tmp_path: Path) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
     sound = hiss(60, RATE)
     sound[30 * RATE] = np.nan
@@ -80,17 +80,17 @@ def test_float_samples_of_any_level_are_kept(heard: Hear, tmp_path: Path, level:
     assert len(found) == RATE
 
 
-def test_a_front_frame_takes_no_length_that_its_frames_do_not_have(
+def test_a_header_frame_rejects_a_length_its_frames_do_not_have(
     converted: Convert, mp3_of: Save, tmp_path: Path
 ) -> None:
     mp3 = mp3_of(converted(_with_one(tmp_path, 0))).read_bytes()
     bare = tmp_path / "bare.mp3"
     bare.write_bytes(mp3[10 + (mp3[6] << 21 | mp3[7] << 14 | mp3[8] << 7 | mp3[9]) :])  # ID3v2.4, section 3.1
     with bare.open("rb") as file:
-        front = FrontFrame.of(next(frames(file)))
+        front = HeaderFrame.of(next(frames(file)))
     for samples in (RATE + 10_000, RATE - 10_000):
         with pytest.raises(NotMp3):
-            front.lasting(samples)
+            front.with_length(samples)
 
 
 def test_sound_above_0_lufs_is_normalized(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:

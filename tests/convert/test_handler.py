@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 import structlog
 
-from functions.convert.conversion import BLOCK, Mp3, store_mp3
 from functions.convert.failures import EMPTY_AUDIO, ConversionFailed
+from functions.convert.formats.mp3 import MP3
 from functions.convert.handler import convert
-from functions.convert.heartbeat import ClaimLost, Keeper
+from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
+from functions.convert.output.finish import FinishedFile
+from functions.convert.output.store import BLOCK, store_audio
 from soundlift.common.errors import Busy, StoreUnavailable, Unavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_of
 from soundlift.common.jobs.model import Claim, Job, State
@@ -33,44 +35,46 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 class Made:
     """A stand-in that makes no MP3 but calls what is given, and keeps how it was called."""
 
-    then: Callable[[Job, Path, Keeper, Services], Mp3]
+    then: Callable[[Job, Path, ClaimHeartbeat, Services], FinishedFile]
     spare_cores: list[int] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
 
-    def __call__(self, job: Job, folder: Path, keeper: Keeper, services: Services, *, spare_cores: int) -> Mp3:
+    def __call__(
+        self, job: Job, folder: Path, heartbeat: ClaimHeartbeat, services: Services, *, spare_cores: int
+    ) -> FinishedFile:
         self.spare_cores.append(spare_cores)
         self.folders.append(folder)
-        return self.then(job, folder, keeper, services)
+        return self.then(job, folder, heartbeat, services)
 
 
-Make = Callable[[Callable[..., Mp3]], Made]
+Make = Callable[[Callable[..., FinishedFile]], Made]
 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Make:
 
-    def replaced(then: Callable[..., Mp3]) -> Made:
+    def replaced(then: Callable[..., FinishedFile]) -> Made:
         made = Made(then)
-        monkeypatch.setattr("functions.convert.handler.make_mp3", made)
+        monkeypatch.setattr("functions.convert.handler.convert_video", made)
         return made
 
     return replaced
 
 
-def _mp3(folder: Path, content: bytes = b"frames") -> Mp3:
+def _mp3(folder: Path, content: bytes = b"frames") -> FinishedFile:
     path = folder / "sound.mp3"
     path.write_bytes(content)
-    return Mp3(path, b"tag", len(b"tag" + content), 12.5, 0.25)
+    return FinishedFile(MP3, path, b"tag", len(b"tag" + content), 12.5, 0.25)
 
 
-def _made_well(job: Job, folder: Path, *_: Any) -> Mp3:
+def _made_well(job: Job, folder: Path, *_: Any) -> FinishedFile:
     return _mp3(folder)
 
 
-def _failing(error: Exception) -> Callable[..., Mp3]:
+def _failing(error: Exception) -> Callable[..., FinishedFile]:
     """Return what has stored some of an MP3, and fails."""
 
-    def fail(job: Job, folder: Path, keeper: Keeper, services: Services) -> Mp3:
+    def fail(job: Job, folder: Path, heartbeat: ClaimHeartbeat, services: Services) -> FinishedFile:
         store(services.mp3s, str(job_now(services, job.id).mp3_fid), b"half an MP3")
         raise error
 
@@ -81,7 +85,7 @@ def _mp3s(services: Services) -> list[bytes]:
     return [path.read_bytes() for path in (services.settings.soundlift_data / "media" / "mp3s").glob("*")]
 
 
-def test_a_job_that_is_ready_has_its_mp3_and_its_numbers(services: Services, made: Make) -> None:
+def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, made: Make) -> None:
     making, job = made(_made_well), queued_job(services)
     reply = convert(event_of(job), services)
     job = job_now(services, job.id)
@@ -93,7 +97,7 @@ def test_a_job_that_is_ready_has_its_mp3_and_its_numbers(services: Services, mad
     assert not making.folders[0].exists()
 
 
-def test_a_job_that_failed_has_its_verdict_and_no_mp3(services: Services, made: Make) -> None:
+def test_a_failed_job_has_its_reason_and_no_mp3(services: Services, made: Make) -> None:
     making, job = made(_failing(ConversionFailed(EMPTY_AUDIO))), queued_job(services)
     reply = convert(event_of(job), services)
     job = job_now(services, job.id)
@@ -111,7 +115,7 @@ def test_a_job_that_failed_has_its_verdict_and_no_mp3(services: Services, made: 
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), Unavailable, "disk is full"),
     ],
 )
-def test_trouble_that_is_not_the_video_s_hands_the_job_back_with_its_cause(
+def test_an_error_of_the_worker_releases_the_job_with_its_cause(
     services: Services, made: Make, error: Exception, raised: type[Exception], cause: str
 ) -> None:
     making, job = made(_failing(error)), queued_job(services)
@@ -124,7 +128,7 @@ def test_trouble_that_is_not_the_video_s_hands_the_job_back_with_its_cause(
     assert not making.folders[0].exists()
 
 
-def test_a_claim_that_is_lost_meanwhile_leaves_the_job_as_it_is(services: Services, made: Make) -> None:
+def test_a_lost_claim_leaves_the_job_as_it_is(services: Services, made: Make) -> None:
     made(_failing(ClaimLost()))
     job = queued_job(services)
     assert convert(event_of(job), services) is None
@@ -132,11 +136,11 @@ def test_a_claim_that_is_lost_meanwhile_leaves_the_job_as_it_is(services: Servic
     assert _mp3s(services) == []
 
 
-def test_each_conversion_has_a_core_and_those_that_no_other_takes(services: Services, made: Make) -> None:
+def test_a_conversion_uses_the_cores_that_no_other_uses(services: Services, made: Make) -> None:
     services.settings = replace(services.settings, convert_concurrency=3)
     jobs, outcomes = [queued_job(services) for _ in range(5)], list[int]()
 
-    def convert_another(job: Job, folder: Path, *_: Any) -> Mp3:
+    def convert_another(job: Job, folder: Path, *_: Any) -> FinishedFile:
         following = jobs[len(making.spare_cores)]
         if len(making.spare_cores) < 3:
             convert(event_of(following), services)
@@ -164,7 +168,7 @@ def _claim_of(services: Services, job: Job) -> Claim:
     return Claim(job_id=job.id, token=str(now.claim), mp3_fid=str(now.mp3_fid))
 
 
-def test_a_job_that_another_has_comes_again_when_its_claim_may_have_run_out(services: Services, made: Make) -> None:
+def test_a_job_of_another_worker_is_retried_after_its_claim(services: Services, made: Make) -> None:
     making, job = made(_made_well), queued_job(services)
     assert services.jobs.claim(job)
     with pytest.raises(Busy) as busy:
@@ -204,7 +208,7 @@ def test_a_job_that_another_takes_at_the_same_time_is_left_to_it(
 def test_a_conversion_continues_the_trace_of_its_job_and_names_it_in_the_log(services: Services, made: Make) -> None:
     seen: list[tuple[str | None, Any]] = []
 
-    def look(job: Job, folder: Path, *_: Any) -> Mp3:
+    def look(job: Job, folder: Path, *_: Any) -> FinishedFile:
         seen.append((current_traceparent(), structlog.contextvars.get_contextvars().get("job_id")))
         return _mp3(folder)
 
@@ -245,7 +249,7 @@ class _Told:
 
 @dataclass
 class _Checks:
-    """A keeper that lets the work go on so many times."""
+    """A heartbeat that lets the work go on so many times."""
 
     left: int
 
@@ -255,23 +259,21 @@ class _Checks:
             raise ClaimLost
 
 
-def test_an_mp3_is_stored_in_blocks_with_what_it_is_and_whose(services: Services, tmp_path: Path) -> None:
+def test_an_mp3_is_stored_in_blocks_with_its_name_type_and_owner(services: Services, tmp_path: Path) -> None:
     job, content, told = queued_job(services, name="My film.mp4"), os.urandom(2 * BLOCK + 1), _Told(services)
     services.mp3s = told
-    keeper: Any = _Checks(100)
-    store_mp3(job, _mp3(tmp_path, content), "a" * 24, keeper, services)
+    heartbeat: Any = _Checks(100)
+    store_audio(job, _mp3(tmp_path, content), "a" * 24, heartbeat, services)
     with services.mp3s.open("a" * 24).file as file:
         assert file.read() == b"tag" + content
     assert told.told == [("a" * 24, MediaInfo("ada@example.org", "My film.mp3", "audio/mpeg", job.id))]
     assert told.writes == [3, BLOCK, BLOCK, 1]
-    assert keeper.left == 97
+    assert heartbeat.left == 97
 
 
 @pytest.mark.parametrize("blocks", [0, 1, 2])
-def test_an_mp3_whose_job_is_lost_while_it_is_stored_is_not_there(
-    services: Services, tmp_path: Path, blocks: int
-) -> None:
-    keeper: Any = _Checks(blocks)
+def test_an_mp3_whose_claim_is_lost_is_not_stored(services: Services, tmp_path: Path, blocks: int) -> None:
+    heartbeat: Any = _Checks(blocks)
     with pytest.raises(ClaimLost):
-        store_mp3(queued_job(services), _mp3(tmp_path, bytes(3 * BLOCK)), "a" * 24, keeper, services)
+        store_audio(queued_job(services), _mp3(tmp_path, bytes(3 * BLOCK)), "a" * 24, heartbeat, services)
     assert _mp3s(services) == []

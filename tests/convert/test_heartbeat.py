@@ -1,4 +1,4 @@
-"""The keeper of a claim: how long work goes on, and what ends it."""
+"""The heartbeat of a claim: how long work goes on, and what ends it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from devservers.waiting import DEADLINE_SECONDS, wait_for
 from functions.convert import heartbeat as module
 from functions.convert.failures import TOO_LONG, ConversionFailed
-from functions.convert.heartbeat import ClaimLost, Keeper
+from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
 from soundlift.common.errors import DatabaseUnavailable, Unavailable
 from soundlift.common.jobs.model import Claim
 from soundlift.common.jobs.store import CLAIM_SECONDS
@@ -49,18 +49,18 @@ def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewa
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
     services.jobs = renewals
     stopped = Event()
-    with Keeper(CLAIM, services) as keeper:
-        keeper.stop_with(stopped.set)
+    with ClaimHeartbeat(CLAIM, services) as heartbeat:
+        heartbeat.on_stop(stopped.set)
         assert stopped.wait(DEADLINE_SECONDS)
     stopped.clear()
-    keeper.stop_with(stopped.set)
+    heartbeat.on_stop(stopped.set)
     assert stopped.is_set()  # also what begins when the work is to end already
     with pytest.raises(Exception) as reason:
-        keeper.check()
+        heartbeat.check()
     return reason.value
 
 
-def test_work_ends_when_the_claim_could_not_be_renewed_for_as_long_as_it_lasts(
+def test_work_stops_when_renewals_fail_for_the_length_of_a_claim(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renewals = Renewals([
@@ -76,7 +76,7 @@ def test_work_ends_when_the_claim_could_not_be_renewed_for_as_long_as_it_lasts(
 
 
 @pytest.mark.parametrize("trouble", [RuntimeError("a bug"), KeyError("x")])
-def test_work_whose_claim_nobody_can_renew_ends_at_once(
+def test_an_unexpected_error_of_the_heartbeat_stops_the_work(
     services: Services, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     renewals = Renewals([(1, True), (2, trouble)])
@@ -84,25 +84,23 @@ def test_work_whose_claim_nobody_can_renew_ends_at_once(
     assert renewals.asked == 2
 
 
-def test_work_whose_claim_is_lost_ends_at_once(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_stops_at_once_when_the_claim_is_lost(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     renewals = Renewals([(1, True), (2, False)])
     assert isinstance(_ended(services, monkeypatch, renewals), ClaimLost)
     assert renewals.asked == 2
 
 
-def test_work_ends_when_its_time_is_over_however_often_its_claim_was_renewed(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_stops_at_the_time_limit_despite_renewals(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     services.settings = replace(services.settings, max_conversion_seconds=100)
     renewals = Renewals([(60, True), (100, True), (101, True)])
     reason = _ended(services, monkeypatch, renewals)
     assert isinstance(reason, ConversionFailed)
-    assert reason.verdict == TOO_LONG
+    assert reason.reason == TOO_LONG
     assert renewals.asked == 3
 
 
 @pytest.mark.parametrize(("drain_seconds", "renewed"), [(0, 0), (3600, 3)])
-def test_work_of_a_process_that_is_stopping_goes_on_as_long_as_that_may_take(
+def test_work_continues_until_the_drain_time_is_over(
     services: Services, monkeypatch: pytest.MonkeyPatch, drain_seconds: int, renewed: int
 ) -> None:
     services.settings = replace(services.settings, drain_seconds=drain_seconds)
@@ -116,26 +114,24 @@ def test_work_of_a_process_that_is_stopping_goes_on_as_long_as_that_may_take(
         assert reason.headers == {"Retry-After": "1"}
 
 
-def test_each_renewal_of_a_claim_writes_the_percent_which_never_falls_nor_is_100_before_the_end(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_renewal_writes_the_percent_which_never_falls(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     services.jobs = renewals = Renewals([(1, True)])
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
-    with Keeper(CLAIM, services) as keeper:
+    with ClaimHeartbeat(CLAIM, services) as heartbeat:
         wait_for(lambda: renewals.written, "the claim is renewed")
         assert renewals.written[0] == (CLAIM, 0)
         for done, shown in [(1.2, 1), (41.9, 41), (20.0, 41), (98.9, 98), (99.9, 99), (250.0, 99)]:
-            keeper.progress(done)
+            heartbeat.report_progress(done)
             renewals.written.clear()
             wait_for(lambda: len(renewals.written) > 1, "it is written")
             assert renewals.written[-1] == (CLAIM, shown)
-    keeper.check()
+    heartbeat.check()
 
 
-def test_the_thread_of_a_keeper_is_known_by_its_name_and_holds_up_no_process_that_ends(services: Services) -> None:
+def test_the_thread_of_a_heartbeat_is_a_named_daemon(services: Services) -> None:
     before = threading.enumerate()
-    with Keeper(CLAIM, services):
+    with ClaimHeartbeat(CLAIM, services):
         begun = [thread for thread in threading.enumerate() if thread not in before]
-        (thread,) = [thread for thread in begun if thread.name == "claim-keeper"]
+        (thread,) = [thread for thread in begun if thread.name == "claim-heartbeat"]
         assert thread.daemon
     assert not thread.is_alive()

@@ -9,12 +9,15 @@ from mutagen.id3 import ID3, TIT2
 from mutagen.mp3 import MP3
 
 from functions.convert.encode.ffmpeg import Ffmpeg
-from functions.convert.probe.report import read_decoded, read_encoded, read_report
-from functions.convert.probe.sound import Track
+from functions.convert.encode.run_statistics import read_decoded, read_encoded
+from functions.convert.probe.audio_track import AudioTrack
+from functions.convert.probe.report import read_report
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Save
 from tests.factories.clips import SINE, altered, ffmpeg
+
+pytestmark = pytest.mark.media
 
 DISK = "No space left on device"
 DRM = "[asf @ 0x1] DRM protected stream detected, decoding will likely fail!"
@@ -53,7 +56,7 @@ def _in_language(folder: Path, language: str) -> Path:
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
-def test_a_language_of_any_text_hides_no_track_and_makes_no_verdict(
+def test_a_language_of_any_text_hides_no_track_and_causes_no_failure(
     converted: Convert, tmp_path: Path, language: str
 ) -> None:
     job = converted(_in_language(tmp_path, language))
@@ -120,17 +123,13 @@ def test_the_name_of_a_track_s_tag_hides_no_other_track(converted: Convert, tmp_
     assert converted(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
 
 
-def test_a_track_without_sound_that_speaks_of_a_full_disk_is_not_tried_again(
-    converted: Convert, tmp_path: Path
-) -> None:
+def test_a_track_without_sound_that_mentions_a_full_disk_fails(converted: Convert, tmp_path: Path) -> None:
     language = ("-metadata:s:a", f"language=eng\n{DISK}\nx")
     job = converted(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
     assert (job.state, job.error_code) == (State.FAILED, "cut_off")  # as there is nothing behind its header
 
 
-def test_the_words_for_copy_protection_are_a_verdict_where_they_are_ffmpeg_s(
-    converted: Convert, tmp_path: Path
-) -> None:
+def test_ffmpeg_s_message_about_copy_protection_is_the_reason(converted: Convert, tmp_path: Path) -> None:
     codec_list, content_encryption = "4052d1861d31d011a3a400a0c90348f6", "fbb3112223bdd211b4b700a0c955fc6e"
     file = ffmpeg(tmp_path / "a.wma", *SINE, "-c:a", "wmav2")
     altered(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
@@ -169,7 +168,7 @@ def test_a_file_of_3000_chapters_with_long_titles_is_still_a_media_file(
     assert len(tags.getall("CHAP")) == 255  # all that an MP3 can have
 
 
-def test_a_title_that_repeats_the_words_for_what_was_decoded_is_converted(converted: Convert, tmp_path: Path) -> None:
+def test_a_title_that_looks_like_decoding_statistics_is_harmless(converted: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *SINE)
     tags = ID3()
     tags.add(TIT2(encoding=3, text=["Input stream #0:1 (audio): " * 10_000]))
@@ -190,25 +189,23 @@ def test_a_title_of_line_breaks_is_read_up_to_a_limit(
 
 
 @pytest.mark.parametrize("words", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
-def test_no_line_of_a_report_that_shows_text_of_the_file_counts_as_ffmpeg_s(
-    services: Services, tmp_path: Path, words: str
-) -> None:
+def test_no_line_with_text_of_the_file_counts_as_ffmpeg_s(services: Services, tmp_path: Path, words: str) -> None:
     file = _in_language(tmp_path, f"eng\n{words}\n{DECODED}\nx")
     run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "null", "-"], services.settings)
     outcome = run.wait()
     run.close()
     (track,) = read_report(outcome.report).tracks
-    assert track == Track(index=0, codec="aac", rate=44100, layout="mono")
-    assert read_decoded(outcome.report, track).samples > 3 * 44100
+    assert track == AudioTrack(index=0, codec="aac", rate=44100, layout="mono")
+    assert read_decoded(outcome.report, track.index).samples > 3 * 44100
     assert not [line for line in outcome.report.split("\n") if line.startswith(words)]
 
 
-def test_a_track_that_ffmpeg_began_to_decode_is_there_where_the_report_has_no_room_for_its_line() -> None:
+def test_the_track_that_ffmpeg_selects_is_known_without_its_line() -> None:
     begun = "[aost#0:0/libmp3lame @ 0x1] Created audio stream from input stream 0:20000\n"
     for other in ("Video: h264", "Video: png (attached pic)", "Audio: none", "Data: none", "Data: none (attached pic)"):
         sound = read_report(f"   Stream #0:0: {other}\n{begun}")
-        assert sound.chosen.index == 20000
-        assert sound.chosen.can_be_mixed
+        assert sound.preferred_track.index == 20000
+        assert sound.preferred_track.can_be_mixed
         assert sound.pictures == ((0,) if other.startswith("Video: png") else ())
 
 
@@ -220,16 +217,15 @@ def test_a_track_that_ffmpeg_began_to_decode_is_there_where_the_report_has_no_ro
 )  # fmt: skip
 def test_a_length_is_estimated_where_ffmpeg_says_so(message: str, is_estimated: bool) -> None:
     sound = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
-    assert (sound.length_is_estimated, sound.length_is_of_sound) == (is_estimated, not is_estimated)
+    assert (sound.duration_is_estimated, sound.is_audio_only) == (is_estimated, True)
 
 
-def test_what_another_component_says_is_no_count_of_samples() -> None:
+def test_another_component_cannot_report_sample_counts() -> None:
     counts = (
         "[matroska @ 0x1]   Input stream #0:0 (audio): 1 packets read (1 bytes); 1 frames decoded; 0 decode errors "
         "(1024 samples); \n[matroska @ 0x1]   Output stream #0:0 (audio): 1 frames encoded (1024 samples); \n"
     )
-    track = Track(index=0, codec="aac", rate=44100, layout="mono")
-    assert (read_decoded(counts, track).samples, read_encoded(counts)) == (0, 0)
+    assert (read_decoded(counts, 0).samples, read_encoded(counts)) == (0, 0)
 
 
 IAMF = (
@@ -260,17 +256,15 @@ def _wav(folder: Path, channels: int) -> Path:
 
 
 @pytest.mark.parametrize("channels", [65, 1000, 65535])
-def test_more_channels_than_can_be_mixed_are_a_stated_failure(
-    converted: Convert, tmp_path: Path, channels: int
-) -> None:
+def test_65_channels_are_a_stated_failure(converted: Convert, tmp_path: Path, channels: int) -> None:
     assert converted(_wav(tmp_path, channels)).error_code == "too_many_channels"
 
 
-def test_as_many_channels_as_can_be_mixed_are_mixed(converted: Convert, tmp_path: Path) -> None:
+def test_64_channels_are_mixed(converted: Convert, tmp_path: Path) -> None:
     assert converted(_wav(tmp_path, 64)).state == State.READY
 
 
-def test_a_track_of_too_many_channels_gives_way_to_another(converted: Convert, tmp_path: Path) -> None:
+def test_another_track_replaces_one_with_too_many_channels(converted: Convert, tmp_path: Path) -> None:
     both = ffmpeg(
         tmp_path / "both.mkv", "-i", str(_wav(tmp_path, 65)), *SINE, "-map", "0", "-map", "1",
         "-c:a:0", "copy", "-c:a:1", "pcm_s16le",

@@ -11,6 +11,8 @@ from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert
 from tests.factories.clips import ffmpeg
 
+pytestmark = pytest.mark.media
+
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
 ID3 = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)

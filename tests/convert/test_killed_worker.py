@@ -20,6 +20,8 @@ from soundlift.common.services import Services
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import queued_job
 
+pytestmark = pytest.mark.media
+
 ROOT = Path(__file__).parents[2]
 
 ENDLESS = """
@@ -138,7 +140,7 @@ def converting(services: Services, workers: Workers, tmp_path: Path) -> subproce
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
-def test_no_ffmpeg_outlives_its_worker_however_much_it_has_still_to_do(
+def test_no_ffmpeg_outlives_its_worker(
     workers: Workers, ffmpegs: Callable[[str], list[int]], number: signal.Signals
 ) -> None:
     title = f"endless-{os.getpid()}-{number}"
@@ -149,7 +151,7 @@ def test_no_ffmpeg_outlives_its_worker_however_much_it_has_still_to_do(
     wait_for(lambda: not ffmpegs(title), "FFmpeg has ended", seconds=10)
 
 
-def test_nothing_of_a_worker_runs_after_it_was_killed_in_the_middle_of_a_conversion(
+def test_a_worker_killed_in_a_conversion_leaves_no_process(
     workers: Workers, ffmpegs: Callable[[str], list[int]], converting: subprocess.Popen[str]
 ) -> None:
     (folder,) = workers.folders()

@@ -15,6 +15,8 @@ import pytest
 from tests.convert.conftest import Hear
 from tests.convert.pcm import Samples, decoded, hiss, levels, written
 
+pytestmark = pytest.mark.media
+
 RATE = 48000
 HALF = math.sqrt(0.5)
 MIX: dict[str, tuple[float, float]] = {
@@ -70,7 +72,7 @@ def test_each_channel_goes_to_its_side_by_its_coefficient(heard: Hear, tmp_path:
         ("a.ac3", "ac3", "5.1(side)"),
     ],
 )
-def test_channels_all_at_full_scale_are_turned_down_together_and_do_not_clip(
+def test_a_downmix_of_channels_at_full_scale_does_not_clip(
     heard: Hear, tmp_path: Path, name: str, codec: str, layout: str
 ) -> None:
     channels = LAYOUTS[layout].split()
@@ -88,7 +90,7 @@ def test_channels_all_at_full_scale_are_turned_down_together_and_do_not_clip(
     assert _distortion(middle) < 0.03
 
 
-def test_one_loud_moment_behind_quiet_ones_does_not_clip_either(heard: Hear, tmp_path: Path) -> None:
+def test_a_loud_moment_after_quiet_ones_does_not_clip(heard: Hear, tmp_path: Path) -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE).astype(np.float32)
     tone[: int(2.8 * RATE)] *= 0.05
     file = written(tmp_path / "a.wav", np.repeat(tone[:, None], 6, axis=1), RATE, "-c:a", "pcm_f32le", layout="5.1")

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from fastcrc import crc16
 
-from functions.convert.encode.mp3_frames import (
+from functions.convert.failures import BROKEN, ConversionFailed
+from functions.convert.formats.mp3 import MP3
+from functions.convert.formats.mp3_frames import (
     LONGEST_PADDING,
     READ_BYTES,
-    FrontFrame,
     Header,
+    HeaderFrame,
     NotMp3,
-    alike,
     frames,
     read_header,
-    set_length,
 )
 from soundlift.common.options.audio_options import AudioOptions
-from tests.convert.sounds import by_one_encoder, recipe_of
+from tests.convert.sounds import by_one_encoder, plan_of
 from tests.factories.clips import SINE, ffmpeg
 
 SAMPLES, DELAY = 1152, 576  # of a frame of MPEG-1, and of LAME as its tag tells it, without the 529 of decoders
@@ -30,7 +30,7 @@ SAMPLES, DELAY = 1152, 576  # of a frame of MPEG-1, and of LAME as its tag tells
 def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("mp3")
     sound = ffmpeg(folder / "a.wav", *SINE, "-ac", "2")
-    return by_one_encoder(sound, recipe_of(AudioOptions()), folder / "a.mp3").read_bytes()
+    return by_one_encoder(sound, plan_of(AudioOptions()), folder / "a.mp3").read_bytes()
 
 
 def test_the_frames_are_all_there_is(mp3: bytes) -> None:
@@ -41,24 +41,24 @@ def test_the_frames_are_all_there_is(mp3: bytes) -> None:
 
 
 @pytest.mark.parametrize("behind", [b"\0", b"\xff\xfb\x90", b"\xff\xfb\x90\0", b"TAG" + bytes(125)])
-def test_what_is_behind_the_last_frame_and_no_frame_is_refused(mp3: bytes, behind: bytes) -> None:
+def test_bytes_after_the_last_frame_are_rejected(mp3: bytes, behind: bytes) -> None:
     with pytest.raises(NotMp3):
         list(frames(BytesIO(mp3 + behind)))
 
 
-def test_a_last_frame_that_is_cut_off_is_refused(mp3: bytes) -> None:
+def test_an_incomplete_last_frame_is_rejected(mp3: bytes) -> None:
     with pytest.raises(NotMp3):
         list(frames(BytesIO(mp3[:-1])))
 
 
-def test_a_length_is_told_if_the_padding_behind_it_can_be_written(mp3: bytes) -> None:
-    front = FrontFrame.at_start_of(BytesIO(mp3))
+def test_a_length_is_written_if_its_padding_is_possible(mp3: bytes) -> None:
+    front = HeaderFrame.at_start_of(BytesIO(mp3))
     longest = int.from_bytes(mp3[44:48]) * SAMPLES - DELAY
     for samples in (longest, longest - LONGEST_PADDING + 1):
-        assert front.lasting(samples).samples == samples
+        assert front.with_length(samples).samples == samples
     for samples in (longest + 1, longest - LONGEST_PADDING):
         with pytest.raises(NotMp3):
-            front.lasting(samples)
+            front.with_length(samples)
 
 
 # Of layer III, by ISO/IEC 11172-3 and 13818-3: 144 (of MPEG-2, 72) times the bit rate by the sample rate, and a byte of
@@ -77,7 +77,7 @@ def test_a_length_is_told_if_the_padding_behind_it_can_be_written(mp3: bytes) ->
         ("ffe380ff", 417, 576, 11025, 9),
     ],
 )
-def test_a_header_tells_a_frame_s_size_and_where_its_sound_begins(
+def test_a_header_gives_the_size_of_a_frame_and_its_side_information(
     header: str, size: int, samples: int, rate: int, side_information: int
 ) -> None:
     assert read_header(bytes.fromhex(header)) == Header(size, samples, rate, side_information)
@@ -90,7 +90,7 @@ def test_a_header_tells_a_frame_s_size_and_where_its_sound_begins(
     ["", "fffb90", "fefb9000", "ffdb9000", "ffeb9000", "fffd9000", "ffff9000", "fff99000", "fffb0000", "fffbf000",
      "fffb9c00"],
 )  # fmt: skip
-def test_what_begins_no_frame_of_an_mp3_is_refused(header: str) -> None:
+def test_bytes_that_are_not_a_frame_header_are_rejected(header: str) -> None:
     with pytest.raises(NotMp3):
         read_header(bytes.fromhex(header))
 
@@ -109,25 +109,25 @@ def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [b"Xing", b"Info"])
-def test_a_front_frame_is_told_by_its_name_in_its_place_and_has_room_for_all_of_its_fields(name: bytes) -> None:
+def test_a_header_frame_has_its_name_and_room_for_all_fields(name: bytes) -> None:
     frame = bytes.fromhex("fffb9000") + bytes(32) + name + bytes(152)
-    assert FrontFrame.of(frame).data == frame
+    assert HeaderFrame.of(frame).data == frame
     for other in (frame[:-1], frame.replace(name, b"VBRI"), frame[:35] + name + bytes(153), b""):
         with pytest.raises(NotMp3):
-            FrontFrame.of(other)
+            HeaderFrame.of(other)
     with pytest.raises(NotMp3):
-        FrontFrame.at_start_of(BytesIO())
+        HeaderFrame.at_start_of(BytesIO())
 
 
 @pytest.mark.parametrize(("header", "tag", "samples"), [("fffb9000", 36, 1152), ("fff390c0", 13, 576)])
-def test_a_front_frame_describes_other_sound_in_every_field(header: str, tag: int, samples: int) -> None:
+def test_a_header_frame_describes_other_frames_in_every_field(header: str, tag: int, samples: int) -> None:
     delay, rest = 1105, bytes(range(1, 137))
     frame = bytearray(bytes.fromhex(header).ljust(tag, b"\7") + b"Xing" + b"\0\0\0\x0f" + bytes(112) + rest[:36])
     frame = frame.ljust(read_header(bytes(frame)).size, b"\5")
     frame[tag + 141 : tag + 144] = (delay << 12 | 99).to_bytes(3)
     sizes = [200, 1000, *[100] * 48, *[300] * 50]
     length = len(sizes) * samples - delay - 700
-    found = FrontFrame.of(bytes(frame)).describing(sizes, length, 0xABCD)
+    found = HeaderFrame.of(bytes(frame)).for_frames(sizes, length, 0xABCD)
     assert found.samples == length
     assert found.rate == (44100 if samples == 1152 else 22050)
 
@@ -144,31 +144,31 @@ def test_a_front_frame_describes_other_sound_in_every_field(header: str, tag: in
     assert found.data == bytes(expected)
 
 
-def test_a_length_is_written_into_the_front_frame_and_nothing_else_changes(mp3: bytes, tmp_path: Path) -> None:
+def test_a_length_is_written_into_the_header_frame_and_nothing_else_changes(mp3: bytes, tmp_path: Path) -> None:
     file = tmp_path / "a.mp3"
     file.write_bytes(mp3)
-    set_length(file, 0)
+    MP3.write_length(file, 0)
     assert file.read_bytes() == mp3
-    samples = FrontFrame.at_start_of(BytesIO(mp3)).samples - 1
-    set_length(file, samples)
+    samples = HeaderFrame.at_start_of(BytesIO(mp3)).samples - 1
+    MP3.write_length(file, samples)
     written = file.read_bytes()
-    front = FrontFrame.at_start_of(BytesIO(written))
-    assert front.samples == samples
-    assert written[len(front.data) :] == mp3[len(front.data) :]
-    file.write_bytes(mp3[len(front.data) :])
-    with pytest.raises(NotMp3):
-        set_length(file, samples)
+    header = HeaderFrame.at_start_of(BytesIO(written))
+    assert header.samples == samples
+    assert MP3.read_length(file) == samples / header.rate
+    assert written[len(header.data) :] == mp3[len(header.data) :]
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "seam"),
-    [("", "", None), ("a", "a", None), ("ab", "ab", 0), ("abc", "abx", 0), ("abc", "xbc", 1), ("abcde", "abxde", 3),
-     ("abc", "axc", None), ("abcx", "abcy", 1)],
-)  # fmt: skip
-def test_a_seam_is_at_the_last_two_neighbours_that_are_alike(one: str, other: str, seam: int | None) -> None:
-    assert alike(*([letter.encode() for letter in frames] for frames in (one, other))) == seam
+def test_a_file_without_a_header_frame_is_broken(mp3: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "a.mp3"
+    file.write_bytes(mp3[len(HeaderFrame.at_start_of(BytesIO(mp3)).data) :])
+    for use in (lambda: MP3.write_length(file, 1152), lambda: MP3.read_length(file)):
+        with pytest.raises(ConversionFailed) as failed:
+            use()
+        assert failed.value.reason == BROKEN
 
 
-def test_only_sequences_of_one_length_have_a_seam() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        alike([b"a", b"b"], [b"a"])
+def test_a_file_of_nothing_but_padding_has_no_length(mp3: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "a.mp3"
+    header = HeaderFrame.at_start_of(BytesIO(mp3))
+    file.write_bytes(header.for_frames([100], 0, 0).data)
+    assert MP3.read_length(file) == 0

@@ -34,11 +34,11 @@ def test_a_protected_track_is_found_among_others(entry: bytes, protected: bool) 
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\0\1moov", b"\0\0\0\4moov", bytes(100), b"\xff" * 100])
-def test_boxes_of_impossible_lengths_end_the_look(content: bytes) -> None:
+def test_a_box_of_impossible_length_ends_the_search(content: bytes) -> None:
     assert _tells(content) is False
 
 
-def test_boxes_in_boxes_do_not_keep_the_look_going() -> None:
+def test_nested_boxes_do_not_prolong_the_search() -> None:
     class Counting(io.BytesIO):
         reads = 0
 

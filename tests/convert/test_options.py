@@ -22,6 +22,8 @@ from tests.convert.pcm import decoded, hiss, lag, written
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
+pytestmark = pytest.mark.media
+
 Save = Callable[[Job], Path]
 RATE = 44100
 
@@ -46,7 +48,7 @@ def test_a_constant_bit_rate_is_that_of_every_frame(
 
 
 @pytest.mark.parametrize(("rate", "highest"), [(22050, 160), (11025, 64)])
-def test_a_bit_rate_that_the_source_s_sample_rate_does_not_allow_is_the_highest_that_it_does(
+def test_a_bit_rate_is_limited_by_the_sample_rate(
     converted: Convert, mp3_of: Save, tmp_path: Path, rate: int, highest: int
 ) -> None:
     file = written(tmp_path / "low.wav", hiss(2, rate, 2), rate)
@@ -60,7 +62,7 @@ def test_a_lower_quality_makes_a_smaller_mp3(converted: Convert, stereo: Path) -
 
 
 @pytest.mark.parametrize(("asked", "made"), [("22050", 22050), ("32000", 32000), ("48000", 44100)])
-def test_a_sample_rate_is_made_but_none_above_the_source_s(
+def test_a_sample_rate_is_at_most_that_of_the_source(
     converted: Convert, mp3_of: Save, stereo: Path, asked: str, made: int
 ) -> None:
     mp3 = mp3_of(converted(stereo, sample_rate=asked))
@@ -75,9 +77,7 @@ def test_stereo_can_be_mixed_to_mono(converted: Convert, mp3_of: Save, tmp_path:
     assert sound.samples.std() == pytest.approx(0.2 * np.sqrt(0.5), rel=0.03)  # ITU-R BS.775's mono
 
 
-def test_mono_becomes_two_channels_alike_where_two_are_asked_for(
-    converted: Convert, mp3_of: Save, tmp_path: Path
-) -> None:
+def test_mono_becomes_two_equal_channels_on_request(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     sound = decoded(mp3_of(converted(written(tmp_path / "mono.wav", hiss(3, RATE), RATE), channels="2")))
     assert sound.samples.shape[1] == 2
     assert np.abs(sound.samples[:, 0] - sound.samples[:, 1]).max() < 0.01
@@ -133,9 +133,7 @@ def test_a_track_is_taken_by_its_number_or_any_code_of_its_language(
 
 
 @pytest.mark.parametrize("track", ["4", "eng", "xx"])
-def test_a_track_that_is_not_there_is_a_stated_failure_that_names_those_that_are(
-    converted: Convert, three_tracks: Path, track: str
-) -> None:
+def test_the_failure_for_a_missing_track_names_the_others(converted: Convert, three_tracks: Path, track: str) -> None:
     job = converted(three_tracks, track=track)
     assert (job.state, job.error_code) == (State.FAILED, "no_such_track")
     assert job.error == f"The video has no audio track {track}. It has 3 audio tracks: fra, ger."
@@ -167,7 +165,7 @@ def test_loudness_is_what_was_asked_for_and_the_length_stays(
     assert lag(source, sound.samples) == 0
 
 
-def test_where_peaks_leave_no_room_loudness_does_not_clip_and_the_length_stays(
+def test_normalized_sound_with_high_peaks_keeps_its_length_unclipped(
     converted: Convert, mp3_of: Save, tmp_path: Path
 ) -> None:
     source = hiss(8, RATE, 1, level=0.01)
@@ -183,7 +181,7 @@ def test_silence_has_no_loudness_to_set(converted: Convert, mp3_of: Save, tmp_pa
     assert not decoded(mp3_of(job)).samples.any()
 
 
-def test_tags_go_before_the_source_s_and_an_empty_one_removes_its(
+def test_tags_replace_the_source_s_and_an_empty_one_removes_it(
     converted: Convert, mp3_of: Save, tmp_path: Path
 ) -> None:
     file = talking_mp4(tmp_path, "-metadata", "title=Old", "-metadata", "artist=Old", "-metadata", "album=Kept")
@@ -198,9 +196,7 @@ def test_tags_go_before_the_source_s_and_an_empty_one_removes_its(
     assert "TPE1" not in tags
 
 
-def test_the_source_s_tags_can_be_stripped_and_others_put_in_their_place(
-    converted: Convert, mp3_of: Save, tmp_path: Path
-) -> None:
+def test_the_source_s_tags_can_be_stripped_and_replaced(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     file = talking_mp4(tmp_path, "-metadata", "title=Old", "-metadata:s:a", "language=deu")
     tags = MP3(mp3_of(converted(file, tags="strip", tag_comment="Mine"))).tags
     assert tags is not None

@@ -13,6 +13,8 @@ from tests.convert.conftest import Convert, Save
 from tests.convert.pcm import assert_same, decoded, hiss, written
 from tests.factories.clips import ffmpeg
 
+pytestmark = pytest.mark.media
+
 RATE = 48000
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
 MP4 = ("-c:v", "mpeg4", "-c:a", "aac")
@@ -33,7 +35,7 @@ SLOW, SLOWER = "setts=ts=TS*0.9", "setts=ts=TS/50"
         ("a.ts", TS, PICTURE),
     ],
 )
-def test_sound_whose_timestamps_run_slower_than_it_is_put_in_sequence_whole(
+def test_sound_with_slow_timestamps_is_complete(
     converted: Convert,
     mp3_of: Save,
     tmp_path: Path,
@@ -61,7 +63,7 @@ def test_sound_whose_timestamps_run_slower_than_it_is_put_in_sequence_whole(
     ],
     ids=str,
 )
-def test_a_part_of_such_a_sound_is_as_long_as_it_was_asked_for(
+def test_a_part_of_slow_sound_has_the_requested_length(
     converted: Convert, tmp_path: Path, options: dict[str, str], length: float
 ) -> None:
     whole = written(tmp_path / "whole.mka", hiss(4, RATE, 2), RATE, "-c:a", "flac")
@@ -71,7 +73,7 @@ def test_a_part_of_such_a_sound_is_as_long_as_it_was_asked_for(
     assert not job.missing_seconds
 
 
-def test_such_a_sound_is_whole_also_where_it_is_encoded_on_all_cores(
+def test_slow_sound_is_complete_also_on_all_cores(
     services: Services, converted: Convert, mp3_of: Save, tmp_path: Path
 ) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
@@ -95,7 +97,7 @@ FAST, FASTER = "setts=ts=TS*1.1", "setts=ts=TS*10"
         ("a.ts", TS, PICTURE),
     ],
 )
-def test_sound_whose_timestamps_run_faster_than_it_is_not_torn_apart(
+def test_fast_timestamps_do_not_add_gaps(
     converted: Convert,
     mp3_of: Save,
     tmp_path: Path,
@@ -112,7 +114,7 @@ def test_sound_whose_timestamps_run_faster_than_it_is_not_torn_apart(
 
 
 @pytest.mark.parametrize("times", ["0.985", "0.98", "1.03"])
-def test_timestamps_that_are_a_little_slow_or_fast_all_the_time_drop_and_add_nothing(
+def test_slightly_slow_or_fast_timestamps_drop_and_add_nothing(
     converted: Convert, mp3_of: Save, tmp_path: Path, times: str
 ) -> None:
     whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
@@ -122,9 +124,7 @@ def test_timestamps_that_are_a_little_slow_or_fast_all_the_time_drop_and_add_not
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
-def test_sound_that_is_dropped_for_timestamps_that_overlap_is_reported(
-    converted: Convert, mp3_of: Save, tmp_path: Path
-) -> None:
+def test_sound_dropped_for_overlapping_timestamps_is_reported(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", "setts=ts=TS*0.996")
     job = converted(file)

@@ -15,8 +15,7 @@ import pytest
 import urllib3
 
 from devservers.waiting import wait_for
-from functions.convert.encode import range_server
-from functions.convert.encode.range_server import BLOCK, Source, serving
+from functions.convert.encode.range_server import BLOCK, Source, serving, suffix_of
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaReader, MediaStore
 from soundlift.common.services import Services
@@ -24,6 +23,7 @@ from tests.factories.media import store
 from tests.factories.stores import WatchedStore, held
 
 FID = "a" * 24
+BOX_HEADER = 16  # bytes, by which an index of an MP4 is looked for
 LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the sockets on the way hold
 
 
@@ -65,36 +65,30 @@ def videos(services: Services) -> _Recording:
     return _Recording(services.videos)
 
 
-def _opened(videos: WatchedStore, name: str = "") -> Source:
-    source = Source(videos, FID, name)
-    source.opened.set()
-    return source
-
-
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [("a.mp4", ".mp4"), ("a.tar.gz", ".gz"), (".M4a", ".M4a"), ("a.12345678", ".12345678"), ("a.123456789", ""),
      ("a", ""), ("", ""), ("a.", ""), ("a.mp4 ", ""), ("a.m/4", ""), ("a.é", "")],
 )  # fmt: skip
-def test_a_video_is_at_one_address_that_nobody_can_guess_with_its_suffix_or_without(
-    videos: _Recording, name: str, suffix: str
-) -> None:
-    source = _opened(videos, name)
-    assert source.suffix == suffix
-    assert re.fullmatch("/[0-9a-f]{32}", source.path)
-    assert _opened(videos, name).path != source.path
+def test_the_suffix_of_a_file_name_is_used_if_it_is_plain(name: str, suffix: str) -> None:
+    assert suffix_of(name) == suffix
+
+
+@pytest.mark.parametrize("suffix", ["", ".mp4"])
+def test_a_video_has_one_address_that_nobody_can_guess(videos: _Recording, suffix: str) -> None:
+    source = Source(videos, FID, suffix)
+    assert re.fullmatch(r"/[0-9a-f]{32}" + re.escape(suffix), source.path)
+    assert Source(videos, FID, suffix).path != source.path
     assert source.error is None
     with serving(source) as url:
         assert re.fullmatch(rf"http://127\.0\.0\.1:[0-9]+{source.path}", url)
-        for known in (url, url + suffix):
-            assert urllib3.request("GET", known).data == LARGE
-        for unknown in (f"{url}.x", f"{url}{suffix or '.mp4'}x", f"{url[:-1]}"):
+        assert urllib3.request("GET", url).data == LARGE
+        for unknown in (f"{url}.x", f"{url}x", url[:-1], url.removesuffix(".mp4")[:-1]):
             assert urllib3.request("GET", unknown).status == 404
-    assert Source(videos, FID).suffix == ""
 
 
 def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: _Recording) -> None:
-    with serving(_opened(videos)) as url:
+    with serving(Source(videos, FID)) as url:
         whole = urllib3.request("GET", url)
         assert (whole.status, whole.data == LARGE) == (200, True)
         assert whole.headers["Content-Length"] == str(len(LARGE))
@@ -106,48 +100,15 @@ def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: 
         assert (nothing.status, nothing.headers["Content-Range"]) == (416, f"bytes */{len(LARGE)}")
         wait_for(videos.all_closed, "each file is closed")
     assert len(videos.files) == 3
-    assert videos.asked == {BLOCK}
+    assert videos.asked == {BOX_HEADER, BLOCK}
 
 
-def test_nothing_is_opened_before_the_source_is_and_what_waits_gets_all(videos: _Recording) -> None:
-    source = Source(videos, FID)
-    with serving(source) as url, ThreadPoolExecutor() as pool:
-        waiting = pool.submit(urllib3.request, "GET", url)
-        assert urllib3.request("GET", f"{url}x").status == 404
-        assert not waiting.done()
-        assert videos.files == []
-        source.opened.set()
-        assert waiting.result(30).data == LARGE
-
-
-def test_a_source_that_is_not_opened_in_time_is_not_there(videos: _Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(range_server, "LONGEST_HOLD_SECONDS", 0.01)
-    with serving(Source(videos, FID)) as url:
-        assert urllib3.request("GET", url).status == 404
-    assert videos.files == []
-
-
-def test_the_end_lets_go_who_waits_and_leaves_no_thread(videos: _Recording) -> None:
+def test_the_end_stops_an_answer_that_is_under_way_and_leaves_no_thread(services: Services) -> None:
+    store(services.videos, FID, LARGE)
     before = set(threading.enumerate())
-    source = Source(videos, FID)
-    with ThreadPoolExecutor() as pool:
-        with serving(source) as url:
-            begun = threading.Event()
-            waiting = pool.submit(_request_and_tell, url, begun)
-            assert begun.wait(30)
-        assert source.opened.is_set()
-        assert waiting.result(30).startswith(b"HTTP/1.") or waiting.result() == b""
+    with serving(Source(services.videos, FID)) as url, _requested(url) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.")
     wait_for(lambda: set(threading.enumerate()) <= before, "all threads have ended")
-
-
-def _request_and_tell(url: str, begun: threading.Event) -> bytes:
-    """Return the beginning of an answer, nothing where the connection was closed."""
-    with _requested(url) as connection:
-        begun.set()
-        try:
-            return connection.recv(100)
-        except ConnectionResetError:
-            return b""
 
 
 def _requested(url: str) -> socket.socket:
@@ -161,7 +122,7 @@ def _requested(url: str) -> socket.socket:
 def test_one_answer_does_not_wait_for_another(services: Services) -> None:
     store(services.videos, FID, LARGE)
     waiting_store, waiting, let_go = held(services.videos, beyond=BLOCK)
-    with serving(_opened(waiting_store)) as url, ThreadPoolExecutor() as pool:
+    with serving(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
         first = pool.submit(urllib3.request, "GET", url)
         try:
             assert waiting.wait(30)
@@ -179,7 +140,7 @@ def test_a_store_that_fails_to_open_is_remembered_and_answered_with_503(services
         def open(self, fid: str) -> MediaReader:
             raise error
 
-    source = _opened(Failing(services.videos, lambda position: None))
+    source = Source(Failing(services.videos, lambda position: None), FID)
     with serving(source) as url:
         assert urllib3.request("GET", url, retries=False).status == 503
     assert source.error is error
@@ -198,7 +159,7 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
             raise error
 
     videos = _Recording(services.videos, before_read)
-    source = _opened(videos)
+    source = Source(videos, FID)
     with serving(source) as url:
         answer = urllib3.request("GET", url, preload_content=False)
         with pytest.raises(urllib3.exceptions.ProtocolError):
@@ -208,10 +169,10 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
     assert source.error is error
 
 
-def test_a_client_that_hangs_up_leaves_no_file_open_and_no_word(
+def test_a_client_that_hangs_up_leaves_no_open_file_and_no_output(
     videos: _Recording, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(_opened(videos)) as url:
+    with serving(Source(videos, FID)) as url:
         with _requested(url) as connection:
             assert connection.recv(1000)
         wait_for(videos.all_closed, "the file is closed")
@@ -226,7 +187,7 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_a_client_that_hangs_up_when_all_is_sent_leaves_no_file_open_and_no_word(
+def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(services.videos, FID, LARGE[:1000])
@@ -238,7 +199,7 @@ def test_a_client_that_hangs_up_when_all_is_sent_leaves_no_file_open_and_no_word
             assert let_go.wait(30)
 
     videos = _Recording(services.videos, before_read)
-    with serving(_opened(videos)) as url:
+    with serving(Source(videos, FID)) as url:
         connection = _requested(url)
         assert sent.wait(30)
         _reset(connection)
@@ -247,19 +208,18 @@ def test_a_client_that_hangs_up_when_all_is_sent_leaves_no_file_open_and_no_word
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_client_that_hangs_up_before_it_is_refused_leaves_no_word(
-    videos: _Recording, capfd: pytest.CaptureFixture[str]
+def test_a_client_that_hangs_up_before_an_error_leaves_no_message(
+    services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     asked, let_go = threading.Event(), threading.Event()
 
-    class Never(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
+    class Failing(WatchedStore):
+        def open(self, fid: str) -> MediaReader:
             asked.set()
-            return not let_go.wait(30)
+            assert let_go.wait(30)
+            raise StoreUnavailable("It is away.")
 
-    source = Source(videos, FID)
-    source.opened = Never()
-    with serving(source) as url:
+    with serving(Source(Failing(services.videos, lambda position: None), FID)) as url:
         connection = _requested(url)
         assert asked.wait(30)
         _reset(connection)

@@ -80,7 +80,7 @@ def test_six_channels_are_mixed_to_stereo_with_the_coefficients_of_itu_r_bs_775(
     assert found == pytest.approx((alone * left, alone * right), abs=alone * 0.03)
 
 
-def test_title_artist_and_album_are_kept_and_where_and_by_what_it_was_made_is_not(
+def test_title_artist_and_album_are_kept_but_not_place_and_device(
     converted: Convert, mp3_of: Save, tmp_path: Path
 ) -> None:
     tags = {"title": "Título 🎵", "artist": "Jürgen", "album": "音", "location": "+48.85+002.35/"}
@@ -113,5 +113,5 @@ def test_the_header_the_job_and_the_source_have_one_length(converted: Convert, m
     assert MP3(mp3_of(job)).info.length == pytest.approx(3, abs=2 * MP3_FRAME_SECONDS)
 
 
-def test_no_picture_gets_into_the_mp3(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_the_mp3_contains_no_video_stream(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     assert not [name for name in MP3(mp3_of(converted(talking_mp4(tmp_path)))).tags if name.startswith("APIC")]

@@ -60,7 +60,7 @@ def test_a_title_that_reads_like_an_error_is_a_title(converted: Convert, tmp_pat
     assert (job.state, job.error) == (State.READY, None)
 
 
-def test_tags_without_end_are_dropped_all_the_same(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_an_endless_list_of_tags_is_dropped(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     many = {f"TAG{number}": "x" * 20 for number in range(3000)}
     tags = MP3(mp3_of(converted(talking_mp4(tmp_path, *_tagged(many), name="a.mkv")))).tags
     assert tags is not None
@@ -95,7 +95,7 @@ def test_the_language_of_the_track_is_kept(converted: Convert, mp3_of: Save, tmp
     assert tags["TLAN"].text == ["jpn"]
 
 
-def test_the_language_is_that_of_the_track_which_is_heard(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_the_language_is_that_of_the_converted_track(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
     tracks = (
         "-map",
         "0",

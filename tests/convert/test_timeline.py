@@ -90,9 +90,7 @@ def test_a_first_timestamp_of_sound_alone_adds_no_silence(heard: Hear, tmp_path:
     ("name", "codec"),
     [("a.mka", "flac"), ("pcm.mka", "pcm_s16le"), ("a.ts", "mp2"), ("a.m4a", "aac"), ("a.mov", "alac")],
 )
-def test_a_gap_is_as_much_silence_and_what_follows_is_in_its_place(
-    heard: Hear, tmp_path: Path, name: str, codec: str
-) -> None:
+def test_a_gap_becomes_silence_of_the_same_length(heard: Hear, tmp_path: Path, name: str, codec: str) -> None:
     file = written(tmp_path / name, hiss(2, RATE), RATE, "-c:a", codec, *GAP)
     found, expected = heard(file).samples, placed(file).samples
     assert len(expected) - len(decoded(file).samples) == pytest.approx(RATE, abs=RATE // 10)
@@ -160,7 +158,7 @@ OFFSET = ("-itsoffset", "0.6")
         ("a.ts", ("-f", "data"), ("-c:v", "mpeg2video", "-c:a", "mp2", "-c:d", "copy")),
     ],
 )
-def test_subtitles_and_data_that_begin_before_all_else_put_no_silence_in_front(
+def test_early_subtitles_and_data_add_no_silence(
     converted: Convert, mp3_of: Save, tmp_path: Path, name: str, kind: tuple[str, ...], codecs: tuple[str, ...]
 ) -> None:
     (tmp_path / "a.srt").write_text(SUBTITLES)

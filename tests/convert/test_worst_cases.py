@@ -8,5 +8,5 @@ from bench.inputs.worst_cases import CASES, LARGE, WorstCase
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_megabyte_of_the_worst_text_is_read_right(case: WorstCase) -> None:
+def test_a_megabyte_of_hostile_text_is_read_correctly(case: WorstCase) -> None:
     assert case.read(case.make(LARGE)) == case.expected

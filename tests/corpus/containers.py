@@ -61,6 +61,8 @@ SOUNDS: list[tuple[str, list[str]]] = [
     ("ac3", ["ac3"]),
     ("eac3", ["eac3"]),
     ("dts", ["dca -strict -2"]),
+    ("wv", ["wavpack"]),
+    ("tta", ["tta"]),
 ]  # fmt: skip
 
 

@@ -80,7 +80,7 @@ NO_MEDIA: dict[str, Recipe] = {
 OTHER_FORMATS: dict[str, Recipe] = {
     f"{extension}-of-{codec.split()[0]}.{extension}": made(extension, f"{TONE} -c:a {codec}")
     for extension, codec in [
-        ("w64", "pcm_s16le"), ("au", "pcm_s16be"), ("wv", "wavpack"), ("tta", "tta"), ("nut", "pcm_s16le"),
+        ("w64", "pcm_s16le"), ("au", "pcm_s16be"), ("nut", "pcm_s16le"),
         ("voc", "pcm_u8"), ("latm", "aac"), ("thd", "truehd -strict -2"), ("rm", "ac3"), ("sox", "pcm_s32le"),
     ]
 }  # fmt: skip

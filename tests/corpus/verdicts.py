@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
-from soundlift.common.audio.formats import BYTES_TO_TELL, DEMUXERS, is_known_format
+from soundlift.common.audio.formats import DEMUXERS, SIGNATURE_BYTES, is_known_format
 from soundlift.common.errors import SoundliftError
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import Job, State
@@ -95,7 +95,7 @@ def reference(file: Path) -> Reference:
 def ours(file: Path, services: Services) -> Ours:
     """Put a file of any size through what upload and convert do, and clear away what that left."""
     with file.open("rb") as content:
-        if not is_known_format(content.read(BYTES_TO_TELL)):
+        if not is_known_format(content.read(SIGNATURE_BYTES)):
             return Ours(accepted=False)
         content.seek(0)
         job = _queued(content, file.name, services)

@@ -1,4 +1,4 @@
-"""Holds compose.yaml and the example settings beside it against stack.yml and the settings there are."""
+"""Checks compose.yaml and the example settings against stack.yml and the declared settings."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_is_published_is_for_this_machine_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_every_volume_and_dependency_is_there_and_every_server_waited_for_says_when_it_is_healthy(name: str) -> None:
+def test_volumes_and_dependencies_exist_and_awaited_servers_have_health_checks(name: str) -> None:
     service = SERVICES[name]
     assert {volume.partition(":")[0] for volume in service.get("volumes", [])} <= COMPOSE["volumes"].keys()
     for other, wanted in service.get("depends_on", {}).items():

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from click import Group
 
 from soundlift.cli.main import soundlift
 from soundlift.common.errors import SettingError
-from soundlift.common.options.option_values import OPTIONS
 from soundlift.common.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").iterdir()))]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md")))]
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_readme_s_table_has_every_setting_and_its_meaning() -> None:
-    rows = re.findall(r"^\| `([A-Z0-9_]+)`( \(secret\))? \| [^|]+ \| ([^|]+) \|$", README, re.MULTILINE)
-    told = {name: (bool(secret), meaning) for name, secret, meaning in rows}
-    assert told == {item.name.upper(): (item.metadata["secret"], item.metadata["about"]) for item in fields(Settings)}
+def written_by(script: str) -> ModuleType:
+    """Return a script of docs/ as a module."""
+    spec = spec_from_file_location(Path(script).stem, ROOT / "docs" / script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # as dataclasses require
+    spec.loader.exec_module(module)
+    return module
 
 
-def test_the_table_of_options_has_every_option_and_what_its_value_must_be() -> None:
-    rows = re.findall(r"^\| (`.+?`) \| ([^|]+) \|", (ROOT / "docs" / "options.md").read_text(), re.MULTILINE)
-    told = {name: allowed for names, allowed in rows for name in re.findall("`(.+?)`", names)}
-    assert told == {name: option.allowed for name, option in OPTIONS.items()}
+def test_the_page_of_settings_is_what_its_script_writes() -> None:
+    module = written_by("settings.py")
+    assert module.FILE.read_text() == module.settings_page()
+
+
+def test_internal_settings_are_not_documented() -> None:
+    assert "LIFELINE_FD" not in (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_the_picture_of_the_flow_is_what_its_script_writes() -> None:
+    module = written_by("pictures/flow.py")
+    for name, theme in module.THEMES.items():
+        assert (ROOT / "docs" / "pictures" / f"flow-{name}.svg").read_text() == module.picture(theme)
 
 
 def test_every_command_explains_itself_and_is_in_the_readme() -> None:

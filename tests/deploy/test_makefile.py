@@ -85,8 +85,8 @@ def test_a_base_image_is_one_word_and_what_to_build_is_words(checkout: Checkout,
 
 
 def test_what_to_measure_is_words(checkout: Checkout) -> None:
-    called = ["-m", "bench", "convert-lone", "`touch", "broken`", ";touch", "broken", "*"]
-    assert checkout.make("bench", "ONLY=convert-lone `touch broken` ;touch broken *") == called
+    called = ["-m", "bench", "convert-ten-minutes", "`touch", "broken`", ";touch", "broken", "*"]
+    assert checkout.make("bench", "ONLY=convert-ten-minutes `touch broken` ;touch broken *") == called
 
 
 def test_what_to_mutate_is_words_and_its_bounds_are_one_word_each(checkout: Checkout) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 import warnings
 from importlib import import_module
@@ -131,7 +130,7 @@ def test_a_job_that_fails_is_tried_once_more_unless_it_is_a_test_and_goes_by_its
     assert 60 <= job["spec"]["ttlSecondsAfterFinished"] <= 3600
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: without it nothing is rendered")
+@pytest.mark.usefixtures("kubectl")
 @pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
 def test_kubectl_renders_what_its_models_accept(file: Path) -> None:
     rendered = subprocess.run(["kubectl", "kustomize", file.parent], capture_output=True, text=True, check=True)

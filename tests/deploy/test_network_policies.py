@@ -86,7 +86,7 @@ def test_who_calls_functions_inside_the_cluster_reaches_kourier_s_internal_liste
     assert all(may_connect(PLATFORM, caller, GATEWAY, port) for port in KOURIER_INTERNAL)
 
 
-def test_the_activator_is_reached_by_the_gateway_and_by_the_autoscaler_and_its_metrics_by_all() -> None:
+def test_gateway_and_autoscaler_reach_the_activator_and_all_reach_its_metrics() -> None:
     for caller in (GATEWAY, AUTOSCALER):
         assert all(may_connect(PLATFORM, caller, ACTIVATOR, port) for port in QUEUE_PROXY)
     assert may_connect(PLATFORM, STRANGERS[0], ACTIVATOR, 9090)

@@ -22,7 +22,6 @@ DOCUMENTS = [*FILES, *KUSTOMIZATIONS, REGISTRY / "kustomization.yaml", *(ROOT / 
 LONGEST_NAME = 63  # of a Job, whose name becomes a label of its pods
 LONGEST_TAG = 50  # as docs/deploy-openfaas.md says
 
-needs_kubectl = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH: nothing is rendered")
 each_folder = pytest.mark.parametrize("folder", TOP, ids=lambda folder: str(folder.relative_to(DEPLOY)))
 
 
@@ -45,7 +44,7 @@ def test_no_image_can_be_pulled_while_the_registry_is_not_set() -> None:
     assert all(UNRESOLVABLE.match(image) for image in [*images_of(PODS), *stack_images().values()])
 
 
-def test_the_image_of_a_function_has_its_name_and_the_prefix_and_tag_of_the_environment() -> None:
+def test_an_image_is_named_after_its_function_with_the_set_prefix_and_tag() -> None:
     for name, image in stack_images(IMAGE_PREFIX="registry.example.org:5000/soundlift", IMAGE_TAG="1").items():
         assert image == f"registry.example.org:5000/soundlift/{name}:1"
 
@@ -61,7 +60,7 @@ def test_every_kustomization_takes_its_images_from_the_one_registry(folder: Path
     assert [(folder / component).resolve() for component in components] == [REGISTRY]
 
 
-@needs_kubectl
+@pytest.mark.usefixtures("kubectl")
 @each_folder
 def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) -> None:
     images = images_of(rendered(folder))
@@ -72,7 +71,7 @@ def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) ->
         )
 
 
-@needs_kubectl
+@pytest.mark.usefixtures("kubectl")
 @each_folder
 @pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31", LONGEST_TAG * "a"])
 def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_path: Path) -> None:

@@ -46,3 +46,28 @@ def test_a_function_imports_no_more_than_it_requires(function: Path, tmp_path: P
     printed = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True).stdout
     imported = {name.lower() for name in printed.split()} & _names(PROJECT)
     assert imported - COME_ALONG <= _names((function / "requirements.txt").read_text().splitlines())
+
+
+CONNECTOR = ROOT / "deploy" / "images" / "connector" / "requirements.txt"
+IMPORTED_BY_CONNECTOR = """
+import importlib.metadata, sys
+import soundlift.connector.__main__
+from soundlift.common.broker import open_broker
+from soundlift.common.settings import Settings
+for url in ("amqp://host", "sqlite:///queue.db"):
+    open_broker(Settings.from_environment({"BROKER_URL": url}))
+distributions = importlib.metadata.packages_distributions()
+for name in {module.partition(".")[0] for module in sys.modules}:
+    print(*distributions.get(name, []), sep="\\n")
+"""
+
+
+def test_the_connector_imports_no_more_than_it_requires_and_no_sqlalchemy() -> None:
+    requirements = CONNECTOR.read_text().splitlines()
+    assert set(requirements) <= PROJECT
+    command = [sys.executable, "-c", IMPORTED_BY_CONNECTOR]
+    printed = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+    imported = {name.lower() for name in printed.split()} & _names(PROJECT)
+    assert {"pika", "cloudevents"} <= imported
+    assert imported - COME_ALONG <= _names(requirements)
+    assert "sqlalchemy" not in imported | _names(requirements)

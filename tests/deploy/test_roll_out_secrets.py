@@ -18,7 +18,7 @@ from tests.deploy.test_manifests import PODS
 from tests.deploy.test_platforms import STACK
 from tests.factories.manifests import DEPLOY, secrets_of
 
-pytestmark = pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is not on PATH")
+pytestmark = pytest.mark.usefixtures("kubectl")
 SCRIPT = DEPLOY / "roll-out-secrets.sh"
 OF_JOBS_ALONE = {"admin-email", "admin-password"}
 OURS = {"app.kubernetes.io/part-of": "soundlift"}
@@ -144,7 +144,7 @@ def one_function() -> Cluster:
     return cluster
 
 
-@pytest.mark.skipif(not shutil.which("shasum"), reason="shasum is not on PATH")
+@pytest.mark.usefixtures("shasum")
 def test_the_checksum_is_the_same_where_there_is_shasum_instead_of_sha256sum(roll_out: RollOut, tmp_path: Path) -> None:
     found = []
     for program in ("sha256sum", "shasum"):

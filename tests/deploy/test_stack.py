@@ -1,4 +1,4 @@
-"""Holds stack.yml against what faas-cli documents, since faas-cli passes over a key that it does not know."""
+"""Checks stack.yml against faas-cli's documentation, since faas-cli ignores keys that it does not know."""
 
 from __future__ import annotations
 

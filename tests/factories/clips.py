@@ -99,6 +99,8 @@ GOOD: list[tuple[str, Callable[[Path], Path]]] = [
     ("3GP with AMR", lambda f: ffmpeg(f / "3.3gp", *SINE, *PICTURE, "-c:v", "mpeg4", "-ar", "8000", "-c:a", "libopencore_amrnb")),
     ("WAV", lambda f: ffmpeg(f / "w.wav", *SINE)),
     ("FLAC", lambda f: ffmpeg(f / "f.flac", *SINE)),
+    ("WavPack", lambda f: ffmpeg(f / "w.wv", *SINE)),
+    ("TTA", lambda f: ffmpeg(f / "t.tta", *SINE)),
     ("MP3", lambda f: ffmpeg(f / "m.mp3", *SINE)),
     ("AAC", lambda f: ffmpeg(f / "a.aac", *SINE, "-c:a", "aac")),
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Are the queues of one broker that the connector is tested over: in a file, or in RabbitMQ."""
+"""The queues that the connector is tested over, in a file or in RabbitMQ."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from typing import Any, Protocol
 import pika
 
 from devservers.rabbitmq import RabbitMq, patient_broker
-from soundlift.common.broker import DELAYS, Broker
+from devservers.waiting import wait_for
+from soundlift.common.broker import DELAYS, Broker, DeadLetter
 from soundlift.common.broker.rabbitmq.topology import Topology
+from soundlift.common.broker.routes import Routes
 from soundlift.common.broker.sqlite import SqliteBroker
-from tests.factories.brokers import ROUTES
+from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES
 
 SHORT_DELAYS = (0.1, 0.3, 0.6)
 JSON = "application/json"
@@ -25,36 +27,36 @@ PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALU
 
 
 class Queues(Protocol):
-    """Can be looked at from outside, for what no port tells."""
+    """Queues that a test can inspect and change behind the port."""
 
     url: str
 
-    def connect(self, *, concurrency: int = 1) -> Broker:
-        """Return the broker as a process of its own has it."""
+    def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES) -> Broker:
+        """Return a new connection to the broker, as a separate process would have it."""
         ...
 
     def count(self) -> int:
-        """Count all messages: waiting, in work, or dead."""
+        """Count all messages: waiting, unsettled or dead."""
         ...
 
     def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
-        """Put a message in a queue that no publisher of ours would send."""
+        """Put any message in a queue, as another program might."""
         ...
 
     def let_claims_run_out(self) -> None:
-        """End the claims of processes that have died, so that no test waits for a clock."""
+        """End the claims of dead processes, so that no test has to wait for them to expire."""
         ...
 
 
 class FileQueues:
-    """Are in a file of SQLite's."""
+    """Queues in a SQLite file."""
 
     def __init__(self, file: Path) -> None:
         self.url = f"sqlite:///{file}"
         self._file = file
 
-    def connect(self, *, concurrency: int = 1, lease_seconds: float = 30) -> Broker:
-        return SqliteBroker(self._file, ROUTES, lease_seconds=lease_seconds)
+    def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES, lease_seconds: float = 30) -> Broker:
+        return SqliteBroker(self._file, routes, lease_seconds=lease_seconds)
 
     def count(self) -> int:
         return int(self._ask("SELECT count(*) FROM message"))
@@ -76,16 +78,16 @@ class FileQueues:
 
 
 class RabbitMqQueues(ExitStack):
-    """Are on a node, and gone from it after the test."""
+    """Queues on a node, which are deleted after the test."""
 
     def __init__(self, node: RabbitMq) -> None:
         super().__init__()
         self.url = node.url
         self._node = node
-        self.callback(node.forget, Topology(ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
+        self.callback(node.forget, Topology(FAN_OUT_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
 
-    def connect(self, *, concurrency: int = 1, url: str = "") -> Broker:
-        topology = Topology(ROUTES, SHORT_DELAYS, "quorum")
+    def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES, url: str = "") -> Broker:
+        topology = Topology(routes, SHORT_DELAYS, "quorum")
         return self.enter_context(closing(patient_broker(url or self.url, topology, prefetch=concurrency)))
 
     def count(self) -> int:
@@ -98,4 +100,8 @@ class RabbitMqQueues(ExitStack):
             connection.channel().basic_publish("", queue, body, properties)
 
     def let_claims_run_out(self) -> None:
-        """Do nothing: RabbitMQ knows at once that a connection is dead."""
+        """Do nothing: RabbitMQ notices a dead connection at once."""
+
+
+def dead_letter(broker: Broker) -> DeadLetter:
+    return wait_for(lambda: next(broker.list(), None), "there is a dead letter")

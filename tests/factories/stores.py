@@ -1,4 +1,4 @@
-"""Wraps a media store, to hold its reads, to break off, or to refuse: what a real store may do."""
+"""Media stores whose reads are held, break off or are refused, as a real store's may be."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Watched(io.RawIOBase):
 
 
 class WatchedStore:
-    """Announces every read to a function, which may wait or raise."""
+    """A store that announces every read to a function, which may wait or raise; it offers no file of this machine."""
 
     def __init__(self, store: MediaStore, before_read: Callable[[int], None]) -> None:
         self._store = store
@@ -47,8 +47,14 @@ class WatchedStore:
         reader = self._store.open(fid)
         return MediaReader(reader.size, cast(BinaryIO, Watched(reader.file, self._before_read)))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        return self._store.create(fid, info)
+
+    def delete(self, fid: str) -> None:
+        self._store.delete(fid)
+
+    def check(self) -> None:
+        self._store.check()
 
 
 def held(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
@@ -100,7 +106,7 @@ class Interrupted:
 
 
 class Refusing:
-    """Is a store that fails at one step: create, write, commit or delete."""
+    """A store that fails at one step: create, write, commit or delete."""
 
     def __init__(self, store: MediaStore, step: str) -> None:
         self._store = store

@@ -82,7 +82,11 @@ def test_what_a_child_has_started_dies_with_it(child: Child, end: Callable[[Chil
 
 @pytest.mark.parametrize(
     ("program", "ending"),
-    [("raise SystemExit(3)", "ended with exit code 3"), ("os.kill(os.getpid(), 9)", "was ended by SIGKILL")],
+    [
+        ("raise SystemExit(3)", "ended with exit code 3"),
+        ("pass", "ended with exit code 0"),
+        ("os.kill(os.getpid(), 9)", "was ended by SIGKILL"),
+    ],
 )
 def test_the_terminal_says_how_a_child_ended_and_where_its_log_is(
     program: str, ending: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -92,6 +96,12 @@ def test_the_terminal_says_how_a_child_ended_and_where_its_log_is(
         child.look_after()
         said = capsys.readouterr().out
         assert re.fullmatch(rf"parent {ending}; it starts again in [\d.]+ s \(log: {child.log}\)\n", said)
+
+
+def test_a_childs_log_has_what_it_says_and_its_errors(tmp_path: Path) -> None:
+    with _running("import os; os.write(1, b'said\\n'); os.write(2, b'failed\\n')", tmp_path) as child:
+        wait_for(lambda: not child.running, "the process has ended")
+    assert child.log.read_text() == "said\nfailed\n"
 
 
 def test_a_child_has_a_lifeline_and_nothing_of_the_terminal(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""faas-cli, where it is on PATH, is answered by the gateway of `up` as by OpenFaaS's."""
+"""The gateway of `soundlift up` answers faas-cli as OpenFaaS's gateway does.
+
+Held to the documented API, and to faas-cli itself where it is on PATH.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ import pytest
 import urllib3
 
 from devservers.local_stack import Stack, Start
+from tests.local.documented_faas_cli import DocumentedFaasCli
 from tests.local.test_up import FUNCTIONS
 
-pytestmark = pytest.mark.skipif(not shutil.which("faas-cli"), reason="faas-cli is not on PATH")
+pytestmark = pytest.mark.servers
 
 
 class FaasCli(Protocol):
@@ -27,17 +31,19 @@ def stack(start: Start) -> Stack:
     return start()
 
 
-@pytest.fixture
-def faas_cli(stack: Stack, tmp_path: Path) -> FaasCli:
-    """Return faas-cli with a configuration of its own, away from stack.yml, whose gateway it would take."""
+class InstalledFaasCli:
+    """The faas-cli on PATH, with a configuration of its own, away from stack.yml, whose gateway it would use."""
 
-    def run(*arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "OPENFAAS_URL": stack.url, "OPENFAAS_CONFIG": str(tmp_path / "faas-cli")}
+    def __init__(self, url: str, folder: Path) -> None:
+        self._folder = folder
+        self._environment = {**os.environ, "OPENFAAS_URL": url, "OPENFAAS_CONFIG": str(folder / "faas-cli")}
+
+    def __call__(self, *arguments: str, said: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["faas-cli", *arguments],
             input=said,
-            env=environment,
-            cwd=tmp_path,
+            env=self._environment,
+            cwd=self._folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,  # versions differ in where they say what went wrong
             text=True,
@@ -45,7 +51,10 @@ def faas_cli(stack: Stack, tmp_path: Path) -> FaasCli:
             check=False,
         )
 
-    return run
+
+@pytest.fixture(params=["documented", *(["installed"] if shutil.which("faas-cli") else [])])
+def faas_cli(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> FaasCli:
+    return DocumentedFaasCli(stack.url) if request.param == "documented" else InstalledFaasCli(stack.url, tmp_path)
 
 
 @pytest.fixture

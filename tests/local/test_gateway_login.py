@@ -12,6 +12,8 @@ import pytest
 from devservers.local_stack import Stack, Start, assert_refused, wait_until
 from devservers.ports import free_port
 
+pytestmark = pytest.mark.servers
+
 PUBLIC = ("login", "validate", "upload", "download", "jobs")
 INTERNAL = ("convert", "notify", "cleanup")
 STACK = """

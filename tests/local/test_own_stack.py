@@ -9,6 +9,8 @@ import pytest
 
 from devservers.local_stack import Stack, Start, wait_until
 
+pytestmark = pytest.mark.servers
+
 STACK = """
 version: 1.0
 provider:

@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -45,24 +44,49 @@ def writer_of(log: Path) -> Process | None:
     return next((one for one in processes if "log_writer" in one.command and str(log) in one.command), None)
 
 
-def test_the_pause_doubles_up_to_half_a_minute_while_a_process_keeps_ending_young(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = 1000.0
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+class Clock:
+    """A clock that stands still between the test's steps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_the_pause_doubles_up_to_half_a_minute_while_a_process_keeps_ending_young(clock: Clock) -> None:
     restart = Restart()
     assert (restart.is_planned, restart.is_due) == (False, False)
     pauses = []
     for _ in range(8):
         restart.plan()
         pauses.append(restart.pause)
-        now += restart.pause - 0.25
+        clock.now += restart.pause - 0.25
         assert (restart.is_planned, restart.is_due) == (True, False)
-        now += 0.25
+        clock.now += 0.25
         assert (restart.is_planned, restart.is_due) == (True, True)
         restart.note_start()
         assert (restart.is_planned, restart.is_due) == (False, False)
     assert pauses == [1, 2, 4, 8, 16, 30, 30, 30]
+
+
+def test_the_pause_is_short_again_once_a_process_has_lived_for_more_than_ten_seconds(clock: Clock) -> None:
+    restart = Restart()
+    pauses = []
+    for lived in (1, 10, 10.25, 1):
+        restart.note_start()
+        clock.now += lived
+        restart.plan()
+        pauses.append(restart.pause)
+        clock.now += restart.pause
+    assert pauses == [1, 2, 0.5, 1]
 
 
 def test_what_cannot_be_started_again_is_tried_until_it_can(child: Child, capsys: pytest.CaptureFixture[str]) -> None:

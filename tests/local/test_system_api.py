@@ -14,6 +14,8 @@ import urllib3
 from devservers.local_stack import Stack, Start, wait_until
 from tests.local.test_up import FUNCTIONS
 
+pytestmark = pytest.mark.servers
+
 PATHS = ["functions", "function/login", "info", "secrets", "logs?name=login", "namespaces", ""]
 MOST_FOLLOWERS = 4
 

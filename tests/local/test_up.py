@@ -25,6 +25,8 @@ from devservers.local_stack import (
 )
 from devservers.ports import free_port
 
+pytestmark = pytest.mark.servers
+
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
 
 
@@ -126,7 +128,7 @@ def test_a_data_folder_that_cannot_be_is_one_sentence(tmp_path: Path) -> None:
     assert_refused("--port", str(free_port()), "--data", str(below), naming=str(below))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.unprivileged
 def test_a_data_folder_that_is_not_writable_is_one_sentence(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert_refused("--port", str(free_port()), "--data", str(tmp_path), naming=str(tmp_path))

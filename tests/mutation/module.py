@@ -30,7 +30,7 @@ class Module:
 
     @property
     def options(self) -> Sequence[str]:
-        """Return what pytest is told besides the tests."""
+        """Return pytest's options, without the tests."""
         words = " and ".join(f"not {word}" for word in self.deselect)
         return ["-p", "no:cacheprovider", *(["-k", words] if words else [])]
 

@@ -68,7 +68,7 @@ class Run:
     def _make_mutants(self) -> None:
         """Have mutmut make its mutants and see which test calls which function, but check none.
 
-        It has no command of its own for that: it makes them before it finds that none has the name it is given.
+        mutmut has no command for that, but makes them before it finds that none has the given name.
         """
         self._workspace.log.unlink(missing_ok=True)
         with suppress(RuntimeError):

@@ -15,7 +15,7 @@ def test_each_file_and_test_of_a_module_is_there(module: Module) -> None:
 
 
 @pytest.mark.parametrize("equivalent", read_equivalents(), ids=lambda equivalent: equivalent.file)
-def test_a_change_that_counts_as_equivalent_is_one_of_code_that_is_mutated_and_has_its_reason(
+def test_an_equivalent_change_is_of_mutated_code_and_has_a_reason(
     equivalent: Equivalent,
 ) -> None:
     assert any(module.has(equivalent.file) for module in read_modules().values())

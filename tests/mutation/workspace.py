@@ -1,4 +1,4 @@
-"""Keeps a copy of the project for each module, in which mutmut makes its mutants and remembers what became of them."""
+"""Keeps a copy of the project for each module, in which mutmut makes its mutants and records their results."""
 
 from __future__ import annotations
 

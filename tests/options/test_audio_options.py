@@ -1,4 +1,4 @@
-"""Options are read as they are meant, and what cannot be meant is refused by a sentence that helps."""
+"""Options are parsed, and invalid ones are refused in a sentence that helps."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mutagen.mp3 import MP3
 
 from soundlift.common.audio.mp3_rates import BITRATES, SAMPLE_RATES, highest_bitrate
 from soundlift.common.errors import BadOption
-from soundlift.common.options.audio_options import AudioOptions
-from soundlift.common.options.option_values import OPTIONS
+from soundlift.common.options.audio_options import OPTIONS, AudioOptions
+from soundlift.common.options.parsing import parse_options
 from soundlift.common.settings import Settings
 
 SETTINGS = Settings()
@@ -41,7 +41,7 @@ EVERYTHING = {
 
 
 def read(*given: tuple[str, str], settings: Settings = SETTINGS) -> AudioOptions:
-    return AudioOptions.read(given, settings)
+    return parse_options(given, settings)
 
 
 def refusal(*given: tuple[str, str], settings: Settings = SETTINGS) -> str:
@@ -85,7 +85,7 @@ def refusal(*given: tuple[str, str], settings: Settings = SETTINGS) -> str:
         ("tag.disc", "1", "tags", {"disc": "1"}),
     ],
 )
-def test_an_option_is_read_as_it_is_meant(name: str, text: str, field: str, value: Any) -> None:
+def test_an_option_is_parsed(name: str, text: str, field: str, value: Any) -> None:
     assert getattr(read((name, text)), field) == value
 
 
@@ -109,7 +109,7 @@ def test_an_option_is_read_as_it_is_meant(name: str, text: str, field: str, valu
         ("tag.disc", ["one", "1/2/3"], "a number such as 1 or 1/2, or empty"),
     ],
 )
-def test_a_value_that_cannot_be_meant_is_named_with_what_is_allowed(name: str, texts: list[str], allowed: str) -> None:
+def test_an_invalid_value_is_refused_with_what_is_allowed(name: str, texts: list[str], allowed: str) -> None:
     for text in texts:
         sentence = refusal((name, text))
         shown = text.replace("\ud800", "�") if text.isprintable() else ""
@@ -121,24 +121,24 @@ def test_a_value_that_cannot_be_meant_is_named_with_what_is_allowed(name: str, t
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if not name.startswith("tag.")])
 @pytest.mark.parametrize("text", ["", " ", "null", "x" * 100_000, "\0", "{}", "1\n", "٣"])
-def test_no_option_takes_what_nobody_would_mean(name: str, text: str) -> None:
+def test_no_option_accepts_nonsense(name: str, text: str) -> None:
     sentence = refusal((name, text))
     assert sentence.startswith(f"{name}=")
-    assert OPTIONS[name].allowed in sentence
+    assert OPTIONS[name].value.allowed in sentence
 
 
 @pytest.mark.parametrize(
     ("name", "near"),
     [("bitrat", "bitrate"), ("samplerate", "sample_rate"), ("tag.titel", "tag.title"), ("normalise", "normalize")],
 )
-def test_an_unknown_option_is_named_with_the_nearest_and_all_that_there_are(name: str, near: str) -> None:
+def test_an_unknown_option_is_refused_with_the_nearest_name_and_all_names(name: str, near: str) -> None:
     sentence = refusal((name, "1"))
     assert sentence.startswith(f"{name}=1: there is no such option; did you mean {near}?")
     assert all(known in sentence for known in OPTIONS)
 
 
 @pytest.mark.parametrize("name", ["", "BITRATE", "tag.", "tag.lyrics", "x" * 10_000, "a\nb"])
-def test_an_unknown_option_is_told_in_one_line_whatever_it_is_called(name: str) -> None:
+def test_an_unknown_option_of_any_name_is_refused_in_one_line(name: str) -> None:
     sentence = refusal((name, "1"))
     assert "there is no such option" in sentence
     assert sentence.isprintable()
@@ -162,7 +162,7 @@ def test_options_that_contradict_each_other_are_refused(given: list[tuple[str, s
     assert all(word in sentence for word in words), sentence
 
 
-def test_lame_makes_each_bit_rate_that_is_allowed_and_none_that_is_refused(tmp_path: Path) -> None:
+def test_lame_encodes_every_allowed_bit_rate_and_no_other(tmp_path: Path) -> None:
     pairs = list(product(SAMPLE_RATES, BITRATES))
     outputs = [
         argument
@@ -177,7 +177,7 @@ def test_lame_makes_each_bit_rate_that_is_allowed_and_none_that_is_refused(tmp_p
         assert (made.sample_rate, nearest == bitrate) == (rate, bitrate <= highest_bitrate(rate))
 
 
-def test_what_an_upload_does_not_say_is_the_server_s() -> None:
+def test_options_that_an_upload_does_not_give_are_the_server_s() -> None:
     server = {"AUDIO_BITRATE": "192k", "AUDIO_QUALITY": "5", "AUDIO_NORMALIZE": "-23", "AUDIO_LOUDNESS": "-14"}
     settings = Settings.from_environment(server)
     assert read(settings=settings) == AudioOptions.defaults(settings)
@@ -187,19 +187,19 @@ def test_what_an_upload_does_not_say_is_the_server_s() -> None:
     assert read(("normalize", "false"), settings=settings).normalize is None
 
 
-def test_an_upload_s_quality_goes_before_the_server_s_bit_rate() -> None:
+def test_an_upload_s_quality_replaces_the_server_s_bit_rate() -> None:
     settings = Settings.from_environment({"AUDIO_BITRATE": "192k"})
     varied = read(("quality", "0"), settings=settings)
     assert (varied.bitrate, varied.quality) == (None, 0)
 
 
-def test_the_server_s_bit_rate_gives_way_to_a_sample_rate_that_ends_below_it() -> None:
+def test_the_server_s_bit_rate_is_lowered_to_the_maximum_of_the_sample_rate() -> None:
     settings = Settings.from_environment({"AUDIO_BITRATE": "192k"})
     assert read(("sample_rate", "22050"), settings=settings).bitrate == 160
     assert read(("sample_rate", "44100"), settings=settings).bitrate == 192
 
 
-def test_the_server_s_bounds_are_named() -> None:
+def test_a_value_above_the_server_s_maximum_is_refused_with_it() -> None:
     settings = Settings.from_environment({"MAX_AUDIO_BITRATE": "128k", "MAX_SAMPLE_RATE": "44100"})
     assert refusal(("bitrate", "160k"), settings=settings) == "bitrate=160k must be at most 128 on this server."
     assert refusal(("sample_rate", "48000"), settings=settings).endswith("must be at most 44100 on this server.")
@@ -207,19 +207,21 @@ def test_the_server_s_bounds_are_named() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, EVERYTHING, {"quality": "9"}, {"normalize": "true", "track": "12"}])
-def test_options_come_out_of_their_row_as_they_went_in(given: dict[str, str]) -> None:
-    options = AudioOptions.read(given.items(), SETTINGS)
+def test_options_are_the_same_after_they_were_stored_in_a_row(given: dict[str, str]) -> None:
+    options = parse_options(given.items(), SETTINGS)
     assert AudioOptions.from_json(options.to_json()) == options
 
 
-def test_a_row_keeps_only_what_is_not_usual() -> None:
+def test_a_row_keeps_only_what_differs_from_the_defaults() -> None:
     assert read().to_json() == "{}"
     assert read(("channels", "1"), ("cover", "keep")).to_json() == '{"channels":1}'
 
 
 @pytest.mark.parametrize("letter", ["🎵", '"', "\\", "é"])
-def test_the_longest_options_are_not_longer_than_a_text_of_mysql(letter: str) -> None:
-    tags = [(name, letter * 1000) for name in OPTIONS if name.startswith("tag.") and OPTIONS[name].allowed == LINE]
+def test_the_longest_options_fit_into_a_text_column_of_mysql(letter: str) -> None:
+    tags = [
+        (name, letter * 1000) for name in OPTIONS if name.startswith("tag.") and OPTIONS[name].value.allowed == LINE
+    ]
     assert len(read(*tags).to_json().encode()) < 2**16
 
 
@@ -230,8 +232,8 @@ def test_a_row_without_options_has_those_of_the_server_now(text_of: Callable[[Au
     assert AudioOptions.of_row(text, now).bitrate == (64 if text is None else None)
 
 
-def test_a_document_gives_each_option_under_the_name_that_an_upload_gives_it() -> None:
-    document = AudioOptions.read(EVERYTHING.items(), SETTINGS).document()
+def test_a_document_shows_each_option_by_its_name_in_an_upload() -> None:
+    document = parse_options(EVERYTHING.items(), SETTINGS).document()
     assert {name for name in OPTIONS if not name.startswith("tag.")} | set(EVERYTHING) == set(document)
     assert document["tag.title"] == EVERYTHING["tag.title"]
     assert (document["bitrate"], document["quality"], document["end"]) == (128, None, 3600.5)

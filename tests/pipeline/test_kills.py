@@ -37,14 +37,14 @@ POINTS = {
     "convert ended the job",
     "connector had the reply",
     "connector published the reply",
-    "connector had a verdict on video",
+    "connector decided on video",
     "connector settled on video",
     "connector received from mp3",
     "notify was called",
     "notify claimed the mail",
     "notify sent the mail",
     "notify marked the mail as delivered",
-    "connector had a verdict on mp3",
+    "connector decided on mp3",
     "connector settled on mp3",
 }
 ROOM = str(2 * len(POINTS))

@@ -1,9 +1,8 @@
-"""Runs FFmpeg behind a fence: what it may open, read, write and use, and how it is stopped."""
+"""A process of FFmpeg in a sandbox: what it may open, read, write and use, and how it is stopped."""
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 from collections import deque
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from threading import Event, Thread
+from threading import Thread
 from typing import IO
 
 from soundlift.common.audio.formats import DEMUXERS
@@ -20,7 +19,8 @@ from soundlift.common.settings import Settings
 
 from ..probe.bounded_numbers import read_integer
 from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
-from ..probe.report import ends_heading
+from ..probe.report import selects_track
+from .resource_limits import limited
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
 LONGEST_HEADING = 1024 * 1024
@@ -28,31 +28,26 @@ LONGEST_BEGINNING = 256 * 1024
 LONGEST_END = 32 * 1024
 MOST_SKIPPED = 64 * 2**20  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
 BLOCK = 64 * 1024
-SECONDS_TO_DIE = 5
 
-# No protocol but the one that reaches our range server, and no demuxer that opens further addresses, such as
-# playlists: an uploaded file decides neither what is read nor what is connected to.
-FENCE = ("-protocol_whitelist", "http,tcp", "-format_whitelist", DEMUXERS)
+# Only the protocols that reach the stored file, and no demuxer that opens further addresses, such as playlists: an
+# uploaded file decides neither what is read nor what is connected to.
+PROTOCOLS = {"fd": "fd", "http": "http,tcp"}
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
 # Junk between the frames counts as errors. By default more errors than frames are a failure, whatever was decoded.
 ALL_ERRORS = ("-max_error_rate", "1")
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
 OnProgress = Callable[[float], None]
-"""Is told the seconds of sound written, twice a second."""
+"""A function that is called with the seconds of sound written so far, twice a second."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote.
-
-    Without `in_time` the timestamps were unreliable, and so is any length that comes from them.
-    """
+    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote."""
 
     status: int
     report: str
     seconds: float
-    in_time: bool = True
 
 
 @cache
@@ -63,18 +58,20 @@ def binary() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def reading(url: str, lead: float = 0.0) -> list[str]:
+def input_args(url: str, lead: float = 0.0) -> list[str]:
     """Return the arguments that make FFmpeg read a stored video, fenced in.
 
     The video is read with timestamps shifted by -`lead` seconds.
     """
-    return [*FENCE, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
+    protocols = PROTOCOLS[url.partition(":")[0]]
+    fence = ["-protocol_whitelist", protocols, "-format_whitelist", DEMUXERS]
+    return [*fence, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 
 class Ffmpeg:
-    """Is one run of FFmpeg, under limits, with nothing of our environment.
+    """A process of FFmpeg with resource limits and without our environment.
 
-    `stdin` is a file descriptor that it may read, and `pipes` those that it may write besides its standard output.
+    `stdin` is a file descriptor that it may read; `pipes` are those that it may write besides standard output.
     """
 
     def __init__(
@@ -86,40 +83,40 @@ class Ffmpeg:
         pipes: Sequence[int] = (),
     ) -> None:
         self._process = subprocess.Popen(
-            [binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments],
+            limited([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C", **ENVIRONMENT},
-            process_group=process_group(),  # so that it ends with us, and no Ctrl-C reaches it before
+            process_group=process_group(),  # so that it ends with this process, and no Ctrl-C reaches it before
             pass_fds=pipes,
         )
-        _limit(self._process.pid, settings)
         _work_in_batches(self._process.pid)
         assert self._process.stderr is not None
         self._report = _Report(self._process.stderr, self._abort)
 
-    def heading(self) -> str:
-        """Return what it says of the file, as soon as it has; all it said, where it ended before."""
-        return self._report.heading()
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
 
     def kill(self) -> None:
-        """End it at once, from any thread."""
+        """Kill it, from any thread."""
         self._process.kill()
 
     def _abort(self) -> None:
-        """End it as a crash would, which is the verdict TOO_COMPLEX: another run would not go better."""
+        """End it like a crash, which gives the verdict TOO_COMPLEX: another run would end the same way."""
         self._process.send_signal(signal.SIGABRT)
 
     def close(self) -> None:
-        """End it if it still runs, and give back what it had of this process."""
+        """Kill it if it still runs, and release its pipes."""
         self.kill()
         self._report.text()
         with self._process:
             pass
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how it ended."""
+        """Wait for its end, and return how it ended."""
         assert self._process.stdout is not None
         seconds = 0.0
         for line in self._process.stdout:
@@ -134,10 +131,10 @@ class Ffmpeg:
 
 
 class _Report:
-    """Drains a stream in a thread, keeping what no file can make too large for the memory.
+    """The messages of FFmpeg, read from a stream by a thread, of which a limited number of characters is kept.
 
-    The lines on the file are kept apart, so that no number of messages before them hides what is in the file. Calls
-    `abort` where FFmpeg prints more text of the file than MOST_SKIPPED.
+    The lines about the file are kept apart, so that no number of messages before them hides what is in the file.
+    `abort` is called if FFmpeg prints more text from the file than MOST_SKIPPED.
     """
 
     def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
@@ -147,34 +144,23 @@ class _Report:
         self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
         self._end: deque[str] = deque()
         self._end_size = 0
-        self._has_heading = Event()
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
         self._thread.start()
-
-    def heading(self) -> str:
-        self._has_heading.wait()
-        return "".join([*self._heading.kept, *self._beginning.kept])
 
     def text(self) -> str:
         self._thread.join()
         return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
-        try:
-            while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
-                self._keep(self._lines.read(block))
-                if self._lines.skipped > MOST_SKIPPED:
-                    self._abort()
-            self._keep(self._lines.end())
-        finally:
-            self._has_heading.set()
+        while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
+            self._keep(self._lines.read(block))
+            if self._lines.skipped > MOST_SKIPPED:
+                self._abort()
+        self._keep(self._lines.end())
 
     def _keep(self, lines: Iterable[str]) -> None:
         for line in lines:
-            if ends_heading(line):
-                self._heading.keep(line)
-                self._has_heading.set()
-            elif line.startswith(QUOTED):
+            if line.startswith(QUOTED) or selects_track(line):
                 self._heading.keep(line)
             elif not self._beginning.keep(line):
                 self._keep_at_end(line)
@@ -194,7 +180,7 @@ class _Lines:
         self._room = room
 
     def keep(self, line: str) -> bool:
-        """Keep a line if it and all before it had room; return whether they had."""
+        """Keep a line if there was room for it and for all before it; return whether there was."""
         self._room -= len(line) + 1
         if self._room < 0:
             self._room = 0
@@ -203,26 +189,11 @@ class _Lines:
         return True
 
 
-def _limit(pid: int, settings: Settings) -> None:
-    """Limit processor time, memory, file size and core dumps of a process; Linux alone can do so from outside.
-
-    FFmpeg gets no byte of the video before this is done. Elsewhere the limits on the clock and on the
-    MP3's size still hold.
-    """
-    if not hasattr(resource, "prlimit"):
-        return
-    seconds = settings.max_conversion_seconds
-    resource.prlimit(pid, resource.RLIMIT_CPU, (seconds, seconds + SECONDS_TO_DIE))
-    resource.prlimit(pid, resource.RLIMIT_AS, (settings.max_memory_bytes, settings.max_memory_bytes))
-    resource.prlimit(pid, resource.RLIMIT_FSIZE, (settings.max_mp3_bytes + 2**20, settings.max_mp3_bytes + 2**20))
-    resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-
-
 def _work_in_batches(pid: int) -> None:
-    """Have the kernel let each thread of a process work on when it wakes the next: a tenth less time in all.
+    """Let each thread of a process continue when it wakes another, which saves a tenth of the time.
 
-    FFmpeg hands every frame through five threads, each of which would else interrupt the one before it.
+    FFmpeg passes every frame through five threads, each of which would otherwise interrupt the one before it.
     """
     if hasattr(os, "SCHED_BATCH"):
-        with suppress(PermissionError):  # some sandboxes forbid it, and it is no more than quicker
+        with suppress(PermissionError):  # some sandboxes forbid it, and it only saves time
             os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))

@@ -1,12 +1,13 @@
-"""Serves one stored video to FFmpeg on loopback, in ranges, so that nothing is copied to disk."""
+"""Serves one stored video to FFmpeg on the loopback interface, in ranges, so that nothing is copied to disk."""
 
 from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event, Thread
+from subprocess import DEVNULL
+from threading import Thread
 from typing import IO, Any, BinaryIO, cast
 
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -14,53 +15,63 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from soundlift.common.media import MediaStore
+from soundlift.common.media import MediaReader, MediaStore
+
+from .picture_ranges import FileWithoutPictures, Range, picture_ranges
 
 BLOCK = 256 * 1024
 PLAIN_SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 STOP_CHECK_SECONDS = 0.01
-LONGEST_HOLD_SECONDS = 10
 OPEN_FILE = "soundlift.open_file"
 
 
-class Source:
-    """Is one video at an address nobody can guess, with its file's suffix or without, held back until `opened` is set.
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file name if it is plain enough for a URL, otherwise ""."""
+    found = PLAIN_SUFFIX.search(name)
+    return found[0] if found else ""
 
-    `error` is the first that the store had. FFmpeg cannot tell us of it: it takes a body that breaks off for
-    the end of the file, and returns 0 with half an MP3.
+
+class Source:
+    """A stored video, without most of its pictures, at a path that cannot be guessed and ends with a suffix.
+
+    `error` is the first error of the store. FFmpeg cannot report it: it takes a body that breaks off for the end of the
+    file, and exits with 0 and half an MP3.
     """
 
-    def __init__(self, store: MediaStore, fid: str, name: str = "") -> None:
+    def __init__(self, store: MediaStore, fid: str, suffix: str = "") -> None:
         self._store = store
         self._fid = fid
-        self.path = f"/{secrets.token_hex(16)}"
-        found = PLAIN_SUFFIX.search(name)
-        self.suffix = found[0] if found else ""
-        self.opened = Event()
+        self.path = f"/{secrets.token_hex(16)}{suffix}"
         self.error: Exception | None = None
+        self._ranges: Sequence[Range] | None = None
+
+    def stdin(self) -> int:
+        """Return that FFmpeg needs no standard input."""
+        return DEVNULL
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer the one path with the video or a range of it (RFC 9110, section 14), all others with 404."""
+        """Answer the path with the video or a range of it (RFC 9110, section 14), all others with 404."""
         request = Request(environ)
-        if request.path.removesuffix(self.suffix) != self.path or not self.opened.wait(LONGEST_HOLD_SECONDS):
+        if request.path != self.path:
             return Response(status=404)(environ, start_response)
         try:
             response = self._answer(request)
         except RequestedRangeNotSatisfiable as error:
             return error.get_response(environ)(environ, start_response)
-        except Exception as error:  # unforeseen ones too: see note
+        except Exception as error:  # any error, see note
             self.note(error)
             response = Response(status=503)
         return response(environ, start_response)
 
     def note(self, error: Exception) -> None:
-        """Remember the first error, also one that nobody foresaw: no trouble of ours may become a verdict."""
+        """Keep the first error, of any type: none may be taken for a fault of the video."""
         self.error = self.error or error
 
     def _answer(self, request: Request) -> Response:
         reader = self._store.open(self._fid)
         request.environ[OPEN_FILE] = reader.file
-        body = FileWrapper(cast(IO[bytes], _NotingFile(reader.file, self)), BLOCK)
+        file = FileWithoutPictures(reader.file, self._pictures_in(reader))
+        body = FileWrapper(cast(IO[bytes], _NotingFile(cast(BinaryIO, file), self)), BLOCK)
         response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
         response.content_length = reader.size
         response.call_on_close(reader.file.close)
@@ -70,9 +81,19 @@ class Source:
             response.close()
             raise
 
+    def _pictures_in(self, reader: MediaReader) -> Sequence[Range]:
+        """Return the ranges of pictures, which are the same for each request."""
+        if self._ranges is None:
+            try:
+                self._ranges = picture_ranges(reader.file, reader.size)
+            except BaseException:
+                reader.file.close()
+                raise
+        return self._ranges
+
 
 class _NotingFile:
-    """Reads on until the store fails, then notes why and ends."""
+    """A stored file that ends where the store fails, and notes the error."""
 
     def __init__(self, file: BinaryIO, source: Source) -> None:
         self._file = file
@@ -82,33 +103,32 @@ class _NotingFile:
     def read(self, size: int) -> bytes:
         try:
             return self._file.read(size)
-        except Exception as error:  # unforeseen ones too: see Source.note
+        except Exception as error:  # any error, see Source.note
             self._source.note(error)
             return b""
 
 
 class _Handler(WSGIRequestHandler):
-    """Takes FFmpeg closing a connection early, to seek, for what it is: no news, but the end of a file's use."""
+    """A handler that expects FFmpeg to close connections early, which it does to seek."""
 
     def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
-        """Close the file, which Werkzeug leaves open where the client hung up."""
+        """Close the file, which Werkzeug leaves open if the client closes the connection."""
         if environ and OPEN_FILE in environ:
             environ[OPEN_FILE].close()
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def serving(source: Source) -> Iterator[str]:
-    """Yield the URL of a source, served by threads until the end of the block."""
+    """Serve a source, in threads, until the end of the block; yield its URL."""
     server = make_server("127.0.0.1", 0, source, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever, args=(STOP_CHECK_SECONDS,), name="range-server", daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}{source.path}"
     finally:
-        source.opened.set()
         server.shutdown()
         server.server_close()
         thread.join()

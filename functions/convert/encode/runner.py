@@ -1,4 +1,4 @@
-"""Runs FFmpeg on one stored video while the job's keeper lets it, and puts the store's trouble before its words."""
+"""Runs FFmpeg on one stored video while the job's claim lasts, and puts the store's trouble before its words."""
 
 from __future__ import annotations
 
@@ -10,69 +10,86 @@ from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.settings import Settings
 
 from ..failures import check_status
-from ..heartbeat import Keeper
+from ..heartbeat import ClaimHeartbeat
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
-from .range_server import Source
 
 
 class Run(Protocol):
-    """Is FFmpeg at work, as one process or several."""
+    """One FFmpeg, or several that work together."""
 
     def kill(self) -> None:
-        """End it at once, from any thread."""
+        """Kill it, from any thread."""
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
         """Return how it ended."""
 
     def close(self) -> None:
-        """End it if it still runs, and give back what it had of this process."""
+        """Kill it if it still runs, and release its resources."""
 
 
 Running = TypeVar("Running", bound=Run)
 
 
-class Runner:
-    """Starts FFmpegs on a video that a range server has at `url`, one after another."""
+class MediaInput(Protocol):
+    """A stored video that FFmpeg reads; `error` is the first error that the store raised during a run."""
 
-    def __init__(self, url: str, source: Source, keeper: Keeper, settings: Settings) -> None:
+    @property
+    def error(self) -> Exception | None:
+        """Return it, or None."""
+
+    def stdin(self) -> int:
+        """Return what FFmpeg gets as its standard input; raises MediaNotFound or StoreUnavailable."""
+
+
+class Runner:
+    """Starts FFmpegs on a video that a source has at `url`, one after another."""
+
+    def __init__(self, url: str, source: MediaInput, heartbeat: ClaimHeartbeat, settings: Settings) -> None:
         self.url = url
         self.settings = settings
         self._source = source
-        self._keeper = keeper
+        self._heartbeat = heartbeat
+
+    def stdin(self) -> int:
+        """Return what the next FFmpeg that reads the video gets as its standard input; raises StoreUnavailable."""
+        try:
+            return self._source.stdin()
+        except MediaNotFound:
+            raise _missing() from None
 
     @contextmanager
     def started(self, start: Callable[[], Running]) -> Iterator[Running]:
-        """Give a run that has begun, its limits set before it gets a byte; end it with the block."""
-        self._source.opened.clear()
+        """Start a run, and end it with the block."""
         run = start()
-        self._keeper.stop_with(run.kill)
-        self._source.opened.set()
+        self._heartbeat.on_stop(run.kill)
         try:
             yield run
         finally:
             run.close()
 
     def end(self, run: Run, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how a run ended; the keeper's reason and the store's error are raised before what FFmpeg says."""
+        """Return how a run ended; the heartbeat's reason and the store's error are raised before what FFmpeg says."""
         outcome = run.wait(on_progress)
-        self._keeper.check()
-        if isinstance(self._source.error, MediaNotFound):
-            raise StoreUnavailable("The media store does not have the video.") from None
-        if self._source.error is not None:
-            raise self._source.error
+        self._heartbeat.check()
+        if (error := self._source.error) is not None:
+            raise _missing() if isinstance(error, MediaNotFound) else error
         check_status(outcome.status)
         return outcome
 
     def run(self, arguments: Sequence[str], on_progress: OnProgress | None = None) -> Outcome:
         """Run FFmpeg to its end and return how that was; raises as `end` does."""
-        with self.started(lambda: Ffmpeg(arguments, self.settings)) as ffmpeg:
+        with self.started(lambda: Ffmpeg(arguments, self.settings, stdin=self.stdin())) as ffmpeg:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
-        """Return what tells the keeper how far a run is that writes so many seconds, and is so many percents of all."""
+        """Return what reports how far a run is that writes so many seconds, and is so many percents of all."""
 
-        def tell(done: float) -> None:
+        def report(done: float) -> None:
             if seconds:
-                self._keeper.progress(percents * done / seconds)
+                self._heartbeat.report_progress(percents * done / seconds)
 
-        return tell
+        return report
+
+
+def _missing() -> StoreUnavailable:
+    return StoreUnavailable("The media store does not have the video.")

@@ -1,114 +1,79 @@
-"""Makes the ID3 tag in front of an MP3: what players show of the source, and what its job asked for instead."""
+"""What the tag of an audio file contains: the source's tags, chapters and cover, and what the job asks for instead."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from io import BytesIO
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from soundlift.common.options.audio_options import AudioOptions
 
-from ..probe.labels import Chapter, Labels
+from ..encode.ffmpeg import input_args
+from ..encode.runner import Runner
+from ..formats.output_format import Tags
+from ..plan.plan import Plan
+from ..probe.metadata import Chapter, Metadata, metadata_args, read_metadata
+from ..probe.probe import Probe
 
-TITLE = "TIT2"
-# Nothing else is taken over: where and when a video was made, and on which phone, is its owner's business.
-FRAMES = {
-    "title": TITLE,
-    "artist": "TPE1",
-    "album": "TALB",
-    "album_artist": "TPE2",
-    "composer": "TCOM",
-    "genre": "TCON",
-    "date": "TDRC",
-    "track": "TRCK",
-    "disc": "TPOS",
-}
-MADE_BY = "Soundlift, with FFmpeg and LAME"
-UTF_8 = 3
+# Nothing else is copied: where and when a video was made, and with which phone, is private.
+COPIED = ("title", "artist", "album", "album_artist", "composer", "genre", "date", "track", "disc")
 LONGEST_TEXT = 1000
-MOST_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
-NO_OFFSET = 0xFFFFFFFF
-FRONT_COVER = 3
 DAY = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
-PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"BM": "image/bmp"}
-ALPHA_3 = 3
+LARGEST_COVER = 2**24
 
 
-def id3(labels: Labels, language: str | None, options: AudioOptions, length: float, cover: bytes = b"") -> bytes:
-    """Return the tag (ID3v2.4, UTF-8) of an MP3 of `length` seconds, made of a track in `language`."""
-    from mutagen.id3 import APIC, ID3, TLAN, TSSE
-
-    tag = ID3()
-    for frame in _texts({} if options.strip_tags else labels.tags, options.tags):
-        tag.add(frame)
-    if not options.strip_tags:
-        for frame in _contents(_within(labels.chapters, options.start, length)):
-            tag.add(frame)
-        if code := _alpha_3(language):
-            tag.add(TLAN(encoding=UTF_8, text=[code]))
-    if picture := _picture(cover):
-        tag.add(APIC(encoding=UTF_8, mime=picture, type=FRONT_COVER, desc="Cover", data=cover))
-    tag.add(TSSE(encoding=UTF_8, text=[MADE_BY]))
-    file = BytesIO()
-    tag.save(file, v1=0, v2_version=4, padding=lambda _: 0)
-    return file.getvalue()
+def collect_tags(probe: Probe, plan: Plan, runner: Runner, folder: Path, seconds: float) -> Tags:
+    """Return the tags of an audio file of `seconds`, for which FFmpeg may have to read the video again."""
+    options = plan.options
+    metadata = probe.metadata
+    if probe.has_tags_on_tracks:
+        runner.run([*input_args(runner.url), *metadata_args(folder, plan.track.index)])
+        metadata = read_metadata(folder)
+    cover = _cover(runner, probe.pictures[0], folder) if probe.pictures and options.cover else b""
+    return tags_of(metadata, plan.track.language, options, seconds, cover)
 
 
-def _texts(found: Mapping[str, str], asked: Mapping[str, str]) -> Iterable[object]:
-    from mutagen.id3 import COMM, Frames
+def tags_of(
+    metadata: Metadata, language: str | None, options: AudioOptions, seconds: float, cover: bytes = b""
+) -> Tags:
+    """Return the tags of an audio file of `seconds`, made from a track in `language`."""
+    if options.strip_tags:
+        return Tags(dict(_texts({}, options.tags)), cover=cover)
+    chapters = _within(metadata.chapters, options.start, seconds)
+    return Tags(dict(_texts(metadata.tags, options.tags)), language, chapters, cover)
 
-    for name, kind in FRAMES.items():
-        text = asked.get(name, _day(found.get(name, "")) if name == "date" else found.get(name, "")).strip()
+
+def cover_args(stream: int, output: Path) -> list[str]:
+    """Return the arguments that copy a cover's picture into a file."""
+    return ["-map", f"0:{stream}", "-c", "copy", "-frames:v", "1", "-f", "data", "-y", str(output)]
+
+
+def _cover(runner: Runner, stream: int, folder: Path) -> bytes:
+    file = folder / "cover"
+    runner.run([*input_args(runner.url), *cover_args(stream, file)])
+    return file.read_bytes() if file.exists() and file.stat().st_size <= LARGEST_COVER else b""
+
+
+def _texts(found: Mapping[str, str], requested: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name in COPIED:
+        source = found.get(name, "")
+        text = requested.get(name, _day(source) if name == "date" else source).strip()
         if text:
-            yield Frames[kind](encoding=UTF_8, text=[text[:LONGEST_TEXT]])
-    if comment := asked.get("comment"):
-        yield COMM(encoding=UTF_8, lang="XXX", desc="", text=[comment])
+            yield name, text[:LONGEST_TEXT]
+    if comment := requested.get("comment"):
+        yield "comment", comment
 
 
 def _day(text: str) -> str:
-    """Return the day, month or year that a date begins with: the time of day is nobody's business."""
+    """Return the day, month or year that a date begins with: the time of day is private."""
     match = DAY.match(text)
     return match[0] if match else ""
 
 
-def _within(chapters: Sequence[Chapter], start: float, length: float) -> list[Chapter]:
-    """Return the chapters of a part of the source, in its own time."""
-    moved = (Chapter(max(0.0, one.start - start), min(length, one.end - start), one.title) for one in chapters)
-    return [one for one in moved if one.end > one.start][:MOST_CHAPTERS]
-
-
-def _contents(chapters: Sequence[Chapter]) -> Iterable[object]:
-    """Yield a CHAP for each chapter and a CTOC over them (ID3v2 Chapter Frame Addendum 1.0)."""
-    from mutagen.id3 import CHAP, CTOC, CTOCFlags, Frames
-
-    ids = [f"chp{number}" for number in range(len(chapters))]
-    for element_id, chapter in zip(ids, chapters, strict=True):
-        yield CHAP(
-            element_id=element_id,
-            start_time=round(chapter.start * 1000),
-            end_time=round(chapter.end * 1000),
-            start_offset=NO_OFFSET,
-            end_offset=NO_OFFSET,
-            sub_frames=[Frames[TITLE](encoding=UTF_8, text=[chapter.title[:LONGEST_TEXT]])] if chapter.title else [],
-        )
-    if ids:
-        flags = CTOCFlags.TOP_LEVEL | CTOCFlags.ORDERED
-        yield CTOC(element_id="toc", flags=flags, child_element_ids=ids, sub_frames=[])
-
-
-def _alpha_3(language: str | None) -> str | None:
-    """Return a language as TLAN has it, in three letters (ISO 639-2), if it is one."""
-    if language is None or len(language) == ALPHA_3:
-        return language
-    from langcodes import Language
-    from langcodes.tag_parser import LanguageTagError
-
-    try:
-        return Language.get(language).to_alpha3()
-    except (LanguageTagError, LookupError):
-        return None
-
-
-def _picture(data: bytes) -> str | None:
-    """Return the media type of a picture, of those that players know, by its first bytes."""
-    return next((kind for magic, kind in PICTURES.items() if data.startswith(magic)), None)
+def _within(chapters: Sequence[Chapter], start: float, seconds: float) -> list[Chapter]:
+    """Return the chapters of a part of the source, on the part's time line."""
+    moved = (
+        Chapter(max(0.0, one.start - start), min(seconds, one.end - start), one.title[:LONGEST_TEXT])
+        for one in chapters
+    )
+    return [one for one in moved if one.end > one.start]

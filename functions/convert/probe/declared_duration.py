@@ -50,7 +50,7 @@ ASF_TICKS, ASF_MILLISECONDS, ASF_BROADCAST = 10**7, 1000, 1
 
 
 @dataclass(frozen=True)
-class Declared:
+class DeclaredDuration:
     """The duration in a file's own header, in seconds, None where unknown; and whether to believe the header.
 
     Where it is not credible, a length that FFmpeg takes from the same header is no evidence either.
@@ -60,19 +60,19 @@ class Declared:
     credible: bool = True
 
 
-UNKNOWN = Declared()
+UNKNOWN = DeclaredDuration()
 
 
-def declared_duration(file: BinaryIO, size: int) -> Declared:
+def declared_duration(file: BinaryIO, size: int) -> DeclaredDuration:
     """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; raises only what the store raises."""
     source = RecordReader(file, size)
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
     try:
         seconds = _read(source, beginning)
-        return Declared(seconds if seconds and seconds > 0 else None)
+        return DeclaredDuration(seconds if seconds and seconds > 0 else None)
     except NotCredible:
-        return Declared(credible=False)
+        return DeclaredDuration(credible=False)
 
 
 def _read(source: RecordReader, beginning: bytes) -> float | None:

@@ -6,7 +6,7 @@ import struct
 
 from soundlift.common.audio.mpeg_audio import frame_length
 
-from ..encode.mp3_frames import HEADER_BYTES, NotMp3, read_header
+from ..formats.mp3_frames import HEADER_BYTES, NotMp3, read_header
 from .records import NotCredible, RecordReader
 
 ID3_HEADER = struct.Struct(">3s3x4B")  # ID3v2.4.0, section 3.1: seven bits of the size in each byte

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import BinaryIO
 
 MOST_BOXES = 1000
@@ -14,24 +15,24 @@ PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTim
 def has_protected_sound(file: BinaryIO, size: int) -> bool:
     """Tell whether an MP4 or MOV of `size` bytes has an audio track that is stored encrypted."""
     budget = iter(range(MOST_BOXES))
-    tracks = _find(file, 0, size, SAMPLE_DESCRIPTION, budget)
-    entries = (_boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
-    return any(kind in PROTECTED_SOUND for boxes in entries for kind, _, _ in boxes)
+    tracks = find(file, 0, size, SAMPLE_DESCRIPTION, budget)
+    entries = (boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
+    return any(kind in PROTECTED_SOUND for kind, _, _ in chain.from_iterable(entries))
 
 
-def _find(
+def find(
     file: BinaryIO, start: int, end: int, path: tuple[bytes, ...], budget: Iterator[int]
 ) -> Iterator[tuple[int, int]]:
     """Yield where the contents of every box at a path of types begin and end."""
-    for kind, body, stop in _boxes(file, start, end, budget):
+    for kind, body, stop in boxes(file, start, end, budget):
         if kind == path[0]:
             if len(path) == 1:
                 yield body, stop
             else:
-                yield from _find(file, body, stop, path[1:], budget)
+                yield from find(file, body, stop, path[1:], budget)
 
 
-def _boxes(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
+def boxes(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
     """Yield type, beginning and end of the contents of each box in a row (ISO/IEC 14496-12, section 4.2).
 
     One budget is shared by the whole look, or boxes in boxes would make it as long as the file's maker likes.

@@ -1,102 +1,125 @@
-"""Lists the media formats that Soundlift reads: how a file of each is told, and FFmpeg's name for its demuxer."""
+"""The media formats that Soundlift reads: the signatures of each, and FFmpeg's names for its demuxers."""
 
 from __future__ import annotations
 
+import codecs
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from soundlift.common.audio.frame_chains import has_ac3, has_adts, has_mpeg_audio, has_ps_packets, has_ts_packets
+SIGNATURE_BYTES = 64 * 1024
+"""How much of a file is searched for signatures: as much as may precede MXF's header (SMPTE ST 377-1)."""
 
-BYTES_TO_TELL = 64 * 1024
-"""How much is looked at: as much as may be before MXF's header (SMPTE ST 377-1), or as FFmpeg skips before an MP3."""
-
+REPETITIONS = 3
 TEXT = bytes({*b"\t\n\f\r\x1b", *range(0x20, 0x100)})
-# Those that FFmpeg's probe knows; it steps over all others.
-BOXES = frozenset(b"ftyp moov mdat pnot udta ediw wide free junk pict skip uuid prfl \x82\x82\x7f\x7d".split())
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Images, archives, documents and programs, in which a frame header may occur several times by chance.
+NO_MEDIA = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF.{4}WEBP|PK\x03\x04|\x1f\x8b\x08|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ|%PDF|\x7fELF|MZ",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
 class Format:
-    """Is one container format: a name for people, FFmpeg's demuxers, and what its first bytes match.
+    """A container format or raw stream: a name for people, FFmpeg's demuxers, and its signatures.
 
-    A file may begin with something else, too, or within a frame: then `is_in` finds the format further on.
+    A file has the format if `start` matches its first bytes, if `anywhere` is found further on, or if `frame_header`
+    is found several times with the same content: a raw stream may begin within a frame, or after other bytes.
     """
 
     name: str
     demuxers: str
-    first: re.Pattern[bytes]
-    is_in: Callable[[bytes], object]
+    start: re.Pattern[bytes] | None
+    anywhere: re.Pattern[bytes] | None
+    frame_header: re.Pattern[bytes] | None
+
+    def matches(self, beginning: bytes) -> bool:
+        """Return whether the first bytes of a file have a signature of this format."""
+        if self.start and self.start.match(beginning):
+            return True
+        if self.anywhere and self.anywhere.search(beginning):
+            return True
+        headers = Counter(self.frame_header.findall(beginning)) if self.frame_header else {}
+        return max(headers.values(), default=0) >= REPETITIONS
 
 
 def _format(
-    name: str, demuxers: str, first: bytes = rb"(?!)", is_in: Callable[[bytes], object] = lambda _: False
+    name: str, demuxers: str, start: bytes = b"", *, anywhere: bytes = b"", frame_header: bytes = b""
 ) -> Format:
-    return Format(name, demuxers, re.compile(first, re.DOTALL), is_in)
+    patterns = (re.compile(each, re.DOTALL) if each else None for each in (start, anywhere, frame_header))
+    return Format(name, demuxers, *patterns)
 
 
-def _search(pattern: bytes) -> Callable[[bytes], object]:
-    return re.compile(pattern, re.DOTALL).search
-
-
-def _has_box(beginning: bytes) -> bool:
-    """Tell whether a known box is among the first ones (ISO/IEC 14496-12, 4.2), as FFmpeg looks for them."""
-    place = 0
-    while place + 8 <= len(beginning):
-        size, kind = int.from_bytes(beginning[place : place + 4]), beginning[place + 4 : place + 8]
-        if size == 1:
-            size = int.from_bytes(beginning[place + 8 : place + 16])
-        if kind in BOXES:
-            return True
-        if size == 0:
-            return False
-        place += size if size >= 8 else 4
-    return False
-
-
-def _has_flac(beginning: bytes) -> bool:
-    """Tell whether FLAC's own header is there, or three frames that begin alike, by RFC 9639, 8.2 and 9.1."""
-    frames = re.findall(rb"\xff[\xf8\xf9][\x10-\xef](?=[\0-\xaf])", beginning)
-    return b"fLaC\0\0\0\x22" in beginning or max(Counter(frames).values(), default=0) >= 3
+def _ts_packets(length: int) -> bytes:
+    """Return four packets with a payload or an adaptation field (ISO/IEC 13818-1, 2.4.3.2), `length` bytes apart."""
+    header = rb"G..[\x10-\x3f\x50-\x7f\x90-\xbf\xd0-\xff]"
+    return header + rb"(?:.{%d}%s){3}" % (length - 4, header)
 
 
 FORMATS = (
-    _format("MP4, MOV, 3GP", "mov,mp4,m4a,3gp,3g2,mj2", is_in=_has_box),
+    # A box (ISO/IEC 14496-12, 4.2) of less than 16 MiB, or of any length if FFmpeg looks for it.
+    _format("MP4, MOV, 3GP", "mov,mp4,m4a,3gp,3g2,mj2", rb"\0.{3}[ -~]{4}|.{4}(?:"
+            rb"ftyp|moov|mdat|pnot|udta|ediw|wide|free|junk|pict|skip|uuid|prfl|\x82\x82\x7f\x7d)"),
     _format("MKV, WebM", "matroska,webm", rb"\x1a\x45\xdf\xa3"),
     _format("AVI", "avi", rb"RIFF.{4}(?:AVI[ \x19X]|AMV )|ON2 .{4}ON2f"),
-    _format("MPEG-TS", "mpegts", is_in=has_ts_packets),
-    _format("MPEG", "mpeg", is_in=has_ps_packets),
+    # Bare, with the time of arrival before each packet (Blu-ray), or with error correction after it (ETSI EN 300 421).
+    _format("MPEG-TS", "mpegts", anywhere=b"|".join(map(_ts_packets, (188, 192, 204)))),
+    # A packet (ISO/IEC 13818-1, 2.4.3.6); further on, the header of a pack (2.5.3.3, or ISO/IEC 11172-1).
+    _format("MPEG", "mpeg", rb"\0\0\x01[\xba-\xef]", anywhere=rb"\0\0\x01\xba[\x20-\x2f\x40-\x7f]",
+            frame_header=rb"\0\0\x01[\xbd\xc0-\xef]"),
     _format("FLV", "flv", rb"FLV[\0-\x04].\0"),
-    _format("Ogg", "ogg", rb"OggS", _search(rb"OggS\0[\0-\x07]")),
+    _format("Ogg", "ogg", rb"OggS", anywhere=rb"OggS\0[\0-\x07]"),
     _format("WMV, ASF", "asf,asf_o", rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
-    _format("MXF", "mxf", is_in=_search(rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02")),
+    _format("MXF", "mxf", anywhere=rb"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01\x02"),
     _format("WAV", "wav", rb"(?:RIFF|RIFX|RF64|BW64).{4}WAV[ES]"),
     _format("AIFF", "aiff", rb"FORM.{4}AIF[FC]"),
     _format("CAF", "caf", rb"caff"),
-    _format("FLAC", "flac", rb"fLaC|\xff[\xf8\xf9]", _has_flac),
+    # RFC 9639, 8.2 and 9.1.
+    _format("FLAC", "flac", rb"fLaC|\xff[\xf8\xf9]", anywhere=rb"fLaC\0\0\0\x22",
+            frame_header=rb"\xff[\xf8\xf9][\x10-\xef](?=[\0-\xaf])"),
+    _format("Monkey's Audio", "ape", rb"MAC "),
+    _format("TTA", "tta", rb"TTA[12]"),
+    _format("TAK", "tak", rb"tBaK"),
+    _format("WavPack", "wv", rb"wvpk"),
+    _format("Musepack", "mpc,mpc8", rb"MPCK|MP\+"),
+    _format("DSF", "dsf", rb"DSD "),
     _format("AMR", "amr", rb"#!AMR"),
-    _format("AC-3", "ac3,eac3", rb"\x0b\x77", has_ac3),
-    _format("DTS", "dts", is_in=_search(
-        # Each order of bytes of 16 or 14 bits, and the extension alone (ETSI TS 102 114).
-        rb"\x7f\xfe\x80\x01[\xfc-\xff]|\xfe\x7f\x01\x80.[\xfc-\xff]"
-        rb"|\x1f\xff\xe8\x00\x07[\xf0-\xff]|\xff\x1f\x00\xe8[\xf0-\xff]\x07|\x64\x58\x20\x25")),
-    _format("AAC", "aac", rb"\xff[\xf0\xf1\xf8\xf9]", has_adts),
-    _format("MP3", "mp3", rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef]|\0*ID3|APETAGEX", has_mpeg_audio),
+    # In either byte order (ETSI TS 102 366, 4.3.1). The code of rate and length is repeated, the checksum is not.
+    _format("AC-3", "ac3,eac3", rb"\x0b\x77|\x77\x0b", frame_header=rb"\x0b\x77..(.)|\x77\x0b...(.)"),
+    # In either byte order, of 16 or 14 bits, and the extension alone (ETSI TS 102 114).
+    _format("DTS", "dts", anywhere=rb"\x7f\xfe\x80\x01[\xfc-\xff]|\xfe\x7f\x01\x80.[\xfc-\xff]"
+            rb"|\x1f\xff\xe8\x00\x07[\xf0-\xff]|\xff\x1f\x00\xe8[\xf0-\xff]\x07|\x64\x58\x20\x25"),
+    # ISO/IEC 14496-3, 1.A.2.2; the sample rate is one of 13.
+    _format("AAC", "aac", rb"\xff[\xf0\xf1\xf8\xf9]",
+            frame_header=rb"\xff[\xf0\xf1\xf8\xf9][\0-\x33\x40-\x73\x80-\xb3\xc0-\xf3]"),
+    # ISO/IEC 11172-3, 2.4.2.3, and 13818-3.
+    _format("MP3", "mp3", rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]|\0*ID3|APETAGEX",
+            frame_header=rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]"),
 )  # fmt: skip
 DEMUXERS = ",".join(item.demuxers for item in FORMATS)
-NAMES = ", ".join(item.name for item in FORMATS)
+FORMAT_NAMES = ", ".join(item.name for item in FORMATS)
 
 
 def is_known_format(beginning: bytes) -> bool:
-    """Tell whether a file that begins so may be media we read, by the first BYTES_TO_TELL of these bytes.
+    """Return whether a file may be media that Soundlift reads, by the first SIGNATURE_BYTES of these bytes.
 
-    FFmpeg has the last word, and what it reads is not refused here, unless it looks further for its format than this.
-    Of files of random bytes, one in 4,000 is let through: for the 12 to 16 bits that a raw stream's first frame
-    begins with. A text holds no stream, whatever letters it has.
+    It may be if it is neither a text nor of another well-known type, and has a signature of a format. FFmpeg decides
+    later: a file with a signature that is not media ends as a failed job.
     """
-    beginning = beginning[:BYTES_TO_TELL]
-    if any(item.first.match(beginning) for item in FORMATS):
-        return True
-    is_text = not beginning.translate(None, TEXT)
-    return not is_text and any(item.is_in(beginning) for item in FORMATS)
+    beginning = beginning[:SIGNATURE_BYTES]
+    if NO_MEDIA.match(beginning) or _is_text(beginning):
+        return False
+    return any(item.matches(beginning) for item in FORMATS)
+
+
+def _is_text(beginning: bytes) -> bool:
+    """Return whether these are characters without control characters: in UTF-16, or in an encoding that has ASCII."""
+    if not beginning.startswith(UTF_16):
+        return not beginning.translate(None, TEXT)
+    try:
+        characters = codecs.getincrementaldecoder("utf-16")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return not any(unicodedata.category(each) == "Cc" and each not in "\t\n\f\r" for each in characters)

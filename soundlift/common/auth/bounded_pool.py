@@ -1,4 +1,4 @@
-"""Runs expensive calls in a few threads, and refuses those that would have to wait for long."""
+"""A thread pool for expensive calls that rejects calls which would wait too long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Returned = TypeVar("Returned")
 
 
 class BoundedPool:
-    """Thread pool with a bounded queue: at most `queue` calls wait for one of `threads`, each for `wait_seconds`."""
+    """A thread pool with a bounded queue: at most `queue` calls wait for a thread, each for `wait_seconds`."""
 
     def __init__(self, name: str, *, threads: int, queue: int, wait_seconds: float, busy: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
@@ -25,7 +25,7 @@ class BoundedPool:
     def run(
         self, call: Callable[Parameters, Returned], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Returned:
-        """Return what a call returns, or raise what it raises; raise Busy where it cannot begin in time."""
+        """Return what a call returns, or raise what it raises; raise Busy if it cannot start in time."""
         if not self._places.acquire(blocking=False):
             raise self._refusal()
         try:
@@ -39,7 +39,7 @@ class BoundedPool:
         except TimeoutError:
             if future.cancel():
                 raise self._refusal() from None
-            return future.result()  # it has begun: the work is not thrown away
+            return future.result()  # it has started, so its result is used
 
     def _refusal(self) -> Busy:
         return Busy(self._busy, retry_after=1)

@@ -10,18 +10,21 @@ from soundlift.common.settings import Settings
 
 
 def user_of(settings: Settings) -> dict[str, str]:
-    """Return the Authorization header for the gateway; raises SettingError where half of the login is missing."""
+    """Return the Authorization header for the gateway; raises SettingError if half of the login is missing."""
     user, password = settings.basic_auth_user, settings.basic_auth_password
     if bool(user) != bool(password):
         missing = "BASIC_AUTH_PASSWORD" if user else "BASIC_AUTH_USER"
-        raise SettingError(f"Setting {missing} is missing: the gateway's user has both.", setting=missing)
+        raise SettingError(
+            f"Setting {missing} is missing: set both BASIC_AUTH_USER and BASIC_AUTH_PASSWORD, or neither.",
+            setting=missing,
+        )
     return {"Authorization": f"Basic {_credentials(settings)}"} if user else {}
 
 
 def is_user(settings: Settings, authorization: str) -> bool:
-    """Tell whether an Authorization header holds the login, or the password alone as a bearer token (RFC 6750).
+    """Return whether an Authorization header has the login, or only the password as a bearer token (RFC 6750).
 
-    The time does not depend on how much of it is right. Without a login in the settings, nobody has it.
+    The comparison takes constant time. Without a login in the settings, no header is accepted.
     """
     scheme, _, credentials = authorization.partition(" ")
     right = {"basic": _credentials(settings), "bearer": settings.basic_auth_password}.get(scheme.lower(), "")

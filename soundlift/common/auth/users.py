@@ -1,4 +1,4 @@
-"""Keeps the accounts."""
+"""The store of user accounts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
 LONGEST_EMAIL = 254
-# In characters. The longest still signs in by HTTP Basic and as JSON, whatever its characters are: 4 bytes each in
-# base64 fit into a header (8190 bytes), and escaped, as 12 bytes each, into a body (16 KiB).
+# In characters. Of any characters, the longest password fits into the header of HTTP Basic (8190 bytes; 4 bytes each,
+# in base64) and into a JSON body (16 KiB; 12 bytes each, escaped).
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
 
 
 @dataclass(frozen=True)
 class User:
-    """Is one account; `email` is its user name."""
+    """A user account; `email` is the user name."""
 
     email: str
     password: str
@@ -28,7 +28,7 @@ class User:
 
 
 class Users:
-    """Adds, finds and removes accounts; an address is the same account in any case of letters."""
+    """The user accounts in the database; letter case in an address does not matter."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -36,24 +36,24 @@ class Users:
     def add(self, email: str, hashed: str, *, admin: bool = False) -> User:
         """Add an account with a password hash.
 
-        Raises BadRequest when the address is not one address, or has an account already.
+        Raises BadRequest if the address is not a single mail address, or already has an account.
         """
         user = User(email=one_address(email), password=hashed, admin=admin)
         try:
             self._database.change(table.insert().values(email=user.email, password=hashed, admin=admin))
         except sa.exc.IntegrityError:
-            raise BadRequest(f"{user.email} has an account already.") from None
+            raise BadRequest(f"{user.email} already has an account.") from None
         return user
 
     def find(self, email: str) -> User | None:
-        """Return the account of an address, or None."""
+        """Return the account with an address, or None."""
         query = sa.select(table.c.email, table.c.password, table.c.admin).where(table.c.email == email.strip().lower())
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return User(**row._mapping) if row else None
 
     def list(self) -> list[User]:
-        """Return all accounts, by address."""
+        """Return all accounts, ordered by address."""
         query = sa.select(table.c.email, table.c.password, table.c.admin).order_by(table.c.email)
         with self._database.read() as connection:
             return [User(**row._mapping) for row in connection.execute(query)]
@@ -72,7 +72,7 @@ class Users:
 
 
 def one_address(email: str) -> str:
-    """Return a mail address in lower case; raises BadRequest unless it is exactly one (RFC 5322, addr-spec)."""
+    """Return a mail address in lower case; raises BadRequest unless it is a single one (RFC 5322, addr-spec)."""
     text = email.strip().lower()
     if len(text) > LONGEST_EMAIL:  # first: the parser takes quadratic time, and recurses into nested comments
         raise BadRequest(f"A mail address must have at most {LONGEST_EMAIL} characters.")

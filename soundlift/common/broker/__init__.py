@@ -1,4 +1,4 @@
-"""Defines the broker port, publishing and consuming, and opens the broker that BROKER_URL names."""
+"""The broker port: publishing, consuming and dead letters; and its opener, which reads BROKER_URL."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from cloudevents.core.v1.event import CloudEvent
 
+from soundlift.common.broker.routes import routes_of
 from soundlift.common.errors import SettingError
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, Message
+from soundlift.common.events import Message
 from soundlift.common.settings import Settings
 
 SINKS = ("http", "https")
@@ -18,7 +19,10 @@ DELAYS = (5.0, 30.0, 120.0, 600.0)
 
 @dataclass(frozen=True)
 class Delivery:
-    """Is one message handed to a consumer, for the `attempt`th time beginning with 1."""
+    """A message handed to a consumer; `attempt` counts its deliveries from this queue, beginning with 1.
+
+    `tag` is the adapter's own reference to the message.
+    """
 
     queue: str
     message: Message
@@ -28,7 +32,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """Is a message that nobody could use, with what is known of why: function, status, detail, attempts, when."""
+    """A rejected message with the reason: function, status, detail, attempts, and the time as `at`."""
 
     id: str
     queue: str
@@ -37,10 +41,13 @@ class DeadLetter:
 
 
 class Publisher(Protocol):
-    """Hands events to the broker. Safe to share between threads."""
+    """The side of a broker that takes events. Thread-safe."""
 
     def publish(self, event: CloudEvent) -> None:
-        """Put an event in the queue of its type, durably; raises BrokerUnavailable unless that is confirmed."""
+        """Put an event durably in every queue of its type; raises BrokerUnavailable unless that is confirmed.
+
+        After an error the event may be in some or all of the queues: publish it again, or leave that to cleanup.
+        """
         ...
 
     def check(self) -> None:
@@ -49,23 +56,26 @@ class Publisher(Protocol):
 
 
 class Consumer(Protocol):
-    """Takes messages and gives verdicts on them; what has none when its consumer dies is delivered again.
+    """The side of a broker that delivers messages, each of which is settled by accept, retry or reject.
 
-    One thread calls `receive`, again and again, which also keeps the claims on messages in work alive.
-    Verdicts may come from any thread, and more than once; one on a message that another consumer has by then does
-    nothing. Every method raises BrokerUnavailable.
+    Each queue has its own copy of an event, with its own attempts, delays and dead letters; to settle the message of
+    one queue does nothing to that of another. A message that is unsettled when its consumer dies is delivered again.
+
+    One thread calls `receive` in a loop, which also renews the claims on unsettled messages. Messages may be settled
+    from any thread. To settle one a second time, or one that another consumer has received since, does nothing.
+    Every method raises BrokerUnavailable.
     """
 
     def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
-        """Return the next message of some queues, or None after `timeout` seconds without one."""
+        """Return the next message of any of the queues, or None if none arrives within `timeout` seconds."""
         ...
 
     def unsubscribe(self) -> None:
-        """Take no new message; call `receive` for no queue from then on, while there are messages in work."""
+        """Stop taking messages; while some are unsettled, go on calling `receive` with no queues."""
         ...
 
     def accept(self, delivery: Delivery) -> None:
-        """Remove a message that has done its work."""
+        """Remove a message that was processed."""
         ...
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
@@ -73,45 +83,36 @@ class Consumer(Protocol):
         ...
 
     def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
-        """Put a message among the dead letters."""
+        """Move a message to the dead letters of its queue."""
         ...
 
 
 class DeadLetters(Protocol):
-    """Lets people look at dead letters. Every method raises BrokerUnavailable."""
+    """Access to dead letters for operators. Every method raises BrokerUnavailable."""
 
     def list(self) -> Iterator[DeadLetter]:
-        """Yield all dead letters, oldest first."""
+        """Yield all dead letters, oldest first in each queue."""
         ...
 
     def replay(self, letter_id: str) -> bool:
-        """Put a dead letter back in its queue, as new; tell whether there was one."""
+        """Move a dead letter back to the queue it came from, as a new message; return whether it existed."""
         ...
 
     def drop(self, letter_id: str) -> bool:
-        """Remove a dead letter for good; tell whether there was one."""
+        """Delete a dead letter; return whether it existed."""
         ...
 
 
 class Broker(Publisher, Consumer, DeadLetters, Protocol):
-    """Is a whole broker; each user of it needs one of its three sides."""
+    """A complete broker; each user of it needs one of its three sides."""
 
     def close(self) -> None:
-        """Close the connections; what has had no verdict is delivered again."""
+        """Close the connections; unsettled messages are delivered again."""
         ...
 
 
-def routes_of(settings: Settings) -> dict[str, str]:
-    """Return the queue of each event type: the bindings of the topic exchange."""
-    return {
-        VIDEO_UPLOADED: settings.video_queue,
-        MP3_READY: settings.mp3_queue,
-        CONVERSION_FAILED: settings.mp3_queue,
-    }
-
-
 def open_publisher(settings: Settings, broker: Callable[[], Broker]) -> Publisher:
-    """Open the sink at BROKER_URL, without connecting; where that names a whole broker, return this one."""
+    """Open the sink at BROKER_URL, without connecting; if the URL names a broker instead, return `broker()`."""
     if settings.broker_url.partition("://")[0] in SINKS:
         from soundlift.common.broker.http_sink import HttpSink
 
@@ -120,7 +121,7 @@ def open_publisher(settings: Settings, broker: Callable[[], Broker]) -> Publishe
 
 
 def open_broker(settings: Settings) -> Broker:
-    """Open the broker at BROKER_URL, without connecting; raises SettingError where it names none that we have."""
+    """Open the broker at BROKER_URL, without connecting; raises SettingError if the URL is not a broker's."""
     scheme, _, path = settings.broker_url.partition("://")
     if scheme == "sqlite" and path.startswith("/"):
         from pathlib import Path
@@ -139,7 +140,8 @@ def open_broker(settings: Settings) -> Broker:
         return RabbitMqBroker(addresses, topology, prefetch=settings.connector_concurrency)
     if scheme in SINKS:
         raise SettingError(
-            "Setting BROKER_URL is a sink: events go there, and none come from it.", setting="BROKER_URL"
+            "Setting BROKER_URL names a sink, which takes events but delivers none; name a broker.",
+            setting="BROKER_URL",
         )
     allowed = "sqlite:///FILE, amqp://…, amqps://…, or http(s)://… for a sink"
     raise SettingError(f"Setting BROKER_URL must be {allowed}.", setting="BROKER_URL")

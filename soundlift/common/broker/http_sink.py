@@ -1,4 +1,4 @@
-"""Sends events to a CloudEvents sink, such as Knative's broker; who takes them from there is the sink's business."""
+"""Sends events to a CloudEvents sink such as Knative's broker, which delivers them to its subscribers."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from urllib3.exceptions import HTTPError
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import to_http
 
-PATIENCE = urllib3.Timeout(connect=2, read=10)
+TIMEOUT = urllib3.Timeout(connect=2, read=10)
 
 
 class HttpSink:
-    """Is the publishing side of a broker; the sink's 2xx is the confirmation, and it alone."""
+    """The publishing side of a broker; only a 2xx from the sink counts as confirmation."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._http = urllib3.PoolManager(maxsize=8, timeout=PATIENCE, retries=False)
+        self._http = urllib3.PoolManager(maxsize=8, timeout=TIMEOUT, retries=False)
 
     def publish(self, event: CloudEvent) -> None:  # noqa: D102 - the port says it
         headers, body = to_http(event)
         status = self._status_of("POST", body=body, headers=headers)
         if not 200 <= status < 300:
-            raise BrokerUnavailable("The sink did not take the event.", status=status)
+            raise BrokerUnavailable("The sink did not accept the event.", status=status)
 
     def check(self) -> None:
-        """Ask with a GET: Knative's ingress answers 405, which is an answer."""
+        """Send a GET: any answer below 500 will do, such as the 405 of Knative's ingress."""
         status = self._status_of("GET")
         if status >= 500:
             raise BrokerUnavailable("The sink is not ready.", status=status)

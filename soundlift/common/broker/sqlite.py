@@ -1,4 +1,4 @@
-"""Keeps the queues in one SQLite file: an adapter of the broker port."""
+"""The broker port over queues in one SQLite file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import DeadLetter, Delivery
+from soundlift.common.broker.routes import Routes
 from soundlift.common.db.write_ahead_log import use_write_ahead_log
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import Message, to_message
@@ -50,12 +51,12 @@ RETURNING id, queue, body, content_type, headers, attempts
 
 
 class SqliteBroker:
-    """Is publisher, consumer and dead letters of one file, for any number of processes.
+    """Queues in one file that any number of processes share.
 
-    A message taken is out of sight until its lease ends; `receive` renews the leases of this consumer's own.
+    A received message is invisible to others until its lease ends; `receive` renews the leases of this consumer.
     """
 
-    def __init__(self, file: Path, routes: Mapping[str, str], *, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, file: Path, routes: Routes, *, lease_seconds: float = LEASE_SECONDS) -> None:
         self._file = file
         self._routes = routes
         self._lease_seconds = lease_seconds
@@ -65,15 +66,16 @@ class SqliteBroker:
         self._renewed = 0.0
 
     def publish(self, event: CloudEvent) -> None:
-        """Insert a message; the commit, flushed to the disk, is the confirmation."""
-        queue = self._routes.get(event.get_type())
-        if queue is None:
+        """Insert a message for each queue in one transaction, whose commit, flushed to disk, is the confirmation."""
+        queues = self._routes.get(event.get_type())
+        if not queues:
             raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
         message = to_message(event)
-        row = (queue, message.body, message.content_type, json.dumps(dict(message.headers)), time.time())
+        row = (message.body, message.content_type, json.dumps(dict(message.headers)), time.time())
         with self._write() as connection:
-            connection.execute(
-                "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)", row
+            connection.executemany(
+                "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)",
+                [(queue, *row) for queue in queues],
             )
 
     def check(self) -> None:
@@ -82,7 +84,7 @@ class SqliteBroker:
             connection.execute("SELECT 1 FROM message LIMIT 1").fetchall()
 
     def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
-        """Return the message that has been waiting longest, looking again many times a second."""
+        """Return the message that has waited longest, polling the file until there is one."""
         deadline = time.monotonic() + timeout
         while True:
             delivery = self._take(queues)
@@ -91,7 +93,7 @@ class SqliteBroker:
             time.sleep(POLL_SECONDS)
 
     def unsubscribe(self) -> None:
-        """Do nothing: a message is only taken when it is asked for."""
+        """Do nothing: a message is only taken by `receive`."""
 
     def accept(self, delivery: Delivery) -> None:
         """Delete the message, if it is still leased to this consumer."""
@@ -99,7 +101,7 @@ class SqliteBroker:
             connection.execute("DELETE FROM message WHERE id = ? AND holder = ?", (delivery.tag, self._holder))
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
-        """Let the message be seen again after the delay."""
+        """Make the message visible again after the delay, if it is still leased to this consumer."""
         with self._write() as connection:
             connection.execute(
                 "UPDATE message SET visible_at = ?, holder = NULL WHERE id = ? AND holder = ?",
@@ -107,7 +109,7 @@ class SqliteBroker:
             )
 
     def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
-        """Keep the message with its reason, where no consumer sees it."""
+        """Store the reason with the message, which hides it from consumers, if it is still leased to this one."""
         with self._write() as connection:
             connection.execute(
                 "UPDATE message SET reason = ?, holder = NULL WHERE id = ? AND holder = ?",
@@ -122,7 +124,7 @@ class SqliteBroker:
             yield DeadLetter(str(row["id"]), row["queue"], _message(row), json.loads(row["reason"]))
 
     def replay(self, letter_id: str) -> bool:
-        """Take the reason away, and with it what counted against the message."""
+        """Clear the reason and the attempts, which makes the message visible again."""
         return self._change_dead(
             "UPDATE message SET reason = NULL, attempts = 0, visible_at = :now", letter_id, now=time.time()
         )
@@ -137,10 +139,10 @@ class SqliteBroker:
             return connection.execute(statement + where, {"id": letter_id, **values}).rowcount == 1
 
     def _take(self, queues: Collection[str]) -> Delivery | None:
-        """Take a message, after renewing the leases of those in work where that is due.
+        """Lease a message, after renewing the leases of unsettled ones if that is due.
 
-        Both happen in one transaction: a wait for the file between them could outlast a lease, and this consumer would
-        take a second time what it has in work.
+        Both happen in one transaction: waiting for the file between them could outlast a lease, and this consumer
+        would receive one of its unsettled messages a second time.
         """
         with self._write() as connection:
             moment, ticks = time.time(), time.monotonic()
@@ -168,12 +170,12 @@ class SqliteBroker:
             with self._lock:
                 self._connection = self._connection or self._connect()
                 with self._connection:
-                    # A lease counts from when the lock is had, not from when the wait for it began.
+                    # A lease begins when the lock is acquired, not when the wait for it began.
                     self._connection.execute("BEGIN IMMEDIATE")
                     yield self._connection
         except sqlite3.Error as error:
             self._connection = None
-            raise BrokerUnavailable("The queue cannot be used.", cause=str(error)) from error
+            raise BrokerUnavailable("The queue file cannot be used.", cause=str(error)) from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._file, timeout=10, isolation_level=None, check_same_thread=False)

@@ -1,4 +1,4 @@
-"""Deletes what the media store holds of a job that is over."""
+"""The deletion of the files of jobs that have ended, and of what dead workers left."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 def dispose(job: Job, services: Services) -> bool:
-    """Delete a job's files, then note it on the row; tell whether this call was the one that did.
+    """Delete a job's files, then record it on the row; return whether this call was the one that did.
 
-    Raises StoreUnavailable; the row still says then what is to be deleted.
+    Raises StoreUnavailable, after which the row still names the files.
     """
     services.videos.delete(job.video_fid)
     if job.mp3_fid:
@@ -21,14 +21,10 @@ def dispose(job: Job, services: Services) -> bool:
     return services.jobs.disposed(job)
 
 
-def give_up(job: Job, services: Services) -> bool:
-    """Delete what a dead worker left of a job, and fail the job if its claims or its day are used up.
+def delete_abandoned_output(job: Job, services: Services) -> None:
+    """Delete the audio file that a dead worker left of a job; raises StoreUnavailable.
 
-    Tells whether it was failed. Nobody else can want that MP3: a claim that has lapsed never comes back.
-    Raises StoreUnavailable.
+    Nobody else needs it: a claim that has lapsed is never renewed.
     """
-    if job.state not in WAITING or not job.claim_lapsed:
-        return False
-    if job.mp3_fid:
+    if job.mp3_fid and job.state in WAITING and job.claim_lapsed:
         services.mp3s.delete(job.mp3_fid)
-    return services.jobs.give_up(job)

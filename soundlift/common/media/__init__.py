@@ -1,11 +1,12 @@
-"""Defines the media-store port, and opens the store that MEDIA_URL names."""
+"""The port of media stores, and the opener of the store that MEDIA_URL names."""
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -14,7 +15,7 @@ from soundlift.common.errors import MediaNotFound, SettingError
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """Is what a store may keep beside the bytes, for people who look into it."""
+    """The metadata that a store may keep with a file, for people who inspect the store."""
 
     owner: str
     file_name: str
@@ -23,7 +24,7 @@ class MediaInfo:
 
 
 class MediaWriter(Protocol):
-    """Takes the bytes of one new file. Nothing can be read under its id before `commit` has returned."""
+    """A writer of one new file. Nothing can be read under the file's id before `commit` has returned."""
 
     def write(self, data: bytes, /) -> int:
         """Add a chunk; raises StoreUnavailable."""
@@ -34,15 +35,15 @@ class MediaWriter(Protocol):
         ...
 
     def abort(self) -> None:
-        """Forget what was written, as far as the store can be reached; never raises."""
+        """Remove what was written, if the store can be reached; never raises."""
         ...
 
 
 @dataclass(frozen=True)
 class MediaReader:
-    """Is one stored file, `size` bytes long, open to be read.
+    """A stored file of `size` bytes, opened to be read.
 
-    `file` is seekable and yields any byte range; reading it raises StoreUnavailable. Close it at the end.
+    `file` is seekable; reading it raises StoreUnavailable. The caller closes it.
     """
 
     size: int
@@ -50,7 +51,7 @@ class MediaReader:
 
 
 class MediaStore(Protocol):
-    """Keeps files by media id. The adapters are interchangeable: one contract suite runs over all."""
+    """A store of files by media id. The adapters are interchangeable: all pass the same contract tests."""
 
     def create(self, fid: str, info: MediaInfo) -> MediaWriter:
         """Begin a new file; raises StoreUnavailable."""
@@ -61,14 +62,20 @@ class MediaStore(Protocol):
         ...
 
     def delete(self, fid: str) -> None:
-        """Remove a file, and what an unfinished writer left of it. One that is not there is no error.
-
-        Raises StoreUnavailable.
-        """
+        """Remove a file, and what an unfinished writer left of it, if there is any; raises StoreUnavailable."""
         ...
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the store answers."""
+        ...
+
+
+@runtime_checkable
+class LocalFiles(Protocol):
+    """A media store on this machine: another process can read its files from their descriptors."""
+
+    def open_file(self, fid: str) -> io.FileIO:
+        """Open a whole file to read, unbuffered; raises MediaNotFound or StoreUnavailable, also while it is read."""
         ...
 
 
@@ -78,12 +85,12 @@ def new_media_id() -> str:
 
 
 def is_media_id(fid: str) -> bool:
-    """Tell whether a text has the form of a media id."""
+    """Return whether a text has the form of a media id."""
     return re.fullmatch(r"[0-9a-f]{24}", fid) is not None
 
 
 def check_media_id(fid: str) -> str:
-    """Return a media id; raises MediaNotFound where it has not the form of one, so that none leads elsewhere."""
+    """Return a media id; raises MediaNotFound for any other text, so that none becomes a path to another file."""
     if not is_media_id(fid):
         raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
     return fid
@@ -92,12 +99,12 @@ def check_media_id(fid: str) -> str:
 def open_media(url: str, bucket: str) -> MediaStore:
     """Open one bucket, `videos` or `mp3s`, of the store at a URL.
 
-    Raises SettingError where MEDIA_URL names no store that we have.
+    Raises SettingError if the URL is malformed or its scheme is unknown.
     """
     try:
         parts = urlsplit(url)
     except ValueError as error:
-        raise SettingError(f"Setting MEDIA_URL is no address: {error}.", setting="MEDIA_URL") from None
+        raise SettingError(f"Setting MEDIA_URL is not a valid URL: {error}.", setting="MEDIA_URL") from None
     if parts.scheme == "file" and parts.path.startswith("/") and not parts.netloc:
         from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Keeps media as files in a folder: an adapter of the media-store port."""
+"""A media store in a folder: an adapter of the media-store port."""
 
 from __future__ import annotations
 
@@ -16,52 +16,56 @@ FLUSH_BYTES = 8 * 2**20
 
 
 class FolderStore:
-    """Holds FOLDER/ID for each whole file, and FOLDER/ID.part while one is being written."""
+    """A store that has FOLDER/ID for each whole file, and FOLDER/ID.part while one is being written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def create(self, fid: str, info: MediaInfo) -> FolderWriter:
-        """Begin a file; a folder keeps the bytes only, and leaves the information to the job's row."""
+        """Begin a file; a folder keeps no metadata, which the job's row has as well."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             return FolderWriter(self._path(fid))
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
     def open(self, fid: str) -> MediaReader:
         """Open a file, unbuffered: every reader asks for whole blocks."""
+        file = self.open_file(fid)
+        return MediaReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
+
+    def open_file(self, fid: str) -> StoredFile:
+        """Open a file that another process can read, too."""
         try:
-            file = StoredFile(self._path(fid))
-            return MediaReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
+            return StoredFile(self._path(fid))
         except FileNotFoundError:
             raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
     def delete(self, fid: str) -> None:
-        """Remove the part file of a writer, whose commit then fails, and then the file that it may have become."""
+        """Remove a writer's part file, so that its commit fails, and then the file that it may already have become."""
         try:
             _part_of(self._path(fid)).unlink(missing_ok=True)
             self._path(fid).unlink(missing_ok=True)
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the folder can be written."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
         if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
-            raise _away(PermissionError(f"{self._folder} is not writable"))
+            raise _unavailable(PermissionError(f"{self._folder} is not writable"))
 
     def _path(self, fid: str) -> Path:
         return self._folder / check_media_id(fid)
 
 
 class FolderWriter:
-    """Writes beside the final name, and takes the name at the end."""
+    """A writer of a part file, which is renamed at the end."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,25 +73,25 @@ class FolderWriter:
         self._begun = 0
 
     def write(self, data: bytes, /) -> int:
-        """Add a chunk, all of it: an unbuffered write may take less than it was given."""
+        """Add all of a chunk: an unbuffered write may write only a part of it."""
         rest = memoryview(data)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
             self._begin_to_flush()
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
         return len(data)
 
     def _begin_to_flush(self) -> None:
-        """Have the disk begin with what has been written, so that at the end little is left to wait for (Linux)."""
+        """Have Linux begin to write to the disk, so that `commit` has little left to wait for."""
         unflushed = self._file.tell() - self._begun
         if unflushed >= FLUSH_BYTES and hasattr(os, "posix_fadvise"):
             os.posix_fadvise(self._file.fileno(), self._begun, unflushed, os.POSIX_FADV_DONTNEED)
             self._begun += unflushed
 
     def commit(self) -> int:
-        """Flush to the disk, then rename; the folder is flushed too, or a power cut could undo the rename."""
+        """Flush the file to the disk and rename it, then flush the folder, or a power cut could undo the rename."""
         try:
             with self._file as file:
                 os.fsync(file.fileno())
@@ -95,7 +99,7 @@ class FolderWriter:
             _part_of(self._path).replace(self._path)
             _flush_folder(self._path.parent)
         except (OSError, ValueError) as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
         return size
 
     def abort(self) -> None:
@@ -104,25 +108,25 @@ class FolderWriter:
             self._file.close()
             _part_of(self._path).unlink(missing_ok=True)
         except OSError:
-            return  # what stays is deleted with the job's row
+            return  # what remains is deleted with the job's row
 
 
 class StoredFile(io.FileIO):
-    """Is a plain file whose read errors are the store's."""
+    """A file of the folder, whose read errors are StoreUnavailable."""
 
     def readinto(self, buffer: Buffer, /) -> int | None:
         """Read into a buffer; raises StoreUnavailable."""
         try:
             return super().readinto(buffer)
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read bytes; raises StoreUnavailable."""
         try:
             return super().read(-1 if size is None else size) or b""
         except OSError as error:
-            raise _away(error) from error
+            raise _unavailable(error) from error
 
 
 def _part_of(path: Path) -> Path:
@@ -137,5 +141,5 @@ def _flush_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _away(error: Exception) -> StoreUnavailable:
+def _unavailable(error: Exception) -> StoreUnavailable:
     return StoreUnavailable("The media store cannot be used.", cause=str(error))

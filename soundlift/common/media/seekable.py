@@ -1,4 +1,4 @@
-"""Is what the files of all servers have in common: a position, which seeking moves without reading."""
+"""The base of files on a server: a position that seeking moves without reading."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import io
 
 
 class SeekableFile(io.RawIOBase):
-    """Keeps the position in a file of `size` bytes; an adapter adds `readinto`."""
+    """A file of `size` bytes with a position; an adapter adds `readinto`."""
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._position = 0
 
     def readable(self) -> bool:
-        """Say that it is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say that it is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
@@ -25,7 +25,7 @@ class SeekableFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position in bytes; nothing is read yet."""
+        """Move to a position in bytes, without reading."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position

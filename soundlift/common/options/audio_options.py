@@ -1,64 +1,141 @@
-"""Is how the MP3 of one job is to be made: as an upload asks for it, as its row keeps it, and as the job shows it."""
+"""What an upload may ask for: one declaration per option, and the options of one job."""
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
-from soundlift.common.audio.mp3_rates import highest_bitrate
-from soundlift.common.errors import BadOption
-from soundlift.common.options.option_values import BITRATE, OPTIONS, TAG_PREFIX
+from soundlift.common.options import values
+from soundlift.common.options.values import Value
 
 if TYPE_CHECKING:
     from soundlift.common.settings import Settings
 
-LONGEST_SHOWN = 60
+TAG_PREFIX = "tag."
+TAGS = {
+    **dict.fromkeys(("title", "artist", "album", "album_artist", "composer", "genre", "comment"), values.LINE),
+    "date": values.DATE,
+    "track": values.TRACK_NUMBER,
+    "disc": values.DISC_NUMBER,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """An option: its name in an upload, the field of AudioOptions that keeps its value, and its documentation.
+
+    `otherwise` is what applies to an upload without it, `help` and `details` are sentences. `metavar` stands for the
+    value in the help of `soundlift convert`. `maximum` names the setting that bounds the value.
+    """
+
+    name: str
+    field: str
+    value: Value
+    otherwise: str
+    help: str
+    details: str = ""
+    metavar: str = ""
+    maximum: str = ""
+
+
+def _option(default: Any, value: Value, *, name: str = "", **about: str) -> Any:
+    return field(default=default, metadata={"option": {"name": name, "value": value, **about}})
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioOptions:
-    """Holds the options of one job, whole: what the upload did not give is the server's default by then.
+    """The options of one job, complete: those that the upload did not give have the server's defaults.
 
-    `bitrate` in kbit/s is constant; where it is None, it varies by LAME's `quality`, 0 (best) to 9. `sample_rate` in
-    Hz is at most the source's, which it is where None, or the next lower that MP3 has; `channels` (1 or 2) are the
-    source's where None, at most two.
-    `start` and `end` are seconds of the source's sound. `track` is a number among its audio tracks, from 1, or a
-    language in ISO 639, lower case; None leaves the choice to us. `normalize` is a loudness in LUFS (EBU R 128), None
-    leaves it as it is. `tags` go before those of the source, which `strip_tags` drops, and an empty one removes its.
+    `bitrate` in kbit/s is constant; if it is None, LAME's `quality`, 0 (best) to 9, decides. `track` is a number among
+    the source's audio tracks, from 1, or a language in ISO 639, lower case; if it is None, the main track is chosen.
+    `normalize` is a loudness in LUFS (EBU R 128). `tags` replace those of the source; an empty one removes it.
     """
 
-    bitrate: int | None = None
-    quality: int = 2
-    sample_rate: int | None = None
-    channels: int | None = None
-    start: float = 0.0
-    end: float | None = None
-    track: int | str | None = None
-    normalize: float | None = None
-    strip_tags: bool = False
+    format: str = _option(
+        "mp3", values.word({"mp3": "mp3"}), metavar="FORMAT", otherwise="`mp3`", help="Format of the audio file: mp3."
+    )
+    bitrate: int | None = _option(
+        None,
+        values.BITRATE,
+        metavar="KBIT/S",
+        maximum="max_audio_bitrate",
+        otherwise="`AUDIO_BITRATE`, or else variable",
+        help="Constant bit rate, from 32 to 320.",
+        details="Written `192` or `192k`. MP3 has at most 64 up to 12000 Hz, and at most 160 up to 24000 Hz.",
+    )
+    quality: int = _option(
+        2,
+        values.QUALITY,
+        metavar="0-9",
+        otherwise="`AUDIO_QUALITY`",
+        help="Variable bit rate: 0 is best, 9 is smallest.",
+        details="LAME's V0 to V9; not together with `bitrate`.",
+    )
+    sample_rate: int | None = _option(
+        None,
+        values.SAMPLE_RATE,
+        metavar="HZ",
+        maximum="max_sample_rate",
+        otherwise="the source's, or the highest of these below it",
+        help="Sample rate; it is never raised.",
+        details="A source with a lower one keeps its own.",
+    )
+    channels: int | None = _option(
+        None, values.CHANNELS, metavar="1|2", otherwise="the source's, at most 2", help="Mono or stereo."
+    )
+    start: float = _option(
+        0.0,
+        values.TIME,
+        metavar="TIME",
+        otherwise="`0`",
+        help="Where to begin: seconds, or [HH:]MM:SS[.mmm].",
+        details="Exact to the sample.",
+    )
+    end: float | None = _option(
+        None,
+        values.TIME,
+        metavar="TIME",
+        otherwise="the source's end",
+        help="Where to end.",
+        details="A time of the source, as `start` is; exact to the sample.",
+    )
+    track: int | str | None = _option(
+        None,
+        values.TRACK,
+        metavar="TRACK",
+        otherwise="the file's main track",
+        help="Audio track: its number from 1, or its language.",
+        details="For example `2`, `en` or `eng`.",
+    )
+    normalize: float | None = _option(
+        None,
+        values.NORMALIZE,
+        otherwise="`AUDIO_NORMALIZE`, or else `false`",
+        help="Bring the sound to a loudness by EBU R 128.",
+        details="It is measured first. `true` means `AUDIO_LOUDNESS`.",
+    )
+    strip_tags: bool = _option(
+        False,
+        values.word({"keep": False, "strip": True}),
+        name="tags",
+        otherwise="`keep`",
+        help="Keep or leave out the source's tags, such as its title.",
+    )
+    cover: bool = _option(
+        True,
+        values.word({"keep": True, "drop": False}),
+        otherwise="`keep`",
+        help="Keep or leave out the cover picture.",
+    )
     tags: Mapping[str, str] = field(default_factory=dict)
-    cover: bool = True
 
     @classmethod
     def defaults(cls, settings: Settings) -> Self:
-        """Return the options of a job that names none."""
-        bitrate = BITRATE.read(settings.audio_bitrate) if settings.audio_bitrate else None
+        """Return the options of an upload that gives none."""
+        bitrate = values.BITRATE.read(settings.audio_bitrate) if settings.audio_bitrate else None
         return cls(bitrate=bitrate, quality=settings.audio_quality, normalize=settings.audio_normalize)
-
-    @classmethod
-    def read(cls, given: Iterable[tuple[str, str]], settings: Settings) -> Self:
-        """Return what an upload asks for by pairs of name and value, filled up with the server's defaults.
-
-        Raises BadOption, which names the option and its value, and says what is allowed.
-        """
-        texts = _each_once(given)
-        values = {name: _read(name, text) for name, text in texts.items()}
-        _check_bounds(texts, values, settings)
-        _check_together(texts, values)
-        return cls(**{**_sound_of(values, settings), **_labels_of(values)})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -67,106 +144,33 @@ class AudioOptions:
 
     @classmethod
     def of_row(cls, text: str | None, settings: Settings) -> Self:
-        """Return the options that a row keeps, or the defaults where it keeps none."""
+        """Return the options that a row keeps, or the defaults if it keeps none."""
         return cls.defaults(settings) if text is None else cls.from_json(text)
 
     def to_json(self) -> str:
-        """Return the options for a row: those that are not as this class has them anyway."""
-        usual = AudioOptions()
+        """Return the options for a row: those that differ from the defaults of this class."""
+        plain = AudioOptions()
         own = {item.name: getattr(self, item.name) for item in fields(self)}
-        told = {name: value for name, value in own.items() if value != getattr(usual, name)}
-        return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+        different = {name: value for name, value in own.items() if value != getattr(plain, name)}
+        return json.dumps(different, ensure_ascii=False, separators=(",", ":"))
 
     def document(self) -> dict[str, Any]:
-        """Return all options under the names by which an upload gives them, null where they decide nothing."""
-        return {
-            "format": "mp3",
-            "bitrate": self.bitrate,
-            "quality": self.quality if self.bitrate is None else None,
-            "sample_rate": self.sample_rate,
-            "channels": self.channels,
-            "start": self.start,
-            "end": self.end,
-            "track": self.track,
-            "normalize": self.normalize,
-            "tags": "strip" if self.strip_tags else "keep",
-            "cover": "keep" if self.cover else "drop",
-            **{TAG_PREFIX + tag: value for tag, value in self.tags.items()},
-        }
+        """Return all options by their names in an upload; None is an option that decides nothing."""
+        plain = [option for option in OPTIONS.values() if option.field != "tags"]
+        shown = {option.name: option.value.show(getattr(self, option.field)) for option in plain}
+        if self.bitrate is not None:
+            shown["quality"] = None
+        return shown | {TAG_PREFIX + tag: text for tag, text in self.tags.items()}
 
 
-def _each_once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
-    texts: dict[str, str] = {}
-    for name, text in given:
-        if name in texts:
-            raise _bad(name, text, "must be given once only")
-        texts[name] = text
-    return texts
+def _declared() -> dict[str, Option]:
+    """Return all options by name: in the order of their declarations, then the tags."""
+    plain = [(item.name, item.metadata["option"]) for item in fields(AudioOptions) if item.metadata]
+    options = [Option(**{**about, "name": about["name"] or name, "field": name}) for name, about in plain]
+    for tag, value in TAGS.items():
+        about = {"otherwise": "the source's", "help": "Tag in place of the source's; an empty one removes it."}
+        options.append(Option(name=TAG_PREFIX + tag, field="tags", value=value, **about))
+    return {option.name: option for option in options}
 
 
-def _read(name: str, text: str) -> Any:
-    option = OPTIONS.get(name)
-    if option is None:
-        near = difflib.get_close_matches(name, OPTIONS, n=1)
-        meant = f"; did you mean {near[0]}?" if near else "."
-        known = ", ".join(sorted(OPTIONS))
-        raise BadOption(f"{_shown(name)}={_shown(text)}: there is no such option{meant} There are: {known}.")
-    try:
-        return option.read(text)
-    except ValueError as error:
-        raise _bad(name, text, str(error)) from None
-
-
-def _check_bounds(texts: Mapping[str, str], values: Mapping[str, Any], settings: Settings) -> None:
-    """Raise BadOption for what this server does not make."""
-    bounds = {"bitrate": settings.max_audio_bitrate, "sample_rate": settings.max_sample_rate}
-    for name, bound in bounds.items():
-        if values.get(name, 0) > bound:
-            raise _bad(name, texts[name], f"must be at most {bound} on this server")
-
-
-def _check_together(texts: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Raise BadOption for options that contradict each other, or that no MP3 has together."""
-    if "bitrate" in texts and "quality" in texts:
-        raise _bad("quality", texts["quality"], "must not be given with bitrate: a constant bit rate has no quality")
-    if "end" in values and values["end"] <= values.get("start", 0):
-        raise _bad("end", texts["end"], f"must be after the start, {values.get('start', 0):g} s")
-    if "bitrate" in values and "sample_rate" in values:
-        highest = highest_bitrate(values["sample_rate"])
-        if values["bitrate"] > highest:
-            raise _bad("bitrate", texts["bitrate"], f"must be at most {highest} at sample_rate={texts['sample_rate']}")
-
-
-def _sound_of(values: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
-    usual = AudioOptions.defaults(settings)
-    rate = values.get("sample_rate")
-    bitrate = None if "quality" in values else values.get("bitrate", usual.bitrate)
-    loudness = values.get("normalize", usual.normalize)
-    return {
-        "bitrate": min(bitrate, highest_bitrate(rate)) if bitrate and rate else bitrate,
-        "quality": values.get("quality", usual.quality),
-        "sample_rate": rate,
-        "channels": values.get("channels"),
-        "start": values.get("start", 0.0),
-        "end": values.get("end"),
-        "track": values.get("track"),
-        "normalize": settings.audio_loudness if loudness is True else loudness or None,
-    }
-
-
-def _labels_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "strip_tags": values.get("tags") == "strip",
-        "tags": {name.removeprefix(TAG_PREFIX): text for name, text in values.items() if name.startswith(TAG_PREFIX)},
-        "cover": values.get("cover") != "drop",
-    }
-
-
-def _bad(name: str, text: str, why: str) -> BadOption:
-    return BadOption(f"{_shown(name)}={_shown(text)} {why}.")
-
-
-def _shown(text: str) -> str:
-    """Return what a client sent as it can stand in a sentence."""
-    printable = "".join(letter if letter.isprintable() else "�" for letter in text)
-    return printable if len(printable) <= LONGEST_SHOWN else f"{printable[:LONGEST_SHOWN]}…"
+OPTIONS = _declared()

@@ -1,4 +1,4 @@
-"""Keeps the data folder of one machine closed to everybody but its owner."""
+"""Permissions of the data folder: only its owner has access."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundlift.common.errors import SettingError
 
-OTHERS = 0o077  # the permissions of everybody but the owner
+OTHERS = 0o077  # permissions of group and others
 DATABASES = ("soundlift.db", "queue.db")
 OURS = frozenset(
     [f"{name}{suffix}" for name in DATABASES for suffix in ("", "-wal", "-shm", "-journal")]
@@ -19,17 +19,17 @@ OF_THE_SYSTEM = frozenset(["lost+found", ".DS_Store"])
 
 
 def make_files_private() -> None:
-    """Make every file that this process and its children create from now on the owner's only."""
+    """Give only the owner access to the files that this process and its children create from now on."""
     os.umask(OTHERS)
 
 
 def close_data_folder(folder: Path) -> None:
-    """Take the permissions of others from an existing data folder and from all that is in it.
+    """Remove the permissions of group and others from an existing data folder and its contents.
 
-    A folder that others can read, and that holds anything besides Soundlift's data, is not changed but refused: it may
-    be somebody's home. One that is private already may hold other things, and is left as it is. A symbolic link to the
-    folder is followed, and those in it are not. Raises SettingError where the folder is refused or its permissions
-    cannot be changed, and OSError where it cannot be read.
+    A folder that others can read and that contains files other than Soundlift's is rejected instead: it may be
+    somebody's home. A private folder may contain other files, and is not changed. A symbolic link to the folder is
+    followed; symbolic links in it are not. Raises SettingError if the folder is rejected or its permissions cannot be
+    changed, and OSError if it cannot be read.
     """
     folder = folder.resolve()
     names = set(os.listdir(folder))  # noqa: PTH208 - only names are wanted
@@ -38,12 +38,12 @@ def close_data_folder(folder: Path) -> None:
         if _is_open(folder):
             raise _refusal(
                 f"Other users can read the data folder {folder}, and it contains files that are not Soundlift's, "
-                f"such as {others[0]}. Choose a folder of its own, or run chmod 700 on this one."
+                f"such as {others[0]}. Choose a separate folder, or run chmod 700 on this one."
             )
         return
     for path in (*(folder / name for name in sorted(names & OURS)), folder):
         try:
-            with suppress(FileNotFoundError):  # a process that uses it has removed it meanwhile
+            with suppress(FileNotFoundError):  # another process has removed it in the meantime
                 _close(path)
         except PermissionError:
             raise _refusal(
@@ -63,9 +63,9 @@ def _is_open(path: Path) -> bool:
 
 
 def _close(path: Path) -> None:
-    """Take the permissions of others from a file, or from a folder and what is in it.
+    """Remove the permissions of group and others from a file, or from a folder and its contents.
 
-    The folder comes last: its own permissions say whether what is in it has been seen to.
+    The folder comes last: while it is open, a later start repeats what was interrupted.
     """
     if not _is_open(path):
         return

@@ -1,4 +1,4 @@
-"""Ends a process whose supervisor is gone, however that went."""
+"""A pipe by which a process notices that its supervisor has ended, for whatever reason."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from threading import Thread
 
 
 def hold(descriptor: int | None) -> None:
-    """Watch the read end of a pipe, and send this process SIGTERM when the supervisor's end has closed.
+    """Watch the read end of a pipe, and send this process SIGTERM when the supervisor's end is closed.
 
-    The kernel closes it when the supervisor dies, so a supervisor that is killed leaves nothing running.
-    Without a descriptor there is no supervisor, and nothing to watch.
+    The kernel closes it when the supervisor is killed, too. Without a descriptor there is no supervisor to watch.
     """
     if descriptor is not None:
         Thread(target=_watch, args=(descriptor,), name="lifeline", daemon=True).start()

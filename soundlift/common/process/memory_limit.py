@@ -1,4 +1,4 @@
-"""Finds how much memory this process may use: its container's limit, or the machine's memory."""
+"""The memory that this process may use: its container's limit, or the machine's memory."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ FILE_OF_VERSION_1 = "memory.limit_in_bytes"
 
 
 def memory_limit(root: Path = ROOT) -> int | None:
-    """Return the least limit in bytes that applies to this process, or None where none can be read.
+    """Return the lowest limit in bytes that applies to this process, or None if none can be read.
 
     A cgroup without a limit says "max" (version 2) or a number beyond any memory (version 1); then the memory of the
-    machine is the limit. `root` is the folder that holds proc and sys.
+    machine is the limit. `root` is the folder that contains proc and sys.
     """
     limits = [limit for file in _files(root) if (limit := _number_in(file)) is not None]
     return min([*limits, *_of_machine()], default=None)
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """Yield the files that hold a limit: those of the process's own cgroup, and of all cgroups around it.
+    """Yield the files with a limit, of the process's own cgroup and of all its parents.
 
-    A container without a cgroup namespace reads its path as the host has it, but sees its own cgroup mounted as the
-    root (cgroup_namespaces(7)), so the root is always among them.
+    A container without a cgroup namespace reads the host's path of its cgroup, but sees that cgroup mounted as the root
+    (cgroup_namespaces(7)), so the root is always included.
     """
     for line in _lines(root / "proc/self/cgroup"):
         _, controllers, path = line.split(":", 2)

@@ -1,8 +1,8 @@
-"""Temporary folders of this product: removed after use, and swept where the process that used one was killed.
+"""Soundlift's temporary folders: removed after use, or by a later sweep if the process that used one was killed.
 
-A folder is in use as long as somebody holds the lock on the file in it. The kernel releases that lock when the process
-ends, so a folder whose lock can be taken is left over, whichever process of this machine looks. Folders of other
-users, and folders without the lock file, are never touched, whatever they are called.
+A folder is in use while its lock file is locked. The kernel releases the lock when the process ends, so a folder whose
+lock can be acquired is left over. Folders of other users and folders without a lock file are never touched, whatever
+their names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @contextmanager
 def temporary_folder(purpose: str = "") -> Iterator[Path]:
-    """Yield a new folder for the owner only, locked against the sweep, and remove it with all that is in it."""
+    """Yield a new folder with access for its owner only, locked against the sweep; remove it with its contents."""
     folder, lock = _new_folder(f"{PREFIX}{purpose}-" if purpose else PREFIX)
     try:
         yield folder
@@ -35,9 +35,9 @@ def temporary_folder(purpose: str = "") -> Iterator[Path]:
 
 
 def sweep_temporary_folders() -> int:
-    """Remove the folders that killed processes left in the system's temporary folder, and return how many.
+    """Remove the folders of killed processes from the system's temporary folder, and return their number.
 
-    Never raises OSError: what cannot be removed is left to the next sweep.
+    Never raises OSError: a folder that cannot be removed is left to the next sweep.
     """
     swept = 0
     with suppress(OSError), os.scandir(tempfile.gettempdir()) as entries:
@@ -50,13 +50,13 @@ def sweep_temporary_folders() -> int:
 
 
 def _new_folder(prefix: str) -> tuple[Path, int]:
-    """Make a folder and return it with its lock; a sweep that was faster has removed it, and it is made again."""
+    """Create a folder and return it with its lock; create another if a sweep removed it before it was locked."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=prefix))
         try:
             lock = _lock(folder)
         except OSError:
-            # No sweep would remove a folder without its lock file. These calls open no file, which may be what failed.
+            # No sweep removes a folder without a lock file. These calls open no file, which may be what failed.
             with suppress(OSError):
                 (folder / LOCK_FILE).unlink(missing_ok=True)
                 folder.rmdir()
@@ -66,7 +66,7 @@ def _new_folder(prefix: str) -> tuple[Path, int]:
 
 
 def _lock(folder: Path) -> int | None:
-    """Return the lock of a new folder, or None where a sweep has removed the folder meanwhile; raises OSError."""
+    """Return the lock of a new folder, or None if a sweep has removed the folder; raises OSError."""
     lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -82,19 +82,19 @@ def _lock(folder: Path) -> int | None:
 def _is_own_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_uid == os.geteuid()
-    except OSError:  # somebody else has removed it
+    except OSError:  # another process has removed it
         return False
 
 
 def _sweep(folder: Path) -> bool:
-    """Remove a folder unless it is in use, and tell whether it is gone."""
+    """Remove a folder unless it is in use, and return whether it is gone."""
     try:
         lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.fstat(lock).st_nlink:  # its user has removed it just now
+        if not os.fstat(lock).st_nlink:  # the process that used it has just removed it
             return False
         _remove(folder)
         return not folder.exists()
@@ -105,7 +105,7 @@ def _sweep(folder: Path) -> bool:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a folder as far as that is possible, its lock file last: without it no sweep would look at the rest."""
+    """Remove as much of a folder as possible, its lock file last: no sweep touches a folder without one."""
     with suppress(OSError):
         rest = [path for path in folder.iterdir() if path.name != LOCK_FILE]
         for path in rest:

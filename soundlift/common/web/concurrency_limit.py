@@ -1,8 +1,8 @@
-"""Limits on how many requests this process works on at once."""
+"""The limit on the concurrent requests of a process."""
 
 from __future__ import annotations
 
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from soundlift.common.errors import Busy
@@ -30,28 +30,3 @@ def release(environ: WSGIEnvironment) -> None:
     """Count a request as over, once, if it was admitted."""
     if end := environ.pop(RELEASE, None):
         end()
-
-
-class Places:
-    """Gives places to threads; how many there are is told at each try, when the settings are known."""
-
-    def __init__(self) -> None:
-        self._taken = 0
-        self._lock = Lock()
-
-    @property
-    def taken(self) -> int:
-        """Return how many are taken."""
-        return self._taken
-
-    def take(self, number: int) -> bool:
-        """Take one of `number` places, and tell whether one was free."""
-        with self._lock:
-            free = self._taken < number
-            self._taken += free
-            return free
-
-    def give_back(self) -> None:
-        """Let go of a place."""
-        with self._lock:
-            self._taken -= 1

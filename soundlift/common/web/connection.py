@@ -17,7 +17,7 @@ from soundlift.common.web.request_buffer import RequestBuffer
 
 RECEIVE_BYTES = 64 * 1024
 SEND_SECONDS = 120.0  # for one block of a response; a client that reads none of it is gone
-DRAIN_SECONDS = 0.01  # for the rest of a body that was not read: enough for what has arrived
+DRAIN_SECONDS = 0.1  # for the rest of a body that was not read: enough for what has arrived, also on a busy machine
 
 
 class Owner(Protocol):

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from soundlift.common.errors import PROBLEM, UNFORESEEN, TooSlow, code_of
+from soundlift.common.errors import PROBLEM, UNEXPECTED, TooSlow, code_of
 from soundlift.common.logging import trace_id
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
@@ -28,7 +28,7 @@ DETAILS = {
     HTTPStatus.EXPECTATION_FAILED: "The only supported expectation is 100-continue.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too many connections from this address; close some, then retry.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "The request's headers are too large.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: UNFORESEEN,
+    HTTPStatus.INTERNAL_SERVER_ERROR: UNEXPECTED,
     HTTPStatus.NOT_IMPLEMENTED: "The request's transfer coding is not supported. Send the body plain or chunked.",
 }
 

@@ -9,7 +9,7 @@ import structlog
 from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from soundlift.common.errors import PROBLEM, UNFORESEEN, SoundliftError, code_of
+from soundlift.common.errors import PROBLEM, UNEXPECTED, SoundliftError, code_of
 from soundlift.common.logging import trace_id
 
 log = structlog.get_logger()
@@ -32,7 +32,7 @@ def problem_of(error: SoundliftError) -> Response:
 def unexpected_problem(status: HTTPStatus, headers: Mapping[str, str]) -> Response:
     """Log the exception being handled, and return a response that names nothing but its trace id."""
     log.exception("unexpected error")
-    detail = UNFORESEEN.format(trace_id=trace_id())
+    detail = UNEXPECTED.format(trace_id=trace_id())
     return _problem(status, status.phrase, detail, "internal_error", headers)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
-from soundlift.common.web.json_text import read_json
+from soundlift.common.json_text import read_json
 
 
 class StrictJson(DefaultJSONProvider):

@@ -55,18 +55,20 @@ if FOLDER.name:
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.notifications.store import Notifications
-    from soundlift.connector.courier import Courier
+    from soundlift.connector.delivery_handler import DeliveryHandler
 
     hold_around(Jobs, "receive", after="upload wrote its row")
     hold_around(Jobs, "queue", before="upload stored the video", after="upload queued the job")
     hold_around(functions.upload.handler, "_publish", after="upload published the event")
     hold_around(Jobs, "claim", before="convert was called", after="convert claimed the job")
-    hold_around(functions.convert.handler, "make_mp3", after="convert made the MP3")
-    hold_around(functions.convert.handler, "store_mp3", after="convert stored the MP3")
+    hold_around(functions.convert.handler, "convert_video", after="convert made the MP3")
+    hold_around(functions.convert.handler, "store_audio", after="convert stored the MP3")
     hold_around(Jobs, "ready", after="convert ended the job")
-    hold_around(Courier, "_publish", before="connector had the reply", after="connector published the reply")
-    hold_around(Courier, "_settle", before="connector had a verdict on {queue}")
-    hold_around(Courier, "carry", before="connector received from {queue}", after="connector settled on {queue}")
+    hold_around(DeliveryHandler, "_publish", before="connector had the reply", after="connector published the reply")
+    hold_around(DeliveryHandler, "_settle", before="connector decided on {queue}")
+    hold_around(
+        DeliveryHandler, "handle", before="connector received from {queue}", after="connector settled on {queue}"
+    )
     hold_around(Notifications, "claim", before="notify was called", after="notify claimed the mail")
     hold_around(Mail, "send", after="notify sent the mail")
     hold_around(Notifications, "mark_delivered", after="notify marked the mail as delivered")

@@ -1,4 +1,4 @@
-"""Keeps the queues in RabbitMQ: an adapter of the broker port."""
+"""The broker port over RabbitMQ."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.broker import DeadLetter, Delivery
 from soundlift.common.broker.rabbitmq.consumer import PrefetchingConsumer
 from soundlift.common.broker.rabbitmq.dead_letters import DeadLetterQueues
-from soundlift.common.broker.rabbitmq.messages import parcel_of
+from soundlift.common.broker.rabbitmq.messages import message_for_event
 from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.errors import BrokerUnavailable
 
-PATIENCE_SECONDS = 1.0
+CONFIRM_SECONDS = 1.0
 
 
 class RabbitMqBroker:
-    """Is publisher, consumer and dead letters of one virtual host, each over a connection of its own.
+    """Publisher, consumer and dead letters of one virtual host, each with its own connection.
 
-    Publishing has its own because RabbitMQ stops reading from a connection that publishes while an alarm is on.
+    Publishing needs its own because RabbitMQ stops reading from publishing connections during an alarm
+    (https://www.rabbitmq.com/docs/alarms).
     """
 
     def __init__(
@@ -31,29 +32,29 @@ class RabbitMqBroker:
         topology: Topology,
         *,
         prefetch: int,
-        patience: float = PATIENCE_SECONDS,
+        confirm_timeout: float = CONFIRM_SECONDS,
     ) -> None:
         self._routes = topology.routes
-        self._publisher = ConfirmingPublisher(addresses, topology, patience=patience)
+        self._publisher = ConfirmingPublisher(addresses, topology, timeout=confirm_timeout)
         self._consumer = PrefetchingConsumer(addresses, topology, self._publisher, prefetch=prefetch)
         self._dead_letters = DeadLetterQueues(addresses, topology)
 
     def publish(self, event: CloudEvent) -> None:
-        """Publish to the topic exchange; `patience` is as long as anybody waits for a broker that is away."""
-        if event.get_type() not in self._routes:
+        """Publish to the topic exchange, waiting at most `confirm_timeout` seconds for the confirm."""
+        if not self._routes.get(event.get_type()):
             raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
-        self._publisher.send(parcel_of(event))
+        self._publisher.send(message_for_event(event))
 
     def check(self) -> None:
-        """Raise BrokerUnavailable unless an event would be sent now."""
+        """Raise BrokerUnavailable unless an event could be published now."""
         self._publisher.check()
 
     def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
-        """Return a message that has arrived, or wait for one."""
+        """Return a prefetched message, or wait for one."""
         return self._consumer.receive(queues, timeout)
 
     def unsubscribe(self) -> None:
-        """Cancel the subscriptions, and hand back what has arrived in advance."""
+        """Cancel the subscriptions, and return prefetched messages."""
         self._consumer.unsubscribe()
 
     def accept(self, delivery: Delivery) -> None:
@@ -61,11 +62,11 @@ class RabbitMqBroker:
         self._consumer.accept(delivery)
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
-        """Send the message through the delay queue that holds it at least so long, or the longest."""
+        """Send the message through the delay queue of the shortest delay that is long enough, or of the longest."""
         self._consumer.retry(delivery, delay=delay)
 
     def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
-        """Send the message to the dead letters."""
+        """Send the message to the dead-letter queue of its queue."""
         self._consumer.reject(delivery, reason)
 
     def list(self) -> Iterator[DeadLetter]:
@@ -73,14 +74,14 @@ class RabbitMqBroker:
         return self._dead_letters.list()
 
     def replay(self, letter_id: str) -> bool:
-        """Put a dead letter back in its queue, as new; tell whether there was one."""
+        """Move a dead letter back to the queue it came from, as a new message; return whether it existed."""
         return self._dead_letters.replay(letter_id)
 
     def drop(self, letter_id: str) -> bool:
-        """Remove a dead letter for good; tell whether there was one."""
+        """Delete a dead letter; return whether it existed."""
         return self._dead_letters.drop(letter_id)
 
     def close(self) -> None:
-        """Close the connections, for good."""
+        """Close the connections for good."""
         self._consumer.close()
         self._publisher.close()

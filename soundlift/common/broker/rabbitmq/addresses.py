@@ -1,4 +1,4 @@
-"""Reads the broker's addresses, with what TLS needs."""
+"""Parses the broker's URLs and loads the files for TLS."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from soundlift.common.errors import SettingError
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
 
-logging.getLogger("pika").setLevel(logging.CRITICAL)  # what it logs on the way it also raises in the end
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # it also raises what it logs
 
 
 @dataclass(frozen=True)
 class TlsFiles:
-    """Names the files of an amqps:// address; an empty CA means the system's own."""
+    """The files for amqps:// URLs; an empty CA means the system's own."""
 
     ca: str = ""
     certificate: str = ""
@@ -28,9 +28,9 @@ class TlsFiles:
 
 
 def read_addresses(urls: str, files: TlsFiles) -> Sequence[pika.URLParameters]:
-    """Return the connection parameters of each of several URLs with commas between.
+    """Return the connection parameters of each of the comma-separated URLs.
 
-    Raises SettingError where one is malformed, or a file of TLS cannot be read.
+    Raises SettingError if a URL is malformed or a TLS file cannot be read.
     """
     return [_read_address(url.strip(), files) for url in urls.split(",")]
 
@@ -59,6 +59,6 @@ def _tls_context(files: TlsFiles) -> ssl.SSLContext:
         if files.certificate:
             context.load_cert_chain(files.certificate, files.key or None)
     except OSError as error:
-        sentence = f"Settings BROKER_CA_FILE, BROKER_CERT_FILE and BROKER_KEY_FILE: a file is not usable: {error}."
+        sentence = f"Settings BROKER_CA_FILE, BROKER_CERT_FILE and BROKER_KEY_FILE: a file cannot be used: {error}."
         raise SettingError(sentence, setting="BROKER_CA_FILE") from None
     return context

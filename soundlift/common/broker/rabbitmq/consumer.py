@@ -1,4 +1,4 @@
-"""Consumes from RabbitMQ: as many messages in advance as there are places, each acknowledged when it is settled."""
+"""Consumes from RabbitMQ with a prefetch, acknowledging each message when it is settled."""
 
 from __future__ import annotations
 
@@ -13,19 +13,24 @@ from typing import Any
 import pika
 
 from soundlift.common.broker import Delivery
-from soundlift.common.broker.rabbitmq.link import Link
-from soundlift.common.broker.rabbitmq.messages import Parcel, again, dead, delivery_of
+from soundlift.common.broker.rabbitmq.connection import ReconnectingConnection
+from soundlift.common.broker.rabbitmq.messages import (
+    OutgoingMessage,
+    delivery_of,
+    message_for_rejection,
+    message_for_retry,
+)
 from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import DEFAULT_EXCHANGE, Topology
 from soundlift.common.errors import BrokerUnavailable
 
-PATIENCE_SECONDS = 5.0
-UNASKED_SECONDS = 1.0
+CONNECT_SECONDS = 5.0
+IDLE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Tag:
-    """Says which message on which channel a delivery is; on another channel the number means another message."""
+class DeliveryTag:
+    """A message's number and its channel; on another channel the number means another message."""
 
     channel: Any
     number: int
@@ -33,9 +38,9 @@ class Tag:
 
 
 class PrefetchingConsumer:
-    """Subscribes to the queues that it is asked for, and holds `prefetch` messages of each at most.
+    """A consumer that subscribes to the queues it is asked for, with at most `prefetch` unsettled messages of each.
 
-    What RabbitMQ has sent for a queue that nobody has asked for a while goes back to it.
+    Prefetched messages of a queue that `receive` has not been called with for a while are returned to RabbitMQ.
     """
 
     def __init__(
@@ -46,22 +51,24 @@ class PrefetchingConsumer:
         *,
         prefetch: int,
     ) -> None:
-        self._link = Link(addresses, topology, prepare=self._prepare, lost=self._lost, blocked=lambda _: None)
+        self._connection = ReconnectingConnection(
+            addresses, topology, prepare=self._prepare, lost=self._lost, blocked=lambda _: None
+        )
         self._topology = topology
         self._publisher = publisher
         self._prefetch = prefetch
         self._channel: Any = None
         self._changed = threading.Condition()
         self._arrived: dict[str, deque[Delivery]] = defaultdict(deque)
-        self._unsettled: set[Tag] = set()
+        self._unsettled: set[DeliveryTag] = set()
         self._consumers: dict[str, str] = {}
         self._subscribed: set[str] = set()
-        self._asked: dict[str, float] = {}
-        self.close = self._link.close
+        self._asked_at: dict[str, float] = {}
+        self.close = self._connection.close
 
     def receive(self, queues: Collection[str], timeout: float) -> Delivery | None:
-        """Return a message that has arrived, or wait for one; the time counts from when we are subscribed."""
-        self._link.wait_until_up(PATIENCE_SECONDS)
+        """Return a prefetched message or wait for one; the timeout begins when the queues are subscribed."""
+        self._connection.wait_until_up(CONNECT_SECONDS)
         self._subscribe(queues)
         with self._changed:
             self._changed.wait_for(lambda: self._channel is None or any(map(self._arrived.get, queues)), timeout)
@@ -69,53 +76,53 @@ class PrefetchingConsumer:
             return min(waiting, key=lambda one: one[0].tag.number).popleft() if waiting else None
 
     def unsubscribe(self) -> None:
-        """Cancel all subscriptions, or there come more messages in the place of those that are settled."""
-        self._link.call(partial(self._change, (), set(self._asked)))
-        self._asked.clear()
+        """Cancel all subscriptions, so that settled messages are not replaced by new ones."""
+        self._connection.call(partial(self._change, (), set(self._asked_at)))
+        self._asked_at.clear()
 
     def accept(self, delivery: Delivery) -> None:
-        """Acknowledge the message; RabbitMQ delivers it again if it does not hear of that."""
+        """Acknowledge the message; if the acknowledgement is lost, RabbitMQ delivers it again."""
         self._settle(delivery, None)
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
-        """Put the message in a delay queue, or for no delay at the end of its own, and acknowledge it."""
+        """Put the message in a delay queue, or at the end of its own for no delay, and acknowledge it."""
         exchange = self._topology.delay_for(delay) if delay else DEFAULT_EXCHANGE
-        self._settle(delivery, again(delivery, exchange))
+        self._settle(delivery, message_for_retry(delivery, exchange))
 
     def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
         """Put the message with its reason in the dead-letter queue, and acknowledge it."""
-        self._settle(delivery, dead(delivery, reason))
+        self._settle(delivery, message_for_rejection(delivery, reason))
 
-    def _settle(self, delivery: Delivery, parcel: Parcel | None) -> None:
-        """Send the message on, then acknowledge it, unless that was done, or RabbitMQ has taken it back."""
-        tag: Tag = delivery.tag
+    def _settle(self, delivery: Delivery, message: OutgoingMessage | None) -> None:
+        """Forward the message, if any, then acknowledge it; do nothing if it is settled or was returned to RabbitMQ."""
+        tag: DeliveryTag = delivery.tag
         with self._changed:
             if tag not in self._unsettled:
                 return
             self._unsettled.remove(tag)
         try:
-            if parcel:
-                self._publisher.send(parcel)
+            if message:
+                self._publisher.send(message)
         except BrokerUnavailable:
             with self._changed:
                 if tag.channel is self._channel:
                     self._unsettled.add(tag)
             raise
-        self._link.call(partial(_acknowledge, tag))
+        self._connection.call(partial(_acknowledge, tag))
 
     def _subscribe(self, queues: Collection[str]) -> None:
-        """Consume from the queues that are asked for, and no more from those that have not been for a while."""
+        """Subscribe to these queues, and cancel those that have not been asked for in a while."""
         moment = time.monotonic()
-        self._asked.update(dict.fromkeys(queues, moment))
-        unasked = {queue for queue, asked in self._asked.items() if asked < moment - UNASKED_SECONDS}
-        if unasked or not self._subscribed.issuperset(queues):
-            self._link.call(partial(self._change, tuple(queues), unasked))
+        self._asked_at.update(dict.fromkeys(queues, moment))
+        idle = {queue for queue, asked_at in self._asked_at.items() if asked_at < moment - IDLE_SECONDS}
+        if idle or not self._subscribed.issuperset(queues):
+            self._connection.call(partial(self._change, tuple(queues), idle))
             with self._changed:
                 self._changed.wait_for(
-                    lambda: self._channel is None or self._subscribed.issuperset(queues), PATIENCE_SECONDS
+                    lambda: self._channel is None or self._subscribed.issuperset(queues), CONNECT_SECONDS
                 )
-        for queue in unasked:
-            del self._asked[queue]
+        for queue in idle:
+            del self._asked_at[queue]
 
     def _prepare(self, channel: Any, ready: Callable[[], None]) -> None:
         def prepared(_: Any) -> None:
@@ -125,7 +132,7 @@ class PrefetchingConsumer:
         channel.add_on_cancel_callback(lambda _: channel.close())
         channel.basic_qos(prefetch_count=self._prefetch, callback=prepared)
 
-    def _change(self, queues: Collection[str], unasked: Collection[str]) -> None:
+    def _change(self, queues: Collection[str], idle: Collection[str]) -> None:
         channel = self._channel
         if channel is None or not channel.is_open:
             return
@@ -133,7 +140,7 @@ class PrefetchingConsumer:
             self._consumers[queue] = channel.basic_consume(
                 queue, partial(self._arrive, queue), callback=partial(self._begun, queue)
             )
-        for queue in unasked & self._consumers.keys():
+        for queue in idle & self._consumers.keys():
             channel.basic_cancel(self._consumers.pop(queue))
             self._hand_back(queue)
 
@@ -151,7 +158,7 @@ class PrefetchingConsumer:
             self._changed.notify_all()
 
     def _arrive(self, queue: str, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
-        tag = Tag(channel, method.delivery_tag, properties)
+        tag = DeliveryTag(channel, method.delivery_tag, properties)
         with self._changed:
             self._unsettled.add(tag)
             self._arrived[queue].append(delivery_of(queue, method, properties, body, tag))
@@ -167,6 +174,6 @@ class PrefetchingConsumer:
             self._changed.notify_all()
 
 
-def _acknowledge(tag: Tag) -> None:
+def _acknowledge(tag: DeliveryTag) -> None:
     if tag.channel.is_open:
         tag.channel.basic_ack(tag.number)

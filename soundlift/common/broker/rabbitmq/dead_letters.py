@@ -1,4 +1,4 @@
-"""Looks into the dead-letter queues of RabbitMQ, over a short connection for each look."""
+"""Reads the dead-letter queues of RabbitMQ, with a short-lived connection for each operation."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pika
 from pika.exceptions import AMQPError
 
 from soundlift.common.broker import DeadLetter
-from soundlift.common.broker.rabbitmq.link import sentence_of
-from soundlift.common.broker.rabbitmq.messages import Parcel, as_new, dead_letter_of
+from soundlift.common.broker.rabbitmq.connection import sentence_of
+from soundlift.common.broker.rabbitmq.messages import OutgoingMessage, dead_letter_of, message_for_replay
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name
 from soundlift.common.errors import BrokerUnavailable
 
-GIVE_BACK_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 0.01
+RETURN_SECONDS = 5.0
+POLL_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
-class _Got:
+class _Fetched:
     queue: str
     number: int
     properties: pika.BasicProperties
@@ -34,20 +34,20 @@ class _Got:
 
 
 class DeadLetterQueues:
-    """Gets all messages of the dead-letter queues, and gives back those that it does not settle."""
+    """The dead-letter queues; every operation fetches all messages and returns those that it does not settle."""
 
     def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology) -> None:
         self._addresses = addresses
         self._topology = topology
 
     def list(self) -> Iterator[DeadLetter]:
-        """Yield all dead letters of one queue after the other."""
-        with self._open() as channel, _got_from(channel, self._topology.queues) as got:
-            letters = [one.letter for one in got]
+        """Yield all dead letters, queue by queue."""
+        with self._open() as channel, _fetched_from(channel, self._topology.queues) as fetched:
+            letters = [one.letter for one in fetched]
         yield from letters
 
     def replay(self, letter_id: str) -> bool:
-        """Publish the message to its queue, confirmed, and only then remove the letter."""
+        """Publish the message to the queue it came from, confirmed, and only then remove the letter."""
         return self._remove(letter_id, replay=True)
 
     def drop(self, letter_id: str) -> bool:
@@ -55,14 +55,14 @@ class DeadLetterQueues:
         return self._remove(letter_id, replay=False)
 
     def _remove(self, letter_id: str, *, replay: bool) -> bool:
-        with self._open() as channel, _got_from(channel, self._topology.queues) as got:
-            found = next((one for one in got if one.letter.id == letter_id), None)
+        with self._open() as channel, _fetched_from(channel, self._topology.queues) as fetched:
+            found = next((one for one in fetched if one.letter.id == letter_id), None)
             if found is None:
                 return False
             if replay:
-                _publish(channel, as_new(found.queue, found.properties, found.body))
+                _publish(channel, message_for_replay(found.queue, found.properties, found.body))
             channel.basic_ack(found.number)
-            got.remove(found)
+            fetched.remove(found)
         return True
 
     @contextmanager
@@ -81,33 +81,33 @@ class DeadLetterQueues:
             raise BrokerUnavailable(sentence_of(error)) from error
 
 
-def _publish(channel: Any, parcel: Parcel) -> None:
-    channel.basic_publish(parcel.exchange, parcel.routing_key, parcel.body, parcel.properties, mandatory=True)
+def _publish(channel: Any, message: OutgoingMessage) -> None:
+    channel.basic_publish(message.exchange, message.routing_key, message.body, message.properties, mandatory=True)
 
 
 @contextmanager
-def _got_from(channel: Any, queues: Sequence[str]) -> Iterator[list[_Got]]:
-    """Yield all dead letters; give back, at the end, those that are still in the list."""
-    got = [one for queue in queues for one in _get_all(channel, queue)]
-    yield got
-    for one in got:
+def _fetched_from(channel: Any, queues: Sequence[str]) -> Iterator[list[_Fetched]]:
+    """Yield all dead letters; afterwards, return those that are still in the list."""
+    fetched = [one for queue in queues for one in _fetch_all(channel, queue)]
+    yield fetched
+    for one in fetched:
         channel.basic_nack(one.number, requeue=True)
-    _wait_until_back(channel, queues, len(got))
+    _wait_until_returned(channel, queues, len(fetched))
 
 
-def _get_all(channel: Any, queue: str) -> Iterator[_Got]:
+def _fetch_all(channel: Any, queue: str) -> Iterator[_Fetched]:
     while True:
         method, properties, body = channel.basic_get(dead_name(queue))
         if method is None:
             return
-        yield _Got(queue, method.delivery_tag, properties, body)
+        yield _Fetched(queue, method.delivery_tag, properties, body)
 
 
-def _wait_until_back(channel: Any, queues: Sequence[str], most: int) -> None:
-    """Wait until all can be seen again: RabbitMQ takes messages back in its own time."""
-    deadline = time.monotonic() + GIVE_BACK_SECONDS
+def _wait_until_returned(channel: Any, queues: Sequence[str], count: int) -> None:
+    """Wait until all messages are visible again: RabbitMQ requeues them asynchronously."""
+    deadline = time.monotonic() + RETURN_SECONDS
     while time.monotonic() < deadline:
         counts = [channel.queue_declare(dead_name(queue), passive=True).method.message_count for queue in queues]
-        if sum(counts) >= most:
+        if sum(counts) >= count:
             return
-        channel.connection.sleep(LOOK_AGAIN_SECONDS)
+        channel.connection.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Turns AMQP messages into ours and back, with what is counted and known of them in their headers."""
+"""Converts between AMQP messages and ours, with attempts and reasons in their headers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from soundlift.common.broker import DeadLetter, Delivery
 from soundlift.common.broker.rabbitmq.topology import DEFAULT_EXCHANGE, EVENTS, dead_name
 from soundlift.common.events import Message, to_message
 
-OURS = "soundlift-"
-ATTEMPTS = OURS + "attempts"
-LETTER_ID = OURS + "letter-id"
-LONGEST_SHORT_STRING = 255  # bytes; AMQP 0-9-1, section 4.2.5.3
+PREFIX = "soundlift-"
+ATTEMPTS = PREFIX + "attempts"
+LETTER_ID = PREFIX + "letter-id"
+MAX_SHORT_STRING = 255  # bytes; AMQP 0-9-1, section 4.2.5.3
 DEATHS = "x-death"
 DELIVERY_COUNT = "x-delivery-count"
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """Is one message with where it goes."""
+class OutgoingMessage:
+    """A message with its exchange and routing key."""
 
     exchange: str
     routing_key: str
@@ -33,50 +33,49 @@ class Parcel:
     properties: pika.BasicProperties
 
 
-def parcel_of(event: CloudEvent) -> Parcel:
-    """Return an event on its way to the queue of its type; the message id is the event's, if it is short enough."""
+def message_for_event(event: CloudEvent) -> OutgoingMessage:
+    """Return an event as a message to the queues of its type; its message id is the event's, if short enough."""
     message = to_message(event)
-    message_id = event.get_id() if len(event.get_id().encode()) <= LONGEST_SHORT_STRING else None
+    message_id = event.get_id() if len(event.get_id().encode()) <= MAX_SHORT_STRING else None
     properties = _properties(message.content_type, dict(message.headers), message_id)
-    return Parcel(EVENTS, event.get_type(), message.body, properties)
+    return OutgoingMessage(EVENTS, event.get_type(), message.body, properties)
 
 
 def delivery_of(queue: str, method: Any, properties: pika.BasicProperties, body: bytes, tag: Any) -> Delivery:
-    """Return a message that arrived, with how often it has: by us, and by RabbitMQ on its own account."""
+    """Return a received message; its attempts are those that we count plus RabbitMQ's own redeliveries."""
     headers = properties.headers or {}
     redelivered = headers.get(DELIVERY_COUNT, int(method.redelivered))
     return Delivery(queue, message_of(properties, body), int(headers.get(ATTEMPTS, 0)) + redelivered + 1, tag)
 
 
 def message_of(properties: pika.BasicProperties, body: bytes) -> Message:
-    """Return a message as its publisher sent it."""
+    """Return a message without the headers that were added since its publisher sent it."""
     return Message(body, properties.content_type or "", _original_headers(properties))
 
 
-def again(delivery: Delivery, exchange: str) -> Parcel:
-    """Return a delivered message on its way back to its queue, through a delay exchange or directly."""
+def message_for_retry(delivery: Delivery, exchange: str) -> OutgoingMessage:
+    """Return a delivered message addressed to its queue, through a delay exchange or the default one."""
     return _resent(
         delivery.tag.properties, delivery.message.body, exchange, delivery.queue, {ATTEMPTS: delivery.attempt}
     )
 
 
-def dead(delivery: Delivery, reason: Mapping[str, Any]) -> Parcel:
-    """Return a delivered message on its way to the dead letters, with the reason in its headers."""
-    told = {OURS + name: value for name, value in reason.items()}
-    headers = {**told, LETTER_ID: secrets.token_hex(4)}
+def message_for_rejection(delivery: Delivery, reason: Mapping[str, Any]) -> OutgoingMessage:
+    """Return a delivered message addressed to its dead-letter queue, with the reason in its headers."""
+    headers = {**{PREFIX + name: value for name, value in reason.items()}, LETTER_ID: secrets.token_hex(4)}
     return _resent(delivery.tag.properties, delivery.message.body, DEFAULT_EXCHANGE, dead_name(delivery.queue), headers)
 
 
-def as_new(queue: str, properties: pika.BasicProperties, body: bytes) -> Parcel:
-    """Return a dead letter on its way back to its queue, with nothing that counts against it."""
+def message_for_replay(queue: str, properties: pika.BasicProperties, body: bytes) -> OutgoingMessage:
+    """Return a dead letter addressed to the queue it came from, without attempts and reason."""
     return _resent(properties, body, DEFAULT_EXCHANGE, queue, {})
 
 
 def dead_letter_of(queue: str, properties: pika.BasicProperties, body: bytes) -> DeadLetter:
-    """Return a message of a dead-letter queue."""
+    """Return a message of a dead-letter queue, whether we rejected it or RabbitMQ did."""
     headers = properties.headers or {}
-    reason = {name.removeprefix(OURS): value for name, value in headers.items() if name.startswith(OURS)}
-    letter_id = reason.pop(LETTER_ID.removeprefix(OURS), None) or _id_of_foreign(properties, body)
+    reason = {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)}
+    letter_id = reason.pop(LETTER_ID.removeprefix(PREFIX), None) or _id_from_content(queue, properties, body)
     if LETTER_ID not in headers:
         reason = {"detail": f"RabbitMQ gave up on it: {_cause_of_death(headers)}.", **reason}
     return DeadLetter(letter_id, queue, message_of(properties, body), reason)
@@ -84,9 +83,11 @@ def dead_letter_of(queue: str, properties: pika.BasicProperties, body: bytes) ->
 
 def _resent(
     properties: pika.BasicProperties, body: bytes, exchange: str, routing_key: str, headers: Mapping[str, Any]
-) -> Parcel:
+) -> OutgoingMessage:
     kept = {**_original_headers(properties), **headers}
-    return Parcel(exchange, routing_key, body, _properties(properties.content_type, kept, properties.message_id))
+    return OutgoingMessage(
+        exchange, routing_key, body, _properties(properties.content_type, kept, properties.message_id)
+    )
 
 
 def _properties(content_type: str | None, headers: dict[str, Any], message_id: str | None) -> pika.BasicProperties:
@@ -99,13 +100,14 @@ def _properties(content_type: str | None, headers: dict[str, Any], message_id: s
 
 
 def _original_headers(properties: pika.BasicProperties) -> dict[str, Any]:
-    """Return the headers that are neither ours nor RabbitMQ's (x-death and its like)."""
+    """Return the headers that neither we nor RabbitMQ added (such as x-death)."""
     headers = properties.headers or {}
-    return {name: value for name, value in headers.items() if not name.startswith((OURS, "x-"))}
+    return {name: value for name, value in headers.items() if not name.startswith((PREFIX, "x-"))}
 
 
-def _id_of_foreign(properties: pika.BasicProperties, body: bytes) -> str:
-    return hashlib.sha256(f"{properties.message_id}".encode() + body).hexdigest()[:8]
+def _id_from_content(queue: str, properties: pika.BasicProperties, body: bytes) -> str:
+    """Return an id for a message that we did not reject; each subscriber's copy of an event has its own."""
+    return hashlib.sha256(f"{queue} {properties.message_id} ".encode() + body).hexdigest()[:8]
 
 
 def _cause_of_death(headers: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Publishes to RabbitMQ: a message counts as sent when the broker has confirmed it."""
+"""Publishes to RabbitMQ: a message is sent when the broker has confirmed it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 import pika
 
-from soundlift.common.broker.rabbitmq.link import Link
-from soundlift.common.broker.rabbitmq.messages import Parcel
+from soundlift.common.broker.rabbitmq.connection import ReconnectingConnection
+from soundlift.common.broker.rabbitmq.messages import OutgoingMessage
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.errors import BrokerUnavailable
 
@@ -19,52 +19,60 @@ CIRCUIT_SECONDS = 5.0
 
 
 class ConfirmingPublisher:
-    """Sends messages for any number of threads over one channel, and waits for the broker's confirms.
+    """A channel over which any number of threads send messages, each waiting for the broker's confirm.
 
-    Where one does not come in time, the circuit opens: for some seconds, or until a confirm comes after all, everybody
-    is told at once, so that no request waits for a broker that hangs or has raised an alarm.
+    If a confirm does not arrive in time, the circuit opens: for some seconds, or until a confirm arrives, every send
+    fails at once, so that no request waits for a broker that hangs or has raised an alarm.
     """
 
-    def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology, *, patience: float) -> None:
-        self._patience = patience
-        self._link = Link(addresses, topology, prepare=self._prepare, lost=self._lost, blocked=self._block)
+    def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology, *, timeout: float) -> None:
+        self._timeout = timeout
+        self._connection = ReconnectingConnection(
+            addresses, topology, prepare=self._prepare, lost=self._lost, blocked=self._block
+        )
         self._channel: Any = None
         self._number = 0
-        self._waiting: dict[int, tuple[Parcel, Future[None]]] = {}
+        self._waiting: dict[int, tuple[OutgoingMessage, Future[None]]] = {}
         self._blocked: str | None = None
         self._open_until = 0.0
-        self.close = self._link.close
+        self.close = self._connection.close
 
-    def send(self, parcel: Parcel) -> None:
-        """Send a message durably; raises BrokerUnavailable unless RabbitMQ routed it to a queue and confirmed it."""
+    def send(self, message: OutgoingMessage) -> None:
+        """Send a message durably; raises BrokerUnavailable unless RabbitMQ confirms it.
+
+        RabbitMQ confirms a message when every queue that it was routed to has stored it, and returns one that was
+        routed to none (https://www.rabbitmq.com/docs/confirms).
+        """
         self.check()
         confirmed: Future[None] = Future()
-        self._link.call(partial(self._publish, parcel, confirmed))
+        self._connection.call(partial(self._publish, message, confirmed))
         try:
-            confirmed.result(self._patience)
+            confirmed.result(self._timeout)
         except TimeoutError:
             self._open_until = time.monotonic() + CIRCUIT_SECONDS
             raise BrokerUnavailable("RabbitMQ did not confirm the message.") from None
 
     def check(self) -> None:
         """Raise BrokerUnavailable unless messages can be sent."""
-        self._link.wait_until_up(self._patience)
+        self._connection.wait_until_up(self._timeout)
         if blocked := self._blocked:
             raise BrokerUnavailable(blocked)
         if time.monotonic() < self._open_until:
-            raise BrokerUnavailable("RabbitMQ has not confirmed a message lately.")
+            raise BrokerUnavailable("RabbitMQ did not confirm the last message.")
 
     def _prepare(self, channel: Any, ready: Callable[[], None]) -> None:
         self._channel, self._number, self._open_until = channel, 0, 0.0
         channel.add_on_return_callback(self._returned)
         channel.confirm_delivery(self._confirmed, callback=lambda _: ready())
 
-    def _publish(self, parcel: Parcel, confirmed: Future[None]) -> None:
+    def _publish(self, message: OutgoingMessage, confirmed: Future[None]) -> None:
         if self._channel is None or not self._channel.is_open:
-            return _fail(confirmed, "RabbitMQ went away.")
+            return _fail(confirmed, "The connection to RabbitMQ was lost.")
         self._number += 1
-        self._waiting[self._number] = (parcel, confirmed)
-        self._channel.basic_publish(parcel.exchange, parcel.routing_key, parcel.body, parcel.properties, mandatory=True)
+        self._waiting[self._number] = (message, confirmed)
+        self._channel.basic_publish(
+            message.exchange, message.routing_key, message.body, message.properties, mandatory=True
+        )
         return None
 
     def _confirmed(self, frame: Any) -> None:
@@ -72,7 +80,7 @@ class ConfirmingPublisher:
         for number in self._settled(method.delivery_tag, multiple=method.multiple):
             _, confirmed = self._waiting.pop(number, (None, Future()))
             if isinstance(method, pika.spec.Basic.Nack):
-                _fail(confirmed, "RabbitMQ refused the message: its queue is full or away.")
+                _fail(confirmed, "RabbitMQ refused the message: a queue is full or unavailable.")
             elif not confirmed.done():
                 confirmed.set_result(None)
         self._open_until = 0.0
@@ -81,13 +89,13 @@ class ConfirmingPublisher:
         return [one for one in self._waiting if one <= number] if multiple else [number]
 
     def _returned(self, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
-        """Fail all that wait and go the same way: a return names no number, and comes before its confirm.
+        """Fail all waiting messages with the same route: a return has no delivery tag, and precedes its confirm.
 
-        Somebody has deleted a queue, so connect anew, which declares it again.
+        Somebody has deleted a queue, so reconnect, which declares it again.
         """
-        for parcel, confirmed in self._waiting.values():
-            if (parcel.exchange, parcel.routing_key) == (method.exchange, method.routing_key):
-                _fail(confirmed, f"RabbitMQ has no queue for {method.routing_key} any more.")
+        for message, confirmed in self._waiting.values():
+            if (message.exchange, message.routing_key) == (method.exchange, method.routing_key):
+                _fail(confirmed, f"RabbitMQ no longer has a queue for {method.routing_key}.")
         channel.close()
 
     def _block(self, reason: str | None) -> None:

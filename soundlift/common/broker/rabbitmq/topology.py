@@ -1,52 +1,55 @@
-"""Names and declares the exchanges and queues, the same ones each time.
+"""The exchanges and queues, and their declaration.
 
-    soundlift.events ─(event type)─▶ QUEUE ─▶ connector        QUEUE.dead: for people to look at
-                                       ▲                          ▲
-    soundlift.delay.5s ─▶ soundlift.delay.5s ─(after 5 s)─┘       └─ what the broker itself gives up on
+    soundlift.events ─(event type)─▶ QUEUE, one per subscriber ─▶ connector
+                                       ▲     └─(rejected by us, or given up by RabbitMQ)─▶ QUEUE.dead
+    soundlift.delay.5s ─▶ soundlift.delay.5s ─(after 5 s)
 
-A delay queue has one lifetime for all its messages, or a long one at its head would hold up the short ones behind.
-They are shared: a message enters through an exchange of the same name, which keeps the queue it came from as its
-routing key, and by that key it goes back through the default exchange.
+A delay queue has one lifetime for all its messages, since a long delay at its head would hold up shorter ones behind.
+Delay queues are shared by all queues: a message enters through an exchange of the same name with the queue it came from
+as its routing key, and by that key it returns through the default exchange to that queue alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from soundlift.common.broker.routes import Routes, queues_of
+
 EVENTS = "soundlift.events"
 DEFAULT_EXCHANGE = ""
-# RabbitMQ 4 gives up on a message after 20 deliveries unless it is told otherwise; we say it for all versions.
+# The default of RabbitMQ 4 (https://www.rabbitmq.com/docs/quorum-queues), which is set explicitly for older versions.
 DELIVERY_LIMIT = 20
-NO_DELIVERY_LIMIT = 2**31 - 1  # looking at dead letters counts as delivering them
+NO_DELIVERY_LIMIT = 2**31 - 1  # reading dead letters counts as delivering them
 
 
 @dataclass(frozen=True)
 class Topology:
-    """Holds what is declared: the queue of each event type, the delays in seconds, and quorum or classic queues."""
+    """What is declared: the queues of each event type, the delays in seconds, and quorum or classic queues."""
 
-    routes: Mapping[str, str]
+    routes: Routes
     delays: Sequence[float]
     queue_type: str
 
     @property
     def queues(self) -> Sequence[str]:
         """Return the queues that functions subscribe to."""
-        return sorted(set(self.routes.values()))
+        return queues_of(self.routes)
 
     def delay_for(self, seconds: float) -> str:
-        """Return the delay exchange that holds a message for so long, or the longest there is."""
+        """Return the exchange of the shortest delay that is long enough, or of the longest delay."""
         return delay_name(next((delay for delay in sorted(self.delays) if delay >= seconds), max(self.delays)))
 
     def declare(self, channel: Any) -> None:
-        """Declare everything on a channel, blocking or not; a clash with what is there closes the channel."""
+        """Declare everything on a channel, blocking or not; RabbitMQ closes the channel if one has other properties."""
         channel.exchange_declare(EVENTS, exchange_type="topic", durable=True)
         for queue in self.queues:
             channel.queue_declare(queue, durable=True, arguments=self._work_arguments(queue))
             channel.queue_declare(dead_name(queue), durable=True, arguments=self._dead_arguments())
-        for event_type, queue in self.routes.items():
-            channel.queue_bind(queue, EVENTS, routing_key=event_type)
+        for event_type, queues in self.routes.items():
+            for queue in queues:
+                channel.queue_bind(queue, EVENTS, routing_key=event_type)
         for delay in self.delays:
             name = delay_name(delay)
             channel.exchange_declare(name, exchange_type="fanout", durable=True)
@@ -54,7 +57,7 @@ class Topology:
             channel.queue_bind(name, name, routing_key="")
 
     def _work_arguments(self, queue: str) -> dict[str, Any]:
-        """Return nothing for a classic queue: other programs declare theirs so, and the two must not clash."""
+        """Return no arguments for a classic queue, which is how other programs declare the same queue."""
         if self.queue_type == "classic":
             return {}
         return {
@@ -86,7 +89,7 @@ def dead_name(queue: str) -> str:
 
 
 def _dead_lettering(routing_key: str | None) -> dict[str, Any]:
-    """Return how a quorum queue passes a message on: confirmed, or else kept (at-least-once)."""
+    """Return the arguments for at-least-once dead-lettering: a message is kept until its target has confirmed it."""
     arguments = {
         "x-dead-letter-exchange": DEFAULT_EXCHANGE,
         "x-dead-letter-strategy": "at-least-once",

@@ -1,8 +1,8 @@
-"""Keeps media in MongoDB's GridFS: an adapter of the media-store port.
+"""A media store in MongoDB's GridFS: an adapter of the media-store port.
 
 The layout is that of the GridFS specification (https://github.com/mongodb/specifications, source/gridfs), so other
 programs read our files, and we read theirs. PyMongo's own GridIn and GridOut are not used: GridIn holds 48 MB of an
-upload in memory and does not learn of a delete in the middle of it; GridOut does not go on over a lost connection.
+upload in memory and does not notice that its file is deleted meanwhile; GridOut does not survive a lost connection.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from soundlift.common.media.gridfs.writer import Collections, GridFsWriter
 
 
 class GridFsStore:
-    """Holds the files of one database, named like the bucket, under GridFS's own prefix `fs`.
+    """A store of files in one database, which has the bucket's name, with GridFS's default prefix `fs`.
 
-    `fs.begun` has the one writer that may commit an id. A delete removes that first, and a commit last, so of the two
-    one always sees the other.
+    `fs.begun` has the only writer that may commit an id. A delete removes this document first, and a commit removes it
+    last, so that one of the two always notices the other.
     """
 
     def __init__(self, url: str, bucket: str) -> None:
@@ -34,7 +34,7 @@ class GridFsStore:
         self._has_indexes = False
 
     def create(self, fid: str, info: MediaInfo) -> GridFsWriter:
-        """Begin a file; what an earlier writer left under the id is removed, but never a whole file."""
+        """Begin a file; remove what an earlier writer left under the id, but never a whole file."""
         file_id, writer = ObjectId(check_media_id(fid)), ObjectId()
         to = self._collections
         with store_errors():
@@ -54,7 +54,7 @@ class GridFsStore:
         return MediaReader(int(found["length"]), cast(BinaryIO, StoredFile(kept.chunks, found)))
 
     def delete(self, fid: str) -> None:
-        """Remove the file, and the chunks of a writer that died; a writer at work finds out at its commit."""
+        """Remove the file, or the chunks of a writer that died; a writer that still runs fails to commit."""
         file_id, kept = ObjectId(check_media_id(fid)), self._collections
         with store_errors():
             kept.begun.delete_one({"_id": file_id})
@@ -68,13 +68,13 @@ class GridFsStore:
 
     @property
     def _collections(self) -> Collections:
-        """Return the collections by the client of this process; only the primary surely has what was written last."""
+        """Return the collections, of this process's client; only the primary is certain to have the latest writes."""
         client = client_of(self._url, os.getpid())
         database = client.get_database(self._bucket, read_preference=ReadPreference.PRIMARY)
         return Collections(database["fs.files"], database["fs.chunks"], database["fs.begun"])
 
     def _make_indexes(self, to: Collections) -> None:
-        """Make GridFS's own indexes, once, and as drivers do: not where there are files, for it could take hours."""
+        """Create GridFS's indexes, once, and only in an empty store as drivers do: it could take hours otherwise."""
         if not self._has_indexes and to.files.find_one({}, {"_id": True}) is None:
             to.files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
             to.chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)

@@ -1,4 +1,4 @@
-"""Knows the MongoDB server: its one client, how long it may take, and what its errors are to us."""
+"""The MongoDB server: its client, timeouts, and errors."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ Document = dict[str, Any]
 
 @cache
 def client_of(url: str, process: int) -> MongoClient[Document]:
-    """Return the one client of a server in a process, without connecting; raises SettingError.
+    """Return the client of a server in a process, without connecting; raises SettingError.
 
-    A process that was forked needs its own.
+    A forked process needs a client of its own.
     """
     named = {name.lower() for name in parse_qs(urlsplit(url).query)}
     options: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name.lower() not in named}
     try:
         return MongoClient(url, connect=False, **options)
     except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise SettingError(f"Setting MEDIA_URL is no usable MongoDB address: {error}.", setting="MEDIA_URL") from None
+        raise SettingError(f"Setting MEDIA_URL is not a valid MongoDB URL: {error}.", setting="MEDIA_URL") from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Reads one file of GridFS, any range of it."""
+"""A file of GridFS, of which any range can be read."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media.gridfs.server import BATCH_BYTES, Document, store_errors
 from soundlift.common.media.seekable import SeekableFile
 
+GROWTH = 4
+
 
 class StoredFile(SeekableFile):
-    """Reads one chunk after another from a cursor that holds a bounded batch, and asks anew after a seek or a loss.
+    """A file that is read chunk by chunk from a cursor with small batches; a seek or a lost connection needs a new one.
 
-    A read yields all that it was asked for, up to the end of the file, or raises and leaves the position as it was.
+    A read returns all bytes asked for, up to the end of the file, or raises and leaves the position as it was.
     """
 
     def __init__(self, chunks: Collection[Document], document: Document) -> None:
@@ -28,6 +30,7 @@ class StoredFile(SeekableFile):
         self._chunk_size = int(document["chunkSize"])
         self._cursor: Cursor[Document] | None = None
         self._number = -1
+        self._limit = 0
         self._chunk = b""
 
     def readinto(self, buffer: Buffer, /) -> int:
@@ -48,7 +51,7 @@ class StoredFile(SeekableFile):
         return self.read(max(0, self._size - self._position)) or b""
 
     def close(self) -> None:
-        """Let the server forget the query."""
+        """Close the query on the server, too."""
         _close(self._cursor)
         super().close()
 
@@ -62,8 +65,8 @@ class StoredFile(SeekableFile):
         return self._chunk
 
     def _next(self, number: int) -> Document | None:
-        """Return the chunk that follows, or ask for this one; once more if the connection or the query is gone."""
-        cursor, self._cursor = self._cursor, None  # one that has raised is of no more use
+        """Return a chunk from the cursor, or from a new one if it does not follow or the connection is lost."""
+        cursor, self._cursor = self._cursor, None  # a cursor that has raised cannot be used again
         if cursor is not None and number == self._number + 1:
             try:
                 if chunk := next(cursor, None):
@@ -76,15 +79,23 @@ class StoredFile(SeekableFile):
         return self._first_from(number)
 
     def _first_from(self, number: int) -> Document | None:
+        self._limit = self._limit_from(number)
         cursor = self._chunks.find(
             {"files_id": self._file_id, "n": {"$gte": number}},
             {"n": True, "data": True},
             sort=[("n", ASCENDING)],
             batch_size=max(2, BATCH_BYTES // self._chunk_size),
+            limit=self._limit,
         )
         chunk = next(cursor, None)
         self._cursor = cursor
         return chunk
+
+    def _limit_from(self, number: int) -> int:
+        """Return how many chunks to ask for: all (0), a single one after a seek, more and more if reading goes on."""
+        if self._number < 0:
+            return 0
+        return self._limit * GROWTH if number == self._number + 1 else 1
 
     def _length_of(self, number: int) -> int:
         return min(self._chunk_size, self._size - number * self._chunk_size)
@@ -92,5 +103,5 @@ class StoredFile(SeekableFile):
 
 def _close(cursor: Cursor[Document] | None) -> None:
     if cursor is not None:
-        with suppress(PyMongoError):  # the server forgets it by itself, later
+        with suppress(PyMongoError):  # the server closes it later by itself
             cursor.close()

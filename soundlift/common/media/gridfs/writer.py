@@ -1,4 +1,4 @@
-"""Writes one file into GridFS."""
+"""A writer of one file in GridFS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK_SIZE = 255 * 1024
 
 @dataclass(frozen=True)
 class Collections:
-    """Is where a file's document, its chunks, and the note of who writes it are kept."""
+    """The collections of files' documents, of their chunks, and of writers that have begun."""
 
     files: Collection[Document]
     chunks: Collection[Document]
@@ -27,9 +27,9 @@ class Collections:
 
 
 class GridFsWriter:
-    """Sends chunks in batches, and the file's document last, so that nobody sees half a file.
+    """A writer that sends chunks in batches, and the file's document last, so that nobody sees half a file.
 
-    The ids of its chunks begin with eight bytes of its own, so that it never touches those of another writer.
+    The ids of its chunks begin with eight random bytes, by which it can remove them without touching another writer's.
     """
 
     def __init__(self, to: Collections, begun: Document, info: MediaInfo) -> None:
@@ -45,14 +45,14 @@ class GridFsWriter:
         self._committed = False
 
     def write(self, data: bytes, /) -> int:
-        """Add bytes; they are sent when there is a batch of whole chunks."""
+        """Add bytes, which are sent when they fill a batch of chunks."""
         self._rest += data
         self._size += len(data)
         self._cut(CHUNK_SIZE)
         return len(data)
 
     def commit(self) -> int:
-        """Send what is left, then the file's document; take it back if the file was deleted meanwhile."""
+        """Send the rest, then the file's document; remove it again if the file was deleted meanwhile."""
         self._cut(1)
         self._send()
         self._document = self._make_document()
@@ -60,12 +60,12 @@ class GridFsWriter:
             self._to.files.insert_one(self._document)
             if not self._to.begun.delete_one(self._begun).deleted_count:
                 self._remove()
-                raise StoreUnavailable("The file was deleted while it was written.", fid=str(self._begun["_id"]))
+                raise StoreUnavailable("The file was deleted while it was being written.", fid=str(self._begun["_id"]))
         self._committed = True
         return self._size
 
     def abort(self) -> None:
-        """Remove what was sent so far; what cannot be removed now goes with the job's row."""
+        """Remove what was sent; what cannot be removed now is removed with the job's row."""
         if self._committed:
             return
         with suppress(StoreUnavailable), store_errors():
@@ -73,7 +73,7 @@ class GridFsWriter:
             self._to.begun.delete_one(self._begun)
 
     def _cut(self, least: int) -> None:
-        """Make chunks as long as there are so many bytes; none is lost if one cannot be sent."""
+        """Make chunks while there are at least so many bytes; none is lost if one cannot be sent."""
         while len(self._rest) >= least:
             chunk = bytes(memoryview(self._rest)[:CHUNK_SIZE])
             del self._rest[:CHUNK_SIZE]
@@ -93,7 +93,7 @@ class GridFsWriter:
             self._batch = []
 
     def _remove(self) -> None:
-        """Remove what this writer stored, and no other's: the document is told by its date, the chunks by their ids."""
+        """Remove what this writer stored: its document has its date, and its chunks have its ids."""
         if self._document:
             self._to.files.delete_one({name: self._document[name] for name in ("_id", "uploadDate", "length")})
         first, last = (ObjectId(self._token + number) for number in (bytes(4), b"\xff" * 4))
@@ -105,7 +105,7 @@ class GridFsWriter:
             "_id": self._begun["_id"],
             "length": Int64(self._size),
             "chunkSize": CHUNK_SIZE,
-            "uploadDate": datetime.now(UTC),  # BSON keeps whole milliseconds, of this and of what is asked for
+            "uploadDate": datetime.now(UTC),  # BSON rounds it to milliseconds, here and in a query
             "filename": info.file_name,
             "metadata": {
                 "owner": info.owner,

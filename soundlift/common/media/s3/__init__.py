@@ -1,4 +1,4 @@
-"""Keeps media in a bucket of S3, or of a store that speaks its protocol: an adapter of the media-store port."""
+"""A media store in a bucket of S3, or of a server with its protocol: an adapter of the media-store port."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from soundlift.common.media.s3.writer import S3Writer, headers_of
 
 
 class S3Store:
-    """Holds PREFIX/FOLDER/ID for each file; one that is being written is an unfinished multipart upload."""
+    """A store that has PREFIX/FOLDER/ID for each file; one that is being written is a multipart upload."""
 
     def __init__(self, address: Address, folder: str) -> None:
         self._address = address
         self._folder = folder
 
     def create(self, fid: str, info: MediaInfo) -> S3Writer:
-        """Begin a multipart upload, also for a small file: a delete in the meantime then makes its commit fail."""
+        """Begin a multipart upload, even of a small file, so that its commit fails if the file is deleted meanwhile."""
         key = self._key(fid)
         with store_errors():
             upload = self.client.create_multipart_upload(**key, **headers_of(info))
         return S3Writer(self.client, {**key, "UploadId": upload["UploadId"]})
 
     def open(self, fid: str) -> MediaReader:
-        """Open a file as it is now: one that is replaced later is never mixed in."""
+        """Open a file in its present version; if it is replaced later, reading raises StoreUnavailable."""
         key = self._key(fid)
         try:
             with store_errors():
                 head = self.client.head_object(**key)
         except StoreUnavailable as error:
             if says(error, 404):
-                self.check()  # a bucket that is not there is answered 404, too
+                self.check()  # the answer is 404 without a bucket, too
                 raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
             raise
         size = int(head["ContentLength"])
@@ -43,32 +43,32 @@ class S3Store:
         return MediaReader(size, cast(BinaryIO, stored))
 
     def delete(self, fid: str) -> None:
-        """Remove the uploads under the file's key that were not finished, then the file that one of them became."""
+        """Abort the uploads of the file, then remove the file that one of them may already have become."""
         key = self._key(fid)
         with store_errors():
             listed = self.client.list_multipart_uploads(Bucket=key["Bucket"], Prefix=key["Key"])
         for upload in listed.get("Uploads", []):
-            self._give_up({**key, "UploadId": upload["UploadId"]})
+            self._abort({**key, "UploadId": upload["UploadId"]})
         with store_errors():
             self.client.delete_object(**key)
 
     def check(self) -> None:
-        """Raise StoreUnavailable unless the bucket is there and ours to use."""
+        """Raise StoreUnavailable unless the bucket exists and may be used."""
         bucket = self._address.bucket
         with store_errors(f"The bucket {bucket} cannot be used."):
             self.client.head_bucket(Bucket=bucket)
 
     @property
     def client(self) -> Any:
-        """Return the client, made when it is first needed: loading boto3's models takes a while."""
+        """Return the client, made at the first use: loading boto3's models takes a while."""
         return client_of(self._address)
 
-    def _give_up(self, upload: dict[str, str]) -> None:
+    def _abort(self, upload: dict[str, str]) -> None:
         try:
             with store_errors():
                 self.client.abort_multipart_upload(**upload)
         except StoreUnavailable as error:
-            if not says(error, 404):  # it ended by itself in the meantime
+            if not says(error, 404):  # it has ended meanwhile
                 raise
 
     def _key(self, fid: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Reads an s3:// URL: where the store is, who we are there, and what is ours."""
+"""The s3:// URL of a store: its endpoint, bucket, prefix and keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlift.common.errors import SettingError
 
 HOW = (
     "Setting MEDIA_URL must be s3://ACCESS_KEY:SECRET_KEY@BUCKET/PREFIX?endpoint=URL&region=NAME&timeout=SECONDS, "
-    "with keys percent-encoded (/ is %2F, + is %2B); all but the bucket may be left out."
+    "with keys percent-encoded (/ is %2F, + is %2B); only the bucket is required."
 )
 FORMS = {"endpoint": r"https?://[^\s/?#@]+/?", "region": r"[\w-]+", "timeout": r"[1-9]\d{0,3}"}
 TIMEOUT_SECONDS = 10
@@ -18,7 +18,7 @@ TIMEOUT_SECONDS = 10
 
 @dataclass(frozen=True)
 class Address:
-    """Is what a URL says; `timeout` is how many seconds the store may take for an answer, or for its next bytes."""
+    """The parts of a URL; `timeout` is the longest wait, in seconds, for an answer or for its next bytes."""
 
     bucket: str
     prefix: str = ""
@@ -30,9 +30,9 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """Return what an s3:// URL says; raises SettingError.
+    """Return the parts of an s3:// URL; raises SettingError.
 
-    Without keys they come from where AWS's own tools look: its environment variables, files or the machine's role.
+    If it has no keys, they come from where AWS's own tools look: environment variables, files or the machine's role.
     """
     try:
         return _address(url)
@@ -47,7 +47,7 @@ def _address(url: str) -> Address:
     if not re.fullmatch(r"[A-Za-z0-9._-]{3,255}", bucket) or parts.fragment:
         raise ValueError("no bucket")
     if at and not (access_key and secret_key):
-        raise ValueError("half the keys")
+        raise ValueError("only one of two keys")
     options = _options(parts.query)
     return Address(
         bucket=bucket,
@@ -64,6 +64,6 @@ def _options(query: str) -> dict[str, str]:
     options = {}
     for name, values in parse_qs(query, keep_blank_values=True, strict_parsing=bool(query)).items():
         if name not in FORMS or len(values) > 1 or not re.fullmatch(FORMS[name], values[0]):
-            raise ValueError("an option that is none")
+            raise ValueError("unknown option")
         options[name] = values[0]
     return options

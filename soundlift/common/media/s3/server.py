@@ -1,4 +1,4 @@
-"""Knows the S3 server: its one client, how long it may take, and what its errors are to us."""
+"""The S3 server: its client, timeouts, and errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_CONNECTIONS = 64
 
 
 def client_of(address: Address) -> Any:
-    """Return the one client of a store in this process; it connects when it is used, and threads may share it."""
+    """Return the client of a store in this process, which threads share; it connects when it is used."""
     return _client_of(address, os.getpid())
 
 
@@ -40,7 +40,7 @@ def _client_of(address: Address, process: int) -> Any:
             read_timeout=address.timeout,
             retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
             max_pool_connections=MOST_CONNECTIONS,
-            # Not every store that speaks S3 knows the newer checksums; a request's signature covers its body anyway.
+            # Not every server knows the newer checksums; the signature of a request covers its body anyway.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={"addressing_style": "path" if own else "auto"},
@@ -49,7 +49,7 @@ def _client_of(address: Address, process: int) -> Any:
 
 
 def says(error: StoreUnavailable, status: int) -> bool:
-    """Say whether the store answered with this HTTP status."""
+    """Return whether the store answered with this HTTP status."""
     answer = error.__cause__.response if isinstance(error.__cause__, ClientError) else {}
     return bool(answer.get("ResponseMetadata", {}).get("HTTPStatusCode") == status)
 

@@ -1,4 +1,4 @@
-"""Writes one file to S3, as a multipart upload."""
+"""A writer of one file in S3, as a multipart upload."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaInfo
 from soundlift.common.media.s3.server import store_errors
 
-PART_SIZE = 5 * 2**20  # the least S3 takes, of at most 10,000 parts; each upload at work holds one in memory
+PART_SIZE = 5 * 2**20  # the smallest of S3, which takes 10,000 parts; a running upload holds one in memory
 LONGEST_VALUE = 300  # bytes, before they are encoded to at most three times as many: S3 takes 2 KB of metadata
 
 
 class S3Writer:
-    """Collects a part at a time, and makes the parts one object at the end.
+    """A writer that collects one part at a time, and completes the upload at the end.
 
-    All parts but the last are of one size, as some stores demand.
+    All parts but the last have the same size, as some stores require.
     """
 
     def __init__(self, client: Any, upload: dict[str, str]) -> None:
@@ -29,7 +29,7 @@ class S3Writer:
         self._size = 0
 
     def write(self, data: bytes, /) -> int:
-        """Add bytes; a part is sent when there is more than it holds."""
+        """Add bytes; a part is sent when there are more bytes than fit into it."""
         self._part += data
         self._size += len(data)
         while len(self._part) > PART_SIZE:
@@ -37,7 +37,7 @@ class S3Writer:
         return len(data)
 
     def commit(self) -> int:
-        """Send what is left, and complete the upload."""
+        """Send the rest, and complete the upload."""
         while self._part or not self._parts:
             self._send()
         with store_errors():
@@ -45,12 +45,12 @@ class S3Writer:
         return self._size
 
     def abort(self) -> None:
-        """Give the upload up; what cannot be removed now goes with the job's row."""
+        """Abort the upload; what cannot be removed now is removed with the job's row."""
         with suppress(StoreUnavailable), store_errors():
             self._client.abort_multipart_upload(**self._upload)
 
     def _send(self) -> None:
-        """Send a part; one that could not be sent is kept, or a later commit would leave a hole."""
+        """Send a part; keep it if that fails, or a later commit would leave a gap."""
         number = len(self._parts) + 1
         rest = self._part[PART_SIZE:]
         del self._part[PART_SIZE:]
@@ -65,7 +65,7 @@ class S3Writer:
 
 
 def headers_of(info: MediaInfo) -> dict[str, Any]:
-    """Return the information as S3 takes it: in ASCII, percent-encoded, and not too much of it."""
+    """Return the metadata as S3 takes it: in ASCII, percent-encoded, and of limited length."""
     named = {"owner": info.owner, "file-name": info.file_name, "job": info.job_id}
     plain = re.fullmatch(r"[!-~][ -~]*", info.content_type)
     return {

@@ -1,0 +1,61 @@
+"""Measures conversions of 4K videos: their time in a folder, and what is read of them in a store on a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from functools import partial
+
+from bench.baselines.bare_ffmpeg import bare_ffmpeg
+from bench.harness import servers
+from bench.harness.comparison import Goal, Result, Row, Sample, compare
+from bench.harness.stage import stage
+from bench.inputs.clips import clip_4k
+from bench.rows.conversions import VARIABLE, convert_job, ours, worker
+from soundlift.common.services import services_of_process
+
+SECONDS = 300
+SECONDS_ON_S3 = 75  # 600 MB: the stand-in for S3 keeps them in memory
+SECONDS_ON_MONGODB = 20  # the stand-in for MongoDB looks at every chunk for each query, which takes its time
+
+
+def against_bare(row: Row) -> Result:
+    """Compare a conversion from folder to folder with the bare FFmpeg command."""
+    video = clip_4k(SECONDS)
+    with stage() as place, worker(place) as pool:
+        return compare(row, ours(place, pool, video), bare_ffmpeg(video, place.folder / "bare.mp3", VARIABLE))
+
+
+def read(row: Row, server: Callable[[], AbstractContextManager[str]], seconds: int) -> Result:
+    """Measure how much of a video a conversion reads."""
+    video = clip_4k(seconds)
+    with server() as url, stage(MEDIA_URL=_patient(url)) as place, worker(place) as pool:
+        job = place.queued_job(video)
+        received = pool.submit(convert_and_count, job.id).result()
+        place.forget(job.id)
+    return Result(row, Sample(100 * received / video.stat().st_size))
+
+
+def _patient(url: str) -> str:
+    if not url.startswith("mongodb"):
+        return url
+    return f"{url}{'&' if '?' in url else '?'}socketTimeoutMS=600000"
+
+
+def convert_and_count(job_id: str) -> int:
+    """Convert a queued job, and return how many bytes of its video were received."""
+    from bench.harness.store_traffic import count_received
+
+    counts: list[int] = []
+    count_received(services_of_process().settings, counts.append)
+    convert_job(job_id)
+    return sum(counts)
+
+
+ROWS: dict[Row, Callable[[Row], Result]] = {
+    Row("convert-4k", "s", Goal(0.9)): against_bare,
+    Row("convert-4k-s3", "% read", Goal(25, of="ours")): partial(read, server=servers.s3, seconds=SECONDS_ON_S3),
+    Row("convert-4k-gridfs", "% read", Goal(25, of="ours")): partial(
+        read, server=servers.mongodb, seconds=SECONDS_ON_MONGODB
+    ),
+}

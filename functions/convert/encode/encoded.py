@@ -1,0 +1,39 @@
+"""The result of encoding a track."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..plan.plan import Plan
+from .run_statistics import Decoded, read_decoded
+
+
+class UnreliableTimestamps(Exception):
+    """A track's timestamps do not advance at the pace of its sound."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """An encoded file that nobody has checked: FFmpeg's exit status, its report, and what it wrote.
+
+    `seconds` is the position on the output's time line at which FFmpeg ended, `samples` the number of samples of one
+    channel that were encoded, at the plan's rate.
+    """
+
+    plan: Plan
+    path: Path
+    status: int
+    report: str
+    seconds: float
+    samples: int
+
+    @property
+    def decoded(self) -> Decoded:
+        """Return how much of the track was decoded."""
+        return read_decoded(self.report, self.plan.track.index)
+
+    @property
+    def size(self) -> int:
+        """Return the size of the file in bytes, 0 if FFmpeg did not create it."""
+        return self.path.stat().st_size if self.path.exists() else 0

@@ -1,0 +1,39 @@
+"""The encoding of one audio track as planned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..plan.plan import Plan
+from .encoded import Encoded
+from .ffmpeg import input_args
+from .levels import measure_levels
+from .parallel.encoder import encode_in_parallel
+from .progress import watch
+from .run_statistics import read_encoded
+from .runner import Runner
+
+
+def encode(plan: Plan, runner: Runner, folder: Path, *, cores: int) -> Encoded:
+    """Return the file, in a folder, that FFmpeg makes of a track on some cores.
+
+    Raises UnreliableTimestamps if it becomes far longer than planned, and what `Runner.run` raises.
+    """
+    if plan.needs_levels:
+        plan = plan.with_levels(measure_levels(plan, runner))
+    output = folder / f"audio{plan.format.suffix}"
+    return encode_in_parallel(plan, runner, output, cores=cores) or _encode(plan, runner, output)
+
+
+def encoding_args(plan: Plan, output: Path) -> list[str]:
+    """Return the arguments that encode sound to a file without tags."""
+    return [*plan.encoder_args, *plan.format.container_args(), "-y", str(output)]
+
+
+def _encode(plan: Plan, runner: Runner, output: Path) -> Encoded:
+    """Return a file made by one FFmpeg, which does not report that it stops at a size, so it gets one byte more."""
+    size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
+    track = ["-map", f"0:{plan.track.index}", "-af", ",".join(plan.filters)]
+    arguments = [*input_args(runner.url, plan.lead), *track, *size, *encoding_args(plan, output)]
+    outcome = runner.run(arguments, watch(plan, runner))
+    return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, read_encoded(outcome.report))

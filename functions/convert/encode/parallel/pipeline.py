@@ -1,0 +1,123 @@
+"""One decoder that feeds several encoders through pipes."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from subprocess import DEVNULL
+
+from fastcrc import crc16
+
+from soundlift.common.settings import Settings
+
+from ...formats.mp3_frames import HeaderFrame, frames
+from ...plan.plan import Plan
+from ..ffmpeg import Ffmpeg, OnProgress, Outcome, input_args
+from ..run_statistics import read_encoded
+from .joining import NotJoined, join_frames
+from .partition import RUN_IN, UNIT, Partition
+from .repacking import repack
+
+NO_RESERVOIR = ("-reservoir", "0")  # no frame uses bits that the frames before it left
+
+
+class Pipeline:
+    """A decoder and its encoders, running; each encoder writes a file in `folder`."""
+
+    def __init__(  # noqa: PLR0913 - the decoder's input, and what the encoders make of it
+        self, url: str, plan: Plan, partition: Partition, folder: Path, settings: Settings, *, stdin: int = DEVNULL
+    ) -> None:
+        self._partition = partition
+        self._is_repacked = plan.bitrate is None
+        self._files = [folder / f"part{worker}.mp3" for worker in range(partition.workers)]
+        self._ends: list[int] = []
+        self._failed = False
+        for file in self._files:
+            file.unlink(missing_ok=True)
+        pipes = [os.pipe() for _ in self._files]
+        filters = f"[0:{plan.track.index}]{','.join(plan.filters)},aformat=flt[in];{partition.filters()}"
+        outputs = [part for worker, (_, out) in enumerate(pipes) for part in self._pipe_args(worker, out)]
+        decoder_args = [*input_args(url, plan.lead), "-filter_complex", filters, *outputs]
+        encoder_args = ["-f", "nut", "-i", "pipe:0", *plan.encoder_args, *NO_RESERVOIR, *plan.format.container_args()]
+        with ExitStack() as started, ExitStack() as inherited:
+            for end in chain(*pipes):
+                inherited.callback(os.close, end)
+            self._decoder = Ffmpeg(decoder_args, settings, stdin=stdin, pipes=[out for _, out in pipes])
+            started.callback(self._decoder.close)
+            self._encoders = []
+            for file, (into, _) in zip(self._files, pipes, strict=True):
+                self._encoders.append(Ffmpeg([*encoder_args, "-y", str(file)], settings, stdin=into))
+                started.callback(self._encoders[-1].close)
+            started.pop_all()
+
+    @property
+    def samples(self) -> int:
+        """Return the length of the sound in samples of one channel, once all have ended."""
+        return max(self._ends, default=0)
+
+    def kill(self) -> None:
+        """Kill all processes at once, from any thread."""
+        for ffmpeg in (self._decoder, *self._encoders):
+            ffmpeg.kill()
+
+    def close(self) -> None:
+        """Kill the processes that still run, and release their resources."""
+        for ffmpeg in (self._decoder, *self._encoders):
+            ffmpeg.close()
+
+    def wait(self, on_progress: OnProgress | None = None) -> Outcome:
+        """Return how the decoder ended; if an encoder is killed, all are, and the outcome has its status."""
+        killed: list[int] = []
+
+        def follow(encoder: Ffmpeg) -> int:
+            outcome = encoder.wait()
+            self._failed = self._failed or outcome.status != 0
+            if outcome.status < 0:
+                killed.append(outcome.status)
+                self.kill()
+            return read_encoded(outcome.report)
+
+        with ThreadPoolExecutor(len(self._encoders)) as pool:
+            encoded = [pool.submit(follow, encoder) for encoder in self._encoders]
+            try:
+                outcome = self._decoder.wait(on_progress)
+            except BaseException:
+                self.kill()
+                raise
+        self._ends = [self._partition.end(worker, samples.result()) for worker, samples in enumerate(encoded)]
+        return replace(outcome, status=killed[0]) if killed else outcome
+
+    def write(self, output: Path) -> None:
+        """Write the MP3 of all parts to a file, in as few bytes as possible; raises NotJoined or NotMp3."""
+        with self.joined() as (header, parts), output.open("wb") as mp3:
+            sizes, crc = array("H"), 0
+            mp3.write(header.data)
+            for frame in repack(parts) if self._is_repacked else parts:
+                mp3.write(frame)
+                sizes.append(len(frame))
+                crc = crc16.arc(frame, crc)
+            mp3.seek(0)
+            mp3.write(header.for_frames(sizes, self.samples, crc).data)
+
+    @contextmanager
+    def joined(self) -> Iterator[tuple[HeaderFrame, Iterator[bytes]]]:
+        """Yield a part's header frame and the joined frames, not repacked; raises NotJoined, also from the frames."""
+        if not all(file.exists() for file in self._files):
+            raise NotJoined("less sound than the container declares")
+        if self._failed:
+            raise NotJoined("an encoder failed")
+        with ExitStack() as stack:
+            streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
+            headers = [HeaderFrame.of(next(stream, b"")) for stream in streams]
+            yield headers[0], join_frames(streams, self._partition, self.samples)
+
+    def _pipe_args(self, worker: int, pipe: int) -> list[str]:
+        """Return the arguments that write a part to a pipe, with a queue so that decoding continues meanwhile."""
+        size = str((self._partition.block + 2 * RUN_IN) // UNIT)
+        return ["-map", f"[out{worker}]", "-thread_queue_size", size, "-c:a", "pcm_f32le", "-f", "nut", f"pipe:{pipe}"]

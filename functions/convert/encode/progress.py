@@ -1,0 +1,29 @@
+"""The progress of a run, and the limit on the length of what it writes."""
+
+from __future__ import annotations
+
+from ..plan.plan import Plan
+from .encoded import UnreliableTimestamps
+from .ffmpeg import OnProgress
+from .runner import Runner
+
+
+def watch(plan: Plan, runner: Runner) -> OnProgress:
+    """Return what reports the progress of a run, and raises UnreliableTimestamps if the run writes far too much."""
+    report, limit = runner.progress(plan.seconds), limit_to(plan.most_seconds)
+
+    def on_progress(seconds: float) -> None:
+        report(seconds)
+        limit(seconds)
+
+    return on_progress
+
+
+def limit_to(most_seconds: float | None) -> OnProgress:
+    """Return what raises UnreliableTimestamps if a run writes more than some seconds of sound."""
+
+    def on_progress(seconds: float) -> None:
+        if most_seconds is not None and seconds > most_seconds:
+            raise UnreliableTimestamps
+
+    return on_progress

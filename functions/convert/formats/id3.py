@@ -1,0 +1,93 @@
+"""ID3v2.4 tags, in UTF-8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from io import BytesIO
+
+from ..probe.metadata import Chapter
+from .output_format import Tags
+
+TITLE = "TIT2"
+FRAMES = {
+    "title": TITLE,
+    "artist": "TPE1",
+    "album": "TALB",
+    "album_artist": "TPE2",
+    "composer": "TCOM",
+    "genre": "TCON",
+    "date": "TDRC",
+    "track": "TRCK",
+    "disc": "TPOS",
+}
+ENCODER = "Soundlift, with FFmpeg and LAME"
+UTF_8 = 3
+MOST_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
+NO_OFFSET = 0xFFFFFFFF
+FRONT_COVER = 3
+PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"BM": "image/bmp"}
+ALPHA_3 = 3
+
+
+def id3(tags: Tags) -> bytes:
+    """Return a tag as the bytes that go before an MP3's frames."""
+    from mutagen.id3 import APIC, ID3, TLAN, TSSE
+
+    tag = ID3()
+    for frame in (*_texts(tags.texts), *_table_of_contents(tags.chapters[:MOST_CHAPTERS])):
+        tag.add(frame)
+    if code := _alpha_3(tags.language):
+        tag.add(TLAN(encoding=UTF_8, text=[code]))
+    if media_type := _picture_type(tags.cover):
+        tag.add(APIC(encoding=UTF_8, mime=media_type, type=FRONT_COVER, desc="Cover", data=tags.cover))
+    tag.add(TSSE(encoding=UTF_8, text=[ENCODER]))
+    file = BytesIO()
+    tag.save(file, v1=0, v2_version=4, padding=lambda _: 0)
+    return file.getvalue()
+
+
+def _texts(texts: Mapping[str, str]) -> Iterable[object]:
+    from mutagen.id3 import COMM, Frames
+
+    for name, text in texts.items():
+        if name == "comment":
+            yield COMM(encoding=UTF_8, lang="XXX", desc="", text=[text])
+        else:
+            yield Frames[FRAMES[name]](encoding=UTF_8, text=[text])
+
+
+def _table_of_contents(chapters: Sequence[Chapter]) -> Iterable[object]:
+    """Yield a CHAP for each chapter and a CTOC over them (ID3v2 Chapter Frame Addendum 1.0)."""
+    from mutagen.id3 import CHAP, CTOC, CTOCFlags, Frames
+
+    ids = [f"chp{number}" for number in range(len(chapters))]
+    for element_id, chapter in zip(ids, chapters, strict=True):
+        yield CHAP(
+            element_id=element_id,
+            start_time=round(chapter.start * 1000),
+            end_time=round(chapter.end * 1000),
+            start_offset=NO_OFFSET,
+            end_offset=NO_OFFSET,
+            sub_frames=[Frames[TITLE](encoding=UTF_8, text=[chapter.title])] if chapter.title else [],
+        )
+    if ids:
+        flags = CTOCFlags.TOP_LEVEL | CTOCFlags.ORDERED
+        yield CTOC(element_id="toc", flags=flags, child_element_ids=ids, sub_frames=[])
+
+
+def _alpha_3(language: str | None) -> str | None:
+    """Return a language as TLAN has it, in three letters (ISO 639-2), or None if there is no such code."""
+    if language is None or len(language) == ALPHA_3:
+        return language
+    from langcodes import Language
+    from langcodes.tag_parser import LanguageTagError
+
+    try:
+        return Language.get(language).to_alpha3()
+    except (LanguageTagError, LookupError):
+        return None
+
+
+def _picture_type(picture: bytes) -> str | None:
+    """Return the media type of a picture in one of the formats that players know, by its first bytes."""
+    return next((kind for magic, kind in PICTURES.items() if picture.startswith(magic)), None)

@@ -1,0 +1,69 @@
+"""The finished audio file: checked, with its exact length, its tags, and the seconds that are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..disk import check_disk
+from ..encode.encoded import Encoded
+from ..encode.ffmpeg import input_args
+from ..encode.runner import Runner
+from ..failures import NOTHING_LEFT, ConversionFailed, check_outcome
+from ..formats.output_format import OutputFormat
+from ..probe.probe import Probe
+from .junk import count_junk, packet_list_args
+from .missing_sound import Written, missing_seconds
+from .tags import collect_tags
+
+
+@dataclass(frozen=True)
+class FinishedFile:
+    """An audio file on this machine's disk, and the bytes that have to be stored before it.
+
+    `size` is in bytes and includes those; `seconds` is the length of the audio, `missing_seconds` how much could not be
+    read, None if unknown.
+    """
+
+    format: OutputFormat
+    path: Path
+    head: bytes
+    size: int
+    seconds: float
+    missing_seconds: float | None
+
+
+def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> FinishedFile:
+    """Return the finished file of an encoded one; raises ConversionFailed or Unavailable if it is not usable."""
+    plan = encoded.plan
+    check_disk(encoded.status, folder)
+    check_outcome(
+        encoded.status,
+        encoded.report,
+        decoded=encoded.decoded,
+        output_bytes=encoded.size,
+        most_bytes=runner.settings.max_mp3_bytes,
+    )
+    plan.format.write_length(encoded.path, encoded.samples)
+    seconds = plan.format.read_length(encoded.path)
+    if not seconds:
+        raise ConversionFailed(NOTHING_LEFT)
+    head = plan.format.write_tags(encoded.path, collect_tags(probe, plan, runner, folder, seconds))
+    written = Written(_whole_seconds(encoded, probe), probe.has_timestamps, _junk(encoded, probe, runner, folder))
+    missing = missing_seconds(encoded.report, probe, plan.track, written)
+    return FinishedFile(plan.format, encoded.path, head, len(head) + encoded.size, seconds, missing)
+
+
+def _whole_seconds(encoded: Encoded, probe: Probe) -> float | None:
+    """Return the length of the whole sound, None if a part was requested or the timestamps are unreliable."""
+    options, timestamps_were_ignored = encoded.plan.options, probe.has_timestamps and not encoded.plan.by_timestamps
+    return None if timestamps_were_ignored or options.end is not None else encoded.seconds + options.start
+
+
+def _junk(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> int:
+    """Return how many packets are not frames, in a stream without timestamps that FFmpeg could not fully decode."""
+    if probe.has_timestamps or not encoded.decoded.errors:
+        return 0
+    file = folder / "packets"
+    runner.run([*input_args(runner.url), "-map", f"0:{encoded.plan.track.index}", *packet_list_args(file)])
+    return count_junk(file, encoded.decoded.frames)

@@ -1,0 +1,57 @@
+"""FFmpeg's filters for the time, channels and sample rate of a track."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from soundlift.common.options.audio_options import AudioOptions
+
+from ..probe.audio_track import AudioTrack
+
+# The first sample has the container's position, and gaps of 20 ms or more become silence, so that sound stays in sync
+# with the picture. Smaller deviations are jitter.
+BY_TIMESTAMPS = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
+IN_SEQUENCE = "asetpts=N/SR/TB"
+FLOAT_SAMPLES = "aformat=fltp"  # as LAME computes
+# Float PCM may hold any value, and LAME rejects those that are not finite or near the maximum. A value 96 dB above full
+# scale is not sound; samples of 16 bits that were not scaled to 1 are kept.
+FLOAT_PCM = "pcm_f"
+ONLY_FINITE = r"aeval=exprs=if(lt(abs(val(ch))\,65536)\,val(ch)):c=same"
+# FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This keeps the
+# coefficients of ITU-R BS.775 for both; what clips then is found by measuring.
+UNSCALED_DOWNMIX = "aresample=out_chlayout={layout}:out_sample_fmt=fltp:rematrix_maxval=1000"
+STEREO_FROM_MONO = "pan=stereo|c0=c0|c1=c0"
+LAYOUTS = {1: "mono", 2: "stereo"}
+
+
+def filters_for(track: AudioTrack, options: AudioOptions, *, channels: int, rate: int, silence: float) -> Iterator[str]:
+    """Yield the filters that give a track `channels` and `rate`, in their order; `silence` in seconds comes first."""
+    yield FLOAT_SAMPLES
+    if track.codec.startswith(FLOAT_PCM):
+        yield ONLY_FINITE
+    if delay := round(silence * (track.rate or 0)):
+        yield f"adelay={delay}S:all=1"
+    if track.channels > channels:
+        yield _downmix(track, LAYOUTS[channels])
+    elif track.channels < channels:
+        yield STEREO_FROM_MONO
+    if rate != track.rate and track.rate is not None:
+        yield resample(rate)
+    if options.start or options.end is not None:
+        end = "" if options.end is None else f":end={options.end:f}"
+        yield f"atrim=start={options.start:f}{end},asetpts=PTS-STARTPTS"
+
+
+def resample(rate: int) -> str:
+    """Return the filter that resamples by SoXR, which is better than FFmpeg's own resampler."""
+    return f"aresample={rate}:out_sample_fmt=fltp:resampler=soxr"
+
+
+def _downmix(track: AudioTrack, layout: str) -> str:
+    """Return the filter that mixes channels; those without a known place go to the left and the right in turn."""
+    unordered = track.unordered_channels
+    if unordered is None:
+        return UNSCALED_DOWNMIX.format(layout=layout)
+    sides = [[f"c{number}" for number in range(side, unordered, 2)] for side in (0, 1)]
+    outs = sides if layout == "stereo" else [sides[0] + sides[1]]
+    return f"pan={layout}|" + "|".join(f"c{out}={'+'.join(ins)}" for out, ins in enumerate(outs))

@@ -1,0 +1,120 @@
+"""What to do with one audio track to make the audio file that a job asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from soundlift.common.options.audio_options import AudioOptions
+
+from ..formats.output_format import OutputFormat
+from ..probe.audio_track import AudioTrack
+from ..probe.probe import Probe
+from .filters import BY_TIMESTAMPS, IN_SEQUENCE, filters_for
+from .loudness import Levels, downmix_gain, measuring_filters, normalization
+
+UNKNOWN_RATE = 44100
+# Output that is longer than its file by more than this consists of silence in gaps between unreliable timestamps.
+LONGEST_FACTOR, SECONDS_BEYOND = 1.02, 10
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to encode one track: `filters` in their order, the output's sample rate in Hz and its format.
+
+    `is_downmix` and `loudness` (in LUFS) require that the levels are measured before. `lead` is the number of seconds
+    by which FFmpeg's clock begins before all audio and video. `seconds` is the expected length of the output, None if
+    unknown; output of more than `most_seconds` is evidence of unreliable timestamps.
+    """
+
+    track: AudioTrack
+    options: AudioOptions
+    format: OutputFormat
+    filters: tuple[str, ...]
+    rate: int
+    is_downmix: bool = False
+    loudness: float | None = None
+    lead: float = 0.0
+    seconds: float | None = None
+    most_seconds: float | None = None
+
+    @property
+    def bitrate(self) -> int | None:
+        """Return the constant bit rate in kbit/s, None if it varies."""
+        return self.format.bitrate(self.options, self.rate)
+
+    @property
+    def encoder_args(self) -> tuple[str, ...]:
+        """Return FFmpeg's arguments for the codec."""
+        return self.format.encoder_args(self.options, self.rate)
+
+    @property
+    def by_timestamps(self) -> bool:
+        """Return whether the sound is placed by its timestamps."""
+        return BY_TIMESTAMPS in self.filters
+
+    @property
+    def needs_levels(self) -> bool:
+        """Return whether the levels must be measured first."""
+        return self.is_downmix or self.loudness is not None
+
+    @property
+    def measuring_filters(self) -> tuple[str, ...]:
+        """Return the filters of the run that measures the levels."""
+        return (*self.filters, *measuring_filters(self.loudness))
+
+    def with_levels(self, levels: Levels) -> Plan:
+        """Return the plan with the gain for measured levels, so that they need not be measured any more."""
+        gain = downmix_gain(levels) if self.loudness is None else normalization(levels, self.loudness, self.rate)
+        return replace(self, filters=(*self.filters, *gain), is_downmix=False, loudness=None)
+
+
+def make_plan(probe: Probe, track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> Plan:
+    """Return how to make the audio file that a job's options ask for.
+
+    Nothing is up-sampled, except sound below the format's lowest rate, and mono stays mono unless the job asks for two
+    channels. The frames of files without timestamps follow each other.
+    """
+    return replace(
+        _plan(track, options, output_format, silence=probe.silence_before(track), by_timestamps=probe.has_timestamps),
+        lead=0.0 if probe.time_starts_with_first_track else probe.lead,
+        seconds=_expected_seconds(probe, options),
+        most_seconds=_most_seconds(probe),
+    )
+
+
+def make_plan_without_timestamps(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> Plan:
+    """Return a plan for a track with unreliable timestamps, by which the container's duration is unreliable, too."""
+    return _plan(track, options, output_format, silence=0.0, by_timestamps=False)
+
+
+def _plan(
+    track: AudioTrack, options: AudioOptions, output_format: OutputFormat, *, silence: float, by_timestamps: bool
+) -> Plan:
+    rate = _rate(track, options, output_format)
+    channels = options.channels or min(track.channels, 2)
+    filters = (
+        BY_TIMESTAMPS if by_timestamps else IN_SEQUENCE,
+        *filters_for(track, options, channels=channels, rate=rate, silence=silence),
+    )
+    is_downmix = track.channels > channels
+    return Plan(track, options, output_format, filters, rate, is_downmix=is_downmix, loudness=options.normalize)
+
+
+def _rate(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> int:
+    """Return the format's highest sample rate in Hz that exceeds neither the track's nor the requested one."""
+    rates = output_format.sample_rates
+    highest = min(track.rate or UNKNOWN_RATE, options.sample_rate or max(rates))
+    return max((rate for rate in rates if rate <= highest), default=min(rates))
+
+
+def _expected_seconds(probe: Probe, options: AudioOptions) -> float | None:
+    if probe.duration is None:
+        return None
+    end = probe.duration if options.end is None else min(options.end, probe.duration)
+    return max(0.0, end - options.start)
+
+
+def _most_seconds(probe: Probe) -> float | None:
+    if probe.duration is None or not probe.has_timestamps:
+        return None
+    return probe.duration * LONGEST_FACTOR + SECONDS_BEYOND

@@ -1,0 +1,46 @@
+"""The queues that each event goes to: one for each function that subscribes to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from soundlift.common.errors import SettingError
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
+from soundlift.common.settings import Settings
+
+Routes = Mapping[str, Collection[str]]
+
+
+def topics_of(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return the queues of each topic: one with the topic's own name, and one named after each extra subscriber.
+
+    Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function that is called like one.
+    """
+    topics = {settings.video_queue: {settings.video_queue}, settings.mp3_queue: {settings.mp3_queue}}
+    known = " and ".join(sorted(topics))
+    for topic, function in settings.extra_subscribers:
+        if topic not in topics:
+            raise _error(f"{topic} is not a topic; the topics are {known}.")
+        if function in topics:
+            raise _error(f"{function} is a topic; a function with a queue of its own needs another name.")
+        topics[topic].add(function)
+    return {topic: frozenset(queues) for topic, queues in topics.items()}
+
+
+def routes_of(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return the queues of each event type; raises SettingError as `topics_of` does."""
+    topics = topics_of(settings)
+    return {
+        VIDEO_UPLOADED: topics[settings.video_queue],
+        MP3_READY: topics[settings.mp3_queue],
+        CONVERSION_FAILED: topics[settings.mp3_queue],
+    }
+
+
+def queues_of(routes: Routes) -> list[str]:
+    """Return the queues of all event types or topics, sorted."""
+    return sorted({queue for queues in routes.values() for queue in queues})
+
+
+def _error(detail: str) -> SettingError:
+    return SettingError(f"Setting EXTRA_SUBSCRIBERS: {detail}", setting="EXTRA_SUBSCRIBERS")

@@ -1,0 +1,112 @@
+"""The values that an option accepts, and how each is read from text."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from soundlift.common.audio.mp3_rates import BITRATES, SAMPLE_RATES
+
+MAX_TEXT_LENGTH = 1000
+LOUDNESS_RANGE = (-70.0, -5.0)  # in LUFS, what FFmpeg's loudnorm accepts as a target
+
+# Six decimals of a second find each sample at each sample rate, and are what FFmpeg counts in.
+SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,6})?", re.ASCII)
+CLOCK = re.compile(r"(?:(\d{1,2}):(?=[0-5]?\d:))?(\d{1,3}):([0-5]\d(?:\.\d{1,6})?)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A kind of value: `allowed` completes "must be", `parse` reads it from text, `show` is how a job shows it."""
+
+    allowed: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], Any] = lambda value: value
+
+    def read(self, text: str) -> Any:
+        """Return the value of a text; raises ValueError, which says what it must be."""
+        try:
+            return self.parse(text)
+        except ValueError:
+            raise ValueError(f"must be {self.allowed}") from None
+
+
+def one_of(numbers: Iterable[int], unit: str, suffix: str = "") -> Value:
+    """Return one of several numbers, which may be followed by a suffix."""
+    values = {str(number): number for number in numbers}
+    return Value(f"one of {', '.join(values)} ({unit})", lambda text: _find(values, text.removesuffix(suffix)))
+
+
+def word(meanings: Mapping[str, Any]) -> Value:
+    """Return one of several words; each stands for another value."""
+    words = {meaning: each for each, meaning in meanings.items()}
+    return Value(" or ".join(meanings), lambda text: _find(meanings, text), words.__getitem__)
+
+
+def matching(allowed: str, pattern: str, kind: Callable[[str], Any] = str) -> Value:
+    """Return a text that matches a pattern, converted."""
+    return Value(allowed, lambda text: kind(_match(re.compile(pattern, re.ASCII), text)[0]))
+
+
+def _find(values: Mapping[str, Any], text: str) -> Any:
+    if text not in values:
+        raise ValueError(text)
+    return values[text]
+
+
+def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:
+    match = pattern.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    return match
+
+
+def _time(text: str) -> float:
+    """Return seconds."""
+    if clock := CLOCK.fullmatch(text):
+        hours, minutes, seconds = clock.groups(default="0")
+        return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 6)
+    return float(_match(SECONDS, text)[0])
+
+
+def _loudness(text: str) -> float:
+    value = float(_match(re.compile(r"-\d{1,2}(?:\.\d{1,3})?", re.ASCII), text)[0])
+    if not LOUDNESS_RANGE[0] <= value <= LOUDNESS_RANGE[1]:
+        raise ValueError(text)
+    return value
+
+
+def _normalize(text: str) -> bool | float:
+    return text == "true" if text in ("true", "false") else _loudness(text)
+
+
+def _track(text: str) -> int | str:
+    language_or_number = _match(re.compile(r"[a-z]{2,3}|[1-9]\d{0,2}"), text.lower())[0]
+    return int(language_or_number) if language_or_number.isdigit() else language_or_number
+
+
+def _line(text: str) -> str:
+    """Return a text in which no character begins a new line or field."""
+    if len(text) > MAX_TEXT_LENGTH or any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in text):
+        raise ValueError(text)
+    return text
+
+
+BITRATE = one_of(BITRATES, "kbit/s", suffix="k")
+QUALITY = matching("a whole number from 0 (best) to 9 (smallest)", r"\d", int)
+SAMPLE_RATE = one_of(SAMPLE_RATES, "Hz")
+CHANNELS = matching("1 or 2", "[12]", int)
+LOUDNESS = Value("a loudness from -70 to -5 (LUFS)", _loudness)
+NORMALIZE = Value(f"true, false, or {LOUDNESS.allowed}", _normalize)
+TIME = Value("a time: seconds such as 83.25, or [HH:]MM:SS[.mmm]", _time)
+TRACK = Value("the number of an audio track, from 1 to 999, or an ISO 639 code of a language", _track)
+LINE = Value(f"at most {MAX_TEXT_LENGTH} characters in one line", _line)
+# The dates of ID3v2.4's timestamps, and its TRCK and TPOS.
+DATE = matching(
+    "YYYY, YYYY-MM or YYYY-MM-DD, or empty", r"(?:\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?)?"
+)
+TRACK_NUMBER = matching("a number such as 3 or 3/12, or empty", r"(?:\d{1,4}(?:/\d{1,4})?)?")
+DISC_NUMBER = matching("a number such as 1 or 1/2, or empty", r"(?:\d{1,4}(?:/\d{1,4})?)?")

@@ -1,0 +1,111 @@
+"""The declaration of a setting, and the parsers of settings.
+
+A parser returns the value of a text, or raises ValueError with what the text must be.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import field
+from typing import Any
+
+from soundlift.common.options.values import BITRATE
+
+MIN_KEY_BYTES = 32
+
+
+def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
+    """Declare a field as a setting for users, with the sentence that documents it."""
+    metadata = {"help": help_, "parse": parse, "secret": secret, "internal": False}
+    return field(default=default, repr=not secret, metadata=metadata)
+
+
+def internal_setting(help_: str, default: Any, parse: Callable[[str], Any]) -> Any:
+    """Declare a field as a setting that a supervisor sets for its children."""
+    return field(default=default, metadata={"help": help_, "parse": parse, "secret": False, "internal": True})
+
+
+FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)
+
+
+def positive(text: str) -> int:
+    """Return a whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise ValueError("must be at least 1")
+    return value
+
+
+def not_negative(text: str) -> int:
+    """Return a whole number of at least 0."""
+    value = int(text)
+    if value < 0:
+        raise ValueError("must be 0 or more")
+    return value
+
+
+def web_address(text: str) -> str:
+    """Return an http:// or https:// address without a slash at its end."""
+    if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
+        raise ValueError("must be an http:// or https:// address")
+    return text.rstrip("/")
+
+
+def addresses_by_queue(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of QUEUE=ADDRESS,…."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    addresses = {queue.strip(): web_address(address.strip()) for queue, _, address in pairs}
+    if len(addresses) < len(pairs) or not all(addresses):
+        raise ValueError("must be QUEUE=ADDRESS, several separated by commas, each queue once")
+    return tuple(addresses.items())
+
+
+def functions_by_topic(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of TOPIC=FUNCTION,…."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    functions = tuple((topic.strip(), function.strip()) for topic, _, function in pairs)
+    if not all(topic and FUNCTION_NAME.fullmatch(function) for topic, function in functions):
+        raise ValueError("must be TOPIC=FUNCTION, several separated by commas")
+    return functions
+
+
+def bitrate(text: str) -> str:
+    """Return a bit rate as it was given, such as 192k."""
+    if not text.endswith("k"):
+        raise ValueError(f"must be {BITRATE.allowed} followed by k, such as 192k")
+    BITRATE.read(text)
+    return text
+
+
+def kilobits(text: str) -> int:
+    """Return a bit rate in kbit/s."""
+    return int(bitrate(text).removesuffix("k"))
+
+
+def level_name(text: str) -> str:
+    """Return the name of a log level in lower case."""
+    if text.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError("must be debug, info, warning or error")
+    return text.lower()
+
+
+def queue_kind(text: str) -> str:
+    """Return a kind of RabbitMQ queue."""
+    if text not in ("quorum", "classic"):
+        raise ValueError("must be quorum or classic")
+    return text
+
+
+def boolean(text: str) -> bool:
+    """Return whether a text is true rather than false."""
+    if text.lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return text.lower() == "true"
+
+
+def signing_key(text: str) -> str:
+    """Return a key that is long enough for HS256."""
+    if len(text.encode()) < MIN_KEY_BYTES:
+        raise ValueError(f"must be at least {MIN_KEY_BYTES} bytes long")
+    return text

@@ -1,0 +1,155 @@
+"""upload: an upload that is slow, interrupted or given up."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from werkzeug.serving import make_server
+
+from devservers.waiting import wait_for
+from functions.upload import lease
+from functions.upload.body import BLOCK
+from functions.upload.handler import app
+from functions.upload.lease import REFRESH_SECONDS
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
+from soundlift.common.services import Services
+from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
+from tests.api.uploads import LARGE, send, traces
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, age, job_now
+from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
+
+
+def test_a_body_shorter_than_announced_is_refused_and_rolled_back(function: Call, services: Services) -> None:
+    announced = {"CONTENT_LENGTH": str(len(MP4) + 1), "wsgi.input_terminated": True}  # as gunicorn has it
+    body = io.BytesIO(MP4)
+    response = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
+    assert_problem(response, 400)
+    assert traces(services) == []
+
+
+def test_an_upload_at_the_minimum_rate_is_refreshed_before_its_deadline() -> None:
+    assert REFRESH_SECONDS + BLOCK / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
+
+
+class SlowBody(io.BytesIO):
+    """A large video that calls a function before each block but the first."""
+
+    def __init__(self, happen: Callable[[], None]) -> None:
+        super().__init__(LARGE)
+        self.happen = happen
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            self.happen()
+        return super().read(size)
+
+
+def _receiving(services: Services) -> Job:
+    """Return the only job there is."""
+    with services.database.read() as connection:
+        return job_now(services, str(connection.scalar(sa.select(table.c.id))))
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_an_upload_is_not_given_up_while_its_bytes_arrive(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, announced: bool
+) -> None:
+    monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
+    monkeypatch.setattr(lease, "RESERVATION_BYTES", BLOCK)
+
+    def wait_long() -> None:
+        assert services.jobs.interrupted() == []
+        age(services, _receiving(services), RECEIVE_SECONDS - 60)
+
+    assert send(function, services, SlowBody(wait_long), announced=announced).status_code == 202
+
+
+def test_an_upload_that_cannot_be_rolled_back_is_refused_and_left_to_cleanup(
+    function: Call, services: Services
+) -> None:
+    media = services.settings.soundlift_data / "media"
+    away = media.with_name("away")
+
+    def go_away() -> None:
+        body.happen = lambda: None
+        media.rename(away)
+        media.write_text("a file where the store's folder should be")
+
+    body = SlowBody(go_away)
+    response = function("upload").post(
+        "/",
+        input_stream=body,
+        environ_overrides={"CONTENT_LENGTH": str(len(LARGE) + 1), "wsgi.input_terminated": True},
+        headers=bearer(services),
+    )
+    assert_problem(response, 400)
+    media.unlink()
+    away.rename(media)
+    assert len(traces(services)) == 2
+    assert function("cleanup").post("/").json["orphans"] == 1
+    assert traces(services) == []
+
+
+@pytest.mark.parametrize("noticed_by", ["refresh", "reservation", "commit"])
+@pytest.mark.parametrize("disposed", [True, False])
+def test_an_upload_that_was_given_up_meanwhile_is_503_and_leaves_nothing(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, disposed: bool, noticed_by: str
+) -> None:
+    if noticed_by == "refresh":
+        monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
+
+    def give_up() -> None:
+        body.happen = lambda: None
+        job = _receiving(services)
+        age(services, job, RECEIVE_SECONDS + 1)
+        assert services.jobs.abandon(job)
+        if disposed:
+            assert dispose(job_now(services, job.id), services)
+
+    body = SlowBody(give_up)
+    assert_problem(send(function, services, body, announced=noticed_by != "reservation"), 503)
+    assert (body.tell() == len(LARGE)) == (noticed_by == "commit")
+    if not disposed:
+        assert function("cleanup").post("/").json["orphans"] == 1
+    assert traces(services) == []
+    assert services.broker.receive(["video"], timeout=0) is None
+
+
+@pytest.fixture
+def address(services: Services) -> Iterator[tuple[str, int]]:
+    """Serve upload over real sockets."""
+    app.services = services
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield ("127.0.0.1", server.port)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_bytes_are_stored_as_they_arrive_and_deleted_if_the_client_disconnects(
+    services: Services, address: tuple[str, int]
+) -> None:
+    token = bearer(services)["Authorization"]
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 100000000\r\n\r\n".encode()
+    media = services.settings.soundlift_data / "media"
+
+    def arrived() -> list[Path]:
+        return [path for path in media.rglob("*.part") if path.stat().st_size > 2**20]
+
+    with socket.create_connection(address) as client:
+        client.sendall(head + MP4 + bytes(2**22))
+        wait_for(arrived, "a part of the video is stored")
+        assert services.jobs.page(None) == []
+    wait_for(lambda: not traces(services), "the half upload is undone")

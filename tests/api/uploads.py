@@ -1,0 +1,59 @@
+"""Uploads to send to the function, and what they leave behind."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import sqlalchemy as sa
+from werkzeug.test import TestResponse
+
+from functions.upload.body import BLOCK
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.services import Services
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4
+from tests.fixtures.functions import Call
+
+NAME = "Ünïcode 🎵.mp4"
+LARGE = MP4 + bytes(3 * BLOCK)
+FORM_TYPE = "multipart/form-data; boundary=x"
+
+
+def form_of(content: bytes, parameters: str = 'filename="a.mp4"', headers: bytes = b"") -> bytes:
+    """Return a form with one file, whose boundary is x."""
+    head = f'--x\r\nContent-Disposition: form-data; name="f"; {parameters}'.encode()
+    return head + headers + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
+
+
+def send(
+    function: Call, services: Services, content: bytes | io.BytesIO, *, as_form: bool = False, announced: bool = True
+) -> TestResponse:
+    """Upload a file with its length announced or, as in a chunked body, not."""
+    if as_form:
+        assert isinstance(content, bytes)
+        content = form_of(content)
+    return function("upload").post(
+        "/",
+        input_stream=io.BytesIO(content) if isinstance(content, bytes) else content,
+        content_type=FORM_TYPE if as_form else "video/mp4",
+        environ_overrides={} if announced else {"CONTENT_LENGTH": "", "wsgi.input_terminated": True},
+        headers=bearer(services),
+    )
+
+
+def stored(services: Services, fid: str) -> bytes:
+    """Return a stored video."""
+    with services.videos.open(fid).file as file:
+        return file.read()
+
+
+def traces(services: Services) -> list[object]:
+    """Return every row and every stored file."""
+    with services.database.read() as connection:
+        rows = list(connection.execute(sa.select(table.c.id)))
+    return [*rows, *_files(services.settings.soundlift_data / "media")]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]

@@ -1,0 +1,52 @@
+"""The settings decide which queues there are, and which of them an event goes to."""
+
+from __future__ import annotations
+
+import pytest
+
+from soundlift.common.broker.routes import queues_of, routes_of, topics_of
+from soundlift.common.errors import SettingError
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
+from soundlift.common.settings import Settings
+
+
+def settings(**environ: str) -> Settings:
+    return Settings.from_environment(environ)
+
+
+def test_each_topic_has_one_queue_unless_there_are_extra_subscribers() -> None:
+    assert topics_of(settings()) == {"video": {"video"}, "mp3": {"mp3"}}
+    assert routes_of(settings()) == {VIDEO_UPLOADED: {"video"}, MP3_READY: {"mp3"}, CONVERSION_FAILED: {"mp3"}}
+
+
+def test_an_extra_subscriber_has_a_queue_of_its_own_name() -> None:
+    named = settings(
+        VIDEO_QUEUE="films", MP3_QUEUE="songs", EXTRA_SUBSCRIBERS="songs=audit, songs=web-hook,films=audit"
+    )
+    outcomes = {"songs", "audit", "web-hook"}
+    routes = routes_of(named)
+    assert routes == {VIDEO_UPLOADED: {"films", "audit"}, MP3_READY: outcomes, CONVERSION_FAILED: outcomes}
+    assert queues_of(routes) == ["audit", "films", "songs", "web-hook"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "detail"),
+    [
+        ("mp4=audit", "mp4 is not a topic; the topics are mp3 and video."),
+        ("mp3=audit,video=mp3", "mp3 is a topic; a function with a queue of its own needs another name."),
+    ],
+)
+def test_an_extra_subscriber_of_no_topic_or_with_a_taken_name_is_a_clear_error(extra: str, detail: str) -> None:
+    for read in (topics_of, routes_of):
+        with pytest.raises(SettingError) as refused:
+            read(settings(EXTRA_SUBSCRIBERS=extra))
+        assert refused.value.detail == f"Setting EXTRA_SUBSCRIBERS: {detail}"
+        assert refused.value.evidence == {"setting": "EXTRA_SUBSCRIBERS"}
+
+
+@pytest.mark.parametrize(
+    "extra", ["audit", "mp3=", "=audit", "mp3=Audit", "mp3=audit.dead", "mp3=-a", "mp3=a-", "mp3=a,", "mp3=a=b"]
+)
+def test_a_malformed_list_of_extra_subscribers_is_a_clear_error(extra: str) -> None:
+    with pytest.raises(SettingError, match=r"EXTRA_SUBSCRIBERS: .* must be TOPIC=FUNCTION"):
+        settings(EXTRA_SUBSCRIBERS=extra)

@@ -1,0 +1,167 @@
+"""FFmpeg reads an open file of a store on this machine, and a URL of any other store."""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from devservers.waiting import wait_for
+from functions.convert.encode import resource_limits
+from functions.convert.encode.ffmpeg import Ffmpeg, input_args
+from functions.convert.encode.media_input import LocalFile, opened
+from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited
+from functions.convert.handler import convert
+from soundlift.common.errors import MediaNotFound, StoreUnavailable, Unavailable
+from soundlift.common.events import event_of
+from soundlift.common.jobs.model import State
+from soundlift.common.media import LocalFiles
+from soundlift.common.media.folder import FolderStore, StoredFile
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.factories.clips import talking_mp4
+from tests.factories.jobs import job_now, queued_job
+from tests.factories.media import store
+from tests.factories.stores import WatchedStore
+
+FID = "a" * 24
+DECODE = ("-f", "null", "-")
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are set, and read in /proc, on Linux only")
+
+
+@dataclass
+class LocalStore:
+    """A store that opens one path of this machine, whatever the id."""
+
+    path: Path
+
+    def open_file(self, fid: str) -> io.FileIO:
+        return StoredFile(self.path)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    """Yield a named pipe that has a writer, but nothing to read."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = os.open(path, os.O_RDWR)
+    yield path
+    os.close(writer)
+
+
+def _executable(pid: int) -> str:
+    return Path(f"/proc/{pid}/exe").readlink().name
+
+
+@on_linux
+def test_ffmpeg_has_its_limits_and_no_environment_when_it_is_executed(
+    services: Services, pipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JWT_SECRET", "the secret")
+    settings = services.settings
+    with closing(LocalFile(LocalStore(pipe), FID)) as file:
+        run = Ffmpeg([*input_args("fd:"), *DECODE], settings, stdin=file.stdin())
+    try:
+        process = Path(f"/proc/{run.pid}")
+        wait_for(lambda: _executable(run.pid).startswith("ffmpeg"), "FFmpeg is executed")
+        limits = (process / "limits").read_text().splitlines()
+        environment = (process / "environ").read_bytes()
+    finally:
+        run.close()
+    assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
+    cpu, size = settings.max_conversion_seconds, settings.max_mp3_bytes + BYTES_ABOVE_OUTPUT
+    for name, soft, hard in (
+        ("Max cpu time", cpu, cpu + SECONDS_TO_DIE),
+        ("Max address space", settings.max_memory_bytes, settings.max_memory_bytes),
+        ("Max file size", size, size),
+        ("Max core file size", 0, 0),
+    ):
+        (line,) = [line.removeprefix(name).split()[:2] for line in limits if line.startswith(name)]
+        assert line == [str(soft), str(hard)]
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+@on_linux
+def test_no_limit_is_above_the_hard_limit_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource_limits.resource, "getrlimit", lambda kind: (1000, 2**20 if kind else 7))
+    settings = replace(Settings(), max_conversion_seconds=5, max_memory_bytes=2**30, max_mp3_bytes=2**30)
+    _, *limits, command = limited(["true"], settings)
+    assert limits == ["--cpu=5:7", "--as=1048576", "--fsize=1048576", "--core=0"]
+    assert command == "true"
+
+
+@on_linux
+def test_a_worker_without_prlimit_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(Unavailable, match="prlimit"):
+        limited(["true"], Settings())
+
+
+def test_a_system_without_these_limits_executes_the_command_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource_limits.sys, "platform", "darwin")
+    assert limited(("true", "x"), Settings()) == ["true", "x"]
+
+
+def test_a_folder_offers_its_files_and_another_store_is_served(services: Services) -> None:
+    store(services.videos, FID, b"content")
+    assert isinstance(services.videos, LocalFiles)
+    with opened(services.videos, FID) as (url, file):
+        assert url == "fd:"
+        assert os.read(file.stdin(), 100) == b"content"
+        assert os.read(file.stdin(), 100) == b"content"
+        assert file.error is None
+    served = WatchedStore(services.videos, lambda position: None)
+    assert not isinstance(served, LocalFiles)
+    with opened(served, FID) as (url, _):
+        assert url.startswith("http://127.0.0.1:")
+
+
+def test_a_file_is_closed_at_the_end(services: Services) -> None:
+    store(services.videos, FID, b"content")
+    with opened(services.videos, FID) as (_, file):
+        descriptor = file.stdin()
+        os.fstat(descriptor)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
+
+
+def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    file = LocalFile(FolderStore(tmp_path), FID)
+    assert file.error is None
+    with pytest.raises(MediaNotFound):
+        file.stdin()
+    file.close()
+
+
+class BrokenFiles(WatchedStore):
+    """A store whose files open, and break when FFmpeg reads them."""
+
+    def open_file(self, fid: str) -> io.FileIO:
+        return StoredFile(Path("/proc/self/mem"))  # reading its first bytes is an I/O error
+
+
+class LostFiles(WatchedStore):
+    """A store that loses a file after it was looked at."""
+
+    def open_file(self, fid: str) -> io.FileIO:
+        raise MediaNotFound("There is no such file in the media store.", fid=fid)
+
+
+@on_linux
+@pytest.mark.parametrize("broken", [BrokenFiles, LostFiles])
+def test_an_error_of_the_store_during_a_read_releases_the_job(
+    services: Services, tmp_path: Path, broken: type[WatchedStore]
+) -> None:
+    job = queued_job(services, talking_mp4(tmp_path).read_bytes())
+    services.videos = broken(services.videos, lambda position: None)
+    with pytest.raises(StoreUnavailable):
+        convert(event_of(job), services)
+    assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)

@@ -1,0 +1,182 @@
+"""How much of a sound is missing follows from what FFmpeg counted, what the file declares, and what was written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.convert.output.missing_sound import Written, missing_seconds
+from functions.convert.probe.audio_track import AudioTrack
+from functions.convert.probe.declared_duration import DeclaredDuration
+from functions.convert.probe.probe import Probe
+
+TRACK = AudioTrack(index=1, codec="mp3", rate=1000, layout="mono")
+PROBE = Probe((TRACK,), default_track=1)
+DAMAGE = "[mov @ 0x1] stream 0, offset 0x2f: partial file"
+NO_FRAME, FAILED = "[mp3float @ 0x1] Header missing", "[dec:mp3 @ 0x1] Error submitting packet to decoder: Invalid data"
+TWELVE_SECONDS = DeclaredDuration(12.0)
+WRITTEN = Written(10.0, by_timestamps=False, junk=0)
+
+
+def _missing(
+    *said: str,
+    frames: int = 100,
+    errors: int = 0,
+    begins: float = 0.0,
+    rate: int | None = 1000,
+    written: Written = WRITTEN,
+    **probe: Any,
+) -> float | None:
+    """Return what is missing if ten seconds were decoded, in frames of a tenth of a second each."""
+    counts = f"{frames} frames decoded; {errors} decode errors ({frames * 100} samples); "
+    decoded = f"[in#0/mp3 @ 0x1]   Input stream #0:1 (audio): 9 packets read (9 bytes); {counts}"
+    track = replace(TRACK, start=begins, rate=rate)
+    return missing_seconds("\n".join([*said, decoded]), replace(PROBE, **probe), track, written)
+
+
+def test_missing_sound_is_unknown_if_nothing_was_decoded_or_the_rate_is_unknown() -> None:
+    assert _missing(frames=0, errors=5) is None
+    assert _missing(rate=None) is None
+
+
+@pytest.mark.parametrize(("errors", "missing"), [(0, 0.0), (1, 0.1), (7, 0.7), (100, 10.0)])
+def test_each_error_is_a_frame_that_is_missing(errors: int, missing: float) -> None:
+    assert _missing(errors=errors) == missing
+    assert _missing(DAMAGE, errors=errors, duration=60.0, written=replace(WRITTEN, seconds=None)) == missing
+    assert _missing(frames=200, errors=errors) == missing
+
+
+def test_missing_seconds_are_rounded_to_the_millisecond() -> None:
+    assert _missing(frames=3, errors=1, written=replace(WRITTEN, seconds=None)) == 0.1
+    assert _missing("", duration=12.34567, declared=DeclaredDuration(12.34567), is_audio_only=True) == 2.346
+    assert _missing(written=replace(WRITTEN, seconds=8.76543, by_timestamps=True)) == 1.135
+
+
+@pytest.mark.parametrize(
+    ("seconds", "by_timestamps", "dropped"),
+    [(8.0, True, 1.9), (9.95, True, 0.0), (12.0, True, 0.0), (8.0, False, 0.0)],
+)
+def test_overlapping_sound_is_dropped_if_it_is_placed_by_its_timestamps(
+    seconds: float, by_timestamps: bool, dropped: float
+) -> None:
+    assert _missing(written=Written(seconds, by_timestamps=by_timestamps, junk=0)) == dropped
+    assert _missing(errors=3, written=Written(seconds, by_timestamps=by_timestamps, junk=0)) == pytest.approx(
+        dropped + 0.3
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "probe", "missing"),
+    [
+        # A picture may be longer than its sound, so a length alone proves nothing.
+        ((), {"duration": 14.0}, 0.0),
+        ((DAMAGE,), {"duration": 14.0}, 4.0),
+        ((f"[mov @ 0x1] Unknown codec {DAMAGE}",), {"duration": 14.0}, 0.0),
+        ((DAMAGE,), {"duration": 14.0, "start": 1.0}, 5.0),
+        ((DAMAGE,), {"duration": 10.08}, 0.0),
+        ((DAMAGE,), {"duration": 9.0}, 0.0),
+        ((DAMAGE,), {"duration": None}, 0.0),
+        # Of sound alone it does, and where the file's own header declares more than there is.
+        ((), {"duration": 14.0, "is_audio_only": True}, 4.0),
+        ((), {"duration": 10.08, "is_audio_only": True}, 0.0),
+        ((), {"duration": 12.0, "declared": DeclaredDuration(14.0)}, 4.0),
+        ((), {"duration": 14.0, "declared": DeclaredDuration(14.08)}, 0.0),
+        ((), {"duration": 14.0, "declared": DeclaredDuration(12.0)}, 0.0),
+        ((), {"duration": None, "declared": DeclaredDuration(14.0)}, 4.0),
+        ((DAMAGE,), {"duration": 14.0, "declared": DeclaredDuration(12.0)}, 4.0),
+        # A header that contradicts itself is no evidence, nor is one of more than a thousand times the sound.
+        ((DAMAGE,), {"duration": 14.0, "declared": DeclaredDuration(credible=False)}, 0.0),
+        ((DAMAGE,), {"duration": 14.0, "declared": DeclaredDuration(14.0, credible=False)}, 0.0),
+        ((DAMAGE,), {"duration": 10_000.0}, 9990.0),
+        ((DAMAGE,), {"duration": 10_000.1}, 0.0),
+        # Nor is what FFmpeg estimated.
+        ((DAMAGE,), {"duration": 14.0, "duration_is_estimated": True}, 0.0),
+        ((), {"duration": 14.0, "duration_is_estimated": True, "declared": DeclaredDuration(12.0)}, 0.0),
+        (
+            (),
+            {
+                "duration": 14.0,
+                "duration_is_estimated": True,
+                "is_audio_only": True,
+                "declared": DeclaredDuration(12.0),
+            },
+            0.0,
+        ),
+        ((DAMAGE,), {"duration": 14.0, "duration_is_estimated": True, "declared": DeclaredDuration(12.0)}, 2.0),
+    ],
+)
+def test_sound_shorter_than_declared_is_missing_only_with_evidence_of_damage(
+    said: tuple[str, ...], probe: dict[str, Any], missing: float
+) -> None:
+    assert _missing(*said, **probe) == pytest.approx(missing)
+
+
+def test_a_late_start_is_not_missing_sound() -> None:
+    assert _missing(DAMAGE, duration=14.0, begins=3.0) == pytest.approx(1.0)
+    assert _missing(DAMAGE, duration=14.0, begins=5.0) == 0.0
+    assert _missing(DAMAGE, duration=14.0, begins=103.0, start=100.0) == pytest.approx(1.0)
+
+
+def test_silence_that_fills_gaps_counts_as_written() -> None:
+    alone: dict[str, Any] = {"duration": 14.0, "is_audio_only": True}
+    assert _missing(**alone, written=replace(WRITTEN, seconds=13.95)) == 0.0
+    assert _missing(**alone, written=replace(WRITTEN, seconds=13.8)) == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "length", "missing"),
+    [(50, 12.0, 2.1), (50, 10.0, 0.1), (50, 9.0, 0.1), (3, 12.0, 0.3), (50, None, 5.0)],
+)
+def test_no_more_is_missing_than_the_duration_allows(errors: int, length: float | None, missing: float) -> None:
+    assert _missing(errors=errors, duration=length) == pytest.approx(missing)
+
+
+@pytest.mark.parametrize(
+    ("said", "errors", "junk", "missing"),
+    [
+        ((NO_FRAME,) * 4, 4, 0, 0.0),
+        ((NO_FRAME, FAILED) * 2, 4, 0, 0.0),
+        ((NO_FRAME, FAILED, FAILED, FAILED), 6, 0, 0.4),
+        ((FAILED,) * 4, 4, 0, 0.4),
+        ((), 4, 0, 0.4),
+        ((), 4, 3, 0.1),
+        ((), 4, 9, 0.0),
+        ((NO_FRAME, FAILED, FAILED, FAILED), 6, 1, 0.4),
+        ((NO_FRAME, FAILED, FAILED, FAILED), 6, 5, 0.1),
+        ((f" {NO_FRAME}", f"{NO_FRAME}s", f"x{NO_FRAME}"), 3, 0, 0.3),
+        # Of a long report the middle is missing, so what is there stands for all.
+        ((NO_FRAME, FAILED), 40, 0, 0.0),
+        ((NO_FRAME, FAILED, FAILED), 40, 0, 2.0),
+    ],
+)
+def test_junk_is_not_missing_sound_in_a_stream_of_estimated_duration(
+    said: tuple[str, ...], errors: int, junk: int, missing: float
+) -> None:
+    written = replace(WRITTEN, junk=junk)
+    assert _missing(*said, errors=errors, written=written, duration_is_estimated=True) == pytest.approx(missing)
+    assert _missing(*said, errors=errors, written=written) == pytest.approx(errors / 10)
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        {"duration": 10_000.1},
+        {"duration": 14.0, "declared": DeclaredDuration(credible=False)},
+        {"declared": DeclaredDuration(None)},
+    ],
+)
+def test_a_duration_that_is_not_credible_does_not_limit_what_is_missing(probe: dict[str, Any]) -> None:
+    assert _missing(errors=50, **probe) == pytest.approx(5.0)
+
+
+def test_up_to_a_tenth_of_a_second_is_padding() -> None:
+    short = Written(0.1, by_timestamps=False, junk=0)
+    assert _missing(DAMAGE, frames=1, duration=0.2, written=short) == 0.0
+    assert _missing(DAMAGE, frames=1, duration=0.3, written=short) == pytest.approx(0.2)
+    assert _missing(frames=1, rate=2000, duration=0.2, is_audio_only=True, written=short) == 0.0
+    assert _missing(frames=1, rate=2000, duration=0.1, declared=DeclaredDuration(0.2), written=short) == 0.0
+    assert _missing(frames=1, duration=0.5, written=short) == 0.0
+    assert _missing(frames=1, duration=0.5, declared=DeclaredDuration(0.7), written=short) == pytest.approx(0.6)
+    assert _missing(frames=1, declared=DeclaredDuration(1.05), written=short) == pytest.approx(0.95)

@@ -1,0 +1,214 @@
+"""A large video is read without its pictures, and its sound is the same."""
+
+from __future__ import annotations
+
+import io
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from functions.convert.encode import picture_ranges as module
+from functions.convert.encode.picture_ranges import (
+    EXAMINED_BYTES,
+    LEAST_BYTES,
+    FileWithoutPictures,
+    Range,
+    picture_ranges,
+)
+from functions.convert.handler import convert
+from functions.convert.probe.mp4_chunks import LARGEST_INDEX
+from soundlift.common.events import event_of
+from soundlift.common.jobs.model import State
+from soundlift.common.services import Services
+from tests.convert.conftest import Save
+from tests.convert.pcm import decoded
+from tests.factories.clips import ffmpeg
+from tests.factories.jobs import job_now, queued_job
+from tests.factories.stores import WatchedStore
+
+MEGABYTE = 2**20
+FIRST = 1000  # where the samples of a made-up file begin
+SIZE = 100 * MEGABYTE
+
+
+def _box(kind: bytes, *contents: bytes) -> bytes:
+    content = b"".join(contents)
+    return (8 + len(content)).to_bytes(4) + kind + content
+
+
+def _table(kind: bytes, *numbers: int, size: int = 4) -> bytes:
+    return _box(
+        kind, bytes(4), *(number.to_bytes(4) for number in numbers[:1]), *(n.to_bytes(size) for n in numbers[1:])
+    )
+
+
+def _track(
+    handler: bytes,
+    chunks: list[Range],
+    *,
+    entry: bytes = b"avc1",
+    runs: tuple[int, ...] = (1, 1, 1),
+    sizes: Sequence[int] = (),
+    size: int = 0,
+    large: bool = False,
+) -> bytes:
+    """Return a track of one sample in each chunk, unless `runs` of chunks and `sizes` of samples say otherwise."""
+    starts, lengths = [start for start, _ in chunks], sizes or [end - start for start, end in chunks]
+    offsets = _table(b"co64", len(starts), *starts, size=8) if large else _table(b"stco", len(starts), *starts)
+    tables = (
+        _box(b"stsd", bytes(4), (1).to_bytes(4), _box(entry, bytes(8))),
+        _table(b"stsc", len(runs) // 3, *runs),
+        _table(b"stsz", size, len(lengths), *(lengths if not size else ())),
+        offsets,
+    )
+    stbl = _box(b"minf", _box(b"stbl", *tables))
+    return _box(b"trak", _box(b"mdia", _box(b"hdlr", bytes(8), handler, bytes(12)), stbl))
+
+
+def _ranges(*tracks: bytes, size: int = SIZE) -> list[Range]:
+    content = _box(b"ftyp", b"isom") + _box(b"moov", *tracks)
+    return picture_ranges(io.BytesIO(content), size)
+
+
+def _at(*megabytes: float) -> list[Range]:
+    """Return ranges between positions after the first samples, of which FFmpeg may examine the pictures."""
+    places = [FIRST + EXAMINED_BYTES + int(place * MEGABYTE) for place in megabytes]
+    return list(zip(places[::2], places[1::2], strict=True))
+
+
+BEGINNING = (FIRST, FIRST + 100)
+SOUND = _track(b"soun", [BEGINNING, *_at(3, 3.001, 6, 6.001)], entry=b"mp4a")
+PICTURES = [*_at(0, 1.5, 1.5, 3, 3.001, 6, 6.001, 6.5)]
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_runs_of_picture_chunks_of_a_megabyte_or_more_are_found(large: bool) -> None:
+    assert _ranges(_track(b"vide", PICTURES, large=large), SOUND) == _at(0, 3, 3.001, 6)
+    assert _ranges(SOUND, _track(b"vide", PICTURES[::-1], large=large)) == _at(0, 3, 3.001, 6)
+
+
+def test_a_range_is_as_long_as_the_least_or_longer() -> None:
+    ((start, _),) = _at(1, 2)
+    exact, short = (start, start + LEAST_BYTES), (start, start + LEAST_BYTES - 1)
+    assert _ranges(_track(b"vide", [exact]), _track(b"soun", [BEGINNING])) == [exact]
+    assert _ranges(_track(b"vide", [short]), _track(b"soun", [BEGINNING])) == []
+
+
+def test_the_first_samples_are_left_for_ffmpeg_to_examine() -> None:
+    pictures = _track(b"vide", [(FIRST, FIRST + EXAMINED_BYTES + 2 * MEGABYTE)])
+    assert _ranges(pictures) == _at(0, 2)
+
+
+def test_no_range_goes_beyond_the_end_of_a_file_that_was_cut_off() -> None:
+    ((start, end),) = _at(0, 3)
+    assert _ranges(_track(b"vide", [BEGINNING, (start, end)]), size=end - MEGABYTE) == [(start, end - MEGABYTE)]
+    assert _ranges(_track(b"vide", [BEGINNING, (start, end)]), size=start) == []
+
+
+def test_only_the_largest_video_track_is_left_out() -> None:
+    other = _track(b"vide", _at(10, 12))
+    assert _ranges(other, _track(b"vide", PICTURES), SOUND) == _at(0, 3, 3.001, 6)
+
+
+@pytest.mark.parametrize("entry", [b"jpeg", b"png "])
+def test_images_which_may_be_the_cover_are_not_left_out(entry: bytes) -> None:
+    assert _ranges(_track(b"vide", PICTURES, entry=entry), SOUND) == []
+
+
+def test_a_range_in_which_another_track_has_samples_is_read() -> None:
+    inside = _track(b"soun", _at(1, 1.001), entry=b"mp4a")
+    assert _ranges(_track(b"vide", PICTURES), SOUND, inside) == _at(3.001, 6)
+
+
+def test_several_samples_in_a_chunk_are_counted() -> None:
+    (first, second) = _at(0, 3, 6, 9)
+    sizes = (100, *[MEGABYTE] * 5)
+    track = _track(b"vide", [BEGINNING, first, second], runs=(1, 1, 1, 2, 2, 1), sizes=sizes[:5])
+    assert _ranges(track) == _at(0, 2, 6, 8)
+    assert _ranges(_track(b"vide", [BEGINNING, first, second], runs=(1, 1, 1, 2, 2, 1), sizes=sizes[:4])) == []
+
+
+def test_samples_of_one_size_are_counted() -> None:
+    track = _track(b"vide", [BEGINNING, *_at(0, 3, 6, 9)], size=2 * MEGABYTE)
+    assert _ranges(track) == _at(0, 2, 6, 8)
+
+
+@pytest.mark.parametrize(
+    "runs", [(), (2, 1, 1), (0, 1, 1), (1, 2, 1), (1, 1, 1, 1, 1, 1), (1, 1, 1, 99, 1, 1), (1, 2**32 - 1, 1)]
+)
+def test_an_index_that_contradicts_itself_has_no_ranges(runs: tuple[int, ...]) -> None:
+    assert _ranges(_track(b"vide", PICTURES, runs=runs), SOUND) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", _box(b"moov"), _box(b"moov", _box(b"trak")), bytes(100)])
+def test_a_file_without_an_index_of_samples_has_no_ranges(content: bytes) -> None:
+    assert picture_ranges(io.BytesIO(content), len(content)) == []
+    assert _ranges(_track(b"vide", [])) == []
+    assert _ranges(SOUND) == []
+
+
+def test_an_index_that_is_too_large_for_the_memory_is_not_read() -> None:
+    track = _track(b"vide", [BEGINNING, *PICTURES])
+    content = _box(b"moov", track, _box(b"free", bytes(LARGEST_INDEX - len(track) - 8)))
+    assert picture_ranges(io.BytesIO(content), SIZE) == _at(0, 3, 3.001, 6)
+    larger = _box(b"moov", track, _box(b"free", bytes(LARGEST_INDEX - len(track) - 7)))
+    assert picture_ranges(io.BytesIO(larger), SIZE) == []
+
+
+def test_a_file_without_pictures_reads_as_the_file_does_but_for_zeros() -> None:
+    content = random.Random(1).randbytes(1000)
+    ranges = [(100, 200), (200, 250), (900, 1000)]
+    expected = bytearray(content)
+    for start, end in ranges:
+        expected[start:end] = bytes(end - start)
+    file = FileWithoutPictures(io.BytesIO(content), ranges)
+    for start in range(1001):
+        assert file.seek(start) == file.tell() == start
+        read = file.read(60)
+        assert read == expected[start : start + len(read)]
+        assert read or start == 1000
+    file.seek(0)
+    assert b"".join(iter(lambda: file.read(7), b"")) == expected
+    assert file.seek(-10, io.SEEK_END) == 990
+    assert file.seek(-10, io.SEEK_CUR) == 980
+
+
+def test_the_file_underneath_is_not_read_in_a_range_and_is_closed() -> None:
+    class Strict(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            assert size is not None
+            assert not 100 <= self.tell() < 200
+            assert not self.tell() < 100 < self.tell() + size
+            return super().read(size)
+
+    underneath = Strict(bytes(300))
+    file = FileWithoutPictures(underneath, [(100, 200)])
+    assert len(b"".join(iter(lambda: file.read(64), b""))) == 300
+    file.close()
+    assert underneath.closed
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a video that is interleaved as phones do, and whose pictures are nearly all of it."""
+    sources = ("-f", "lavfi", "-i", "testsrc2=d=4:s=640x480:r=25", "-f", "lavfi", "-i", "anoisesrc=d=4:r=44100")
+    codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac", "-chunk_duration", "500000")
+    return ffmpeg(tmp_path_factory.mktemp("clip") / "a.mov", *sources, *codecs)
+
+
+def test_a_video_without_its_pictures_has_the_same_sound(services: Services, video: Path, mp3_of: Save) -> None:
+    whole = queued_job(services, video.read_bytes(), "a.mov")
+    convert(event_of(whole), services)
+    read: set[int] = set()
+    plain = services.videos
+    services.videos = WatchedStore(plain, lambda position: read.add(position // module.BLOCK))
+    job = queued_job(services, video.read_bytes(), "a.mov")
+    convert(event_of(job), services)
+    assert job_now(services, job.id).state == State.READY
+    assert (
+        decoded(mp3_of(job_now(services, job.id))).samples.tobytes()
+        == decoded(mp3_of(job_now(services, whole.id))).samples.tobytes()
+    )
+    assert len(read) * module.BLOCK < EXAMINED_BYTES + video.stat().st_size / 4

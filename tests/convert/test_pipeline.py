@@ -1,0 +1,169 @@
+"""The processes of a parallel encoding: how they start, end, and report."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from fastcrc import crc16
+
+from devservers.waiting import wait_for
+from functions.convert.encode.ffmpeg import Ffmpeg
+from functions.convert.encode.parallel.joining import NotJoined
+from functions.convert.encode.parallel.partition import RUN_IN, Partition
+from functions.convert.encode.parallel.pipeline import Pipeline
+from functions.convert.encode.parallel.repacking import repack
+from functions.convert.encode.range_server import Source, serving
+from functions.convert.formats.mp3_frames import HeaderFrame, frames
+from functions.convert.plan.plan import Plan
+from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.process.process_group import process_group
+from soundlift.common.services import Services
+from tests.convert.sounds import by_one_encoder, plan_of
+from tests.factories.clips import ffmpeg
+from tests.factories.jobs import queued_job
+
+
+@pytest.fixture(scope="module")
+def hiss(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a WAV that is soon encoded: 21 seconds, or 875 frames, of one channel at 24 kHz."""
+    noise = f"anoisesrc=sample_rate=24000:seed=1:amplitude=0.1,atrim=end_sample={875 * 576}"
+    return ffmpeg(tmp_path_factory.mktemp("hiss") / "hiss.wav", "-f", "lavfi", "-i", noise)
+
+
+def _hiss_plan(bitrate: int | None = None) -> Plan:
+    return plan_of(AudioOptions(sample_rate=24000, channels=1, bitrate=bitrate), rate=24000)
+
+
+HISS_PARTITION = Partition(workers=2, block=2 * RUN_IN, samples=576)
+
+
+def _open_pipes() -> set[int]:
+    """Return the numbers of this process's pipes."""
+    found = set()
+    for number in (int(path.name) for path in Path("/dev/fd").iterdir()):
+        with suppress(OSError):  # the folder itself
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                found.add(number)
+    return found
+
+
+@pytest.mark.parametrize("bitrate", [None, 48])
+def test_a_pipeline_reports_progress_and_length_and_leaves_no_pipe_open(
+    services: Services, hiss: Path, tmp_path: Path, bitrate: int | None
+) -> None:
+    plan = _hiss_plan(bitrate)
+    whole = by_one_encoder(hiss, plan, tmp_path / "whole.mp3")
+    with whole.open("rb") as file:
+        front, *sounding = frames(file)
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    source, told = Source(services.videos, job.video_fid), list[float]()
+    with serving(source) as url:
+        process_group()  # has a pipe, once for all
+        before = _open_pipes()
+        parts = Pipeline(url, plan, HISS_PARTITION, tmp_path, services.settings)
+        assert parts.samples == 0
+        assert parts.wait(told.append).status == 0
+        parts.close()
+        assert _open_pipes() <= before
+    assert told
+    assert parts.samples == 875 * 576
+    parts.write(tmp_path / "joined.mp3")
+    expected = list(repack(sounding)) if bitrate is None else sounding
+    described = HeaderFrame.of(front).for_frames(
+        [len(frame) for frame in expected], 875 * 576, crc16.arc(b"".join(expected))
+    )
+    assert (tmp_path / "joined.mp3").read_bytes() == described.data + b"".join(expected)
+
+
+class _Recorded(Ffmpeg):
+    """An FFmpeg that is kept in a list; the one that would be the `refused`th cannot be started."""
+
+    runs: ClassVar[list[_Recorded]] = []
+    refused = 0
+
+    def __init__(self, arguments: Sequence[str], *args: Any, **options: Any) -> None:
+        if len(self.runs) + 1 == self.refused:
+            raise OSError(errno.EAGAIN, "no more processes")
+        self.arguments = arguments
+        super().__init__(arguments, *args, **options)
+        self.runs.append(self)
+
+    @property
+    def status(self) -> int | None:
+        return self._process.poll()
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> type[_Recorded]:
+    monkeypatch.setattr("functions.convert.encode.parallel.pipeline.Ffmpeg", _Recorded)
+    monkeypatch.setattr(_Recorded, "runs", [])
+    monkeypatch.setattr(_Recorded, "refused", 0)
+    return _Recorded
+
+
+@pytest.mark.parametrize("victim", range(3))
+def test_a_killed_process_ends_the_pipeline_with_its_status(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded], victim: int
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    with serving(Source(services.videos, job.video_fid)) as url:
+        parts = Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
+        recorded.runs[victim].kill()
+        assert parts.wait().status == -signal.SIGKILL
+        assert all(run.status for run in recorded.runs)
+        parts.close()
+    for worker in range(2):
+        (tmp_path / f"part{worker}.mp3").write_bytes(b"")
+    with pytest.raises(NotJoined), parts.joined():
+        pass
+
+
+def test_a_pipeline_is_killed_and_closed_with_all_its_processes(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    with serving(Source(services.videos, job.video_fid)) as url:
+        for end in (Pipeline.kill, Pipeline.close):
+            recorded.runs.clear()
+            parts = Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
+            assert [run.status for run in recorded.runs] == [None] * 3
+            end(parts)
+            # An encoder whose decoder was killed may end before it is killed itself.
+            wait_for(lambda: all(run.status is not None for run in recorded.runs), "all have ended")
+            assert recorded.runs[0].status == -signal.SIGKILL
+            parts.close()
+
+
+@pytest.mark.parametrize("refused", [1, 2, 3])
+def test_a_pipeline_that_cannot_start_leaves_no_process_and_no_pipe(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded], refused: int
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    recorded.refused = refused
+    with serving(Source(services.videos, job.video_fid)) as url:
+        process_group()  # has a pipe, once for all
+        before = _open_pipes()
+        with pytest.raises(OSError, match="no more processes"):
+            Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
+        assert [run.status for run in recorded.runs] == [-signal.SIGKILL] * (refused - 1)
+        assert _open_pipes() <= before
+
+
+def test_a_pipe_has_room_for_what_is_decoded_while_its_encoder_is_busy(
+    services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
+) -> None:
+    job = queued_job(services, hiss.read_bytes(), hiss.name)
+    with serving(Source(services.videos, job.video_fid)) as url:
+        parts = Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
+        parts.close()
+    decoder = list(recorded.runs[0].arguments)
+    rooms = [decoder[at + 1] for at, argument in enumerate(decoder) if argument == "-thread_queue_size"]
+    assert rooms == [str((196 + 2 * 98) // 49)] * 2

@@ -1,0 +1,26 @@
+"""Programs that tests of manifests and scripts need."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from devservers.server import NotInstalled
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> str:
+    return _find("kubectl", "https://kubernetes.io/docs/tasks/tools/ says how")
+
+
+@pytest.fixture(scope="session")
+def shasum() -> str:
+    return _find("shasum", "it comes with Perl")
+
+
+def _find(program: str, how: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise NotInstalled(program, how)
+    return found
