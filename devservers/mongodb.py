@@ -14,7 +14,7 @@ import pymongo
 
 from devservers.ports import free_port
 from devservers.server import NotInstalled, Server
-from soundlift.common.media.gridfs.server import client_of
+from soundlift.common.media.gridfs.server import get_client
 
 FERRETDB = Path(__file__).parents[1] / "build" / "ferretdb"
 HOW_TO_INSTALL = "put mongod on PATH, name one by TEST_MONGODB_URL, or install Go for `make test` to build FerretDB"
@@ -81,8 +81,8 @@ def running_mongodb(folder: Path) -> Iterator[MongoDb]:
 def closing_client(url: str) -> Iterator[str]:
     """Yield a store's URL, then close the client that all stores of this process share."""
     yield url
-    client_of(url, os.getpid()).close()
-    client_of.cache_clear()
+    get_client(url, os.getpid()).close()
+    get_client.cache_clear()
 
 
 def _answers(url: str) -> bool:

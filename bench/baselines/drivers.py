@@ -50,10 +50,10 @@ def pymongo_alone(url: str) -> Store:
 def boto3_alone(url: str) -> Store:
     """Return boto3's own transfers, which send several parts at once from threads."""
     from soundlift.common.media.s3 import read_address
-    from soundlift.common.media.s3.server import client_of
+    from soundlift.common.media.s3.server import get_client
 
     address = read_address(url)
-    client = client_of(address)
+    client = get_client(address)
 
     def write(content: bytes) -> str:
         key = f"bench/{new_media_id()}"

@@ -18,7 +18,7 @@ def count_received(settings: Settings, add: Callable[[int], object]) -> None:
 
 def _count_responses(url: str, add: Callable[[int], object]) -> None:
     from soundlift.common.media.s3 import read_address
-    from soundlift.common.media.s3.server import client_of
+    from soundlift.common.media.s3.server import get_client
 
     class Counted:
         def __init__(self, body: Any) -> None:
@@ -34,7 +34,7 @@ def _count_responses(url: str, add: Callable[[int], object]) -> None:
         if "Body" in parsed:
             parsed["Body"] = Counted(parsed["Body"])
 
-    client_of(read_address(url)).meta.events.register("after-call.s3.GetObject", count)
+    get_client(read_address(url)).meta.events.register("after-call.s3.GetObject", count)
 
 
 def _count_chunks(add: Callable[[int], object]) -> None:

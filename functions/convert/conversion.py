@@ -59,7 +59,7 @@ def convert_video(
 
 def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: int) -> FinishedFile:
     """Return the audio file of the first track that has sound."""
-    options = AudioOptions.of_row(job.options, services.settings)
+    options = AudioOptions.from_row(job.options, services.settings)
     probe = probe_video(runner, services.videos, job.video_fid, folder)
     failures: list[ConversionFailed] = []
     for track in candidate_tracks(probe, options)[:MOST_TRACKS_TRIED]:

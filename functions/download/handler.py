@@ -1,4 +1,4 @@
-"""Serves an MP3, as a whole or in ranges."""
+"""The download of an MP3, complete or by ranges."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ BLOCK_BYTES = 256 * 1024
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer the MP3 of ?fid= or ?job=, for its owner's token or the signed link in the mail."""
-    job = _by_link(request, services) if "token" in request.args else _by_bearer(request, services)
+    """Return the MP3 named by ?fid= or ?job= to the bearer of its owner's token or of the signed link in the mail."""
+    job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
-    reader = services.mp3s.open(_ready_mp3(job))
-    response = _response(job, reader)
+    reader = services.mp3s.open(_require_mp3(job))
+    response = _build_response(job, reader)
     try:
-        environ = _with_range_inside(request, reader.size)
+        environ = _clamp_suffix_range(request, reader.size)
         response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
         if response.status_code == HTTPStatus.PRECONDITION_FAILED:
             raise PreconditionFailed
@@ -41,7 +41,7 @@ def download(request: Request, services: Services) -> ResponseReturnValue:
     return response
 
 
-def _by_bearer(request: Request, services: Services) -> Job:
+def _find_by_bearer(request: Request, services: Services) -> Job:
     identity = services.tokens.identify(request.headers.get("Authorization"))
     if fid := request.args.get("fid"):
         job = services.jobs.find_by_mp3(fid)
@@ -50,35 +50,35 @@ def _by_bearer(request: Request, services: Services) -> Job:
     else:
         raise BadRequest("fid is required")
     if job is None or job.state in HIDDEN or not identity.may_see(job.username):
-        raise NotFound("You have no such MP3.")
+        raise NotFound("You have no such MP3; check its id.")
     return job
 
 
-def _by_link(request: Request, services: Services) -> Job:
-    linked = services.tokens.linked_mp3(request.args["token"])
+def _find_by_link(request: Request, services: Services) -> Job:
+    linked_fid = services.tokens.linked_mp3(request.args["token"])
     fid = request.args.get("fid")
     if not fid:
         raise BadRequest("fid is required")
-    if fid != linked:
-        raise NotAuthorized("The link is for another MP3.")
+    if fid != linked_fid:
+        raise NotAuthorized("The link is for a different MP3.")
     job = services.jobs.find_by_mp3(fid)
     if job is None or job.state in HIDDEN:
         raise NotFound("This MP3 has been deleted.")
     return job
 
 
-def _ready_mp3(job: Job) -> str:
+def _require_mp3(job: Job) -> str:
     if job.state == State.EXPIRED:
         raise Gone("This MP3 has expired and was deleted.")
     if job.state != State.READY or job.mp3_fid is None:
-        raise NotReady(f"The job has no MP3: it is {job.state}.")
+        raise NotReady(f"The job has no MP3; its state is {job.state}.")
     return job.mp3_fid
 
 
-def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
-    """Return the environ, with a suffix range that is longer than the file replaced by the whole file.
+def _clamp_suffix_range(request: Request, size: int) -> dict[str, Any]:
+    """Return the WSGI environ; a suffix range longer than the file becomes the complete file.
 
-    RFC 9110, section 14.1.2, requires that; Werkzeug answers 416.
+    RFC 9110, section 14.1.2, requires this; Werkzeug would answer 416.
     """
     ranges = request.range.ranges if request.range else []
     if len(ranges) == 1 and ranges[0][0] < -size:
@@ -86,21 +86,21 @@ def _with_range_inside(request: Request, size: int) -> dict[str, Any]:
     return request.environ
 
 
-def _response(job: Job, reader: MediaReader) -> Response:
+def _build_response(job: Job, reader: MediaReader) -> Response:
     response = Response(FileWrapper(reader.file, BLOCK_BYTES), mimetype="audio/mpeg")
     response.content_length = reader.size
     response.set_etag(str(job.mp3_fid))
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
-    response.headers["Content-Disposition"] = attachment(mp3_name(job))
+    response.headers["Content-Disposition"] = content_disposition(mp3_name(job))
     response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
-def attachment(name: str) -> str:
-    """Return a Content-Disposition with a file name (RFC 6266, section 4.3, and RFC 8187, section 3.2).
+def content_disposition(name: str) -> str:
+    """Return the header value that saves a download as `name` (RFC 6266, section 4.3; RFC 8187, section 3.2).
 
-    Browsers read filename*. curl reads only filename, as plain bytes without escapes.
+    Browsers read filename*; curl reads only filename, as raw bytes without escapes.
     """
     plain = re.sub(r'["\\]', "_", name)
     header = f'attachment; filename="{plain.encode().decode("latin-1")}"'

@@ -1,4 +1,4 @@
-"""The body of an upload: one file, in a multipart form or raw, and the options that come with it."""
+"""The body of an upload: one file, in a multipart form or raw, and its options."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from soundlift.common.printable import printable
 from .form import Field, FileHeader, FormReader
 from .session import UploadSession
 
-# The most that gunicorn receives at once: for each smaller block it copies the rest of what it has received.
-BLOCK = 2**20
+# The maximum that gunicorn receives at a time: after each smaller read, it copies the rest of what it has received.
+BLOCK_BYTES = 2**20
 MAX_NAME_LENGTH = 200
 MAX_PATH_LENGTH = 8192
 
 
 def receive_body(request: Request, session: UploadSession) -> None:
-    """Pass the options and the file of a request on to a session, in chunks as they arrive.
+    """Pass the options and the file of a request to a session, in chunks as they arrive.
 
-    Options are in the query string and in the fields of a form, before and after its file. Raises BadOption,
-    UnsupportedMedia for another multipart type, or BadRequest if the body is malformed or has several files.
+    Options may be in the query string and in form fields, before or after the file. Raises BadOption, UnsupportedMedia
+    for any other multipart type, or BadRequest if the body is malformed or has several files.
     """
     session.add_options(request.args.items(multi=True))
     if request.mimetype == "multipart/form-data":
@@ -38,24 +38,24 @@ def receive_body(request: Request, session: UploadSession) -> None:
 
 
 def clean_name(name: str) -> str:
-    """Return a file name without its folders and control characters (RFC 6266, section 4.3), never empty."""
-    last = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
-    return printable(last, "_").strip()[-MAX_NAME_LENGTH:] or "video"
+    """Return a file name without folders and control characters (RFC 6266, section 4.3); it is never empty."""
+    base_name = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
+    return printable(base_name, "_").strip()[-MAX_NAME_LENGTH:] or "video"
 
 
 def _receive_raw(request: Request, session: UploadSession) -> None:
-    """Receive a body that is the file; its stream raises BadRequest if the body is incomplete."""
-    while block := request.stream.read(BLOCK):
+    """Receive a body that consists of the file alone; the stream raises BadRequest if the body is incomplete."""
+    while block := request.stream.read(BLOCK_BYTES):
         session.write(block)
 
 
 def _receive_form(request: Request, session: UploadSession) -> None:
-    for item in FormReader(request.stream, request.mimetype_params.get("boundary", ""), BLOCK):
+    for item in FormReader(request.stream, request.mimetype_params.get("boundary", ""), BLOCK_BYTES):
         match item:
             case Field():
                 session.add_options([(item.name, _decode(item))])
             case FileHeader(file_name=""):
-                raise BadRequest("The form's file field is empty: choose a file.")
+                raise BadRequest("The file field of the form is empty; choose a file.")
             case FileHeader():
                 session.begin_file(clean_name(item.file_name), item.content_type)
             case bytes():
@@ -66,11 +66,11 @@ def _decode(field: Field) -> str:
     try:
         return field.value.decode()
     except UnicodeDecodeError:
-        raise BadRequest(f"The form's field {field.name} is not in UTF-8.") from None
+        raise BadRequest(f"The form field {field.name} is not UTF-8; encode it as UTF-8.") from None
 
 
 def _raw_file_name(request: Request) -> str:
-    """Return the name from X-Filename, in UTF-8 or percent-encoded, or from Content-Disposition."""
+    """Return the file name in X-Filename (UTF-8 or percent-encoded) or in Content-Disposition."""
     header = request.headers.get("X-Filename")
     if header is None:
         _, parameters = parse_options_header(request.headers.get("Content-Disposition"))

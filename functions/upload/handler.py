@@ -1,4 +1,4 @@
-"""The upload of a video: a stream into the store, a job in the database, an event for the converter."""
+"""The upload of a video: it is streamed into the store, and its job is queued for conversion."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ log = structlog.get_logger()
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
-    """Store the file of a request, and return its job, which from then on is kept whatever happens."""
+    """Store the file of a request and return its job; once the job is committed, no later error loses it."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
-    limit = largest_upload(services.settings)
-    if (request.content_length or 0) > limit + MAX_OVERHEAD:
-        raise TooLarge(f"A video may have at most {limit} bytes.")
-    with UploadSession(services, identity.username, announced=request.content_length or 0) as session:
+    max_bytes = largest_upload(services.settings)
+    if (request.content_length or 0) > max_bytes + MAX_OVERHEAD:
+        raise TooLarge(f"A video may have at most {max_bytes} bytes.")
+    with UploadSession(services, identity.username, announced_bytes=request.content_length or 0) as session:
         receive_body(request, session)
         job = session.commit()
     _publish(job, services)
@@ -36,7 +36,7 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _publish(job: Job, services: Services) -> None:
-    """Send the job's event; if that fails, the job is due at once, and cleanup sends the event."""
+    """Publish the job's event; if this fails, make the job due immediately, so that cleanup sends the event."""
     try:
         services.publisher.publish(event_of(job))
     except SoundliftError as error:
@@ -48,7 +48,7 @@ def _make_due(job: Job, services: Services) -> None:
     try:
         services.jobs.send_soon(job)
     except SoundliftError as error:
-        log.warning("event waits for its first resend", code=error.code, **error.evidence)
+        log.warning("event left to the regular resend", code=error.code, **error.evidence)
 
 
 app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], max_body_bytes=None)

@@ -1,4 +1,4 @@
-"""One upload from its first byte to its queued job: row, stored file, and rollback."""
+"""One upload, from its first byte to its queued job, with rollback of an incomplete one."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
 
-from .lease import GAVE_UP, UploadLease
+from .lease import ABANDONED, UploadLease
 
 log = structlog.get_logger()
 
 
 class UploadSession:
-    """An upload in progress: its row is written first, then its file; unless committed, both are deleted at the exit.
+    """An upload in progress: a job row, then a stored file; on exit, both are deleted unless they were committed.
 
-    The first bytes are held back until they show the format, so that a refused file leaves no trace.
+    Nothing is written until the first bytes show the format, so that a rejected file leaves no trace.
     """
 
-    def __init__(self, services: Services, username: str, *, announced: int) -> None:
-        """Prepare for a body of `announced` bytes, 0 if unknown; that of a form is slightly longer than its file."""
+    def __init__(self, services: Services, username: str, *, announced_bytes: int) -> None:
+        """Prepare for a body of `announced_bytes`, 0 if unknown; a form's body is slightly longer than its file."""
         self._services = services
         self._username = username
         self._limits = Limits.of(services.settings)
-        self._largest = largest_upload(services.settings)
-        self._reserved = min(announced, self._largest)
-        self._given: list[tuple[str, str]] = []
+        self._max_bytes = largest_upload(services.settings)
+        self._expected_bytes = min(announced_bytes, self._max_bytes)
+        self._given_options: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
-        self._name: str | None = None
+        self._file_name: str | None = None
         self._content_type = "application/octet-stream"
         self._beginning = b""
-        self._received = 0
+        self._received_bytes = 0
         self._job: Job | None = None
         self._lease: UploadLease | None = None
         self._writer: MediaWriter | None = None
         self._committed = False
 
     def add_options(self, given: Iterable[tuple[str, str]]) -> None:
-        """Add pairs of an option's name and value to those given so far; raises BadOption."""
-        self._given += given
-        self._options = parse_options(self._given, self._services.settings)
+        """Add options as pairs of name and value; raises BadOption."""
+        self._given_options += given
+        self._options = parse_options(self._given_options, self._services.settings)
 
     def begin_file(self, name: str, content_type: str | None) -> None:
-        """Name the file whose bytes follow; raises BadRequest for a second one."""
-        if self._name is not None:
-            raise BadRequest("Send exactly one file; this request has several.")
-        self._name = name
+        """Begin the file whose bytes follow; raises BadRequest if it is the second one."""
+        if self._file_name is not None:
+            raise BadRequest("The request has several files; send exactly one.")
+        self._file_name = name
         self._content_type = (content_type or self._content_type)[:100]
 
     def write(self, data: bytes) -> None:
@@ -65,63 +65,63 @@ class UploadSession:
 
         Raises TooLarge, UnsupportedMedia, TooManyJobs, StorageFull, StoreUnavailable or DatabaseUnavailable.
         """
-        self._received += len(data)
-        if self._received > self._largest:
-            raise TooLarge(f"A video may have at most {self._largest} bytes.")
+        self._received_bytes += len(data)
+        if self._received_bytes > self._max_bytes:
+            raise TooLarge(f"A video may have at most {self._max_bytes} bytes.")
         if self._writer is not None and self._lease is not None:
-            self._lease.extend(self._received)
+            self._lease.extend(self._received_bytes)
             self._writer.write(data)
             return
         self._beginning += data
         if len(self._beginning) >= SIGNATURE_BYTES:
-            self._open()
+            self._open_writer()
 
     def commit(self) -> Job:
         """Make the file durable and queue its job; return the job."""
-        if self._name is None:
-            raise BadRequest("Send exactly one file; this request has none.")
-        if not self._received:
-            raise BadRequest("The file is empty.")
-        writer = self._writer or self._open()
+        if self._file_name is None:
+            raise BadRequest("The request has no file; send exactly one.")
+        if not self._received_bytes:
+            raise BadRequest("The file is empty; choose another one.")
+        writer = self._writer or self._open_writer()
         job = self._job
         assert job is not None
         size = writer.commit()
         if not self._services.jobs.queue(job.id, video_bytes=size, options=self._options.to_json()):
-            raise StoreUnavailable(GAVE_UP)
+            raise StoreUnavailable(ABANDONED)
         self._committed = True
         queued = self._services.jobs.find(job.id)
         assert queued is not None
         return queued
 
-    def _open(self) -> MediaWriter:
-        """Write the row, then begin the file with the bytes held back."""
+    def _open_writer(self) -> MediaWriter:
+        """Create the job, then begin its file with the bytes received so far."""
         if not is_known_format(self._beginning):
             raise UnsupportedMedia(f"This is not a media file in a supported format: {FORMAT_NAMES}.")
-        job = self._receive()
+        job = self._create_job()
         info = MediaInfo(job.username, job.file_name, job.content_type, job.id)
         self._writer = self._services.videos.create(job.video_fid, info)
         self._writer.write(self._beginning)
         return self._writer
 
-    def _receive(self) -> Job:
-        jobs, limits, reserved = self._services.jobs, self._limits, max(self._reserved, len(self._beginning))
+    def _create_job(self) -> Job:
+        jobs, limits, reserved = self._services.jobs, self._limits, max(self._expected_bytes, len(self._beginning))
         job = self._job = jobs.receive(
             username=self._username,
-            file_name=self._name or "video",
+            file_name=self._file_name or "video",
             content_type=self._content_type,
             traceparent=current_traceparent(),
             options=self._options.to_json(),
             reservation=Reservation(reserved, limits),
         )
         bind_job(job.id)
-        self._lease = UploadLease(jobs, job, reserved=reserved, largest=self._largest, limits=limits)
+        self._lease = UploadLease(jobs, job, reserved=reserved, max_bytes=self._max_bytes, limits=limits)
         return job
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._committed or self._job is None:
             return
@@ -130,5 +130,5 @@ class UploadSession:
         try:
             if self._services.jobs.delete(self._job.id):
                 dispose(self._job, self._services)
-        except SoundliftError as trouble:
-            log.warning("upload left to cleanup", code=trouble.code, **trouble.evidence)
+        except SoundliftError as cleanup_error:
+            log.warning("upload left to cleanup", code=cleanup_error.code, **cleanup_error.evidence)

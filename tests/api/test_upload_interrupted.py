@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 
 from devservers.waiting import wait_for
 from functions.upload import lease
-from functions.upload.body import BLOCK
+from functions.upload.body import BLOCK_BYTES
 from functions.upload.handler import app
 from functions.upload.lease import REFRESH_SECONDS
 from soundlift.common.db.tables import jobs as table
@@ -38,7 +38,7 @@ def test_a_body_shorter_than_announced_is_refused_and_rolled_back(function: Call
 
 
 def test_an_upload_at_the_minimum_rate_is_refreshed_before_its_deadline() -> None:
-    assert REFRESH_SECONDS + BLOCK / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
+    assert REFRESH_SECONDS + BLOCK_BYTES / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
 
 
 class SlowBody(io.BytesIO):
@@ -65,7 +65,7 @@ def test_an_upload_is_not_given_up_while_its_bytes_arrive(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, announced: bool
 ) -> None:
     monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
-    monkeypatch.setattr(lease, "RESERVATION_BYTES", BLOCK)
+    monkeypatch.setattr(lease, "RESERVATION_BYTES", BLOCK_BYTES)
 
     def wait_long() -> None:
         assert services.jobs.interrupted() == []

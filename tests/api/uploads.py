@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from werkzeug.test import TestResponse
 
-from functions.upload.body import BLOCK
+from functions.upload.body import BLOCK_BYTES
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
@@ -16,7 +16,7 @@ from tests.factories.jobs import MP4
 from tests.fixtures.functions import Call
 
 NAME = "Ünïcode 🎵.mp4"
-LARGE = MP4 + bytes(3 * BLOCK)
+LARGE = MP4 + bytes(3 * BLOCK_BYTES)
 FORM_TYPE = "multipart/form-data; boundary=x"
 
 

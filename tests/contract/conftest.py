@@ -17,7 +17,7 @@ from devservers.forwarder import Forwarder
 from devservers.mongodb import MongoDb, closing_client
 from devservers.s3 import BUCKET, S3
 from soundlift.common.media.s3 import read_address
-from soundlift.common.media.s3.server import client_of
+from soundlift.common.media.s3.server import get_client
 from tests.contract.medium import Medium
 
 MEGABYTE = 2**20
@@ -69,7 +69,7 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
 
 @pytest.fixture
 def s3_medium(s3_server: S3) -> Iterator[Medium]:
-    client = client_of(read_address(s3_server.url()))
+    client = get_client(read_address(s3_server.url()))
 
     def remains(fid: str) -> list[Any]:
         prefix = {"Bucket": BUCKET, "Prefix": f"some/prefix/videos/{fid}"}

@@ -22,7 +22,7 @@ from devservers.mongodb import MongoDb, closing_client
 from devservers.server import Server
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
-from soundlift.common.media.gridfs.server import client_of
+from soundlift.common.media.gridfs.server import get_client
 from tests.contract.medium import Medium
 
 CHUNK = 255 * 1024
@@ -373,7 +373,7 @@ def test_opening_a_store_asks_no_server() -> None:
 
 
 def test_a_server_has_seconds_to_answer_and_a_majority_to_keep_unless_the_url_says_otherwise() -> None:
-    usual, other = (client_of(f"mongodb://host/{said}", 0).options for said in ("", "?socketTimeoutMS=1500&W=1"))
+    usual, other = (get_client(f"mongodb://host/{said}", 0).options for said in ("", "?socketTimeoutMS=1500&W=1"))
     assert (usual.pool_options.socket_timeout, usual.write_concern.document) == (10, {"w": "majority"})
     assert (usual.server_selection_timeout, usual.pool_options.connect_timeout) == (3, 3)
     assert (other.pool_options.socket_timeout, other.write_concern.document) == (1.5, {"w": 1})

@@ -18,7 +18,7 @@ from soundlift.common.errors import SettingError, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
 from soundlift.common.media.s3 import S3Store
 from soundlift.common.media.s3.address import Address, read_address
-from soundlift.common.media.s3.server import client_of
+from soundlift.common.media.s3.server import get_client
 from soundlift.common.media.s3.stored_file import BYTES_AFTER_SEEK
 from soundlift.common.media.s3.writer import PART_SIZE as PART
 
@@ -41,7 +41,7 @@ def store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
 
 @pytest.fixture
 def client(s3_server: S3) -> Any:
-    return client_of(read_address(s3_server.url()))
+    return get_client(read_address(s3_server.url()))
 
 
 def _write(store: MediaStore, content: bytes, info: MediaInfo = INFO, fid: str | None = None) -> str:
@@ -127,7 +127,7 @@ def test_a_malformed_address_is_an_error_that_says_how_it_should_be(url: str) ->
 def test_a_store_is_asked_where_and_as_its_address_says(
     url: str, endpoint: str, region: str, style: str, seconds: tuple[int, int]
 ) -> None:
-    client = client_of(read_address(url))
+    client = get_client(read_address(url))
     meta, config = client.meta, client.meta.config
     assert (meta.endpoint_url, meta.region_name, config.s3["addressing_style"]) == (endpoint, region, style)
     assert (config.connect_timeout, config.read_timeout) == seconds

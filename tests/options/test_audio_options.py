@@ -21,9 +21,9 @@ from soundlift.common.settings import Settings
 SETTINGS = Settings()
 RATES = "one of 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320 (kbit/s)"
 TIME = "a time: seconds such as 83.25, or [HH:]MM:SS[.mmm]"
-TRACK = "the number of an audio track, from 1 to 999, or an ISO 639 code of a language"
+TRACK = "the number of an audio track, from 1 to 999, or an ISO 639 language code"
 LOUDNESS = "true, false, or a loudness from -70 to -5 (LUFS)"
-LINE = "at most 1000 characters in one line"
+LINE = "at most 1000 characters on one line"
 EVERYTHING = {
     "bitrate": "128k",
     "sample_rate": "32000",
@@ -229,7 +229,7 @@ def test_the_longest_options_fit_into_a_text_column_of_mysql(letter: str) -> Non
 def test_a_row_without_options_has_those_of_the_server_now(text_of: Callable[[AudioOptions], str | None]) -> None:
     now = Settings.from_environment({"AUDIO_BITRATE": "64k"})
     text = text_of(read())
-    assert AudioOptions.of_row(text, now).bitrate == (64 if text is None else None)
+    assert AudioOptions.from_row(text, now).bitrate == (64 if text is None else None)
 
 
 def test_a_document_shows_each_option_by_its_name_in_an_upload() -> None:

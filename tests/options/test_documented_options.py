@@ -11,8 +11,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "options.md"
 
 def test_the_table_of_options_is_that_of_the_declarations() -> None:
     rows = [
-        f"| `{each.name}` | {each.value.allowed} | {each.otherwise} | {f'{each.help} {each.details}'.strip()} |"
+        f"| `{each.name}` | {each.value.allowed} | {each.default} | {f'{each.help} {each.details}'.strip()} |"
         for each in OPTIONS.values()
     ]
-    table = "\n".join(["| option | value | without it | meaning |", "|---|---|---|---|", *rows])
+    table = "\n".join(["| option | value | default | meaning |", "|---|---|---|---|", *rows])
     assert f"\n\n{table}\n\n" in DOCUMENT.read_text(), f"docs/options.md must have this table:\n{table}"

@@ -1,4 +1,4 @@
-"""The media formats that Soundlift reads: the signatures of each, and FFmpeg's names for its demuxers."""
+"""The supported media formats: their signatures and FFmpeg's names of their demuxers."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 SIGNATURE_BYTES = 64 * 1024
-"""How much of a file is searched for signatures: as much as may precede MXF's header (SMPTE ST 377-1)."""
+"""The number of bytes searched for signatures: the maximum that may precede MXF's header (SMPTE ST 377-1)."""
 
-REPETITIONS = 3
-TEXT = bytes({*b"\t\n\f\r\x1b", *range(0x20, 0x100)})
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-# Images, archives, documents and programs, in which a frame header may occur several times by chance.
-NO_MEDIA = re.compile(
+MIN_REPETITIONS = 3
+TEXT_BYTES = bytes({*b"\t\n\f\r\x1b", *range(0x20, 0x100)})
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Images, archives, documents and programs: a frame header may occur in them several times by chance.
+OTHER_SIGNATURES = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF.{4}WEBP|PK\x03\x04|\x1f\x8b\x08|7z\xbc\xaf|Rar!|BZh|\xfd7zXZ|%PDF|\x7fELF|MZ",
     re.DOTALL,
 )
@@ -23,10 +23,10 @@ NO_MEDIA = re.compile(
 
 @dataclass(frozen=True)
 class Format:
-    """A container format or raw stream: a name for people, FFmpeg's demuxers, and its signatures.
+    """A container format or raw stream: its display name, FFmpeg's demuxers, and its signatures.
 
-    A file has the format if `start` matches its first bytes, if `anywhere` is found further on, or if `frame_header`
-    is found several times with the same content: a raw stream may begin within a frame, or after other bytes.
+    A file has the format if `start` matches its first bytes, if `anywhere` matches at any position, or if
+    `frame_header` occurs several times with the same content: a raw stream may begin within a frame or with other data.
     """
 
     name: str
@@ -36,13 +36,13 @@ class Format:
     frame_header: re.Pattern[bytes] | None
 
     def matches(self, beginning: bytes) -> bool:
-        """Return whether the first bytes of a file have a signature of this format."""
+        """Return whether the first bytes of a file contain a signature of this format."""
         if self.start and self.start.match(beginning):
             return True
         if self.anywhere and self.anywhere.search(beginning):
             return True
         headers = Counter(self.frame_header.findall(beginning)) if self.frame_header else {}
-        return max(headers.values(), default=0) >= REPETITIONS
+        return max(headers.values(), default=0) >= MIN_REPETITIONS
 
 
 def _format(
@@ -53,20 +53,20 @@ def _format(
 
 
 def _ts_packets(length: int) -> bytes:
-    """Return four packets with a payload or an adaptation field (ISO/IEC 13818-1, 2.4.3.2), `length` bytes apart."""
+    """Return a pattern: four packets of `length` bytes with payload or adaptation field (ISO/IEC 13818-1, 2.4.3.2)."""
     header = rb"G..[\x10-\x3f\x50-\x7f\x90-\xbf\xd0-\xff]"
     return header + rb"(?:.{%d}%s){3}" % (length - 4, header)
 
 
 FORMATS = (
-    # A box (ISO/IEC 14496-12, 4.2) of less than 16 MiB, or of any length if FFmpeg looks for it.
+    # A box (ISO/IEC 14496-12, 4.2): of any type if below 16 MiB, or of any size if FFmpeg probes for its type.
     _format("MP4, MOV, 3GP", "mov,mp4,m4a,3gp,3g2,mj2", rb"\0.{3}[ -~]{4}|.{4}(?:"
             rb"ftyp|moov|mdat|pnot|udta|ediw|wide|free|junk|pict|skip|uuid|prfl|\x82\x82\x7f\x7d)"),
     _format("MKV, WebM", "matroska,webm", rb"\x1a\x45\xdf\xa3"),
     _format("AVI", "avi", rb"RIFF.{4}(?:AVI[ \x19X]|AMV )|ON2 .{4}ON2f"),
-    # Bare, with the time of arrival before each packet (Blu-ray), or with error correction after it (ETSI EN 300 421).
+    # Plain packets, packets preceded by arrival times (Blu-ray), or followed by error correction (ETSI EN 300 421).
     _format("MPEG-TS", "mpegts", anywhere=b"|".join(map(_ts_packets, (188, 192, 204)))),
-    # A packet (ISO/IEC 13818-1, 2.4.3.6); further on, the header of a pack (2.5.3.3, or ISO/IEC 11172-1).
+    # At the start, a packet (ISO/IEC 13818-1, 2.4.3.6); anywhere, a pack header (2.5.3.3, or ISO/IEC 11172-1).
     _format("MPEG", "mpeg", rb"\0\0\x01[\xba-\xef]", anywhere=rb"\0\0\x01\xba[\x20-\x2f\x40-\x7f]",
             frame_header=rb"\0\0\x01[\xbd\xc0-\xef]"),
     _format("FLV", "flv", rb"FLV[\0-\x04].\0"),
@@ -86,12 +86,12 @@ FORMATS = (
     _format("Musepack", "mpc,mpc8", rb"MPCK|MP\+"),
     _format("DSF", "dsf", rb"DSD "),
     _format("AMR", "amr", rb"#!AMR"),
-    # In either byte order (ETSI TS 102 366, 4.3.1). The code of rate and length is repeated, the checksum is not.
+    # In either byte order (ETSI TS 102 366, 4.3.1); the code of rate and length repeats, the checksum differs.
     _format("AC-3", "ac3,eac3", rb"\x0b\x77|\x77\x0b", frame_header=rb"\x0b\x77..(.)|\x77\x0b...(.)"),
-    # In either byte order, of 16 or 14 bits, and the extension alone (ETSI TS 102 114).
+    # In either byte order, in words of 16 or 14 bits, and the extension without a core (ETSI TS 102 114).
     _format("DTS", "dts", anywhere=rb"\x7f\xfe\x80\x01[\xfc-\xff]|\xfe\x7f\x01\x80.[\xfc-\xff]"
             rb"|\x1f\xff\xe8\x00\x07[\xf0-\xff]|\xff\x1f\x00\xe8[\xf0-\xff]\x07|\x64\x58\x20\x25"),
-    # ISO/IEC 14496-3, 1.A.2.2; the sample rate is one of 13.
+    # ISO/IEC 14496-3, 1.A.2.2; there are 13 sample rates.
     _format("AAC", "aac", rb"\xff[\xf0\xf1\xf8\xf9]",
             frame_header=rb"\xff[\xf0\xf1\xf8\xf9][\0-\x33\x40-\x73\x80-\xb3\xc0-\xf3]"),
     # ISO/IEC 11172-3, 2.4.2.3, and 13818-3.
@@ -103,21 +103,21 @@ FORMAT_NAMES = ", ".join(item.name for item in FORMATS)
 
 
 def is_known_format(beginning: bytes) -> bool:
-    """Return whether a file may be media that Soundlift reads, by the first SIGNATURE_BYTES of these bytes.
+    """Return whether a file may be supported media, judging by its first SIGNATURE_BYTES.
 
-    It may be if it is neither a text nor of another well-known type, and has a signature of a format. FFmpeg decides
-    later: a file with a signature that is not media ends as a failed job.
+    It may be if it is neither text nor of another well-known type, and contains the signature of a format. FFmpeg makes
+    the final decision: a file that is not media despite its signature becomes a failed job.
     """
     beginning = beginning[:SIGNATURE_BYTES]
-    if NO_MEDIA.match(beginning) or _is_text(beginning):
+    if OTHER_SIGNATURES.match(beginning) or _is_text(beginning):
         return False
     return any(item.matches(beginning) for item in FORMATS)
 
 
 def _is_text(beginning: bytes) -> bool:
-    """Return whether these are characters without control characters: in UTF-16, or in an encoding that has ASCII."""
-    if not beginning.startswith(UTF_16):
-        return not beginning.translate(None, TEXT)
+    """Return whether bytes are text without control characters, in UTF-16 or in an encoding that extends ASCII."""
+    if not beginning.startswith(UTF_16_MARKS):
+        return not beginning.translate(None, TEXT_BYTES)
     try:
         characters = codecs.getincrementaldecoder("utf-16")().decode(beginning)
     except UnicodeDecodeError:

@@ -27,7 +27,7 @@ def document_of(job: Job, settings: Settings, notifications: Sequence[Notificati
         "mp3_bytes": job.mp3_bytes,
         "length": job.length,
         "missing_seconds": job.missing_seconds,
-        "options": AudioOptions.of_row(job.options, settings).document(),
+        "options": AudioOptions.from_row(job.options, settings).document(),
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
         "created_at": _iso_time(job.created_at),
         "notifications": [_document_of_notification(one) for one in notifications],

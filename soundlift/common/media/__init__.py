@@ -1,4 +1,4 @@
-"""The port of media stores, and the opener of the store that MEDIA_URL names."""
+"""The media-store port, and the function that opens the store named by MEDIA_URL."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from soundlift.common.errors import MediaNotFound, SettingError
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """The metadata that a store may keep with a file, for people who inspect the store."""
+    """Metadata that a store may keep with a file, for operators who inspect the store."""
 
     owner: str
     file_name: str
@@ -24,7 +24,7 @@ class MediaInfo:
 
 
 class MediaWriter(Protocol):
-    """A writer of one new file. Nothing can be read under the file's id before `commit` has returned."""
+    """A writer of one new file. The file cannot be read before `commit` has returned."""
 
     def write(self, data: bytes, /) -> int:
         """Add a chunk; raises StoreUnavailable."""
@@ -35,15 +35,15 @@ class MediaWriter(Protocol):
         ...
 
     def abort(self) -> None:
-        """Remove what was written, if the store can be reached; never raises."""
+        """Remove the written bytes, if the store can be reached; never raises."""
         ...
 
 
 @dataclass(frozen=True)
 class MediaReader:
-    """A stored file of `size` bytes, opened to be read.
+    """A stored file of `size` bytes, open for reading.
 
-    `file` is seekable; reading it raises StoreUnavailable. The caller closes it.
+    `file` is seekable; reads may raise StoreUnavailable. The caller closes it.
     """
 
     size: int
@@ -51,36 +51,36 @@ class MediaReader:
 
 
 class MediaStore(Protocol):
-    """A store of files by media id. The adapters are interchangeable: all pass the same contract tests."""
+    """A store of files by media id. The adapters are interchangeable and pass the same contract tests."""
 
     def create(self, fid: str, info: MediaInfo) -> MediaWriter:
         """Begin a new file; raises StoreUnavailable."""
         ...
 
     def open(self, fid: str) -> MediaReader:
-        """Open a whole file to read; raises MediaNotFound or StoreUnavailable."""
+        """Open a committed file for reading; raises MediaNotFound or StoreUnavailable."""
         ...
 
     def delete(self, fid: str) -> None:
-        """Remove a file, and what an unfinished writer left of it, if there is any; raises StoreUnavailable."""
+        """Remove a file and the remains of an unfinished writer, if any; raises StoreUnavailable."""
         ...
 
     def check(self) -> None:
-        """Raise StoreUnavailable unless the store answers."""
+        """Raise StoreUnavailable unless the store responds."""
         ...
 
 
 @runtime_checkable
 class LocalFiles(Protocol):
-    """A media store on this machine: another process can read its files from their descriptors."""
+    """A media store on this machine; other processes can read its files through inherited descriptors."""
 
     def open_file(self, fid: str) -> io.FileIO:
-        """Open a whole file to read, unbuffered; raises MediaNotFound or StoreUnavailable, also while it is read."""
+        """Open a committed file for unbuffered reading; raises MediaNotFound, or, also on reads, StoreUnavailable."""
         ...
 
 
 def new_media_id() -> str:
-    """Return a fresh media id: 24 hexadecimal digits, the form of an ObjectId, in every store."""
+    """Return a new media id: in every store 24 hexadecimal digits, like an ObjectId."""
     return secrets.token_hex(12)
 
 
@@ -90,9 +90,9 @@ def is_media_id(fid: str) -> bool:
 
 
 def check_media_id(fid: str) -> str:
-    """Return a media id; raises MediaNotFound for any other text, so that none becomes a path to another file."""
+    """Return a valid media id; raises MediaNotFound for any other text, which could be a path to another file."""
     if not is_media_id(fid):
-        raise MediaNotFound("A media id is 24 hexadecimal digits.", fid=fid)
+        raise MediaNotFound("The media id is malformed; it must be 24 hexadecimal digits.", fid=fid)
     return fid
 
 

@@ -16,13 +16,13 @@ FLUSH_BYTES = 8 * 2**20
 
 
 class FolderStore:
-    """A store that has FOLDER/ID for each whole file, and FOLDER/ID.part while one is being written."""
+    """A store that keeps each file as FOLDER/ID, or as FOLDER/ID.part until it is committed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def create(self, fid: str, info: MediaInfo) -> FolderWriter:
-        """Begin a file; a folder keeps no metadata, which the job's row has as well."""
+        """Begin a file; the folder keeps no metadata, since the job row has it."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             return FolderWriter(self._path(fid))
@@ -30,29 +30,29 @@ class FolderStore:
             raise _unavailable(error) from error
 
     def open(self, fid: str) -> MediaReader:
-        """Open a file, unbuffered: every reader asks for whole blocks."""
+        """Open a file without a buffer, since every caller reads large blocks."""
         file = self.open_file(fid)
         return MediaReader(size=os.fstat(file.fileno()).st_size, file=cast(BinaryIO, file))
 
     def open_file(self, fid: str) -> StoredFile:
-        """Open a file that another process can read, too."""
+        """Open a file whose descriptor another process can inherit."""
         try:
             return StoredFile(self._path(fid))
         except FileNotFoundError:
-            raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
+            raise MediaNotFound("The media store has no such file.", fid=fid) from None
         except OSError as error:
             raise _unavailable(error) from error
 
     def delete(self, fid: str) -> None:
-        """Remove a writer's part file, so that its commit fails, and then the file that it may already have become."""
+        """Remove the part file, so that its writer cannot commit, then the file in case it has committed already."""
         try:
-            _part_of(self._path(fid)).unlink(missing_ok=True)
+            _part_path(self._path(fid)).unlink(missing_ok=True)
             self._path(fid).unlink(missing_ok=True)
         except OSError as error:
             raise _unavailable(error) from error
 
     def check(self) -> None:
-        """Raise StoreUnavailable unless the folder can be written."""
+        """Raise StoreUnavailable unless the folder is readable and writable."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -65,38 +65,38 @@ class FolderStore:
 
 
 class FolderWriter:
-    """A writer of a part file, which is renamed at the end."""
+    """A writer of a part file, which `commit` renames."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = _part_of(path).open("wb", buffering=0)
-        self._begun = 0
+        self._file = _part_path(path).open("wb", buffering=0)
+        self._flushed_bytes = 0
 
     def write(self, data: bytes, /) -> int:
-        """Add all of a chunk: an unbuffered write may write only a part of it."""
+        """Write a complete chunk; one unbuffered write may write only part of it."""
         rest = memoryview(data)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-            self._begin_to_flush()
+            self._start_flushing()
         except OSError as error:
             raise _unavailable(error) from error
         return len(data)
 
-    def _begin_to_flush(self) -> None:
-        """Have Linux begin to write to the disk, so that `commit` has little left to wait for."""
-        unflushed = self._file.tell() - self._begun
+    def _start_flushing(self) -> None:
+        """Have Linux start writing to the disk, so that `commit` waits for little."""
+        unflushed = self._file.tell() - self._flushed_bytes
         if unflushed >= FLUSH_BYTES and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._file.fileno(), self._begun, unflushed, os.POSIX_FADV_DONTNEED)
-            self._begun += unflushed
+            os.posix_fadvise(self._file.fileno(), self._flushed_bytes, unflushed, os.POSIX_FADV_DONTNEED)
+            self._flushed_bytes += unflushed
 
     def commit(self) -> int:
-        """Flush the file to the disk and rename it, then flush the folder, or a power cut could undo the rename."""
+        """Flush the file to the disk, rename it, and flush the folder, because a power cut could undo the rename."""
         try:
             with self._file as file:
                 os.fsync(file.fileno())
                 size = file.tell()
-            _part_of(self._path).replace(self._path)
+            _part_path(self._path).replace(self._path)
             _flush_folder(self._path.parent)
         except (OSError, ValueError) as error:
             raise _unavailable(error) from error
@@ -106,13 +106,13 @@ class FolderWriter:
         """Remove the part file."""
         try:
             self._file.close()
-            _part_of(self._path).unlink(missing_ok=True)
+            _part_path(self._path).unlink(missing_ok=True)
         except OSError:
-            return  # what remains is deleted with the job's row
+            return  # cleanup removes the part file together with the job row
 
 
 class StoredFile(io.FileIO):
-    """A file of the folder, whose read errors are StoreUnavailable."""
+    """A file in the folder; its read errors are raised as StoreUnavailable."""
 
     def readinto(self, buffer: Buffer, /) -> int | None:
         """Read into a buffer; raises StoreUnavailable."""
@@ -129,7 +129,7 @@ class StoredFile(io.FileIO):
             raise _unavailable(error) from error
 
 
-def _part_of(path: Path) -> Path:
+def _part_path(path: Path) -> Path:
     return path.with_name(path.name + ".part")
 
 

@@ -1,4 +1,4 @@
-"""The base of files on a server: a position that seeking moves without reading."""
+"""A base class for files on a server: a seek changes the position without reading."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 
 class SeekableFile(io.RawIOBase):
-    """A file of `size` bytes with a position; an adapter adds `readinto`."""
+    """A file of `size` bytes with a position; adapters implement `readinto`."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -25,7 +25,7 @@ class SeekableFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move to a position in bytes, without reading."""
+        """Set the position in bytes, without reading."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position

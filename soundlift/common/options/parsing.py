@@ -1,4 +1,4 @@
-"""How the options of an upload are read and checked."""
+"""Parsing and validation of the options of an upload."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from soundlift.common.printable import printable
 if TYPE_CHECKING:
     from soundlift.common.settings import Settings
 
-MAX_SHOWN = 60
+MAX_SHOWN_LENGTH = 60
 
 
 def parse_options(given: Iterable[tuple[str, str]], settings: Settings) -> AudioOptions:
     """Return the options given as pairs of name and value, completed with the server's defaults.
 
-    Raises BadOption, which names the option and its value, and says what is allowed.
+    Raises BadOption, which names the option, its value, and the allowed values.
     """
     texts = _unique(given)
     values = {name: _parse(name, text) for name, text in texts.items()}
@@ -42,10 +42,10 @@ def _unique(given: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _parse(name: str, text: str) -> Any:
     option = OPTIONS.get(name)
     if option is None:
-        near = difflib.get_close_matches(name, OPTIONS, n=1)
-        meant = f"; did you mean {near[0]}?" if near else "."
+        similar = difflib.get_close_matches(name, OPTIONS, n=1)
+        hint = f"; did you mean {similar[0]}?" if similar else "."
         known = ", ".join(sorted(OPTIONS))
-        raise BadOption(f"{_shown(name)}={_shown(text)}: there is no such option{meant} There are: {known}.")
+        raise BadOption(f"{_shown(name)}={_shown(text)}: there is no such option{hint} The options are: {known}.")
     try:
         return option.value.read(text)
     except ValueError as error:
@@ -53,7 +53,7 @@ def _parse(name: str, text: str) -> Any:
 
 
 def _check_bounds(texts: Mapping[str, str], values: Mapping[str, Any], settings: Settings) -> None:
-    """Raise BadOption for a value above the maximum of this server."""
+    """Raise BadOption for a value above this server's maximum."""
     for name, value in values.items():
         setting = OPTIONS[name].maximum
         if setting and value > (maximum := getattr(settings, setting)):
@@ -61,7 +61,7 @@ def _check_bounds(texts: Mapping[str, str], values: Mapping[str, Any], settings:
 
 
 def _check_combinations(texts: Mapping[str, str], values: Mapping[str, Any]) -> None:
-    """Raise BadOption for options that contradict each other, or that no MP3 can combine."""
+    """Raise BadOption for options that contradict each other or that MP3 cannot combine."""
     if "bitrate" in texts and "quality" in texts:
         raise _bad("quality", texts["quality"], "must not be given with bitrate: a constant bit rate has no quality")
     if "end" in values and values["end"] <= values.get("start", 0):
@@ -73,7 +73,7 @@ def _check_combinations(texts: Mapping[str, str], values: Mapping[str, Any]) -> 
 
 
 def _complete(values: Mapping[str, Any], settings: Settings) -> AudioOptions:
-    """Return the options in force: those given, and the server's defaults where they do not contradict those."""
+    """Return the effective options: those given, and the server's defaults unless they contradict those given."""
     given = {OPTIONS[name].field: value for name, value in values.items()}
     given["tags"] = {
         name.removeprefix(TAG_PREFIX): text for name, text in values.items() if name.startswith(TAG_PREFIX)
@@ -88,11 +88,11 @@ def _complete(values: Mapping[str, Any], settings: Settings) -> AudioOptions:
     return replace(options, bitrate=min(options.bitrate, highest_bitrate(options.sample_rate)))
 
 
-def _bad(name: str, text: str, why: str) -> BadOption:
-    return BadOption(f"{_shown(name)}={_shown(text)} {why}.")
+def _bad(name: str, text: str, problem: str) -> BadOption:
+    return BadOption(f"{_shown(name)}={_shown(text)} {problem}.")
 
 
 def _shown(text: str) -> str:
-    """Return what a client sent, made printable and short."""
+    """Return a client's text, made printable and short."""
     shown = printable(text, "�")
-    return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}…"
+    return shown if len(shown) <= MAX_SHOWN_LENGTH else f"{shown[:MAX_SHOWN_LENGTH]}…"

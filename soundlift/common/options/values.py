@@ -1,4 +1,4 @@
-"""The values that an option accepts, and how each is read from text."""
+"""The kinds of values that options accept, and their parsers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from typing import Any
 from soundlift.common.audio.mp3_rates import BITRATES, SAMPLE_RATES
 
 MAX_TEXT_LENGTH = 1000
-LOUDNESS_RANGE = (-70.0, -5.0)  # in LUFS, what FFmpeg's loudnorm accepts as a target
+LOUDNESS_RANGE = (-70.0, -5.0)  # in LUFS: the range of targets of FFmpeg's loudnorm
 
-# Six decimals of a second find each sample at each sample rate, and are what FFmpeg counts in.
+# FFmpeg counts in microseconds, which distinguish all samples at every sample rate.
 SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,6})?", re.ASCII)
 CLOCK = re.compile(r"(?:(\d{1,2}):(?=[0-5]?\d:))?(\d{1,3}):([0-5]\d(?:\.\d{1,6})?)", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Value:
-    """A kind of value: `allowed` completes "must be", `parse` reads it from text, `show` is how a job shows it."""
+    """A kind of value: `allowed` completes "must be …", `parse` reads a text, `show` formats the value for a job."""
 
     allowed: str
     parse: Callable[[str], Any]
     show: Callable[[Any], Any] = lambda value: value
 
     def read(self, text: str) -> Any:
-        """Return the value of a text; raises ValueError, which says what it must be."""
+        """Return the value of a text; raises ValueError, whose message states what is allowed."""
         try:
             return self.parse(text)
         except ValueError:
@@ -35,20 +35,20 @@ class Value:
 
 
 def one_of(numbers: Iterable[int], unit: str, suffix: str = "") -> Value:
-    """Return one of several numbers, which may be followed by a suffix."""
+    """Return a kind of value: one of several numbers, optionally followed by a suffix."""
     values = {str(number): number for number in numbers}
     return Value(f"one of {', '.join(values)} ({unit})", lambda text: _find(values, text.removesuffix(suffix)))
 
 
-def word(meanings: Mapping[str, Any]) -> Value:
-    """Return one of several words; each stands for another value."""
-    words = {meaning: each for each, meaning in meanings.items()}
+def keyword(meanings: Mapping[str, Any]) -> Value:
+    """Return a kind of value: one of several keywords, each with the value that it stands for."""
+    words = {meaning: word for word, meaning in meanings.items()}
     return Value(" or ".join(meanings), lambda text: _find(meanings, text), words.__getitem__)
 
 
-def matching(allowed: str, pattern: str, kind: Callable[[str], Any] = str) -> Value:
-    """Return a text that matches a pattern, converted."""
-    return Value(allowed, lambda text: kind(_match(re.compile(pattern, re.ASCII), text)[0]))
+def matching(allowed: str, pattern: str, convert: Callable[[str], Any] = str) -> Value:
+    """Return a kind of value: a text that matches a pattern, passed through `convert`."""
+    return Value(allowed, lambda text: convert(_match(re.compile(pattern, re.ASCII), text)[0]))
 
 
 def _find(values: Mapping[str, Any], text: str) -> Any:
@@ -65,7 +65,7 @@ def _match(pattern: re.Pattern[str], text: str) -> re.Match[str]:
 
 
 def _time(text: str) -> float:
-    """Return seconds."""
+    """Return a time in seconds."""
     if clock := CLOCK.fullmatch(text):
         hours, minutes, seconds = clock.groups(default="0")
         return round(int(hours) * 3600 + int(minutes) * 60 + float(seconds), 6)
@@ -89,8 +89,10 @@ def _track(text: str) -> int | str:
 
 
 def _line(text: str) -> str:
-    """Return a text in which no character begins a new line or field."""
-    if len(text) > MAX_TEXT_LENGTH or any(unicodedata.category(each) in ("Cc", "Cs", "Zl", "Zp") for each in text):
+    """Return a text after checking its length and that it has no control characters or line separators."""
+    if len(text) > MAX_TEXT_LENGTH or any(
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in text
+    ):
         raise ValueError(text)
     return text
 
@@ -102,9 +104,9 @@ CHANNELS = matching("1 or 2", "[12]", int)
 LOUDNESS = Value("a loudness from -70 to -5 (LUFS)", _loudness)
 NORMALIZE = Value(f"true, false, or {LOUDNESS.allowed}", _normalize)
 TIME = Value("a time: seconds such as 83.25, or [HH:]MM:SS[.mmm]", _time)
-TRACK = Value("the number of an audio track, from 1 to 999, or an ISO 639 code of a language", _track)
-LINE = Value(f"at most {MAX_TEXT_LENGTH} characters in one line", _line)
-# The dates of ID3v2.4's timestamps, and its TRCK and TPOS.
+TRACK = Value("the number of an audio track, from 1 to 999, or an ISO 639 language code", _track)
+LINE = Value(f"at most {MAX_TEXT_LENGTH} characters on one line", _line)
+# ID3v2.4: the date part of its timestamps, and the frames TRCK and TPOS.
 DATE = matching(
     "YYYY, YYYY-MM or YYYY-MM-DD, or empty", r"(?:\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?)?"
 )

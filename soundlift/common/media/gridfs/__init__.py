@@ -1,8 +1,8 @@
 """A media store in MongoDB's GridFS: an adapter of the media-store port.
 
-The layout is that of the GridFS specification (https://github.com/mongodb/specifications, source/gridfs), so other
-programs read our files, and we read theirs. PyMongo's own GridIn and GridOut are not used: GridIn holds 48 MB of an
-upload in memory and does not notice that its file is deleted meanwhile; GridOut does not survive a lost connection.
+The layout follows the GridFS specification (https://github.com/mongodb/specifications, source/gridfs), so that other
+programs can read our files and vice versa. PyMongo's own GridIn and GridOut are not used: GridIn holds 48 MB of an upload in
+memory and does not notice the concurrent deletion of its file; GridOut does not survive a lost connection.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from pymongo import ASCENDING, ReadPreference
 
 from soundlift.common.errors import MediaNotFound
 from soundlift.common.media import MediaInfo, MediaReader, check_media_id
-from soundlift.common.media.gridfs.server import client_of, store_errors
+from soundlift.common.media.gridfs.server import get_client, store_errors
 from soundlift.common.media.gridfs.stored_file import StoredFile
 from soundlift.common.media.gridfs.writer import Collections, GridFsWriter
 
 
 class GridFsStore:
-    """A store of files in one database, which has the bucket's name, with GridFS's default prefix `fs`.
+    """A store in the database named after the bucket, with GridFS's default prefix `fs`.
 
-    `fs.begun` has the only writer that may commit an id. A delete removes this document first, and a commit removes it
-    last, so that one of the two always notices the other.
+    `fs.begun` records, for each id, the only writer that may commit it. `delete` removes this document first and
+    `commit` removes it last, so that one of the two always notices the other.
     """
 
     def __init__(self, url: str, bucket: str) -> None:
-        client_of(url, os.getpid())
+        get_client(url, os.getpid())
         self._url = url
         self._bucket = bucket
         self._has_indexes = False
 
     def create(self, fid: str, info: MediaInfo) -> GridFsWriter:
-        """Begin a file; remove what an earlier writer left under the id, but never a whole file."""
+        """Begin a file; remove the remains of an earlier writer of the same id, but never a committed file."""
         file_id, writer = ObjectId(check_media_id(fid)), ObjectId()
-        to = self._collections
+        collections = self._collections
         with store_errors():
-            self._make_indexes(to)
-            earlier = to.begun.replace_one({"_id": file_id}, {"writer": writer}, upsert=True).matched_count
-            if earlier and not to.files.find_one({"_id": file_id}):
-                to.chunks.delete_many({"files_id": file_id})
-        return GridFsWriter(to, {"_id": file_id, "writer": writer}, info)
+            self._create_indexes(collections)
+            earlier = collections.begun.replace_one({"_id": file_id}, {"writer": writer}, upsert=True).matched_count
+            if earlier and not collections.files.find_one({"_id": file_id}):
+                collections.chunks.delete_many({"files_id": file_id})
+        return GridFsWriter(collections, {"_id": file_id, "writer": writer}, info)
 
     def open(self, fid: str) -> MediaReader:
-        """Open a file, ours or another program's."""
-        kept = self._collections
+        """Open a file, which another program may have written."""
+        collections = self._collections
         with store_errors():
-            found = kept.files.find_one({"_id": ObjectId(check_media_id(fid))})
+            found = collections.files.find_one({"_id": ObjectId(check_media_id(fid))})
         if found is None:
-            raise MediaNotFound("There is no such file in the media store.", fid=fid)
-        return MediaReader(int(found["length"]), cast(BinaryIO, StoredFile(kept.chunks, found)))
+            raise MediaNotFound("The media store has no such file.", fid=fid)
+        return MediaReader(int(found["length"]), cast(BinaryIO, StoredFile(collections.chunks, found)))
 
     def delete(self, fid: str) -> None:
-        """Remove the file, or the chunks of a writer that died; a writer that still runs fails to commit."""
-        file_id, kept = ObjectId(check_media_id(fid)), self._collections
+        """Remove the file, or the chunks of an interrupted writer; a writer still at work cannot commit."""
+        file_id, collections = ObjectId(check_media_id(fid)), self._collections
         with store_errors():
-            kept.begun.delete_one({"_id": file_id})
-            kept.files.delete_one({"_id": file_id})
-            kept.chunks.delete_many({"files_id": file_id})
+            collections.begun.delete_one({"_id": file_id})
+            collections.files.delete_one({"_id": file_id})
+            collections.chunks.delete_many({"files_id": file_id})
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the database answers a query."""
@@ -68,14 +68,14 @@ class GridFsStore:
 
     @property
     def _collections(self) -> Collections:
-        """Return the collections, of this process's client; only the primary is certain to have the latest writes."""
-        client = client_of(self._url, os.getpid())
+        """Return the collections; they read from the primary, because only it is certain to have the latest writes."""
+        client = get_client(self._url, os.getpid())
         database = client.get_database(self._bucket, read_preference=ReadPreference.PRIMARY)
         return Collections(database["fs.files"], database["fs.chunks"], database["fs.begun"])
 
-    def _make_indexes(self, to: Collections) -> None:
-        """Create GridFS's indexes, once, and only in an empty store as drivers do: it could take hours otherwise."""
-        if not self._has_indexes and to.files.find_one({}, {"_id": True}) is None:
-            to.files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
-            to.chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
+    def _create_indexes(self, collections: Collections) -> None:
+        """Create GridFS's indexes, if the store is empty as in other drivers; in a large store it could take hours."""
+        if not self._has_indexes and collections.files.find_one({}, {"_id": True}) is None:
+            collections.files.create_index([("filename", ASCENDING), ("uploadDate", ASCENDING)])
+            collections.chunks.create_index([("files_id", ASCENDING), ("n", ASCENDING)], unique=True)
         self._has_indexes = True

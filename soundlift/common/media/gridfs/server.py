@@ -1,4 +1,4 @@
-"""The MongoDB server: its client, timeouts, and errors."""
+"""The MongoDB client, its timeouts, and the translation of its errors."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from soundlift.common.errors import SettingError, StoreUnavailable
 
-BATCH_BYTES = 4 * 2**20  # of chunks, in one insert or one answer to a query
+BATCH_BYTES = 4 * 2**20  # of chunks, in one insert or one batch of a query
 DEFAULTS = {"serverSelectionTimeoutMS": 3000, "connectTimeoutMS": 3000, "socketTimeoutMS": 10_000, "w": "majority"}
-LONGEST_CAUSE = 500  # an error may quote the chunks that it is about
+MAX_CAUSE_LENGTH = 500  # the driver's error may quote whole chunks
 
 Document = dict[str, Any]
 
 
 @cache
-def client_of(url: str, process: int) -> MongoClient[Document]:
-    """Return the client of a server in a process, without connecting; raises SettingError.
+def get_client(url: str, process_id: int) -> MongoClient[Document]:
+    """Return the client of a server, without connecting; raises SettingError.
 
-    A forked process needs a client of its own.
+    A client must not be shared with a forked process, so there is one for each process id.
     """
-    named = {name.lower() for name in parse_qs(urlsplit(url).query)}
-    options: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name.lower() not in named}
+    given = {name.lower() for name in parse_qs(urlsplit(url).query)}
+    options: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name.lower() not in given}
     try:
         return MongoClient(url, connect=False, **options)
     except (InvalidURI, ConfigurationError, ValueError) as error:
@@ -37,8 +37,8 @@ def client_of(url: str, process: int) -> MongoClient[Document]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
-    """Turn the driver's errors into StoreUnavailable."""
+    """Raise StoreUnavailable in place of the driver's errors."""
     try:
         yield
     except (PyMongoError, BSONError) as error:
-        raise StoreUnavailable("The media store cannot be used.", cause=str(error)[:LONGEST_CAUSE]) from error
+        raise StoreUnavailable("The media store cannot be used.", cause=str(error)[:MAX_CAUSE_LENGTH]) from error

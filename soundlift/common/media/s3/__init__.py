@@ -1,4 +1,4 @@
-"""A media store in a bucket of S3, or of a server with its protocol: an adapter of the media-store port."""
+"""A media store in a bucket of S3 or of a compatible server: an adapter of the media-store port."""
 
 from __future__ import annotations
 
@@ -8,42 +8,42 @@ from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaReader, check_media_id
 from soundlift.common.media.s3.address import Address
 from soundlift.common.media.s3.address import read_address as read_address
-from soundlift.common.media.s3.server import client_of, says, store_errors
+from soundlift.common.media.s3.server import get_client, has_status, store_errors
 from soundlift.common.media.s3.stored_file import StoredFile
-from soundlift.common.media.s3.writer import S3Writer, headers_of
+from soundlift.common.media.s3.writer import S3Writer, metadata_headers
 
 
 class S3Store:
-    """A store that has PREFIX/FOLDER/ID for each file; one that is being written is a multipart upload."""
+    """A store that keeps each file as PREFIX/FOLDER/ID; until it is committed, it is a multipart upload."""
 
     def __init__(self, address: Address, folder: str) -> None:
         self._address = address
         self._folder = folder
 
     def create(self, fid: str, info: MediaInfo) -> S3Writer:
-        """Begin a multipart upload, even of a small file, so that its commit fails if the file is deleted meanwhile."""
+        """Begin a multipart upload, even for a small file: its commit fails if the file is deleted meanwhile."""
         key = self._key(fid)
         with store_errors():
-            upload = self.client.create_multipart_upload(**key, **headers_of(info))
+            upload = self.client.create_multipart_upload(**key, **metadata_headers(info))
         return S3Writer(self.client, {**key, "UploadId": upload["UploadId"]})
 
     def open(self, fid: str) -> MediaReader:
-        """Open a file in its present version; if it is replaced later, reading raises StoreUnavailable."""
+        """Open the current version of a file; if it is replaced later, reading raises StoreUnavailable."""
         key = self._key(fid)
         try:
             with store_errors():
                 head = self.client.head_object(**key)
         except StoreUnavailable as error:
-            if says(error, 404):
-                self.check()  # the answer is 404 without a bucket, too
-                raise MediaNotFound("There is no such file in the media store.", fid=fid) from None
+            if has_status(error, 404):
+                self.check()  # the status is also 404 if there is no bucket
+                raise MediaNotFound("The media store has no such file.", fid=fid) from None
             raise
         size = int(head["ContentLength"])
         stored = StoredFile(self.client, {**key, "IfMatch": head["ETag"]}, size)
         return MediaReader(size, cast(BinaryIO, stored))
 
     def delete(self, fid: str) -> None:
-        """Abort the uploads of the file, then remove the file that one of them may already have become."""
+        """Abort the uploads of the file, then remove the file in case one of them has committed already."""
         key = self._key(fid)
         with store_errors():
             listed = self.client.list_multipart_uploads(Bucket=key["Bucket"], Prefix=key["Key"])
@@ -53,22 +53,22 @@ class S3Store:
             self.client.delete_object(**key)
 
     def check(self) -> None:
-        """Raise StoreUnavailable unless the bucket exists and may be used."""
+        """Raise StoreUnavailable unless the bucket exists and is accessible."""
         bucket = self._address.bucket
-        with store_errors(f"The bucket {bucket} cannot be used."):
+        with store_errors(f"The bucket {bucket} cannot be used; check that it exists and that the keys allow access."):
             self.client.head_bucket(Bucket=bucket)
 
     @property
     def client(self) -> Any:
-        """Return the client, made at the first use: loading boto3's models takes a while."""
-        return client_of(self._address)
+        """Return the client; it is created on first use, since loading boto3's models is slow."""
+        return get_client(self._address)
 
     def _abort(self, upload: dict[str, str]) -> None:
         try:
             with store_errors():
                 self.client.abort_multipart_upload(**upload)
         except StoreUnavailable as error:
-            if not says(error, 404):  # it has ended meanwhile
+            if not has_status(error, 404):  # it was completed or aborted meanwhile
                 raise
 
     def _key(self, fid: str) -> dict[str, str]:

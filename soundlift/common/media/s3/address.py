@@ -1,4 +1,4 @@
-"""The s3:// URL of a store: its endpoint, bucket, prefix and keys."""
+"""The parsing of a store's s3:// URL."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from soundlift.common.errors import SettingError
 
-HOW = (
+EXPECTED = (
     "Setting MEDIA_URL must be s3://ACCESS_KEY:SECRET_KEY@BUCKET/PREFIX?endpoint=URL&region=NAME&timeout=SECONDS, "
     "with keys percent-encoded (/ is %2F, + is %2B); only the bucket is required."
 )
-FORMS = {"endpoint": r"https?://[^\s/?#@]+/?", "region": r"[\w-]+", "timeout": r"[1-9]\d{0,3}"}
+OPTION_PATTERNS = {"endpoint": r"https?://[^\s/?#@]+/?", "region": r"[\w-]+", "timeout": r"[1-9]\d{0,3}"}
 TIMEOUT_SECONDS = 10
 
 
 @dataclass(frozen=True)
 class Address:
-    """The parts of a URL; `timeout` is the longest wait, in seconds, for an answer or for its next bytes."""
+    """The parts of a URL; `timeout` limits, in seconds, the wait for a response and for each of its blocks."""
 
     bucket: str
     prefix: str = ""
@@ -32,15 +32,15 @@ class Address:
 def read_address(url: str) -> Address:
     """Return the parts of an s3:// URL; raises SettingError.
 
-    If it has no keys, they come from where AWS's own tools look: environment variables, files or the machine's role.
+    Without keys, boto3 finds them as AWS's tools do: in environment variables, files or the machine's role.
     """
     try:
-        return _address(url)
+        return _parse(url)
     except ValueError:
-        raise SettingError(HOW, setting="MEDIA_URL") from None
+        raise SettingError(EXPECTED, setting="MEDIA_URL") from None
 
 
-def _address(url: str) -> Address:
+def _parse(url: str) -> Address:
     parts = urlsplit(url)
     keys, at, bucket = parts.netloc.rpartition("@")
     access_key, _, secret_key = map(unquote, keys.partition(":"))
@@ -48,7 +48,7 @@ def _address(url: str) -> Address:
         raise ValueError("no bucket")
     if at and not (access_key and secret_key):
         raise ValueError("only one of two keys")
-    options = _options(parts.query)
+    options = _parse_options(parts.query)
     return Address(
         bucket=bucket,
         prefix=unquote(parts.path).strip("/"),
@@ -60,10 +60,10 @@ def _address(url: str) -> Address:
     )
 
 
-def _options(query: str) -> dict[str, str]:
+def _parse_options(query: str) -> dict[str, str]:
     options = {}
     for name, values in parse_qs(query, keep_blank_values=True, strict_parsing=bool(query)).items():
-        if name not in FORMS or len(values) > 1 or not re.fullmatch(FORMS[name], values[0]):
+        if name not in OPTION_PATTERNS or len(values) > 1 or not re.fullmatch(OPTION_PATTERNS[name], values[0]):
             raise ValueError("unknown option")
         options[name] = values[0]
     return options

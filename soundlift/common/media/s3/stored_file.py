@@ -1,7 +1,7 @@
-"""An object of S3 as a seekable file.
+"""An object in S3 as a seekable file.
 
-smart_open 9.0 is not used: if a response breaks off it sleeps 1, 2, 4, 8 and 16 seconds between its tries, which no
-option changes, and on each seek it requests the rest of the object at once, or always the same number of bytes.
+smart_open 9.0 is not used: if a response is cut off, it sleeps 1, 2, 4, 8 and 16 seconds between attempts, which is not
+configurable; and after each seek it requests the entire rest of the object, or always the same number of bytes.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media.s3.server import store_errors
 from soundlift.common.media.seekable import SeekableFile
 
-READ_TRIES = 3
+READ_ATTEMPTS = 3
 BYTES_AFTER_SEEK = 64 * 1024
-GROWTH = 4
+REQUEST_GROWTH = 4
 
 
 class StoredFile(SeekableFile):
-    """An object that is read from one response until a seek; a response that breaks off is asked for again.
+    """An object that is read from one response until a seek; a response that is cut off is requested again.
 
-    The first request goes to the end of the object. After a seek another one is likely, so a request is for few bytes,
-    and each one that continues it is for more. A read returns all bytes asked for, up to the end of the file, or raises
-    and leaves the position as it was.
+    The first request is for the entire object. After a seek, another seek is likely, so the next request is for few
+    bytes, and each sequential one after it for more. A read returns all requested bytes, up to the end of the file, or
+    raises and leaves the position unchanged.
     """
 
     def __init__(self, client: Any, key: Mapping[str, str], size: int) -> None:
@@ -33,16 +33,16 @@ class StoredFile(SeekableFile):
         self._client = client
         self._key = key
         self._body: Any = None
-        self._at = self._end = 0  # of the response: the position of its next byte, and its end
-        self._length = 0
+        self._next_byte = self._end = 0  # of the response: the positions of its next byte and of its end
+        self._request_length = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read bytes, without copying them to a buffer; raises StoreUnavailable if the response keeps breaking off."""
-        left = max(0, self._size - self._position)
-        wanted = left if size is None or size < 0 else min(size, left)
+        """Read bytes without copying them to a buffer; raises StoreUnavailable if responses are cut off repeatedly."""
+        remaining = max(0, self._size - self._position)
+        wanted = remaining if size is None or size < 0 else min(size, remaining)
         pieces: list[bytes] = []
         while wanted:
-            pieces.append(self._some(self._position + sum(map(len, pieces)), wanted))
+            pieces.append(self._read_some(self._position + sum(map(len, pieces)), wanted))
             wanted -= len(pieces[-1])
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         self._position += len(data)
@@ -56,43 +56,43 @@ class StoredFile(SeekableFile):
         return len(data)
 
     def close(self) -> None:
-        """Close the connection, too."""
+        """Close the file and its connection."""
         self._close_response()
         super().close()
 
-    def _some(self, position: int, most: int) -> bytes:
-        """Read some bytes; request a response that breaks off again, for the client repeats only what fails before."""
+    def _read_some(self, position: int, max_bytes: int) -> bytes:
+        """Read some bytes; retry if the response is cut off, since the client itself retries only until it begins."""
         cause = "the response ended early"
-        for _ in range(READ_TRIES):
-            body = self._body_at(position)
+        for _ in range(READ_ATTEMPTS):
+            body = self._response_at(position)
             try:
                 with store_errors():
-                    data: bytes = body.read(most)
+                    data: bytes = body.read(max_bytes)
             except StoreUnavailable as error:
                 cause, data = str(error.evidence["cause"]), b""
             if data:
-                self._at = position + len(data)
+                self._next_byte = position + len(data)
                 return data
             self._close_response()
-        raise StoreUnavailable("The media store broke off in the middle of a file.", cause=cause)
+        raise StoreUnavailable("The media store stopped responding in the middle of a file.", cause=cause)
 
-    def _body_at(self, position: int) -> Any:
-        if self._body is None or self._at != position or position == self._end:
+    def _response_at(self, position: int) -> Any:
+        if self._body is None or self._next_byte != position or position == self._end:
             self._close_response()
-            self._length = self._length_from(position)
-            end = min(position + self._length, self._size)
+            self._request_length = self._next_length(position)
+            end = min(position + self._request_length, self._size)
             with store_errors():
                 self._body = self._client.get_object(**self._key, Range=f"bytes={position}-{end - 1}")["Body"]
-            self._at, self._end = position, end
+            self._next_byte, self._end = position, end
         return self._body
 
-    def _length_from(self, position: int) -> int:
-        """Return how many bytes to ask for from a position."""
+    def _next_length(self, position: int) -> int:
+        """Return the number of bytes to request at a position."""
         if not self._end:
             return self._size
-        if self._at != position:
+        if self._next_byte != position:
             return BYTES_AFTER_SEEK
-        return self._length * GROWTH if position == self._end else self._length
+        return self._request_length * REQUEST_GROWTH if position == self._end else self._request_length
 
     def _close_response(self) -> None:
         body, self._body = self._body, None
