@@ -20,9 +20,9 @@ from soundlift.common.mail import LONGEST_SECONDS, Mail
 from soundlift.common.notifications.model import CLAIM_SECONDS
 
 USER = ("soundlift", "p@ss/word")
-IN_URL = "soundlift:p%40ss%2Fword@"
+CREDENTIALS = "soundlift:p%40ss%2Fword@"
 RECIPIENT = "ada@example.org"
-FOR_NOW, FOR_GOOD = "451 not now", "554 never"
+TEMPORARY, PERMANENT = "451 not now", "554 never"
 Start = Callable[..., MailServer]
 
 
@@ -33,11 +33,11 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def context(authority: Authority) -> ssl.SSLContext:
-    """Return what a server needs for TLS."""
-    return context_of(*authority.issue())
+    """Return the TLS context of a server."""
+    return create_context(*authority.issue())
 
 
-def context_of(certificate: Path, key: Path) -> ssl.SSLContext:
+def create_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context
@@ -49,7 +49,7 @@ def start() -> Iterator[Start]:
     started: list[MailServer] = []
 
     def start(**options: object) -> MailServer:
-        started.append(MailServer(**options).__enter__())  # type: ignore[arg-type]  # handed on as they are
+        started.append(MailServer(**options).__enter__())  # type: ignore[arg-type]  # passed on unchanged
         return started[-1]
 
     yield start
@@ -66,7 +66,7 @@ def message() -> EmailMessage:
     return message
 
 
-def test_starttls_is_used_where_it_is_offered(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
+def test_starttls_is_used_if_the_server_offers_it(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
     server = start(starttls=context)
     Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
     assert (server.recipients, server.over_tls) == ([[RECIPIENT]], [True])
@@ -88,18 +88,18 @@ def test_a_certificate_of_an_unknown_authority_is_rejected(start: Start, context
 
 
 def test_a_certificate_of_another_host_is_rejected(start: Start, authority: Authority) -> None:
-    server = start(starttls=context_of(*authority.issue("other.example.org", "127.0.0.2")))
+    server = start(starttls=create_context(*authority.issue("other.example.org", "127.0.0.2")))
     with pytest.raises(MailUnavailable) as refused:
         Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
     assert "127.0.0.1" in refused.value.evidence["cause"]
     assert server.messages == []
 
 
-def test_user_and_password_of_the_url_are_sent_to_the_server(
+def test_user_and_password_in_the_url_are_sent_to_the_server(
     start: Start, context: ssl.SSLContext, authority: Authority
 ) -> None:
     server = start(starttls=context, login=USER)
-    Mail(f"smtp://{IN_URL}{server.address}", ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
+    Mail(f"smtp://{CREDENTIALS}{server.address}", ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
     assert len(server.messages) == 1
 
 
@@ -112,9 +112,9 @@ def test_a_wrong_password_is_a_temporary_failure(start: Start, context: ssl.SSLC
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-def test_without_tls_a_password_is_sent_to_this_machine_only(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tls_a_password_is_sent_only_to_this_machine(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = start(login=USER)
-    mail = Mail(f"smtp://{IN_URL}{server.address}")
+    mail = Mail(f"smtp://{CREDENTIALS}{server.address}")
     mail.send(message(), RECIPIENT)
     assert len(server.messages) == 1
     monkeypatch.setattr("soundlift.common.mail._is_here", lambda connection: False)
@@ -123,10 +123,10 @@ def test_without_tls_a_password_is_sent_to_this_machine_only(start: Start, monke
 
 
 def test_a_mail_goes_to_its_recipient_only_regardless_of_its_headers(start: Start) -> None:
-    server, to_others = start(), message()
+    server, mail_with_copies = start(), message()
     for name, address in {"Cc": "bob@example.org", "Bcc": "carl@example.org"}.items():
-        to_others[name] = address
-    Mail(server.url).send(to_others, "eve@example.org")
+        mail_with_copies[name] = address
+    Mail(server.url).send(mail_with_copies, "eve@example.org")
     assert server.recipients == [["eve@example.org"]]
     assert server.messages[0]["Bcc"] is None
 
@@ -134,17 +134,17 @@ def test_a_mail_goes_to_its_recipient_only_regardless_of_its_headers(start: Star
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
 def test_a_refused_mail_leaves_no_connection_open(start: Start, command: str) -> None:
     server = start()
-    server.replies[command] = FOR_NOW
+    server.replies[command] = TEMPORARY
     with Forwarder(int(server.address.rpartition(":")[2])) as forwarder:
         with pytest.raises(MailUnavailable) as raised:
             Mail(f"smtp://127.0.0.1:{forwarder.port}").send(message(), RECIPIENT)
         wait_for(lambda: forwarder.connections == 0, "the connection is closed")
-    # The error outlives that wait: the frames in its traceback hold what was left open.
+    # The error must outlive this wait, because the frames of its traceback would keep an open connection alive.
     assert "not now" in raised.value.evidence["cause"]
 
 
 @pytest.mark.parametrize(
-    ("command", "reply"), [("MAIL", FOR_NOW), ("RCPT", FOR_NOW), ("RCPT", "499 not now"), ("DATA", FOR_NOW)]
+    ("command", "reply"), [("MAIL", TEMPORARY), ("RCPT", TEMPORARY), ("RCPT", "499 not now"), ("DATA", TEMPORARY)]
 )
 def test_a_temporary_refusal_is_a_temporary_failure(start: Start, command: str, reply: str) -> None:
     server = start()
@@ -157,7 +157,7 @@ def test_a_temporary_refusal_is_a_temporary_failure(start: Start, command: str, 
     assert len(server.messages) == 1
 
 
-@pytest.mark.parametrize(("command", "reply"), [("RCPT", FOR_GOOD), ("RCPT", "500 never"), ("DATA", FOR_GOOD)])
+@pytest.mark.parametrize(("command", "reply"), [("RCPT", PERMANENT), ("RCPT", "500 never"), ("DATA", PERMANENT)])
 def test_a_permanent_refusal_quotes_the_server_s_reply(start: Start, command: str, reply: str) -> None:
     server = start()
     server.replies[command] = reply
@@ -176,21 +176,21 @@ def test_a_permanent_refusal_quotes_the_server_s_reply(start: Start, command: st
 def test_a_url_without_a_port_uses_the_default_port(
     monkeypatch: pytest.MonkeyPatch, url: str, address: tuple[str, int]
 ) -> None:
-    asked = []
+    attempts = []
 
     def refuse(address: tuple[str, int], timeout: float, *_: object) -> socket.socket:
-        asked.append((address, timeout))
+        attempts.append((address, timeout))
         raise ConnectionRefusedError
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     with pytest.raises(MailUnavailable):
         Mail(url, timeout=3).check()
-    assert asked == [(address, 3)]
+    assert attempts == [(address, 3)]
 
 
 def test_a_refused_sender_is_a_temporary_failure(start: Start) -> None:
     server = start()
-    server.replies["MAIL"] = FOR_GOOD
+    server.replies["MAIL"] = PERMANENT
     with pytest.raises(MailUnavailable):
         Mail(server.url).send(message(), RECIPIENT)
 
@@ -203,7 +203,7 @@ def test_a_stalled_server_is_abandoned_after_the_timeout(start: Start, command: 
         Mail(server.url, timeout=0.3).send(message(), RECIPIENT)
 
 
-def test_all_replies_together_are_not_waited_for_longer_than_the_maximum(start: Start) -> None:
+def test_the_wait_for_all_replies_together_is_limited(start: Start) -> None:
     server = start()
     server.delay_seconds = 0.3
     with pytest.raises(MailUnavailable):
@@ -213,7 +213,7 @@ def test_all_replies_together_are_not_waited_for_longer_than_the_maximum(start: 
     assert len(server.messages) == 1
 
 
-def test_a_mail_takes_less_time_than_the_claim_of_its_notification() -> None:
+def test_a_mail_ends_before_the_claim_of_its_notification_lapses() -> None:
     assert LONGEST_SECONDS < CLAIM_SECONDS <= 60
 
 
@@ -223,7 +223,7 @@ def test_an_accepted_mail_is_sent_even_if_quit_fails(start: Start, trouble: str)
     if trouble == "stalls":
         server.stalls.add("QUIT")
     else:
-        server.replies["QUIT"] = FOR_NOW
+        server.replies["QUIT"] = TEMPORARY
     Mail(server.url, timeout=0.3).send(message(), RECIPIENT)
     assert len(server.messages) == 1
 
@@ -237,7 +237,7 @@ def test_a_server_that_never_greets_is_abandoned_after_the_timeout(scheme: str) 
                 use()
 
 
-def test_a_broken_connection_is_a_temporary_failure_at_once(start: Start) -> None:
+def test_a_broken_connection_is_immediately_a_temporary_failure(start: Start) -> None:
     server = start()
     server.stalls.add("DATA")
     with Forwarder(int(server.address.rpartition(":")[2])) as forwarder, ThreadPoolExecutor(1) as pool:

@@ -1,4 +1,4 @@
-"""What only a database server can meet: it dies, hangs, rolls back, wants TLS, and is migrated by several at once."""
+"""A database server: outages, deadlocks, concurrent migrations, and TLS."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ Open = Callable[[str], Database]
 
 
 @pytest.fixture
-def open_(mariadb_server: MariaDb) -> Iterator[Open]:
-    """Return a function that opens a database, and closes its connections at the end."""
+def open_url(mariadb_server: MariaDb) -> Iterator[Open]:
+    """Return a function that opens databases, whose connections are closed after the test."""
     with ExitStack() as stack:
 
-        def open_(url: str) -> Database:
+        def open_url(url: str) -> Database:
             database = open_database(url)
             stack.callback(database.engine.dispose)
             return database
 
-        yield open_
+        yield open_url
 
 
 @pytest.fixture
-def database(open_: Open, mariadb_url: str) -> Database:
-    return open_(mariadb_url)
+def database(open_url: Open, mariadb_url: str) -> Database:
+    return open_url(mariadb_url)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def database_url(mariadb_url: str) -> str:
     return mariadb_url
 
 
-def test_a_server_that_is_away_is_unavailable_at_every_step_and_used_again_when_it_is_back(
+def test_every_call_to_an_unreachable_server_fails_until_it_is_back(
     mariadb_server: MariaDb, services: Services
 ) -> None:
     job, claim = claimed_job(services)
@@ -94,24 +94,24 @@ def test_a_server_that_is_away_is_unavailable_at_every_step_and_used_again_when_
     assert job_now(services, job.id).percent == 1
 
 
-def test_a_server_that_hangs_is_unavailable_in_the_time_of_a_request(forwarder: Forwarder, forwarded: Services) -> None:
+def test_a_call_to_a_server_that_hangs_fails_after_the_timeout(forwarder: Forwarder, forwarded: Services) -> None:
     job, claim = claimed_job(forwarded)
     forwarder.hang()
     with pytest.raises(DatabaseUnavailable):
         forwarded.jobs.renew(claim, percent=1)
     forwarder.restore()
-    wait_for(lambda: is_usable(forwarded.database), "it answers again")
+    wait_for(lambda: is_usable(forwarded.database), "the server responds again")
     assert job_now(forwarded, job.id).claim == claim.token
 
 
-def test_a_connection_that_died_while_it_was_idle_is_not_used(forwarder: Forwarder, forwarded: Services) -> None:
+def test_a_connection_that_was_lost_while_idle_is_not_used(forwarder: Forwarder, forwarded: Services) -> None:
     job = queued_job(forwarded)
     for _ in range(3):
         forwarder.drop_connections()
         assert forwarded.jobs.find(job.id) == job
 
 
-def test_a_connection_that_dies_within_a_transaction_undoes_it(forwarder: Forwarder, forwarded: Services) -> None:
+def test_a_connection_lost_within_a_transaction_rolls_it_back(forwarder: Forwarder, forwarded: Services) -> None:
     job = queued_job(forwarded)
 
     def cancel_and_break() -> None:
@@ -124,27 +124,27 @@ def test_a_connection_that_dies_within_a_transaction_undoes_it(forwarder: Forwar
     assert job_now(forwarded, job.id).state == "queued"
 
 
-def test_of_two_steps_in_a_deadlock_both_are_taken(database: Database) -> None:
+def test_both_transactions_of_a_deadlock_are_completed(database: Database) -> None:
     with database.write() as connection:
         connection.execute(users.insert(), [{"email": name, "password": "", "admin": False} for name in ("a", "b")])
     meet = Barrier(2)
 
-    def hold_one_and_want_the_other(mine: str, other: str) -> None:
+    def lock_both(first: str, second: str) -> None:
         with database.write() as connection:
-            connection.execute(_set_password(mine, "held"))
+            connection.execute(_set_password(first, "held"))
             meet.wait(20)
-            connection.execute(_set_password(other, "wanted"))
+            connection.execute(_set_password(second, "wanted"))
 
     def change_both() -> None:
         meet.wait(20)
         database.change(sa.update(users).values(password=users.c.password + "+"))
 
     with ThreadPoolExecutor() as pool:
-        crossing = [pool.submit(hold_one_and_want_the_other, *names) for names in (("a", "b"), ("b", "a"))]
-        errors = [one.exception(timeout=60) for one in crossing]
+        locking = [pool.submit(lock_both, *names) for names in (("a", "b"), ("b", "a"))]
+        errors = [each.exception(timeout=60) for each in locking]
     assert [type(error).__name__ for error in errors if error] == ["RolledBack"]
     with ThreadPoolExecutor() as pool:
-        other = pool.submit(hold_one_and_want_the_other, "b", "a")
+        other = pool.submit(lock_both, "b", "a")
         change_both()
         other.exception(timeout=60)
     with database.read() as connection:
@@ -155,7 +155,7 @@ def _set_password(email: str, password: str) -> sa.Update:
     return sa.update(users).where(users.c.email == email).values(password=password)
 
 
-def test_a_step_waits_for_a_lock_longer_than_the_server_lets_it(database: Database) -> None:
+def test_a_change_waits_for_a_lock_longer_than_the_server_s_timeout(database: Database) -> None:
     with database.write() as connection:
         connection.execute(users.insert().values(email="a", password="", admin=False))
     waits = sa.text("SELECT variable_value FROM information_schema.global_status WHERE variable_name = :name")
@@ -166,22 +166,24 @@ def test_a_step_waits_for_a_lock_longer_than_the_server_lets_it(database: Databa
             waiting = pool.submit(database.change, _set_password("a", "wanted"))
             wait_for(
                 lambda: int(connection.scalar(waits, {"name": "INNODB_ROW_LOCK_WAITS"})) >= before + 2,
-                "the other waits for the second time",
+                "the other connection waits again",
             )
         assert waiting.result(timeout=60) == 1
 
 
-def test_the_clock_is_of_the_world_and_finer_than_a_second(database: Database, sqlite_url: str, open_: Open) -> None:
+def test_the_server_s_clock_is_accurate_and_has_fractions_of_a_second(
+    database: Database, sqlite_url: str, open_url: Open
+) -> None:
     times = []
-    for one in (database, open_(sqlite_url)):
-        with one.read() as connection:
+    for each in (database, open_url(sqlite_url)):
+        with each.read() as connection:
             times += [connection.scalar(sa.select(now())) for _ in range(2)]
     assert abs(times[0] - times[2]) < 5
     assert times[0] < times[1]
 
 
 @pytest.mark.parametrize("name", ["Ünïcode 🎵.mp4", "a" * 255, " spaced .mp4", "quote'\"\\.mp4"])
-def test_any_file_name_is_kept_as_it_is(services: Services, name: str) -> None:
+def test_any_file_name_is_stored_unchanged(services: Services, name: str) -> None:
     assert job_now(services, receiving_job(services, name).id).file_name == name
 
 
@@ -197,30 +199,30 @@ def test_the_server_s_sql_mode_makes_no_difference(mariadb_server: MariaDb, serv
         mariadb_server.execute("SET GLOBAL sql_mode = DEFAULT")
 
 
-def test_several_migrations_at_once_end_in_one_set_of_tables(mariadb_server: MariaDb, open_: Open) -> None:
+def test_concurrent_migrations_create_one_set_of_tables(mariadb_server: MariaDb, open_url: Open) -> None:
     url = mariadb_server.url(mariadb_server.new_database())
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, [url] * 4))
-    open_(url).check()
+    open_url(url).check()
 
 
-def test_no_migration_begins_before_the_one_ahead_is_committed(mariadb_server: MariaDb) -> None:
+def test_a_migration_holds_its_lock_until_all_changes_are_committed(mariadb_server: MariaDb) -> None:
     holders = []
 
-    def note(connection: sa.Connection) -> None:
+    def record(connection: sa.Connection) -> None:
         holders.append(connection.exec_driver_sql(f"SELECT IS_USED_LOCK('{LOCK}')").scalar())
 
-    sa.event.listen(sa.Engine, "commit", note)
+    sa.event.listen(sa.Engine, "commit", record)
     try:
         migrate(mariadb_server.url(mariadb_server.new_database()))
     finally:
-        sa.event.remove(sa.Engine, "commit", note)
+        sa.event.remove(sa.Engine, "commit", record)
     assert holders
     assert None not in holders
 
 
 @pytest.mark.parametrize(
-    "left",
+    "damage",
     [
         "DROP TABLE {}.job",
         "DROP INDEX job_in_state ON {}.job",
@@ -231,40 +233,40 @@ def test_no_migration_begins_before_the_one_ahead_is_committed(mariadb_server: M
         "DELETE FROM {}.upload_lock WHERE number > 9",
     ],
 )
-def test_an_interrupted_migration_can_be_run_again(mariadb_server: MariaDb, open_: Open, left: str) -> None:
+def test_an_interrupted_migration_can_be_run_again(mariadb_server: MariaDb, open_url: Open, damage: str) -> None:
     name = mariadb_server.new_database()
     migrate(mariadb_server.url(name))
-    mariadb_server.execute(left.format(name))
+    mariadb_server.execute(damage.format(name))
     mariadb_server.execute(f"DELETE FROM {name}.alembic_version")
     migrate(mariadb_server.url(name))
-    with open_(mariadb_server.url(name)).read() as connection:
+    with open_url(mariadb_server.url(name)).read() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
         inspector = sa.inspect(connection)
         indexes = {index["name"] for table in metadata.tables for index in inspector.get_indexes(table)}
         locks = connection.scalar(sa.select(sa.func.count()).select_from(upload_locks))
     assert indexes >= {index.name for table in metadata.tables.values() for index in table.indexes}
     assert locks == UPLOAD_LOCKS
-    assert [one for one in differences if one[0] in ("add_column", "remove_column", "add_table")] == []
+    assert [each for each in differences if each[0] in ("add_column", "remove_column", "add_table")] == []
 
 
-def test_a_database_without_tables_says_what_to_run(mariadb_server: MariaDb, open_: Open) -> None:
-    database = open_(mariadb_server.url(mariadb_server.new_database()))
+def test_the_error_for_missing_tables_names_the_command_to_run(mariadb_server: MariaDb, open_url: Open) -> None:
+    database = open_url(mariadb_server.url(mariadb_server.new_database()))
     with pytest.raises(DatabaseUnavailable, match="run `soundlift migrate`"):
         database.check()
 
 
 @pytest.mark.parametrize(("table", "column"), [("job", "options"), ("notification", "attempts")])
-def test_a_database_with_a_missing_column_says_what_to_run(
-    mariadb_server: MariaDb, open_: Open, table: str, column: str
+def test_the_error_for_a_missing_column_names_the_command_to_run(
+    mariadb_server: MariaDb, open_url: Open, table: str, column: str
 ) -> None:
     name = mariadb_server.new_database()
     migrate(mariadb_server.url(name))
     mariadb_server.execute(f"ALTER TABLE {name}.{table} DROP COLUMN {column}")
     with pytest.raises(DatabaseUnavailable, match="of an older version: run `soundlift migrate`"):
-        open_(mariadb_server.url(name)).check()
+        open_url(mariadb_server.url(name)).check()
 
 
-def test_the_mysql_settings_name_a_database_with_tls(mariadb_server: MariaDb, mariadb_url: str, open_: Open) -> None:
+def test_the_mysql_settings_can_configure_tls(mariadb_server: MariaDb, mariadb_url: str, open_url: Open) -> None:
     password = "p@ss:w/rd%?#"
     mariadb_server.execute(f"CREATE USER IF NOT EXISTS 'x y'@'%' IDENTIFIED BY '{password}' REQUIRE SSL")
     mariadb_server.execute("GRANT ALL ON *.* TO 'x y'@'%'")
@@ -276,17 +278,15 @@ def test_the_mysql_settings_name_a_database_with_tls(mariadb_server: MariaDb, ma
         "MYSQL_DB": mariadb_url.rpartition("/")[2],
     }
     ca = {"MYSQL_SSL_CA": str(mariadb_server.authority.ca_file)}
-    open_(Settings.from_environment({**environment, **ca}).database_url).check()
+    open_url(Settings.from_environment({**environment, **ca}).database_url).check()
 
 
-def test_a_server_that_our_authority_does_not_know_is_not_spoken_to(
-    mariadb_url: str, open_: Open, tmp_path: Path
-) -> None:
+def test_a_certificate_of_an_unknown_authority_is_rejected(mariadb_url: str, open_url: Open, tmp_path: Path) -> None:
     other = Authority(tmp_path)
     with pytest.raises(DatabaseUnavailable):
-        open_(f"{mariadb_url}?ssl_ca={other.ca_file}").check()
+        open_url(f"{mariadb_url}?ssl_ca={other.ca_file}").check()
 
 
-def test_a_database_url_goes_before_the_mysql_settings() -> None:
+def test_database_url_takes_precedence_over_the_mysql_settings() -> None:
     settings = Settings.from_environment({"MYSQL_HOST": "127.0.0.1", "DATABASE_URL": "sqlite:///x.db"})
     assert settings.database_url == "sqlite:///x.db"

@@ -1,4 +1,4 @@
-"""Holds the accounts to their rules."""
+"""Accounts: addresses, passwords, and the list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def users(settings: Settings) -> Iterator[Users]:
     database.engine.dispose()
 
 
-def test_an_added_account_is_found_by_its_address_in_any_case_of_letters(users: Users) -> None:
+def test_an_account_is_found_by_its_address_regardless_of_case(users: Users) -> None:
     added = users.add("Ada@Example.org", "hash", admin=True)
     assert added == User("ada@example.org", "hash", admin=True)
     assert users.find("ada@example.org") == users.find(" ADA@example.ORG ") == added
@@ -30,7 +30,7 @@ def test_an_unknown_address_has_no_account(users: Users) -> None:
     assert users.find("nobody@example.org") is None
 
 
-def test_an_address_has_one_account(users: Users) -> None:
+def test_an_address_can_have_only_one_account(users: Users) -> None:
     users.add("ada@example.org", "first")
     with pytest.raises(BadRequest, match="already has an account"):
         users.add("ADA@example.org", "second")
@@ -45,13 +45,13 @@ def test_an_address_has_one_account(users: Users) -> None:
         *("ada(comment)@example.org", "(comment)ada@example.org", '"ada"@example.org', "ada @example.org"),
     ],
 )
-def test_what_is_not_one_address_gets_no_account(users: Users, address: str) -> None:
+def test_an_account_needs_a_single_valid_address(users: Users, address: str) -> None:
     with pytest.raises(BadRequest):
         users.add(address, "hash")
     assert users.list() == []
 
 
-def test_an_address_may_have_254_characters_as_a_column_and_a_mail_have_space_for(users: Users) -> None:
+def test_an_address_may_have_at_most_254_characters(users: Users) -> None:
     longest = "a" * 242 + "@example.org"
     assert users.find(users.add(f" {longest} ", "hash").email) == User(longest, "hash", admin=False)
     with pytest.raises(BadRequest, match="at most 254 characters"):
@@ -64,7 +64,7 @@ def test_accounts_are_listed_by_address(users: Users) -> None:
     assert [user.email for user in users.list()] == ["ada@example.org", "bob@example.org", "carl@example.org"]
 
 
-def test_a_password_is_replaced_and_an_account_removed_of_nobody_else(users: Users) -> None:
+def test_a_password_change_and_a_removal_affect_only_one_account(users: Users) -> None:
     users.add("ada@example.org", "old")
     bob = users.add("bob@example.org", "his")
     users.set_password(" Ada@example.org", "new")
@@ -73,14 +73,14 @@ def test_a_password_is_replaced_and_an_account_removed_of_nobody_else(users: Use
     assert users.list() == [bob]
 
 
-def test_no_account_is_changed_or_removed_that_is_not_there(users: Users) -> None:
+def test_an_unknown_account_can_be_neither_changed_nor_removed(users: Users) -> None:
     with pytest.raises(NotFound):
         users.set_password("nobody@example.org", "new")
     with pytest.raises(NotFound):
         users.remove("nobody@example.org")
 
 
-def test_a_password_is_kept_as_argon2id_with_a_salt_of_its_own() -> None:
+def test_a_password_is_hashed_with_argon2id_and_a_unique_salt() -> None:
     first, second = hash_password("correct horse"), hash_password("correct horse")
     assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert first != second
@@ -89,5 +89,5 @@ def test_a_password_is_kept_as_argon2id_with_a_salt_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("broken", [None, "", "no hash", "$argon2id$v=19$m=19456,t=2,p=1$broken"])
-def test_no_password_matches_where_there_is_no_hash(broken: str | None) -> None:
+def test_no_password_matches_without_a_valid_hash(broken: str | None) -> None:
     assert not password_matches("nobody has this password", broken)

@@ -1,8 +1,8 @@
 """A media store in MongoDB's GridFS: an adapter of the media-store port.
 
 The layout follows the GridFS specification (https://github.com/mongodb/specifications, source/gridfs), so that other
-programs can read our files and vice versa. PyMongo's own GridIn and GridOut are not used: GridIn holds 48 MB of an upload in
-memory and does not notice the concurrent deletion of its file; GridOut does not survive a lost connection.
+programs can read our files and vice versa. PyMongo's own GridIn and GridOut are not used: GridIn holds 48 MB of an
+upload in memory and does not notice the concurrent deletion of its file; GridOut does not survive a lost connection.
 """
 
 from __future__ import annotations

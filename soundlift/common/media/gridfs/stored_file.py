@@ -97,7 +97,7 @@ class StoredFile(SeekableFile):
         return chunk
 
     def _next_limit(self, number: int) -> int:
-        """Return the number of chunks to query: all (0) at first, 1 after a seek, then more for each sequential query."""
+        """Return the number of chunks to query: all (0) at first, 1 after a seek, then more for each further query."""
         if self._number < 0:
             return 0
         return self._limit * LIMIT_GROWTH if number == self._number + 1 else 1

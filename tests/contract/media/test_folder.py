@@ -1,4 +1,4 @@
-"""What only a folder has: flushes and renames in their order, a disk that is full, and descriptors."""
+"""The folder store: the order of flushes and renames, disk errors, and descriptors."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def store(folder: Path) -> MediaStore:
 
 @pytest.fixture
 def calls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Return what is flushed and renamed in the folder, in order; of a flushed file also how many bytes it has."""
+    """Return the flushes and renames in the folder, in order; a flushed file with its size in bytes."""
     calls: list[tuple[str, ...]] = []
     fsync, replace = os.fsync, os.replace
 
     def flush(descriptor: int) -> None:
-        found = os.fstat(descriptor)
-        (path,) = (path for path in folder.rglob("*") if os.path.samestat(path.stat(), found))
-        calls.append(("flush", path.name, *([str(found.st_size)] if path.is_file() else [])))
+        status = os.fstat(descriptor)
+        (path,) = (path for path in folder.rglob("*") if os.path.samestat(path.stat(), status))
+        calls.append(("flush", path.name, *([str(status.st_size)] if path.is_file() else [])))
         fsync(descriptor)
 
     def rename(source: Path, target: Path) -> None:
@@ -53,17 +53,17 @@ def calls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]
 
 
 def _is_open(file: os.stat_result) -> bool:
-    """Tell whether this process has a file open."""
+    """Return whether this process has a file open."""
     for descriptor in Path("/dev/fd").iterdir():
-        with suppress(OSError):  # the listing's own is closed again
+        with suppress(OSError):  # the descriptor of the listing itself is already closed
             if os.path.samestat(os.fstat(int(descriptor.name)), file):
                 return True
     return False
 
 
 @contextmanager
-def _room_for(size: int) -> Iterator[None]:
-    """Let this process write no file beyond so many bytes, as on a full disk: a write may take a part."""
+def _file_size_limit(size: int) -> Iterator[None]:
+    """Limit the size of files that this process writes, which fails like a full disk, even in the middle of a write."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -72,15 +72,15 @@ def _room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_a_folder_of_any_name_is_found_by_its_percent_encoded_address(tmp_path: Path) -> None:
-    odd = tmp_path / "Ünïcode 100%25 #?"
+def test_a_folder_with_any_name_is_opened_by_its_percent_encoded_url(tmp_path: Path) -> None:
+    folder = tmp_path / "Ünïcode 100%25 #?"
     fid = new_media_id()
-    open_media(odd.as_uri(), "videos").create(fid, INFO).commit()
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [odd / "videos" / fid]
+    open_media(folder.as_uri(), "videos").create(fid, INFO).commit()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "videos" / fid]
 
 
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system takes no advice on files")
-def test_each_byte_is_sent_to_the_disk_once_while_a_file_is_written(
+@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system does not have posix_fadvise")
+def test_a_file_is_flushed_in_the_background_while_it_is_written(
     store: MediaStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[tuple[int, int]] = []
@@ -99,7 +99,7 @@ def test_each_byte_is_sent_to_the_disk_once_while_a_file_is_written(
     assert sent == [(0, 2 * BLOCK), (2 * BLOCK, 2 * BLOCK)]
 
 
-def test_a_file_is_flushed_whole_before_it_gets_its_name_and_its_folder_after(
+def test_a_file_is_flushed_before_its_rename_and_its_folder_afterwards(
     store: MediaStore, calls: list[tuple[str, ...]]
 ) -> None:
     fid = new_media_id()
@@ -113,9 +113,7 @@ def test_a_file_is_flushed_whole_before_it_gets_its_name_and_its_folder_after(
     assert calls == [("flush", part, str(size)), ("rename", part, fid), ("flush", "videos")]
 
 
-def test_a_file_that_the_disk_does_not_take_never_gets_its_name(
-    store: MediaStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_cannot_be_flushed_is_not_committed(store: MediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
     fid = new_media_id()
     writer = store.create(fid, INFO)
     writer.write(b"content")
@@ -132,18 +130,18 @@ def test_a_file_that_the_disk_does_not_take_never_gets_its_name(
     writer.abort()
 
 
-def test_a_chunk_of_which_the_disk_takes_a_part_is_no_chunk_taken(store: MediaStore, folder: Path) -> None:
+def test_a_chunk_that_is_written_only_partly_is_an_error(store: MediaStore, folder: Path) -> None:
     fid = new_media_id()
     writer = store.create(fid, INFO)
     writer.write(bytes(BLOCK))
-    with _room_for(BLOCK + 10), pytest.raises(StoreUnavailable) as raised:
+    with _file_size_limit(BLOCK + 10), pytest.raises(StoreUnavailable) as raised:
         writer.write(bytes(BLOCK))
     assert os.strerror(errno.EFBIG) in raised.value.evidence["cause"]
     writer.abort()
     assert list(folder.rglob("*")) == [folder / "videos"]
 
 
-def test_a_writer_keeps_no_file_open_after_its_end(store: MediaStore, folder: Path) -> None:
+def test_a_finished_writer_leaves_no_file_open(store: MediaStore, folder: Path) -> None:
     whole, aborted = (store.create(new_media_id(), INFO) for _ in range(2))
     files = [path.stat() for path in folder.rglob("*.part")]
     assert [_is_open(file) for file in files] == [True, True]
@@ -153,8 +151,8 @@ def test_a_writer_keeps_no_file_open_after_its_end(store: MediaStore, folder: Pa
 
 
 @pytest.mark.parametrize("step", ["create", "open", "delete", "check"])
-def test_the_operator_learns_why_a_folder_cannot_be_used(store: MediaStore, folder: Path, step: str) -> None:
-    folder.write_text("a file where the folder should be")
+def test_an_error_names_the_folder_that_cannot_be_used(store: MediaStore, folder: Path, step: str) -> None:
+    folder.write_text("a file in place of the folder")
     steps: dict[str, Callable[[], object]] = {
         "create": lambda: store.create(new_media_id(), INFO),
         "open": lambda: store.open(new_media_id()),
@@ -166,20 +164,20 @@ def test_the_operator_learns_why_a_folder_cannot_be_used(store: MediaStore, fold
     assert str(folder) in raised.value.evidence["cause"]
 
 
-def test_a_folder_that_may_not_be_written_is_named(
+def test_an_error_names_the_folder_that_cannot_be_written(
     store: MediaStore, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.check()
-    may: set[int] = set()
-    monkeypatch.setattr(os, "access", lambda path, mode: mode in may)  # root may do all
+    permitted: set[int] = set()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode in permitted)  # root has all permissions
     with pytest.raises(StoreUnavailable) as raised:
         store.check()
     assert str(folder / "videos") in raised.value.evidence["cause"]
-    may.add(os.R_OK | os.W_OK | os.X_OK)
+    permitted.add(os.R_OK | os.W_OK | os.X_OK)
     store.check()
 
 
-def test_a_read_of_none_yields_the_rest_as_of_any_plain_file(store: MediaStore) -> None:
+def test_a_read_with_a_size_of_none_returns_the_rest(store: MediaStore) -> None:
     fid = new_media_id()
     writer = store.create(fid, INFO)
     writer.write(b"content")
@@ -189,7 +187,7 @@ def test_a_read_of_none_yields_the_rest_as_of_any_plain_file(store: MediaStore) 
 
 
 @pytest.mark.parametrize("into_a_buffer", [False, True])
-def test_a_disk_that_fails_in_the_middle_of_a_file_is_told_and_why(
+def test_a_disk_error_in_the_middle_of_a_file_is_reported_with_its_cause(
     store: MediaStore, folder: Path, into_a_buffer: bool
 ) -> None:
     fid = new_media_id()

@@ -1,4 +1,4 @@
-"""Is one kind of media store under test."""
+"""A kind of media store under test."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from soundlift.common.media import MediaStore, open_media
 
 @dataclass(frozen=True)
 class Medium:
-    """Is a store's address, how it goes away and comes back, and how large a file it takes in a test's time.
+    """A media store under test, with control over its availability.
 
-    By `patient_url` the same store has long enough for that file.
-    `break_connections` ends those there are; a folder has none. `hang` lets the store take everything and answer
-    nothing, until it comes back; a folder can only go away. `remains` returns what another program finds under an id,
-    whole or not. `steps` are the functions, by their owner and name, through which the adapter asks its store to
-    change something.
+    `cut_off` makes the store unreachable and `hang` makes it accept requests without responding, until `restore`; a
+    folder cannot hang, only become unreachable. `break_connections` drops the open connections; a folder has none.
+    `max_file_bytes` is the largest file that a test has time for, with the longer timeout of `patient_url`. `remains`
+    returns all traces of an id that another program finds. `steps` are the functions, by owner and name, with which
+    the adapter modifies its store.
     """
 
     url: str
-    go_away: Callable[[], None]
-    come_back: Callable[[], None]
+    cut_off: Callable[[], None]
+    restore: Callable[[], None]
     break_connections: Callable[[], None]
     hang: Callable[[], None]
-    largest_file: int
+    max_file_bytes: int
     patient_url: str
     remains: Callable[[str], list[Any]]
     steps: tuple[tuple[object, str], ...]
@@ -38,14 +38,14 @@ class Medium:
         return open_media(self.url, bucket)
 
     @contextmanager
-    def before_step(self, number: int, act: Callable[[], None]) -> Iterator[Callable[[], bool]]:
-        """Act once, before the step of this number, from 0; yield what tells whether there was one."""
+    def before_step(self, number: int, action: Callable[[], None]) -> Iterator[Callable[[], bool]]:
+        """Run an action before the step of a number, from 0; yield a function that returns whether it ran."""
         numbers = itertools.count()
 
         def watched(real: Callable[..., Any]) -> Callable[..., Any]:
             def step(*arguments: Any, **options: Any) -> Any:
                 if next(numbers) == number:
-                    act()
+                    action()
                 return real(*arguments, **options)
 
             return step
