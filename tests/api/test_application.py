@@ -23,8 +23,8 @@ from soundlift.common.logging import trace_id
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import event_function, http_function
-from tests.api.conftest import Call
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
 EVENT_FUNCTIONS = ["convert", "notify"]

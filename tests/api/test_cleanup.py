@@ -18,10 +18,10 @@ from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
 from tests.factories.media import store
 from tests.factories.stores import Refusing
+from tests.fixtures.functions import Call
 
 LONG = 100_000
 RUNS = 4

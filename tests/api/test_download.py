@@ -20,10 +20,10 @@ from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
-from tests.api.conftest import Call
 from tests.factories.accounts import SECRET, bearer
 from tests.factories.jobs import age, claimed_job, failed_job, queued_job, ready_job, told_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 MP3 = bytes(range(256)) * 4096
 

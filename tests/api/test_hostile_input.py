@@ -9,7 +9,6 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.hostile.addresses import of_lengths, of_paths, of_queries
 from tests.api.hostile.documents import BINARY_EVENT, of_events, of_login
 from tests.api.hostile.fields import of_headers, of_ranges, of_tokens
@@ -18,6 +17,7 @@ from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, N
 from tests.factories.accounts import bearer
 from tests.factories.jobs import ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,10 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 
 def _files(services: Services) -> list[Path]:

@@ -10,9 +10,9 @@ import argon2
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import PASSWORD
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 
 def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Services) -> None:

@@ -24,9 +24,9 @@ from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.store import TELL_SECONDS
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 Notify = Callable[[Any], TestResponse]
 

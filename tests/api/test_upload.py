@@ -17,11 +17,11 @@ from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, tra
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.uploads import NAME, stored, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, job_now
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

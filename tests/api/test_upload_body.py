@@ -7,11 +7,11 @@ import io
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.uploads import form_of, stored, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 FRAMES = (b"\xff\xfb\x90\x64" + bytes(413)) * 5  # MPEG audio
 

@@ -22,11 +22,11 @@ from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
 from soundlift.common.services import Services
 from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
-from tests.api.conftest import Call
 from tests.api.uploads import LARGE, send, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, age, job_now
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 
 def test_a_body_shorter_than_announced_is_refused_and_rolled_back(function: Call, services: Services) -> None:

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.uploads import LARGE, send, stored, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 
 def test_a_body_announced_too_large_is_refused_before_it_is_read(function: Call, services: Services) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from functions.upload.body import MAX_NAME_LENGTH
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.uploads import NAME
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, job_now
+from tests.fixtures.functions import Call
 
 
 @pytest.mark.parametrize(

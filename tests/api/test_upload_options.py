@@ -12,11 +12,11 @@ from werkzeug.test import TestResponse
 from soundlift.common.audio.formats import SIGNATURE_BYTES
 from soundlift.common.options.audio_options import OPTIONS, AudioOptions
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.uploads import traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, job_now, ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 Fields = list[tuple[str, str | bytes]]
 PLACES = [

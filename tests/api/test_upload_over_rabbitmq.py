@@ -18,10 +18,10 @@ from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.routes import routes_of
 from soundlift.common.events import from_message, job_id_of
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.availability import is_usable
 from tests.factories.jobs import MP4
+from tests.fixtures.functions import Call
 
 
 @pytest.fixture

@@ -21,12 +21,12 @@ from devservers.waiting import wait_for
 from soundlift.client import ApiError, Client
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.api.function_server import FunctionServer
 from tests.api.uploads import traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, claimed_job, job_now, queued_job, ready_job
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 REPLICAS = 2
 MOST_JOBS = 5

@@ -16,9 +16,9 @@ from devservers.waiting import wait_for
 from soundlift.common.auth.tokens import DOWNLOAD, ISSUER, MAX_TOKEN_LENGTH, SIGN_IN, Tokens
 from soundlift.common.errors import NotAuthorized
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import SECRET, bearer
 from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call
 
 DAY = 86_400
 

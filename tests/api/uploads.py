@@ -11,9 +11,9 @@ from werkzeug.test import TestResponse
 from functions.upload.body import BLOCK
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
-from tests.api.conftest import Call
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
+from tests.fixtures.functions import Call
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipeline.conftest import stack, start
+from tests.pipeline.conftest import stack
 
-__all__ = ["stack", "start"]
+__all__ = ["stack"]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

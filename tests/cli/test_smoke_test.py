@@ -21,11 +21,9 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
-from tests.local.conftest import start
 
 pytestmark = pytest.mark.servers
 
-__all__ = ["start"]
 EMAIL = "ada@example.org"
 STEPS = [
     *("account", "sign-in", "internal functions", "upload", "conversion", "download", "sound", "mail"),

@@ -24,7 +24,7 @@ from tests.connector.gateway import Gateway, empty, reply, waiting
 from tests.factories.queues import RabbitMqQueues
 
 Start = Callable[..., Connector]
-over_rabbitmq = pytest.mark.parametrize("queues", ["rabbitmq"], indirect=True)
+over_rabbitmq = pytest.mark.parametrize("queues", [pytest.param("rabbitmq", marks=pytest.mark.servers)], indirect=True)
 pytestmark = over_rabbitmq
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from devservers.containers import (
     BUILDING_SECONDS,
-    FENCE,
     FUNCTIONS,
+    SANDBOX,
     Container,
     Podman,
     environment_of_stack,
@@ -79,7 +79,7 @@ def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: 
 def test_an_image_has_a_numeric_user_no_pip_and_no_more_than_it_may_weigh(podman: Podman, name: str) -> None:
     assert podman("image", "inspect", "--format={{.User}}", image_of(name)) == "65532:65532"
     found = 'import importlib.util, shutil; print([importlib.util.find_spec("pip"), shutil.which("gcc")])'
-    assert podman("run", "--rm", *FENCE, "--entrypoint=python3", image_of(name), "-c", found) == "[None, None]"
+    assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_of(name), "-c", found) == "[None, None]"
     assert podman.megabytes_above_base(name) <= MAX_MEGABYTES_ABOVE_BASE[name]
 
 
@@ -93,7 +93,7 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
 ) -> None:
     (secrets / missing).unlink()
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
-    container = podman("run", "--detach", *FENCE, mount, f"--env=PORT={free_port()}", image_of("convert"))
+    container = podman("run", "--detach", *SANDBOX, mount, f"--env=PORT={free_port()}", image_of("convert"))
     try:
         assert podman("wait", container) != "0"
         log = podman("logs", container)
@@ -113,7 +113,7 @@ def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
         (container,) = one_of(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
         program = [f"--entrypoint={json.dumps(container['command'])}"] if "command" in container else []
         mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
-        podman("run", "--rm", *FENCE, mount, *program, image_of("cli"), *container["args"])
+        podman("run", "--rm", *SANDBOX, mount, *program, image_of("cli"), *container["args"])
         if name != "migrate":
             given["admin-password"] = OTHER_PASSWORD
             account = account_in(url)
@@ -144,4 +144,4 @@ def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podm
 
 
 def test_the_command_tells_its_version(podman: Podman) -> None:
-    assert "version" in podman("run", "--rm", *FENCE, image_of("cli"), "--version")
+    assert "version" in podman("run", "--rm", *SANDBOX, image_of("cli"), "--version")

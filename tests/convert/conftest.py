@@ -21,7 +21,7 @@ from tests.factories.jobs import job_now, queued_job
 
 
 class Convert(Protocol):
-    """Makes a job of a file with what an upload may ask for, converts it, and returns the job as it ended."""
+    """A function that converts a file with an upload's options, and returns the job as it ended."""
 
     def __call__(self, file: Path, **options: str) -> Job: ...
 

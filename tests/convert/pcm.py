@@ -29,7 +29,7 @@ LIKE = 0.9  # what LAME at V2 keeps of noise, at the least; by one sample, `lag`
 
 @dataclass(frozen=True)
 class Sound:
-    """Is decoded sound: samples by channel, full scale being 1, and their rate in Hz."""
+    """Decoded sound: samples by channel, full scale being 1, and their rate in Hz."""
 
     samples: Samples
     rate: int

@@ -1,4 +1,4 @@
-"""Makes sounds that tell encoders apart, and the MP3s that one encoder makes of them."""
+"""Sounds that distinguish encoders, and the MP3s that one encoder makes of them."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def test_a_wma_whose_header_is_garbled_is_converted_where_ffmpeg_reads_it(
 
 
 def _is_read_by_ffmpeg(services: Services, job: Job) -> bool:
-    """Tell whether FFmpeg decodes anything of a stored video; a file on disk it may seek in beyond its end."""
+    """Return whether FFmpeg decodes anything of a stored video; a file on disk it may seek in beyond its end."""
     source = Source(services.videos, job.video_fid)
     with serving(source) as url:
         command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *input_args(url), "-vn", "-f", "null", "-"]

@@ -31,7 +31,7 @@ from tests.factories.stores import held
 
 @dataclass
 class Trap:
-    """Is what a hostile file would reach for: a port that listens, and a pipe that tells when it is opened."""
+    """The targets of a hostile file: a port that listens, and a pipe that shows when it is opened."""
 
     port: int
     pipe: Path
@@ -39,7 +39,7 @@ class Trap:
 
     @property
     def pipe_was_opened(self) -> bool:
-        """Tell whether somebody opens the pipe to read; without a reader, opening it to write fails."""
+        """Return whether somebody opens the pipe to read; without a reader, opening it to write fails."""
         try:
             os.close(os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK))
         except OSError:

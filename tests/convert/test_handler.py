@@ -103,7 +103,7 @@ def test_a_failed_job_has_its_reason_and_no_mp3(services: Services, made: Make) 
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == CONVERSION_FAILED
-    assert (job.state, job.error_code, job.error) == (State.FAILED, EMPTY_AUDIO.code, EMPTY_AUDIO.sentence)
+    assert (job.state, job.error_code, job.error) == (State.FAILED, EMPTY_AUDIO.code, EMPTY_AUDIO.message)
     assert _mp3s(services) == []
     assert not making.folders[0].exists()
 

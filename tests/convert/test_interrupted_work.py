@@ -26,6 +26,8 @@ from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.jobs import age, job_now, queued_job
 from tests.factories.stores import Interrupted, held
 
+pytestmark = pytest.mark.media
+
 
 def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
     services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
@@ -97,7 +99,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
 
 
 class Stopping(Services):
-    """Has a shutdown of its own, so that no other test is told to stop."""
+    """Services with their own shutdown, so that no other test has to stop."""
 
     shutdown = Shutdown()
 

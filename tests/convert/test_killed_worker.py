@@ -168,6 +168,7 @@ def test_a_worker_killed_in_a_conversion_leaves_no_process(
     wait_for(lambda: not session(), "all processes that the worker started have ended", seconds=10)
 
 
+@pytest.mark.servers
 def test_the_folder_of_a_killed_worker_is_swept_at_the_next_start(
     workers: Workers, converting: subprocess.Popen[str]
 ) -> None:

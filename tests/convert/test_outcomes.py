@@ -21,6 +21,8 @@ from tests.convert.conftest import Convert, Save
 from tests.factories.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
+pytestmark = pytest.mark.media
+
 Make = Callable[[Path], Path]
 
 

@@ -37,7 +37,7 @@ def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @dataclass(frozen=True)
 class Read:
-    """Is a frame read bit by bit, as ISO/IEC 11172-3 and 13818-3, section 2.4.1.7, list them."""
+    """A frame that is read bit by bit, as ISO/IEC 11172-3 and 13818-3, section 2.4.1.7, list them."""
 
     main_data_begin: int
     bits: int

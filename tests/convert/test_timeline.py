@@ -13,6 +13,8 @@ from tests.convert.conftest import Convert, Hear, Save
 from tests.convert.pcm import assert_same, decoded, hiss, lag, placed, written
 from tests.factories.clips import ffmpeg
 
+pytestmark = pytest.mark.media
+
 RATE = 48000
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
 LATE_SECONDS = 0.5

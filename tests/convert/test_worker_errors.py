@@ -22,6 +22,7 @@ from functions.convert.disk import check_disk, worker_errors_are_unavailable
 from functions.convert.encode.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.heartbeat import ClaimHeartbeat
+from functions.convert.probe.metadata import FILE_NAME
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_of, to_http
 from soundlift.common.jobs.model import Job, State
@@ -30,6 +31,8 @@ from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.problems import assert_problem
 from tests.factories.stores import held
+
+pytestmark = pytest.mark.media
 
 AUDIO = "audio.mp3"  # the output of a conversion on one core
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
@@ -64,7 +67,7 @@ def _ffmpegs() -> dict[int, bytes]:
 @pytest.mark.parametrize(
     ("share", "cores", "argument"),
     [
-        pytest.param(0.0, 1, AUDIO, id="at the first byte"),
+        pytest.param(0.0, 1, FILE_NAME, id="at the first byte"),
         pytest.param(0.5, 1, AUDIO, id="half way"),
         pytest.param(0.5, 2, "-filter_complex", id="the decoder of all parts"),
         pytest.param(0.5, 2, "part1.mp3", id="the encoder of a part"),
@@ -73,7 +76,6 @@ def _ffmpegs() -> dict[int, bytes]:
 def test_an_ffmpeg_killed_by_another_process_costs_no_attempt(
     services: Services, worker: Services, long_sound: bytes, share: float, cores: int, argument: str
 ) -> None:
-    # On several cores the first FFmpeg only tells what is in the file: one that is killed then is not missed.
     services.settings = worker.settings = replace(services.settings, convert_concurrency=cores)
     job = queued_job(services, long_sound)
     worker.videos, waiting, let_go = held(services.videos, beyond=int(len(long_sound) * share))

@@ -21,12 +21,10 @@ from soundlift.common.events import (
     VIDEO_UPLOADED,
 )
 from soundlift.common.services import Services
-from tests.api.conftest import Call, function
 from tests.factories.clips import PICTURE, ffmpeg
 from tests.factories.jobs import job_now
+from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
-
-__all__ = ["function"]
 
 
 def test_a_video_becomes_an_mp3_and_its_owner_gets_a_mail(

@@ -25,12 +25,10 @@ from soundlift.common.events import (
 )
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
-from tests.api.conftest import Call, function
 from tests.factories.jobs import job_now, queued_job, ready_job
 from tests.factories.stores import held
+from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
-
-__all__ = ["function"]
 
 
 def as_structured(message: Message) -> Message:

@@ -27,9 +27,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.jobs import age
-from tests.local.conftest import start
 
-__all__ = ["start"]
 EMAIL = "ada@example.org"
 MINUTES = 70
 LOG_SHOWN = 20_000  # characters

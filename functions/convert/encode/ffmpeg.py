@@ -43,7 +43,7 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """Is how a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds it wrote."""
+    """How a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds that it wrote."""
 
     status: int
     report: str
@@ -105,7 +105,7 @@ class Ffmpeg:
         self._process.kill()
 
     def _abort(self) -> None:
-        """End it like a crash, which gives the verdict TOO_COMPLEX: another run would end the same way."""
+        """End it like a crash, which fails with TOO_COMPLEX: another run would end the same way."""
         self._process.send_signal(signal.SIGABRT)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs FFmpeg on one stored video while the job's claim lasts, and puts the store's trouble before its words."""
+"""The runs of FFmpeg on one stored video, which stop when the job's claim is lost or the store fails."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Runner:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
-        """Return what reports how far a run is that writes so many seconds, and is so many percents of all."""
+        """Return what reports the progress of a run that writes `seconds` and is `percents` of the whole work."""
 
         def report(done: float) -> None:
             if seconds:

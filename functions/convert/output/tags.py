@@ -30,7 +30,7 @@ def collect_tags(probe: Probe, plan: Plan, runner: Runner, folder: Path, seconds
         runner.run([*input_args(runner.url), *metadata_args(folder, plan.track.index)])
         metadata = read_metadata(folder)
     cover = _cover(runner, probe.pictures[0], folder) if probe.pictures and options.cover else b""
-    return tags_of(metadata, plan.track.language, options, seconds, cover)
+    return tags_of(metadata.moved_by(-plan.lead), plan.track.language, options, seconds, cover)
 
 
 def tags_of(
@@ -72,8 +72,6 @@ def _day(text: str) -> str:
 
 def _within(chapters: Sequence[Chapter], start: float, seconds: float) -> list[Chapter]:
     """Return the chapters of a part of the source, on the part's time line."""
-    moved = (
-        Chapter(max(0.0, one.start - start), min(seconds, one.end - start), one.title[:LONGEST_TEXT])
-        for one in chapters
-    )
-    return [one for one in moved if one.end > one.start]
+    moved = (chapter.moved_by(-start) for chapter in chapters)
+    cut = (Chapter(max(0.0, one.start), min(seconds, one.end), one.title[:LONGEST_TEXT]) for one in moved)
+    return [one for one in cut if one.end > one.start]

@@ -1,4 +1,4 @@
-"""Reads numbers from text that a media file controls; their digits are bounded before anything is computed."""
+"""Numbers in text that a media file controls, whose digits are limited before anything is computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ DECIMAL = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,9})?")
 
 
 def read_integer(text: str, *, least: int = SMALLEST_INT64, most: int = LARGEST_INT64) -> int | None:
-    """Return the whole number that a text is, None where it is none from `least` to `most`."""
+    """Return the integer in a text, None if it is not one from `least` to `most`."""
     if INTEGER.fullmatch(text) is None:
         return None
     number = int(text)
@@ -19,5 +19,5 @@ def read_integer(text: str, *, least: int = SMALLEST_INT64, most: int = LARGEST_
 
 
 def read_decimal(text: str) -> float | None:
-    """Return the decimal number that a text is, without an exponent and finite, None where it is none."""
+    """Return the decimal number in a text, finite and without an exponent, None if it is not one."""
     return float(text) if DECIMAL.fullmatch(text) else None

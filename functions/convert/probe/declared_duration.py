@@ -1,11 +1,11 @@
-"""Reads how much sound a file's own header declares, for formats of which FFmpeg reports only what is left.
+"""The duration that a file's own header declares, for formats of which FFmpeg reports only what is in the file.
 
-The header is optional evidence: where it is missing or malformed, the duration is unknown. Only the headers of the
+The header is optional evidence: if it is missing or malformed, the duration is unknown. Only the headers of the
 first chunks are read, at most `records.MOST_CHUNKS`, so memory does not depend on what they declare.
 
-A file that was cut off declares more bytes than it has, so the file's size alone disproves nothing. A header is not
-credible where a size is a placeholder, as writers leave it that cannot seek back; where the chunk around it declares to
-be shorter; and where the count of samples does not fit into the bytes declared for them. `loss` bounds what is left.
+A truncated file declares more bytes than it has, so the file's size alone disproves nothing. A header is not credible
+if a size is a placeholder, which writers leave that cannot seek back; if the chunk around it declares to be shorter; or
+if the number of samples does not fit into the bytes declared for them. `output.missing_sound` limits the rest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RIFF_CHUNK, FORM_CHUNK, CAF_CHUNK = struct.Struct("<4sI"), struct.Struct(">4sI")
 OUTER_BYTES = 8  # of RIFF and FORM, which their size does not count
 IN_DS64 = 0xFFFFFFFF
 
-# Sizes that writers leave which cannot seek back: FFmpeg and mpg123 about 4 GiB, SoX, MPlayer and arecord about 2 GiB,
+# Placeholders of writers that cannot seek back: FFmpeg and mpg123 about 4 GiB, SoX, MPlayer and arecord about 2 GiB,
 # SoX in AIFF 0x7F000000; some of them less, or plus, the headers.
 PLACEHOLDERS = (0x7F000000, 2**31, 2**32)
 HEADERS_BYTES = 2**16
@@ -51,9 +51,9 @@ ASF_TICKS, ASF_MILLISECONDS, ASF_BROADCAST = 10**7, 1000, 1
 
 @dataclass(frozen=True)
 class DeclaredDuration:
-    """The duration in a file's own header, in seconds, None where unknown; and whether to believe the header.
+    """The duration in a file's own header, in seconds, None if unknown; and whether the header is credible.
 
-    Where it is not credible, a length that FFmpeg takes from the same header is no evidence either.
+    If it is not, a duration that FFmpeg takes from the same header is no evidence either.
     """
 
     seconds: float | None = None
@@ -64,7 +64,7 @@ UNKNOWN = DeclaredDuration()
 
 
 def declared_duration(file: BinaryIO, size: int) -> DeclaredDuration:
-    """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; raises only what the store raises."""
+    """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; raises what reading it raises."""
     source = RecordReader(file, size)
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
@@ -174,7 +174,7 @@ def _of_asf(source: RecordReader) -> float | None:
 
 
 def _check_size(size: int, body: int, outer: int) -> None:
-    """Raise NotCredible unless a chunk's size is one that a writer knew, and fits into the chunk around it."""
+    """Raise NotCredible if a chunk's size is a placeholder, or does not fit into the chunk around it."""
     if _is_placeholder(size) or (not _is_placeholder(outer) and body + size > OUTER_BYTES + outer):
         raise NotCredible
 

@@ -1,11 +1,11 @@
-"""Separates the messages of FFmpeg's log from the text of the file that FFmpeg quotes in them.
+"""The messages of FFmpeg's log, separated from the text of the file that FFmpeg quotes in them.
 
-FFmpeg prints some text of a file unchanged, line breaks included, such as the language of a stream or the name of a
-tag. A file can therefore put any line into the log. It cannot put the escape character there: libavutil's logger
-replaces control characters in everything it prints. With AV_LOG_FORCE_COLOR the logger itself writes an escape sequence
-before the name of the component that a message comes from, before each message of any level but `info`, and, with the
-flag `time`, before the time of day that each message begins with. So it is known where a message begins, and what is in
-it besides is text that it quotes. https://github.com/FFmpeg/FFmpeg/blob/master/libavutil/log.c
+FFmpeg prints some text of a file unchanged, including line breaks, such as the language of a stream or the name of a
+tag. A file can therefore put any line into the log, but not the escape character: libavutil's logger replaces control
+characters in everything it prints. With AV_LOG_FORCE_COLOR the logger itself writes an escape sequence before the name
+of the component that a message comes from, before each message of any level but `info`, and, with the flag `time`,
+before the time of day that each message begins with. This shows where a message begins; other text in it is quoted.
+https://github.com/FFmpeg/FFmpeg/blob/master/libavutil/log.c
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ ENVIRONMENT = {"AV_LOG_FORCE_COLOR": "1"}
 LEVEL = "+time+verbose"
 """The value of FFmpeg's option -loglevel that FfmpegLog needs."""
 QUOTED = " "
-"""What a line begins with that shows, or may show, text of the file."""
+"""The beginning of a line that contains, or may contain, text of the file."""
 CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
-"""The components that a line of FFmpeg's own comes from."""
+"""The components that one of FFmpeg's own lines comes from."""
 
 LONGEST_MESSAGE, KEPT_HEAD, KEPT_TAIL = 8192, 2048, 4096  # bytes
 LONGEST_STREAM_END = 512  # what FFmpeg says of a stream's coding has at most 256
@@ -37,10 +37,10 @@ LOUDNESS_VALUE = b'\t"'
 
 
 class FfmpegLog:
-    """Reader of FFmpeg's log, which yields FFmpeg's own lines unchanged and those on the file behind QUOTED.
+    """A reader of FFmpeg's log, which yields FFmpeg's own lines unchanged and those about the file after QUOTED.
 
-    Of the latter it yields the three kinds that say what is in the file, until the first output is opened. A stream's
-    line is joined again where its language breaks it. `skipped` are the bytes of all others so far.
+    Of the latter it yields the three kinds that describe the file, until the first output is opened. A stream's line is
+    joined again where its language breaks it. `skipped` is the number of bytes of all others so far.
     """
 
     def __init__(self) -> None:
@@ -60,17 +60,17 @@ class FfmpegLog:
         self.skipped += len(rest) - len(self._rest)
 
     def end(self) -> Iterator[str]:
-        """Yield what is left when the log has ended."""
+        """Yield the remaining lines when the log has ended."""
         yield from self._lines_of(self._rest)
 
     def _lines_of(self, message: bytes) -> Iterator[str]:
-        """Yield the lines of a message, and of another thread's within it."""
+        """Yield the lines of a message, and those of another thread's message within it."""
         if not message.startswith(READ) and ESCAPE not in message:
             self.skipped += len(message)
             return
         quoted, escape, own = _shortened(message).partition(ESCAPE)
         if quoted:
-            yield from self._on_file(quoted)
+            yield from self._about_file(quoted)
         if own:
             yield from self._own(COLOR.sub(b"", escape + own))
 
@@ -78,13 +78,13 @@ class FfmpegLog:
         line, *quoted = message.split(b"\n")
         self._in_heading = self._in_heading and not line.startswith(OUTPUT)
         if indent := GROUPED_STREAM.match(line):
-            yield from self._on_file(b"  " + message[indent.end() :])
+            yield from self._about_file(b"  " + message[indent.end() :])
         elif line:
             yield _text(line)
         if line.startswith(LOUDNESS):
             yield from (_text(value) for value in quoted if value.startswith(LOUDNESS_VALUE))
 
-    def _on_file(self, message: bytes) -> Iterator[str]:
+    def _about_file(self, message: bytes) -> Iterator[str]:
         if self._in_heading and message.startswith(STREAM):
             line = message.rstrip(b"\n").replace(b"\n", b" ")
             head, tail = line[:LONGEST_STREAM_END], line[LONGEST_STREAM_END:][-LONGEST_STREAM_END:]
@@ -104,12 +104,12 @@ def own_lines(report: str) -> list[str]:
 
 
 def _can_be_skipped(rest: bytes) -> bool:
-    """Return whether more of a message, without an escape character, changes nothing."""
+    """Return whether more text of a message, without an escape character, makes no difference."""
     return len(rest) > LONGEST_BEGINNING and not rest.startswith(READ) and ESCAPE not in rest
 
 
 def _shortened(message: bytes) -> bytes:
-    """Return a message without its middle if it is long: what FFmpeg says is at either end, or in the first line."""
+    """Return a message without its middle if it is long: FFmpeg's own text is at either end, or in the first line."""
     if len(message) <= LONGEST_MESSAGE:
         return message
     line_break = b"\n" if b"\n" in message[KEPT_HEAD:-KEPT_TAIL] else b""

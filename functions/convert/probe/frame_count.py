@@ -1,4 +1,4 @@
-"""Checks the count of frames that an MP3's first frame declares: FFmpeg does not check it."""
+"""The number of frames that an MP3's first frame declares, which FFmpeg does not check."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LOWEST_BITRATE = 0x10  # as the header has it
 
 
 def check_frame_count(source: RecordReader) -> None:
-    """Raise NotCredible where an MP3 declares more frames than the bytes declared for them, or those there are, hold.
+    """Raise NotCredible if an MP3 declares more frames than fit into its declared bytes, or its actual ones.
 
-    An MP3 that was cut off still declares the bytes that it had. The size of frames is calculated at the lowest bit
-    rate. A file that is no MP3, or begins with anything but ID3 tags, declares nothing.
+    A truncated MP3 still declares the bytes that it had. The size of frames is calculated at the lowest bit rate. A
+    file that is not an MP3, or begins with anything but ID3 tags, declares nothing.
     """
-    at = _behind_tags(source)
+    at = _after_tags(source)
     (header,) = source.record(at, FRAME_HEADER) or (b"",)
     try:
         side_information = read_header(header).side_information
@@ -36,7 +36,7 @@ def check_frame_count(source: RecordReader) -> None:
         raise NotCredible
 
 
-def _behind_tags(source: RecordReader) -> int:
+def _after_tags(source: RecordReader) -> int:
     at = 0
     for _ in range(MOST_TAGS):
         mark, *sevens = source.record(at, ID3_HEADER) or (b"",)
@@ -47,7 +47,7 @@ def _behind_tags(source: RecordReader) -> int:
 
 
 def _of_xing(source: RecordReader, at: int) -> tuple[int, int] | None:
-    """Return the frames and bytes that Xing's header declares, 0 where it does not."""
+    """Return the frames and bytes that Xing's header declares, 0 for what it does not declare."""
     mark, flags, numbers = source.record(at, XING) or (b"", 0, b"")
     if mark not in (b"Xing", b"Info"):
         return None

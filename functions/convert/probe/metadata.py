@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .bounded_numbers import read_integer
@@ -26,6 +26,10 @@ class Chapter:
     end: float
     title: str
 
+    def moved_by(self, seconds: float) -> Chapter:
+        """Return the chapter that many seconds later."""
+        return replace(self, start=self.start + seconds, end=self.end + seconds)
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -33,6 +37,10 @@ class Metadata:
 
     tags: Mapping[str, str] = field(default_factory=dict)
     chapters: tuple[Chapter, ...] = ()
+
+    def moved_by(self, seconds: float) -> Metadata:
+        """Return the metadata with the chapters that many seconds later."""
+        return replace(self, chapters=tuple(chapter.moved_by(seconds) for chapter in self.chapters))
 
 
 NO_METADATA = Metadata()

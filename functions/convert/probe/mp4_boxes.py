@@ -1,4 +1,4 @@
-"""Looks into an MP4 for the one thing that FFmpeg does not report: that its sound is copy-protected."""
+"""The boxes of an MP4, which show whether its sound is copy-protected; FFmpeg does not report that."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTim
 
 
 def has_protected_sound(file: BinaryIO, size: int) -> bool:
-    """Tell whether an MP4 or MOV of `size` bytes has an audio track that is stored encrypted."""
+    """Return whether an MP4 or MOV of `size` bytes has an encrypted audio track."""
     budget = iter(range(MOST_BOXES))
     tracks = find(file, 0, size, SAMPLE_DESCRIPTION, budget)
     entries = (boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)

@@ -1,4 +1,4 @@
-"""Reads records of fixed size and the headers of chunks from a file, at any offset."""
+"""Records of fixed size and headers of chunks, read from a file at any offset."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class NotCredible(Exception):
 
 @dataclass(frozen=True)
 class RecordReader:
-    """A file of `size` bytes, of which single records are read."""
+    """A reader of single records in a file of `size` bytes."""
 
     file: BinaryIO
     size: int
 
     def record(self, at: int, kind: struct.Struct) -> tuple[Any, ...] | None:
-        """Return the record at an offset, None where the file ends before."""
+        """Return the record at an offset, None if the file ends before its end."""
         if not 0 <= at <= self.size - kind.size:
             return None
         self.file.seek(at)
@@ -30,7 +30,7 @@ class RecordReader:
         return kind.unpack(data) if len(data) == kind.size else None
 
     def chunks(self, at: int, header: struct.Struct, *, padded: bool, counted: int = 0) -> Iterator[tuple[Any, ...]]:
-        """Yield kind, offset and size of the contents of each chunk; `counted` bytes of the size are the header."""
+        """Yield kind, offset and size of the contents of each chunk, `counted` bytes of whose size are the header."""
         for _ in range(MOST_CHUNKS):
             found = self.record(at, header)
             if found is None:

@@ -22,7 +22,7 @@ LONGER_THAN_ANY_STALL = 3600.0
 DELAYS = (0.3, 0.6)
 
 
-@pytest.fixture(params=["sqlite", "quorum", "classic"])
+@pytest.fixture(params=["sqlite", *(pytest.param(kind, marks=pytest.mark.servers) for kind in ("quorum", "classic"))])
 def factory(request: pytest.FixtureRequest) -> BrokerFactory:
     found: BrokerFactory = request.getfixturevalue(f"{request.param}_factory")
     return found
