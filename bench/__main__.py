@@ -11,7 +11,12 @@ from bench.harness.report import HEAD, line_of, write_json, write_plot
 from bench.rows import ROWS
 from devservers.server import NotInstalled
 
-SERVERS = {"amqp": "virtual host without queues", "mongodb": "server", "s3": "bucket"}
+SERVERS = {
+    "amqp": "virtual host without queues",
+    "mongodb": "server",
+    "mysql": "database without tables",
+    "s3": "bucket",
+}
 
 
 def main() -> None:

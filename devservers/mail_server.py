@@ -37,6 +37,7 @@ class MailServer:
         self.asked: list[str] = []
         self.replies: dict[str, str] = {}
         self.stalls: set[str] = set()
+        self.delay_seconds = 0.0  # before each reply
         self._login = login
         port = free_port()
         self.address = f"127.0.0.1:{port}"
@@ -74,6 +75,7 @@ class MailServer:
 
     async def _reply(self, command: str, usual: str = "250 OK") -> str:
         self.asked.append(command)
+        await asyncio.sleep(self.delay_seconds)
         while command in self.stalls:
             await asyncio.sleep(STALL_SECONDS)
         return self.replies.get(command, usual)

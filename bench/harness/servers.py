@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from devservers.mariadb import running_mariadb
 from devservers.mongodb import running_mongodb
 from devservers.rabbitmq import running_rabbitmq
 from devservers.s3 import running_s3
@@ -21,6 +22,18 @@ def mongodb() -> Iterator[str]:
         return
     with temporary_folder("bench") as folder, running_mongodb(folder) as server:
         yield server.url
+
+
+@contextmanager
+def mariadb() -> Iterator[str]:
+    """Yield the URL of an empty database, on a server with enough memory for a large one."""
+    if url := named.get("mysql"):
+        yield url
+        return
+    with temporary_folder("bench") as folder, running_mariadb(folder) as server:
+        for name, size in {"innodb_buffer_pool_size": 2**30, "innodb_log_file_size": 2**29}.items():
+            server.execute(f"SET GLOBAL {name} = {size}")
+        yield server.url(server.new_database())
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from bench.rows import (
     cold_starts,
     connector,
     conversions,
+    growth,
     hostile_text,
     images,
     large_videos,
@@ -35,6 +36,7 @@ MODULES = (
     slow_clients,
     cold_starts,
     connector,
+    growth,
     hostile_text,
     images,
 )

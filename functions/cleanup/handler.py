@@ -1,6 +1,8 @@
-"""Keeps the promise each minute: sends the events of all that is due, and deletes what is over."""
+"""The work of each minute: overdue events are sent again, and files and rows that have expired are deleted."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import structlog
 from flask import Request, jsonify
@@ -10,6 +12,8 @@ from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavai
 from soundlift.common.events import event_of
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.store import Jobs
+from soundlift.common.notifications.store import Notifications
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -18,10 +22,10 @@ log = structlog.get_logger()
 
 
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer how much was done. Each step is taken by one run only, however many run at once."""
+    """Return how much was done. Of concurrent runs only one takes each step."""
     _log_dead_letter(request)
     sent = _send_due(services)
-    _let_go(services)
+    _expire(services)
     disposed = _dispose(services)
     services.jobs.forget_rows(retention=services.settings.row_retention_seconds)
     sweep_temporary_folders()
@@ -29,44 +33,54 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _log_dead_letter(request: Request) -> None:
-    """Tell the log of an event that Knative could not deliver; its job, if it is due, is sent again like any."""
+    """Log an event that Knative could not deliver; it is sent again when it is due, like any other."""
     if destination := request.headers.get("Ce-Knativeerrordest"):
         what = {name: request.headers.get(f"Ce-{name}") for name in ("Type", "Id", "Subject", "Knativeerrorcode")}
         log.error("dead letter", destination=destination, **{name.lower(): value for name, value in what.items()})
 
 
 def _send_due(services: Services) -> int:
-    """Return how many events were sent. Without a publisher they wait: on Knative its address comes after the start."""
+    """Return how many events were sent; none without a publisher, whose address Knative sets after the start."""
     try:
         publisher = services.publisher
     except SettingError as error:
         log.error("events wait", detail=error.detail)
         return 0
     sent = 0
-    for job in services.jobs.due():
+    for job, rows in _due(services):
+        if not rows.postpone(job):
+            continue
         try:
-            current = _last_chance(job, services)
-            if not services.jobs.postpone(current):
-                continue
-            publisher.publish(event_of(current))
-            sent += 1
+            publisher.publish(event_of(job))
         except BrokerUnavailable as error:
-            services.jobs.send_soon(current)
+            rows.send_soon(job)
             log.warning("broker away, events wait", code=error.code, **error.evidence)
             break
-        except StoreUnavailable as error:
-            log.warning("store away, job waits", code=error.code, job_id=job.id, **error.evidence)
+        sent += 1
     return sent
 
 
-def _last_chance(job: Job, services: Services) -> Job:
-    """Return a job as it is after giving up on it, where its claims or its day are used up."""
-    delete_abandoned_output(job, services)
-    return (services.jobs.find(job.id) or job) if services.jobs.give_up(job) else job
+def _due(services: Services) -> Iterator[tuple[Job, Jobs | Notifications]]:
+    """Yield each job whose event is due, and what the event is for; a job given up is due for its notifications."""
+    for job in services.jobs.due():
+        if _is_wanted(job, services):
+            yield job, services.jobs
+    for job in services.notifications.due():
+        yield job, services.notifications
 
 
-def _let_go(services: Services) -> None:
-    for job in services.jobs.broken_off():
+def _is_wanted(job: Job, services: Services) -> bool:
+    """Give up a job without attempts or time left, and return whether it is still to be converted."""
+    try:
+        delete_abandoned_output(job, services)
+        return not services.jobs.give_up(job)
+    except StoreUnavailable as error:
+        log.warning("store away, job waits", code=error.code, job_id=job.id, **error.evidence)
+        return False
+
+
+def _expire(services: Services) -> None:
+    for job in services.jobs.interrupted():
         services.jobs.abandon(job)
     retention = services.settings.retention_seconds
     for job in services.jobs.past_retention(retention=retention):

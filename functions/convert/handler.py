@@ -87,7 +87,9 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
     """Take the claimed job to ready or failed; release it, and raise, if the cause is not the video."""
     try:
         audio = _convert(job, claim, services)
-        if not services.jobs.ready(claim, mp3_bytes=audio.size, length=audio.seconds, lost=audio.missing_seconds):
+        if not services.jobs.ready(
+            claim, mp3_bytes=audio.size, length=audio.seconds, missing_seconds=audio.missing_seconds
+        ):
             raise ClaimLost
         log.info("converted", seconds=audio.seconds, bytes=audio.size, missing_seconds=audio.missing_seconds)
     except ConversionFailed as failure:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from functools import cache
 from threading import BoundedSemaphore
+from typing import Any
 
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -25,7 +27,7 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer a page of the user's jobs, of everybody's for an admin."""
+    """Answer a page of the user's jobs, or of all jobs for an admin."""
     identity = _identify(request, services)
     limit = _number(request, "limit", default=50, highest=LARGEST_PAGE)
     owner = None if identity.admin else identity.username
@@ -33,21 +35,26 @@ def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
     links = {}
     if page and len(page) == limit:
         links["next"] = f"{services.settings.public_url}/jobs?limit={limit}&after={page[-1].id}"
-    return jsonify(jobs=[document_of(job, services.settings) for job in page], links=links)
+    return jsonify(jobs=_documents_of(page, services), links=links)
+
+
+def _documents_of(jobs: Sequence[Job], services: Services) -> list[dict[str, Any]]:
+    notifications = services.notifications.of([job.id for job in jobs])
+    return [document_of(job, services.settings, notifications[job.id]) for job in jobs]
 
 
 def show_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
     """Answer a job, at once or when it has ended."""
     job = _own_job(job_id, request, services)
     wait = _number(request, "wait", default=0, highest=LONGEST_WAIT)
-    return jsonify(document_of(_when_ended(job, wait, services), services.settings))
+    return jsonify(_documents_of([_when_ended(job, wait, services)], services)[0])
 
 
 def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Cancel a job that waits or runs; delete one that has ended. Cleanup deletes its files, within a minute."""
+    """Cancel a waiting or converting job; delete an ended one. Cleanup deletes its files within a minute."""
     job = _own_job(job_id, request, services)
     if job.state in WAITING and services.jobs.cancel(job.id):
-        return jsonify(document_of(services.jobs.find(job.id) or job, services.settings))
+        return jsonify(_documents_of([services.jobs.find(job.id) or job], services)[0])
     if not services.jobs.delete(job.id):
         raise NotReady("The job has just changed. Look at it again, then delete it.")
     return Response(status=204)
@@ -73,9 +80,9 @@ def _own_job(job_id: str, request: Request, services: Services) -> Job:
 
 
 def _when_ended(job: Job, wait: int, services: Services) -> Job:
-    """Return the job as soon as it has ended, or as it is when `wait` seconds are over.
+    """Return the job as soon as it has ended, or unchanged after `wait` seconds.
 
-    At the limit of waiting requests the answer comes at once: other requests need the threads.
+    At most LONG_POLLS requests wait at once; further ones return immediately, so that a login always finds a thread.
     """
     limit = _long_poll_limit(services.settings.long_polls)
     if job.ended or not wait or not limit.acquire(blocking=False):

@@ -1,4 +1,4 @@
-"""Writes the mail that a job's owner gets."""
+"""The text of the mail to a job's owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from soundlift.common.services import Services
 def compose(job: Job, services: Services) -> EmailMessage:
     """Return the mail of a job that is ready or failed, as plain text and as HTML.
 
-    Its Message-ID is the same each time (RFC 5322, section 3.6.4), so that a mail sent twice is seen once.
+    Its Message-ID is always the same (RFC 5322, section 3.6.4), so that mail programs show a repeated mail once.
     """
     sender = Address(addr_spec=parseaddr(services.settings.mail_from)[1])
     message = EmailMessage()
@@ -38,7 +38,7 @@ def _write_ready(message: EmailMessage, job: Job, name: str, services: Services)
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), services.settings)
     mp3, length = printable(mp3_name(job), "_"), duration(job.length or 0)
     ends = f"The link works for {_hours(services.settings.link_seconds)}."
-    loss = f" {_loss(job.lost)}" if job.lost else ""
+    loss = f" {_loss(job.missing_seconds)}" if job.missing_seconds else ""
     message["Subject"] = f"Your MP3 is ready: {mp3}"
     message.set_content(
         f"The sound of {name} is ready: {mp3}, {length} long.{loss}\n\nDownload it:\n{link}\n\n{ends}\n"
@@ -65,7 +65,7 @@ def _add_html(message: EmailMessage, body: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """Return a length as people write it: 5 s, 3:07 min or 1:02:03 h."""
+    """Return a readable duration: 5 s, 3:07 min or 1:02:03 h."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

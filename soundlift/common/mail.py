@@ -1,32 +1,58 @@
-"""Sends mail over SMTP."""
+"""Mail over SMTP."""
 
 from __future__ import annotations
 
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.message import EmailMessage
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 20  # for one reply
+LONGEST_SECONDS = 50  # for all of them: less than the claim of a notification
 FOR_GOOD = 500  # RFC 5321, section 4.2.1: replies from 500 on are permanent
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
-class Mail:
-    """Hands messages to one SMTP server (RFC 5321), a new connection for each.
+class _Smtp(smtplib.SMTP):
+    """A connection on which every reply must arrive before `deadline`, a value of time.monotonic."""
 
-    A password is sent over TLS only, or to this machine. The certificate must be of the authority in `ca_file`, or of
-    a public one.
+    def __init__(self, *arguments: Any, deadline: float, **options: Any) -> None:
+        self._deadline = deadline
+        super().__init__(*arguments, **options)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """Return the next reply; raises TimeoutError after the deadline."""
+        remaining = self._deadline - time.monotonic()
+        if self.sock and remaining < self.timeout:
+            if remaining <= 0:
+                raise TimeoutError("the replies took too long")
+            self.sock.settimeout(remaining)
+        return super().getreply()
+
+
+class _SmtpOverTls(_Smtp, smtplib.SMTP_SSL):
+    """The same over TLS."""
+
+
+class Mail:
+    """An SMTP server (RFC 5321) that messages are sent to, each over a new connection.
+
+    A password is sent only over TLS or to this machine. The certificate must be signed by the authority in `ca_file`,
+    or by a public one.
     """
 
-    def __init__(self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS) -> None:
-        """Take an address, and how many seconds to wait for each reply; raises SettingError."""
+    def __init__(
+        self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS, longest: float = LONGEST_SECONDS
+    ) -> None:
+        """Take a URL, and the maximum seconds for each reply and for all replies together; raises SettingError."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise SettingError("Setting SMTP_URL must be smtp://HOST:PORT or smtps://HOST:PORT.", setting="SMTP_URL")
@@ -36,13 +62,14 @@ class Mail:
         self._address = (parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         self._login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self._timeout = timeout
+        self._longest = longest
         self._context = _tls_context(ca_file)
 
     def send(self, message: EmailMessage, recipient: str) -> None:
-        """Send a message to one recipient, whatever its headers say.
+        """Send a message to one recipient, regardless of its headers.
 
-        Raises MailRefused when the server refuses this recipient or this message for good (a 5xx reply to RCPT or
-        DATA), else MailUnavailable.
+        Raises MailRefused if the server permanently refuses this recipient or this message (a 5xx reply to RCPT or
+        DATA), and MailUnavailable for any other failure.
         """
         try:
             with self._connected() as server:
@@ -56,7 +83,7 @@ class Mail:
             raise MailUnavailable("The mail server does not take mail.", cause=str(error)) from error
 
     def check(self) -> None:
-        """Raise MailUnavailable unless the server greets us, and takes our login."""
+        """Raise MailUnavailable unless the server answers and accepts the login."""
         try:
             with self._connected() as server:
                 server.noop()
@@ -65,7 +92,7 @@ class Mail:
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
-        """Give a connection, and end it; what the server says to that changes nothing any more."""
+        """Yield a connection, and close it; errors of QUIT are ignored: the mail was accepted before."""
         server = self._connect()
         try:
             self._introduce(server)
@@ -76,9 +103,10 @@ class Mail:
             server.close()
 
     def _connect(self) -> smtplib.SMTP:
+        deadline = time.monotonic() + self._longest
         if self._tls:
-            return smtplib.SMTP_SSL(*self._address, timeout=self._timeout, context=self._context)
-        return smtplib.SMTP(*self._address, timeout=self._timeout)
+            return _SmtpOverTls(*self._address, timeout=self._timeout, context=self._context, deadline=deadline)
+        return _Smtp(*self._address, timeout=self._timeout, deadline=deadline)
 
     def _introduce(self, server: smtplib.SMTP) -> None:
         server.ehlo()
@@ -86,7 +114,7 @@ class Mail:
             server.starttls(context=self._context)
         if self._login:
             if not isinstance(server.sock, ssl.SSLSocket) and not _is_here(server.sock):
-                raise MailUnavailable("The mail server offers no TLS, and our password is not sent without.")
+                raise MailUnavailable("The mail server offers no TLS, and a password is not sent without it.")
             server.login(*self._login)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
+    from soundlift.common.notifications.store import Notifications
 
 
 class Services:
@@ -61,6 +62,13 @@ class Services:
         from soundlift.common.jobs.store import Jobs
 
         return Jobs(self.database)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """The notifications of ended jobs."""
+        from soundlift.common.notifications.store import Notifications
+
+        return Notifications(self.database)
 
     @cached_property
     def videos(self) -> MediaStore:

@@ -1,4 +1,4 @@
-"""cleanup: sends what is due and deletes what is over, once, however many run."""
+"""cleanup: overdue events are sent and expired files are deleted, once, even if several runs are concurrent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job, told_job
+from tests.factories.jobs import (
+    age,
+    claimed_job,
+    failed_job,
+    job_now,
+    notified_job,
+    queued_job,
+    ready_job,
+    receiving_job,
+)
 from tests.factories.media import store
 from tests.factories.stores import Refusing
 from tests.fixtures.functions import Call
@@ -33,7 +42,7 @@ def _files(services: Services) -> list[Path]:
 
 
 def _events(services: Services) -> list[tuple[str, str]]:
-    """Return type and job of every event that waits in the queues, sorted."""
+    """Return type and job of each event in the queues, sorted."""
     found = []
     while delivery := services.broker.receive(["video", "mp3"], timeout=0):
         event = from_message(delivery.message)
@@ -41,7 +50,7 @@ def _events(services: Services) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def test_the_events_of_all_that_is_due_are_sent_again_once(function: Call, services: Services) -> None:
+def test_every_due_event_is_sent_again_once(function: Call, services: Services) -> None:
     queued, ready, failed = queued_job(services), ready_job(services), failed_job(services)
     lapsed, _ = claimed_job(services)
     claimed_job(services)
@@ -60,7 +69,7 @@ def test_the_events_of_all_that_is_due_are_sent_again_once(function: Call, servi
     )
 
 
-def test_an_upload_that_broke_off_is_deleted_with_what_it_stored(function: Call, services: Services) -> None:
+def test_an_interrupted_upload_is_deleted_with_its_bytes(function: Call, services: Services) -> None:
     job = receiving_job(services)
     store(services.videos, job.video_fid, b"half")
     assert function("cleanup").post("/").json["orphans"] == 0
@@ -69,10 +78,10 @@ def test_an_upload_that_broke_off_is_deleted_with_what_it_stored(function: Call,
     assert (services.jobs.find(job.id), _files(services)) == (None, [])
 
 
-def test_video_and_mp3_are_deleted_when_their_time_is_over_and_the_row_stays_for_the_list(
+def test_files_are_deleted_after_their_retention_and_the_row_stays_for_the_list(
     function: Call, services: Services
 ) -> None:
-    job = told_job(services)
+    job = notified_job(services)
     age(services, job, services.settings.retention_seconds + 1)
     assert function("cleanup").post("/").json["expired"] == 1
     assert _files(services) == []
@@ -85,14 +94,14 @@ def test_video_and_mp3_are_deleted_when_their_time_is_over_and_the_row_stays_for
     assert services.jobs.find(job.id) is None
 
 
-def test_what_is_not_told_is_kept(function: Call, services: Services) -> None:
+def test_a_job_with_a_pending_notification_is_kept(function: Call, services: Services) -> None:
     job = ready_job(services)
     age(services, job, services.settings.retention_seconds + 1)
     assert function("cleanup").post("/").json["expired"] == 0
     assert job_now(services, job.id).state == State.READY
 
 
-def test_a_job_whose_claims_died_three_times_fails_its_half_mp3_is_deleted_and_its_event_sent(
+def test_a_job_with_three_lapsed_claims_fails_with_its_event_sent_and_its_files_deleted(
     function: Call, services: Services
 ) -> None:
     job = queued_job(services)
@@ -108,7 +117,7 @@ def test_a_job_whose_claims_died_three_times_fails_its_half_mp3_is_deleted_and_i
 
 
 class Meeting(Jobs):
-    """Jobs that hold each run that has read a list of them until all runs have read the same."""
+    """Jobs whose lists are returned to a run only when all runs have read the same list."""
 
     def __init__(self, database: Database, barrier: Barrier) -> None:
         super().__init__(database)
@@ -117,8 +126,8 @@ class Meeting(Jobs):
     def due(self) -> list[Job]:
         return self._met(super().due())
 
-    def broken_off(self) -> list[Job]:
-        return self._met(super().broken_off())
+    def interrupted(self) -> list[Job]:
+        return self._met(super().interrupted())
 
     def past_retention(self, *, retention: int) -> list[Job]:
         return self._met(super().past_retention(retention=retention))
@@ -131,17 +140,17 @@ class Meeting(Jobs):
         return jobs
 
 
-def test_many_runs_at_once_do_nothing_twice(function: Call, services: Services) -> None:
+def test_concurrent_runs_do_nothing_twice(function: Call, services: Services) -> None:
     events = []
     for _ in range(EACH):
-        due, too_old, over, broken_off = (
-            queued_job(services), queued_job(services), told_job(services), receiving_job(services)
+        due, too_old, over, interrupted = (
+            queued_job(services), queued_job(services), notified_job(services), receiving_job(services)
         )  # fmt: skip
         events += [(VIDEO_UPLOADED, due.id), (CONVERSION_FAILED, too_old.id)]
         age(services, due, 601)
         age(services, too_old, GIVE_UP_SECONDS + 1)
         age(services, over, services.settings.retention_seconds + 1)
-        age(services, broken_off, RECEIVE_SECONDS + 1)
+        age(services, interrupted, RECEIVE_SECONDS + 1)
     services.jobs = Meeting(services.database, Barrier(RUNS))
     client = function("cleanup")
     with ThreadPoolExecutor(RUNS) as pool:
@@ -159,11 +168,12 @@ class Witness:
         self.still_due: list[list[str]] = []
 
     def publish(self, event: CloudEvent) -> None:
-        self.still_due.append([job.id for job in self._services.jobs.due()])
+        due = [*self._services.jobs.due(), *self._services.notifications.due()]
+        self.still_due.append([job.id for job in due])
 
 
-def test_a_run_takes_its_turn_in_the_database_before_it_publishes(function: Call, services: Services) -> None:
-    second, first = queued_job(services), ready_job(services)
+def test_an_event_is_postponed_in_the_database_before_it_is_published(function: Call, services: Services) -> None:
+    second, first = ready_job(services), queued_job(services)
     for job in (first, second):
         age(services, job, 601)
     services.publisher = witness = Witness(services)
@@ -172,7 +182,7 @@ def test_a_run_takes_its_turn_in_the_database_before_it_publishes(function: Call
 
 
 class Overtaken(Jobs):
-    """Jobs of whose due ones another run takes the first at once."""
+    """Jobs whose first due one is postponed by another run at once."""
 
     def due(self) -> list[Job]:
         first, *others = super().due()
@@ -180,7 +190,7 @@ class Overtaken(Jobs):
         return [first, *others]
 
 
-def test_a_job_that_another_run_has_taken_holds_up_no_other(function: Call, services: Services) -> None:
+def test_a_job_that_another_run_has_postponed_delays_no_other(function: Call, services: Services) -> None:
     first, second = queued_job(services), queued_job(services)
     age(services, first, 700)
     age(services, second, 601)
@@ -189,7 +199,7 @@ def test_a_job_that_another_run_has_taken_holds_up_no_other(function: Call, serv
     assert _events(services) == [(VIDEO_UPLOADED, second.id)]
 
 
-def test_a_job_whose_half_mp3_cannot_be_deleted_waits_and_holds_up_no_other(function: Call, services: Services) -> None:
+def test_a_job_whose_partial_mp3_cannot_be_deleted_delays_no_other(function: Call, services: Services) -> None:
     lapsed, _ = claimed_job(services)
     due = queued_job(services)
     age(services, lapsed, 700)
@@ -205,7 +215,7 @@ def test_a_job_whose_half_mp3_cannot_be_deleted_waits_and_holds_up_no_other(func
 
 @pytest.mark.parametrize("name", ["videos", "mp3s"])
 def test_a_row_stays_until_the_store_has_deleted_its_files(function: Call, services: Services, name: str) -> None:
-    expired, deleted = told_job(services), told_job(services)
+    expired, deleted = notified_job(services), notified_job(services)
     age(services, expired, services.settings.retention_seconds + 1)
     assert services.jobs.delete(deleted.id)
     store = getattr(services, name)
@@ -222,7 +232,7 @@ def test_a_row_stays_until_the_store_has_deleted_its_files(function: Call, servi
 
 
 class AwayBroker:
-    """Is a broker that confirms nothing."""
+    """A broker that confirms nothing."""
 
     asked = 0
 
@@ -231,7 +241,7 @@ class AwayBroker:
         raise BrokerUnavailable("The broker is away.")
 
 
-def test_while_the_broker_is_away_what_is_due_stays_due(function: Call, services: Services) -> None:
+def test_events_stay_due_while_the_broker_is_away(function: Call, services: Services) -> None:
     jobs = [queued_job(services) for _ in range(3)]
     for job in jobs:
         age(services, job, 601)
@@ -244,17 +254,15 @@ def test_while_the_broker_is_away_what_is_due_stays_due(function: Call, services
 
 
 @pytest.mark.parametrize("name", ["cleanup", "upload"])
-def test_a_function_that_publishes_starts_before_anybody_has_named_a_broker(
-    function: Call, services: Services, name: str
-) -> None:
+def test_a_publishing_function_starts_before_a_broker_is_set(function: Call, services: Services, name: str) -> None:
     services.settings = replace(services.settings, broker_url="")
     client = function(name)
     client.application.open_services()  # type: ignore[attr-defined] # Flask does not know which application it is
     assert client.get("/_/ready").status_code == 200
 
 
-def test_without_a_broker_cleanup_deletes_what_is_over_and_events_wait(function: Call, services: Services) -> None:
-    due, over = queued_job(services), told_job(services)
+def test_without_a_broker_expired_files_are_deleted_and_events_wait(function: Call, services: Services) -> None:
+    due, over = queued_job(services), notified_job(services)
     age(services, due, 601)
     age(services, over, services.settings.retention_seconds + 1)
     services.settings = replace(services.settings, broker_url="")
@@ -264,7 +272,7 @@ def test_without_a_broker_cleanup_deletes_what_is_over_and_events_wait(function:
 
 
 def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, services: Services) -> None:
-    due, over = queued_job(services), told_job(services)
+    due, over = queued_job(services), notified_job(services)
     age(services, due, 601)
     age(services, over, services.settings.retention_seconds + 1)
     media = services.settings.soundlift_data / "media"
@@ -276,7 +284,7 @@ def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, 
     assert function("cleanup").post("/").json == {"sent": 0, "expired": 1, "orphans": 0}
 
 
-def test_an_event_that_knative_could_not_deliver_is_logged_with_what_names_it(function: Call) -> None:
+def test_a_dead_letter_of_knative_is_logged_with_its_attributes(function: Call) -> None:
     dead = {"destination": "http://notify", "type": MP3_READY, "id": "7.ready", "subject": "7"}
     headers = {f"Ce-{name}": value for name, value in dead.items() if name != "destination"}
     headers |= {"Ce-Knativeerrordest": dead["destination"], "Ce-Knativeerrorcode": "503"}

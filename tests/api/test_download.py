@@ -21,7 +21,7 @@ from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 from tests.factories.accounts import SECRET, bearer
-from tests.factories.jobs import age, claimed_job, failed_job, queued_job, ready_job, told_job
+from tests.factories.jobs import age, claimed_job, failed_job, notified_job, queued_job, ready_job
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
@@ -273,7 +273,7 @@ def test_an_mp3_being_written_is_not_ready(function: Call, services: Services) -
 
 
 def test_an_expired_mp3_is_gone(function: Call, services: Services) -> None:
-    job = told_job(services)
+    job = notified_job(services)
     age(services, job, services.settings.retention_seconds + 1)
     assert function("cleanup").post("/").json["expired"] == 1
     assert_problem(function("download").get(f"/?fid={job.mp3_fid}", headers=bearer(services)), 410)

@@ -18,7 +18,17 @@ from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
-from tests.factories.jobs import MP4, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
+from tests.factories.jobs import (
+    MP4,
+    claimed_job,
+    claimed_mail,
+    failed_job,
+    job_now,
+    mail_of,
+    queued_job,
+    ready_job,
+    receiving_job,
+)
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
@@ -49,11 +59,10 @@ def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call
     job = queued_job(services, options=AudioOptions(channels=1))
     claim = services.jobs.claim(job)
     assert claim is not None
-    assert services.jobs.ready(claim, mp3_bytes=3, length=187.0, lost=2.5)
-    telling = services.jobs.claim_telling(job.id)
-    assert telling is not None
-    assert services.jobs.told(telling, mail_error="There is no such mailbox.")
-    job = job_now(services, job.id)
+    assert services.jobs.ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
+    assert services.notifications.mark_delivered(claimed_mail(services, job))
+    delivered_at = mail_of(services, job).delivered_at
+    assert delivered_at is not None
     assert function("jobs").get(f"/{job.id}", headers=bearer(services)).json == {
         "job_id": job.id,
         "state": "ready",
@@ -65,17 +74,34 @@ def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call
         "mp3_fid": claim.mp3_fid,
         "mp3_bytes": 3,
         "length": 187.0,
-        "lost": 2.5,
+        "missing_seconds": 2.5,
         "options": AudioOptions(channels=1).document(),
         "error": None,
         "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(),
-        "told_at": datetime.fromtimestamp(job.told_at or 0, UTC).isoformat(),
-        "mail_error": "There is no such mailbox.",
+        "notifications": [
+            {"channel": "mail", "delivered_at": datetime.fromtimestamp(delivered_at, UTC).isoformat(), "error": None}
+        ],
         "links": {
             "self": f"http://127.0.0.1:8080/jobs/{job.id}",
             "download": f"http://127.0.0.1:8080/download?fid={claim.mp3_fid}",
         },
     }
+
+
+def test_a_job_shows_its_notification_as_pending_delivered_or_given_up(function: Call, services: Services) -> None:
+    pending, failing, given_up, delivered = [ready_job(services) for _ in range(4)]
+    assert services.notifications.release(claimed_mail(services, failing), cause="The mail server is away.")
+    assert services.notifications.give_up(claimed_mail(services, given_up), reason="There is no such mailbox.")
+    assert services.notifications.mark_delivered(claimed_mail(services, delivered))
+    queued = queued_job(services)
+    client = function("jobs")
+    page = client.get("/", headers=bearer(services)).json["jobs"]
+    shown = {job["job_id"]: job["notifications"] for job in page}
+    assert shown[queued.id] == []
+    for job, error in ((pending, None), (failing, None), (given_up, "There is no such mailbox.")):
+        assert shown[job.id] == [{"channel": "mail", "delivered_at": None, "error": error}]
+    assert shown[delivered.id][0]["delivered_at"] is not None
+    assert client.get(f"/{given_up.id}", headers=bearer(services)).json["notifications"] == shown[given_up.id]
 
 
 def test_the_list_is_paged_newest_first_and_has_one_s_own_only(function: Call, services: Services) -> None:
@@ -90,11 +116,11 @@ def test_the_list_is_paged_newest_first_and_has_one_s_own_only(function: Call, s
     assert seen == mine[::-1]
 
 
-@pytest.mark.parametrize("column", ["length", "lost"])
+@pytest.mark.parametrize("column", ["length", "missing_seconds"])
 def test_a_row_with_infinity_is_shown_without_it_and_breaks_no_list(
     function: Call, services: Services, column: str
 ) -> None:
-    job = ready_job(services, lost=1.0)
+    job = ready_job(services, missing_seconds=1.0)
     with services.database.write() as connection:
         connection.execute(table.update().where(table.c.id == job.id).values({column: math.inf}))
     client = function("jobs")

@@ -19,12 +19,23 @@ from werkzeug.test import TestResponse
 
 from devservers.mail_server import MailServer
 from functions.notify.message import duration
-from soundlift.common.db.tables import jobs as table
+from soundlift.common.db.tables import notifications as table
 from soundlift.common.events import MP3_READY, event_of, to_http
 from soundlift.common.jobs.model import Job
-from soundlift.common.jobs.store import TELL_SECONDS
+from soundlift.common.notifications.model import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, told_job
+from tests.factories.jobs import (
+    age,
+    claimed_job,
+    claimed_mail,
+    failed_job,
+    is_notified,
+    job_now,
+    mail_of,
+    notified_job,
+    queued_job,
+    ready_job,
+)
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
@@ -73,7 +84,7 @@ def _event(**data: object) -> CloudEvent:
     return CloudEvent({"type": MP3_READY, "source": "/forged", "id": "1", "specversion": "1.0"}, data)
 
 
-def test_a_ready_job_is_told_with_a_link_that_opens_it(
+def test_the_mail_of_a_ready_job_has_a_link_that_downloads_it(
     notify: Notify, services: Services, mail_server: MailServer, function: Call
 ) -> None:
     job = ready_job(services, b"the mp3", name="Ünïcode 🎵.mp4")
@@ -87,31 +98,31 @@ def test_a_ready_job_is_told_with_a_link_that_opens_it(
     assert link.replace("&", "&amp;") in html
     response = function("download").get(link.replace("http://127.0.0.1:8080/download", "/"))
     assert (response.status_code, response.data) == (200, b"the mp3")
-    assert job_now(services, job.id).told_at is not None
+    assert is_notified(services, job.id)
 
 
-@pytest.mark.parametrize("lost", [12.54, 0.001])
-def test_a_ready_job_is_told_how_much_of_its_sound_is_missing(
-    notify: Notify, services: Services, mail_server: MailServer, lost: float
+@pytest.mark.parametrize("missing", [12.54, 0.001])
+def test_the_mail_of_a_ready_job_says_how_much_of_its_sound_is_missing(
+    notify: Notify, services: Services, mail_server: MailServer, missing: float
 ) -> None:
-    notify(ready_job(services, lost=lost))
+    notify(ready_job(services, missing_seconds=missing))
     (mail,) = mail_server.messages
-    sentence = f"{'12.5' if lost > 1 else '0.1'} s of its sound could not be read and are missing."
+    sentence = f"{'12.5' if missing > 1 else '0.1'} s of its sound could not be read and are missing."
     assert all(sentence in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
 
 
-@pytest.mark.parametrize("lost", [0.0, None])
-def test_a_ready_job_that_lost_nothing_is_told_nothing_of_it(
-    notify: Notify, services: Services, mail_server: MailServer, lost: float | None
+@pytest.mark.parametrize("missing", [0.0, None])
+def test_the_mail_of_a_complete_mp3_mentions_no_missing_sound(
+    notify: Notify, services: Services, mail_server: MailServer, missing: float | None
 ) -> None:
-    notify(ready_job(services, lost=lost))
+    notify(ready_job(services, missing_seconds=missing))
     (mail,) = mail_server.messages
     plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
     assert "The sound of a.mp4 is ready: a.mp3, 3:07 min long." in plain.splitlines()
     assert "<p>The sound of <b>a.mp4</b> is ready: a.mp3, 3:07 min long.</p>" in html
 
 
-def test_a_failed_job_is_told_with_its_sentence(notify: Notify, services: Services, mail_server: MailServer) -> None:
+def test_the_mail_of_a_failed_job_has_its_error(notify: Notify, services: Services, mail_server: MailServer) -> None:
     notify(failed_job(services, "There is <no> sound in it."))
     (mail,) = mail_server.messages
     assert mail["Subject"] == "We could not convert a.mp4"
@@ -139,7 +150,7 @@ def test_html_shows_a_file_name_and_a_sentence_as_they_are(
         *((3599.4, "59:59 min"), (3599.6, "1:00:00 h"), (3723.0, "1:02:03 h"), (100_000.0, "27:46:40 h")),
     ],
 )
-def test_a_length_is_told_as_people_write_it(seconds: float, words: str) -> None:
+def test_a_duration_is_written_readably(seconds: float, words: str) -> None:
     assert duration(seconds) == words
 
 
@@ -159,7 +170,7 @@ def test_a_mail_says_how_long_its_link_works(
     assert claims["exp"] - claims["iat"] == seconds
 
 
-def test_a_mail_says_who_sent_it_and_when_and_that_it_wants_no_automatic_answer(
+def test_a_mail_has_sender_date_and_id_and_is_marked_as_automatic(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     services.settings = replace(services.settings, mail_from="Soundlift <sound@example.net>")
@@ -174,20 +185,20 @@ def test_a_mail_says_who_sent_it_and_when_and_that_it_wants_no_automatic_answer(
     assert ids == [f"<{jobs[0].id}.ready@example.net>", f"<{jobs[1].id}.failed@example.net>"]
 
 
-def test_an_event_comes_again_while_another_worker_sends_the_mail(
+def test_an_event_is_retried_while_another_worker_sends_the_mail(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job = ready_job(services)
-    assert services.jobs.claim_telling(job.id) is not None
+    claimed_mail(services, job)
     busy = notify(job)
     assert_problem(busy, 429, code="busy")
     assert int(busy.headers["Retry-After"]) > 0
-    age(services, job, TELL_SECONDS + 1)
+    age(services, job, CLAIM_SECONDS + 1)
     assert notify(job).status_code == 204
     assert len(mail_server.messages) == 1
 
 
-def test_a_job_that_ends_while_its_event_is_looked_at_is_told_of_its_end_when_the_event_comes_again(
+def test_a_job_that_ends_during_its_event_is_notified_when_the_event_is_retried(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job, claim = claimed_job(services)
@@ -249,35 +260,37 @@ def test_a_mail_server_that_is_away_is_503_and_the_mail_is_sent_later(
     job = ready_job(services)
     mail_server.replies["RCPT"] = "451 not now"
     assert_problem(notify(job), 503)
-    assert job_now(services, job.id).told_at is None
+    assert not is_notified(services, job.id)
     mail_server.replies.clear()
     assert notify(job).status_code == 204
     assert len(mail_server.messages) == 1
 
 
-def test_nobody_listening_is_503_and_the_mail_may_be_sent_at_once(notify: Notify, services: Services) -> None:
+def test_a_mail_server_that_does_not_listen_is_503_and_the_claim_is_released(
+    notify: Notify, services: Services
+) -> None:
     services.settings = replace(services.settings, smtp_url="smtp://127.0.0.1:1")
     job = ready_job(services)
     assert_problem(notify(job), 503)
-    assert services.jobs.claim_telling(job.id) is not None
+    claimed_mail(services, job)
 
 
-def test_a_recipient_refused_for_good_is_noted_and_not_tried_again(
+def test_a_permanently_refused_recipient_is_recorded_and_not_tried_again(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job = ready_job(services)
     mail_server.replies["RCPT"] = "550 no such mailbox" + "x" * 2000
     assert notify(job).status_code == 204
-    noted = job_now(services, job.id).mail_error
+    noted = mail_of(services, job).error
     assert noted is not None
     assert "550 no such mailbox" in noted
-    assert len(noted) == table.c.mail_error.type.length
+    assert len(noted) == table.c.last_error.type.length
     age(services, job, 100_000)
-    assert services.jobs.due() == []
+    assert services.notifications.due() == []
 
 
-@pytest.mark.parametrize("make", [queued_job, lambda services: claimed_job(services)[0], told_job])
-def test_a_forged_event_for_a_job_with_nothing_to_tell_sends_nothing(
+@pytest.mark.parametrize("make", [queued_job, lambda services: claimed_job(services)[0], notified_job])
+def test_a_forged_event_for_a_job_without_pending_notification_sends_nothing(
     notify: Notify, services: Services, mail_server: MailServer, make: Callable[[Services], Job]
 ) -> None:
     job = make(services)
@@ -286,7 +299,7 @@ def test_a_forged_event_for_a_job_with_nothing_to_tell_sends_nothing(
     assert mail_server.messages == []
 
 
-def test_what_a_forged_event_says_beside_the_job_s_id_is_not_believed(
+def test_a_forged_event_s_data_is_ignored_except_for_the_job_s_id(
     notify: Notify, services: Services, mail_server: MailServer
 ) -> None:
     job = ready_job(services)
@@ -328,7 +341,9 @@ def test_what_a_forged_event_says_beside_the_job_s_id_is_not_believed(
         ),
     ],
 )
-def test_what_is_no_event_of_ours_is_refused(client: FlaskClient, headers: dict[str, str], body: bytes) -> None:
+def test_a_body_that_is_no_event_of_this_system_is_refused(
+    client: FlaskClient, headers: dict[str, str], body: bytes
+) -> None:
     assert_problem(client.post("/", data=body, headers=headers), 400)
 
 

@@ -68,7 +68,7 @@ def test_an_upload_is_not_given_up_while_its_bytes_arrive(
     monkeypatch.setattr(lease, "RESERVATION_BYTES", BLOCK)
 
     def wait_long() -> None:
-        assert services.jobs.broken_off() == []
+        assert services.jobs.interrupted() == []
         age(services, _receiving(services), RECEIVE_SECONDS - 60)
 
     assert send(function, services, SlowBody(wait_long), announced=announced).status_code == 202

@@ -211,7 +211,9 @@ def test_a_field_without_a_name_is_refused_as_an_option_without_one(function: Ca
     assert refused.json["detail"].startswith("=value: ")
 
 
-@pytest.mark.parametrize("lost", [None, 0.0, 12.5])
-def test_a_job_shows_how_much_of_its_sound_was_lost(function: Call, services: Services, lost: float | None) -> None:
-    job = ready_job(services, lost=lost)
-    assert function("jobs").get(f"/{job.id}", headers=bearer(services)).json["lost"] == lost
+@pytest.mark.parametrize("missing", [None, 0.0, 12.5])
+def test_a_job_shows_how_much_of_its_sound_is_missing(
+    function: Call, services: Services, missing: float | None
+) -> None:
+    job = ready_job(services, missing_seconds=missing)
+    assert function("jobs").get(f"/{job.id}", headers=bearer(services)).json["missing_seconds"] == missing

@@ -22,6 +22,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
+from tests.factories.jobs import is_notified
 
 pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
 EMAIL = "ada@example.org"
@@ -89,12 +90,12 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
         ids = [job_id for upload in uploads for job_id in upload.result()]
     assert set(codes.values()) == {0}, codes
 
-    def all_told() -> bool:
-        """Tell whether every owner knows; as cron does each minute, have cleanup look."""
+    def all_notified() -> bool:
+        """Run cleanup, as cron does each minute, and return whether every owner is notified."""
         stack.post("/function/cleanup")
-        return all(job.told_at for job in services.jobs.page(None, limit=len(ids)))
+        return all(is_notified(services, job.id) for job in services.jobs.page(None, limit=len(ids)))
 
-    wait_for(all_told, "all are told", seconds=120)
+    wait_for(all_notified, "all owners are notified", seconds=120)
     jobs = {job.id: job for job in services.jobs.page(None, limit=len(ids))}
     assert jobs.keys() == set(ids)
     assert {job.state for job in jobs.values()} == {"ready", "failed"}

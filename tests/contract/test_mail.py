@@ -1,4 +1,4 @@
-"""Mail goes out over whatever a server offers, with a password where that is safe, and never twice or nowhere."""
+"""Mail over SMTP: TLS, passwords, refusals, and servers that stall or break."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from devservers.forwarder import Forwarder
 from devservers.mail_server import MailServer
 from devservers.waiting import wait_for
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
-from soundlift.common.mail import Mail
+from soundlift.common.mail import LONGEST_SECONDS, Mail
+from soundlift.common.notifications.model import CLAIM_SECONDS
 
 USER = ("soundlift", "p@ss/word")
 IN_URL = "soundlift:p%40ss%2Fword@"
@@ -78,9 +79,7 @@ def test_smtps_is_tls_from_the_first_byte(start: Start, context: ssl.SSLContext,
 
 
 @pytest.mark.parametrize("way", ["starttls", "tls"])
-def test_a_certificate_of_an_authority_unknown_to_us_is_not_taken(
-    start: Start, context: ssl.SSLContext, way: str
-) -> None:
+def test_a_certificate_of_an_unknown_authority_is_rejected(start: Start, context: ssl.SSLContext, way: str) -> None:
     server = start(**{way: context})
     with pytest.raises(MailUnavailable) as refused:
         Mail(server.url).send(message(), RECIPIENT)
@@ -88,7 +87,7 @@ def test_a_certificate_of_an_authority_unknown_to_us_is_not_taken(
     assert server.messages == []
 
 
-def test_a_certificate_of_another_host_is_not_taken(start: Start, authority: Authority) -> None:
+def test_a_certificate_of_another_host_is_rejected(start: Start, authority: Authority) -> None:
     server = start(starttls=context_of(*authority.issue("other.example.org", "127.0.0.2")))
     with pytest.raises(MailUnavailable) as refused:
         Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
@@ -96,7 +95,7 @@ def test_a_certificate_of_another_host_is_not_taken(start: Start, authority: Aut
     assert server.messages == []
 
 
-def test_user_and_password_of_the_url_are_told_to_the_server(
+def test_user_and_password_of_the_url_are_sent_to_the_server(
     start: Start, context: ssl.SSLContext, authority: Authority
 ) -> None:
     server = start(starttls=context, login=USER)
@@ -104,7 +103,7 @@ def test_user_and_password_of_the_url_are_told_to_the_server(
     assert len(server.messages) == 1
 
 
-def test_a_wrong_password_puts_the_mail_off(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
+def test_a_wrong_password_is_a_temporary_failure(start: Start, context: ssl.SSLContext, authority: Authority) -> None:
     server = start(starttls=context, login=USER)
     mail = Mail(f"smtp://soundlift:wrong@{server.address}", ca_file=str(authority.ca_file))
     for use in (lambda: mail.send(message(), RECIPIENT), mail.check):
@@ -113,9 +112,7 @@ def test_a_wrong_password_puts_the_mail_off(start: Start, context: ssl.SSLContex
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-def test_a_password_goes_to_this_machine_without_tls_and_nowhere_else(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_tls_a_password_is_sent_to_this_machine_only(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = start(login=USER)
     mail = Mail(f"smtp://{IN_URL}{server.address}")
     mail.send(message(), RECIPIENT)
@@ -125,7 +122,7 @@ def test_a_password_goes_to_this_machine_without_tls_and_nowhere_else(
         mail.send(message(), RECIPIENT)
 
 
-def test_a_mail_goes_to_its_recipient_and_to_nobody_whom_its_headers_name(start: Start) -> None:
+def test_a_mail_goes_to_its_recipient_only_regardless_of_its_headers(start: Start) -> None:
     server, to_others = start(), message()
     for name, address in {"Cc": "bob@example.org", "Bcc": "carl@example.org"}.items():
         to_others[name] = address
@@ -135,7 +132,7 @@ def test_a_mail_goes_to_its_recipient_and_to_nobody_whom_its_headers_name(start:
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-def test_a_mail_that_is_not_taken_leaves_no_connection(start: Start, command: str) -> None:
+def test_a_refused_mail_leaves_no_connection_open(start: Start, command: str) -> None:
     server = start()
     server.replies[command] = FOR_NOW
     with Forwarder(int(server.address.rpartition(":")[2])) as forwarder:
@@ -149,19 +146,19 @@ def test_a_mail_that_is_not_taken_leaves_no_connection(start: Start, command: st
 @pytest.mark.parametrize(
     ("command", "reply"), [("MAIL", FOR_NOW), ("RCPT", FOR_NOW), ("RCPT", "499 not now"), ("DATA", FOR_NOW)]
 )
-def test_what_the_server_refuses_for_now_is_put_off(start: Start, command: str, reply: str) -> None:
+def test_a_temporary_refusal_is_a_temporary_failure(start: Start, command: str, reply: str) -> None:
     server = start()
     server.replies[command] = reply
-    with pytest.raises(MailUnavailable) as put_off:
+    with pytest.raises(MailUnavailable) as unavailable:
         Mail(server.url).send(message(), RECIPIENT)
-    assert "not now" in put_off.value.evidence["cause"]
+    assert "not now" in unavailable.value.evidence["cause"]
     server.replies.clear()
     Mail(server.url).send(message(), RECIPIENT)
     assert len(server.messages) == 1
 
 
 @pytest.mark.parametrize(("command", "reply"), [("RCPT", FOR_GOOD), ("RCPT", "500 never"), ("DATA", FOR_GOOD)])
-def test_what_the_server_refuses_for_good_is_said_in_its_words(start: Start, command: str, reply: str) -> None:
+def test_a_permanent_refusal_quotes_the_server_s_reply(start: Start, command: str, reply: str) -> None:
     server = start()
     server.replies[command] = reply
     with pytest.raises(MailRefused, match=reply):
@@ -176,7 +173,7 @@ def test_what_the_server_refuses_for_good_is_said_in_its_words(start: Start, com
         ("smtp://user:word@mail.example.org:587", ("mail.example.org", 587)),
     ],
 )
-def test_a_url_without_a_port_means_the_usual_one(
+def test_a_url_without_a_port_uses_the_default_port(
     monkeypatch: pytest.MonkeyPatch, url: str, address: tuple[str, int]
 ) -> None:
     asked = []
@@ -191,7 +188,7 @@ def test_a_url_without_a_port_means_the_usual_one(
     assert asked == [(address, 3)]
 
 
-def test_a_sender_that_is_refused_is_not_the_recipient_s_fault(start: Start) -> None:
+def test_a_refused_sender_is_a_temporary_failure(start: Start) -> None:
     server = start()
     server.replies["MAIL"] = FOR_GOOD
     with pytest.raises(MailUnavailable):
@@ -199,15 +196,29 @@ def test_a_sender_that_is_refused_is_not_the_recipient_s_fault(start: Start) -> 
 
 
 @pytest.mark.parametrize("command", ["MAIL", "RCPT", "DATA"])
-def test_a_server_that_stalls_is_not_waited_for_longer_than_the_timeout(start: Start, command: str) -> None:
+def test_a_stalled_server_is_abandoned_after_the_timeout(start: Start, command: str) -> None:
     server = start()
     server.stalls.add(command)
     with pytest.raises(MailUnavailable):
         Mail(server.url, timeout=0.3).send(message(), RECIPIENT)
 
 
+def test_all_replies_together_are_not_waited_for_longer_than_the_maximum(start: Start) -> None:
+    server = start()
+    server.delay_seconds = 0.3
+    with pytest.raises(MailUnavailable):
+        Mail(server.url, timeout=0.5, longest=0.5).send(message(), RECIPIENT)
+    assert server.messages == []
+    Mail(server.url).send(message(), RECIPIENT)
+    assert len(server.messages) == 1
+
+
+def test_a_mail_takes_less_time_than_the_claim_of_its_notification() -> None:
+    assert LONGEST_SECONDS < CLAIM_SECONDS <= 60
+
+
 @pytest.mark.parametrize("trouble", ["stalls", "replies"])
-def test_a_mail_that_was_taken_is_sent_whatever_happens_to_the_goodbye(start: Start, trouble: str) -> None:
+def test_an_accepted_mail_is_sent_even_if_quit_fails(start: Start, trouble: str) -> None:
     server = start()
     if trouble == "stalls":
         server.stalls.add("QUIT")
@@ -218,7 +229,7 @@ def test_a_mail_that_was_taken_is_sent_whatever_happens_to_the_goodbye(start: St
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_server_that_never_greets_is_not_waited_for_longer_than_the_timeout(scheme: str) -> None:
+def test_a_server_that_never_greets_is_abandoned_after_the_timeout(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mail = Mail(f"{scheme}://127.0.0.1:{silent.getsockname()[1]}", timeout=0.3)
         for use in (lambda: mail.send(message(), RECIPIENT), mail.check):
@@ -226,7 +237,7 @@ def test_a_server_that_never_greets_is_not_waited_for_longer_than_the_timeout(sc
                 use()
 
 
-def test_a_connection_that_breaks_in_the_middle_puts_the_mail_off_at_once(start: Start) -> None:
+def test_a_broken_connection_is_a_temporary_failure_at_once(start: Start) -> None:
     server = start()
     server.stalls.add("DATA")
     with Forwarder(int(server.address.rpartition(":")[2])) as forwarder, ThreadPoolExecutor(1) as pool:
@@ -240,13 +251,13 @@ def test_a_connection_that_breaks_in_the_middle_puts_the_mail_off_at_once(start:
 
 
 @pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://", "smtp://a:w%C3%B6rd@b"])
-def test_a_url_that_names_no_mail_server_is_refused_by_name(url: str) -> None:
+def test_an_invalid_smtp_url_is_an_error_that_names_the_setting(url: str) -> None:
     with pytest.raises(SettingError, match="SMTP_URL") as refused:
         Mail(url)
     assert refused.value.evidence == {"setting": "SMTP_URL"}
 
 
-def test_a_file_that_holds_no_certificate_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_invalid_certificate_file_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for name in ("empty", "missing"):
         with pytest.raises(SettingError, match="SMTP_CA_FILE") as refused:

@@ -30,7 +30,7 @@ def test_nothing_is_missing_from_a_part_of_a_complete_file(
     converted: Convert, mp3_of: Save, wav: Path, options: dict[str, str], length: float
 ) -> None:
     job = converted(wav, **options)
-    assert (job.state, job.length, job.lost) == (State.READY, length, 0.0)
+    assert (job.state, job.length, job.missing_seconds) == (State.READY, length, 0.0)
     assert job.mp3_bytes == mp3_of(job).stat().st_size
 
 
@@ -44,9 +44,9 @@ def test_the_end_of_a_truncated_sound_is_missing_unless_not_requested(
 ) -> None:
     file = tmp_path / "cut.wav"
     file.write_bytes(wav.read_bytes()[:-8000])
-    assert converted(file).lost == 0.5
-    assert converted(file, start="0.25").lost == 0.5
-    assert converted(file, end="0.25").lost == 0.0
+    assert converted(file).missing_seconds == 0.5
+    assert converted(file, start="0.25").missing_seconds == 0.5
+    assert converted(file, end="0.25").missing_seconds == 0.0
 
 
 def test_another_track_replaces_a_broken_one_unless_it_was_requested(
@@ -70,7 +70,7 @@ def test_junk_between_the_frames_of_a_raw_stream_is_no_lost_sound(converted: Con
     file = tmp_path / "junk.ac3"
     file.write_bytes(frames + random.Random(5).randbytes(100_000) + frames)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
 
 
 def test_a_file_recognized_only_by_its_suffix_is_converted(converted: Convert, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_pat
     here = _held_to_ffmpeg(_file(tmp_path, name, WHOLE[name]), services)
     assert here.ready, "the recipe makes a file that FFmpeg does not decode"
     assert here.job is not None
-    assert not here.job.lost or decode_errors(tmp_path / name), "FFmpeg decodes all of it"
+    assert not here.job.missing_seconds or decode_errors(tmp_path / name), "FFmpeg decodes all of it"
 
 
 @pytest.mark.parametrize("name", BEGUN_OTHERWISE)
@@ -54,7 +54,7 @@ def test_a_broken_file_gives_its_sound_and_the_missing_seconds(services: Service
         return
     assert here.job is not None
     saved = decoded_seconds(file)
-    lost = here.job.lost or 0.0
+    lost = here.job.missing_seconds or 0.0
     assert here.job.length is not None
     assert here.job.length >= saved - PADDING_SECONDS
     assert lost >= 0

@@ -64,7 +64,7 @@ def _assert_whole(converted: Convert, file: Path) -> None:
     job = converted(file)
     assert (job.state, job.error) == (State.READY, None)
     assert job.length == pytest.approx(decoded_seconds(file), abs=PADDING_SECONDS)
-    assert not job.lost
+    assert not job.missing_seconds
 
 
 def test_a_wav_written_to_a_pipe_has_lost_nothing(converted: Convert, tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_file_that_was_cut_off_reports_what_is_missing(
     assert job.state == State.READY
     missing = SECONDS - decoded_seconds(file)
     assert missing > PADDING_SECONDS
-    assert job.lost == pytest.approx(missing, abs=PADDING_SECONDS + 0.02)
+    assert job.missing_seconds == pytest.approx(missing, abs=PADDING_SECONDS + 0.02)
 
 
 def test_a_wma_whose_header_is_garbled_is_converted_where_ffmpeg_reads_it(

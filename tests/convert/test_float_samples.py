@@ -35,7 +35,7 @@ def test_an_invalid_sample_becomes_silence_and_the_rest_stays(
     converted: Convert, mp3_of: Save, tmp_path: Path, value: float, channels: int
 ) -> None:
     job = converted(_with_one(tmp_path, value, channels=channels))
-    assert (job.state, job.attempts, job.lost) == (State.READY, 1, 0.0)
+    assert (job.state, job.attempts, job.missing_seconds) == (State.READY, 1, 0.0)
     expected = decoded(mp3_of(converted(_with_one(tmp_path, 0, channels=channels)))).samples
     np.testing.assert_array_equal(decoded(mp3_of(job)).samples, expected)
 

@@ -91,7 +91,7 @@ def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, mad
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == MP3_READY
-    assert (job.state, job.mp3_bytes, job.length, job.lost, job.attempts) == (State.READY, 9, 12.5, 0.25, 1)
+    assert (job.state, job.mp3_bytes, job.length, job.missing_seconds, job.attempts) == (State.READY, 9, 12.5, 0.25, 1)
     with services.mp3s.open(str(job.mp3_fid)).file as file:
         assert file.read() == b"tagframes"
     assert not making.folders[0].exists()
@@ -165,7 +165,7 @@ def test_a_conversion_uses_the_cores_that_no_other_uses(services: Services, made
 
 def _claim_of(services: Services, job: Job) -> Claim:
     now = job_now(services, job.id)
-    return Claim(job_id=job.id, token=str(now.claim), mp3_fid=now.mp3_fid)
+    return Claim(job_id=job.id, token=str(now.claim), mp3_fid=str(now.mp3_fid))
 
 
 def test_a_job_of_another_worker_is_retried_after_its_claim(services: Services, made: Make) -> None:

@@ -18,7 +18,7 @@ from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 
-CLAIM = Claim(job_id="a" * 24, token="b" * 24)
+CLAIM = Claim(job_id="a" * 24, token="b" * 24, mp3_fid="c" * 24)
 AWAY = DatabaseUnavailable("The database does not answer.")
 
 

@@ -94,7 +94,7 @@ NAMES = {
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
 def test_the_name_of_a_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str, suffix: str) -> None:
     job = converted(ffmpeg(tmp_path / f"a.{suffix}", *SINE, "-metadata", f"a\n{words}\nb=c"))
-    assert (job.state, job.error, job.lost) == (State.READY, None, 0.0)
+    assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
     assert job.length == pytest.approx(3, abs=0.06)
 
 
@@ -113,7 +113,7 @@ def _named_in_track(folder: Path, words: str) -> Path:
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
 def test_the_name_of_a_chapter_s_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str) -> None:
     job = converted(_named_in_chapter(tmp_path, words))
-    assert (job.state, job.error, job.lost) == (State.READY, None, 0.0)
+    assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
 
 
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)

@@ -38,7 +38,7 @@ def test_junk_before_the_first_frame_of_an_mp3_is_no_lost_sound(
     file = ffmpeg(tmp_path / "a.mp3", *TONE, "-ar", "44100", "-id3v2_version", "0", *arguments)
     file.write_bytes(ID3 + junk + file.read_bytes())
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
 
 
 @pytest.mark.parametrize(("parts", "size"), [(1, 4_000_000), (2, 12_000_000)])
@@ -75,7 +75,7 @@ def test_junk_in_a_raw_stream_is_no_lost_sound(
     job = converted(file)
     assert job.state == State.READY
     # Some of the junk has a frame's header, and as many bytes as it announces.
-    assert job.lost == pytest.approx(0, abs=0.15 if name == "a.aac" else 0)
+    assert job.missing_seconds == pytest.approx(0, abs=0.15 if name == "a.aac" else 0)
 
 
 def test_damaged_frames_of_a_raw_stream_are_lost_sound(converted: Convert, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_damaged_frames_of_a_raw_stream_are_lost_sound(converted: Convert, tmp_p
     file.write_bytes(content)
     job = converted(file)
     assert job.state == State.READY
-    assert 0.1 < (job.lost or 0) < 1
+    assert 0.1 < (job.missing_seconds or 0) < 1
 
 
 def test_a_tag_between_the_frames_of_an_mp3_is_no_lost_sound(converted: Convert, tmp_path: Path) -> None:
@@ -95,4 +95,4 @@ def test_a_tag_between_the_frames_of_an_mp3_is_no_lost_sound(converted: Convert,
     picture = b"ID3\4\0\0\0\x12\x27\x60" + random.Random(2).randbytes(300_000)
     file.write_bytes(file.read_bytes() + picture + file.read_bytes())
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)

@@ -47,7 +47,7 @@ def test_sound_with_slow_timestamps_is_complete(
     whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
@@ -70,7 +70,7 @@ def test_a_part_of_slow_sound_has_the_requested_length(
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOWER)
     job = converted(file, **options)
     assert (job.state, job.length) == (State.READY, pytest.approx(length, abs=0.01))
-    assert not job.lost
+    assert not job.missing_seconds
 
 
 def test_slow_sound_is_complete_also_on_all_cores(
@@ -80,7 +80,7 @@ def test_slow_sound_is_complete_also_on_all_cores(
     whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "flac")
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOW)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(whole).samples)
 
 
@@ -109,7 +109,7 @@ def test_fast_timestamps_do_not_add_gaps(
     whole = written(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, *arguments, before=before)
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
@@ -120,7 +120,7 @@ def test_slightly_slow_or_fast_timestamps_drop_and_add_nothing(
     whole = written(tmp_path / "whole.mka", hiss(60, RATE), RATE, "-c:a", "aac")
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", f"setts=ts=TS*{times}")
     job = converted(file)
-    assert (job.state, job.lost) == (State.READY, 0.0)
+    assert (job.state, job.missing_seconds) == (State.READY, 0.0)
     assert_same(decoded(mp3_of(job)).samples, decoded(file).samples)
 
 
@@ -130,7 +130,7 @@ def test_sound_dropped_for_overlapping_timestamps_is_reported(converted: Convert
     job = converted(file)
     dropped = decoded(file).seconds - decoded(mp3_of(job)).seconds
     assert dropped > 0.15
-    assert job.lost == pytest.approx(dropped, abs=0.11)
+    assert job.missing_seconds == pytest.approx(dropped, abs=0.11)
 
 
 def test_a_late_start_does_not_hide_that_sound_is_dropped(converted: Convert, tmp_path: Path) -> None:

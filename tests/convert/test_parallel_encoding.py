@@ -231,4 +231,4 @@ def test_a_file_shorter_than_it_declares_is_converted_by_one_encoder(
     assert [line for line in logs if line["event"] == "parts do not join"]
     assert job.state == State.READY
     assert job.length is not None
-    assert job.lost == pytest.approx(SECONDS - job.length, abs=0.1)
+    assert job.missing_seconds == pytest.approx(SECONDS - job.length, abs=0.1)

@@ -61,6 +61,7 @@ SECRET_OF_SERVICE = {
     "database": "database-url",
     "users": "database-url",
     "jobs": "database-url",
+    "notifications": "database-url",
     "videos": "media-url",
     "mp3s": "media-url",
     "broker": "broker-url",

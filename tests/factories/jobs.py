@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from soundlift.common.db.tables import jobs as table
+from soundlift.common.db.tables import jobs, notifications
 from soundlift.common.jobs.model import Claim, Job
+from soundlift.common.notifications.model import Channel, Notification, NotificationClaim
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.media import store
 
-TIMES = ("created_at", "changed_at", "due_at", "claimed_until", "told_at")
+JOB_TIMES = ("created_at", "changed_at", "upload_deadline", "resend_at", "purge_after", "claimed_until")
+NOTIFICATION_TIMES = ("due_at", "claimed_until", "delivered_at")
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(2000)
 
 
@@ -51,14 +53,13 @@ def ready_job(
     mp3: bytes = b"mp3",
     name: str = "a.mp4",
     email: str = "ada@example.org",
-    lost: float | None = None,
+    missing_seconds: float | None = None,
 ) -> Job:
     job = queued_job(services, name=name, email=email)
     claim = services.jobs.claim(job)
     assert claim is not None
-    assert claim.mp3_fid is not None
     store(services.mp3s, claim.mp3_fid, mp3)
-    assert services.jobs.ready(claim, mp3_bytes=len(mp3), length=187.0, lost=lost)
+    assert services.jobs.ready(claim, mp3_bytes=len(mp3), length=187.0, missing_seconds=missing_seconds)
     return job_now(services, job.id)
 
 
@@ -68,16 +69,34 @@ def failed_job(services: Services, sentence: str = "There is no sound in it.") -
     return job_now(services, job.id)
 
 
-def told_job(services: Services, email: str = "ada@example.org") -> Job:
+def notified_job(services: Services, email: str = "ada@example.org") -> Job:
     job = ready_job(services, email=email)
-    telling = services.jobs.claim_telling(job.id)
-    assert telling is not None
-    assert services.jobs.told(telling)
+    assert services.notifications.mark_delivered(claimed_mail(services, job))
     return job_now(services, job.id)
 
 
+def claimed_mail(services: Services, job: Job) -> NotificationClaim:
+    claim = services.notifications.claim(job.id, Channel.MAIL)
+    assert claim is not None
+    return claim
+
+
+def mail_of(services: Services, job: Job) -> Notification:
+    (mail,) = services.notifications.of([job.id])[job.id]
+    return mail
+
+
+def is_notified(services: Services, job_id: str) -> bool:
+    """Return whether the mail of a job was delivered."""
+    return any(one.delivered_at for one in services.notifications.of([job_id])[job_id])
+
+
 def age(services: Services, job: Job, seconds: float, *columns: str) -> None:
-    """Let time pass for one job: move its times into the past, all of them or those of the named columns."""
-    times = {name: table.c[name] - seconds for name in columns or TIMES}
+    """Let time pass for a job and its notifications: move all times, or those of the named columns, into the past."""
     with services.database.write() as connection:
-        connection.execute(sa.update(table).where(table.c.id == job.id).values(**times))
+        for table, key, names in (
+            (jobs, jobs.c.id, JOB_TIMES),
+            (notifications, notifications.c.job, NOTIFICATION_TIMES),
+        ):
+            if times := {name: table.c[name] - seconds for name in names if name in (columns or names)}:
+                connection.execute(sa.update(table).where(key == job.id).values(**times))

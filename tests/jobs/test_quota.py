@@ -26,10 +26,10 @@ from tests.factories.jobs import (
     claimed_job,
     failed_job,
     job_now,
+    notified_job,
     queued_job,
     ready_job,
     receiving_job,
-    told_job,
 )
 
 ADA, BOB = "ada@example.org", "bob@example.org"
@@ -129,7 +129,7 @@ def test_a_limit_of_0_is_none(services: Services) -> None:
 
 
 def _expired(services: Services) -> Job:
-    job = told_job(services)
+    job = notified_job(services)
     age(services, job, 2 * RETENTION)
     assert services.jobs.expire(job, retention=RETENTION)
     return job_now(services, job.id)
@@ -212,7 +212,7 @@ def test_who_has_too_many_jobs_is_told_what_ends_that_and_when_to_try_again(serv
     queued_job(services)
     refusal = _too_many(services, most=1)
     assert re.search(r"at most 1 jobs in progress.*Wait until one ends.*DELETE /jobs/ID", refusal.detail)
-    assert "broke off" not in refusal.detail
+    assert "interrupted" not in refusal.detail
     assert refusal.headers == {"Retry-After": "30"}
 
 
@@ -222,7 +222,7 @@ def test_who_has_only_uploads_in_progress_is_told_when_the_first_counts_no_more(
     age(services, _receive(services.jobs, _limits(), email=BOB), RECEIVE_SECONDS - 10)
     refusal = _too_many(services, most=2)
     assert "2 of them uploads" in refusal.detail
-    assert "An upload that broke off counts for up to 20 minutes." in refusal.detail
+    assert "An interrupted upload counts for up to 20 minutes." in refusal.detail
     assert "DELETE" not in refusal.detail
     assert 90 < int(refusal.headers["Retry-After"]) <= 160
 
@@ -231,7 +231,7 @@ def test_who_also_has_uploads_in_progress_is_told_that_one_that_broke_off_counts
     queued_job(services)
     _receive(services.jobs, _limits())
     refusal = _too_many(services, most=2)
-    assert "DELETE /jobs/ID. An upload that broke off counts for up to 20 minutes." in refusal.detail
+    assert "DELETE /jobs/ID. An interrupted upload counts for up to 20 minutes." in refusal.detail
     assert refusal.headers == {"Retry-After": "30"}
 
 
@@ -241,12 +241,10 @@ def test_whose_storage_is_full_of_uploads_in_progress_is_told_when_the_first_cou
     age(services, _receive(services.jobs, _limits(), size=2**20), RECEIVE_SECONDS - 100)
     limits = _limits(stored_bytes=2**20 + len(MP4) + len(b"mp3"))
     refusal = _refusal(services, limits, size=2**20)
-    assert (
-        "Uploads in progress take up 1.0 MiB. An upload that broke off counts for up to 20 minutes." in refusal.detail
-    )
+    assert "Uploads in progress take up 1.0 MiB. An interrupted upload counts for up to 20 minutes." in refusal.detail
     assert "DELETE" not in refusal.detail
     assert 60 < int(refusal.headers["Retry-After"]) <= 160
-    told_job(services)
+    notified_job(services)
     refusal = _refusal(services, limits, size=2**20)
     assert "up to 20 minutes. Delete jobs that have ended: DELETE /jobs/ID." in refusal.detail
     assert 60 < int(refusal.headers["Retry-After"]) <= 160
@@ -275,10 +273,10 @@ def test_the_row_of_an_upload_is_there_only_where_its_job_was_returned(services:
 
 
 def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Services) -> None:
-    first, _ = told_job(services), told_job(services)
+    first, _ = notified_job(services), notified_job(services)
     age(services, first, 600, "changed_at")
-    age(services, first, 1200, "created_at", "told_at")
-    for another in (told_job(services, BOB), ready_job(services)):
+    age(services, first, 1200, "created_at", "delivered_at")
+    for another in (notified_job(services, BOB), ready_job(services)):
         age(services, another, 1200)
     refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
     assert "DELETE /jobs/ID" in refusal.detail
@@ -288,7 +286,7 @@ def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Serv
 
 
 def test_who_waits_for_what_is_over_already_is_told_to_wait_for_the_next_cleanup(services: Services) -> None:
-    age(services, told_job(services), RETENTION + 600)
+    age(services, notified_job(services), RETENTION + 600)
     assert _refusal(services, _limits(stored_bytes=3000), size=2000).headers == {"Retry-After": "1"}
     age(services, _receive(services.jobs, _limits(), email=BOB), RECEIVE_SECONDS + 600)
     with pytest.raises(TooManyJobs) as refusal:
@@ -304,7 +302,7 @@ def test_sizes_are_told_in_the_largest_unit_of_which_there_is_one(services: Serv
 
 
 def test_an_upload_that_grows_beyond_the_space_left_is_not_told_to_wait_for_itself(services: Services) -> None:
-    told_job(services)
+    notified_job(services)
     job = _receive(services.jobs, _limits(), size=2000)
     with pytest.raises(StorageFull) as refusal:
         services.jobs.reserve(job, Reservation(2000, _limits(stored_bytes=5000)))
@@ -321,7 +319,7 @@ def test_whose_storage_is_full_of_jobs_that_have_not_ended_is_not_told_to_wait(s
 
 
 def test_whose_jobs_are_kept_for_ever_is_not_told_to_wait(services: Services) -> None:
-    told_job(services)
+    notified_job(services)
     assert _refusal(services, Limits(0, 3000, retention=10**18), size=2000).headers == {}
 
 

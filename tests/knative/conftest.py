@@ -21,7 +21,7 @@ from soundlift.common.events import (
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.clips import talking_mp4
-from tests.factories.jobs import age
+from tests.factories.jobs import age, is_notified
 
 MINUTES = 70
 FUNCTIONS = ("upload", "convert", "notify", "cleanup")
@@ -51,7 +51,7 @@ class Knative:
         assert urllib3.request("POST", self.urls["cleanup"], body=b"{}").status == 200
 
     def all_are_notified(self) -> bool:
-        return all(job.told_at for job in self.services.jobs.page(None))
+        return all(is_notified(self.services, job.id) for job in self.services.jobs.page(None))
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from soundlift.common.events import (
 )
 from soundlift.common.services import Services
 from tests.factories.clips import PICTURE, ffmpeg
-from tests.factories.jobs import job_now
+from tests.factories.jobs import is_notified, job_now
 from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
 
@@ -31,7 +31,7 @@ def test_a_video_becomes_an_mp3_and_its_owner_gets_a_mail(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     job_id = knative.upload(video)
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
     knative.settle()
     assert job_now(knative.services, job_id).state == "ready"
     assert len(mail_server.messages) == 1
@@ -83,7 +83,7 @@ def test_an_event_without_a_trigger_is_sent_again_later(knative: Knative, video:
     job_id = knative.upload(video)
     knative.broker.triggers = triggers
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
 
 
 def test_a_mail_server_failure_is_answered_503_and_the_mail_is_sent_later(
@@ -95,7 +95,7 @@ def test_a_mail_server_failure_is_answered_503_and_the_mail_is_sent_later(
     assert knative.broker.dead[0].get_extension("knativeerrorcode") == "503"
     mail_server.replies.clear()
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
     assert len(mail_server.messages) == 1
     assert knative.broker.dropped == []
 
@@ -106,7 +106,7 @@ def test_an_upload_is_answered_202_while_the_sink_is_unreachable(knative: Knativ
     job_id = knative.upload(video)
     knative.services.publisher = HttpSink(settings.broker_url)
     assert urllib3.request("POST", knative.urls["cleanup"]).json()["sent"] == 1
-    wait_for(lambda: job_now(knative.services, job_id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
 
 
 @pytest.mark.parametrize("name", ["convert", "notify"])

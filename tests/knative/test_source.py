@@ -25,7 +25,7 @@ from soundlift.common.events import (
 )
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
-from tests.factories.jobs import job_now, queued_job, ready_job
+from tests.factories.jobs import is_notified, job_now, queued_job, ready_job
 from tests.factories.stores import held
 from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
@@ -87,7 +87,7 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     assert job_now(knative.services, job.id).state == "ready"
     assert knative.broker.taken == []
     knative.let_minutes_pass()
-    wait_for(lambda: job_now(knative.services, job.id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(knative.services, job.id), "its owner is notified")
     assert len(mail_server.messages) == 1
 
 
@@ -111,7 +111,7 @@ def test_an_event_redelivered_during_its_conversion_brings_the_reply_that_was_lo
         assert conversion.result() == [200]
     services.videos = videos
     assert urllib3.request("POST", services.settings.broker_url, headers=headers, body=body).status == 202
-    wait_for(lambda: job_now(services, job.id).told_at, "its owner is notified")
+    wait_for(lambda: is_notified(services, job.id), "its owner is notified")
     assert len(mail_server.messages) == 1
 
 

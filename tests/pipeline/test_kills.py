@@ -21,6 +21,7 @@ from soundlift.client import Client, ClientError
 from soundlift.local.environment import STACK_FILE
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
+from tests.factories.jobs import is_notified
 from tests.pipeline.conftest import EMAIL, let_minutes_pass, services_of
 
 POINTS = {
@@ -40,9 +41,9 @@ POINTS = {
     "connector settled on video",
     "connector received from mp3",
     "notify was called",
-    "notify claimed the telling",
+    "notify claimed the mail",
     "notify sent the mail",
-    "notify ended the telling",
+    "notify marked the mail as delivered",
     "connector decided on mp3",
     "connector settled on mp3",
 }
@@ -147,9 +148,11 @@ def assert_promise(
             # An event whose job is claimed by a worker that died comes again until the claim has run out.
             wait_for(lambda: rabbitmq.count(servers["BROKER_URL"]) == 0, "the queues are empty", seconds=300)
             let_minutes_pass(way.stack, servers)
-            return all(job.state == "ready" and job.told_at for job in services.jobs.page(None, limit=100))
+            return all(
+                job.state == "ready" and is_notified(services, job.id) for job in services.jobs.page(None, limit=100)
+            )
 
-        wait_for(over, "all jobs have ended, and their owners are told", seconds=400)
+        wait_for(over, "all jobs have ended, and their owners are notified", seconds=400)
         jobs = {job.id: job for job in services.jobs.page(None, limit=100)}
     assert answered <= jobs.keys()
     with pymongo.MongoClient(servers["MEDIA_URL"]) as mongodb:
@@ -174,9 +177,9 @@ def test_the_functions(
 ) -> None:
     kill(way.stack, "gunicorn")
     with services_of(way.stack, own_servers) as services:
-        untold = {job.id for job in services.jobs.page(None, limit=100) if not job.told_at}
+        pending = {job.id for job in services.jobs.page(None, limit=100) if not is_notified(services, job.id)}
     # Whoever has sent a mail, and died before it could write that down, sends it again.
-    in_doubt = untold & set(recipients_of(mail_server_of_stack))
+    in_doubt = pending & set(recipients_of(mail_server_of_stack))
     assert in_doubt
     way.go()
     assert_promise(way, own_servers, mail_server_of_stack, rabbitmq_node, may_be_told_twice=in_doubt)

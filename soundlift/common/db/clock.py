@@ -1,4 +1,4 @@
-"""The clock of the database."""
+"""The clock of the database, in seconds since 1970 with a fraction."""
 
 from __future__ import annotations
 
@@ -10,18 +10,35 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
-    """The current time by the database's own clock, in seconds since 1970 with a fraction."""
+    """The time at which the expression is evaluated, which is after any wait for a lock."""
 
     name = "now"
     type = sa.Double()
     inherit_cache = True
 
 
+class statement_start(FunctionElement[float]):  # noqa: N801 - as above
+    """The time at which the statement began, for queries: MariaDB uses no index to compare a column with `now`.
+
+    Its value of SYSDATE differs from row to row (https://mariadb.com/kb/en/sysdate/).
+    """
+
+    name = "statement_start"
+    type = sa.Double()
+    inherit_cache = True
+
+
 @compiles(now, "sqlite")
-def _now_on_sqlite(element: now, compiler: Any, **options: Any) -> str:
+@compiles(statement_start, "sqlite")
+def _on_sqlite(element: FunctionElement[float], compiler: Any, **options: Any) -> str:
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 @compiles(now, "mysql")
 def _now_on_mysql(element: now, compiler: Any, **options: Any) -> str:
     return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"
+
+
+@compiles(statement_start, "mysql")
+def _statement_start_on_mysql(element: statement_start, compiler: Any, **options: Any) -> str:
+    return "CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)"

@@ -13,14 +13,14 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from soundlift.common.db.tables import jobs, upload_locks
+from soundlift.common.db.tables import jobs, notifications, upload_locks
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
 MYSQL_DRIVER = "mysql+pymysql"
 MYSQL_SECONDS = 5.0  # for one connect, read or write
 MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS, "pool_recycle": 600}
-# The clock counts on without a summer time. A wait for a lock ends before the wait for the server does.
+# UTC has no summer time, so the clock never jumps. A lock wait must end before the read timeout does.
 MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
@@ -32,11 +32,11 @@ Result = TypeVar("Result")
 
 
 class RolledBack(DatabaseUnavailable):
-    """Says that the database undid a transaction to let another one go on."""
+    """The database rolled a transaction back, to let another one proceed."""
 
 
 class Database:
-    """Runs transactions on one engine."""
+    """Transactions on one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -51,23 +51,23 @@ class Database:
             yield connection
 
     def change(self, statement: sa.Executable) -> int:
-        """Execute one statement as a transaction of its own, and return how many rows it matched.
+        """Execute one statement as one transaction, and return how many rows it matched.
 
-        It is repeated as `transact` repeats. Raises DatabaseUnavailable.
+        It is repeated under the same conditions as in `transact`. Raises DatabaseUnavailable.
         """
         return self.transact(lambda connection: int(connection.execute(statement).rowcount))
 
     def transact(self, work: Callable[[Connection], Result]) -> Result:
-        """Do some work in a transaction that may write, and return its result.
+        """Run `work` in a transaction that may write, and return its result.
 
-        It is repeated where the database rolled it back for a deadlock or a long wait for a lock, for then it is
-        sure not to have happened. Raises DatabaseUnavailable, and what the work raises, which rolls it back.
+        It is repeated if the database rolled it back because of a deadlock or a long wait for a lock: it then surely
+        had no effect. Raises DatabaseUnavailable, and any error of the work, which rolls the transaction back.
         """
         for _ in range(MOST_REPEATS):
             try:
                 return self._transact_once(work)
             except RolledBack:
-                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - it need not be hard to guess
+                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - the pause need not be unpredictable
         return self._transact_once(work)
 
     def _transact_once(self, work: Callable[[Connection], Result]) -> Result:
@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that only reads, and so waits for no writer.
+        """Yield a connection that only reads, and therefore waits for no writer.
 
         Raises DatabaseUnavailable.
         """
@@ -84,9 +84,9 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the tables that migrations changed are there, with every column."""
+        """Raise DatabaseUnavailable unless the tables of jobs, notifications and locks exist, with every column."""
         with self.read() as connection:
-            for table in (jobs, upload_locks):
+            for table in (jobs, notifications, upload_locks):
                 connection.execute(sa.select(table).limit(1)).all()
 
 
@@ -102,7 +102,7 @@ def _driver_errors() -> Iterator[None]:
 
 def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable:
     driver_error = error.orig if isinstance(error, DBAPIError) else None
-    # SQLAlchemy's own text adds the statement and a link; both take lines of their own.
+    # SQLAlchemy's own text adds the statement and a link, each on a separate line.
     cause = " ".join(str(driver_error or error.args[0]).split())
     number = next(iter(driver_error.args), None) if driver_error else None
     if number in MYSQL_ROLLED_BACK:
@@ -115,9 +115,9 @@ def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable
 
 
 def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
-    """Make the engine for a SQLAlchemy URL, without connecting; a server has so many seconds for each statement.
+    """Create the engine for a SQLAlchemy URL without connecting; a server may take `seconds` for each statement.
 
-    Raises SettingError where DATABASE_URL is no URL of a database we can speak to.
+    Raises SettingError unless DATABASE_URL is the URL of a supported database.
     """
     try:
         return Database(_engine_of(make_url(url), seconds))
@@ -130,7 +130,7 @@ def _engine_of(address: URL, seconds: float) -> Engine:
     match address.get_backend_name():
         case "sqlite":
             engine = sa.create_engine(address)
-            _tame_sqlite(engine)
+            _control_sqlite_transactions(engine)
             return engine
         case "mysql" | "mariadb":
             return _mysql_engine(address.set(drivername=MYSQL_DRIVER), seconds)
@@ -139,10 +139,10 @@ def _engine_of(address: URL, seconds: float) -> Engine:
 
 
 def _mysql_engine(address: URL, seconds: float) -> Engine:
-    """Return an engine whose statements see what others have committed by then.
+    """Return an engine whose statements see all that was committed before they started.
 
-    READ COMMITTED also locks no gaps between rows, so steps of different jobs do not meet. A connection that the
-    server has closed is noticed before it is used, and made anew.
+    READ COMMITTED also locks no gaps between rows, so steps of different jobs do not block each other. A connection
+    that the server has closed is detected before use, and replaced.
     """
     limits = {"connect_timeout": MYSQL_SECONDS, "read_timeout": seconds, "write_timeout": seconds}
     return sa.create_engine(
@@ -154,11 +154,11 @@ def _mysql_engine(address: URL, seconds: float) -> Engine:
     )
 
 
-def _tame_sqlite(engine: Engine) -> None:
-    """Let transactions begin when we say so, and queue for the one writer at their start.
+def _control_sqlite_transactions(engine: Engine) -> None:
+    """Begin transactions explicitly, and let each wait for the lock of the one writer at its start.
 
-    A deferred transaction that turns into a write fails at once when another has written since
-    (https://www.sqlite.org/lang_transaction.html); BEGIN IMMEDIATE waits its turn instead.
+    A deferred transaction that later writes fails at once if another process has written in the meantime
+    (https://www.sqlite.org/lang_transaction.html); BEGIN IMMEDIATE waits instead.
     """
 
     @event.listens_for(engine, "connect")

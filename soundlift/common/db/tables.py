@@ -1,4 +1,4 @@
-"""The tables of the database."""
+"""The tables of the database; the indexes that each query of the product uses are at its table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ jobs = sa.Table(
     sa.Column("mp3_fid", sa.String(24), unique=True),
     sa.Column("mp3_bytes", sa.BigInteger),
     sa.Column("length", sa.Double),
-    sa.Column("lost", sa.Double),
+    sa.Column("missing_seconds", sa.Double),
     sa.Column("options", sa.Text),
     sa.Column("percent", sa.Integer, nullable=False, default=0),
     sa.Column("error_code", sa.String(32)),
@@ -39,17 +39,37 @@ jobs = sa.Table(
     sa.Column("claim", sa.String(24)),
     sa.Column("claimed_until", sa.Double),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("due_at", sa.Double, index=True),
-    sa.Column("sent", sa.Integer, nullable=False, default=0),
-    sa.Column("told_at", sa.Double),
-    sa.Column("mail_error", sa.String(1000)),
+    # Each of these three is NULL in every state but its own, so that a range of its index holds those jobs only.
+    sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
+    sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
+    sa.Column("purge_after", sa.Double),  # expired, deleted: from when on the files may be deleted; NULL when they are
+    sa.Column("resend_count", sa.Integer, nullable=False, default=0),
     sa.Column("traceparent", sa.String(100)),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("changed_at", sa.Double, nullable=False),
-    sa.Index("job_of_user", "username", "created_at"),
+    sa.Index("job_of_video", "video_fid"),
+    sa.Index("job_by_age", "created_at", "id"),
+    sa.Index("job_of_user", "username", "created_at", "id"),
     sa.Index("job_in_state", "state", "changed_at"),
-    # All that a quota looks at, so that it is measured without reading a row.
-    sa.Index("job_in_quota", "username", "state", "due_at", "video_bytes", "mp3_bytes"),
+    sa.Index("job_upload_deadline", "upload_deadline"),
+    sa.Index("job_resend_at", "resend_at"),
+    sa.Index("job_purge_after", "purge_after"),
+    # All columns that a quota reads, so that measuring it reads no row.
+    sa.Index("job_in_quota", "username", "state", "purge_after", "video_bytes", "mp3_bytes"),
+)
+
+notifications = sa.Table(
+    "notification",
+    metadata,
+    sa.Column("job", sa.String(24), primary_key=True),
+    sa.Column("channel", sa.String(16), primary_key=True),
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("due_at", sa.Double),  # when the event is next due; NULL once the notification is delivered or given up
+    sa.Column("delivered_at", sa.Double),
+    sa.Column("last_error", sa.String(1000)),
+    sa.Index("notification_due_at", "due_at"),
 )
 
 upload_locks = sa.Table(

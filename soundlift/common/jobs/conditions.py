@@ -1,4 +1,7 @@
-"""The conditions and values of a job's row, as SQL."""
+"""The columns, conditions and values of a job's row, as SQL.
+
+`moment` is the time to compare with: `now` in a step, `statement_start` in a query, which then can use an index.
+"""
 
 from __future__ import annotations
 
@@ -19,52 +22,66 @@ from soundlift.common.jobs.model import (
     State,
     finite,
 )
+from soundlift.common.notifications.rows import has_pending_notification
+
+Moment = sa.ColumnElement[float]
 
 _lapsed = sa.func.coalesce(table.c.claimed_until < now(), sa.true()).label("claim_lapsed")
-columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] for item in fields(Job)]
+job_columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] for item in fields(Job)]
 too_old = table.c.created_at < now() - GIVE_UP_SECONDS
-resend_at = now() + sa.case(
-    *((table.c.sent == sent, FIRST_RESEND_SECONDS * 2**sent) for sent in range(6)), else_=LONGEST_RESEND_SECONDS
+next_resend_at = now() + sa.case(
+    *((table.c.resend_count == count, FIRST_RESEND_SECONDS * 2**count) for count in range(6)),
+    else_=LONGEST_RESEND_SECONDS,
 )
 
 
 def job_of(row: sa.Row[Any]) -> Job:
-    """Return the job that a selected row shows."""
+    """Return the job of a row with the `job_columns`."""
     values = dict(row._mapping)
-    seconds = {name: finite(values[name]) for name in ("length", "lost")}
+    seconds = {name: finite(values[name]) for name in ("length", "missing_seconds")}
     state = State(values["state"])
     return Job(**{**values, **seconds, "state": state, "claim_lapsed": bool(values["claim_lapsed"])})
 
 
 def is_mine(claim: Claim) -> sa.ColumnElement[bool]:
-    """Select the row only while this claim to convert it holds."""
+    """Select the row while this claim to convert it is valid."""
     return sa.and_(table.c.claim == claim.token, table.c.state == State.CONVERTING, table.c.claimed_until > now())
 
 
-def is_free() -> sa.ColumnElement[bool]:
-    """Select jobs that wait for a worker: queued, or converting by a claim that ran out."""
+def is_unclaimed() -> sa.ColumnElement[bool]:
+    """Select jobs that wait for a worker: queued, or converting with a lapsed claim."""
     lapsed = sa.and_(table.c.state == State.CONVERTING, table.c.claimed_until < now())
     return sa.or_(table.c.state == State.QUEUED, lapsed)
 
 
-def is_due() -> sa.ColumnElement[bool]:
-    """Select jobs whose event is to be sent again; one whose mail a worker is sending waits for its claim."""
-    unclaimed = sa.or_(table.c.claimed_until.is_(None), table.c.claimed_until < now())
-    untold = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_(None), unclaimed)
-    return sa.and_(table.c.due_at <= now(), sa.or_(is_free(), untold))
+def is_due(moment: Moment) -> sa.ColumnElement[bool]:
+    """Select jobs that wait for a worker and whose event is to be sent again."""
+    unclaimed = sa.or_(table.c.claimed_until.is_(None), table.c.claimed_until < moment)
+    return sa.and_(table.c.resend_at <= moment, unclaimed)
 
 
-def is_broken_off() -> sa.ColumnElement[bool]:
-    """Select uploads whose bytes stopped coming."""
-    return sa.and_(table.c.state == State.RECEIVING, table.c.due_at < now())
+def is_interrupted(moment: Moment) -> sa.ColumnElement[bool]:
+    """Select uploads that have received no bytes for RECEIVE_SECONDS."""
+    return table.c.upload_deadline < moment
 
 
-def is_past_retention(retention: int) -> sa.ColumnElement[bool]:
-    """Select told outcomes and cancelled jobs that ended `retention` seconds ago or earlier."""
-    return sa.and_(may_expire(), table.c.changed_at < now() - retention)
+def is_to_purge(moment: Moment) -> sa.ColumnElement[bool]:
+    """Select deleted and expired jobs whose files are to be deleted."""
+    return table.c.purge_after <= moment
+
+
+def is_past_retention(retention: int, moment: Moment) -> sa.ColumnElement[bool]:
+    """Select jobs that may expire and that ended `retention` seconds ago or earlier."""
+    return sa.and_(may_expire(), table.c.changed_at < moment - retention)
 
 
 def may_expire() -> sa.ColumnElement[bool]:
-    """Select told outcomes and cancelled jobs, which expire when their retention is over."""
-    told = sa.and_(table.c.state.in_(OUTCOMES), table.c.told_at.is_not(None))
-    return sa.or_(told, table.c.state == State.CANCELLED)
+    """Select cancelled jobs, and outcomes whose notifications are all delivered or given up."""
+    return sa.and_(table.c.state.in_((*OUTCOMES, State.CANCELLED)), ~has_pending_notification())
+
+
+def is_forgettable(retention: int, moment: Moment) -> sa.ColumnElement[bool]:
+    """Select expired jobs without files that ended or expired `retention` seconds ago or earlier."""
+    return sa.and_(
+        table.c.state == State.EXPIRED, table.c.purge_after.is_(None), table.c.changed_at < moment - retention
+    )

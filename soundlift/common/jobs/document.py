@@ -1,18 +1,20 @@
-"""Shows a job to its owner, as JSON."""
+"""The JSON document of a job."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.notifications.model import Notification
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.settings import Settings
 
 
-def document_of(job: Job, settings: Settings) -> dict[str, Any]:
-    """Return what a client may know of a job; sizes in bytes, `length` and `lost` in seconds of sound."""
+def document_of(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
+    """Return what a client may know of a job; sizes in bytes, `length` and `missing_seconds` in seconds of sound."""
     return {
         "job_id": job.id,
         "state": job.state,
@@ -24,18 +26,26 @@ def document_of(job: Job, settings: Settings) -> dict[str, Any]:
         "mp3_fid": job.mp3_fid if job.state == State.READY else None,
         "mp3_bytes": job.mp3_bytes,
         "length": job.length,
-        "lost": job.lost,
+        "missing_seconds": job.missing_seconds,
         "options": AudioOptions.of_row(job.options, settings).document(),
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
-        "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(),
-        "told_at": datetime.fromtimestamp(job.told_at, UTC).isoformat() if job.told_at else None,
-        "mail_error": job.mail_error,
+        "created_at": _iso_time(job.created_at),
+        "notifications": [_document_of_notification(one) for one in notifications],
         "links": links_of(job, settings),
     }
 
 
+def _document_of_notification(notification: Notification) -> dict[str, Any]:
+    delivered_at = _iso_time(notification.delivered_at) if notification.delivered_at else None
+    return {"channel": notification.channel, "delivered_at": delivered_at, "error": notification.error}
+
+
+def _iso_time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
 def links_of(job: Job, settings: Settings) -> dict[str, str]:
-    """Return where a client goes on from a job, as absolute addresses below PUBLIC_URL."""
+    """Return the links of a job, as absolute URLs below PUBLIC_URL."""
     links = {"self": f"{settings.public_url}/jobs/{job.id}"}
     if job.state == State.READY:
         links["download"] = f"{settings.public_url}/download?fid={job.mp3_fid}"
@@ -43,11 +53,11 @@ def links_of(job: Job, settings: Settings) -> dict[str, str]:
 
 
 def mp3_name(job: Job) -> str:
-    """Return the name a downloaded MP3 gets: the video's, with its last suffix replaced."""
+    """Return the file name of a downloaded MP3: the video's, with its suffix replaced."""
     stem, dot, suffix = job.file_name.rpartition(".")
     return f"{stem if dot and stem and len(suffix) <= 5 else job.file_name}.mp3"
 
 
 def signed_link(job: Job, token: str, settings: Settings) -> str:
-    """Return the address that opens a job's MP3 without a sign-in."""
+    """Return the URL that downloads a job's MP3 without a sign-in."""
     return f"{settings.public_url}/download?fid={job.mp3_fid}&token={quote(token)}"

@@ -1,4 +1,4 @@
-"""A job as its row describes it; imports no SQL, so that the connector needs none."""
+"""A job as its row describes it. No SQL is imported here: the connector, which turns jobs into events, has none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+BATCH = 100  # rows of one list of cleanup
 MOST_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
-FIRST_NOTIFICATION_RESEND_SECONDS = 60  # sooner: sending a mail takes no minute, and somebody waits for it
 LONGEST_RESEND_SECONDS = 6 * 3600
 # An upload at the least rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
 RECEIVE_SECONDS = 20 * 60
+LONGEST_SENTENCE = 1000  # characters
 
 
 class State(StrEnum):
@@ -36,10 +37,10 @@ HIDDEN = (State.RECEIVING, State.DELETED)
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One row as it was read; times in seconds since 1970, `length` and `lost` in seconds of sound.
+    """One row as it was read; times in seconds since 1970, `length` and `missing_seconds` in seconds of sound.
 
-    `options` is what AudioOptions.from_json reads, or None where the job names none. `lost` could not be read; it is
-    None where that is not known.
+    `options` is what AudioOptions.from_json reads, or None if the job has none. `missing_seconds` of the sound could
+    not be read; None means unknown.
     """
 
     id: str
@@ -52,7 +53,7 @@ class Job:
     mp3_fid: str | None
     mp3_bytes: int | None
     length: float | None
-    lost: float | None
+    missing_seconds: float | None
     options: str | None
     percent: int
     error_code: str | None
@@ -60,9 +61,7 @@ class Job:
     claim: str | None
     claim_lapsed: bool
     attempts: int
-    sent: int
-    told_at: float | None
-    mail_error: str | None
+    resend_count: int
     last_cause: str | None
     traceparent: str | None
     created_at: float
@@ -70,27 +69,27 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing more will happen to the sound of this job."""
+        """Return whether the conversion of this job is over."""
         return self.state in ENDED
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One worker's right to a job for a while; `mp3_fid` is where it may put the sound."""
+    """One worker's right to convert a job, until the claim lapses; `mp3_fid` is the id to store its MP3 under."""
 
     job_id: str
     token: str
-    mp3_fid: str | None = None
+    mp3_fid: str
 
 
 def finite(value: float | None) -> float | None:
-    """Return a number as it is, None for infinity and NaN, which JSON cannot carry (RFC 8259, section 6)."""
+    """Return a number unchanged, or None for infinity and NaN, which JSON cannot carry (RFC 8259, section 6)."""
     return value if value is not None and math.isfinite(value) else None
 
 
-def last_words(job: Job) -> str:
-    """Return the sentence for a job that was given up."""
-    why = f" The last cause: {job.last_cause}" if job.last_cause else ""
+def give_up_message(job: Job) -> str:
+    """Return the error message of a job that is given up."""
+    cause = f" The last cause: {job.last_cause}" if job.last_cause else ""
     if job.attempts >= MOST_ATTEMPTS:
-        return f"The conversion broke off {job.attempts} times, so we gave up.{why}"
-    return f"The video could not be converted within a day, so we gave up.{why}"
+        return f"The conversion was interrupted {job.attempts} times, so we gave up.{cause}"
+    return f"The video could not be converted within a day, so we gave up.{cause}"

@@ -1,8 +1,8 @@
-"""Limits what one user has at once: jobs in progress, and bytes in the media store.
+"""The limits of one user: jobs in progress, and bytes in the media store.
 
-Both are measured on the job table itself, so there is no counter that could drift from it. A measurement and the
-change that it permits are one transaction under one lock, so parallel uploads on any number of replicas cannot pass a
-limit together.
+Both are measured on the job table itself, so no counter can drift from it. A measurement and the change that it
+permits are one transaction under one lock, so parallel uploads on any number of replicas cannot exceed a limit
+together.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
@@ -26,14 +27,14 @@ IN_FLIGHT = (State.RECEIVING, *WAITING)
 LEAVING = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
-BROKEN_OFF = f"An upload that broke off counts for up to {RECEIVE_SECONDS // 60} minutes."
+INTERRUPTED = f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes."
 LATEST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one user may have: jobs in progress, and stored bytes; 0 is no limit.
+    """The maximum numbers of one user's jobs in progress and stored bytes; 0 means no limit.
 
     `retention` is how long files are kept after their job ended, in seconds.
     """
@@ -44,13 +45,13 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Limits:
-        """Return the limits that the settings name."""
+        """Return the limits of the settings."""
         return cls(settings.max_jobs_in_flight, settings.max_stored_bytes, settings.retention_seconds)
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """Bytes that an upload counts with before they are stored, within the limits of its owner."""
+    """Bytes that count for an upload before they are stored, and the limits of its owner."""
 
     size: int
     limits: Limits
@@ -58,7 +59,7 @@ class Reservation:
 
 @dataclass(frozen=True)
 class Usage:
-    """What one user has at this moment.
+    """One user's current jobs and stored bytes.
 
     `uploads` of the jobs are uploads in progress. Of the stored bytes, `leaving_bytes` are about to be deleted, and
     `upload_bytes` belong to uploads in progress.
@@ -72,12 +73,12 @@ class Usage:
 
 
 def largest_upload(settings: Settings) -> int:
-    """Return the most bytes that one upload can have: its own limit, or that of all that its owner may store."""
+    """Return the maximum size of one upload: its own limit, or the storage limit of its owner if that is lower."""
     return min(settings.max_upload_bytes, settings.max_stored_bytes or settings.max_upload_bytes)
 
 
 def admit_job(connection: Connection, username: str, reservation: Reservation) -> None:
-    """Let a user begin an upload in this transaction; raises TooManyJobs or StorageFull."""
+    """Admit a new upload of a user in this transaction; raises TooManyJobs or StorageFull."""
     _lock(connection, username)
     usage = usage_of(connection, username)
     if reservation.limits.jobs and usage.jobs >= reservation.limits.jobs:
@@ -86,9 +87,9 @@ def admit_job(connection: Connection, username: str, reservation: Reservation) -
 
 
 def admit_bytes(connection: Connection, job_id: str, username: str, reservation: Reservation) -> None:
-    """Let an upload of a user store more bytes in this transaction; raises StorageFull.
+    """Admit more bytes of an upload in this transaction; raises StorageFull.
 
-    Its own bytes are none that its owner could wait for, so they do not count as those of an upload in progress.
+    Waiting cannot free the upload's own bytes, so they are not counted among those of uploads in progress.
     """
     _lock(connection, username)
     usage = usage_of(connection, username)
@@ -98,18 +99,19 @@ def admit_bytes(connection: Connection, job_id: str, username: str, reservation:
 
 
 def usage_of(connection: Connection, username: str) -> Usage:
-    """Return what a user has, in the time that it takes to read the index entries of this user's stored jobs.
+    """Return a user's usage, reading only the index entries of this user's jobs that have files.
 
     The two halves are separate queries so that each is one range of the index: an OR of both would read the entries
-    of all expired jobs, of which a month may be kept.
+    of all expired jobs, which may be kept for a month.
     """
     stored = sa.select(table.c.state, _size).where(
         table.c.username == username, table.c.state.in_([state for state in State if state != State.EXPIRED])
     )
     expired = sa.select(table.c.state, _size).where(
-        table.c.username == username, table.c.state == State.EXPIRED, table.c.due_at.is_not(None)
+        table.c.username == username, table.c.state == State.EXPIRED, table.c.purge_after.is_not(None)
     )
-    rows = sa.union_all(stored, expired).subquery()
+    halves = (force_index(half, table, "job_in_quota") for half in (stored, expired))
+    rows = sa.union_all(*halves).subquery()
     sums = sa.select(rows.c.state, sa.func.count(), sa.func.sum(rows.c.size)).group_by(rows.c.state)
     by_state = {state: (count, int(size)) for state, count, size in connection.execute(sums)}
     uploads, upload_bytes = by_state.get(State.RECEIVING, (0, 0))
@@ -126,10 +128,10 @@ _size = (sa.func.coalesce(table.c.video_bytes, 0) + sa.func.coalesce(table.c.mp3
 
 
 def _lock(connection: Connection, username: str) -> None:
-    """Wait for all other transactions that admit something to this user.
+    """Wait for all other transactions that admit an upload of this user.
 
-    A token may outlive its account, so there is no row of the user's own to lock; instead, each of a fixed set of rows
-    stands for some of the users. SQLite has one writer at a time anyway.
+    A token may outlive its account, so there may be no row of the user to lock; instead, each of a fixed set of rows
+    is the lock of some of the users. SQLite has one writer at a time anyway.
     """
     number = zlib.crc32(username.encode()) % UPLOAD_LOCKS
     query = sa.select(upload_locks.c.number).where(upload_locks.c.number == number).with_for_update()
@@ -138,14 +140,14 @@ def _lock(connection: Connection, username: str) -> None:
 
 
 def _too_many_jobs(connection: Connection, username: str, usage: Usage, most: int) -> TooManyJobs:
-    """Return the refusal of one more job; an upload in progress has no id yet that its owner could cancel it by."""
+    """Return the refusal of one more job; an upload in progress has no id yet by which its owner could cancel it."""
     only_uploads = usage.uploads == usage.jobs
     have = f"{usage.jobs}, {usage.uploads} of them uploads" if usage.uploads else f"{usage.jobs}"
     hint = "Wait until one ends." if only_uploads else "Wait until one ends, or cancel one: DELETE /jobs/ID."
     return TooManyJobs(
         f"You may have at most {most} jobs in progress at once, and have {have}. {hint}"
-        f"{f' {BROKEN_OFF}' if usage.uploads else ''}",
-        retry_after=_first_broken_off(connection, username) if only_uploads else RETRY_JOBS_SECONDS,
+        f"{f' {INTERRUPTED}' if usage.uploads else ''}",
+        retry_after=_first_interrupted(connection, username) if only_uploads else RETRY_JOBS_SECONDS,
     )
 
 
@@ -156,31 +158,30 @@ def _check_bytes(connection: Connection, username: str, usage: Usage, reservatio
 
 
 def _storage_full(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> StorageFull:
-    """Return the refusal of more bytes, which says what frees space, and when waiting does."""
+    """Return the refusal of more bytes, which says how to free space, and when waiting frees some."""
     size, limit = reservation.size, reservation.limits.stored_bytes
-    stored, allowed, more = (_in_words(each) for each in (usage.stored_bytes, limit, size))
+    stored, allowed, more = (_readable_size(each) for each in (usage.stored_bytes, limit, size))
     what = f"Your files take up {stored} of the {allowed} that you may store, and this upload needs {more} more"
     if usage.stored_bytes - usage.leaving_bytes + size <= limit:
         hint = "The files of jobs that were deleted or have expired are about to be removed: try again in a minute."
         return StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
     others = usage.stored_bytes - usage.leaving_bytes - usage.upload_bytes
-    uploads = (
-        f" Uploads in progress take up {_in_words(usage.upload_bytes)}. {BROKEN_OFF}" if usage.upload_bytes else ""
-    )
+    size_of_uploads = _readable_size(usage.upload_bytes)
+    uploads = f" Uploads in progress take up {size_of_uploads}. {INTERRUPTED}" if usage.upload_bytes else ""
     delete = " Delete jobs that have ended: DELETE /jobs/ID. Their space is free within a minute." if others else ""
     what = f"{what}.{uploads}{delete}"
     if usage.upload_bytes and others + size <= limit:
-        return StorageFull(what, retry_after=_first_broken_off(connection, username))
+        return StorageFull(what, retry_after=_first_interrupted(connection, username))
     if (expiry := _first_expiry(connection, username, reservation.limits.retention)) is None:
         return StorageFull(what)
     date, seconds = expiry
     return StorageFull(f"{what} The first of them expires on {date}.", retry_after=seconds)
 
 
-def _first_broken_off(connection: Connection, username: str) -> int:
-    """Return in how many seconds the first of a user's uploads is given up, unless more of it arrives."""
+def _first_interrupted(connection: Connection, username: str) -> int:
+    """Return in how many seconds the first of a user's uploads counts as interrupted, unless more bytes arrive."""
     mine = sa.and_(table.c.username == username, table.c.state == State.RECEIVING)
-    due, moment = connection.execute(sa.select(sa.func.min(table.c.due_at), now()).where(mine)).one()
+    due, moment = connection.execute(sa.select(sa.func.min(table.c.upload_deadline), now()).where(mine)).one()
     return max(0, int(due - moment)) + RETRY_CLEANUP_SECONDS
 
 
@@ -194,7 +195,7 @@ def _first_expiry(connection: Connection, username: str, retention: int) -> tupl
     return f"{datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC", max(1, round(expires - moment))
 
 
-def _in_words(size: int) -> str:
+def _readable_size(size: int) -> str:
     for unit, name in UNITS:
         if size >= unit:
             return f"{size / unit:.1f} {name}"

@@ -54,6 +54,7 @@ if FOLDER.name:
     import functions.upload.handler
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
+    from soundlift.common.notifications.store import Notifications
     from soundlift.connector.delivery_handler import DeliveryHandler
 
     hold_around(Jobs, "receive", after="upload wrote its row")
@@ -68,6 +69,6 @@ if FOLDER.name:
     hold_around(
         DeliveryHandler, "handle", before="connector received from {queue}", after="connector settled on {queue}"
     )
-    hold_around(Jobs, "claim_telling", before="notify was called", after="notify claimed the telling")
+    hold_around(Notifications, "claim", before="notify was called", after="notify claimed the mail")
     hold_around(Mail, "send", after="notify sent the mail")
-    hold_around(Jobs, "told", after="notify ended the telling")
+    hold_around(Notifications, "mark_delivered", after="notify marked the mail as delivered")

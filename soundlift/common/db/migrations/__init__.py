@@ -1,4 +1,4 @@
-"""Brings the tables of a database up to date, with Alembic."""
+"""Migrations of the database, run by Alembic."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy.engine import make_url
 
 from soundlift.common.db.engine import Database, open_database
@@ -24,28 +25,36 @@ LONGEST_STEP_SECONDS = 3600  # an index of a large table
 
 
 def migrate(url: str) -> None:
-    """Run the migrations that the database at a SQLAlchemy URL has not had; a SQLite file is created.
+    """Apply the pending migrations to the database at a SQLAlchemy URL; a SQLite file is created.
 
-    Raises SettingError or DatabaseUnavailable. Of several at once, each waits for the one before it, and the last
-    ones find nothing to do.
+    Concurrent calls run one after another; all but the first find nothing to do. Raises SettingError or
+    DatabaseUnavailable.
     """
     database = open_database(url, seconds=LONGEST_STEP_SECONDS)
     try:
-        with _alone(database), database.write() as connection:
+        with _exclusive(database), database.write() as connection:
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-            command.upgrade(config, "head")
-        _keep_readers_going(database)
+            _upgrade(config)
+        _use_write_ahead_log(database)
     finally:
         database.engine.dispose()
 
 
-@contextmanager
-def _alone(database: Database) -> Iterator[None]:
-    """Wait until nobody else migrates; SQLite's transaction does that by itself.
+def _upgrade(config: Config) -> None:
+    try:
+        command.upgrade(config, "head")
+    except CommandError as error:
+        sentence = "The database has tables of an unknown version: use the release that made them, or a new database."
+        raise DatabaseUnavailable(sentence, cause=str(error)) from None
 
-    The lock has a connection of its own, so that it is held until the migrations' transaction is committed: the next
-    one would else still read the version before.
+
+@contextmanager
+def _exclusive(database: Database) -> Iterator[None]:
+    """Wait until no other process migrates; on SQLite the transaction itself waits.
+
+    The lock has its own connection, so that it is held until the migration's transaction is committed. The next
+    process would otherwise still read the old version.
     """
     if database.engine.dialect.name == "sqlite":
         yield
@@ -54,14 +63,14 @@ def _alone(database: Database) -> Iterator[None]:
     with database.read() as connection:
         while not connection.scalar(sa.select(sa.func.get_lock(LOCK, LOCK_SECONDS))):
             if time.monotonic() > deadline:
-                raise DatabaseUnavailable("Another migration does not end.")
+                raise DatabaseUnavailable("Another migration is still running: run `soundlift migrate` again later.")
         try:
             yield
         finally:
             connection.scalar(sa.select(sa.func.release_lock(LOCK)))
 
 
-def _keep_readers_going(database: Database) -> None:
+def _use_write_ahead_log(database: Database) -> None:
     file = make_url(database.engine.url).database
     if database.engine.dialect.name == "sqlite" and file:
         with closing(sqlite3.connect(file)) as connection:

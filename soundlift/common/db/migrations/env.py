@@ -1,4 +1,4 @@
-"""Is run by Alembic for each command: takes the migrations through the caller's connection and transaction."""
+"""Alembic's script for each command: runs the migrations on the caller's connection, in its transaction."""
 
 from alembic import context
 

@@ -1,0 +1,128 @@
+"""The steps of a job until its video is stored; see store.py for the state machine."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from soundlift.common.db.clock import now
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_of
+from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
+from soundlift.common.jobs.queries import JobQueries
+from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
+from soundlift.common.media import new_media_id
+
+
+class UploadSteps(JobQueries):
+    """The steps of uploads and of adopted videos. Every method raises DatabaseUnavailable."""
+
+    def receive(  # noqa: PLR0913 - each is a column, except the reservation
+        self,
+        *,
+        username: str,
+        file_name: str,
+        content_type: str,
+        traceparent: str | None,
+        options: str | None = None,
+        reservation: Reservation | None = None,
+    ) -> Job:
+        """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
+
+        Raises TooManyJobs or StorageFull if the reservation exceeds a limit of the user.
+        """
+        job_id = secrets.token_hex(12)
+        row = sa.insert(table).values(
+            id=job_id,
+            created_at=now(),
+            changed_at=now(),
+            state=State.RECEIVING,
+            username=username,
+            file_name=file_name,
+            content_type=content_type,
+            video_fid=new_media_id(),
+            traceparent=traceparent,
+            options=options,
+            video_bytes=reservation.size if reservation else None,
+            upload_deadline=now() + RECEIVE_SECONDS,
+        )
+
+        def admit_and_insert(connection: Connection) -> Job:
+            if reservation:
+                admit_job(connection, username, reservation)
+            connection.execute(row)
+            # Read in the same transaction: after its commit, an error would leave a row that no caller knows.
+            return job_of(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
+
+        return self._database.transact(admit_and_insert)
+
+    def adopt(self, *, video_fid: str, username: str, video_bytes: int, traceparent: str | None) -> bool:
+        """Insert a queued row for a video that another program stored, with the video's id, unless there is one."""
+        row = sa.insert(table).values(
+            id=video_fid,
+            created_at=now(),
+            changed_at=now(),
+            state=State.QUEUED,
+            username=username,
+            file_name="video",
+            content_type="application/octet-stream",
+            video_fid=video_fid,
+            video_bytes=video_bytes,
+            traceparent=traceparent,
+            resend_at=now() + FIRST_RESEND_SECONDS,
+        )
+        try:
+            self._database.change(row)
+        except sa.exc.IntegrityError:
+            return False
+        return True
+
+    def still_receiving(self, job_id: str) -> bool:
+        """Postpone the time at which this upload counts as interrupted."""
+        return self._update(job_id, table.c.state == State.RECEIVING, upload_deadline=now() + RECEIVE_SECONDS)
+
+    def reserve(self, job: Job, more: Reservation) -> bool:
+        """Count more bytes for an upload, and postpone the time at which it counts as interrupted.
+
+        Raises StorageFull.
+        """
+        mine = sa.and_(table.c.id == job.id, table.c.state == State.RECEIVING)
+        size = sa.func.coalesce(table.c.video_bytes, 0) + more.size
+        step = sa.update(table).where(mine).values(video_bytes=size, upload_deadline=now() + RECEIVE_SECONDS)
+
+        def admit_and_count(connection: Connection) -> bool:
+            admit_bytes(connection, job.id, job.username, more)
+            return connection.execute(step).rowcount == 1
+
+        return self._database.transact(admit_and_count)
+
+    def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> bool:
+        """Move receiving → queued: the store has the complete video; `options`, if given, replace the earlier ones.
+
+        From now on the job counts with its actual size instead of its reservation.
+        """
+        return self._move(
+            job_id,
+            State.QUEUED,
+            table.c.state == State.RECEIVING,
+            video_bytes=video_bytes,
+            options=sa.func.coalesce(options, table.c.options),
+            upload_deadline=None,
+            resend_at=now() + FIRST_RESEND_SECONDS,
+        )
+
+    def abandon(self, job: Job) -> bool:
+        """Move receiving → deleted, if the upload is still interrupted."""
+        return self._move(job.id, State.DELETED, is_interrupted(now()), upload_deadline=None, purge_after=now())
+
+    def _move(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
+        return self._database.change(self._step(job_id, state, *conditions, **values)) == 1
+
+    def _step(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> sa.Update:
+        return sa.update(table).where(table.c.id == job_id, *conditions).values(state=state, changed_at=now(), **values)
+
+    def _update(self, job_id: str, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
+        return self._database.change(sa.update(table).where(table.c.id == job_id, *conditions).values(**values)) == 1

@@ -1,0 +1,39 @@
+"""The notifications of a job as part of the transactions that change the job."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from soundlift.common.db.clock import now
+from soundlift.common.db.index_hints import force_index
+from soundlift.common.db.tables import jobs
+from soundlift.common.db.tables import notifications as table
+from soundlift.common.notifications.model import Channel
+
+
+def add_notifications(connection: Connection, job_id: str) -> None:
+    """Add one notification per channel for a job that ended; each is due at once.
+
+    A lost event is thus sent again by the next cleanup. A repeated event is harmless.
+    """
+    row = sa.insert(table).values(job=job_id, due_at=now(), attempts=0)
+    for channel in Channel:
+        connection.execute(row.values(channel=channel))
+
+
+def delete_notifications(connection: Connection, job_ids: Collection[str]) -> None:
+    """Delete the notifications of jobs, pending or not."""
+    connection.execute(sa.delete(table).where(table.c.job.in_(job_ids)))
+
+
+def has_pending_notification() -> sa.ColumnElement[bool]:
+    """Select jobs with a notification that is neither delivered nor given up.
+
+    For EXISTS, MariaDB would read all pending notifications instead of the job's (exists-to-in optimization).
+    """
+    pending = sa.select(table.c.job).where(table.c.job == jobs.c.id, table.c.due_at.is_not(None))
+    by_key = force_index(pending, table, "PRIMARY").limit(1).correlate(jobs)
+    return by_key.scalar_subquery().is_not(None)

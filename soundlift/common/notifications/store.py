@@ -1,0 +1,129 @@
+"""The notifications of ended jobs; each step is one compare-and-set on a row, by the database's clock.
+
+    pending ⇄ claimed ─▶ delivered | given up
+
+A step that changes no row means that another process was first; it returns False or None and raises no error.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+
+from soundlift.common.db.clock import now, statement_start
+from soundlift.common.db.engine import Database
+from soundlift.common.db.index_hints import force_index
+from soundlift.common.db.tables import jobs
+from soundlift.common.db.tables import notifications as table
+from soundlift.common.jobs.conditions import job_columns, job_of
+from soundlift.common.jobs.model import BATCH, LONGEST_SENTENCE, Job
+from soundlift.common.notifications.model import (
+    CLAIM_SECONDS,
+    LONGEST_RESEND_SECONDS,
+    SHORTEST_RESEND_SECONDS,
+    Channel,
+    Notification,
+    NotificationClaim,
+)
+
+_columns = [table.c[name] for name in Notification.__dataclass_fields__]
+
+
+class Notifications:
+    """The steps and lists of notifications. Every method raises DatabaseUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, job_ids: Collection[str]) -> dict[str, list[Notification]]:
+        """Return the notifications of each of some jobs, in the order of their channels."""
+        query = sa.select(*_columns).where(table.c.job.in_(job_ids))
+        found: dict[str, list[Notification]] = {job_id: [] for job_id in job_ids}
+        with self._database.read() as connection:
+            for row in sorted(connection.execute(query), key=lambda row: str(row.channel)):
+                values = {**row._mapping, "channel": Channel(row.channel)}
+                found[row.job].append(Notification(**values))
+        return found
+
+    def due(self) -> list[Job]:
+        """Return jobs with a notification whose event is to be sent again, at most a batch, most overdue first."""
+        query = (
+            sa.select(*job_columns)
+            .select_from(table.join(jobs, jobs.c.id == table.c.job))
+            .where(_is_due(statement_start()))
+            .order_by(table.c.due_at)
+            .limit(BATCH)
+        )
+        query = force_index(query, table, "notification_due_at")
+        with self._database.read() as connection:
+            found = {row.id: job_of(row) for row in connection.execute(query)}
+        return list(found.values())
+
+    def postpone(self, job: Job) -> bool:
+        """Claim the sending of a due event; of concurrent callers only one gets True.
+
+        The pause until the event is due again is the time since the job ended, so it doubles with each repeat.
+        """
+        age = now() - job.changed_at
+        pause = sa.case(
+            (age < SHORTEST_RESEND_SECONDS, SHORTEST_RESEND_SECONDS),
+            (age > LONGEST_RESEND_SECONDS, LONGEST_RESEND_SECONDS),
+            else_=age,
+        )
+        return self._update(table.c.job == job.id, _is_due(now()), due_at=now() + pause)
+
+    def send_soon(self, job: Job) -> bool:
+        """Make the event of a job's pending notifications due at once, after its publication failed."""
+        return self._update(table.c.job == job.id, table.c.due_at.is_not(None), due_at=now())
+
+    def claim(self, job_id: str, channel: Channel) -> NotificationClaim | None:
+        """Claim a pending notification for CLAIM_SECONDS, counting an attempt."""
+        claim = NotificationClaim(job_id, channel, token=secrets.token_hex(12))
+        won = self._update(
+            *_is_pending(job_id, channel),
+            _is_unclaimed(now()),
+            claim=claim.token,
+            claimed_until=now() + CLAIM_SECONDS,
+            attempts=table.c.attempts + 1,
+        )
+        return claim if won else None
+
+    def is_pending(self, job_id: str, channel: Channel) -> bool:
+        """Return whether a job has a notification that is neither delivered nor given up."""
+        query = sa.select(table.c.job).where(*_is_pending(job_id, channel))
+        with self._database.read() as connection:
+            return connection.scalar(query) is not None
+
+    def mark_delivered(self, claim: NotificationClaim) -> bool:
+        """Record that the recipient's server accepted the notification."""
+        return self._end_claim(claim, due_at=None, delivered_at=now(), last_error=None)
+
+    def give_up(self, claim: NotificationClaim, *, reason: str) -> bool:
+        """Record that the notification can never be delivered."""
+        return self._end_claim(claim, due_at=None, last_error=reason[:LONGEST_SENTENCE])
+
+    def release(self, claim: NotificationClaim, *, cause: str) -> bool:
+        """Release a claim after a temporary failure, so that any worker can claim the notification again."""
+        return self._end_claim(claim, last_error=cause[:LONGEST_SENTENCE])
+
+    def _end_claim(self, claim: NotificationClaim, **values: Any) -> bool:
+        mine = table.c.claim == claim.token
+        return self._update(*_is_pending(claim.job_id, claim.channel), mine, claim=None, claimed_until=None, **values)
+
+    def _update(self, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
+        return self._database.change(sa.update(table).where(*conditions).values(**values)) > 0
+
+
+def _is_pending(job_id: str, channel: Channel) -> tuple[sa.ColumnElement[bool], ...]:
+    return table.c.job == job_id, table.c.channel == channel, table.c.due_at.is_not(None)
+
+
+def _is_unclaimed(moment: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
+    return sa.or_(table.c.claimed_until.is_(None), table.c.claimed_until < moment)
+
+
+def _is_due(moment: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:
+    return sa.and_(table.c.due_at <= moment, _is_unclaimed(moment))

@@ -1,0 +1,115 @@
+"""Every step of a job and of its notifications, and a job in every state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.db.tables import notifications
+from soundlift.common.jobs.model import Claim, Job, State
+from soundlift.common.jobs.quota import Limits, Reservation
+from soundlift.common.notifications.model import Channel, NotificationClaim
+from soundlift.common.services import Services
+from tests.factories.jobs import (
+    age,
+    claimed_job,
+    failed_job,
+    job_now,
+    notified_job,
+    queued_job,
+    ready_job,
+    receiving_job,
+)
+
+NO_TOKEN = "0" * 24
+NO_LIMITS = Limits(jobs=0, stored_bytes=0, retention=60)
+
+Step = Callable[[Services, Job], object]
+
+
+def own_claim(job: Job) -> Claim:
+    """Return the claim in the row that was read."""
+    return Claim(job_id=job.id, token=job.claim or NO_TOKEN, mp3_fid=job.mp3_fid or "")
+
+
+def mail_claim(services: Services, job: Job) -> NotificationClaim:
+    """Return a new claim of the job's mail, or an invalid one if it cannot be claimed."""
+    return services.notifications.claim(job.id, Channel.MAIL) or NotificationClaim(job.id, Channel.MAIL, NO_TOKEN)
+
+
+STEPS: dict[str, Step] = {
+    "still_receiving": lambda services, job: services.jobs.still_receiving(job.id),
+    "reserve": lambda services, job: services.jobs.reserve(job, Reservation(1, NO_LIMITS)),
+    "queue": lambda services, job: services.jobs.queue(job.id, video_bytes=1),
+    "send_soon": lambda services, job: services.jobs.send_soon(job),
+    "claim": lambda services, job: services.jobs.claim(job),
+    "renew": lambda services, job: services.jobs.renew(own_claim(job), percent=1),
+    "ready": lambda services, job: services.jobs.ready(own_claim(job), mp3_bytes=1, length=1.0),
+    "failed": lambda services, job: services.jobs.failed(own_claim(job), code="x", sentence="x"),
+    "release": lambda services, job: services.jobs.release(own_claim(job), cause="x"),
+    "give_up": lambda services, job: services.jobs.give_up(job),
+    "cancel": lambda services, job: services.jobs.cancel(job.id),
+    "delete": lambda services, job: services.jobs.delete(job.id),
+    "expire": lambda services, job: services.jobs.expire(job, retention=60),
+    "abandon": lambda services, job: services.jobs.abandon(job),
+    "disposed": lambda services, job: services.jobs.disposed(job),
+    "postpone": lambda services, job: services.jobs.postpone(job),
+    "claim_mail": lambda services, job: services.notifications.claim(job.id, Channel.MAIL),
+    "mark_delivered": lambda services, job: services.notifications.mark_delivered(mail_claim(services, job)),
+    "give_up_mail": lambda services, job: services.notifications.give_up(mail_claim(services, job), reason="x"),
+    "release_mail": lambda services, job: services.notifications.release(mail_claim(services, job), cause="x"),
+    "postpone_mail": lambda services, job: services.notifications.postpone(job),
+    "send_mail_soon": lambda services, job: services.notifications.send_soon(job),
+}
+
+
+def cancelled_job(services: Services) -> Job:
+    job = queued_job(services)
+    assert services.jobs.cancel(job.id)
+    return job_now(services, job.id)
+
+
+def expired_job(services: Services) -> Job:
+    job = notified_job(services)
+    age(services, job, 3600)
+    assert services.jobs.expire(job, retention=60)
+    return job_now(services, job.id)
+
+
+def deleted_job(services: Services) -> Job:
+    job = ready_job(services)
+    assert services.jobs.delete(job.id)
+    return job_now(services, job.id)
+
+
+def adopted_job(services: Services, video: bytes = b"1") -> Job:
+    video_fid = "a" * 24
+    assert services.jobs.adopt(
+        video_fid=video_fid, username="ada@example.org", video_bytes=len(video), traceparent=None
+    )
+    return job_now(services, video_fid)
+
+
+MAKERS: dict[State, Callable[[Services], Job]] = {
+    State.RECEIVING: receiving_job,
+    State.QUEUED: queued_job,
+    State.CONVERTING: lambda services: claimed_job(services)[0],
+    State.READY: ready_job,
+    State.FAILED: failed_job,
+    State.CANCELLED: cancelled_job,
+    State.EXPIRED: expired_job,
+    State.DELETED: deleted_job,
+}
+
+
+def row_of(services: Services, job: Job) -> Any:
+    with services.database.read() as connection:
+        return connection.execute(sa.select(table).where(table.c.id == job.id)).one_or_none()
+
+
+def notification_rows(services: Services, job: Job) -> list[Any]:
+    with services.database.read() as connection:
+        return list(connection.execute(sa.select(notifications).where(notifications.c.job == job.id)))

@@ -1,0 +1,102 @@
+"""Every query that runs per request or per minute reads its rows by an index, and sorts no table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from soundlift.common.jobs.quota import usage_of
+from soundlift.common.notifications.model import Channel
+from soundlift.common.services import Services
+from tests.factories.jobs import age, queued_job
+from tests.jobs.steps import MAKERS
+
+ADA = "ada@example.org"
+JOB = "1" * 24
+JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
+NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
+
+
+def _usage(services: Services) -> None:
+    with services.database.read() as connection:
+        usage_of(connection, ADA)
+
+
+QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
+    "find": (lambda services, _: services.jobs.find(JOB), JOB_OF["find"]),
+    "find_by_mp3": (lambda services, _: services.jobs.find_by_mp3(JOB), JOB_OF["mp3"]),
+    "find_by_video": (
+        lambda services, _: services.jobs.find_by_video(JOB),
+        f"{JOB_OF['find']}|{JOB_OF['video']}",
+    ),
+    "page": (lambda services, _: services.jobs.page(ADA), "job_of_user"),
+    "second page": (lambda services, after: services.jobs.page(ADA, after=after), f"job_of_user|{JOB_OF['find']}"),
+    "admin page": (lambda services, _: services.jobs.page(None), "job_by_age"),
+    "second admin page": (
+        lambda services, after: services.jobs.page(None, after=after),
+        f"job_by_age|{JOB_OF['find']}",
+    ),
+    "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
+    "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
+    "past_retention": (
+        lambda services, _: services.jobs.past_retention(retention=60),
+        f"job_in_state|{NOTIFICATION}",
+    ),
+    "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
+    "forget_rows": (lambda services, _: services.jobs.forget_rows(retention=100_000), "job_in_state"),
+    "quota": (lambda services, _: _usage(services), "job_in_quota"),
+    "notifications": (lambda services, job_id: services.notifications.of([job_id]), NOTIFICATION),
+    "pending": (lambda services, job_id: services.notifications.is_pending(job_id, Channel.MAIL), NOTIFICATION),
+    "due notifications": (
+        lambda services, _: services.notifications.due(),
+        f"notification_due_at|{JOB_OF['find']}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str) -> None:
+    for make in MAKERS.values():
+        job = make(services)
+        age(services, job, 60)
+    after = queued_job(services).id
+    query, indexes = QUERIES[name]
+    for step in _plan(services, lambda: query(services, after)):
+        assert re.search(rf"\b({indexes})\b", step), step
+        assert "TEMP B-TREE FOR ORDER BY" not in step
+        assert "filesort" not in step
+
+
+def _plan(services: Services, run: Callable[[], object]) -> list[str]:
+    """Return how the database reads each table in the SELECT statements of a call."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    engine = services.database.engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        run()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+    assert asked
+    explain = _explain_on_sqlite if engine.dialect.name == "sqlite" else _explain_on_mariadb
+    with services.database.read() as connection:
+        return [step for statement in asked for step in explain(connection, *statement)]
+
+
+def _explain_on_sqlite(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).mappings()
+    steps = [str(row["detail"]) for row in rows]
+    return [step for step in steps if re.search(r"(SEARCH|SCAN) (job|notification)\b|ORDER BY", step)]
+
+
+def _explain_on_mariadb(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
+    rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()
+    return [f"{row['type']} {row['key']} {row['Extra']}" for row in rows if row["table"] in ("job", "notification")]
