@@ -1,4 +1,4 @@
-"""Runs a function behind gunicorn as a process, and talks to it byte by byte."""
+"""A function behind gunicorn in its own process, for tests that send requests byte by byte."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from soundlift.common.services import Services
 from tests.factories.accounts import SECRET
 
 GUNICORN = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config"]
-DEADLINE_SECONDS = 30
-HERE = "127.0.0.1"
+TIMEOUT_SECONDS = 30
+LOOPBACK = "127.0.0.1"
 
 
 class FunctionServer:
@@ -36,25 +36,25 @@ class FunctionServer:
     ) -> None:
         self.function = name
         self.port = free_port()
-        self.url = f"http://{HERE}:{self.port}"
-        own = {
+        self.url = f"http://{LOOPBACK}:{self.port}"
+        settings = {
             "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
             "JWT_SECRET": SECRET,
-            "HOST": HERE,
+            "HOST": LOOPBACK,
             "PORT": str(self.port),
         }
         self.log = log or services.settings.soundlift_data / f"{name}.log"
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [*GUNICORN, application or f"functions.{name}.handler:app"],
-                env={**os.environ, **own, **(environment or {})},
+                env={**os.environ, **settings, **(environment or {})},
                 stdout=output,
                 stderr=output,
             )
 
     @property
     def worker(self) -> int:
-        (pid,) = [one.pid for one in living_processes().values() if one.parent == self.process.pid]
+        (pid,) = [process.pid for process in living_processes().values() if process.parent == self.process.pid]
         return pid
 
     def answers(self) -> bool:
@@ -66,24 +66,24 @@ class FunctionServer:
 
     def refuses(self) -> bool:
         try:
-            socket.create_connection((HERE, self.port), DEADLINE_SECONDS).close()
+            socket.create_connection((LOOPBACK, self.port), TIMEOUT_SECONDS).close()
         except ConnectionRefusedError:
             return True
         return False
 
-    def open(self, source: str = HERE) -> socket.socket:
-        """Return a connection on which nothing was sent yet, from an address of the loopback."""
-        return socket.create_connection((HERE, self.port), DEADLINE_SECONDS, (source, 0))
+    def open(self, source: str = LOOPBACK) -> socket.socket:
+        """Return a new connection from a loopback address."""
+        return socket.create_connection((LOOPBACK, self.port), TIMEOUT_SECONDS, (source, 0))
 
     def connect(self, request: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> socket.socket:
-        """Return a connection on which a request was sent."""
+        """Return a connection on which a request has been sent."""
         connection = self.open()
         lines = [f"{request} HTTP/1.1", "Host: a", *(f"{name}: {value}" for name, value in (headers or {}).items())]
         connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         return connection
 
     def peak_memory(self) -> int:
-        """Return the largest resident memory that the process which answers has ever had, in bytes (Linux)."""
+        """Return the peak resident memory of the worker process, in bytes (Linux only)."""
         status = Path(f"/proc/{self.worker}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
@@ -96,7 +96,7 @@ class FunctionServer:
 def served(
     name: str, services: Services, environment: Mapping[str, str] | None = None, log: Path | None = None
 ) -> Iterator[FunctionServer]:
-    """Serve a function over the database and the folder of a test."""
+    """Serve a function that uses the database and the folder of the test."""
     server = FunctionServer(name, services, environment, log)
     try:
         wait_for(server.answers, f"{name} answers")
@@ -106,37 +106,37 @@ def served(
 
 
 def read_response(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Return the status, the headers in lower case, and the body of the next response, and read no byte behind it."""
+    """Read exactly one response, and return its status, headers (in lower case) and body."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
-        head += _received(connection, 1)
+        head += _receive(connection, 1)
     line, *fields = head.decode("latin-1").strip().split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (field.partition(":") for field in fields)}
-    return int(line.split()[1]), headers, _received(connection, int(headers.get("content-length", "0")))
+    return int(line.split()[1]), headers, _receive(connection, int(headers.get("content-length", "0")))
 
 
 def read_problem(connection: socket.socket) -> dict[str, Any]:
-    """Return the problem document that is the next response, of the status that it says."""
+    """Read one response, and return its problem document, whose status is that of the response."""
     status, headers, body = read_response(connection)
     problem: dict[str, Any] = json.loads(body)
     assert (status, headers["content-type"]) == (problem["status"], "application/problem+json")
     return problem
 
 
-def has_answer(connection: socket.socket) -> bool:
-    """Return whether an answer, or the end, has arrived."""
-    patience = connection.gettimeout()
+def has_response(connection: socket.socket) -> bool:
+    """Return whether a response or the end of the connection has arrived."""
+    timeout = connection.gettimeout()
     connection.setblocking(False)
     try:
         connection.recv(1, socket.MSG_PEEK)
     except BlockingIOError:
         return False
     finally:
-        connection.settimeout(patience)
+        connection.settimeout(timeout)
     return True
 
 
-def _received(connection: socket.socket, size: int) -> bytes:
+def _receive(connection: socket.socket, size: int) -> bytes:
     received = b""
     while len(received) < size:
         block = connection.recv(size - len(received))
@@ -146,7 +146,7 @@ def _received(connection: socket.socket, size: int) -> bytes:
 
 
 def is_reset(connection: socket.socket) -> bool:
-    """Send something, and return whether nobody is there to take it."""
+    """Return whether the server has closed the connection completely, so that sending fails."""
     try:
         connection.sendall(b"a")
     except OSError:

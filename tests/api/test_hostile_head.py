@@ -1,4 +1,4 @@
-"""A request's head may contain any bytes: over real HTTP, too, it never causes a server error."""
+"""Hostile request heads over real HTTP: no bytes in them cause a server error."""
 
 from __future__ import annotations
 

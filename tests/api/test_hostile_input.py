@@ -1,4 +1,4 @@
-"""Every function refuses what no honest client sends, and never answers it with 500 or 503."""
+"""Hostile requests: no function answers them with a server error."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import TestResponse
 
 from soundlift.common.services import Services
-from tests.api.hostile.addresses import of_lengths, of_paths, of_queries
-from tests.api.hostile.documents import BINARY_EVENT, of_events, of_login
-from tests.api.hostile.fields import of_headers, of_ranges, of_tokens
-from tests.api.hostile.forms import of_forms
-from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, NESTED, WITH_TOKEN
+from tests.api.hostile.addresses import length_requests, path_requests, query_requests
+from tests.api.hostile.documents import BINARY_EVENT, event_requests, login_requests
+from tests.api.hostile.fields import header_requests, range_requests, token_requests
+from tests.api.hostile.forms import form_requests
+from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, NESTED, TOKEN_FUNCTIONS
 from tests.factories.accounts import bearer
 from tests.factories.jobs import ready_job
 from tests.factories.problems import assert_problem
@@ -22,15 +22,15 @@ from tests.fixtures.functions import Call
 pytestmark = pytest.mark.slow
 
 CASES = [
-    *of_login(),
-    *(case for name in EVENT_FUNCTIONS for case in of_events(name)),
-    *of_queries(),
-    *of_paths(),
-    *of_headers(),
-    *of_tokens(),
-    *of_ranges(),
-    *of_forms(),
-    *of_lengths(),
+    *login_requests(),
+    *(case for name in EVENT_FUNCTIONS for case in event_requests(name)),
+    *query_requests(),
+    *path_requests(),
+    *header_requests(),
+    *token_requests(),
+    *range_requests(),
+    *form_requests(),
+    *length_requests(),
 ]
 
 
@@ -39,9 +39,9 @@ def test_hostile_input_is_never_a_server_error(function: Call, services: Service
     services.settings = replace(services.settings, accept_bare_messages=True)
     client = function(name)
     ready = ready_job(services)
-    complaints = []
-    for case in (each for each in CASES if each.function == name):
-        headers = Headers(bearer(services)) if name in WITH_TOKEN else Headers()
+    failures = []
+    for case in (request for request in CASES if request.function == name):
+        headers = Headers(bearer(services)) if name in TOKEN_FUNCTIONS else Headers()
         headers.update(case.headers)
         query = case.query.replace("READY", str(ready.mp3_fid)) if isinstance(case.query, str) else case.query
         response = client.open(
@@ -51,9 +51,9 @@ def test_hostile_input_is_never_a_server_error(function: Call, services: Service
             headers=headers,
             data=case.body,
         )
-        if complaint := _complaint_about(response):
-            complaints.append(f"{case.about}: {complaint}")
-    assert not complaints, "\n".join(complaints)
+        if failure := _failure(response):
+            failures.append(f"{case.description}: {failure}")
+    assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize(
@@ -67,24 +67,24 @@ def test_hostile_input_is_never_a_server_error(function: Call, services: Service
         *((name, BINARY_EVENT, NESTED, 400) for name in EVENT_FUNCTIONS),
     ],
 )
-def test_input_that_cannot_be_read_is_a_client_error(
+def test_unreadable_input_is_a_client_error(
     function: Call, name: str, headers: dict[str, str], body: bytes, status: int
 ) -> None:
     assert_problem(function(name).post("/", headers=headers, data=body), status)
 
 
 @pytest.mark.parametrize("query", [f"?wait={MANY_DIGITS}", f"?limit={MANY_DIGITS}", "?limit=٣"])
-def test_a_number_of_many_digits_is_refused(function: Call, services: Services, query: str) -> None:
+def test_a_number_with_too_many_digits_is_rejected(function: Call, services: Services, query: str) -> None:
     path = f"/{ready_job(services).id}" if "wait" in query else "/"
     assert_problem(function("jobs").get(path + query, headers=bearer(services)), 400)
 
 
-def test_a_precondition_that_fails_is_a_problem_document(function: Call, services: Services) -> None:
+def test_a_failed_precondition_is_answered_with_a_problem_document(function: Call, services: Services) -> None:
     headers = {**bearer(services), "If-Match": '"another"'}
     assert_problem(function("download").get(f"/?job={ready_job(services).id}", headers=headers), 412)
 
 
-def _complaint_about(response: TestResponse) -> str | None:
+def _failure(response: TestResponse) -> str | None:
     if response.status_code >= 500:
         return response.status
     if response.status_code >= 400 and response.content_type != "application/problem+json":

@@ -14,7 +14,7 @@ import yaml
 
 from soundlift.common.services import Services
 from soundlift.local.stack import substitute
-from tests.api.function_server import DEADLINE_SECONDS, HERE, FunctionServer, served
+from tests.api.function_server import LOOPBACK, TIMEOUT_SECONDS, FunctionServer, served
 from tests.factories.accounts import PASSWORD
 from tests.factories.manifests import memory_environment_of_images
 
@@ -44,7 +44,7 @@ def _sign_in_at_once(login: FunctionServer, emails: list[str]) -> list[tuple[int
 
 
 def _sign_in(login: FunctionServer, email: str) -> tuple[int, dict[str, str], Any]:
-    connection = HTTPConnection(HERE, login.port, timeout=DEADLINE_SECONDS)
+    connection = HTTPConnection(LOOPBACK, login.port, timeout=TIMEOUT_SECONDS)
     credentials = b64encode(f"{email}:{PASSWORD}".encode()).decode()
     connection.request("POST", "/", headers={"Authorization": f"Basic {credentials}"})
     answer = connection.getresponse()

@@ -12,7 +12,7 @@ import pytest
 
 from devservers.waiting import wait_for
 from soundlift.common.services import Services
-from tests.api.function_server import FunctionServer, has_answer, is_reset, read_response, served
+from tests.api.function_server import FunctionServer, has_response, is_reset, read_response, served
 from tests.factories.accounts import bearer
 
 pytestmark = pytest.mark.servers
@@ -57,7 +57,7 @@ def test_slow_requests_take_no_thread(serve: Serve, beginning: bytes) -> None:
         connections = slow(server, beginning, stack)
         with server.connect("POST /", {"Content-Length": "2"}, b"{}") as prompt:
             assert read_response(prompt)[0] == 401
-        assert not any(has_answer(connection) for connection in connections), "it waited for the slow ones"
+        assert not any(has_response(connection) for connection in connections), "it waited for the slow ones"
         status, headers, body = read_response(connections[0])
         assert (status, headers["connection"]) == (408, "close")
         assert json.loads(body)["code"] == "request_timeout"

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from devservers.waiting import wait_for
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.services import Services
-from tests.api.function_server import DEADLINE_SECONDS, FunctionServer, served
+from tests.api.function_server import TIMEOUT_SECONDS, FunctionServer, served
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 
@@ -46,7 +46,7 @@ def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: Func
         wait_for(server.refuses, "it stops listening")
         upload.sendall(video[len(video) // 2 :])
         assert upload.recv(12) == b"HTTP/1.1 202"
-    assert server.process.wait(DEADLINE_SECONDS) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals wait for a process")
@@ -60,14 +60,14 @@ def test_all_who_have_connected_before_are_answered(server: FunctionServer) -> N
         wait_for(lambda: int(status_of(worker)["ShdPnd"], 16) & SIGTERM_WAITS, "its worker is told to stop")
         os.kill(worker, signal.SIGCONT)
         assert [connection.recv(12) for connection in line] == [b"HTTP/1.1 200"] * IN_LINE
-    assert server.process.wait(DEADLINE_SECONDS) == 0
+    assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_a_connection_that_has_sent_nothing_delays_no_stop(server: FunctionServer) -> None:
     with server.open():
         wait_for(server.answers, "it is taken in")
         server.process.terminate()
-        assert server.process.wait(DEADLINE_SECONDS / 4) == 0
+        assert server.process.wait(TIMEOUT_SECONDS / 4) == 0
 
 
 def test_a_stop_while_the_application_is_loaded_is_a_stop(services: Services, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_stop_while_the_application_is_loaded_is_a_stop(services: Services, tm
         wait_for(loading.exists, "it loads the application")
         server.process.terminate()
         gate.touch()
-        assert server.process.wait(DEADLINE_SECONDS) == 0
+        assert server.process.wait(TIMEOUT_SECONDS) == 0
         assert "Traceback" not in server.log.read_text()
     finally:
         server.stop()

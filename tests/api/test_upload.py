@@ -17,7 +17,7 @@ from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, tra
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
-from tests.api.uploads import NAME, stored, traces
+from tests.api.uploads import NAME, read_stored, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, job_now
 from tests.factories.problems import assert_problem
@@ -36,7 +36,7 @@ def test_a_form_with_one_file_in_any_field_becomes_a_queued_job(function: Call, 
     assert (job.state, job.file_name, job.username, job.video_bytes) == ("queued", NAME, "ada@example.org", len(MP4))
     assert (answer["state"], answer["video_fid"]) == ("queued", job.video_fid)
     assert response.headers["Location"] == answer["links"]["self"] == f"http://127.0.0.1:8080/jobs/{job.id}"
-    assert stored(services, job.video_fid) == MP4
+    assert read_stored(services, job.video_fid) == MP4
 
 
 def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call, services: Services) -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.uploads import form_of, stored, traces
+from tests.api.uploads import build_form, read_stored, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 from tests.factories.problems import assert_problem
@@ -29,7 +29,7 @@ def test_a_form_s_file_with_parts_of_a_boundary_is_stored_unchanged(
         headers=bearer(services),
     )
     assert response.status_code == 202, response.text
-    assert stored(services, response.json["video_fid"]) == content
+    assert read_stored(services, response.json["video_fid"]) == content
 
 
 def test_a_field_that_is_not_a_file_may_not_be_large(function: Call, services: Services) -> None:
@@ -81,7 +81,7 @@ def test_a_multipart_body_that_is_not_a_form_is_refused(function: Call, services
     content_type = f"multipart/{kind}; boundary=x"
     for content in (MP4, FRAMES):
         response = function("upload").post(
-            "/", data=form_of(content), content_type=content_type, headers=bearer(services)
+            "/", data=build_form(content), content_type=content_type, headers=bearer(services)
         )
         assert_problem(response, 415)
         assert "multipart/form-data" in response.json["detail"]

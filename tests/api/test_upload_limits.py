@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from soundlift.common.services import Services
-from tests.api.uploads import LARGE, send, stored, traces
+from tests.api.uploads import LARGE, read_stored, send, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
 from tests.factories.problems import assert_problem
@@ -60,4 +60,4 @@ def test_a_file_may_be_exactly_as_large_as_the_limit(
     taken = send(function, services, LARGE, as_form=as_form, announced=announced)
     assert taken.status_code == 202, taken.text
     assert taken.json["video_bytes"] == len(LARGE)
-    assert stored(services, taken.json["video_fid"]) == LARGE
+    assert read_stored(services, taken.json["video_fid"]) == LARGE

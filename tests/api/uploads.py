@@ -1,4 +1,4 @@
-"""Uploads to send to the function, and what they leave behind."""
+"""Uploads to the function, and the traces that they leave."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LARGE = MP4 + bytes(3 * BLOCK_BYTES)
 FORM_TYPE = "multipart/form-data; boundary=x"
 
 
-def form_of(content: bytes, parameters: str = 'filename="a.mp4"', headers: bytes = b"") -> bytes:
-    """Return a form with one file, whose boundary is x."""
+def build_form(content: bytes, parameters: str = 'filename="a.mp4"', headers: bytes = b"") -> bytes:
+    """Return a form with one file and the boundary x."""
     head = f'--x\r\nContent-Disposition: form-data; name="f"; {parameters}'.encode()
     return head + headers + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
 
@@ -29,10 +29,10 @@ def form_of(content: bytes, parameters: str = 'filename="a.mp4"', headers: bytes
 def send(
     function: Call, services: Services, content: bytes | io.BytesIO, *, as_form: bool = False, announced: bool = True
 ) -> TestResponse:
-    """Upload a file with its length announced or, as in a chunked body, not."""
+    """Upload a file, with a Content-Length or, like a chunked body, without."""
     if as_form:
         assert isinstance(content, bytes)
-        content = form_of(content)
+        content = build_form(content)
     return function("upload").post(
         "/",
         input_stream=io.BytesIO(content) if isinstance(content, bytes) else content,
@@ -42,8 +42,8 @@ def send(
     )
 
 
-def stored(services: Services, fid: str) -> bytes:
-    """Return a stored video."""
+def read_stored(services: Services, fid: str) -> bytes:
+    """Return the content of a stored video."""
     with services.videos.open(fid).file as file:
         return file.read()
 

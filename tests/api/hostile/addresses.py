@@ -1,4 +1,4 @@
-"""Hostile paths, queries and lengths."""
+"""Hostile paths, queries and Content-Lengths."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, TEXTS, Hostile
 from tests.factories.jobs import MP4
 
 
-def of_queries() -> list[Hostile]:
+def query_requests() -> list[Hostile]:
     texts = {what: text for what, text in TEXTS.items() if "surrogate" not in what}
     named = {
         "jobs": ("wait", "limit", "after"),
@@ -46,7 +46,7 @@ def of_queries() -> list[Hostile]:
     return found
 
 
-def of_paths() -> list[Hostile]:
+def path_requests() -> list[Hostile]:
     paths = [
         "/%ED%A0%80",
         "/%FF",
@@ -70,7 +70,7 @@ def of_paths() -> list[Hostile]:
     ]
 
 
-def of_lengths() -> list[Hostile]:
+def length_requests() -> list[Hostile]:
     return [
         Hostile(function, f"Content-Length {text[:20]}", headers={"Content-Length": text}, body=b"{}")
         for function in ("login", "upload", "convert", "notify")

@@ -14,14 +14,14 @@ BINARY_EVENT = {f"ce-{key}": value for key, value in EVENT.items()} | {"Content-
 
 
 def _json(document: Any) -> bytes:
-    return json.dumps(document).encode()  # half a surrogate pair becomes an escape
+    return json.dumps(document).encode()  # json escapes half a surrogate pair
 
 
 def _event(**members: Any) -> bytes:
     return _json({**EVENT, "data": {"job_id": "0" * 24}, **members})
 
 
-def of_login() -> list[Hostile]:
+def login_requests() -> list[Hostile]:
     bodies = {f"JSON {what}": body for what, body in _json_bodies().items()}
     for what, text in TEXTS.items():
         bodies[f"address: {what}"] = _json({"email": text, "password": "secret"})
@@ -69,12 +69,12 @@ def _json_bodies() -> dict[str, bytes]:
     }
 
 
-def of_events(name: str) -> list[Hostile]:
+def event_requests(name: str) -> list[Hostile]:
     bodies = {f"event {what}": body for what, body in _json_bodies().items()}
     bodies |= {
         "data nested deep": _event()[:-1] + b', "data": ' + NESTED + b"}",
         "attribute nested deep": _event()[:-1] + b', "subject": ' + NESTED + b"}",
-        "data_base64 that is none": _event(data_base64="é%"),
+        "invalid data_base64": _event(data_base64="é%"),
         "time out of range": _event(time="99999-99-99T99:99:99Z"),
         "time of many digits": _event(time=f"2024-01-01T00:00:00.{MANY_DIGITS}Z"),
         "time zone out of range": _event(time="0001-01-01T00:00:00+23:59"),
@@ -83,7 +83,7 @@ def of_events(name: str) -> list[Hostile]:
     }
     for what, text in TEXTS.items():
         bodies[f"job_id: {what}"] = _event(data={"job_id": text})
-        bodies[f"beside job_id: {what}"] = _event(data={"job_id": "0" * 24, text: text})
+        bodies[f"extra member: {what}"] = _event(data={"job_id": "0" * 24, text: text})
         bodies[f"video_fid: {what}"] = _event(data={"video_fid": text, "username": text})
         bodies[f"user name: {what}"] = _event(data={"video_fid": "0" * 24, "username": text})
         for attribute in ("id", "source", "type", "subject", "time", "traceparent", "datacontenttype", "dataschema"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from tests.api.hostile.request import FUNCTIONS, HEADERS, MANY_DIGITS, WITH_TOKEN, Hostile
+from tests.api.hostile.request import FUNCTIONS, HEADERS, MANY_DIGITS, TOKEN_FUNCTIONS, Hostile
 
 HEADER_NAMES = [
     "Authorization",
@@ -30,7 +30,7 @@ HEADER_NAMES = [
 ]
 
 
-def of_headers() -> list[Hostile]:
+def header_requests() -> list[Hostile]:
     methods = {"download": "GET", "jobs": "GET"}
     return [
         Hostile(
@@ -48,7 +48,7 @@ def of_headers() -> list[Hostile]:
     ]
 
 
-def of_tokens() -> list[Hostile]:
+def token_requests() -> list[Hostile]:
     def part(content: bytes) -> str:
         return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
@@ -79,7 +79,7 @@ def of_tokens() -> list[Hostile]:
             headers={"Authorization": f"Bearer {token}"},
             body=b"",
         )
-        for function in WITH_TOKEN
+        for function in TOKEN_FUNCTIONS
         for what, token in tokens.items()
     ]
     found += [
@@ -89,7 +89,7 @@ def of_tokens() -> list[Hostile]:
     return found
 
 
-def of_ranges() -> list[Hostile]:
+def range_requests() -> list[Hostile]:
     ranges = [
         f"bytes={MANY_DIGITS}-",
         f"bytes=0-{MANY_DIGITS}",

@@ -6,7 +6,7 @@ from tests.api.hostile.request import HEADERS, TEXTS, Hostile
 from tests.factories.jobs import MP4
 
 
-def of_forms() -> list[Hostile]:
+def form_requests() -> list[Hostile]:
     def form(head: bytes, content: bytes = MP4) -> bytes:
         return b"--x\r\n" + head + b"\r\n\r\n" + content + b"\r\n--x--\r\n"
 

@@ -1,4 +1,4 @@
-"""What all hostile requests are made of: functions, texts, values of headers."""
+"""The parts of all hostile requests: functions, texts, and header values."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup", "convert", "notify"]
 EVENT_FUNCTIONS = ["convert", "notify"]
-WITH_TOKEN = ["validate", "upload", "download", "jobs"]
+TOKEN_FUNCTIONS = ["validate", "upload", "download", "jobs"]
 
-NESTED = b"[" * 7000 + b"]" * 7000  # deeper than Python reads, and no larger than login takes
+NESTED = b"[" * 7000 + b"]" * 7000  # deeper than Python's JSON parser allows, within login's size limit
 NESTED_OBJECT = b'{"a":' * 2500 + b"1" + b"}" * 2500
-MANY_DIGITS = "9" * 5000  # beyond what int() reads, sys.get_int_max_str_digits()
+MANY_DIGITS = "9" * 5000  # more than int() accepts: sys.get_int_max_str_digits()
 TEXTS = {
     "half a surrogate pair": "\ud800",
     "two low surrogates": "\udc00\udfff",
     "NUL": "a\0b",
-    "digits beyond ASCII": "١٢٣",
+    "non-ASCII digits": "١٢٣",
     "many digits": MANY_DIGITS,
     "a negative number": "-1",
     "a number with an exponent": "1e400",
-    "beyond the first plane": "\U0001d11e" * 24,
+    "beyond the Basic Multilingual Plane": "\U0001d11e" * 24,
     "a new line": "a\r\nX-Injected: b",
-    "spaces only": " \u00a0\u2003",
+    "only spaces": " \u00a0\u2003",
     "very long": "ä" * 70_000,
     "nested comments": "(" * 5000 + "@example.org",
     "many labels": "a." * 20_000 + "@example.org",
@@ -43,7 +43,7 @@ class Hostile:
     """One hostile request."""
 
     function: str
-    about: str
+    description: str
     path: str = "/"
     method: str = "POST"
     query: dict[str, str] | str = field(default_factory=dict)

@@ -20,8 +20,6 @@ from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_med
 from tests.contract.media.medium import Medium
 
 CHUNK = 255 * 1024
-
-
 INFO = MediaInfo(owner="ada@example.org", file_name="ä.mp4", content_type="video/mp4", job_id="1" * 24)
 
 

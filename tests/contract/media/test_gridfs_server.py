@@ -21,8 +21,6 @@ from soundlift.common.media.gridfs.server import get_client
 from tests.contract.media.medium import Medium
 
 CHUNK = 255 * 1024
-
-
 INFO = MediaInfo(owner="ada@example.org", file_name="ä.mp4", content_type="video/mp4", job_id="1" * 24)
 
 

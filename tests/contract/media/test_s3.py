@@ -22,11 +22,7 @@ from soundlift.common.media.s3.stored_file import BYTES_AFTER_SEEK
 from soundlift.common.media.s3.writer import PART_SIZE as PART
 
 MEGABYTE = 2**20
-
-
 FOLDER = "some/prefix/videos"
-
-
 INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
 
 

@@ -17,14 +17,8 @@ from soundlift.common.media.s3.server import get_client
 from soundlift.common.media.s3.writer import PART_SIZE as PART
 
 MEGABYTE = 2**20
-
-
 FOLDER = "some/prefix/videos"
-
-
 MAX_SECONDS = 8  # two attempts of one second and the pause between them, on a busy machine
-
-
 INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
 
 

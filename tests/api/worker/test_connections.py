@@ -1,0 +1,140 @@
+"""The worker: limits of connections, lingering close, and shutdown."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import pytest
+
+from devservers.waiting import wait_for
+from soundlift.common.web.worker import LINGER_BYTES
+from tests.api.function_server import has_response, is_reset, read_response
+from tests.api.worker.worker_loop import (
+    GET,
+    IDLE_SECONDS_AT_STOP,
+    LINGER_SECONDS,
+    PROXY,
+    TIMEOUT_SECONDS,
+    WorkerLoop,
+    is_closed,
+)
+
+Serve = Callable[..., WorkerLoop]
+
+
+def test_the_connections_of_an_address_are_limited_unless_it_is_a_proxy(loop: WorkerLoop) -> None:
+    loop.worker.connections_per_address = 2
+    with ExitStack() as stack:
+        first, _ = (stack.enter_context(loop.connect()) for _ in range(2))
+        with loop.open() as refused:
+            status, headers, body = read_response(refused)
+            assert (status, json.loads(body)["code"]) == (429, "too_many_requests")
+            assert int(headers["retry-after"]) > 0
+            assert is_closed(refused)
+            loop.wait_for_iteration()
+            assert (loop.connections, loop.arriving) == (2, 2), "the refused connection does not linger"
+        for _ in range(4):
+            stack.enter_context(loop.connect(source=PROXY))
+        stack.enter_context(loop.connect(source="127.0.0.3"))
+        first.close()
+        loop.wait_until(connections=6)
+        stack.enter_context(loop.connect())
+    loop.wait_until(connections=0)
+    assert loop.dropped() == {"too many connections from one address": 1}
+
+
+@pytest.mark.parametrize(("limit", "settings"), [(0, {}), (1, {"forwarded_allow_ips": "*"})])
+def test_the_limit_of_connections_can_be_disabled(serve: Serve, limit: int, settings: dict[str, str]) -> None:
+    loop = serve(**settings)
+    loop.worker.connections_per_address = limit
+    with loop.connect(), loop.connect(), loop.connect():
+        assert loop.connections == 3
+
+
+def test_a_connection_lingers_after_a_rejection_until_its_client_closes_it(loop: WorkerLoop) -> None:
+    with loop.open(b"NONSENSE\r\n\r\n") as connection:
+        assert read_response(connection)[0] == 400
+        assert is_closed(connection)
+        for _ in range(3):
+            connection.sendall(bytes(1000))
+        loop.advance(LINGER_SECONDS / 2)
+        assert loop.connections == 1
+    loop.wait_until(connections=0)
+
+
+def test_a_connection_lingers_for_a_limited_time(loop: WorkerLoop) -> None:
+    with loop.open(b"NONSENSE\r\n\r\n") as first:
+        assert is_rejected_and_closed(loop, first)
+        loop.advance(LINGER_SECONDS / 2)
+        with loop.open(b"NONSENSE\r\n\r\n") as second:
+            assert is_rejected_and_closed(loop, second)
+            assert loop.connections == 2
+            loop.advance(LINGER_SECONDS / 2)
+            assert loop.connections == 1
+            wait_for(lambda: is_reset(first), "the connection is closed in both directions", seconds=TIMEOUT_SECONDS)
+            loop.advance(LINGER_SECONDS / 2)
+            assert loop.connections == 0
+
+
+def test_a_connection_lingers_for_a_limited_number_of_bytes(loop: WorkerLoop) -> None:
+    with loop.open(b"NONSENSE\r\n\r\n") as connection:
+        assert is_rejected_and_closed(loop, connection)
+        connection.sendall(bytes(LINGER_BYTES - 1))
+        loop.wait_for_iteration()
+        assert loop.connections == 1
+        connection.sendall(b"a")
+        loop.wait_until(connections=0)
+
+
+def test_a_failed_accept_is_tolerated_if_its_cause_is_temporary(loop: WorkerLoop) -> None:
+    class Listener:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def accept(self) -> None:
+            raise OSError(self.number, "no")
+
+    for number in (errno.EAGAIN, errno.ECONNABORTED, errno.EMFILE, errno.ENFILE):
+        assert not loop.worker.accept(Listener(number))
+    with pytest.raises(OSError, match="no"):
+        loop.worker.accept(Listener(errno.EBADF))
+    assert loop.connections == 0
+    assert loop.dropped() == {"no room for another connection": 2}
+
+
+def test_a_worker_at_its_connection_limit_accepts_again_after_a_close(serve: Serve) -> None:
+    loop = serve(worker_connections=3)
+    with loop.connect(), loop.connect(), loop.connect() as last, loop.open(GET) as waiting:
+        loop.wait_for_iteration()
+        assert not has_response(waiting)
+        last.close()
+        loop.wait_for_iteration()
+        assert read_response(waiting)[0] == 200
+
+
+def test_a_stopping_worker_serves_open_connections_and_accepts_no_others(serve: Serve) -> None:
+    loop = serve(keepalive=0)
+    with loop.connect() as idle, loop.connect(GET[:5]) as partial:
+        loop.stop()
+        wait_for(lambda: not loop.worker.sockets, "the listeners are closed", seconds=TIMEOUT_SECONDS)
+        loop.wait_for_iteration()
+        with pytest.raises(ConnectionRefusedError):
+            loop.open()
+        loop.advance(IDLE_SECONDS_AT_STOP / 2)
+        assert not has_response(idle)
+        loop.advance(IDLE_SECONDS_AT_STOP / 2)
+        assert is_closed(idle)
+        assert not has_response(partial)
+        partial.sendall(GET[5:])
+        assert read_response(partial)[0] == 200
+
+
+def is_rejected_and_closed(loop: WorkerLoop, connection: socket.socket) -> bool:
+    """Return whether a request is rejected and the server then closes its side of the connection."""
+    rejected = read_response(connection)[0] == 400 and is_closed(connection)
+    loop.wait_for_iteration()
+    return rejected

@@ -1,0 +1,156 @@
+"""The worker: how requests are received, answered and rejected."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from soundlift.common.web.connection import SEND_SECONDS
+from soundlift.common.web.request_buffer import MAX_HEAD_BYTES, SMALL_BODY_BYTES
+from tests.api.function_server import has_response, read_problem, read_response
+from tests.api.worker.worker_loop import (
+    CLIENT,
+    GET,
+    REQUEST_SECONDS,
+    WorkerLoop,
+    is_closed,
+)
+
+Serve = Callable[..., WorkerLoop]
+
+
+def test_a_request_may_arrive_in_pieces_and_its_connection_is_reused(loop: WorkerLoop) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody"
+    with loop.connect() as connection:
+        for split_at in (len(request), 10, len(request) - 1):
+            connection.sendall(request[:split_at])
+            loop.wait_for_iteration()
+            connection.sendall(request[split_at:])
+            assert read_response(connection)[::2] == (200, b"body")
+        connection.sendall(request + request + request[:30])
+        assert [read_response(connection)[2] for _ in range(2)] == [b"body"] * 2
+        connection.sendall(request[30:])
+        assert read_response(connection)[2] == b"body"
+        assert (loop.connections, loop.arriving) == (1, 0)
+    loop.wait_until(connections=0, arriving=0)
+
+
+def test_a_client_that_disconnects_before_its_request_is_complete_is_removed(loop: WorkerLoop) -> None:
+    for sent in (b"", b"GET / HTT"):
+        loop.connect(sent).close()
+        loop.wait_until(connections=0, arriving=0)
+
+
+@pytest.mark.parametrize("sent", [b"P", GET[:-1], b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod"])
+def test_a_request_that_does_not_arrive_in_time_is_answered_408(loop: WorkerLoop, sent: bytes) -> None:
+    with loop.connect(sent) as late:
+        loop.advance(REQUEST_SECONDS / 2)
+        with loop.connect(sent) as later:
+            loop.advance(REQUEST_SECONDS / 2 + 1)
+            status, headers, body = read_response(late)
+            assert (status, headers["connection"], json.loads(body)["code"]) == (408, "close", "request_timeout")
+            assert is_closed(late)
+            assert not has_response(later)
+            loop.wait_for_iteration()
+            assert loop.connections == 2, "the first lingers, so that its response is not cut off"
+    loop.wait_until(connections=0, arriving=0)
+    assert loop.dropped() == {"slow request": 1}
+
+
+def test_an_idle_connection_is_closed_without_a_response(loop: WorkerLoop) -> None:
+    with loop.connect() as idle, loop.connect(b"G"):
+        loop.advance(REQUEST_SECONDS / 2)
+        assert not has_response(idle)
+        loop.advance(REQUEST_SECONDS / 2)
+        assert is_closed(idle)
+    assert loop.dropped() == {"slow request": 1}
+
+
+def test_each_request_on_a_connection_has_its_own_deadline(loop: WorkerLoop) -> None:
+    with loop.connect() as connection:
+        for _ in range(3):
+            connection.sendall(GET[:5])
+            loop.wait_until(arriving=1, received=5)
+            loop.advance(REQUEST_SECONDS / 2)
+            connection.sendall(GET[5:])
+            assert read_response(connection)[0] == 200
+
+
+def test_an_endless_head_is_rejected(loop: WorkerLoop) -> None:
+    with loop.open(b"GET / HTTP/1.1\r\nX: ".ljust(MAX_HEAD_BYTES + 1, b"a")) as connection:
+        status, _, body = read_response(connection)
+        assert (status, json.loads(body)["code"]) == (431, "request_header_fields_too_large")
+        assert is_closed(connection)
+    loop.wait_until(connections=0, arriving=0)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "event"),
+    [
+        (b"NONSENSE\r\n\r\n", 400, "unreadable request"),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400, "unreadable request"),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: rot13\r\n\r\n", 501, "unreadable request"),
+        (b"GET /broken HTTP/1.1\r\nHost: a\r\n\r\n", 500, "request failed"),
+    ],
+)
+def test_a_request_that_cannot_be_handled_is_rejected_and_logged(
+    loop: WorkerLoop, sent: bytes, status: int, event: str
+) -> None:
+    with loop.open(sent) as connection:
+        assert read_problem(connection)["status"] == status
+        assert is_closed(connection)
+    (line,) = loop.lines(event)
+    if status == 500:
+        assert isinstance(line["exc_info"], RuntimeError)
+    else:
+        assert (line["status"], line["address"]) == (status, CLIENT)
+
+
+def test_an_error_is_logged_even_if_its_client_has_disconnected(loop: WorkerLoop) -> None:
+    with socket.socket() as gone:
+        loop.worker.handle_error(None, gone, (CLIENT, 1), RuntimeError("a bug"))
+    assert len(loop.lines("request failed")) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "missing"), [(SMALL_BODY_BYTES, 0), (SMALL_BODY_BYTES + 1, 0), (SMALL_BODY_BYTES + 1, 1)]
+)
+def test_a_connection_is_reused_after_an_unread_body_if_it_has_arrived(
+    loop: WorkerLoop, sent: int, missing: int
+) -> None:
+    request = b"POST /unread HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % sent
+    with loop.open(request + bytes(sent - missing)) as connection:
+        assert read_response(connection)[0] == 200
+        if missing:
+            assert is_closed(connection)
+        else:
+            connection.sendall(GET)
+            assert read_response(connection)[0] == 200
+    loop.wait_until(connections=0)
+
+
+def test_an_unread_malformed_body_closes_the_connection(loop: WorkerLoop) -> None:
+    with loop.open(b"POST /unread HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n") as connection:
+        assert read_response(connection)[0] == 200
+        assert is_closed(connection)
+
+
+def test_a_client_that_does_not_read_its_response_is_dropped(loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert SEND_SECONDS > 60
+    monkeypatch.setattr("soundlift.common.web.connection.SEND_SECONDS", 0.1)
+    with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
+        assert loop.dropped() == {"timeout while sending the response": 1}
+    loop.wait_until(connections=0)
+
+
+def test_a_body_that_arrives_too_slowly_is_rejected_and_counted(
+    loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundlift.common.web.minimum_rate.PERIOD_SECONDS", 0.1)
+    with loop.open(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nslow") as connection:
+        assert read_response(connection)[0] == 408
+        assert is_closed(connection)
+    assert loop.dropped() == {"slow body": 1}
