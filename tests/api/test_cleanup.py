@@ -1,4 +1,4 @@
-"""cleanup: overdue events are sent and expired files are deleted, once, even if several runs are concurrent."""
+"""cleanup: overdue events are sent and expired files deleted exactly once, even by concurrent runs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ from tests.factories.media import store
 from tests.factories.stores import Refusing
 from tests.fixtures.functions import Call
 
-LONG = 100_000
 RUNS = 4
-EACH = 5
+JOBS_OF_EACH_KIND = 5
 
 
 def _files(services: Services) -> list[Path]:
@@ -42,7 +41,7 @@ def _files(services: Services) -> list[Path]:
 
 
 def _events(services: Services) -> list[tuple[str, str]]:
-    """Return type and job of each event in the queues, sorted."""
+    """Return the type and job id of each event in the queues, sorted."""
     found = []
     while delivery := services.broker.receive(["video", "mp3"], timeout=0):
         event = from_message(delivery.message)
@@ -69,7 +68,7 @@ def test_every_due_event_is_sent_again_once(function: Call, services: Services) 
     )
 
 
-def test_an_interrupted_upload_is_deleted_with_its_bytes(function: Call, services: Services) -> None:
+def test_an_interrupted_upload_is_deleted_with_its_file(function: Call, services: Services) -> None:
     job = receiving_job(services)
     store(services.videos, job.video_fid, b"half")
     assert function("cleanup").post("/").json["orphans"] == 0
@@ -78,14 +77,12 @@ def test_an_interrupted_upload_is_deleted_with_its_bytes(function: Call, service
     assert (services.jobs.find(job.id), _files(services)) == (None, [])
 
 
-def test_files_are_deleted_after_their_retention_and_the_row_stays_for_the_list(
-    function: Call, services: Services
-) -> None:
+def test_expired_files_are_deleted_before_the_row_of_their_job(function: Call, services: Services) -> None:
     job = notified_job(services)
     age(services, job, services.settings.retention_seconds + 1)
     assert function("cleanup").post("/").json["expired"] == 1
     assert _files(services) == []
-    assert [one.state for one in services.jobs.page("ada@example.org")] == [State.EXPIRED]
+    assert [job.state for job in services.jobs.page("ada@example.org")] == [State.EXPIRED]
     age(services, job, services.settings.row_retention_seconds - 60)
     assert function("cleanup").post("/").json["expired"] == 0
     assert job_now(services, job.id).state == State.EXPIRED
@@ -101,9 +98,7 @@ def test_a_job_with_a_pending_notification_is_kept(function: Call, services: Ser
     assert job_now(services, job.id).state == State.READY
 
 
-def test_a_job_with_three_lapsed_claims_fails_with_its_event_sent_and_its_files_deleted(
-    function: Call, services: Services
-) -> None:
+def test_a_job_with_three_lapsed_claims_fails_and_its_event_is_sent(function: Call, services: Services) -> None:
     job = queued_job(services)
     for _ in range(3):
         claim = services.jobs.claim(job_now(services, job.id))
@@ -116,52 +111,52 @@ def test_a_job_with_three_lapsed_claims_fails_with_its_event_sent_and_its_files_
     assert len(_files(services)) == 1
 
 
-class Meeting(Jobs):
-    """Jobs whose lists are returned to a run only when all runs have read the same list."""
+class SynchronizedJobs(Jobs):
+    """A job store that returns a list to a run only after all runs have read the same list."""
 
     def __init__(self, database: Database, barrier: Barrier) -> None:
         super().__init__(database)
         self._barrier = barrier
 
     def due(self) -> list[Job]:
-        return self._met(super().due())
+        return self._synchronize(super().due())
 
     def interrupted(self) -> list[Job]:
-        return self._met(super().interrupted())
+        return self._synchronize(super().interrupted())
 
     def past_retention(self, *, retention: int) -> list[Job]:
-        return self._met(super().past_retention(retention=retention))
+        return self._synchronize(super().past_retention(retention=retention))
 
     def to_dispose(self) -> list[Job]:
-        return self._met(super().to_dispose())
+        return self._synchronize(super().to_dispose())
 
-    def _met(self, jobs: list[Job]) -> list[Job]:
+    def _synchronize(self, jobs: list[Job]) -> list[Job]:
         self._barrier.wait(DEADLINE_SECONDS)
         return jobs
 
 
-def test_concurrent_runs_do_nothing_twice(function: Call, services: Services) -> None:
+def test_concurrent_runs_never_repeat_work(function: Call, services: Services) -> None:
     events = []
-    for _ in range(EACH):
-        due, too_old, over, interrupted = (
+    for _ in range(JOBS_OF_EACH_KIND):
+        due, too_old, expired, interrupted = (
             queued_job(services), queued_job(services), notified_job(services), receiving_job(services)
         )  # fmt: skip
         events += [(VIDEO_UPLOADED, due.id), (CONVERSION_FAILED, too_old.id)]
         age(services, due, 601)
         age(services, too_old, GIVE_UP_SECONDS + 1)
-        age(services, over, services.settings.retention_seconds + 1)
+        age(services, expired, services.settings.retention_seconds + 1)
         age(services, interrupted, RECEIVE_SECONDS + 1)
-    services.jobs = Meeting(services.database, Barrier(RUNS))
+    services.jobs = SynchronizedJobs(services.database, Barrier(RUNS))
     client = function("cleanup")
     with ThreadPoolExecutor(RUNS) as pool:
         answers = [answer.json for answer in pool.map(lambda _: client.post("/"), range(RUNS))]
-    done = {what: sum(answer[what] for answer in answers) for what in answers[0]}
-    assert done == {"sent": len(events), "expired": EACH, "orphans": EACH}
+    done = {count: sum(answer[count] for answer in answers) for count in answers[0]}
+    assert done == {"sent": len(events), "expired": JOBS_OF_EACH_KIND, "orphans": JOBS_OF_EACH_KIND}
     assert _events(services) == sorted(events)
 
 
-class Witness:
-    """A broker that notes, at each event that it gets, which jobs are due."""
+class RecordingBroker:
+    """A broker that records, for each published event, which jobs are still due."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -176,13 +171,13 @@ def test_an_event_is_postponed_in_the_database_before_it_is_published(function: 
     second, first = ready_job(services), queued_job(services)
     for job in (first, second):
         age(services, job, 601)
-    services.publisher = witness = Witness(services)
+    services.publisher = broker = RecordingBroker(services)
     assert function("cleanup").post("/").json["sent"] == 2
-    assert witness.still_due == [[second.id], []]
+    assert broker.still_due == [[second.id], []]
 
 
-class Overtaken(Jobs):
-    """Jobs whose first due one is postponed by another run at once."""
+class OvertakenJobs(Jobs):
+    """A job store in which another run postpones the first due job immediately."""
 
     def due(self) -> list[Job]:
         first, *others = super().due()
@@ -190,16 +185,16 @@ class Overtaken(Jobs):
         return [first, *others]
 
 
-def test_a_job_that_another_run_has_postponed_delays_no_other(function: Call, services: Services) -> None:
+def test_a_job_that_another_run_has_postponed_does_not_delay_others(function: Call, services: Services) -> None:
     first, second = queued_job(services), queued_job(services)
     age(services, first, 700)
     age(services, second, 601)
-    services.jobs = Overtaken(services.database)
+    services.jobs = OvertakenJobs(services.database)
     assert function("cleanup").post("/").json["sent"] == 1
     assert _events(services) == [(VIDEO_UPLOADED, second.id)]
 
 
-def test_a_job_whose_partial_mp3_cannot_be_deleted_delays_no_other(function: Call, services: Services) -> None:
+def test_a_job_whose_partial_mp3_cannot_be_deleted_does_not_delay_others(function: Call, services: Services) -> None:
     lapsed, _ = claimed_job(services)
     due = queued_job(services)
     age(services, lapsed, 700)
@@ -214,7 +209,7 @@ def test_a_job_whose_partial_mp3_cannot_be_deleted_delays_no_other(function: Cal
 
 
 @pytest.mark.parametrize("name", ["videos", "mp3s"])
-def test_a_row_stays_until_the_store_has_deleted_its_files(function: Call, services: Services, name: str) -> None:
+def test_a_row_is_kept_until_its_files_have_been_deleted(function: Call, services: Services, name: str) -> None:
     expired, deleted = notified_job(services), notified_job(services)
     age(services, expired, services.settings.retention_seconds + 1)
     assert services.jobs.delete(deleted.id)
@@ -231,50 +226,52 @@ def test_a_row_stays_until_the_store_has_deleted_its_files(function: Call, servi
     assert _files(services) == []
 
 
-class AwayBroker:
-    """A broker that confirms nothing."""
+class UnavailableBroker:
+    """A broker that cannot be reached."""
 
-    asked = 0
+    attempts = 0
 
     def publish(self, event: CloudEvent) -> None:
-        self.asked += 1
-        raise BrokerUnavailable("The broker is away.")
+        self.attempts += 1
+        raise BrokerUnavailable("The broker is unavailable.")
 
 
-def test_events_stay_due_while_the_broker_is_away(function: Call, services: Services) -> None:
+def test_events_stay_due_while_the_broker_is_unavailable(function: Call, services: Services) -> None:
     jobs = [queued_job(services) for _ in range(3)]
     for job in jobs:
         age(services, job, 601)
     publisher = services.publisher
-    services.publisher = away = AwayBroker()
+    services.publisher = broker = UnavailableBroker()
     assert function("cleanup").post("/").json["sent"] == 0
-    assert away.asked == 1  # each attempt may last until its timeout
+    assert broker.attempts == 1  # each attempt may take as long as its timeout
     services.publisher = publisher
     assert function("cleanup").post("/").json["sent"] == 3
 
 
 @pytest.mark.parametrize("name", ["cleanup", "upload"])
-def test_a_publishing_function_starts_before_a_broker_is_set(function: Call, services: Services, name: str) -> None:
+def test_a_publishing_function_starts_without_a_configured_broker(
+    function: Call, services: Services, name: str
+) -> None:
     services.settings = replace(services.settings, broker_url="")
     client = function(name)
-    client.application.open_services()  # type: ignore[attr-defined] # Flask does not know which application it is
+    client.application.open_services()  # type: ignore[attr-defined] # Flask's client does not know our application class
     assert client.get("/_/ready").status_code == 200
 
 
-def test_without_a_broker_expired_files_are_deleted_and_events_wait(function: Call, services: Services) -> None:
-    due, over = queued_job(services), notified_job(services)
+def test_expired_files_are_deleted_without_a_configured_broker(function: Call, services: Services) -> None:
+    due, expired = queued_job(services), notified_job(services)
     age(services, due, 601)
-    age(services, over, services.settings.retention_seconds + 1)
+    age(services, expired, services.settings.retention_seconds + 1)
     services.settings = replace(services.settings, broker_url="")
     assert function("cleanup").post("/").json == {"sent": 0, "expired": 1, "orphans": 0}
     services.settings = replace(services.settings, broker_url=f"sqlite:///{services.settings.soundlift_data}/queue.db")
     assert function("cleanup").post("/").json["sent"] == 1
 
 
-def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, services: Services) -> None:
-    due, over = queued_job(services), notified_job(services)
+def test_events_are_sent_while_the_media_store_is_unavailable(function: Call, services: Services) -> None:
+    due, expired = queued_job(services), notified_job(services)
     age(services, due, 601)
-    age(services, over, services.settings.retention_seconds + 1)
+    age(services, expired, services.settings.retention_seconds + 1)
     media = services.settings.soundlift_data / "media"
     media.rename(media.with_name("away"))
     media.write_text("")
@@ -285,11 +282,11 @@ def test_while_the_store_is_away_events_are_sent_and_files_wait(function: Call, 
 
 
 def test_a_dead_letter_of_knative_is_logged_with_its_attributes(function: Call) -> None:
-    dead = {"destination": "http://notify", "type": MP3_READY, "id": "7.ready", "subject": "7"}
-    headers = {f"Ce-{name}": value for name, value in dead.items() if name != "destination"}
-    headers |= {"Ce-Knativeerrordest": dead["destination"], "Ce-Knativeerrorcode": "503"}
+    dead_letter = {"destination": "http://notify", "type": MP3_READY, "id": "7.ready", "subject": "7"}
+    headers = {f"Ce-{name}": value for name, value in dead_letter.items() if name != "destination"}
+    headers |= {"Ce-Knativeerrordest": dead_letter["destination"], "Ce-Knativeerrorcode": "503"}
     with capture_logs() as logs:
         assert function("cleanup").post("/", headers=headers).status_code == 200
         assert function("cleanup").post("/").status_code == 200
     (line,) = [line for line in logs if line["event"] == "dead letter"]
-    assert line == {"event": "dead letter", "log_level": "error", "knativeerrorcode": "503"} | dead
+    assert line == {"event": "dead letter", "log_level": "error", "knativeerrorcode": "503"} | dead_letter

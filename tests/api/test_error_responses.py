@@ -1,4 +1,4 @@
-"""What never reaches the application is refused by a whole HTTP response of its own."""
+"""The responses to requests that never reach the application."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
         (errors.UnsupportedTransferCoding, 501),
     ],
 )
-def test_what_the_server_raises_has_its_status(kind: type[Exception], status: int) -> None:
+def test_each_error_of_gunicorn_has_its_http_status(kind: type[Exception], status: int) -> None:
     assert status_of(kind.__new__(kind)) == status
 
 
 @pytest.mark.parametrize("status", DETAILS)
-def test_a_refusal_is_a_problem_document_and_the_last_answer_on_its_connection(status: HTTPStatus) -> None:
+def test_an_error_response_is_a_problem_document_and_closes_the_connection(status: HTTPStatus) -> None:
     head, _, body = error_response(status).partition(b"\r\n\r\n")
     line, _, fields = head.partition(b"\r\n")
     assert line == f"HTTP/1.1 {status.value} {status.phrase}".encode()
@@ -55,7 +55,7 @@ def test_a_refusal_is_a_problem_document_and_the_last_answer_on_its_connection(s
     assert problem == {"title": status.phrase, "status": status.value, "code": code}
 
 
-def test_a_refusal_for_an_error_of_ours_names_the_trace() -> None:
+def test_an_internal_server_error_names_the_trace() -> None:
     begin_trace(f"00-{TRACE_ID}-00f067aa0ba902b7-01")
     try:
         assert (

@@ -1,4 +1,4 @@
-"""The door of upload: files with the signature of a format are accepted, texts and other well-known types are not."""
+"""The signatures of formats: media files are accepted, text and other well-known types are rejected."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ TONE = "-f lavfi -i sine=duration=1:sample_rate=48000"
 NOISE = random.Random(7).randbytes(SIGNATURE_BYTES)
 
 
-def _known(content: bytes) -> bool:
+def _is_known(content: bytes) -> bool:
     return is_known_format(content[:SIGNATURE_BYTES])
 
 
 @pytest.mark.parametrize("extension", [extension for extension in MAGIC if extension != "ts"])
-def test_the_signature_of_a_format_at_the_start_is_enough(extension: str) -> None:
-    assert _known(MAGIC[extension] + bytes(8))
+def test_a_file_that_begins_with_a_signature_is_recognized(extension: str) -> None:
+    assert _is_known(MAGIC[extension] + bytes(8))
 
 
-# The first bytes of files by the description of each format.
+# The first bytes of a file, from the specification of each format.
 AUDIO_ONLY = {
     "Monkey's Audio": b"MAC \x96\x0f\0\0\x34\0\0\0\x18\0\0\0\0\0\0\0",
     "TTA": b"TTA1\1\0\2\0\x10\0\x44\xac\0\0",
@@ -43,11 +43,11 @@ AUDIO_ONLY = {
 
 @pytest.mark.parametrize("name", AUDIO_ONLY)
 @pytest.mark.parametrize("tag", [b"", b"ID3\4\0\0\0\0\0\x0a" + bytes(10)])
-def test_audio_formats_are_known_with_and_without_an_id3_tag(name: str, tag: bytes) -> None:
-    assert _known(tag + AUDIO_ONLY[name])
+def test_audio_formats_are_recognized_with_and_without_an_id3_tag(name: str, tag: bytes) -> None:
+    assert _is_known(tag + AUDIO_ONLY[name])
 
 
-def test_ffmpeg_has_a_demuxer_of_each_name() -> None:
+def test_ffmpeg_has_each_demuxer() -> None:
     listed = subprocess.run([binary(), "-demuxers"], capture_output=True, text=True, check=True).stdout
     known = {
         name for line in listed.splitlines() if (words := line.split())[:1] == ["D"] for name in words[1].split(",")
@@ -55,12 +55,12 @@ def test_ffmpeg_has_a_demuxer_of_each_name() -> None:
     assert set(DEMUXERS.split(",")) <= known
 
 
-def test_only_the_first_bytes_are_searched_however_many_have_arrived() -> None:
+def test_only_the_first_64_kib_are_searched() -> None:
     assert is_known_format(bytes(SIGNATURE_BYTES - 6) + b"OggS\0\0")
     assert not is_known_format(bytes(SIGNATURE_BYTES) + b"OggS\0\0")
 
 
-# The first bytes of a frame, in hexadecimal, and its length in bytes by the tables of its standard.
+# The first bytes of a frame, in hexadecimal, and its length in bytes, from the tables of its standard.
 FRAMES = [
     ("MPEG-1, layer III, 128 kbit/s at 44.1 kHz", "fffb9064", 417),
     ("the same, padded", "fffb9264", 418),
@@ -78,14 +78,14 @@ FRAMES = [
     ("AC-3, 32 kbit/s at 44.1 kHz", "0b7700004040", 138),
     ("the same, padded", "0b7700004140", 140),
     ("AC-3, 640 kbit/s at 32 kHz", "0b770000a540", 3840),
-    ("AC-3 of a quarter of the rate", "0b7700001450", 768),
+    ("AC-3 at a quarter of the rate", "0b7700001450", 768),
     ("E-AC-3, 768 bytes", "0b77017f3480", 768),
-    ("AC-3 of the other byte order", "770b00004014", 768),
-    ("AC-3 behind a time code", "0110" + "00" * 14 + "0b7700001440", 784),
+    ("AC-3 in the other byte order", "770b00004014", 768),
+    ("AC-3 after a time code", "0110" + "00" * 14 + "0b7700001440", 784),
     ("MPEG-TS", "47010010", 188),
     ("MPEG-TS of Blu-ray", "47010030", 192),
     ("MPEG-TS with error correction", "47010020", 204),
-    ("PES, sound", "000001c001fa", 512),
+    ("PES, audio", "000001c001fa", 512),
     ("a pack of MPEG-2", "000001ba44000400040100000ff8", 14),
     ("a pack of MPEG-2 with stuffing", "000001ba44000400040100000ffbffffff", 17),
     ("a pack of MPEG-1", "000001ba2100010001800001", 12),
@@ -93,10 +93,10 @@ FRAMES = [
 
 
 @pytest.mark.parametrize(("header", "length"), [row[1:] for row in FRAMES], ids=[row[0] for row in FRAMES])
-def test_frames_in_a_row_are_known_after_any_other_bytes(header: str, length: int) -> None:
+def test_repeated_frames_are_recognized_after_other_bytes(header: str, length: int) -> None:
     first = bytes.fromhex(header)
     for before in (bytes(1), NOISE[:3001]):
-        assert _known(before + (first + bytes(length - len(first))) * 5)
+        assert _is_known(before + (first + bytes(length - len(first))) * 5)
 
 
 @pytest.mark.parametrize(
@@ -104,36 +104,36 @@ def test_frames_in_a_row_are_known_after_any_other_bytes(header: str, length: in
     [row[1:] for row in FRAMES if "pack" not in row[0]],
     ids=[row[0] for row in FRAMES if "pack" not in row[0]],
 )
-def test_one_frame_after_other_bytes_is_not_enough(header: str, length: int) -> None:
+def test_a_single_frame_after_other_bytes_is_not_recognized(header: str, length: int) -> None:
     first = bytes.fromhex(header)
-    assert not _known(NOISE[:3001] + first + bytes(length - len(first)) + NOISE[3001:9000])
+    assert not _is_known(NOISE[:3001] + first + bytes(length - len(first)) + NOISE[3001:9000])
 
 
 @pytest.mark.parametrize(("packets", "known"), [(3, False), (4, True)])
 @pytest.mark.parametrize("length", [188, 192, 204])
-def test_four_packets_of_a_transport_stream_are_known_only_at_their_distance(
+def test_four_packets_of_a_transport_stream_are_needed_at_their_distance(
     length: int, packets: int, known: bool
 ) -> None:
     packet = b"G\1\0\x10".ljust(length, b"\0")
-    assert _known(NOISE[:300] + packet * packets) == known
-    assert not _known(NOISE[:300] + (packet + b"\0") * packets)
+    assert _is_known(NOISE[:300] + packet * packets) == known
+    assert not _is_known(NOISE[:300] + (packet + b"\0") * packets)
 
 
-FURTHER_ON: dict[str, bytes] = {
-    "MXF's header, as far on as it may be": bytes(SIGNATURE_BYTES - 14) + MAGIC["mxf"][:14],
-    "a tag longer than what is looked at": b"ID3\4\0\0\1\0\0\0" + bytes(SIGNATURE_BYTES),
-    "another tag longer than that": b"APETAGEX\xd0\7\0\0" + bytes(SIGNATURE_BYTES),
-    "a tag behind zeros": bytes(100) + b"ID3\4\0\0\1\0\0\0" + bytes(SIGNATURE_BYTES),
-    "a movie behind a box nobody knows": b"\0\0\x10\0abcd" + bytes(4088) + MAGIC["mp4"],
-    "a movie behind two boxes": b"\0\0\0\x10abcd" + bytes(8) + b"\0\0\0\x18efgh" + bytes(16) + MAGIC["mp4"],
-    "a movie behind a box of 64 bits": b"\0\0\0\1abcd" + (4096).to_bytes(8) + bytes(4080) + MAGIC["mp4"],
+LATER_SIGNATURES: dict[str, bytes] = {
+    "MXF's header at its last possible position": bytes(SIGNATURE_BYTES - 14) + MAGIC["mxf"][:14],
+    "a tag that fills all searched bytes": b"ID3\4\0\0\1\0\0\0" + bytes(SIGNATURE_BYTES),
+    "another such tag": b"APETAGEX\xd0\7\0\0" + bytes(SIGNATURE_BYTES),
+    "a tag after zeros": bytes(100) + b"ID3\4\0\0\1\0\0\0" + bytes(SIGNATURE_BYTES),
+    "a movie after an unknown box": b"\0\0\x10\0abcd" + bytes(4088) + MAGIC["mp4"],
+    "a movie after two boxes": b"\0\0\0\x10abcd" + bytes(8) + b"\0\0\0\x18efgh" + bytes(16) + MAGIC["mp4"],
+    "a movie after a box with a 64-bit size": b"\0\0\0\1abcd" + (4096).to_bytes(8) + bytes(4080) + MAGIC["mp4"],
     "a movie to the end of the file": b"\0\0\0\0mdat",
-    "frames behind what looks like one": b"\0\xff\xf1" + (b"\xff\xf1\x4c\x80\x2e\x7f\xfc" + bytes(364)) * 3 + bytes(9),
+    "frames after a false one": b"\0\xff\xf1" + (b"\xff\xf1\x4c\x80\x2e\x7f\xfc" + bytes(364)) * 3 + bytes(9),
     "the pack of a program stream": NOISE[:999] + bytes.fromhex("000001ba44000400040100000ff8"),
     "DTS": NOISE[:999] + b"\x7f\xfe\x80\1\xfc",
-    "DTS of the other byte order": NOISE[:999] + b"\xfe\x7f\1\x80\0\xfc",
-    "DTS of 14 bits": NOISE[:999] + b"\x1f\xff\xe8\0\7\xf0",
-    "DTS of 14 bits, of the other byte order": NOISE[:999] + b"\xff\x1f\0\xe8\xf0\7",
+    "DTS in the other byte order": NOISE[:999] + b"\xfe\x7f\1\x80\0\xfc",
+    "DTS in words of 14 bits": NOISE[:999] + b"\x1f\xff\xe8\0\7\xf0",
+    "DTS in words of 14 bits, in the other byte order": NOISE[:999] + b"\xff\x1f\0\xe8\xf0\7",
     "DTS without a core": NOISE[:999] + b"\x64\x58\x20\x25",
     "Ogg": NOISE[:999] + b"OggS\0\2",
     "FLAC": NOISE[:999] + b"fLaC\0\0\0\x22",
@@ -141,27 +141,27 @@ FURTHER_ON: dict[str, bytes] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FURTHER_ON)
-def test_the_signature_of_some_formats_is_found_further_on(name: str) -> None:
-    assert _known(FURTHER_ON[name])
+@pytest.mark.parametrize("name", LATER_SIGNATURES)
+def test_the_signatures_of_some_formats_are_found_at_later_positions(name: str) -> None:
+    assert _is_known(LATER_SIGNATURES[name])
 
 
-NOTHING: dict[str, Recipe] = {
+OTHER_FILES: dict[str, Recipe] = {
     **{name: recipe for name, recipe in NO_MEDIA.items() if "-of-noise" not in name and "-behind-" not in name},
     "this text": Path(__file__).read_bytes,
     "a page": text("<!doctype html><html><head><title>404</title></head></html>\n" * 2000),
     "JSON": text('{"kind": "ftyp", "id": "OggS", "ID3": true}\n' * 2000),
-    "a text in UTF-16 of the other byte order": lambda: b"\xfe\xff" + ("Grüße, Γειά.\n" * 2000).encode("utf-16-be"),
+    "a text in UTF-16 in the other byte order": lambda: b"\xfe\xff" + ("Grüße, Γειά.\n" * 2000).encode("utf-16-be"),
     "a text in UTF-16 cut within a character": lambda: ("🎵" * 9).encode("utf-16")[:-1],
     "subtitles": text("1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n" * 500),
     "a list of FFmpeg's tags": text(";FFMETADATA1\ntitle=One\n"),
-    "a text that begins as a format does": text("fLaC, OggS, wvpk and MAC are signatures.\n"),
-    "an archive of frames": given(b"PK\3\4" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
-    "an image of frames": given(b"\x89PNG\r\n\x1a\n" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
-    "a WebP image of frames": given(b"RIFF\0\0\1\0WEBP" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
+    "a text that begins like a format": text("fLaC, OggS, wvpk and MAC are signatures.\n"),
+    "an archive with frames": given(b"PK\3\4" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
+    "an image with frames": given(b"\x89PNG\r\n\x1a\n" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
+    "a WebP image with frames": given(b"RIFF\0\0\1\0WEBP" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
     "a text in UTF-16": lambda: ("Good day.\n" * 2000).encode("utf-16"),
     "a short text in UTF-16": lambda: "Hi.".encode("utf-16"),
-    "lines with the same letter, packet after packet": text(("GET /index " + "x" * 176 + "\n") * 300),
+    "lines that repeat a letter at the distance of packets": text(("GET /index " + "x" * 176 + "\n") * 300),
     "a genome": lambda: bytes(random.Random(1).choices(b"ACGT", k=SIGNATURE_BYTES)),
     "a long playlist": text("#EXTM3U\n" + "#EXTINF:10,\nhttp://127.0.0.1/SEGMENT_00001.ts\n" * 1500),
     "a document": noise(SIGNATURE_BYTES, b"PK\3\4\x14\0\6\0\x08\0\0\0!\0" + bytes(16) + b"[Content_Types].xml"),
@@ -169,27 +169,27 @@ NOTHING: dict[str, Recipe] = {
     "a program": Path(sys.executable).resolve().read_bytes,
     "another program": Path(binary()).read_bytes,
     "white pixels": given(b"\xff\xff\xff\0" * (SIGNATURE_BYTES // 4)),
-    "frames of no sample rate": given(b"\0" + (b"\xff\xf1\x74\x80\x2e\x7f\xfc" + bytes(364)) * 5),
+    "frames without a valid sample rate": given(b"\0" + (b"\xff\xf1\x74\x80\x2e\x7f\xfc" + bytes(364)) * 5),
     "two frames of FLAC": given((NOISE[:999] + b"\xff\xf8\xc9\x18") * 2),
     "zeros": given(bytes(SIGNATURE_BYTES)),
     "ones": given(b"\xff" * SIGNATURE_BYTES),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", NOTHING)
-def test_texts_images_archives_programs_and_noise_are_refused(name: str) -> None:
-    assert not _known(NOTHING[name]())
+@pytest.mark.parametrize("name", OTHER_FILES)
+def test_texts_images_archives_programs_and_noise_are_rejected(name: str) -> None:
+    assert not _is_known(OTHER_FILES[name]())
 
 
 @pytest.mark.parametrize("content", [b"\0", b"\0\xdc"])
-def test_a_frame_that_begins_as_utf_16_does_is_not_text(content: bytes) -> None:
-    assert _known(bytes.fromhex("fffee200") + content * 242)  # MPEG-1, layer I with a checksum
+def test_a_frame_that_begins_like_utf_16_is_not_text(content: bytes) -> None:
+    assert _is_known(bytes.fromhex("fffee200") + content * 242)  # MPEG-1, layer I with a checksum
 
 
-def test_random_bytes_are_refused_but_for_one_file_in_2000() -> None:
-    # Nearly all of them begin as a frame of MPEG audio does, as one of AAC, FLAC or AC-3, or as a box with a name.
+def test_random_bytes_are_rejected_except_for_one_file_in_2000() -> None:
+    # False positives mostly begin like a frame of MPEG audio, AAC, FLAC or AC-3, or like a box with a name.
     odds = (14 * 224 + 4 * 256 + 2 * 256) / 2**24 + 2 / 2**16 + (95 / 256) ** 4 / 256
     assert odds < 1 / 2000
     source, files = random.Random(2024), 2000
-    known = sum(_known(source.randbytes(SIGNATURE_BYTES)) for _ in range(files))
+    known = sum(_is_known(source.randbytes(SIGNATURE_BYTES)) for _ in range(files))
     assert known <= files * odds + 5 * sqrt(files * odds)

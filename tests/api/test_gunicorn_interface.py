@@ -1,4 +1,4 @@
-"""What our worker overrides and uses of gunicorn, which does not document it: a new release may change any of it."""
+"""The undocumented parts of gunicorn that the worker overrides or uses, which a new release may change."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OVERRIDDEN = [
 @pytest.mark.parametrize(
     ("ours", "theirs", "name"), [(ours, theirs, name) for ours, theirs, names in OVERRIDDEN for name in names]
 )
-def test_an_overridden_method_has_gunicorn_s_parameters(ours: type, theirs: type, name: str) -> None:
+def test_an_overridden_method_has_the_parameters_of_gunicorn_s(ours: type, theirs: type, name: str) -> None:
     assert name in vars(ours)
-    assert parameters(ours, name) == parameters(theirs, name)
+    assert get_parameters(ours, name) == get_parameters(theirs, name)
 
 
-def test_an_overridden_method_is_listed_here() -> None:
+def test_every_overridden_method_is_listed() -> None:
     listed = {(ours, name) for ours, _, names in OVERRIDDEN for name in names}
     for ours, theirs, _ in OVERRIDDEN:
         overridden = {name for name in vars(ours) if not name.startswith("__") and hasattr(theirs, name)}
@@ -65,11 +65,11 @@ def test_gunicorn_has_the_methods_that_the_worker_calls() -> None:
 
 
 @pytest.mark.parametrize("file", [*ROOT.glob("functions/*/requirements.txt"), ROOT / "pyproject.toml"], ids=str)
-def test_gunicorn_is_pinned_to_the_minor_release_that_is_tested(file: Path) -> None:
+def test_gunicorn_is_pinned_to_the_tested_minor_release(file: Path) -> None:
     major, minor, *_ = (int(part) for part in version("gunicorn").split("."))
     pins = re.findall(r"gunicorn>=[^\s\"]+", file.read_text())
     assert pins == [f"gunicorn>={major}.{minor},<{major}.{minor + 1}"]
 
 
-def parameters(kind: type, name: str) -> list[str]:
+def get_parameters(kind: type, name: str) -> list[str]:
     return list(inspect.signature(getattr(kind, name)).parameters)

@@ -1,4 +1,4 @@
-"""jobs: list, one, wait for its end, cancel, delete."""
+"""jobs: the list, one job, waiting for its end, cancelling, and deleting."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_a_job_shows_its_state_percent_and_links(function: Call, services: Servi
     assert (answer["error"], answer["mp3_fid"]) == (None, None)
 
 
-def test_a_ready_job_links_to_its_download_and_a_failed_one_says_why(function: Call, services: Services) -> None:
+def test_a_ready_job_has_a_download_link_and_a_failed_job_an_error(function: Call, services: Services) -> None:
     ready, failed = ready_job(services), failed_job(services, "There is no sound in it.")
     answer = function("jobs").get(f"/{ready.id}", headers=bearer(services)).json
     assert answer["links"]["download"] == f"http://127.0.0.1:8080/download?fid={ready.mp3_fid}"
@@ -55,7 +55,7 @@ def test_a_ready_job_links_to_its_download_and_a_failed_one_says_why(function: C
     assert answer["error"] == {"code": "no_audio", "detail": "There is no sound in it."}
 
 
-def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call, services: Services) -> None:
+def test_the_job_document_has_exactly_the_documented_members(function: Call, services: Services) -> None:
     job = queued_job(services, options=AudioOptions(channels=1))
     claim = services.jobs.claim(job)
     assert claim is not None
@@ -88,7 +88,9 @@ def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call
     }
 
 
-def test_a_job_shows_its_notification_as_pending_delivered_or_given_up(function: Call, services: Services) -> None:
+def test_a_job_shows_whether_its_notification_is_pending_delivered_or_failed(
+    function: Call, services: Services
+) -> None:
     pending, failing, given_up, delivered = [ready_job(services) for _ in range(4)]
     assert services.notifications.release(claimed_mail(services, failing), cause="The mail server is away.")
     assert services.notifications.give_up(claimed_mail(services, given_up), reason="There is no such mailbox.")
@@ -104,22 +106,20 @@ def test_a_job_shows_its_notification_as_pending_delivered_or_given_up(function:
     assert client.get(f"/{given_up.id}", headers=bearer(services)).json["notifications"] == shown[given_up.id]
 
 
-def test_the_list_is_paged_newest_first_and_has_one_s_own_only(function: Call, services: Services) -> None:
-    mine = [queued_job(services).id for _ in range(5)]
+def test_a_user_s_list_is_paged_with_the_newest_job_first(function: Call, services: Services) -> None:
+    own_ids = [queued_job(services).id for _ in range(5)]
     queued_job(services, email="bob@example.org")
     receiving_job(services)
-    client, seen, url = function("jobs"), [], "/?limit=2"
+    client, listed, url = function("jobs"), [], "/?limit=2"
     while url:
         page = client.get(url, headers=bearer(services)).json
-        seen += [job["job_id"] for job in page["jobs"]]
+        listed += [job["job_id"] for job in page["jobs"]]
         url = page["links"].get("next", "").replace("http://127.0.0.1:8080/jobs", "/")
-    assert seen == mine[::-1]
+    assert listed == own_ids[::-1]
 
 
 @pytest.mark.parametrize("column", ["length", "missing_seconds"])
-def test_a_row_with_infinity_is_shown_without_it_and_breaks_no_list(
-    function: Call, services: Services, column: str
-) -> None:
+def test_infinity_in_a_row_is_shown_as_null(function: Call, services: Services, column: str) -> None:
     job = ready_job(services, missing_seconds=1.0)
     with services.database.write() as connection:
         connection.execute(table.update().where(table.c.id == job.id).values({column: math.inf}))
@@ -127,42 +127,42 @@ def test_a_row_with_infinity_is_shown_without_it_and_breaks_no_list(
     for path in (f"/{job.id}", "/"):
         answer = client.get(path, headers=bearer(services))
         assert answer.status_code == 200
-        document = json.loads(answer.text, parse_constant=_refuse)
+        document = json.loads(answer.text, parse_constant=_reject)
         assert document.get("jobs", [document])[0][column] is None
 
 
-def _refuse(constant: str) -> None:
-    raise AssertionError(f"{constant} is no JSON")
+def _reject(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
 
 
-def test_an_admin_sees_everybody_s_jobs(function: Call, services: Services) -> None:
+def test_an_admin_sees_all_jobs(function: Call, services: Services) -> None:
     ids = {queued_job(services).id, queued_job(services, email="bob@example.org").id}
     headers = bearer(services, "root@example.org", admin=True)
     assert {job["job_id"] for job in function("jobs").get("/", headers=headers).json["jobs"]} == ids
     assert all(function("jobs").get(f"/{job_id}", headers=headers).status_code == 200 for job_id in ids)
 
 
-def test_nobody_sees_jobs_without_a_token(function: Call, services: Services) -> None:
+def test_jobs_are_not_shown_without_a_token(function: Call, services: Services) -> None:
     assert_problem(function("jobs").get("/"), 401)
     assert_problem(function("jobs").get(f"/{queued_job(services).id}"), 401)
 
 
 @pytest.mark.parametrize("method", ["get", "delete"])
-def test_an_unknown_job_another_s_and_one_being_received_are_equally_not_there(
+def test_unknown_foreign_and_incomplete_jobs_get_the_same_response(
     function: Call, services: Services, method: str
 ) -> None:
-    foreign, receiving = queued_job(services, email="bob@example.org"), receiving_job(services)
+    others_job, receiving = queued_job(services, email="bob@example.org"), receiving_job(services)
     answers = [
         getattr(function("jobs"), method)(f"/{job_id}", headers=bearer(services))
-        for job_id in ("f" * 24, foreign.id, receiving.id, "../x", "ünï")
+        for job_id in ("f" * 24, others_job.id, receiving.id, "../x", "ünï")
     ]
     for answer in answers:
         assert_problem(answer, 404)
     assert len({answer.text for answer in answers}) == 1
-    assert job_now(services, foreign.id).state == State.QUEUED
+    assert job_now(services, others_job.id).state == State.QUEUED
 
 
-def test_waiting_ends_with_the_job(function: Call, services: Services) -> None:
+def test_a_wait_ends_when_the_job_ends(function: Call, services: Services) -> None:
     job, claim = claimed_job(services)
     headers, client = bearer(services), function("jobs")
     with ThreadPoolExecutor() as pool:
@@ -172,32 +172,32 @@ def test_waiting_ends_with_the_job(function: Call, services: Services) -> None:
         assert answer.result(timeout=10).json["state"] == "failed"
 
 
-def test_waiting_ends_with_its_time(function: Call, services: Services) -> None:
+def test_a_wait_ends_after_its_time(function: Call, services: Services) -> None:
     job = queued_job(services)
-    began = time.monotonic()
+    started_at = time.monotonic()
     answer = function("jobs").get(f"/{job.id}?wait=1", headers=bearer(services))
     assert answer.json["state"] == "queued"
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - started_at >= 1
 
 
 @pytest.mark.parametrize("query", ["wait=soon", "wait=-1", "wait=1.5", "wait=²"])
-def test_a_wait_that_is_no_number_is_refused(function: Call, services: Services, query: str) -> None:
+def test_a_wait_that_is_not_a_number_is_rejected(function: Call, services: Services, query: str) -> None:
     assert_problem(function("jobs").get(f"/{queued_job(services).id}?{query}", headers=bearer(services)), 400)
 
 
-def test_more_waiting_requests_than_there_are_places_are_answered_at_once(function: Call, services: Services) -> None:
+def test_waiting_requests_beyond_their_limit_are_answered_immediately(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, long_polls=3)
     job, claim = claimed_job(services)
     headers, client = bearer(services), function("jobs")
     answered = threading.Semaphore(0)
 
-    def ask() -> str:
+    def wait_for_job() -> str:
         state: str = client.get(f"/{job.id}?wait=60", headers=headers).json["state"]
         answered.release()
         return state
 
     with ThreadPoolExecutor(5) as pool:
-        answers = [pool.submit(ask) for _ in range(5)]
+        answers = [pool.submit(wait_for_job) for _ in range(5)]
         assert answered.acquire(timeout=10)
         assert answered.acquire(timeout=10)
         assert sum(answer.done() for answer in answers) == 2
@@ -205,23 +205,23 @@ def test_more_waiting_requests_than_there_are_places_are_answered_at_once(functi
         assert sorted(answer.result(timeout=10) for answer in answers) == ["converting"] * 2 + ["failed"] * 3
 
 
-def test_a_job_that_waits_or_runs_is_cancelled(function: Call, services: Services) -> None:
+def test_a_queued_or_running_job_can_be_cancelled(function: Call, services: Services) -> None:
     for job in (queued_job(services), claimed_job(services)[0]):
         answer = function("jobs").delete(f"/{job.id}", headers=bearer(services))
         assert (answer.status_code, answer.json["state"]) == (200, "cancelled")
         assert job_now(services, job.id).state == State.CANCELLED
 
 
-def test_a_job_that_has_ended_is_gone_for_its_owner_once_deleted(function: Call, services: Services) -> None:
+def test_a_deleted_job_is_not_found_any_more(function: Call, services: Services) -> None:
     client, headers = function("jobs"), bearer(services)
     for job in (ready_job(services), failed_job(services)):
         assert client.delete(f"/{job.id}", headers=headers).status_code == 204
-        for again in (client.get, client.delete):
-            assert_problem(again(f"/{job.id}", headers=headers), 404)
+        for method in (client.get, client.delete):
+            assert_problem(method(f"/{job.id}", headers=headers), 404)
     assert client.get("/", headers=headers).json["jobs"] == []
 
 
-def test_the_next_cleanup_deletes_video_mp3_and_row_of_a_deleted_job(function: Call, services: Services) -> None:
+def test_cleanup_deletes_the_files_and_the_row_of_a_deleted_job(function: Call, services: Services) -> None:
     jobs = ready_job(services), failed_job(services)
     for job in jobs:
         function("jobs").delete(f"/{job.id}", headers=bearer(services))
@@ -230,9 +230,7 @@ def test_the_next_cleanup_deletes_video_mp3_and_row_of_a_deleted_job(function: C
     assert _files(services) == []
 
 
-def test_a_job_deleted_while_the_store_is_away_is_gone_for_its_owner_and_its_files_wait_for_cleanup(
-    function: Call, services: Services
-) -> None:
+def test_a_job_can_be_deleted_while_the_media_store_is_unavailable(function: Call, services: Services) -> None:
     job = ready_job(services)
     media = services.settings.soundlift_data / "media"
     media.rename(media.with_name("away"))
@@ -245,5 +243,5 @@ def test_a_job_deleted_while_the_store_is_away_is_gone_for_its_owner_and_its_fil
     assert _files(services) == []
 
 
-def test_deleting_no_job_in_particular_is_refused(function: Call, services: Services) -> None:
+def test_a_delete_without_a_job_id_is_rejected(function: Call, services: Services) -> None:
     assert_problem(function("jobs").delete("/", headers=bearer(services)), 400)

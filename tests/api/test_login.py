@@ -1,4 +1,4 @@
-"""login: a name and a password against a token."""
+"""login: a token in exchange for an address and a password."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
 
-def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Services) -> None:
+def test_http_basic_credentials_get_a_bearer_token_for_a_day(function: Call, services: Services) -> None:
     response = function("login").post("/", auth=("ada@example.org", PASSWORD))
     assert response.status_code == 200
     answer = response.json
@@ -30,7 +30,7 @@ def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Serv
 @pytest.mark.parametrize(
     "accepted", ["*/*", "application/json", "text/plain;q=0.5, */*", "application/json, text/plain;q=0.9"]
 )
-def test_a_client_that_takes_anything_gets_json(function: Call, accepted: str) -> None:
+def test_a_client_that_accepts_anything_gets_json(function: Call, accepted: str) -> None:
     response = function("login").post("/", auth=("ada@example.org", PASSWORD), headers={"Accept": accepted})
     assert response.mimetype == "application/json"
 
@@ -42,12 +42,12 @@ def test_json_credentials_get_a_token(function: Call, name: str) -> None:
 
 
 @pytest.mark.parametrize("content_type", [None, "application/x-www-form-urlencoded", "text/plain"])
-def test_json_is_read_whatever_its_client_calls_it(function: Call, content_type: str | None) -> None:
+def test_json_is_read_regardless_of_its_content_type(function: Call, content_type: str | None) -> None:
     body = json.dumps({"email": "ada@example.org", "password": PASSWORD})
     assert function("login").post("/", data=body, content_type=content_type).status_code == 200
 
 
-def test_an_admin_s_token_says_so(function: Call, services: Services) -> None:
+def test_an_admin_s_token_has_the_admin_claim(function: Call, services: Services) -> None:
     response = function("login").post("/", auth=("root@example.org", PASSWORD), headers={"Accept": "text/plain"})
     assert services.tokens.identify(f"Bearer {response.text}").admin
 
@@ -59,12 +59,12 @@ def test_a_client_that_prefers_plain_text_gets_the_bare_token(function: Call, se
     assert services.tokens.identify(f"Bearer {response.text}").username == "ada@example.org"
 
 
-def test_an_address_is_the_same_account_in_any_case(function: Call, services: Services) -> None:
+def test_the_case_of_an_address_does_not_matter(function: Call, services: Services) -> None:
     response = function("login").post("/", auth=("Ada@Example.ORG", PASSWORD))
     assert services.tokens.identify(f"Bearer {response.json['access_token']}").username == "ada@example.org"
 
 
-def test_a_token_lives_as_long_as_its_answer_says_and_is_like_no_other(function: Call, services: Services) -> None:
+def test_a_token_is_unique_and_expires_after_the_stated_time(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, token_seconds=1000, link_seconds=2000)
     answers = [function("login").post("/", auth=("ada@example.org", PASSWORD)).json for _ in range(2)]
     first, second = (services.tokens.identify(f"Bearer {answer['access_token']}").claims for answer in answers)
@@ -81,7 +81,7 @@ def test_a_token_lives_as_long_as_its_answer_says_and_is_like_no_other(function:
         (b'{"email": ["a"], "password": {"b": 1}}', "must be strings"),
     ],
 )
-def test_a_malformed_body_is_refused_with_what_it_must_be(function: Call, body: bytes, sentence: str) -> None:
+def test_a_malformed_body_is_rejected_with_the_expected_form(function: Call, body: bytes, sentence: str) -> None:
     response = function("login").post("/", data=body, content_type="application/json")
     assert_problem(response, 400)
     assert sentence in response.json["detail"]
@@ -91,7 +91,7 @@ def test_a_malformed_body_is_refused_with_what_it_must_be(function: Call, body: 
     "body",
     [b"", b"{}", b'{"email": "ada@example.org"}', b'{"password": "correct horse"}', b'{"email": "", "password": ""}'],
 )
-def test_missing_credentials_are_refused(function: Call, body: bytes) -> None:
+def test_missing_credentials_are_rejected(function: Call, body: bytes) -> None:
     response = function("login").post("/", data=body, content_type="application/json")
     assert_problem(response, 401, "Missing Credentials")
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
@@ -101,14 +101,17 @@ def test_missing_credentials_are_refused(function: Call, body: bytes) -> None:
     "header",
     [
         *("Basic", "Basic %%%", "Bearer x", f'Digest username="ada@example.org", password="{PASSWORD}"'),
-        *(f"Basic {base64.b64encode(words).decode()}" for words in (b"nocolon", b"ada@example.org:", b":password")),
+        *(
+            f"Basic {base64.b64encode(credentials).decode()}"
+            for credentials in (b"nocolon", b"ada@example.org:", b":password")
+        ),
     ],
 )
-def test_an_authorization_header_that_names_nobody_is_missing_credentials(function: Call, header: str) -> None:
+def test_an_authorization_header_without_an_account_counts_as_missing(function: Call, header: str) -> None:
     assert_problem(function("login").post("/", headers={"Authorization": header}), 401, "Missing Credentials")
 
 
-def test_a_wrong_password_and_an_unknown_account_are_refused_alike(function: Call) -> None:
+def test_a_wrong_password_and_an_unknown_account_get_the_same_response(function: Call) -> None:
     wrong = function("login").post("/", auth=("ada@example.org", "wrong"))
     unknown = function("login").post("/", auth=("nobody@example.org", "wrong"))
     assert_problem(wrong, 401, "Invalid Credentials")
@@ -116,7 +119,9 @@ def test_a_wrong_password_and_an_unknown_account_are_refused_alike(function: Cal
     assert unknown.headers["WWW-Authenticate"] == wrong.headers["WWW-Authenticate"]
 
 
-def test_an_unknown_account_costs_the_work_of_a_wrong_password(function: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_account_takes_as_much_work_as_a_wrong_password(
+    function: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work: list[tuple[argon2.Parameters, type[Exception]]] = []
     verify = argon2.PasswordHasher.verify
 
@@ -129,13 +134,13 @@ def test_an_unknown_account_costs_the_work_of_a_wrong_password(function: Call, m
 
     monkeypatch.setattr(argon2.PasswordHasher, "verify", record)
     assert function("login").post("/", auth=("ada@example.org", "wrong")).status_code == 401
-    of_wrong_password = work.copy()
-    assert [error for _, error in of_wrong_password] == [argon2.exceptions.VerifyMismatchError]
+    work_for_wrong_password = work.copy()
+    assert [error for _, error in work_for_wrong_password] == [argon2.exceptions.VerifyMismatchError]
     assert function("login").post("/", auth=("nobody@example.org", "wrong")).status_code == 401
-    assert work == 2 * of_wrong_password
+    assert work == 2 * work_for_wrong_password
 
 
-def test_only_post_signs_in(function: Call) -> None:
+def test_login_requires_post(function: Call) -> None:
     response = function("login").get("/")
     assert_problem(response, 405)
     assert "POST" in response.headers["Allow"]

@@ -1,4 +1,4 @@
-"""login: many sign-ins at once, in the memory that its container has."""
+"""login: many concurrent sign-ins within the memory of its container."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tests.factories.manifests import memory_environment_of_images
 
 pytestmark = pytest.mark.servers
 
-AT_ONCE = 64
+CONCURRENCY = 64
 STACK = Path(__file__).parents[2] / "stack.yml"
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux shows the peak memory of a process")
-def test_64_sign_ins_at_once_fit_into_the_memory_of_the_container(services: Services) -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports the peak memory of a process")
+def test_64_concurrent_sign_ins_fit_into_the_memory_of_the_container(services: Services) -> None:
     with served("login", services, memory_environment_of_images()) as login:
-        answers = _sign_in_at_once(login, ["ada@example.org", "nobody@example.org"] * (AT_ONCE // 2))
+        answers = _sign_in_concurrently(login, ["ada@example.org", "nobody@example.org"] * (CONCURRENCY // 2))
         assert login.peak_memory() < _memory_limit()
         assert {status for status, _, _ in answers} <= {200, 401, 429}
         for status, headers, problem in answers:
@@ -38,7 +38,7 @@ def test_64_sign_ins_at_once_fit_into_the_memory_of_the_container(services: Serv
         assert _sign_in(login, "ada@example.org")[0] == 200
 
 
-def _sign_in_at_once(login: FunctionServer, emails: list[str]) -> list[tuple[int, dict[str, str], Any]]:
+def _sign_in_concurrently(login: FunctionServer, emails: list[str]) -> list[tuple[int, dict[str, str], Any]]:
     with ThreadPoolExecutor(len(emails)) as threads:
         return list(threads.map(lambda email: _sign_in(login, email), emails))
 

@@ -1,4 +1,4 @@
-"""A malformed or incomplete body is a client error: 400, nothing stored, and the connection is closed."""
+"""Malformed and incomplete bodies: the response is 400, nothing is stored, and the connection is closed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ VIDEO = MP4 + bytes(2 * SIGNATURE_BYTES)
 SMALL = b"{" + b" " * 2000
 NEXT = b"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = {"Transfer-Encoding": "chunked"}
-# What follows a good chunk.
+# Each of these follows a valid chunk.
 MALFORMED = {
-    "a size that is no number": b"xyz\r\nabc\r\n",
+    "a size that is not a number": b"xyz\r\nabc\r\n",
     "a negative size": b"-1\r\n\r\n",
     "a size in another notation": b"0x5\r\nabcde\r\n0\r\n\r\n",
     "no size": b"\r\n\r\n",
@@ -35,7 +35,7 @@ MALFORMED = {
 }
 
 
-def chunk_of(content: bytes) -> bytes:
+def build_chunk(content: bytes) -> bytes:
     return f"{len(content):x}\r\n".encode() + content + b"\r\n"
 
 
@@ -43,9 +43,9 @@ def content_for(server: FunctionServer) -> bytes:
     return VIDEO if server.function == "upload" else SMALL
 
 
-def cut_off(content: bytes) -> dict[str, tuple[dict[str, str], bytes]]:
-    """Return headers and bodies that end too early, by what they are."""
-    chunk = chunk_of(content)
+def truncated_bodies(content: bytes) -> dict[str, tuple[dict[str, str], bytes]]:
+    """Return headers and bodies that end too early, by where they end."""
+    chunk = build_chunk(content)
     form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + content + b"\r\n--x--\r\n"
     return {
         "in a chunk": (CHUNKED, chunk + b"100\r\nabc"),
@@ -67,47 +67,47 @@ def server(services: Services, request: pytest.FixtureRequest) -> Iterator[Funct
         yield server
 
 
-def test_a_malformed_chunked_body_is_refused_and_ends_the_connection(
+def test_a_malformed_chunked_body_is_rejected_and_closes_the_connection(
     server: FunctionServer, services: Services
 ) -> None:
-    for what, body in MALFORMED.items():
+    for case, body in MALFORMED.items():
         with server.open() as connection:
-            connection.sendall(_head(server, services, CHUNKED) + chunk_of(content_for(server)) + body + NEXT)
-            _assert_one_refusal(_answers(connection), what)
+            connection.sendall(_head(server, services, CHUNKED) + build_chunk(content_for(server)) + body + NEXT)
+            _assert_one_rejection(_read_all(connection), case)
     _assert_nothing_stored(services)
     assert server.answers()
 
 
-def test_a_body_cut_off_is_refused(server: FunctionServer, services: Services) -> None:
-    for what, (headers, body) in cut_off(content_for(server)).items():
+def test_a_truncated_body_is_rejected(server: FunctionServer, services: Services) -> None:
+    for case, (headers, body) in truncated_bodies(content_for(server)).items():
         with server.open() as connection:
             connection.sendall(_head(server, services, headers) + body)
             connection.shutdown(socket.SHUT_WR)
-            _assert_one_refusal(_answers(connection), what)
+            _assert_one_rejection(_read_all(connection), case)
     _assert_nothing_stored(services)
     assert server.answers()
 
 
 def _head(server: FunctionServer, services: Services, headers: dict[str, str]) -> bytes:
-    everything = {"Host": "a", **BINARY_EVENT, **bearer(services), **headers}
+    all_headers = {"Host": "a", **BINARY_EVENT, **bearer(services), **headers}
     lines = [
         f"{METHODS.get(server.function, 'POST')} / HTTP/1.1",
-        *(f"{name}: {value}" for name, value in everything.items()),
+        *(f"{name}: {value}" for name, value in all_headers.items()),
         "",
         "",
     ]
     return "\r\n".join(lines).encode()
 
 
-def _answers(connection: socket.socket) -> bytes:
-    """Return all that comes until the server closes the connection."""
+def _read_all(connection: socket.socket) -> bytes:
+    """Return everything received until the server closes the connection."""
     return b"".join(iter(lambda: connection.recv(2**16), b""))
 
 
-def _assert_one_refusal(answers: bytes, what: str) -> None:
-    assert answers.startswith(b"HTTP/1.1 400 "), f"{what}: {answers[:100]!r}"
-    assert b"content-type: application/problem+json" in answers.lower(), what
-    assert answers.count(b"HTTP/1.1 ") == 1, what
+def _assert_one_rejection(responses: bytes, case: str) -> None:
+    assert responses.startswith(b"HTTP/1.1 400 "), f"{case}: {responses[:100]!r}"
+    assert b"content-type: application/problem+json" in responses.lower(), case
+    assert responses.count(b"HTTP/1.1 ") == 1, case
 
 
 def _assert_nothing_stored(services: Services) -> None:

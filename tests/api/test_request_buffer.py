@@ -1,4 +1,4 @@
-"""A request's beginning is gathered until a thread can read it without waiting, however small the pieces are."""
+"""The buffer of a request: it is complete as soon as a thread can read it without waiting."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ LINE = b"POST / HTTP/1.1\r\nHost: a\r\n"
         (b"\r\n" + LINE + b"Content-Length: 2\r\n", 2),
     ],
 )
-def test_a_request_is_complete_with_its_head_and_its_small_body_and_not_before(head: bytes, body: int) -> None:
+def test_a_request_is_complete_once_its_head_and_small_body_have_arrived(head: bytes, body: int) -> None:
     head += b"\r\n"
-    whole = head + b"\n" * body
+    request_bytes = head + b"\n" * body
     for first in range(len(head)):
-        for second in (first + 1, len(whole) - 1):
-            request = RequestBuffer(whole[:first])
+        for second in (first + 1, len(request_bytes) - 1):
+            request = RequestBuffer(request_bytes[:first])
             assert (request.is_complete, request.has_begun) == (False, first > 0)
-            request.add(whole[first:second])
-            assert request.is_complete == (second == len(whole))
-            request.add(whole[second:])
+            request.add(request_bytes[first:second])
+            assert request.is_complete == (second == len(request_bytes))
+            request.add(request_bytes[second:])
             assert request.is_complete
-            assert (request.received, request.is_too_large) == (whole, False)
+            assert (request.received, request.is_too_large) == (request_bytes, False)
 
 
 @pytest.mark.parametrize("malformed", [b"\n", b"GET / HTTP/1.1\n", LINE + b"X: a\n", LINE + b"\n"])
-def test_a_line_feed_alone_needs_nothing_more_to_be_refused(malformed: bytes) -> None:
+def test_a_line_feed_without_carriage_return_completes_a_request(malformed: bytes) -> None:
     for first in range(len(malformed)):
         request = RequestBuffer(malformed[:first])
         assert not request.is_complete
@@ -53,7 +53,7 @@ def test_a_line_feed_alone_needs_nothing_more_to_be_refused(malformed: bytes) ->
         assert request.is_complete
 
 
-def test_a_head_may_have_only_so_many_bytes() -> None:
+def test_the_size_of_a_head_is_limited() -> None:
     request = RequestBuffer()
     request.add(LINE.ljust(MAX_HEAD_BYTES, b"a"))
     assert not request.is_too_large

@@ -1,4 +1,4 @@
-"""A function behind gunicorn: what never reaches the application, and what must not harm it."""
+"""A function behind gunicorn: malformed requests, a full disk, and traces in the log."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def validate(services: Services) -> Iterator[FunctionServer]:
         yield server
 
 
-def test_no_header_moves_a_path(validate: FunctionServer) -> None:
+def test_headers_cannot_change_the_path(validate: FunctionServer) -> None:
     with validate.connect("GET /allowed/_/health", {"SCRIPT_NAME": "/allowed", "PATH_INFO": "/_/health"}) as connection:
         assert read_response(connection)[0] == 401
 
@@ -43,7 +43,7 @@ def test_no_header_moves_a_path(validate: FunctionServer) -> None:
         (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n", 417, "expectation_failed"),
     ],
 )
-def test_what_is_not_http_is_refused_with_a_problem_document(
+def test_invalid_http_is_rejected_with_a_problem_document(
     validate: FunctionServer, request_: bytes, status: int, code: str
 ) -> None:
     with validate.open() as connection:
@@ -54,28 +54,29 @@ def test_what_is_not_http_is_refused_with_a_problem_document(
     assert set(problem) == {"title", "status", "detail", "code"}
 
 
-@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a device that is always full")
-def test_a_log_on_a_full_disk_costs_no_answer(services: Services) -> None:
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has /dev/full")
+def test_requests_are_answered_even_if_the_log_s_disk_is_full(services: Services) -> None:
     with served("validate", services, {"THREADS": "2"}, log=FULL) as server, server.open() as connection:
-        for _ in range(5):  # on one connection, since only its next request waits until the place of the last is free
+        for _ in range(5):  # on one connection, where a request begins only after the previous one has freed its place
             connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             assert read_response(connection)[0] == 401
 
 
-def test_a_malformed_body_that_nobody_reads_gets_no_second_answer(services: Services) -> None:
+def test_an_unread_malformed_body_gets_no_second_response(services: Services) -> None:
     headers = {"Transfer-Encoding": "chunked"}
     with served("upload", services) as server, server.connect("POST /", headers, b"no size\r\n") as connection:
         assert read_response(connection)[0] == 401
         assert connection.recv(1) == b""
 
 
-def test_a_refusal_is_not_logged_with_the_trace_of_the_request_before(validate: FunctionServer) -> None:
+def test_a_rejection_is_not_logged_with_the_previous_request_s_trace(validate: FunctionServer) -> None:
     with validate.connect("GET /", {"traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01"}) as connection:
         assert read_response(connection)[0] == 401
     with validate.open() as connection:
         connection.sendall(b"NONSENSE\r\n\r\n")
         assert read_response(connection)[0] == 400
     lines = wait_for(
-        lambda: [line for line in validate.log.read_text().splitlines() if "unreadable request" in line], "it is logged"
+        lambda: [line for line in validate.log.read_text().splitlines() if "unreadable request" in line],
+        "the rejection is logged",
     )
     assert [TRACE_ID in line for line in lines] == [False]

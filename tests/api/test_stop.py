@@ -1,4 +1,4 @@
-"""A function told to stop answers all who have connected, and lets those who come later go elsewhere."""
+"""The shutdown of a function: connected clients are answered, later ones are refused."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.factories.jobs import MP4
 
 pytestmark = pytest.mark.servers
 
-IN_LINE = 5
+WAITING_CLIENTS = 5
 SLOW_START = """
 import os, pathlib, time
 pathlib.Path(os.environ["LOADING"]).touch()
@@ -28,7 +28,7 @@ while not pathlib.Path(os.environ["GATE"]).exists():
     time.sleep(0.01)
 from functions.validate.handler import app
 """
-SIGTERM_WAITS = 1 << (signal.SIGTERM - 1)  # in ShdPnd
+SIGTERM_PENDING = 1 << (signal.SIGTERM - 1)  # the bit in ShdPnd
 
 
 @pytest.fixture
@@ -37,11 +37,13 @@ def server(services: Services) -> Iterator[FunctionServer]:
         yield server
 
 
-def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: FunctionServer, services: Services) -> None:
+def test_a_request_in_progress_is_finished_and_new_clients_are_refused(
+    server: FunctionServer, services: Services
+) -> None:
     video = MP4 + bytes(4 * 2**20)
     headers = {**bearer(services), "Content-Length": str(len(video))}
     with server.connect("POST /", headers, video[: len(video) // 2]) as upload:
-        wait_for(lambda: has_a_row(services), "the upload is in work")
+        wait_for(lambda: has_job(services), "the upload is in progress")
         server.process.terminate()
         wait_for(server.refuses, "it stops listening")
         upload.sendall(video[len(video) // 2 :])
@@ -49,34 +51,36 @@ def test_a_request_in_work_is_finished_while_nobody_new_is_let_wait(server: Func
     assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells which signals wait for a process")
-def test_all_who_have_connected_before_are_answered(server: FunctionServer) -> None:
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="only Linux reports the pending signals of a process"
+)
+def test_clients_that_have_connected_before_the_stop_are_answered(server: FunctionServer) -> None:
     worker = server.worker
     os.kill(worker, signal.SIGSTOP)
-    wait_for(lambda: status_of(worker)["State"].startswith("T"), "its worker stands still")
+    wait_for(lambda: read_status(worker)["State"].startswith("T"), "the worker is paused")
     with ExitStack() as stack:
-        line = [stack.enter_context(server.connect("GET /_/health")) for _ in range(IN_LINE)]
+        connections = [stack.enter_context(server.connect("GET /_/health")) for _ in range(WAITING_CLIENTS)]
         server.process.terminate()
-        wait_for(lambda: int(status_of(worker)["ShdPnd"], 16) & SIGTERM_WAITS, "its worker is told to stop")
+        wait_for(lambda: int(read_status(worker)["ShdPnd"], 16) & SIGTERM_PENDING, "the worker has a pending SIGTERM")
         os.kill(worker, signal.SIGCONT)
-        assert [connection.recv(12) for connection in line] == [b"HTTP/1.1 200"] * IN_LINE
+        assert [connection.recv(12) for connection in connections] == [b"HTTP/1.1 200"] * WAITING_CLIENTS
     assert server.process.wait(TIMEOUT_SECONDS) == 0
 
 
-def test_a_connection_that_has_sent_nothing_delays_no_stop(server: FunctionServer) -> None:
+def test_an_idle_connection_does_not_delay_the_stop(server: FunctionServer) -> None:
     with server.open():
-        wait_for(server.answers, "it is taken in")
+        wait_for(server.answers, "the connection is accepted")
         server.process.terminate()
         assert server.process.wait(TIMEOUT_SECONDS / 4) == 0
 
 
-def test_a_stop_while_the_application_is_loaded_is_a_stop(services: Services, tmp_path: Path) -> None:
+def test_a_stop_during_the_loading_of_the_application_takes_effect(services: Services, tmp_path: Path) -> None:
     (tmp_path / "slow_start.py").write_text(SLOW_START)
     gate, loading = tmp_path / "gate", tmp_path / "loading"
     environment = {"PYTHONPATH": str(tmp_path), "GATE": str(gate), "LOADING": str(loading)}
     server = FunctionServer("validate", services, environment, application="slow_start:app")
     try:
-        wait_for(loading.exists, "it loads the application")
+        wait_for(loading.exists, "the application is being loaded")
         server.process.terminate()
         gate.touch()
         assert server.process.wait(TIMEOUT_SECONDS) == 0
@@ -85,12 +89,12 @@ def test_a_stop_while_the_application_is_loaded_is_a_stop(services: Services, tm
         server.stop()
 
 
-def has_a_row(services: Services) -> bool:
+def has_job(services: Services) -> bool:
     with services.database.read() as connection:
         return connection.execute(sa.select(table.c.id)).first() is not None
 
 
-def status_of(pid: int) -> dict[str, str]:
-    """Return what Linux tells of a process (proc_pid_status(5))."""
+def read_status(pid: int) -> dict[str, str]:
+    """Return the status of a process on Linux (proc_pid_status(5))."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

@@ -1,4 +1,4 @@
-"""upload: one file in, a job out, even if other services are unavailable."""
+"""upload: a file becomes a queued job, even if other services are unavailable."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_form_with_one_file_in_any_field_becomes_a_queued_job(function: Call, 
     assert read_stored(services, job.video_fid) == MP4
 
 
-def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call, services: Services) -> None:
+def test_an_upload_publishes_its_event_with_the_trace_of_its_request(function: Call, services: Services) -> None:
     headers = {**bearer(services), "traceparent": TRACE}
     job_id = function("upload").post("/", data=MP4, headers=headers).json["job_id"]
     delivery = services.broker.receive(["video"], timeout=1)
@@ -59,7 +59,7 @@ def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call,
     ],
 )
 @pytest.mark.parametrize("as_form", [False, True])
-def test_row_and_store_keep_a_video_s_owner_and_content_type(
+def test_owner_and_content_type_are_kept_in_the_row_and_in_the_store(
     function: Call,
     services: Services,
     monkeypatch: pytest.MonkeyPatch,
@@ -67,16 +67,16 @@ def test_row_and_store_keep_a_video_s_owner_and_content_type(
     sent: str | None,
     kept: str,
 ) -> None:
-    known: list[MediaInfo] = []
+    infos: list[MediaInfo] = []
     create = services.videos.create
 
     def record(fid: str, info: MediaInfo) -> MediaWriter:
-        known.append(info)
+        infos.append(info)
         return create(fid, info)
 
     monkeypatch.setattr(services.videos, "create", record)
-    typed = f"\r\nContent-Type: {sent}".encode() if sent else b""
-    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"' + typed + b"\r\n\r\n"
+    type_header = f"\r\nContent-Type: {sent}".encode() if sent else b""
+    head = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"' + type_header + b"\r\n\r\n"
     job_id = (
         function("upload")
         .post(
@@ -87,18 +87,18 @@ def test_row_and_store_keep_a_video_s_owner_and_content_type(
         )
         .json["job_id"]
     )
-    assert known == [MediaInfo("ada@example.org", "a.mp4", kept, job_id)]
+    assert infos == [MediaInfo("ada@example.org", "a.mp4", kept, job_id)]
     job = job_now(services, job_id)
     assert (job.username, job.file_name, job.content_type) == ("ada@example.org", "a.mp4", kept)
 
 
-def test_nobody_uploads_without_a_token(function: Call, services: Services) -> None:
+def test_an_upload_needs_a_token(function: Call, services: Services) -> None:
     assert_problem(function("upload").post("/", data=MP4), 401, "Not Authorized")
     assert traces(services) == []
 
 
 @pytest.mark.parametrize("content", [b"#!/bin/sh\nrm -rf /\n", b"<html>" * 1000, b"#EXTM3U\nhttp://x/\n", bytes(5000)])
-def test_a_file_of_no_known_format_is_refused_without_a_trace(
+def test_a_file_of_an_unknown_format_is_rejected_and_leaves_no_trace(
     function: Call, services: Services, content: bytes
 ) -> None:
     response = function("upload").post("/", data=content, headers={**bearer(services), "X-Filename": "a.mp4"})
@@ -106,35 +106,33 @@ def test_a_file_of_no_known_format_is_refused_without_a_trace(
     assert traces(services) == []
 
 
-def test_the_log_names_the_job_of_an_upload(function: Call, services: Services) -> None:
+def test_the_log_line_of_an_upload_has_its_job_id(function: Call, services: Services) -> None:
     with capture_logs([merge_contextvars]) as logs:
         job_id = function("upload").post("/", data=MP4, headers=bearer(services)).json["job_id"]
     assert [line["job_id"] for line in logs if line["event"] == "request"] == [job_id]
 
 
-class AwayBroker:
+class UnavailableBroker:
     """A broker that cannot be reached."""
 
     def publish(self, event: CloudEvent) -> None:
-        raise BrokerUnavailable("The broker is away.")
+        raise BrokerUnavailable("The broker is unavailable.")
 
 
-def test_an_upload_is_accepted_if_its_event_cannot_be_published_and_it_is_due_at_once(
-    function: Call, services: Services
-) -> None:
-    services.publisher = AwayBroker()
+def test_an_upload_whose_event_cannot_be_published_is_accepted_and_due(function: Call, services: Services) -> None:
+    services.publisher = UnavailableBroker()
     response = function("upload").post("/", data=MP4, headers=bearer(services))
     assert response.status_code == 202
     assert [job.id for job in services.jobs.due()] == [response.json["job_id"]]
 
 
-def test_an_upload_is_accepted_if_its_event_can_be_neither_published_nor_made_due(
+def test_an_upload_that_cannot_even_be_made_due_is_accepted(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    services.publisher = AwayBroker()
+    services.publisher = UnavailableBroker()
 
     def fail(job: Job) -> bool:
-        raise DatabaseUnavailable("The database is away.")
+        raise DatabaseUnavailable("The database is unavailable.")
 
     monkeypatch.setattr(services.jobs, "send_soon", fail)
     response = function("upload").post("/", data=MP4, headers=bearer(services))
@@ -142,14 +140,14 @@ def test_an_upload_is_accepted_if_its_event_can_be_neither_published_nor_made_du
     assert job_now(services, response.json["job_id"]).state == "queued"
 
 
-def test_an_upload_without_the_store_is_503_and_has_no_job(function: Call, services: Services) -> None:
-    (services.settings.soundlift_data / "media").write_text("a file where the folder should be")
+def test_an_upload_without_the_media_store_is_answered_503_without_a_job(function: Call, services: Services) -> None:
+    (services.settings.soundlift_data / "media").write_text("a file in place of the folder")
     assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 503)
     assert services.jobs.page(None) == []
     assert services.jobs.due() == []
 
 
-def test_an_upload_without_the_database_is_503_and_nothing_is_stored(function: Call, services: Services) -> None:
+def test_an_upload_without_the_database_is_answered_503_without_a_file(function: Call, services: Services) -> None:
     headers = bearer(services)
     with services.database.write() as connection:
         connection.execute(sa.text("ALTER TABLE job RENAME TO gone"))
@@ -157,7 +155,7 @@ def test_an_upload_without_the_database_is_503_and_nothing_is_stored(function: C
     assert list((services.settings.soundlift_data / "media").rglob("*.*")) == []
 
 
-def test_the_queue_s_file_is_not_needed_before_the_first_event(services: Services, tmp_path: Path) -> None:
+def test_the_queue_s_file_is_opened_only_for_the_first_event(services: Services, tmp_path: Path) -> None:
     broker = SqliteBroker(tmp_path / "no" / "such" / "folder" / "queue.db", {})
     with pytest.raises(BrokerUnavailable):
         broker.check()

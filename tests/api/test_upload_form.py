@@ -1,4 +1,4 @@
-"""upload: the fields and files of a form are read as they were sent, however its bytes are split into blocks."""
+"""upload: the parser of forms, for any split of the bytes into blocks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functions.upload.form import MAX_OVERHEAD, MAX_PARTS, Field, FileHeader, Fo
 from soundlift.common.errors import BadRequest
 
 BOUNDARY = "a frontier"
-ODD = [
+TRICKY = [
     b"",
     b"\r",
     b"\r\n",
@@ -30,7 +30,7 @@ def _form(*parts: tuple[str, bytes]) -> bytes:
 
 
 def _read(form: bytes, block: int) -> list[tuple[str | None, bytes]]:
-    """Return the parts of a form: a name for each field, None for a file, and the content."""
+    """Return the parts of a form: the name of each field, or None for a file, and the content."""
     parts: list[tuple[str | None, bytes]] = []
     for item in FormReader(io.BytesIO(form), BOUNDARY, block):
         match item:
@@ -43,25 +43,25 @@ def _read(form: bytes, block: int) -> list[tuple[str | None, bytes]]:
     return parts
 
 
-@pytest.mark.parametrize("odd", ODD)
-def test_a_file_with_parts_of_a_boundary_is_read_unchanged_in_blocks_of_any_size(odd: bytes) -> None:
-    content = b"begin" + odd + bytes(37) + odd
-    form = _form(('name="a"', b"first" + odd), ('name="f"; filename="f.mp4"', content), ('name="z"', b"last"))
+@pytest.mark.parametrize("tricky", TRICKY)
+def test_parts_of_a_boundary_are_read_unchanged_in_blocks_of_any_size(tricky: bytes) -> None:
+    content = b"begin" + tricky + bytes(37) + tricky
+    form = _form(('name="a"', b"first" + tricky), ('name="f"; filename="f.mp4"', content), ('name="z"', b"last"))
     for block in (*range(1, 150), 2**20):
-        assert _read(form, block) == [("a", b"first" + odd), (None, content), ("z", b"last")]
+        assert _read(form, block) == [("a", b"first" + tricky), (None, content), ("z", b"last")]
 
 
-@pytest.mark.parametrize("lost", range(1, 40))
-def test_a_form_without_its_end_is_broken(lost: int) -> None:
+@pytest.mark.parametrize("missing", range(1, 40))
+def test_a_truncated_form_is_rejected(missing: int) -> None:
     form = _form(('name="f"; filename="f.mp4"', b"content\r\n--a front"))
     for block in (1, 7, 2**20):
         with pytest.raises(BadRequest):
-            _read(form[: -len("\r\n") - lost], block)
+            _read(form[: -len("\r\n") - missing], block)
 
 
-@pytest.mark.parametrize("more", [b" and more", b"-", b"\n", b"\r\r"])
-def test_a_boundary_that_goes_on_is_malformed(more: bytes) -> None:
-    form = _form(('name="f"; filename="f.mp4"', b"content\r\n--a frontier" + more + b"content"))
+@pytest.mark.parametrize("suffix", [b" and more", b"-", b"\n", b"\r\r"])
+def test_a_boundary_with_a_suffix_is_malformed(suffix: bytes) -> None:
+    form = _form(('name="f"; filename="f.mp4"', b"content\r\n--a frontier" + suffix + b"content"))
     for block in (1, 7, 2**20):
         with pytest.raises(BadRequest):
             _read(form, block)
@@ -82,7 +82,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("line", [b"x" * 1024, b"x" * 1022 + b"\r\n"])
 @pytest.mark.parametrize("place", ENDLESS)
-def test_what_is_not_in_a_file_is_limited_and_not_read_to_its_end(place: str, line: bytes) -> None:
+def test_overhead_is_limited_and_not_read_to_its_end(place: str, line: bytes) -> None:
     stream, block = io.BytesIO(ENDLESS[place] + line * 8 * 2**10), 2**16
     with pytest.raises((RequestEntityTooLarge, BadRequest)):
         list(FormReader(stream, BOUNDARY, block))
@@ -95,7 +95,7 @@ def test_a_large_file_is_not_counted_as_overhead() -> None:
 
 
 @pytest.mark.parametrize(("length", "refused"), [(4000, False), (5000, True)])
-def test_the_header_of_a_part_is_limited(length: int, refused: bool) -> None:
+def test_the_size_of_a_part_s_header_is_limited(length: int, refused: bool) -> None:
     form = _head('; name="a"', f"A: {'x' * length}") + b"value" + f"\r\n--{BOUNDARY}--\r\n".encode()
     if refused:
         with pytest.raises(RequestEntityTooLarge):
@@ -105,7 +105,7 @@ def test_the_header_of_a_part_is_limited(length: int, refused: bool) -> None:
 
 
 @pytest.mark.parametrize(("count", "refused"), [(MAX_PARTS, False), (MAX_PARTS + 1, True)])
-def test_a_form_has_a_hundred_parts_at_most(count: int, refused: bool) -> None:
+def test_a_form_may_have_at_most_a_hundred_parts(count: int, refused: bool) -> None:
     form = _form(*[('name="a"', b"")] * count)
     if refused:
         with pytest.raises(RequestEntityTooLarge):
@@ -125,6 +125,6 @@ def test_a_form_has_a_hundred_parts_at_most(count: int, refused: bool) -> None:
         ('name="f"; filename=""', ""),
     ],
 )
-def test_the_name_of_a_file_is_read_in_each_notation(parameters: str, name: str) -> None:
+def test_a_file_name_is_read_in_every_notation(parameters: str, name: str) -> None:
     form = _form((parameters, b"content"))
     assert list(FormReader(io.BytesIO(form), BOUNDARY, 2**16)) == [FileHeader(name, None), b"content"]

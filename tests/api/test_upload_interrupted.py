@@ -1,4 +1,4 @@
-"""upload: an upload that is slow, interrupted or given up."""
+"""upload: slow, interrupted and abandoned uploads."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
 
-def test_a_body_shorter_than_announced_is_refused_and_rolled_back(function: Call, services: Services) -> None:
-    announced = {"CONTENT_LENGTH": str(len(MP4) + 1), "wsgi.input_terminated": True}  # as gunicorn has it
+def test_a_body_shorter_than_its_length_is_rejected_and_rolled_back(function: Call, services: Services) -> None:
+    announced = {"CONTENT_LENGTH": str(len(MP4) + 1), "wsgi.input_terminated": True}  # as with gunicorn
     body = io.BytesIO(MP4)
     response = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
     assert_problem(response, 400)
@@ -42,50 +42,48 @@ def test_an_upload_at_the_minimum_rate_is_refreshed_before_its_deadline() -> Non
 
 
 class SlowBody(io.BytesIO):
-    """A large video that calls a function before each block but the first."""
+    """A large video that calls a function before each block except the first."""
 
-    def __init__(self, happen: Callable[[], None]) -> None:
+    def __init__(self, before_block: Callable[[], None]) -> None:
         super().__init__(LARGE)
-        self.happen = happen
+        self.before_block = before_block
 
     def read(self, size: int | None = -1, /) -> bytes:
         if self.tell():
-            self.happen()
+            self.before_block()
         return super().read(size)
 
 
-def _receiving(services: Services) -> Job:
-    """Return the only job there is."""
+def _find_job(services: Services) -> Job:
+    """Return the only job."""
     with services.database.read() as connection:
         return job_now(services, str(connection.scalar(sa.select(table.c.id))))
 
 
 @pytest.mark.parametrize("announced", [True, False])
-def test_an_upload_is_not_given_up_while_its_bytes_arrive(
+def test_an_upload_is_not_abandoned_while_its_bytes_arrive(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, announced: bool
 ) -> None:
     monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
     monkeypatch.setattr(lease, "RESERVATION_BYTES", BLOCK_BYTES)
 
-    def wait_long() -> None:
+    def pass_time() -> None:
         assert services.jobs.interrupted() == []
-        age(services, _receiving(services), RECEIVE_SECONDS - 60)
+        age(services, _find_job(services), RECEIVE_SECONDS - 60)
 
-    assert send(function, services, SlowBody(wait_long), announced=announced).status_code == 202
+    assert send(function, services, SlowBody(pass_time), announced=announced).status_code == 202
 
 
-def test_an_upload_that_cannot_be_rolled_back_is_refused_and_left_to_cleanup(
-    function: Call, services: Services
-) -> None:
+def test_an_upload_that_cannot_be_rolled_back_is_left_to_cleanup(function: Call, services: Services) -> None:
     media = services.settings.soundlift_data / "media"
-    away = media.with_name("away")
+    moved = media.with_name("moved")
 
-    def go_away() -> None:
-        body.happen = lambda: None
-        media.rename(away)
-        media.write_text("a file where the store's folder should be")
+    def cut_off_store() -> None:
+        body.before_block = lambda: None
+        media.rename(moved)
+        media.write_text("a file in place of the folder")
 
-    body = SlowBody(go_away)
+    body = SlowBody(cut_off_store)
     response = function("upload").post(
         "/",
         input_stream=body,
@@ -94,7 +92,7 @@ def test_an_upload_that_cannot_be_rolled_back_is_refused_and_left_to_cleanup(
     )
     assert_problem(response, 400)
     media.unlink()
-    away.rename(media)
+    moved.rename(media)
     assert len(traces(services)) == 2
     assert function("cleanup").post("/").json["orphans"] == 1
     assert traces(services) == []
@@ -102,21 +100,21 @@ def test_an_upload_that_cannot_be_rolled_back_is_refused_and_left_to_cleanup(
 
 @pytest.mark.parametrize("noticed_by", ["refresh", "reservation", "commit"])
 @pytest.mark.parametrize("disposed", [True, False])
-def test_an_upload_that_was_given_up_meanwhile_is_503_and_leaves_nothing(
+def test_an_upload_that_was_abandoned_meanwhile_is_answered_503(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, disposed: bool, noticed_by: str
 ) -> None:
     if noticed_by == "refresh":
         monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
 
-    def give_up() -> None:
-        body.happen = lambda: None
-        job = _receiving(services)
+    def abandon() -> None:
+        body.before_block = lambda: None
+        job = _find_job(services)
         age(services, job, RECEIVE_SECONDS + 1)
         assert services.jobs.abandon(job)
         if disposed:
             assert dispose(job_now(services, job.id), services)
 
-    body = SlowBody(give_up)
+    body = SlowBody(abandon)
     assert_problem(send(function, services, body, announced=noticed_by != "reservation"), 503)
     assert (body.tell() == len(LARGE)) == (noticed_by == "commit")
     if not disposed:
@@ -138,7 +136,7 @@ def address(services: Services) -> Iterator[tuple[str, int]]:
     server.server_close()
 
 
-def test_bytes_are_stored_as_they_arrive_and_deleted_if_the_client_disconnects(
+def test_bytes_are_stored_as_they_arrive_and_deleted_after_a_disconnect(
     services: Services, address: tuple[str, int]
 ) -> None:
     token = bearer(services)["Authorization"]
@@ -152,4 +150,4 @@ def test_bytes_are_stored_as_they_arrive_and_deleted_if_the_client_disconnects(
         client.sendall(head + MP4 + bytes(2**22))
         wait_for(arrived, "a part of the video is stored")
         assert services.jobs.page(None) == []
-    wait_for(lambda: not traces(services), "the half upload is undone")
+    wait_for(lambda: not traces(services), "the partial upload is rolled back")

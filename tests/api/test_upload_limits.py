@@ -1,4 +1,4 @@
-"""upload: the size of a body and of its file."""
+"""upload: the maximum sizes of a body and of its file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
 
-def test_a_body_announced_too_large_is_refused_before_it_is_read(function: Call, services: Services) -> None:
+def test_a_body_with_too_large_a_content_length_is_not_read(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, max_upload_bytes=1000)
     body = io.BytesIO(MP4)
     announced = {"CONTENT_LENGTH": str(10 * 2**20)}
@@ -24,21 +24,21 @@ def test_a_body_announced_too_large_is_refused_before_it_is_read(function: Call,
     assert body.tell() == 0
 
 
-@pytest.mark.parametrize("more", [0, 1])
-def test_a_form_may_have_a_megabyte_more_than_its_file(function: Call, services: Services, more: int) -> None:
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_form_may_be_a_megabyte_larger_than_its_file(function: Call, services: Services, excess: int) -> None:
     services.settings = replace(services.settings, max_upload_bytes=len(MP4))
     form = b'\r\n--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 + b"\r\n--x--\r\n"
-    body = io.BytesIO(b"preamble".ljust(2**20 + len(MP4) + more - len(form)) + form)
+    body = io.BytesIO(b"preamble".ljust(2**20 + len(MP4) + excess - len(form)) + form)
     kind = "multipart/form-data; boundary=x"
     response = function("upload").post("/", input_stream=body, content_type=kind, headers=bearer(services))
-    if more:
+    if excess:
         assert_problem(response, 413)
         assert body.tell() == 0
     else:
         assert response.status_code == 202, response.text
 
 
-def test_a_body_that_turns_out_too_large_is_refused_and_deleted(function: Call, services: Services) -> None:
+def test_a_body_that_turns_out_to_be_too_large_is_rejected_and_deleted(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, max_upload_bytes=100_000)
     form = {"file": (io.BytesIO(MP4 + bytes(200_000)), "a.mp4")}
     assert_problem(function("upload").post("/", data=form, headers=bearer(services)), 413)
@@ -53,11 +53,11 @@ def test_a_file_may_be_exactly_as_large_as_the_limit(
     function: Call, services: Services, limit: str, as_form: bool, announced: bool
 ) -> None:
     services.settings = replace(services.settings, **{limit: len(LARGE)})
-    refused = send(function, services, LARGE + b"1", as_form=as_form, announced=announced)
-    assert_problem(refused, 413, code="too_large")
-    assert f"at most {len(LARGE)} bytes" in refused.json["detail"]
+    rejected = send(function, services, LARGE + b"1", as_form=as_form, announced=announced)
+    assert_problem(rejected, 413, code="too_large")
+    assert f"at most {len(LARGE)} bytes" in rejected.json["detail"]
     assert traces(services) == []
-    taken = send(function, services, LARGE, as_form=as_form, announced=announced)
-    assert taken.status_code == 202, taken.text
-    assert taken.json["video_bytes"] == len(LARGE)
-    assert read_stored(services, taken.json["video_fid"]) == LARGE
+    accepted = send(function, services, LARGE, as_form=as_form, announced=announced)
+    assert accepted.status_code == 202, accepted.text
+    assert accepted.json["video_bytes"] == len(LARGE)
+    assert read_stored(services, accepted.json["video_fid"]) == LARGE

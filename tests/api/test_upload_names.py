@@ -31,7 +31,7 @@ from tests.fixtures.functions import Call
         ({}, "video"),
     ],
 )
-def test_a_raw_body_gets_its_name_from_the_headers(
+def test_the_file_name_of_a_raw_body_is_in_its_headers(
     function: Call, services: Services, headers: dict[str, str], name: str
 ) -> None:
     response = function("upload").post("/", data=MP4, headers={**bearer(services), **headers})

@@ -1,4 +1,4 @@
-"""upload and jobs: options are stored and shown, or refused before anything is stored."""
+"""upload and jobs: options are stored and shown, or rejected before anything is stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PLACES = [
     "field after the file",
     "field after a file that is being stored",
 ]
-GOOD = {
+VALID = {
     "format": "mp3",
     "bitrate": "128k",
     "sample_rate": "44100",
@@ -56,11 +56,11 @@ SHOWN = {
     "tag.genre": "",
 }
 UNTOUCHED = dict.fromkeys(("bitrate", "sample_rate", "channels", "end", "track", "normalize"))
-USUAL = {**UNTOUCHED, "format": "mp3", "quality": 2, "start": 0.0, "tags": "keep", "cover": "keep"}
+DEFAULTS = {**UNTOUCHED, "format": "mp3", "quality": 2, "start": 0.0, "tags": "keep", "cover": "keep"}
 
 
 def _form(before: Fields, after: Fields = (), file: bytes = MP4) -> dict[str, object]:
-    """Return a request's form with its file between fields."""
+    """Return a request with a form, whose file is between the fields."""
 
     def part(name: str, value: str | bytes, more: str = "") -> bytes:
         content = value.encode() if isinstance(value, str) else value
@@ -71,7 +71,7 @@ def _form(before: Fields, after: Fields = (), file: bytes = MP4) -> dict[str, ob
 
 
 def _upload(function: Call, services: Services, given: Fields, place: str) -> TestResponse:
-    """Upload with options in one of the places where they are read."""
+    """Upload with options in one of the possible places."""
     match place:
         case "query of a raw body":
             url, body = f"/?{urlencode(given)}", {"data": MP4}
@@ -87,8 +87,8 @@ def _upload(function: Call, services: Services, given: Fields, place: str) -> Te
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_options_are_kept_with_the_job_and_shown_on_it(function: Call, services: Services, place: str) -> None:
-    answer = _upload(function, services, list(GOOD.items()), place)
+def test_options_are_stored_with_the_job_and_shown(function: Call, services: Services, place: str) -> None:
+    answer = _upload(function, services, list(VALID.items()), place)
     assert answer.status_code == 202, answer.text
     assert answer.json["options"] == SHOWN
     job = job_now(services, answer.json["job_id"])
@@ -97,14 +97,14 @@ def test_options_are_kept_with_the_job_and_shown_on_it(function: Call, services:
     assert function("jobs").get("/", headers=bearer(services)).json["jobs"][0]["options"] == SHOWN
 
 
-def test_options_may_be_in_all_places_of_one_upload(function: Call, services: Services) -> None:
+def test_options_may_be_given_in_several_places_of_one_upload(function: Call, services: Services) -> None:
     form = _form([("channels", "1")], [("tag.title", "T"), ("end", "20")])
     answer = function("upload").post("/?start=10", headers=bearer(services), **form)
-    assert answer.json["options"] == {**USUAL, "channels": 1, "start": 10.0, "end": 20.0, "tag.title": "T"}
+    assert answer.json["options"] == {**DEFAULTS, "channels": 1, "start": 10.0, "end": 20.0, "tag.title": "T"}
 
 
 def test_an_upload_without_options_shows_the_server_s_defaults(function: Call, services: Services) -> None:
-    assert _upload(function, services, [], PLACES[0]).json["options"] == USUAL
+    assert _upload(function, services, [], PLACES[0]).json["options"] == DEFAULTS
     services.settings = replace(services.settings, audio_bitrate="192k", audio_normalize=-23.0)
     answer = _upload(function, services, [], PLACES[0]).json
     assert (answer["options"]["bitrate"], answer["options"]["normalize"]) == (192, -23.0)
@@ -117,11 +117,11 @@ def test_a_job_without_an_upload_shows_the_server_s_current_defaults(function: C
     services.jobs.adopt(video_fid="a" * 24, username="ada@example.org", video_bytes=1, traceparent=None)
     services.settings = replace(services.settings, audio_quality=5)
     answer = function("jobs").get(f"/{'a' * 24}", headers=bearer(services)).json
-    assert answer["options"] == {**USUAL, "quality": 5}
+    assert answer["options"] == {**DEFAULTS, "quality": 5}
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "phrases"),
     [
         ([("format", "aac")], ["format=aac", "mp3"]),
         ([("bitrate", "500")], ["bitrate=500", "32, 40", "320 (kbit/s)"]),
@@ -147,26 +147,26 @@ def test_a_job_without_an_upload_shows_the_server_s_current_defaults(function: C
     ],
 )
 @pytest.mark.parametrize("place", PLACES[:4])
-def test_a_bad_option_is_refused_with_what_is_allowed_and_nothing_is_stored(
-    function: Call, services: Services, given: Fields, words: list[str], place: str
+def test_a_bad_option_is_rejected_with_the_allowed_values(
+    function: Call, services: Services, given: Fields, phrases: list[str], place: str
 ) -> None:
-    refused = _upload(function, services, given, place)
-    assert_problem(refused, 400, "Bad Option", "bad_option")
-    assert all(word in refused.json["detail"] for word in words), refused.json["detail"]
+    rejected = _upload(function, services, given, place)
+    assert_problem(rejected, 400, "Bad Option", "bad_option")
+    assert all(phrase in rejected.json["detail"] for phrase in phrases), rejected.json["detail"]
     assert traces(services) == []
     assert services.broker.receive(["video"], timeout=0) is None
 
 
 @pytest.mark.parametrize("place", PLACES[:3])
-def test_a_bad_option_before_the_file_is_refused_before_anything_is_stored(
+def test_a_bad_option_before_the_file_is_rejected_before_anything_is_stored(
     function: Call, services: Services, place: str
 ) -> None:
-    (services.settings.soundlift_data / "media").write_text("a file where the store's folder should be")
+    (services.settings.soundlift_data / "media").write_text("a file in place of the folder")
     assert_problem(_upload(function, services, [("quality", "4"), ("bitrate", "x")], place), 400, code="bad_option")
     assert _upload(function, services, [("quality", "4")], place).status_code == 503
 
 
-def test_a_bad_query_is_refused_before_the_body_is_read(function: Call, services: Services) -> None:
+def test_a_bad_query_is_rejected_before_the_body_is_read(function: Call, services: Services) -> None:
     body = io.BytesIO(MP4)
     length = {"CONTENT_LENGTH": str(len(MP4))}
     response = function("upload").post(
@@ -180,35 +180,35 @@ def test_options_are_not_checked_without_a_token(function: Call) -> None:
     assert_problem(function("upload").post("/?bitrate=500", data=MP4), 401)
 
 
-def test_an_option_given_in_the_query_and_in_the_form_is_refused(function: Call, services: Services) -> None:
+def test_an_option_given_in_both_the_query_and_the_form_is_rejected(function: Call, services: Services) -> None:
     for form in (_form([("channels", "1")]), _form([], [("channels", "1")])):
-        refused = function("upload").post("/?channels=1", headers=bearer(services), **form)
-        assert_problem(refused, 400, code="bad_option")
+        rejected = function("upload").post("/?channels=1", headers=bearer(services), **form)
+        assert_problem(rejected, 400, code="bad_option")
     assert traces(services) == []
 
 
-def test_a_value_above_the_server_s_maximum_is_refused_with_it(function: Call, services: Services) -> None:
+def test_a_value_above_the_server_s_maximum_is_rejected_with_the_maximum(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, max_audio_bitrate=128, max_sample_rate=44100)
     for name, value, bound in (("bitrate", "160", "128"), ("sample_rate", "48000", "44100")):
-        refused = _upload(function, services, [(name, value)], PLACES[0])
-        assert_problem(refused, 400, code="bad_option")
-        assert refused.json["detail"] == f"{name}={value} must be at most {bound} on this server."
+        rejected = _upload(function, services, [(name, value)], PLACES[0])
+        assert_problem(rejected, 400, code="bad_option")
+        assert rejected.json["detail"] == f"{name}={value} must be at most {bound} on this server."
 
 
 @pytest.mark.parametrize("place", PLACES[2:])
-def test_a_field_that_is_not_in_utf_8_is_refused_with_its_name(function: Call, services: Services, place: str) -> None:
-    refused = _upload(function, services, [("tag.title", b"\xdcber")], place)
-    assert_problem(refused, 400)
-    assert "tag.title" in refused.json["detail"]
+def test_a_field_that_is_not_utf_8_is_rejected_with_its_name(function: Call, services: Services, place: str) -> None:
+    rejected = _upload(function, services, [("tag.title", b"\xdcber")], place)
+    assert_problem(rejected, 400)
+    assert "tag.title" in rejected.json["detail"]
     assert traces(services) == []
 
 
-def test_a_field_without_a_name_is_refused_as_an_option_without_one(function: Call, services: Services) -> None:
+def test_a_field_without_a_name_is_rejected_like_an_unknown_option(function: Call, services: Services) -> None:
     body = b"--x\r\nContent-Disposition: form-data\r\n\r\nvalue\r\n--x--\r\n"
     kind = "multipart/form-data; boundary=x"
-    refused = function("upload").post("/", data=body, content_type=kind, headers=bearer(services))
-    assert_problem(refused, 400, code="bad_option")
-    assert refused.json["detail"].startswith("=value: ")
+    rejected = function("upload").post("/", data=body, content_type=kind, headers=bearer(services))
+    assert_problem(rejected, 400, code="bad_option")
+    assert rejected.json["detail"].startswith("=value: ")
 
 
 @pytest.mark.parametrize("missing", [None, 0.0, 12.5])

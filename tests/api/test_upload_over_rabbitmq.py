@@ -28,7 +28,7 @@ from tests.fixtures.functions import Call
 def over_rabbitmq(
     services: Services, rabbitmq_node: RabbitMq, rabbitmq_forwarder: Forwarder
 ) -> Iterator[RabbitMqBroker]:
-    """Have the services publish to RabbitMQ by way of the forwarder, and return another connection to it."""
+    """Make the services publish to RabbitMQ through the forwarder, and return a direct connection."""
     services.settings = replace(services.settings, broker_url=url_through(rabbitmq_forwarder))
     topology = Topology(routes_of(services.settings), DELAYS, "quorum")
     with closing(patient_broker(rabbitmq_node.url, topology)) as other, closing(services.broker):
@@ -37,19 +37,19 @@ def over_rabbitmq(
     rabbitmq_node.forget(topology)
 
 
-@pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])
-def test_an_upload_is_accepted_without_rabbitmq_and_its_event_is_sent_later(
+@pytest.mark.parametrize("failure", ["unreachable", "hanging", "without the queue"])
+def test_an_upload_is_accepted_without_rabbitmq_and_published_later(
     function: Call,
     services: Services,
     rabbitmq_node: RabbitMq,
     rabbitmq_forwarder: Forwarder,
     over_rabbitmq: RabbitMqBroker,
-    trouble: str,
+    failure: str,
 ) -> None:
-    if trouble == "away":
+    if failure == "unreachable":
         rabbitmq_forwarder.cut()
         wait_for(lambda: not is_usable(services.broker), "the connection is lost")
-    elif trouble == "hanging":
+    elif failure == "hanging":
         rabbitmq_forwarder.hang()
     else:
         with pika.BlockingConnection(pika.URLParameters(rabbitmq_node.url)) as connection:

@@ -1,4 +1,4 @@
-"""upload: the limits per user, over HTTP and on several replicas."""
+"""upload: the limits per user, also across replicas."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
 REPLICAS = 2
-MOST_JOBS = 5
-MOST_BYTES = 40 * 2**20
+MAX_JOBS = 5
+MAX_BYTES = 40 * 2**20
 MEGABYTE = 2**20
 
 
@@ -38,32 +38,32 @@ def _limit(services: Services, *, jobs: int = 0, stored_bytes: int = 0) -> None:
     services.settings = replace(services.settings, max_jobs_in_flight=jobs, max_stored_bytes=stored_bytes)
 
 
-def test_an_upload_beyond_the_limit_of_jobs_is_refused_until_one_ends(function: Call, services: Services) -> None:
+def test_an_upload_beyond_the_limit_of_jobs_is_rejected_until_one_ends(function: Call, services: Services) -> None:
     _limit(services, jobs=2)
-    waiting, _ = queued_job(services), claimed_job(services)
+    queued, _ = queued_job(services), claimed_job(services)
     before = traces(services)
-    refused = function("upload").post("/", data=MP4, headers=bearer(services))
-    assert_problem(refused, 429, "Too Many Requests", "too_many_jobs")
-    assert "at most 2 jobs" in refused.json["detail"]
-    assert int(refused.headers["Retry-After"]) > 0
+    rejected = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(rejected, 429, "Too Many Requests", "too_many_jobs")
+    assert "at most 2 jobs" in rejected.json["detail"]
+    assert int(rejected.headers["Retry-After"]) > 0
     assert traces(services) == before
     assert function("upload").post("/", data=MP4, headers=bearer(services, "bob@example.org")).status_code == 202
-    assert services.jobs.cancel(waiting.id)
+    assert services.jobs.cancel(queued.id)
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
 
-def test_an_upload_into_full_storage_is_refused_until_something_is_deleted(function: Call, services: Services) -> None:
+def test_an_upload_into_full_storage_is_rejected_until_a_job_is_deleted(function: Call, services: Services) -> None:
     job = ready_job(services)
     _limit(services, stored_bytes=2 * len(MP4))
     before = traces(services)
-    refused = function("upload").post("/", data=MP4, headers=bearer(services))
-    assert_problem(refused, 429, "Storage Full", "storage_full")
-    assert "DELETE /jobs/ID" in refused.json["detail"]
+    rejected = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(rejected, 429, "Storage Full", "storage_full")
+    assert "DELETE /jobs/ID" in rejected.json["detail"]
     assert traces(services) == before
     assert services.jobs.delete(job.id)
-    waits = function("upload").post("/", data=MP4, headers=bearer(services))
-    assert_problem(waits, 429, "Storage Full", "storage_full")
-    assert waits.headers["Retry-After"] == "60"
+    still_full = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(still_full, 429, "Storage Full", "storage_full")
+    assert still_full.headers["Retry-After"] == "60"
     assert dispose(job_now(services, job.id), services)
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
@@ -76,17 +76,17 @@ def test_an_admin_has_the_same_limits(function: Call, services: Services, admin:
     assert statuses == [202, 429]
 
 
-def test_an_announced_body_beyond_the_limit_is_refused_without_being_read(function: Call, services: Services) -> None:
+def test_a_body_that_does_not_fit_into_the_storage_is_not_read(function: Call, services: Services) -> None:
     queued_job(services)
     _limit(services, stored_bytes=100 * MEGABYTE)
     body = io.BytesIO(MP4 + bytes(99 * MEGABYTE))
     announced = {"CONTENT_LENGTH": str(100 * MEGABYTE)}
-    refused = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
-    assert_problem(refused, 429, code="storage_full")
+    rejected = function("upload").post("/", input_stream=body, environ_overrides=announced, headers=bearer(services))
+    assert_problem(rejected, 429, code="storage_full")
     assert body.tell() <= MEGABYTE
 
 
-def test_an_upload_larger_than_a_user_s_storage_is_too_large(function: Call, services: Services) -> None:
+def test_an_upload_larger_than_the_entire_storage_is_too_large(function: Call, services: Services) -> None:
     _limit(services, stored_bytes=1000)
     assert_problem(function("upload").post("/", data=MP4, headers=bearer(services)), 413, code="too_large")
     form = {"file": (io.BytesIO(MP4), "a.mp4")}
@@ -95,7 +95,7 @@ def test_an_upload_larger_than_a_user_s_storage_is_too_large(function: Call, ser
 
 
 @pytest.mark.parametrize("size", [0, 3 * MEGABYTE])
-def test_an_upload_of_unknown_length_may_fill_the_space_left_exactly(
+def test_an_upload_of_unknown_length_may_fill_the_storage_exactly(
     function: Call, services: Services, size: int
 ) -> None:
     queued_job(services)
@@ -120,22 +120,22 @@ def test_an_interrupted_upload_releases_its_reservation(function: Call, services
     _limit(services, jobs=1, stored_bytes=MEGABYTE)
     announced = {"CONTENT_LENGTH": str(MEGABYTE // 2), "wsgi.input_terminated": True}
     body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n' + MP4 if as_form else MP4
-    broken = function("upload").post(
+    interrupted = function("upload").post(
         "/",
         input_stream=io.BytesIO(body),
         content_type="multipart/form-data; boundary=x" if as_form else "video/mp4",
         environ_overrides=announced,
         headers=bearer(services),
     )
-    assert_problem(broken, 400)
+    assert_problem(interrupted, 400)
     assert traces(services) == []
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
 
 
 @pytest.fixture
 def replicas(services: Services) -> Iterator[list[FunctionServer]]:
-    """Serve upload as it is deployed, several times over one database."""
-    limits = {"MAX_JOBS_IN_FLIGHT": str(MOST_JOBS), "MAX_STORED_BYTES": str(MOST_BYTES)}
+    """Serve several replicas of upload over one database."""
+    limits = {"MAX_JOBS_IN_FLIGHT": str(MAX_JOBS), "MAX_STORED_BYTES": str(MAX_BYTES)}
     logs = [services.settings.soundlift_data / f"upload-{number}.log" for number in range(REPLICAS)]
     with ExitStack() as stack:
         servers = [FunctionServer("upload", services, limits, log) for log in logs]
@@ -146,9 +146,7 @@ def replicas(services: Services) -> Iterator[list[FunctionServer]]:
 
 
 @pytest.mark.servers
-def test_two_replicas_together_accept_no_more_uploads_than_the_limit(
-    services: Services, replicas: list[FunctionServer]
-) -> None:
+def test_two_replicas_share_the_limit_of_jobs(services: Services, replicas: list[FunctionServer]) -> None:
     def upload(number: int) -> tuple[int, str]:
         url = replicas[number % REPLICAS].url
         response = urllib3.request("POST", url, body=MP4, headers=bearer(services), retries=False)
@@ -156,13 +154,13 @@ def test_two_replicas_together_accept_no_more_uploads_than_the_limit(
 
     with ThreadPoolExecutor(15) as pool:
         answers = Counter(pool.map(upload, range(30)))
-    assert answers == {(202, ""): MOST_JOBS, (429, "too_many_jobs"): 30 - MOST_JOBS}
-    assert len(services.jobs.page(None)) == MOST_JOBS
-    assert len(traces(services)) == 2 * MOST_JOBS
+    assert answers == {(202, ""): MAX_JOBS, (429, "too_many_jobs"): 30 - MAX_JOBS}
+    assert len(services.jobs.page(None)) == MAX_JOBS
+    assert len(traces(services)) == 2 * MAX_JOBS
 
 
 @pytest.mark.servers
-def test_concurrent_bodies_of_unknown_length_never_store_more_than_the_limit(
+def test_concurrent_bodies_of_unknown_length_never_exceed_the_storage(
     services: Services, replicas: list[FunctionServer]
 ) -> None:
     size, uploads = 15 * MEGABYTE, 4
@@ -174,16 +172,16 @@ def test_concurrent_bodies_of_unknown_length_never_store_more_than_the_limit(
         try:
             response = urllib3.request("POST", url, body=iter(blocks), headers=headers, retries=False)
         except urllib3.exceptions.HTTPError:
-            return 0, "the refusal came before the body was sent"
+            return 0, "rejected before the body was sent"
         stored.append(_stored_bytes(services))
         return response.status, json.loads(response.data).get("code", "")
 
     with ThreadPoolExecutor(uploads) as pool:
         answers = Counter(pool.map(upload, range(uploads)))
-    assert 1 <= answers[202, ""] <= MOST_BYTES // size
+    assert 1 <= answers[202, ""] <= MAX_BYTES // size
     assert answers.total() - answers[202, ""] == sum(n for (status, _), n in answers.items() if status in (0, 429))
-    assert max(stored) <= MOST_BYTES + MEGABYTE
-    wait_for(lambda: len(traces(services)) == 2 * answers[202, ""], "the refused ones are undone")
+    assert max(stored) <= MAX_BYTES + MEGABYTE
+    wait_for(lambda: len(traces(services)) == 2 * answers[202, ""], "the rejected uploads are rolled back")
 
 
 def _stored_bytes(services: Services) -> int:
@@ -197,23 +195,25 @@ def _stored_bytes(services: Services) -> int:
 
 
 @pytest.mark.servers
-def test_a_row_counts_the_announced_bytes_while_they_arrive(services: Services, replicas: list[FunctionServer]) -> None:
+def test_the_content_length_of_an_upload_in_progress_counts_as_stored(
+    services: Services, replicas: list[FunctionServer]
+) -> None:
     token = bearer(services)["Authorization"]
-    announced = MOST_BYTES - MEGABYTE
+    announced = MAX_BYTES - MEGABYTE
     headers = {"Authorization": token, "Content-Length": str(announced)}
     with replicas[0].connect("POST /", headers, MP4 + bytes(2 * MEGABYTE)):
         wait_for(lambda: traces(services), "the first upload has its row")
-        with pytest.raises(ApiError) as refusal:
+        with pytest.raises(ApiError) as rejection:
             Client(replicas[1].url, token=token.removeprefix("Bearer ")).upload(io.BytesIO(MP4 + bytes(2 * MEGABYTE)))
-        assert (refusal.value.status, refusal.value.code) == (429, "storage_full")
-    wait_for(lambda: not traces(services), "the half upload is undone")
+        assert (rejection.value.status, rejection.value.code) == (429, "storage_full")
+    wait_for(lambda: not traces(services), "the partial upload is rolled back")
 
 
 @pytest.mark.servers
-def test_the_command_shows_why_an_upload_was_refused(
+def test_the_command_line_shows_why_an_upload_was_rejected(
     services: Services, replicas: list[FunctionServer], tmp_path: Path
 ) -> None:
-    for _ in range(MOST_JOBS):
+    for _ in range(MAX_JOBS):
         queued_job(services)
     video = tmp_path / "large.mp4"
     video.write_bytes(MP4 + bytes(20 * MEGABYTE))
@@ -223,4 +223,4 @@ def test_the_command_shows_why_an_upload_was_refused(
         command, env={**os.environ, "SOUNDLIFT_TOKEN": token}, capture_output=True, text=True, check=False, timeout=60
     )
     assert ended.returncode == 1
-    assert f"at most {MOST_JOBS} jobs in progress" in ended.stderr
+    assert f"at most {MAX_JOBS} jobs in progress" in ended.stderr

@@ -1,4 +1,4 @@
-"""validate: never anything but 200 or 401, whatever the header holds."""
+"""validate: the response is 200 or 401, whatever the Authorization header is."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _claims(**changes: Any) -> dict[str, Any]:
         "username": "ada@example.org",
         "admin": False,
         "iat": moment,
-        "exp": moment + DAY,  # long after the last test: an expired token would be refused whatever else is wrong
+        "exp": moment + DAY,  # long after the tests: an expired token would be rejected for that reason alone
         "jti": "1",
     }
     return {name: value for name, value in {**claims, **changes}.items() if value is not None}
@@ -42,7 +42,7 @@ def _signed(claims: dict[str, Any], secret: str = SECRET) -> str:
     return jwt.encode(claims, secret, "HS256")
 
 
-def _by_hand(header: dict[str, Any], signature: bytes | None = None) -> str:
+def _sign_manually(header: dict[str, Any], signature: bytes | None = None) -> str:
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, _claims())]
     if signature is None:
         signature = hmac.new(SECRET.encode(), b".".join(parts), hashlib.sha256).digest()
@@ -59,17 +59,17 @@ def test_a_valid_token_is_answered_with_its_claims(function: Call, services: Ser
     assert response.headers["X-Auth-Admin"] == "true"
 
 
-def test_tokens_made_by_hand_for_these_tests_are_right_but_for_what_each_gets_wrong(function: Call) -> None:
-    for token in (_signed(_claims()), _by_hand({"alg": "HS256", "typ": "JWT"})):
+def test_the_tokens_of_these_tests_are_valid_unless_changed(function: Call) -> None:
+    for token in (_signed(_claims()), _sign_manually({"alg": "HS256", "typ": "JWT"})):
         assert function("validate").get("/", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-@pytest.mark.parametrize("begin", ["bearer ", "BEARER ", "Bearer  "])
-def test_the_scheme_is_read_in_any_case_and_before_any_number_of_spaces(function: Call, begin: str) -> None:
-    assert function("validate").get("/", headers={"Authorization": f"{begin}{_signed(_claims())}"}).status_code == 200
+@pytest.mark.parametrize("prefix", ["bearer ", "BEARER ", "Bearer  "])
+def test_the_case_of_the_scheme_and_the_number_of_spaces_do_not_matter(function: Call, prefix: str) -> None:
+    assert function("validate").get("/", headers={"Authorization": f"{prefix}{_signed(_claims())}"}).status_code == 200
 
 
-def test_the_longest_token_is_read(function: Call) -> None:
+def test_a_token_of_the_maximum_length_is_accepted(function: Call) -> None:
     tokens = (_signed(_claims(more="x" * size)) for size in range(MAX_TOKEN_LENGTH))
     longest = next(token for token in tokens if len(token) == MAX_TOKEN_LENGTH)
     assert function("validate").get("/", headers={"Authorization": f"Bearer {longest}"}).status_code == 200
@@ -93,12 +93,12 @@ def test_the_longest_token_is_read(function: Call) -> None:
         "Bearer " + "a." * 2**19,
         f"Bearer {_signed(_claims())} {_signed(_claims())}",
         f"Bearer {_signed(_claims())},{_signed(_claims())}",
-        f"Bearer {_by_hand({'alg': 'none', 'typ': 'JWT'}, b'')}",
-        f"Bearer {_by_hand({'alg': 'None'})}",
-        f"Bearer {_by_hand({'alg': 'RS256', 'typ': 'JWT'})}",
-        f"Bearer {_by_hand({'alg': 'HS512', 'typ': 'JWT'})}",
-        f"Bearer {_by_hand({})}",
-        f"Bearer {_by_hand({'alg': 'HS256', 'crit': ['x'], 'x': 1})}",
+        f"Bearer {_sign_manually({'alg': 'none', 'typ': 'JWT'}, b'')}",
+        f"Bearer {_sign_manually({'alg': 'None'})}",
+        f"Bearer {_sign_manually({'alg': 'RS256', 'typ': 'JWT'})}",
+        f"Bearer {_sign_manually({'alg': 'HS512', 'typ': 'JWT'})}",
+        f"Bearer {_sign_manually({})}",
+        f"Bearer {_sign_manually({'alg': 'HS256', 'crit': ['x'], 'x': 1})}",
         f"Bearer {_signed(_claims(), 'another secret, also longer than 32 bytes')}",
         f"Bearer {_signed(_claims(iss='somebody'))}",
         f"Bearer {_signed(_claims(aud='somebody'))}",
@@ -114,21 +114,21 @@ def test_the_longest_token_is_read(function: Call) -> None:
         *(f"Bearer {_signed(_claims(**{name: None}))}" for name in _claims()),
     ],
 )
-def test_whatever_else_the_header_holds_is_not_authorized(function: Call, header: str | None) -> None:
+def test_any_other_header_is_answered_401(function: Call, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     response = function("validate").get("/", headers=headers)
     assert_problem(response, 401, "Not Authorized")
     assert response.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_token_that_was_good_before_is_refused_as_soon_as_it_has_expired(services: Services) -> None:
+def test_a_token_is_rejected_once_it_has_expired(services: Services) -> None:
     tokens = Tokens(SECRET, sign_in_seconds=1, link_seconds=1)
     header = f"Bearer {tokens.sign_in('ada@example.org', admin=False)}"
 
-    def is_refused() -> bool:
+    def is_rejected() -> bool:
         try:
             return not tokens.identify(header).username
-        except NotAuthorized as refusal:
-            return "expired" in refusal.detail
+        except NotAuthorized as rejection:
+            return "expired" in rejection.detail
 
-    wait_for(is_refused, "the token has expired")
+    wait_for(is_rejected, "the token has expired")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +10,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.api.worker import worker_loop
-from tests.api.worker.worker_loop import WorkerLoop
+from tests.api.worker.worker_loop import Serve, WorkerLoop
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LARGE = 64 * 2**20
-Serve = Callable[..., WorkerLoop]
 
 
 def echo(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import socket
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
@@ -19,11 +18,10 @@ from tests.api.worker.worker_loop import (
     LINGER_SECONDS,
     PROXY,
     TIMEOUT_SECONDS,
+    Serve,
     WorkerLoop,
     is_closed,
 )
-
-Serve = Callable[..., WorkerLoop]
 
 
 def test_the_connections_of_an_address_are_limited_unless_it_is_a_proxy(loop: WorkerLoop) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
 
 import pytest
 
@@ -18,8 +17,6 @@ from tests.api.worker.worker_loop import (
     WorkerLoop,
     is_closed,
 )
-
-Serve = Callable[..., WorkerLoop]
 
 
 def test_a_request_may_arrive_in_pieces_and_its_connection_is_reused(loop: WorkerLoop) -> None:

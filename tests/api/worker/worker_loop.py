@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from selectors import DefaultSelector
 from threading import Event, Thread
@@ -137,3 +137,6 @@ def is_closed(connection: socket.socket) -> bool:
     with suppress(ConnectionResetError):
         return connection.recv(1) == b""
     return True
+
+
+Serve = Callable[..., WorkerLoop]
