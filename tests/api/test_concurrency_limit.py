@@ -24,9 +24,9 @@ def test_requests_beyond_the_concurrency_limit_are_answered_429(services: Servic
     services.settings = replace(services.settings, threads=1)
     app = http_function(lambda request, services: Response(iter([b"a", b"b"])), methods=["GET"], services=services)
     with app.test_client().get("/"):
-        refused = app.test_client().get("/")
-        assert_problem(refused, 429, code="busy")
-        assert refused.headers["Retry-After"] == "1"
+        rejected = app.test_client().get("/")
+        assert_problem(rejected, 429, code="busy")
+        assert rejected.headers["Retry-After"] == "1"
         assert app.test_client().get("/_/health").status_code == 200
     assert app.test_client().get("/", buffered=True).status_code == 200
 

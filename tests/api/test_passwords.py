@@ -49,9 +49,9 @@ def single_thread_pool(*, queue: int, wait_seconds: float) -> BoundedPool:
 
 def test_a_call_that_cannot_start_in_time_is_rejected() -> None:
     pool = single_thread_pool(queue=1, wait_seconds=0.05)
-    with occupied(pool) as call, pytest.raises(Busy) as refusal:
+    with occupied(pool) as call, pytest.raises(Busy) as raised:
         call().result(DEADLINE_SECONDS)
-    assert (refusal.value.detail, refusal.value.headers) == ("Try again.", {"Retry-After": "1"})
+    assert (raised.value.detail, raised.value.headers) == ("Try again.", {"Retry-After": "1"})
     assert pool.run(str, "again") == "again"
 
 

@@ -94,20 +94,20 @@ def test_a_large_file_is_not_counted_as_overhead() -> None:
     assert _read(_form(('name="f"; filename="f.mp4"', content)), 2**16) == [(None, content)]
 
 
-@pytest.mark.parametrize(("length", "refused"), [(4000, False), (5000, True)])
-def test_the_size_of_a_part_s_header_is_limited(length: int, refused: bool) -> None:
+@pytest.mark.parametrize(("length", "rejected"), [(4000, False), (5000, True)])
+def test_the_size_of_a_part_s_header_is_limited(length: int, rejected: bool) -> None:
     form = _head('; name="a"', f"A: {'x' * length}") + b"value" + f"\r\n--{BOUNDARY}--\r\n".encode()
-    if refused:
+    if rejected:
         with pytest.raises(RequestEntityTooLarge):
             _read(form, 2**16)
     else:
         assert _read(form, 2**16) == [("a", b"value")]
 
 
-@pytest.mark.parametrize(("count", "refused"), [(MAX_PARTS, False), (MAX_PARTS + 1, True)])
-def test_a_form_may_have_at_most_a_hundred_parts(count: int, refused: bool) -> None:
+@pytest.mark.parametrize(("count", "rejected"), [(MAX_PARTS, False), (MAX_PARTS + 1, True)])
+def test_a_form_may_have_at_most_a_hundred_parts(count: int, rejected: bool) -> None:
     form = _form(*[('name="a"', b"")] * count)
-    if refused:
+    if rejected:
         with pytest.raises(RequestEntityTooLarge):
             _read(form, 2**20)
     else:

@@ -33,9 +33,9 @@ def database(sqlite_url: str) -> Iterator[Database]:
 
 @pytest.mark.parametrize("url", ["", "x", "postgresql://host/db", "mysql", "mysql://host:port/db"])
 def test_an_invalid_url_is_an_error_that_names_the_setting(url: str) -> None:
-    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE or mysql://") as refused:
+    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE or mysql://") as raised:
         open_database(url)
-    assert refused.value.evidence == {"setting": "DATABASE_URL"}
+    assert raised.value.evidence == {"setting": "DATABASE_URL"}
 
 
 @pytest.mark.parametrize("name", ["mysql", "mariadb", "mysql+pymysql"])

@@ -81,17 +81,17 @@ def test_smtps_is_tls_from_the_first_byte(start: Start, context: ssl.SSLContext,
 @pytest.mark.parametrize("way", ["starttls", "tls"])
 def test_a_certificate_of_an_unknown_authority_is_rejected(start: Start, context: ssl.SSLContext, way: str) -> None:
     server = start(**{way: context})
-    with pytest.raises(MailUnavailable) as refused:
+    with pytest.raises(MailUnavailable) as raised:
         Mail(server.url).send(message(), RECIPIENT)
-    assert "certificate" in refused.value.evidence["cause"]
+    assert "certificate" in raised.value.evidence["cause"]
     assert server.messages == []
 
 
 def test_a_certificate_of_another_host_is_rejected(start: Start, authority: Authority) -> None:
     server = start(starttls=create_context(*authority.issue("other.example.org", "127.0.0.2")))
-    with pytest.raises(MailUnavailable) as refused:
+    with pytest.raises(MailUnavailable) as raised:
         Mail(server.url, ca_file=str(authority.ca_file)).send(message(), RECIPIENT)
-    assert "127.0.0.1" in refused.value.evidence["cause"]
+    assert "127.0.0.1" in raised.value.evidence["cause"]
     assert server.messages == []
 
 
@@ -252,14 +252,14 @@ def test_a_broken_connection_is_immediately_a_temporary_failure(start: Start) ->
 
 @pytest.mark.parametrize("url", ["", "mail.example.org", "http://mail.example.org", "smtp://", "smtp://a:w%C3%B6rd@b"])
 def test_an_invalid_smtp_url_is_an_error_that_names_the_setting(url: str) -> None:
-    with pytest.raises(SettingError, match="SMTP_URL") as refused:
+    with pytest.raises(SettingError, match="SMTP_URL") as raised:
         Mail(url)
-    assert refused.value.evidence == {"setting": "SMTP_URL"}
+    assert raised.value.evidence == {"setting": "SMTP_URL"}
 
 
 def test_an_invalid_certificate_file_is_an_error_that_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("")
     for name in ("empty", "missing"):
-        with pytest.raises(SettingError, match="SMTP_CA_FILE") as refused:
+        with pytest.raises(SettingError, match="SMTP_CA_FILE") as raised:
             Mail("smtp://127.0.0.1", ca_file=str(tmp_path / name))
-        assert refused.value.evidence == {"setting": "SMTP_CA_FILE"}
+        assert raised.value.evidence == {"setting": "SMTP_CA_FILE"}

@@ -7,7 +7,7 @@ from tests.factories.jobs import MP4
 
 
 def query_requests() -> list[Hostile]:
-    texts = {what: text for what, text in TEXTS.items() if "surrogate" not in what}
+    texts = {label: text for label, text in TEXTS.items() if "surrogate" not in label}
     named = {
         "jobs": ("wait", "limit", "after"),
         "download": ("fid", "job", "token"),
@@ -30,8 +30,8 @@ def query_requests() -> list[Hostile]:
         method = "POST" if name == "upload" else "GET"
         for key in keys:
             found += [
-                Hostile(name, f"{key}={what}", method=method, query={key: text}, body=MP4 if name == "upload" else b"")
-                for what, text in texts.items()
+                Hostile(name, f"{key}={label}", method=method, query={key: text}, body=MP4 if name == "upload" else b"")
+                for label, text in texts.items()
             ]
             found += [
                 Hostile(
@@ -40,8 +40,8 @@ def query_requests() -> list[Hostile]:
                 for raw in ("%ED%A0%80", "%FF%FE", "%", "%00", "\xff", "1%", "&" * 2000, f"1&{key}=1")
             ]
     found += [
-        Hostile("jobs", f"wait of a job: {what}", method="GET", path="/READY", query={"wait": text})
-        for what, text in texts.items()
+        Hostile("jobs", f"wait of a job: {label}", method="GET", path="/READY", query={"wait": text})
+        for label, text in texts.items()
     ]
     return found
 

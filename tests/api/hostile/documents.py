@@ -22,14 +22,15 @@ def _event(**members: Any) -> bytes:
 
 
 def login_requests() -> list[Hostile]:
-    bodies = {f"JSON {what}": body for what, body in _json_bodies().items()}
-    for what, text in TEXTS.items():
-        bodies[f"address: {what}"] = _json({"email": text, "password": "secret"})
-        bodies[f"user name: {what}"] = _json({"username": text, "password": "secret"})
-        bodies[f"password: {what}"] = _json({"email": "ada@example.org", "password": text})
-        bodies[f"member: {what}"] = _json({"email": "ada@example.org", "password": "a", text: text})
+    bodies = {f"JSON {label}": body for label, body in _json_bodies().items()}
+    for label, text in TEXTS.items():
+        bodies[f"address: {label}"] = _json({"email": text, "password": "secret"})
+        bodies[f"user name: {label}"] = _json({"username": text, "password": "secret"})
+        bodies[f"password: {label}"] = _json({"email": "ada@example.org", "password": text})
+        bodies[f"member: {label}"] = _json({"email": "ada@example.org", "password": "a", text: text})
     found = [
-        Hostile("login", what, headers={"Content-Type": "application/json"}, body=body) for what, body in bodies.items()
+        Hostile("login", label, headers={"Content-Type": "application/json"}, body=body)
+        for label, body in bodies.items()
     ]
     credentials = {
         "not ASCII": "\xe9\xff",
@@ -43,9 +44,9 @@ def login_requests() -> list[Hostile]:
         "parameters": "username=\"a\", realm*=UTF-8''%ED%A0%80",
         "nothing": "",
     }
-    for what, text in credentials.items():
+    for label, text in credentials.items():
         found += [
-            Hostile("login", f"{scheme} {what}", headers={"Authorization": f"{scheme} {text}"})
+            Hostile("login", f"{scheme} {label}", headers={"Authorization": f"{scheme} {text}"})
             for scheme in ("Basic", "basic", "Digest", "Bearer")
         ]
     return found
@@ -70,7 +71,7 @@ def _json_bodies() -> dict[str, bytes]:
 
 
 def event_requests(name: str) -> list[Hostile]:
-    bodies = {f"event {what}": body for what, body in _json_bodies().items()}
+    bodies = {f"event {label}": body for label, body in _json_bodies().items()}
     bodies |= {
         "data nested deep": _event()[:-1] + b', "data": ' + NESTED + b"}",
         "attribute nested deep": _event()[:-1] + b', "subject": ' + NESTED + b"}",
@@ -81,23 +82,25 @@ def event_requests(name: str) -> list[Hostile]:
         "job_id is a number": _event(data={"job_id": 10**400}),
         "an attribute is a list": _event(source=["a"], id={"a": 1}),
     }
-    for what, text in TEXTS.items():
-        bodies[f"job_id: {what}"] = _event(data={"job_id": text})
-        bodies[f"extra member: {what}"] = _event(data={"job_id": "0" * 24, text: text})
-        bodies[f"video_fid: {what}"] = _event(data={"video_fid": text, "username": text})
-        bodies[f"user name: {what}"] = _event(data={"video_fid": "0" * 24, "username": text})
+    for label, text in TEXTS.items():
+        bodies[f"job_id: {label}"] = _event(data={"job_id": text})
+        bodies[f"extra member: {label}"] = _event(data={"job_id": "0" * 24, text: text})
+        bodies[f"video_fid: {label}"] = _event(data={"video_fid": text, "username": text})
+        bodies[f"user name: {label}"] = _event(data={"video_fid": "0" * 24, "username": text})
         for attribute in ("id", "source", "type", "subject", "time", "traceparent", "datacontenttype", "dataschema"):
-            bodies[f"{attribute}: {what}"] = _event(**{attribute: text})
-        bodies[f"extension: {what}"] = _event(**{text: text})
-    found = [Hostile(name, what, headers={"Content-Type": STRUCTURED}, body=body) for what, body in bodies.items()]
-    found += [Hostile(name, f"binary {what}", headers=BINARY_EVENT, body=body) for what, body in _json_bodies().items()]
+            bodies[f"{attribute}: {label}"] = _event(**{attribute: text})
+        bodies[f"extension: {label}"] = _event(**{text: text})
+    found = [Hostile(name, label, headers={"Content-Type": STRUCTURED}, body=body) for label, body in bodies.items()]
     found += [
-        Hostile(name, f"binary job_id: {what}", headers=BINARY_EVENT, body=_json({"job_id": text}))
-        for what, text in TEXTS.items()
+        Hostile(name, f"binary {label}", headers=BINARY_EVENT, body=body) for label, body in _json_bodies().items()
     ]
-    for what, text in HEADERS.items():
+    found += [
+        Hostile(name, f"binary job_id: {label}", headers=BINARY_EVENT, body=_json({"job_id": text}))
+        for label, text in TEXTS.items()
+    ]
+    for label, text in HEADERS.items():
         found += [
-            Hostile(name, f"{key}: {what}", headers={**BINARY_EVENT, key: text}, body=b"{}")
+            Hostile(name, f"{key}: {label}", headers={**BINARY_EVENT, key: text}, body=b"{}")
             for key in ("ce-id", "ce-type", "ce-source", "ce-subject", "ce-time", "ce-traceparent", "Content-Type")
         ]
     return found

@@ -35,7 +35,7 @@ def header_requests() -> list[Hostile]:
     return [
         Hostile(
             function,
-            f"{name}: {what}",
+            f"{name}: {label}",
             method=methods.get(function, "POST"),
             headers={name: text},
             body=b"{}",
@@ -44,7 +44,7 @@ def header_requests() -> list[Hostile]:
         )
         for function in FUNCTIONS
         for name in HEADER_NAMES
-        for what, text in HEADERS.items()
+        for label, text in HEADERS.items()
     ]
 
 
@@ -65,7 +65,7 @@ def token_requests() -> list[Hostile]:
         "head is not UTF-8": b"\xff\xfe",
     }
     claims = part(b'{"sub": "a"}')
-    tokens = {what: f"{part(head)}.{claims}.c" for what, head in heads.items()}
+    tokens = {label: f"{part(head)}.{claims}.c" for label, head in heads.items()}
     tokens |= {
         "dots": "." * 4000,
         "not ASCII": "\xe9.\xff.\x80",
@@ -74,17 +74,17 @@ def token_requests() -> list[Hostile]:
     found = [
         Hostile(
             function,
-            f"token: {what}",
+            f"token: {label}",
             method="GET" if function in ("jobs", "download") else "POST",
             headers={"Authorization": f"Bearer {token}"},
             body=b"",
         )
         for function in TOKEN_FUNCTIONS
-        for what, token in tokens.items()
+        for label, token in tokens.items()
     ]
     found += [
-        Hostile("download", f"link: {what}", method="GET", query={"fid": "READY", "token": token})
-        for what, token in tokens.items()
+        Hostile("download", f"link: {label}", method="GET", query={"fid": "READY", "token": token})
+        for label, token in tokens.items()
     ]
     return found
 

@@ -26,13 +26,13 @@ def form_requests() -> list[Hostile]:
         "type not UTF-8": file + b'"a.mp4"\r\nContent-Type: \xff\xfe',
         "type very long": file + b'"a.mp4"\r\nContent-Type: ' + b"a" * 10_000,
     }
-    bodies = {what: form(head) for what, head in heads.items()}
+    bodies = {label: form(head) for label, head in heads.items()}
     field = b"Content-Disposition: form-data; name="
-    for what, text in TEXTS.items():
+    for label, text in TEXTS.items():
         encoded = text.encode("utf-8", "surrogatepass")
-        bodies[f"field {what}"] = form(field + b'"tag.title"', encoded)
-        bodies[f"field name {what}"] = form(field + b'"' + encoded + b'"', b"a")
-        bodies[f"file name {what}"] = form(file + b'"' + encoded + b'"')
+        bodies[f"field {label}"] = form(field + b'"tag.title"', encoded)
+        bodies[f"field name {label}"] = form(field + b'"' + encoded + b'"', b"a")
+        bodies[f"file name {label}"] = form(file + b'"' + encoded + b'"')
     bodies |= {
         "nothing": b"",
         "boundary only": b"--x",
@@ -41,8 +41,8 @@ def form_requests() -> list[Hostile]:
     }
     types = ["x", '"x"', "", "x" * 10_000, "\xff\xfe", '"x', "x\0", "x;charset=klingon", "x; boundary=y"]
     found = [
-        Hostile("upload", f"form: {what}", headers={"Content-Type": "multipart/form-data; boundary=x"}, body=body)
-        for what, body in bodies.items()
+        Hostile("upload", f"form: {label}", headers={"Content-Type": "multipart/form-data; boundary=x"}, body=body)
+        for label, body in bodies.items()
     ]
     found += [
         Hostile(

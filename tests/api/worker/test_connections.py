@@ -28,13 +28,13 @@ def test_the_connections_of_an_address_are_limited_unless_it_is_a_proxy(loop: Wo
     loop.worker.connections_per_address = 2
     with ExitStack() as stack:
         first, _ = (stack.enter_context(loop.connect()) for _ in range(2))
-        with loop.open() as refused:
-            status, headers, body = read_response(refused)
+        with loop.open() as rejected:
+            status, headers, body = read_response(rejected)
             assert (status, json.loads(body)["code"]) == (429, "too_many_requests")
             assert int(headers["retry-after"]) > 0
-            assert is_closed(refused)
+            assert is_closed(rejected)
             loop.wait_for_iteration()
-            assert (loop.connections, loop.arriving) == (2, 2), "the refused connection does not linger"
+            assert (loop.connections, loop.arriving) == (2, 2), "the rejected connection does not linger"
         for _ in range(4):
             stack.enter_context(loop.connect(source=PROXY))
         stack.enter_context(loop.connect(source="127.0.0.3"))

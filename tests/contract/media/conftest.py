@@ -51,7 +51,7 @@ def folder_medium(tmp_path: Path) -> Medium:
 
     return Medium(
         *(root.as_uri(), cut_off, restore, lambda: None, cut_off, 1024 * MEGABYTE),
-        patient_url=root.as_uri(),
+        long_timeout_url=root.as_uri(),
         remains=lambda fid: sorted(root.rglob(f"*{fid}*")),
         steps=tuple((os, name) for name in ("fsync", "replace", "unlink")),
     )
@@ -77,7 +77,7 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
             names = ("insert_one", "insert_many", "replace_one", "delete_one", "delete_many")
             yield Medium(
                 *(url, *_controls(forwarder), mongodb_server.largest_file),
-                patient_url=url,
+                long_timeout_url=url,
                 remains=remains,
                 steps=tuple((Collection, name) for name in names),
             )
@@ -97,7 +97,7 @@ def s3_medium(s3_server: S3) -> Iterator[Medium]:
         url = s3_server.url(port=forwarder.port)
         yield Medium(
             *(f"{url}&timeout=5", *_controls(forwarder), 1024 * MEGABYTE),
-            patient_url=f"{url}&timeout=60",
+            long_timeout_url=f"{url}&timeout=60",
             remains=remains,
             steps=((BaseClient, "_make_api_call"),),
         )

@@ -19,7 +19,7 @@ class Medium:
 
     `cut_off` makes the store unreachable and `hang` makes it accept requests without responding, until `restore`; a
     folder cannot hang, only become unreachable. `break_connections` drops the open connections; a folder has none.
-    `max_file_bytes` is the largest file that a test has time for, with the longer timeout of `patient_url`. `remains`
+    `max_file_bytes` is the largest file that a test has time for, with the timeout of `long_timeout_url`. `remains`
     returns all traces of an id that another program finds. `steps` are the functions, by owner and name, with which
     the adapter modifies its store.
     """
@@ -30,7 +30,7 @@ class Medium:
     break_connections: Callable[[], None]
     hang: Callable[[], None]
     max_file_bytes: int
-    patient_url: str
+    long_timeout_url: str
     remains: Callable[[str], list[Any]]
     steps: tuple[tuple[object, str], ...]
 

@@ -18,19 +18,19 @@ MAX_STEP_SECONDS = 45
 def test_every_call_to_an_unreachable_store_fails_until_it_is_reachable(medium: Medium) -> None:
     store = medium.open()
     fid = write_file(store, b"content")
-    begun = store.create(new_media_id(), INFO)
-    begun.write(b"half")
+    partial = store.create(new_media_id(), INFO)
+    partial.write(b"half")
     medium.cut_off()
     for step in (
         lambda: store.create(new_media_id(), INFO),
         lambda: store.open(fid),
         lambda: store.delete(fid),
         store.check,
-        begun.commit,
+        partial.commit,
     ):
         with pytest.raises(StoreUnavailable):
             step()
-    begun.abort()
+    partial.abort()
     medium.restore()
     store.check()
     assert read_file(store, fid) == b"content"
@@ -39,8 +39,8 @@ def test_every_call_to_an_unreachable_store_fails_until_it_is_reachable(medium: 
 def test_every_call_to_a_store_that_hangs_fails_in_bounded_time(medium: Medium) -> None:
     store = medium.open()
     fid = write_file(store, bytes(BEYOND_ALL_BUFFERS))
-    unwritten, begun = (store.create(new_media_id(), INFO) for _ in range(2))
-    begun.write(b"half")
+    unwritten, partial = (store.create(new_media_id(), INFO) for _ in range(2))
+    partial.write(b"half")
     with store.open(fid).file as file, ThreadPoolExecutor(8) as pool:
         medium.hang()
         steps = (
@@ -48,13 +48,13 @@ def test_every_call_to_a_store_that_hangs_fails_in_bounded_time(medium: Medium) 
             lambda: store.open(fid),
             lambda: store.delete(new_media_id()),
             store.check,
-            begun.commit,
+            partial.commit,
             lambda: write_past_buffers(unwritten),
             file.read,
         )
         errors = [step.exception(MAX_STEP_SECONDS) for step in [pool.submit(step) for step in steps]]
         medium.restore()
-        begun.abort()
+        partial.abort()
         unwritten.abort()
     # Files of an unreachable folder that are already open can still be written and read.
     may_succeed = 2 if medium.hang == medium.cut_off else 0
@@ -80,20 +80,20 @@ def test_a_write_that_is_interrupted_by_an_outage_stores_no_file(medium: Medium)
 
 def test_an_outage_between_two_reads_never_looks_like_the_end_of_the_file(medium: Medium) -> None:
     store, content = medium.open(), os.urandom(BEYOND_ALL_BUFFERS)
-    fid, found = write_file(store, content), b""
+    fid, received = write_file(store, content), b""
     with store.open(fid).file as file:
-        found += file.read(CHUNK)
+        received += file.read(CHUNK)
         medium.cut_off()
         try:
             while block := file.read(CHUNK):
-                found += block
+                received += block
         except StoreUnavailable:
             medium.restore()
             while block := file.read(CHUNK):
-                found += block
+                received += block
         else:
             medium.restore()
-    assert found == content
+    assert received == content
     assert read_file(store, fid) == content
 
 
@@ -101,11 +101,11 @@ def test_a_connection_lost_between_two_reads_loses_no_bytes(medium: Medium) -> N
     store, content = medium.open(), os.urandom(BEYOND_ALL_BUFFERS)
     fid = write_file(store, content)
     with store.open(fid).file as file:
-        found = file.read(CHUNK)
+        received = file.read(CHUNK)
         while block := file.read(CHUNK):
             medium.break_connections()
-            found += block
-    assert found == content
+            received += block
+    assert received == content
 
 
 def test_connections_lost_during_a_write_leave_a_complete_file_or_none(medium: Medium) -> None:

@@ -62,29 +62,29 @@ def test_an_abort_after_the_commit_has_no_effect(store: MediaStore) -> None:
 
 def test_an_id_of_an_interrupted_writer_can_be_written_after_a_delete(store: MediaStore) -> None:
     fid = new_media_id()
-    dead = store.create(fid, INFO)
-    dead.write(b"half")
+    interrupted = store.create(fid, INFO)
+    interrupted.write(b"half")
     store.delete(fid)
     assert read_file(store, write_file(store, b"whole", fid=fid)) == b"whole"
-    dead.abort()
+    interrupted.abort()
     assert read_file(store, fid) == b"whole"
 
 
 def test_an_id_of_an_interrupted_writer_can_be_written_without_a_delete(store: MediaStore) -> None:
     fid = new_media_id()
-    dead = store.create(fid, INFO)
-    dead.write(bytes(BEYOND_ALL_BUFFERS))
+    interrupted = store.create(fid, INFO)
+    interrupted.write(bytes(BEYOND_ALL_BUFFERS))
     assert read_file(store, write_file(store, b"whole", fid=fid)) == b"whole"
-    dead.abort()
+    interrupted.abort()
     assert read_file(store, fid) == b"whole"
 
 
 def test_an_interrupted_writer_of_the_same_id_does_not_change_a_file(store: MediaStore) -> None:
     content = os.urandom(2 * CHUNK + 5)
     fid = write_file(store, content)
-    dead = [store.create(fid, INFO) for _ in range(2)]
+    interrupted = [store.create(fid, INFO) for _ in range(2)]
     assert read_file(store, fid) == content
-    for writer in dead:
+    for writer in interrupted:
         writer.abort()
     assert read_file(store, fid) == content
 
