@@ -45,7 +45,7 @@ def test_a_request_in_progress_is_finished_and_new_clients_are_refused(
     with server.connect("POST /", headers, video[: len(video) // 2]) as upload:
         wait_for(lambda: has_job(services), "the upload is in progress")
         server.process.terminate()
-        wait_for(server.refuses, "it stops listening")
+        wait_for(server.refuses, "the function stops listening")
         upload.sendall(video[len(video) // 2 :])
         assert upload.recv(12) == b"HTTP/1.1 202"
     assert server.process.wait(TIMEOUT_SECONDS) == 0

@@ -86,7 +86,7 @@ def test_opening_a_new_file_waits_for_another_process_that_opens_it(
 ) -> None:
     with ThreadPoolExecutor() as pool:
         opening = pool.submit(use_write_ahead_log, another)
-        wait_for(lambda: another.statement_count > 1 or opening.done(), "it has retried")
+        wait_for(lambda: another.statement_count > 1 or opening.done(), "the opening is retried")
         writer.execute("COMMIT")
         opening.result(timeout=30)
     assert another.execute("PRAGMA journal_mode").fetchone() == ("wal",)
