@@ -16,14 +16,14 @@ from string import Template
 
 import urllib3
 
-from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, environment_of_stack, run, write_secrets
+from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, function_environment, run, write_secrets
 from devservers.ports import free_port
 from devservers.server import NotInstalled, Server
 
-PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
-MOST_JOBS = "1000"  # a test's only user uploads without a pause
+MAX_JOBS = "1000"  # a test's only user uploads without a pause
 NGINX = Template("""
 daemon off;
 pid $folder/nginx.pid;
@@ -53,7 +53,7 @@ $all
 }
 """)
 # Below the range of `free_port`: nginx would pass a request to any server that listens on a future replica's port.
-BLOCKS_OF_PORTS = range(6_000, 10_000, 50)
+PORT_BLOCKS = range(6_000, 10_000, 50)
 UPSTREAM = "  upstream {name} {{ {servers} }}"
 LOCATION = """
     location ~ ^(/function)?/{name}(/.*)?$ {{
@@ -62,9 +62,9 @@ LOCATION = """
     }}"""
 
 
-def block_of_ports(count: int) -> tuple[socket.socket, list[int]]:
+def reserve_ports(count: int) -> tuple[socket.socket, list[int]]:
     """Return a block of free ports, and a socket on the port before it that reserves the block while it is open."""
-    for first in BLOCKS_OF_PORTS:
+    for first in PORT_BLOCKS:
         with ExitStack() as bound:
             try:
                 held = bound.enter_context(socket.socket())
@@ -92,7 +92,7 @@ class ContainerStack:
 
     def __post_init__(self) -> None:
         names = (*FUNCTIONS, "connector")
-        self._block, ports = block_of_ports(len(names) * REPLICAS)
+        self._block, ports = reserve_ports(len(names) * REPLICAS)
         self._ports = {name: [ports.pop() for _ in range(REPLICAS)] for name in names}
         secrets = {SECRETS[name]: value for name, value in self.settings.items() if name in SECRETS}
         write_secrets(self.data / "secrets", {**secrets, "jwt-secret": self.secret})
@@ -116,7 +116,7 @@ class ContainerStack:
         running = self.containers.setdefault(name, [])
         taken = {container.url for container in running}
         port = next(port for port in self._ports[name] if f"http://127.0.0.1:{port}" not in taken)
-        running.append(run(self.podman, name, port, self._environment_of(name), self.data / "secrets"))
+        running.append(run(self.podman, name, port, self._environment(name), self.data / "secrets"))
         return running[-1]
 
     def replace(self, name: str) -> int:
@@ -144,22 +144,22 @@ class ContainerStack:
         self._nginx.kill()
         self._block.close()
 
-    def _environment_of(self, name: str) -> dict[str, str]:
+    def _environment(self, name: str) -> dict[str, str]:
         if name == "connector":
             functions = ",".join(
                 f"{topic}={self.internal_url}/function/{name}"
                 for topic, name in (("video", "convert"), ("mp3", "notify"))
             )
             return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
-        own = environment_of_stack(name)
+        own = function_environment(name)
         if "PUBLIC_URL" in own:
             own["PUBLIC_URL"] = self.url
         if name == "upload":
-            own["MAX_JOBS_IN_FLIGHT"] = MOST_JOBS
+            own["MAX_JOBS_IN_FLIGHT"] = MAX_JOBS
         return own
 
     def _make_nginx(self) -> Server:
-        program = shutil.which("nginx", path=PLACES)
+        program = shutil.which("nginx", path=SEARCH_PATH)
         if program is None:
             raise NotInstalled("nginx", "on Debian and Ubuntu, apt-get install nginx-light")
         folder = self.data / "nginx"

@@ -21,7 +21,7 @@ from devservers.waiting import wait_for
 from soundlift.local.stack import read_stack, substitute
 
 ROOT = Path(__file__).parents[1]
-PLACE = ROOT / "build" / "containers"
+FOLDER = ROOT / "build" / "containers"
 BASE = "localhost/soundlift-base:bookworm"
 PREFIX = "localhost/soundlift-test"
 FUNCTIONS = [function.name for function in read_stack(ROOT / "stack.yml")]
@@ -42,15 +42,15 @@ events_logger = "file"
 STORAGE = """
 [storage]
 driver = "overlay"
-graphroot = "{place}/storage"
-runroot = "{place}/run"
+graphroot = "{folder}/storage"
+runroot = "{folder}/run"
 [storage.options.overlay]
 skip_mount_home = "true" # or the folder could not be removed before it is unmounted
 """
 SANDBOX = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
-LONGEST_STOP = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
-BUILDING_SECONDS = 900
-TRIES_TO_DOWNLOAD = 3
+STOP_TIMEOUT_SECONDS = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
+BUILD_TIMEOUT_SECONDS = 900
+DOWNLOAD_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Podman:
         return (ended.stdout + (ended.stderr if arguments[0] == "logs" else "")).strip()
 
     def megabytes_above_base(self, name: str) -> float:
-        sizes = [int(self("image", "inspect", "--format={{.Size}}", image)) for image in (image_of(name), BASE)]
+        sizes = [int(self("image", "inspect", "--format={{.Size}}", image)) for image in (image_name(name), BASE)]
         return (sizes[0] - sizes[1]) / 1e6
 
 
@@ -101,7 +101,7 @@ class Container:
 
     def stop(self) -> int:
         """Stop as Kubernetes does, SIGTERM and then SIGKILL, and return the exit code."""
-        self.podman("stop", f"--time={LONGEST_STOP}", self.name, seconds=LONGEST_STOP + 60)
+        self.podman("stop", f"--time={STOP_TIMEOUT_SECONDS}", self.name, seconds=STOP_TIMEOUT_SECONDS + 60)
         return int(self.podman("inspect", "--format={{.State.ExitCode}}", self.name))
 
     def remove(self) -> None:
@@ -112,21 +112,21 @@ def podman_with_images() -> Podman:
     """Return Podman after all images have been built; raise NotInstalled where they cannot be."""
     if os.geteuid() != 0 or not all(shutil.which(name) for name in ("podman", "debootstrap", "runc")):
         raise NotInstalled("Podman for images", HOW_TO_INSTALL)
-    PLACE.mkdir(parents=True, exist_ok=True)
-    (PLACE / "containers.conf").write_text(ENGINE)
-    (PLACE / "storage.conf").write_text(STORAGE.format(place=PLACE))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "containers.conf").write_text(ENGINE)
+    (FOLDER / "storage.conf").write_text(STORAGE.format(folder=FOLDER))
     podman = Podman(
         {
             **os.environ,
-            "CONTAINERS_CONF": str(PLACE / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(PLACE / "storage.conf"),
+            "CONTAINERS_CONF": str(FOLDER / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"),
             "BUILDAH_ISOLATION": "chroot",
             "BUILDER": "podman",
             "IMAGE_PREFIX": PREFIX,
             "IMAGE_TAG": "latest",
         }
     )
-    with (PLACE / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all
+    with (FOLDER / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all
         fcntl.flock(lock, fcntl.LOCK_EX)
         _build_once(podman, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
     return podman
@@ -134,7 +134,7 @@ def podman_with_images() -> Podman:
 
 def _build_once(podman: Podman, run_id: str) -> None:
     """Build all images, unless another process of this test run has built them."""
-    note = PLACE / "built"
+    note = FOLDER / "built"
     if run_id and note.exists() and note.read_text() == run_id:
         return
     if BASE not in podman("images", "--format={{.Repository}}:{{.Tag}}"):
@@ -145,7 +145,7 @@ def _build_once(podman: Podman, run_id: str) -> None:
     note.write_text(run_id)
 
 
-def image_of(name: str) -> str:
+def image_name(name: str) -> str:
     return f"{PREFIX}/{name}:latest"
 
 
@@ -153,7 +153,7 @@ def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], se
     """Start a container, and wait until it is healthy; its secrets are files, as both platforms mount them."""
     path = "/healthz" if name == "connector" else "/_/health"
     own = {"HOST": "127.0.0.1", "PORT": str(port), "CONNECTOR_PORT": str(port), **environment}
-    container = Container(podman, f"soundlift-{name}-{port}", image_of(name), f"http://127.0.0.1:{port}")
+    container = Container(podman, f"soundlift-{name}-{port}", image_name(name), f"http://127.0.0.1:{port}")
     began = time.monotonic()
     variables = [f"--env={key}={value}" for key, value in own.items()]
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
@@ -178,20 +178,20 @@ def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
         (folder / name).write_text(value)
 
 
-def environment_of_stack(name: str) -> dict[str, str]:
+def function_environment(name: str) -> dict[str, str]:
     """Return the environment that stack.yml gives a function."""
     stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))
     environment: dict[str, str] = stack["functions"][name].get("environment", {})
     return environment
 
 
-def listed(podman: Podman, name: str, folder: str) -> set[str]:
+def list_files(podman: Podman, name: str, folder: str) -> set[str]:
     """Return the paths of all files in a folder of an image."""
     program = f"import os, json; print(json.dumps([os.path.join(a, c) for a, _, b in os.walk({folder!r}) for c in b]))"
-    return set(json.loads(podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_of(name), "-c", program)))
+    return set(json.loads(podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_name(name), "-c", program)))
 
 
-def _log_of_debootstrap(folder: Path) -> str:
+def _debootstrap_log(folder: Path) -> str:
     """Return the end of debootstrap's log."""
     log = folder / "debootstrap" / "debootstrap.log"
     return log.read_text()[-2000:] if log.exists() else ""
@@ -199,18 +199,18 @@ def _log_of_debootstrap(folder: Path) -> str:
 
 def _make_base(podman: Podman) -> None:
     """Make an image of Debian packages, whose pip trusts this machine's certificate authorities."""
-    folder = PLACE / "base"
+    folder = FOLDER / "base"
     shutil.rmtree(folder, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
-    for _ in range(TRIES_TO_DOWNLOAD):  # downloads are kept; a mirror may be unavailable for a moment
+    for _ in range(DOWNLOAD_ATTEMPTS):  # downloads are kept; a mirror may be unavailable for a moment
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if made.returncode == 0:
             break
-    assert made.returncode == 0, _log_of_debootstrap(folder) + made.stdout[-1000:]
+    assert made.returncode == 0, _debootstrap_log(folder) + made.stdout[-1000:]
     if AUTHORITIES.exists():
         shutil.copy(AUTHORITIES, folder / AUTHORITIES.relative_to("/"))
     shutil.rmtree(folder / "var" / "cache" / "apt", ignore_errors=True)
-    archive = PLACE / "base.tar"
+    archive = FOLDER / "base.tar"
     subprocess.run(["tar", "-C", str(folder), "-cf", str(archive), "."], check=True)
     podman("import", str(archive), BASE, seconds=300)
     archive.unlink()

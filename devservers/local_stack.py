@@ -66,7 +66,7 @@ class Stack:
     terminal: Path
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.terminal.read_text()
 
     @property
@@ -110,7 +110,7 @@ class Stack:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_SECONDS)
 
-    def stop_surely(self) -> None:
+    def force_stop(self) -> None:
         """Stop it; if it does not stop by itself, send a second signal, on which it stops at once."""
         try:
             self.stop()

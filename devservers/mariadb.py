@@ -20,7 +20,7 @@ from devservers.server import NotInstalled, Server
 from soundlift.common.db.migrations import migrate
 
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install mariadb-server"
-PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 _numbers = itertools.count()
 
 
@@ -59,7 +59,7 @@ class MariaDb:
 @contextmanager
 def running_mariadb(folder: Path) -> Iterator[MariaDb]:
     """Run a server in a folder; it accepts connections with and without TLS."""
-    install, program = (shutil.which(name, path=PLACES) for name in ("mariadb-install-db", "mariadbd"))
+    install, program = (shutil.which(name, path=SEARCH_PATH) for name in ("mariadb-install-db", "mariadbd"))
     if install is None or program is None:
         raise NotInstalled("MariaDB", HOW_TO_INSTALL)
     port, authority = free_port(), Authority(folder)

@@ -23,7 +23,7 @@ from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; the server itself is in the first folder.
-PLACES = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
+SEARCH_PATH = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
 # Asks the leader of each quorum queue, because `list_queues` is some seconds behind. Discarded messages are on their
 # way to another queue.
 COUNT_ALL = """
@@ -144,13 +144,13 @@ def url_through(forwarder: Forwarder, query: str = "") -> str:
     return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
 
 
-def patient_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
+def connect_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
     """Return a new connection with a long time-out: on a machine busy with tests, confirms may be slow."""
     return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS)
 
 
 def _find(program: str) -> str:
-    found = shutil.which(program, path=os.pathsep.join(PLACES))
+    found = shutil.which(program, path=os.pathsep.join(SEARCH_PATH))
     if found is None:
         raise NotInstalled("RabbitMQ", HOW_TO_INSTALL)
     return found

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from devservers.containers import (
-    BUILDING_SECONDS,
+    BUILD_TIMEOUT_SECONDS,
     FUNCTIONS,
     SANDBOX,
     Container,
     Podman,
-    environment_of_stack,
-    image_of,
-    listed,
+    function_environment,
+    image_name,
+    list_files,
     run,
     write_secrets,
 )
@@ -28,9 +28,9 @@ from soundlift.common.auth.tokens import Tokens
 from soundlift.common.auth.users import User, Users
 from soundlift.common.db.engine import open_database
 from tests.factories.accounts import PASSWORD, SECRET
-from tests.factories.manifests import DEPLOY, ROOT, one_of
+from tests.factories.manifests import DEPLOY, ROOT, only_manifest
 
-pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
 OTHER_PASSWORD = "that of another installation"
 IMAGES = [*FUNCTIONS, "connector", "cli"]
 SERVERS_ELSEWHERE = {
@@ -58,7 +58,7 @@ def secrets(tmp_path: Path) -> Path:
 @pytest.fixture(params=[*FUNCTIONS, "connector"])
 def container(request: pytest.FixtureRequest, podman: Podman, secrets: Path) -> Iterator[Container]:
     name = request.param
-    environment = {} if name == "connector" else environment_of_stack(name)
+    environment = {} if name == "connector" else function_environment(name)
     container = run(podman, name, free_port(), environment, secrets)
     yield container
     container.remove()
@@ -66,7 +66,7 @@ def container(request: pytest.FixtureRequest, podman: Podman, secrets: Path) -> 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: Podman, name: str) -> None:
-    files = {file for file in listed(podman, name, "/home/app") if "__pycache__" not in file}
+    files = {file for file in list_files(podman, name, "/home/app") if "__pycache__" not in file}
     own = {file.removeprefix("/home/app/function/") for file in files}
     assert files == {f"/home/app/function/{file}" for file in own}
     folder = ROOT / "functions" / name
@@ -77,9 +77,9 @@ def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: 
 
 @pytest.mark.parametrize("name", IMAGES)
 def test_an_image_has_a_numeric_user_no_pip_and_no_more_than_it_may_weigh(podman: Podman, name: str) -> None:
-    assert podman("image", "inspect", "--format={{.User}}", image_of(name)) == "65532:65532"
+    assert podman("image", "inspect", "--format={{.User}}", image_name(name)) == "65532:65532"
     found = 'import importlib.util, shutil; print([importlib.util.find_spec("pip"), shutil.which("gcc")])'
-    assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_of(name), "-c", found) == "[None, None]"
+    assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_name(name), "-c", found) == "[None, None]"
     assert podman.megabytes_above_base(name) <= MAX_MEGABYTES_ABOVE_BASE[name]
 
 
@@ -93,7 +93,7 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
 ) -> None:
     (secrets / missing).unlink()
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
-    container = podman("run", "--detach", *SANDBOX, mount, f"--env=PORT={free_port()}", image_of("convert"))
+    container = podman("run", "--detach", *SANDBOX, mount, f"--env=PORT={free_port()}", image_name("convert"))
     try:
         assert podman("wait", container) != "0"
         log = podman("logs", container)
@@ -110,10 +110,10 @@ def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
     passwords = []
     for name in ("migrate", "first-user", "migrate", "first-user", "set-password"):
         write_secrets(secrets, given)
-        (container,) = one_of(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
+        (container,) = only_manifest(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
         program = [f"--entrypoint={json.dumps(container['command'])}"] if "command" in container else []
         mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
-        podman("run", "--rm", *SANDBOX, mount, *program, image_of("cli"), *container["args"])
+        podman("run", "--rm", *SANDBOX, mount, *program, image_name("cli"), *container["args"])
         if name != "migrate":
             given["admin-password"] = OTHER_PASSWORD
             account = account_in(url)
@@ -134,7 +134,7 @@ def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podm
     port = free_port()
     token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
     request = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
-    container = run(podman, "upload", port, environment_of_stack("upload"), secrets)
+    container = run(podman, "upload", port, function_environment("upload"), secrets)
     try:
         with socket.create_connection(("127.0.0.1", port)) as stalled:
             stalled.sendall(request.encode())
@@ -144,4 +144,4 @@ def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podm
 
 
 def test_the_command_tells_its_version(podman: Podman) -> None:
-    assert "version" in podman("run", "--rm", *SANDBOX, image_of("cli"), "--version")
+    assert "version" in podman("run", "--rm", *SANDBOX, image_name("cli"), "--version")

@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
+from devservers.containers import BUILD_TIMEOUT_SECONDS, FUNCTIONS, Podman
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import running_mongodb
@@ -24,7 +24,7 @@ from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.factories.jobs import is_notified
 
-pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
 EMAIL = "ada@example.org"
 UPLOADERS = 2
 

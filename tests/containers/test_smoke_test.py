@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, SANDBOX, Podman, image_of, write_secrets
+from devservers.containers import BUILD_TIMEOUT_SECONDS, SANDBOX, Podman, image_name, write_secrets
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import running_mongodb
@@ -18,10 +18,10 @@ from devservers.rabbitmq import RabbitMq
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import SECRET
-from tests.factories.manifests import DEPLOY, one_of
+from tests.factories.manifests import DEPLOY, only_manifest
 
-pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
-(CONTAINER,) = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
+(CONTAINER,) = only_manifest(DEPLOY / "smoke-test" / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
 STEPS = ("account", "sign-in", "internal functions", "upload", "conversion", "download", "sound", "mail", "delete job")
 
 
@@ -76,7 +76,7 @@ def smoke_test(stack: ContainerStack, secrets: Path, url: str, *more: str) -> su
     program = [f"--entrypoint={json.dumps(CONTAINER['command'])}", f"--env=SOUNDLIFT_URL={url}"]
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
     (script,) = CONTAINER["args"]
-    command = ["podman", "run", "--rm", *SANDBOX, mount, *program, image_of("cli"), " ".join((script, *more))]
+    command = ["podman", "run", "--rm", *SANDBOX, mount, *program, image_name("cli"), " ".join((script, *more))]
     return subprocess.run(
         command, env=stack.podman.environment, capture_output=True, text=True, timeout=120, check=False
     )

@@ -26,7 +26,7 @@ from tests.convert.conftest import Convert
 from tests.factories.clips import altered, ffmpeg, talking_mp4
 from tests.factories.jobs import MP4, queued_job
 from tests.factories.media import store
-from tests.factories.stores import held
+from tests.factories.stores import blocked_store
 
 
 @dataclass
@@ -153,7 +153,7 @@ def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "the secret")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    videos, waiting, let_go = held(services.videos, beyond=0)
+    videos, waiting, let_go = blocked_store(services.videos, beyond=0)
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
     services.videos = videos
     with ThreadPoolExecutor() as pool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from devservers.knative_broker import Served
+from devservers.knative_broker import WsgiServer
 
 KINDS = {
     "v1": {"secrets": "Secret", "configmaps": "ConfigMap"},
@@ -74,7 +74,7 @@ class Cluster:
 @contextmanager
 def served(cluster: Cluster) -> Iterator[str]:
     """Serve a cluster, and yield the text of a kubeconfig that names it."""
-    with Served(cluster) as server:
+    with WsgiServer(cluster) as server:
         context = {"name": "test", "context": {"cluster": "test", "user": ""}}
         config = {
             "apiVersion": "v1",

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.factories.manifests import DEPLOY, Manifest, manifests_in, secrets_of
+from tests.factories.manifests import DEPLOY, Manifest, manifests_in, mounted_secrets
 
 FILES_OF_KUSTOMIZE = sorted(DEPLOY.rglob("kustomization.yaml"))
 KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.read_text())["kind"] == "Kustomization"]
@@ -163,7 +163,7 @@ def test_secrets_are_printed_as_they_are_and_what_nobody_gave_is_random() -> Non
 
 def test_every_secret_that_a_pod_mounts_is_printed() -> None:
     given = {**dict.fromkeys(SERVERS, "a"), "ADMIN_EMAIL": "ada@example.org", "GATEWAY_PASSWORD": "a"}
-    mounted = set().union(*(secrets_of(manifest["spec"]["template"]["spec"]) for manifest in PODS))
+    mounted = set().union(*(mounted_secrets(manifest["spec"]["template"]["spec"]) for manifest in PODS))
     assert mounted == printed_secrets(**given).keys()
 
 

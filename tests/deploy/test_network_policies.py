@@ -8,9 +8,9 @@ import pytest
 
 from tests.deploy.network import Pod, may_connect
 from tests.deploy.test_platforms import SENDS_EVENTS, SERVICES, of_kind
-from tests.factories.manifests import DEPLOY, manifests_in, one_of
+from tests.factories.manifests import DEPLOY, manifests_in, only_manifest
 
-NAMESPACE = one_of(DEPLOY / "knative" / "namespace.yaml", "Namespace")["metadata"]["name"]
+NAMESPACE = only_manifest(DEPLOY / "knative" / "namespace.yaml", "Namespace")["metadata"]["name"]
 OURS: list[dict[str, Any]] = [
     {**policy, "metadata": {**policy["metadata"], "namespace": NAMESPACE}}
     for policy in manifests_in(DEPLOY / "knative" / "network-policy.yaml")

@@ -17,12 +17,12 @@ from soundlift.local.stack import substitute
 from tests.factories.manifests import (
     DEPLOY,
     ROOT,
-    environment_of,
-    environment_of_images,
+    container_environment,
+    image_environment,
     manifests_in,
-    one_of,
-    seconds_of,
-    secrets_of,
+    mounted_secrets,
+    only_manifest,
+    parse_go_duration,
 )
 
 STACK: dict[str, dict[str, Any]] = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))[
@@ -77,7 +77,7 @@ def test_limits_and_environment_are_the_same(name: str) -> None:
     assert container["resources"] == {kind: STACK[name][kind] for kind in ("limits", "requests")}
     here, there = (
         {key: value for key, value in environment.items() if key not in PATIENCE}
-        for environment in (environment_of(container), STACK[name].get("environment", {}))
+        for environment in (container_environment(container), STACK[name].get("environment", {}))
     )
     assert here.keys() == there.keys()
     assert {key: value for key, value in here.items() if value is not None} == {
@@ -88,8 +88,8 @@ def test_limits_and_environment_are_the_same(name: str) -> None:
 @each_function
 def test_knative_waits_for_a_function_told_to_stop(name: str) -> None:
     (container,) = pod_of(name)["containers"]
-    own = {key: value for key, value in environment_of(container).items() if value is not None}
-    settings = Settings.from_environment({**environment_of_images(), **own})
+    own = {key: value for key, value in container_environment(container).items() if value is not None}
+    settings = Settings.from_environment({**image_environment(), **own})
     assert settings.drain_seconds + SECONDS_TO_HAND_BACK < pod_of(name)["timeoutSeconds"] <= LONGEST_REQUEST
 
 
@@ -105,7 +105,7 @@ def test_the_probes_are_of_the_form_that_knative_s_webhook_takes(name: str) -> N
 def test_secrets_are_the_same_but_for_the_broker_s_which_is_a_sink(name: str) -> None:
     sends = labels_of(name).get(SENDS_EVENTS) == "true"
     assert sends == ("broker-url" in STACK[name]["secrets"])
-    assert secrets_of(pod_of(name)) == set(STACK[name]["secrets"]) - {"broker-url"}
+    assert mounted_secrets(pod_of(name)) == set(STACK[name]["secrets"]) - {"broker-url"}
 
 
 @each_function
@@ -152,9 +152,12 @@ def places_of_convert() -> int:
 def test_as_many_videos_are_delivered_at_once_as_convert_takes() -> None:
     (uploaded,) = [one for one in of_kind("Trigger") if one["spec"]["subscriber"]["ref"]["name"] == "convert"]
     assert deliveries_at_once(uploaded) == places_of_convert()
-    connector = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
+    connector = only_manifest(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
     (container,) = connector["template"]["spec"]["containers"]
-    assert connector["replicas"] * int(environment_of(container)["CONNECTOR_CONCURRENCY"] or 0) == places_of_convert()
+    assert (
+        connector["replicas"] * int(container_environment(container)["CONNECTOR_CONCURRENCY"] or 0)
+        == places_of_convert()
+    )
 
 
 @each_function
@@ -176,23 +179,23 @@ def test_a_function_s_pods_are_evicted_one_at_a_time_and_block_no_drain(platform
 
 
 def connector() -> dict[str, Any]:
-    spec: dict[str, Any] = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
+    spec: dict[str, Any] = only_manifest(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
     return spec
 
 
 def test_a_stopping_connector_hands_back_its_messages_before_it_is_killed() -> None:
     pod = connector()["template"]["spec"]
     (container,) = pod["containers"]
-    settings = Settings.from_environment({"DRAIN_SECONDS": str(environment_of(container)["DRAIN_SECONDS"])})
+    settings = Settings.from_environment({"DRAIN_SECONDS": str(container_environment(container)["DRAIN_SECONDS"])})
     in_flight = settings.drain_seconds + SECONDS_BEYOND_DRAIN
     assert in_flight + SECONDS_TO_HAND_BACK <= pod["terminationGracePeriodSeconds"]
     # A function on OpenFaaS that is told to stop at the same moment has given its work back by then.
-    functions = Settings.from_environment(environment_of_images())
+    functions = Settings.from_environment(image_environment())
     assert functions.drain_seconds + SECONDS_TO_HAND_BACK < in_flight
 
 
 def test_one_connector_may_be_evicted_and_one_always_stays() -> None:
-    budget = one_of(DEPLOY / "connector" / "connector.yaml", "PodDisruptionBudget")["spec"]
+    budget = only_manifest(DEPLOY / "connector" / "connector.yaml", "PodDisruptionBudget")["spec"]
     assert budget["selector"]["matchLabels"].items() <= connector()["template"]["metadata"]["labels"].items()
     assert budget.keys() == {"minAvailable", "selector"}
     assert budget["minAvailable"] == connector()["replicas"] - 1 == 1
@@ -315,13 +318,13 @@ def added_by(platform: str) -> dict[str, str]:
 
 
 def test_the_connector_is_told_by_settings_where_the_functions_are() -> None:
-    (container,) = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]["template"]["spec"][
+    (container,) = only_manifest(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]["template"]["spec"][
         "containers"
     ]
-    own = {name: str(value) for name, value in environment_of(container).items()}
+    own = {name: str(value) for name, value in container_environment(container).items()}
     Settings.from_environment({**own, **added_by("openfaas")})
     static = Settings.from_environment({**own, **added_by("knative/other-programs")})
-    namespace = one_of(KNATIVE / "namespace.yaml", "Namespace")["metadata"]["name"]
+    namespace = only_manifest(KNATIVE / "namespace.yaml", "Namespace")["metadata"]["name"]
     assert dict(static.subscribers) == {
         queue: f"http://{function}.{namespace}.svc.cluster.local" for queue, function in topics().items()
     }
@@ -335,13 +338,13 @@ def test_the_connector_waits_longer_than_any_conversion_and_the_gateways_longer(
     knative = pod_of("convert")
     assert conversion < knative["responseStartTimeoutSeconds"] == knative["timeoutSeconds"] <= LONGEST_REQUEST
     values = yaml.safe_load((DEPLOY / "openfaas" / "values.yaml").read_text())
-    upstream = seconds_of(values["gateway"]["upstreamTimeout"])
+    upstream = parse_go_duration(values["gateway"]["upstreamTimeout"])
     assert (
         conversion
         < connector
         < upstream
         < min(
-            seconds_of(values[part][key])
+            parse_go_duration(values[part][key])
             for part in ("gateway", "faasnetes")
             for key in ("readTimeout", "writeTimeout")
         )

@@ -16,7 +16,7 @@ import pytest
 from tests.deploy.cluster import Cluster, served
 from tests.deploy.test_manifests import PODS
 from tests.deploy.test_platforms import STACK
-from tests.factories.manifests import DEPLOY, secrets_of
+from tests.factories.manifests import DEPLOY, mounted_secrets
 
 pytestmark = pytest.mark.usefixtures("kubectl")
 SCRIPT = DEPLOY / "roll-out-secrets.sh"
@@ -167,5 +167,5 @@ def test_without_a_checksum_nothing_is_patched_and_the_reason_is_said(roll_out: 
 
 
 def test_every_secret_that_a_running_pod_mounts_is_in_the_checksum() -> None:
-    mounted = set().union(*(secrets_of(pod["spec"]["template"]["spec"]) for pod in PODS)) - OF_JOBS_ALONE
+    mounted = set().union(*(mounted_secrets(pod["spec"]["template"]["spec"]) for pod in PODS)) - OF_JOBS_ALONE
     assert all(f"secret/{name} " in SCRIPT.read_text() for name in mounted)

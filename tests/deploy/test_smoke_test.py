@@ -8,9 +8,9 @@ import yaml
 from click.testing import CliRunner
 
 from soundlift.cli.main import soundlift
-from tests.factories.manifests import DEPLOY, Manifest, one_of, secrets_of
+from tests.factories.manifests import DEPLOY, Manifest, mounted_secrets, only_manifest
 
-JOB = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")
+JOB = only_manifest(DEPLOY / "smoke-test" / "job.yaml", "Job")
 POD = JOB["spec"]["template"]["spec"]
 TWICE = 2  # it waits so often: for the MP3, and for the mail
 
@@ -32,7 +32,7 @@ def test_it_reports_what_does_not_come_before_it_is_ended() -> None:
 
 
 def test_it_has_the_database_and_the_admin_s_address_and_no_other_secret() -> None:
-    assert secrets_of(POD) == {"database-url", "admin-email"}
+    assert mounted_secrets(POD) == {"database-url", "admin-email"}
 
 
 def test_its_options_are_those_of_the_command() -> None:

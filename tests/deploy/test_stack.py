@@ -14,7 +14,7 @@ from croniter import croniter
 from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.local.stack import read_stack, substitute
-from tests.factories.manifests import environment_of_images, seconds_of
+from tests.factories.manifests import image_environment, parse_go_duration
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "stack.yml"
@@ -164,8 +164,8 @@ def test_two_conversions_fit_into_the_memory_of_convert() -> None:
 
 @each_function
 def test_a_function_told_to_stop_has_ended_before_kubernetes_kills_it(name: str) -> None:
-    environment = {**environment_of_images(), **FUNCTIONS[name].get("environment", {})}
-    grace = seconds_of(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
+    environment = {**image_environment(), **FUNCTIONS[name].get("environment", {})}
+    grace = parse_go_duration(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
     assert grace == KUBERNETES_GRACE_SECONDS
     assert Settings.from_environment(environment).drain_seconds + SECONDS_TO_HAND_BACK < grace
 

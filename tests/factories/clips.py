@@ -56,7 +56,7 @@ def _silent_track(folder: Path) -> Path:
 
 
 # What makes no MP3, by the code of its verdict: a name, and how the file is made in a folder.
-HOPELESS: list[tuple[str, str, Callable[[Path], Path]]] = [
+UNCONVERTIBLE: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("no_audio", "a picture only", lambda f: ffmpeg(f / "p.mp4", *PICTURE, "-c:v", "mpeg4")),
     ("not_media", "random bytes", lambda f: _text(f, "r.mp4", bytes(i * i * 31 % 251 for i in range(5000)))),
     ("not_media", "a text", lambda f: _text(f, "t.mp4", b"hello " * 1000)),
@@ -82,7 +82,7 @@ def _with_chapters(folder: Path) -> Path:
 
 
 # What makes an MP3 of three seconds, however odd.
-GOOD: list[tuple[str, Callable[[Path], Path]]] = [
+CONVERTIBLE: list[tuple[str, Callable[[Path], Path]]] = [
     ("MP4 with its index at the end", talking_mp4),
     ("MP4 with its index in front", lambda f: talking_mp4(f, "-movflags", "+faststart")),
     ("fragmented MP4", lambda f: talking_mp4(f, "-movflags", "+frag_keyframe+empty_moov")),

@@ -57,7 +57,7 @@ class WatchedStore:
         self._store.check()
 
 
-def held(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
+def blocked_store(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
     """Return a store whose reads behind a position wait, an event for "it waits", and one that lets go."""
     waiting, let_go = Event(), Event()
 
@@ -69,7 +69,7 @@ def held(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
     return WatchedStore(store, before_read), waiting, let_go
 
 
-def breaking(store: MediaStore, beyond: int) -> WatchedStore:
+def broken_store(store: MediaStore, beyond: int) -> WatchedStore:
     """Return a store that fails when it is read behind a position."""
 
     def before_read(position: int) -> None:
@@ -79,7 +79,7 @@ def breaking(store: MediaStore, beyond: int) -> WatchedStore:
     return WatchedStore(store, before_read)
 
 
-class Interrupted:
+class StoreWithCommitHook:
     """A store that calls a function when it has the whole of a file, before it says so."""
 
     def __init__(self, store: MediaStore, on_commit: Callable[[], object]) -> None:
@@ -105,7 +105,7 @@ class Interrupted:
         return getattr(self._store, name)
 
 
-class Refusing:
+class RefusingStore:
     """A store that fails at one step: create, write, commit or delete."""
 
     def __init__(self, store: MediaStore, step: str) -> None:

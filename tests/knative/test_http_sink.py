@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from devservers.knative_broker import Served
+from devservers.knative_broker import WsgiServer
 from devservers.ports import free_port
 from soundlift.common.broker.http_sink import HttpSink
 from soundlift.common.errors import BrokerUnavailable
@@ -18,7 +18,7 @@ from tests.factories.jobs import queued_job
 from tests.knative.conftest import Knative
 
 
-def answering(status: int, asked: list[str]) -> Served:
+def answering(status: int, asked: list[str]) -> WsgiServer:
     """Return a sink that answers every request with a status and records its method."""
 
     def sink(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
@@ -26,7 +26,7 @@ def answering(status: int, asked: list[str]) -> Served:
         start_response(f"{status} Whatever", [("Location", "/elsewhere")])
         return []
 
-    return Served(sink)
+    return WsgiServer(sink)
 
 
 def test_a_sink_is_ready_if_it_answers(knative: Knative) -> None:

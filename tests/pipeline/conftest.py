@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, Podman
+from devservers.containers import BUILD_TIMEOUT_SECONDS, Podman
 from devservers.local_stack import Stack
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
@@ -65,7 +65,7 @@ class InContainers(dict[str, str]):
     """Is the settings of a stack whose parts are containers."""
 
 
-CONTAINERS = pytest.param("containers", marks=pytest.mark.timeout(BUILDING_SECONDS))
+CONTAINERS = pytest.param("containers", marks=pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="module", params=["embedded", "gridfs", "s3", CONTAINERS])
@@ -96,7 +96,7 @@ def services_of(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> It
     services.database.engine.dispose()
 
 
-def let_minutes_pass(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> None:
+def skip_minutes(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> None:
     """Make all that waits for its time due, and have cleanup look at it now, not at the next full minute."""
     with services_of(stack, servers) as services:
         for job in services.jobs.page(None):
@@ -141,9 +141,9 @@ def log_of_the_stack(request: pytest.FixtureRequest) -> Iterator[None]:
     if not isinstance(stack, Stack):
         yield
         return
-    before = len(stack.said)
+    before = len(stack.output)
     yield
-    sys.stdout.write(stack.said[before:][-LOG_SHOWN:])
+    sys.stdout.write(stack.output[before:][-LOG_SHOWN:])
 
 
 @pytest.fixture

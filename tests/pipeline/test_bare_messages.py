@@ -24,10 +24,10 @@ from tests.pipeline.conftest import EMAIL, Mailbox, services_of
 
 FID = "0123456789abcdef01234567"
 BODY = json.dumps({"video_fid": FID, "mp3_fid": None, "username": EMAIL}).encode()
-PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
+INSERT_MESSAGE = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
 
 
-def the_one_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, bytes]:
+def only_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, bytes]:
     """Return the only job, and its MP3, when its owner has been told of it."""
     assert mailbox.first_about(FID)["To"] == EMAIL
     [job] = client.jobs()
@@ -45,12 +45,12 @@ def test_a_bare_message_sent_twice_is_one_job_one_mp3_and_one_mail(
     writer.commit()
     with closing(sqlite3.connect(stack.data / "queue.db")) as queue:
         for _ in range(2):
-            queue.execute(PUT, ("video", BODY, "application/json", "{}", 0))
+            queue.execute(INSERT_MESSAGE, ("video", BODY, "application/json", "{}", 0))
             queue.commit()
         left = "SELECT count(*) FROM message"
         # While the first one's video is converted, the second is answered 429 and comes again after 30 seconds.
         wait_for(lambda: queue.execute(left).fetchone() == (0,), "the queue is empty, of dead letters, too", seconds=90)
-    job, mp3 = the_one_job(client, mailbox, tmp_path)
+    job, mp3 = only_job(client, mailbox, tmp_path)
     assert len(mp3) == job.mp3_bytes
     assert len(mailbox.about(FID)) == 1
 
@@ -67,7 +67,7 @@ def test_programs_that_know_pymongo_and_pika_alone_get_their_mp3(
         gridfs.GridFS(mongodb.videos).put(talking_mp4(tmp_path).read_bytes(), _id=ObjectId(FID))
         for _ in range(2):
             connection.channel().basic_publish("", "video", BODY)
-        _, mp3 = the_one_job(client, mailbox, tmp_path)
+        _, mp3 = only_job(client, mailbox, tmp_path)
         wait_for(lambda: rabbitmq_node.count(url) == 0, "the queues are empty, of dead letters, too", seconds=90)
         assert [file.read() for file in gridfs.GridFS(mongodb.mp3s).find()] == [mp3]
     assert len(mailbox.about(FID)) == 1

@@ -22,7 +22,7 @@ from soundlift.local.environment import STACK_FILE
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified
-from tests.pipeline.conftest import EMAIL, let_minutes_pass, services_of
+from tests.pipeline.conftest import EMAIL, services_of, skip_minutes
 
 POINTS = {
     "upload wrote its row",
@@ -137,7 +137,7 @@ def assert_promise(
     mail_server: MailServer,
     rabbitmq: RabbitMq,
     *,
-    may_be_told_twice: Set[str] = frozenset(),
+    may_be_notified_twice: Set[str] = frozenset(),
 ) -> None:
     """See each job whose upload was answered end in one MP3 and its owner told once, and nothing else be left."""
     answered = way.answered()
@@ -147,7 +147,7 @@ def assert_promise(
         def over() -> bool:
             # An event whose job is claimed by a worker that died comes again until the claim has run out.
             wait_for(lambda: rabbitmq.count(servers["BROKER_URL"]) == 0, "the queues are empty", seconds=300)
-            let_minutes_pass(way.stack, servers)
+            skip_minutes(way.stack, servers)
             return all(
                 job.state == "ready" and is_notified(services, job.id) for job in services.jobs.page(None, limit=100)
             )
@@ -160,8 +160,8 @@ def assert_promise(
         assert sorted(str(file["_id"]) for file in stored) == sorted(str(job.mp3_fid) for job in jobs.values())
     told = Counter(job_id for job_id in recipients_of(mail_server) if job_id in jobs)
     assert told.keys() == jobs.keys()
-    assert {job_id for job_id, times in told.items() if times > 1} <= may_be_told_twice
-    assert told.total() <= len(jobs) + len(may_be_told_twice)
+    assert {job_id for job_id, times in told.items() if times > 1} <= may_be_notified_twice
+    assert told.total() <= len(jobs) + len(may_be_notified_twice)
 
 
 def test_the_connector(
@@ -182,7 +182,7 @@ def test_the_functions(
     in_doubt = pending & set(recipients_of(mail_server_of_stack))
     assert in_doubt
     way.go()
-    assert_promise(way, own_servers, mail_server_of_stack, rabbitmq_node, may_be_told_twice=in_doubt)
+    assert_promise(way, own_servers, mail_server_of_stack, rabbitmq_node, may_be_notified_twice=in_doubt)
 
 
 def test_the_broker(

@@ -23,7 +23,7 @@ from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now
 from tests.factories.media import is_stored
-from tests.pipeline.conftest import EMAIL, Mailbox, let_minutes_pass, services_of
+from tests.pipeline.conftest import EMAIL, Mailbox, services_of, skip_minutes
 
 NAME = "Ünïcode 🎵.mp4"
 SECONDS = 60
@@ -134,6 +134,6 @@ def test_a_connector_killed_while_it_waits_for_a_conversion_loses_nothing(
     assert connector is not None
     os.kill(connector.pid, signal.SIGKILL)
     assert client.wait(job.id, timeout=SECONDS).state == "ready"
-    let_minutes_pass(stack, servers)
+    skip_minutes(stack, servers)
     mailbox.first_about(job.id)
     assert len(mailbox.about(job.id)) == 1
