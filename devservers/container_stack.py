@@ -1,6 +1,6 @@
-"""Runs all of Soundlift as containers: each function and the connector, behind nginx as their gateway.
+"""A deployment of containers, one for each function and the connector, with nginx as their gateway.
 
-One port leads to the public functions only, as an ingress does; another, for the connector, leads to all functions.
+One port serves the public functions only, as an ingress does; another, for the connector, serves all functions.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from devservers.server import NotInstalled, Server
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
-MAX_JOBS = "1000"  # a test's only user uploads without a pause
+MAX_JOBS = "1000"  # a test's only user uploads continuously
 NGINX = Template("""
 daemon off;
 pid $folder/nginx.pid;
@@ -52,7 +52,7 @@ $all
   }
 }
 """)
-# Below the range of `free_port`: nginx would pass a request to any server that listens on a future replica's port.
+# Below the range of `free_port`, because nginx passes requests to whatever listens on a future replica's port.
 PORT_BLOCKS = range(6_000, 10_000, 50)
 UPSTREAM = "  upstream {name} {{ {servers} }}"
 LOCATION = """
@@ -63,24 +63,24 @@ LOCATION = """
 
 
 def reserve_ports(count: int) -> tuple[socket.socket, list[int]]:
-    """Return a block of free ports, and a socket on the port before it that reserves the block while it is open."""
+    """Return a block of free ports and a socket on the preceding port, which reserves the block while open."""
     for first in PORT_BLOCKS:
         with ExitStack() as bound:
             try:
-                held = bound.enter_context(socket.socket())
-                held.bind(("127.0.0.1", first))
+                reservation = bound.enter_context(socket.socket())
+                reservation.bind(("127.0.0.1", first))
                 ports = list(range(first + 1, first + 1 + count))
                 for port in ports:
                     bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return held.dup(), ports
+            return reservation.dup(), ports
     raise AssertionError("no block of ports is free")
 
 
 @dataclass
 class ContainerStack:
-    """A deployment of containers; each part may run `REPLICAS` times, each on its own port."""
+    """A deployment of containers, with up to `REPLICAS` of each part, each on its own port."""
 
     podman: Podman
     data: Path
@@ -112,7 +112,7 @@ class ContainerStack:
             self.add(name)
 
     def add(self, name: str) -> Container:
-        """Start one more container of a part, on its first free port."""
+        """Start another container of a part, on its first free port."""
         running = self.containers.setdefault(name, [])
         taken = {container.url for container in running}
         port = next(port for port in self._ports[name] if f"http://127.0.0.1:{port}" not in taken)
@@ -120,7 +120,7 @@ class ContainerStack:
         return running[-1]
 
     def replace(self, name: str) -> int:
-        """Start a part's successor, then stop the old container and return its exit code."""
+        """Start a new container of a part, then stop the old one and return its exit code."""
         old = self.containers[name][0]
         self.add(name)
         code = old.stop()
@@ -135,11 +135,11 @@ class ContainerStack:
         return self.post("/function/cleanup")
 
     def child(self, module: str) -> Container:
-        """Return the container that runs a module."""
+        """Return the first container of the part that a module runs."""
         return self.containers[module.rpartition(".")[2]][0]
 
     def stop(self) -> None:
-        for container in [one for running in self.containers.values() for one in running]:
+        for container in [container for running in self.containers.values() for container in running]:
             container.remove()
         self._nginx.kill()
         self._block.close()

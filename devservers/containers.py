@@ -1,4 +1,4 @@
-"""Builds the images on a base of Debian packages, and runs them as a cluster would: read-only, without privileges."""
+"""Builds the images on a base image of Debian packages and runs them as a cluster would: read-only, unprivileged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PUBLIC = [function.name for function in read_stack(ROOT / "stack.yml") if not fu
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 HOW_TO_INSTALL = "as root on Debian and Ubuntu, apt-get install podman runc debootstrap"
 PACKAGES = "python3,python3-pip,ca-certificates"
-# Settings that also work where this machine is itself a container.
+# These settings also work if this machine is itself a container.
 ENGINE = """
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
@@ -45,10 +45,10 @@ driver = "overlay"
 graphroot = "{folder}/storage"
 runroot = "{folder}/run"
 [storage.options.overlay]
-skip_mount_home = "true" # or the folder could not be removed before it is unmounted
+skip_mount_home = "true" # otherwise the folder could not be removed until it is unmounted
 """
 SANDBOX = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
-STOP_TIMEOUT_SECONDS = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
+STOP_TIMEOUT_SECONDS = 30  # Kubernetes' default terminationGracePeriodSeconds
 BUILD_TIMEOUT_SECONDS = 900
 DOWNLOAD_ATTEMPTS = 3
 
@@ -74,7 +74,7 @@ class Podman:
 
 @dataclass
 class Container:
-    """A running image that listens on a port of the loopback."""
+    """A running container that listens on a loopback port."""
 
     podman: Podman
     name: str
@@ -100,7 +100,7 @@ class Container:
         return self.podman("logs", self.name)
 
     def stop(self) -> int:
-        """Stop as Kubernetes does, SIGTERM and then SIGKILL, and return the exit code."""
+        """Stop the container as Kubernetes does, by SIGTERM and then SIGKILL, and return the exit code."""
         self.podman("stop", f"--time={STOP_TIMEOUT_SECONDS}", self.name, seconds=STOP_TIMEOUT_SECONDS + 60)
         return int(self.podman("inspect", "--format={{.State.ExitCode}}", self.name))
 
@@ -109,7 +109,7 @@ class Container:
 
 
 def podman_with_images() -> Podman:
-    """Return Podman after all images have been built; raise NotInstalled where they cannot be."""
+    """Build all images and return Podman; raise NotInstalled if its programs are missing."""
     if os.geteuid() != 0 or not all(shutil.which(name) for name in ("podman", "debootstrap", "runc")):
         raise NotInstalled("Podman for images", HOW_TO_INSTALL)
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -126,23 +126,23 @@ def podman_with_images() -> Podman:
             "IMAGE_TAG": "latest",
         }
     )
-    with (FOLDER / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all
+    with (FOLDER / "lock").open("a+") as lock:  # tests run in several processes; the first builds the images
         fcntl.flock(lock, fcntl.LOCK_EX)
         _build_once(podman, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
     return podman
 
 
 def _build_once(podman: Podman, run_id: str) -> None:
-    """Build all images, unless another process of this test run has built them."""
-    note = FOLDER / "built"
-    if run_id and note.exists() and note.read_text() == run_id:
+    """Build all images unless another process of this test run has already done so."""
+    marker = FOLDER / "built"
+    if run_id and marker.exists() and marker.read_text() == run_id:
         return
     if BASE not in podman("images", "--format={{.Repository}}:{{.Tag}}"):
         _make_base(podman)
     build = [sys.executable, str(ROOT / "deploy" / "images" / "build.py"), "--base", BASE]
     built = subprocess.run(build, env=podman.environment, capture_output=True, text=True, check=False, timeout=600)
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-4000:]
-    note.write_text(run_id)
+    marker.write_text(run_id)
 
 
 def image_name(name: str) -> str:
@@ -150,7 +150,7 @@ def image_name(name: str) -> str:
 
 
 def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], secrets: Path) -> Container:
-    """Start a container, and wait until it is healthy; its secrets are files, as both platforms mount them."""
+    """Start a container and wait until it is healthy; secrets are mounted as files, as on both platforms."""
     path = "/healthz" if name == "connector" else "/_/health"
     own = {"HOST": "127.0.0.1", "PORT": str(port), "CONNECTOR_PORT": str(port), **environment}
     container = Container(podman, f"soundlift-{name}-{port}", image_name(name), f"http://127.0.0.1:{port}")
@@ -172,14 +172,14 @@ def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], se
 
 
 def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
-    """Write secrets as files that the images' user may read."""
+    """Write secrets as files that the images' user can read."""
     folder.mkdir(exist_ok=True)
     for name, value in secrets.items():
         (folder / name).write_text(value)
 
 
 def function_environment(name: str) -> dict[str, str]:
-    """Return the environment that stack.yml gives a function."""
+    """Return a function's environment in stack.yml."""
     stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))
     environment: dict[str, str] = stack["functions"][name].get("environment", {})
     return environment
@@ -198,11 +198,11 @@ def _debootstrap_log(folder: Path) -> str:
 
 
 def _make_base(podman: Podman) -> None:
-    """Make an image of Debian packages, whose pip trusts this machine's certificate authorities."""
+    """Make a base image of Debian packages, with this machine's certificate authorities for pip."""
     folder = FOLDER / "base"
     shutil.rmtree(folder, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
-    for _ in range(DOWNLOAD_ATTEMPTS):  # downloads are kept; a mirror may be unavailable for a moment
+    for _ in range(DOWNLOAD_ATTEMPTS):  # downloads are kept; a mirror may be briefly unavailable
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if made.returncode == 0:
             break

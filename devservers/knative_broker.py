@@ -1,4 +1,4 @@
-"""Doubles of Knative's broker for RabbitMQ and of its source adapter, which behave as v0.49 was seen to."""
+"""Fakes of Knative's broker for RabbitMQ and of its source adapter, with the observed behaviour of v0.49."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class WsgiServer(AbstractContextManager["WsgiServer"]):
 
 
 class KnativeBroker:
-    """The ingress and the dispatchers; each trigger is an event type and the address of one subscriber.
+    """The ingress and the dispatchers; each trigger is an event type and a subscriber's address.
 
-    If `loss_interval` is n, every nth event is answered 202 and lost.
+    If `loss_interval` is n, every nth event is answered 202 and then lost.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ class KnativeBroker:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether every event has been delivered, lost or given up."""
+        """Return whether every event has been delivered, lost or dead-lettered."""
         return all(future.done() for future in list(self._in_flight))
 
     def _receive(self, request: Request) -> Response:
@@ -131,7 +131,7 @@ class KnativeSource:
         self._http = urllib3.PoolManager(retries=False)
 
     def deliver(self, message: Message, message_id: str) -> Iterator[int]:
-        """Yield the status of each attempt; after the last one the message is gone, and every reply is discarded."""
+        """Yield the status of each attempt; the message is dropped after the last, and replies are always discarded."""
         headers, body = adapt(message, message_id)
         for _ in range(ATTEMPTS):
             status = self._http.request("POST", self._url, headers=headers, body=body, redirect=False).status
@@ -162,7 +162,7 @@ def to_binary(event: CloudEvent, content_type: str | None) -> Binary:
 
 
 def _as_stored(event: CloudEvent) -> CloudEvent:
-    """Return an event with the trace context by which the ingress replaces the sender's."""
+    """Return an event with the ingress's trace context instead of the sender's."""
     attributes: Mapping[str, Any] = event.get_attributes()
     trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
     return CloudEvent({**attributes, "traceparent": trace}, event.get_data())

@@ -1,4 +1,4 @@
-"""An SMTP server on the loopback that keeps messages, and refuses or stalls on demand."""
+"""An SMTP server on the loopback, which keeps messages and refuses or stalls commands on demand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ STALL_SECONDS = 0.01
 
 
 class MailServer:
-    """A server that collects messages; `replies` overrides its replies by command, `stalls` names commands it ignores.
+    """An SMTP server; `replies` overrides replies by command, and the commands in `stalls` are left unanswered.
 
-    With `login`, a user and a password, it accepts mail from that user only.
+    With `login`, a user and a password, the server accepts mail from that user only.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ def over_rabbitmq(
     with closing(connect_broker(rabbitmq_node.url, topology)) as other, closing(services.broker):
         wait_for(lambda: is_usable(services.broker), "the broker is reached")
         yield other
-    rabbitmq_node.forget(topology)
+    rabbitmq_node.delete(topology)
 
 
 @pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])

@@ -1,4 +1,4 @@
-"""The queues that the connector is tested over, in a file or in RabbitMQ."""
+"""The connector's queues in tests, in a file or in RabbitMQ."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ INSERT_MESSAGE = "INSERT INTO message (queue, body, content_type, headers, visib
 
 
 class Queues(Protocol):
-    """Queues that a test can inspect and change behind the port."""
+    """Queues that a test can inspect and change directly."""
 
     url: str
 
     def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES) -> Broker:
-        """Return a new connection to the broker, as a separate process would have it."""
+        """Return a new connection to the broker, like that of a separate process."""
         ...
 
     def count(self) -> int:
@@ -40,11 +40,11 @@ class Queues(Protocol):
         ...
 
     def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
-        """Put any message in a queue, as another program might."""
+        """Put a message in a queue, as another program might."""
         ...
 
     def expire_claims(self) -> None:
-        """End the claims of dead processes, so that no test has to wait for them to expire."""
+        """End the claims of dead processes, so that tests need not wait for their expiry."""
         ...
 
 
@@ -78,13 +78,13 @@ class FileQueues:
 
 
 class RabbitMqQueues(ExitStack):
-    """Queues on a node, which are deleted after the test."""
+    """Queues on a RabbitMQ node, deleted after the test."""
 
     def __init__(self, node: RabbitMq) -> None:
         super().__init__()
         self.url = node.url
         self._node = node
-        self.callback(node.forget, Topology(FAN_OUT_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
+        self.callback(node.delete, Topology(FAN_OUT_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
 
     def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES, url: str = "") -> Broker:
         topology = Topology(routes, SHORT_DELAYS, "quorum")
@@ -100,7 +100,7 @@ class RabbitMqQueues(ExitStack):
             connection.channel().basic_publish("", queue, body, properties)
 
     def expire_claims(self) -> None:
-        """Do nothing: RabbitMQ notices a dead connection at once."""
+        """Do nothing, since RabbitMQ notices a dead connection immediately."""
 
 
 def dead_letter(broker: Broker) -> DeadLetter:
