@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.network import Pod, may_connect
-from tests.deploy.test_platforms import SENDS_EVENTS, SERVICES, of_kind
+from tests.deploy.platforms import SENDS_EVENTS, SERVICES, event_manifests
 from tests.factories.manifests import DEPLOY, manifests_in, only_manifest
 
 NAMESPACE = only_manifest(DEPLOY / "knative" / "namespace.yaml", "Namespace")["metadata"]["name"]
@@ -17,7 +17,7 @@ OURS: list[dict[str, Any]] = [
 ]
 PLATFORM = manifests_in(DEPLOY / "knative" / "platform-network-policy.yaml")
 
-(BROKER,) = of_kind("Broker")
+(BROKER,) = event_manifests("Broker")
 
 
 def function(name: str) -> Pod:

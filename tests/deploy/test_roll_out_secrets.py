@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.deploy.cluster import Cluster, served
+from tests.deploy.platforms import STACK
 from tests.deploy.test_manifests import PODS
-from tests.deploy.test_platforms import STACK
 from tests.factories.manifests import DEPLOY, mounted_secrets
 
 pytestmark = pytest.mark.usefixtures("kubectl")
