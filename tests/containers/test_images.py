@@ -1,4 +1,4 @@
-"""Each image holds what its part uses and nothing else, starts fenced in, and ends when it is told to."""
+"""Each image contains only what its part uses, starts in a sandbox, and stops on SIGTERM."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.manifests import DEPLOY, ROOT, only_manifest
 
 pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
-OTHER_PASSWORD = "that of another installation"
+OTHER_PASSWORD = "the password of another installation"
 IMAGES = [*FUNCTIONS, "connector", "cli"]
 SERVERS_ELSEWHERE = {
     "database-url": "mysql://soundlift@127.0.0.1:9/soundlift",
@@ -65,7 +65,7 @@ def container(request: pytest.FixtureRequest, podman: Podman, secrets: Path) -> 
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: Podman, name: str) -> None:
+def test_a_function_s_image_has_only_the_function_and_the_common_layer(podman: Podman, name: str) -> None:
     files = {file for file in list_files(podman, name, "/home/app") if "__pycache__" not in file}
     own = {file.removeprefix("/home/app/function/") for file in files}
     assert files == {f"/home/app/function/{file}" for file in own}
@@ -76,19 +76,19 @@ def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: 
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_an_image_has_a_numeric_user_no_pip_and_no_more_than_it_may_weigh(podman: Podman, name: str) -> None:
+def test_an_image_has_a_numeric_user_no_pip_and_a_bounded_size(podman: Podman, name: str) -> None:
     assert podman("image", "inspect", "--format={{.User}}", image_name(name)) == "65532:65532"
     found = 'import importlib.util, shutil; print([importlib.util.find_spec("pip"), shutil.which("gcc")])'
     assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_name(name), "-c", found) == "[None, None]"
     assert podman.megabytes_above_base(name) <= MAX_MEGABYTES_ABOVE_BASE[name]
 
 
-def test_a_container_starts_fenced_in_while_its_servers_are_away_and_ends_with_0(container: Container) -> None:
+def test_a_sandboxed_container_starts_without_its_servers_and_stops_with_0(container: Container) -> None:
     assert container.stop() == 0
 
 
 @pytest.mark.parametrize("missing", ["database-url", "media-url"])
-def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_own(
+def test_a_container_without_a_server_s_address_fails_and_names_the_setting(
     podman: Podman, secrets: Path, missing: str
 ) -> None:
     (secrets / missing).unlink()
@@ -102,7 +102,7 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
     assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
 
 
-def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
+def test_the_deployment_s_jobs_create_tables_and_an_admin_and_can_be_repeated(
     podman: Podman, secrets: Path, mariadb_server: MariaDb
 ) -> None:
     url = mariadb_server.url(mariadb_server.new_database())
@@ -130,7 +130,7 @@ def account_in(url: str) -> User:
     return account
 
 
-def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podman: Podman, secrets: Path) -> None:
+def test_a_stalled_request_does_not_delay_the_stop_of_a_container(podman: Podman, secrets: Path) -> None:
     port = free_port()
     token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
     request = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
@@ -143,5 +143,5 @@ def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podm
         container.remove()
 
 
-def test_the_command_tells_its_version(podman: Podman) -> None:
+def test_the_command_prints_its_version(podman: Podman) -> None:
     assert "version" in podman("run", "--rm", *SANDBOX, image_name("cli"), "--version")

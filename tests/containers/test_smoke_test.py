@@ -1,4 +1,4 @@
-"""The smoke test's Job runs as it would in a cluster: it passes on a stack that works, and says what does not."""
+"""The smoke test's Job runs as it would in a cluster: it passes on a working stack, and reports failures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def services(
     mail_server: MailServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Services]:
-    """Return the services that the containers have."""
+    """Return the services that the containers use."""
     with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:
         settings = {
             "DATABASE_URL": mariadb_server.url(mariadb_server.empty_database()),
@@ -70,7 +70,7 @@ def stack(podman: Podman, services: Services, tmp_path_factory: pytest.TempPathF
 
 
 def smoke_test(stack: ContainerStack, secrets: Path, url: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run the Job's container as its manifest says, with more options of the command."""
+    """Run the Job's container as in its manifest, with additional options of the command."""
     database_url = (stack.data / "secrets" / "database-url").read_text()
     write_secrets(secrets, {"database-url": database_url, "admin-email": "ada@example.org"})
     program = [f"--entrypoint={json.dumps(CONTAINER['command'])}", f"--env=SOUNDLIFT_URL={url}"]
@@ -98,7 +98,7 @@ def test_it_passes_and_its_mail_reaches_the_admin(
     assert_nothing_is_left(services)
 
 
-def test_an_address_that_leads_to_internal_functions_fails(
+def test_an_address_that_exposes_internal_functions_fails(
     stack: ContainerStack, services: Services, tmp_path: Path
 ) -> None:
     ended = smoke_test(stack, tmp_path / "secrets", stack.internal_url)

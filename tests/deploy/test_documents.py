@@ -1,4 +1,4 @@
-"""The documents say what is so."""
+"""The documents match the code, and settings are read as documented."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ DOCUMENTS = ["README.md", "CONTRIBUTING.md", *(f"docs/{file.name}" for file in s
 README = (ROOT / "README.md").read_text()
 
 
-def written_by(script: str) -> ModuleType:
-    """Return a script of docs/ as a module."""
+def load_script(script: str) -> ModuleType:
+    """Import a script in docs/ as a module."""
     spec = spec_from_file_location(Path(script).stem, ROOT / "docs" / script)
     assert spec is not None
     assert spec.loader is not None
@@ -31,8 +31,8 @@ def written_by(script: str) -> ModuleType:
     return module
 
 
-def test_the_page_of_settings_is_what_its_script_writes() -> None:
-    module = written_by("settings.py")
+def test_the_settings_page_is_the_output_of_its_script() -> None:
+    module = load_script("settings.py")
     assert module.FILE.read_text() == module.settings_page()
 
 
@@ -40,13 +40,13 @@ def test_internal_settings_are_not_documented() -> None:
     assert "LIFELINE_FD" not in (ROOT / "docs" / "settings.md").read_text()
 
 
-def test_the_picture_of_the_flow_is_what_its_script_writes() -> None:
-    module = written_by("pictures/flow.py")
+def test_the_flow_pictures_are_the_output_of_their_script() -> None:
+    module = load_script("pictures/flow.py")
     for name, theme in module.THEMES.items():
         assert (ROOT / "docs" / "pictures" / f"flow-{name}.svg").read_text() == module.picture(theme)
 
 
-def test_every_command_explains_itself_and_is_in_the_readme() -> None:
+def test_every_command_has_help_and_is_in_the_readme() -> None:
     for name, command in soundlift.commands.items():
         assert f"`soundlift {name}`" in README
         assert command.help
@@ -57,7 +57,7 @@ def test_every_command_explains_itself_and_is_in_the_readme() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_path_that_a_document_names_is_there(document: str) -> None:
+def test_every_path_in_a_document_exists(document: str) -> None:
     text = (ROOT / document).read_text()
     for path in re.findall(r"`((?:functions|soundlift|tests|deploy|docs)/[\w./-]*)`", text):
         if "NAME" not in path:
@@ -90,23 +90,23 @@ def test_a_malformed_setting_is_named_and_a_secret_is_not_shown(name: str, value
     assert (value in refused.value.detail) == (name != "JWT_SECRET")
 
 
-def test_a_secret_may_be_a_file_as_either_platform_mounts_it(tmp_path: Path) -> None:
+def test_a_secret_may_be_a_file_in_the_layout_of_either_platform(tmp_path: Path) -> None:
     secret = "a secret in a file, longer than 32 bytes"
-    for place in (tmp_path / "openfaas" / "jwt-secret", tmp_path / "knative" / "jwt-secret" / "jwt-secret"):
-        place.parent.mkdir(parents=True)
-        place.write_text(secret + "\n")
-        folder = place.relative_to(tmp_path).parts[0]
+    for file in (tmp_path / "openfaas" / "jwt-secret", tmp_path / "knative" / "jwt-secret" / "jwt-secret"):
+        file.parent.mkdir(parents=True)
+        file.write_text(secret + "\n")
+        folder = file.relative_to(tmp_path).parts[0]
         assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == secret
 
 
-def test_what_kubernetes_sets_for_a_service_called_mysql_is_no_setting() -> None:
+def test_variables_that_kubernetes_sets_for_a_service_called_mysql_are_ignored() -> None:
     settings = Settings.from_environment({"MYSQL_HOST": "mysql", "MYSQL_PORT": "tcp://10.0.0.1:3306"})
     assert settings.mysql_port == 3306
     with pytest.raises(SettingError, match="Setting MYSQL_PORT"):
         Settings.from_environment({"MYSQL_HOST": "mysql", "MYSQL_PORT": "10.0.0.1:3306"})
 
 
-def test_the_longest_conversion_ends_before_a_server_told_to_stop_gives_up_on_it() -> None:
+def test_the_longest_conversion_ends_before_a_stopping_server_aborts_it() -> None:
     from soundlift.common.web.gunicorn_config import graceful_timeout
     from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
 
