@@ -1,4 +1,4 @@
-"""Events are read in every form that their senders use, and written so that every reader understands them."""
+"""Events are read in every format that senders use, and written in a format that every receiver can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Provides the functions behind Knative's broker."""
+"""The functions behind Knative's broker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FUNCTIONS = ("upload", "convert", "notify", "cleanup")
 
 @dataclass(frozen=True)
 class Knative:
-    """A broker, and each function at its own address."""
+    """A broker, and the address of each function."""
 
     broker: KnativeBroker
     urls: dict[str, str]
@@ -42,10 +42,10 @@ class Knative:
         return str(response.json()["job_id"])
 
     def settle(self) -> None:
-        wait_for(lambda: self.broker.is_idle, "all events are delivered, lost or given up")
+        wait_for(lambda: self.broker.is_idle, "all events are delivered, lost or dead-lettered")
 
     def skip_minutes(self) -> None:
-        """Make every waiting job due and call cleanup, as PingSource does every minute."""
+        """Make every scheduled job due and call cleanup, as PingSource does every minute."""
         for job in self.services.jobs.page(None):
             age(self.services, job, MINUTES * 60)
         assert urllib3.request("POST", self.urls["cleanup"], body=b"{}").status == 200

@@ -1,4 +1,4 @@
-"""Behind Knative's broker, each upload ends in one MP3 or one stated failure, and its owner is notified once."""
+"""With Knative's broker, each upload ends in one MP3 or one reported failure, and its owner is notified once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
 
 
-def test_a_video_becomes_an_mp3_and_its_owner_gets_a_mail(
+def test_a_video_becomes_an_mp3_and_its_owner_receives_a_mail(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     job_id = knative.upload(video)
@@ -110,7 +110,7 @@ def test_an_upload_is_answered_202_while_the_sink_is_unreachable(knative: Knativ
 
 
 @pytest.mark.parametrize("name", ["convert", "notify"])
-def test_the_log_has_the_trace_of_the_upload_even_if_the_event_lost_it(
+def test_the_log_has_the_upload_s_trace_id_even_if_the_event_lost_it(
     function: Call, services: Services, name: str
 ) -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -47,7 +47,7 @@ def with_bare_names(message: Message) -> Message:
 
 @pytest.mark.parametrize("form", [as_structured, as_binary, with_bare_names])
 @pytest.mark.parametrize("content_type", [None, "application/json"])
-def test_requests_of_the_source_adapter_are_understood(
+def test_requests_from_the_source_adapter_are_accepted(
     function: Call, services: Services, form: Callable[[Message], Message], content_type: str | None
 ) -> None:
     job = ready_job(services)
@@ -91,13 +91,13 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     assert len(mail_server.messages) == 1
 
 
-def test_an_event_redelivered_during_its_conversion_brings_the_reply_that_was_lost(
+def test_an_event_redelivered_after_its_conversion_returns_the_lost_reply(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     services = knative.services
     job = queued_job(services, video.read_bytes())
     videos = services.videos
-    services.videos, waiting, let_go = blocked_store(videos, beyond=0)
+    services.videos, waiting, release = blocked_store(videos, beyond=0)
     headers, body = to_http(event_of(job))
     with ThreadPoolExecutor() as pool:
         source = KnativeSource(knative.urls["convert"])  # which discards every reply
@@ -107,7 +107,7 @@ def test_an_event_redelivered_during_its_conversion_brings_the_reply_that_was_lo
             again = urllib3.request("POST", knative.urls["convert"], headers=headers, body=body, retries=False)
             assert (again.status, int(again.headers["Retry-After"]) > 0) == (429, True)
         finally:
-            let_go.set()
+            release.set()
         assert conversion.result() == [200]
     services.videos = videos
     assert urllib3.request("POST", services.settings.broker_url, headers=headers, body=body).status == 202

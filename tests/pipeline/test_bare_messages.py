@@ -1,4 +1,4 @@
-"""A video and a bare message of another program go the whole way, as its own programs are used to."""
+"""Videos and bare messages from other programs are processed from end to end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INSERT_MESSAGE = "INSERT INTO message (queue, body, content_type, headers, visib
 
 
 def only_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, bytes]:
-    """Return the only job, and its MP3, when its owner has been told of it."""
+    """Wait for the mail about the only job, and return the job and its MP3."""
     assert mailbox.first_about(FID)["To"] == EMAIL
     [job] = client.jobs()
     assert (job.id, job.state, job.file_name) == (FID, "ready", "video")
@@ -36,7 +36,7 @@ def only_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, byt
 
 
 @pytest.mark.parametrize("servers", ["embedded"], indirect=True)
-def test_a_bare_message_sent_twice_is_one_job_one_mp3_and_one_mail(
+def test_a_bare_message_sent_twice_gives_one_job_one_mp3_and_one_mail(
     stack: Stack, servers: Mapping[str, str], client: Client, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     with services_of(stack, servers) as services:
@@ -47,16 +47,18 @@ def test_a_bare_message_sent_twice_is_one_job_one_mp3_and_one_mail(
         for _ in range(2):
             queue.execute(INSERT_MESSAGE, ("video", BODY, "application/json", "{}", 0))
             queue.commit()
-        left = "SELECT count(*) FROM message"
-        # While the first one's video is converted, the second is answered 429 and comes again after 30 seconds.
-        wait_for(lambda: queue.execute(left).fetchone() == (0,), "the queue is empty, of dead letters, too", seconds=90)
+        count = "SELECT count(*) FROM message"
+        # During the conversion for the first message, the second is answered 429 and redelivered after 30 seconds.
+        wait_for(
+            lambda: queue.execute(count).fetchone() == (0,), "the queue is empty, including dead letters", seconds=90
+        )
     job, mp3 = only_job(client, mailbox, tmp_path)
     assert len(mp3) == job.mp3_bytes
     assert len(mailbox.about(FID)) == 1
 
 
 @pytest.mark.parametrize("servers", ["gridfs"], indirect=True)
-def test_programs_that_know_pymongo_and_pika_alone_get_their_mp3(
+def test_programs_that_use_only_pymongo_and_pika_get_their_mp3(
     servers: Mapping[str, str], rabbitmq_node: RabbitMq, client: Client, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     url = servers["BROKER_URL"]
@@ -68,6 +70,6 @@ def test_programs_that_know_pymongo_and_pika_alone_get_their_mp3(
         for _ in range(2):
             connection.channel().basic_publish("", "video", BODY)
         _, mp3 = only_job(client, mailbox, tmp_path)
-        wait_for(lambda: rabbitmq_node.count(url) == 0, "the queues are empty, of dead letters, too", seconds=90)
+        wait_for(lambda: rabbitmq_node.count(url) == 0, "the queues are empty, including dead letters", seconds=90)
         assert [file.read() for file in gridfs.GridFS(mongodb.mp3s).find()] == [mp3]
     assert len(mailbox.about(FID)) == 1
