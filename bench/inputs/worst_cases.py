@@ -43,7 +43,7 @@ class WorstCase:
     expected: Any
 
 
-def _report_of(log: bytes) -> str:
+def _read_log(log: bytes) -> str:
     lines = FfmpegLog()
     blocks = (log[at : at + BLOCK] for at in range(0, len(log), BLOCK))
     return "\n".join([*(line for block in blocks for line in lines.read(block)), *lines.end()])
@@ -52,7 +52,7 @@ def _report_of(log: bytes) -> str:
 def _rates(log: bytes) -> list[int | None] | str:
     """Return the sample rate of each track in a log, or the code of the failure reason."""
     try:
-        probe = read_report(_report_of(log))
+        probe = read_report(_read_log(log))
     except ConversionFailed as failure:
         return failure.reason.code
     return [track.rate for track in probe.tracks]
@@ -60,7 +60,7 @@ def _rates(log: bytes) -> list[int | None] | str:
 
 def _counts(log: bytes) -> tuple[int, int, int]:
     """Return the samples decoded, encoded and measured according to a log without failures."""
-    report = _report_of(HEADING + log)
+    report = _read_log(HEADING + log)
     assert find_reason(report) is None
     (track,) = read_report(report).tracks
     return read_decoded(report, track.index).samples, read_encoded(report), read_levels(report).samples
@@ -68,7 +68,7 @@ def _counts(log: bytes) -> tuple[int, int, int]:
 
 def _missing(log: bytes) -> float | None:
     """Return the missing seconds according to a log in which two of three seconds were decoded."""
-    report = _report_of(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
+    report = _read_log(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
     probe = read_report(report)
     return missing_seconds(report, probe, probe.preferred_track, Written(probe.duration, by_timestamps=True, junk=0))
 
@@ -81,7 +81,7 @@ def _tag(date: bytes) -> list[str]:
 
 def _tag_in_language(log: bytes) -> list[str]:
     """Return the languages in the tag that is written for the language in a log."""
-    tag = id3(tags_of(NO_METADATA, read_report(_report_of(log)).preferred_track.language, OPTIONS, 1.0))
+    tag = id3(tags_of(NO_METADATA, read_report(_read_log(log)).preferred_track.language, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TLAN")]
 
 

@@ -34,7 +34,7 @@ def published(name: str) -> dict[str, str]:
     return {host: container for _, host, container in (port.split(":") for port in SERVICES[name].get("ports", []))}
 
 
-def variables_of(file: Path) -> dict[str, str]:
+def read_env_file(file: Path) -> dict[str, str]:
     """Return the variables that a shell reads from a file, as the file's comment describes."""
     script = f"set -a; . {shlex.quote(str(file))}; env -0"
     read = subprocess.run(["env", "-i", "sh", "-c", script], capture_output=True, text=True, check=True).stdout
@@ -42,7 +42,7 @@ def variables_of(file: Path) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
 
 
-def servers_of(settings: Settings) -> dict[str, tuple[str, int | None, str | None, str | None]]:
+def named_servers(settings: Settings) -> dict[str, tuple[str, int | None, str | None, str | None]]:
     """Return the host, port, user and password of each server in the settings."""
     found = {}
     for name in ("database_url", "broker_url", "media_url", "smtp_url"):
@@ -54,7 +54,7 @@ def servers_of(settings: Settings) -> dict[str, tuple[str, int | None, str | Non
     return found
 
 
-def credentials_of(name: str) -> tuple[str | None, str | None]:
+def server_credentials(name: str) -> tuple[str | None, str | None]:
     """Return the user and password in a server's own settings."""
     environment = SERVICES[name].get("environment", {})
     account = {key.rpartition("_")[2]: value for key, value in environment.items() if "RANDOM" not in key}
@@ -90,9 +90,9 @@ def test_volumes_and_dependencies_exist_and_awaited_servers_have_health_checks(n
 def test_our_settings_exist_and_name_the_servers_with_their_own_passwords() -> None:
     assert OURS.keys() <= NAMES
     settings = Settings.from_environment(OURS)
-    for host, port, user, password in servers_of(settings).values():
+    for host, port, user, password in named_servers(settings).values():
         assert str(port) in published(host).values()
-        assert (user, password) == credentials_of(host)
+        assert (user, password) == server_credentials(host)
         assert host in SERVICES["soundlift"]["depends_on"]
 
 
@@ -114,29 +114,29 @@ def test_there_is_an_example_for_each_media_store() -> None:
 
 @each_env_file
 def test_an_example_names_existing_settings_and_published_servers(file: Path) -> None:
-    variables = variables_of(file)
+    variables = read_env_file(file)
     assert variables.keys() <= NAMES
     settings = Settings.from_environment(variables)
     ports = {port: name for name in SERVICES for port in published(name)}
-    for setting, (host, port, user, password) in servers_of(settings).items():
+    for setting, (host, port, user, password) in named_servers(settings).items():
         if setting.upper() in variables:
             name = ports[str(port)]
             assert host == "127.0.0.1"
-            assert (user, password) == credentials_of(name)
+            assert (user, password) == server_credentials(name)
 
 
 @each_env_file
 def test_soundlift_can_open_the_services_of_an_example(file: Path) -> None:
-    services = Services(Settings.from_environment(variables_of(file)))
+    services = Services(Settings.from_environment(read_env_file(file)))
     for name in ("database", "broker", "videos", "mp3s", "mail"):
         assert getattr(services, name)
 
 
 def test_the_bucket_that_is_created_is_the_one_that_is_used() -> None:
-    settings = Settings.from_environment(variables_of(ROOT / "deploy" / "local" / "s3.env"))
+    settings = Settings.from_environment(read_env_file(ROOT / "deploy" / "local" / "s3.env"))
     bucket = SERVICES["bucket"]
     assert bucket["command"][-1] == f"minio/{urlsplit(settings.media_url).hostname}"
-    assert urlsplit(bucket["environment"]["MC_HOST_minio"]).username == credentials_of("minio")[0]
+    assert urlsplit(bucket["environment"]["MC_HOST_minio"]).username == server_credentials("minio")[0]
 
 
 def test_our_image_is_built_from_a_dockerfile_that_runs_up() -> None:

@@ -28,7 +28,7 @@ def files_below(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def sources_of(folder: Path) -> set[str]:
+def source_files(folder: Path) -> set[str]:
     return {file for file in files_below(folder) if "__pycache__" not in file}
 
 
@@ -45,8 +45,8 @@ def test_a_function_s_tree_is_the_template_the_function_and_the_common_layer(tre
     tree = trees / name
     files = {"Dockerfile", ".dockerignore", "template.yml", "constraints.txt"}
     assert {path.name for path in tree.iterdir()} == files | {"function"}
-    own = sources_of(ROOT / "functions" / name)
-    common = {f"soundlift/common/{file}" for file in sources_of(ROOT / "soundlift" / "common")}
+    own = source_files(ROOT / "functions" / name)
+    common = {f"soundlift/common/{file}" for file in source_files(ROOT / "soundlift" / "common")}
     assert files_below(tree / "function") == own | common
     assert (tree / "constraints.txt").read_bytes() == (ROOT / "constraints.txt").read_bytes()
 

@@ -46,7 +46,7 @@ KUSTOMIZATION_KEYS = {
 SERVERS = ("DATABASE_URL", "BROKER_URL", "MEDIA_URL", "SMTP_URL")
 
 
-def name_of(manifest: Manifest) -> str:
+def manifest_id(manifest: Manifest) -> str:
     return f"{manifest['kind']}-{manifest['metadata']['name']}"
 
 
@@ -77,7 +77,7 @@ def validated(manifest: Manifest) -> Any:
     return model.model_validate(manifest).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-@pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=manifest_id)
 def test_a_manifest_has_only_fields_of_its_kind(manifest: Manifest) -> None:
     if manifest["kind"] == "RabbitmqBrokerConfig":  # it has no published model
         assert manifest["apiVersion"] == "eventing.knative.dev/v1alpha1"
@@ -93,7 +93,7 @@ def test_a_field_that_its_kind_does_not_have_is_found() -> None:
     assert dropped_paths(manifest, validated(manifest)) == [".metadata.lables", ".spce"]
 
 
-@pytest.mark.parametrize("manifest", PODS, ids=name_of)
+@pytest.mark.parametrize("manifest", PODS, ids=manifest_id)
 def test_a_pod_has_no_unneeded_privileges(manifest: Manifest) -> None:
     pod = manifest["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
@@ -126,7 +126,7 @@ def test_deleting_a_kustomization_leaves_the_namespace_with_its_secrets(file: Pa
     assert not {"Namespace", "Secret"} & {manifest["kind"] for manifest in manifests}
 
 
-@pytest.mark.parametrize("job", [one for one in PODS if one["kind"] == "Job"], ids=name_of)
+@pytest.mark.parametrize("job", [one for one in PODS if one["kind"] == "Job"], ids=manifest_id)
 def test_a_failed_job_is_retried_once_unless_it_is_a_test_and_is_removed_later(job: Manifest) -> None:
     assert job["spec"]["backoffLimit"] == (0 if job["metadata"]["name"].startswith("smoke-test") else 1)
     assert 60 <= job["spec"]["ttlSecondsAfterFinished"] <= 3600

@@ -35,13 +35,13 @@ def rendered(folder: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(printed))
 
 
-def images_of(manifests: list[dict[str, Any]]) -> list[str]:
+def container_images(manifests: list[dict[str, Any]]) -> list[str]:
     pods = [one["spec"]["template"]["spec"] for one in manifests if "template" in one.get("spec", {})]
     return [container["image"] for pod in pods for container in pod["containers"]]
 
 
 def test_no_image_can_be_pulled_until_the_registry_is_set() -> None:
-    assert all(UNRESOLVABLE.match(image) for image in [*images_of(PODS), *stack_images().values()])
+    assert all(UNRESOLVABLE.match(image) for image in [*container_images(PODS), *stack_images().values()])
 
 
 def test_an_image_is_named_after_its_function_with_the_set_prefix_and_tag() -> None:
@@ -63,7 +63,7 @@ def test_every_kustomization_uses_the_shared_registry(folder: Path) -> None:
 @pytest.mark.usefixtures("kubectl")
 @each_folder
 def test_a_rendered_unset_image_names_the_file_to_set_it_in(folder: Path) -> None:
-    images = images_of(rendered(folder))
+    images = container_images(rendered(folder))
     assert images
     for image in images:
         assert re.fullmatch(
@@ -81,7 +81,7 @@ def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_
         f"IMAGE_PREFIX=registry.example.org:5000/team/soundlift\nIMAGE_TAG={tag}\n"
     )
     manifests = rendered(copied / folder.relative_to(DEPLOY))
-    for image in images_of(manifests):
+    for image in container_images(manifests):
         assert re.fullmatch(rf"registry\.example\.org:5000/team/soundlift/[a-z]+:{re.escape(tag)}", image)
     for job in (one for one in manifests if one["kind"] == "Job"):
         assert job["metadata"]["name"] == f"{folder.name}-{tag}"

@@ -53,7 +53,7 @@ def openfaas() -> Cluster:
     return cluster
 
 
-def annotations_of(cluster: Cluster) -> dict[str, dict[str, str]]:
+def template_annotations(cluster: Cluster) -> dict[str, dict[str, str]]:
     return {
         one["metadata"]["name"]: dict(one["spec"]["template"]["metadata"]["annotations"])
         for one in cluster.objects.values()
@@ -89,19 +89,19 @@ def test_a_changed_secret_or_setting_changes_the_pod_templates_that_read_it(
     cluster.add("v1", "secrets", "jwt-secret", data={"jwt-secret": encoded("a")})
     settings = cluster.add("v1", "configmaps", "settings", data={"PUBLIC_URL": "http://a"})
     assert roll_out(cluster).returncode == 0
-    first = annotations_of(cluster)
+    first = template_annotations(cluster)
     assert {name for name, found in first.items() if "soundlift.dev/secrets" in found} == patched
     assert all(found["own"] == "kept" for found in first.values())
 
     assert roll_out(cluster).returncode == 0
-    assert annotations_of(cluster) == first
+    assert template_annotations(cluster) == first
 
     secret["data"]["database-url"] = encoded("other")
     assert roll_out(cluster).returncode == 0
-    second = annotations_of(cluster)
+    second = template_annotations(cluster)
     settings["data"]["PUBLIC_URL"] = "http://b"
     assert roll_out(cluster).returncode == 0
-    third = annotations_of(cluster)
+    third = template_annotations(cluster)
     for name in patched:
         assert len({found[name]["soundlift.dev/secrets"] for found in (first, second, third)}) == 3
 
@@ -121,7 +121,7 @@ def test_other_functions_in_the_namespace_are_not_patched(roll_out: RollOut) -> 
         cluster.add("v1", "secrets", "database-url", data={"database-url": encoded("one")})
         cluster.add("v1", "secrets", "jwt-secret", data={"jwt-secret": encoded("a")})
         assert roll_out(cluster).returncode == 0
-        assert annotations_of(cluster)["shop"] == {"own": "kept"}
+        assert template_annotations(cluster)["shop"] == {"own": "kept"}
 
 
 def test_the_selector_on_openfaas_matches_every_function() -> None:
@@ -150,7 +150,7 @@ def test_shasum_gives_the_same_checksum_as_sha256sum(roll_out: RollOut, tmp_path
     for program in ("sha256sum", "shasum"):
         cluster = one_function()
         assert roll_out(cluster, path_with(tmp_path / program, program, *USED)).returncode == 0
-        found.append(annotations_of(cluster))
+        found.append(template_annotations(cluster))
     assert found[0] == found[1]
     assert len(found[0]["login"]["soundlift.dev/secrets"]) == 16
 
@@ -163,7 +163,7 @@ def test_without_a_checksum_nothing_is_patched_and_the_reason_is_printed(roll_ou
         cluster = one_function()
         ended = roll_out(cluster, path)
         assert (ended.returncode, reason in ended.stderr) == (1, True), ended.stderr
-        assert all("soundlift.dev/secrets" not in found for found in annotations_of(cluster).values())
+        assert all("soundlift.dev/secrets" not in found for found in template_annotations(cluster).values())
 
 
 def test_every_secret_that_a_running_pod_mounts_is_in_the_checksum() -> None:

@@ -72,7 +72,7 @@ SECRET_OF_SERVICE = {
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
-def sources_of(name: str) -> str:
+def source_code(name: str) -> str:
     """Return a function's source code, with the shared code through which it uses services."""
     texts = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions" / name).rglob("*.py"))]
     if any("soundlift.common.jobs.disposal" in text for text in texts):
@@ -134,7 +134,7 @@ def test_environment_variables_are_valid_settings(name: str) -> None:
 
 @each_function
 def test_a_function_has_only_the_secrets_it_uses(name: str) -> None:
-    used = set(re.findall(r"services\.(\w+)", sources_of(name)))
+    used = set(re.findall(r"services\.(\w+)", source_code(name)))
     used |= set(import_module(f"functions.{name}.handler").app.needs)
     assert set(FUNCTIONS[name].get("secrets", [])) == {SECRET_OF_SERVICE[s] for s in used & SECRET_OF_SERVICE.keys()}
 

@@ -8,7 +8,7 @@ from soundlift.common.broker.routes import routes_of
 from tests.deploy.platforms import SENDS_EVENTS, SETTINGS, STACK, event_manifests, functions_by_queue, max_conversions
 
 
-def triggers_of(function: str) -> list[dict[str, Any]]:
+def triggers_for(function: str) -> list[dict[str, Any]]:
     return [one for one in event_manifests("Trigger") if one["spec"]["subscriber"]["ref"]["name"] == function]
 
 
@@ -39,18 +39,18 @@ def test_there_is_one_trigger_for_each_event_type_and_subscriber() -> None:
 
 
 def test_as_many_videos_are_delivered_concurrently_as_convert_can_process() -> None:
-    (uploaded,) = triggers_of("convert")
+    (uploaded,) = triggers_for("convert")
     assert parallelism(uploaded) == max_conversions()
 
 
 def test_a_refused_mail_occupies_one_of_several_deliveries_for_a_minute_at_most() -> None:
-    for trigger in triggers_of("notify"):
+    for trigger in triggers_for("notify"):
         assert parallelism(trigger) == 10
         assert retry_seconds(trigger) <= 60
 
 
 def test_an_event_delivered_twice_is_retried_until_its_conversion_has_ended() -> None:
-    (uploaded,) = triggers_of("convert")
+    (uploaded,) = triggers_for("convert")
     assert retry_seconds(uploaded) > SETTINGS.max_conversion_seconds
 
 

@@ -26,14 +26,14 @@ def talking_mp4(folder: Path, *more: str, name: str = "talking.mp4") -> Path:
     return ffmpeg(folder / name, *TALKING, *more)
 
 
-def cut(file: Path, share: float) -> Path:
+def truncate(file: Path, share: float) -> Path:
     """Truncate a file to a share of its length, in place."""
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
     return file
 
 
-def altered(file: Path, old: bytes, new: bytes) -> Path:
+def replace_bytes(file: Path, old: bytes, new: bytes) -> Path:
     """Replace bytes by others of the same length, in place."""
     content = file.read_bytes()
     assert old in content
@@ -61,13 +61,13 @@ UNCONVERTIBLE: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("not_media", "random bytes", lambda f: _text(f, "r.mp4", bytes(i * i * 31 % 251 for i in range(5000)))),
     ("not_media", "a text", lambda f: _text(f, "t.mp4", b"hello " * 1000)),
     ("not_media", "no bytes", lambda f: _text(f, "e.mp4", b"")),
-    ("cut_off", "an MP4 before its index", lambda f: cut(talking_mp4(f), 0.6)),
+    ("cut_off", "an MP4 before its index", lambda f: truncate(talking_mp4(f), 0.6)),
     ("empty_audio", "a track without packets", _silent_track),
     ("drm_protected", "common encryption", lambda f: talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
      "-encryption_key", KEY, "-encryption_kid", KEY)),
-    ("drm_protected", "FairPlay's mark", lambda f: altered(talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
+    ("drm_protected", "FairPlay's mark", lambda f: replace_bytes(talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
      "-encryption_key", KEY, "-encryption_kid", KEY), b"enca", b"drms")),
-    ("unknown_codec", "a codec nobody knows", lambda f: altered(talking_mp4(f, name="u.mkv"), b"A_AAC", b"A_XYZ")),
+    ("unknown_codec", "an unknown codec", lambda f: replace_bytes(talking_mp4(f, name="u.mkv"), b"A_AAC", b"A_XYZ")),
     ("not_media", "an HLS playlist", lambda f: _text(f, "h.mp4", b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nx.ts\n")),
 ]  # fmt: skip
 

@@ -81,7 +81,7 @@ def claimed_mail(services: Services, job: Job) -> NotificationClaim:
     return claim
 
 
-def mail_of(services: Services, job: Job) -> Notification:
+def mail_notification(services: Services, job: Job) -> Notification:
     (mail,) = services.notifications.of([job.id])[job.id]
     return mail
 

@@ -151,7 +151,7 @@ class Run:
 
     def _kill_remaining(self) -> None:
         """Kill the remaining processes of a run; an interrupted test cannot stop its servers."""
-        while found := [pid for pid in _processes() if self._mark in _environment_of(pid)]:
+        while found := [pid for pid in _processes() if self._mark in _read_environment(pid)]:
             for pid in found:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -161,7 +161,7 @@ def _processes() -> list[int]:
     return [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
 
 
-def _environment_of(pid: int) -> list[str]:
+def _read_environment(pid: int) -> list[str]:
     with suppress(OSError):
         return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
     return []

@@ -88,7 +88,7 @@ def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @contextmanager
-def services_of(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> Iterator[Services]:
+def open_services(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> Iterator[Services]:
     """Yield the services that the stack's processes use."""
     settings = {**servers, "SOUNDLIFT_DATA": str(stack.data), "JWT_SECRET": SECRET}
     services = Services(Settings.from_environment(settings))
@@ -98,7 +98,7 @@ def services_of(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> It
 
 def skip_minutes(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> None:
     """Make everything that is scheduled due, and call cleanup now instead of at the next full minute."""
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         for job in services.jobs.page(None):
             age(services, job, MINUTES * 60)
     assert stack.cleanup().status == 200
@@ -129,7 +129,7 @@ def stack(
         stack = request.getfixturevalue("containers")
     else:
         stack = start(**servers, ACCEPT_BARE_MESSAGES="true")
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         services.users.add(EMAIL, password_hash)
     return stack
 

@@ -20,7 +20,7 @@ from devservers.waiting import wait_for
 from soundlift.client import Client, Job
 from soundlift.common.media import MediaInfo, open_media
 from tests.factories.clips import talking_mp4
-from tests.pipeline.conftest import EMAIL, Mailbox, services_of
+from tests.pipeline.conftest import EMAIL, Mailbox, open_services
 
 FID = "0123456789abcdef01234567"
 BODY = json.dumps({"video_fid": FID, "mp3_fid": None, "username": EMAIL}).encode()
@@ -39,7 +39,7 @@ def only_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, byt
 def test_a_bare_message_sent_twice_gives_one_job_one_mp3_and_one_mail(
     stack: Stack, servers: Mapping[str, str], client: Client, mailbox: Mailbox, tmp_path: Path
 ) -> None:
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         writer = open_media(services.settings.media_url, "videos").create(FID, MediaInfo("other", "a.mp4", "", ""))
     writer.write(talking_mp4(tmp_path).read_bytes())
     writer.commit()

@@ -23,7 +23,7 @@ from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now
 from tests.factories.media import is_stored
-from tests.pipeline.conftest import EMAIL, Mailbox, services_of, skip_minutes
+from tests.pipeline.conftest import EMAIL, Mailbox, open_services, skip_minutes
 
 NAME = "Ünïcode 🎵.mp4"
 SECONDS = 60
@@ -99,7 +99,7 @@ def test_a_deleted_job_leaves_nothing_in_the_store_after_cleanup(
     stack: Stack | ContainerStack, servers: Mapping[str, str], client: Client, tmp_path: Path
 ) -> None:
     job_id = client.wait(client.upload(talking_mp4(tmp_path)).id, timeout=SECONDS).id
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         row = job_now(services, job_id)
         stored = [(services.videos, row.video_fid), (services.mp3s, str(row.mp3_fid))]
         assert all(is_stored(media, fid) for media, fid in stored)

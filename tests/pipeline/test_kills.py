@@ -22,7 +22,7 @@ from soundlift.local.environment import STACK_FILE
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified
-from tests.pipeline.conftest import EMAIL, services_of, skip_minutes
+from tests.pipeline.conftest import EMAIL, open_services, skip_minutes
 
 POINTS = {
     "upload wrote its row",
@@ -110,7 +110,7 @@ def blocked(
         CONNECTOR_CONCURRENCY=CONCURRENCY,
         THREADS=str(2 * int(CONCURRENCY)),
     )
-    with services_of(stack, own_servers) as services:
+    with open_services(stack, own_servers) as services:
         services.users.add(EMAIL, password_hash)
     video = talking_mp4(tmp_path)
     blocked = BlockedJobs(stack, folder, [video] * len(POINTS))
@@ -142,7 +142,7 @@ def assert_promise(
     """Assert that each accepted job ends with one MP3 and one notification, and that nothing is left over."""
     accepted = blocked.accepted()
     wait_for(blocked.stack.answers, "the functions answer")
-    with services_of(blocked.stack, servers) as services:
+    with open_services(blocked.stack, servers) as services:
 
         def all_ended() -> bool:
             # An event whose job is claimed by a killed worker is redelivered until the claim expires.
@@ -176,7 +176,7 @@ def test_killed_functions_lose_nothing_and_repeat_only_unrecorded_mails(
     blocked: BlockedJobs, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
 ) -> None:
     kill(blocked.stack, "gunicorn")
-    with services_of(blocked.stack, own_servers) as services:
+    with open_services(blocked.stack, own_servers) as services:
         pending = {job.id for job in services.jobs.page(None, limit=100) if not is_notified(services, job.id)}
     # A mail is sent again if notify was killed after sending it and before recording that.
     in_doubt = pending & set(notified_jobs(mail_server_of_stack))
