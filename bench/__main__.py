@@ -22,9 +22,8 @@ SERVERS = {
 def main() -> None:
     """Measure the named rows, or all of them, and write a table, a JSON file and a plot."""
     wanted = _wanted()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("Stopped.")
-    )  # unwinds the context managers, which stop every process started here
+    # Exiting unwinds the context managers, which stop every process started here.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
     print(HEADER, flush=True)
     results = []
     for row, measure in (ROWS[name] for name in wanted):

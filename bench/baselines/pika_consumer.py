@@ -10,7 +10,7 @@ from bench.harness.receivers import TIMEOUT_SECONDS, Arrivals, published_at
 
 
 def consume(pipe: Connection, url: str, queue: str, prefetch: int) -> None:
-    """Consume and acknowledge messages; each time a count is received, send that many arrivals and clear the list."""
+    """Consume and acknowledge messages; for each count received, send the arrivals once there are that many."""
     import pika
 
     arrivals: Arrivals = []

@@ -45,7 +45,7 @@ def published_at(event: bytes) -> float:
 
 
 def serve(pipe: Connection) -> None:
-    """Serve the function: send its port, then, for each count received, send that many arrivals and clear the list."""
+    """Serve the function and send its port; for each count received, send the arrivals once there are that many."""
     arrivals: Arrivals = []
 
     async def run() -> None:

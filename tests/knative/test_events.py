@@ -35,7 +35,7 @@ def test_a_video_becomes_an_mp3_and_its_owner_receives_a_mail(
     knative.settle()
     assert job_now(knative.services, job_id).state == "ready"
     assert len(mail_server.messages) == 1
-    assert [event.get_type() for event in knative.broker.taken] == [VIDEO_UPLOADED, MP3_READY]
+    assert [event.get_type() for event in knative.broker.accepted] == [VIDEO_UPLOADED, MP3_READY]
     assert knative.broker.dead_letters == knative.broker.dropped == knative.broker.loops == []
 
 

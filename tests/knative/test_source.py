@@ -85,7 +85,7 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     job = queued_job(knative.services, video.read_bytes())
     assert list(KnativeSource(knative.urls["convert"]).deliver(to_message(event_of(job)), "11")) == [200]
     assert job_now(knative.services, job.id).state == "ready"
-    assert knative.broker.taken == []
+    assert knative.broker.accepted == []
     knative.skip_minutes()
     wait_for(lambda: is_notified(knative.services, job.id), "its owner is notified")
     assert len(mail_server.messages) == 1

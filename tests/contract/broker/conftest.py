@@ -54,7 +54,7 @@ def classic_factory(rabbitmq_node: RabbitMq) -> Iterator[BrokerFactory]:
 
 def _rabbitmq_factory(node: RabbitMq, queue_type: str) -> Iterator[BrokerFactory]:
     with ExitStack() as stack:
-        stack.callback(node.forget, Topology(FAN_OUT_ROUTES, DELAYS, queue_type))
+        stack.callback(node.delete, Topology(FAN_OUT_ROUTES, DELAYS, queue_type))
 
         def connect(routes: Routes = ROUTES) -> RabbitMqBroker:
             topology = Topology(routes, DELAYS, queue_type)
