@@ -22,7 +22,7 @@ from tests.factories.jobs import (
     claimed_job,
     claimed_mail,
     is_notified,
-    mail_of,
+    mail_notification,
     notified_job,
     queued_job,
     ready_job,
@@ -109,7 +109,7 @@ def test_a_permanent_refusal_is_recorded_and_not_retried(
     job = ready_job(services)
     mail_server.replies["RCPT"] = "550 no such mailbox" + "x" * 2000
     assert notify(job).status_code == 204
-    error = mail_of(services, job).error
+    error = mail_notification(services, job).error
     assert error is not None
     assert "550 no such mailbox" in error
     assert len(error) == table.c.last_error.type.length

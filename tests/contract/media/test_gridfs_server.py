@@ -53,7 +53,7 @@ def store_with_short_timeout(mongodb_server: MongoDb) -> Iterator[MediaStore]:
     """Return a store whose server has one second to respond."""
     with closing_client(f"{mongodb_server.url}?serverSelectionTimeoutMS=1000&socketTimeoutMS=1000") as url:
         yield open_media(url, "videos")
-    mongodb_server.forget()
+    mongodb_server.drop_files()
 
 
 def _write(store: MediaStore, content: bytes, fid: str | None = None) -> str:
