@@ -17,7 +17,7 @@ from soundlift.common.services import Services
 log = structlog.get_logger()
 
 
-def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
+def find_or_adopt_job_id(event: CloudEvent, services: Services) -> str:
     """Return the job id of an event; where bare messages are accepted, create a job for the video that one names.
 
     Raises BadEvent, BadRequest or MediaNotFound.

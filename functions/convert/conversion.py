@@ -18,8 +18,8 @@ from soundlift.common.services import Services
 
 from .encode.encoded import UnreliableTimestamps
 from .encode.encoder import encode
-from .encode.media_input import opened, served
-from .encode.range_server import suffix_of
+from .encode.media_input import open_input, serve_input
+from .encode.range_server import url_suffix
 from .encode.runner import Runner
 from .encode.timestamp_check import check_timestamps
 from .failures import BROKEN, EMPTY_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed
@@ -30,7 +30,7 @@ from .plan.plan import make_plan, make_plan_without_timestamps
 from .plan.track_choice import candidate_tracks
 from .probe.probe_video import probe_video
 
-MOST_TRACKS_TRIED = 10  # each takes a run of FFmpeg over the whole file
+MAX_TRACKS_TRIED = 10  # each takes a run of FFmpeg over the whole file
 TRY_NEXT_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
 
 log = structlog.get_logger()
@@ -45,14 +45,14 @@ def convert_video(
     """
     cores = spare_cores + 1
     try:
-        with opened(services.videos, job.video_fid) as (url, source):
+        with open_input(services.videos, job.video_fid) as (url, source):
             return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
     except ConversionFailed as failure:
-        suffix = suffix_of(job.file_name)
+        suffix = url_suffix(job.file_name)
         if failure.reason != NOT_MEDIA or not suffix:
             raise
         # FFmpeg recognizes some formats by the file's suffix only, such as Ogg after other bytes.
-        with suppress(ConversionFailed), served(services.videos, job.video_fid, suffix) as (url, source):
+        with suppress(ConversionFailed), serve_input(services.videos, job.video_fid, suffix) as (url, source):
             return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
         raise
 
@@ -62,7 +62,7 @@ def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: 
     options = AudioOptions.of_row(job.options, services.settings)
     probe = probe_video(runner, services.videos, job.video_fid, folder)
     failures: list[ConversionFailed] = []
-    for track in candidate_tracks(probe, options)[:MOST_TRACKS_TRIED]:
+    for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:
         try:
             try:
                 encoded = encode(make_plan(probe, track, options, MP3), runner, folder, cores=cores)

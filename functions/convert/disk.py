@@ -12,7 +12,7 @@ from soundlift.common.errors import Unavailable
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 NO_PROCESS = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESRCH, errno.EPERM)
-LEAST_FREE_BYTES = 2**20
+MIN_FREE_BYTES = 2**20
 
 
 def check_disk(status: int, folder: Path) -> None:
@@ -21,13 +21,13 @@ def check_disk(status: int, folder: Path) -> None:
     FFmpeg exits with its first error, a negative errno, of which a parent sees the lowest 8 bits. The text of its
     report is no evidence.
     """
-    is_full = 256 - status in NO_SPACE or shutil.disk_usage(folder).free < LEAST_FREE_BYTES
+    is_full = 256 - status in NO_SPACE or shutil.disk_usage(folder).free < MIN_FREE_BYTES
     if status != 0 and is_full:
         raise _full()
 
 
 @contextmanager
-def worker_errors_are_unavailable() -> Iterator[None]:
+def worker_errors_as_unavailable() -> Iterator[None]:
     """Raise Unavailable if the block fails because the disk is full, or no process or file can be opened."""
     try:
         yield

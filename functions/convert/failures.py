@@ -98,9 +98,9 @@ def check_status(status: int) -> None:
         raise ConversionFailed(TOO_COMPLEX)
 
 
-def check_outcome(status: int, report: str, *, decoded: Decoded, output_bytes: int, most_bytes: int) -> None:
-    """Raise ConversionFailed unless FFmpeg decoded something and wrote a file of at most `most_bytes`."""
-    if output_bytes > most_bytes:
+def check_outcome(status: int, report: str, *, decoded: Decoded, output_bytes: int, max_bytes: int) -> None:
+    """Raise ConversionFailed unless FFmpeg decoded something and wrote a file of at most `max_bytes`."""
+    if output_bytes > max_bytes:
         raise ConversionFailed(TOO_LARGE)
     reason = find_reason(report)
     if reason in FINAL or (reason and not decoded.samples):

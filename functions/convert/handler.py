@@ -19,9 +19,9 @@ from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
 
-from .adoption import job_id_or_adopted
+from .adoption import find_or_adopt_job_id
 from .conversion import convert_video
-from .disk import worker_errors_are_unavailable
+from .disk import worker_errors_as_unavailable
 from .failures import ConversionFailed
 from .heartbeat import ClaimHeartbeat, ClaimLost
 from .output.finish import FinishedFile
@@ -37,7 +37,7 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
 
     Returns None if there is no such job or it is cancelled.
     """
-    job_id = job_id_or_adopted(event, services)
+    job_id = find_or_adopt_job_id(event, services)
     bind_job(job_id)
     job = services.jobs.find(job_id)
     if job:
@@ -106,7 +106,7 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
 
 
 def _convert(job: Job, claim: Claim, services: Services) -> FinishedFile:
-    with worker_errors_are_unavailable(), ClaimHeartbeat(claim, services) as heartbeat, temporary_folder() as folder:
+    with worker_errors_as_unavailable(), ClaimHeartbeat(claim, services) as heartbeat, temporary_folder() as folder:
         with _spare_cores(claim, services) as spare_cores:
             audio = convert_video(job, folder, heartbeat, services, spare_cores=spare_cores)
             store_audio(job, audio, str(claim.mp3_fid), heartbeat, services)

@@ -15,7 +15,7 @@ from soundlift.common.events import event_of
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
-from tests.convert.pcm import Sound, decoded
+from tests.convert.pcm import Sound, decode_file
 from tests.factories.clips import ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
@@ -26,12 +26,12 @@ class Convert(Protocol):
     def __call__(self, file: Path, **options: str) -> Job: ...
 
 
-Save = Callable[[Job], Path]
-Hear = Callable[[Path], Sound]
+SaveMp3 = Callable[[Job], Path]
+ConvertAndDecode = Callable[[Path], Sound]
 
 
 @pytest.fixture
-def converted(services: Services) -> Convert:
+def convert_file(services: Services) -> Convert:
 
     def run(file: Path, **options: str) -> Job:
         asked = parse_options(
@@ -45,7 +45,7 @@ def converted(services: Services) -> Convert:
 
 
 @pytest.fixture
-def mp3_of(services: Services, tmp_path: Path) -> Save:
+def save_mp3(services: Services, tmp_path: Path) -> SaveMp3:
     """Return a function that puts a job's MP3 into a file."""
 
     def save(job: Job) -> Path:
@@ -58,13 +58,13 @@ def mp3_of(services: Services, tmp_path: Path) -> Save:
 
 
 @pytest.fixture
-def heard(converted: Convert, mp3_of: Save) -> Hear:
+def convert_and_decode(convert_file: Convert, save_mp3: SaveMp3) -> ConvertAndDecode:
     """Return a function that converts a file and decodes the MP3."""
 
     def run(file: Path) -> Sound:
-        job = converted(file)
+        job = convert_file(file)
         assert (job.state, job.error) == (State.READY, None)
-        return decoded(mp3_of(job))
+        return decode_file(save_mp3(job))
 
     return run
 
@@ -87,6 +87,6 @@ def job(services: Services, video: bytes) -> Job:
 
 
 @pytest.fixture
-def in_background() -> Iterator[Callable[..., Future[CloudEvent | None]]]:
+def convert_in_background() -> Iterator[Callable[..., Future[CloudEvent | None]]]:
     with ThreadPoolExecutor() as pool:
         yield lambda event, services: pool.submit(convert, event, services)

@@ -24,7 +24,7 @@ START = re.compile(r"^  Duration: [^,]+, start: (-?[\d.]+)", re.MULTILINE)
 # Where a container's clock ticks in milliseconds, frames that follow each other have times that are one off.
 TICK_SECONDS = 0.001
 WINDOW = 4096
-LIKE = 0.9  # what LAME at V2 keeps of noise, at the least; by one sample, `lag` tells
+MIN_CORRELATION = 0.9  # what LAME at V2 keeps of noise, at the least; by one sample, `lag` tells
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def hiss(seconds: float, rate: int, channels: int = 1, *, level: float = 0.2) ->
     return (noise * (level / noise.std())).astype(np.float32)
 
 
-def written(
+def write_sound(
     file: Path, samples: Samples, rate: int, *arguments: str, before: tuple[str, ...] = (), layout: str = ""
 ) -> Path:
     """Put samples into a media file; `before` are arguments for inputs that come first, such as a picture."""
@@ -59,13 +59,13 @@ def written(
     return file
 
 
-def decoded(file: Path) -> Sound:
+def decode_file(file: Path) -> Sound:
     """Decode the track that FFmpeg picks, one frame behind the other, whatever their times are."""
     sound, _ = _decode(file)
     return sound
 
 
-def placed(file: Path) -> Sound:
+def decode_by_timestamps(file: Path) -> Sound:
     """Decode with each frame at its own time, counted from the first timestamp of the file, and silence between."""
     sound, report = _decode(file, "-copyts")
     start = START.search(report)
@@ -91,7 +91,7 @@ def lag(sound: Samples, behind: Samples) -> int:
     return best - size if best > size // 2 else best
 
 
-def likeness(one: Samples, other: Samples) -> float:
+def correlation(one: Samples, other: Samples) -> float:
     """Return the coefficient of correlation of the first channels of two sounds of one length."""
     return float(np.corrcoef(one[:, 0], other[:, 0])[0, 1])
 
@@ -105,10 +105,10 @@ def assert_same(found: Samples, expected: Samples) -> None:
         part = slice(start, start + WINDOW)
         if expected[part].any():
             assert lag(found[part], expected[part]) == 0
-            assert likeness(found[part], expected[part]) > LIKE
+            assert correlation(found[part], expected[part]) > MIN_CORRELATION
 
 
-def levels(samples: Samples) -> list[float]:
+def rms_levels(samples: Samples) -> list[float]:
     """Return the effective level of each channel."""
     return [float(level) for level in np.sqrt((samples.astype(np.float64) ** 2).mean(axis=0))]
 

@@ -64,7 +64,7 @@ def _silence() -> Samples:
 SOUNDS = {"music": _music, "fading": _fading_tones, "noise": _sudden_noise, "clicks": _clicks, "silence": _silence}
 
 
-def wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
+def write_wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
     """Put each of SOUNDS into a file in a folder: two channels, a minute of them at 44.1 kHz."""
     raw = ("-f", "f32le", "-ar", str(rate), "-ac", "2", "-i")
     files = {}
@@ -74,13 +74,13 @@ def wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
     return files
 
 
-def plan_of(options: AudioOptions, rate: int = RATE) -> Plan:
+def make_sound_plan(options: AudioOptions, rate: int = RATE) -> Plan:
     """Return the plan for an MP3 of one of SOUNDS, without measuring its levels."""
     track = AudioTrack(index=0, codec="pcm", rate=rate, layout="stereo")
     return replace(make_plan(Probe((track,), 0), track, options, MP3), is_downmix=False)
 
 
-def by_one_encoder(file: Path, plan: Plan, output: Path, *, reservoir: bool = False) -> Path:
+def encode_whole(file: Path, plan: Plan, output: Path, *, reservoir: bool = False) -> Path:
     """Make the MP3 of one run over a whole sound."""
     command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(plan.filters), *plan.encoder_args]
     options = [*(() if reservoir else NO_RESERVOIR), *plan.format.container_args(), "-y", str(output)]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug.test import TestResponse
 
-from functions.convert.adoption import job_id_or_adopted
+from functions.convert.adoption import find_or_adopt_job_id
 from functions.convert.handler import app, convert
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_of, from_http, to_http
@@ -91,11 +91,11 @@ def test_an_adopted_job_keeps_the_trace_of_its_message_and_no_file_stays_open(se
 
     services.videos = Recording(services.videos, lambda position: None)
     begin_trace(traceparent)
-    assert job_id_or_adopted(bare(), services) == FID
+    assert find_or_adopt_job_id(bare(), services) == FID
     assert job_now(services, FID).traceparent == traceparent
     assert [file.closed for file in opened] == [True]
     # What is a job already is neither opened nor made again.
-    assert job_id_or_adopted(bare(username="nobody@example.org"), services) == FID
+    assert find_or_adopt_job_id(bare(username="nobody@example.org"), services) == FID
     assert len(opened) == 1
 
 
@@ -111,7 +111,7 @@ def test_a_repeat_answers_the_same_job_and_makes_nothing(services: Services, pos
 def test_of_many_at_once_one_makes_the_job(services: Services, video: bytes) -> None:
     others = [Services(services.settings) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda other: job_id_or_adopted(bare(), other), others)) == [FID] * 4
+        assert list(pool.map(lambda other: find_or_adopt_job_id(bare(), other), others)) == [FID] * 4
     assert count_of_jobs(services) == 1
     for other in others:
         other.database.engine.dispose()

@@ -64,10 +64,10 @@ def test_each_outcome_has_its_failure_reason(
     report = f"[mp3 @ 0x1] another message\n{said}\nthe last message"
     some = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
     if reason is None:
-        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, max_bytes=1000)
         return
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, max_bytes=1000)
     assert failed.value.reason == reason
     assert str(failed.value) == reason.message
 
@@ -75,9 +75,9 @@ def test_each_outcome_has_its_failure_reason(
 @pytest.mark.parametrize(("errors", "reason"), [(0, EMPTY_AUDIO), (1, BROKEN)])
 def test_sound_that_cannot_be_decoded_is_damaged_not_empty(errors: int, reason: FailureReason) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, "", decoded=Decoded(0, errors, 0), output_bytes=0, most_bytes=1000)
+        check_outcome(0, "", decoded=Decoded(0, errors, 0), output_bytes=0, max_bytes=1000)
     assert failed.value.reason == reason
-    check_outcome(0, "", decoded=Decoded(1, errors, 1), output_bytes=1, most_bytes=1000)
+    check_outcome(0, "", decoded=Decoded(1, errors, 1), output_bytes=1, max_bytes=1000)
 
 
 @pytest.mark.parametrize(

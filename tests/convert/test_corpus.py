@@ -10,7 +10,7 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.corpus.broken import SECONDS
-from tests.corpus.clips import BEGUN_OTHERWISE, BROKEN, PROTECTED, SILENT, WHOLE
+from tests.corpus.clips import BROKEN, PROTECTED, SILENT, UNUSUAL_BEGINNINGS, WHOLE
 from tests.corpus.recipes import Recipe
 from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
 from tests.factories.clips import SINE, ffmpeg
@@ -41,9 +41,9 @@ def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_pat
     assert not here.job.missing_seconds or decode_errors(tmp_path / name), "FFmpeg decodes all of it"
 
 
-@pytest.mark.parametrize("name", BEGUN_OTHERWISE)
+@pytest.mark.parametrize("name", UNUSUAL_BEGINNINGS)
 def test_a_file_that_begins_otherwise_gives_an_mp3(services: Services, tmp_path: Path, name: str) -> None:
-    assert _held_to_ffmpeg(_file(tmp_path, name, BEGUN_OTHERWISE[name]), services).ready
+    assert _held_to_ffmpeg(_file(tmp_path, name, UNUSUAL_BEGINNINGS[name]), services).ready
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -58,7 +58,7 @@ def test_a_broken_file_gives_its_sound_and_the_missing_seconds(services: Service
     assert here.job.length is not None
     assert here.job.length >= saved - PADDING_SECONDS
     assert lost >= 0
-    if BROKEN[name].tells_length:
+    if BROKEN[name].declares_length:
         assert lost <= max(0.0, SECONDS - saved) + PADDING_SECONDS
         assert lost >= SECONDS - saved - PADDING_SECONDS
         assert lost > 0 or saved >= SECONDS - PADDING_SECONDS

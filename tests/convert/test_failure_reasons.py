@@ -18,7 +18,7 @@ from functions.convert.probe.report import read_report
 )  # fmt: skip
 def test_too_little_memory_is_a_failure_despite_decoded_sound(message: str) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, most_bytes=10**9)
+        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, max_bytes=10**9)
     assert failed.value.reason.code == "too_complex"
 
 
@@ -29,7 +29,7 @@ def test_too_little_memory_is_a_failure_despite_decoded_sound(message: str) -> N
      "[matroska @ 0x1] Unknown codec No space left on device"],
 )  # fmt: skip
 def test_a_name_quoted_in_a_message_does_not_fail_decoded_sound(message: str) -> None:
-    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, most_bytes=10**9)
+    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, max_bytes=10**9)
 
 
 @pytest.mark.parametrize(

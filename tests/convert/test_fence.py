@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 from devservers.waiting import wait_for
-from functions.convert.encode.range_server import Source, serving
+from functions.convert.encode.range_server import Source, serve
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import State
@@ -102,12 +102,12 @@ def _session_description(trap: Trap) -> str:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("playlist", [_hls, _hls_over_http, _concat, _concat_over_http, _dash, _session_description])
 def test_a_playlist_with_a_false_suffix_opens_no_file_or_connection(
-    converted: Convert, tmp_path: Path, trap: Trap, playlist: Callable[[Trap], str], suffix: str
+    convert_file: Convert, tmp_path: Path, trap: Trap, playlist: Callable[[Trap], str], suffix: str
 ) -> None:
     file = tmp_path / f"innocent{suffix}"
     file.write_text(playlist(trap))
     with ThreadPoolExecutor() as pool:
-        job = pool.submit(converted, file)
+        job = pool.submit(convert_file, file)
         opened = False
         while not job.done():
             opened = opened or trap.pipe_was_opened
@@ -117,13 +117,13 @@ def test_a_playlist_with_a_false_suffix_opens_no_file_or_connection(
 
 
 def test_a_movie_whose_samples_are_in_another_file_reads_no_foreign_byte(
-    converted: Convert, tmp_path: Path, trap: Trap
+    convert_file: Convert, tmp_path: Path, trap: Trap
 ) -> None:
     file = talking_mp4(tmp_path)
     # A data reference "url " with flag 1 means "in this file"; without it, at an address (ISO/IEC 14496-12, 8.7.2).
     altered(file, b"url \0\0\0\x01", b"url \0\0\0\0")
     with ThreadPoolExecutor() as pool:
-        job = pool.submit(converted, file)
+        job = pool.submit(convert_file, file)
         opened = False
         while not job.done():
             opened = opened or trap.pipe_was_opened
@@ -153,7 +153,7 @@ def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "the secret")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    videos, waiting, let_go = held(services.videos, beyond=0)
+    videos, waiting, release = held(services.videos, beyond=0)
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
     services.videos = videos
     with ThreadPoolExecutor() as pool:
@@ -164,7 +164,7 @@ def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
             environment = (process / "environ").read_bytes()
             limits = (process / "limits").read_text()
         finally:
-            let_go.set()
+            release.set()
         conversion.result()
     assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
     settings = services.settings
@@ -183,7 +183,7 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
     fid = "a" * 24
     store(services.videos, fid, MP4)
     source = Source(services.videos, fid)
-    with serving(source) as url:
+    with serve(source) as url:
         assert urllib3.request("GET", url).data == MP4
         last = len(MP4) - 1
         for asked, first, end in (
@@ -203,17 +203,17 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
         urllib3.request("GET", url, retries=False)
 
 
-def test_a_file_that_claims_to_be_endless_does_not_fill_the_memory(converted: Convert, tmp_path: Path) -> None:
+def test_a_file_that_claims_to_be_endless_does_not_fill_the_memory(convert_file: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=1")
     content = bytearray(file.read_bytes())
     position = content.index(b"data") + 4
     content[position : position + 4] = struct.pack("<I", 2**32 - 1)
     file.write_bytes(content)
-    assert converted(file).ended
+    assert convert_file(file).ended
 
 
-def test_a_file_name_is_never_an_option(converted: Convert, tmp_path: Path) -> None:
+def test_a_file_name_is_never_an_option(convert_file: Convert, tmp_path: Path) -> None:
     file = talking_mp4(tmp_path)
     hostile = file.rename(tmp_path / "-f lavfi -i sine;$(touch pwned)`touch pwned`.mp4")
-    assert converted(hostile).state == State.READY
+    assert convert_file(hostile).state == State.READY
     wait_for(lambda: not (tmp_path / "pwned").exists(), "nothing was run")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.convert.encode.ffmpeg import binary
-from functions.convert.probe.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_words
+from functions.convert.probe.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_text
 from tests.factories.clips import SINE, ffmpeg
 
 OPEN, CLOSE = b"\x1b[1;31m", b"\x1b[0m"
@@ -149,7 +149,7 @@ def test_bytes_that_are_no_text_are_replaced() -> None:
 def test_own_lines_are_those_that_quote_nothing() -> None:
     report = "one\n two\n\nthree\n \n"
     assert own_lines(report) == ["one", "three"]
-    assert own_words(report) == "one\nthree"
+    assert own_text(report) == "one\nthree"
 
 
 def test_each_byte_that_says_nothing_is_counted_once() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.convert.conftest import Convert, Hear, Save
-from tests.convert.pcm import LIKE, Samples, assert_same, decoded, hiss, lag, likeness, written
+from tests.convert.conftest import Convert, ConvertAndDecode, SaveMp3
+from tests.convert.pcm import MIN_CORRELATION, Samples, assert_same, correlation, decode_file, hiss, lag, write_sound
 
 pytestmark = pytest.mark.media
 
@@ -29,9 +29,11 @@ def test_the_measure_sees_a_shift_by_one_sample() -> None:
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", MP3_RATES)
-def test_every_rate_of_mp3_is_kept(heard: Hear, tmp_path: Path, rate: int, channels: int) -> None:
+def test_every_rate_of_mp3_is_kept(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, rate: int, channels: int
+) -> None:
     sound = hiss(1.2345, rate, channels)
-    found = heard(written(tmp_path / "a.wav", sound, rate))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", sound, rate))
     assert found.rate == rate
     assert_same(found.samples, sound)
 
@@ -42,9 +44,11 @@ def test_every_rate_of_mp3_is_kept(heard: Hear, tmp_path: Path, rate: int, chann
 @pytest.mark.parametrize(
     "count", [1, 2, 46, 47, 100, 575, 576, 577, 1000, 1105, 1151, 1152, 1153, 1198, 1199, 2304, 2305, 11520, 11521]
 )
-def test_sound_of_any_length_keeps_it(heard: Hear, tmp_path: Path, rate: int, count: int) -> None:
+def test_sound_of_any_length_keeps_it(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, rate: int, count: int
+) -> None:
     sound = hiss(1, rate)[:count]
-    found = heard(written(tmp_path / "a.wav", sound, rate))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", sound, rate))
     assert found.samples.shape == sound.shape
     if count >= 100:
         assert lag(found.samples, sound) == 0
@@ -78,10 +82,10 @@ def test_sound_of_any_length_keeps_it(heard: Hear, tmp_path: Path, rate: int, co
     ],
 )
 def test_sound_alone_has_the_samples_of_its_source(
-    heard: Hear, tmp_path: Path, name: str, arguments: tuple[str, ...]
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    file = written(tmp_path / name, hiss(1.2345, 48000), 48000, *arguments)
-    assert_same(heard(file).samples, decoded(file).samples)
+    file = write_sound(tmp_path / name, hiss(1.2345, 48000), 48000, *arguments)
+    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -102,10 +106,10 @@ def test_sound_alone_has_the_samples_of_its_source(
     ],
 )
 def test_sound_that_begins_with_its_picture_has_the_samples_of_its_source(
-    heard: Hear, tmp_path: Path, name: str, arguments: tuple[str, ...]
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    file = written(tmp_path / name, hiss(1, 48000), 48000, *arguments, before=PICTURE)
-    assert_same(heard(file).samples, decoded(file).samples)
+    file = write_sound(tmp_path / name, hiss(1, 48000), 48000, *arguments, before=PICTURE)
+    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -114,16 +118,16 @@ def test_sound_that_begins_with_its_picture_has_the_samples_of_its_source(
      (88200, 48000), (96000, 48000), (176400, 48000), (192000, 48000)],
 )  # fmt: skip
 def test_a_rate_that_mp3_lacks_becomes_the_next_lower_one(
-    heard: Hear, tmp_path: Path, source: int, expected: int
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, source: int, expected: int
 ) -> None:
     count = 2 * source + 7
-    found = heard(written(tmp_path / "a.wav", _tones(count, source), source))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", _tones(count, source), source))
     assert found.rate == expected
     # A resampler's filter reaches over the end of the sound, and its last sample lies between two of the source.
     assert len(found.samples) == pytest.approx(count * expected / source, abs=1.5)
     ideal = _tones(len(found.samples), expected)
     assert lag(found.samples, ideal) == 0
-    assert likeness(found.samples, ideal) > LIKE
+    assert correlation(found.samples, ideal) > MIN_CORRELATION
 
 
 def _tones(count: int, rate: int) -> Samples:
@@ -133,22 +137,24 @@ def _tones(count: int, rate: int) -> Samples:
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.wav", "a.ogg"])
-def test_mono_stays_mono_and_as_loud_as_it_was(heard: Hear, tmp_path: Path, name: str) -> None:
-    file = written(tmp_path / name, hiss(1, 44100), 44100)
-    found, expected = heard(file).samples, decoded(file).samples
+def test_mono_stays_mono_and_as_loud_as_it_was(convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str) -> None:
+    file = write_sound(tmp_path / name, hiss(1, 44100), 44100)
+    found, expected = convert_and_decode(file).samples, decode_file(file).samples
     assert found.shape == expected.shape
     assert found.std() == pytest.approx(float(expected.std()), rel=0.02)
 
 
-def test_the_channels_of_stereo_keep_their_sides(heard: Hear, tmp_path: Path) -> None:
+def test_the_channels_of_stereo_keep_their_sides(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
     sound = hiss(1, 44100, 2)
-    found = heard(written(tmp_path / "a.flac", sound, 44100)).samples
+    found = convert_and_decode(write_sound(tmp_path / "a.flac", sound, 44100)).samples
     for side in (0, 1):
-        assert likeness(found[:, [side]], sound[:, [side]]) > LIKE
+        assert correlation(found[:, [side]], sound[:, [side]]) > MIN_CORRELATION
 
 
 @pytest.mark.parametrize("count", [1000, 44100, 100000])
-def test_the_job_and_the_sound_have_one_length(converted: Convert, mp3_of: Save, tmp_path: Path, count: int) -> None:
-    job = converted(written(tmp_path / "a.wav", hiss(3, 44100)[:count], 44100))
+def test_the_job_and_the_sound_have_one_length(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, count: int
+) -> None:
+    job = convert_file(write_sound(tmp_path / "a.wav", hiss(3, 44100)[:count], 44100))
     assert job.length == pytest.approx(count / 44100, abs=0.001)
-    assert decoded(mp3_of(job)).seconds == count / 44100
+    assert decode_file(save_mp3(job)).seconds == count / 44100

@@ -14,7 +14,7 @@ from functions.convert.probe.audio_track import AudioTrack
 from functions.convert.probe.report import read_report
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.convert.conftest import Convert, Save
+from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import SINE, altered, ffmpeg
 
 pytestmark = pytest.mark.media
@@ -57,20 +57,20 @@ def _in_language(folder: Path, language: str) -> Path:
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
 def test_a_language_of_any_text_hides_no_track_and_causes_no_failure(
-    converted: Convert, tmp_path: Path, language: str
+    convert_file: Convert, tmp_path: Path, language: str
 ) -> None:
-    job = converted(_in_language(tmp_path, language))
+    job = convert_file(_in_language(tmp_path, language))
     assert (job.state, job.error) == (State.READY, None)
     assert job.length == pytest.approx(3, abs=0.06)
 
 
-def test_a_track_after_one_in_a_language_of_any_text_is_found_in_its_own(converted: Convert, tmp_path: Path) -> None:
+def test_a_track_after_one_in_a_language_of_any_text_is_found_in_its_own(convert_file: Convert, tmp_path: Path) -> None:
     two = ffmpeg(
         tmp_path / "two.mkv", *SINE, *SINE, "-map", "0", "-map", "1", "-c:a", "aac",
         "-metadata:s:a:0", f"language=e)\n{DRM}\n(", "-metadata:s:a:1", "language=fre",
     )  # fmt: skip
-    assert converted(two, track="fr").state == State.READY
-    assert converted(two, track="en").error_code == "no_such_track"
+    assert convert_file(two, track="fr").state == State.READY
+    assert convert_file(two, track="en").error_code == "no_such_track"
 
 
 NAMES = {
@@ -92,8 +92,8 @@ NAMES = {
 
 @pytest.mark.parametrize("suffix", ["mp3", "flac"])
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str, suffix: str) -> None:
-    job = converted(ffmpeg(tmp_path / f"a.{suffix}", *SINE, "-metadata", f"a\n{words}\nb=c"))
+def test_the_name_of_a_tag_changes_nothing(convert_file: Convert, tmp_path: Path, words: str, suffix: str) -> None:
+    job = convert_file(ffmpeg(tmp_path / f"a.{suffix}", *SINE, "-metadata", f"a\n{words}\nb=c"))
     assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
     assert job.length == pytest.approx(3, abs=0.06)
 
@@ -111,29 +111,29 @@ def _named_in_track(folder: Path, words: str) -> Path:
 
 
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_chapter_s_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str) -> None:
-    job = converted(_named_in_chapter(tmp_path, words))
+def test_the_name_of_a_chapter_s_tag_changes_nothing(convert_file: Convert, tmp_path: Path, words: str) -> None:
+    job = convert_file(_named_in_chapter(tmp_path, words))
     assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
 
 
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_track_s_tag_hides_no_other_track(converted: Convert, tmp_path: Path, words: str) -> None:
+def test_the_name_of_a_track_s_tag_hides_no_other_track(convert_file: Convert, tmp_path: Path, words: str) -> None:
     two = _named_in_track(tmp_path, words)
-    assert converted(two, track="fr").state == State.READY
-    assert converted(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
+    assert convert_file(two, track="fr").state == State.READY
+    assert convert_file(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
 
 
-def test_a_track_without_sound_that_mentions_a_full_disk_fails(converted: Convert, tmp_path: Path) -> None:
+def test_a_track_without_sound_that_mentions_a_full_disk_fails(convert_file: Convert, tmp_path: Path) -> None:
     language = ("-metadata:s:a", f"language=eng\n{DISK}\nx")
-    job = converted(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
+    job = convert_file(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
     assert (job.state, job.error_code) == (State.FAILED, "cut_off")  # as there is nothing behind its header
 
 
-def test_ffmpeg_s_message_about_copy_protection_is_the_reason(converted: Convert, tmp_path: Path) -> None:
+def test_ffmpeg_s_message_about_copy_protection_is_the_reason(convert_file: Convert, tmp_path: Path) -> None:
     codec_list, content_encryption = "4052d1861d31d011a3a400a0c90348f6", "fbb3112223bdd211b4b700a0c955fc6e"
     file = ffmpeg(tmp_path / "a.wma", *SINE, "-c:a", "wmav2")
     altered(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
-    assert converted(file).error_code == "drm_protected"
+    assert convert_file(file).error_code == "drm_protected"
 
 
 CHAPTER = "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\n"
@@ -150,41 +150,41 @@ def _with_chapters(folder: Path, chapters: str, name: str = "a.mkv") -> Path:
      "START=0x10", "END=٣"],
 )  # fmt: skip
 def test_a_tag_of_a_chapter_does_not_overrule_its_time(
-    converted: Convert, mp3_of: Save, tmp_path: Path, tag: str
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, tag: str
 ) -> None:
-    job = converted(_with_chapters(tmp_path, f"{CHAPTER}title=one\n{tag}\n"))
-    tags = MP3(mp3_of(job)).tags
+    job = convert_file(_with_chapters(tmp_path, f"{CHAPTER}title=one\n{tag}\n"))
+    tags = MP3(save_mp3(job)).tags
     assert tags is not None
     assert [(one.start_time, one.end_time) for one in tags.getall("CHAP")] == [(1000, 2000)]
 
 
 def test_a_file_of_3000_chapters_with_long_titles_is_still_a_media_file(
-    converted: Convert, mp3_of: Save, tmp_path: Path
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     one = "[CHAPTER]\nTIMEBASE=1/1000\nSTART={0}\nEND={1}\ntitle={0}" + "x" * 200 + "\n"
-    job = converted(_with_chapters(tmp_path, "".join(one.format(each, each + 1) for each in range(3000))))
-    tags = MP3(mp3_of(job)).tags
+    job = convert_file(_with_chapters(tmp_path, "".join(one.format(each, each + 1) for each in range(3000))))
+    tags = MP3(save_mp3(job)).tags
     assert tags is not None
     assert len(tags.getall("CHAP")) == 255  # all that an MP3 can have
 
 
-def test_a_title_that_looks_like_decoding_statistics_is_harmless(converted: Convert, tmp_path: Path) -> None:
+def test_a_title_that_looks_like_decoding_statistics_is_harmless(convert_file: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *SINE)
     tags = ID3()
     tags.add(TIT2(encoding=3, text=["Input stream #0:1 (audio): " * 10_000]))
     tags.save(file)
-    assert converted(file).state == State.READY
+    assert convert_file(file).state == State.READY
 
 
 @pytest.mark.parametrize(("line_breaks", "code"), [(100_000, None), (3_000_000, "too_complex")])
 def test_a_title_of_line_breaks_is_read_up_to_a_limit(
-    converted: Convert, tmp_path: Path, line_breaks: int, code: str | None
+    convert_file: Convert, tmp_path: Path, line_breaks: int, code: str | None
 ) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *SINE)
     tags = ID3()
     tags.add(TIT2(encoding=3, text=["\n" * line_breaks]))
     tags.save(file)
-    job = converted(file)
+    job = convert_file(file)
     assert (job.error_code, job.attempts) == (code, 1)
 
 
@@ -238,8 +238,8 @@ IAMF = (
 )  # fmt: skip
 
 
-def test_a_track_in_a_group_of_streams_is_converted(converted: Convert, tmp_path: Path) -> None:
-    job = converted(ffmpeg(tmp_path / "iamf.mp4", *SINE, "-ac", "2", "-ar", "48000", "-c:a", "libopus", *IAMF))
+def test_a_track_in_a_group_of_streams_is_converted(convert_file: Convert, tmp_path: Path) -> None:
+    job = convert_file(ffmpeg(tmp_path / "iamf.mp4", *SINE, "-ac", "2", "-ar", "48000", "-c:a", "libopus", *IAMF))
     assert (job.state, job.error) == (State.READY, None)
     assert job.length == pytest.approx(3, abs=0.06)
 
@@ -256,18 +256,18 @@ def _wav(folder: Path, channels: int) -> Path:
 
 
 @pytest.mark.parametrize("channels", [65, 1000, 65535])
-def test_65_channels_are_a_stated_failure(converted: Convert, tmp_path: Path, channels: int) -> None:
-    assert converted(_wav(tmp_path, channels)).error_code == "too_many_channels"
+def test_65_channels_are_a_stated_failure(convert_file: Convert, tmp_path: Path, channels: int) -> None:
+    assert convert_file(_wav(tmp_path, channels)).error_code == "too_many_channels"
 
 
-def test_64_channels_are_mixed(converted: Convert, tmp_path: Path) -> None:
-    assert converted(_wav(tmp_path, 64)).state == State.READY
+def test_64_channels_are_mixed(convert_file: Convert, tmp_path: Path) -> None:
+    assert convert_file(_wav(tmp_path, 64)).state == State.READY
 
 
-def test_another_track_replaces_one_with_too_many_channels(converted: Convert, tmp_path: Path) -> None:
+def test_another_track_replaces_one_with_too_many_channels(convert_file: Convert, tmp_path: Path) -> None:
     both = ffmpeg(
         tmp_path / "both.mkv", "-i", str(_wav(tmp_path, 65)), *SINE, "-map", "0", "-map", "1",
         "-c:a:0", "copy", "-c:a:1", "pcm_s16le",
     )  # fmt: skip
-    assert converted(both).state == State.READY
-    assert converted(both, track="1").error_code == "too_many_channels"
+    assert convert_file(both).state == State.READY
+    assert convert_file(both, track="1").error_code == "too_many_channels"

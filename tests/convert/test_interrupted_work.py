@@ -30,19 +30,19 @@ pytestmark = pytest.mark.media
 
 
 def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
-    services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
-    conversion = in_background(event_of(job), worker)
+    worker.videos, waiting, release = held(services.videos, beyond=len(long_sound) // 2)
+    conversion = convert_in_background(event_of(job), worker)
     try:
         assert waiting.wait(30)
         assert _children()
         services.jobs.cancel(job.id)
         wait_for(lambda: not _children(), "FFmpeg is killed", seconds=2)
     finally:
-        let_go.set()
+        release.set()
     assert conversion.result() is None
     assert job_now(services, job.id).state == State.CANCELLED
     assert stored_mp3s(services) == []
@@ -78,18 +78,18 @@ def test_a_claim_lost_after_storing_leaves_no_mp3_and_does_not_end_the_job(
 
 
 def test_a_worker_that_has_to_stop_releases_its_job(
-    services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Stopping(replace(services.settings, drain_seconds=0))
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
-    conversion = in_background(event_of(job), worker)
+    worker.videos, waiting, release = held(services.videos, beyond=len(long_sound) // 2)
+    conversion = convert_in_background(event_of(job), worker)
     try:
         assert waiting.wait(30)
         worker.shutdown.begin()
         wait_for(lambda: not _children(), "FFmpeg is killed", seconds=2)
     finally:
-        let_go.set()
+        release.set()
     with pytest.raises(Unavailable):
         conversion.result()
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
@@ -105,19 +105,19 @@ class Stopping(Services):
 
 
 def test_conversions_beyond_the_concurrency_limit_wait(
-    services: Services, video: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, video: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     settings = replace(services.settings, convert_concurrency=1)
     worker, rival = Services(settings), Services(settings)
     first, second = queued_job(services, video), queued_job(services, video)
-    worker.videos, waiting, let_go = held(services.videos, beyond=0)
-    conversion = in_background(event_of(first), worker)
+    worker.videos, waiting, release = held(services.videos, beyond=0)
+    conversion = convert_in_background(event_of(first), worker)
     try:
         assert waiting.wait(30)
         with pytest.raises(Busy):
             convert(event_of(second), rival)
     finally:
-        let_go.set()
+        release.set()
     assert conversion.result() is not None
     assert job_now(services, second.id).attempts == 0
     for one in (worker, rival):
@@ -125,18 +125,18 @@ def test_conversions_beyond_the_concurrency_limit_wait(
 
 
 def test_the_percent_is_written_while_converting(
-    services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
-    conversion = in_background(event_of(job), worker)
+    worker.videos, waiting, release = held(services.videos, beyond=len(long_sound) // 2)
+    conversion = convert_in_background(event_of(job), worker)
     try:
         assert waiting.wait(30)
         percent = wait_for(lambda: job_now(services, job.id).percent, "a percent is written")
         assert 0 < percent <= 60
     finally:
-        let_go.set()
+        release.set()
     conversion.result()
     assert job_now(services, job.id).percent == 100
     worker.database.engine.dispose()

@@ -11,16 +11,16 @@ from fastcrc import crc16
 from functions.convert.failures import BROKEN, ConversionFailed
 from functions.convert.formats.mp3 import MP3
 from functions.convert.formats.mp3_frames import (
-    LONGEST_PADDING,
+    PADDING_LIMIT,
     READ_BYTES,
     Header,
     HeaderFrame,
     NotMp3,
-    frames,
+    read_frames,
     read_header,
 )
 from soundlift.common.options.audio_options import AudioOptions
-from tests.convert.sounds import by_one_encoder, plan_of
+from tests.convert.sounds import encode_whole, make_sound_plan
 from tests.factories.clips import SINE, ffmpeg
 
 SAMPLES, DELAY = 1152, 576  # of a frame of MPEG-1, and of LAME as its tag tells it, without the 529 of decoders
@@ -30,33 +30,33 @@ SAMPLES, DELAY = 1152, 576  # of a frame of MPEG-1, and of LAME as its tag tells
 def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("mp3")
     sound = ffmpeg(folder / "a.wav", *SINE, "-ac", "2")
-    return by_one_encoder(sound, plan_of(AudioOptions()), folder / "a.mp3").read_bytes()
+    return encode_whole(sound, make_sound_plan(AudioOptions()), folder / "a.mp3").read_bytes()
 
 
 def test_the_frames_are_all_there_is(mp3: bytes) -> None:
-    found = list(frames(BytesIO(mp3)))
+    found = list(read_frames(BytesIO(mp3)))
     assert b"".join(found) == mp3
     assert len(found) - 1 == int.from_bytes(mp3[44:48])  # as Xing counts them, without its own
-    assert list(frames(BytesIO())) == []
+    assert list(read_frames(BytesIO())) == []
 
 
 @pytest.mark.parametrize("behind", [b"\0", b"\xff\xfb\x90", b"\xff\xfb\x90\0", b"TAG" + bytes(125)])
 def test_bytes_after_the_last_frame_are_rejected(mp3: bytes, behind: bytes) -> None:
     with pytest.raises(NotMp3):
-        list(frames(BytesIO(mp3 + behind)))
+        list(read_frames(BytesIO(mp3 + behind)))
 
 
 def test_an_incomplete_last_frame_is_rejected(mp3: bytes) -> None:
     with pytest.raises(NotMp3):
-        list(frames(BytesIO(mp3[:-1])))
+        list(read_frames(BytesIO(mp3[:-1])))
 
 
 def test_a_length_is_written_if_its_padding_is_possible(mp3: bytes) -> None:
     front = HeaderFrame.at_start_of(BytesIO(mp3))
     longest = int.from_bytes(mp3[44:48]) * SAMPLES - DELAY
-    for samples in (longest, longest - LONGEST_PADDING + 1):
+    for samples in (longest, longest - PADDING_LIMIT + 1):
         assert front.with_length(samples).samples == samples
-    for samples in (longest + 1, longest - LONGEST_PADDING):
+    for samples in (longest + 1, longest - PADDING_LIMIT):
         with pytest.raises(NotMp3):
             front.with_length(samples)
 
@@ -104,7 +104,7 @@ def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
             return super().read(min(7, self.asked))
 
     file = Slow(mp3)
-    assert list(frames(file)) == list(frames(BytesIO(mp3)))
+    assert list(read_frames(file)) == list(read_frames(BytesIO(mp3)))
     assert file.asked == READ_BYTES
 
 

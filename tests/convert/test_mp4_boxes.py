@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from functions.convert.probe.mp4_boxes import MOST_BOXES, has_protected_sound
+from functions.convert.probe.mp4_boxes import MAX_BOXES, has_protected_sound
 
 
 def _box(kind: bytes, content: bytes = b"") -> bytes:
@@ -49,4 +49,4 @@ def test_nested_boxes_do_not_prolong_the_search() -> None:
     content = _box(b"moov", _box(b"trak", _box(b"mdia") * 100) * 100) * 5
     file = Counting(content)
     assert has_protected_sound(file, len(content)) is False
-    assert file.reads <= 2 * MOST_BOXES
+    assert file.reads <= 2 * MAX_BOXES

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from functions.convert.encode.parallel.joining import NotJoined, find_overlap, join_frames
-from functions.convert.encode.parallel.partition import RUN_IN, SHORTEST_BLOCK, Partition
+from functions.convert.encode.parallel.partition import MIN_BLOCK, RUN_IN, Partition
 from tests.convert.sounds import RATE
 
 pytestmark = pytest.mark.media
@@ -29,7 +29,7 @@ def test_the_pieces_of_all_encoders_cover_a_sound_and_overlap_by_the_run_in(
     partition = Partition.of(seconds, rate, workers)
     if partition is None:
         return
-    assert partition.block >= SHORTEST_BLOCK
+    assert partition.block >= MIN_BLOCK
     frames_in_all = int(seconds * rate / partition.samples)
     pieces = sorted(
         piece

@@ -12,18 +12,18 @@ import pytest
 from functions.convert.encode import picture_ranges as module
 from functions.convert.encode.picture_ranges import (
     EXAMINED_BYTES,
-    LEAST_BYTES,
+    MIN_RANGE_BYTES,
     FileWithoutPictures,
     Range,
     picture_ranges,
 )
 from functions.convert.handler import convert
-from functions.convert.probe.mp4_chunks import LARGEST_INDEX
+from functions.convert.probe.mp4_chunks import MAX_INDEX_BYTES
 from soundlift.common.events import event_of
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.convert.conftest import Save
-from tests.convert.pcm import decoded
+from tests.convert.conftest import SaveMp3
+from tests.convert.pcm import decode_file
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.stores import WatchedStore
@@ -91,7 +91,7 @@ def test_runs_of_picture_chunks_of_a_megabyte_or_more_are_found(large: bool) -> 
 
 def test_a_range_is_as_long_as_the_least_or_longer() -> None:
     ((start, _),) = _at(1, 2)
-    exact, short = (start, start + LEAST_BYTES), (start, start + LEAST_BYTES - 1)
+    exact, short = (start, start + MIN_RANGE_BYTES), (start, start + MIN_RANGE_BYTES - 1)
     assert _ranges(_track(b"vide", [exact]), _track(b"soun", [BEGINNING])) == [exact]
     assert _ranges(_track(b"vide", [short]), _track(b"soun", [BEGINNING])) == []
 
@@ -151,9 +151,9 @@ def test_a_file_without_an_index_of_samples_has_no_ranges(content: bytes) -> Non
 
 def test_an_index_that_is_too_large_for_the_memory_is_not_read() -> None:
     track = _track(b"vide", [BEGINNING, *PICTURES])
-    content = _box(b"moov", track, _box(b"free", bytes(LARGEST_INDEX - len(track) - 8)))
+    content = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 8)))
     assert picture_ranges(io.BytesIO(content), SIZE) == _at(0, 3, 3.001, 6)
-    larger = _box(b"moov", track, _box(b"free", bytes(LARGEST_INDEX - len(track) - 7)))
+    larger = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 7)))
     assert picture_ranges(io.BytesIO(larger), SIZE) == []
 
 
@@ -198,7 +198,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ffmpeg(tmp_path_factory.mktemp("clip") / "a.mov", *sources, *codecs)
 
 
-def test_a_video_without_its_pictures_has_the_same_sound(services: Services, video: Path, mp3_of: Save) -> None:
+def test_a_video_without_its_pictures_has_the_same_sound(services: Services, video: Path, save_mp3: SaveMp3) -> None:
     whole = queued_job(services, video.read_bytes(), "a.mov")
     convert(event_of(whole), services)
     read: set[int] = set()
@@ -208,7 +208,7 @@ def test_a_video_without_its_pictures_has_the_same_sound(services: Services, vid
     convert(event_of(job), services)
     assert job_now(services, job.id).state == State.READY
     assert (
-        decoded(mp3_of(job_now(services, job.id))).samples.tobytes()
-        == decoded(mp3_of(job_now(services, whole.id))).samples.tobytes()
+        decode_file(save_mp3(job_now(services, job.id))).samples.tobytes()
+        == decode_file(save_mp3(job_now(services, whole.id))).samples.tobytes()
     )
     assert len(read) * module.BLOCK < EXAMINED_BYTES + video.stat().st_size / 4

@@ -20,13 +20,13 @@ from functions.convert.encode.parallel.joining import NotJoined
 from functions.convert.encode.parallel.partition import RUN_IN, Partition
 from functions.convert.encode.parallel.pipeline import Pipeline
 from functions.convert.encode.parallel.repacking import repack
-from functions.convert.encode.range_server import Source, serving
-from functions.convert.formats.mp3_frames import HeaderFrame, frames
+from functions.convert.encode.range_server import Source, serve
+from functions.convert.formats.mp3_frames import HeaderFrame, read_frames
 from functions.convert.plan.plan import Plan
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.process.process_group import process_group
 from soundlift.common.services import Services
-from tests.convert.sounds import by_one_encoder, plan_of
+from tests.convert.sounds import encode_whole, make_sound_plan
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import queued_job
 
@@ -39,7 +39,7 @@ def hiss(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _hiss_plan(bitrate: int | None = None) -> Plan:
-    return plan_of(AudioOptions(sample_rate=24000, channels=1, bitrate=bitrate), rate=24000)
+    return make_sound_plan(AudioOptions(sample_rate=24000, channels=1, bitrate=bitrate), rate=24000)
 
 
 HISS_PARTITION = Partition(workers=2, block=2 * RUN_IN, samples=576)
@@ -60,12 +60,12 @@ def test_a_pipeline_reports_progress_and_length_and_leaves_no_pipe_open(
     services: Services, hiss: Path, tmp_path: Path, bitrate: int | None
 ) -> None:
     plan = _hiss_plan(bitrate)
-    whole = by_one_encoder(hiss, plan, tmp_path / "whole.mp3")
+    whole = encode_whole(hiss, plan, tmp_path / "whole.mp3")
     with whole.open("rb") as file:
-        front, *sounding = frames(file)
+        front, *sounding = read_frames(file)
     job = queued_job(services, hiss.read_bytes(), hiss.name)
     source, told = Source(services.videos, job.video_fid), list[float]()
-    with serving(source) as url:
+    with serve(source) as url:
         process_group()  # has a pipe, once for all
         before = _open_pipes()
         parts = Pipeline(url, plan, HISS_PARTITION, tmp_path, services.settings)
@@ -114,7 +114,7 @@ def test_a_killed_process_ends_the_pipeline_with_its_status(
     services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded], victim: int
 ) -> None:
     job = queued_job(services, hiss.read_bytes(), hiss.name)
-    with serving(Source(services.videos, job.video_fid)) as url:
+    with serve(Source(services.videos, job.video_fid)) as url:
         parts = Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
         recorded.runs[victim].kill()
         assert parts.wait().status == -signal.SIGKILL
@@ -130,7 +130,7 @@ def test_a_pipeline_is_killed_and_closed_with_all_its_processes(
     services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
 ) -> None:
     job = queued_job(services, hiss.read_bytes(), hiss.name)
-    with serving(Source(services.videos, job.video_fid)) as url:
+    with serve(Source(services.videos, job.video_fid)) as url:
         for end in (Pipeline.kill, Pipeline.close):
             recorded.runs.clear()
             parts = Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
@@ -148,7 +148,7 @@ def test_a_pipeline_that_cannot_start_leaves_no_process_and_no_pipe(
 ) -> None:
     job = queued_job(services, hiss.read_bytes(), hiss.name)
     recorded.refused = refused
-    with serving(Source(services.videos, job.video_fid)) as url:
+    with serve(Source(services.videos, job.video_fid)) as url:
         process_group()  # has a pipe, once for all
         before = _open_pipes()
         with pytest.raises(OSError, match="no more processes"):
@@ -161,7 +161,7 @@ def test_a_pipe_has_room_for_what_is_decoded_while_its_encoder_is_busy(
     services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
 ) -> None:
     job = queued_job(services, hiss.read_bytes(), hiss.name)
-    with serving(Source(services.videos, job.video_fid)) as url:
+    with serve(Source(services.videos, job.video_fid)) as url:
         parts = Pipeline(url, _hiss_plan(), HISS_PARTITION, tmp_path, services.settings)
         parts.close()
     decoder = list(recorded.runs[0].arguments)

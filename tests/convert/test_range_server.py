@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from devservers.waiting import wait_for
-from functions.convert.encode.range_server import BLOCK, Source, serving, suffix_of
+from functions.convert.encode.range_server import BLOCK, Source, serve, url_suffix
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaReader, MediaStore
 from soundlift.common.services import Services
@@ -71,7 +71,7 @@ def videos(services: Services) -> _Recording:
      ("a", ""), ("", ""), ("a.", ""), ("a.mp4 ", ""), ("a.m/4", ""), ("a.é", "")],
 )  # fmt: skip
 def test_the_suffix_of_a_file_name_is_used_if_it_is_plain(name: str, suffix: str) -> None:
-    assert suffix_of(name) == suffix
+    assert url_suffix(name) == suffix
 
 
 @pytest.mark.parametrize("suffix", ["", ".mp4"])
@@ -80,7 +80,7 @@ def test_a_video_has_one_address_that_nobody_can_guess(videos: _Recording, suffi
     assert re.fullmatch(r"/[0-9a-f]{32}" + re.escape(suffix), source.path)
     assert Source(videos, FID, suffix).path != source.path
     assert source.error is None
-    with serving(source) as url:
+    with serve(source) as url:
         assert re.fullmatch(rf"http://127\.0\.0\.1:[0-9]+{source.path}", url)
         assert urllib3.request("GET", url).data == LARGE
         for unknown in (f"{url}.x", f"{url}x", url[:-1], url.removesuffix(".mp4")[:-1]):
@@ -88,7 +88,7 @@ def test_a_video_has_one_address_that_nobody_can_guess(videos: _Recording, suffi
 
 
 def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: _Recording) -> None:
-    with serving(Source(videos, FID)) as url:
+    with serve(Source(videos, FID)) as url:
         whole = urllib3.request("GET", url)
         assert (whole.status, whole.data == LARGE) == (200, True)
         assert whole.headers["Content-Length"] == str(len(LARGE))
@@ -106,7 +106,7 @@ def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: 
 def test_the_end_stops_an_answer_that_is_under_way_and_leaves_no_thread(services: Services) -> None:
     store(services.videos, FID, LARGE)
     before = set(threading.enumerate())
-    with serving(Source(services.videos, FID)) as url, _requested(url) as connection:
+    with serve(Source(services.videos, FID)) as url, _requested(url) as connection:
         assert connection.recv(100).startswith(b"HTTP/1.")
     wait_for(lambda: set(threading.enumerate()) <= before, "all threads have ended")
 
@@ -121,8 +121,8 @@ def _requested(url: str) -> socket.socket:
 
 def test_one_answer_does_not_wait_for_another(services: Services) -> None:
     store(services.videos, FID, LARGE)
-    waiting_store, waiting, let_go = held(services.videos, beyond=BLOCK)
-    with serving(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
+    waiting_store, waiting, release = held(services.videos, beyond=BLOCK)
+    with serve(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
         first = pool.submit(urllib3.request, "GET", url)
         try:
             assert waiting.wait(30)
@@ -130,7 +130,7 @@ def test_one_answer_does_not_wait_for_another(services: Services) -> None:
             assert answer.data == LARGE[:10]
             assert not first.done()
         finally:
-            let_go.set()
+            release.set()
         assert first.result(30).data == LARGE
 
 
@@ -141,7 +141,7 @@ def test_a_store_that_fails_to_open_is_remembered_and_answered_with_503(services
             raise error
 
     source = Source(Failing(services.videos, lambda position: None), FID)
-    with serving(source) as url:
+    with serve(source) as url:
         assert urllib3.request("GET", url, retries=False).status == 503
     assert source.error is error
     source.note(ValueError("a later one"))
@@ -160,7 +160,7 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
 
     videos = _Recording(services.videos, before_read)
     source = Source(videos, FID)
-    with serving(source) as url:
+    with serve(source) as url:
         answer = urllib3.request("GET", url, preload_content=False)
         with pytest.raises(urllib3.exceptions.ProtocolError):
             answer.read()
@@ -172,7 +172,7 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
 def test_a_client_that_hangs_up_leaves_no_open_file_and_no_output(
     videos: _Recording, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(Source(videos, FID)) as url:
+    with serve(Source(videos, FID)) as url:
         with _requested(url) as connection:
             assert connection.recv(1000)
         wait_for(videos.all_closed, "the file is closed")
@@ -191,19 +191,19 @@ def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(services.videos, FID, LARGE[:1000])
-    sent, let_go = threading.Event(), threading.Event()
+    sent, release = threading.Event(), threading.Event()
 
     def before_read(position: int) -> None:
         if position == 1000:
             sent.set()
-            assert let_go.wait(30)
+            assert release.wait(30)
 
     videos = _Recording(services.videos, before_read)
-    with serving(Source(videos, FID)) as url:
+    with serve(Source(videos, FID)) as url:
         connection = _requested(url)
         assert sent.wait(30)
         _reset(connection)
-        let_go.set()
+        release.set()
         wait_for(videos.all_closed, "the file is closed")
     assert capfd.readouterr() == ("", "")
 
@@ -211,17 +211,17 @@ def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
 def test_a_client_that_hangs_up_before_an_error_leaves_no_message(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked, let_go = threading.Event(), threading.Event()
+    asked, release = threading.Event(), threading.Event()
 
     class Failing(WatchedStore):
         def open(self, fid: str) -> MediaReader:
             asked.set()
-            assert let_go.wait(30)
+            assert release.wait(30)
             raise StoreUnavailable("It is away.")
 
-    with serving(Source(Failing(services.videos, lambda position: None), FID)) as url:
+    with serve(Source(Failing(services.videos, lambda position: None), FID)) as url:
         connection = _requested(url)
         assert asked.wait(30)
         _reset(connection)
-        let_go.set()
+        release.set()
     assert capfd.readouterr() == ("", "")

@@ -13,26 +13,26 @@ from fastcrc import crc16
 
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.parallel.repacking import repack
-from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, frames
+from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, read_frames
 from functions.convert.plan.plan import Plan
 from soundlift.common.audio.mp3_rates import SAMPLE_RATES
 from soundlift.common.audio.mpeg_audio import frame_length
 from soundlift.common.options.audio_options import AudioOptions
-from tests.convert.sounds import SOUNDS, by_one_encoder, plan_of, wavs
+from tests.convert.sounds import SOUNDS, encode_whole, make_sound_plan, write_wavs
 
 pytestmark = pytest.mark.media
 
 SECONDS = 8
 # LAME's own differ a little: with the reservoir a few frames hold more than one alone has room for.
-LARGEST_BESIDE_LAME = 1.005
-LARGEST_BESIDE_LONE = 0.93  # of music; its frames alone leave 8 to 10 % empty
-LONGEST = 1440  # in bytes, as LAME's get_max_frame_buffer_size_by_constraint has it
-MOST_READ_AHEAD = 90
+MAX_RATIO_TO_LAME = 1.005
+MAX_RATIO_TO_SELF_CONTAINED = 0.93  # of music; its frames alone leave 8 to 10 % empty
+MAX_SPAN_BYTES = 1440  # in bytes, as LAME's get_max_frame_buffer_size_by_constraint has it
+MAX_READ_AHEAD = 90
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return wavs(tmp_path_factory.mktemp("sounds"), max(SAMPLE_RATES))
+    return write_wavs(tmp_path_factory.mktemp("sounds"), max(SAMPLE_RATES))
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def _sounding(sequence: Sequence[bytes]) -> Iterator[tuple[tuple[str, ...], str]
         begin = len(row) - read.main_data_begin
         row += read.main_data
         assert begin >= end
-        assert read.main_data_begin + len(frame) <= LONGEST
+        assert read.main_data_begin + len(frame) <= MAX_SPAN_BYTES
         end = begin + (read.bits + 7) // 8
         assert end <= len(row)
         yield read.rest, _bits(row[begin:end])[: read.bits]
@@ -110,17 +110,17 @@ def _made(rolls: random.Random, kind: int, rate: int, mode: int, size: int, inde
 
 def _frames(file: Path) -> tuple[HeaderFrame, list[bytes]]:
     with file.open("rb") as stream:
-        front, *sounding = frames(stream)
+        front, *sounding = read_frames(stream)
     return HeaderFrame.of(front), sounding
 
 
 def _plan(quality: int, rate: int, channels: int) -> Plan:
     options = AudioOptions(end=SECONDS, quality=quality, sample_rate=rate, channels=channels)
-    return plan_of(options, max(SAMPLE_RATES))
+    return make_sound_plan(options, max(SAMPLE_RATES))
 
 
 def _lone(file: Path, folder: Path, quality: int = 2, rate: int = 44100, channels: int = 2) -> list[bytes]:
-    return _frames(by_one_encoder(file, _plan(quality, rate, channels), folder / "lone.mp3"))[1]
+    return _frames(encode_whole(file, _plan(quality, rate, channels), folder / "lone.mp3"))[1]
 
 
 def _decoded(mp3: Path) -> bytes:
@@ -143,7 +143,7 @@ def test_repacked_frames_are_the_same_sound_and_as_small_as_lame_s(
     sounds: dict[str, Path], tmp_path: Path, sound: str, quality: int, rate: int, channels: int
 ) -> None:
     plan = _plan(quality, rate, channels)
-    whole = by_one_encoder(sounds[sound], plan, tmp_path / "lone.mp3")
+    whole = encode_whole(sounds[sound], plan, tmp_path / "lone.mp3")
     front, lone = _frames(whole)
     ours = list(repack(lone))
     assert list(_sounding(ours)) == list(_sounding(lone))
@@ -155,15 +155,15 @@ def test_repacked_frames_are_the_same_sound_and_as_small_as_lame_s(
     assert samples == _decoded(whole)
     assert len(samples) == SECONDS * rate * channels * 4
 
-    lames = by_one_encoder(sounds[sound], plan, tmp_path / "reservoir.mp3", reservoir=True)
-    assert sum(sizes) <= sum(map(len, _frames(lames)[1])) * LARGEST_BESIDE_LAME
+    lames = encode_whole(sounds[sound], plan, tmp_path / "reservoir.mp3", reservoir=True)
+    assert sum(sizes) <= sum(map(len, _frames(lames)[1])) * MAX_RATIO_TO_LAME
     assert sum(sizes) <= sum(map(len, lone))
 
 
 @pytest.mark.parametrize("quality", range(10))
 def test_music_in_self_contained_frames_repacks_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
     lone = _lone(sounds["music"], tmp_path, quality)
-    assert sum(map(len, repack(lone))) <= sum(map(len, lone)) * LARGEST_BESIDE_LONE
+    assert sum(map(len, repack(lone))) <= sum(map(len, lone)) * MAX_RATIO_TO_SELF_CONTAINED
 
 
 @pytest.mark.parametrize("rate", SAMPLE_RATES)
@@ -179,7 +179,7 @@ def test_frames_are_yielded_while_others_are_read(
             yield frame
 
     for given, _ in enumerate(repack(reading())):
-        assert len(read) - given <= MOST_READ_AHEAD
+        assert len(read) - given <= MAX_READ_AHEAD
 
 
 @pytest.mark.parametrize(("rate", "most"), [(44100, 511), (22050, 255)])
@@ -224,7 +224,7 @@ def test_each_repacked_frame_is_as_short_as_possible(kind: int, rate: int, mode:
     for frame in ours:
         read = Read.of(frame)
         spare, room, size = filled - used, len(read.main_data), (read.bits + 7) // 8
-        assert read.main_data_begin == min(spare, furthest, LONGEST - len(frame))
+        assert read.main_data_begin == min(spare, furthest, MAX_SPAN_BYTES - len(frame))
         shorter = [other for other in rooms if other < room]
         assert all(other < size - min(spare, furthest) for other in shorter)
         assert rooms[int(_bits(frame[:4])[16:20], 2) - 1] == room

@@ -59,18 +59,18 @@ def test_two_workers_with_one_event_make_one_mp3(services: Services, job: Job) -
 
 
 def test_an_event_while_another_worker_converts_is_retried(
-    services: Services, job: Job, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, job: Job, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     other = Services(services.settings)
-    other.videos, waiting, let_go = held(services.videos, beyond=0)
-    conversion = in_background(event_of(job), other)
+    other.videos, waiting, release = held(services.videos, beyond=0)
+    conversion = convert_in_background(event_of(job), other)
     try:
         assert waiting.wait(30)
         with pytest.raises(Busy) as caught:
             convert(event_of(job), services)
         assert caught.value.retry_after > 0
     finally:
-        let_go.set()
+        release.set()
     reply = conversion.result()
     assert reply is not None
     again = convert(event_of(job), services)

@@ -17,7 +17,7 @@ class Broken:
     """Is a recipe for a broken file, and whether the file says how many seconds it would have, whole."""
 
     recipe: Recipe
-    tells_length: bool
+    declares_length: bool
 
 
 # What a file of each kind is made of, and whether it says its length at its beginning, where a cut leaves it.
@@ -59,7 +59,7 @@ CUT: dict[str, Broken] = {
     for kind, (recipe, tells) in KINDS.items()
     for share in (8, 50, 95)
 } | {
-    f"mp4-in-fragments-cut-at-{share}-percent.mp4": Broken(cut(FRAGMENTS, share / 100), tells_length=False)
+    f"mp4-in-fragments-cut-at-{share}-percent.mp4": Broken(cut(FRAGMENTS, share / 100), declares_length=False)
     for share in (8, 50, 95)
 }
 GARBLED: dict[str, Broken] = {
@@ -80,13 +80,13 @@ GARBLED: dict[str, Broken] = {
     },
     **{
         f"{kind}-with-bad-bits.{kind}": Broken(
-            made(kind, f"{NOISY} noise=amount=200", KINDS[kind][0]), tells_length=False
+            made(kind, f"{NOISY} noise=amount=200", KINDS[kind][0]), declares_length=False
         )
         for kind in ("mp4", "mkv", "ts", "avi", "mpg", "flv", "mp3")
     },
     **{
         f"{kind}-with-packets-missing.{kind}": Broken(
-            made(kind, f"{NOISY} noise=drop='eq(mod(n\\,10)\\,5)'", KINDS[kind][0]), tells_length=False
+            made(kind, f"{NOISY} noise=drop='eq(mod(n\\,10)\\,5)'", KINDS[kind][0]), declares_length=False
         )
         for kind in ("mp4", "mkv", "ts", "flv")
     },

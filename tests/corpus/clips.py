@@ -7,10 +7,10 @@ from tests.corpus.broken import Broken
 from tests.corpus.recipes import Recipe
 
 WHOLE: dict[str, Recipe] = containers.VIDEO_FILES | containers.SOUND_FILES | sounds.FILES | timing.FILES | tracks.FILES
-BEGUN_OTHERWISE: dict[str, Recipe] = beginnings.FILES
+UNUSUAL_BEGINNINGS: dict[str, Recipe] = beginnings.FILES
 BROKEN: dict[str, Broken] = broken.CUT | broken.GARBLED
 SILENT: dict[str, Recipe] = silent.NO_AUDIO | silent.NO_MEDIA | silent.OTHER_FORMATS
 PROTECTED: dict[str, Recipe] = silent.PROTECTED
 CLIPS: dict[str, Recipe] = (
-    WHOLE | BEGUN_OTHERWISE | {name: item.recipe for name, item in BROKEN.items()} | SILENT | PROTECTED
+    WHOLE | UNUSUAL_BEGINNINGS | {name: item.recipe for name, item in BROKEN.items()} | SILENT | PROTECTED
 )

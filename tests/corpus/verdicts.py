@@ -27,7 +27,7 @@ DECODED = re.compile(
 )
 AUDIO_TRACK = re.compile(r"^  Stream #0:\d+.*?: Audio:", re.MULTILINE)
 PROTECTED_MARKS = (b"enca", b"drms")
-LONGEST_SECONDS = 3600
+TIMEOUT_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _first_frame(file: Path, *selection: str) -> tuple[bool, str]:
 def _decode(file: Path, *arguments: str) -> str:
     """Return what FFmpeg reports of decoding a file into nothing."""
     command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *FENCE, "-i", f"file:{file}", *arguments]
-    done = subprocess.run([*command, "-f", "null", "-"], check=False, capture_output=True, timeout=LONGEST_SECONDS)
+    done = subprocess.run([*command, "-f", "null", "-"], check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
     return done.stderr.decode("utf-8", "replace")
 
 
@@ -177,7 +177,7 @@ def _decodes(job: Job, services: Services) -> bool:
             "null",
             "-",
         ]
-        done = subprocess.run(command, check=False, capture_output=True, timeout=LONGEST_SECONDS)
+        done = subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
     return done.returncode == 0 and not done.stderr
 
 

@@ -20,13 +20,15 @@ from soundlift.common.settings import Settings
 from ..probe.bounded_numbers import read_integer
 from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from ..probe.report import selects_track
-from .resource_limits import limited
+from .resource_limits import limited_command
 
 # In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
-LONGEST_HEADING = 1024 * 1024
-LONGEST_BEGINNING = 256 * 1024
-LONGEST_END = 32 * 1024
-MOST_SKIPPED = 64 * 2**20  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
+MAX_HEADING_CHARS = 1024 * 1024
+MAX_BEGINNING_CHARS = 256 * 1024
+MAX_END_CHARS = 32 * 1024
+MAX_SKIPPED_BYTES = (
+    64 * 2**20
+)  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
 BLOCK = 64 * 1024
 
 # Only the protocols that reach the stored file, and no demuxer that opens further addresses, such as playlists: an
@@ -83,7 +85,7 @@ class Ffmpeg:
         pipes: Sequence[int] = (),
     ) -> None:
         self._process = subprocess.Popen(
-            limited([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
+            limited_command([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -134,14 +136,14 @@ class _Report:
     """The messages of FFmpeg, read from a stream by a thread, of which a limited number of characters is kept.
 
     The lines about the file are kept apart, so that no number of messages before them hides what is in the file.
-    `abort` is called if FFmpeg prints more text from the file than MOST_SKIPPED.
+    `abort` is called if FFmpeg prints more text from the file than MAX_SKIPPED_BYTES.
     """
 
     def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
         self._stream = stream
         self._abort = abort
         self._lines = FfmpegLog()
-        self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
+        self._heading, self._beginning = _Lines(MAX_HEADING_CHARS), _Lines(MAX_BEGINNING_CHARS)
         self._end: deque[str] = deque()
         self._end_size = 0
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
@@ -154,7 +156,7 @@ class _Report:
     def _drain(self) -> None:
         while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
             self._keep(self._lines.read(block))
-            if self._lines.skipped > MOST_SKIPPED:
+            if self._lines.skipped > MAX_SKIPPED_BYTES:
                 self._abort()
         self._keep(self._lines.end())
 
@@ -168,7 +170,7 @@ class _Report:
     def _keep_at_end(self, line: str) -> None:
         self._end.append(line + "\n")
         self._end_size += len(line) + 1
-        while self._end_size > LONGEST_END:
+        while self._end_size > MAX_END_CHARS:
             self._end_size -= len(self._end.popleft())
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from soundlift.common.errors import SoundliftError
 from soundlift.common.media import LocalFiles, MediaStore
 
-from .range_server import Source, serving
+from .range_server import Source, serve
 from .runner import MediaInput
 
 URL = "fd:"
@@ -53,19 +53,19 @@ class LocalFile:
 
 
 @contextmanager
-def opened(store: MediaStore, fid: str) -> Iterator[tuple[str, MediaInput]]:
+def open_input(store: MediaStore, fid: str) -> Iterator[tuple[str, MediaInput]]:
     """Yield a stored file as an input of FFmpeg, and the URL that FFmpeg reads it at."""
     if isinstance(store, LocalFiles):
         with closing(LocalFile(store, fid)) as file:
             yield URL, file
     else:
-        with served(store, fid) as (url, source):
+        with serve_input(store, fid) as (url, source):
             yield url, source
 
 
 @contextmanager
-def served(store: MediaStore, fid: str, suffix: str = "") -> Iterator[tuple[str, MediaInput]]:
+def serve_input(store: MediaStore, fid: str, suffix: str = "") -> Iterator[tuple[str, MediaInput]]:
     """Yield the same as `opened`, but always over HTTP, at a URL with a suffix."""
     source = Source(store, fid, suffix)
-    with serving(source) as url:
+    with serve(source) as url:
         yield url, source

@@ -7,27 +7,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-MOST_FRAMES = 20_000
+MAX_FRAMES = 20_000
 # In frames: enough that the rounding of a container's clock to milliseconds is small in comparison, and so few that
 # most windows have no gap if one packet in ten was lost.
-WINDOW, FEWEST_WINDOWS = 4, 16
-MOST_DEVIATION = 0.01
+WINDOW, MIN_WINDOWS = 4, 16
+MAX_DEVIATION = 0.01
 # A line of FFmpeg's framecrc: stream, time of decoding, time of presentation, duration, and more.
 FRAME = re.compile(rb" *0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}),.{1,200}\n")
 
 
 def frame_list_args(output: Path) -> list[str]:
     """Return the arguments that write the time and duration of a track's first frames into a file."""
-    return ["-c:a", "pcm_s16le", "-frames:a", str(MOST_FRAMES), "-f", "framecrc", "-y", str(output)]
+    return ["-c:a", "pcm_s16le", "-frames:a", str(MAX_FRAMES), "-f", "framecrc", "-y", str(output)]
 
 
-def pace(file: Path) -> float:
+def measure_pace(file: Path) -> float:
     """Return how fast the timestamps in a list of frames advance, 1 if as fast as the sound.
 
     It is the median of several short parts, which single gaps or overlaps do not change.
     """
     frames = list(_frames(file))
-    size = WINDOW if len(frames) >= FEWEST_WINDOWS * WINDOW else 1
+    size = WINDOW if len(frames) >= MIN_WINDOWS * WINDOW else 1
     windows = zip(frames, frames[size:], strict=False)
     paces = [(end - begin) / (played_then - played) for (begin, played), (end, played_then) in windows]
     return median(paces) if paces else 1.0

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ..probe.mp4_chunks import Chunks, read_chunks
 
-LEAST_BYTES = 2**20  # less is read sooner than another range is asked for
+MIN_RANGE_BYTES = 2**20  # less is read sooner than another range is asked for
 EXAMINED_BYTES = 8 * 2**20  # FFmpeg looks at the first samples, up to 5 MB of them (its option -probesize)
 STILL_PICTURES = (b"jpeg", b"png ")  # may be images of chapters, one of which is the cover
 BLOCK = 256 * 1024
@@ -39,7 +39,9 @@ def picture_ranges(file: BinaryIO, size: int) -> list[Range]:
     others = sorted(start for track in tracks if track is not pictures for start in track.starts)
     examined = min([*pictures.starts, *others]) + EXAMINED_BYTES
     ranges = ((max(start, examined), min(end, size)) for start, end in _runs(pictures))
-    return [(start, end) for start, end in ranges if end - start >= LEAST_BYTES and not _any_within(others, start, end)]
+    return [
+        (start, end) for start, end in ranges if end - start >= MIN_RANGE_BYTES and not _any_within(others, start, end)
+    ]
 
 
 def _runs(track: Chunks) -> Iterator[Range]:

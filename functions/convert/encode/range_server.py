@@ -25,7 +25,7 @@ STOP_CHECK_SECONDS = 0.01
 OPEN_FILE = "soundlift.open_file"
 
 
-def suffix_of(name: str) -> str:
+def url_suffix(name: str) -> str:
     """Return the suffix of a file name if it is plain enough for a URL, otherwise ""."""
     found = PLAIN_SUFFIX.search(name)
     return found[0] if found else ""
@@ -71,7 +71,7 @@ class Source:
         reader = self._store.open(self._fid)
         request.environ[OPEN_FILE] = reader.file
         file = FileWithoutPictures(reader.file, self._pictures_in(reader))
-        body = FileWrapper(cast(IO[bytes], _NotingFile(cast(BinaryIO, file), self)), BLOCK)
+        body = FileWrapper(cast(IO[bytes], _ErrorRecordingFile(cast(BinaryIO, file), self)), BLOCK)
         response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
         response.content_length = reader.size
         response.call_on_close(reader.file.close)
@@ -92,7 +92,7 @@ class Source:
         return self._ranges
 
 
-class _NotingFile:
+class _ErrorRecordingFile:
     """A stored file that ends where the store fails, and notes the error."""
 
     def __init__(self, file: BinaryIO, source: Source) -> None:
@@ -121,7 +121,7 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(source: Source) -> Iterator[str]:
+def serve(source: Source) -> Iterator[str]:
     """Serve a source, in threads, until the end of the block; yield its URL."""
     server = make_server("127.0.0.1", 0, source, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever, args=(STOP_CHECK_SECONDS,), name="range-server", daemon=True)

@@ -14,7 +14,7 @@ SECONDS_TO_DIE = 5
 BYTES_ABOVE_OUTPUT = 2**20
 
 
-def limited(command: Sequence[str], settings: Settings) -> list[str]:
+def limited_command(command: Sequence[str], settings: Settings) -> list[str]:
     """Return a command that limits its processor time, memory, file size and core dumps, then executes another.
 
     That is prlimit of util-linux: subprocess's own way, preexec_fn, may deadlock in a process with threads

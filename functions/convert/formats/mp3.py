@@ -8,13 +8,13 @@ from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from .id3 import id3
+from .id3 import build_id3_tag
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import OutputFormat, Tags
 
 # In kbit/s. Without the bit reservoir, a constant bit rate loses at most 0.25 dB up to here and up to 2 dB above; a
 # variable one loses nothing but bytes (`make bench ONLY=reservoir-V2`).
-HIGHEST_SPLIT_BITRATE = 96
+MAX_SPLIT_BITRATE = 96
 
 
 class Mp3:
@@ -41,7 +41,7 @@ class Mp3:
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether frames that do not share bits cost next to nothing of the sound."""
-        return bitrate is None or bitrate <= HIGHEST_SPLIT_BITRATE
+        return bitrate is None or bitrate <= MAX_SPLIT_BITRATE
 
     def write_length(self, path: Path, samples: int) -> None:
         """Write the length into the header frame, unless there is no sound.
@@ -71,7 +71,7 @@ class Mp3:
     def write_tags(self, path: Path, tags: Tags) -> bytes:
         """Return an ID3 tag, so that the file need not be written again."""
         del path
-        return id3(tags)
+        return build_id3_tag(tags)
 
 
 MP3: OutputFormat = Mp3()

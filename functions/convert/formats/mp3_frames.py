@@ -28,7 +28,7 @@ READ_BYTES = 2**18
 # Offsets in the header frame, from "Xing" or "Info": http://gabriel.mp3-tech.org/mp3infotag.html
 COUNTS, TOC, TOC_ENTRIES = 8, 16, 100
 LAME_TAG = 120
-LONGEST_PADDING = 2**12
+PADDING_LIMIT = 2**12
 DELAY_AND_PADDING, MUSIC_LENGTH, MUSIC_CRC, TAG_CRC = (LAME_TAG + offset for offset in (21, 28, 32, 34))
 
 
@@ -68,7 +68,7 @@ def _header(kind: int, numbers: int, mode: int) -> Header:
     return Header(frame_length(header), samples, sample_rate(header), sides[mode != MONO])
 
 
-def frames(file: BinaryIO) -> Iterator[bytes]:
+def read_frames(file: BinaryIO) -> Iterator[bytes]:
     """Yield the frames of a file that contains nothing else; raises NotMp3."""
     data, at = b"", 0
     while True:
@@ -102,7 +102,7 @@ class HeaderFrame:
     @classmethod
     def at_start_of(cls, file: BinaryIO) -> Self:
         """Return the header frame at the beginning of a file; raises NotMp3, also for an empty file."""
-        return cls.of(next(frames(file), b""))
+        return cls.of(next(read_frames(file), b""))
 
     @property
     def _tag(self) -> int:
@@ -119,7 +119,7 @@ class HeaderFrame:
     @property
     def samples(self) -> int:
         """Return the samples of one channel without the encoder's delay and padding, which players cut off."""
-        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), LONGEST_PADDING)
+        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), PADDING_LIMIT)
         return self._number(COUNTS, 4) * read_header(self.data).samples - delay - padding
 
     def for_frames(self, sizes: Sequence[int], samples: int, crc: int) -> HeaderFrame:
@@ -138,7 +138,7 @@ class HeaderFrame:
         """Return it with another length, in samples of one channel; raises NotMp3 if its frames cannot have it."""
         delay = self._number(DELAY_AND_PADDING, 3) >> 12
         padding = self._number(COUNTS, 4) * read_header(self.data).samples - delay - samples
-        if not 0 <= padding < LONGEST_PADDING:
+        if not 0 <= padding < PADDING_LIMIT:
             raise NotMp3(f"a padding of {padding} samples")
         return self._with({DELAY_AND_PADDING: (delay << 12 | padding).to_bytes(3)})
 

@@ -42,7 +42,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
         encoded.report,
         decoded=encoded.decoded,
         output_bytes=encoded.size,
-        most_bytes=runner.settings.max_mp3_bytes,
+        max_bytes=runner.settings.max_mp3_bytes,
     )
     plan.format.write_length(encoded.path, encoded.samples)
     seconds = plan.format.read_length(encoded.path)

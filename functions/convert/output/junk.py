@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-MOST_PACKETS = 200_000
+MAX_PACKETS = 200_000
 JUNK_FACTOR = 3  # times the median size of a frame: two frames whose border is damaged are one packet
 # A line of FFmpeg's framecrc: stream, time of decoding, time of presentation, duration, size, and more.
 PACKET = re.compile(rb" *0,[^,]{1,30},[^,]{1,30},[^,]{1,30}, *([0-9]{1,10}),.{1,200}\n")
@@ -19,7 +19,7 @@ PACKET = re.compile(rb" *0,[^,]{1,30},[^,]{1,30},[^,]{1,30}, *([0-9]{1,10}),.{1,
 
 def packet_list_args(output: Path) -> list[str]:
     """Return the arguments that write the sizes of a track's first packets into a file, without decoding them."""
-    return ["-c", "copy", "-frames:a", str(MOST_PACKETS), "-f", "framecrc", "-y", str(output)]
+    return ["-c", "copy", "-frames:a", str(MAX_PACKETS), "-f", "framecrc", "-y", str(output)]
 
 
 def count_junk(file: Path, frames: int) -> int:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from ..encode.run_statistics import read_decoded
 from ..failures import has_damage
 from ..probe.audio_track import AudioTrack
-from ..probe.ffmpeg_log import CONTEXT, own_lines, own_words
+from ..probe.ffmpeg_log import CONTEXT, own_lines, own_text
 from ..probe.probe import Probe
 
 # A container's duration includes the codec's padding at either end, at most 2 × 2048 samples (WMA).
 PADDING_SECONDS = 0.1
 # A header that declares more than this many times the sound that could be read is not credible. Far more than a
 # thousandth of an interrupted upload arrives; a forged or garbled header may declare anything.
-MOST_DECLARED = 1000
+MAX_DECLARED_RATIO = 1000
 # What the decoder reports for bytes between the frames of an MP3, such as a tag or a picture.
 NO_FRAME = re.compile(r"\[mp\w{1,16} @ 0x[0-9a-f]{1,16}\] Header missing")
 FAILED_PACKET = re.compile(CONTEXT + r"Error submitting packet to decoder: .{1,99}")
@@ -45,7 +45,7 @@ def missing_seconds(report: str, probe: Probe, track: AudioTrack, written: Writt
     if not decoded.frames or not track.rate:
         return None
     seconds = decoded.samples / track.rate
-    messages = own_words(report)
+    messages = own_text(report)
     is_estimated = probe.duration_is_estimated
     no_frames = max(written.junk, _count_no_frames(report, decoded.errors)) if is_estimated else 0
     skipped = max(0, decoded.errors - no_frames) * seconds / decoded.frames
@@ -79,7 +79,7 @@ def _credible_length(probe: Probe, seconds: float) -> float:
         return 0.0
     of_container = 0.0 if probe.duration_is_estimated else probe.duration or 0.0
     length = max(of_container, probe.declared.seconds or 0.0)
-    return length if length <= MOST_DECLARED * seconds else 0.0
+    return length if length <= MAX_DECLARED_RATIO * seconds else 0.0
 
 
 def _is_damaged(messages: str, probe: Probe, length: float, written: float) -> bool:

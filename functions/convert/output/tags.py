@@ -17,9 +17,9 @@ from ..probe.probe import Probe
 
 # Nothing else is copied: where and when a video was made, and with which phone, is private.
 COPIED = ("title", "artist", "album", "album_artist", "composer", "genre", "date", "track", "disc")
-LONGEST_TEXT = 1000
+MAX_TEXT_CHARS = 1000
 DAY = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
-LARGEST_COVER = 2**24
+MAX_COVER_BYTES = 2**24
 
 
 def collect_tags(probe: Probe, plan: Plan, runner: Runner, folder: Path, seconds: float) -> Tags:
@@ -30,10 +30,10 @@ def collect_tags(probe: Probe, plan: Plan, runner: Runner, folder: Path, seconds
         runner.run([*input_args(runner.url), *metadata_args(folder, plan.track.index)])
         metadata = read_metadata(folder)
     cover = _cover(runner, probe.pictures[0], folder) if probe.pictures and options.cover else b""
-    return tags_of(metadata.moved_by(-plan.lead), plan.track.language, options, seconds, cover)
+    return make_tags(metadata.shifted_by(-plan.lead), plan.track.language, options, seconds, cover)
 
 
-def tags_of(
+def make_tags(
     metadata: Metadata, language: str | None, options: AudioOptions, seconds: float, cover: bytes = b""
 ) -> Tags:
     """Return the tags of an audio file of `seconds`, made from a track in `language`."""
@@ -51,7 +51,7 @@ def cover_args(stream: int, output: Path) -> list[str]:
 def _cover(runner: Runner, stream: int, folder: Path) -> bytes:
     file = folder / "cover"
     runner.run([*input_args(runner.url), *cover_args(stream, file)])
-    return file.read_bytes() if file.exists() and file.stat().st_size <= LARGEST_COVER else b""
+    return file.read_bytes() if file.exists() and file.stat().st_size <= MAX_COVER_BYTES else b""
 
 
 def _texts(found: Mapping[str, str], requested: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -59,7 +59,7 @@ def _texts(found: Mapping[str, str], requested: Mapping[str, str]) -> Iterator[t
         source = found.get(name, "")
         text = requested.get(name, _day(source) if name == "date" else source).strip()
         if text:
-            yield name, text[:LONGEST_TEXT]
+            yield name, text[:MAX_TEXT_CHARS]
     if comment := requested.get("comment"):
         yield "comment", comment
 
@@ -72,6 +72,6 @@ def _day(text: str) -> str:
 
 def _within(chapters: Sequence[Chapter], start: float, seconds: float) -> list[Chapter]:
     """Return the chapters of a part of the source, on the part's time line."""
-    moved = (chapter.moved_by(-start) for chapter in chapters)
-    cut = (Chapter(max(0.0, one.start), min(seconds, one.end), one.title[:LONGEST_TEXT]) for one in moved)
+    moved = (chapter.shifted_by(-start) for chapter in chapters)
+    cut = (Chapter(max(0.0, one.start), min(seconds, one.end), one.title[:MAX_TEXT_CHARS]) for one in moved)
     return [one for one in cut if one.end > one.start]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from .filters import resample
 
-HIGHEST_PEAK_DB = -1.0  # of a downmix, so that LAME's overshoot fits above it
+MAX_PEAK_DB = -1.0  # of a downmix, so that LAME's overshoot fits above it
 TRUE_PEAK_DB = -1.5
-LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
+MIN_RANGE_LU, MAX_RANGE_LU = 7.0, 50.0
 # loudnorm's argument for each measured value, and the lowest and highest value that it accepts.
 # https://ffmpeg.org/ffmpeg-filters.html#loudnorm
 LOUDNESS_LIMITS = {
@@ -43,7 +43,7 @@ def measuring_filters(loudness: float | None) -> tuple[str, ...]:
 
 def downmix_gain(levels: Levels) -> tuple[str, ...]:
     """Return the filter that turns a downmix down if its peak is too high."""
-    gain = min(0.0, HIGHEST_PEAK_DB - levels.peak)
+    gain = min(0.0, MAX_PEAK_DB - levels.peak)
     return (f"volume={gain:.3f}dB:precision=float",) if gain < 0 else ()
 
 
@@ -55,7 +55,7 @@ def normalization(levels: Levels, target: float, rate: int) -> tuple[str, ...]:
     found = levels.loudness
     if found is None:
         return ()
-    spread = min(max(float(found["input_lra"]), LEAST_RANGE_LU), GREATEST_RANGE_LU)
+    spread = min(max(float(found["input_lra"]), MIN_RANGE_LU), MAX_RANGE_LU)
     return (
         f"loudnorm=I={target:g}:TP={TRUE_PEAK_DB:g}:LRA={spread:g}:linear=true:dual_mono=true"
         f":{':'.join(_measured_arguments(found))}",

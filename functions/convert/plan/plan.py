@@ -14,7 +14,7 @@ from .loudness import Levels, downmix_gain, measuring_filters, normalization
 
 UNKNOWN_RATE = 44100
 # Output that is longer than its file by more than this consists of silence in gaps between unreliable timestamps.
-LONGEST_FACTOR, SECONDS_BEYOND = 1.02, 10
+MAX_LENGTH_RATIO, MAX_EXTRA_SECONDS = 1.02, 10
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Plan:
 
     `is_downmix` and `loudness` (in LUFS) require that the levels are measured before. `lead` is the number of seconds
     by which FFmpeg's clock begins before all audio and video. `seconds` is the expected length of the output, None if
-    unknown; output of more than `most_seconds` is evidence of unreliable timestamps.
+    unknown; output of more than `max_seconds` is evidence of unreliable timestamps.
     """
 
     track: AudioTrack
@@ -35,7 +35,7 @@ class Plan:
     loudness: float | None = None
     lead: float = 0.0
     seconds: float | None = None
-    most_seconds: float | None = None
+    max_seconds: float | None = None
 
     @property
     def bitrate(self) -> int | None:
@@ -78,7 +78,7 @@ def make_plan(probe: Probe, track: AudioTrack, options: AudioOptions, output_for
         _plan(track, options, output_format, silence=probe.silence_before(track), by_timestamps=probe.has_timestamps),
         lead=0.0 if probe.time_starts_with_first_track else probe.lead,
         seconds=_expected_seconds(probe, options),
-        most_seconds=_most_seconds(probe),
+        max_seconds=_max_seconds(probe),
     )
 
 
@@ -114,7 +114,7 @@ def _expected_seconds(probe: Probe, options: AudioOptions) -> float | None:
     return max(0.0, end - options.start)
 
 
-def _most_seconds(probe: Probe) -> float | None:
+def _max_seconds(probe: Probe) -> float | None:
     if probe.duration is None or not probe.has_timestamps:
         return None
-    return probe.duration * LONGEST_FACTOR + SECONDS_BEYOND
+    return probe.duration * MAX_LENGTH_RATIO + MAX_EXTRA_SECONDS

@@ -8,7 +8,7 @@ from ..failures import TOO_MANY_CHANNELS, ConversionFailed, no_such_track
 from ..probe.audio_track import AudioTrack
 from ..probe.probe import Probe
 
-MOST_LANGUAGES = 30  # in one message
+MAX_LANGUAGES = 30  # in one message
 
 
 def candidate_tracks(probe: Probe, options: AudioOptions) -> list[AudioTrack]:
@@ -34,7 +34,7 @@ def requested_track(probe: Probe, options: AudioOptions) -> AudioTrack | None:
     else:
         found = [track for track in probe.tracks if track.language and _same_language(track.language, wanted)]
     if not found:
-        languages = sorted({track.language for track in probe.tracks if track.language})[:MOST_LANGUAGES]
+        languages = sorted({track.language for track in probe.tracks if track.language})[:MAX_LANGUAGES]
         raise ConversionFailed(no_such_track(wanted, len(probe.tracks), languages))
     return found[0]
 

@@ -10,7 +10,7 @@ MORE_THAN_STEREO = 3
 UNKNOWN_LAYOUT = re.compile(r"([0-9]{1,9}) channels")
 NAMED_LAYOUT = re.compile(r"([0-9]{1,9}) channels \(.*\)")
 AMBISONIC_LAYOUT = re.compile(r"ambisonic ([0-9]{1,4})")
-MOST_CHANNELS = 64  # SWR_CH_MAX, the limit of FFmpeg's resampler
+MAX_CHANNELS = 64  # SWR_CH_MAX, the limit of FFmpeg's resampler
 UNDECODABLE = ("none", "unknown")
 
 
@@ -45,9 +45,9 @@ class AudioTrack:
         """Return whether FFmpeg can mix this number of channels."""
         layout = self.layout or ""
         if ambisonic := AMBISONIC_LAYOUT.fullmatch(layout):
-            return (int(ambisonic[1]) + 1) ** 2 <= MOST_CHANNELS
+            return (int(ambisonic[1]) + 1) ** 2 <= MAX_CHANNELS
         match = UNKNOWN_LAYOUT.fullmatch(layout) or NAMED_LAYOUT.fullmatch(layout)
-        return match is None or int(match[1]) <= MOST_CHANNELS
+        return match is None or int(match[1]) <= MAX_CHANNELS
 
     @property
     def decodable(self) -> bool:

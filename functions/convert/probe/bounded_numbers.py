@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 
-SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
+MIN_INT64, MAX_INT64 = -(2**63), 2**63 - 1
 # Of ASCII digits, and few enough for int(), which refuses more than 4,300, and for float(), which is never infinite.
 INTEGER = re.compile(r"-?[0-9]{1,19}")
 DECIMAL = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,9})?")
 
 
-def read_integer(text: str, *, least: int = SMALLEST_INT64, most: int = LARGEST_INT64) -> int | None:
+def read_integer(text: str, *, minimum: int = MIN_INT64, maximum: int = MAX_INT64) -> int | None:
     """Return the integer in a text, None if it is not one from `least` to `most`."""
     if INTEGER.fullmatch(text) is None:
         return None
     number = int(text)
-    return number if least <= number <= most else None
+    return number if minimum <= number <= maximum else None
 
 
 def read_decimal(text: str) -> float | None:

@@ -1,7 +1,7 @@
 """The duration that a file's own header declares, for formats of which FFmpeg reports only what is in the file.
 
 The header is optional evidence: if it is missing or malformed, the duration is unknown. Only the headers of the
-first chunks are read, at most `records.MOST_CHUNKS`, so memory does not depend on what they declare.
+first chunks are read, at most `records.MAX_CHUNKS`, so memory does not depend on what they declare.
 
 A truncated file declares more bytes than it has, so the file's size alone disproves nothing. A header is not credible
 if a size is a placeholder, which writers leave that cannot seek back; if the chunk around it declares to be shorter; or
@@ -35,11 +35,11 @@ CONSTANT_RATE = (1, 3, 6, 7)  # PCM, float, A-law and mu-law: one sample of each
 EXTENSIBLE, SUBFORMAT_OFFSET = 0xFFFE, 24
 DS64 = struct.Struct("<QQ")  # EBU Tech 3306, section 4: sizes of RIFF and data
 AIFF_COMMON = struct.Struct(">hIhHQ")  # AIFF 1.3, Common Chunk: the sample rate is an 80-bit float
-EXPONENT_BIAS, MANTISSA_BITS, LARGEST_EXPONENT = 16383, 63, 31
+EXPONENT_BIAS, MANTISSA_BITS, MAX_EXPONENT = 16383, 63, 31
 CAF_HEADER_BYTES = 8
 CAF_DESCRIPTION = struct.Struct(">d4sIII")  # Apple Core Audio Format Specification 1.0, CAFAudioFormat
 CAF_EDIT_COUNT_BYTES = 4
-LOWEST_RATE, HIGHEST_RATE = 1.0, 1e9  # in Hz
+MIN_RATE, MAX_RATE = 1.0, 1e9  # in Hz
 AVI_HEADER = struct.Struct("<24x4s4xI12xI")  # RIFF's 12 bytes and LIST's, then avih: time of a picture, their number
 MICROSECONDS = 1e6
 ASF_HEADER, ASF_OBJECT = b"\x30\x26\xb2\x75", struct.Struct("<16sQ")
@@ -78,30 +78,30 @@ def declared_duration(file: BinaryIO, size: int) -> DeclaredDuration:
 def _read(source: RecordReader, beginning: bytes) -> float | None:
     form = beginning[FORM_TYPE]
     if form == b"AVI ":
-        return _of_avi(source)
+        return _avi_seconds(source)
     if form == b"WAVE":
-        return _of_wave(source)
+        return _wave_seconds(source)
     if form in (b"AIFF", b"AIFC"):
-        return _of_aiff(source, is_pcm=form == b"AIFF")
+        return _aiff_seconds(source, is_pcm=form == b"AIFF")
     if beginning.startswith(b"caff"):
-        return _of_caf(source)
+        return _caf_seconds(source)
     if beginning.startswith(ASF_HEADER):
-        return _of_asf(source)
+        return _asf_seconds(source)
     check_frame_count(source)
     return None
 
 
-def _of_avi(source: RecordReader) -> float | None:
+def _avi_seconds(source: RecordReader) -> float | None:
     kind, microseconds, pictures = source.record(0, AVI_HEADER) or (b"", 0, 0)
     return microseconds * pictures / MICROSECONDS if kind == b"avih" else None
 
 
-def _of_wave(source: RecordReader) -> float | None:
+def _wave_seconds(source: RecordReader) -> float | None:
     _, outer, _ = source.record(0, RIFF_HEADER) or (b"", 0, b"")
     bytes_per_second, ds64 = 0, None
     for kind, body, size in source.chunks(RIFF_HEADER.size, RIFF_CHUNK, padded=True):
         if kind == b"fmt " and not bytes_per_second:
-            bytes_per_second = _constant_rate(source, body)
+            bytes_per_second = _bytes_per_second(source, body)
         elif kind == b"ds64" and ds64 is None:
             ds64 = source.record(body, DS64)
         elif kind == b"data":
@@ -111,7 +111,7 @@ def _of_wave(source: RecordReader) -> float | None:
     return None
 
 
-def _constant_rate(source: RecordReader, body: int) -> int:
+def _bytes_per_second(source: RecordReader, body: int) -> int:
     """Return the bytes per second of a WAV whose every block is one sample of each channel, 0 of others."""
     found = source.record(body, WAVE_FORMAT)
     if found is None:
@@ -122,7 +122,7 @@ def _constant_rate(source: RecordReader, body: int) -> int:
     return rate * block if coding in CONSTANT_RATE and block == channels * math.ceil(bits / 8) else 0
 
 
-def _of_aiff(source: RecordReader, *, is_pcm: bool) -> float | None:
+def _aiff_seconds(source: RecordReader, *, is_pcm: bool) -> float | None:
     _, outer, _ = source.record(0, FORM_HEADER) or (b"", 0, b"")
     common: tuple[int, ...] | None = None
     sound_bytes: int | None = None
@@ -138,15 +138,15 @@ def _of_aiff(source: RecordReader, *, is_pcm: bool) -> float | None:
     if is_pcm and frames * channels * math.ceil(bits / 8) > sound_bytes:
         raise NotCredible
     power = exponent - EXPONENT_BIAS
-    rate: float = math.ldexp(mantissa, power - MANTISSA_BITS) if 0 <= power <= LARGEST_EXPONENT else 0.0
+    rate: float = math.ldexp(mantissa, power - MANTISSA_BITS) if 0 <= power <= MAX_EXPONENT else 0.0
     return frames / rate if rate else None
 
 
-def _of_caf(source: RecordReader) -> float | None:
+def _caf_seconds(source: RecordReader) -> float | None:
     seconds_per_byte = None
     for kind, body, size in source.chunks(CAF_HEADER_BYTES, CAF_CHUNK, padded=False):
         if kind == b"desc" and seconds_per_byte is None:  # the specification allows one
-            seconds_per_byte = _of_description(source, body)
+            seconds_per_byte = _seconds_per_byte(source, body)
         elif kind == b"data":
             declared = size - CAF_EDIT_COUNT_BYTES
             if _is_placeholder(declared):
@@ -155,17 +155,17 @@ def _of_caf(source: RecordReader) -> float | None:
     return None
 
 
-def _of_description(source: RecordReader, body: int) -> float:
+def _seconds_per_byte(source: RecordReader, body: int) -> float:
     """Return the seconds per byte, 0 where packets vary in size or duration; raises NotCredible."""
     rate, _, _, packet_bytes, packet_samples = source.record(body, CAF_DESCRIPTION) or (0.0, b"", 0, 0, 0)
     if not packet_bytes or not packet_samples:
         return 0.0
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:  # NaN as well
+    if not MIN_RATE <= rate <= MAX_RATE:  # NaN as well
         raise NotCredible
     return float(packet_samples / packet_bytes / rate)
 
 
-def _of_asf(source: RecordReader) -> float | None:
+def _asf_seconds(source: RecordReader) -> float | None:
     for kind, body, _ in source.chunks(ASF_HEADER_BYTES, ASF_OBJECT, padded=False, counted=ASF_OBJECT.size):
         if kind == ASF_FILE_PROPERTIES:
             duration, preroll, flags = source.record(body, ASF_TIMES) or (0, 0, ASF_BROADCAST)

@@ -21,12 +21,12 @@ QUOTED = " "
 CONTEXT = r"(?:\[[^\]]{1,99} @ 0x[0-9a-f]{1,16}\] ){1,4}"
 """The components that one of FFmpeg's own lines comes from."""
 
-LONGEST_MESSAGE, KEPT_HEAD, KEPT_TAIL = 8192, 2048, 4096  # bytes
-LONGEST_STREAM_END = 512  # what FFmpeg says of a stream's coding has at most 256
+MAX_MESSAGE_BYTES, HEAD_BYTES, TAIL_BYTES = 8192, 2048, 4096  # bytes
+STREAM_END_BYTES = 512  # what FFmpeg says of a stream's coding has at most 256
 ESCAPE = b"\x1b"
 COLOR = re.compile(rb"\x1b\[[0-9;]{1,20}m")
 BEGINNING = re.compile(rb"\x1b\[[0-9;]{1,20}m[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3} \x1b\[0m")
-LONGEST_BEGINNING = 64
+MAX_BEGINNING_BYTES = 64
 HEADING = (b"Input #0, ", b"  Duration: ")
 STREAM = b"  Stream #0:"
 READ = (ESCAPE, STREAM, *HEADING)
@@ -87,13 +87,13 @@ class FfmpegLog:
     def _about_file(self, message: bytes) -> Iterator[str]:
         if self._in_heading and message.startswith(STREAM):
             line = message.rstrip(b"\n").replace(b"\n", b" ")
-            head, tail = line[:LONGEST_STREAM_END], line[LONGEST_STREAM_END:][-LONGEST_STREAM_END:]
+            head, tail = line[:STREAM_END_BYTES], line[STREAM_END_BYTES:][-STREAM_END_BYTES:]
             yield QUOTED + _text(head + tail)
         elif self._in_heading and message.startswith(HEADING):
             yield QUOTED + _text(message.partition(b"\n")[0])
 
 
-def own_words(report: str) -> str:
+def own_text(report: str) -> str:
     """Return the report without what it quotes from the file: a title may well be "The End of File"."""
     return "\n".join(own_lines(report))
 
@@ -105,15 +105,15 @@ def own_lines(report: str) -> list[str]:
 
 def _can_be_skipped(rest: bytes) -> bool:
     """Return whether more text of a message, without an escape character, makes no difference."""
-    return len(rest) > LONGEST_BEGINNING and not rest.startswith(READ) and ESCAPE not in rest
+    return len(rest) > MAX_BEGINNING_BYTES and not rest.startswith(READ) and ESCAPE not in rest
 
 
 def _shortened(message: bytes) -> bytes:
     """Return a message without its middle if it is long: FFmpeg's own text is at either end, or in the first line."""
-    if len(message) <= LONGEST_MESSAGE:
+    if len(message) <= MAX_MESSAGE_BYTES:
         return message
-    line_break = b"\n" if b"\n" in message[KEPT_HEAD:-KEPT_TAIL] else b""
-    return message[:KEPT_HEAD] + line_break + message[-KEPT_TAIL:]
+    line_break = b"\n" if b"\n" in message[HEAD_BYTES:-TAIL_BYTES] else b""
+    return message[:HEAD_BYTES] + line_break + message[-TAIL_BYTES:]
 
 
 def _text(line: bytes) -> str:

@@ -10,12 +10,12 @@ from pathlib import Path
 from .bounded_numbers import read_integer
 
 FILE_NAME = "metadata.txt"
-MOST_CHARACTERS = 2**20
+MAX_CHARACTERS = 2**20
 # Possessive: nothing that matched once is tried again.
 LINE = re.compile(r"(?:\\.|[^\\\n]++)*+", re.DOTALL)
 PAIR = re.compile(r"((?:\\.|[^\\=]++)*+)=(.*)", re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-LARGEST_INT32 = 2**31 - 1  # of a time base, as FFmpeg has it
+MAX_INT32 = 2**31 - 1  # of a time base, as FFmpeg has it
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Chapter:
     end: float
     title: str
 
-    def moved_by(self, seconds: float) -> Chapter:
+    def shifted_by(self, seconds: float) -> Chapter:
         """Return the chapter that many seconds later."""
         return replace(self, start=self.start + seconds, end=self.end + seconds)
 
@@ -38,9 +38,9 @@ class Metadata:
     tags: Mapping[str, str] = field(default_factory=dict)
     chapters: tuple[Chapter, ...] = ()
 
-    def moved_by(self, seconds: float) -> Metadata:
+    def shifted_by(self, seconds: float) -> Metadata:
         """Return the metadata with the chapters that many seconds later."""
-        return replace(self, chapters=tuple(chapter.moved_by(seconds) for chapter in self.chapters))
+        return replace(self, chapters=tuple(chapter.shifted_by(seconds) for chapter in self.chapters))
 
 
 NO_METADATA = Metadata()
@@ -58,7 +58,7 @@ def read_metadata(folder: Path) -> Metadata:
     if not path.exists():
         return NO_METADATA
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        text = file.read(MOST_CHARACTERS)
+        text = file.read(MAX_CHARACTERS)
     tags: dict[str, str] = {}
     chapters: list[Chapter] = []
     for name, pairs in _sections(text):
@@ -90,7 +90,10 @@ def _lower(pairs: Mapping[str, str]) -> dict[str, str]:
 def _chapters(pairs: Mapping[str, str]) -> Iterator[Chapter]:
     """Yield the chapter of a section, unless one of its times is missing or out of range."""
     numerator, _, denominator = pairs.get("TIMEBASE", "").partition("/")
-    base = read_integer(numerator, least=1, most=LARGEST_INT32), read_integer(denominator, least=1, most=LARGEST_INT32)
+    base = (
+        read_integer(numerator, minimum=1, maximum=MAX_INT32),
+        read_integer(denominator, minimum=1, maximum=MAX_INT32),
+    )
     start, end = read_integer(pairs.get("START", "")), read_integer(pairs.get("END", ""))
     if base[0] is None or base[1] is None or start is None or end is None:
         return

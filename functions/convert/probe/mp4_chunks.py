@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import BinaryIO
 
-from .mp4_boxes import boxes, find
+from .mp4_boxes import find_boxes, read_boxes
 
-MOST_BOXES = 10_000
-LARGEST_INDEX = 16 * 2**20  # bytes, which is that of several hours; it is read into memory
+MAX_BOXES = 10_000
+MAX_INDEX_BYTES = 16 * 2**20  # bytes, which is that of several hours; it is read into memory
 TABLES = (b"mdia", b"minf", b"stbl")
 HANDLER, FORMAT = slice(8, 12), slice(12, 16)  # in the contents of hdlr and stsd
 TABLE = 8  # where the tables begin, after version, flags and a count
@@ -35,12 +35,12 @@ def read_chunks(file: BinaryIO, size: int) -> list[Chunks]:
     There are none in the fragments of a file (section 8.8), and in one of another format. Raises ValueError where the
     tables contradict each other, and what reading the file raises.
     """
-    budget = iter(range(MOST_BOXES))
-    for kind, start, end in boxes(file, 0, size, budget):
-        if kind == b"moov" and end - start <= LARGEST_INDEX:
+    budget = iter(range(MAX_BOXES))
+    for kind, start, end in read_boxes(file, 0, size, budget):
+        if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
             file.seek(start)
             index = io.BytesIO(_read(file, end - start))
-            return [_chunks(index, *trak, budget) for trak in find(index, 0, end - start, (b"trak",), budget)]
+            return [_chunks(index, *trak, budget) for trak in find_boxes(index, 0, end - start, (b"trak",), budget)]
     return []
 
 
@@ -54,7 +54,7 @@ def _read(file: BinaryIO, size: int) -> bytes:
 
 def _chunks(index: io.BytesIO, start: int, end: int, budget: Iterator[int]) -> Chunks:
     def content(*path: bytes) -> bytes:
-        first, last = next(find(index, start, end, path, budget), (0, 0))
+        first, last = next(find_boxes(index, start, end, path, budget), (0, 0))
         return index.getvalue()[first:last]
 
     starts = _numbers("I", content(*TABLES, b"stco")) or _numbers("Q", content(*TABLES, b"co64"))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-MOST_CHUNKS = 100
+MAX_CHUNKS = 100
 
 
 class NotCredible(Exception):
@@ -31,7 +31,7 @@ class RecordReader:
 
     def chunks(self, at: int, header: struct.Struct, *, padded: bool, counted: int = 0) -> Iterator[tuple[Any, ...]]:
         """Yield kind, offset and size of the contents of each chunk, `counted` bytes of whose size are the header."""
-        for _ in range(MOST_CHUNKS):
+        for _ in range(MAX_CHUNKS):
             found = self.record(at, header)
             if found is None:
                 return

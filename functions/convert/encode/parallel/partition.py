@@ -10,9 +10,9 @@ from itertools import count
 # In frames. CBR at 44.1 kHz pads 47 of each 49 by a byte; blocks that begin at a multiple pad the same ones.
 UNIT = 49
 RUN_IN = 2 * UNIT
-SHORTEST_BLOCK, LONGEST_BLOCK = 10 * UNIT, 80 * UNIT
-SAMPLES_OF_MPEG_1, SAMPLES_OF_MPEG_2 = 1152, 576
-LOWEST_RATE_OF_MPEG_1 = 32000
+MIN_BLOCK, MAX_BLOCK = 10 * UNIT, 80 * UNIT
+MPEG_1_SAMPLES, MPEG_2_SAMPLES = 1152, 576
+MPEG_1_MIN_RATE = 32000
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class Partition:
     @classmethod
     def of(cls, seconds: float, rate: int, workers: int) -> Partition | None:
         """Return the partition of a sound, or None if it is too short to be worth one."""
-        samples = SAMPLES_OF_MPEG_1 if rate >= LOWEST_RATE_OF_MPEG_1 else SAMPLES_OF_MPEG_2
+        samples = MPEG_1_SAMPLES if rate >= MPEG_1_MIN_RATE else MPEG_2_SAMPLES
         each = math.ceil(seconds * rate / samples / workers)
-        if workers < 2 or each < SHORTEST_BLOCK:
+        if workers < 2 or each < MIN_BLOCK:
             return None
-        turns = math.ceil(each / LONGEST_BLOCK)
+        turns = math.ceil(each / MAX_BLOCK)
         return cls(workers, math.ceil(each / turns / UNIT) * UNIT, samples)
 
     def filters(self) -> str:

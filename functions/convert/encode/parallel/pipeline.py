@@ -16,7 +16,7 @@ from fastcrc import crc16
 
 from soundlift.common.settings import Settings
 
-from ...formats.mp3_frames import HeaderFrame, frames
+from ...formats.mp3_frames import HeaderFrame, read_frames
 from ...plan.plan import Plan
 from ..ffmpeg import Ffmpeg, OnProgress, Outcome, input_args
 from ..run_statistics import read_encoded
@@ -113,7 +113,7 @@ class Pipeline:
         if self._failed:
             raise NotJoined("an encoder failed")
         with ExitStack() as stack:
-            streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
+            streams = [read_frames(stack.enter_context(file.open("rb"))) for file in self._files]
             headers = [HeaderFrame.of(next(stream, b"")) for stream in streams]
             yield headers[0], join_frames(streams, self._partition, self.samples)
 
