@@ -1,4 +1,4 @@
-"""A process of FFmpeg in a sandbox: what it may open, read, write and use, and how it is stopped."""
+"""An FFmpeg process in a sandbox: what it may open, read, write and use, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -22,20 +22,18 @@ from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from ..probe.report import selects_track
 from .resource_limits import limited_command
 
-# In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
+# Of the lines about the file, of FFmpeg's first other messages, and of its last ones.
 MAX_HEADING_CHARS = 1024 * 1024
 MAX_BEGINNING_CHARS = 256 * 1024
 MAX_END_CHARS = 32 * 1024
-MAX_SKIPPED_BYTES = (
-    64 * 2**20
-)  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
+MAX_SKIPPED_BYTES = 64 * 2**20  # of text from the file: FFmpeg prints up to 50 bytes for each line break in a title
 BLOCK = 64 * 1024
 
-# Only the protocols that reach the stored file, and no demuxer that opens further addresses, such as playlists: an
-# uploaded file decides neither what is read nor what is connected to.
+# Only the protocols that reach the stored file, and no demuxers that open further URLs, such as playlists. Otherwise an
+# uploaded file could choose what is read and connected to.
 PROTOCOLS = {"fd": "fd", "http": "http,tcp"}
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
-# Junk between the frames counts as errors. By default more errors than frames are a failure, whatever was decoded.
+# FFmpeg counts junk between frames as errors, and by default fails if there are more errors than frames.
 ALL_ERRORS = ("-max_error_rate", "1")
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
@@ -45,7 +43,7 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds that it wrote."""
+    """The outcome of an FFmpeg run: its exit status (negative for a signal), its report, and the seconds written."""
 
     status: int
     report: str
@@ -61,7 +59,7 @@ def binary() -> str:
 
 
 def input_args(url: str, lead: float = 0.0) -> list[str]:
-    """Return the arguments that make FFmpeg read a stored video, fenced in.
+    """Return the arguments that make FFmpeg read a stored video, and nothing else.
 
     The video is read with timestamps shifted by -`lead` seconds.
     """
@@ -71,9 +69,9 @@ def input_args(url: str, lead: float = 0.0) -> list[str]:
 
 
 class Ffmpeg:
-    """A process of FFmpeg with resource limits and without our environment.
+    """An FFmpeg process with resource limits and without this process's environment.
 
-    `stdin` is a file descriptor that it may read; `pipes` are those that it may write besides standard output.
+    `stdin` is a file descriptor that FFmpeg reads; `pipes` are those that it writes in addition to standard output.
     """
 
     def __init__(
@@ -90,7 +88,7 @@ class Ffmpeg:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C", **ENVIRONMENT},
-            process_group=process_group(),  # so that it ends with this process, and no Ctrl-C reaches it before
+            process_group=process_group(),  # FFmpeg ends with this process, and Ctrl-C does not reach it earlier
             pass_fds=pipes,
         )
         _work_in_batches(self._process.pid)
@@ -103,22 +101,22 @@ class Ffmpeg:
         return self._process.pid
 
     def kill(self) -> None:
-        """Kill it, from any thread."""
+        """Kill the process; may be called from any thread."""
         self._process.kill()
 
     def _abort(self) -> None:
-        """End it like a crash, which fails with TOO_COMPLEX: another run would end the same way."""
+        """Abort the process, so that the job fails with TOO_COMPLEX: another run would end the same way."""
         self._process.send_signal(signal.SIGABRT)
 
     def close(self) -> None:
-        """Kill it if it still runs, and release its pipes."""
+        """Kill the process if it still runs, and release its pipes."""
         self.kill()
         self._report.text()
         with self._process:
             pass
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Wait for its end, and return how it ended."""
+        """Wait for the process to end, and return its outcome."""
         assert self._process.stdout is not None
         seconds = 0.0
         for line in self._process.stdout:
@@ -133,10 +131,10 @@ class Ffmpeg:
 
 
 class _Report:
-    """The messages of FFmpeg, read from a stream by a thread, of which a limited number of characters is kept.
+    """FFmpeg's messages, read from a stream by a thread; a limited number of characters is kept.
 
-    The lines about the file are kept apart, so that no number of messages before them hides what is in the file.
-    `abort` is called if FFmpeg prints more text from the file than MAX_SKIPPED_BYTES.
+    The lines about the file are kept separately, so that earlier messages, however many, cannot displace them. `abort`
+    is called if FFmpeg prints more than MAX_SKIPPED_BYTES of text from the file.
     """
 
     def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
@@ -154,7 +152,7 @@ class _Report:
         return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
-        while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
+        while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # not in IO, but in a pipe's buffered reader
             self._keep(self._lines.read(block))
             if self._lines.skipped > MAX_SKIPPED_BYTES:
                 self._abort()
@@ -175,26 +173,26 @@ class _Report:
 
 
 class _Lines:
-    """The first lines of several, up to `room` characters."""
+    """The first lines of a text, up to `max_chars` characters."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, max_chars: int) -> None:
         self.kept: list[str] = []
-        self._room = room
+        self._remaining = max_chars
 
     def keep(self, line: str) -> bool:
-        """Keep a line if there was room for it and for all before it; return whether there was."""
-        self._room -= len(line) + 1
-        if self._room < 0:
-            self._room = 0
+        """Keep a line if it and all lines before it fit, and return whether they did."""
+        self._remaining -= len(line) + 1
+        if self._remaining < 0:
+            self._remaining = 0
             return False
         self.kept.append(line + "\n")
         return True
 
 
 def _work_in_batches(pid: int) -> None:
-    """Let each thread of a process continue when it wakes another, which saves a tenth of the time.
+    """Let each thread of a process continue when it wakes another one, which saves a tenth of the time.
 
-    FFmpeg passes every frame through five threads, each of which would otherwise interrupt the one before it.
+    FFmpeg passes every frame through five threads, each of which would otherwise preempt the previous one.
     """
     if hasattr(os, "SCHED_BATCH"):
         with suppress(PermissionError):  # some sandboxes forbid it, and it only saves time

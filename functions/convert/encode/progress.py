@@ -9,7 +9,7 @@ from .runner import Runner
 
 
 def watch(plan: Plan, runner: Runner) -> OnProgress:
-    """Return what reports the progress of a run, and raises UnreliableTimestamps if the run writes far too much."""
+    """Return a callback that reports progress, and raises UnreliableTimestamps if the run writes far too much."""
     report, limit = runner.progress(plan.seconds), limit_to(plan.max_seconds)
 
     def on_progress(seconds: float) -> None:
@@ -20,7 +20,7 @@ def watch(plan: Plan, runner: Runner) -> OnProgress:
 
 
 def limit_to(max_seconds: float | None) -> OnProgress:
-    """Return what raises UnreliableTimestamps if a run writes more than some seconds of sound."""
+    """Return a callback that raises UnreliableTimestamps if a run writes more than `max_seconds` of sound."""
 
     def on_progress(seconds: float) -> None:
         if max_seconds is not None and seconds > max_seconds:

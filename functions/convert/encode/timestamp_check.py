@@ -1,4 +1,4 @@
-"""The check that a track's timestamps advance at the pace of its sound: if not, they do not tell where it belongs."""
+"""The check that a track's timestamps advance at the pace of its sound; if not, they are unreliable."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from .progress import limit_to
 from .run_statistics import read_decoded, read_encoded
 from .runner import Runner
 
-# The share of the decoded sound, and the seconds, that may be dropped where timestamps overlap; an encoder's padding
+# The share of the decoded sound, and the seconds, that may be dropped because timestamps overlap. An encoder's padding
 # looks like an overlap.
 MAX_DROPPED_SHARE, MAX_DROPPED_SECONDS = 0.02, 0.1
 # If more than this was added, there is a gap, or the timestamps advance faster than the sound.
 MAX_ADDED_SHARE, MAX_ADDED_SECONDS = 0.02, 0.1
-FRAMES_AHEAD = 16  # that FFmpeg may decode before it notices that it has written enough: its queues hold 8
+FRAMES_AHEAD = 16  # FFmpeg may decode these after it has written enough: its queues hold 8
 
 
 def check_timestamps(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> None:
-    """Raise UnreliableTimestamps if they advance slower or faster than the sound: some is dropped, or it has gaps.
+    """Raise UnreliableTimestamps if a track's timestamps advance slower or faster than its sound.
 
-    If all that the job asks for was written, FFmpeg has decoded a few frames more, and if nothing was written, it is
-    unknown how much was dropped. In these cases another run over all of the sound decides.
+    Then some of the sound is dropped, or there are gaps. If all requested sound was written, FFmpeg has decoded a few
+    more frames, and if nothing was written, it is unknown how much was dropped. In these cases the track is decoded
+    again, as a whole.
     """
     plan, decoded = encoded.plan, encoded.decoded
     if not plan.by_timestamps or not plan.track.rate or not decoded.frames or encoded.status:
@@ -45,7 +46,7 @@ def check_timestamps(encoded: Encoded, probe: Probe, runner: Runner, folder: Pat
 
 
 def _differs(encoded: Encoded, probe: Probe) -> bool:
-    """Return whether the length written is not the length decoded, or unknown; a gap is a possible reason, too."""
+    """Return whether the written length differs from the decoded length, or is unknown; a gap is a possible reason."""
     plan, decoded, written = encoded.plan, encoded.decoded, encoded.samples / encoded.plan.rate
     seconds, late = decoded.samples / (plan.track.rate or 0), max(0.0, plan.track.start - probe.start - probe.lead)
     ahead = 0.0 if plan.options.end is None else FRAMES_AHEAD * seconds / decoded.frames
@@ -58,14 +59,14 @@ def _differs(encoded: Encoded, probe: Probe) -> bool:
 
 
 def _has_other_pace(plan: Plan, runner: Runner, folder: Path) -> bool:
-    """Return whether the timestamps advance slower or faster than the sound all the time."""
+    """Return whether the timestamps advance slower or faster than the sound throughout the track."""
     file = folder / "frames"
     runner.run([*input_args(runner.url), "-map", f"0:{plan.track.index}", *frame_list_args(file)])
     return file.exists() and abs(measure_pace(file) - 1) > MAX_DEVIATION
 
 
 def _drops_in_whole_track(plan: Plan, runner: Runner) -> bool:
-    """Return whether FFmpeg drops sound if it places all of a track by its timestamps."""
+    """Return whether FFmpeg drops sound if it places the whole track by its timestamps."""
     track = ["-map", f"0:{plan.track.index}", "-af", BY_TIMESTAMPS, "-f", "null", "-"]
     report = runner.run([*input_args(runner.url, plan.lead), *track], limit_to(plan.max_seconds)).report
     rate = plan.track.rate or plan.rate
@@ -73,5 +74,5 @@ def _drops_in_whole_track(plan: Plan, runner: Runner) -> bool:
 
 
 def _drops(decoded: float, written: float) -> bool:
-    """Return whether less was written than decoded, in seconds, beyond what a splice or padding explains."""
+    """Return whether fewer seconds were written than decoded, beyond what a splice or padding explains."""
     return decoded - written > max(MAX_DROPPED_SECONDS, MAX_DROPPED_SHARE * decoded)

@@ -30,7 +30,7 @@ ALPHA_3 = 3
 
 
 def build_id3_tag(tags: Tags) -> bytes:
-    """Return a tag as the bytes that go before an MP3's frames."""
+    """Return a tag as the bytes that precede an MP3's frames."""
     from mutagen.id3 import APIC, ID3, TLAN, TSSE
 
     tag = ID3()
@@ -76,7 +76,7 @@ def _table_of_contents(chapters: Sequence[Chapter]) -> Iterable[object]:
 
 
 def _alpha_3(language: str | None) -> str | None:
-    """Return a language as TLAN has it, in three letters (ISO 639-2), or None if there is no such code."""
+    """Return a language as a code of three letters (ISO 639-2), as in TLAN, or None if there is none."""
     if language is None or len(language) == ALPHA_3:
         return language
     from langcodes import Language
@@ -89,5 +89,5 @@ def _alpha_3(language: str | None) -> str | None:
 
 
 def _picture_type(picture: bytes) -> str | None:
-    """Return the media type of a picture in one of the formats that players know, by its first bytes."""
+    """Return the media type of a picture, by its first bytes, or None if players do not support it."""
     return next((kind for magic, kind in PICTURES.items() if picture.startswith(magic)), None)

@@ -1,4 +1,4 @@
-"""What the tag of an audio file contains: the source's tags, chapters and cover, and what the job asks for instead."""
+"""The tags of an audio file: the source's tags, chapters and cover, and the tags that the job requests instead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..plan.plan import Plan
 from ..probe.metadata import Chapter, Metadata, metadata_args, read_metadata
 from ..probe.probe import Probe
 
-# Nothing else is copied: where and when a video was made, and with which phone, is private.
+# Nothing else is copied: where, when and with which phone a video was recorded is private.
 COPIED = ("title", "artist", "album", "album_artist", "composer", "genre", "date", "track", "disc")
 MAX_TEXT_CHARS = 1000
 DAY = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
@@ -23,7 +23,7 @@ MAX_COVER_BYTES = 2**24
 
 
 def collect_tags(probe: Probe, plan: Plan, runner: Runner, folder: Path, seconds: float) -> Tags:
-    """Return the tags of an audio file of `seconds`, for which FFmpeg may have to read the video again."""
+    """Return the tags of an audio file of `seconds`; FFmpeg reads the video again if necessary."""
     options = plan.options
     metadata = probe.metadata
     if probe.has_tags_on_tracks:
@@ -44,7 +44,7 @@ def make_tags(
 
 
 def cover_args(stream: int, output: Path) -> list[str]:
-    """Return the arguments that copy a cover's picture into a file."""
+    """Return the arguments that copy a cover to a file."""
     return ["-map", f"0:{stream}", "-c", "copy", "-frames:v", "1", "-f", "data", "-y", str(output)]
 
 
@@ -65,13 +65,13 @@ def _texts(found: Mapping[str, str], requested: Mapping[str, str]) -> Iterator[t
 
 
 def _day(text: str) -> str:
-    """Return the day, month or year that a date begins with: the time of day is private."""
+    """Return the day, month or year at the beginning of a date, without the time of day, which is private."""
     match = DAY.match(text)
     return match[0] if match else ""
 
 
 def _within(chapters: Sequence[Chapter], start: float, seconds: float) -> list[Chapter]:
-    """Return the chapters of a part of the source, on the part's time line."""
+    """Return the chapters of a part of the source, on the timeline of that part."""
     moved = (chapter.shifted_by(-start) for chapter in chapters)
     cut = (Chapter(max(0.0, one.start), min(seconds, one.end), one.title[:MAX_TEXT_CHARS]) for one in moved)
     return [one for one in cut if one.end > one.start]

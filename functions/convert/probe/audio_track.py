@@ -16,9 +16,9 @@ UNDECODABLE = ("none", "unknown")
 
 @dataclass(frozen=True)
 class AudioTrack:
-    """An audio track: `index` among all streams of the file, `rate` in Hz, `layout` of channels in FFmpeg's terms.
+    """An audio track: its `index` among all streams of the file, `rate` in Hz, and channel `layout` in FFmpeg's terms.
 
-    `rate` and `layout` are None where FFmpeg does not report them, for example because it cannot decode the track.
+    `rate` and `layout` are None if FFmpeg does not report them, for example because it cannot decode the track.
     `start` is the first timestamp, in seconds on the container's clock.
     """
 
@@ -36,7 +36,7 @@ class AudioTrack:
 
     @property
     def unordered_channels(self) -> int | None:
-        """Return the number of channels if the file does not say which is which, else None."""
+        """Return the number of channels if the file does not declare their positions, otherwise None."""
         match = UNKNOWN_LAYOUT.fullmatch(self.layout or "")
         return int(match[1]) if match else None
 

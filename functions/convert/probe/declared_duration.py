@@ -1,11 +1,12 @@
-"""The duration that a file's own header declares, for formats of which FFmpeg reports only what is in the file.
+"""The duration that a file's own header declares, for formats where FFmpeg only reports what the file contains.
 
-The header is optional evidence: if it is missing or malformed, the duration is unknown. Only the headers of the
-first chunks are read, at most `records.MAX_CHUNKS`, so memory does not depend on what they declare.
+The header is optional evidence: if it is missing or malformed, the duration is unknown. Only the headers of the first
+chunks are read, at most `records.MAX_CHUNKS`, so memory does not depend on what they declare.
 
-A truncated file declares more bytes than it has, so the file's size alone disproves nothing. A header is not credible
-if a size is a placeholder, which writers leave that cannot seek back; if the chunk around it declares to be shorter; or
-if the number of samples does not fit into the bytes declared for them. `output.missing_sound` limits the rest.
+A truncated file declares more bytes than it has, so declaring more than the file's size is credible. A header is not
+credible if a size is a placeholder, left by a writer that could not seek back; if a chunk does not fit into the chunk
+around it; or if the samples do not fit into the bytes declared for them. `output.missing_sound` limits all other
+headers.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ FORM_TYPE = slice(8, 12)
 BEGINNING_BYTES = 12
 RIFF_HEADER, FORM_HEADER = struct.Struct("<4sI4s"), struct.Struct(">4sI4s")
 RIFF_CHUNK, FORM_CHUNK, CAF_CHUNK = struct.Struct("<4sI"), struct.Struct(">4sI"), struct.Struct(">4sq")
-OUTER_BYTES = 8  # of RIFF and FORM, which their size does not count
+OUTER_BYTES = 8  # of RIFF and FORM, which are not included in their size
 IN_DS64 = 0xFFFFFFFF
 
-# Placeholders of writers that cannot seek back: FFmpeg and mpg123 about 4 GiB, SoX, MPlayer and arecord about 2 GiB,
-# SoX in AIFF 0x7F000000; some of them less, or plus, the headers.
+# Placeholders of writers that cannot seek back: about 4 GiB in FFmpeg and mpg123, about 2 GiB in SoX, MPlayer and
+# arecord, 0x7F000000 in SoX for AIFF. Some writers add or subtract the size of the headers.
 PLACEHOLDERS = (0x7F000000, 2**31, 2**32)
 HEADERS_BYTES = 2**16
 
@@ -40,7 +41,9 @@ CAF_HEADER_BYTES = 8
 CAF_DESCRIPTION = struct.Struct(">d4sIII")  # Apple Core Audio Format Specification 1.0, CAFAudioFormat
 CAF_EDIT_COUNT_BYTES = 4
 MIN_RATE, MAX_RATE = 1.0, 1e9  # in Hz
-AVI_HEADER = struct.Struct("<24x4s4xI12xI")  # RIFF's 12 bytes and LIST's, then avih: time of a picture, their number
+AVI_HEADER = struct.Struct(
+    "<24x4s4xI12xI"
+)  # 12 bytes each of RIFF and LIST, then avih: duration and number of pictures
 MICROSECONDS = 1e6
 ASF_HEADER, ASF_OBJECT = b"\x30\x26\xb2\x75", struct.Struct("<16sQ")
 ASF_HEADER_BYTES = 30
@@ -51,9 +54,9 @@ ASF_TICKS, ASF_MILLISECONDS, ASF_BROADCAST = 10**7, 1000, 1
 
 @dataclass(frozen=True)
 class DeclaredDuration:
-    """The duration in a file's own header, in seconds, None if unknown; and whether the header is credible.
+    """The duration in a file's own header, in seconds, None if unknown, and whether the header is credible.
 
-    If it is not, a duration that FFmpeg takes from the same header is no evidence either.
+    If the header is not credible, a duration that FFmpeg takes from it is not, either.
     """
 
     seconds: float | None = None
@@ -64,7 +67,7 @@ UNKNOWN = DeclaredDuration()
 
 
 def declared_duration(file: BinaryIO, size: int) -> DeclaredDuration:
-    """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; raises what reading it raises."""
+    """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; read errors are passed on."""
     source = RecordReader(file, size)
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
@@ -112,7 +115,7 @@ def _wave_seconds(source: RecordReader) -> float | None:
 
 
 def _bytes_per_second(source: RecordReader, body: int) -> int:
-    """Return the bytes per second of a WAV whose every block is one sample of each channel, 0 of others."""
+    """Return the bytes per second of a WAV if each block is one sample of each channel, otherwise 0."""
     found = source.record(body, WAVE_FORMAT)
     if found is None:
         return 0
@@ -156,7 +159,7 @@ def _caf_seconds(source: RecordReader) -> float | None:
 
 
 def _seconds_per_byte(source: RecordReader, body: int) -> float:
-    """Return the seconds per byte, 0 where packets vary in size or duration; raises NotCredible."""
+    """Return the seconds per byte, 0 if packets vary in size or duration; raises NotCredible."""
     rate, _, _, packet_bytes, packet_samples = source.record(body, CAF_DESCRIPTION) or (0.0, b"", 0, 0, 0)
     if not packet_bytes or not packet_samples:
         return 0.0

@@ -15,14 +15,14 @@ FRAME_HEADER = struct.Struct(f"{HEADER_BYTES}s")
 XING = struct.Struct(">4sI8s")  # http://gabriel.mp3-tech.org/mp3infotag.html
 HAS_FRAMES, HAS_BYTES = 1, 2
 VBRI_OFFSET, VBRI = 32, struct.Struct(">4s6xII")
-LOWEST_BITRATE = 0x10  # as the header has it
+LOWEST_BITRATE = 0x10  # in the encoding of the header
 
 
 def check_frame_count(source: RecordReader) -> None:
-    """Raise NotCredible if an MP3 declares more frames than fit into its declared bytes, or its actual ones.
+    """Raise NotCredible if an MP3 declares more frames than fit into its declared bytes, or else its actual bytes.
 
-    A truncated MP3 still declares the bytes that it had. The size of frames is calculated at the lowest bit rate. A
-    file that is not an MP3, or begins with anything but ID3 tags, declares nothing.
+    A truncated MP3 still declares its original size. The frame size is calculated for the lowest bit rate. A file that
+    is not an MP3, or begins with anything other than ID3 tags, declares nothing.
     """
     at = _skip_tags(source)
     (header,) = source.record(at, FRAME_HEADER) or (b"",)
@@ -47,7 +47,7 @@ def _skip_tags(source: RecordReader) -> int:
 
 
 def _read_xing(source: RecordReader, at: int) -> tuple[int, int] | None:
-    """Return the frames and bytes that Xing's header declares, 0 for what it does not declare."""
+    """Return the frames and bytes that a Xing header declares, 0 for a value that it lacks."""
     mark, flags, numbers = source.record(at, XING) or (b"", 0, b"")
     if mark not in (b"Xing", b"Info"):
         return None
@@ -57,6 +57,6 @@ def _read_xing(source: RecordReader, at: int) -> tuple[int, int] | None:
 
 
 def _read_vbri(source: RecordReader, at: int) -> tuple[int, int] | None:
-    """Return the frames and bytes that Fraunhofer's header declares."""
+    """Return the frames and bytes that a VBRI header, Fraunhofer's, declares."""
     mark, size, frames = source.record(at + HEADER_BYTES + VBRI_OFFSET, VBRI) or (b"", 0, 0)
     return (frames, size) if mark == b"VBRI" else None

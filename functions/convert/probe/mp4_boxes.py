@@ -1,4 +1,4 @@
-"""The boxes of an MP4, which show whether its sound is copy-protected; FFmpeg does not report that."""
+"""The boxes of an MP4, which reveal whether its sound is copy-protected; FFmpeg does not report that."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def has_protected_sound(file: BinaryIO, size: int) -> bool:
 def find_boxes(
     file: BinaryIO, start: int, end: int, path: tuple[bytes, ...], budget: Iterator[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yield where the contents of every box at a path of types begin and end."""
+    """Yield the start and end of the contents of every box at a path of box types."""
     for kind, body, stop in read_boxes(file, start, end, budget):
         if kind == path[0]:
             if len(path) == 1:
@@ -33,9 +33,9 @@ def find_boxes(
 
 
 def read_boxes(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, beginning and end of the contents of each box in a row (ISO/IEC 14496-12, section 4.2).
+    """Yield the type of each box in a range, and the start and end of its contents (ISO/IEC 14496-12, section 4.2).
 
-    One budget is shared by the whole look, or boxes in boxes would make it as long as the file's maker likes.
+    One budget limits the whole search, otherwise a crafted file with nested boxes could make it arbitrarily long.
     """
     for _ in budget:
         if start + 8 > end:

@@ -1,8 +1,8 @@
-"""The repacking of self-contained MP3 frames into fewer bytes of the very same sound.
+"""The repacking of self-contained MP3 frames into fewer bytes, without changing the sound.
 
-A frame has one of 14 lengths, one for each bit rate. If frames are self-contained (`-reservoir 0`), the bytes that the
-main data (scale factors and Huffman codes) does not fill are stuffing. Repacking concatenates the main data of all
-frames, makes each frame as short as possible, and lets the data of a frame begin in those before it: the bit reservoir
+A frame has one of 14 lengths, one for each bit rate. If frames are self-contained (`-reservoir 0`), bytes that the main
+data (scale factors and Huffman codes) does not fill are stuffing. Repacking concatenates the main data of all
+frames, makes each frame as short as possible, and lets the data of a frame begin in previous frames: the bit reservoir
 of ISO/IEC 11172-3, sections 2.4.1.7 and 2.4.2.7, and of 13818-3, the same sections.
 """
 
@@ -18,16 +18,16 @@ from soundlift.common.audio.mpeg_audio import MPEG_1
 
 from ...formats.mp3_frames import HEADER_BYTES, NotMp3, read_header
 
-# In bits. The side information begins with main_data_begin, and ends in a block for each granule and channel, of which
-# part2_3_length, what the block has of the main data, is the first field.
+# The side information begins with main_data_begin, and ends with a block for each granule and channel. The first field
+# of a block is part2_3_length, the bits of main data that belong to the block.
 MPEG_1_BEGIN_BITS, MPEG_2_BEGIN_BITS = 9, 8
 MPEG_1_BLOCK_BITS, MPEG_2_BLOCK_BITS = 59, 63
 PART_LENGTH = 12
 # Positions in the header: in bits from its end, or a mask of its third byte.
 BITRATE_SHIFT, PADDING_SHIFT = 12, 9
 RATE_MASK = 0x0C
-# In bytes, of a frame and its data in those before it. LAME has the same limit: decoders need no larger buffer than for
-# the longest of all frames, of 320 kbit/s at 32 kHz.
+# A frame and its data in previous frames together. LAME has the same limit: decoders need no larger buffer than for the
+# longest possible frame, at 320 kbit/s and 32 kHz.
 MAX_SPAN_BYTES = 1440
 
 
@@ -35,8 +35,8 @@ MAX_SPAN_BYTES = 1440
 class _Layout:
     """The positions of fields in a frame's head: its header and side information, read as one number.
 
-    `head` is its size, and `rooms` are the sizes of the rest of the frame for each bit rate, in bytes; `furthest` is
-    the highest main_data_begin. Shifts are in bits; `kept` masks the bits of the head that repacking does not set.
+    `head` is its size in bytes, `capacities` the bytes in the rest of the frame at each bit rate, and `max_begin` the
+    highest main_data_begin. Shifts are in bits. `mask` selects the bits of the head that repacking does not set.
     """
 
     head: int
@@ -50,7 +50,7 @@ class _Layout:
 
 @cache
 def _layout(kind: int, rate: int, mode: int) -> _Layout:
-    """Return the layout of frames with some fields of a header; raises NotMp3."""
+    """Return the layout of frames whose headers have these fields; raises NotMp3."""
     if not kind & 1:
         raise NotMp3("a frame with a checksum")
     headers = [read_header(bytes((0xFF, kind, index << 4 | rate, mode << 6))) for index in range(1, 15)]
@@ -71,7 +71,7 @@ def _layout(kind: int, rate: int, mode: int) -> _Layout:
 
 
 def repack(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the repacked frames, at most 90 behind those read; raises NotMp3 for a frame that is not self-contained."""
+    """Yield repacked frames, each after reading at most 90 more; raises NotMp3 if a frame is not self-contained."""
     waiting: deque[tuple[bytes, int]] = deque()
     pending = bytearray()
     for head, capacity, data in _lay_out(frames):
@@ -86,7 +86,7 @@ def repack(frames: Iterable[bytes]) -> Iterator[bytes]:
 def _lay_out(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
     """Yield the new head of each frame, the number of bytes that follow it, and the data that the frame adds.
 
-    `spare` is the distance in bytes from the end of the data to the frame's own room.
+    `spare` is the number of bytes that previous frames left unused.
     """
     spare = 0
     for frame in frames:
@@ -105,7 +105,7 @@ def _lay_out(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
 
 
 def _fill(head: bytes, capacity: int, pending: bytearray) -> bytes:
-    """Return a frame whose room is filled with the beginning of the data, which is removed from there."""
+    """Return a frame filled from the beginning of the pending data, and remove what was used from the data."""
     frame = head + pending[:capacity].ljust(capacity, b"\0")
     del pending[:capacity]
     return frame
