@@ -96,7 +96,7 @@ def correlation(one: Samples, other: Samples) -> float:
     return float(np.corrcoef(one[:, 0], other[:, 0])[0, 1])
 
 
-def assert_same(found: Samples, expected: Samples) -> None:
+def assert_same_sound(found: Samples, expected: Samples) -> None:
     """Hold the whole of a sound, and its beginning, middle and end, to be at the same place in another."""
     assert found.shape == expected.shape
     assert lag(found, expected) == 0

@@ -105,7 +105,7 @@ def test_the_last_chapter_ends_with_the_sound_and_later_ones_are_dropped(
     assert _found(save_mp3(convert_file(file, **options))) == expected
 
 
-def test_a_video_without_chapters_gives_an_mp3_without(
+def test_a_video_without_chapters_becomes_an_mp3_without_chapters(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path)))).tags

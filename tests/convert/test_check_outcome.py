@@ -132,7 +132,7 @@ def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, wait:
         ("[a @ 0x1] Truncated file", True),
     ],
 )
-def test_damage_is_what_a_line_of_ffmpeg_s_begins_with(words: str, damaged: bool) -> None:
+def test_damage_is_recognized_at_the_beginning_of_ffmpegs_lines(words: str, damaged: bool) -> None:
     assert has_damage(words) is damaged
 
 
@@ -145,7 +145,7 @@ def test_damage_is_what_a_line_of_ffmpeg_s_begins_with(words: str, damaged: bool
         ("fra", 3, ["eng", "deu"], "track fra. It has 3 audio tracks: eng, deu."),
     ],
 )
-def test_a_missing_track_s_failure_lists_those_that_exist(
+def test_the_failure_for_a_missing_track_lists_the_existing_ones(
     wanted: int | str, tracks: int, languages: list[str], there: str
 ) -> None:
     expected = FailureReason("no_such_track", f"The video has no audio {there}")

@@ -35,7 +35,7 @@ def test_nothing_is_missing_from_a_part_of_a_complete_file(
 
 
 @pytest.mark.parametrize("start", ["1", "60"])
-def test_a_start_at_or_after_the_end_leaves_nothing(convert_file: Convert, wav: Path, start: str) -> None:
+def test_a_start_at_or_after_the_end_fails_with_nothing_left(convert_file: Convert, wav: Path, start: str) -> None:
     assert convert_file(wav, start=start).error_code == "nothing_left"
 
 
@@ -65,7 +65,7 @@ def test_another_track_replaces_a_broken_one_unless_it_was_requested(
         assert convert_file(file).state == state
 
 
-def test_junk_between_the_frames_of_a_raw_stream_is_no_lost_sound(convert_file: Convert, tmp_path: Path) -> None:
+def test_junk_between_the_frames_of_a_raw_stream_is_not_missing_sound(convert_file: Convert, tmp_path: Path) -> None:
     frames = ffmpeg(tmp_path / "a.ac3", "-f", "lavfi", "-i", "sine=duration=1:sample_rate=48000").read_bytes()
     file = tmp_path / "junk.ac3"
     file.write_bytes(frames + random.Random(5).randbytes(100_000) + frames)
@@ -81,7 +81,7 @@ def test_a_file_recognized_only_by_its_suffix_is_converted(convert_file: Convert
         assert convert_file(file).error_code == code
 
 
-def test_a_cover_of_the_largest_size_is_kept_but_no_larger_one(
+def test_a_cover_is_kept_up_to_a_size_limit(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     picture = ffmpeg(tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1", "-frames:v", "1")

@@ -34,7 +34,7 @@ def _held_to_ffmpeg(file: Path, services: Services) -> Ours:
 
 
 @pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_path: Path, name: str) -> None:
+def test_a_complete_file_becomes_an_mp3_without_missing_sound(services: Services, tmp_path: Path, name: str) -> None:
     here = _held_to_ffmpeg(_file(tmp_path, name, WHOLE[name]), services)
     assert here.ready, "the recipe makes a file that FFmpeg does not decode"
     assert here.job is not None
@@ -42,12 +42,12 @@ def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_pat
 
 
 @pytest.mark.parametrize("name", UNUSUAL_BEGINNINGS)
-def test_a_file_that_begins_otherwise_gives_an_mp3(services: Services, tmp_path: Path, name: str) -> None:
+def test_a_file_with_an_unusual_beginning_becomes_an_mp3(services: Services, tmp_path: Path, name: str) -> None:
     assert _held_to_ffmpeg(_file(tmp_path, name, UNUSUAL_BEGINNINGS[name]), services).ready
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_gives_its_sound_and_the_missing_seconds(services: Services, tmp_path: Path, name: str) -> None:
+def test_a_broken_file_is_converted_and_reports_missing_seconds(services: Services, tmp_path: Path, name: str) -> None:
     file = _file(tmp_path, name, BROKEN[name].recipe)
     here = _held_to_ffmpeg(file, services)
     if not here.ready:

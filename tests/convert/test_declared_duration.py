@@ -67,7 +67,7 @@ def _assert_whole(convert_file: Convert, file: Path) -> None:
     assert not job.missing_seconds
 
 
-def test_a_wav_written_to_a_pipe_has_lost_nothing(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_wav_written_to_a_pipe_has_no_missing_sound(convert_file: Convert, tmp_path: Path) -> None:
     _assert_whole(convert_file, _piped(tmp_path / "a.wav", *LARGE))
 
 
@@ -82,26 +82,30 @@ def test_a_placeholder_for_a_size_is_not_missing_sound(convert_file: Convert, tm
     _assert_whole(convert_file, file)
 
 
-def test_a_wav_whose_data_is_longer_than_the_whole_has_lost_nothing(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_wav_whose_data_exceeds_its_riff_chunk_has_no_missing_sound(convert_file: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", *TONE, *LARGE)
     _assert_whole(convert_file, _patched(file, _behind(file, b"data"), (2**30).to_bytes(4, "little")))
 
 
 @pytest.mark.parametrize("size", [0x7F000000, 0x7FFFFFFF])
-def test_an_aiff_written_to_a_pipe_has_lost_nothing(convert_file: Convert, tmp_path: Path, size: int) -> None:
+def test_an_aiff_written_to_a_pipe_has_no_missing_sound(convert_file: Convert, tmp_path: Path, size: int) -> None:
     file = ffmpeg(tmp_path / "a.aiff", *TONE, *LARGE[:-1], "pcm_s24be")
     _patched(file, 4, (size + 46).to_bytes(4))
     _patched(file, _behind(file, b"COMM") + 6, (size // 6).to_bytes(4))
     _assert_whole(convert_file, _patched(file, _behind(file, b"SSND"), (size + 8).to_bytes(4)))
 
 
-def test_an_aiff_that_declares_more_samples_than_bytes_has_lost_nothing(convert_file: Convert, tmp_path: Path) -> None:
+def test_an_aiff_that_declares_more_samples_than_bytes_has_no_missing_sound(
+    convert_file: Convert, tmp_path: Path
+) -> None:
     file = ffmpeg(tmp_path / "a.aiff", *TONE)
     _assert_whole(convert_file, _patched(file, _behind(file, b"COMM") + 6, (100 * 48000 * SECONDS).to_bytes(4)))
 
 
 @pytest.mark.parametrize("frames", [10_000, 9_000_000, 2**32 - 1])
-def test_a_forged_count_of_frames_in_an_mp3_is_no_loss(convert_file: Convert, tmp_path: Path, frames: int) -> None:
+def test_a_forged_frame_count_in_an_mp3_is_not_missing_sound(
+    convert_file: Convert, tmp_path: Path, frames: int
+) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *TONE)
     _assert_whole(convert_file, _patched(file, _behind(file, b"Info") + 4, frames.to_bytes(4)))
 
@@ -121,7 +125,9 @@ def _caf(folder: Path) -> tuple[Path, bytes]:
 
 
 @pytest.mark.parametrize("rate", [1e-300, float("inf"), float("nan"), -48000.0, 0.0])
-def test_a_caf_with_a_second_description_has_lost_nothing(convert_file: Convert, tmp_path: Path, rate: float) -> None:
+def test_a_caf_with_a_second_description_has_no_missing_sound(
+    convert_file: Convert, tmp_path: Path, rate: float
+) -> None:
     file, description = _caf(tmp_path)
     content = file.read_bytes()
     second = description[:12] + struct.pack(">d", rate) + description[20:]
@@ -129,12 +135,12 @@ def test_a_caf_with_a_second_description_has_lost_nothing(convert_file: Convert,
     _assert_whole(convert_file, file)
 
 
-def test_a_caf_that_goes_on_to_its_end_has_lost_nothing(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_caf_whose_data_extends_to_the_end_has_no_missing_sound(convert_file: Convert, tmp_path: Path) -> None:
     file, _ = _caf(tmp_path)
     _assert_whole(convert_file, _patched(file, _behind(file, b"data"), b"\xff" * 8))
 
 
-def test_a_caf_chunk_beyond_all_offsets_ends_in_a_stated_failure(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_caf_chunk_of_the_maximum_size_does_not_crash_the_conversion(convert_file: Convert, tmp_path: Path) -> None:
     file, _ = _caf(tmp_path)
     content = file.read_bytes()
     file.write_bytes(content[:52] + b"free" + (2**63 - 1).to_bytes(8) + content[52:])
@@ -156,7 +162,7 @@ def test_a_caf_chunk_beyond_all_offsets_ends_in_a_stated_failure(convert_file: C
         ("slow.mp3", ("-c:a", "libmp3lame", "-ar", "8000")),
     ],
 )
-def test_a_file_that_was_cut_off_reports_what_is_missing(
+def test_a_truncated_file_reports_its_missing_sound(
     convert_file: Convert, tmp_path: Path, name: str, arguments: tuple[str, ...], share: float
 ) -> None:
     file = cut(ffmpeg(tmp_path / name, *TONE, *arguments), share)
@@ -167,7 +173,7 @@ def test_a_file_that_was_cut_off_reports_what_is_missing(
     assert job.missing_seconds == pytest.approx(missing, abs=PADDING_SECONDS + 0.02)
 
 
-def test_a_wma_whose_header_is_garbled_is_converted_where_ffmpeg_reads_it(
+def test_a_wma_with_a_garbled_header_is_converted_if_ffmpeg_reads_it(
     convert_file: Convert, services: Services, tmp_path: Path
 ) -> None:
     whole = ffmpeg(tmp_path / "whole.wma", *TONE, "-t", "1", "-c:a", "wmav2").read_bytes()
@@ -197,7 +203,7 @@ def _is_read_by_ffmpeg(services: Services, job: Job) -> bool:
     return re.search(rb"[1-9]\d* frames decoded", done.stderr) is not None
 
 
-def test_an_object_of_a_gigabyte_in_the_header_of_a_wma_is_not_read(tmp_path: Path) -> None:
+def test_a_gigabyte_of_padding_in_a_wma_header_is_not_read(tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wma", *TONE, "-c:a", "wmav2")
     content, padding = file.read_bytes(), 2**30
     header = (int.from_bytes(content[16:24], "little") + padding).to_bytes(8, "little")

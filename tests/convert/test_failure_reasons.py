@@ -43,7 +43,7 @@ def test_a_name_quoted_in_a_message_does_not_fail_decoded_sound(message: str) ->
      ("[aist#0:0/none @ 0x1] Decoding requested, but no decoder found for: atrac9", "unknown_codec"),
      ("[out#0/mp3 @ 0x1] Error opening output: Decoder not found", "unknown_codec")],
 )  # fmt: skip
-def test_ffmpeg_s_messages_are_the_reason_if_nothing_was_decoded(message: str, code: str) -> None:
+def test_ffmpegs_messages_are_the_reason_if_nothing_was_decoded(message: str, code: str) -> None:
     sign = find_reason(f"[in#0 @ 0x1] another message\n{message}\n")
     assert sign is not None
     assert sign.code == code

@@ -116,7 +116,7 @@ def test_a_playlist_with_a_false_suffix_opens_no_file_or_connection(
     assert trap.connections == []
 
 
-def test_a_movie_whose_samples_are_in_another_file_reads_no_foreign_byte(
+def test_a_movie_that_references_another_file_does_not_open_it(
     convert_file: Convert, tmp_path: Path, trap: Trap
 ) -> None:
     file = talking_mp4(tmp_path)
@@ -148,7 +148,7 @@ def _running_ffmpeg() -> int | None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are set from outside, and seen in /proc, on Linux only")
-def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
+def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "the secret")
@@ -179,7 +179,7 @@ def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 
-def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: Services) -> None:
+def test_the_range_server_serves_one_path_until_the_conversion_ends(services: Services) -> None:
     fid = "a" * 24
     store(services.videos, fid, MP4)
     source = Source(services.videos, fid)
@@ -203,7 +203,7 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
         urllib3.request("GET", url, retries=False)
 
 
-def test_a_file_that_claims_to_be_endless_does_not_fill_the_memory(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_file_that_declares_an_endless_size_does_not_fill_the_memory(convert_file: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=1")
     content = bytearray(file.read_bytes())
     position = content.index(b"data") + 4

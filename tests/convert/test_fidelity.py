@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 
 from tests.convert.conftest import Convert, ConvertAndDecode, SaveMp3
-from tests.convert.pcm import MIN_CORRELATION, Samples, assert_same, correlation, decode_file, hiss, lag, write_sound
+from tests.convert.pcm import (
+    MIN_CORRELATION,
+    Samples,
+    assert_same_sound,
+    correlation,
+    decode_file,
+    hiss,
+    lag,
+    write_sound,
+)
 
 pytestmark = pytest.mark.media
 
@@ -19,23 +28,23 @@ PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=1:size=32x32:rate=25")
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
-def test_the_measure_sees_a_shift_by_one_sample() -> None:
+def test_the_comparison_detects_a_shift_by_one_sample() -> None:
     sound = hiss(1, 44100)
-    assert_same(sound, sound)
+    assert_same_sound(sound, sound)
     assert lag(sound[:-1], sound[1:]) == 1
     with pytest.raises(AssertionError):
-        assert_same(np.roll(sound, 1, axis=0), sound)
+        assert_same_sound(np.roll(sound, 1, axis=0), sound)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", MP3_RATES)
-def test_every_rate_of_mp3_is_kept(
+def test_every_sample_rate_of_mp3_is_kept(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, rate: int, channels: int
 ) -> None:
     sound = hiss(1.2345, rate, channels)
     found = convert_and_decode(write_sound(tmp_path / "a.wav", sound, rate))
     assert found.rate == rate
-    assert_same(found.samples, sound)
+    assert_same_sound(found.samples, sound)
 
 
 # An MP3 frame has 1152 samples, or 576 at 24 kHz and below. LAME begins with 1105 samples of its own, so with 1 to 46
@@ -81,11 +90,11 @@ def test_sound_of_any_length_keeps_it(
         ("a.dts", ("-c:a", "dca", "-strict", "-2")),
     ],
 )
-def test_sound_alone_has_the_samples_of_its_source(
+def test_an_audio_file_keeps_the_samples_of_its_source(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     file = write_sound(tmp_path / name, hiss(1.2345, 48000), 48000, *arguments)
-    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -105,11 +114,11 @@ def test_sound_alone_has_the_samples_of_its_source(
         ("a.mxf", ("-c:v", "mpeg2video", "-c:a", "pcm_s16le")),
     ],
 )
-def test_sound_that_begins_with_its_picture_has_the_samples_of_its_source(
+def test_sound_that_begins_with_the_picture_keeps_its_samples(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     file = write_sound(tmp_path / name, hiss(1, 48000), 48000, *arguments, before=PICTURE)
-    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +146,7 @@ def _tones(count: int, rate: int) -> Samples:
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.wav", "a.ogg"])
-def test_mono_stays_mono_and_as_loud_as_it_was(convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str) -> None:
+def test_mono_stays_mono_and_keeps_its_level(convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str) -> None:
     file = write_sound(tmp_path / name, hiss(1, 44100), 44100)
     found, expected = convert_and_decode(file).samples, decode_file(file).samples
     assert found.shape == expected.shape
@@ -152,7 +161,7 @@ def test_the_channels_of_stereo_keep_their_sides(convert_and_decode: ConvertAndD
 
 
 @pytest.mark.parametrize("count", [1000, 44100, 100000])
-def test_the_job_and_the_sound_have_one_length(
+def test_the_job_and_the_sound_have_the_same_length(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, count: int
 ) -> None:
     job = convert_file(write_sound(tmp_path / "a.wav", hiss(3, 44100)[:count], 44100))

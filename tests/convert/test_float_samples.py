@@ -12,7 +12,7 @@ from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, read_frame
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, ConvertAndDecode, SaveMp3
-from tests.convert.pcm import assert_same, decode_file, hiss, rms_levels, write_sound
+from tests.convert.pcm import assert_same_sound, decode_file, hiss, rms_levels, write_sound
 from tests.factories.clips import ffmpeg
 
 pytestmark = pytest.mark.media
@@ -31,7 +31,7 @@ def _with_one(folder: Path, value: float, *, at: int = AT, channels: int = 2, co
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize("value", NO_SOUND)
-def test_an_invalid_sample_becomes_silence_and_the_rest_stays(
+def test_an_invalid_sample_becomes_silence_and_the_rest_is_kept(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, value: float, channels: int
 ) -> None:
     job = convert_file(_with_one(tmp_path, value, channels=channels))
@@ -66,7 +66,7 @@ def test_an_invalid_sample_does_not_change_the_loudness(
     np.testing.assert_array_equal(found, expected)
 
 
-def test_an_invalid_sample_is_silent_also_on_all_cores(
+def test_an_invalid_sample_becomes_silence_in_parallel_encoding_too(
     services: Services, convert_and_decode: ConvertAndDecode, tmp_path: Path
 ) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
@@ -84,11 +84,11 @@ def test_float_samples_of_any_level_are_kept(
     sound = hiss(1, RATE, 2, level=0.2 * level)
     found = convert_and_decode(write_sound(tmp_path / "a.wav", sound, RATE, "-c:a", "pcm_f32le")).samples
     if level == 1.0:
-        assert_same(found, sound)
+        assert_same_sound(found, sound)
     assert len(found) == RATE
 
 
-def test_a_header_frame_rejects_a_length_its_frames_do_not_have(
+def test_a_header_frame_rejects_a_length_that_its_frames_cannot_have(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     mp3 = save_mp3(convert_file(_with_one(tmp_path, 0))).read_bytes()

@@ -84,7 +84,7 @@ def test_an_unexpected_error_of_the_heartbeat_stops_the_work(
     assert renewals.asked == 2
 
 
-def test_work_stops_at_once_when_the_claim_is_lost(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_stops_immediately_when_the_claim_is_lost(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     renewals = Renewals([(1, True), (2, False)])
     assert isinstance(_ended(services, monkeypatch, renewals), ClaimLost)
     assert renewals.asked == 2

@@ -56,7 +56,7 @@ def _in_language(folder: Path, language: str) -> Path:
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
-def test_a_language_of_any_text_hides_no_track_and_causes_no_failure(
+def test_a_hostile_language_hides_no_track_and_causes_no_failure(
     convert_file: Convert, tmp_path: Path, language: str
 ) -> None:
     job = convert_file(_in_language(tmp_path, language))
@@ -64,7 +64,7 @@ def test_a_language_of_any_text_hides_no_track_and_causes_no_failure(
     assert job.length == pytest.approx(3, abs=0.06)
 
 
-def test_a_track_after_one_in_a_language_of_any_text_is_found_in_its_own(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_track_after_one_with_a_hostile_language_is_found_by_language(convert_file: Convert, tmp_path: Path) -> None:
     two = ffmpeg(
         tmp_path / "two.mkv", *SINE, *SINE, "-map", "0", "-map", "1", "-c:a", "aac",
         "-metadata:s:a:0", f"language=e)\n{DRM}\n(", "-metadata:s:a:1", "language=fre",
@@ -111,13 +111,13 @@ def _named_in_track(folder: Path, words: str) -> Path:
 
 
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_chapter_s_tag_changes_nothing(convert_file: Convert, tmp_path: Path, words: str) -> None:
+def test_the_name_of_a_chapter_tag_changes_nothing(convert_file: Convert, tmp_path: Path, words: str) -> None:
     job = convert_file(_named_in_chapter(tmp_path, words))
     assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
 
 
 @pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_track_s_tag_hides_no_other_track(convert_file: Convert, tmp_path: Path, words: str) -> None:
+def test_the_name_of_a_track_tag_hides_no_other_track(convert_file: Convert, tmp_path: Path, words: str) -> None:
     two = _named_in_track(tmp_path, words)
     assert convert_file(two, track="fr").state == State.READY
     assert convert_file(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
@@ -129,7 +129,7 @@ def test_a_track_without_sound_that_mentions_a_full_disk_fails(convert_file: Con
     assert (job.state, job.error_code) == (State.FAILED, "cut_off")  # as there is nothing behind its header
 
 
-def test_ffmpeg_s_message_about_copy_protection_is_the_reason(convert_file: Convert, tmp_path: Path) -> None:
+def test_ffmpegs_message_about_copy_protection_is_the_reason(convert_file: Convert, tmp_path: Path) -> None:
     codec_list, content_encryption = "4052d1861d31d011a3a400a0c90348f6", "fbb3112223bdd211b4b700a0c955fc6e"
     file = ffmpeg(tmp_path / "a.wma", *SINE, "-c:a", "wmav2")
     altered(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
@@ -189,7 +189,7 @@ def test_a_title_of_line_breaks_is_read_up_to_a_limit(
 
 
 @pytest.mark.parametrize("words", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
-def test_no_line_with_text_of_the_file_counts_as_ffmpeg_s(services: Services, tmp_path: Path, words: str) -> None:
+def test_a_line_with_text_of_the_file_is_not_one_of_ffmpegs_own(services: Services, tmp_path: Path, words: str) -> None:
     file = _in_language(tmp_path, f"eng\n{words}\n{DECODED}\nx")
     run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "null", "-"], services.settings)
     outcome = run.wait()
@@ -215,7 +215,7 @@ def test_the_track_that_ffmpeg_selects_is_known_without_its_line() -> None:
      ("invalid concatenated file detected - using bitrate for duration", True),
      ("Unknown codec tag: using bitrate for duration", False)],
 )  # fmt: skip
-def test_a_length_is_estimated_where_ffmpeg_says_so(message: str, is_estimated: bool) -> None:
+def test_a_duration_is_estimated_if_ffmpeg_reports_it(message: str, is_estimated: bool) -> None:
     sound = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
     assert (sound.duration_is_estimated, sound.is_audio_only) == (is_estimated, True)
 
@@ -256,7 +256,7 @@ def _wav(folder: Path, channels: int) -> Path:
 
 
 @pytest.mark.parametrize("channels", [65, 1000, 65535])
-def test_65_channels_are_a_stated_failure(convert_file: Convert, tmp_path: Path, channels: int) -> None:
+def test_65_or_more_channels_fail_with_a_code(convert_file: Convert, tmp_path: Path, channels: int) -> None:
     assert convert_file(_wav(tmp_path, channels)).error_code == "too_many_channels"
 
 

@@ -104,7 +104,7 @@ class Stopping(Services):
     shutdown = Shutdown()
 
 
-def test_conversions_beyond_the_concurrency_limit_wait(
+def test_conversions_beyond_the_concurrency_limit_are_rejected_as_busy(
     services: Services, video: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     settings = replace(services.settings, convert_concurrency=1)
@@ -195,7 +195,7 @@ def worker(services: Services) -> Iterator[Callable[[Job], subprocess.Popen[str]
         process.communicate()
 
 
-def test_a_worker_killed_while_converting_is_followed_by_another(
+def test_another_worker_converts_the_job_of_a_killed_one(
     services: Services, long_sound: bytes, worker: Callable[[Job], subprocess.Popen[str]]
 ) -> None:
     job = queued_job(services, long_sound)

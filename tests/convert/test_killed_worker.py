@@ -180,7 +180,7 @@ def test_the_folder_of_a_killed_worker_is_swept_at_the_next_start(
     wait_for(lambda: not workers.folders(), "the folder is gone")
 
 
-def test_cleanup_sweeps_the_folder_of_a_killed_worker_and_none_that_is_in_use(
+def test_cleanup_sweeps_the_folder_of_a_killed_worker_but_none_in_use(
     services: Services, workers: Workers, converting: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     (left,) = workers.folders()
@@ -196,7 +196,7 @@ def test_cleanup_sweeps_the_folder_of_a_killed_worker_and_none_that_is_in_use(
     assert workers.folders() == []
 
 
-def test_cleanup_leaves_folders_alone_that_are_not_of_its_making(workers: Workers, tmp_path: Path) -> None:
+def test_cleanup_leaves_the_folders_of_other_programs_alone(workers: Workers, tmp_path: Path) -> None:
     somewhere = tmp_path / "somewhere"
     for folder in (workers.temporary / "soundlift-checkout", somewhere):
         folder.mkdir()

@@ -105,12 +105,12 @@ def test_a_worker_without_prlimit_is_unavailable(monkeypatch: pytest.MonkeyPatch
         limited_command(["true"], Settings())
 
 
-def test_a_system_without_these_limits_executes_the_command_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_these_limits_executes_the_command_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource_limits.sys, "platform", "darwin")
     assert limited_command(("true", "x"), Settings()) == ["true", "x"]
 
 
-def test_a_folder_offers_its_files_and_another_store_is_served(services: Services) -> None:
+def test_a_folder_store_passes_open_files_and_other_stores_are_served(services: Services) -> None:
     store(services.videos, FID, b"content")
     assert isinstance(services.videos, LocalFiles)
     with open_input(services.videos, FID) as (url, file):
@@ -124,7 +124,7 @@ def test_a_folder_offers_its_files_and_another_store_is_served(services: Service
         assert url.startswith("http://127.0.0.1:")
 
 
-def test_a_file_is_closed_at_the_end(services: Services) -> None:
+def test_a_file_is_closed_at_the_end_of_the_block(services: Services) -> None:
     store(services.videos, FID, b"content")
     with open_input(services.videos, FID) as (_, file):
         descriptor = file.stdin()
@@ -133,7 +133,7 @@ def test_a_file_is_closed_at_the_end(services: Services) -> None:
         os.fstat(descriptor)
 
 
-def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
     file = LocalFile(FolderStore(tmp_path), FID)
     assert file.error is None
     with pytest.raises(MediaNotFound):

@@ -42,7 +42,7 @@ def test_missing_sound_is_unknown_if_nothing_was_decoded_or_the_rate_is_unknown(
 
 
 @pytest.mark.parametrize(("errors", "missing"), [(0, 0.0), (1, 0.1), (7, 0.7), (100, 10.0)])
-def test_each_error_is_a_frame_that_is_missing(errors: int, missing: float) -> None:
+def test_each_error_counts_as_a_missing_frame(errors: int, missing: float) -> None:
     assert _missing(errors=errors) == missing
     assert _missing(DAMAGE, errors=errors, duration=60.0, written=replace(WRITTEN, seconds=None)) == missing
     assert _missing(frames=200, errors=errors) == missing

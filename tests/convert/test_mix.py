@@ -46,7 +46,7 @@ def _one_after_another(channels: list[str]) -> Samples:
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_each_channel_goes_to_its_side_by_its_coefficient(
+def test_each_channel_is_mixed_with_its_coefficients(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, layout: str, codec: str
 ) -> None:
     channels = LAYOUTS[layout].split()
@@ -92,7 +92,7 @@ def test_a_downmix_of_channels_at_full_scale_does_not_clip(
     assert _distortion(middle) < 0.03
 
 
-def test_a_loud_moment_after_quiet_ones_does_not_clip(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
+def test_a_loud_passage_after_a_quiet_one_does_not_clip(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE).astype(np.float32)
     tone[: int(2.8 * RATE)] *= 0.05
     file = write_sound(tmp_path / "a.wav", np.repeat(tone[:, None], 6, axis=1), RATE, "-c:a", "pcm_f32le", layout="5.1")

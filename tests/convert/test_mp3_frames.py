@@ -33,7 +33,7 @@ def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return encode_whole(sound, make_sound_plan(AudioOptions()), folder / "a.mp3").read_bytes()
 
 
-def test_the_frames_are_all_there_is(mp3: bytes) -> None:
+def test_the_frames_of_an_mp3_are_the_whole_file(mp3: bytes) -> None:
     found = list(read_frames(BytesIO(mp3)))
     assert b"".join(found) == mp3
     assert len(found) - 1 == int.from_bytes(mp3[44:48])  # as Xing counts them, without its own
@@ -77,7 +77,7 @@ def test_a_length_is_written_if_its_padding_is_possible(mp3: bytes) -> None:
         ("ffe380ff", 417, 576, 11025, 9),
     ],
 )
-def test_a_header_gives_the_size_of_a_frame_and_its_side_information(
+def test_a_header_declares_the_size_of_a_frame_and_its_side_information(
     header: str, size: int, samples: int, rate: int, side_information: int
 ) -> None:
     assert read_header(bytes.fromhex(header)) == Header(size, samples, rate, side_information)
@@ -95,7 +95,7 @@ def test_bytes_that_are_not_a_frame_header_are_rejected(header: str) -> None:
         read_header(bytes.fromhex(header))
 
 
-def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
+def test_a_file_is_read_correctly_in_pieces_of_any_size(mp3: bytes) -> None:
     class Slow(BytesIO):
         asked = 0
 
@@ -109,7 +109,7 @@ def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", [b"Xing", b"Info"])
-def test_a_header_frame_has_its_name_and_room_for_all_fields(name: bytes) -> None:
+def test_a_header_frame_has_its_name_and_space_for_all_fields(name: bytes) -> None:
     frame = bytes.fromhex("fffb9000") + bytes(32) + name + bytes(152)
     assert HeaderFrame.of(frame).data == frame
     for other in (frame[:-1], frame.replace(name, b"VBRI"), frame[:35] + name + bytes(153), b""):
@@ -167,7 +167,7 @@ def test_a_file_without_a_header_frame_is_broken(mp3: bytes, tmp_path: Path) -> 
         assert failed.value.reason == BROKEN
 
 
-def test_a_file_of_nothing_but_padding_has_no_length(mp3: bytes, tmp_path: Path) -> None:
+def test_a_file_with_only_padding_has_no_length(mp3: bytes, tmp_path: Path) -> None:
     file = tmp_path / "a.mp3"
     header = HeaderFrame.at_start_of(BytesIO(mp3))
     file.write_bytes(header.for_frames([100], 0, 0).data)

@@ -40,9 +40,7 @@ def _kilobits(info: MPEGInfo) -> int:
 
 
 @pytest.mark.parametrize("bitrate", ["32", "128", "192k", "320"])
-def test_a_constant_bit_rate_is_that_of_every_frame(
-    convert_file: Convert, save_mp3: SaveMp3, stereo: Path, bitrate: str
-) -> None:
+def test_a_requested_bit_rate_is_constant(convert_file: Convert, save_mp3: SaveMp3, stereo: Path, bitrate: str) -> None:
     info = MP3(save_mp3(convert_file(stereo, bitrate=bitrate))).info
     assert (info.bitrate_mode, _kilobits(info)) == (BitrateMode.CBR, int(bitrate.removesuffix("k")))
 
@@ -104,11 +102,11 @@ def test_a_part_is_cut_out_to_the_sample(
     assert job.length == pytest.approx((last - first) / RATE)
 
 
-def test_an_end_behind_the_end_of_the_sound_is_its_end(convert_file: Convert, stereo: Path) -> None:
+def test_an_end_after_the_end_of_the_sound_is_ignored(convert_file: Convert, stereo: Path) -> None:
     assert convert_file(stereo, start="1", end="100").length == 2
 
 
-def test_a_start_behind_the_end_of_the_sound_is_a_stated_failure(convert_file: Convert, stereo: Path) -> None:
+def test_a_start_after_the_end_of_the_sound_fails_with_a_code(convert_file: Convert, stereo: Path) -> None:
     job = convert_file(stereo, start="60")
     assert (job.state, job.error_code) == (State.FAILED, "nothing_left")
 
@@ -126,14 +124,14 @@ def three_tracks(tmp_path: Path) -> Path:
     ("track", "seconds"),
     [("1", 1), ("2", 2), ("3", 3), ("ger", 1), ("deu", 1), ("de", 1), ("fr", 2), ("fre", 2)],
 )
-def test_a_track_is_taken_by_its_number_or_any_code_of_its_language(
+def test_a_track_is_selected_by_its_number_or_any_code_of_its_language(
     convert_file: Convert, three_tracks: Path, track: str, seconds: int
 ) -> None:
     assert convert_file(three_tracks, track=track).length == seconds
 
 
 @pytest.mark.parametrize("track", ["4", "eng", "xx"])
-def test_the_failure_for_a_missing_track_names_the_others(
+def test_the_failure_for_a_missing_track_lists_the_others(
     convert_file: Convert, three_tracks: Path, track: str
 ) -> None:
     job = convert_file(three_tracks, track=track)
@@ -156,7 +154,7 @@ def _loudness(file: Path) -> tuple[float, float]:
 
 @pytest.mark.parametrize(("asked", "target"), LOUDNESS)
 @pytest.mark.parametrize("level", [0.02, 0.1])
-def test_loudness_is_what_was_asked_for_and_the_length_stays(
+def test_the_loudness_is_as_requested_and_the_length_is_kept(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, asked: str, target: float, level: float
 ) -> None:
     source = hiss(8, RATE, 2, level=level)
@@ -183,7 +181,7 @@ def test_silence_has_no_loudness_to_set(convert_file: Convert, save_mp3: SaveMp3
     assert not decode_file(save_mp3(job)).samples.any()
 
 
-def test_tags_replace_the_source_s_and_an_empty_one_removes_it(
+def test_requested_tags_replace_the_sources_and_an_empty_one_removes_it(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     file = talking_mp4(tmp_path, "-metadata", "title=Old", "-metadata", "artist=Old", "-metadata", "album=Kept")
@@ -200,7 +198,7 @@ def test_tags_replace_the_source_s_and_an_empty_one_removes_it(
     assert "TPE1" not in tags
 
 
-def test_the_source_s_tags_can_be_stripped_and_replaced(
+def test_the_sources_tags_can_be_stripped_and_replaced(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     file = talking_mp4(tmp_path, "-metadata", "title=Old", "-metadata:s:a", "language=deu")
@@ -217,9 +215,7 @@ def test_a_cover_can_be_dropped(convert_file: Convert, save_mp3: SaveMp3, tmp_pa
     assert "APIC:Cover" not in (MP3(save_mp3(convert_file(file, cover="drop"))).tags or {})
 
 
-def test_a_job_without_options_of_its_own_follows_the_settings(
-    services: Services, save_mp3: SaveMp3, stereo: Path
-) -> None:
+def test_a_job_without_options_uses_the_settings(services: Services, save_mp3: SaveMp3, stereo: Path) -> None:
     services.settings = replace(services.settings, audio_bitrate="96k")
     job = queued_job(services, stereo.read_bytes(), "a.wav")
     convert(event_of(job), services)

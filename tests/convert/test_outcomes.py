@@ -59,7 +59,7 @@ def _of_package(name: str) -> Path:
     return Path(str(spec.origin)).parent / "datasets" / "data" / name
 
 
-def test_a_real_video_without_sound_says_so(convert_file: Convert) -> None:
+def test_a_real_video_without_sound_fails_with_no_audio(convert_file: Convert) -> None:
     assert convert_file(_of_package("bikes.mp4")).error_code == "no_audio"
 
 
@@ -99,7 +99,7 @@ def test_an_mp3_of_exactly_the_size_limit_is_complete(
         assert convert_file(file).error_code == "too_large"
 
 
-def test_a_file_that_needs_more_memory_fails_and_the_worker_lives(
+def test_a_file_over_the_memory_limit_fails_and_the_worker_survives(
     services: Services, convert_file: Convert, tmp_path: Path
 ) -> None:
     usual = services.settings
@@ -120,7 +120,7 @@ def test_a_conversion_over_the_time_limit_is_too_long(
     assert convert_file(looped).error_code == "too_long"
 
 
-def test_a_conversion_keeps_its_limit_on_the_length_of_names(convert_file: Convert, tmp_path: Path) -> None:
+def test_a_file_with_a_long_name_is_converted(convert_file: Convert, tmp_path: Path) -> None:
     assert convert_file(ffmpeg(tmp_path / f"{'x' * 190}.wav", *SINE)).state == State.READY
 
 

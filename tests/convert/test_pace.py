@@ -10,7 +10,7 @@ import pytest
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
-from tests.convert.pcm import assert_same, decode_file, hiss, write_sound
+from tests.convert.pcm import assert_same_sound, decode_file, hiss, write_sound
 from tests.factories.clips import ffmpeg
 
 pytestmark = pytest.mark.media
@@ -48,7 +48,7 @@ def test_sound_with_slow_timestamps_is_complete(
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
     job = convert_file(file)
     assert (job.state, job.missing_seconds) == (State.READY, 0.0)
-    assert_same(decode_file(save_mp3(job)).samples, decode_file(file).samples)
+    assert_same_sound(decode_file(save_mp3(job)).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_sound_with_slow_timestamps_is_complete(
     ],
     ids=str,
 )
-def test_a_part_of_slow_sound_has_the_requested_length(
+def test_a_part_of_sound_with_slow_timestamps_has_its_length(
     convert_file: Convert, tmp_path: Path, options: dict[str, str], length: float
 ) -> None:
     whole = write_sound(tmp_path / "whole.mka", hiss(4, RATE, 2), RATE, "-c:a", "flac")
@@ -73,7 +73,7 @@ def test_a_part_of_slow_sound_has_the_requested_length(
     assert not job.missing_seconds
 
 
-def test_slow_sound_is_complete_also_on_all_cores(
+def test_sound_with_slow_timestamps_is_complete_on_all_cores(
     services: Services, convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
@@ -81,7 +81,7 @@ def test_slow_sound_is_complete_also_on_all_cores(
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", SLOW)
     job = convert_file(file)
     assert (job.state, job.missing_seconds) == (State.READY, 0.0)
-    assert_same(decode_file(save_mp3(job)).samples, decode_file(whole).samples)
+    assert_same_sound(decode_file(save_mp3(job)).samples, decode_file(whole).samples)
 
 
 FAST, FASTER = "setts=ts=TS*1.1", "setts=ts=TS*10"
@@ -110,7 +110,7 @@ def test_fast_timestamps_do_not_add_gaps(
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-map", "0", "-c", "copy", "-bsf:a", times)
     job = convert_file(file)
     assert (job.state, job.missing_seconds) == (State.READY, 0.0)
-    assert_same(decode_file(save_mp3(job)).samples, decode_file(file).samples)
+    assert_same_sound(decode_file(save_mp3(job)).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize("times", ["0.985", "0.98", "1.03"])
@@ -121,7 +121,7 @@ def test_slightly_slow_or_fast_timestamps_drop_and_add_nothing(
     file = ffmpeg(tmp_path / "a.mka", "-i", str(whole), "-c", "copy", "-bsf:a", f"setts=ts=TS*{times}")
     job = convert_file(file)
     assert (job.state, job.missing_seconds) == (State.READY, 0.0)
-    assert_same(decode_file(save_mp3(job)).samples, decode_file(file).samples)
+    assert_same_sound(decode_file(save_mp3(job)).samples, decode_file(file).samples)
 
 
 def test_sound_dropped_for_overlapping_timestamps_is_reported(
@@ -145,7 +145,7 @@ def test_a_late_start_does_not_hide_that_sound_is_dropped(convert_file: Convert,
 
 
 @pytest.mark.parametrize("extension", ["mp3", "aac", "ac3"])
-def test_junk_between_the_frames_of_a_raw_stream_is_no_silence(
+def test_junk_between_the_frames_of_a_raw_stream_does_not_become_silence(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, extension: str
 ) -> None:
     bare = ("-write_xing", "0", "-id3v2_version", "0") if extension == "mp3" else ()
@@ -157,7 +157,7 @@ def test_junk_between_the_frames_of_a_raw_stream_is_no_silence(
     assert len(decode_file(save_mp3(job)).samples) == len(decode_file(file).samples)
 
 
-def test_raw_streams_of_two_rates_behind_each_other_last_as_long_as_both(convert_file: Convert, tmp_path: Path) -> None:
+def test_concatenated_raw_streams_of_two_rates_have_their_total_length(convert_file: Convert, tmp_path: Path) -> None:
     one, other = (write_sound(tmp_path / f"{rate}.aac", hiss(4, rate), rate) for rate in (24000, RATE))
     file = tmp_path / "a.aac"
     file.write_bytes(one.read_bytes() + other.read_bytes())

@@ -106,7 +106,7 @@ def test_parallel_encoding_makes_the_frames_of_one_encoder(
         (3, 5 * 2 * RUN_IN * 1152 - 1, None),
     ],
 )
-def test_no_frame_is_lost_or_repeated_however_short_the_last_part_is(
+def test_no_frame_is_lost_or_repeated_if_the_last_part_is_short(
     services: Services, sounds: dict[str, Path], tmp_path: Path, workers: int, length: int, bitrate: int | None
 ) -> None:
     plan = make_sound_plan(AudioOptions(bitrate=bitrate))

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.media
 
 
 @pytest.mark.parametrize(("seconds", "workers"), [(5, 2), (600, 1), (20, 3)])
-def test_a_short_sound_or_one_core_is_not_worth_a_partition(seconds: float, workers: int) -> None:
+def test_a_short_sound_or_a_single_core_has_no_partition(seconds: float, workers: int) -> None:
     assert Partition.of(seconds, RATE, workers) is None
 
 
@@ -110,7 +110,7 @@ def _selects(condition: str, n: int) -> bool:
         (1, 294 * 576 + 1, (3 * 196 - 98) * 576 + 1),
     ],
 )
-def test_the_position_of_an_encoder_follows_from_the_samples_it_was_given(worker: int, given: int, end: int) -> None:
+def test_the_position_of_an_encoder_follows_from_the_samples_it_received(worker: int, given: int, end: int) -> None:
     assert Partition(workers=2, block=196, samples=576).end(worker, given) == end
 
 
@@ -131,7 +131,7 @@ def _streams(partition: Partition, length: int, unsettled: int) -> list[Iterator
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize("length", [100, 196, 197, 392, 5 * 196, 7 * 196 + 5])
 @pytest.mark.parametrize("unsettled", [0, 1, 50, RUN_IN - 2])
-def test_frames_are_joined_in_order_none_lost_and_none_repeated(workers: int, length: int, unsettled: int) -> None:
+def test_frames_are_joined_in_order_without_loss_or_repetition(workers: int, length: int, unsettled: int) -> None:
     partition = Partition(workers=workers, block=2 * RUN_IN, samples=576)
     for samples in (length * 576, (length - 1) * 576 + 1):
         joined = join_frames(_streams(partition, length, unsettled), partition, samples)
@@ -150,10 +150,12 @@ def test_encoders_that_do_not_converge_within_a_run_in_are_not_joined(unsettled:
     [("", "", None), ("a", "a", None), ("ab", "ab", 0), ("abc", "abx", 0), ("abc", "xbc", 1), ("abcde", "abxde", 3),
      ("abc", "axc", None), ("abcx", "abcy", 1)],
 )  # fmt: skip
-def test_an_overlap_is_at_the_last_two_neighbours_that_are_the_same(one: str, other: str, overlap: int | None) -> None:
+def test_an_overlap_is_at_the_last_two_adjacent_frames_that_are_equal(
+    one: str, other: str, overlap: int | None
+) -> None:
     assert find_overlap(*([letter.encode() for letter in frames] for frames in (one, other))) == overlap
 
 
-def test_only_sequences_of_one_length_have_an_overlap() -> None:
+def test_sequences_of_different_lengths_are_rejected() -> None:
     with pytest.raises(ValueError, match="shorter"):
         find_overlap([b"a", b"b"], [b"a"])

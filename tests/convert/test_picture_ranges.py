@@ -89,7 +89,7 @@ def test_runs_of_picture_chunks_of_a_megabyte_or_more_are_found(large: bool) -> 
     assert _ranges(SOUND, _track(b"vide", PICTURES[::-1], large=large)) == _at(0, 3, 3.001, 6)
 
 
-def test_a_range_is_as_long_as_the_least_or_longer() -> None:
+def test_a_range_has_at_least_the_minimum_length() -> None:
     ((start, _),) = _at(1, 2)
     exact, short = (start, start + MIN_RANGE_BYTES), (start, start + MIN_RANGE_BYTES - 1)
     assert _ranges(_track(b"vide", [exact]), _track(b"soun", [BEGINNING])) == [exact]
@@ -101,19 +101,19 @@ def test_the_first_samples_are_left_for_ffmpeg_to_examine() -> None:
     assert _ranges(pictures) == _at(0, 2)
 
 
-def test_no_range_goes_beyond_the_end_of_a_file_that_was_cut_off() -> None:
+def test_no_range_extends_beyond_the_end_of_a_truncated_file() -> None:
     ((start, end),) = _at(0, 3)
     assert _ranges(_track(b"vide", [BEGINNING, (start, end)]), size=end - MEGABYTE) == [(start, end - MEGABYTE)]
     assert _ranges(_track(b"vide", [BEGINNING, (start, end)]), size=start) == []
 
 
-def test_only_the_largest_video_track_is_left_out() -> None:
+def test_only_the_largest_video_track_is_skipped() -> None:
     other = _track(b"vide", _at(10, 12))
     assert _ranges(other, _track(b"vide", PICTURES), SOUND) == _at(0, 3, 3.001, 6)
 
 
 @pytest.mark.parametrize("entry", [b"jpeg", b"png "])
-def test_images_which_may_be_the_cover_are_not_left_out(entry: bytes) -> None:
+def test_images_which_may_be_the_cover_are_not_skipped(entry: bytes) -> None:
     assert _ranges(_track(b"vide", PICTURES, entry=entry), SOUND) == []
 
 
@@ -130,7 +130,7 @@ def test_several_samples_in_a_chunk_are_counted() -> None:
     assert _ranges(_track(b"vide", [BEGINNING, first, second], runs=(1, 1, 1, 2, 2, 1), sizes=sizes[:4])) == []
 
 
-def test_samples_of_one_size_are_counted() -> None:
+def test_samples_of_equal_size_are_counted() -> None:
     track = _track(b"vide", [BEGINNING, *_at(0, 3, 6, 9)], size=2 * MEGABYTE)
     assert _ranges(track) == _at(0, 2, 6, 8)
 
@@ -149,7 +149,7 @@ def test_a_file_without_an_index_of_samples_has_no_ranges(content: bytes) -> Non
     assert _ranges(SOUND) == []
 
 
-def test_an_index_that_is_too_large_for_the_memory_is_not_read() -> None:
+def test_an_index_over_the_size_limit_is_not_read() -> None:
     track = _track(b"vide", [BEGINNING, *PICTURES])
     content = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 8)))
     assert picture_ranges(io.BytesIO(content), SIZE) == _at(0, 3, 3.001, 6)
@@ -157,7 +157,7 @@ def test_an_index_that_is_too_large_for_the_memory_is_not_read() -> None:
     assert picture_ranges(io.BytesIO(larger), SIZE) == []
 
 
-def test_a_file_without_pictures_reads_as_the_file_does_but_for_zeros() -> None:
+def test_a_file_without_pictures_has_the_same_bytes_except_for_zeros() -> None:
     content = random.Random(1).randbytes(1000)
     ranges = [(100, 200), (200, 250), (900, 1000)]
     expected = bytearray(content)
@@ -175,7 +175,7 @@ def test_a_file_without_pictures_reads_as_the_file_does_but_for_zeros() -> None:
     assert file.seek(-10, io.SEEK_CUR) == 980
 
 
-def test_the_file_underneath_is_not_read_in_a_range_and_is_closed() -> None:
+def test_the_underlying_file_is_not_read_in_a_range_and_is_closed() -> None:
     class Strict(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             assert size is not None

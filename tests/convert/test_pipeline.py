@@ -157,7 +157,7 @@ def test_a_pipeline_that_cannot_start_leaves_no_process_and_no_pipe(
         assert _open_pipes() <= before
 
 
-def test_a_pipe_has_room_for_what_is_decoded_while_its_encoder_is_busy(
+def test_a_pipe_queues_what_is_decoded_while_its_encoder_is_busy(
     services: Services, hiss: Path, tmp_path: Path, recorded: type[_Recorded]
 ) -> None:
     job = queued_job(services, hiss.read_bytes(), hiss.name)

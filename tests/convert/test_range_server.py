@@ -75,7 +75,7 @@ def test_the_suffix_of_a_file_name_is_used_if_it_is_plain(name: str, suffix: str
 
 
 @pytest.mark.parametrize("suffix", ["", ".mp4"])
-def test_a_video_has_one_address_that_nobody_can_guess(videos: _Recording, suffix: str) -> None:
+def test_a_video_has_one_url_that_cannot_be_guessed(videos: _Recording, suffix: str) -> None:
     source = Source(videos, FID, suffix)
     assert re.fullmatch(r"/[0-9a-f]{32}" + re.escape(suffix), source.path)
     assert Source(videos, FID, suffix).path != source.path
@@ -87,7 +87,7 @@ def test_a_video_has_one_address_that_nobody_can_guess(videos: _Recording, suffi
             assert urllib3.request("GET", unknown).status == 404
 
 
-def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: _Recording) -> None:
+def test_a_response_has_the_headers_for_seeking_and_is_read_in_blocks(videos: _Recording) -> None:
     with serve(Source(videos, FID)) as url:
         whole = urllib3.request("GET", url)
         assert (whole.status, whole.data == LARGE) == (200, True)
@@ -103,7 +103,7 @@ def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: 
     assert videos.asked == {BOX_HEADER, BLOCK}
 
 
-def test_the_end_stops_an_answer_that_is_under_way_and_leaves_no_thread(services: Services) -> None:
+def test_the_end_stops_an_active_response_and_leaves_no_thread(services: Services) -> None:
     store(services.videos, FID, LARGE)
     before = set(threading.enumerate())
     with serve(Source(services.videos, FID)) as url, _requested(url) as connection:
@@ -119,7 +119,7 @@ def _requested(url: str) -> socket.socket:
     return connection
 
 
-def test_one_answer_does_not_wait_for_another(services: Services) -> None:
+def test_one_response_does_not_wait_for_another(services: Services) -> None:
     store(services.videos, FID, LARGE)
     waiting_store, waiting, release = held(services.videos, beyond=BLOCK)
     with serve(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
@@ -135,7 +135,7 @@ def test_one_answer_does_not_wait_for_another(services: Services) -> None:
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("It is away."), KeyError("unforeseen")])
-def test_a_store_that_fails_to_open_is_remembered_and_answered_with_503(services: Services, error: Exception) -> None:
+def test_an_error_on_opening_is_recorded_and_answered_with_503(services: Services, error: Exception) -> None:
     class Failing(WatchedStore):
         def open(self, fid: str) -> MediaReader:
             raise error
@@ -144,14 +144,12 @@ def test_a_store_that_fails_to_open_is_remembered_and_answered_with_503(services
     with serve(source) as url:
         assert urllib3.request("GET", url, retries=False).status == 503
     assert source.error is error
-    source.note(ValueError("a later one"))
+    source.record_error(ValueError("a later one"))
     assert source.error is error
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("It broke."), KeyError("unforeseen")])
-def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
-    services: Services, error: Exception
-) -> None:
+def test_an_error_while_reading_is_recorded_and_ends_the_response(services: Services, error: Exception) -> None:
     store(services.videos, FID, LARGE)
 
     def before_read(position: int) -> None:
@@ -169,7 +167,7 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
     assert source.error is error
 
 
-def test_a_client_that_hangs_up_leaves_no_open_file_and_no_output(
+def test_a_client_that_disconnects_leaves_no_open_file_and_no_output(
     videos: _Recording, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve(Source(videos, FID)) as url:
@@ -187,7 +185,7 @@ def _reset(connection: socket.socket) -> None:
     connection.close()
 
 
-def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
+def test_a_client_that_disconnects_at_the_end_leaves_no_open_file(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(services.videos, FID, LARGE[:1000])
@@ -208,7 +206,7 @@ def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_client_that_hangs_up_before_an_error_leaves_no_message(
+def test_a_client_that_disconnects_before_an_error_leaves_no_message(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     asked, release = threading.Event(), threading.Event()

@@ -139,7 +139,7 @@ def _decoded(mp3: Path) -> bytes:
         *((sound, 9, rate, 1) for sound in ("silence", "noise") for rate in SAMPLE_RATES),
     ],
 )
-def test_repacked_frames_are_the_same_sound_and_as_small_as_lame_s(
+def test_repacked_frames_have_the_same_sound_and_are_as_small_as_lames(
     sounds: dict[str, Path], tmp_path: Path, sound: str, quality: int, rate: int, channels: int
 ) -> None:
     plan = _plan(quality, rate, channels)
@@ -233,7 +233,7 @@ def test_each_repacked_frame_is_as_short_as_possible(kind: int, rate: int, mode:
 
 
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_filled_frames_are_yielded_at_once_others_at_the_end(kind: int) -> None:
+def test_full_frames_are_yielded_immediately_and_others_at_the_end(kind: int) -> None:
     rolls, rooms, read = random.Random(1), _rooms(kind, 0, MONO), []
 
     def reading() -> Iterator[bytes]:
@@ -247,7 +247,7 @@ def test_filled_frames_are_yielded_at_once_others_at_the_end(kind: int) -> None:
 
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_the_most_data_of_a_self_contained_frame_is_repacked(kind: int, mode: int) -> None:
+def test_the_maximum_data_of_a_self_contained_frame_is_repacked(kind: int, mode: int) -> None:
     rate = 1  # at 48 kHz frames of the highest bit rate are short enough for what four blocks can count
     rolls, rooms = random.Random(1), _rooms(kind, rate, mode)
     index = next((index for index in range(14, 0, -1) if 8 * rooms[index - 1] <= 4095 * (2 - (mode == MONO))), 1)

@@ -97,7 +97,7 @@ def test_forged_events_do_no_harm(services: Services, job: Job, video: bytes) ->
     assert job_now(services, other.id).state == State.QUEUED
 
 
-def test_the_third_claim_that_died_is_the_last(services: Services, job: Job) -> None:
+def test_a_job_fails_after_three_expired_claims(services: Services, job: Job) -> None:
     for _ in range(3):
         assert services.jobs.claim(job_now(services, job.id)) is not None
         age(services, job, CLAIM_SECONDS + 1)

@@ -31,7 +31,7 @@ def _tone(rate: int, channels: int = 1) -> tuple[str, ...]:
     [(48000, 48000), (44100, 44100), (32000, 32000), (22050, 22050), (11025, 11025), (8000, 8000), (96000, 48000),
      (192000, 48000), (37800, 32000), (7350, 8000)],
 )  # fmt: skip
-def test_the_sample_rate_is_the_source_s_or_the_next_lower_that_mp3_has(
+def test_the_sample_rate_is_the_sources_or_the_next_lower_one_of_mp3(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, rate: int, expected: int
 ) -> None:
     file = ffmpeg(tmp_path / "a.wav", *_tone(rate))
@@ -69,7 +69,7 @@ HALF_POWER = math.sqrt(0.5)
     ],
 )
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
-def test_six_channels_are_mixed_to_stereo_with_the_coefficients_of_itu_r_bs_775(
+def test_six_channels_are_mixed_with_the_coefficients_of_itu_r_bs_775(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, codec: str, channel: str, left: float, right: float
 ) -> None:
     one_sounds = f"sine=duration=2:sample_rate=48000,volume=2,pan=5.1|{channel}=c0"
@@ -109,7 +109,7 @@ def test_a_constant_bit_rate_is_a_setting(
     assert b"Info" in mp3.read_bytes()[:2000]
 
 
-def test_the_header_the_job_and_the_source_have_one_length(
+def test_the_header_the_job_and_the_source_have_the_same_length(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     job = convert_file(ffmpeg(tmp_path / "a.wav", *SINE))

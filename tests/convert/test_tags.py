@@ -34,7 +34,7 @@ def _tagged(tags: dict[str, str]) -> tuple[str, ...]:
         ("a.ogv", ("-c:v", "libtheora", "-c:a", "libvorbis")),
     ],
 )
-def test_only_what_players_show_is_taken_over(
+def test_only_tags_that_players_show_are_copied(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     file = ffmpeg(tmp_path / name, *SINE, *PICTURE, *arguments, *_tagged(SHOWN | PRIVATE))
@@ -44,7 +44,7 @@ def test_only_what_players_show_is_taken_over(
     assert set(tags) == {"TIT2", "TPE1", "TALB", "TSSE"}
 
 
-def test_an_ogg_s_tags_are_found_at_its_stream(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+def test_the_tags_of_an_ogg_stream_are_copied(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", *_tagged(SHOWN))
     tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
@@ -55,12 +55,14 @@ def test_an_ogg_s_tags_are_found_at_its_stream(convert_file: Convert, save_mp3: 
     "title",
     ["The End of File", "partial file", "no decoder found for love", "No space left on device", "a\nEnd of file"],
 )
-def test_a_title_that_reads_like_an_error_is_a_title(convert_file: Convert, tmp_path: Path, title: str) -> None:
+def test_a_title_that_reads_like_an_error_message_is_harmless(
+    convert_file: Convert, tmp_path: Path, title: str
+) -> None:
     job = convert_file(talking_mp4(tmp_path, "-metadata", f"title={title}"))
     assert (job.state, job.error) == (State.READY, None)
 
 
-def test_an_endless_list_of_tags_is_dropped(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+def test_thousands_of_unknown_tags_are_dropped(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     many = {f"TAG{number}": "x" * 20 for number in range(3000)}
     tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *_tagged(many), name="a.mkv")))).tags
     assert tags is not None
@@ -68,9 +70,7 @@ def test_an_endless_list_of_tags_is_dropped(convert_file: Convert, save_mp3: Sav
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.flac", "a.ogg", "a.mp3", "a.mka", "a.wma"])
-def test_date_and_track_number_are_kept_too(
-    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str
-) -> None:
+def test_date_and_track_number_are_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str) -> None:
     file = ffmpeg(tmp_path / name, *SINE, *_tagged(SHOWN | {"date": "2020-02-03", "track": "3/7"}))
     tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
@@ -116,7 +116,7 @@ def test_the_language_is_that_of_the_converted_track(convert_file: Convert, save
 
 
 @pytest.mark.parametrize("language", [(), ("-metadata:s:a:0", "language=und")])
-def test_a_track_of_no_known_language_has_none(
+def test_a_track_without_a_known_language_has_no_language_tag(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, language: tuple[str, ...]
 ) -> None:
     tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *language)))).tags

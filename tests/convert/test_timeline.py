@@ -10,7 +10,7 @@ from mutagen.mp3 import MP3
 
 from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, ConvertAndDecode, SaveMp3
-from tests.convert.pcm import assert_same, decode_by_timestamps, decode_file, hiss, lag, write_sound
+from tests.convert.pcm import assert_same_sound, decode_by_timestamps, decode_file, hiss, lag, write_sound
 from tests.factories.clips import ffmpeg
 
 pytestmark = pytest.mark.media
@@ -43,7 +43,7 @@ FLV = ("-c:v", "flv", "-c:a", "aac")
         ("a.wmv", RATE, ("-c:v", "wmv2", "-c:a", "wmav2"), 48),
     ],
 )
-def test_sound_that_begins_late_comes_late(
+def test_sound_that_begins_late_is_preceded_by_silence(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, rate: int, arguments: tuple[str, ...], tick: int
 ) -> None:
     sound = hiss(1.5, rate)
@@ -60,7 +60,7 @@ def test_a_picture_that_begins_late_adds_no_silence(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     file = write_sound(tmp_path / name, hiss(1, RATE), RATE, *arguments, *LATE_PICTURE, before=PICTURE)
-    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,15 @@ def test_a_first_timestamp_that_all_streams_share_adds_no_silence(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
     file = write_sound(tmp_path / name, hiss(1, RATE), RATE, *arguments, "-output_ts_offset", "10", before=PICTURE)
-    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize("name", ["a.mka", "a.ts", "a.m4a"])
-def test_a_first_timestamp_of_sound_alone_adds_no_silence(
+def test_the_first_timestamp_of_an_audio_file_adds_no_silence(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str
 ) -> None:
     file = write_sound(tmp_path / name, hiss(1, RATE), RATE, "-c:a", "aac", "-output_ts_offset", "100")
-    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_a_gap_becomes_silence_of_the_same_length(
     file = write_sound(tmp_path / name, hiss(2, RATE), RATE, "-c:a", codec, *GAP)
     found, expected = convert_and_decode(file).samples, decode_by_timestamps(file).samples
     assert len(expected) - len(decode_file(file).samples) == pytest.approx(RATE, abs=RATE // 10)
-    assert_same(found, expected)
+    assert_same_sound(found, expected)
     assert np.abs(found[int(0.65 * RATE) : int(1.35 * RATE)]).max() < SILENCE
 
 
 @pytest.mark.parametrize(("name", "codec"), [("aac.m4a", "aac"), ("alac.m4a", "alac"), ("mp2.ts", "mp2")])
-def test_a_packet_that_is_missing_moves_nothing(
+def test_a_missing_packet_does_not_shift_the_sound(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, codec: str
 ) -> None:
     whole = write_sound(tmp_path / f"whole-{name}", hiss(2, RATE), RATE, "-c:a", codec)
@@ -120,12 +120,12 @@ def test_an_edit_list_cuts_to_the_sample(convert_and_decode: ConvertAndDecode, t
     whole = write_sound(tmp_path / "whole.m4a", hiss(2, RATE), RATE, "-c:a", "aac")
     file = ffmpeg(tmp_path / "a.m4a", "-ss", "0.3", "-i", str(whole), "-c", "copy")
     assert len(decode_file(file).samples) < len(decode_file(whole).samples)
-    assert_same(convert_and_decode(file).samples, decode_by_timestamps(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_by_timestamps(file).samples)
 
 
-def test_sound_that_ends_before_its_picture_ends_there(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
+def test_sound_that_ends_before_its_picture_is_not_padded(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
     file = write_sound(tmp_path / "a.mkv", hiss(1, RATE), RATE, *MKV, before=PICTURE)
-    assert_same(convert_and_decode(file).samples, decode_file(file).samples)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ LOSSES = ["noise=drop='not(mod(n,10))'", "noise=drop='between(n,20,60)+between(n
 
 @pytest.mark.parametrize("lost", LOSSES)
 @pytest.mark.parametrize(("name", "tick"), [("a.m4a", 0), ("a.mka", 1024)])
-def test_many_gaps_and_long_ones_are_silence(
+def test_many_or_long_gaps_become_silence(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, tick: int, lost: str
 ) -> None:
     whole = write_sound(tmp_path / f"whole-{name}", hiss(4, RATE), RATE, "-c:a", "aac")
@@ -184,7 +184,7 @@ def test_early_subtitles_and_data_add_no_silence(
         assert lag(found, expected[cut:]) == 0
 
 
-def test_chapters_keep_their_place_in_sound_that_subtitles_begin_before(
+def test_chapters_keep_their_times_if_subtitles_begin_before_the_sound(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     (tmp_path / "a.srt").write_text(SUBTITLES)

@@ -22,7 +22,7 @@ from tests.factories.stores import Refusing, WatchedStore, breaking
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_store_that_fails_while_read_costs_no_attempt(services: Services, tmp_path: Path, share: float) -> None:
+def test_a_store_that_fails_during_a_read_costs_no_attempt(services: Services, tmp_path: Path, share: float) -> None:
     sound = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=48000").read_bytes()
     job = queued_job(services, sound)
     videos = services.videos

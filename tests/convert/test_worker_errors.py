@@ -139,7 +139,7 @@ def test_the_percent_never_falls(services: Services, worker: Services, long_soun
     assert seen[-1] == 100
 
 
-def test_a_busy_worker_says_over_http_when_to_retry(services: Services, worker: Services, tmp_path: Path) -> None:
+def test_a_busy_worker_answers_429_over_http(services: Services, worker: Services, tmp_path: Path) -> None:
     services.settings = worker.settings = replace(services.settings, convert_concurrency=1)
     video = talking_mp4(tmp_path).read_bytes()
     first, second = queued_job(services, video), queued_job(services, video)
@@ -214,7 +214,7 @@ def test_a_disk_full_before_the_first_byte_costs_no_attempt(
 
 
 @on_linux
-def test_ffmpeg_s_failure_on_a_full_disk_is_an_error_of_the_worker(tmp_path: Path) -> None:
+def test_a_failure_of_ffmpeg_on_a_full_disk_is_an_error_of_the_worker(tmp_path: Path) -> None:
     has_no_space = Path("/proc")
     with pytest.raises(Unavailable):
         check_disk(1, has_no_space)
