@@ -1,4 +1,4 @@
-"""Puts a media file through convert as an event would, with real FFmpeg, SQLite and a folder."""
+"""Fixtures that convert a media file as an event would, with real FFmpeg, SQLite and a folder store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.factories.jobs import job_now, queued_job
 
 
 class Convert(Protocol):
-    """A function that converts a file with an upload's options, and returns the job as it ended."""
+    """A function that converts a file with the options of an upload, and returns the ended job."""
 
     def __call__(self, file: Path, **options: str) -> Job: ...
 
@@ -32,12 +32,13 @@ ConvertAndDecode = Callable[[Path], Sound]
 
 @pytest.fixture
 def convert_file(services: Services) -> Convert:
+    """Return a function that converts a file."""
 
     def run(file: Path, **options: str) -> Job:
-        asked = parse_options(
+        parsed = parse_options(
             ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
         )
-        job = queued_job(services, file.read_bytes(), file.name, options=asked)
+        job = queued_job(services, file.read_bytes(), file.name, options=parsed)
         convert(event_of(job), services)
         return job_now(services, job.id)
 
@@ -46,7 +47,7 @@ def convert_file(services: Services) -> Convert:
 
 @pytest.fixture
 def save_mp3(services: Services, tmp_path: Path) -> SaveMp3:
-    """Return a function that puts a job's MP3 into a file."""
+    """Return a function that saves a job's MP3 to a file."""
 
     def save(job: Job) -> Path:
         target = tmp_path / f"{job.id}.mp3"
@@ -76,7 +77,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def long_sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return five minutes, far more than the sockets between store and FFmpeg hold, so that FFmpeg has to wait."""
+    """Return five minutes of sound, far more than the socket buffers hold, so that FFmpeg has to wait for the store."""
     file = tmp_path_factory.mktemp("clip") / "long.wav"
     return ffmpeg(file, "-f", "lavfi", "-i", "sine=duration=300:sample_rate=48000").read_bytes()
 

@@ -1,4 +1,4 @@
-"""One short file tells each choice that a conversion makes: of a track, of a tag, of a picture, of what is lost."""
+"""The choices that a conversion makes, each tested with a short file: tracks, tags, covers and missing sound."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def test_another_track_replaces_a_broken_one_unless_it_was_requested(
     assert (job.state, job.length) == (State.READY, pytest.approx(0.5, abs=0.1))
     assert convert_file(file, track="1").error_code == "broken"
     assert convert_file(file, track="3").state == State.READY
-    for most, state in ((2, State.FAILED), (3, State.READY)):
-        monkeypatch.setattr(conversion, "MAX_TRACKS_TRIED", most)
+    for limit, state in ((2, State.FAILED), (3, State.READY)):
+        monkeypatch.setattr(conversion, "MAX_TRACKS_TRIED", limit)
         assert convert_file(file).state == state
 
 
@@ -87,11 +87,11 @@ def test_a_cover_is_kept_up_to_a_size_limit(
     picture = ffmpeg(tmp_path / "cover.png", "-f", "lavfi", "-i", "color=red:size=64x64:duration=1", "-frames:v", "1")
     both = ("-map", "0", "-map", "1", "-disposition:v", "attached_pic", "-metadata", "title=Tones")
     file = ffmpeg(tmp_path / "a.mp3", *TONE, "-i", str(picture), *both)
-    for room, kept in ((0, 1), (-1, 0)):
-        monkeypatch.setattr(tags_module, "MAX_COVER_BYTES", picture.stat().st_size + room)
+    for margin, count in ((0, 1), (-1, 0)):
+        monkeypatch.setattr(tags_module, "MAX_COVER_BYTES", picture.stat().st_size + margin)
         tags = MP3(save_mp3(convert_file(file))).tags
         assert tags is not None
-        assert [cover.data for cover in tags.getall("APIC")] == [picture.read_bytes()] * kept
+        assert [cover.data for cover in tags.getall("APIC")] == [picture.read_bytes()] * count
         assert str(tags["TIT2"]) == "Tones"
     assert "APIC:Cover" not in (MP3(save_mp3(convert_file(file, cover="drop"))).tags or {})
 

@@ -1,4 +1,4 @@
-"""FFmpeg's own messages, and no text that they quote, are the reason for a failure."""
+"""Failure reasons come from FFmpeg's own messages, never from text that they quote."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ def test_a_name_quoted_in_a_message_does_not_fail_decoded_sound(message: str) ->
      ("[out#0/mp3 @ 0x1] Error opening output: Decoder not found", "unknown_codec")],
 )  # fmt: skip
 def test_ffmpegs_messages_are_the_reason_if_nothing_was_decoded(message: str, code: str) -> None:
-    sign = find_reason(f"[in#0 @ 0x1] another message\n{message}\n")
-    assert sign is not None
-    assert sign.code == code
+    reason = find_reason(f"[in#0 @ 0x1] another message\n{message}\n")
+    assert reason is not None
+    assert reason.code == code
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_messages_about_a_damaged_part_are_recognized(message: str) -> None:
 
 
 def test_text_quoted_from_a_file_is_not_a_failure_reason() -> None:
-    said = "[mov @ 0x1] moov atom not found\n"
+    message = "[mov @ 0x1] moov atom not found\n"
     with pytest.raises(ConversionFailed) as failed:
-        read_report(said)
+        read_report(message)
     assert failed.value.reason == CUT_OFF
     with pytest.raises(ConversionFailed) as failed:
         read_report("    title           : moov atom not found\n                    : partial file\n")

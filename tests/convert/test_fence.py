@@ -1,4 +1,4 @@
-"""An uploaded file decides neither what is read nor what is connected to."""
+"""An uploaded file cannot choose what FFmpeg reads or connects to."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.factories.stores import held
 
 @dataclass
 class Trap:
-    """The targets of a hostile file: a port that listens, and a pipe that shows when it is opened."""
+    """The targets of a hostile file: a listening port, and a pipe that reveals when it is opened."""
 
     port: int
     pipe: Path
@@ -39,7 +39,7 @@ class Trap:
 
     @property
     def pipe_was_opened(self) -> bool:
-        """Return whether somebody opens the pipe to read; without a reader, opening it to write fails."""
+        """Return whether the pipe is open for reading: without a reader, it cannot be opened for writing."""
         try:
             os.close(os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK))
         except OSError:
@@ -120,7 +120,7 @@ def test_a_movie_that_references_another_file_does_not_open_it(
     convert_file: Convert, tmp_path: Path, trap: Trap
 ) -> None:
     file = talking_mp4(tmp_path)
-    # A data reference "url " with flag 1 means "in this file"; without it, at an address (ISO/IEC 14496-12, 8.7.2).
+    # A data reference "url " with flag 1 means "in this file", without the flag "at a URL" (ISO/IEC 14496-12, 8.7.2).
     altered(file, b"url \0\0\0\x01", b"url \0\0\0\0")
     with ThreadPoolExecutor() as pool:
         job = pool.submit(convert_file, file)
@@ -133,7 +133,7 @@ def test_a_movie_that_references_another_file_does_not_open_it(
 
 
 def _running_ffmpeg() -> int | None:
-    """Return the process id of a child of ours that is FFmpeg."""
+    """Return the process id of an FFmpeg that is a child of this process."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -147,7 +147,7 @@ def _running_ffmpeg() -> int | None:
     return None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits are set from outside, and seen in /proc, on Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are set with prlimit and read from /proc, on Linux only")
 def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,14 +168,14 @@ def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
         conversion.result()
     assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
     settings = services.settings
-    for name, most in (
+    for name, limit in (
         ("Max cpu time", settings.max_conversion_seconds),
         ("Max address space", settings.max_memory_bytes),
         ("Max file size", settings.max_mp3_bytes + 2**20),
         ("Max core file size", 0),
     ):
         (line,) = [line for line in limits.splitlines() if line.startswith(name)]
-        assert line.removeprefix(name).split()[0] == str(most)
+        assert line.removeprefix(name).split()[0] == str(limit)
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 
@@ -185,17 +185,17 @@ def test_the_range_server_serves_one_path_until_the_conversion_ends(services: Se
     source = Source(services.videos, fid)
     with serve(source) as url:
         assert urllib3.request("GET", url).data == MP4
-        last = len(MP4) - 1
-        for asked, first, end in (
+        end = len(MP4) - 1
+        for byte_range, first, last in (
             ("4-7", 4, 7),
-            ("4-", 4, last),
-            ("-1", last, last),
-            (f"{last}-{last + 9}", last, last),
+            ("4-", 4, end),
+            ("-1", end, end),
+            (f"{end}-{end + 9}", end, end),
         ):
-            answer = urllib3.request("GET", url, headers={"Range": f"bytes={asked}"})
-            assert (answer.status, answer.data) == (206, MP4[first : end + 1])
-            assert answer.headers["Content-Range"] == f"bytes {first}-{end}/{len(MP4)}"
-        assert urllib3.request("GET", url, headers={"Range": f"bytes={last + 1}-"}).status == 416
+            response = urllib3.request("GET", url, headers={"Range": f"bytes={byte_range}"})
+            assert (response.status, response.data) == (206, MP4[first : last + 1])
+            assert response.headers["Content-Range"] == f"bytes {first}-{last}/{len(MP4)}"
+        assert urllib3.request("GET", url, headers={"Range": f"bytes={end + 1}-"}).status == 416
         root = url.rpartition("/")[0]
         for path in ("/", f"/{fid}", "/../etc/passwd", f"{source.path}/x"):
             assert urllib3.request("GET", root + path).status == 404
@@ -216,4 +216,4 @@ def test_a_file_name_is_never_an_option(convert_file: Convert, tmp_path: Path) -
     file = talking_mp4(tmp_path)
     hostile = file.rename(tmp_path / "-f lavfi -i sine;$(touch pwned)`touch pwned`.mp4")
     assert convert_file(hostile).state == State.READY
-    wait_for(lambda: not (tmp_path / "pwned").exists(), "nothing was run")
+    wait_for(lambda: not (tmp_path / "pwned").exists(), "no command was executed")

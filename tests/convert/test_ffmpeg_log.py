@@ -1,4 +1,4 @@
-"""FFmpeg's own messages are separated from text of the file, wherever blocks, lines and messages begin and end."""
+"""FFmpeg's own messages are separated from text of the file, regardless of block, line and message boundaries."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_a_log_gives_the_same_lines_in_blocks_of_any_size(tmp_path: Path) -> Non
     file = ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-metadata:s:a", "language=e)\n[a @ 0x1] x\n")
     command = [binary(), "-hide_banner", "-nostats", "-loglevel", LEVEL, "-i", str(file), "-f", "null", "-"]
     log = subprocess.run(command, check=True, env=ENVIRONMENT, stderr=subprocess.PIPE).stderr
-    at_once = _lines(log, len(log))
-    assert "   Stream #0:0(e) [a @ 0x1] x ): Audio: aac (LC), 44100 Hz, mono, fltp, delay 1024" in at_once
-    assert "Exiting with exit code 0" in at_once
+    whole = _lines(log, len(log))
+    assert "   Stream #0:0(e) [a @ 0x1] x ): Audio: aac (LC), 44100 Hz, mono, fltp, delay 1024" in whole
+    assert "Exiting with exit code 0" in whole
     for block in (1, 2, 3, 7, 100):
-        assert _lines(log, block) == at_once
+        assert _lines(log, block) == whole
 
 
 @pytest.mark.parametrize("quoted", [b"x\n[a @ 0x1] y\nz", b"\n\n", b"x\n  Stream #0:1: Audio: aac", b"x" * 10_000])
@@ -76,7 +76,7 @@ def _own(component: bytes, message: bytes) -> bytes:
 
 
 def test_a_message_over_the_length_limit_keeps_both_ends() -> None:
-    # In bytes, with the escape sequences and the component in front; the first 2048 and the last 4096 are kept.
+    # Lengths are in bytes and include escape sequences and the component; the first 2048 and the last 4096 are kept.
     begin = len(_own(b"a", b"")) - len(TIME) - len(CLOSE)
     for length, kept in ((8192, 8192), (8193, 2048 + 4096)):
         message = b"<" + b"x" * (length - begin - len(CLOSE) - 2) + b">"

@@ -1,6 +1,6 @@
-"""The MP3 is the source's sound to the sample: none is missing, none is added, none is moved.
+"""The MP3 has exactly the samples of its source: none is missing, added or shifted.
 
-FFmpeg decodes both; of the MP3 it trims what the LAME header says that the encoder put before and behind.
+FFmpeg decodes both, and trims the encoder's delay and padding from the MP3, as its LAME tag declares.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def test_every_sample_rate_of_mp3_is_kept(
     assert_same_sound(found.samples, sound)
 
 
-# An MP3 frame has 1152 samples, or 576 at 24 kHz and below. LAME begins with 1105 samples of its own, so with 1 to 46
-# in the last frame the padding behind them is longer than a frame.
+# An MP3 frame has 1152 samples, or 576 at 24 kHz and below. LAME adds 1105 samples at the beginning, so with 1
+# to 46 samples in the last frame, the padding is longer than a frame.
 @pytest.mark.parametrize("rate", [44100, 16000])
 @pytest.mark.parametrize(
     "count", [1, 2, 46, 47, 100, 575, 576, 577, 1000, 1105, 1151, 1152, 1153, 1198, 1199, 2304, 2305, 11520, 11521]
@@ -130,17 +130,17 @@ def test_a_rate_that_mp3_lacks_becomes_the_next_lower_one(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, source: int, expected: int
 ) -> None:
     count = 2 * source + 7
-    found = convert_and_decode(write_sound(tmp_path / "a.wav", _tones(count, source), source))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", _sweep(count, source), source))
     assert found.rate == expected
-    # A resampler's filter reaches over the end of the sound, and its last sample lies between two of the source.
+    # A resampler's filter extends beyond the end of the sound, and its last sample is between two of the source.
     assert len(found.samples) == pytest.approx(count * expected / source, abs=1.5)
-    ideal = _tones(len(found.samples), expected)
+    ideal = _sweep(len(found.samples), expected)
     assert lag(found.samples, ideal) == 0
     assert correlation(found.samples, ideal) > MIN_CORRELATION
 
 
-def _tones(count: int, rate: int) -> Samples:
-    """Make a glide from 200 Hz to 3 kHz in two seconds, whose every sample is known at any rate."""
+def _sweep(count: int, rate: int) -> Samples:
+    """Return a sweep from 200 Hz to 3 kHz in two seconds, computed exactly at any rate."""
     times = np.arange(count) / rate
     return (0.4 * np.sin(2 * np.pi * (200 * times + 700 * times**2)))[:, None].astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""Float PCM may have any value in it: one that is no sound does not end a conversion, and loud sound stays sound."""
+"""Invalid samples in float PCM do not end a conversion, and loud samples are kept."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ pytestmark = pytest.mark.media
 
 RATE = 48000
 AT = RATE // 2
-NO_SOUND = [np.nan, np.inf, -np.inf, 3e38]
+INVALID = [np.nan, np.inf, -np.inf, 3e38]
 
 
-def _with_one(folder: Path, value: float, *, at: int = AT, channels: int = 2, codec: str = "pcm_f32le") -> Path:
-    """Make a float WAV of one second in which one sample of the first channel has another value."""
+def _float_wav(folder: Path, value: float, *, at: int = AT, channels: int = 2, codec: str = "pcm_f32le") -> Path:
+    """Write a float WAV of one second in which one sample of the first channel has the given value."""
     sound = hiss(1, RATE, channels)
     sound[at, 0] = value
     return write_sound(folder / "a.wav", sound, RATE, "-c:a", codec)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
-@pytest.mark.parametrize("value", NO_SOUND)
+@pytest.mark.parametrize("value", INVALID)
 def test_an_invalid_sample_becomes_silence_and_the_rest_is_kept(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, value: float, channels: int
 ) -> None:
-    job = convert_file(_with_one(tmp_path, value, channels=channels))
+    job = convert_file(_float_wav(tmp_path, value, channels=channels))
     assert (job.state, job.attempts, job.missing_seconds) == (State.READY, 1, 0.0)
-    expected = decode_file(save_mp3(convert_file(_with_one(tmp_path, 0, channels=channels)))).samples
+    expected = decode_file(save_mp3(convert_file(_float_wav(tmp_path, 0, channels=channels)))).samples
     np.testing.assert_array_equal(decode_file(save_mp3(job)).samples, expected)
 
 
@@ -44,7 +44,7 @@ def test_an_invalid_sample_becomes_silence_and_the_rest_is_kept(
 def test_an_invalid_sample_may_be_the_first_or_the_last(
     convert_and_decode: ConvertAndDecode, tmp_path: Path, at: int
 ) -> None:
-    assert len(convert_and_decode(_with_one(tmp_path, np.nan, at=at)).samples) == RATE
+    assert len(convert_and_decode(_float_wav(tmp_path, np.nan, at=at)).samples) == RATE
 
 
 @pytest.mark.parametrize("value", [np.nan, 1e300])
@@ -57,12 +57,12 @@ def test_an_invalid_sample_may_have_64_bits(convert_and_decode: ConvertAndDecode
     assert len(convert_and_decode(file).samples) == RATE
 
 
-@pytest.mark.parametrize("value", NO_SOUND)
+@pytest.mark.parametrize("value", INVALID)
 def test_an_invalid_sample_does_not_change_the_loudness(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, value: float
 ) -> None:
-    found = decode_file(save_mp3(convert_file(_with_one(tmp_path, value), normalize="-16"))).samples
-    expected = decode_file(save_mp3(convert_file(_with_one(tmp_path, 0), normalize="-16"))).samples
+    found = decode_file(save_mp3(convert_file(_float_wav(tmp_path, value), normalize="-16"))).samples
+    expected = decode_file(save_mp3(convert_file(_float_wav(tmp_path, 0), normalize="-16"))).samples
     np.testing.assert_array_equal(found, expected)
 
 
@@ -91,14 +91,14 @@ def test_float_samples_of_any_level_are_kept(
 def test_a_header_frame_rejects_a_length_that_its_frames_cannot_have(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
-    mp3 = save_mp3(convert_file(_with_one(tmp_path, 0))).read_bytes()
+    mp3 = save_mp3(convert_file(_float_wav(tmp_path, 0))).read_bytes()
     bare = tmp_path / "bare.mp3"
     bare.write_bytes(mp3[10 + (mp3[6] << 21 | mp3[7] << 14 | mp3[8] << 7 | mp3[9]) :])  # ID3v2.4, section 3.1
     with bare.open("rb") as file:
-        front = HeaderFrame.of(next(read_frames(file)))
+        header = HeaderFrame.of(next(read_frames(file)))
     for samples in (RATE + 10_000, RATE - 10_000):
         with pytest.raises(NotMp3):
-            front.with_length(samples)
+            header.with_length(samples)
 
 
 def test_sound_above_0_lufs_is_normalized(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:

@@ -38,9 +38,9 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
     conversion = convert_in_background(event_of(job), worker)
     try:
         assert waiting.wait(30)
-        assert _children()
+        assert _running_ffmpegs()
         services.jobs.cancel(job.id)
-        wait_for(lambda: not _children(), "FFmpeg is killed", seconds=2)
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=2)
     finally:
         release.set()
     assert conversion.result() is None
@@ -49,16 +49,16 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
     worker.database.engine.dispose()
 
 
-def _cancels(services: Services, job: Job) -> None:
+def _cancel(services: Services, job: Job) -> None:
     assert services.jobs.cancel(job.id)
 
 
-def _another_claims(services: Services, job: Job) -> None:
+def _claim_by_another(services: Services, job: Job) -> None:
     age(services, job, CLAIM_SECONDS + 1, "claimed_until")
     assert services.jobs.claim(job_now(services, job.id))
 
 
-@pytest.mark.parametrize("lose", [_cancels, _another_claims])
+@pytest.mark.parametrize("lose", [_cancel, _claim_by_another])
 def test_a_claim_lost_after_storing_leaves_no_mp3_and_does_not_end_the_job(
     services: Services, job: Job, lose: Callable[[Services, Job], None]
 ) -> None:
@@ -81,13 +81,13 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
-    worker = Stopping(replace(services.settings, drain_seconds=0))
+    worker = StoppingServices(replace(services.settings, drain_seconds=0))
     worker.videos, waiting, release = held(services.videos, beyond=len(long_sound) // 2)
     conversion = convert_in_background(event_of(job), worker)
     try:
         assert waiting.wait(30)
         worker.shutdown.begin()
-        wait_for(lambda: not _children(), "FFmpeg is killed", seconds=2)
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=2)
     finally:
         release.set()
     with pytest.raises(Unavailable):
@@ -98,8 +98,8 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     worker.database.engine.dispose()
 
 
-class Stopping(Services):
-    """Services with their own shutdown, so that no other test has to stop."""
+class StoppingServices(Services):
+    """Services with their own shutdown, so that other tests are not affected."""
 
     shutdown = Shutdown()
 
@@ -133,7 +133,7 @@ def test_the_percent_is_written_while_converting(
     conversion = convert_in_background(event_of(job), worker)
     try:
         assert waiting.wait(30)
-        percent = wait_for(lambda: job_now(services, job.id).percent, "a percent is written")
+        percent = wait_for(lambda: job_now(services, job.id).percent, "the percentage is written")
         assert 0 < percent <= 60
     finally:
         release.set()
@@ -164,13 +164,13 @@ convert(event_of(jobs.find(sys.argv[1])), services)
 
 @pytest.fixture
 def worker(services: Services) -> Iterator[Callable[[Job], subprocess.Popen[str]]]:
-    """Return a function that starts a process which converts a job, and stops in the middle until it gets a line."""
+    """Return a function that starts a process that converts a job, and pauses halfway until it reads a line."""
     processes: list[subprocess.Popen[str]] = []
     environment = {
         "PATH": os.environ["PATH"],
         "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
         "JWT_SECRET": services.settings.jwt_secret,
-        "TMPDIR": str(services.settings.soundlift_data),  # what a killed worker leaves goes with the test
+        "TMPDIR": str(services.settings.soundlift_data),  # so that files of a killed worker are deleted after the test
     }
 
     def start(job: Job) -> subprocess.Popen[str]:
@@ -237,8 +237,8 @@ def test_a_paused_worker_that_resumes_after_its_claim_expired_loses(
     assert_one_mp3(services, job)
 
 
-def _children() -> list[str]:
-    """Return the FFmpegs that this process has started and that still run."""
+def _running_ffmpegs() -> list[str]:
+    """Return the running FFmpeg processes that this process has started."""
     listed = subprocess.run(
         ["ps", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())], check=False, capture_output=True, text=True
     )

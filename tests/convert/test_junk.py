@@ -1,4 +1,4 @@
-"""What is before and between the frames of a sound is no sound: it is neither lost nor does it end a conversion."""
+"""Junk before and between the frames of a sound is not missing sound, and does not end a conversion."""
 
 from __future__ import annotations
 
@@ -74,15 +74,15 @@ def test_junk_in_a_raw_stream_is_not_missing_sound(
     file.write_bytes((ID3 + junk(before) if before else frames + junk(between)) + frames)
     job = convert_file(file)
     assert job.state == State.READY
-    # Some of the junk has a frame's header, and as many bytes as it announces.
+    # Some of the junk looks like a frame: a header followed by enough bytes.
     assert job.missing_seconds == pytest.approx(0, abs=0.15 if name == "a.aac" else 0)
 
 
 def test_damaged_frames_of_a_raw_stream_are_missing_sound(convert_file: Convert, tmp_path: Path) -> None:
     content = bytearray(ffmpeg(tmp_path / "a.aac", *TONE).read_bytes())
-    rolls = random.Random(7)
+    rng = random.Random(7)
     for _ in range(40):
-        content[rolls.randrange(3000, len(content))] = rolls.randrange(256)
+        content[rng.randrange(3000, len(content))] = rng.randrange(256)
     file = tmp_path / "damaged.aac"
     file.write_bytes(content)
     job = convert_file(file)

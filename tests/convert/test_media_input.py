@@ -39,7 +39,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are set, a
 
 @dataclass
 class LocalStore:
-    """A store that opens one path of this machine, whatever the id."""
+    """A store that opens the same local path for any id."""
 
     path: Path
 
@@ -49,7 +49,7 @@ class LocalStore:
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Iterator[Path]:
-    """Yield a named pipe that has a writer, but nothing to read."""
+    """Yield a named pipe that is open for writing, but empty."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     writer = os.open(path, os.O_RDWR)
@@ -142,14 +142,14 @@ def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
 
 
 class BrokenFiles(WatchedStore):
-    """A store whose files open, and break when FFmpeg reads them."""
+    """A store whose files can be opened, but fail when FFmpeg reads them."""
 
     def open_file(self, fid: str) -> io.FileIO:
         return StoredFile(Path("/proc/self/mem"))  # reading its first bytes is an I/O error
 
 
 class LostFiles(WatchedStore):
-    """A store that loses a file after it was looked at."""
+    """A store that loses a file after it was probed."""
 
     def open_file(self, fid: str) -> io.FileIO:
         raise MediaNotFound("There is no such file in the media store.", fid=fid)

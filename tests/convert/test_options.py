@@ -1,10 +1,9 @@
-"""Each option of an upload is heard in the MP3, or seen in its tags."""
+"""Each option of an upload changes the MP3's sound or tags."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,27 +14,26 @@ from mutagen.mp3 import MP3, BitrateMode, MPEGInfo
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
 from soundlift.common.events import event_of
-from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.convert.conftest import Convert
+from tests.convert.conftest import Convert, SaveMp3
 from tests.convert.pcm import decode_file, hiss, lag, write_sound
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
 pytestmark = pytest.mark.media
 
-SaveMp3 = Callable[[Job], Path]
 RATE = 44100
 
 
 @pytest.fixture
 def stereo(tmp_path: Path) -> Path:
-    """Return three seconds of noise, other on each side."""
+    """Return three seconds of noise, different on each side."""
     return write_sound(tmp_path / "noise.wav", hiss(3, RATE, 2), RATE)
 
 
 def _kilobits(info: MPEGInfo) -> int:
-    """Return the bit rate, which mutagen reckons from the bytes and the seconds."""
+    """Return the bit rate in kbit/s, which mutagen computes from the size and the length."""
     return round(info.bitrate / 1000)
 
 
@@ -59,13 +57,13 @@ def test_a_lower_quality_makes_a_smaller_mp3(convert_file: Convert, stereo: Path
     assert len(set(sizes)) == len(sizes)
 
 
-@pytest.mark.parametrize(("asked", "made"), [("22050", 22050), ("32000", 32000), ("48000", 44100)])
+@pytest.mark.parametrize(("requested", "expected"), [("22050", 22050), ("32000", 32000), ("48000", 44100)])
 def test_a_sample_rate_is_at_most_that_of_the_source(
-    convert_file: Convert, save_mp3: SaveMp3, stereo: Path, asked: str, made: int
+    convert_file: Convert, save_mp3: SaveMp3, stereo: Path, requested: str, expected: int
 ) -> None:
-    mp3 = save_mp3(convert_file(stereo, sample_rate=asked))
-    assert MP3(mp3).info.sample_rate == made
-    assert len(decode_file(mp3).samples) == 3 * made
+    mp3 = save_mp3(convert_file(stereo, sample_rate=requested))
+    assert MP3(mp3).info.sample_rate == expected
+    assert len(decode_file(mp3).samples) == 3 * expected
 
 
 def test_stereo_can_be_mixed_to_mono(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
@@ -113,7 +111,7 @@ def test_a_start_after_the_end_of_the_sound_fails_with_a_code(convert_file: Conv
 
 @pytest.fixture
 def three_tracks(tmp_path: Path) -> Path:
-    """Return a video with tracks of one, two and three seconds: German, French, and one that does not say."""
+    """Return a video with tracks of one, two and three seconds: German, French, and without a language."""
     tones = [part for seconds in (1, 2, 3) for part in ("-f", "lavfi", "-i", f"sine=duration={seconds}")]
     languages = ("-metadata:s:a:0", "language=ger", "-metadata:s:a:1", "language=fra")
     maps = ("-map", "0", "-map", "1", "-map", "2")
@@ -152,13 +150,13 @@ def _loudness(file: Path) -> tuple[float, float]:
     return float(re.findall(r"I: +(\S+) LUFS", summary)[0]), float(re.findall(r"Peak: +(\S+) dBFS", summary)[0])
 
 
-@pytest.mark.parametrize(("asked", "target"), LOUDNESS)
+@pytest.mark.parametrize(("requested", "target"), LOUDNESS)
 @pytest.mark.parametrize("level", [0.02, 0.1])
 def test_the_loudness_is_as_requested_and_the_length_is_kept(
-    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, asked: str, target: float, level: float
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, requested: str, target: float, level: float
 ) -> None:
     source = hiss(8, RATE, 2, level=level)
-    mp3 = save_mp3(convert_file(write_sound(tmp_path / "quiet.wav", source, RATE), normalize=asked))
+    mp3 = save_mp3(convert_file(write_sound(tmp_path / "quiet.wav", source, RATE), normalize=requested))
     assert _loudness(mp3)[0] == pytest.approx(target, abs=0.5)
     sound = decode_file(mp3)
     assert (len(sound.samples), sound.rate) == (len(source), RATE)

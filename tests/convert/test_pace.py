@@ -1,4 +1,4 @@
-"""Sound whose timestamps run slower or faster than it, or that has none, is whole and nothing is put in between."""
+"""Sound with timestamps that are too slow, too fast or missing is complete, and no gaps are added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
 MP4 = ("-c:v", "mpeg4", "-c:a", "aac")
 TS = ("-c:v", "mpeg2video", "-c:a", "mp2")
 FLV = ("-c:v", "flv", "-c:a", "aac")
-# Timestamps of a clock that loses a tenth, and those that run at a fiftieth of the sound's pace.
+# Timestamps at nine tenths and at a fiftieth of the sound's pace.
 SLOW, SLOWER = "setts=ts=TS*0.9", "setts=ts=TS/50"
 
 

@@ -1,4 +1,4 @@
-"""The division of a sound into blocks for several encoders, and the joining of their frames."""
+"""The division of sound into blocks for several encoders, and the joining of their frames."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def test_the_pieces_of_all_encoders_cover_a_sound_and_overlap_by_the_run_in(
     if partition is None:
         return
     assert partition.block >= MIN_BLOCK
-    frames_in_all = int(seconds * rate / partition.samples)
+    total = int(seconds * rate / partition.samples)
     pieces = sorted(
         piece
         for worker in range(workers)
-        for piece in _until(partition.pieces(worker), frames_in_all)
+        for piece in _until(partition.pieces(worker), total)
     )  # fmt: skip
     assert pieces[0] == (0, partition.block)
     for (begin, length), (following, _) in itertools.pairwise(pieces):
         assert begin + length == following + RUN_IN
-    assert sum(pieces[-1]) >= frames_in_all
+    assert sum(pieces[-1]) >= total
 
 
 def _until(pieces: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
@@ -52,12 +52,12 @@ def _until(pieces: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, i
 @pytest.mark.parametrize(
     ("seconds", "rate", "workers", "partition"),
     [
-        # Of 490 frames for each worker, the fewest that are worth dividing.
+        # 490 frames per worker, the minimum for a division.
         (2 * 490 * 1152 / 48000, 48000, 2, Partition(2, 490, 1152)),
         ((2 * 489 * 1152) / 48000, 48000, 2, None),
         ((2 * 489 * 1152 + 1) / 48000, 48000, 2, Partition(2, 490, 1152)),
         (2 * 491 * 1152 / 48000, 48000, 2, Partition(2, 539, 1152)),
-        # Of no more than 3920 at a time.
+        # At most 3920 frames per block.
         (2 * 3920 * 1152 / 48000, 48000, 2, Partition(2, 3920, 1152)),
         (2 * 3921 * 1152 / 48000, 48000, 2, Partition(2, 2009, 1152)),
         (3 * 490 * 1152 / 32000, 32000, 3, Partition(3, 490, 1152)),
@@ -74,30 +74,31 @@ def test_a_sound_is_divided_into_even_blocks_of_whole_units(
 @pytest.mark.parametrize(("workers", "units"), [(2, 4), (3, 5), (4, 4)])
 def test_the_filters_distribute_the_pieces_of_the_partition(workers: int, units: int) -> None:
     partition = Partition(workers=workers, block=units * 49, samples=576)
-    dealing, *selecting = partition.filters().split(";")
+    splitting, *selections = partition.filters().split(";")
     outs = "".join(f"[part{worker}]" for worker in range(workers))
-    assert dealing == f"[in]asetnsamples={576 * 49}:p=0,asplit={workers}{outs}"
+    assert splitting == f"[in]asetnsamples={576 * 49}:p=0,asplit={workers}{outs}"
     turns = range(3 * workers * units)
-    for worker, selection in enumerate(selecting):
+    for worker, selection in enumerate(selections):
         condition = selection.removeprefix(f"[part{worker}]aselect='").removesuffix(f"'[out{worker}]")
         pieces = list(itertools.islice(partition.pieces(worker), 5))
-        told = [n for n in turns if any(begin <= 49 * n < begin + length for begin, length in pieces)]
-        assert [n for n in turns if _selects(condition, n)] == told
+        expected = [n for n in turns if any(begin <= 49 * n < begin + length for begin, length in pieces)]
+        assert [n for n in turns if _selects(condition, n)] == expected
         assert pieces[0][0] == max(0, worker * partition.block - RUN_IN)
-    assert len(selecting) == workers
+    assert len(selections) == workers
 
 
 def _selects(condition: str, n: int) -> bool:
-    """Evaluate an expression of FFmpeg's, of which a frame of sound is given where the value is not 0."""
+    """Evaluate an expression of FFmpeg's aselect, which selects a frame if the value is not 0."""
     mod, first, last = re.match(r"between\(mod\(n,(\d+)\),(-?\d+),(\d+)\)", condition).groups()  # type: ignore[union-attr]
-    around = re.search(r"\+gte\(mod\(n,(\d+)\),(\d+)\)$", condition)
+    wrapped = re.search(r"\+gte\(mod\(n,(\d+)\),(\d+)\)$", condition)
     within = int(first) <= n % int(mod) <= int(last)
-    return within or (around is not None and n % int(around[1]) >= int(around[2]))
+    return within or (wrapped is not None and n % int(wrapped[1]) >= int(wrapped[2]))
 
 
 @pytest.mark.parametrize(
-    ("worker", "given", "end"),
-    # In frames, of blocks of 196 with run-ins of 98, in turn to two workers, and one sample more or less.
+    ("worker", "received", "end"),
+    # Blocks of 196 frames with run-ins of 98 go to two workers in turn. Positions are at the ends of blocks, or a
+    # sample after.
     [
         (0, 0, 0),
         (0, 196 * 576, 196 * 576),
@@ -110,12 +111,12 @@ def _selects(condition: str, n: int) -> bool:
         (1, 294 * 576 + 1, (3 * 196 - 98) * 576 + 1),
     ],
 )
-def test_the_position_of_an_encoder_follows_from_the_samples_it_received(worker: int, given: int, end: int) -> None:
-    assert Partition(workers=2, block=196, samples=576).end(worker, given) == end
+def test_the_position_of_an_encoder_follows_from_the_samples_it_received(worker: int, received: int, end: int) -> None:
+    assert Partition(workers=2, block=196, samples=576).end(worker, received) == end
 
 
 def _streams(partition: Partition, length: int, unsettled: int) -> list[Iterator[bytes]]:
-    """Return the frames of each encoder, by their numbers; of a run-in, so many are not yet those of the whole."""
+    """Return the numbered frames of each encoder; in a run-in, the first `unsettled` ones differ from the others."""
     streams = []
     for worker in range(partition.workers):
         stream: list[bytes] = []

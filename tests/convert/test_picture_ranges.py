@@ -1,4 +1,4 @@
-"""A large video is read without its pictures, and its sound is the same."""
+"""A large video is read without its pictures, and its sound is unchanged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.factories.jobs import job_now, queued_job
 from tests.factories.stores import WatchedStore
 
 MEGABYTE = 2**20
-FIRST = 1000  # where the samples of a made-up file begin
+FIRST = 1000  # offset of the first sample in generated files
 SIZE = 100 * MEGABYTE
 
 
@@ -54,7 +54,7 @@ def _track(
     size: int = 0,
     large: bool = False,
 ) -> bytes:
-    """Return a track of one sample in each chunk, unless `runs` of chunks and `sizes` of samples say otherwise."""
+    """Return a track with one sample in each chunk, unless `runs` of chunks and `sizes` of samples are given."""
     starts, lengths = [start for start, _ in chunks], sizes or [end - start for start, end in chunks]
     offsets = _table(b"co64", len(starts), *starts, size=8) if large else _table(b"stco", len(starts), *starts)
     tables = (
@@ -73,9 +73,9 @@ def _ranges(*tracks: bytes, size: int = SIZE) -> list[Range]:
 
 
 def _at(*megabytes: float) -> list[Range]:
-    """Return ranges between positions after the first samples, of which FFmpeg may examine the pictures."""
-    places = [FIRST + EXAMINED_BYTES + int(place * MEGABYTE) for place in megabytes]
-    return list(zip(places[::2], places[1::2], strict=True))
+    """Return ranges between pairs of positions, counted from the end of the samples that FFmpeg may examine."""
+    positions = [FIRST + EXAMINED_BYTES + int(position * MEGABYTE) for position in megabytes]
+    return list(zip(positions[::2], positions[1::2], strict=True))
 
 
 BEGINNING = (FIRST, FIRST + 100)
@@ -183,16 +183,16 @@ def test_the_underlying_file_is_not_read_in_a_range_and_is_closed() -> None:
             assert not self.tell() < 100 < self.tell() + size
             return super().read(size)
 
-    underneath = Strict(bytes(300))
-    file = FileWithoutPictures(underneath, [(100, 200)])
+    underlying = Strict(bytes(300))
+    file = FileWithoutPictures(underlying, [(100, 200)])
     assert len(b"".join(iter(lambda: file.read(64), b""))) == 300
     file.close()
-    assert underneath.closed
+    assert underlying.closed
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a video that is interleaved as phones do, and whose pictures are nearly all of it."""
+    """Return a video that is interleaved like a phone's, and consists almost entirely of pictures."""
     sources = ("-f", "lavfi", "-i", "testsrc2=d=4:s=640x480:r=25", "-f", "lavfi", "-i", "anoisesrc=d=4:r=44100")
     codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac", "-chunk_duration", "500000")
     return ffmpeg(tmp_path_factory.mktemp("clip") / "a.mov", *sources, *codecs)

@@ -1,4 +1,4 @@
-"""FFmpeg gets each byte of a video over loopback, whoever fails or hangs up, and no file stays open."""
+"""FFmpeg gets every byte of a video over loopback, and no file stays open after an error or a disconnect."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from tests.factories.media import store
 from tests.factories.stores import WatchedStore, held
 
 FID = "a" * 24
-BOX_HEADER = 16  # bytes, by which an index of an MP4 is looked for
-LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the sockets on the way hold
+BOX_HEADER = 16  # bytes in each read of the search for an MP4's index
+LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the socket buffers hold
 
 
 class _Recording(WatchedStore):
-    """A store that keeps the files that it opened, and how much was read of them at once."""
+    """A store that records the files that it opened, and the sizes of reads."""
 
     def __init__(self, videos: MediaStore, before_read: Callable[[int], None] = lambda position: None) -> None:
         super().__init__(videos, before_read)
         self.files: list[BinaryIO] = []
-        self._kept: list[object] = []  # so that no garbage collection closes what was left open
-        self.asked: set[int] = set()
+        self._kept: list[object] = []  # so that garbage collection does not close files that were left open
+        self.read_sizes: set[int] = set()
 
     def open(self, fid: str) -> MediaReader:
         reader = super().open(fid)
         self.files.append(reader.file)
-        asked = self.asked
+        read_sizes = self.read_sizes
 
         class Sized(io.RawIOBase):
             seek, tell, close = reader.file.seek, reader.file.tell, reader.file.close
@@ -48,7 +48,7 @@ class _Recording(WatchedStore):
                 return True
 
             def read(self, size: int = -1) -> bytes:
-                asked.add(size)
+                read_sizes.add(size)
                 return reader.file.read(size)
 
         file = Sized()
@@ -100,18 +100,18 @@ def test_a_response_has_the_headers_for_seeking_and_is_read_in_blocks(videos: _R
         assert (nothing.status, nothing.headers["Content-Range"]) == (416, f"bytes */{len(LARGE)}")
         wait_for(videos.all_closed, "each file is closed")
     assert len(videos.files) == 3
-    assert videos.asked == {BOX_HEADER, BLOCK}
+    assert videos.read_sizes == {BOX_HEADER, BLOCK}
 
 
 def test_the_end_stops_an_active_response_and_leaves_no_thread(services: Services) -> None:
     store(services.videos, FID, LARGE)
     before = set(threading.enumerate())
-    with serve(Source(services.videos, FID)) as url, _requested(url) as connection:
+    with serve(Source(services.videos, FID)) as url, _send_request(url) as connection:
         assert connection.recv(100).startswith(b"HTTP/1.")
     wait_for(lambda: set(threading.enumerate()) <= before, "all threads have ended")
 
 
-def _requested(url: str) -> socket.socket:
+def _send_request(url: str) -> socket.socket:
     address, _, path = url.removeprefix("http://").partition("/")
     host, _, port = address.partition(":")
     connection = socket.create_connection((host, int(port)), timeout=30)
@@ -126,15 +126,15 @@ def test_one_response_does_not_wait_for_another(services: Services) -> None:
         first = pool.submit(urllib3.request, "GET", url)
         try:
             assert waiting.wait(30)
-            answer = urllib3.request("GET", url, headers={"Range": "bytes=0-9"}, timeout=30)
-            assert answer.data == LARGE[:10]
+            response = urllib3.request("GET", url, headers={"Range": "bytes=0-9"}, timeout=30)
+            assert response.data == LARGE[:10]
             assert not first.done()
         finally:
             release.set()
         assert first.result(30).data == LARGE
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("It is away."), KeyError("unforeseen")])
+@pytest.mark.parametrize("error", [StoreUnavailable("It is unavailable."), KeyError("unforeseen")])
 def test_an_error_on_opening_is_recorded_and_answered_with_503(services: Services, error: Exception) -> None:
     class Failing(WatchedStore):
         def open(self, fid: str) -> MediaReader:
@@ -159,10 +159,10 @@ def test_an_error_while_reading_is_recorded_and_ends_the_response(services: Serv
     videos = _Recording(services.videos, before_read)
     source = Source(videos, FID)
     with serve(source) as url:
-        answer = urllib3.request("GET", url, preload_content=False)
+        response = urllib3.request("GET", url, preload_content=False)
         with pytest.raises(urllib3.exceptions.ProtocolError):
-            answer.read()
-        answer.close()
+            response.read()
+        response.close()
         wait_for(videos.all_closed, "the file is closed")
     assert source.error is error
 
@@ -171,7 +171,7 @@ def test_a_client_that_disconnects_leaves_no_open_file_and_no_output(
     videos: _Recording, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve(Source(videos, FID)) as url:
-        with _requested(url) as connection:
+        with _send_request(url) as connection:
             assert connection.recv(1000)
         wait_for(videos.all_closed, "the file is closed")
         assert urllib3.request("GET", url, headers={"Range": "bytes=1-2"}).data == LARGE[1:3]
@@ -180,7 +180,7 @@ def test_a_client_that_disconnects_leaves_no_open_file_and_no_output(
 
 
 def _reset(connection: socket.socket) -> None:
-    """Hang up as who does not want what is on its way, with a reset."""
+    """Close a connection with a reset, discarding data in transit."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
@@ -198,7 +198,7 @@ def test_a_client_that_disconnects_at_the_end_leaves_no_open_file(
 
     videos = _Recording(services.videos, before_read)
     with serve(Source(videos, FID)) as url:
-        connection = _requested(url)
+        connection = _send_request(url)
         assert sent.wait(30)
         _reset(connection)
         release.set()
@@ -209,17 +209,17 @@ def test_a_client_that_disconnects_at_the_end_leaves_no_open_file(
 def test_a_client_that_disconnects_before_an_error_leaves_no_message(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked, release = threading.Event(), threading.Event()
+    opening, release = threading.Event(), threading.Event()
 
     class Failing(WatchedStore):
         def open(self, fid: str) -> MediaReader:
-            asked.set()
+            opening.set()
             assert release.wait(30)
-            raise StoreUnavailable("It is away.")
+            raise StoreUnavailable("It is unavailable.")
 
     with serve(Source(Failing(services.videos, lambda position: None), FID)) as url:
-        connection = _requested(url)
-        assert asked.wait(30)
+        connection = _send_request(url)
+        assert opening.wait(30)
         _reset(connection)
         release.set()
     assert capfd.readouterr() == ("", "")

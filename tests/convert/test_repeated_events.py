@@ -1,4 +1,4 @@
-"""Events that are repeated, late or forged make one MP3, and are answered from the job's row."""
+"""Repeated, late or forged events create one MP3, and are answered from the job's row."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_two_workers_with_one_event_make_one_mp3(services: Services, job: Job) -
     rivals = [Services(replace(services.settings, convert_concurrency=8)) for _ in range(3)]
 
     def reply_of(rival: Services) -> CloudEvent | None:
-        with suppress(Busy):  # another has the job
+        with suppress(Busy):  # another worker has the job
             return convert(event_of(job), rival)
         return None
 
@@ -124,12 +124,12 @@ def test_over_http_a_reply_is_an_event_and_unavailable_is_503(services: Services
 
 
 def test_over_http_an_unexpected_error_is_503(services: Services, job: Job) -> None:
-    class Strange:
+    class FailingStore:
         def open(self, fid: str) -> None:
             raise RuntimeError("a bug")
 
     app.services = services
-    services.videos = Strange()
+    services.videos = FailingStore()
     headers, body = to_http(event_of(job))
     response = app.test_client().post("/", data=body, headers=headers)
     assert_problem(response, 503)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import math
 import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +12,10 @@ import pytest
 from mutagen.mp3 import MP3, BitrateMode
 
 from functions.convert.encode.ffmpeg import binary
-from soundlift.common.jobs.model import Job
 from soundlift.common.services import Services
-from tests.convert.conftest import Convert
+from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 
-SaveMp3 = Callable[[Job], Path]
 MP3_FRAME_SECONDS = 1152 / 44100
 
 
@@ -47,7 +44,7 @@ def test_mono_stays_mono_and_stereo_stays_stereo(
 
 
 def _levels(file: Path) -> tuple[float, float]:
-    """Return the effective level of the left and right channel, full scale being 1."""
+    """Return the RMS level of the left and right channel, with full scale at 1."""
     command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-f", "f32le", "-ac", "2", "-"]
     samples = array.array("f", subprocess.run(command, check=True, capture_output=True).stdout)
     left, right = samples[0::2], samples[1::2]
@@ -72,12 +69,12 @@ HALF_POWER = math.sqrt(0.5)
 def test_six_channels_are_mixed_with_the_coefficients_of_itu_r_bs_775(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, codec: str, channel: str, left: float, right: float
 ) -> None:
-    one_sounds = f"sine=duration=2:sample_rate=48000,volume=2,pan=5.1|{channel}=c0"
-    file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", one_sounds, "-c:a", codec)
-    alone = math.sqrt(0.5) / 4  # a sine of lavfi has an amplitude of 1/8, doubled above
+    source = f"sine=duration=2:sample_rate=48000,volume=2,pan=5.1|{channel}=c0"
+    file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", source, "-c:a", codec)
+    level = math.sqrt(0.5) / 4  # a sine of lavfi has an amplitude of 1/8, doubled above
     found = _levels(save_mp3(convert_file(file)))
-    # 3 % is 0.3 dB: what LAME's V2 may change, and the silence it adds at either end.
-    assert found == pytest.approx((alone * left, alone * right), abs=alone * 0.03)
+    # 3 % is 0.3 dB, for the deviation of LAME at V2 and the silence at both ends.
+    assert found == pytest.approx((level * left, level * right), abs=level * 0.03)
 
 
 def test_title_artist_and_album_are_kept_but_not_place_and_device(

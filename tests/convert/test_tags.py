@@ -1,4 +1,4 @@
-"""An MP3 says what music players show, wherever the source says it, and nothing of its maker's life."""
+"""An MP3 has the tags that music players show, wherever the source stores them, and no private ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRIVATE = {
 }
 
 
-def _tagged(tags: dict[str, str]) -> tuple[str, ...]:
+def _metadata_args(tags: dict[str, str]) -> tuple[str, ...]:
     return tuple(part for name, value in tags.items() for part in ("-metadata", f"{name}={value}"))
 
 
@@ -37,7 +37,7 @@ def _tagged(tags: dict[str, str]) -> tuple[str, ...]:
 def test_only_tags_that_players_show_are_copied(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    file = ffmpeg(tmp_path / name, *SINE, *PICTURE, *arguments, *_tagged(SHOWN | PRIVATE))
+    file = ffmpeg(tmp_path / name, *SINE, *PICTURE, *arguments, *_metadata_args(SHOWN | PRIVATE))
     tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
     assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB")] == list(SHOWN.values())
@@ -45,7 +45,7 @@ def test_only_tags_that_players_show_are_copied(
 
 
 def test_the_tags_of_an_ogg_stream_are_copied(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
-    file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", *_tagged(SHOWN))
+    file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", *_metadata_args(SHOWN))
     tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
     assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB")] == list(SHOWN.values())
@@ -64,14 +64,14 @@ def test_a_title_that_reads_like_an_error_message_is_harmless(
 
 def test_thousands_of_unknown_tags_are_dropped(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     many = {f"TAG{number}": "x" * 20 for number in range(3000)}
-    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *_tagged(many), name="a.mkv")))).tags
+    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *_metadata_args(many), name="a.mkv")))).tags
     assert tags is not None
     assert set(tags) == {"TSSE"}
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.flac", "a.ogg", "a.mp3", "a.mka", "a.wma"])
 def test_date_and_track_number_are_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str) -> None:
-    file = ffmpeg(tmp_path / name, *SINE, *_tagged(SHOWN | {"date": "2020-02-03", "track": "3/7"}))
+    file = ffmpeg(tmp_path / name, *SINE, *_metadata_args(SHOWN | {"date": "2020-02-03", "track": "3/7"}))
     tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
     assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB", "TDRC", "TRCK")] == [
@@ -82,7 +82,9 @@ def test_date_and_track_number_are_kept(convert_file: Convert, save_mp3: SaveMp3
 def test_tags_are_id3_of_version_2_4_in_utf_8_and_name_the_encoder(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
-    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *_tagged(SHOWN), "-metadata:s:a:0", "language=jpn")))).tags
+    tags = MP3(
+        save_mp3(convert_file(talking_mp4(tmp_path, *_metadata_args(SHOWN), "-metadata:s:a:0", "language=jpn")))
+    ).tags
     assert tags is not None
     assert tags.version == (2, 4, 0)
     texts = [tags[name] for name in ("TIT2", "TPE1", "TALB", "TLAN", "TSSE")]

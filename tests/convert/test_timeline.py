@@ -1,4 +1,4 @@
-"""A time in the MP3 is the time in the video, counted from its first timestamp: late sound and gaps move nothing."""
+"""A time in the MP3 is the same time in the video, counted from its first timestamp, despite late starts and gaps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=2:size=32x32:rate=25")
 LATE_SECONDS = 0.5
 LATE = ("-af", f"asetpts=PTS+{LATE_SECONDS}/TB")
 LATE_PICTURE = ("-vf", "setpts=PTS+0.5/TB")
-# Whole packets are dropped, and each that stays keeps its time.
+# Whole packets are dropped, and the others keep their times.
 GAP = ("-af", "asetnsamples=480,aselect='lt(t,0.5)+gte(t,1.5)'")
 SILENCE = 0.001  # -60 dB
 
@@ -38,7 +38,7 @@ FLV = ("-c:v", "flv", "-c:a", "aac")
         ("a.mov", RATE, MOV, 0),
         ("a.mkv", RATE, MKV, 0),
         ("a.ts", RATE, TS, 0),
-        ("a.mpg", RATE, TS, 1),  # its clock of 90 kHz ticks beside the samples
+        ("a.mpg", RATE, TS, 1),  # the ticks of its 90 kHz clock are not at samples
         ("a.flv", 44100, FLV, 44),  # clocks that tick in milliseconds
         ("a.wmv", RATE, ("-c:v", "wmv2", "-c:a", "wmav2"), 48),
     ],
@@ -51,7 +51,7 @@ def test_sound_that_begins_late_is_preceded_by_silence(
     found, expected = convert_and_decode(file).samples, decode_by_timestamps(file).samples
     assert len(found) == pytest.approx(len(expected), abs=tick)
     assert lag(found, sound) == pytest.approx(LATE_SECONDS * rate, abs=tick)
-    # 50 ms before the sound may ring of it already: a codec's frame, and one of the MP3's.
+    # The last 50 ms may have pre-echo of the sound, in a frame of the codec and one of the MP3.
     assert np.abs(found[: int((LATE_SECONDS - 0.05) * rate)]).max() < SILENCE
 
 
@@ -140,7 +140,7 @@ def test_a_part_of_sound_with_a_gap_keeps_the_gap(
     assert (job.state, job.length) == (State.READY, pytest.approx(expected, abs=0.01))
 
 
-# Every tenth packet, as a stream loses them over a bad network; a few long pauses.
+# Every tenth packet, as on a bad network, and a few long pauses.
 LOSSES = ["noise=drop='not(mod(n,10))'", "noise=drop='between(n,20,60)+between(n,80,120)'"]
 
 
@@ -153,7 +153,7 @@ def test_many_or_long_gaps_become_silence(
     file = ffmpeg(tmp_path / name, "-i", str(whole), "-c", "copy", "-bsf:a", lost)
     found, expected = convert_and_decode(file).samples, decode_by_timestamps(whole).samples
     last = slice(int(2.8 * RATE), int(3.9 * RATE))
-    # On a clock of milliseconds a gap of one packet may show a packet late.
+    # If the clock ticks in milliseconds, a gap of one packet may appear one packet late.
     assert lag(found[last], expected[last]) == pytest.approx(0, abs=tick)
 
 

@@ -1,4 +1,4 @@
-"""A store or database that fails makes neither half an MP3 nor a failed job, and costs no attempt."""
+"""A failing store or database leaves no partial MP3 and no failed job, and costs no attempt."""
 
 from __future__ import annotations
 

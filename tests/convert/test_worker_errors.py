@@ -50,7 +50,7 @@ def _start(worker: Services, job: Job, pool: ThreadPoolExecutor) -> Future[Cloud
 
 
 def _ffmpegs() -> dict[int, bytes]:
-    """Return the arguments of all FFmpegs that are children of this process, by their process ids."""
+    """Return the arguments of all FFmpeg processes that are children of this process, by process id."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -80,14 +80,14 @@ def test_an_ffmpeg_killed_by_another_process_costs_no_attempt(
     job = queued_job(services, long_sound)
     worker.videos, waiting, release = held(services.videos, beyond=int(len(long_sound) * share))
 
-    def at_work() -> int | None:
+    def find_process() -> int | None:
         return next((pid for pid, command in _ffmpegs().items() if argument.encode() in command), None)
 
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
         try:
             assert waiting.wait(30)
-            os.kill(wait_for(at_work, "the FFmpeg whose work counts runs"), signal.SIGKILL)
+            os.kill(wait_for(find_process, "the FFmpeg process runs"), signal.SIGKILL)
             with pytest.raises(Unavailable):
                 conversion.result(timeout=30)
         finally:
@@ -129,7 +129,7 @@ def test_the_percent_never_falls(services: Services, worker: Services, long_soun
         conversion = _start(worker, job, pool)
         try:
             assert waiting.wait(30)
-            wait_for(lambda: job_now(services, job.id).percent, "a percent is written")
+            wait_for(lambda: job_now(services, job.id).percent, "the percentage is written")
         finally:
             release.set()
         while not conversion.done():
