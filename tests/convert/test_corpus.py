@@ -10,9 +10,16 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.corpus.broken import SECONDS
-from tests.corpus.clips import BROKEN, PROTECTED, SILENT, UNUSUAL_BEGINNINGS, WHOLE
+from tests.corpus.clips import BROKEN, COMPLETE, PROTECTED, SILENT, UNUSUAL_BEGINNINGS
 from tests.corpus.recipes import Recipe
-from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
+from tests.corpus.verdicts import (
+    Result,
+    agree,
+    convert_file,
+    count_decode_errors,
+    decode_with_ffmpeg,
+    decoded_seconds,
+)
 from tests.factories.clips import SINE, ffmpeg
 
 pytestmark = pytest.mark.media
@@ -27,18 +34,18 @@ def _make(folder: Path, name: str, recipe: Recipe) -> Path:
     return file
 
 
-def _compare_with_ffmpeg(file: Path, services: Services) -> Ours:
-    expected, result = reference(file), ours(file, services)
+def _compare_with_ffmpeg(file: Path, services: Services) -> Result:
+    expected, result = decode_with_ffmpeg(file), convert_file(file, services)
     assert agree(file, expected, result), f"{file.name}: FFmpeg {expected}, Soundlift {result}"
     return result
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", COMPLETE)
 def test_a_complete_file_becomes_an_mp3_without_missing_sound(services: Services, tmp_path: Path, name: str) -> None:
-    result = _compare_with_ffmpeg(_make(tmp_path, name, WHOLE[name]), services)
+    result = _compare_with_ffmpeg(_make(tmp_path, name, COMPLETE[name]), services)
     assert result.ready, "FFmpeg does not decode the file that the recipe makes"
     assert result.job is not None
-    assert not result.job.missing_seconds or decode_errors(tmp_path / name), (
+    assert not result.job.missing_seconds or count_decode_errors(tmp_path / name), (
         "sound is missing although FFmpeg decodes all of it"
     )
 

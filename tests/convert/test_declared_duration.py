@@ -19,7 +19,7 @@ from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds
 from tests.factories.clips import cut, ffmpeg
 
-pytestmark = pytest.marker.media
+pytestmark = pytest.mark.media
 
 SECONDS = 4
 TONE = ("-f", "lavfi", "-i", f"anoisesrc=duration={SECONDS}:sample_rate=48000:seed=1:amplitude=0.3")
@@ -72,7 +72,7 @@ def test_a_wav_written_to_a_pipe_has_no_missing_sound(convert_file: Convert, tmp
     _assert_complete(convert_file, _write_to_pipe(tmp_path / "a.wav", *LARGE))
 
 
-@pytest.marker.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF])
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFDB, 0xFFFFFFFE, 0xFFFFFFFF])
 def test_a_placeholder_for_a_size_is_not_missing_sound(convert_file: Convert, tmp_path: Path, size: int) -> None:
     samples = ffmpeg(tmp_path / "samples", *TONE, "-ar", "192000", "-ac", "2", "-f", "s32le").read_bytes()
     outer = min(size + WAV_HEADER.size - 8, 2**32 - 1)  # the data chunk fits into it whenever possible
@@ -88,7 +88,7 @@ def test_a_wav_whose_data_exceeds_its_riff_chunk_has_no_missing_sound(convert_fi
     _assert_complete(convert_file, _overwrite(file, _offset_after(file, b"data"), (2**30).to_bytes(4, "little")))
 
 
-@pytest.marker.parametrize("size", [0x7F000000, 0x7FFFFFFF])
+@pytest.mark.parametrize("size", [0x7F000000, 0x7FFFFFFF])
 def test_an_aiff_written_to_a_pipe_has_no_missing_sound(convert_file: Convert, tmp_path: Path, size: int) -> None:
     file = ffmpeg(tmp_path / "a.aiff", *TONE, *LARGE[:-1], "pcm_s24be")
     _overwrite(file, 4, (size + 46).to_bytes(4))
@@ -105,7 +105,7 @@ def test_an_aiff_that_declares_more_samples_than_bytes_has_no_missing_sound(
     )
 
 
-@pytest.marker.parametrize("frames", [10_000, 9_000_000, 2**32 - 1])
+@pytest.mark.parametrize("frames", [10_000, 9_000_000, 2**32 - 1])
 def test_a_forged_frame_count_in_an_mp3_is_not_missing_sound(
     convert_file: Convert, tmp_path: Path, frames: int
 ) -> None:
@@ -127,7 +127,7 @@ def _make_caf(folder: Path) -> tuple[Path, bytes]:
     return file, file.read_bytes()[8:52]
 
 
-@pytest.marker.parametrize("rate", [1e-300, float("inf"), float("nan"), -48000.0, 0.0])
+@pytest.mark.parametrize("rate", [1e-300, float("inf"), float("nan"), -48000.0, 0.0])
 def test_a_caf_with_a_second_description_has_no_missing_sound(
     convert_file: Convert, tmp_path: Path, rate: float
 ) -> None:
@@ -150,8 +150,8 @@ def test_a_caf_chunk_of_the_maximum_size_does_not_crash_the_conversion(convert_f
     assert convert_file(file).state in (State.READY, State.FAILED)
 
 
-@pytest.marker.parametrize("share", [0.3, 0.9])
-@pytest.marker.parametrize(
+@pytest.mark.parametrize("share", [0.3, 0.9])
+@pytest.mark.parametrize(
     ("name", "arguments"),
     [
         ("a.wav", ()),

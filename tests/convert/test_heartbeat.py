@@ -75,7 +75,7 @@ def test_work_stops_when_renewals_fail_for_the_length_of_a_claim(
     assert renewals.count == len(renewals.script)
 
 
-@pytest.mark.parametrize("trouble", [RuntimeError("a bug"), KeyError("x")])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x")])
 def test_an_unexpected_error_of_the_heartbeat_stops_the_work(
     services: Services, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
