@@ -17,7 +17,7 @@ from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds
-from tests.factories.clips import cut, ffmpeg
+from tests.factories.clips import ffmpeg, truncate
 
 pytestmark = pytest.mark.media
 
@@ -168,7 +168,7 @@ def test_a_caf_chunk_of_the_maximum_size_does_not_crash_the_conversion(convert_f
 def test_a_truncated_file_reports_its_missing_sound(
     convert_file: Convert, tmp_path: Path, name: str, arguments: tuple[str, ...], share: float
 ) -> None:
-    file = cut(ffmpeg(tmp_path / name, *TONE, *arguments), share)
+    file = truncate(ffmpeg(tmp_path / name, *TONE, *arguments), share)
     job = convert_file(file)
     assert job.state == State.READY
     missing = SECONDS - decoded_seconds(file)
