@@ -17,8 +17,8 @@ from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
 from bench.harness.processes import Memory
 from bench.harness.stage import Stage, stage
 from bench.inputs.clips import clip
-from soundlift.common.events import event_of
-from soundlift.common.services import services_of_process
+from soundlift.common.events import event_for
+from soundlift.common.services import process_services
 
 MINUTES = 10
 GOAL = Goal(0.65)
@@ -80,10 +80,10 @@ def convert_job(job_id: str) -> float:
     """Convert a queued job, and return the seconds that it took."""
     from functions.convert.handler import convert
 
-    services = services_of_process()
+    services = process_services()
     job = services.jobs.find(job_id)
     assert job is not None
-    event = event_of(job)
+    event = event_for(job)
     began = time.perf_counter()
     assert convert(event, services) is not None
     return time.perf_counter() - began

@@ -12,7 +12,7 @@ from bench.harness.comparison import Goal, Result, Row, Sample, compare
 from bench.harness.stage import stage
 from bench.inputs.clips import clip_4k
 from bench.rows.conversions import VARIABLE, convert_job, ours, worker
-from soundlift.common.services import services_of_process
+from soundlift.common.services import process_services
 
 SECONDS = 300
 SECONDS_ON_S3 = 75  # 600 MB: the stand-in for S3 keeps them in memory
@@ -47,7 +47,7 @@ def convert_and_count(job_id: str) -> int:
     from bench.harness.store_traffic import count_received
 
     counts: list[int] = []
-    count_received(services_of_process().settings, counts.append)
+    count_received(process_services().settings, counts.append)
     convert_job(job_id)
     return sum(counts)
 

@@ -13,7 +13,7 @@ from bench.harness.processes import Memory, running, served
 from bench.harness.stage import Stage, stage
 from bench.inputs.clips import clip
 from devservers.waiting import wait_for
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 
 CLIPS = 100
@@ -45,7 +45,7 @@ def _through(place: Stage, count: int) -> float:
     jobs = [place.queued_job(clip(SECONDS)) for _ in range(count)]
     began = time.perf_counter()
     for job in jobs:
-        place.services.broker.publish(event_of(job))
+        place.services.broker.publish(event_for(job))
     wait_for(
         lambda: all(_is_ready(place, job.id) for job in reversed(jobs)), "all is converted", seconds=LONGEST_SECONDS
     )

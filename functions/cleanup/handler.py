@@ -9,7 +9,7 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.store import Jobs
@@ -27,7 +27,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     sent = _send_due(services)
     _expire(services)
     disposed = _dispose(services)
-    services.jobs.forget_rows(retention=services.settings.row_retention_seconds)
+    services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 
@@ -51,7 +51,7 @@ def _send_due(services: Services) -> int:
         if not rows.postpone(job):
             continue
         try:
-            publisher.publish(event_of(job))
+            publisher.publish(event_for(job))
         except BrokerUnavailable as error:
             rows.send_soon(job)
             log.warning("broker away, events wait", code=error.code, **error.evidence)

@@ -7,8 +7,8 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import SoundliftError, TooLarge
-from soundlift.common.events import event_of
-from soundlift.common.jobs.document import document_of
+from soundlift.common.events import event_for
+from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import largest_upload
 from soundlift.common.services import Services
@@ -31,14 +31,14 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
         receive_body(request, session)
         job = session.commit()
     _publish(job, services)
-    document = document_of(job, services.settings)
+    document = job_document(job, services.settings)
     return jsonify(document), 202, {"Location": document["links"]["self"]}
 
 
 def _publish(job: Job, services: Services) -> None:
     """Send the job's event; if that fails, the job is due at once, and cleanup sends the event."""
     try:
-        services.publisher.publish(event_of(job))
+        services.publisher.publish(event_for(job))
     except SoundliftError as error:
         log.warning("event postponed", code=error.code, **error.evidence)
         _make_due(job, services)

@@ -34,7 +34,7 @@ class UploadSession:
         """Prepare for a body of `announced` bytes, 0 if unknown; that of a form is slightly longer than its file."""
         self._services = services
         self._username = username
-        self._limits = Limits.of(services.settings)
+        self._limits = Limits.from_settings(services.settings)
         self._largest = largest_upload(services.settings)
         self._reserved = min(announced, self._largest)
         self._given: list[tuple[str, str]] = []

@@ -17,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from soundlift.cli.sign_in import client_of, sign_in_options
+from soundlift.cli.sign_in import create_client, sign_in_options
 from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client, ClientError, Job
 
@@ -48,7 +48,7 @@ def convert(
 ) -> None:
     """Upload FILE, wait for the MP3, and download it."""
     target = _target(file, output, force=force)
-    client = client_of(url, email, password, token)
+    client = create_client(url, email, password, token)
     if not token:
         client.login()
     job = _convert_with_progress(client, file, target, options)

@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from soundlift.cli.sample_video import sample_video
-from soundlift.cli.sign_in import EMAIL_HELP, client_of, sign_in_options_with
+from soundlift.cli.sign_in import EMAIL_HELP, create_client, sign_in_options_with
 from soundlift.cli.smoke_account import TemporaryAccount
 from soundlift.cli.smoke_checks import check_closed, check_notified, check_outcome, check_sound
 from soundlift.cli.smoke_report import Note, Report, StepFailed
@@ -71,7 +71,7 @@ def smoke_test(
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with ExitStack() as cleanup, suppress(StepFailed):
         if email or token:
-            client = client_of(url, email, password, token)
+            client = create_client(url, email, password, token)
         else:
             client = _temporary_client(url, data, mail_to, report, cleanup)
         must_be_accepted = bool(email or token or mail_to)

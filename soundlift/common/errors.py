@@ -8,7 +8,7 @@ PROBLEM = "application/problem+json"  # RFC 9457
 UNEXPECTED = "An unexpected error occurred; report this trace id to the operator, whose log contains it: {trace_id}."
 
 
-def code_of(phrase: str) -> str:
+def problem_code(phrase: str) -> str:
     """Return the code of an HTTP error, made from the reason phrase of its status."""
     return phrase.lower().replace(" ", "_").replace("-", "_")
 

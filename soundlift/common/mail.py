@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 
 TIMEOUT_SECONDS = 20  # for one reply
-LONGEST_SECONDS = 50  # for all of them: less than the claim of a notification
+MAX_TOTAL_SECONDS = 50  # for all of them: less than the claim of a notification
 FOR_GOOD = 500  # RFC 5321, section 4.2.1: replies from 500 on are permanent
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
@@ -50,7 +50,7 @@ class Mail:
     """
 
     def __init__(
-        self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS, longest: float = LONGEST_SECONDS
+        self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS, longest: float = MAX_TOTAL_SECONDS
     ) -> None:
         """Take a URL, and the maximum seconds for each reply and for all replies together; raises SettingError."""
         parts = urlsplit(url)

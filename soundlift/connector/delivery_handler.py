@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import Consumer, Delivery, Publisher
 from soundlift.common.errors import BadEvent, BrokerUnavailable
-from soundlift.common.events import traceparent_of
+from soundlift.common.events import traceparent_from
 from soundlift.common.logging import begin_trace, bind_job
 from soundlift.connector.event_reader import EventReader
 from soundlift.connector.function_client import FunctionClient
@@ -98,14 +98,14 @@ class DeliveryHandler:
 
 
 def _begin_log(delivery: Delivery, subscriber: Subscriber, event: CloudEvent | None) -> None:
-    begin_trace(traceparent_of(event) if event else None)
+    begin_trace(traceparent_from(event) if event else None)
     structlog.contextvars.bind_contextvars(function=subscriber.name, queue=delivery.queue, attempt=delivery.attempt)
-    job_id = _job_id_of(event) if event else None
+    job_id = _job_id(event) if event else None
     if job_id:
         bind_job(job_id)
 
 
-def _job_id_of(event: CloudEvent) -> str | None:
+def _job_id(event: CloudEvent) -> str | None:
     data = event.get_data()
     job_id = event.get_subject() or (data.get("job_id") if isinstance(data, dict) else None)
     return job_id if isinstance(job_id, str) else None

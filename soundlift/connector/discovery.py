@@ -12,7 +12,7 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from soundlift.common.broker.routes import queues_of
+from soundlift.common.broker.routes import all_queues
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.subscriptions import Subscriber
 
@@ -46,7 +46,7 @@ class Discovery:
     @property
     def max_queues(self) -> int:
         """Return the number of queues of all topics."""
-        return len(queues_of(self._topics))
+        return len(all_queues(self._topics))
 
     @property
     def known(self) -> bool:

@@ -58,11 +58,11 @@ class RetryPolicy:
         """Return the decision after the `attempt`th delivery of a message, counted from 1."""
         status = response.status
         if status in PERMANENT_FAILURES:
-            return Reject(_detail_of(response), status)
+            return Reject(_error_detail(response), status)
         if status is not None and 200 <= status < 300:
             return self._decide_on_success(response, status, attempt)
         at_least = _retry_after(response.headers, now)
-        return self.retry_or_reject(attempt, _detail_of(response), status=status, at_least=at_least)
+        return self.retry_or_reject(attempt, _error_detail(response), status=status, at_least=at_least)
 
     def retry_or_reject(
         self, attempt: int, detail: str, *, status: int | None = None, at_least: float = 0.0
@@ -92,7 +92,7 @@ def _claims_to_be_an_event(headers: Mapping[str, str]) -> bool:
     return media_type == STRUCTURED or any(name.startswith("ce-") for name in headers)
 
 
-def _detail_of(response: FunctionResponse) -> str:
+def _error_detail(response: FunctionResponse) -> str:
     """Return the detail of a problem document (RFC 9457), else the error or the body as text."""
     try:
         text = str(json.loads(response.body)["detail"])

@@ -1,7 +1,7 @@
 """The local gateway, which serves every function of stack.yml from one process at the paths of OpenFaaS's gateway.
 
-Only connector and cron may call functions that have a topic; they and faas-cli may use the paths below /system. Both
-need the login that `soundlift up` generates at each start.
+Only the connector and cron may call functions that have a topic; they and faas-cli may use the paths below /system.
+All of these calls need the login that `soundlift up` generates at each start.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from flask import Request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from soundlift.common.auth.gateway_login import is_user, user_of
+from soundlift.common.auth.gateway_login import is_user, login_headers
 from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
-from soundlift.common.services import Services, services_of_process
+from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import http_function
 from soundlift.local.stack import StackFunction, read_stack
@@ -87,8 +87,8 @@ def gateway() -> WSGIApplication:
 
     Raises SettingError for an invalid setting.
     """
-    settings = services_of_process().settings
-    if not user_of(settings):
+    settings = process_services().settings
+    if not login_headers(settings):
         raise SettingError(
             "Setting BASIC_AUTH_PASSWORD is missing. Start the gateway with `soundlift up`, which generates it.",
             setting="BASIC_AUTH_PASSWORD",
@@ -100,8 +100,8 @@ def gateway() -> WSGIApplication:
         application = LoginRequired(function, settings) if function.entry.is_internal else function
         mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
-    # Neither this nor the refusal reads a body, and so neither waits for one: otherwise, slow clients without the login
-    # could block those with it.
+    # Neither this function nor the refusal reads a body: otherwise, slow clients without the login could block those
+    # with it.
     def system(request: Request, services: Services) -> ResponseReturnValue:
         if request.path == "/healthz":
             return "OK"

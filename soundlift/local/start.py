@@ -17,7 +17,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.local.command import DEFAULT_PORT
 from soundlift.local.data_folder import lock_data_folder, prepare_data_folder, write_gateway_login
-from soundlift.local.environment import environment_of, needs_mail_catcher
+from soundlift.local.environment import needs_mail_catcher, stack_environment
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.supervisor import Supervisor
@@ -32,7 +32,7 @@ def start(host: str, port: int, data: Path | None) -> None:
     """
     data = (data or Settings.from_environment().soundlift_data).absolute()
     _check_port(host, port)
-    environment = environment_of(os.environ, host=host, port=port, data=data)
+    environment = stack_environment(os.environ, host=host, port=port, data=data)
     prepare_data_folder(data)
     lock_data_folder(data)
     settings = Settings.from_environment(environment)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
-from soundlift.common.auth.gateway_login import user_of
+from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.errors import Unavailable
 from soundlift.common.settings import Settings
 from soundlift.local.child import Child
@@ -47,7 +47,7 @@ class Supervisor:
         self._catcher = catcher
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
-        self._cron = Cron(settings.gateway_url, user_of(settings))
+        self._cron = Cron(settings.gateway_url, login_headers(settings))
         self._children: list[Child] = []
         self._lifeline, self._lifeline_write_end = os.pipe()
         self._stop_signals = 0

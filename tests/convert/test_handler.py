@@ -19,7 +19,7 @@ from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
 from functions.convert.output.finish import FinishedFile
 from functions.convert.output.store import BLOCK, store_audio
 from soundlift.common.errors import Busy, StoreUnavailable, Unavailable
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_of
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_for
 from soundlift.common.jobs.model import Claim, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import current_traceparent
@@ -87,7 +87,7 @@ def _mp3s(services: Services) -> list[bytes]:
 
 def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, made: Make) -> None:
     making, job = made(_made_well), queued_job(services)
-    reply = convert(event_of(job), services)
+    reply = convert(event_for(job), services)
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == MP3_READY
@@ -99,7 +99,7 @@ def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, mad
 
 def test_a_failed_job_has_its_reason_and_no_mp3(services: Services, made: Make) -> None:
     making, job = made(_failing(ConversionFailed(EMPTY_AUDIO))), queued_job(services)
-    reply = convert(event_of(job), services)
+    reply = convert(event_for(job), services)
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == CONVERSION_FAILED
@@ -120,7 +120,7 @@ def test_an_error_of_the_worker_releases_the_job_with_its_cause(
 ) -> None:
     making, job = made(_failing(error)), queued_job(services)
     with pytest.raises(raised, match=cause):
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     job = job_now(services, job.id)
     assert (job.state, job.attempts, job.error) == (State.QUEUED, 0, None)
     assert cause in str(job.last_cause)
@@ -131,7 +131,7 @@ def test_an_error_of_the_worker_releases_the_job_with_its_cause(
 def test_a_lost_claim_leaves_the_job_as_it_is(services: Services, made: Make) -> None:
     made(_failing(ClaimLost()))
     job = queued_job(services)
-    assert convert(event_of(job), services) is None
+    assert convert(event_for(job), services) is None
     assert job_now(services, job.id).state == State.CONVERTING
     assert _mp3s(services) == []
 
@@ -143,22 +143,22 @@ def test_a_conversion_uses_the_cores_that_no_other_uses(services: Services, made
     def convert_another(job: Job, folder: Path, *_: Any) -> FinishedFile:
         following = jobs[len(making.spare_cores)]
         if len(making.spare_cores) < 3:
-            convert(event_of(following), services)
+            convert(event_for(following), services)
         else:
             with pytest.raises(Busy) as busy:
-                convert(event_of(following), services)
+                convert(event_for(following), services)
             outcomes.append(busy.value.retry_after)
         return _mp3(folder)
 
     making = made(convert_another)
-    convert(event_of(jobs[0]), services)
+    convert(event_for(jobs[0]), services)
     assert making.spare_cores == [2, 1, 0]
     assert outcomes == [Busy("").retry_after]
     assert [job_now(services, job.id).state for job in jobs] == [State.READY] * 3 + [State.QUEUED] * 2
     making = made(_failing(RuntimeError("unforeseen")))
     for _ in range(4):
         with pytest.raises(RuntimeError):
-            convert(event_of(jobs[4]), services)
+            convert(event_for(jobs[4]), services)
         services.jobs.release(_claim_of(services, jobs[4]), cause="a bug")
     assert making.spare_cores == [2] * 4
 
@@ -172,7 +172,7 @@ def test_a_job_of_another_worker_is_retried_after_its_claim(services: Services, 
     making, job = made(_made_well), queued_job(services)
     assert services.jobs.claim(job)
     with pytest.raises(Busy) as busy:
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     assert busy.value.retry_after == CLAIM_SECONDS
     assert making.spare_cores == []
 
@@ -196,12 +196,12 @@ def test_a_job_that_another_takes_at_the_same_time_is_left_to_it(
         patch.setattr(services.jobs, "claim", claim_too_late)
         if step == "claimed":
             with pytest.raises(Busy) as busy:
-                convert(event_of(job), services)
+                convert(event_for(job), services)
             assert busy.value.retry_after == CLAIM_SECONDS
         else:
-            assert convert(event_of(job), services) is None
+            assert convert(event_for(job), services) is None
     assert making.spare_cores == []
-    convert(event_of(queued_job(services)), services)
+    convert(event_for(queued_job(services)), services)
     assert making.spare_cores == [services.settings.convert_concurrency - 1]
 
 
@@ -218,7 +218,7 @@ def test_a_conversion_continues_the_trace_of_its_job_and_names_it_in_the_log(ser
     )
     store(services.videos, job.video_fid, b"video")
     assert services.jobs.queue(job.id, video_bytes=5)
-    convert(event_of(job_now(services, job.id)), services)
+    convert(event_for(job_now(services, job.id)), services)
     assert seen == [(TRACE, job.id)]
 
 

@@ -14,7 +14,7 @@ from mutagen.mp3 import MP3, BitrateMode, MPEGInfo
 
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
@@ -214,5 +214,5 @@ def test_a_cover_can_be_dropped(converted: Convert, mp3_of: Save, tmp_path: Path
 def test_a_job_without_options_of_its_own_follows_the_settings(services: Services, mp3_of: Save, stereo: Path) -> None:
     services.settings = replace(services.settings, audio_bitrate="96k")
     job = queued_job(services, stereo.read_bytes(), "a.wav")
-    convert(event_of(job), services)
+    convert(event_for(job), services)
     assert _kilobits(MP3(mp3_of(job_now(services, job.id))).info) == 96

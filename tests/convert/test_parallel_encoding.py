@@ -24,7 +24,7 @@ from functions.convert.encode.range_server import Source, serving
 from functions.convert.formats.mp3_frames import HeaderFrame, frames
 from functions.convert.handler import convert
 from functions.convert.plan.plan import Plan
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
@@ -148,7 +148,7 @@ def test_a_long_sound_uses_one_core_while_another_conversion_runs(
     worker.videos, waiting, let_go = held(services.videos, beyond=0)
     job = queued_job(services, file.read_bytes(), file.name)
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(convert, event_of(job), worker)
+        first = pool.submit(convert, event_for(job), worker)
         try:
             assert waiting.wait(30)
             on_one_core = mp3_of(converted(file))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from soundlift.common.broker.routes import routes_of
+from soundlift.common.broker.routes import queues_by_event_type
 from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
@@ -17,12 +17,12 @@ from soundlift.local.stack import substitute
 from tests.factories.manifests import (
     DEPLOY,
     ROOT,
-    environment_of,
     environment_of_images,
     manifests_in,
     one_of,
     seconds_of,
     secrets_of,
+    stack_environment,
 )
 
 STACK: dict[str, dict[str, Any]] = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))[
@@ -77,7 +77,7 @@ def test_limits_and_environment_are_the_same(name: str) -> None:
     assert container["resources"] == {kind: STACK[name][kind] for kind in ("limits", "requests")}
     here, there = (
         {key: value for key, value in environment.items() if key not in PATIENCE}
-        for environment in (environment_of(container), STACK[name].get("environment", {}))
+        for environment in (stack_environment(container), STACK[name].get("environment", {}))
     )
     assert here.keys() == there.keys()
     assert {key: value for key, value in here.items() if value is not None} == {
@@ -88,7 +88,7 @@ def test_limits_and_environment_are_the_same(name: str) -> None:
 @each_function
 def test_knative_waits_for_a_function_told_to_stop(name: str) -> None:
     (container,) = pod_of(name)["containers"]
-    own = {key: value for key, value in environment_of(container).items() if value is not None}
+    own = {key: value for key, value in stack_environment(container).items() if value is not None}
     settings = Settings.from_environment({**environment_of_images(), **own})
     assert settings.drain_seconds + SECONDS_TO_HAND_BACK < pod_of(name)["timeoutSeconds"] <= LONGEST_REQUEST
 
@@ -154,7 +154,9 @@ def test_as_many_videos_are_delivered_at_once_as_convert_takes() -> None:
     assert deliveries_at_once(uploaded) == places_of_convert()
     connector = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]
     (container,) = connector["template"]["spec"]["containers"]
-    assert connector["replicas"] * int(environment_of(container)["CONNECTOR_CONCURRENCY"] or 0) == places_of_convert()
+    assert (
+        connector["replicas"] * int(stack_environment(container)["CONNECTOR_CONCURRENCY"] or 0) == places_of_convert()
+    )
 
 
 @each_function
@@ -183,7 +185,7 @@ def connector() -> dict[str, Any]:
 def test_a_stopping_connector_hands_back_its_messages_before_it_is_killed() -> None:
     pod = connector()["template"]["spec"]
     (container,) = pod["containers"]
-    settings = Settings.from_environment({"DRAIN_SECONDS": str(environment_of(container)["DRAIN_SECONDS"])})
+    settings = Settings.from_environment({"DRAIN_SECONDS": str(stack_environment(container)["DRAIN_SECONDS"])})
     in_flight = settings.drain_seconds + SECONDS_BEYOND_DRAIN
     assert in_flight + SECONDS_TO_HAND_BACK <= pod["terminationGracePeriodSeconds"]
     # A function on OpenFaaS that is told to stop at the same moment has given its work back by then.
@@ -256,7 +258,7 @@ def test_there_is_one_trigger_for_each_type_of_event_and_subscriber() -> None:
     ]
     subscribers = topics()
     assert sorted(found) == sorted(
-        (event, subscribers[queue]) for event, queues in routes_of(SETTINGS).items() for queue in queues
+        (event, subscribers[queue]) for event, queues in queues_by_event_type(SETTINGS).items() for queue in queues
     )
     for trigger in of_kind("Trigger"):
         assert trigger["spec"]["filter"].keys() == {"attributes"}
@@ -318,7 +320,7 @@ def test_the_connector_is_told_by_settings_where_the_functions_are() -> None:
     (container,) = one_of(DEPLOY / "connector" / "connector.yaml", "Deployment")["spec"]["template"]["spec"][
         "containers"
     ]
-    own = {name: str(value) for name, value in environment_of(container).items()}
+    own = {name: str(value) for name, value in stack_environment(container).items()}
     Settings.from_environment({**own, **added_by("openfaas")})
     static = Settings.from_environment({**own, **added_by("knative/other-programs")})
     namespace = one_of(KNATIVE / "namespace.yaml", "Namespace")["metadata"]["name"]

@@ -28,7 +28,7 @@ def one_of(file: Path, kind: str) -> Manifest:
     return found
 
 
-def environment_of(container: Manifest) -> dict[str, str | None]:
+def stack_environment(container: Manifest) -> dict[str, str | None]:
     """Return a container's variables; those whose value stands in a ConfigMap have none."""
     return {entry["name"]: entry.get("value") for entry in container.get("env", [])}
 

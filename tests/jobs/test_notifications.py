@@ -185,5 +185,5 @@ def test_a_released_notification_can_be_claimed_at_once_and_shows_no_error(servi
 
 def test_notifications_are_listed_by_job(services: Services) -> None:
     jobs = [ready_job(services), notified_job(services), queued_job(services)]
-    found = services.notifications.of([job.id for job in jobs])
+    found = services.notifications.by_job([job.id for job in jobs])
     assert [[one.job for one in found[job.id]] for job in jobs] == [[jobs[0].id], [jobs[1].id], []]

@@ -17,7 +17,7 @@ from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs.quota import Limits, Reservation, Usage, usage_of
+from soundlift.common.jobs.quota import Limits, Reservation, Usage, read_usage
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
 from tests.factories.jobs import (
@@ -52,7 +52,7 @@ def _receive(jobs: Jobs, limits: Limits, *, size: int = 0, email: str = ADA) -> 
 
 def _usage(services: Services, email: str = ADA) -> Usage:
     with services.database.read() as connection:
-        return usage_of(connection, email)
+        return read_usage(connection, email)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_what_one_user_has_is_nothing_to_another(services: Services) -> None:
 def test_a_limit_of_0_is_none(services: Services) -> None:
     for _ in range(30):
         _receive(services.jobs, _limits(), size=2**50)
-    assert _usage(services) == Usage(30, 30 * 2**50, leaving_bytes=0, uploads=30, upload_bytes=30 * 2**50)
+    assert _usage(services) == Usage(30, 30 * 2**50, awaiting_cleanup_bytes=0, uploads=30, upload_bytes=30 * 2**50)
 
 
 def _expired(services: Services) -> Job:
@@ -171,7 +171,7 @@ def test_a_job_s_files_count_in_every_state_until_they_are_deleted(services: Ser
     assert _usage(services) == Usage(int(in_flight), size, leaving, uploads=uploads, upload_bytes=uploads * size)
     if leaving:
         assert dispose(job, services)
-        assert _usage(services) == Usage(0, 0, leaving_bytes=0, uploads=0, upload_bytes=0)
+        assert _usage(services) == Usage(0, 0, awaiting_cleanup_bytes=0, uploads=0, upload_bytes=0)
 
 
 def test_a_queued_job_counts_with_its_own_size_and_not_with_what_was_announced(services: Services) -> None:
@@ -193,7 +193,7 @@ def test_a_video_of_another_program_is_taken_at_the_limit_and_counts(services: S
     limits = _limits(jobs=1, stored_bytes=100)
     _receive(services.jobs, limits, size=100)
     assert services.jobs.adopt(video_fid=FID, username=ADA, video_bytes=50, traceparent=None)
-    assert _usage(services) == Usage(2, 150, leaving_bytes=0, uploads=1, upload_bytes=100)
+    assert _usage(services) == Usage(2, 150, awaiting_cleanup_bytes=0, uploads=1, upload_bytes=100)
 
 
 def _too_many(services: Services, *, most: int) -> TooManyJobs:

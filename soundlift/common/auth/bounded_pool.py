@@ -29,11 +29,11 @@ class BoundedPool:
         if not self._places.acquire(blocking=False):
             raise self._refusal()
         try:
-            return self._result_of(self._pool.submit(call, *args, **kwargs))
+            return self._result(self._pool.submit(call, *args, **kwargs))
         finally:
             self._places.release()
 
-    def _result_of(self, future: Future[Returned]) -> Returned:
+    def _result(self, future: Future[Returned]) -> Returned:
         try:
             return future.result(self._wait_seconds)
         except TimeoutError:

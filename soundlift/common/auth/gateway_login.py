@@ -9,7 +9,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 
 
-def user_of(settings: Settings) -> dict[str, str]:
+def login_headers(settings: Settings) -> dict[str, str]:
     """Return the Authorization header for the gateway; raises SettingError if half of the login is missing."""
     user, password = settings.basic_auth_user, settings.basic_auth_password
     if bool(user) != bool(password):
@@ -29,7 +29,7 @@ def is_user(settings: Settings, authorization: str) -> bool:
     scheme, _, credentials = authorization.partition(" ")
     right = {"basic": _credentials(settings), "bearer": settings.basic_auth_password}.get(scheme.lower(), "")
     matches = hmac.compare_digest(credentials.strip().encode(), right.encode())
-    return bool(user_of(settings)) and bool(right) and matches
+    return bool(login_headers(settings)) and bool(right) and matches
 
 
 def _credentials(settings: Settings) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.broker.routes import routes_of
+from soundlift.common.broker.routes import queues_by_event_type
 from soundlift.common.errors import SettingError
 from soundlift.common.events import Message
 from soundlift.common.settings import Settings
@@ -128,14 +128,14 @@ def open_broker(settings: Settings) -> Broker:
 
         from soundlift.common.broker.sqlite import SqliteBroker
 
-        return SqliteBroker(Path(path[1:]), routes_of(settings))
+        return SqliteBroker(Path(path[1:]), queues_by_event_type(settings))
     if scheme in ("amqp", "amqps"):
         from soundlift.common.broker.rabbitmq import RabbitMqBroker
         from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
         from soundlift.common.broker.rabbitmq.topology import Topology
 
         files = TlsFiles(settings.broker_ca_file, settings.broker_cert_file, settings.broker_key_file)
-        topology = Topology(routes_of(settings), DELAYS, settings.queue_type)
+        topology = Topology(queues_by_event_type(settings), DELAYS, settings.queue_type)
         addresses = read_addresses(settings.broker_url, files)
         return RabbitMqBroker(addresses, topology, prefetch=settings.connector_concurrency)
     if scheme in SINKS:

@@ -23,17 +23,17 @@ class HttpSink:
 
     def publish(self, event: CloudEvent) -> None:  # noqa: D102 - the port says it
         headers, body = to_http(event)
-        status = self._status_of("POST", body=body, headers=headers)
+        status = self._status("POST", body=body, headers=headers)
         if not 200 <= status < 300:
             raise BrokerUnavailable("The sink did not accept the event.", status=status)
 
     def check(self) -> None:
         """Send a GET: any answer below 500 will do, such as the 405 of Knative's ingress."""
-        status = self._status_of("GET")
+        status = self._status("GET")
         if status >= 500:
             raise BrokerUnavailable("The sink is not ready.", status=status)
 
-    def _status_of(self, method: str, **request: Any) -> int:
+    def _status(self, method: str, **request: Any) -> int:
         try:
             return self._http.request(method, self._url, redirect=False, **request).status
         except HTTPError as error:

@@ -11,7 +11,7 @@ from soundlift.common.settings import Settings
 Routes = Mapping[str, Collection[str]]
 
 
-def topics_of(settings: Settings) -> dict[str, frozenset[str]]:
+def queues_by_topic(settings: Settings) -> dict[str, frozenset[str]]:
     """Return the queues of each topic: one with the topic's own name, and one named after each extra subscriber.
 
     Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function that is called like one.
@@ -27,9 +27,9 @@ def topics_of(settings: Settings) -> dict[str, frozenset[str]]:
     return {topic: frozenset(queues) for topic, queues in topics.items()}
 
 
-def routes_of(settings: Settings) -> dict[str, frozenset[str]]:
-    """Return the queues of each event type; raises SettingError as `topics_of` does."""
-    topics = topics_of(settings)
+def queues_by_event_type(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return the queues of each event type; raises SettingError as `queues_by_topic` does."""
+    topics = queues_by_topic(settings)
     return {
         VIDEO_UPLOADED: topics[settings.video_queue],
         MP3_READY: topics[settings.mp3_queue],
@@ -37,7 +37,7 @@ def routes_of(settings: Settings) -> dict[str, frozenset[str]]:
     }
 
 
-def queues_of(routes: Routes) -> list[str]:
+def all_queues(routes: Routes) -> list[str]:
     """Return the queues of all event types or topics, sorted."""
     return sorted({queue for queues in routes.values() for queue in queues})
 

@@ -25,8 +25,8 @@ MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
 MYSQL_NO_SUCH_COLUMN = 1054
-MOST_REPEATS = 5
-LONGEST_PAUSE_SECONDS = 0.1
+MAX_ATTEMPTS = 5
+MAX_PAUSE_SECONDS = 0.1
 
 Result = TypeVar("Result")
 
@@ -63,11 +63,11 @@ class Database:
         It is repeated if the database rolled it back because of a deadlock or a long wait for a lock: it then surely
         had no effect. Raises DatabaseUnavailable, and any error of the work, which rolls the transaction back.
         """
-        for _ in range(MOST_REPEATS):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 return self._transact_once(work)
             except RolledBack:
-                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - the pause need not be unpredictable
+                time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 - the pause need not be unpredictable
         return self._transact_once(work)
 
     def _transact_once(self, work: Callable[[Connection], Result]) -> Result:
@@ -120,13 +120,13 @@ def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
     Raises SettingError unless DATABASE_URL is the URL of a supported database.
     """
     try:
-        return Database(_engine_of(make_url(url), seconds))
+        return Database(_create_engine(make_url(url), seconds))
     except (ArgumentError, ValueError):
         sentence = "Setting DATABASE_URL must be sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE."
         raise SettingError(sentence, setting="DATABASE_URL") from None
 
 
-def _engine_of(address: URL, seconds: float) -> Engine:
+def _create_engine(address: URL, seconds: float) -> Engine:
     match address.get_backend_name():
         case "sqlite":
             engine = sa.create_engine(address)

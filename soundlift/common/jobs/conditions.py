@@ -15,7 +15,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import (
     FIRST_RESEND_SECONDS,
     GIVE_UP_SECONDS,
-    LONGEST_RESEND_SECONDS,
+    MAX_RESEND_SECONDS,
     OUTCOMES,
     Claim,
     Job,
@@ -31,11 +31,11 @@ job_columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] fo
 too_old = table.c.created_at < now() - GIVE_UP_SECONDS
 next_resend_at = now() + sa.case(
     *((table.c.resend_count == count, FIRST_RESEND_SECONDS * 2**count) for count in range(6)),
-    else_=LONGEST_RESEND_SECONDS,
+    else_=MAX_RESEND_SECONDS,
 )
 
 
-def job_of(row: sa.Row[Any]) -> Job:
+def job_from_row(row: sa.Row[Any]) -> Job:
     """Return the job of a row with the `job_columns`."""
     values = dict(row._mapping)
     seconds = {name: finite(values[name]) for name in ("length", "missing_seconds")}
@@ -80,7 +80,7 @@ def may_expire() -> sa.ColumnElement[bool]:
     return sa.and_(table.c.state.in_((*OUTCOMES, State.CANCELLED)), ~has_pending_notification())
 
 
-def is_forgettable(retention: int, moment: Moment) -> sa.ColumnElement[bool]:
+def is_row_expired(retention: int, moment: Moment) -> sa.ColumnElement[bool]:
     """Select expired jobs without files that ended or expired `retention` seconds ago or earlier."""
     return sa.and_(
         table.c.state == State.EXPIRED, table.c.purge_after.is_(None), table.c.changed_at < moment - retention

@@ -18,7 +18,7 @@ def dispose(job: Job, services: Services) -> bool:
     services.videos.delete(job.video_fid)
     if job.mp3_fid:
         services.mp3s.delete(job.mp3_fid)
-    return services.jobs.disposed(job)
+    return services.jobs.mark_disposed(job)
 
 
 def delete_abandoned_output(job: Job, services: Services) -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 BATCH = 100  # rows of one list of cleanup
-MOST_ATTEMPTS = 3
+MAX_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
-LONGEST_RESEND_SECONDS = 6 * 3600
+MAX_RESEND_SECONDS = 6 * 3600
 # An upload at the least rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
 RECEIVE_SECONDS = 20 * 60
-LONGEST_SENTENCE = 1000  # characters
+MAX_MESSAGE_LENGTH = 1000  # characters
 
 
 class State(StrEnum):
@@ -90,6 +90,6 @@ def finite(value: float | None) -> float | None:
 def give_up_message(job: Job) -> str:
     """Return the error message of a job that is given up."""
     cause = f" The last cause: {job.last_cause}" if job.last_cause else ""
-    if job.attempts >= MOST_ATTEMPTS:
+    if job.attempts >= MAX_ATTEMPTS:
         return f"The conversion was interrupted {job.attempts} times, so we gave up.{cause}"
     return f"The video could not be converted within a day, so we gave up.{cause}"

@@ -10,7 +10,14 @@ from soundlift.common.db.clock import statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_due, is_interrupted, is_past_retention, is_to_purge, job_columns, job_of
+from soundlift.common.jobs.conditions import (
+    is_due,
+    is_interrupted,
+    is_past_retention,
+    is_to_purge,
+    job_columns,
+    job_from_row,
+)
 from soundlift.common.jobs.model import BATCH, HIDDEN, Job
 
 
@@ -74,4 +81,4 @@ class JobQueries:
         if index:
             query = force_index(query, table, index)
         with self._database.read() as connection:
-            return [job_of(row) for row in connection.execute(query)]
+            return [job_from_row(row) for row in connection.execute(query)]

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_of
+from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.queries import JobQueries
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
@@ -55,7 +55,7 @@ class UploadSteps(JobQueries):
                 admit_job(connection, username, reservation)
             connection.execute(row)
             # Read in the same transaction: after its commit, an error would leave a row that no caller knows.
-            return job_of(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
+            return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
 
         return self._database.transact(admit_and_insert)
 

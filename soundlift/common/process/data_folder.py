@@ -23,7 +23,7 @@ def make_files_private() -> None:
     os.umask(OTHERS)
 
 
-def close_data_folder(folder: Path) -> None:
+def restrict_data_folder(folder: Path) -> None:
     """Remove the permissions of group and others from an existing data folder and its contents.
 
     A folder that others can read and that contains files other than Soundlift's is rejected instead: it may be

@@ -16,11 +16,11 @@ from werkzeug.routing import PathConverter
 
 from soundlift.common.errors import BadRequest
 from soundlift.common.logging import begin_trace
-from soundlift.common.services import Services, services_of_process
+from soundlift.common.services import Services, process_services
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.concurrency_limit import ConcurrencyLimit, release
 from soundlift.common.web.function_request import FunctionRequest
-from soundlift.common.web.problems import problem_of, register_error_handlers, unexpected_problem
+from soundlift.common.web.problems import problem_response, register_error_handlers, unexpected_problem
 from soundlift.common.web.request_log import HEALTH, log_requests
 from soundlift.common.web.strict_json import StrictJson
 
@@ -78,7 +78,7 @@ class Function(Flask):
     @property
     def services(self) -> Services:
         """Return the services given, or those of the process."""
-        return self._services or services_of_process()
+        return self._services or process_services()
 
     @services.setter
     def services(self, services: Services) -> None:
@@ -140,11 +140,11 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
 
     An unexpected error is answered 503: a Knative source does not send an event again after a 500.
     """
-    from soundlift.common.events import from_http, to_http, traceparent_of
+    from soundlift.common.events import from_http, to_http, traceparent_from
 
     def answer(request: Request, services: Services) -> ResponseReturnValue:
         event = from_http(dict(request.headers), request.get_data())
-        begin_trace(traceparent_of(event) or request.headers.get("traceparent"), function=handler.__name__)
+        begin_trace(traceparent_from(event) or request.headers.get("traceparent"), function=handler.__name__)
         reply = handler(event, services)
         if reply is None:
             return Response(status=HTTPStatus.NO_CONTENT)
@@ -156,7 +156,7 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
     def refuse(error: BadRequest) -> Response:
         """Log an unusable event with the number of them so far: a platform drops it without a trace."""
         log.error("unusable event", detail=error.detail, count=next(unusable), **error.evidence)
-        return problem_of(error)
+        return problem_response(error)
 
     answer.__name__ = handler.__name__
     app = http_function(answer, methods=["POST"], needs=needs, max_body_bytes=MAX_EVENT_BYTES, services=services)

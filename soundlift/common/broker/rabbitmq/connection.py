@@ -16,7 +16,7 @@ from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.errors import BrokerUnavailable
 
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 NO_ANSWER = "RabbitMQ does not answer."
 
@@ -98,7 +98,7 @@ class ReconnectingConnection:
     def _pause(self) -> float:
         """Return the seconds to wait before the next attempt: 0 until every address has been tried."""
         rounds = self._failures // len(self._addresses)
-        return min(FIRST_PAUSE_SECONDS * 2 ** (rounds - 1), LONGEST_PAUSE_SECONDS) if rounds else 0
+        return min(FIRST_PAUSE_SECONDS * 2 ** (rounds - 1), MAX_PAUSE_SECONDS) if rounds else 0
 
     def _connect(self, address: pika.URLParameters) -> None:
         """Connect, and return when the connection has ended."""
@@ -151,7 +151,7 @@ class ReconnectingConnection:
 
     def _down(self, reason: Exception) -> None:
         self._failures += 1
-        why = sentence_of(reason)
+        why = describe_error(reason)
         with self._changed:
             is_new = self._is_up or (not self._why and self._failures >= len(self._addresses))
             if is_new or self._why:
@@ -162,7 +162,7 @@ class ReconnectingConnection:
             log.warning(BrokerUnavailable.code, detail=why)
 
 
-def sentence_of(reason: Exception) -> str:
+def describe_error(reason: Exception) -> str:
     """Return why a channel or a connection was closed, quoting the broker if a queue has other properties."""
     if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == 406 and "inequivalent" in reason.reply_text:
         return (
@@ -171,12 +171,12 @@ def sentence_of(reason: Exception) -> str:
         )
     if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker):
         return f"RabbitMQ closed the connection: {reason.reply_text}."
-    cause = _cause_of(reason)
+    cause = _root_cause(reason)
     return f"{NO_ANSWER} {str(cause) or type(cause).__name__}."
 
 
-def _cause_of(reason: BaseException) -> BaseException:
+def _root_cause(reason: BaseException) -> BaseException:
     """Return the innermost of the errors that pika nests in several different ways."""
     wrapped = (*getattr(reason, "exceptions", ()), getattr(reason, "exception", None), *reason.args)
     causes = [one for one in wrapped if isinstance(one, BaseException)]
-    return _cause_of(causes[-1]) if causes else reason
+    return _root_cause(causes[-1]) if causes else reason

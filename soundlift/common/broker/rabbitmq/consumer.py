@@ -16,9 +16,9 @@ from soundlift.common.broker import Delivery
 from soundlift.common.broker.rabbitmq.connection import ReconnectingConnection
 from soundlift.common.broker.rabbitmq.messages import (
     OutgoingMessage,
-    delivery_of,
     message_for_rejection,
     message_for_retry,
+    read_delivery,
 )
 from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import DEFAULT_EXCHANGE, Topology
@@ -161,7 +161,7 @@ class PrefetchingConsumer:
         tag = DeliveryTag(channel, method.delivery_tag, properties)
         with self._changed:
             self._unsettled.add(tag)
-            self._arrived[queue].append(delivery_of(queue, method, properties, body, tag))
+            self._arrived[queue].append(read_delivery(queue, method, properties, body, tag))
             self._changed.notify_all()
 
     def _lost(self, why: str) -> None:

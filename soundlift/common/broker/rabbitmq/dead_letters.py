@@ -12,8 +12,8 @@ import pika
 from pika.exceptions import AMQPError
 
 from soundlift.common.broker import DeadLetter
-from soundlift.common.broker.rabbitmq.connection import sentence_of
-from soundlift.common.broker.rabbitmq.messages import OutgoingMessage, dead_letter_of, message_for_replay
+from soundlift.common.broker.rabbitmq.connection import describe_error
+from soundlift.common.broker.rabbitmq.messages import OutgoingMessage, message_for_replay, read_dead_letter
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name
 from soundlift.common.errors import BrokerUnavailable
 
@@ -30,7 +30,7 @@ class _Fetched:
 
     @property
     def letter(self) -> DeadLetter:
-        return dead_letter_of(self.queue, self.properties, self.body)
+        return read_dead_letter(self.queue, self.properties, self.body)
 
 
 class DeadLetterQueues:
@@ -78,7 +78,7 @@ class DeadLetterQueues:
                 if connection.is_open:
                     connection.close()
         except AMQPError as error:
-            raise BrokerUnavailable(sentence_of(error)) from error
+            raise BrokerUnavailable(describe_error(error)) from error
 
 
 def _publish(channel: Any, message: OutgoingMessage) -> None:

@@ -41,14 +41,14 @@ def message_for_event(event: CloudEvent) -> OutgoingMessage:
     return OutgoingMessage(EVENTS, event.get_type(), message.body, properties)
 
 
-def delivery_of(queue: str, method: Any, properties: pika.BasicProperties, body: bytes, tag: Any) -> Delivery:
+def read_delivery(queue: str, method: Any, properties: pika.BasicProperties, body: bytes, tag: Any) -> Delivery:
     """Return a received message; its attempts are those that we count plus RabbitMQ's own redeliveries."""
     headers = properties.headers or {}
     redelivered = headers.get(DELIVERY_COUNT, int(method.redelivered))
-    return Delivery(queue, message_of(properties, body), int(headers.get(ATTEMPTS, 0)) + redelivered + 1, tag)
+    return Delivery(queue, read_message(properties, body), int(headers.get(ATTEMPTS, 0)) + redelivered + 1, tag)
 
 
-def message_of(properties: pika.BasicProperties, body: bytes) -> Message:
+def read_message(properties: pika.BasicProperties, body: bytes) -> Message:
     """Return a message without the headers that were added since its publisher sent it."""
     return Message(body, properties.content_type or "", _original_headers(properties))
 
@@ -71,14 +71,14 @@ def message_for_replay(queue: str, properties: pika.BasicProperties, body: bytes
     return _resent(properties, body, DEFAULT_EXCHANGE, queue, {})
 
 
-def dead_letter_of(queue: str, properties: pika.BasicProperties, body: bytes) -> DeadLetter:
+def read_dead_letter(queue: str, properties: pika.BasicProperties, body: bytes) -> DeadLetter:
     """Return a message of a dead-letter queue, whether we rejected it or RabbitMQ did."""
     headers = properties.headers or {}
     reason = {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)}
     letter_id = reason.pop(LETTER_ID.removeprefix(PREFIX), None) or _id_from_content(queue, properties, body)
     if LETTER_ID not in headers:
         reason = {"detail": f"RabbitMQ gave up on it: {_cause_of_death(headers)}.", **reason}
-    return DeadLetter(letter_id, queue, message_of(properties, body), reason)
+    return DeadLetter(letter_id, queue, read_message(properties, body), reason)
 
 
 def _resent(
