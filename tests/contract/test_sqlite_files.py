@@ -34,7 +34,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.
 
     with monkeypatch.context() as patch:
         patch.setattr(sqlite3, "connect", remember)
-        broker = SqliteBroker(tmp_path / "queue.db", {VIDEO_UPLOADED: "video"})
+        broker = SqliteBroker(tmp_path / "queue.db", {VIDEO_UPLOADED: {"video"}})
         broker.publish(CloudEvent({"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}, {}))
     (connection,) = opened
     yield connection

@@ -32,7 +32,7 @@ def test_an_unknown_address_has_no_account(users: Users) -> None:
 
 def test_an_address_has_one_account(users: Users) -> None:
     users.add("ada@example.org", "first")
-    with pytest.raises(BadRequest, match="has an account already"):
+    with pytest.raises(BadRequest, match="already has an account"):
         users.add("ADA@example.org", "second")
     assert [user.password for user in users.list()] == ["first"]
 
