@@ -11,7 +11,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
 
-def own_services(data: Path | None) -> Services:
+def services_for_writing(data: Path | None) -> Services:
     """Return the services for a command that writes to the data folder, after making that folder private.
 
     Files that the command creates are private too. Raises SettingError.

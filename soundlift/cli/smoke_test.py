@@ -26,7 +26,7 @@ from soundlift.local.command import data_option
 NEWEST_JOBS = 50
 
 ADVICE = {
-    "account": "set DATABASE_URL (or --data) to that of the deployment, or sign in to an existing account with --email",
+    "account": "set DATABASE_URL (or --data) to the deployment's, or sign in to an existing account with --email",
     "sign-in": "check that /login exists below --url, and that DATABASE_URL or --email belongs to the same deployment",
     "internal functions": "route only login, upload, jobs, download and validate through the proxy or ingress",
     "upload": "check the log of upload, and that the proxy or ingress lets large bodies through",
@@ -66,7 +66,7 @@ def smoke_test(
     step failed.
     """
     if mail_to and (email or token):
-        raise click.UsageError("--mail-to is for the temporary account: leave out --email and --token.")
+        raise click.UsageError("--mail-to is for the temporary account: omit --email and --token.")
     report = Report()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with ExitStack() as cleanup, suppress(StepFailed):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import own_services
+from soundlift.cli.deployment import services_for_writing
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.auth.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
@@ -67,7 +67,7 @@ def remove(email: str, data: Path | None) -> None:
 
 def _users(data: Path | None) -> Users:
     """Return the accounts, after migrating the database if it is a local SQLite file."""
-    services = own_services(data)
+    services = services_for_writing(data)
     url = services.settings.database_url
     if url.startswith("sqlite"):
         from soundlift.common.db.migrations import migrate

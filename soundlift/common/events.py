@@ -28,7 +28,7 @@ SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 ANY_STRUCTURED = "application/cloudevents"
-# Those of the CloudEvents AMQP binding, section 3.1.3.1, and that of the HTTP binding, which AMQP libraries use, too.
+# Header prefixes of the CloudEvents AMQP binding, section 3.1.3.1, and of the HTTP binding, which AMQP libraries use too.
 PREFIXES = ("cloudevents:", "cloudevents_", "ce-")
 MAX_NAME_LENGTH = 20  # as CloudEvents 1.0.2, section 3.1, recommends; an AMQP header name has at most 255 bytes
 ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
@@ -96,7 +96,7 @@ def to_http(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Return the headers and body of an event in structured mode (CloudEvents HTTP binding, section 3.2).
 
     The attributes are not repeated in headers, though section 3.2.3 allows that: readers that look for ce- headers
-    first, such as the CloudEvents library for Python, would take the whole event for its data.
+    first, such as the CloudEvents library for Python, would mistake the entire event for its data.
     """
     message = http.to_structured_event(event)
     return message.headers, message.body
@@ -112,8 +112,8 @@ def from_http(headers: Mapping[str, str], body: bytes) -> CloudEvent:
 def to_message(event: CloudEvent) -> Message:
     """Return an event in structured mode (CloudEvents AMQP binding, section 3.2).
 
-    Its attributes are repeated in headers (section 3.2.3) for programs that route or filter by them; by the content
-    type, a reader knows that the body is the whole event.
+    Its attributes are repeated in headers (section 3.2.3) for programs that route or filter by them. The content type
+    shows that the body is the entire event.
     """
     headers = rabbitmq.to_binary(event, JSONFormat()).headers
     short = {name: value for name, value in headers.items() if len(name) <= len("ce-") + MAX_NAME_LENGTH}

@@ -76,9 +76,9 @@ class Mail:
                 server.send_message(message, to_addrs=[recipient])
         except smtplib.SMTPRecipientsRefused as refusal:
             status, reply = next(iter(refusal.recipients.values()))
-            raise _refusal("this address", status, reply) from None
+            raise _error("this address", status, reply) from None
         except smtplib.SMTPDataError as refusal:
-            raise _refusal("this mail", refusal.smtp_code, refusal.smtp_error) from None
+            raise _error("this mail", refusal.smtp_code, refusal.smtp_error) from None
         except (OSError, smtplib.SMTPException) as error:
             raise MailUnavailable("The mail server does not take mail.", cause=str(error)) from error
 
@@ -129,7 +129,7 @@ def _is_here(connection: socket.socket | None) -> bool:
     return connection is not None and ip_address(connection.getpeername()[0]).is_loopback
 
 
-def _refusal(what: str, status: int, reply: bytes | str) -> MailRefused | MailUnavailable:
+def _error(what: str, status: int, reply: bytes | str) -> MailRefused | MailUnavailable:
     text = f"{status} {reply.decode(errors='replace') if isinstance(reply, bytes) else reply}"
     if status >= FOR_GOOD:
         return MailRefused(f"The mail server refuses {what}: {text}")

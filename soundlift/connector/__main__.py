@@ -41,7 +41,7 @@ def main() -> None:
             serve(health, settings.host, settings.connector_port)
     except SettingError as error:
         sys.exit(f"soundlift: {error.detail}")
-    lifeline.hold(settings.lifeline_fd)
+    lifeline.watch(settings.lifeline_fd)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: services.shutdown.begin())
     Thread(target=subscriptions.follow, args=(services.shutdown,), daemon=True).start()

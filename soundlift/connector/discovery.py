@@ -65,7 +65,7 @@ class Discovery:
             time.sleep(every if self._subscribers is not None else min(every, FIRST_REFRESH_SECONDS))
 
     def refresh(self) -> None:
-        """Ask the gateway; if it does not answer with a list of functions, keep the last subscriptions."""
+        """Ask the gateway; if it does not return a list of functions, keep the last subscriptions."""
         try:
             functions = functions_by_topic(self._list_functions())
         except HTTPError as error:
@@ -121,5 +121,5 @@ def functions_by_topic(functions: Any) -> dict[str, set[str]]:
             for topic in annotations.get("topic", "").split(","):
                 found[topic.strip()].add(str(function["name"]))
     except (TypeError, KeyError, AttributeError):
-        raise ValueError("/system/functions did not answer with a list of functions") from None
+        raise ValueError("/system/functions did not return a list of functions") from None
     return found

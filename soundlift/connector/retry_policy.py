@@ -98,7 +98,7 @@ def _error_detail(response: FunctionResponse) -> str:
         text = str(json.loads(response.body)["detail"])
     except (ValueError, KeyError, TypeError):
         text = response.error or response.body.decode(errors="replace").strip()
-    return text[:MAX_DETAIL_LENGTH] or f"The function answered {response.status}."
+    return text[:MAX_DETAIL_LENGTH] or f"The function returned {response.status}."
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:

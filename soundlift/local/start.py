@@ -36,7 +36,7 @@ def start(host: str, port: int, data: Path | None) -> None:
     prepare_data_folder(data)
     lock_data_folder(data)
     settings = Settings.from_environment(environment)
-    lifeline.hold(settings.lifeline_fd)
+    lifeline.watch(settings.lifeline_fd)
     read_stack(settings.stack_file)
     _prepare(Services(settings))
     write_gateway_login(data, settings)

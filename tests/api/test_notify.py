@@ -138,7 +138,7 @@ def test_html_shows_a_file_name_and_a_sentence_as_they_are(
     notify(_failed_job(services, name, f"There is no sound in {name}."))
     ready, failed = (Shown(mail.get_body(("html",)).get_content()) for mail in mail_server.messages)
     assert f"The sound of {name} is ready: {name.removesuffix('.mp4')}.mp3, " in ready.text
-    assert f"We could not make an MP3 of {name}." in failed.text
+    assert f"We could not make an MP3 from {name}." in failed.text
     assert f"There is no sound in {name}." in failed.text
     assert (ready.tags, failed.tags) == ({"html", "body", "p", "b", "a"}, {"html", "body", "p", "b"})
 

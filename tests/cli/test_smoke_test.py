@@ -188,7 +188,7 @@ def test_an_account_that_could_not_be_added_is_not_deleted(stack: Stack, tmp_pat
 def test_mail_to_cannot_be_combined_with_an_existing_account(stack: Stack, option: str) -> None:
     ended = smoke_test(stack, option, EMAIL, "--mail-to", EMAIL, SOUNDLIFT_PASSWORD=PASSWORD)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "--mail-to is for the temporary account: leave out --email and --token." in ended.stderr
+    assert "--mail-to is for the temporary account: omit --email and --token." in ended.stderr
 
 
 @pytest.mark.parametrize("url", ["soundlift.example.org", "127.0.0.1:8080", "ftp://soundlift.example.org", ""])

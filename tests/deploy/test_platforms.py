@@ -11,7 +11,7 @@ import yaml
 
 from soundlift.common.broker.routes import queues_by_event_type
 from soundlift.common.settings import Settings
-from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from soundlift.local.stack import substitute
 from tests.factories.manifests import (
@@ -90,7 +90,7 @@ def test_knative_waits_for_a_function_told_to_stop(name: str) -> None:
     (container,) = pod_of(name)["containers"]
     own = {key: value for key, value in stack_environment(container).items() if value is not None}
     settings = Settings.from_environment({**environment_of_images(), **own})
-    assert settings.drain_seconds + SECONDS_TO_HAND_BACK < pod_of(name)["timeoutSeconds"] <= LONGEST_REQUEST
+    assert settings.drain_seconds + RELEASE_SECONDS < pod_of(name)["timeoutSeconds"] <= LONGEST_REQUEST
 
 
 @each_function
@@ -187,10 +187,10 @@ def test_a_stopping_connector_hands_back_its_messages_before_it_is_killed() -> N
     (container,) = pod["containers"]
     settings = Settings.from_environment({"DRAIN_SECONDS": str(stack_environment(container)["DRAIN_SECONDS"])})
     in_flight = settings.drain_seconds + SECONDS_BEYOND_DRAIN
-    assert in_flight + SECONDS_TO_HAND_BACK <= pod["terminationGracePeriodSeconds"]
+    assert in_flight + RELEASE_SECONDS <= pod["terminationGracePeriodSeconds"]
     # A function on OpenFaaS that is told to stop at the same moment has given its work back by then.
     functions = Settings.from_environment(environment_of_images())
-    assert functions.drain_seconds + SECONDS_TO_HAND_BACK < in_flight
+    assert functions.drain_seconds + RELEASE_SECONDS < in_flight
 
 
 def test_one_connector_may_be_evicted_and_one_always_stays() -> None:

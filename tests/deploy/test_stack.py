@@ -12,7 +12,7 @@ import yaml
 from croniter import croniter
 
 from soundlift.common.settings import Settings
-from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.local.stack import read_stack, substitute
 from tests.factories.manifests import environment_of_images, seconds_of
 
@@ -167,7 +167,7 @@ def test_a_function_told_to_stop_has_ended_before_kubernetes_kills_it(name: str)
     environment = {**environment_of_images(), **FUNCTIONS[name].get("environment", {})}
     grace = seconds_of(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
     assert grace == KUBERNETES_GRACE_SECONDS
-    assert Settings.from_environment(environment).drain_seconds + SECONDS_TO_HAND_BACK < grace
+    assert Settings.from_environment(environment).drain_seconds + RELEASE_SECONDS < grace
 
 
 @each_function

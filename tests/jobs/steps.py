@@ -41,7 +41,7 @@ def mail_claim(services: Services, job: Job) -> NotificationClaim:
 
 
 STEPS: dict[str, Step] = {
-    "still_receiving": lambda services, job: services.jobs.still_receiving(job.id),
+    "extend_deadline": lambda services, job: services.jobs.extend_deadline(job.id),
     "reserve": lambda services, job: services.jobs.reserve(job, Reservation(1, NO_LIMITS)),
     "queue": lambda services, job: services.jobs.queue(job.id, video_bytes=1),
     "send_soon": lambda services, job: services.jobs.send_soon(job),

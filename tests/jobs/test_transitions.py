@@ -13,7 +13,7 @@ from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_
 
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
 ALLOWED = {
-    State.RECEIVING: {"still_receiving", "reserve", "queue", "delete"},
+    State.RECEIVING: {"extend_deadline", "reserve", "queue", "delete"},
     State.QUEUED: {"send_soon", "claim", "cancel"},
     State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
     State.READY: {"delete", *MAIL_STEPS},

@@ -27,7 +27,7 @@ class BoundedPool:
     ) -> Returned:
         """Return what a call returns, or raise what it raises; raise Busy if it cannot start in time."""
         if not self._places.acquire(blocking=False):
-            raise self._refusal()
+            raise self._error()
         try:
             return self._result(self._pool.submit(call, *args, **kwargs))
         finally:
@@ -38,8 +38,8 @@ class BoundedPool:
             return future.result(self._wait_seconds)
         except TimeoutError:
             if future.cancel():
-                raise self._refusal() from None
+                raise self._error() from None
             return future.result()  # it has started, so its result is used
 
-    def _refusal(self) -> Busy:
+    def _error(self) -> Busy:
         return Busy(self._busy, retry_after=1)

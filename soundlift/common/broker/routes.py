@@ -1,4 +1,4 @@
-"""The queues that each event goes to: one for each function that subscribes to it."""
+"""The queues that receive each event, one for each function that subscribes to it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Routes = Mapping[str, Collection[str]]
 def queues_by_topic(settings: Settings) -> dict[str, frozenset[str]]:
     """Return the queues of each topic: one with the topic's own name, and one named after each extra subscriber.
 
-    Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function that is called like one.
+    Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function with a topic's name.
     """
     topics = {settings.video_queue: {settings.video_queue}, settings.mp3_queue: {settings.mp3_queue}}
     known = " and ".join(sorted(topics))
@@ -22,7 +22,7 @@ def queues_by_topic(settings: Settings) -> dict[str, frozenset[str]]:
         if topic not in topics:
             raise _error(f"{topic} is not a topic; the topics are {known}.")
         if function in topics:
-            raise _error(f"{function} is a topic; a function with a queue of its own needs another name.")
+            raise _error(f"{function} is a topic; a function with a separate queue needs another name.")
         topics[topic].add(function)
     return {topic: frozenset(queues) for topic, queues in topics.items()}
 

@@ -65,7 +65,7 @@ def is_interrupted(moment: Moment) -> sa.ColumnElement[bool]:
     return table.c.upload_deadline < moment
 
 
-def is_to_purge(moment: Moment) -> sa.ColumnElement[bool]:
+def needs_purge(moment: Moment) -> sa.ColumnElement[bool]:
     """Select deleted and expired jobs whose files are to be deleted."""
     return table.c.purge_after <= moment
 

@@ -14,7 +14,7 @@ from soundlift.common.settings import Settings
 
 
 def job_document(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
-    """Return what a client may know of a job; sizes in bytes, `length` and `missing_seconds` in seconds of sound."""
+    """Return the fields of a job that clients see; sizes in bytes, `length` and `missing_seconds` in seconds."""
     return {
         "job_id": job.id,
         "state": job.state,
@@ -30,7 +30,7 @@ def job_document(job: Job, settings: Settings, notifications: Sequence[Notificat
         "options": AudioOptions.of_row(job.options, settings).document(),
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
         "created_at": _iso_time(job.created_at),
-        "notifications": [_notification_document(one) for one in notifications],
+        "notifications": [_notification_document(notification) for notification in notifications],
         "links": job_links(job, settings),
     }
 

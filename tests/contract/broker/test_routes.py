@@ -37,7 +37,7 @@ def test_an_extra_subscriber_has_a_queue_of_its_own_name() -> None:
     ("extra", "detail"),
     [
         ("mp4=audit", "mp4 is not a topic; the topics are mp3 and video."),
-        ("mp3=audit,video=mp3", "mp3 is a topic; a function with a queue of its own needs another name."),
+        ("mp3=audit,video=mp3", "mp3 is a topic; a function with a separate queue needs another name."),
     ],
 )
 def test_an_extra_subscriber_of_no_topic_or_with_a_taken_name_is_a_clear_error(extra: str, detail: str) -> None:

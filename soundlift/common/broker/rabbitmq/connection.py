@@ -50,7 +50,7 @@ class ReconnectingConnection:
         self._connection: Any = None
         self._channel_error: Exception | None = None
         self._is_up = False
-        self._why = ""
+        self._down_reason = ""
         self._failures = 0
         self._closing = threading.Event()
 
@@ -61,9 +61,9 @@ class ReconnectingConnection:
         """
         with self._changed:
             self._start()
-            self._changed.wait_for(lambda: self._is_up or self._why, seconds)
+            self._changed.wait_for(lambda: self._is_up or self._down_reason, seconds)
             if not self._is_up:
-                raise BrokerUnavailable(self._why or NO_ANSWER)
+                raise BrokerUnavailable(self._down_reason or NO_ANSWER)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run a function soon in the connection's thread; while the connection is down it may never run."""
@@ -130,7 +130,7 @@ class ReconnectingConnection:
     def _ready(self) -> None:
         self._failures = 0
         with self._changed:
-            self._is_up, self._why = True, ""
+            self._is_up, self._down_reason = True, ""
             self._changed.notify_all()
 
     def _channel_closed(self, channel: Any, reason: Exception) -> None:
@@ -151,19 +151,19 @@ class ReconnectingConnection:
 
     def _down(self, reason: Exception) -> None:
         self._failures += 1
-        why = describe_error(reason)
+        description = describe_error(reason)
         with self._changed:
-            is_new = self._is_up or (not self._why and self._failures >= len(self._addresses))
-            if is_new or self._why:
-                self._is_up, self._why = False, why
+            is_new = self._is_up or (not self._down_reason and self._failures >= len(self._addresses))
+            if is_new or self._down_reason:
+                self._is_up, self._down_reason = False, description
             self._changed.notify_all()
-        self._lost(why)
+        self._lost(description)
         if is_new and not self._closing.is_set():
-            log.warning(BrokerUnavailable.code, detail=why)
+            log.warning(BrokerUnavailable.code, detail=description)
 
 
 def describe_error(reason: Exception) -> str:
-    """Return why a channel or a connection was closed, quoting the broker if a queue has other properties."""
+    """Return why a channel or a connection was closed, quoting the broker if the properties of a queue differ."""
     if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == 406 and "inequivalent" in reason.reply_text:
         return (
             f"RabbitMQ has a queue or exchange with other properties: {reason.reply_text}. "
@@ -178,5 +178,5 @@ def describe_error(reason: Exception) -> str:
 def _root_cause(reason: BaseException) -> BaseException:
     """Return the innermost of the errors that pika nests in several different ways."""
     wrapped = (*getattr(reason, "exceptions", ()), getattr(reason, "exception", None), *reason.args)
-    causes = [one for one in wrapped if isinstance(one, BaseException)]
+    causes = [item for item in wrapped if isinstance(item, BaseException)]
     return _root_cause(causes[-1]) if causes else reason

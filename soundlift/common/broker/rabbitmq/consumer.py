@@ -164,7 +164,7 @@ class PrefetchingConsumer:
             self._arrived[queue].append(read_delivery(queue, method, properties, body, tag))
             self._changed.notify_all()
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, reason: str) -> None:
         with self._changed:
             self._channel = None
             self._arrived.clear()

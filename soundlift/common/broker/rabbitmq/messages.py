@@ -1,4 +1,4 @@
-"""Converts between AMQP messages and ours, with attempts and reasons in their headers."""
+"""Converts between AMQP messages and those of the broker port, with attempts and reasons in AMQP headers."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def message_for_event(event: CloudEvent) -> OutgoingMessage:
 
 
 def read_delivery(queue: str, method: Any, properties: pika.BasicProperties, body: bytes, tag: Any) -> Delivery:
-    """Return a received message; its attempts are those that we count plus RabbitMQ's own redeliveries."""
+    """Return a received message; its attempts are those that we count plus the redeliveries that RabbitMQ counts."""
     headers = properties.headers or {}
     redelivered = headers.get(DELIVERY_COUNT, int(method.redelivered))
     return Delivery(queue, read_message(properties, body), int(headers.get(ATTEMPTS, 0)) + redelivered + 1, tag)
@@ -55,7 +55,7 @@ def read_message(properties: pika.BasicProperties, body: bytes) -> Message:
 
 def message_for_retry(delivery: Delivery, exchange: str) -> OutgoingMessage:
     """Return a delivered message addressed to its queue, through a delay exchange or the default one."""
-    return _resent(
+    return _readdressed(
         delivery.tag.properties, delivery.message.body, exchange, delivery.queue, {ATTEMPTS: delivery.attempt}
     )
 
@@ -63,12 +63,14 @@ def message_for_retry(delivery: Delivery, exchange: str) -> OutgoingMessage:
 def message_for_rejection(delivery: Delivery, reason: Mapping[str, Any]) -> OutgoingMessage:
     """Return a delivered message addressed to its dead-letter queue, with the reason in its headers."""
     headers = {**{PREFIX + name: value for name, value in reason.items()}, LETTER_ID: secrets.token_hex(4)}
-    return _resent(delivery.tag.properties, delivery.message.body, DEFAULT_EXCHANGE, dead_name(delivery.queue), headers)
+    return _readdressed(
+        delivery.tag.properties, delivery.message.body, DEFAULT_EXCHANGE, dead_name(delivery.queue), headers
+    )
 
 
 def message_for_replay(queue: str, properties: pika.BasicProperties, body: bytes) -> OutgoingMessage:
     """Return a dead letter addressed to the queue it came from, without attempts and reason."""
-    return _resent(properties, body, DEFAULT_EXCHANGE, queue, {})
+    return _readdressed(properties, body, DEFAULT_EXCHANGE, queue, {})
 
 
 def read_dead_letter(queue: str, properties: pika.BasicProperties, body: bytes) -> DeadLetter:
@@ -81,7 +83,7 @@ def read_dead_letter(queue: str, properties: pika.BasicProperties, body: bytes) 
     return DeadLetter(letter_id, queue, read_message(properties, body), reason)
 
 
-def _resent(
+def _readdressed(
     properties: pika.BasicProperties, body: bytes, exchange: str, routing_key: str, headers: Mapping[str, Any]
 ) -> OutgoingMessage:
     kept = {**_original_headers(properties), **headers}
