@@ -6,10 +6,7 @@ All of these calls need the login that `soundlift up` generates at each start.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from importlib import import_module
-from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from flask import Request
 from flask.typing import ResponseReturnValue
@@ -20,8 +17,9 @@ from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
 from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import http_function
-from soundlift.local.stack import StackFunction, read_stack
-from soundlift.local.system_api import NAMESPACE, SystemApi
+from soundlift.local.mounted_function import NAMESPACE, MountedFunction
+from soundlift.local.stack import read_stack
+from soundlift.local.system_api import SystemApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,40 +27,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 METHODS = ("GET", "POST", "PUT", "DELETE")
-
-
-class MountedFunction:
-    """A function behind the gateway, and the number of its calls."""
-
-    def __init__(self, entry: StackFunction) -> None:
-        self.entry = entry
-        self._app: WSGIApplication = import_module(entry.module).app
-        self._created_at = datetime.now(UTC)
-        self._calls = 0
-        self._lock = Lock()
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Handle one request; both bodies are streamed."""
-        with self._lock:
-            self._calls += 1
-        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # as in OpenFaaS, /NAME is the root of the function
-        return self._app(environ, start_response)
-
-    @property
-    def status(self) -> dict[str, Any]:
-        """Return the function's FunctionStatus of OpenFaaS's API."""
-        return {
-            "name": self.entry.name,
-            "image": self.entry.image,
-            "namespace": NAMESPACE,
-            "secrets": self.entry.secrets,
-            "labels": self.entry.labels,
-            "annotations": self.entry.annotations,
-            "invocationCount": self._calls,
-            "replicas": 1,
-            "availableReplicas": 1,
-            "createdAt": self._created_at.isoformat(),
-        }
 
 
 class LoginRequired:

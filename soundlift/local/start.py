@@ -15,7 +15,6 @@ from soundlift.common.errors import SettingError, Unavailable
 from soundlift.common.process import lifeline
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from soundlift.local.command import DEFAULT_PORT
 from soundlift.local.data_folder import lock_data_folder, prepare_data_folder, write_gateway_login
 from soundlift.local.environment import needs_mail_catcher, stack_environment
 from soundlift.local.mail_catcher import MailCatcher
@@ -90,7 +89,7 @@ def _check_port(host: str, port: int) -> None:
 def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
     data, url = settings.soundlift_data, settings.gateway_url
     with_data = "" if data == Settings.from_environment().soundlift_data else f" --data {shlex.quote(str(data))}"
-    with_url = "" if settings.port == DEFAULT_PORT else f" --url {url}"
+    with_url = "" if settings.port == Settings.port else f" --url {url}"
     return f"""Soundlift is ready at {url}; its data and logs are in {data}
 
   Add a user:       soundlift user add you@example.org{with_data}

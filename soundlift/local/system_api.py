@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -22,11 +22,8 @@ from soundlift.common.errors import BadRequest, NotFound, NotSupported
 from soundlift.common.process.shutdown import shutdown
 from soundlift.common.settings import Settings
 from soundlift.local.function_logs import LogLine, function_lines
+from soundlift.local.mounted_function import NAMESPACE, MountedFunction
 
-if TYPE_CHECKING:
-    from soundlift.local.gateway import MountedFunction
-
-NAMESPACE = "openfaas-fn"
 INSTANCE = "gateway"  # one process runs all functions
 FOLLOW_SECONDS = 30.0  # as OpenFaaS's gateway does
 MAX_FOLLOWERS = 4
