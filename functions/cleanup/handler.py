@@ -1,4 +1,4 @@
-"""The work of each minute: overdue events are sent again, and files and rows that have expired are deleted."""
+"""The cleanup of every minute, which resends overdue events, and deletes files and rows that have expired."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
-    """Return how much was done. Of concurrent runs only one takes each step."""
+    """Return how much was done. If several runs are concurrent, only one of them takes each step."""
     _log_dead_letter(request)
     sent = _send_due(services)
     _expire(services)
@@ -33,10 +33,11 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _log_dead_letter(request: Request) -> None:
-    """Log an event that Knative could not deliver; it is sent again when it is due, like any other."""
+    """Log an event that Knative could not deliver; like any other event, it is resent when it is due."""
     if destination := request.headers.get("Ce-Knativeerrordest"):
-        what = {name: request.headers.get(f"Ce-{name}") for name in ("Type", "Id", "Subject", "Knativeerrorcode")}
-        log.error("dead letter", destination=destination, **{name.lower(): value for name, value in what.items()})
+        names = ("Type", "Id", "Subject", "Knativeerrorcode")
+        attributes = {name.lower(): request.headers.get(f"Ce-{name}") for name in names}
+        log.error("dead letter", destination=destination, **attributes)
 
 
 def _send_due(services: Services) -> int:
@@ -54,28 +55,28 @@ def _send_due(services: Services) -> int:
             publisher.publish(event_for(job))
         except BrokerUnavailable as error:
             rows.send_soon(job)
-            log.warning("broker away, events wait", code=error.code, **error.evidence)
+            log.warning("broker unavailable, events wait", code=error.code, **error.evidence)
             break
         sent += 1
     return sent
 
 
 def _due(services: Services) -> Iterator[tuple[Job, Jobs | Notifications]]:
-    """Yield each job whose event is due, and what the event is for; a job given up is due for its notifications."""
+    """Yield each job whose event is due, with the store that says so; a job just given up has notifications due."""
     for job in services.jobs.due():
-        if _is_wanted(job, services):
+        if _must_convert(job, services):
             yield job, services.jobs
     for job in services.notifications.due():
         yield job, services.notifications
 
 
-def _is_wanted(job: Job, services: Services) -> bool:
-    """Give up a job without attempts or time left, and return whether it is still to be converted."""
+def _must_convert(job: Job, services: Services) -> bool:
+    """Give up a job without attempts or time left, and return whether it must still be converted."""
     try:
         delete_abandoned_output(job, services)
         return not services.jobs.give_up(job)
     except StoreUnavailable as error:
-        log.warning("store away, job waits", code=error.code, job_id=job.id, **error.evidence)
+        log.warning("store unavailable, job waits", code=error.code, job_id=job.id, **error.evidence)
         return False
 
 
@@ -92,7 +93,7 @@ def _dispose(services: Services) -> list[State]:
     try:
         return [job.state for job in services.jobs.to_dispose() if dispose(job, services)]
     except StoreUnavailable as error:
-        log.warning("store away, files wait", code=error.code, **error.evidence)
+        log.warning("store unavailable, files wait", code=error.code, **error.evidence)
         return []
 
 

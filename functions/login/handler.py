@@ -1,4 +1,4 @@
-"""Signs a user in: a token for an e-mail address and a password."""
+"""Signs a user in: returns a token for an e-mail address and a password."""
 
 from __future__ import annotations
 

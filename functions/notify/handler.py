@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Send one mail per job that ended, to its owner only; a repeated event sends nothing.
+    """Send one mail per job that ended, to its owner only; a repeated event sends no mail.
 
     Raises Busy while another worker sends the mail, so that the event is retried in case that worker dies.
     """

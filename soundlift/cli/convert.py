@@ -25,7 +25,7 @@ PERCENT = 100
 
 
 class NotConverted(ClientError):
-    """The conversion ended without an MP3."""
+    """A conversion that ended without an MP3."""
 
 
 @click.command()
@@ -76,7 +76,7 @@ def _convert_with_progress(client: Client, file: Path, target: Path, options: Ma
         job = client.upload(file, None, lambda done, _: bars.update(uploading, completed=done), options)
     with Progress(*columns, console=Console(stderr=True)) as bars:
         converting = bars.add_task("conversion", total=PERCENT)
-        job = client.wait(job.id, on_progress=lambda now: bars.update(converting, completed=now.percent))
+        job = client.wait(job.id, on_progress=lambda current: bars.update(converting, completed=current.percent))
     if not job.ready:
         raise NotConverted(job.error or f"The job was {job.state} before its MP3 was ready.")
     with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:

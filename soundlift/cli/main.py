@@ -35,7 +35,7 @@ def connector() -> None:
 
     The broker and the functions are set in the environment.
     """
-    os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is needed
 
 
 @soundlift.command()

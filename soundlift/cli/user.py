@@ -40,7 +40,7 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def passwd(email: str, data: Path | None) -> None:
-    """Change the password of an account. It is read from a prompt, or from standard input."""
+    """Change the password of an account. The new password is read from a prompt, or from standard input."""
     users = _users(data)
     if users.find(email) is None:
         raise NotFound(f"{email} has no account.")

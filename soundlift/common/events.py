@@ -28,7 +28,7 @@ SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 ANY_STRUCTURED = "application/cloudevents"
-# Header prefixes of the CloudEvents AMQP binding, section 3.1.3.1, and of the HTTP binding, which AMQP libraries use too.
+# Header prefixes: those of the CloudEvents AMQP binding (section 3.1.3.1), and the HTTP binding's, also used with AMQP.
 PREFIXES = ("cloudevents:", "cloudevents_", "ce-")
 MAX_NAME_LENGTH = 20  # as CloudEvents 1.0.2, section 3.1, recommends; an AMQP header name has at most 255 bytes
 ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1

@@ -65,7 +65,7 @@ class Services:
 
     @cached_property
     def notifications(self) -> Notifications:
-        """The notifications of ended jobs."""
+        """Return the store of notifications of ended jobs."""
         from soundlift.common.notifications.store import Notifications
 
         return Notifications(self.database)
@@ -128,7 +128,7 @@ class Services:
 
 
 def _require_url(name: str, url: str) -> str:
-    """Return the URL of a setting; raise SettingError if it is empty, which it is only with EMBEDDED=false."""
+    """Return the URL of a setting; raise SettingError if it is empty, which happens only with EMBEDDED=false."""
     if not url:
         raise SettingError(f"Setting {name} is missing: set it, or EMBEDDED=true.", setting=name)
     return url

@@ -25,11 +25,11 @@ from soundlift.connector.retry_policy import RetryPolicy
 from soundlift.connector.subscriptions import Subscriptions, fixed_subscriptions
 
 SECONDS_BEYOND_CONVERSION = 60
-SECONDS_BEYOND_DRAIN = 20  # a function that is stopped at the same time hands its work back sooner
+SECONDS_BEYOND_DRAIN = 20  # a function that is stopped at the same time releases its work sooner
 
 
 def main() -> None:
-    """Deliver until SIGTERM or SIGINT; on a wrong setting, print one sentence and exit with code 1."""
+    """Deliver until SIGTERM or SIGINT; on an invalid setting, print one sentence and exit with code 1."""
     make_files_private()
     try:
         services = process_services()

@@ -61,11 +61,11 @@ class RetryPolicy:
             return Reject(_error_detail(response), status)
         if status is not None and 200 <= status < 300:
             return self._decide_on_success(response, status, attempt)
-        at_least = _retry_after(response.headers, now)
-        return self.retry_or_reject(attempt, _error_detail(response), status=status, at_least=at_least)
+        min_delay = _retry_after(response.headers, now)
+        return self.retry_or_reject(attempt, _error_detail(response), status=status, min_delay=min_delay)
 
     def retry_or_reject(
-        self, attempt: int, detail: str, *, status: int | None = None, at_least: float = 0.0
+        self, attempt: int, detail: str, *, status: int | None = None, min_delay: float = 0.0
     ) -> Retry | Reject:
         """Return Reject after the last attempt, else Retry with the shortest delay that is long enough.
 
@@ -73,9 +73,9 @@ class RetryPolicy:
         """
         if attempt >= self.max_attempts:
             return Reject(detail, status)
-        usual = self.delays[min(attempt, len(self.delays)) - 1]
-        wanted = max(usual, at_least)
-        delay = next((delay for delay in self.delays if delay >= wanted), self.delays[-1])
+        scheduled = self.delays[min(attempt, len(self.delays)) - 1]
+        required = max(scheduled, min_delay)
+        delay = next((delay for delay in self.delays if delay >= required), self.delays[-1])
         return Retry(delay, detail, status)
 
     def _decide_on_success(self, response: FunctionResponse, status: int, attempt: int) -> Decision:

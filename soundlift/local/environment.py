@@ -1,4 +1,4 @@
-"""The environment of the processes of one machine: its addresses and files, unless the user has set others."""
+"""The environment of the local processes: addresses and files of this machine, unless the user has set others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PASSWORD_BYTES = 32
 
 
 def stack_environment(environ: Mapping[str, str], *, host: str, port: int, data: Path) -> dict[str, str]:
-    """Return the environment of gateway and connector for an address and port of this machine and a data folder.
+    """Return the environment of the gateway and the connector for a host, a port and a data folder.
 
     The gateway's login is new each time, unless the user has set one. Raises SettingError for an invalid setting.
     """

@@ -12,7 +12,7 @@ from flask import Request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from soundlift.common.auth.gateway_login import is_user, login_headers
+from soundlift.common.auth.gateway_login import has_gateway_login, login_headers
 from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
 from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
@@ -39,7 +39,7 @@ class LoginRequired:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, or answer 401."""
-        if is_user(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
+        if has_gateway_login(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
             return self._function(environ, start_response)
         # The full path, because http_function would answer a health check at the path below the function.
         environ["PATH_INFO"], environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] + environ["PATH_INFO"], ""
@@ -70,7 +70,7 @@ def gateway() -> WSGIApplication:
         if request.path == "/healthz":
             return "OK"
         if request.path.startswith("/system/"):
-            if not is_user(settings, request.headers.get("Authorization", "")):
+            if not has_gateway_login(settings, request.headers.get("Authorization", "")):
                 return _refuse(request, services)
             return system_api.answer(request)
         raise NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")

@@ -25,7 +25,7 @@ SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "video
 
 
 def start(host: str, port: int, data: Path | None) -> None:
-    """Run Soundlift on an address until Ctrl-C; `data` is its data folder, by default that of the settings.
+    """Run Soundlift on an address until Ctrl-C; `data` is its data folder, by default the one in the settings.
 
     Raises SettingError or Unavailable, naming the setting at fault, if it cannot start.
     """
@@ -50,7 +50,7 @@ def start(host: str, port: int, data: Path | None) -> None:
 def _prepare(services: Services) -> None:
     """Check that every setting is usable, then migrate the database and declare the queues.
 
-    Raises SettingError or Unavailable, naming the setting, for problems that the first request would otherwise meet.
+    Raises SettingError or Unavailable, naming the setting, for problems that would otherwise fail the first request.
     """
     for name in ("tokens", "mail", *SETTING_OF_SERVICE):
         getattr(services, name)

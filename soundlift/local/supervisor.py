@@ -1,4 +1,4 @@
-"""The supervisor of one machine: gateway and connector as processes, mail catcher and cron as threads."""
+"""The local supervisor, which runs the gateway and the connector as processes, mail catcher and cron as threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from soundlift.local.terminal import print_message
 TICK_SECONDS = 0.1
 START_SECONDS = 60
 STOP_SECONDS = 20
-SPARE_THREADS = 16  # for health checks, /system, and 429 answers at a concurrency limit
+SPARE_THREADS = 16  # for health checks, /system, and 429 responses at a concurrency limit
 GATEWAY = ["gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
 CONNECTOR = ["soundlift.connector"]
 

@@ -207,7 +207,7 @@ def test_all_replies_together_are_not_waited_for_longer_than_the_maximum(start: 
     server = start()
     server.delay_seconds = 0.3
     with pytest.raises(MailUnavailable):
-        Mail(server.url, timeout=0.5, longest=0.5).send(message(), RECIPIENT)
+        Mail(server.url, timeout=0.5, total_timeout=0.5).send(message(), RECIPIENT)
     assert server.messages == []
     Mail(server.url).send(message(), RECIPIENT)
     assert len(server.messages) == 1

@@ -51,5 +51,5 @@ _pool = BoundedPool(
     threads=max_concurrency(memory_limit()),
     queue=QUEUE,
     wait_seconds=WAIT_SECONDS,
-    busy="Too many passwords are being verified; retry shortly.",
+    busy_message="Too many passwords are being verified; retry shortly.",
 )

@@ -41,7 +41,7 @@ class DeadLetter:
 
 
 class Publisher(Protocol):
-    """The side of a broker that takes events. Thread-safe."""
+    """The side of a broker that accepts events. Thread-safe."""
 
     def publish(self, event: CloudEvent) -> None:
         """Put an event durably in every queue of its type; raises BrokerUnavailable unless that is confirmed.
@@ -58,11 +58,11 @@ class Publisher(Protocol):
 class Consumer(Protocol):
     """The side of a broker that delivers messages, each of which is settled by accept, retry or reject.
 
-    Each queue has its own copy of an event, with its own attempts, delays and dead letters; to settle the message of
-    one queue does nothing to that of another. A message that is unsettled when its consumer dies is delivered again.
+    Each queue has its own copy of an event, with its own attempts, delays and dead letters; settling the message of
+    one queue does not affect the others. A message that is unsettled when its consumer dies is delivered again.
 
     One thread calls `receive` in a loop, which also renews the claims on unsettled messages. Messages may be settled
-    from any thread. To settle one a second time, or one that another consumer has received since, does nothing.
+    from any thread. Settling a message twice, or after another consumer has received it, has no effect.
     Every method raises BrokerUnavailable.
     """
 
@@ -71,7 +71,7 @@ class Consumer(Protocol):
         ...
 
     def unsubscribe(self) -> None:
-        """Stop taking messages; while some are unsettled, go on calling `receive` with no queues."""
+        """Stop receiving new messages; while some are unsettled, keep calling `receive` with no queues."""
         ...
 
     def accept(self, delivery: Delivery) -> None:
@@ -104,7 +104,7 @@ class DeadLetters(Protocol):
 
 
 class Broker(Publisher, Consumer, DeadLetters, Protocol):
-    """A complete broker; each user of it needs one of its three sides."""
+    """A complete broker; most of its users need only one of its three sides."""
 
     def close(self) -> None:
         """Close the connections; unsettled messages are delivered again."""
@@ -140,7 +140,7 @@ def open_broker(settings: Settings) -> Broker:
         return RabbitMqBroker(addresses, topology, prefetch=settings.connector_concurrency)
     if scheme in SINKS:
         raise SettingError(
-            "Setting BROKER_URL names a sink, which takes events but delivers none; name a broker.",
+            "Setting BROKER_URL names a sink, which accepts events but delivers none; name a broker.",
             setting="BROKER_URL",
         )
     allowed = "sqlite:///FILE, amqp://…, amqps://…, or http(s)://… for a sink"

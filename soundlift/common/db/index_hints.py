@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 
 def force_index(query: sa.Select[Any], table: sa.Table, index: str) -> sa.Select[Any]:
-    """Return a query that reads a table by one index only.
+    """Return a query that reads a table through one index only.
 
-    MariaDB chooses by statistics, which change with a backlog; SQLite, which has none here, needs no hint.
+    MariaDB chooses an index by statistics, which change with a backlog; SQLite has no statistics here and needs no hint.
     """
     return query.with_hint(table, f"FORCE INDEX ({index})", "mysql")

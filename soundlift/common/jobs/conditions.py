@@ -55,7 +55,7 @@ def is_unclaimed() -> sa.ColumnElement[bool]:
 
 
 def is_due(moment: Moment) -> sa.ColumnElement[bool]:
-    """Select jobs that wait for a worker and whose event is to be sent again."""
+    """Select jobs that wait for a worker and whose event must be resent."""
     unclaimed = sa.or_(table.c.claimed_until.is_(None), table.c.claimed_until < moment)
     return sa.and_(table.c.resend_at <= moment, unclaimed)
 
@@ -66,7 +66,7 @@ def is_interrupted(moment: Moment) -> sa.ColumnElement[bool]:
 
 
 def needs_purge(moment: Moment) -> sa.ColumnElement[bool]:
-    """Select deleted and expired jobs whose files are to be deleted."""
+    """Select deleted and expired jobs whose files must be deleted."""
     return table.c.purge_after <= moment
 
 

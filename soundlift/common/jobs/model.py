@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-BATCH = 100  # rows of one list of cleanup
+BATCH = 100  # maximum number of jobs that cleanup lists at a time
 MAX_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
 MAX_RESEND_SECONDS = 6 * 3600
-# An upload at the least rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
+# An upload at the minimum rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
 RECEIVE_SECONDS = 20 * 60
 MAX_MESSAGE_LENGTH = 1000  # characters
 

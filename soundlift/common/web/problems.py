@@ -16,21 +16,21 @@ log = structlog.get_logger()
 
 
 def register_error_handlers(app: Flask) -> None:
-    """Have an application answer every error with a problem document."""
+    """Make an application respond to every error with a problem document."""
     app.register_error_handler(SoundliftError, problem_response)
     app.register_error_handler(HTTPException, _http_exception_response)
     app.register_error_handler(Exception, lambda _: unexpected_problem(HTTPStatus.INTERNAL_SERVER_ERROR, {}))
 
 
 def problem_response(error: SoundliftError) -> Response:
-    """Return the response to an error of ours, and log it unless it is the client's."""
+    """Return the response to an error, and log the error unless the client caused it."""
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning(error.code, detail=error.detail, **error.evidence)
     return _problem(error.status, error.title, error.public_detail, error.code, error.headers)
 
 
 def unexpected_problem(status: HTTPStatus, headers: Mapping[str, str]) -> Response:
-    """Log the exception being handled, and return a response that names nothing but its trace id."""
+    """Log the exception being handled, and return a response that discloses only its trace id."""
     log.exception("unexpected error")
     detail = UNEXPECTED.format(trace_id=trace_id())
     return _problem(status, status.phrase, detail, "internal_error", headers)

@@ -15,7 +15,7 @@ from soundlift.common.errors import SettingError
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
 
-logging.getLogger("pika").setLevel(logging.CRITICAL)  # it also raises what it logs
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # pika also raises the errors that it logs
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def _read_address(url: str, files: TlsFiles) -> pika.URLParameters:
             raise ValueError
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError):
-        message = "Setting BROKER_URL must be amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, or several of these."
+        url_format = "amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST"
+        message = f"Setting BROKER_URL must be {url_format}, or several of these, separated by commas."
         raise SettingError(message, setting="BROKER_URL") from None
     if "heartbeat" not in parse_qs(parts.query):
         parameters.heartbeat = HEARTBEAT_SECONDS

@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 
 class ReconnectingConnection:
-    """A connection with one channel, which is reopened whenever it is lost, at the first address that answers.
+    """A connection with one channel, which is reopened whenever it is lost, at the first address that responds.
 
     The hooks run in the connection's thread, the only one that may use pika's objects. `prepare` gets each new channel,
     on which the topology is declared, and a callback to call when the channel is ready. `lost` gets the reason for a
-    lost connection. `blocked` gets the reason when RabbitMQ stops taking messages, and None when it takes them again.
+    lost connection. `blocked` gets the reason when RabbitMQ stops accepting messages, and None when it resumes.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class ReconnectingConnection:
     def wait_until_up(self, seconds: float) -> None:
         """Return when the channel is ready; the first call starts connecting.
 
-        Raises BrokerUnavailable after `seconds`, or at once if no address has answered.
+        Raises BrokerUnavailable after `seconds`, or immediately if no address has responded.
         """
         with self._changed:
             self._start()
@@ -72,7 +72,7 @@ class ReconnectingConnection:
             connection.ioloop.add_callback_threadsafe(function)
 
     def close(self) -> None:
-        """Close the connection and end the thread for good."""
+        """Close the connection and end the thread permanently."""
         self._closing.set()
         if self._thread is not None:
             self.call(self._disconnect)
@@ -117,7 +117,7 @@ class ReconnectingConnection:
 
     def _opened(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(
-            lambda _, frame: self._blocked(f"RabbitMQ takes no messages now: {frame.method.reason}.")
+            lambda _, frame: self._blocked(f"RabbitMQ accepts no messages at the moment: {frame.method.reason}.")
         )
         connection.add_on_connection_unblocked_callback(lambda *_: self._blocked(None))
         connection.channel(on_open_callback=self._channel_opened)
@@ -134,7 +134,7 @@ class ReconnectingConnection:
             self._changed.notify_all()
 
     def _channel_closed(self, channel: Any, reason: Exception) -> None:
-        """Close the connection, too, and reconnect: a broker closes a channel only when something is wrong."""
+        """Also close the connection, and reconnect: a broker closes a channel only when something is wrong."""
         self._channel_error = reason
         self._disconnect()
 
@@ -176,7 +176,7 @@ def describe_error(reason: Exception) -> str:
 
 
 def _root_cause(reason: BaseException) -> BaseException:
-    """Return the innermost of the errors that pika nests in several different ways."""
+    """Return the innermost error; pika nests errors in several different ways."""
     wrapped = (*getattr(reason, "exceptions", ()), getattr(reason, "exception", None), *reason.args)
     causes = [item for item in wrapped if isinstance(item, BaseException)]
     return _root_cause(causes[-1]) if causes else reason

@@ -97,7 +97,7 @@ def test_a_node_is_unavailable_while_it_has_an_alarm(rabbitmq_node: RabbitMq, co
     try:
         with pytest.raises(BrokerUnavailable):
             broker.publish(event())
-        with pytest.raises(BrokerUnavailable, match="takes no messages now"):
+        with pytest.raises(BrokerUnavailable, match="accepts no messages at the moment"):
             broker.check()
     finally:
         rabbitmq_node.control("set_vm_memory_high_watermark", "0.4")
