@@ -1,4 +1,4 @@
-"""The cleanup of every minute, which resends overdue events, and deletes files and rows that have expired."""
+"""Resends overdue events, and deletes files and rows that have expired; called every minute."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from soundlift.common.services import Services
 
 
 def compose(job: Job, services: Services) -> EmailMessage:
-    """Return the mail of a job that is ready or failed, as plain text and as HTML.
+    """Return the mail about a job that is ready or failed, as plain text and as HTML.
 
     Its Message-ID is always the same (RFC 5322, section 3.6.4), so that mail programs show a repeated mail once.
     """

@@ -81,7 +81,7 @@ def smoke_test(
 
 
 def _temporary_client(url: str, data: Path | None, mail_to: str | None, report: Report, cleanup: ExitStack) -> Client:
-    """Add a temporary account, to be removed at the end; an interrupted addition may have succeeded."""
+    """Add a temporary account, and remove it at the end even if the addition was interrupted: it may have succeeded."""
     try:
         with report.step("account", ADVICE["account"]):
             account = TemporaryAccount(data, mail_to)

@@ -24,7 +24,7 @@ def _encode(event: object) -> str:
 def _as_json(logger: object, name: str, event: EventDict) -> str:
     try:
         return _encode(event)
-    except ValueError:  # NaN or Infinity, which JSON does not have
+    except ValueError:  # NaN or Infinity, which JSON does not allow
         return _encode(_with_finite_numbers(event))
 
 

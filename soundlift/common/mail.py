@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 
 TIMEOUT_SECONDS = 20  # for one reply
-MAX_TOTAL_SECONDS = 50  # for all of them: less than the claim of a notification
+MAX_TOTAL_SECONDS = 50  # for all replies: shorter than the claim of a notification
 PERMANENT = 500  # RFC 5321, section 4.2.1: replies from 500 on are permanent
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 

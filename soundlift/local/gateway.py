@@ -38,10 +38,10 @@ class LoginRequired:
         self._refusal = http_function(_refuse, methods=METHODS, max_body_bytes=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass a request on, or answer 401."""
+        """Pass a request on, or respond with 401."""
         if has_gateway_login(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
             return self._function(environ, start_response)
-        # The full path, because http_function would answer a health check at the path below the function.
+        # The full path, because http_function would treat the path below the function as its own health check.
         environ["PATH_INFO"], environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] + environ["PATH_INFO"], ""
         return self._refusal(environ, start_response)
 
@@ -72,7 +72,7 @@ def gateway() -> WSGIApplication:
         if request.path.startswith("/system/"):
             if not has_gateway_login(settings, request.headers.get("Authorization", "")):
                 return _refuse(request, services)
-            return system_api.answer(request)
+            return system_api.handle(request)
         raise NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")
 
     return DispatcherMiddleware(http_function(system, methods=METHODS, max_body_bytes=None), mounts)

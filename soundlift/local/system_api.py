@@ -38,7 +38,7 @@ class SystemApi:
         self._mounted = mounted
         self._followers = BoundedSemaphore(MAX_FOLLOWERS)
 
-    def answer(self, request: Request) -> ResponseReturnValue:
+    def handle(self, request: Request) -> ResponseReturnValue:
         """Handle a request for a path below /system; raises NotFound, BadRequest or NotSupported."""
         match request.method, request.path.removeprefix("/system/").split("/"):
             case "GET" | "HEAD", ["functions"]:

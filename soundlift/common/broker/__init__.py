@@ -44,7 +44,7 @@ class Publisher(Protocol):
     """The side of a broker that accepts events. Thread-safe."""
 
     def publish(self, event: CloudEvent) -> None:
-        """Put an event durably in every queue of its type; raises BrokerUnavailable unless that is confirmed.
+        """Store an event durably in every queue of its type; raises BrokerUnavailable unless that is confirmed.
 
         After an error the event may be in some or all of the queues: publish it again, or leave that to cleanup.
         """

@@ -1,4 +1,4 @@
-"""The clock of the database, in seconds since 1970 with a fraction."""
+"""The clock of the database, in seconds since 1970, including fractions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job as its row describes it. No SQL is imported here: the connector, which turns jobs into events, has none."""
+"""A job as its row describes it. Imports no SQL library, since the connector, which imports this module, has none."""
 
 from __future__ import annotations
 

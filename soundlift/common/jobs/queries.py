@@ -22,7 +22,7 @@ from soundlift.common.jobs.model import BATCH, HIDDEN, Job
 
 
 class JobQueries:
-    """Finds and lists jobs. Every method raises DatabaseUnavailable."""
+    """Queries that find and list jobs. Every method raises DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -80,7 +80,7 @@ class Notifications:
         return self._update(table.c.job == job.id, table.c.due_at.is_not(None), due_at=now())
 
     def claim(self, job_id: str, channel: Channel) -> NotificationClaim | None:
-        """Claim a pending notification for CLAIM_SECONDS, counting an attempt."""
+        """Claim a pending notification for CLAIM_SECONDS, and count an attempt."""
         claim = NotificationClaim(job_id, channel, token=secrets.token_hex(12))
         won = self._update(
             *_is_pending(job_id, channel),

@@ -34,7 +34,7 @@ DETAILS = {
 
 
 def error_status(error: Exception) -> HTTPStatus:
-    """Return the status for an exception of gunicorn: 400 for anything else its parser rejects, otherwise 500."""
+    """Return the status for an exception: one of STATUSES, 400 for other errors of gunicorn's parser, otherwise 500."""
     found = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), None)
     fallback = HTTPStatus.BAD_REQUEST if isinstance(error, errors.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
     return found or fallback

@@ -18,7 +18,7 @@ from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.settings import Settings
 
 RELEASE_SECONDS = 15  # to release the claims of conversions that DRAIN_SECONDS has interrupted
-SPARE_THREADS = 8  # for health, and for answering 429 at the concurrency limit
+SPARE_THREADS = 8  # for health checks, and for 429 responses at the concurrency limit
 MAX_CONNECTIONS = 1000
 
 try:
@@ -32,7 +32,7 @@ workers = 1
 threads = _settings.threads + SPARE_THREADS
 # Running out of file descriptors would end the worker, so connections get at most half of them.
 worker_connections = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-# No header may override the environ: SCRIPT_NAME would move a path past the rules of a proxy.
+# No header may override the environ: SCRIPT_NAME would let a path bypass the rules of a proxy.
 forwarder_headers = ""
 keepalive = 15
 graceful_timeout = _settings.drain_seconds + RELEASE_SECONDS
