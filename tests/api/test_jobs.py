@@ -185,7 +185,7 @@ def test_a_wait_that_is_no_number_is_refused(function: Call, services: Services,
     assert_problem(function("jobs").get(f"/{queued_job(services).id}?{query}", headers=bearer(services)), 400)
 
 
-def test_more_waiting_requests_than_there_are_places_are_answered_at_once(function: Call, services: Services) -> None:
+def test_waiting_requests_beyond_the_limit_return_immediately(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, long_polls=3)
     job, claim = claimed_job(services)
     headers, client = bearer(services), function("jobs")

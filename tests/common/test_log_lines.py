@@ -43,7 +43,7 @@ def test_lines_are_dropped_while_the_disk_is_full_and_counted_when_it_is_not(
     assert capfd.readouterr().err == "soundlift: 3 log lines were lost.\n"
 
 
-def test_a_reader_that_is_gone_costs_no_more_than_the_lines() -> None:
+def test_a_missing_reader_loses_only_the_lines() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     LogLines(writer).msg("lost")

@@ -13,7 +13,7 @@ from soundlift.common.process.temporary_folders import temporary_folder
 from tests.factories.open_files import no_more_files
 
 
-def test_a_folder_that_cannot_be_locked_is_removed_at_once() -> None:
+def test_a_folder_that_cannot_be_locked_is_removed_immediately() -> None:
     purpose = secrets.token_hex(8)
     with no_more_files(), pytest.raises(OSError, match="Too many open files") as refused, temporary_folder(purpose):
         pass

@@ -76,7 +76,7 @@ def test_of_several_functions_for_one_queue_the_first_by_name_is_chosen_and_logg
     assert "EXTRA_SUBSCRIBERS" in warnings[0]["detail"]
 
 
-def test_several_functions_may_subscribe_to_one_topic_each_with_a_queue_of_its_own(gateway: Gateway) -> None:
+def test_several_functions_may_subscribe_to_one_topic_each_with_its_own_queue(gateway: Gateway) -> None:
     gateway.deploy("audit", "video, mp3", empty)
     gateway.deploy("convert", "video", empty)
     gateway.deploy("notify", "mp3", empty)
@@ -130,7 +130,7 @@ def test_the_subscriptions_stay_until_an_unreachable_gateway_is_back(
         (200, [{"name": "convert", "annotations": {"topic": 7}}]),
     ],
 )
-def test_the_subscriptions_stay_if_the_gateway_does_not_answer_with_a_list(
+def test_the_subscriptions_stay_if_the_gateway_does_not_return_a_list(
     subscriptions: Discovery, gateway: Gateway, status: int, listing: Any
 ) -> None:
     subscriptions.refresh()
@@ -169,7 +169,7 @@ def test_a_gateway_that_has_never_answered_is_asked_again_sooner(
     assert FIRST_REFRESH_SECONDS < REFRESH_SECONDS
 
 
-def test_an_empty_list_is_an_answer(subscriptions: Discovery, gateway: Gateway) -> None:
+def test_an_empty_list_is_a_valid_response(subscriptions: Discovery, gateway: Gateway) -> None:
     subscriptions.refresh()
     gateway.listing = []
     subscriptions.refresh()

@@ -151,7 +151,7 @@ def test_files_of_a_connector_are_private_to_their_owner(gateway: Gateway, tmp_p
         connector.wait()
 
 
-def test_an_idle_connector_stops_at_once(start_process: Callable[..., Process], gateway: Gateway) -> None:
+def test_an_idle_connector_stops_immediately(start_process: Callable[..., Process], gateway: Gateway) -> None:
     gateway.deploy("convert", "video", empty)
     connector = start_process(DRAIN_SECONDS=str(2 * DEADLINE_SECONDS))
     wait_for(lambda: connector.logged("subscriptions"), "the connector runs")

@@ -237,7 +237,7 @@ def test_a_server_that_never_greets_is_abandoned_after_the_timeout(scheme: str) 
                 use()
 
 
-def test_a_broken_connection_is_a_temporary_failure_at_once(start: Start) -> None:
+def test_a_broken_connection_is_immediately_a_temporary_failure(start: Start) -> None:
     server = start()
     server.stalls.add("DATA")
     with Forwarder(int(server.address.rpartition(":")[2])) as forwarder, ThreadPoolExecutor(1) as pool:

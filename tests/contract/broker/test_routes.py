@@ -23,7 +23,7 @@ def test_each_topic_has_one_queue_unless_there_are_extra_subscribers() -> None:
     }
 
 
-def test_an_extra_subscriber_has_a_queue_of_its_own_name() -> None:
+def test_an_extra_subscriber_has_a_queue_with_its_name() -> None:
     named = settings(
         VIDEO_QUEUE="films", MP3_QUEUE="songs", EXTRA_SUBSCRIBERS="songs=audit, songs=web-hook,films=audit"
     )
