@@ -62,7 +62,7 @@ def _send_due(services: Services) -> int:
 
 
 def _due(services: Services) -> Iterator[tuple[Job, Jobs | Notifications]]:
-    """Yield each job whose event is due, with the store that says so; a job just given up has notifications due."""
+    """Yield each job whose event is due, with the store of its due time; a job just given up has notifications due."""
     for job in services.jobs.due():
         if _must_convert(job, services):
             yield job, services.jobs

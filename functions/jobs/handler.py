@@ -47,7 +47,7 @@ def show_job(request: Request, services: Services, job_id: str) -> ResponseRetur
     """Return a job, immediately or once it has ended."""
     job = _own_job(job_id, request, services)
     wait = _number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
-    return jsonify(_documents([_when_ended(job, wait, services)], services)[0])
+    return jsonify(_documents([_wait_until_ended(job, wait, services)], services)[0])
 
 
 def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
@@ -79,7 +79,7 @@ def _own_job(job_id: str, request: Request, services: Services) -> Job:
     return job
 
 
-def _when_ended(job: Job, wait: int, services: Services) -> Job:
+def _wait_until_ended(job: Job, wait: int, services: Services) -> Job:
     """Return the job as soon as it has ended, or unchanged after `wait` seconds.
 
     At most LONG_POLLS requests wait concurrently; others return immediately, so that a login always finds a thread.

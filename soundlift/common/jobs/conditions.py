@@ -20,7 +20,7 @@ from soundlift.common.jobs.model import (
     Claim,
     Job,
     State,
-    finite,
+    finite_or_none,
 )
 from soundlift.common.notifications.rows import has_pending_notification
 
@@ -38,12 +38,12 @@ next_resend_at = now() + sa.case(
 def job_from_row(row: sa.Row[Any]) -> Job:
     """Return the job of a row with the `job_columns`."""
     values = dict(row._mapping)
-    seconds = {name: finite(values[name]) for name in ("length", "missing_seconds")}
+    seconds = {name: finite_or_none(values[name]) for name in ("length", "missing_seconds")}
     state = State(values["state"])
     return Job(**{**values, **seconds, "state": state, "claim_lapsed": bool(values["claim_lapsed"])})
 
 
-def is_mine(claim: Claim) -> sa.ColumnElement[bool]:
+def holds_claim(claim: Claim) -> sa.ColumnElement[bool]:
     """Select the row while this claim to convert it is valid."""
     return sa.and_(table.c.claim == claim.token, table.c.state == State.CONVERTING, table.c.claimed_until > now())
 

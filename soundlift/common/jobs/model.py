@@ -82,7 +82,7 @@ class Claim:
     mp3_fid: str
 
 
-def finite(value: float | None) -> float | None:
+def finite_or_none(value: float | None) -> float | None:
     """Return a number unchanged, or None for infinity and NaN, which JSON cannot carry (RFC 8259, section 6)."""
     return value if value is not None and math.isfinite(value) else None
 

@@ -72,7 +72,7 @@ class Usage:
     upload_bytes: int
 
 
-def largest_upload(settings: Settings) -> int:
+def upload_size_limit(settings: Settings) -> int:
     """Return the maximum size of one upload: its own limit, or the storage limit of its owner if that is lower."""
     return min(settings.max_upload_bytes, settings.max_stored_bytes or settings.max_upload_bytes)
 

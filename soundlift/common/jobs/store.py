@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import (
+    holds_claim,
     is_due,
-    is_mine,
     is_past_retention,
     is_row_expired,
     is_unclaimed,
@@ -34,7 +34,7 @@ from soundlift.common.jobs.model import (
     Claim,
     Job,
     State,
-    finite,
+    finite_or_none,
     give_up_message,
 )
 from soundlift.common.jobs.uploads import UploadSteps
@@ -74,20 +74,20 @@ class Jobs(UploadSteps):
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Renew a claim and record the progress; return False if the job is no longer ours."""
-        return self._update(claim.job_id, is_mine(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
+        return self._update(claim.job_id, holds_claim(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
 
     def mark_ready(self, claim: Claim, *, mp3_bytes: int, length: float, missing_seconds: float | None = None) -> bool:
         """Move converting → ready: the store has the complete MP3; `missing_seconds` of sound could not be read.
 
         Seconds that are not finite are stored as unknown.
         """
-        seconds = {"length": finite(length), "missing_seconds": finite(missing_seconds)}
-        return self._end(claim.job_id, State.READY, is_mine(claim), mp3_bytes=mp3_bytes, percent=100, **seconds)
+        seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
+        return self._end(claim.job_id, State.READY, holds_claim(claim), mp3_bytes=mp3_bytes, percent=100, **seconds)
 
     def mark_failed(self, claim: Claim, *, code: str, message: str) -> bool:
         """Move converting → failed: this video cannot be converted, for the reason in the message."""
         return self._end(
-            claim.job_id, State.FAILED, is_mine(claim), error_code=code, error=message[:MAX_MESSAGE_LENGTH]
+            claim.job_id, State.FAILED, holds_claim(claim), error_code=code, error=message[:MAX_MESSAGE_LENGTH]
         )
 
     def release(self, claim: Claim, *, cause: str) -> bool:
