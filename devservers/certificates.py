@@ -1,4 +1,4 @@
-"""Makes a throw-away certificate authority, and certificates for servers and clients."""
+"""A throw-away certificate authority, which issues certificates for servers and clients."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIFETIME = timedelta(days=1)
 
 
 class Authority:
-    """A certificate authority, whose own certificate is in `ca_file`."""
+    """A certificate authority; `ca_file` is its own certificate."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,7 +25,7 @@ class Authority:
         self.ca_file = self._write("ca.pem", self._sign(certificate))
 
     def issue(self, host: str = "localhost", address: str = "127.0.0.1") -> tuple[Path, Path]:
-        """Return the files of a certificate for a host and its address, and of its key."""
+        """Issue a certificate for a host name and address, and return the files of the certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.DNSName(host), x509.IPAddress(ipaddress.ip_address(address))])
         certificate = _builder(_name(host), self._name, key).add_extension(names, False)
@@ -50,8 +50,8 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-    moment = datetime.now(UTC)
+    now = datetime.now(UTC)
     builder = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
     builder = builder.serial_number(x509.random_serial_number())
-    builder = builder.not_valid_before(moment - LIFETIME).not_valid_after(moment + LIFETIME)
+    builder = builder.not_valid_before(now - LIFETIME).not_valid_after(now + LIFETIME)
     return builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)

@@ -1,6 +1,6 @@
-"""Runs all of Soundlift as containers: each function and the connector, behind nginx as their gateway.
+"""A deployment of containers, one for each function and the connector, with nginx as their gateway.
 
-One port leads to the public functions only, as an ingress does; another, for the connector, leads to all functions.
+One port serves the public functions only, as an ingress does; another, for the connector, serves all functions.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from string import Template
 
 import urllib3
 
-from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, environment_of_stack, run, write_secrets
+from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, function_environment, run, write_secrets
 from devservers.ports import free_port
 from devservers.server import NotInstalled, Server
 
-PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
-MOST_JOBS = "1000"  # a test's only user uploads without a pause
+MAX_JOBS = "1000"  # a test's only user uploads continuously
 NGINX = Template("""
 daemon off;
 pid $folder/nginx.pid;
@@ -52,8 +52,8 @@ $all
   }
 }
 """)
-# Below the range of `free_port`: nginx would pass a request to any server that listens on a future replica's port.
-BLOCKS_OF_PORTS = range(6_000, 10_000, 50)
+# Below the range of `free_port`, because nginx passes requests to whatever listens on a future replica's port.
+PORT_BLOCKS = range(6_000, 10_000, 50)
 UPSTREAM = "  upstream {name} {{ {servers} }}"
 LOCATION = """
     location ~ ^(/function)?/{name}(/.*)?$ {{
@@ -62,25 +62,25 @@ LOCATION = """
     }}"""
 
 
-def block_of_ports(count: int) -> tuple[socket.socket, list[int]]:
-    """Return a block of free ports, and a socket on the port before it that reserves the block while it is open."""
-    for first in BLOCKS_OF_PORTS:
+def reserve_ports(count: int) -> tuple[socket.socket, list[int]]:
+    """Return a block of free ports and a socket on the preceding port, which reserves the block while open."""
+    for first in PORT_BLOCKS:
         with ExitStack() as bound:
             try:
-                held = bound.enter_context(socket.socket())
-                held.bind(("127.0.0.1", first))
+                reservation = bound.enter_context(socket.socket())
+                reservation.bind(("127.0.0.1", first))
                 ports = list(range(first + 1, first + 1 + count))
                 for port in ports:
                     bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return held.dup(), ports
+            return reservation.dup(), ports
     raise AssertionError("no block of ports is free")
 
 
 @dataclass
 class ContainerStack:
-    """A deployment of containers; each part may run `REPLICAS` times, each on its own port."""
+    """A deployment of containers, with up to `REPLICAS` of each part, each on its own port."""
 
     podman: Podman
     data: Path
@@ -92,7 +92,7 @@ class ContainerStack:
 
     def __post_init__(self) -> None:
         names = (*FUNCTIONS, "connector")
-        self._block, ports = block_of_ports(len(names) * REPLICAS)
+        self._block, ports = reserve_ports(len(names) * REPLICAS)
         self._ports = {name: [ports.pop() for _ in range(REPLICAS)] for name in names}
         secrets = {SECRETS[name]: value for name, value in self.settings.items() if name in SECRETS}
         write_secrets(self.data / "secrets", {**secrets, "jwt-secret": self.secret})
@@ -112,15 +112,15 @@ class ContainerStack:
             self.add(name)
 
     def add(self, name: str) -> Container:
-        """Start one more container of a part, on its first free port."""
+        """Start another container of a part, on its first free port."""
         running = self.containers.setdefault(name, [])
         taken = {container.url for container in running}
         port = next(port for port in self._ports[name] if f"http://127.0.0.1:{port}" not in taken)
-        running.append(run(self.podman, name, port, self._environment_of(name), self.data / "secrets"))
+        running.append(run(self.podman, name, port, self._environment(name), self.data / "secrets"))
         return running[-1]
 
     def replace(self, name: str) -> int:
-        """Start a part's successor, then stop the old container and return its exit code."""
+        """Start a new container of a part, then stop the old one and return its exit code."""
         old = self.containers[name][0]
         self.add(name)
         code = old.stop()
@@ -135,31 +135,31 @@ class ContainerStack:
         return self.post("/function/cleanup")
 
     def child(self, module: str) -> Container:
-        """Return the container that runs a module."""
+        """Return the first container of the part that a module runs."""
         return self.containers[module.rpartition(".")[2]][0]
 
     def stop(self) -> None:
-        for container in [one for running in self.containers.values() for one in running]:
+        for container in [container for running in self.containers.values() for container in running]:
             container.remove()
         self._nginx.kill()
         self._block.close()
 
-    def _environment_of(self, name: str) -> dict[str, str]:
+    def _environment(self, name: str) -> dict[str, str]:
         if name == "connector":
             functions = ",".join(
                 f"{topic}={self.internal_url}/function/{name}"
                 for topic, name in (("video", "convert"), ("mp3", "notify"))
             )
             return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
-        own = environment_of_stack(name)
+        own = function_environment(name)
         if "PUBLIC_URL" in own:
             own["PUBLIC_URL"] = self.url
         if name == "upload":
-            own["MAX_JOBS_IN_FLIGHT"] = MOST_JOBS
+            own["MAX_JOBS_IN_FLIGHT"] = MAX_JOBS
         return own
 
     def _make_nginx(self) -> Server:
-        program = shutil.which("nginx", path=PLACES)
+        program = shutil.which("nginx", path=SEARCH_PATH)
         if program is None:
             raise NotInstalled("nginx", "on Debian and Ubuntu, apt-get install nginx-light")
         folder = self.data / "nginx"

@@ -1,4 +1,4 @@
-"""Builds the images on a base of Debian packages, and runs them as a cluster would: read-only, without privileges."""
+"""Builds the images on a base image of Debian packages and runs them as a cluster would: read-only, unprivileged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from devservers.waiting import wait_for
 from soundlift.local.stack import read_stack, substitute
 
 ROOT = Path(__file__).parents[1]
-PLACE = ROOT / "build" / "containers"
+FOLDER = ROOT / "build" / "containers"
 BASE = "localhost/soundlift-base:bookworm"
 PREFIX = "localhost/soundlift-test"
 FUNCTIONS = [function.name for function in read_stack(ROOT / "stack.yml")]
@@ -29,7 +29,7 @@ PUBLIC = [function.name for function in read_stack(ROOT / "stack.yml") if not fu
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 HOW_TO_INSTALL = "as root on Debian and Ubuntu, apt-get install podman runc debootstrap"
 PACKAGES = "python3,python3-pip,ca-certificates"
-# Settings that also work where this machine is itself a container.
+# These settings also work if this machine is itself a container.
 ENGINE = """
 [containers]
 default_ulimits = ["nofile=20000:20000", "nproc=4096:4096"]
@@ -42,15 +42,15 @@ events_logger = "file"
 STORAGE = """
 [storage]
 driver = "overlay"
-graphroot = "{place}/storage"
-runroot = "{place}/run"
+graphroot = "{folder}/storage"
+runroot = "{folder}/run"
 [storage.options.overlay]
-skip_mount_home = "true" # or the folder could not be removed before it is unmounted
+skip_mount_home = "true" # otherwise the folder could not be removed until it is unmounted
 """
 SANDBOX = ("--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=host")
-LONGEST_STOP = 30  # Kubernetes' terminationGracePeriodSeconds, unless it is given
-BUILDING_SECONDS = 900
-TRIES_TO_DOWNLOAD = 3
+STOP_TIMEOUT_SECONDS = 30  # Kubernetes' default terminationGracePeriodSeconds
+BUILD_TIMEOUT_SECONDS = 900
+DOWNLOAD_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -68,13 +68,13 @@ class Podman:
         return (ended.stdout + (ended.stderr if arguments[0] == "logs" else "")).strip()
 
     def megabytes_above_base(self, name: str) -> float:
-        sizes = [int(self("image", "inspect", "--format={{.Size}}", image)) for image in (image_of(name), BASE)]
+        sizes = [int(self("image", "inspect", "--format={{.Size}}", image)) for image in (image_name(name), BASE)]
         return (sizes[0] - sizes[1]) / 1e6
 
 
 @dataclass
 class Container:
-    """A running image that listens on a port of the loopback."""
+    """A running container that listens on a loopback port."""
 
     podman: Podman
     name: str
@@ -100,8 +100,8 @@ class Container:
         return self.podman("logs", self.name)
 
     def stop(self) -> int:
-        """Stop as Kubernetes does, SIGTERM and then SIGKILL, and return the exit code."""
-        self.podman("stop", f"--time={LONGEST_STOP}", self.name, seconds=LONGEST_STOP + 60)
+        """Stop the container as Kubernetes does, by SIGTERM and then SIGKILL, and return the exit code."""
+        self.podman("stop", f"--time={STOP_TIMEOUT_SECONDS}", self.name, seconds=STOP_TIMEOUT_SECONDS + 60)
         return int(self.podman("inspect", "--format={{.State.ExitCode}}", self.name))
 
     def remove(self) -> None:
@@ -109,51 +109,51 @@ class Container:
 
 
 def podman_with_images() -> Podman:
-    """Return Podman after all images have been built; raise NotInstalled where they cannot be."""
+    """Build all images and return Podman; raise NotInstalled if its programs are missing."""
     if os.geteuid() != 0 or not all(shutil.which(name) for name in ("podman", "debootstrap", "runc")):
         raise NotInstalled("Podman for images", HOW_TO_INSTALL)
-    PLACE.mkdir(parents=True, exist_ok=True)
-    (PLACE / "containers.conf").write_text(ENGINE)
-    (PLACE / "storage.conf").write_text(STORAGE.format(place=PLACE))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / "containers.conf").write_text(ENGINE)
+    (FOLDER / "storage.conf").write_text(STORAGE.format(folder=FOLDER))
     podman = Podman(
         {
             **os.environ,
-            "CONTAINERS_CONF": str(PLACE / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(PLACE / "storage.conf"),
+            "CONTAINERS_CONF": str(FOLDER / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(FOLDER / "storage.conf"),
             "BUILDAH_ISOLATION": "chroot",
             "BUILDER": "podman",
             "IMAGE_PREFIX": PREFIX,
             "IMAGE_TAG": "latest",
         }
     )
-    with (PLACE / "lock").open("a+") as lock:  # tests run in several processes; the first one builds for all
+    with (FOLDER / "lock").open("a+") as lock:  # tests run in several processes; the first builds the images
         fcntl.flock(lock, fcntl.LOCK_EX)
         _build_once(podman, os.environ.get("PYTEST_XDIST_TESTRUNUID", ""))
     return podman
 
 
 def _build_once(podman: Podman, run_id: str) -> None:
-    """Build all images, unless another process of this test run has built them."""
-    note = PLACE / "built"
-    if run_id and note.exists() and note.read_text() == run_id:
+    """Build all images unless another process of this test run has already done so."""
+    marker = FOLDER / "built"
+    if run_id and marker.exists() and marker.read_text() == run_id:
         return
     if BASE not in podman("images", "--format={{.Repository}}:{{.Tag}}"):
         _make_base(podman)
     build = [sys.executable, str(ROOT / "deploy" / "images" / "build.py"), "--base", BASE]
     built = subprocess.run(build, env=podman.environment, capture_output=True, text=True, check=False, timeout=600)
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-4000:]
-    note.write_text(run_id)
+    marker.write_text(run_id)
 
 
-def image_of(name: str) -> str:
+def image_name(name: str) -> str:
     return f"{PREFIX}/{name}:latest"
 
 
 def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], secrets: Path) -> Container:
-    """Start a container, and wait until it is healthy; its secrets are files, as both platforms mount them."""
+    """Start a container and wait until it is healthy; secrets are mounted as files, as on both platforms."""
     path = "/healthz" if name == "connector" else "/_/health"
     own = {"HOST": "127.0.0.1", "PORT": str(port), "CONNECTOR_PORT": str(port), **environment}
-    container = Container(podman, f"soundlift-{name}-{port}", image_of(name), f"http://127.0.0.1:{port}")
+    container = Container(podman, f"soundlift-{name}-{port}", image_name(name), f"http://127.0.0.1:{port}")
     began = time.monotonic()
     variables = [f"--env={key}={value}" for key, value in own.items()]
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
@@ -172,45 +172,45 @@ def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], se
 
 
 def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
-    """Write secrets as files that the images' user may read."""
+    """Write secrets as files that the images' user can read."""
     folder.mkdir(exist_ok=True)
     for name, value in secrets.items():
         (folder / name).write_text(value)
 
 
-def environment_of_stack(name: str) -> dict[str, str]:
-    """Return the environment that stack.yml gives a function."""
+def function_environment(name: str) -> dict[str, str]:
+    """Return a function's environment in stack.yml."""
     stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), {}))
     environment: dict[str, str] = stack["functions"][name].get("environment", {})
     return environment
 
 
-def listed(podman: Podman, name: str, folder: str) -> set[str]:
+def list_files(podman: Podman, name: str, folder: str) -> set[str]:
     """Return the paths of all files in a folder of an image."""
     program = f"import os, json; print(json.dumps([os.path.join(a, c) for a, _, b in os.walk({folder!r}) for c in b]))"
-    return set(json.loads(podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_of(name), "-c", program)))
+    return set(json.loads(podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_name(name), "-c", program)))
 
 
-def _log_of_debootstrap(folder: Path) -> str:
+def _debootstrap_log(folder: Path) -> str:
     """Return the end of debootstrap's log."""
     log = folder / "debootstrap" / "debootstrap.log"
     return log.read_text()[-2000:] if log.exists() else ""
 
 
 def _make_base(podman: Podman) -> None:
-    """Make an image of Debian packages, whose pip trusts this machine's certificate authorities."""
-    folder = PLACE / "base"
+    """Make a base image of Debian packages, with this machine's certificate authorities for pip."""
+    folder = FOLDER / "base"
     shutil.rmtree(folder, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
-    for _ in range(TRIES_TO_DOWNLOAD):  # downloads are kept; a mirror may be unavailable for a moment
+    for _ in range(DOWNLOAD_ATTEMPTS):  # downloads are kept; a mirror may be briefly unavailable
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if made.returncode == 0:
             break
-    assert made.returncode == 0, _log_of_debootstrap(folder) + made.stdout[-1000:]
+    assert made.returncode == 0, _debootstrap_log(folder) + made.stdout[-1000:]
     if AUTHORITIES.exists():
         shutil.copy(AUTHORITIES, folder / AUTHORITIES.relative_to("/"))
     shutil.rmtree(folder / "var" / "cache" / "apt", ignore_errors=True)
-    archive = PLACE / "base.tar"
+    archive = FOLDER / "base.tar"
     subprocess.run(["tar", "-C", str(folder), "-cf", str(archive), "."], check=True)
     podman("import", str(archive), BASE, seconds=300)
     archive.unlink()

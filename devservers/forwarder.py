@@ -41,7 +41,7 @@ class Forwarder:
         self.drop_connections()
 
     def restore(self) -> None:
-        """Accept connections, on the same port as before, and pass bytes on."""
+        """Accept connections on the same port as before, and forward bytes."""
         self._flows.set()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
@@ -49,7 +49,7 @@ class Forwarder:
             threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def hang(self) -> None:
-        """Accept connections and bytes, but pass none on until `restore`."""
+        """Accept connections and bytes, but forward nothing until `restore`."""
         self._flows.clear()
 
     def drop_connections(self) -> None:

@@ -1,4 +1,4 @@
-"""Doubles of Knative's broker for RabbitMQ and of its source adapter, which behave as v0.49 was seen to."""
+"""Fakes of Knative's broker for RabbitMQ and of its source adapter, with the observed behaviour of v0.49."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from werkzeug.serving import make_server
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.events import STRUCTURED, Message, from_http, from_message
 
-TRIES = 3
+ATTEMPTS = 3
 BACKOFF_SECONDS = 0.05
-RETRIED = frozenset({404, 409, 429, 500, 503})
-RETRIED_BY_SOURCE = frozenset({404, 429, 503})
+RETRIED_STATUSES = frozenset({404, 409, 429, 500, 503})
+STATUSES_RETRIED_BY_SOURCE = frozenset({404, 429, 503})
 PLAIN_EVENT = "dev.knative.rabbitmq.event"
 Binary = tuple[dict[str, str], bytes]
 
 
-class Served(AbstractContextManager["Served"]):
+class WsgiServer(AbstractContextManager["WsgiServer"]):
     """A WSGI application on a loopback port."""
 
     def __init__(self, app: Any) -> None:
@@ -49,16 +49,16 @@ class Served(AbstractContextManager["Served"]):
 
 
 class KnativeBroker:
-    """The ingress and the dispatchers; each trigger is an event type and the address of one subscriber.
+    """The ingress and the dispatchers; each trigger is an event type and a subscriber's address.
 
-    If `loses_every` is n, every nth event is answered 202 and lost.
+    If `loss_interval` is n, every nth event is answered 202 and then lost.
     """
 
     def __init__(self) -> None:
         self.triggers: Sequence[tuple[str, str]] = ()
-        self.loses_every = 0
-        self.taken: list[CloudEvent] = []
-        self.dead: list[CloudEvent] = []
+        self.loss_interval = 0
+        self.accepted: list[CloudEvent] = []
+        self.dead_letters: list[CloudEvent] = []
         self.dropped: list[int] = []
         self.loops: list[CloudEvent] = []
         self._numbers = itertools.count(1)
@@ -69,7 +69,7 @@ class KnativeBroker:
     def __call__(self, environ: Any, start_response: Any) -> Any:
         """Answer as the ingress does: 202 for every event, whether or not there is a trigger for it."""
         request = Request(environ)
-        return self._take(request)(environ, start_response)
+        return self._receive(request)(environ, start_response)
 
     def __enter__(self) -> Self:
         return self
@@ -81,10 +81,10 @@ class KnativeBroker:
 
     @property
     def is_idle(self) -> bool:
-        """Return whether every event has been delivered, lost or given up."""
+        """Return whether every event has been delivered, lost or dead-lettered."""
         return all(future.done() for future in list(self._in_flight))
 
-    def _take(self, request: Request) -> Response:
+    def _receive(self, request: Request) -> Response:
         if request.method != "POST":
             return Response(status=405)
         try:
@@ -95,21 +95,21 @@ class KnativeBroker:
         return Response(status=202)
 
     def _accept(self, event: CloudEvent) -> None:
-        self.taken.append(event)
-        lost = self.loses_every and next(self._numbers) % self.loses_every == 0
+        self.accepted.append(event)
+        lost = self.loss_interval and next(self._numbers) % self.loss_interval == 0
         urls = [] if lost else [url for event_type, url in self.triggers if event_type == event.get_type()]
         for url in urls:
             self._in_flight.append(self._pool.submit(self._dispatch, url, _as_stored(event)))
 
     def _dispatch(self, url: str, event: CloudEvent) -> None:
-        headers, body = binary(event, "application/json")
-        for _ in range(TRIES):
+        headers, body = to_binary(event, "application/json")
+        for _ in range(ATTEMPTS):
             response = self._http.request("POST", url, headers=headers, body=body, redirect=False)
-            if response.status not in RETRIED:
+            if response.status not in RETRIED_STATUSES:
                 return self._settle(event, response)
             time.sleep(BACKOFF_SECONDS)
         errors = {"knativeerrordest": url, "knativeerrorcode": str(response.status)}
-        self.dead.append(CloudEvent({**event.get_attributes(), **errors}, event.get_data()))
+        self.dead_letters.append(CloudEvent({**event.get_attributes(), **errors}, event.get_data()))
         return None
 
     def _settle(self, event: CloudEvent, response: urllib3.BaseHTTPResponse) -> None:
@@ -131,17 +131,17 @@ class KnativeSource:
         self._http = urllib3.PoolManager(retries=False)
 
     def deliver(self, message: Message, message_id: str) -> Iterator[int]:
-        """Yield the status of each attempt; after the last one the message is gone, and every reply is discarded."""
-        headers, body = adapted(message, message_id)
-        for _ in range(TRIES):
+        """Yield the status of each attempt; the message is dropped after the last, and replies are always discarded."""
+        headers, body = adapt(message, message_id)
+        for _ in range(ATTEMPTS):
             status = self._http.request("POST", self._url, headers=headers, body=body, redirect=False).status
             yield status
-            if status not in RETRIED_BY_SOURCE:
+            if status not in STATUSES_RETRIED_BY_SOURCE:
                 return
             time.sleep(BACKOFF_SECONDS)
 
 
-def adapted(message: Message, message_id: str) -> Binary:
+def adapt(message: Message, message_id: str) -> Binary:
     """Return a message as the source adapter sends it: always in binary mode, often without a content type."""
     try:
         event = from_message(message)
@@ -149,10 +149,10 @@ def adapted(message: Message, message_id: str) -> Binary:
         source = "/apis/v1/namespaces/soundlift/rabbitmqsources/video"
         attributes = {"specversion": "1.0", "type": PLAIN_EVENT, "source": source, "id": message_id}
         event = CloudEvent(attributes, message.body)
-    return binary(event, message.headers.get("content-type"))
+    return to_binary(event, message.headers.get("content-type"))
 
 
-def binary(event: CloudEvent, content_type: str | None) -> Binary:
+def to_binary(event: CloudEvent, content_type: str | None) -> Binary:
     """Return an event in binary mode, with its JSON re-encoded."""
     texts = {name: _text(value) for name, value in event.get_attributes().items() if name != "datacontenttype"}
     headers = {f"ce-{name}": quote(text, safe=" !#$&'()*+,/:;<=>?@[]^_`{|}~") for name, text in texts.items()}
@@ -162,7 +162,7 @@ def binary(event: CloudEvent, content_type: str | None) -> Binary:
 
 
 def _as_stored(event: CloudEvent) -> CloudEvent:
-    """Return an event with the trace context by which the ingress replaces the sender's."""
+    """Return an event with the ingress's trace context instead of the sender's."""
     attributes: Mapping[str, Any] = event.get_attributes()
     trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
     return CloudEvent({**attributes, "traceparent": trace}, event.get_data())

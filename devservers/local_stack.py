@@ -1,4 +1,4 @@
-"""Observes a running `soundlift up` from outside."""
+"""A running `soundlift up`, observed from outside."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ DEADLINE_SECONDS = 20
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait until a condition holds, and fail after the deadline."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        assert time.monotonic() < deadline, f"timed out waiting until {what}"
         time.sleep(0.05)
 
 
@@ -34,7 +35,7 @@ class Process:
 
 
 def assert_refused(*arguments: str, naming: str, **environment: str) -> None:
-    """See that a start ends at once, with exit code 1 and one sentence."""
+    """Assert that `soundlift up` exits with code 1 and one sentence on stderr."""
     ended = subprocess.run(
         [sys.executable, "-m", "soundlift.cli", "up", *arguments],
         env={**os.environ, **environment},
@@ -66,12 +67,12 @@ class Stack:
     terminal: Path
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.terminal.read_text()
 
     @property
     def login(self) -> str:
-        """Return the gateway's login, as an operator finds it."""
+        """Return the gateway's login from the file that an operator reads."""
         return (self.data / "secrets" / "gateway-login").read_text()
 
     def get(self, path: str, *, login: str | None = None) -> urllib3.BaseHTTPResponse:
@@ -101,7 +102,7 @@ class Stack:
         return [living[pid] for pid in found[1:]]
 
     def child(self, module: str) -> Process | None:
-        """Return the child that runs a module; gunicorn names itself otherwise where setproctitle is installed."""
+        """Return the child that runs a module; with setproctitle installed, gunicorn changes its own command line."""
         children = [one for one in self.descendants() if one.parent == self.process.pid]
         names = (f"-m {module}", f"{module}: master")
         return next((one for one in children if any(name in one.command for name in names)), None)
@@ -110,8 +111,8 @@ class Stack:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(DEADLINE_SECONDS)
 
-    def stop_surely(self) -> None:
-        """Stop it; if it does not stop by itself, send a second signal, on which it stops at once."""
+    def force_stop(self) -> None:
+        """Stop the stack, with a second signal, which stops it immediately, if the first has no effect in time."""
         try:
             self.stop()
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""An SMTP server on the loopback that keeps messages, and refuses or stalls on demand."""
+"""An SMTP server on the loopback, which keeps messages and refuses or stalls commands on demand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ STALL_SECONDS = 0.01
 
 
 class MailServer:
-    """A server that collects messages; `replies` overrides its replies by command, `stalls` names commands it ignores.
+    """An SMTP server; `replies` overrides replies by command, and the commands in `stalls` are left unanswered.
 
-    With `login`, a user and a password, it accepts mail from that user only.
+    With `login`, a user and a password, the server accepts mail from that user only.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class MailServer:
         self.messages: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
         self.over_tls: list[bool] = []
-        self.asked: list[str] = []
+        self.commands: list[str] = []
         self.replies: dict[str, str] = {}
         self.stalls: set[str] = set()
         self.delay_seconds = 0.0  # before each reply
@@ -74,14 +74,17 @@ class MailServer:
         return await self._reply("QUIT", "221 Bye")
 
     async def _reply(self, command: str, usual: str = "250 OK") -> str:
-        self.asked.append(command)
+        self.commands.append(command)
         await asyncio.sleep(self.delay_seconds)
         while command in self.stalls:
             await asyncio.sleep(STALL_SECONDS)
         return self.replies.get(command, usual)
 
-    def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
-        known = isinstance(given, LoginPassword) and (given.login.decode(), given.password.decode()) == self._login
+    def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, credentials: Any) -> AuthResult:
+        known = (
+            isinstance(credentials, LoginPassword)
+            and (credentials.login.decode(), credentials.password.decode()) == self._login
+        )
         return AuthResult(success=known, handled=False)
 
     def stop(self) -> None:

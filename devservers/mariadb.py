@@ -20,13 +20,13 @@ from devservers.server import NotInstalled, Server
 from soundlift.common.db.migrations import migrate
 
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install mariadb-server"
-PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
+SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 _numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class MariaDb:
-    """A server; it can be killed and started again."""
+    """A running MariaDB; `server` can be killed and started again."""
 
     server: Server
     port: int
@@ -47,7 +47,7 @@ class MariaDb:
         return name
 
     def empty_database(self) -> str:
-        """Return the name of a database whose tables are empty; one test at a time may use it."""
+        """Return the name of a database with empty tables, which only one test at a time may use."""
         if not self._emptied:
             self._emptied.append(self.new_database())
             migrate(self.url(self._emptied[0]))
@@ -58,8 +58,8 @@ class MariaDb:
 
 @contextmanager
 def running_mariadb(folder: Path) -> Iterator[MariaDb]:
-    """Run a server in a folder; it accepts connections with and without TLS."""
-    install, program = (shutil.which(name, path=PLACES) for name in ("mariadb-install-db", "mariadbd"))
+    """Run a server in a folder, with and without TLS."""
+    install, program = (shutil.which(name, path=SEARCH_PATH) for name in ("mariadb-install-db", "mariadbd"))
     if install is None or program is None:
         raise NotInstalled("MariaDB", HOW_TO_INSTALL)
     port, authority = free_port(), Authority(folder)
@@ -96,7 +96,7 @@ def _options(folder: Path, port: int, authority: Authority) -> list[str]:
         "--innodb-buffer-pool-size=16M",
         "--innodb-log-file-size=8M",
         "--skip-name-resolve",
-        "--default-time-zone=+05:30",  # no time of ours may depend on it
+        "--default-time-zone=+05:30",  # our times must not depend on it
     ]
 
 

@@ -1,4 +1,4 @@
-"""Runs a private server of MongoDB's protocol: mongod where it is installed, FerretDB otherwise."""
+"""Runs a private MongoDB server: mongod if it is installed, FerretDB otherwise."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from devservers.server import NotInstalled, Server
 from soundlift.common.media.gridfs.server import client_of
 
 FERRETDB = Path(__file__).parents[1] / "build" / "ferretdb"
-HOW_TO_INSTALL = "put mongod on PATH, name one by TEST_MONGODB_URL, or install Go for `make test` to build FerretDB"
+HOW_TO_INSTALL = "put mongod on PATH, set TEST_MONGODB_URL, or install Go for `make test` to build FerretDB"
 MEGABYTE = 2**20
 
 
 @dataclass(frozen=True)
 class MongoDb:
-    """A server on a port of the loopback.
+    """A server on a loopback port.
 
-    FerretDB looks at all chunks of all files for each query, so its files have at most `largest_file` bytes.
-    `server` can be killed and started again; it is None for a server that this process did not start.
+    FerretDB scans the chunks of all files for every query, so tests store at most `largest_file` bytes in a file.
+    `server` can be killed and started again; it is None if this process did not start it.
     """
 
     port: int
@@ -39,15 +39,15 @@ class MongoDb:
 
     @property
     def url_for_stacks(self) -> str:
-        """Return the address for a whole stack, which shares two processors with the server.
+        """Return the URL for a stack, which shares two processors with the server.
 
-        After a pause of some 5 s the driver's monitor, which waits for connectTimeoutMS twice, cancels all operations
-        of its process; a stack is tested for other things.
+        The driver's monitor cancels all operations of its process after two connectTimeoutMS without a reply, which
+        a busy machine can cause.
         """
         return f"{self.url}?connectTimeoutMS=20000&serverSelectionTimeoutMS=20000&socketTimeoutMS=60000"
 
-    def forget(self) -> None:
-        """Drop what a test left, since FerretDB would look at it in the next; never on a server started elsewhere."""
+    def drop_files(self) -> None:
+        """Drop the files that a test left, which would slow FerretDB down; do nothing to a server started elsewhere."""
         if self.server is not None:
             with pymongo.MongoClient[dict[str, Any]](self.url) as client:
                 for name in ("videos", "mp3s"):
@@ -79,7 +79,7 @@ def running_mongodb(folder: Path) -> Iterator[MongoDb]:
 
 @contextmanager
 def closing_client(url: str) -> Iterator[str]:
-    """Yield a store's URL, then close the client that all stores of this process share."""
+    """Yield a store's URL, then close the client that all stores in this process share."""
     yield url
     client_of(url, os.getpid()).close()
     client_of.cache_clear()

@@ -1,4 +1,4 @@
-"""Finds ports of the loopback for servers."""
+"""Free loopback ports for servers."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import suppress
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on and that no outgoing connection is given.
+    """Return a port without a listener that no outgoing connection is assigned.
 
-    Outgoing connections use the ephemeral ports, from 32768 on; a client that retries one of them until its server is
-    up may even connect to itself.
+    Outgoing connections use ephemeral ports, from 32768 up. A client that retries an ephemeral port until its server
+    is up may even connect to itself.
     """
     while True:
         with socket.socket() as listener, suppress(OSError):

@@ -23,9 +23,9 @@ from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay_name
 
 # Debian's `rabbitmq-server` on PATH is a wrapper that changes the user; the server itself is in the first folder.
-PLACES = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
-# Asks the leader of each quorum queue, because `list_queues` is some seconds behind. Discarded messages are on their
-# way to another queue.
+SEARCH_PATH = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
+# Asks the leader of each quorum queue, because `list_queues` lags by seconds. Discarded messages are being moved to
+# another queue.
 COUNT_ALL = """
 lists:sum([begin
   {ok, {_, #{num_messages := Here, num_discarded := Leaving, num_discard_checked_out := Left}}, _} =
@@ -38,12 +38,12 @@ HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
 
 class NotPrivate(Exception):
-    """A node that may not be killed or reconfigured, because this process did not start it."""
+    """An attempt to kill or reconfigure a node that this process did not start."""
 
 
 @dataclass(frozen=True)
 class OwnNode:
-    """What can be done to a node that this process started; `server` can be killed and started again."""
+    """The controls of a node that this process started; `server` can be killed and started again."""
 
     server: Server
     tls_port: int
@@ -53,7 +53,7 @@ class OwnNode:
 
 @dataclass(frozen=True)
 class RabbitMq:
-    """A node without queues; `own` raises NotPrivate where this process did not start it."""
+    """A node without queues; `own` raises NotPrivate if this process did not start it."""
 
     port: int
     _own: OwnNode | None
@@ -81,23 +81,23 @@ class RabbitMq:
         return self.own.authority
 
     def control(self, *arguments: str) -> str:
-        """Run rabbitmqctl, and return what it prints."""
+        """Run rabbitmqctl and return its output."""
         return self.own.control(*arguments)
 
     def new_virtual_host(self) -> str:
-        """Create a virtual host and return its URL, for a test that cannot or must not delete what it makes."""
+        """Create a virtual host and return its URL, for tests that do not delete their queues."""
         name = f"host-{secrets.token_hex(4)}"
         self.control("add_vhost", name)
         self.control("set_permissions", "-p", name, "guest", ".*", ".*", ".*")
         return f"{self.url}/{name}"
 
     def count(self, url: str) -> int:
-        """Count the messages of all quorum queues at a URL: waiting, in work, or on their way from one to another."""
+        """Count the messages in all quorum queues at a URL: waiting, unacknowledged or being moved."""
         virtual_host = urlsplit(url).path.removeprefix("/") or "/"
         return int(self.control("eval", COUNT_ALL % virtual_host))
 
-    def forget(self, topology: Topology) -> None:
-        """Delete all that a topology declares."""
+    def delete(self, topology: Topology) -> None:
+        """Delete everything that a topology declares."""
         with pika.BlockingConnection(pika.URLParameters(self.url)) as connection:
             channel = connection.channel()
             delays = [delay_name(delay) for delay in topology.delays]
@@ -121,7 +121,7 @@ def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
     port, tls_port, epmd_port = free_port(), free_port(), free_port()
     environment = _environment(folder, epmd_port)
     _configure(folder, port, tls_port, authority)
-    # Erlang would start this daemon itself and leave it running.
+    # Otherwise Erlang would start this daemon and leave it running.
     epmd = Server([_find("epmd"), "-port", str(epmd_port)], log=folder / "epmd.log", answers=lambda: True)
     node = Server([program], log=folder / "server.log", answers=lambda: _answers(port), environment=environment)
 
@@ -144,13 +144,13 @@ def url_through(forwarder: Forwarder, query: str = "") -> str:
     return f"amqp://guest:guest@127.0.0.1:{forwarder.port}/{query}"
 
 
-def patient_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
-    """Return a new connection with a long time-out: on a machine busy with tests, confirms may be slow."""
+def connect_broker(url: str, topology: Topology, *, prefetch: int = 4) -> RabbitMqBroker:
+    """Return a new connection with a long confirm time-out, for a machine that is busy with tests."""
     return RabbitMqBroker(read_addresses(url, TlsFiles()), topology, prefetch=prefetch, confirm_timeout=CONFIRM_SECONDS)
 
 
 def _find(program: str) -> str:
-    found = shutil.which(program, path=os.pathsep.join(PLACES))
+    found = shutil.which(program, path=os.pathsep.join(SEARCH_PATH))
     if found is None:
         raise NotInstalled("RabbitMQ", HOW_TO_INSTALL)
     return found

@@ -1,4 +1,4 @@
-"""Runs a private server of S3's protocol: moto, which keeps everything in memory."""
+"""Runs a private S3 server: moto, which keeps everything in memory."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ BUCKET = "soundlift"
 
 @dataclass(frozen=True)
 class S3:
-    """A server with one bucket, whose content is lost when its process ends."""
+    """A server with one bucket, whose contents are lost when the server ends."""
 
     port: int
 
     def url(self, *, port: int | None = None, bucket: str = BUCKET) -> str:
-        """Return a bucket's URL, by way of another port such as a forwarder's where one is given."""
+        """Return a bucket's URL, optionally through another port, such as a forwarder's."""
         return f"s3://access:se%2Fcret@{bucket}/some/prefix?endpoint=http://127.0.0.1:{port or self.port}"
 
 

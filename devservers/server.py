@@ -1,4 +1,4 @@
-"""Runs a server process on the loopback, and ends it by its process id."""
+"""A server process that is started, awaited and killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from devservers.waiting import wait_for
 
 
 class NotInstalled(Exception):
-    """A server's program that is not installed; the message says how to install it."""
+    """A missing program; the message says how to install it."""
 
     def __init__(self, what: str, how: str) -> None:
         super().__init__(f"{what} is not installed: {how}")
@@ -37,7 +37,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, seconds: float = 60) -> None:
-        """Start the process and wait until it answers."""
+        """Start the process and wait until the server answers."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._arguments,
@@ -47,10 +47,10 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_for(self._is_up, f"{self._arguments[0]} answers; {self._log} says more", seconds=seconds)
+        wait_for(self._is_up, f"{self._arguments[0]} answers; see {self._log}", seconds=seconds)
 
     def kill(self) -> None:
-        """End the process, and all of its group, with SIGKILL."""
+        """Kill the process group with SIGKILL."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -59,7 +59,7 @@ class Server:
 
     @property
     def is_running(self) -> bool:
-        """Return whether it has been started, and not killed since."""
+        """Return whether the process was started and has not been killed since."""
         return self._process is not None
 
     def signal(self, number: signal.Signals) -> None:
@@ -67,7 +67,7 @@ class Server:
         if self._process is None:
             return
         os.killpg(self._process.pid, number)
-        if number == signal.SIGSTOP:  # until its last thread has stopped, it may still answer
+        if number == signal.SIGSTOP:  # the server may answer until its last thread has stopped
             os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def _is_up(self) -> bool:

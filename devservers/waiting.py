@@ -1,4 +1,4 @@
-"""Waits for a condition by polling it until a deadline."""
+"""Polling for a condition until a deadline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Found = TypeVar("Found")
 
 
 def wait_for(condition: Callable[[], Found | None], what: str, *, seconds: float = DEADLINE_SECONDS) -> Found:
-    """Return the first true value of a condition; raise TimeoutError when there is none before the deadline."""
+    """Return the first true value of a condition; raise TimeoutError if there is none before the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:g} s in vain until {what}")
+            raise TimeoutError(f"timed out after {seconds:g} s waiting until {what}")
         time.sleep(POLL_SECONDS)
     return found

@@ -1,4 +1,4 @@
-"""The plain FFmpeg command, from file to file."""
+"""The bare FFmpeg command, from one file to another."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.harness.comparison import Sample, Way
+from bench.harness.comparison import Run, Sample
 from bench.harness.processes import Memory
 from bench.inputs.clips import ffmpeg
 
 
-def bare_ffmpeg(video: Path, mp3: Path, quality: Sequence[str]) -> Way:
-    """Return a way that converts a video to an MP3 of a quality."""
+def bare_ffmpeg(video: Path, mp3: Path, quality: Sequence[str]) -> Run:
+    """Return a run that converts a video to an MP3 of the given quality."""
 
-    def way() -> Sample:
+    def run() -> Sample:
         began = time.perf_counter()
         command = ffmpeg("-y", "-i", str(video), "-vn", "-c:a", "libmp3lame", *quality, str(mp3))
         with subprocess.Popen(command) as process, Memory(process.pid) as memory:
@@ -23,4 +23,4 @@ def bare_ffmpeg(video: Path, mp3: Path, quality: Sequence[str]) -> Way:
             seconds = time.perf_counter() - began
         return Sample(seconds, memory.peak_mb)
 
-    return way
+    return run

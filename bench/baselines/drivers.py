@@ -1,4 +1,4 @@
-"""The stores' drivers by themselves: GridFS of PyMongo, and boto3."""
+"""The store drivers without our adapters: PyMongo's GridFS and boto3."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Delete = Callable[[Any], object]
 Store = tuple[Upload, Download, Delete]
 
 
-def blocks_of(content: bytes) -> Iterator[bytes]:
-    """Yield content in blocks of the size that functions write."""
+def split_blocks(content: bytes) -> Iterator[bytes]:
+    """Yield content in blocks of the size that the functions write."""
     return (content[start : start + BLOCK] for start in range(0, len(content), BLOCK))
 
 
-def length_of(read: Callable[[int], bytes]) -> int:
-    """Read to the end, and return the number of bytes."""
+def count_bytes(read: Callable[[int], bytes]) -> int:
+    """Read to the end and return the number of bytes."""
     return sum(map(len, iter(lambda: read(BLOCK), b"")))
 
 
-def pymongo_alone(url: str) -> Store:
-    """Return PyMongo's GridFS."""
+def pymongo_store(url: str) -> Store:
+    """Return the operations of PyMongo's GridFS."""
     import gridfs
     import pymongo
 
@@ -36,19 +36,19 @@ def pymongo_alone(url: str) -> Store:
 
     def write(content: bytes) -> Any:
         with files.new_file() as file:
-            for block in blocks_of(content):
+            for block in split_blocks(content):
                 file.write(block)
         return file._id
 
     def read(key: Any) -> int:
         with files.get(key) as file:
-            return length_of(file.read)
+            return count_bytes(file.read)
 
     return write, read, files.delete
 
 
-def boto3_alone(url: str) -> Store:
-    """Return boto3's own transfers, which send several parts at once from threads."""
+def boto3_store(url: str) -> Store:
+    """Return the operations of boto3's own transfers, which send several parts concurrently."""
     from soundlift.common.media.s3 import read_address
     from soundlift.common.media.s3.server import client_of
 
@@ -61,6 +61,6 @@ def boto3_alone(url: str) -> Store:
         return key
 
     def read(key: str) -> int:
-        return length_of(client.get_object(Bucket=address.bucket, Key=key)["Body"].read)
+        return count_bytes(client.get_object(Bucket=address.bucket, Key=key)["Body"].read)
 
     return write, read, lambda key: client.delete_object(Bucket=address.bucket, Key=key)

@@ -1,4 +1,4 @@
-"""The baseline of what functions do over HTTP: a bare Flask application, served by the same gunicorn."""
+"""The baseline for the functions' HTTP handling: a bare Flask application on the same gunicorn."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ data = Settings.from_environment().soundlift_data
 
 @app.get("/")
 def answer() -> str:
-    """Answer with two letters."""
+    """Answer with a two-byte body."""
     return "OK"
 
 
 @app.post("/")
 def receive() -> tuple[str, int]:
-    """Write the body to a file in the block size that gunicorn is fastest with, and flush it to the disk."""
+    """Write the body to a file, in the block size that is fastest with gunicorn, and flush it to disk."""
     with Path(data, "received").open("wb", buffering=0) as file:
         while block := request.stream.read(BLOCK):
             file.write(block)
@@ -32,6 +32,6 @@ def receive() -> tuple[str, int]:
 
 
 @app.get("/file")
-def give() -> Response:
+def send() -> Response:
     """Send a file."""
     return send_file(data / "sent")

@@ -1,4 +1,4 @@
-"""A conversion as such functions are usually written: everything in memory, and MoviePy."""
+"""A conversion as such functions are usually written: with MoviePy, and files read into memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlift.common.services import process_services
 
 
 def convert(fid: str) -> float:
-    """Convert a stored video, and return the seconds that it took.
+    """Convert a stored video and return how many seconds it took.
 
     The video is read into memory, written to a temporary file and opened by MoviePy; the MP3 is read into memory.
     """

@@ -1,4 +1,4 @@
-"""Cheap HTTP clients, so that the server is what is measured."""
+"""HTTP clients with little overhead, so that the server dominates the measurement."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 
 TIMEOUT_SECONDS = 120
 BUFFER = 2**20
-BOUNDARY = "------------------------d74496d66958873eKz3Qx9"  # in curl's form
+BOUNDARY = "------------------------d74496d66958873eKz3Qx9"  # in curl's format
 FORM_HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="video.mkv"\r\n\r\n'.encode()
 FORM_END = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def send_raw(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
-    """Send a file as the body of a request, and return the answer."""
+    """Send a file as a request body and return the response body."""
     return _send(url, file, headers, b"", b"")
 
 
 def send_form(url: str, file: Path, headers: Mapping[str, str]) -> bytes:
-    """Send a file as a form with one field, and return the answer."""
+    """Send a file as a form with one field and return the response body."""
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
     return _send(url, file, {**headers, **kind}, FORM_HEAD, FORM_END)
 
@@ -45,7 +45,7 @@ def _send(url: str, file: Path, headers: Mapping[str, str], before: bytes, after
 
 
 def receive(url: str, path: str, headers: Mapping[str, str]) -> int:
-    """Read a whole answer, and return its length in bytes."""
+    """Read a response to its end and return its length in bytes."""
     connection = _connect(url)
     connection.request("GET", path, headers=dict(headers))
     answer = connection.getresponse()
@@ -57,7 +57,7 @@ def receive(url: str, path: str, headers: Mapping[str, str]) -> int:
 
 
 def requests_per_second(url: str, headers: Mapping[str, str], *, connections: int, requests: int) -> float:
-    """Return the answers per second over several connections, each of which sends its next request when answered."""
+    """Return the responses per second over several connections; each sends its next request after a response."""
     lines = ["GET / HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     request = "\r\n".join([*lines, "", ""]).encode()
     sockets = [socket.create_connection(_address(url), TIMEOUT_SECONDS) for _ in range(connections)]

@@ -1,4 +1,4 @@
-"""Compares two ways of doing the same thing in alternation, and checks the goal."""
+"""Compares two implementations by alternating between them, and checks the goal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Goal:
-    """An upper or lower bound on a row's `ratio`, on `ours`, or on what is `added` to the baseline."""
+    """An upper or lower bound on a row's `ratio`, on `ours`, or on the difference `added` to the baseline."""
 
     bound: float
     at_least: bool = False
@@ -36,7 +36,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: its unit, its goal, and how many rounds are measured after the warm-up."""
+    """A row of the table: its unit, its goal, and the number of rounds measured after the warm-up."""
 
     name: str
     unit: str
@@ -47,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Result:
-    """A measured row; `baseline` and `ratio` are None where there is nothing to compare with."""
+    """A measured row; `baseline` and `ratio` are None if there is nothing to compare with."""
 
     row: Row
     ours: Sample
@@ -61,7 +61,7 @@ class Result:
 
     @property
     def met(self) -> bool | None:
-        """Return whether the goal is met; None where there is no goal or no figure for it."""
+        """Return whether the goal is met, or None without a goal or a figure for it."""
         goal = self.row.goal
         if goal is None:
             return None
@@ -83,13 +83,13 @@ class Result:
         }
 
 
-Way = Callable[[], Sample]
+Run = Callable[[], Sample]
 
 
-def compare(row: Row, ours: Way, baseline: Way) -> Result:
-    """Measure in alternation, A B then B A, and return the medians.
+def compare(row: Row, ours: Run, baseline: Run) -> Result:
+    """Measure alternately, A B then B A, and return the medians.
 
-    The ratio is the median of the ratios of the rounds: whatever slows the machine for a while slows both sides of a
+    The ratio is the median of the rounds' ratios, because a temporary slowdown of the machine affects both sides of a
     round.
     """
     pairs = [_pair(ours, baseline, turn) for turn in range(row.warm_up + row.rounds)][row.warm_up :]
@@ -98,7 +98,7 @@ def compare(row: Row, ours: Way, baseline: Way) -> Result:
     return Result(row, own, other, ratio)
 
 
-def _pair(ours: Way, baseline: Way, turn: int) -> tuple[Sample, Sample]:
+def _pair(ours: Run, baseline: Run, turn: int) -> tuple[Sample, Sample]:
     if turn % 2:
         other = baseline()
         return ours(), other

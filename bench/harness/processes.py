@@ -1,4 +1,4 @@
-"""Runs what is measured in separate processes, and samples their memory."""
+"""Runs the measured programs in separate processes and samples their memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Peak:
-    """The largest of a figure that is read twenty times a second within a `with` block."""
+    """The maximum of a figure that is sampled twenty times a second within a `with` block."""
 
     def __init__(self, read: Callable[[], float]) -> None:
         self._read = read
@@ -46,14 +46,14 @@ class Peak:
 
 
 class Memory(Peak):
-    """The largest resident memory of a process tree; shared pages count for each process. Linux only."""
+    """The largest resident memory of a process tree; shared pages count once per process. Linux only."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(lambda: sum(map(_resident, _tree(pid))) / 1e6)
 
     @property
     def peak_mb(self) -> float | None:
-        """Return the largest sum so far, in MB; None where it cannot be read."""
+        """Return the largest sum so far in MB, or None if it cannot be read."""
         return self.value or None
 
 
@@ -63,7 +63,7 @@ def _tree(pid: int) -> Iterator[int]:
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
                 yield from _tree(int(child))
-    except OSError:  # it has ended, or this is no Linux
+    except OSError:  # the process has ended, or this is not Linux
         return
 
 
@@ -75,19 +75,19 @@ def _resident(pid: int) -> int:
 
 
 def peak_mb(pid: int) -> float:
-    """Return the largest resident memory that one process has ever had, in MB (Linux)."""
+    """Return the peak resident memory of a process in MB (Linux)."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that the main thread of a process has started (Linux)."""
+    """Return the child processes of a process's main thread (Linux)."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextmanager
 def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program, discard its standard output, and end it by SIGTERM."""
+    """Run a program, discard its standard output, and stop it with SIGTERM."""
     process = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=subprocess.DEVNULL)
     try:
         yield process
@@ -97,7 +97,7 @@ def running(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterato
 
 
 class Gunicorn:
-    """A running server of one application."""
+    """A running gunicorn with one application."""
 
     def __init__(self, url: str, pid: int) -> None:
         self.url = url
@@ -105,14 +105,14 @@ class Gunicorn:
 
     @property
     def worker(self) -> int:
-        """Return the process that answers; there is one."""
+        """Return the pid of the only worker."""
         (worker,) = children(self.pid)
         return worker
 
 
 @contextmanager
 def served(application: str, environment: Mapping[str, str]) -> Iterator[Gunicorn]:
-    """Serve an application as every function is served, on a free port of the loopback."""
+    """Serve an application as the functions are served, on a free loopback port."""
     port = free_port()
     arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", application]
     with running(arguments, {**environment, "HOST": "127.0.0.1", "PORT": str(port)}) as process:
@@ -124,7 +124,7 @@ def served(application: str, environment: Mapping[str, str]) -> Iterator[Gunicor
 
 
 def answers(url: str) -> bool:
-    """Return whether a server answers at all."""
+    """Return whether a server answers with any status."""
     try:
         return urllib3.request("GET", f"{url}/_/health", retries=False).status > 0
     except urllib3.exceptions.HTTPError:

@@ -1,4 +1,4 @@
-"""Runs receivers of messages in processes of their own, and collects when each message arrived."""
+"""Runs message receivers in separate processes and records when each message arrives."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 TIMEOUT_SECONDS = 60
-Arrivals = list[tuple[float, float]]  # when each event was published, and when it arrived
+Arrivals = list[tuple[float, float]]  # (time of publication, time of arrival)
 
 
 class Function(asyncio.Protocol):
-    """A function that notes when each event arrives and answers 204."""
+    """A function that records when each event arrives and answers 204."""
 
     def __init__(self, arrivals: Arrivals) -> None:
         self._arrivals = arrivals
         self._received = b""
 
     def connection_made(self, transport: Any) -> None:
-        """Keep the transport for the answers."""
+        """Keep the transport for the responses."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -40,12 +40,12 @@ class Function(asyncio.Protocol):
 
 
 def published_at(event: bytes) -> float:
-    """Return when an event says that it was published."""
+    """Return the time of publication in an event."""
     return float(json.loads(event)["data"]["published_at"])
 
 
 def serve(pipe: Connection) -> None:
-    """Serve the function: send its port, then send and forget the arrivals each time a number of them is requested."""
+    """Serve the function and send its port; for each count received, send the arrivals once there are that many."""
     arrivals: Arrivals = []
 
     async def run() -> None:
@@ -64,11 +64,11 @@ def serve(pipe: Connection) -> None:
 
 @contextmanager
 def process(target: Callable[..., None], *arguments: Any) -> Iterator[Connection]:
-    """Run a function in a process of its own, which ends when it receives None."""
+    """Run a function in a separate process, and send it None to end it."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     child = multiprocessing.get_context("spawn").Process(target=target, args=(theirs, *arguments))
     child.start()
-    theirs.close()  # otherwise the end of the child would not be noticed
+    theirs.close()  # otherwise the end of the child would go unnoticed
     try:
         yield ours
     finally:
@@ -76,10 +76,10 @@ def process(target: Callable[..., None], *arguments: Any) -> Iterator[Connection
         child.join()
 
 
-def arrivals_at(pipe: Connection, count: int) -> Arrivals:
-    """Return the arrivals of a number of messages; end the bench where some do not arrive in time."""
+def receive_arrivals(pipe: Connection, count: int) -> Arrivals:
+    """Return the arrivals of a number of messages; exit if some do not arrive in time."""
     pipe.send(count)
     arrivals: Arrivals = pipe.recv()
     if len(arrivals) < count:
-        sys.exit(f"Of {count} messages {len(arrivals)} arrived in time.")
+        sys.exit(f"Only {len(arrivals)} of {count} messages arrived in time.")
     return arrivals

@@ -9,11 +9,11 @@ from pathlib import Path
 from bench.harness.comparison import Result
 
 BUILD = Path("build")
-HEAD = f"{'row':<27}{'ours':>10}{'baseline':>10}  {'unit':<11}{'ratio':>6}  {'peak RSS, MB':<14}{'goal':<14}met"
+HEADER = f"{'row':<27}{'ours':>10}{'baseline':>10}  {'unit':<11}{'ratio':>6}  {'peak RSS, MB':<14}{'goal':<14}met"
 
 
-def line_of(result: Result) -> str:
-    """Return a row of the table; the memory is ours, then the baseline's after a slash."""
+def table_row(result: Result) -> str:
+    """Return a result as a row of the table; the memory is ours / the baseline's."""
     baseline = _figure(result.baseline.value if result.baseline else None)
     peaks = [result.ours.peak_mb, result.baseline and result.baseline.peak_mb]
     memory = " / ".join("–" if peak is None else f"{peak:.0f}" for peak in peaks)
@@ -25,7 +25,7 @@ def line_of(result: Result) -> str:
 
 
 def write_json(results: Sequence[Result], folder: Path = BUILD) -> Path:
-    """Write all results to one file, and return it."""
+    """Write all results to a file and return its path."""
     folder.mkdir(exist_ok=True)
     file = folder / "bench.json"
     file.write_text(json.dumps([result.as_record() for result in results], indent=1) + "\n")
@@ -33,7 +33,7 @@ def write_json(results: Sequence[Result], folder: Path = BUILD) -> Path:
 
 
 def write_plot(results: Sequence[Result], folder: Path = BUILD) -> Path | None:
-    """Draw the ratio of each row that has one, with its goal, and return the file."""
+    """Draw the ratio of each row that has one, with its goal, and return the file's path."""
     from matplotlib.figure import Figure
 
     drawn = [result for result in results if result.ratio is not None][::-1]
@@ -45,10 +45,16 @@ def write_plot(results: Sequence[Result], folder: Path = BUILD) -> Path | None:
     names, ratios = [result.row.name for result in drawn], [result.ratio or 0 for result in drawn]
     axes.barh(names, ratios, color=[colours[result.met] for result in drawn])
     goals = [
-        (place, goal.bound) for place, result in enumerate(drawn) if (goal := result.row.goal) and goal.of == "ratio"
+        (position, goal.bound)
+        for position, result in enumerate(drawn)
+        if (goal := result.row.goal) and goal.of == "ratio"
     ]
     axes.plot(
-        [bound for _, bound in goals], [place for place, _ in goals], "k|", markersize=14, label="goal of the ratio"
+        [bound for _, bound in goals],
+        [position for position, _ in goals],
+        "k|",
+        markersize=14,
+        label="goal of the ratio",
     )
     axes.axvline(1, color="black", linewidth=0.5)
     axes.set_xlabel("ours / baseline (seconds: less is better; per second: more is better)")

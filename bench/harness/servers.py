@@ -1,4 +1,4 @@
-"""Starts the servers that rows need, or uses the ones named on the command line."""
+"""Starts the servers that rows need, or uses those named on the command line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ named: dict[str, str] = {}  # URLs from the command line, by scheme
 
 @contextmanager
 def mongodb() -> Iterator[str]:
-    """Yield the URL of a MongoDB server or of FerretDB; raise NotInstalled where there is neither."""
+    """Yield the URL of a MongoDB server or of FerretDB; raise NotInstalled if neither is installed."""
     if url := named.get("mongodb"):
         yield url
         return
@@ -26,7 +26,7 @@ def mongodb() -> Iterator[str]:
 
 @contextmanager
 def mariadb() -> Iterator[str]:
-    """Yield the URL of an empty database, on a server with enough memory for a large one."""
+    """Yield the URL of an empty database on a server with enough memory for a large one."""
     if url := named.get("mysql"):
         yield url
         return
@@ -48,7 +48,7 @@ def s3() -> Iterator[str]:
 
 @contextmanager
 def rabbitmq() -> Iterator[str]:
-    """Yield the URL of a virtual host without queues; raise NotInstalled where there is no RabbitMQ."""
+    """Yield the URL of a virtual host without queues; raise NotInstalled if RabbitMQ is not installed."""
     if url := named.get("amqp"):
         yield url
         return

@@ -1,4 +1,4 @@
-"""Counts the bytes of files that a process receives from a store on a server."""
+"""Counts the bytes of files that a process receives from a media store's server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from soundlift.common.settings import Settings
 
 
 def count_received(settings: Settings, add: Callable[[int], object]) -> None:
-    """Call a function with each number of bytes that is received; to be called before the store is used."""
+    """Call `add` with the size of each piece received; this must be set up before the store is first used."""
     if settings.media_url.startswith("s3:"):
         _count_responses(settings.media_url, add)
     else:

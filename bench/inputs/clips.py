@@ -1,4 +1,4 @@
-"""Makes the videos that rows use, each once, in build/bench."""
+"""Makes the videos that the rows use in build/bench, unless they exist."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FOLDER = Path("build", "bench")
 
 
 def ffmpeg(*arguments: str) -> list[str]:
-    """Return the command line of the FFmpeg that the functions use."""
+    """Return a command line for the FFmpeg that the functions use."""
     return [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-v", "error", *arguments]
 
 
 def clip(seconds: int) -> Path:
-    """Return a video of 720p with stereo AAC."""
+    """Return a 720p video with stereo AAC."""
     sources = ("-f", "lavfi", "-i", f"anoisesrc=d={seconds}:r=44100:color=pink:a=0.3",
                "-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25")  # fmt: skip
     codecs = ("-ac", "2", "-c:a", "aac", "-b:a", "128k", "-c:v", "mpeg4", "-q:v", "6")
@@ -26,7 +26,7 @@ def clip(seconds: int) -> Path:
 
 
 def clip_4k(seconds: int) -> Path:
-    """Return a video of 4K with 65 Mbit/s of H.264 pictures, four seconds of which repeat, and stereo AAC.
+    """Return a 4K video with stereo AAC and 65 Mbit/s of H.264 pictures, which repeat every four seconds.
 
     Half a second of sound follows half a second of pictures, about as phones and cameras record.
     """
@@ -41,7 +41,7 @@ def clip_4k(seconds: int) -> Path:
 
 
 def uncompressed(seconds: int) -> Path:
-    """Return a video with uncompressed pictures, some 35 MB a second."""
+    """Return a video with uncompressed pictures, about 35 MB per second."""
     sources = ("-f", "lavfi", "-i", f"testsrc2=d={seconds}:s=1280x720:r=25", "-f", "lavfi", "-i", f"sine=d={seconds}")
     codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac")
     return _made(f"{seconds}-seconds-uncompressed.mkv", [*sources, *codecs])

@@ -1,4 +1,4 @@
-"""Rows of jobs and notifications in bulk, in every state, for tables of any size."""
+"""Job and notification rows in every state, for tables of any size."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from soundlift.common.jobs.model import State
 ROWS_OF_USER = 100
 RETENTION_SECONDS = 7 * 24 * 3600
 OVERDUE_SECONDS = 3600
-AT_ONCE = 5000
+BATCH_ROWS = 5000
 SHUFFLE = 7919  # a prime, so that neighbouring rows differ in state
 
 Values = dict[str, Any]
 
 
 def fill(database: Database, rows: int) -> None:
-    """Insert jobs with their notifications: a tenth is queued, and each list of cleanup has at least a batch."""
+    """Insert jobs with their notifications; a tenth are queued, and each query of cleanup finds at least a batch."""
     states = _states(rows)
     pairs = (_row(number, states, rows, time.time()) for number in range(rows))
     indexes = [*jobs.indexes, *notifications.indexes]
     with database.write() as connection:
         for index in indexes:
-            index.drop(connection)  # building an index at the end takes a fraction of the time
-    while batch := list(islice(pairs, AT_ONCE)):
+            index.drop(connection)  # building the indexes at the end takes a fraction of the time
+    while batch := list(islice(pairs, BATCH_ROWS)):
         with database.write() as connection:
             connection.execute(sa.insert(jobs), [job for job, _ in batch])
             if sent := [notification for _, notification in batch if notification]:
@@ -38,18 +38,18 @@ def fill(database: Database, rows: int) -> None:
     with database.write() as connection:
         for index in indexes:
             index.create(connection)
-    if database.engine.dialect.name == "mysql":  # it plans by statistics, which lag behind a bulk load
+    if database.engine.dialect.name == "mysql":  # the planner's statistics are stale after a bulk load
         with database.write() as connection:
             connection.execute(sa.text("ANALYZE TABLE job, notification"))
 
 
 def user(number: int) -> str:
-    """Return the name of a user, who has ROWS_OF_USER jobs."""
+    """Return the name of a user who has ROWS_OF_USER jobs."""
     return f"user{number}@example.org"
 
 
 def _states(rows: int) -> list[str]:
-    """Return what each row is, in the order of its number after shuffling."""
+    """Return the kind of each row, by its shuffled number."""
     backlog = max(100, rows // 100)
     kinds = ["queued"] * (rows // 10) + ["converting"] * 50
     for kind in ("receiving", "cancelled", "deleted", "pending"):

@@ -1,4 +1,4 @@
-"""The text that each parser takes longest to read: what a file, FFmpeg's log about it, or a form may contain."""
+"""The slowest input for each parser: contents of a file, of FFmpeg's log about it, or of a form."""
 
 from __future__ import annotations
 
@@ -43,50 +43,50 @@ class WorstCase:
     expected: Any
 
 
-def _report_of(log: bytes) -> str:
+def _read_log(log: bytes) -> str:
     lines = FfmpegLog()
     blocks = (log[at : at + BLOCK] for at in range(0, len(log), BLOCK))
     return "\n".join([*(line for block in blocks for line in lines.read(block)), *lines.end()])
 
 
 def _rates(log: bytes) -> list[int | None] | str:
-    """Return the sample rate of each track that a log shows, or the code of the reason that it leads to."""
+    """Return the sample rate of each track in a log, or the code of the failure reason."""
     try:
-        probe = read_report(_report_of(log))
+        probe = read_report(_read_log(log))
     except ConversionFailed as failure:
         return failure.reason.code
     return [track.rate for track in probe.tracks]
 
 
 def _counts(log: bytes) -> tuple[int, int, int]:
-    """Return what a log without any failure says of samples decoded, encoded and measured."""
-    report = _report_of(HEADING + log)
+    """Return the samples decoded, encoded and measured according to a log without failures."""
+    report = _read_log(HEADING + log)
     assert find_reason(report) is None
     (track,) = read_report(report).tracks
     return read_decoded(report, track.index).samples, read_encoded(report), read_levels(report).samples
 
 
 def _missing(log: bytes) -> float | None:
-    """Return the seconds of a sound that are missing according to a log: two of three were decoded."""
-    report = _report_of(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
+    """Return the missing seconds according to a log in which two of three seconds were decoded."""
+    report = _read_log(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
     probe = read_report(report)
     return missing_seconds(report, probe, probe.preferred_track, Written(probe.duration, by_timestamps=True, junk=0))
 
 
 def _tag(date: bytes) -> list[str]:
-    """Return what a tag has of a date."""
+    """Return the dates in the tag that is written for a date."""
     tag = id3(tags_of(Metadata({"date": date.decode()}), None, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TDRC")]
 
 
 def _tag_in_language(log: bytes) -> list[str]:
-    """Return what a tag has of the language that a log shows."""
-    tag = id3(tags_of(NO_METADATA, read_report(_report_of(log)).preferred_track.language, OPTIONS, 1.0))
+    """Return the languages in the tag that is written for the language in a log."""
+    tag = id3(tags_of(NO_METADATA, read_report(_read_log(log)).preferred_track.language, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TLAN")]
 
 
 def _tags(content: bytes) -> tuple[int, int]:
-    """Return how many tags and chapters are in a file that FFmpeg wrote."""
+    """Return the numbers of tags and chapters in a metadata file written by FFmpeg."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / FILE_NAME).write_bytes(content)
         metadata = read_metadata(Path(folder))
@@ -94,7 +94,7 @@ def _tags(content: bytes) -> tuple[int, int]:
 
 
 def _form(body: bytes) -> int:
-    """Return how many fields and files a form has, or the status that it is answered with."""
+    """Return the number of fields and files in a form, or the status if it is refused."""
     try:
         return sum(not isinstance(item, bytes) for item in FormReader(io.BytesIO(body), "frontier", LARGE))
     except BadRequest:
@@ -122,35 +122,33 @@ TWO_SECONDS = (
     b"0 decode errors (88200 samples); \n" + CLOSE
 )
 OPTIONS = AudioOptions()
-LONGEST_LANGUAGE = (
-    INPUT + TIME + b"  Stream #0:0(en-x-abcdefgh-abcdefgh-abcdefgh-abcdefgh): Audio: aac, 44100 Hz, mono\n"
-)
+MAX_LANGUAGE = INPUT + TIME + b"  Stream #0:0(en-x-abcdefgh-abcdefgh-abcdefgh-abcdefgh): Audio: aac, 44100 Hz, mono\n"
 PART = b"--frontier\r\nContent-Disposition: form-data; name=x"
 FILE = PART + b"; filename=x\r\n\r\n"
 END_OF_FORM = b"\r\n\r\nx\r\n--frontier--\r\n"
 
 
 def _language(text: bytes) -> Callable[[int], bytes]:
-    """Return what makes the log of a stream whose language is a text, repeated."""
+    """Return a generator of logs of a stream whose language is a repeated text."""
     return _repeated(text, INPUT + TIME + b"  Stream #0:0(", b"): Audio: aac, 44100 Hz, mono\n")
 
 
-def _own(text: bytes) -> Callable[[int], bytes]:
-    """Return what makes a log of FFmpeg's own words that has a text, repeated, in one message."""
+def _message(text: bytes) -> Callable[[int], bytes]:
+    """Return a generator of logs with one message of FFmpeg, which is a repeated text."""
     return _repeated(text, TIME + OPEN, b"\n" + CLOSE)
 
 
 def _messages(text: bytes) -> Callable[[int], bytes]:
-    """Return what makes a log of FFmpeg's own words that has a text in each message."""
+    """Return a generator of logs in which each message of FFmpeg is a text."""
     return _repeated(TIME + OPEN + text + b"\n" + CLOSE)
 
 
-def _times(text: bytes, size: int) -> bytes:
+def _fill(text: bytes, size: int) -> bytes:
     return text * (size // len(text))
 
 
 def _repeated(text: bytes, before: bytes = b"", after: bytes = b"") -> Callable[[int], bytes]:
-    return lambda size: before + _times(text, size) + after
+    return lambda size: before + _fill(text, size) + after
 
 
 CASES = [
@@ -167,16 +165,17 @@ CASES = [
     WorstCase("the name of a tag: beginnings", _repeated(b"[0;37m10:00:00.000 ", TAG, HEADING), _rates, [44100]),
     WorstCase("titles of line breaks", _repeated(b"\n                  : ", INPUT + TIME, HEADING), _rates, [44100]),
     WorstCase("no heading", _repeated(b"a\n"), _rates, "not_media"),
-    WorstCase("own words: counts in one line", _own(b"Input stream #0:0 (audio): 1 "), _counts, (0, 0, 0)),
-    WorstCase("own words: counts in lines", _own(b"[in#0/a @ 0x1]   Input stream #0:0 (audio):\n"), _counts, (0, 0, 0)),
-    WorstCase("own words: names of components", _own(b"[a @ 0x1] "), _counts, (0, 0, 0)),
-    WorstCase("own words: brackets", _own(b"["), _counts, (0, 0, 0)),
-    WorstCase("own words: digits", _own(b"1"), _counts, (0, 0, 0)),
-    WorstCase("own words: counts in messages", _messages(b"[in#0/a @ 0x1]   Input stream #0:0"), _counts, (0, 0, 0)),
-    WorstCase("own words: errors", _messages(b"[a @ 0x1] Error: : : ("), _counts, (0, 0, 0)),
-    WorstCase("own words: long lines", _messages(b"Decoder " * 1000), _counts, (0, 0, 0)),
-    WorstCase("own words: escape sequences", _own(CLOSE + OPEN), _counts, (0, 0, 0)),
-    WorstCase("damage: words", _own(b"a, "), _missing, 0.0),
+    WorstCase("messages: counts in one line", _message(b"Input stream #0:0 (audio): 1 "), _counts, (0, 0, 0)),
+    WorstCase("messages: counts in lines", _message(b"[in#0/a @ 0x1]   Input stream #0:0 (audio):\n"), _counts,
+              (0, 0, 0)),
+    WorstCase("messages: names of components", _message(b"[a @ 0x1] "), _counts, (0, 0, 0)),
+    WorstCase("messages: brackets", _message(b"["), _counts, (0, 0, 0)),
+    WorstCase("messages: digits", _message(b"1"), _counts, (0, 0, 0)),
+    WorstCase("messages: counts in messages", _messages(b"[in#0/a @ 0x1]   Input stream #0:0"), _counts, (0, 0, 0)),
+    WorstCase("messages: errors", _messages(b"[a @ 0x1] Error: : : ("), _counts, (0, 0, 0)),
+    WorstCase("messages: long lines", _messages(b"Decoder " * 1000), _counts, (0, 0, 0)),
+    WorstCase("messages: escape sequences", _message(CLOSE + OPEN), _counts, (0, 0, 0)),
+    WorstCase("damage: words", _message(b"a, "), _missing, 0.0),
     WorstCase("damage: words in messages", _messages(b"[a @ 0x1] a b c d e f g h Corrup"), _missing, 0.0),
     WorstCase("damage: reasons", _messages(b"[a @ 0x1] Error: Error: Error: Invalid dat"), _missing, 0.0),
     WorstCase("damage: offsets", _messages(b"[a @ 0x1] stream 1, offset 0x11111111: partial"), _missing, 0.0),
@@ -187,7 +186,7 @@ CASES = [
     WorstCase("tag: a date of dates", _repeated(b"2026-01-01"), _tag, ["2026-01-01"]),
     WorstCase("tag: a language of subtags", _language(b"en-"), _tag_in_language, []),
     WorstCase("tag: a language of extensions", _language(b"-x-abcdefgh"), _tag_in_language, []),
-    WorstCase("tag: the longest language", _repeated(b" ", LONGEST_LANGUAGE), _tag_in_language, ["eng"]),
+    WorstCase("tag: the longest language", _repeated(b" ", MAX_LANGUAGE), _tag_in_language, ["eng"]),
     WorstCase("metadata: backslashes", _repeated(b"\\"), _tags, (0, 0)),
     WorstCase("metadata: escaped line breaks", _repeated(b"\\\n"), _tags, (0, 0)),
     WorstCase("metadata: equals signs", _repeated(b"="), _tags, (1, 0)),

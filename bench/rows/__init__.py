@@ -1,4 +1,4 @@
-"""All rows: a module for each kind, with its own `ROWS`. A new module is added to `MODULES`."""
+"""All rows, with one module for each kind. A new module declares `ROWS` and is added to `MODULES`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Measures what MP3 loses without its bit reservoir, which parts encoded in parallel cannot use.
 
-The figure is the signal-to-noise ratio of third-octave bands, averaged over bands and time: the larger, the better.
+The figure is the signal-to-noise ratio of third-octave bands, averaged over bands and time; higher is better.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ RATE = 44100
 RAW = ("-f", "f32le", "-ar", str(RATE), "-ac", "2")
 WINDOW = 2048
 BANDS = [(100 * 2 ** (third / 3), 100 * 2 ** ((third + 1) / 3)) for third in range(22)]
-AUDIBLE = 1e-9  # of full scale's power: a band that is more than 90 dB below it is not audible
+AUDIBLE = 1e-9  # relative to full scale; a band more than 90 dB below full scale is inaudible
 CONSTANT = {f"{bitrate}k": ("-b:a", f"{bitrate}k") for bitrate in (96, 128, 192, 320)}
 VARIABLE = {f"V{quality}": ("-q:a", str(quality)) for quality in (0, 2)}
 Sound = npt.NDArray[np.float32]
 
 
 def loss(row: Row, quality: tuple[str, ...]) -> Result:
-    """Compare the signal-to-noise ratio without the reservoir with that of FFmpeg's default."""
+    """Compare the signal-to-noise ratio without the reservoir to that with FFmpeg's default."""
     (without, _), (usual, _) = (_encoded(quality, reservoir) for reservoir in ("0", "1"))
     return Result(row, Sample(without), Sample(usual), without / usual)
 
 
 def size(row: Row, quality: tuple[str, ...]) -> Result:
-    """Compare the MP3's size without the reservoir with that of FFmpeg's default."""
+    """Compare the MP3's size without the reservoir to that with FFmpeg's default."""
     (_, without), (_, usual) = (_encoded(quality, reservoir) for reservoir in ("0", "1"))
     return Result(row, Sample(without), Sample(usual), without / usual)
 
 
 @cache
 def _encoded(quality: tuple[str, ...], reservoir: str) -> tuple[float, float]:
-    """Return the mean signal-to-noise ratio in dB of a sound as an MP3, and the MP3's size in KB."""
+    """Encode a sound as MP3 and return the mean signal-to-noise ratio in dB and the size in KB."""
     sound = strings_and_drum()
     with tempfile.TemporaryDirectory() as folder:
         mp3 = Path(folder) / "sound.mp3"  # a file, because FFmpeg seeks back to write the encoder's delay
@@ -66,7 +66,7 @@ def _ratios(sound: Sound, decoded: Sound) -> Iterator[float]:
 
 @cache
 def strings_and_drum() -> Sound:
-    """Return ten seconds of plucked strings, with a drum each half second."""
+    """Return ten seconds of plucked strings with a drum beat every half second."""
     random, seconds = np.random.default_rng(1), 10
     sound, time = np.zeros((seconds * RATE, 2)), np.arange(2 * RATE) / RATE
     for _ in range(seconds * 6):

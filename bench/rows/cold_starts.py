@@ -1,4 +1,4 @@
-"""Measures how soon after the start of its process a function gives its first answer."""
+"""Measures the time from the start of a function's process to its first response."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
+from bench.harness.comparison import Goal, Result, Row, Run, Sample, compare
+from bench.harness.deployment import temporary_deployment
 from bench.harness.processes import peak_mb
-from bench.harness.stage import stage
 
 READY = """
 from functions.{}.handler import app
 assert app.test_client().get("/_/ready").status_code == {}
 """
-STATUS = {"notify": 503}  # there is no mail server
+STATUS = {"notify": 503}  # no mail server is running
 FUNCTIONS = ("login", "validate", "upload", "jobs", "download", "convert", "notify", "cleanup")
-LONGEST_SECONDS = dict.fromkeys(FUNCTIONS, 0.6) | {"convert": 1.0}
+MAX_SECONDS = dict.fromkeys(FUNCTIONS, 0.6) | {"convert": 1.0}
 
 
 def cold_start(row: Row, function: str) -> Result:
-    """Compare the time from a process's start to a function's first answer with importing Flask."""
-    with stage(LOG_LEVEL="error") as place:
+    """Compare the time from a process's start to the function's first response with importing Flask."""
+    with temporary_deployment(LOG_LEVEL="error") as deployment:
         return compare(
             row,
-            _starting(READY.format(function, STATUS.get(function, 200)), place.environment),
-            _starting("import flask", place.environment),
+            _start_run(READY.format(function, STATUS.get(function, 200)), deployment.environment),
+            _start_run("import flask", deployment.environment),
         )
 
 
-def _starting(program: str, environment: dict[str, str]) -> Way:
-    """Return a way that runs a program to its end; the time that the process takes to exit is not counted."""
+def _start_run(program: str, environment: dict[str, str]) -> Run:
+    """Return a run of a Python program, timed from its start to its last statement, without the process's exit."""
 
-    def way() -> Sample:
+    def run() -> Sample:
         begun = time.perf_counter()
         command = [sys.executable, "-c", f"{program}\nprint(flush=True)\ninput()"]
         with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -45,10 +45,10 @@ def _starting(program: str, environment: dict[str, str]) -> Way:
             process.communicate(b"\n")
         return Sample(seconds, memory)
 
-    return way
+    return run
 
 
 ROWS: dict[Row, Callable[[Row], Result]] = {
     Row(f"cold-start-{name}", "s", Goal(seconds, of="ours")): partial(cold_start, function=name)
-    for name, seconds in LONGEST_SECONDS.items()
+    for name, seconds in MAX_SECONDS.items()
 }

@@ -1,4 +1,4 @@
-"""Measures a message's way through the connector to a function that does nothing, against a consumer of pika.
+"""Measures messages through the connector to a function that does nothing, against a pika consumer.
 
 Without RabbitMQ the queue is a SQLite file, and there is no baseline.
 """
@@ -17,11 +17,11 @@ from multiprocessing.connection import Connection
 
 from cloudevents.core.v1.event import CloudEvent
 
-from bench.baselines.pika_alone import consume_alone
+from bench.baselines.pika_consumer import consume
 from bench.harness import servers
-from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
+from bench.harness.comparison import Goal, Result, Row, Run, Sample, compare
 from bench.harness.processes import Memory, running
-from bench.harness.receivers import arrivals_at, process, serve
+from bench.harness.receivers import process, receive_arrivals, serve
 from devservers.server import NotInstalled
 from soundlift.common.broker import Broker, open_broker
 from soundlift.common.events import VIDEO_UPLOADED
@@ -38,7 +38,7 @@ CONCURRENCY = 4
 
 @dataclass(frozen=True)
 class Setup:
-    """A broker, the connector's environment, and the function that receives."""
+    """A broker, the connector's environment, and the function that receives the events."""
 
     broker: Broker
     environment: dict[str, str]
@@ -65,56 +65,56 @@ def setup(url: str) -> Iterator[Setup]:
 
 
 def delivered(row: Row, waiting: int, measure: Measure) -> Result:
-    """Compare the connector with a consumer of pika, where RabbitMQ is installed."""
+    """Compare the connector with a pika consumer, if RabbitMQ is installed."""
     try:
         with servers.rabbitmq() as url, setup(url) as used:
-            return compare(row, _by_connector(used, waiting, measure), _by_pika_alone(used, waiting, measure))
+            return compare(row, _by_connector(used, waiting, measure), _by_pika(used, waiting, measure))
     except NotInstalled:
         with temporary_folder("bench") as folder, setup(f"sqlite:///{folder}/q") as used:
             return Result(row, _by_connector(used, waiting, measure)())
 
 
-def _by_connector(used: Setup, waiting: int, measure: Measure) -> Way:
-    def way() -> Sample:
-        publish_at_once(used.broker, waiting)
+def _by_connector(used: Setup, waiting: int, measure: Measure) -> Run:
+    def run() -> Sample:
+        publish_concurrently(used.broker, waiting)
         program = [sys.executable, "-m", "soundlift.connector"]
         with running(program, used.environment) as child, Memory(child.pid) as memory:
             figure = measure(used, used.function)
         return Sample(figure, memory.peak_mb)
 
-    return way
+    return run
 
 
-def _by_pika_alone(used: Setup, waiting: int, measure: Measure) -> Way:
+def _by_pika(used: Setup, waiting: int, measure: Measure) -> Run:
     settings = Settings.from_environment(used.environment)
 
-    def way() -> Sample:
-        publish_at_once(used.broker, waiting)
-        with process(consume_alone, settings.broker_url, settings.video_queue, CONCURRENCY) as consumer:
+    def run() -> Sample:
+        publish_concurrently(used.broker, waiting)
+        with process(consume, settings.broker_url, settings.video_queue, CONCURRENCY) as consumer:
             consumer.recv()
             return Sample(measure(used, consumer))
 
-    return way
+    return run
 
 
 def latency(used: Setup, receiver: Connection) -> float:
-    """Publish slowly, and return the median milliseconds until arrival; a warm-up is not counted."""
+    """Publish slowly and return the median milliseconds to arrival, without a warm-up."""
     for count in (WARM_UP, SLOW):
         for _ in range(count):
             publish(used.broker)
             time.sleep(PACE_SECONDS)
-        arrivals = arrivals_at(receiver, count)
+        arrivals = receive_arrivals(receiver, count)
     return 1000 * statistics.median(at - since for since, at in arrivals)
 
 
 def rate(used: Setup, receiver: Connection) -> float:
-    """Return how many waiting messages arrive per second, from the first to the last."""
-    moments = [at for _, at in arrivals_at(receiver, WAITING)]
+    """Return how many of the waiting messages arrive per second."""
+    moments = [at for _, at in receive_arrivals(receiver, WAITING)]
     return (WAITING - 1) / (max(moments) - min(moments))
 
 
-def publish_at_once(broker: Broker, count: int) -> None:
-    """Publish events from several threads, each waiting for its confirmation."""
+def publish_concurrently(broker: Broker, count: int) -> None:
+    """Publish events from several threads, each waiting for its confirmations."""
     with ThreadPoolExecutor(PUBLISHERS) as pool:
         list(pool.map(lambda _: publish(broker), range(count)))
 

@@ -1,4 +1,4 @@
-"""Measures one conversion against bare FFmpeg and against the usual way to write such a function."""
+"""Measures a conversion against bare FFmpeg and against the usual implementation of such a function."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from bench.baselines import usual_function
 from bench.baselines.bare_ffmpeg import bare_ffmpeg
-from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
+from bench.harness.comparison import Goal, Result, Row, Run, Sample, compare
+from bench.harness.deployment import Deployment, temporary_deployment
 from bench.harness.processes import Memory
-from bench.harness.stage import Stage, stage
 from bench.inputs.clips import clip
 from soundlift.common.events import event_for
 from soundlift.common.services import process_services
@@ -27,25 +27,31 @@ CONSTANT = ("-b:a", "192k")
 
 
 def against_ffmpeg(row: Row, quality: tuple[str, ...], settings: Mapping[str, str]) -> Result:
-    """Compare a conversion from store to store with the bare FFmpeg command from file to file."""
+    """Compare a conversion from store to store with the bare FFmpeg command."""
     video = clip(60 * MINUTES)
-    with stage(**settings) as place, worker(place) as pool:
-        return compare(row, ours(place, pool, video), bare_ffmpeg(video, place.folder / "bare.mp3", quality))
+    with temporary_deployment(**settings) as deployment, worker(deployment) as pool:
+        return compare(row, ours(deployment, pool, video), bare_ffmpeg(video, deployment.folder / "bare.mp3", quality))
 
 
 def against_usual(row: Row) -> Result:
-    """Compare a conversion with the usual way to write such a function, both at 192 kbit/s."""
+    """Compare a conversion with the usual implementation, both at 192 kbit/s."""
     video = clip(60 * MINUTES)
-    with stage(AUDIO_BITRATE="192k") as place, worker(place) as pool, worker(place) as other:
-        job = place.queued_job(video)
-        return compare(row, ours(place, pool, video), in_worker(other, partial(usual_function.convert, job.video_fid)))
+    with (
+        temporary_deployment(AUDIO_BITRATE="192k") as deployment,
+        worker(deployment) as pool,
+        worker(deployment) as other,
+    ):
+        job = deployment.queued_job(video)
+        return compare(
+            row, ours(deployment, pool, video), in_worker(other, partial(usual_function.convert, job.video_fid))
+        )
 
 
 @contextmanager
-def worker(place: Stage) -> Iterator[ProcessPoolExecutor]:
-    """Run one process that executes tasks, as a function's worker does."""
+def worker(deployment: Deployment) -> Iterator[ProcessPoolExecutor]:
+    """Run a process that executes tasks, as a function's worker does."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context, initializer=_begin, initargs=(place.environment,)) as pool:
+    with ProcessPoolExecutor(1, context, initializer=_begin, initargs=(deployment.environment,)) as pool:
         yield pool
 
 
@@ -53,31 +59,31 @@ def _begin(environment: Mapping[str, str]) -> None:
     os.environ.update(environment, LOG_LEVEL="error")
 
 
-def in_worker(pool: ProcessPoolExecutor, task: Callable[[], float]) -> Way:
-    """Return a way that has a worker execute a task, which returns the seconds that it took."""
+def in_worker(pool: ProcessPoolExecutor, task: Callable[[], float]) -> Run:
+    """Return a run of a task, which returns its duration in seconds, in a worker."""
 
-    def way() -> Sample:
+    def run() -> Sample:
         with Memory(pool.submit(os.getpid).result()) as memory:
             seconds = pool.submit(task).result()
         return Sample(seconds, memory.peak_mb)
 
-    return way
+    return run
 
 
-def ours(place: Stage, pool: ProcessPoolExecutor, video: Path) -> Way:
-    """Return our way, from the event to the MP3 in the store and the state `ready` in the row."""
+def ours(deployment: Deployment, pool: ProcessPoolExecutor, video: Path) -> Run:
+    """Return a run of our conversion, from the event to the MP3 in the store and the state `ready` in the row."""
 
-    def way() -> Sample:
-        job = place.queued_job(video)
+    def run() -> Sample:
+        job = deployment.queued_job(video)
         sample = in_worker(pool, partial(convert_job, job.id))()
-        place.forget(job.id)
+        deployment.delete_files(job.id)
         return sample
 
-    return way
+    return run
 
 
 def convert_job(job_id: str) -> float:
-    """Convert a queued job, and return the seconds that it took."""
+    """Convert a queued job and return how many seconds it took."""
     from functions.convert.handler import convert
 
     services = process_services()

@@ -1,6 +1,6 @@
-"""Measures whether queries take longer with 1,000,000 jobs than with 1,000: their time must not grow with the table.
+"""Compares queries on 1,000,000 jobs with queries on 1,000: their time must not grow with the table.
 
-Both tables give each query equally many rows. The larger one has 100,000 queued jobs, all of them overdue.
+Each query returns as many rows from either table. The larger one has 100,000 queued jobs, all overdue.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from soundlift.common.settings import Settings
 
 FEW, MANY = 1_000, 1_000_000
 REPEATS = 100
-LONGEST_STATEMENT_SECONDS = 600  # an index of the larger table
+STATEMENT_TIMEOUT_SECONDS = 600  # building an index on the larger table
 USER = user(3)
 
 Query = Callable[[], object]
@@ -33,16 +33,16 @@ _filled = ExitStack()
 atexit.register(_filled.close)
 
 
-def grows(row: Row, database: str, prepare: Callable[[Services], Query]) -> Result:
-    """Compare a query on many rows with the same one on few."""
+def growth(row: Row, database: str, prepare: Callable[[Services], Query]) -> Result:
+    """Compare a query on many rows with the same query on few."""
     many, few = (prepare(services) for services in _tables(database))
-    assert _size(many()) == _size(few()), "the two tables give a query different numbers of rows"
-    return compare(row, partial(_measured, many), partial(_measured, few))
+    assert _row_count(many()) == _row_count(few()), "the query returns different numbers of rows from the two tables"
+    return compare(row, partial(_measure, many), partial(_measure, few))
 
 
 @cache
 def _tables(database: str) -> tuple[Services, Services]:
-    """Return the services of a database with many jobs and of one with few; both are kept until the process ends."""
+    """Return services over a database with many jobs and over one with few, which exist until the process ends."""
     many, few = (_services(database, rows) for rows in (MANY, FEW))
     return many, few
 
@@ -51,13 +51,13 @@ def _services(database: str, rows: int) -> Services:
     folder = _filled.enter_context(temporary_folder("bench"))
     url = f"sqlite:///{folder}/jobs.db" if database == "sqlite" else _filled.enter_context(servers.mariadb())
     migrate(url)
-    large = open_database(url, seconds=LONGEST_STATEMENT_SECONDS)
+    large = open_database(url, seconds=STATEMENT_TIMEOUT_SECONDS)
     fill(large, rows)
     large.engine.dispose()
     return Services(Settings.from_environment({"DATABASE_URL": url, "SOUNDLIFT_DATA": str(folder)}))
 
 
-def _measured(query: Query) -> Sample:
+def _measure(query: Query) -> Sample:
     def once() -> float:
         began = time.perf_counter()
         query()
@@ -66,7 +66,7 @@ def _measured(query: Query) -> Sample:
     return Sample(median(once() for _ in range(REPEATS)) * 1000)
 
 
-def _size(answer: object) -> int:
+def _row_count(answer: object) -> int:
     return len(answer) if isinstance(answer, list) else 1
 
 
@@ -120,7 +120,7 @@ QUERIES: dict[str, Callable[[Services], Query]] = {
     "forget-rows": lambda services: partial(services.jobs.delete_old_rows, retention=RETENTION_SECONDS),
 }
 ROWS: dict[Row, Callable[[Row], Result]] = {
-    Row(f"growth-{database}-{name}", "ms", Goal(1.5)): partial(grows, database=database, prepare=prepare)
+    Row(f"growth-{database}-{name}", "ms", Goal(1.5)): partial(growth, database=database, prepare=prepare)
     for database in ("sqlite", "mariadb")
     for name, prepare in QUERIES.items()
 }

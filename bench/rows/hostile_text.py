@@ -1,4 +1,4 @@
-"""Measures that no text of an uploader or a file takes more than linear time to read."""
+"""Checks that no text from an uploader or a file takes more than linear time to parse."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from bench.harness.comparison import Goal, Result, Row, Sample
 from bench.inputs.worst_cases import CASES, LARGE, SMALL, WorstCase
 
-MOST_RATIO = 8  # a linear parser takes 4 times as long for the larger text, a quadratic one 16 times
+MAX_RATIO = 8  # a linear parser takes 4 times as long for the larger text, a quadratic one 16 times
 ROUNDS = 5
-LEAST_SECONDS = 0.0005  # a shorter time is mostly the noise of the clock
+MIN_SECONDS = 0.0005  # shorter times are mostly clock noise
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The seconds that a worst case takes in either size."""
+class Timing:
+    """The seconds taken by a worst case at both sizes."""
 
     case: WorstCase
     small: float
@@ -25,24 +25,24 @@ class Measured:
 
     @property
     def ratio(self) -> float:
-        """Return how many times as long the large one takes."""
-        return max(self.large, LEAST_SECONDS) / max(self.small, LEAST_SECONDS)
+        """Return the time at the large size divided by that at the small size."""
+        return max(self.large, MIN_SECONDS) / max(self.small, MIN_SECONDS)
 
 
 def hostile_text(row: Row) -> Result:
     """Compare the time for 1 MB with the time for 256 KB, for the case with the largest ratio."""
-    worst = max(map(_measured, CASES), key=lambda one: one.ratio)
-    if worst.ratio > MOST_RATIO:
+    worst = max(map(_measure, CASES), key=lambda one: one.ratio)
+    if worst.ratio > MAX_RATIO:
         print(f"Not linear: {worst.case.name}.")
     return Result(row, Sample(worst.large * 1000), Sample(worst.small * 1000), worst.ratio)
 
 
-def _measured(case: WorstCase) -> Measured:
-    return Measured(case, *(_seconds(case.read, case.make(size)) for size in (SMALL, LARGE)))
+def _measure(case: WorstCase) -> Timing:
+    return Timing(case, *(_seconds(case.read, case.make(size)) for size in (SMALL, LARGE)))
 
 
 def _seconds(read: Callable[[bytes], Any], text: bytes) -> float:
-    """Return the processor time of the fastest of several rounds, which other processes do not affect."""
+    """Return the processor time of the fastest of several rounds, which other processes affect least."""
     rounds = []
     for _ in range(ROUNDS):
         began = time.process_time()
@@ -51,4 +51,4 @@ def _seconds(read: Callable[[bytes], Any], text: bytes) -> float:
     return min(rounds)
 
 
-ROWS: dict[Row, Callable[[Row], Result]] = {Row("hostile-text", "ms", Goal(MOST_RATIO)): hostile_text}
+ROWS: dict[Row, Callable[[Row], Result]] = {Row("hostile-text", "ms", Goal(MAX_RATIO)): hostile_text}

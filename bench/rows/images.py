@@ -1,6 +1,6 @@
-"""Measures the images as containers: size above the base image, time to the first 200, and memory when idle.
+"""Measures the images: size above the base image, time to the first 200 response, and memory when idle.
 
-Needs Docker or Podman and the images of `make images`. BUILDER names the program, BASE_IMAGE the base image.
+Requires Docker or Podman, and the images of `make images`. BUILDER names the program, BASE_IMAGE the base image.
 """
 
 from __future__ import annotations
@@ -43,26 +43,26 @@ UNREACHABLE = {
 }
 ROUNDS = 5
 SETTLE_SECONDS = 1
-LARGEST_MB = dict.fromkeys(IMAGES, 70) | {"convert": 330}
-LONGEST_SECONDS = dict.fromkeys(IMAGES, 0.6) | {"convert": 1.0}
+MAX_MEGABYTES = dict.fromkeys(IMAGES, 70) | {"convert": 330}
+MAX_SECONDS = dict.fromkeys(IMAGES, 0.6) | {"convert": 1.0}
 
 
 @dataclass(frozen=True)
 class Container:
-    """A running image, which gave its first 200 `seconds` after it was started."""
+    """A running container, and the seconds from its start to its first 200 response."""
 
     pid: int
     seconds: float
 
 
 def size(row: Row, name: str) -> Result:
-    """Return the size of an image above that of its base, in MB."""
-    return Result(row, Sample((_size_of(IMAGES[name]) - _size_of(BASE)) / 1e6))
+    """Return the size of an image above its base image, in MB."""
+    return Result(row, Sample((_image_size(IMAGES[name]) - _image_size(BASE)) / 1e6))
 
 
 def start(row: Row, name: str) -> Result:
-    """Return the median time from a container's start to its first 200, and its memory when idle."""
-    _size_of(IMAGES[name])
+    """Return the median time from a container's start to its first 200 response, and its memory when idle."""
+    _image_size(IMAGES[name])
     with temporary_folder("bench") as folder:
         folder.chmod(0o755)
         _write_secrets(folder, {**UNREACHABLE, "jwt-secret": secrets.token_hex()})
@@ -73,7 +73,7 @@ def start(row: Row, name: str) -> Result:
 def _started(name: str, folder: Path) -> Sample:
     with _running(name, folder) as container:
         time.sleep(SETTLE_SECONDS)
-        return Sample(container.seconds, _memory_of(container.pid))
+        return Sample(container.seconds, _memory(container.pid))
 
 
 def _write_secrets(folder: Path, values: Mapping[str, str]) -> None:
@@ -81,7 +81,7 @@ def _write_secrets(folder: Path, values: Mapping[str, str]) -> None:
         (folder / name).write_text(value)
 
 
-def _size_of(image: str) -> int:
+def _image_size(image: str) -> int:
     try:
         return int(_call("image", "inspect", "--format={{.Size}}", image))
     except (OSError, subprocess.CalledProcessError):
@@ -90,7 +90,7 @@ def _size_of(image: str) -> int:
 
 @contextmanager
 def _running(name: str, folder: Path) -> Iterator[Container]:
-    """Run an image until the block ends, from its first 200 on."""
+    """Run an image, and yield once it has answered 200."""
     port = str(free_port())
     settings = [f"--env={variable}" for variable in ("HOST=127.0.0.1", f"PORT={port}", f"CONNECTOR_PORT={port}")]
     health = f"http://127.0.0.1:{port}{'/healthz' if name == 'connector' else '/_/health'}"
@@ -112,7 +112,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _memory_of(pid: int) -> float:
+def _memory(pid: int) -> float:
     """Return the proportional set size of a process and its children, in MB (Linux)."""
     total = 0.0
     for one in (pid, *children(pid)):
@@ -122,13 +122,13 @@ def _memory_of(pid: int) -> float:
 
 
 def _call(*arguments: str) -> str:
-    """Run the builder, and return what it prints."""
+    """Run the builder and return its output."""
     return subprocess.run([BUILDER, *arguments], capture_output=True, text=True, check=True).stdout.strip()
 
 
 ROWS: dict[Row, Callable[[Row], Result]] = {
-    **{Row(f"image-size-{name}", "MB", Goal(most, of="ours")): partial(size, name=name)
-       for name, most in LARGEST_MB.items()},
-    **{Row(f"image-start-{name}", "s", Goal(most, of="ours")): partial(start, name=name)
-       for name, most in LONGEST_SECONDS.items()},
+    **{Row(f"image-size-{name}", "MB", Goal(limit, of="ours")): partial(size, name=name)
+       for name, limit in MAX_MEGABYTES.items()},
+    **{Row(f"image-start-{name}", "s", Goal(limit, of="ours")): partial(start, name=name)
+       for name, limit in MAX_SECONDS.items()},
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Measures the memory of convert's process and the disk space that it uses for a video of 4 GB."""
+"""Measures the memory and disk space that convert uses for a video of 4 GB."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import urllib3
 
 from bench.harness.comparison import Goal, Result, Row, Sample
+from bench.harness.deployment import BLOCK, Deployment, temporary_deployment
 from bench.harness.processes import Memory, Peak, peak_mb, served
-from bench.harness.stage import BLOCK, Stage, stage
 from bench.inputs.clips import ffmpeg, uncompressed
 from soundlift.common.events import event_for, to_http
 from soundlift.common.jobs.model import Job
@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 600
 
 @dataclass(frozen=True)
 class Conversion:
-    """The peaks of one conversion, in MB: its process, all processes, the temporary folder; and the size of the MP3."""
+    """The peaks of a conversion in MB: of its process, all processes and the temporary folder; and the MP3's size."""
 
     own: float
     everything: float
@@ -34,7 +34,7 @@ class Conversion:
 
 
 def memory(row: Row) -> Result:
-    """Compare the peak memory of the function's process, without FFmpeg, with its peak for a fifteenth of the video."""
+    """Compare the function's own peak memory, without FFmpeg, with its peak for a fifteenth of the video."""
     large, small = conversion(TIMES), conversion(1)
     ours, baseline = Sample(large.own, large.everything), Sample(small.own, small.everything)
     return Result(row, ours, baseline, ours.value / baseline.value)
@@ -48,16 +48,16 @@ def disk(row: Row) -> Result:
 
 @cache
 def conversion(times: int) -> Conversion:
-    """Convert a video of a multiple of 280 MB by the function as it is served."""
-    with stage() as place:
-        temporary = place.folder / "temporary"
+    """Convert a video of a multiple of 280 MB with the served function."""
+    with temporary_deployment() as deployment:
+        temporary = deployment.folder / "temporary"
         temporary.mkdir()
-        job = place.queued_job(uncompressed(SECONDS), _repeated(uncompressed(SECONDS), times))
-        with served("functions.convert.handler:app", {**place.environment, "TMPDIR": str(temporary)}) as convert:
+        job = deployment.queued_job(uncompressed(SECONDS), _repeated(uncompressed(SECONDS), times))
+        with served("functions.convert.handler:app", {**deployment.environment, "TMPDIR": str(temporary)}) as convert:
             with Memory(convert.worker) as everything, Peak(partial(_size, temporary)) as largest:
                 _convert(convert.url, job)
             own = peak_mb(convert.worker)
-        return Conversion(own, everything.value, largest.value, _mp3_size(place, job))
+        return Conversion(own, everything.value, largest.value, _mp3_size(deployment, job))
 
 
 def _repeated(video: Path, times: int) -> Iterator[bytes]:
@@ -79,13 +79,13 @@ def _convert(url: str, job: Job) -> None:
 def _size(folder: Path) -> float:
     total = 0
     for file in folder.rglob("*"):
-        with suppress(OSError):  # it may be gone by now
+        with suppress(OSError):  # the file may have been deleted
             total += file.stat().st_size if file.is_file() else 0
     return total / 1e6
 
 
-def _mp3_size(place: Stage, job: Job) -> float:
-    done = place.services.jobs.find(job.id)
+def _mp3_size(deployment: Deployment, job: Job) -> float:
+    done = deployment.services.jobs.find(job.id)
     assert done is not None
     assert done.mp3_bytes is not None
     return done.mp3_bytes / 1e6

@@ -1,4 +1,4 @@
-"""Measures the memory of login under parallel sign-ins."""
+"""Measures the memory of login during concurrent sign-ins."""
 
 from __future__ import annotations
 
@@ -11,42 +11,42 @@ from threading import Barrier, Thread
 from urllib.parse import urlsplit
 
 from bench.harness.comparison import Goal, Result, Row, Sample
+from bench.harness.deployment import OWNER, temporary_deployment
 from bench.harness.processes import Gunicorn, peak_mb, served
-from bench.harness.stage import OWNER, stage
 from soundlift.common.auth.passwords import hash_password
 
 APPLICATION = "functions.login.handler:app"
 PASSWORD = "a password of the bench"
 ROUNDS = 5
 PARALLEL = 64
-MEBIBYTES_IN_STACK = 256  # limits.memory of login in stack.yml
+MEMORY_LIMIT_MEBIBYTES = 256  # limits.memory of login in stack.yml
 TIMEOUT_SECONDS = 120
 DOCKERFILE = Path("template/python3-soundlift/Dockerfile")
 
 
 def memory(row: Row) -> Result:
-    """Compare the peak memory at 64 parallel sign-ins with the peak at single ones."""
+    """Compare the peak memory of 64 concurrent sign-ins with that of sequential ones."""
     many, single = peak_of_login(PARALLEL), peak_of_login(1)
     return Result(row, Sample(many, many), Sample(single, single), many / single)
 
 
 def peak_of_login(parallel: int) -> float:
-    """Return the peak memory in MB of login, after some rounds of a number of sign-ins at once."""
-    with stage(LOG_LEVEL="error", **memory_settings()) as place:
-        place.services.users.add(OWNER, hash_password(PASSWORD))
-        with served(APPLICATION, place.environment) as server:
+    """Return the peak memory of login in MB after several rounds of concurrent sign-ins."""
+    with temporary_deployment(LOG_LEVEL="error", **memory_settings()) as deployment:
+        deployment.services.users.add(OWNER, hash_password(PASSWORD))
+        with served(APPLICATION, deployment.environment) as server:
             assert _sign_in(server) == 200
             for _ in range(ROUNDS):
-                _at_once(server, parallel)
+                _sign_in_concurrently(server, parallel)
             return peak_mb(server.worker)
 
 
 def memory_settings() -> dict[str, str]:
-    """Return the variables by which every function's image configures the memory allocator."""
+    """Return the variables with which every function's image configures the memory allocator."""
     return dict(re.findall(r"^\s*(MALLOC_[A-Z_]+)=(\S+)", DOCKERFILE.read_text(), re.MULTILINE))
 
 
-def _at_once(server: Gunicorn, parallel: int) -> None:
+def _sign_in_concurrently(server: Gunicorn, parallel: int) -> None:
     ready = Barrier(parallel)
 
     def sign_in() -> None:
@@ -72,5 +72,5 @@ def _sign_in(server: Gunicorn) -> int:
 
 
 ROWS: dict[Row, Callable[[Row], Result]] = {
-    Row("login-memory", "MB", Goal(MEBIBYTES_IN_STACK * 2**20 / 1e6, of="ours")): memory,
+    Row("login-memory", "MB", Goal(MEMORY_LIMIT_MEBIBYTES * 2**20 / 1e6, of="ours")): memory,
 }

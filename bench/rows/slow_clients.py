@@ -1,4 +1,4 @@
-"""Measures how long a request takes while many other clients have stalled in the middle of theirs."""
+"""Measures how long a request takes while many clients have stalled in the middle of their requests."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from urllib.parse import urlsplit
 import urllib3
 
 from bench.harness.comparison import Goal, Result, Row, Sample, compare
+from bench.harness.deployment import temporary_deployment
 from bench.harness.processes import Gunicorn, served
-from bench.harness.stage import stage
 
 SLOW_CLIENTS = 60
-LONGEST_ANSWER_SECONDS = 60
+TIMEOUT_SECONDS = 60
 HALF_A_HEAD = b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: "
 HALF_A_BODY = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n{"
 REFUSED_UPLOAD = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50000000\r\n\r\n" + bytes(1000)
 
 
 def slow_clients(row: Row, function: str, sent: bytes) -> Result:
-    """Compare the time to an answer with and without slow clients connected."""
-    with stage(LOG_LEVEL="error") as place, served(f"functions.{function}.handler:app", place.environment) as server:
+    """Compare the response time with and without stalled clients."""
+    with (
+        temporary_deployment(LOG_LEVEL="error") as deployment,
+        served(f"functions.{function}.handler:app", deployment.environment) as server,
+    ):
 
-        def beside_slow_clients() -> Sample:
+        def with_slow_clients() -> Sample:
             with _connected(server, sent):
-                return _answered(server)
+                return _time_answer(server)
 
-        return compare(row, beside_slow_clients, partial(_answered, server))
+        return compare(row, with_slow_clients, partial(_time_answer, server))
 
 
 @contextmanager
@@ -43,9 +46,9 @@ def _connected(server: Gunicorn, sent: bytes) -> Iterator[None]:
         yield
 
 
-def _answered(server: Gunicorn) -> Sample:
+def _time_answer(server: Gunicorn) -> Sample:
     began = time.perf_counter()
-    urllib3.request("POST", server.url, headers={"Connection": "close"}, retries=False, timeout=LONGEST_ANSWER_SECONDS)
+    urllib3.request("POST", server.url, headers={"Connection": "close"}, retries=False, timeout=TIMEOUT_SECONDS)
     return Sample((time.perf_counter() - began) * 1000)
 
 

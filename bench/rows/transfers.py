@@ -1,4 +1,4 @@
-"""Measures uploads to and downloads from a folder store, against gunicorn writing and sending plain files."""
+"""Measures uploads to and downloads from a folder store, against a plain Flask application."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from bench.harness.clients import receive, send_form, send_raw
-from bench.harness.comparison import Goal, Result, Row, Sample, Way, compare
+from bench.harness.comparison import Goal, Result, Row, Run, Sample, compare
+from bench.harness.deployment import OWNER, Deployment
 from bench.harness.pair import served_with_baseline
 from bench.harness.processes import Gunicorn, Memory
-from bench.harness.stage import OWNER, Stage
 from bench.inputs.clips import compressed
 from soundlift.common.media import MediaInfo
 
@@ -25,18 +25,18 @@ Send = Callable[[str, Path, Mapping[str, str]], bytes]
 
 
 def upload(row: Row, send: Send) -> Result:
-    """Compare an upload, which ends durable and queued, with the same bytes as a body that is flushed to a file."""
+    """Compare an upload, which ends durable and queued, with writing the same body to a file and flushing it."""
     video = compressed(MEGABYTES)
     with served_with_baseline("upload") as pair:
 
         def ours() -> Sample:
-            sample, answer = _timed(pair.ours, video.stat().st_size, partial(send, pair.ours.url, video, pair.headers))
-            pair.place.services.videos.delete(json.loads(answer)["video_fid"])
+            sample, answer = _time(pair.ours, video.stat().st_size, partial(send, pair.ours.url, video, pair.headers))
+            pair.deployment.services.videos.delete(json.loads(answer)["video_fid"])
             return sample
 
         def plain() -> Sample:
-            sample, _ = _timed(pair.plain, video.stat().st_size, partial(send_raw, pair.plain.url, video, {}))
-            (pair.place.folder / "received").unlink()
+            sample, _ = _time(pair.plain, video.stat().st_size, partial(send_raw, pair.plain.url, video, {}))
+            (pair.deployment.folder / "received").unlink()
             return sample
 
         return compare(row, ours, plain)
@@ -47,38 +47,38 @@ def download(row: Row) -> Result:
     content = compressed(MEGABYTES)
     size = content.stat().st_size
     with served_with_baseline("download") as pair:
-        shutil.copy(content, pair.place.folder / "sent")
-        path = f"/?job={_ready_job(pair.place, content)}"
+        shutil.copy(content, pair.deployment.folder / "sent")
+        path = f"/?job={_ready_job(pair.deployment, content)}"
         return compare(
             row,
-            _receiving(pair.ours, path, pair.headers, size),
-            _receiving(pair.plain, "/file", {}, size),
+            _download_run(pair.ours, path, pair.headers, size),
+            _download_run(pair.plain, "/file", {}, size),
         )
 
 
-def _receiving(server: Gunicorn, path: str, headers: Mapping[str, str], size: int) -> Way:
-    def way() -> Sample:
-        sample, length = _timed(server, size, partial(receive, server.url, path, headers))
+def _download_run(server: Gunicorn, path: str, headers: Mapping[str, str], size: int) -> Run:
+    def run() -> Sample:
+        sample, length = _time(server, size, partial(receive, server.url, path, headers))
         assert length == size
         return sample
 
-    return way
+    return run
 
 
-def _ready_job(place: Stage, content: Path) -> str:
-    job = place.queued_job(content)
-    claim = place.services.jobs.claim(job)
+def _ready_job(deployment: Deployment, content: Path) -> str:
+    job = deployment.queued_job(content)
+    claim = deployment.services.jobs.claim(job)
     assert claim is not None
-    writer = place.services.mp3s.create(str(claim.mp3_fid), MediaInfo(OWNER, "a.mp3", "audio/mpeg", job.id))
+    writer = deployment.services.mp3s.create(str(claim.mp3_fid), MediaInfo(OWNER, "a.mp3", "audio/mpeg", job.id))
     writer.write(content.read_bytes())
-    assert place.services.jobs.mark_ready(claim, mp3_bytes=writer.commit(), length=1.0)
+    assert deployment.services.jobs.mark_ready(claim, mp3_bytes=writer.commit(), length=1.0)
     return job.id
 
 
-def _timed(server: Gunicorn, size: int, ask: Callable[[], Answer]) -> tuple[Sample, Answer]:
+def _time(server: Gunicorn, size: int, request: Callable[[], Answer]) -> tuple[Sample, Answer]:
     began = time.perf_counter()
     with Memory(server.pid) as memory:
-        answer = ask()
+        answer = request()
         seconds = time.perf_counter() - began
     return Sample(size / 1e6 / seconds, memory.peak_mb), answer
 

@@ -1,4 +1,4 @@
-"""Measures how many tokens a second validate checks."""
+"""Measures how many tokens per second validate checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REQUESTS = 3000
 
 
 def validate(row: Row) -> Result:
-    """Compare validations a second with a trivial Flask view's answers to the same requests."""
+    """Compare validations per second with a trivial Flask view's responses to the same requests."""
     with served_with_baseline("validate") as pair:
         headers = pair.headers
 

@@ -1,8 +1,8 @@
-"""Build of the images: one for each function of stack.yml, the connector, and the command (`make images`).
+"""Builds the images of the functions in stack.yml, the connector and the command (`make images`).
 
-If faas-cli and Docker are on PATH, and BUILDER is not set, faas-cli builds the functions. Otherwise Docker or Podman
-builds the same tree as faas-cli would: the template, with the function's folder as function/ and, below it, the folders
-that stack.yml copies.
+If faas-cli and Docker are on PATH and BUILDER is not set, faas-cli builds the functions. Otherwise Docker or Podman
+builds the tree that faas-cli would build: the template, the function's folder as function/, and below it the folders
+that stack.yml lists under `copy`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from soundlift.local.stack import StackFunction, read_stack
 ROOT = Path(__file__).parents[2]
 STACK_FILE = ROOT / "stack.yml"
 TREES = Path("build/images")
-HERE = Path("deploy/images")
+FOLDER = Path("deploy/images")
 OWN_PACKAGES = {"connector": ("common", "connector"), "cli": ("common", "local", "cli", "client")}
 IGNORED = shutil.ignore_patterns("__pycache__")
 
 
 def main() -> None:
-    """Build the named images, or all."""
+    """Build the named images, or all of them."""
     functions = {function.name: function for function in read_stack(STACK_FILE)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "names", nargs="*", help=f"images to build: {', '.join((*functions, *OWN_PACKAGES))}; default: all"
     )
-    parser.add_argument("--base", default="", help="base image with Python; default: that of the Dockerfiles")
+    parser.add_argument("--base", default="", help="base image with Python; default: the one in the Dockerfiles")
     parser.add_argument("--trees", type=Path, default=TREES, help=f"folder for the build trees; default: {TREES}")
     parser.add_argument("--only-lay-out", action="store_true", help="write the build trees without building images")
     options = parser.parse_args()
@@ -55,7 +55,7 @@ def main() -> None:
             image = lay_out_own(name, tree, like=next(iter(functions.values())))
         if not options.only_lay_out:
             part = [*_argument("PART", name), "--target", name] if name in OWN_PACKAGES else []
-            commands[name] = [_builder(), "build", "--tag", image, *base, *part, str(tree)]
+            commands[name] = [_find_builder(), "build", "--tag", image, *base, *part, str(tree)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         built = {name: pool.submit(_build, name, command) for name, command in commands.items()}
     failed = [name for name, future in built.items() if not future.result()]
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def lay_out(function: StackFunction, tree: Path) -> str:
-    """Write the build tree of a function as faas-cli would, and return the image's name."""
+    """Write a function's build tree as faas-cli would, and return the image's name."""
     stack = yaml.safe_load(STACK_FILE.read_text(encoding="utf-8"))
     language = stack["functions"][function.name]["lang"]
     shutil.copytree(ROOT / "template" / language, tree, dirs_exist_ok=True, ignore=IGNORED)
@@ -77,9 +77,9 @@ def lay_out(function: StackFunction, tree: Path) -> str:
 def lay_out_own(name: str, tree: Path, *, like: StackFunction) -> str:
     """Write the build tree of the connector or the command: its packages and requirements.
 
-    Returns the image's name, which has the prefix and tag of the function `like`.
+    Returns the image's name, with the prefix and tag of the function `like`.
     """
-    for file in (HERE / "Dockerfile", HERE / name / "requirements.txt", "constraints.txt"):
+    for file in (FOLDER / "Dockerfile", FOLDER / name / "requirements.txt", "constraints.txt"):
         shutil.copy(ROOT / file, tree)
     for part in OWN_PACKAGES[name]:
         shutil.copytree(ROOT / "soundlift" / part, tree / "soundlift" / part, ignore=IGNORED)
@@ -89,7 +89,7 @@ def lay_out_own(name: str, tree: Path, *, like: StackFunction) -> str:
 
 
 def _write_version(folder: Path) -> None:
-    """Write the metadata that `--version` reads (Core metadata specifications, 2.1)."""
+    """Write the package metadata for `--version` (core metadata specification, version 2.1)."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: soundlift\nVersion: {project['version']}\n")
@@ -109,7 +109,7 @@ def _faas_cli_can_build() -> bool:
     return not os.environ.get("BUILDER") and bool(shutil.which("faas-cli") and shutil.which("docker"))
 
 
-def _builder() -> str:
+def _find_builder() -> str:
     found = os.environ.get("BUILDER") or shutil.which("docker") or shutil.which("podman")
     if not found:
         sys.exit("None of faas-cli, Docker and Podman is on PATH; install one to build images.")
@@ -117,7 +117,7 @@ def _builder() -> str:
 
 
 def _build(name: str, command: list[str]) -> bool:
-    """Build one image, and print the time it took, and the output if the build failed."""
+    """Build an image; print the time, and the output if the build fails."""
     started = time.monotonic()
     ended = subprocess.run(
         command, cwd=ROOT, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"

@@ -1,4 +1,4 @@
-// Serves the MongoDB protocol on loopback, for tests: FerretDB over SQLite files.
+// A server of the MongoDB protocol for tests: FerretDB over SQLite files, on the loopback.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 
 func main() {
 	address := flag.String("listen", "127.0.0.1:27017", "address to listen on")
-	folder := flag.String("folder", ".", "folder of the data")
+	folder := flag.String("folder", ".", "data folder")
 	flag.Parse()
 
 	server, err := ferretdb.New(&ferretdb.Config{

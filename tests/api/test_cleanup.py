@@ -29,7 +29,7 @@ from tests.factories.jobs import (
     receiving_job,
 )
 from tests.factories.media import store
-from tests.factories.stores import Refusing
+from tests.factories.stores import RefusingStore
 from tests.fixtures.functions import Call
 
 LONG = 100_000
@@ -205,7 +205,7 @@ def test_a_job_whose_partial_mp3_cannot_be_deleted_delays_no_other(function: Cal
     age(services, lapsed, 700)
     age(services, due, 601)
     mp3s = services.mp3s
-    services.mp3s = Refusing(mp3s, "delete")
+    services.mp3s = RefusingStore(mp3s, "delete")
     assert function("cleanup").post("/").json["sent"] == 1
     assert _events(services) == [(VIDEO_UPLOADED, due.id)]
     services.mp3s = mp3s
@@ -219,7 +219,7 @@ def test_a_row_stays_until_the_store_has_deleted_its_files(function: Call, servi
     age(services, expired, services.settings.retention_seconds + 1)
     assert services.jobs.delete(deleted.id)
     store = getattr(services, name)
-    setattr(services, name, Refusing(store, "delete"))
+    setattr(services, name, RefusingStore(store, "delete"))
     for _ in range(2):
         assert function("cleanup").post("/").json == {"sent": 0, "expired": 0, "orphans": 0}
         assert job_now(services, expired.id).state == State.EXPIRED

@@ -24,7 +24,7 @@ from tests.factories.jobs import (
     claimed_mail,
     failed_job,
     job_now,
-    mail_of,
+    mail_notification,
     queued_job,
     ready_job,
     receiving_job,
@@ -61,7 +61,7 @@ def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call
     assert claim is not None
     assert services.jobs.mark_ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
     assert services.notifications.mark_delivered(claimed_mail(services, job))
-    delivered_at = mail_of(services, job).delivered_at
+    delivered_at = mail_notification(services, job).delivered_at
     assert delivered_at is not None
     assert function("jobs").get(f"/{job.id}", headers=bearer(services)).json == {
         "job_id": job.id,

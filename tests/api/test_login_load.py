@@ -16,7 +16,7 @@ from soundlift.common.services import Services
 from soundlift.local.stack import substitute
 from tests.api.function_server import DEADLINE_SECONDS, HERE, FunctionServer, served
 from tests.factories.accounts import PASSWORD
-from tests.factories.manifests import memory_environment_of_images
+from tests.factories.manifests import allocator_environment
 
 pytestmark = pytest.mark.servers
 
@@ -26,7 +26,7 @@ STACK = Path(__file__).parents[2] / "stack.yml"
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux shows the peak memory of a process")
 def test_64_sign_ins_at_once_fit_into_the_memory_of_the_container(services: Services) -> None:
-    with served("login", services, memory_environment_of_images()) as login:
+    with served("login", services, allocator_environment()) as login:
         answers = _sign_in_at_once(login, ["ada@example.org", "nobody@example.org"] * (AT_ONCE // 2))
         assert login.peak_memory() < _memory_limit()
         assert {status for status, _, _ in answers} <= {200, 401, 429}

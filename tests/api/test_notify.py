@@ -31,7 +31,7 @@ from tests.factories.jobs import (
     failed_job,
     is_notified,
     job_now,
-    mail_of,
+    mail_notification,
     notified_job,
     queued_job,
     ready_job,
@@ -281,7 +281,7 @@ def test_a_permanently_refused_recipient_is_recorded_and_not_tried_again(
     job = ready_job(services)
     mail_server.replies["RCPT"] = "550 no such mailbox" + "x" * 2000
     assert notify(job).status_code == 204
-    noted = mail_of(services, job).error
+    noted = mail_notification(services, job).error
     assert noted is not None
     assert "550 no such mailbox" in noted
     assert len(noted) == table.c.last_error.type.length

@@ -10,7 +10,7 @@ import pika
 import pytest
 
 from devservers.forwarder import Forwarder
-from devservers.rabbitmq import RabbitMq, patient_broker, url_through
+from devservers.rabbitmq import RabbitMq, connect_broker, url_through
 from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
@@ -31,10 +31,10 @@ def over_rabbitmq(
     """Have the services publish to RabbitMQ by way of the forwarder, and return another connection to it."""
     services.settings = replace(services.settings, broker_url=url_through(rabbitmq_forwarder))
     topology = Topology(queues_by_event_type(services.settings), DELAYS, "quorum")
-    with closing(patient_broker(rabbitmq_node.url, topology)) as other, closing(services.broker):
+    with closing(connect_broker(rabbitmq_node.url, topology)) as other, closing(services.broker):
         wait_for(lambda: is_usable(services.broker), "the broker is reached")
         yield other
-    rabbitmq_node.forget(topology)
+    rabbitmq_node.delete(topology)
 
 
 @pytest.mark.parametrize("trouble", ["away", "hanging", "without the queue"])

@@ -1,4 +1,4 @@
-"""A bench compares by turns, and says of each goal whether it is met."""
+"""Comparisons alternate between both sides, and each goal is reported as met or not."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from pathlib import Path
 import pytest
 
 from bench.harness.comparison import Goal, Result, Row, Sample, compare
-from bench.harness.report import line_of, write_json, write_plot
+from bench.harness.report import table_row, write_json, write_plot
 from bench.rows import ROWS
 
 
-def test_rounds_take_turns_after_one_that_warms_up() -> None:
-    asked: list[str] = []
+def test_rounds_alternate_after_a_warm_up() -> None:
+    calls: list[str] = []
     figures = count(1)
 
     def ours() -> Sample:
-        asked.append("A")
+        calls.append("A")
         return Sample(next(figures), 10)
 
     def baseline() -> Sample:
-        asked.append("B")
+        calls.append("B")
         return Sample(2, 30)
 
     result = compare(Row("row", "s", rounds=3), ours, baseline)
-    assert "".join(asked) == "ABBAABBA"
+    assert "".join(calls) == "ABBAABBA"
     assert (result.ours.value, result.ours.peak_mb) == (3, 10)
     assert (result.baseline, result.ratio) == (Sample(2, 30), 1.5)
 
 
-def test_the_ratio_is_that_of_the_rounds_not_of_the_medians() -> None:
+def test_the_ratio_is_the_median_of_the_rounds_ratios() -> None:
     mine, theirs = iter((10.0, 3.0, 1.0)), iter((20.0, 1.0, 1.0))
     result = compare(Row("row", "s", rounds=3, warm_up=0), lambda: Sample(next(mine)), lambda: Sample(next(theirs)))
     assert result.ratio == 1.0
@@ -39,7 +39,7 @@ def test_the_ratio_is_that_of_the_rounds_not_of_the_medians() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "words", "met"),
+    ("goal", "text", "met"),
     [
         (Goal(0.5), "ratio <= 0.5", True),
         (Goal(0.4), "ratio <= 0.4", False),
@@ -51,9 +51,9 @@ def test_the_ratio_is_that_of_the_rounds_not_of_the_medians() -> None:
         (Goal(-4, of="added"), "added <= -4", False),
     ],
 )
-def test_a_goal_is_on_the_ratio_or_on_our_own_figure_or_on_what_is_added(goal: Goal, words: str, met: bool) -> None:
+def test_a_goal_bounds_the_ratio_our_figure_or_the_difference(goal: Goal, text: str, met: bool) -> None:
     result = Result(Row("row", "s", goal), Sample(3), Sample(6), 0.5)
-    assert (str(goal), result.met) == (words, met)
+    assert (str(goal), result.met) == (text, met)
 
 
 def test_a_row_without_a_goal_or_a_baseline_is_neither_met_nor_missed() -> None:
@@ -61,13 +61,13 @@ def test_a_row_without_a_goal_or_a_baseline_is_neither_met_nor_missed() -> None:
     assert Result(Row("row", "ms", Goal(5, of="added")), Sample(3)).met is None
 
 
-def test_results_are_written_as_lines_as_json_and_as_a_plot(tmp_path: Path) -> None:
+def test_results_are_written_as_table_rows_json_and_a_plot(tmp_path: Path) -> None:
     results = [
         Result(Row("convert-ten-minutes", "s", Goal(0.65)), Sample(2.5, 90), Sample(5, 40), 0.5),
         Result(Row("connector-latency", "ms", Goal(5, of="added")), Sample(3)),
     ]
-    assert "convert-ten-minutes" in line_of(results[0])
-    assert line_of(results[0]).endswith("yes")
+    assert "convert-ten-minutes" in table_row(results[0])
+    assert table_row(results[0]).endswith("yes")
     written = json.loads(write_json(results, tmp_path).read_text())
     assert written[0] == {
         "row": "convert-ten-minutes",
@@ -86,7 +86,7 @@ def test_results_are_written_as_lines_as_json_and_as_a_plot(tmp_path: Path) -> N
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_every_goal_has_its_row() -> None:
+def test_the_rows_with_project_goals_exist() -> None:
     assert {
         "convert-ten-minutes",
         "throughput",

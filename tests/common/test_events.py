@@ -1,4 +1,4 @@
-"""Events are read in every form that their senders use, and written so that every reader understands them."""
+"""Events are read in every format that senders use, and written in a format that every receiver can read."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def prefixed(prefix: str, **changes: Any) -> dict[str, Any]:
     return {prefix + name: value for name, value in {**TEXTS, **changes}.items()}
 
 
-def parts_of(event: CloudEvent) -> tuple[dict[str, Any], Any]:
+def split(event: CloudEvent) -> tuple[dict[str, Any], Any]:
     return {name: event.get_attributes()[name] for name in ATTRIBUTES}, event.get_data()
 
 
@@ -45,7 +45,7 @@ def parts_of(event: CloudEvent) -> tuple[dict[str, Any], Any]:
 @pytest.mark.parametrize("content_type", ["application/json", "Application/JSON; Charset=UTF-8", ""])
 def test_a_message_in_binary_mode_is_read_with_every_known_prefix(prefix: str, content_type: str) -> None:
     event = from_message(Message(BODY, content_type, prefixed(prefix)))
-    assert parts_of(event) == (ATTRIBUTES, DATA)
+    assert split(event) == (ATTRIBUTES, DATA)
 
 
 def test_a_message_is_read_as_knative_s_broker_for_rabbitmq_writes_it() -> None:
@@ -58,7 +58,7 @@ def test_a_message_is_read_as_knative_s_broker_for_rabbitmq_writes_it() -> None:
         "knativehops": 3,
     }
     event = from_message(Message(BODY, "application/json", headers))
-    assert parts_of(event) == (ATTRIBUTES, DATA)
+    assert split(event) == (ATTRIBUTES, DATA)
     assert event.get_extension("knativehops") == "3"
     assert event.get_attributes().keys() == {*ATTRIBUTES, "datacontenttype", "knativehops"}
 
@@ -82,9 +82,9 @@ def test_header_values_need_not_be_strings(moment: Any) -> None:
 @pytest.mark.parametrize("content_type", [STRUCTURED, "Application/CloudEvents+JSON; charset=utf-8"])
 @pytest.mark.parametrize("headers", [{}, prefixed("ce-", id="forged"), prefixed("cloudEvents:", id="forged")])
 def test_a_structured_body_takes_precedence_over_headers(content_type: str, headers: dict[str, Any]) -> None:
-    assert parts_of(from_message(Message(STRUCTURED_BODY, content_type, headers))) == (ATTRIBUTES, DATA)
+    assert split(from_message(Message(STRUCTURED_BODY, content_type, headers))) == (ATTRIBUTES, DATA)
     ascii_headers = {name: value for name, value in headers.items() if value.isascii()}
-    assert parts_of(from_http({**ascii_headers, "content-type": content_type}, STRUCTURED_BODY)) == (ATTRIBUTES, DATA)
+    assert split(from_http({**ascii_headers, "content-type": content_type}, STRUCTURED_BODY)) == (ATTRIBUTES, DATA)
 
 
 def test_a_null_member_counts_as_absent() -> None:
@@ -133,27 +133,27 @@ def test_an_event_with_a_missing_attribute_is_refused(missing: str) -> None:
         from_message(Message(json.dumps({name: value for name, value in TEXTS.items() if name != missing}).encode()))
 
 
-def test_the_library_reads_our_messages_in_structured_mode_and_their_attributes_in_binary() -> None:
+def test_the_library_reads_our_messages_in_structured_and_binary_mode() -> None:
     message = to_message(EVENT)
-    assert parts_of(from_message(message)) == (ATTRIBUTES, DATA)
+    assert split(from_message(message)) == (ATTRIBUTES, DATA)
     theirs = rabbitmq.RabbitMQMessage(dict(message.headers), message.content_type, message.body)
-    assert parts_of(rabbitmq.from_rabbitmq_event(theirs)) == (ATTRIBUTES, DATA)
+    assert split(rabbitmq.from_rabbitmq_event(theirs)) == (ATTRIBUTES, DATA)
     binary = rabbitmq.from_binary_event(theirs)
-    assert parts_of(binary)[0] == ATTRIBUTES
+    assert split(binary)[0] == ATTRIBUTES
     assert binary.get_datacontenttype() == STRUCTURED
 
 
 def test_the_library_reads_our_requests_which_have_no_ce_headers() -> None:
     headers, body = to_http(EVENT)
-    assert parts_of(http.from_http_event(http.HTTPMessage(headers, body))) == (ATTRIBUTES, DATA)
+    assert split(http.from_http_event(http.HTTPMessage(headers, body))) == (ATTRIBUTES, DATA)
     with_headers = {**headers, **http.to_binary_event(EVENT).headers, "content-type": headers["content-type"]}
     assert http.from_http_event(http.HTTPMessage(with_headers, body)).get_data() != DATA
-    assert parts_of(from_http(with_headers, body)) == (ATTRIBUTES, DATA)
+    assert split(from_http(with_headers, body)) == (ATTRIBUTES, DATA)
 
 
 def test_the_library_s_requests_in_binary_mode_are_read() -> None:
     message = http.to_binary(EVENT, JSONFormat())
-    assert parts_of(from_http(message.headers, message.body)) == (ATTRIBUTES, DATA)
+    assert split(from_http(message.headers, message.body)) == (ATTRIBUTES, DATA)
 
 
 def test_an_attribute_with_a_very_long_name_is_not_repeated_in_a_header() -> None:

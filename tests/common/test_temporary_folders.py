@@ -1,4 +1,4 @@
-"""Temporary folders: none stays where it could not be locked."""
+"""A temporary folder that cannot be locked is removed."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def held() -> Iterator[Event]:
+def blocked_store() -> Iterator[Event]:
     """Return the event that functions made by `waiting` wait for; it is set at the latest when the test ends."""
     released = Event()
     yield released

@@ -173,7 +173,7 @@ def test_the_next_connector_delivers_what_a_killed_one_had_in_flight(
     first.popen.wait()
     slow_convert.set()
     assert queues.count() == 1
-    queues.let_claims_run_out()
+    queues.expire_claims()
     second = start_process()
     wait_for(lambda: queues.count() == 0, "the message is gone")
     assert [call.event.get_subject() for call in gateway.calls] == ["job-1", "job-1"]

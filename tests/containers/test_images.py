@@ -1,4 +1,4 @@
-"""Each image holds what its part uses and nothing else, starts fenced in, and ends when it is told to."""
+"""Each image contains only what its part uses, starts in a sandbox, and stops on SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from devservers.containers import (
-    BUILDING_SECONDS,
+    BUILD_TIMEOUT_SECONDS,
     FUNCTIONS,
     SANDBOX,
     Container,
     Podman,
-    environment_of_stack,
-    image_of,
-    listed,
+    function_environment,
+    image_name,
+    list_files,
     run,
     write_secrets,
 )
@@ -28,10 +28,10 @@ from soundlift.common.auth.tokens import Tokens
 from soundlift.common.auth.users import User, Users
 from soundlift.common.db.engine import open_database
 from tests.factories.accounts import PASSWORD, SECRET
-from tests.factories.manifests import DEPLOY, ROOT, one_of
+from tests.factories.manifests import DEPLOY, ROOT, only_manifest
 
-pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
-OTHER_PASSWORD = "that of another installation"
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
+OTHER_PASSWORD = "the password of another installation"
 IMAGES = [*FUNCTIONS, "connector", "cli"]
 SERVERS_ELSEWHERE = {
     "database-url": "mysql://soundlift@127.0.0.1:9/soundlift",
@@ -58,15 +58,15 @@ def secrets(tmp_path: Path) -> Path:
 @pytest.fixture(params=[*FUNCTIONS, "connector"])
 def container(request: pytest.FixtureRequest, podman: Podman, secrets: Path) -> Iterator[Container]:
     name = request.param
-    environment = {} if name == "connector" else environment_of_stack(name)
+    environment = {} if name == "connector" else function_environment(name)
     container = run(podman, name, free_port(), environment, secrets)
     yield container
     container.remove()
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: Podman, name: str) -> None:
-    files = {file for file in listed(podman, name, "/home/app") if "__pycache__" not in file}
+def test_a_function_s_image_has_only_the_function_and_the_common_layer(podman: Podman, name: str) -> None:
+    files = {file for file in list_files(podman, name, "/home/app") if "__pycache__" not in file}
     own = {file.removeprefix("/home/app/function/") for file in files}
     assert files == {f"/home/app/function/{file}" for file in own}
     folder = ROOT / "functions" / name
@@ -76,24 +76,24 @@ def test_a_function_s_image_has_the_function_and_the_common_layer_alone(podman: 
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_an_image_has_a_numeric_user_no_pip_and_no_more_than_it_may_weigh(podman: Podman, name: str) -> None:
-    assert podman("image", "inspect", "--format={{.User}}", image_of(name)) == "65532:65532"
+def test_an_image_has_a_numeric_user_no_pip_and_a_bounded_size(podman: Podman, name: str) -> None:
+    assert podman("image", "inspect", "--format={{.User}}", image_name(name)) == "65532:65532"
     found = 'import importlib.util, shutil; print([importlib.util.find_spec("pip"), shutil.which("gcc")])'
-    assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_of(name), "-c", found) == "[None, None]"
+    assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_name(name), "-c", found) == "[None, None]"
     assert podman.megabytes_above_base(name) <= MAX_MEGABYTES_ABOVE_BASE[name]
 
 
-def test_a_container_starts_fenced_in_while_its_servers_are_away_and_ends_with_0(container: Container) -> None:
+def test_a_sandboxed_container_starts_without_its_servers_and_stops_with_0(container: Container) -> None:
     assert container.stop() == 0
 
 
 @pytest.mark.parametrize("missing", ["database-url", "media-url"])
-def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_own(
+def test_a_container_without_a_server_s_address_fails_and_names_the_setting(
     podman: Podman, secrets: Path, missing: str
 ) -> None:
     (secrets / missing).unlink()
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
-    container = podman("run", "--detach", *SANDBOX, mount, f"--env=PORT={free_port()}", image_of("convert"))
+    container = podman("run", "--detach", *SANDBOX, mount, f"--env=PORT={free_port()}", image_name("convert"))
     try:
         assert podman("wait", container) != "0"
         log = podman("logs", container)
@@ -102,7 +102,7 @@ def test_a_container_without_a_server_s_address_says_so_and_makes_none_of_its_ow
     assert f"Setting {missing.upper().replace('-', '_')} is missing" in log
 
 
-def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
+def test_the_deployment_s_jobs_create_tables_and_an_admin_and_can_be_repeated(
     podman: Podman, secrets: Path, mariadb_server: MariaDb
 ) -> None:
     url = mariadb_server.url(mariadb_server.new_database())
@@ -110,10 +110,10 @@ def test_the_deployment_s_jobs_make_tables_and_an_admin_and_can_run_again(
     passwords = []
     for name in ("migrate", "first-user", "migrate", "first-user", "set-password"):
         write_secrets(secrets, given)
-        (container,) = one_of(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
+        (container,) = only_manifest(DEPLOY / name / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
         program = [f"--entrypoint={json.dumps(container['command'])}"] if "command" in container else []
         mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
-        podman("run", "--rm", *SANDBOX, mount, *program, image_of("cli"), *container["args"])
+        podman("run", "--rm", *SANDBOX, mount, *program, image_name("cli"), *container["args"])
         if name != "migrate":
             given["admin-password"] = OTHER_PASSWORD
             account = account_in(url)
@@ -130,11 +130,11 @@ def account_in(url: str) -> User:
     return account
 
 
-def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podman: Podman, secrets: Path) -> None:
+def test_a_stalled_request_does_not_delay_the_stop_of_a_container(podman: Podman, secrets: Path) -> None:
     port = free_port()
     token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
     request = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
-    container = run(podman, "upload", port, environment_of_stack("upload"), secrets)
+    container = run(podman, "upload", port, function_environment("upload"), secrets)
     try:
         with socket.create_connection(("127.0.0.1", port)) as stalled:
             stalled.sendall(request.encode())
@@ -143,5 +143,5 @@ def test_a_request_that_does_not_end_keeps_no_container_from_ending_in_time(podm
         container.remove()
 
 
-def test_the_command_tells_its_version(podman: Podman) -> None:
-    assert "version" in podman("run", "--rm", *SANDBOX, image_of("cli"), "--version")
+def test_the_command_prints_its_version(podman: Podman) -> None:
+    assert "version" in podman("run", "--rm", *SANDBOX, image_name("cli"), "--version")

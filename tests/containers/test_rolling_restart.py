@@ -1,4 +1,4 @@
-"""Each part is replaced while videos come in, and none of them is lost."""
+"""Each part is replaced during uploads, and no video is lost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, FUNCTIONS, Podman
+from devservers.containers import BUILD_TIMEOUT_SECONDS, FUNCTIONS, Podman
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import running_mongodb
@@ -24,7 +24,7 @@ from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.factories.jobs import is_notified
 
-pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
 EMAIL = "ada@example.org"
 UPLOADERS = 2
 
@@ -33,7 +33,7 @@ UPLOADERS = 2
 def services(
     mariadb_server: MariaDb, rabbitmq_node: RabbitMq, mail_server: MailServer, tmp_path: Path, password_hash: str
 ) -> Iterator[Services]:
-    """Return the services that the containers have, with an account to use them."""
+    """Return the services that the containers use, with an account."""
     with running_mongodb(tmp_path) as mongodb:
         settings = {
             "DATABASE_URL": mariadb_server.url(mariadb_server.empty_database()),
@@ -69,7 +69,7 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
     stack: ContainerStack, services: Services, mail_server: MailServer, tmp_path: Path
 ) -> None:
     videos = [talking_mp4(tmp_path), ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")]
-    enough = Event()
+    stop = Event()
 
     def keep_uploading() -> list[str]:
         client = Client(stack.url, email=EMAIL, password=PASSWORD)
@@ -77,7 +77,7 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
         for video in itertools.cycle(videos):
             ids.append(client.upload(video).id)
             client.job(ids[-1], wait=1)
-            if enough.is_set():
+            if stop.is_set():
                 return ids
         raise AssertionError
 
@@ -86,7 +86,7 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
         try:
             codes = {name: stack.replace(name) for name in (*FUNCTIONS, "connector")}
         finally:
-            enough.set()
+            stop.set()
         ids = [job_id for upload in uploads for job_id in upload.result()]
     assert set(codes.values()) == {0}, codes
 
@@ -99,5 +99,5 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
     jobs = {job.id: job for job in services.jobs.page(None, limit=len(ids))}
     assert jobs.keys() == set(ids)
     assert {job.state for job in jobs.values()} == {"ready", "failed"}
-    told = [mail["Message-ID"] for mail in mail_server.messages]
-    assert len(told) == len(set(told)) == len(ids)
+    notified = [mail["Message-ID"] for mail in mail_server.messages]
+    assert len(notified) == len(set(notified)) == len(ids)

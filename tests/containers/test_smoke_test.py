@@ -1,4 +1,4 @@
-"""The smoke test's Job runs as it would in a cluster: it passes on a stack that works, and says what does not."""
+"""The smoke test's Job runs as it would in a cluster: it passes on a working stack, and reports failures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, SANDBOX, Podman, image_of, write_secrets
+from devservers.containers import BUILD_TIMEOUT_SECONDS, SANDBOX, Podman, image_name, write_secrets
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import running_mongodb
@@ -18,10 +18,10 @@ from devservers.rabbitmq import RabbitMq
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import SECRET
-from tests.factories.manifests import DEPLOY, one_of
+from tests.factories.manifests import DEPLOY, only_manifest
 
-pytestmark = pytest.mark.timeout(BUILDING_SECONDS)
-(CONTAINER,) = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
+pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
+(CONTAINER,) = only_manifest(DEPLOY / "smoke-test" / "job.yaml", "Job")["spec"]["template"]["spec"]["containers"]
 STEPS = ("account", "sign-in", "internal functions", "upload", "conversion", "download", "sound", "mail", "delete job")
 
 
@@ -38,7 +38,7 @@ def services(
     mail_server: MailServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Services]:
-    """Return the services that the containers have."""
+    """Return the services that the containers use."""
     with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:
         settings = {
             "DATABASE_URL": mariadb_server.url(mariadb_server.empty_database()),
@@ -70,13 +70,13 @@ def stack(podman: Podman, services: Services, tmp_path_factory: pytest.TempPathF
 
 
 def smoke_test(stack: ContainerStack, secrets: Path, url: str, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run the Job's container as its manifest says, with more options of the command."""
+    """Run the Job's container as in its manifest, with additional options of the command."""
     database_url = (stack.data / "secrets" / "database-url").read_text()
     write_secrets(secrets, {"database-url": database_url, "admin-email": "ada@example.org"})
     program = [f"--entrypoint={json.dumps(CONTAINER['command'])}", f"--env=SOUNDLIFT_URL={url}"]
     mount = f"--volume={secrets}:/var/openfaas/secrets:ro"
     (script,) = CONTAINER["args"]
-    command = ["podman", "run", "--rm", *SANDBOX, mount, *program, image_of("cli"), " ".join((script, *more))]
+    command = ["podman", "run", "--rm", *SANDBOX, mount, *program, image_name("cli"), " ".join((script, *more))]
     return subprocess.run(
         command, env=stack.podman.environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -98,7 +98,7 @@ def test_it_passes_and_its_mail_reaches_the_admin(
     assert_nothing_is_left(services)
 
 
-def test_an_address_that_leads_to_internal_functions_fails(
+def test_an_address_that_exposes_internal_functions_fails(
     stack: ContainerStack, services: Services, tmp_path: Path
 ) -> None:
     ended = smoke_test(stack, tmp_path / "secrets", stack.internal_url)

@@ -64,7 +64,7 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
                 remains=remains,
                 steps=tuple((Collection, name) for name in names),
             )
-    mongodb_server.forget()
+    mongodb_server.drop_files()
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def impatient(mongodb_server: MongoDb) -> Iterator[MediaStore]:
     """Return a store that waits for its server for a second."""
     with closing_client(f"{mongodb_server.url}?serverSelectionTimeoutMS=1000&socketTimeoutMS=1000") as url:
         yield open_media(url, "videos")
-    mongodb_server.forget()
+    mongodb_server.drop_files()
 
 
 def _write(store: MediaStore, content: bytes, fid: str | None = None) -> str:

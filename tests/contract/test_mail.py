@@ -243,7 +243,7 @@ def test_a_broken_connection_is_immediately_a_temporary_failure(start: Start) ->
     with Forwarder(int(server.address.rpartition(":")[2])) as forwarder, ThreadPoolExecutor(1) as pool:
         mail = Mail(f"smtp://127.0.0.1:{forwarder.port}", timeout=600)
         sending = pool.submit(mail.send, message(), RECIPIENT)
-        wait_for(lambda: "DATA" in server.asked, "the mail is on its way")
+        wait_for(lambda: "DATA" in server.commands, "the mail is on its way")
         forwarder.drop_connections()
         with pytest.raises(MailUnavailable):
             sending.result(30)

@@ -17,7 +17,7 @@ from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds
-from tests.factories.clips import cut, ffmpeg
+from tests.factories.clips import ffmpeg, truncate
 
 pytestmark = pytest.mark.media
 
@@ -159,7 +159,7 @@ def test_a_caf_chunk_beyond_all_offsets_ends_in_a_stated_failure(converted: Conv
 def test_a_file_that_was_cut_off_reports_what_is_missing(
     converted: Convert, tmp_path: Path, name: str, arguments: tuple[str, ...], share: float
 ) -> None:
-    file = cut(ffmpeg(tmp_path / name, *TONE, *arguments), share)
+    file = truncate(ffmpeg(tmp_path / name, *TONE, *arguments), share)
     job = converted(file)
     assert job.state == State.READY
     missing = SECONDS - decoded_seconds(file)

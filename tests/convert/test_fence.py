@@ -23,10 +23,10 @@ from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
-from tests.factories.clips import altered, ffmpeg, talking_mp4
+from tests.factories.clips import ffmpeg, replace_bytes, talking_mp4
 from tests.factories.jobs import MP4, queued_job
 from tests.factories.media import store
-from tests.factories.stores import held
+from tests.factories.stores import blocked_store
 
 
 @dataclass
@@ -121,7 +121,7 @@ def test_a_movie_whose_samples_are_in_another_file_reads_no_foreign_byte(
 ) -> None:
     file = talking_mp4(tmp_path)
     # A data reference "url " with flag 1 means "in this file"; without it, at an address (ISO/IEC 14496-12, 8.7.2).
-    altered(file, b"url \0\0\0\x01", b"url \0\0\0\0")
+    replace_bytes(file, b"url \0\0\0\x01", b"url \0\0\0\0")
     with ThreadPoolExecutor() as pool:
         job = pool.submit(converted, file)
         opened = False
@@ -153,7 +153,7 @@ def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "the secret")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    videos, waiting, let_go = held(services.videos, beyond=0)
+    videos, waiting, let_go = blocked_store(services.videos, beyond=0)
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
     services.videos = videos
     with ThreadPoolExecutor() as pool:

@@ -15,7 +15,7 @@ from functions.convert.probe.report import read_report
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Save
-from tests.factories.clips import SINE, altered, ffmpeg
+from tests.factories.clips import SINE, ffmpeg, replace_bytes
 
 pytestmark = pytest.mark.media
 
@@ -132,7 +132,7 @@ def test_a_track_without_sound_that_mentions_a_full_disk_fails(converted: Conver
 def test_ffmpeg_s_message_about_copy_protection_is_the_reason(converted: Convert, tmp_path: Path) -> None:
     codec_list, content_encryption = "4052d1861d31d011a3a400a0c90348f6", "fbb3112223bdd211b4b700a0c955fc6e"
     file = ffmpeg(tmp_path / "a.wma", *SINE, "-c:a", "wmav2")
-    altered(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
+    replace_bytes(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
     assert converted(file).error_code == "drm_protected"
 
 

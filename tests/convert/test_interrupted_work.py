@@ -24,7 +24,7 @@ from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.jobs import age, job_now, queued_job
-from tests.factories.stores import Interrupted, held
+from tests.factories.stores import StoreWithCommitHook, blocked_store
 
 pytestmark = pytest.mark.media
 
@@ -34,7 +34,7 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
     conversion = in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
@@ -70,7 +70,7 @@ def test_a_claim_lost_after_storing_leaves_no_mp3_and_does_not_end_the_job(
         lose(services, job)
         rows.append(job_now(services, job.id))
 
-    worker.mp3s = Interrupted(services.mp3s, lose_the_claim)
+    worker.mp3s = StoreWithCommitHook(services.mp3s, lose_the_claim)
     assert convert(event_for(job), worker) is None
     assert [job_now(services, job.id)] == rows
     assert stored_mp3s(services) == []
@@ -82,7 +82,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Stopping(replace(services.settings, drain_seconds=0))
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
     conversion = in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
@@ -110,7 +110,7 @@ def test_conversions_beyond_the_concurrency_limit_wait(
     settings = replace(services.settings, convert_concurrency=1)
     worker, rival = Services(settings), Services(settings)
     first, second = queued_job(services, video), queued_job(services, video)
-    worker.videos, waiting, let_go = held(services.videos, beyond=0)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
     conversion = in_background(event_for(first), worker)
     try:
         assert waiting.wait(30)
@@ -129,7 +129,7 @@ def test_the_percent_is_written_while_converting(
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
     conversion = in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)

@@ -18,7 +18,7 @@ from soundlift.common.events import CONVERSION_FAILED, event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, Save
-from tests.factories.clips import GOOD, HOPELESS, PICTURE, SINE, ffmpeg, talking_mp4
+from tests.factories.clips import CONVERTIBLE, PICTURE, SINE, UNCONVERTIBLE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
 pytestmark = pytest.mark.media
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.media
 Make = Callable[[Path], Path]
 
 
-@pytest.mark.parametrize(("code", "name", "make"), HOPELESS, ids=[name for _, name, _ in HOPELESS])
+@pytest.mark.parametrize(("code", "name", "make"), UNCONVERTIBLE, ids=[name for _, name, _ in UNCONVERTIBLE])
 def test_a_file_without_sound_fails_with_a_code_and_a_sentence(
     services: Services, tmp_path: Path, code: str, name: str, make: Make
 ) -> None:
@@ -42,7 +42,7 @@ def test_a_file_without_sound_fails_with_a_code_and_a_sentence(
     assert list((services.settings.soundlift_data / "media" / "mp3s").glob("*")) == []
 
 
-@pytest.mark.parametrize(("name", "make"), GOOD, ids=[name for name, _ in GOOD])
+@pytest.mark.parametrize(("name", "make"), CONVERTIBLE, ids=[name for name, _ in CONVERTIBLE])
 def test_every_format_is_accepted_and_converted_to_its_length(
     converted: Convert, tmp_path: Path, name: str, make: Make
 ) -> None:

@@ -32,7 +32,7 @@ from tests.convert.conftest import Convert
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, plan_of, wavs
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
-from tests.factories.stores import held
+from tests.factories.stores import blocked_store
 
 pytestmark = pytest.mark.media
 
@@ -145,7 +145,7 @@ def test_a_long_sound_uses_one_core_while_another_conversion_runs(
     file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "anoisesrc=duration=27:seed=1")
     services.settings = replace(services.settings, convert_concurrency=2)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = held(services.videos, beyond=0)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
     job = queued_job(services, file.read_bytes(), file.name)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(convert, event_for(job), worker)

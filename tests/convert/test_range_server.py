@@ -20,7 +20,7 @@ from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaReader, MediaStore
 from soundlift.common.services import Services
 from tests.factories.media import store
-from tests.factories.stores import WatchedStore, held
+from tests.factories.stores import WatchedStore, blocked_store
 
 FID = "a" * 24
 BOX_HEADER = 16  # bytes, by which an index of an MP4 is looked for
@@ -121,7 +121,7 @@ def _requested(url: str) -> socket.socket:
 
 def test_one_answer_does_not_wait_for_another(services: Services) -> None:
     store(services.videos, FID, LARGE)
-    waiting_store, waiting, let_go = held(services.videos, beyond=BLOCK)
+    waiting_store, waiting, let_go = blocked_store(services.videos, beyond=BLOCK)
     with serving(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
         first = pool.submit(urllib3.request, "GET", url)
         try:

@@ -27,7 +27,7 @@ from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3
 from tests.factories.jobs import age, job_now, queued_job
 from tests.factories.problems import assert_problem
-from tests.factories.stores import breaking, held
+from tests.factories.stores import blocked_store, broken_store
 
 
 def test_a_repeated_event_is_answered_without_converting_again(services: Services, job: Job) -> None:
@@ -62,7 +62,7 @@ def test_an_event_while_another_worker_converts_is_retried(
     services: Services, job: Job, in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     other = Services(services.settings)
-    other.videos, waiting, let_go = held(services.videos, beyond=0)
+    other.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
     conversion = in_background(event_for(job), other)
     try:
         assert waiting.wait(30)
@@ -112,7 +112,7 @@ def test_over_http_a_reply_is_an_event_and_unavailable_is_503(services: Services
     client = app.test_client()
     headers, body = to_http(event_for(job))
     videos = services.videos
-    services.videos = breaking(videos, beyond=0)
+    services.videos = broken_store(videos, beyond=0)
     assert_problem(client.post("/", data=body, headers=headers), 503)
     services.videos = videos
     response = client.post("/", data=body, headers=headers)

@@ -18,7 +18,7 @@ from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import age, job_now, queued_job
-from tests.factories.stores import Refusing, WatchedStore, breaking
+from tests.factories.stores import RefusingStore, WatchedStore, broken_store
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
@@ -26,7 +26,7 @@ def test_a_store_that_fails_while_read_costs_no_attempt(services: Services, tmp_
     sound = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=48000").read_bytes()
     job = queued_job(services, sound)
     videos = services.videos
-    services.videos = breaking(videos, beyond=int(len(sound) * share))
+    services.videos = broken_store(videos, beyond=int(len(sound) * share))
     with pytest.raises(StoreUnavailable):
         convert(event_for(job), services)
     released = job_now(services, job.id)
@@ -42,7 +42,7 @@ def test_a_store_that_fails_while_read_costs_no_attempt(services: Services, tmp_
 @pytest.mark.parametrize("step", ["create", "write", "commit"])
 def test_a_store_that_rejects_the_mp3_costs_no_attempt(services: Services, job: Job, step: str) -> None:
     mp3s = services.mp3s
-    services.mp3s = Refusing(mp3s, step)
+    services.mp3s = RefusingStore(mp3s, step)
     with pytest.raises(StoreUnavailable):
         convert(event_for(job), services)
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
@@ -53,11 +53,11 @@ def test_a_store_that_rejects_the_mp3_costs_no_attempt(services: Services, job: 
 
 
 def test_a_store_that_cannot_delete_does_not_change_the_outcome(services: Services, job: Job) -> None:
-    services.mp3s = Refusing(services.mp3s, "delete")
+    services.mp3s = RefusingStore(services.mp3s, "delete")
     no_media = queued_job(services, b"no media")
     convert(event_for(no_media), services)
     assert job_now(services, no_media.id).error_code == "not_media"
-    services.videos = breaking(services.videos, beyond=0)
+    services.videos = broken_store(services.videos, beyond=0)
     with pytest.raises(StoreUnavailable, match="broke"):
         convert(event_for(job), services)
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)

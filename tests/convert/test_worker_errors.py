@@ -30,7 +30,7 @@ from soundlift.common.services import Services
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.problems import assert_problem
-from tests.factories.stores import held
+from tests.factories.stores import blocked_store
 
 pytestmark = pytest.mark.media
 
@@ -78,7 +78,7 @@ def test_an_ffmpeg_killed_by_another_process_costs_no_attempt(
 ) -> None:
     services.settings = worker.settings = replace(services.settings, convert_concurrency=cores)
     job = queued_job(services, long_sound)
-    worker.videos, waiting, let_go = held(services.videos, beyond=int(len(long_sound) * share))
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=int(len(long_sound) * share))
 
     def at_work() -> int | None:
         return next((pid for pid, command in _ffmpegs().items() if argument.encode() in command), None)
@@ -102,7 +102,7 @@ def test_a_database_that_recovers_within_the_claim_does_not_end_work(
     job = queued_job(services, long_sound)
     refused = Event()
     sa.event.listen(worker.database.engine, "handle_error", lambda context: refused.set())
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
         try:
@@ -123,7 +123,7 @@ def _rename(services: Services, old: str, new: str) -> None:
 
 def test_the_percent_never_falls(services: Services, worker: Services, long_sound: bytes) -> None:
     job = queued_job(services, long_sound)
-    worker.videos, waiting, let_go = held(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
     seen: list[int] = []
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
@@ -143,7 +143,7 @@ def test_a_busy_worker_says_over_http_when_to_retry(services: Services, worker: 
     services.settings = worker.settings = replace(services.settings, convert_concurrency=1)
     video = talking_mp4(tmp_path).read_bytes()
     first, second = queued_job(services, video), queued_job(services, video)
-    worker.videos, waiting, let_go = held(services.videos, beyond=0)
+    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
     app.services = services
     headers, body = to_http(event_for(second))
     with ThreadPoolExecutor() as pool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from werkzeug import Request, Response
 
-from devservers.knative_broker import Served
+from devservers.knative_broker import WsgiServer
 
 KINDS = {
     "v1": {"secrets": "Secret", "configmaps": "ConfigMap"},
@@ -35,7 +35,7 @@ class Cluster:
         return item
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """Answer kubectl."""
+        """Answer a request of kubectl."""
         request = Request(environ)
         document, status = self._answer(request)
         return Response(json.dumps(document), status, content_type="application/json")(environ, start_response)
@@ -48,7 +48,7 @@ class Cluster:
             if request.method == "PATCH":
                 _merge(self.objects[path], json.loads(request.get_data()))
             return self.objects[path], 200
-        below = [one for place, one in self.objects.items() if place.rpartition("/")[0] == path]
+        below = [one for key, one in self.objects.items() if key.rpartition("/")[0] == path]
         if path.rpartition("/")[2] in {plural for kinds in KINDS.values() for plural in kinds}:
             return {"kind": "List", "apiVersion": "v1", "items": _selected(below, request.args)}, 200
         return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}, 404
@@ -73,8 +73,8 @@ class Cluster:
 
 @contextmanager
 def served(cluster: Cluster) -> Iterator[str]:
-    """Serve a cluster, and yield the text of a kubeconfig that names it."""
-    with Served(cluster) as server:
+    """Serve a cluster and yield a kubeconfig for it."""
+    with WsgiServer(cluster) as server:
         context = {"name": "test", "context": {"cluster": "test", "user": ""}}
         config = {
             "apiVersion": "v1",
@@ -101,7 +101,7 @@ def _resource(plural: str, kind: str) -> Item:
 
 
 def _selected(items: list[Item], arguments: Any) -> list[Item]:
-    """Return the items of a selector such as `key=value` or `key in (one,other)`, or all if there is none."""
+    """Return the items that match a selector such as `key=value` or `key in (one,other)`, or all without one."""
     selector = arguments.get("labelSelector")
     if not selector:
         return items

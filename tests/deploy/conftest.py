@@ -1,4 +1,4 @@
-"""Programs that tests of manifests and scripts need."""
+"""Programs that the tests of manifests and scripts require."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from devservers.server import NotInstalled
 
 @pytest.fixture(scope="session")
 def kubectl() -> str:
-    return _find("kubectl", "https://kubernetes.io/docs/tasks/tools/ says how")
+    return _find("kubectl", "see https://kubernetes.io/docs/tasks/tools/")
 
 
 @pytest.fixture(scope="session")
 def shasum() -> str:
-    return _find("shasum", "it comes with Perl")
+    return _find("shasum", "it is part of Perl")
 
 
 def _find(program: str, how: str) -> str:

@@ -1,7 +1,7 @@
-"""What faas-cli makes of a stack.yml by its documentation, for machines without faas-cli.
+"""The documented behaviour of faas-cli, for machines without faas-cli.
 
-The keys of stack.yml: https://docs.openfaas.com/reference/yaml. What `generate` writes: schema/openfaas/v1 and
-schema/knative/v1 of openfaas/faas-cli. What `build --shrinkwrap` lays out: https://docs.openfaas.com/cli/templates.
+Keys of stack.yml: https://docs.openfaas.com/reference/yaml. Output of `generate`: schema/openfaas/v1 and
+schema/knative/v1 in openfaas/faas-cli. Tree of `build --shrinkwrap`: https://docs.openfaas.com/cli/templates.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ SECRETS = "/var/openfaas/secrets"
 
 
 class DocumentedFaasCli:
-    """The commands that need no gateway, on a copy of a project."""
+    """The commands that need no gateway, applied to a copy of a project."""
 
     def __init__(self, project: Path) -> None:
         self._project = project
         self._stack: dict[str, Any] = yaml.safe_load(substitute((project / "stack.yml").read_text(), {}))
 
     def shrinkwrap(self) -> None:
-        """Lay out build/NAME: the template, and below function/ the handler's folder and what is to be copied."""
+        """Lay out build/NAME: the template, with the handler's folder and the copied folders below function/."""
         for name, entry in self._stack["functions"].items():
             tree = self._project / "build" / name
             shutil.copytree(self._project / "template" / entry["lang"], tree)
@@ -57,7 +57,7 @@ class DocumentedFaasCli:
         ]
 
     def knative_services(self) -> list[dict[str, Any]]:
-        """Return the Service of each entry, without the limits, labels and probes that it does not write."""
+        """Return the Service of each entry; faas-cli writes no limits, labels or probes."""
         return [_service(name, entry) for name, entry in self._stack["functions"].items()]
 
 

@@ -1,4 +1,4 @@
-"""What NetworkPolicies let through, as Kubernetes documents it (concepts/services-networking/network-policies)."""
+"""The effect of NetworkPolicies, as documented by Kubernetes (concepts/services-networking/network-policies)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ Policy = dict[str, Any]
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod, as far as policies tell it from others."""
+    """The properties of a pod that policies select it by."""
 
     namespace: str
     labels: dict[str, str] = field(default_factory=dict)
 
 
 def may_connect(policies: Iterable[Policy], source: Pod, target: Pod, port: int) -> bool:
-    """Return whether a connection is let in: by any policy on the target, or because there is none on it."""
-    concerned = [policy for policy in policies if _concerns(policy, target)]
-    rules = [(policy, rule) for policy in concerned for rule in policy["spec"].get("ingress", [])]
-    return not concerned or any(_lets_in(rule, policy, source, port) for policy, rule in rules)
+    """Return whether a connection is allowed: by any policy on the target, or because the target has none."""
+    applicable = [policy for policy in policies if _applies_to(policy, target)]
+    rules = [(policy, rule) for policy in applicable for rule in policy["spec"].get("ingress", [])]
+    return not applicable or any(_allows(rule, policy, source, port) for policy, rule in rules)
 
 
-def _concerns(policy: Policy, pod: Pod) -> bool:
+def _applies_to(policy: Policy, pod: Pod) -> bool:
     assert policy["spec"]["policyTypes"] == ["Ingress"]
     return bool(
         policy["metadata"]["namespace"] == pod.namespace and _selects(policy["spec"]["podSelector"], pod.labels)
     )
 
 
-def _lets_in(rule: Policy, policy: Policy, source: Pod, port: int) -> bool:
+def _allows(rule: Policy, policy: Policy, source: Pod, port: int) -> bool:
     peers, ports = rule.get("from"), rule.get("ports")
-    from_there = peers is None or any(_is_peer(peer, policy, source) for peer in peers)
-    return from_there and (ports is None or port in [one["port"] for one in ports])
+    from_peer = peers is None or any(_is_peer(peer, policy, source) for peer in peers)
+    return from_peer and (ports is None or port in [one["port"] for one in ports])
 
 
 def _is_peer(peer: Policy, policy: Policy, source: Pod) -> bool:

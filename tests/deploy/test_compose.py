@@ -24,26 +24,26 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS: dict[str, str] = SERVICES["soundlift"]["environment"]
 ENV_FILES = sorted((ROOT / "deploy" / "local").glob("*.env"))
 NAMES = {item.name.upper() for item in fields(Settings)}
-MADE_BY_UP = {"JWT_SECRET"}
+GENERATED_BY_UP = {"JWT_SECRET"}
 
 each_env_file = pytest.mark.parametrize("file", ENV_FILES, ids=lambda file: file.name)
 
 
 def published(name: str) -> dict[str, str]:
-    """Return the ports of a service, by those that they have on this machine."""
-    return {here: inside for _, here, inside in (port.split(":") for port in SERVICES[name].get("ports", []))}
+    """Return the published ports of a service: host port to container port."""
+    return {host: container for _, host, container in (port.split(":") for port in SERVICES[name].get("ports", []))}
 
 
-def variables_of(file: Path) -> dict[str, str]:
-    """Return what a shell reads from a file, as the file itself says it is read."""
+def read_env_file(file: Path) -> dict[str, str]:
+    """Return the variables that a shell reads from a file, as the file's comment describes."""
     script = f"set -a; . {shlex.quote(str(file))}; env -0"
     read = subprocess.run(["env", "-i", "sh", "-c", script], capture_output=True, text=True, check=True).stdout
     pairs = dict(pair.split("=", 1) for pair in read.split("\0") if pair)
     return {name: value for name, value in pairs.items() if name not in ("PWD", "OLDPWD", "SHLVL", "_")}
 
 
-def servers_of(settings: Settings) -> dict[str, tuple[str, int | None, str | None, str | None]]:
-    """Return host, port, user and password of each server that settings name."""
+def named_servers(settings: Settings) -> dict[str, tuple[str, int | None, str | None, str | None]]:
+    """Return the host, port, user and password of each server in the settings."""
     found = {}
     for name in ("database_url", "broker_url", "media_url", "smtp_url"):
         parts = urlsplit(getattr(settings, name))
@@ -54,11 +54,11 @@ def servers_of(settings: Settings) -> dict[str, tuple[str, int | None, str | Non
     return found
 
 
-def credentials_of(name: str) -> tuple[str | None, str | None]:
-    """Return the user and the password that a server's own settings give it."""
+def server_credentials(name: str) -> tuple[str | None, str | None]:
+    """Return the user and password in a server's own settings."""
     environment = SERVICES[name].get("environment", {})
-    of = {key.rpartition("_")[2]: value for key, value in environment.items() if "RANDOM" not in key}
-    return of.get("USER"), of.get("PASSWORD") or of.get("PASS")
+    account = {key.rpartition("_")[2]: value for key, value in environment.items() if "RANDOM" not in key}
+    return account.get("USER"), account.get("PASSWORD") or account.get("PASS")
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -68,13 +68,13 @@ def test_every_image_has_a_version(name: str) -> None:
         assert re.fullmatch(r"[a-z/]+:(v?\d+\.\d+\.\d+[-a-z]*|RELEASE\.[-\dTZ]+)", image)
 
 
-def test_the_image_of_ours_is_built_and_never_pulled_from_somebody_else() -> None:
+def test_our_image_is_built_and_never_pulled() -> None:
     assert SERVICES["soundlift"]["image"].startswith("registry.invalid/")
     assert SERVICES["soundlift"]["pull_policy"] == "build"
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_what_is_published_is_for_this_machine_alone(name: str) -> None:
+def test_ports_are_published_on_the_loopback_only(name: str) -> None:
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
 
 
@@ -87,19 +87,19 @@ def test_volumes_and_dependencies_exist_and_awaited_servers_have_health_checks(n
         assert SERVICES[other]["healthcheck"]["test"][0] == "CMD"
 
 
-def test_our_settings_are_there_and_lead_to_the_servers_with_their_own_passwords() -> None:
+def test_our_settings_exist_and_name_the_servers_with_their_own_passwords() -> None:
     assert OURS.keys() <= NAMES
     settings = Settings.from_environment(OURS)
-    for host, port, user, password in servers_of(settings).values():
+    for host, port, user, password in named_servers(settings).values():
         assert str(port) in published(host).values()
-        assert (user, password) == credentials_of(host)
+        assert (user, password) == server_credentials(host)
         assert host in SERVICES["soundlift"]["depends_on"]
 
 
-def test_every_secret_of_a_deployed_function_is_set_here_or_made() -> None:
+def test_every_secret_of_a_deployed_function_is_set_or_generated() -> None:
     secrets = {name for function in read_stack(ROOT / "stack.yml") for name in function.secrets}
     needed = {name.upper().replace("-", "_") for name in secrets}
-    assert needed <= OURS.keys() | MADE_BY_UP
+    assert needed <= OURS.keys() | GENERATED_BY_UP
 
 
 def test_the_queues_are_those_that_the_functions_subscribe_to() -> None:
@@ -113,33 +113,33 @@ def test_there_is_an_example_for_each_media_store() -> None:
 
 
 @each_env_file
-def test_an_example_names_settings_that_there_are_and_servers_as_they_are_published(file: Path) -> None:
-    variables = variables_of(file)
+def test_an_example_names_existing_settings_and_published_servers(file: Path) -> None:
+    variables = read_env_file(file)
     assert variables.keys() <= NAMES
     settings = Settings.from_environment(variables)
-    ports = {here: name for name in SERVICES for here in published(name)}
-    for setting, (host, port, user, password) in servers_of(settings).items():
+    ports = {port: name for name in SERVICES for port in published(name)}
+    for setting, (host, port, user, password) in named_servers(settings).items():
         if setting.upper() in variables:
             name = ports[str(port)]
             assert host == "127.0.0.1"
-            assert (user, password) == credentials_of(name)
+            assert (user, password) == server_credentials(name)
 
 
 @each_env_file
-def test_an_example_is_one_that_soundlift_can_open(file: Path) -> None:
-    services = Services(Settings.from_environment(variables_of(file)))
+def test_soundlift_can_open_the_services_of_an_example(file: Path) -> None:
+    services = Services(Settings.from_environment(read_env_file(file)))
     for name in ("database", "broker", "videos", "mp3s", "mail"):
         assert getattr(services, name)
 
 
-def test_the_bucket_that_is_made_is_the_one_that_is_used() -> None:
-    settings = Settings.from_environment(variables_of(ROOT / "deploy" / "local" / "s3.env"))
+def test_the_bucket_that_is_created_is_the_one_that_is_used() -> None:
+    settings = Settings.from_environment(read_env_file(ROOT / "deploy" / "local" / "s3.env"))
     bucket = SERVICES["bucket"]
     assert bucket["command"][-1] == f"minio/{urlsplit(settings.media_url).hostname}"
-    assert urlsplit(bucket["environment"]["MC_HOST_minio"]).username == credentials_of("minio")[0]
+    assert urlsplit(bucket["environment"]["MC_HOST_minio"]).username == server_credentials("minio")[0]
 
 
-def test_the_image_of_ours_is_built_from_files_that_are_there() -> None:
+def test_our_image_is_built_from_a_dockerfile_that_runs_up() -> None:
     build = SERVICES["soundlift"]["build"]
     dockerfile = (ROOT / build["context"] / build["dockerfile"]).read_text()
     assert 'CMD ["soundlift", "up", "--host", "0.0.0.0"]' in dockerfile

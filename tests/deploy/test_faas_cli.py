@@ -1,6 +1,6 @@
-"""What faas-cli makes of this project is what our own build and manifests do.
+"""The output of faas-cli for this project agrees with our own build and manifests.
 
-Held to its documentation, and to faas-cli itself where it is on PATH.
+The tests run against faas-cli's documentation, and against faas-cli itself if it is on PATH.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class FaasCli(Protocol):
 
 
 class InstalledFaasCli:
-    """The commands of the faas-cli on PATH, on a copy of a project."""
+    """The commands of the faas-cli on PATH, applied to a copy of a project."""
 
     def __init__(self, project: Path) -> None:
         self._project = project
@@ -55,7 +55,7 @@ class InstalledFaasCli:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a copy of what faas-cli reads, since it writes below the project."""
+    """Return a copy of the files that faas-cli reads, because it writes below the project."""
     folder = tmp_path / "project"
     for part in NEEDED:
         shutil.copytree(ROOT / part, folder / part, ignore=NO_CACHE)
@@ -73,7 +73,7 @@ def by_name(objects: Objects) -> dict[str, dict[str, Any]]:
     return {one["metadata"]["name"]: one for one in objects}
 
 
-def test_its_tree_of_each_function_is_ours(faas_cli: FaasCli, project: Path, tmp_path: Path) -> None:
+def test_faas_cli_lays_out_the_same_tree_as_our_build(faas_cli: FaasCli, project: Path, tmp_path: Path) -> None:
     faas_cli.shrinkwrap()
     subprocess.run([sys.executable, BUILD, "--only-lay-out", "--trees", tmp_path / "trees"], check=True)
     for name in FUNCTIONS:
@@ -83,7 +83,7 @@ def test_its_tree_of_each_function_is_ours(faas_cli: FaasCli, project: Path, tmp
             assert (theirs / file).read_bytes() == (ours / file).read_bytes(), file
 
 
-def test_its_openfaas_functions_say_all_that_stack_yml_says(faas_cli: FaasCli) -> None:
+def test_its_openfaas_functions_contain_everything_in_stack_yml(faas_cli: FaasCli) -> None:
     functions = by_name(faas_cli.openfaas_functions())
     assert functions.keys() == FUNCTIONS.keys()
     for name, entry in FUNCTIONS.items():
@@ -93,7 +93,7 @@ def test_its_openfaas_functions_say_all_that_stack_yml_says(faas_cli: FaasCli) -
         assert spec["readOnlyRootFilesystem"] is True
 
 
-def test_its_knative_services_lack_what_our_manifests_have(faas_cli: FaasCli) -> None:
+def test_its_knative_services_lack_fields_that_our_manifests_have(faas_cli: FaasCli) -> None:
     services = by_name(faas_cli.knative_services())
     ours = by_name(manifests_in(ROOT / "deploy" / "knative" / "functions.yaml"))
     assert services.keys() == ours.keys()

@@ -1,4 +1,4 @@
-"""Whatever a user passes to make is a file name, a word or a folder, and never a piece of a command."""
+"""Values passed to make are file names, words or folders, and are never executed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAMES = [
 
 
 class Checkout:
-    """A folder with the Makefile, whose tools are there already and record what they are called with."""
+    """A folder with the Makefile and with tools that record their arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Checkout:
             os.utime(folder / name, (seconds, seconds))
 
     def make(self, *arguments: str, **environment: str) -> list[str]:
-        """Return the arguments that a target calls its tool with."""
+        """Run a target and return the arguments of its tool."""
         made = subprocess.run(
             ["make", *arguments],
             check=False,
@@ -64,39 +64,39 @@ def checkout(tmp_path: Path) -> Checkout:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_demos_video_is_a_file_whatever_its_name(checkout: Checkout, name: str) -> None:
+def test_any_video_name_is_passed_to_the_demo_unchanged(checkout: Checkout, name: str) -> None:
     assert checkout.make("demo", f"VIDEO={name}") == ["demo", "--", name]
     assert checkout.make("demo", VIDEO=name) == ["demo", "--", name]
 
 
-def test_the_demo_has_a_video_of_its_own(checkout: Checkout) -> None:
+def test_the_demo_needs_no_video(checkout: Checkout) -> None:
     assert checkout.make("demo") == ["demo", "--"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_folder_of_media_files_is_a_folder_whatever_its_name(checkout: Checkout, name: str) -> None:
+def test_any_folder_name_is_passed_to_the_corpus_unchanged(checkout: Checkout, name: str) -> None:
     assert checkout.make("corpus", f"DIR={name}")[-1] == name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_base_image_is_one_word_and_what_to_build_is_words(checkout: Checkout, name: str) -> None:
+def test_a_base_image_is_one_word_and_image_names_are_split_into_words(checkout: Checkout, name: str) -> None:
     called = ["deploy/images/build.py", "--base", name, "login", "$(touch", "broken)", "*"]
     assert checkout.make("images", f"BASE_IMAGE={name}", "ONLY=login $(touch broken) *") == called
 
 
-def test_what_to_measure_is_words(checkout: Checkout) -> None:
+def test_row_names_are_split_into_words(checkout: Checkout) -> None:
     called = ["-m", "bench", "convert-ten-minutes", "`touch", "broken`", ";touch", "broken", "*"]
     assert checkout.make("bench", "ONLY=convert-ten-minutes `touch broken` ;touch broken *") == called
 
 
-def test_what_to_mutate_is_words_and_its_bounds_are_one_word_each(checkout: Checkout) -> None:
+def test_modules_to_mutate_are_split_into_words_and_limits_are_one_word_each(checkout: Checkout) -> None:
     assert checkout.make("mutate") == ["-m", "tests.mutation", "--"]
     called = ["-m", "tests.mutation", "--sample", "0 `touch broken`", "--minutes", "$(touch broken)", "--", "jobs", "*"]
     assert checkout.make("mutate", "ONLY=jobs *", "SAMPLE=0 `touch broken`", "MINUTES=$(touch broken)") == called
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_python_that_is_not_there_is_a_name_and_nothing_else(checkout: Checkout, name: str) -> None:
+def test_a_missing_python_is_reported_by_its_name(checkout: Checkout, name: str) -> None:
     (checkout.folder / ".venv" / "made").unlink()
     made = subprocess.run(
         ["make", "demo", f"PYTHON={name}"], check=False, cwd=checkout.folder, capture_output=True, text=True

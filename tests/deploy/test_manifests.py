@@ -1,4 +1,4 @@
-"""Every manifest has only fields that its kind has, and asks for no right that it does not need."""
+"""Every manifest has only fields of its kind, and requests no unneeded privileges."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.factories.manifests import DEPLOY, Manifest, manifests_in, secrets_of
+from tests.factories.manifests import DEPLOY, Manifest, manifests_in, mounted_secrets
 
 FILES_OF_KUSTOMIZE = sorted(DEPLOY.rglob("kustomization.yaml"))
 KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.read_text())["kind"] == "Kustomization"]
 FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*FILES_OF_KUSTOMIZE} - {DEPLOY / "openfaas" / "values.yaml"})
 MANIFESTS = [manifest for file in FILES for manifest in manifests_in(file)]
 PODS = [manifest for manifest in MANIFESTS if "template" in manifest.get("spec", {})]
-APPLIED_BY_THEMSELVES = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml"}
+APPLIED_SEPARATELY = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml"}
 MODULES = {
     "v1": "kubernetes.core.v1",
     "apps/v1": "kubernetes.apps.v1",
@@ -46,53 +46,55 @@ KUSTOMIZATION_KEYS = {
 SERVERS = ("DATABASE_URL", "BROKER_URL", "MEDIA_URL", "SMTP_URL")
 
 
-def name_of(manifest: Manifest) -> str:
+def manifest_id(manifest: Manifest) -> str:
     return f"{manifest['kind']}-{manifest['metadata']['name']}"
 
 
-def lost(given: Any, kept: Any, path: str = "") -> list[str]:
-    """Return where a document says what its model did not keep."""
+def dropped_paths(given: Any, kept: Any, path: str = "") -> list[str]:
+    """Return the paths of values in a document that its model did not keep."""
     match given:
         case dict():
             if not isinstance(kept, dict):
                 return [path]
-            return [place for key, value in given.items() for place in lost(value, kept.get(key), f"{path}.{key}")]
+            return [
+                found for key, value in given.items() for found in dropped_paths(value, kept.get(key), f"{path}.{key}")
+            ]
         case list():
             if not isinstance(kept, list) or len(kept) != len(given):
                 return [path]
             pairs = enumerate(zip(given, kept, strict=True))
-            return [place for number, (one, other) in pairs for place in lost(one, other, f"{path}[{number}]")]
+            return [found for number, (one, other) in pairs for found in dropped_paths(one, other, f"{path}[{number}]")]
         case _:
             return [] if given == kept else [path]
 
 
-def kept_of(manifest: Manifest) -> Any:
-    """Return what the published model of a kind keeps of a manifest; raises where it refuses it."""
+def validated(manifest: Manifest) -> Any:
+    """Return a manifest as parsed by the published model of its kind; raise if the model rejects it."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the models warn of their own fields' names
+        warnings.simplefilter("ignore")  # the models warn about their own field names
         module = import_module(f"cloudcoil.models.{MODULES[manifest['apiVersion']]}")
     model = getattr(module, manifest["kind"])
     return model.model_validate(manifest).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
-@pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=manifest_id)
 def test_a_manifest_has_only_fields_of_its_kind(manifest: Manifest) -> None:
-    if manifest["kind"] == "RabbitmqBrokerConfig":  # there is no model of it
+    if manifest["kind"] == "RabbitmqBrokerConfig":  # it has no published model
         assert manifest["apiVersion"] == "eventing.knative.dev/v1alpha1"
         assert manifest["spec"].keys() == {"rabbitmqClusterReference", "queueType"}
         assert manifest["spec"]["rabbitmqClusterReference"] == {"connectionSecret": {"name": "rabbitmq-connection"}}
         assert manifest["spec"]["queueType"] == "quorum"
         return
-    assert lost(manifest, kept_of(manifest)) == []
+    assert dropped_paths(manifest, validated(manifest)) == []
 
 
-def test_a_field_that_a_kind_does_not_have_is_noticed() -> None:
+def test_a_field_that_its_kind_does_not_have_is_found() -> None:
     manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "lables": {}}, "spce": {"a": 1}}
-    assert lost(manifest, kept_of(manifest)) == [".metadata.lables", ".spce"]
+    assert dropped_paths(manifest, validated(manifest)) == [".metadata.lables", ".spce"]
 
 
-@pytest.mark.parametrize("manifest", PODS, ids=name_of)
-def test_a_pod_has_no_right_that_it_does_not_need(manifest: Manifest) -> None:
+@pytest.mark.parametrize("manifest", PODS, ids=manifest_id)
+def test_a_pod_has_no_unneeded_privileges(manifest: Manifest) -> None:
     pod = manifest["spec"]["template"]["spec"]
     assert pod["automountServiceAccountToken"] is False
     for container in pod["containers"]:
@@ -110,10 +112,10 @@ def test_a_pod_has_no_right_that_it_does_not_need(manifest: Manifest) -> None:
 
 
 @pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
-def test_a_kustomization_takes_every_file_beside_it(file: Path) -> None:
+def test_a_kustomization_includes_every_manifest_in_its_folder(file: Path) -> None:
     kustomization = yaml.safe_load(file.read_text())
     assert kustomization.keys() <= KUSTOMIZATION_KEYS
-    own = {other.name for other in FILES if other.parent == file.parent} - APPLIED_BY_THEMSELVES
+    own = {other.name for other in FILES if other.parent == file.parent} - APPLIED_SEPARATELY
     assert own == {resource for resource in kustomization["resources"] if not resource.startswith("..")}
 
 
@@ -124,19 +126,19 @@ def test_deleting_a_kustomization_leaves_the_namespace_with_its_secrets(file: Pa
     assert not {"Namespace", "Secret"} & {manifest["kind"] for manifest in manifests}
 
 
-@pytest.mark.parametrize("job", [one for one in PODS if one["kind"] == "Job"], ids=name_of)
-def test_a_job_that_fails_is_tried_once_more_unless_it_is_a_test_and_goes_by_itself(job: Manifest) -> None:
+@pytest.mark.parametrize("job", [one for one in PODS if one["kind"] == "Job"], ids=manifest_id)
+def test_a_failed_job_is_retried_once_unless_it_is_a_test_and_is_removed_later(job: Manifest) -> None:
     assert job["spec"]["backoffLimit"] == (0 if job["metadata"]["name"].startswith("smoke-test") else 1)
     assert 60 <= job["spec"]["ttlSecondsAfterFinished"] <= 3600
 
 
 @pytest.mark.usefixtures("kubectl")
 @pytest.mark.parametrize("file", KUSTOMIZATIONS, ids=lambda file: str(file.parent.relative_to(DEPLOY)))
-def test_kubectl_renders_what_its_models_accept(file: Path) -> None:
+def test_kubectl_renders_manifests_that_the_models_accept(file: Path) -> None:
     rendered = subprocess.run(["kubectl", "kustomize", file.parent], capture_output=True, text=True, check=True)
     for manifest in yaml.safe_load_all(rendered.stdout):
         if manifest["kind"] != "RabbitmqBrokerConfig":
-            assert lost(manifest, kept_of(manifest)) == []
+            assert dropped_paths(manifest, validated(manifest)) == []
 
 
 def printed_secrets(**environ: str) -> dict[str, str]:
@@ -145,14 +147,14 @@ def printed_secrets(**environ: str) -> dict[str, str]:
     )
     found = {}
     for secret in yaml.safe_load_all(script.stdout):
-        assert lost(secret, kept_of(secret)) == []
+        assert dropped_paths(secret, validated(secret)) == []
         name = secret["metadata"]["name"]
         assert secret["data"].keys() == {name}
         found[name] = base64.b64decode(secret["data"][name]).decode()
     return found
 
 
-def test_secrets_are_printed_as_they_are_and_what_nobody_gave_is_random() -> None:
+def test_given_secrets_are_printed_unchanged_and_the_others_are_random() -> None:
     given = {name: f'{name}\'s "value" $HOME & more' for name in SERVERS}
     first, second = (printed_secrets(ADMIN_EMAIL="ada@example.org", **given) for _ in range(2))
     assert {name: first[name.lower().replace("_", "-")] for name in SERVERS} == given
@@ -163,11 +165,11 @@ def test_secrets_are_printed_as_they_are_and_what_nobody_gave_is_random() -> Non
 
 def test_every_secret_that_a_pod_mounts_is_printed() -> None:
     given = {**dict.fromkeys(SERVERS, "a"), "ADMIN_EMAIL": "ada@example.org", "GATEWAY_PASSWORD": "a"}
-    mounted = set().union(*(secrets_of(manifest["spec"]["template"]["spec"]) for manifest in PODS))
+    mounted = set().union(*(mounted_secrets(manifest["spec"]["template"]["spec"]) for manifest in PODS))
     assert mounted == printed_secrets(**given).keys()
 
 
-def test_a_secret_that_cannot_be_made_up_is_asked_for() -> None:
+def test_a_missing_secret_that_cannot_be_generated_is_requested() -> None:
     script = subprocess.run([DEPLOY / "secrets.sh"], env={}, capture_output=True, text=True, check=False)
     assert script.returncode == 1
     assert script.stdout == ""

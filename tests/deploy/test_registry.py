@@ -1,4 +1,4 @@
-"""Images come from the registry that is set in one place, and from nobody else's where it is not set."""
+"""Images come from the one configured registry, and cannot be pulled until it is configured."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ REGISTRY = DEPLOY / "registry"
 TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")
 UNRESOLVABLE = re.compile(r"registry\.invalid/")  # RFC 2606, section 2: the domain .invalid never exists
 DOCUMENTS = [*FILES, *KUSTOMIZATIONS, REGISTRY / "kustomization.yaml", *(ROOT / "docs").glob("*.md")]
-LONGEST_NAME = 63  # of a Job, whose name becomes a label of its pods
-LONGEST_TAG = 50  # as docs/deploy-openfaas.md says
+MAX_NAME_LENGTH = 63  # of a Job, whose name becomes a label of its pods
+MAX_TAG_LENGTH = 50  # as documented in docs/deploy-openfaas.md
 
 each_folder = pytest.mark.parametrize("folder", TOP, ids=lambda folder: str(folder.relative_to(DEPLOY)))
 
@@ -35,13 +35,13 @@ def rendered(folder: Path) -> list[dict[str, Any]]:
     return list(yaml.safe_load_all(printed))
 
 
-def images_of(manifests: list[dict[str, Any]]) -> list[str]:
+def container_images(manifests: list[dict[str, Any]]) -> list[str]:
     pods = [one["spec"]["template"]["spec"] for one in manifests if "template" in one.get("spec", {})]
     return [container["image"] for pod in pods for container in pod["containers"]]
 
 
-def test_no_image_can_be_pulled_while_the_registry_is_not_set() -> None:
-    assert all(UNRESOLVABLE.match(image) for image in [*images_of(PODS), *stack_images().values()])
+def test_no_image_can_be_pulled_until_the_registry_is_set() -> None:
+    assert all(UNRESOLVABLE.match(image) for image in [*container_images(PODS), *stack_images().values()])
 
 
 def test_an_image_is_named_after_its_function_with_the_set_prefix_and_tag() -> None:
@@ -49,21 +49,21 @@ def test_an_image_is_named_after_its_function_with_the_set_prefix_and_tag() -> N
         assert image == f"registry.example.org:5000/soundlift/{name}:1"
 
 
-def test_an_image_that_was_not_set_says_what_to_set() -> None:
+def test_an_unset_image_names_the_settings_to_set() -> None:
     for name, image in stack_images().items():
         assert image == f"registry.invalid/soundlift/{name}:set-image-prefix-and-image-tag"
 
 
 @each_folder
-def test_every_kustomization_takes_its_images_from_the_one_registry(folder: Path) -> None:
+def test_every_kustomization_uses_the_shared_registry(folder: Path) -> None:
     components = yaml.safe_load((folder / "kustomization.yaml").read_text())["components"]
     assert [(folder / component).resolve() for component in components] == [REGISTRY]
 
 
 @pytest.mark.usefixtures("kubectl")
 @each_folder
-def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) -> None:
-    images = images_of(rendered(folder))
+def test_a_rendered_unset_image_names_the_file_to_set_it_in(folder: Path) -> None:
+    images = container_images(rendered(folder))
     assert images
     for image in images:
         assert re.fullmatch(
@@ -73,7 +73,7 @@ def test_a_rendered_image_that_was_not_set_says_where_to_set_it(folder: Path) ->
 
 @pytest.mark.usefixtures("kubectl")
 @each_folder
-@pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31", LONGEST_TAG * "a"])
+@pytest.mark.parametrize("tag", ["1", "1.10", "2026-01-31", MAX_TAG_LENGTH * "a"])
 def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_path: Path) -> None:
     copied = tmp_path / "deploy"
     shutil.copytree(DEPLOY, copied)
@@ -81,15 +81,15 @@ def test_prefix_and_tag_are_set_in_one_file_for_all(folder: Path, tag: str, tmp_
         f"IMAGE_PREFIX=registry.example.org:5000/team/soundlift\nIMAGE_TAG={tag}\n"
     )
     manifests = rendered(copied / folder.relative_to(DEPLOY))
-    for image in images_of(manifests):
+    for image in container_images(manifests):
         assert re.fullmatch(rf"registry\.example\.org:5000/team/soundlift/[a-z]+:{re.escape(tag)}", image)
     for job in (one for one in manifests if one["kind"] == "Job"):
         assert job["metadata"]["name"] == f"{folder.name}-{tag}"
-        assert len(job["metadata"]["name"]) <= LONGEST_NAME
+        assert len(job["metadata"]["name"]) <= MAX_NAME_LENGTH
     assert "registry" not in {one["metadata"]["name"] for one in manifests}
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
-def test_a_tag_of_kustomize_is_always_a_string(file: Path) -> None:
+def test_every_kustomize_tag_is_a_string(file: Path) -> None:
     for tag in re.findall(r"newTag: *(.+?) *[},\n]", file.read_text()):
         assert isinstance(yaml.safe_load(tag), str)

@@ -1,4 +1,4 @@
-"""A function's image holds what the function uses, in the versions that the project is tested with."""
+"""Each image installs what its code imports, with the version ranges of the project."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ distributions = importlib.metadata.packages_distributions()
 for name in {{module.partition(".")[0] for module in sys.modules}}:
     print(*distributions.get(name, []), sep="\\n")
 """
-COME_ALONG = {"click", "rich"}  # Flask brings the one, and structlog takes the other where it is installed
+INDIRECT = {"click", "rich"}  # Flask requires click, and structlog imports rich if it is installed
 
 
 def _names(requirements: Iterable[str]) -> set[str]:
@@ -40,12 +40,12 @@ def _names(requirements: Iterable[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda path: path.name)
-def test_a_function_imports_no_more_than_it_requires(function: Path, tmp_path: Path) -> None:
+def test_a_function_imports_only_what_it_requires(function: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "SOUNDLIFT_DATA": str(tmp_path), "JWT_SECRET": "a secret of 32 bytes, or of some more"}
     command = [sys.executable, "-c", IMPORTED.format(function.name)]
     printed = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True).stdout
     imported = {name.lower() for name in printed.split()} & _names(PROJECT)
-    assert imported - COME_ALONG <= _names((function / "requirements.txt").read_text().splitlines())
+    assert imported - INDIRECT <= _names((function / "requirements.txt").read_text().splitlines())
 
 
 CONNECTOR = ROOT / "deploy" / "images" / "connector" / "requirements.txt"
@@ -62,12 +62,12 @@ for name in {module.partition(".")[0] for module in sys.modules}:
 """
 
 
-def test_the_connector_imports_no_more_than_it_requires_and_no_sqlalchemy() -> None:
+def test_the_connector_imports_only_what_it_requires_and_no_sqlalchemy() -> None:
     requirements = CONNECTOR.read_text().splitlines()
     assert set(requirements) <= PROJECT
     command = [sys.executable, "-c", IMPORTED_BY_CONNECTOR]
     printed = subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
     imported = {name.lower() for name in printed.split()} & _names(PROJECT)
     assert {"pika", "cloudevents"} <= imported
-    assert imported - COME_ALONG <= _names(requirements)
+    assert imported - INDIRECT <= _names(requirements)
     assert "sqlalchemy" not in imported | _names(requirements)

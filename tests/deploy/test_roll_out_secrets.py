@@ -1,4 +1,4 @@
-"""A changed Secret or setting gets new pods, and nothing else does."""
+"""A changed Secret or setting replaces the pods that read it, and no others."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from tests.deploy.cluster import Cluster, served
+from tests.deploy.platforms import STACK
 from tests.deploy.test_manifests import PODS
-from tests.deploy.test_platforms import STACK
-from tests.factories.manifests import DEPLOY, secrets_of
+from tests.factories.manifests import DEPLOY, mounted_secrets
 
 pytestmark = pytest.mark.usefixtures("kubectl")
 SCRIPT = DEPLOY / "roll-out-secrets.sh"
-OF_JOBS_ALONE = {"admin-email", "admin-password"}
+ONLY_IN_JOBS = {"admin-email", "admin-password"}
 OURS = {"app.kubernetes.io/part-of": "soundlift"}
 USED = ("kubectl", "cut", "grep")
 RollOut = Callable[..., subprocess.CompletedProcess[str]]
@@ -53,7 +53,7 @@ def openfaas() -> Cluster:
     return cluster
 
 
-def annotations_of(cluster: Cluster) -> dict[str, dict[str, str]]:
+def template_annotations(cluster: Cluster) -> dict[str, dict[str, str]]:
     return {
         one["metadata"]["name"]: dict(one["spec"]["template"]["metadata"]["annotations"])
         for one in cluster.objects.values()
@@ -63,7 +63,7 @@ def annotations_of(cluster: Cluster) -> dict[str, dict[str, str]]:
 
 @pytest.fixture
 def roll_out(tmp_path: Path) -> RollOut:
-    """Return a function that runs the script, with kubectl at a cluster."""
+    """Return a function that runs the script against a cluster."""
 
     def run(cluster: Cluster, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
         with served(cluster) as config:
@@ -81,7 +81,7 @@ def roll_out(tmp_path: Path) -> RollOut:
     [(knative, {"login", "convert"}), (openfaas, {"login", "connector"})],
     ids=["knative", "openfaas"],
 )
-def test_a_changed_secret_or_setting_changes_the_pod_template_of_all_that_read_it(
+def test_a_changed_secret_or_setting_changes_the_pod_templates_that_read_it(
     make: Callable[[], Cluster], patched: set[str], roll_out: RollOut
 ) -> None:
     cluster = make()
@@ -89,24 +89,24 @@ def test_a_changed_secret_or_setting_changes_the_pod_template_of_all_that_read_i
     cluster.add("v1", "secrets", "jwt-secret", data={"jwt-secret": encoded("a")})
     settings = cluster.add("v1", "configmaps", "settings", data={"PUBLIC_URL": "http://a"})
     assert roll_out(cluster).returncode == 0
-    first = annotations_of(cluster)
+    first = template_annotations(cluster)
     assert {name for name, found in first.items() if "soundlift.dev/secrets" in found} == patched
     assert all(found["own"] == "kept" for found in first.values())
 
     assert roll_out(cluster).returncode == 0
-    assert annotations_of(cluster) == first
+    assert template_annotations(cluster) == first
 
     secret["data"]["database-url"] = encoded("other")
     assert roll_out(cluster).returncode == 0
-    second = annotations_of(cluster)
+    second = template_annotations(cluster)
     settings["data"]["PUBLIC_URL"] = "http://b"
     assert roll_out(cluster).returncode == 0
-    third = annotations_of(cluster)
+    third = template_annotations(cluster)
     for name in patched:
         assert len({found[name]["soundlift.dev/secrets"] for found in (first, second, third)}) == 3
 
 
-def test_a_namespace_without_secrets_or_functions_is_named(roll_out: RollOut) -> None:
+def test_a_namespace_without_secrets_or_functions_is_reported(roll_out: RollOut) -> None:
     cluster = Cluster(knative=True)
     without_secrets = roll_out(cluster)
     assert (without_secrets.returncode, "soundlift has no Secrets" in without_secrets.stderr) == (1, True)
@@ -116,21 +116,21 @@ def test_a_namespace_without_secrets_or_functions_is_named(roll_out: RollOut) ->
     assert (without_functions.returncode, "soundlift has no functions" in without_functions.stderr) == (1, True)
 
 
-def test_other_functions_in_the_namespace_are_left_alone(roll_out: RollOut) -> None:
+def test_other_functions_in_the_namespace_are_not_patched(roll_out: RollOut) -> None:
     for cluster in (knative(), openfaas()):
         cluster.add("v1", "secrets", "database-url", data={"database-url": encoded("one")})
         cluster.add("v1", "secrets", "jwt-secret", data={"jwt-secret": encoded("a")})
         assert roll_out(cluster).returncode == 0
-        assert annotations_of(cluster)["shop"] == {"own": "kept"}
+        assert template_annotations(cluster)["shop"] == {"own": "kept"}
 
 
-def test_every_function_on_openfaas_is_one_of_those_that_are_selected() -> None:
+def test_the_selector_on_openfaas_matches_every_function() -> None:
     (names,) = re.findall(r"'faas_function in \((.+)\)'", SCRIPT.read_text())
     assert set(names.split(",")) == STACK.keys()
 
 
-def folder_of(folder: Path, *programs: str) -> str:
-    """Return a folder for PATH that has these programs only."""
+def path_with(folder: Path, *programs: str) -> str:
+    """Make a folder for PATH with only these programs."""
     folder.mkdir()
     for name in programs:
         (folder / name).symlink_to(str(shutil.which(name)))
@@ -145,27 +145,27 @@ def one_function() -> Cluster:
 
 
 @pytest.mark.usefixtures("shasum")
-def test_the_checksum_is_the_same_where_there_is_shasum_instead_of_sha256sum(roll_out: RollOut, tmp_path: Path) -> None:
+def test_shasum_gives_the_same_checksum_as_sha256sum(roll_out: RollOut, tmp_path: Path) -> None:
     found = []
     for program in ("sha256sum", "shasum"):
         cluster = one_function()
-        assert roll_out(cluster, folder_of(tmp_path / program, program, *USED)).returncode == 0
-        found.append(annotations_of(cluster))
+        assert roll_out(cluster, path_with(tmp_path / program, program, *USED)).returncode == 0
+        found.append(template_annotations(cluster))
     assert found[0] == found[1]
     assert len(found[0]["login"]["soundlift.dev/secrets"]) == 16
 
 
-def test_without_a_checksum_nothing_is_patched_and_the_reason_is_said(roll_out: RollOut, tmp_path: Path) -> None:
-    nothing, broken = folder_of(tmp_path / "nothing", *USED), folder_of(tmp_path / "broken", *USED)
+def test_without_a_checksum_nothing_is_patched_and_the_reason_is_printed(roll_out: RollOut, tmp_path: Path) -> None:
+    nothing, broken = path_with(tmp_path / "nothing", *USED), path_with(tmp_path / "broken", *USED)
     (tmp_path / "broken" / "sha256sum").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "broken" / "sha256sum").chmod(0o755)
     for path, reason in ((nothing, "neither sha256sum nor shasum"), (broken, "has not printed a checksum")):
         cluster = one_function()
         ended = roll_out(cluster, path)
         assert (ended.returncode, reason in ended.stderr) == (1, True), ended.stderr
-        assert all("soundlift.dev/secrets" not in found for found in annotations_of(cluster).values())
+        assert all("soundlift.dev/secrets" not in found for found in template_annotations(cluster).values())
 
 
 def test_every_secret_that_a_running_pod_mounts_is_in_the_checksum() -> None:
-    mounted = set().union(*(secrets_of(pod["spec"]["template"]["spec"]) for pod in PODS)) - OF_JOBS_ALONE
+    mounted = set().union(*(mounted_secrets(pod["spec"]["template"]["spec"]) for pod in PODS)) - ONLY_IN_JOBS
     assert all(f"secret/{name} " in SCRIPT.read_text() for name in mounted)

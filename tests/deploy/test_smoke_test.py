@@ -1,4 +1,4 @@
-"""The smoke test's Job runs once, at the address that clients use, and ends by itself."""
+"""The smoke test's Job runs once against the public address and has a deadline."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import yaml
 from click.testing import CliRunner
 
 from soundlift.cli.main import soundlift
-from tests.factories.manifests import DEPLOY, Manifest, one_of, secrets_of
+from tests.factories.manifests import DEPLOY, Manifest, mounted_secrets, only_manifest
 
-JOB = one_of(DEPLOY / "smoke-test" / "job.yaml", "Job")
+JOB = only_manifest(DEPLOY / "smoke-test" / "job.yaml", "Job")
 POD = JOB["spec"]["template"]["spec"]
-TWICE = 2  # it waits so often: for the MP3, and for the mail
+WAITS = 2  # for the MP3 and for the mail
 
 
 def kustomization(name: str) -> Manifest:
@@ -20,29 +20,29 @@ def kustomization(name: str) -> Manifest:
     return document
 
 
-def test_it_is_not_tried_again_and_is_removed_after_a_while() -> None:
+def test_it_is_not_retried_and_is_removed_later() -> None:
     assert JOB["spec"]["backoffLimit"] == 0
     assert JOB["spec"]["ttlSecondsAfterFinished"] > 0
     assert POD["restartPolicy"] == "Never"
 
 
-def test_it_reports_what_does_not_come_before_it_is_ended() -> None:
+def test_it_reports_a_time_out_before_its_deadline() -> None:
     (timeout,) = (item.default for item in soundlift.commands["smoke-test"].params if item.name == "timeout")
-    assert TWICE * timeout < JOB["spec"]["activeDeadlineSeconds"]
+    assert WAITS * timeout < JOB["spec"]["activeDeadlineSeconds"]
 
 
-def test_it_has_the_database_and_the_admin_s_address_and_no_other_secret() -> None:
-    assert secrets_of(POD) == {"database-url", "admin-email"}
+def test_it_has_only_the_database_url_and_the_admin_s_address_as_secrets() -> None:
+    assert mounted_secrets(POD) == {"database-url", "admin-email"}
 
 
-def test_its_options_are_those_of_the_command() -> None:
+def test_the_command_accepts_its_options() -> None:
     (container,) = POD["containers"]
     words = shlex.split(container["args"][0])
     assert words[:4] == ["exec", "python3", "-m", "soundlift.cli"]
     assert CliRunner().invoke(soundlift, [*words[4:], "--help"]).exit_code == 0
 
 
-def test_it_goes_where_the_links_in_mails_lead() -> None:
+def test_it_uses_the_address_of_the_links_in_mails() -> None:
     (container,) = POD["containers"]
     (variable,) = container["env"]
     assert variable["name"] == "SOUNDLIFT_URL"

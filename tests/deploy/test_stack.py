@@ -1,4 +1,4 @@
-"""Checks stack.yml against faas-cli's documentation, since faas-cli ignores keys that it does not know."""
+"""Checks stack.yml against faas-cli's documentation, because faas-cli ignores unknown keys."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from croniter import croniter
 from soundlift.common.settings import Settings
 from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.local.stack import read_stack, substitute
-from tests.factories.manifests import environment_of_images, seconds_of
+from tests.factories.manifests import image_environment, parse_go_duration
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "stack.yml"
 STACK: dict[str, Any] = yaml.safe_load(substitute(FILE.read_text(encoding="utf-8"), {}))
 FUNCTIONS: dict[str, dict[str, Any]] = STACK["functions"]
 
-# https://docs.openfaas.com/reference/yaml, and stack/schema.go of openfaas/go-sdk, which it describes
+# https://docs.openfaas.com/reference/yaml, and stack/schema.go in openfaas/go-sdk, which the reference describes
 TOP_KEYS = {"version", "provider", "configuration", "functions"}
 PROVIDER_KEYS = {"name", "gateway"}
 CONFIGURATION_KEYS = {"templates", "copy"}
@@ -47,14 +47,14 @@ FUNCTION_KEYS = {
     "namespace",
 }
 RESOURCE_KEYS = {"memory", "cpu"}
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1035's label, as the reference asks
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # a label of RFC 1035, as the reference requires
 LABEL = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")  # Kubernetes' label value
 
 KUBERNETES_GRACE_SECONDS = 30
-GRACE = "write_timeout"  # but in the Community Edition, https://docs.openfaas.com/reference/workloads
+GRACE = "write_timeout"  # not in the Community Edition, https://docs.openfaas.com/reference/workloads
 # validateScalingLabels in pkg/handlers/validate.go of openfaas/faas-netes
 REFUSED_BY_COMMUNITY_EDITION = {f"com.openfaas.scale.{name}" for name in ("type", "target", "zero-duration")}
-MOST_REPLICAS_OF_COMMUNITY_EDITION = 5
+MAX_REPLICAS_IN_COMMUNITY_EDITION = 5
 
 SECRET_OF_SERVICE = {
     "tokens": "jwt-secret",
@@ -72,15 +72,15 @@ SECRET_OF_SERVICE = {
 each_function = pytest.mark.parametrize("name", FUNCTIONS)
 
 
-def sources_of(name: str) -> str:
-    """Return the text of a function, with what it borrows from the common layer to work on services."""
+def source_code(name: str) -> str:
+    """Return a function's source code, with the shared code through which it uses services."""
     texts = [file.read_text(encoding="utf-8") for file in sorted((ROOT / "functions" / name).rglob("*.py"))]
     if any("soundlift.common.jobs.disposal" in text for text in texts):
         texts.append((ROOT / "soundlift" / "common" / "jobs" / "disposal.py").read_text(encoding="utf-8"))
     return "\n".join(texts)
 
 
-def test_the_file_has_no_key_that_is_not_documented() -> None:
+def test_the_file_has_only_documented_keys() -> None:
     assert STACK.keys() <= TOP_KEYS
     assert STACK["provider"].keys() <= PROVIDER_KEYS
     assert STACK["configuration"].keys() <= CONFIGURATION_KEYS
@@ -89,13 +89,13 @@ def test_the_file_has_no_key_that_is_not_documented() -> None:
         assert entry["limits"].keys() == entry["requests"].keys() == RESOURCE_KEYS
 
 
-def test_version_and_provider_are_the_only_ones_faas_cli_takes() -> None:
+def test_version_and_provider_are_those_that_faas_cli_accepts() -> None:
     assert str(STACK["version"]) == "1.0"
     assert STACK["provider"]["name"] == "openfaas"
     assert STACK["provider"]["gateway"] == "http://127.0.0.1:8080"
 
 
-def test_every_function_is_listed_and_every_listed_function_is_there() -> None:
+def test_every_function_is_listed_and_every_listed_function_exists() -> None:
     folders = {file.parent.name for file in ROOT.glob("functions/*/handler.py")}
     assert FUNCTIONS.keys() == folders
 
@@ -115,7 +115,7 @@ def test_a_function_is_built_from_its_folder(name: str) -> None:
 
 
 @each_function
-def test_values_that_go_to_kubernetes_are_strings_of_its_kind(name: str) -> None:
+def test_values_passed_to_kubernetes_have_its_formats(name: str) -> None:
     entry = FUNCTIONS[name]
     for key in ("environment", "annotations", "labels"):
         assert all(isinstance(value, str) for value in entry.get(key, {}).values()), key
@@ -126,20 +126,20 @@ def test_values_that_go_to_kubernetes_are_strings_of_its_kind(name: str) -> None
 
 
 @each_function
-def test_environment_names_settings_that_can_be_read(name: str) -> None:
+def test_environment_variables_are_valid_settings(name: str) -> None:
     environment = FUNCTIONS[name].get("environment", {})
     assert {variable.lower() for variable in environment} - {GRACE} <= Settings.__dataclass_fields__.keys()
     Settings.from_environment(environment)
 
 
 @each_function
-def test_a_function_has_the_secrets_it_uses_and_no_other(name: str) -> None:
-    used = set(re.findall(r"services\.(\w+)", sources_of(name)))
+def test_a_function_has_only_the_secrets_it_uses(name: str) -> None:
+    used = set(re.findall(r"services\.(\w+)", source_code(name)))
     used |= set(import_module(f"functions.{name}.handler").app.needs)
     assert set(FUNCTIONS[name].get("secrets", [])) == {SECRET_OF_SERVICE[s] for s in used & SECRET_OF_SERVICE.keys()}
 
 
-def test_secrets_are_settings_that_may_be_secret() -> None:
+def test_secrets_are_secret_settings() -> None:
     secret = {name.replace("_", "-") for name, it in Settings.__dataclass_fields__.items() if it.metadata["secret"]}
     assert set(SECRET_OF_SERVICE.values()) <= secret
 
@@ -163,20 +163,20 @@ def test_two_conversions_fit_into_the_memory_of_convert() -> None:
 
 
 @each_function
-def test_a_function_told_to_stop_has_ended_before_kubernetes_kills_it(name: str) -> None:
-    environment = {**environment_of_images(), **FUNCTIONS[name].get("environment", {})}
-    grace = seconds_of(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
+def test_a_stopping_function_ends_before_kubernetes_kills_it(name: str) -> None:
+    environment = {**image_environment(), **FUNCTIONS[name].get("environment", {})}
+    grace = parse_go_duration(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
     assert grace == KUBERNETES_GRACE_SECONDS
     assert Settings.from_environment(environment).drain_seconds + RELEASE_SECONDS < grace
 
 
 @each_function
-def test_the_community_edition_takes_every_label_where_it_is_told_to(name: str) -> None:
+def test_the_community_edition_accepts_every_label_with_other_scale_labels(name: str) -> None:
     community = yaml.safe_load(substitute(FILE.read_text(encoding="utf-8"), {"SCALE_LABELS": "unused"}))
     labels, elsewhere = community["functions"][name]["labels"], FUNCTIONS[name]["labels"]
     assert not labels.keys() & REFUSED_BY_COMMUNITY_EDITION
     assert labels.get("com.openfaas.scale.zero") != "true"
-    assert int(labels["com.openfaas.scale.max"]) <= MOST_REPLICAS_OF_COMMUNITY_EDITION
+    assert int(labels["com.openfaas.scale.max"]) <= MAX_REPLICAS_IN_COMMUNITY_EDITION
     assert list(labels.values()) == list(elsewhere.values())
     assert {key.replace("unused", "com.openfaas.scale") for key in labels} == elsewhere.keys()
 

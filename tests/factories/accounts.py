@@ -1,4 +1,4 @@
-"""The password of every test account, and what signs them in."""
+"""The password of every test account, and the headers for signing in."""
 
 from __future__ import annotations
 

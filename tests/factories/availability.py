@@ -1,4 +1,4 @@
-"""Asks ports whether they can be used."""
+"""Checks of whether a port's server is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes media files, good and odd, with the FFmpeg that the functions use."""
+"""Media files, valid and unusual, made with the FFmpeg that the functions use."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def ffmpeg(output: Path, *arguments: str) -> Path:
 
 
 def talking_mp4(folder: Path, *more: str, name: str = "talking.mp4") -> Path:
-    """Make three seconds of a tone, 44.1 kHz mono AAC, with a picture."""
+    """Make a video with a three-second tone in 44.1 kHz mono AAC."""
     return ffmpeg(folder / name, *TALKING, *more)
 
 
-def cut(file: Path, share: float) -> Path:
-    """Keep the first part of a file, in place."""
+def truncate(file: Path, share: float) -> Path:
+    """Truncate a file to a share of its length, in place."""
     content = file.read_bytes()
     file.write_bytes(content[: int(len(content) * share)])
     return file
 
 
-def altered(file: Path, old: bytes, new: bytes) -> Path:
-    """Replace bytes by as many others, in place."""
+def replace_bytes(file: Path, old: bytes, new: bytes) -> Path:
+    """Replace bytes by others of the same length, in place."""
     content = file.read_bytes()
     assert old in content
     assert len(old) == len(new)
@@ -48,26 +48,26 @@ def _text(folder: Path, name: str, content: bytes) -> Path:
 
 
 def _silent_track(folder: Path) -> Path:
-    """Make a fragmented MP4 that announces an audio track and brings no packet of it."""
+    """Make a fragmented MP4 that declares an audio track without packets."""
     return ffmpeg(
         folder / "announced.mp4", *PICTURE, "-f", "lavfi", "-i", "sine=duration=3", "-map", "0:v", "-map", "1:a",
         "-c:v", "mpeg4", "-c:a", "aac", "-bsf:a", "noise=drop=1", "-movflags", "+frag_keyframe+empty_moov",
     )  # fmt: skip
 
 
-# What makes no MP3, by the code of its verdict: a name, and how the file is made in a folder.
-HOPELESS: list[tuple[str, str, Callable[[Path], Path]]] = [
+# Files that cannot be converted: the failure code, a name, and a function that makes the file in a folder.
+UNCONVERTIBLE: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("no_audio", "a picture only", lambda f: ffmpeg(f / "p.mp4", *PICTURE, "-c:v", "mpeg4")),
     ("not_media", "random bytes", lambda f: _text(f, "r.mp4", bytes(i * i * 31 % 251 for i in range(5000)))),
     ("not_media", "a text", lambda f: _text(f, "t.mp4", b"hello " * 1000)),
     ("not_media", "no bytes", lambda f: _text(f, "e.mp4", b"")),
-    ("cut_off", "an MP4 before its index", lambda f: cut(talking_mp4(f), 0.6)),
+    ("cut_off", "an MP4 before its index", lambda f: truncate(talking_mp4(f), 0.6)),
     ("empty_audio", "a track without packets", _silent_track),
     ("drm_protected", "common encryption", lambda f: talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
      "-encryption_key", KEY, "-encryption_kid", KEY)),
-    ("drm_protected", "FairPlay's mark", lambda f: altered(talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
+    ("drm_protected", "FairPlay's mark", lambda f: replace_bytes(talking_mp4(f, "-encryption_scheme", "cenc-aes-ctr",
      "-encryption_key", KEY, "-encryption_kid", KEY), b"enca", b"drms")),
-    ("unknown_codec", "a codec nobody knows", lambda f: altered(talking_mp4(f, name="u.mkv"), b"A_AAC", b"A_XYZ")),
+    ("unknown_codec", "an unknown codec", lambda f: replace_bytes(talking_mp4(f, name="u.mkv"), b"A_AAC", b"A_XYZ")),
     ("not_media", "an HLS playlist", lambda f: _text(f, "h.mp4", b"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nx.ts\n")),
 ]  # fmt: skip
 
@@ -81,8 +81,8 @@ def _with_chapters(folder: Path) -> Path:
     )
 
 
-# What makes an MP3 of three seconds, however odd.
-GOOD: list[tuple[str, Callable[[Path], Path]]] = [
+# Files that are converted to an MP3 of three seconds.
+CONVERTIBLE: list[tuple[str, Callable[[Path], Path]]] = [
     ("MP4 with its index at the end", talking_mp4),
     ("MP4 with its index in front", lambda f: talking_mp4(f, "-movflags", "+faststart")),
     ("fragmented MP4", lambda f: talking_mp4(f, "-movflags", "+frag_keyframe+empty_moov")),

@@ -1,4 +1,4 @@
-"""Makes jobs in each state, with their files in the store."""
+"""Jobs in each state, with their files in the stores."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def queued_job(
 ) -> Job:
     job = receiving_job(services, name, email)
     store(services.videos, job.video_fid, video)
-    asked = options.to_json() if options else None
-    assert services.jobs.queue(job.id, video_bytes=len(video), options=asked)
+    text = options.to_json() if options else None
+    assert services.jobs.queue(job.id, video_bytes=len(video), options=text)
     return job_now(services, job.id)
 
 
@@ -81,18 +81,18 @@ def claimed_mail(services: Services, job: Job) -> NotificationClaim:
     return claim
 
 
-def mail_of(services: Services, job: Job) -> Notification:
+def mail_notification(services: Services, job: Job) -> Notification:
     (mail,) = services.notifications.by_job([job.id])[job.id]
     return mail
 
 
 def is_notified(services: Services, job_id: str) -> bool:
-    """Return whether the mail of a job was delivered."""
+    """Return whether a job's mail was delivered."""
     return any(one.delivered_at for one in services.notifications.by_job([job_id])[job_id])
 
 
 def age(services: Services, job: Job, seconds: float, *columns: str) -> None:
-    """Let time pass for a job and its notifications: move all times, or those of the named columns, into the past."""
+    """Move all times of a job and its notifications, or those in the named columns, into the past."""
     with services.database.write() as connection:
         for table, key, names in (
             (jobs, jobs.c.id, JOB_TIMES),

@@ -1,4 +1,4 @@
-"""Reads the manifests of deploy/ as `kubectl apply` would see them."""
+"""The manifests of deploy/ as `kubectl apply` reads them."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ Manifest = dict[str, Any]
 
 
 def manifests_in(file: Path) -> list[Manifest]:
-    """Return the objects of a file, those of a List one by one."""
+    """Return the objects in a file, with each List expanded."""
     found: list[Manifest] = []
     for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
         found += document["items"] if document["kind"] == "List" else [document]
     return found
 
 
-def one_of(file: Path, kind: str) -> Manifest:
-    """Return the only object of a kind in a file."""
+def only_manifest(file: Path, kind: str) -> Manifest:
+    """Return the only object of the given kind in a file."""
     (found,) = [manifest for manifest in manifests_in(file) if manifest["kind"] == kind]
     return found
 
 
-def stack_environment(container: Manifest) -> dict[str, str | None]:
-    """Return a container's variables; those whose value stands in a ConfigMap have none."""
+def container_environment(container: Manifest) -> dict[str, str | None]:
+    """Return a container's variables, with None for values from a ConfigMap."""
     return {entry["name"]: entry.get("value") for entry in container.get("env", [])}
 
 
-def environment_of_images() -> dict[str, str]:
-    """Return the variables that every function's image sets."""
+def image_environment() -> dict[str, str]:
+    """Return the environment variables of every function's image."""
     (block,) = re.findall(r"^ENV ((?:.*\\\n)+.*)", (TEMPLATE / "Dockerfile").read_text(), re.MULTILINE)
     return dict(re.findall(r"^\s*([A-Z_]+)=(\S+)", block, re.MULTILINE))
 
 
-def memory_environment_of_images() -> dict[str, str]:
-    """Return those of them that configure the memory allocator."""
-    return {name: value for name, value in environment_of_images().items() if name.startswith("MALLOC_")}
+def allocator_environment() -> dict[str, str]:
+    """Return the variables of the images that configure the memory allocator."""
+    return {name: value for name, value in image_environment().items() if name.startswith("MALLOC_")}
 
 
-def seconds_of(duration: str) -> int:
-    """Return the seconds of a duration as Go writes it."""
-    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()  # type: ignore[union-attr]  # it is one
+def parse_go_duration(duration: str) -> int:
+    """Return the seconds of a duration in Go's format."""
+    minutes, seconds = re.fullmatch(r"(?:(\d+)m)?(?:(\d+)s)?", duration).groups()  # type: ignore[union-attr]  # the tests' durations match
     return int(minutes or 0) * 60 + int(seconds or 0)
 
 
-def secrets_of(pod: Manifest) -> set[str]:
-    """Return the names of the secrets that are files in a pod."""
+def mounted_secrets(pod: Manifest) -> set[str]:
+    """Return the names of the secrets that are mounted in a pod."""
     sources = [source for volume in pod["volumes"] for source in volume.get("projected", {}).get("sources", [])]
     return {source["secret"]["name"] for source in sources}

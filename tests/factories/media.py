@@ -1,4 +1,4 @@
-"""Puts content into a media store, and looks for it there."""
+"""Stored media for tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exhausts the file descriptors of this process."""
+"""A process that has run out of file descriptors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """Let this process open no file, pipe or socket meanwhile, as when it has too many open."""
+    """Make opening files, pipes and sockets fail within the block, as when too many are open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:

@@ -1,4 +1,4 @@
-"""Checks what every refusal has in common."""
+"""Assertions that hold for every refusal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from werkzeug.test import TestResponse
 
 
 def assert_problem(response: TestResponse, status: int, title: str | None = None, code: str | None = None) -> None:
-    """Assert that a response is a problem document (RFC 9457) that gives nothing away."""
+    """Assert that a response is a problem document (RFC 9457) without internal details."""
     assert response.status_code == status, response.text
     assert response.content_type == "application/problem+json"
     problem = response.json

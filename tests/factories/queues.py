@@ -1,4 +1,4 @@
-"""The queues that the connector is tested over, in a file or in RabbitMQ."""
+"""The connector's queues in tests, in a file or in RabbitMQ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pika
 
-from devservers.rabbitmq import RabbitMq, patient_broker
+from devservers.rabbitmq import RabbitMq, connect_broker
 from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS, Broker, DeadLetter
 from soundlift.common.broker.rabbitmq.topology import Topology
@@ -23,16 +23,16 @@ SHORT_DELAYS = (0.1, 0.3, 0.6)
 JSON = "application/json"
 Headers = Mapping[str, Any]
 NO_HEADERS: Headers = {}
-PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
+INSERT_MESSAGE = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
 
 
 class Queues(Protocol):
-    """Queues that a test can inspect and change behind the port."""
+    """Queues that a test can inspect and change directly."""
 
     url: str
 
     def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES) -> Broker:
-        """Return a new connection to the broker, as a separate process would have it."""
+        """Return a new connection to the broker, like that of a separate process."""
         ...
 
     def count(self) -> int:
@@ -40,11 +40,11 @@ class Queues(Protocol):
         ...
 
     def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
-        """Put any message in a queue, as another program might."""
+        """Put a message in a queue, as another program might."""
         ...
 
-    def let_claims_run_out(self) -> None:
-        """End the claims of dead processes, so that no test has to wait for them to expire."""
+    def expire_claims(self) -> None:
+        """End the claims of dead processes, so that tests need not wait for their expiry."""
         ...
 
 
@@ -59,36 +59,36 @@ class FileQueues:
         return SqliteBroker(self._file, routes, lease_seconds=lease_seconds)
 
     def count(self) -> int:
-        return int(self._ask("SELECT count(*) FROM message"))
+        return int(self._execute("SELECT count(*) FROM message"))
 
     def put(self, queue: str, body: bytes, content_type: str = JSON, headers: Headers = NO_HEADERS) -> None:
-        self._ask(PUT, queue, body, content_type, json.dumps(headers), 0)
+        self._execute(INSERT_MESSAGE, queue, body, content_type, json.dumps(headers), 0)
 
-    def let_claims_run_out(self) -> None:
-        self._ask("UPDATE message SET visible_at = 0 WHERE holder IS NOT NULL")
+    def expire_claims(self) -> None:
+        self._execute("UPDATE message SET visible_at = 0 WHERE holder IS NOT NULL")
 
     def claimed_until(self) -> float:
         """Return when the claim on the only message ends."""
-        return float(self._ask("SELECT visible_at FROM message"))
+        return float(self._execute("SELECT visible_at FROM message"))
 
-    def _ask(self, statement: str, *values: object) -> Any:
+    def _execute(self, statement: str, *values: object) -> Any:
         self.connect().check()
         with closing(sqlite3.connect(self._file)) as connection, connection:
             return (connection.execute(statement, values).fetchone() or [None])[0]
 
 
 class RabbitMqQueues(ExitStack):
-    """Queues on a node, which are deleted after the test."""
+    """Queues on a RabbitMQ node, deleted after the test."""
 
     def __init__(self, node: RabbitMq) -> None:
         super().__init__()
         self.url = node.url
         self._node = node
-        self.callback(node.forget, Topology(FAN_OUT_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
+        self.callback(node.delete, Topology(FAN_OUT_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
 
     def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES, url: str = "") -> Broker:
         topology = Topology(routes, SHORT_DELAYS, "quorum")
-        return self.enter_context(closing(patient_broker(url or self.url, topology, prefetch=concurrency)))
+        return self.enter_context(closing(connect_broker(url or self.url, topology, prefetch=concurrency)))
 
     def count(self) -> int:
         return self._node.count(self.url)
@@ -99,8 +99,8 @@ class RabbitMqQueues(ExitStack):
             properties = pika.BasicProperties(content_type=content_type, headers=dict(headers))
             connection.channel().basic_publish("", queue, body, properties)
 
-    def let_claims_run_out(self) -> None:
-        """Do nothing: RabbitMQ notices a dead connection at once."""
+    def expire_claims(self) -> None:
+        """Do nothing, since RabbitMQ notices a dead connection immediately."""
 
 
 def dead_letter(broker: Broker) -> DeadLetter:

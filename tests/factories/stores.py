@@ -1,4 +1,4 @@
-"""Media stores whose reads are held, break off or are refused, as a real store's may be."""
+"""Media stores whose operations block or fail."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soundlift.common.media import MediaInfo, MediaReader, MediaStore, MediaWrit
 
 
 class Watched(io.RawIOBase):
-    """A file whose every read is announced first, with the position."""
+    """A file that calls a function with the position before each read."""
 
     def __init__(self, file: BinaryIO, before_read: Callable[[int], None]) -> None:
         self._file = file
@@ -37,7 +37,7 @@ class Watched(io.RawIOBase):
 
 
 class WatchedStore:
-    """A store that announces every read to a function, which may wait or raise; it offers no file of this machine."""
+    """A store that calls a function before each read, which may block or raise. It offers no local file."""
 
     def __init__(self, store: MediaStore, before_read: Callable[[int], None]) -> None:
         self._store = store
@@ -57,20 +57,20 @@ class WatchedStore:
         self._store.check()
 
 
-def held(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
-    """Return a store whose reads behind a position wait, an event for "it waits", and one that lets go."""
-    waiting, let_go = Event(), Event()
+def blocked_store(store: MediaStore, beyond: int) -> tuple[WatchedStore, Event, Event]:
+    """Return a store whose reads block at a position, an event set when one blocks, and one that releases them."""
+    waiting, release = Event(), Event()
 
     def before_read(position: int) -> None:
         if position >= beyond:
             waiting.set()
-            assert let_go.wait(60)
+            assert release.wait(60)
 
-    return WatchedStore(store, before_read), waiting, let_go
+    return WatchedStore(store, before_read), waiting, release
 
 
-def breaking(store: MediaStore, beyond: int) -> WatchedStore:
-    """Return a store that fails when it is read behind a position."""
+def broken_store(store: MediaStore, beyond: int) -> WatchedStore:
+    """Return a store whose reads fail at a position and beyond."""
 
     def before_read(position: int) -> None:
         if position >= beyond:
@@ -79,8 +79,8 @@ def breaking(store: MediaStore, beyond: int) -> WatchedStore:
     return WatchedStore(store, before_read)
 
 
-class Interrupted:
-    """A store that calls a function when it has the whole of a file, before it says so."""
+class StoreWithCommitHook:
+    """A store that calls a function after a file is committed, before `commit` returns."""
 
     def __init__(self, store: MediaStore, on_commit: Callable[[], object]) -> None:
         self._store = store
@@ -105,12 +105,12 @@ class Interrupted:
         return getattr(self._store, name)
 
 
-class Refusing:
-    """A store that fails at one step: create, write, commit or delete."""
+class RefusingStore:
+    """A store that fails in one operation: create, write, commit or delete."""
 
-    def __init__(self, store: MediaStore, step: str) -> None:
+    def __init__(self, store: MediaStore, operation: str) -> None:
         self._store = store
-        self._step = step
+        self._operation = operation
 
     def create(self, fid: str, info: MediaInfo) -> MediaWriter:
         self._refuse("create")
@@ -134,9 +134,9 @@ class Refusing:
         self._refuse("delete")
         self._store.delete(fid)
 
-    def _refuse(self, step: str) -> None:
-        if step == self._step:
-            raise StoreUnavailable("The store is away.")
+    def _refuse(self, operation: str) -> None:
+        if operation == self._operation:
+            raise StoreUnavailable("The store is unavailable.")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

@@ -13,7 +13,7 @@ from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, job_now
 from tests.factories.media import is_stored, store
-from tests.factories.stores import Refusing
+from tests.factories.stores import RefusingStore
 
 
 def test_a_job_is_given_up_after_the_store_has_deleted_its_half_mp3(services: Services) -> None:
@@ -22,7 +22,7 @@ def test_a_job_is_given_up_after_the_store_has_deleted_its_half_mp3(services: Se
     age(services, job, GIVE_UP_SECONDS)
     job = job_now(services, job.id)
     mp3s = services.mp3s
-    services.mp3s = Refusing(mp3s, "delete")
+    services.mp3s = RefusingStore(mp3s, "delete")
     with pytest.raises(StoreUnavailable):
         convert(event_for(job), services)
     assert job_now(services, job.id) == job

@@ -15,7 +15,7 @@ from tests.factories.jobs import (
     claimed_mail,
     failed_job,
     job_now,
-    mail_of,
+    mail_notification,
     notified_job,
     queued_job,
     ready_job,
@@ -121,7 +121,7 @@ def test_a_notification_is_claimed_by_one_worker_until_the_claim_lapses(services
     assert services.notifications.claim(job.id, Channel.MAIL) is None
     age(services, job, CLAIM_SECONDS + 1)
     second = claimed_mail(services, job)
-    assert mail_of(services, job).attempts == 2
+    assert mail_notification(services, job).attempts == 2
     assert services.notifications.mark_delivered(second)
     assert services.notifications.claim(job.id, Channel.MAIL) is None
 
@@ -175,10 +175,10 @@ def test_a_job_that_cannot_be_deleted_keeps_its_notifications(services: Services
 def test_a_released_notification_can_be_claimed_immediately_and_shows_no_error(services: Services) -> None:
     job = ready_job(services)
     assert services.notifications.release(claimed_mail(services, job), cause="the mail server is away")
-    mail = mail_of(services, job)
+    mail = mail_notification(services, job)
     assert (mail.last_error, mail.error, mail.delivered_at) == ("the mail server is away", None, None)
     assert services.notifications.mark_delivered(claimed_mail(services, job))
-    mail = mail_of(services, job)
+    mail = mail_notification(services, job)
     assert (mail.last_error, mail.error) == (None, None)
     assert mail.delivered_at is not None
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, MAX_MESSAGE_LENGTH, State
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, claimed_mail, job_now, mail_of, queued_job, ready_job
+from tests.factories.jobs import age, claimed_job, claimed_mail, job_now, mail_notification, queued_job, ready_job
 from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_of
 
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
@@ -108,9 +108,9 @@ def test_a_sentence_is_cut_to_the_length_of_its_column(services: Services) -> No
     assert services.jobs.give_up(job_now(services, job.id))
     assert len(str(job_now(services, job.id).error)) == MAX_MESSAGE_LENGTH
     assert services.notifications.release(claimed_mail(services, job), cause=endless)
-    assert mail_of(services, job).last_error == kept
+    assert mail_notification(services, job).last_error == kept
     assert services.notifications.give_up(claimed_mail(services, job), reason=endless)
-    assert mail_of(services, job).error == kept
+    assert mail_notification(services, job).error == kept
     job, claim = claimed_job(services)
     assert services.jobs.mark_failed(claim, code="x", message=endless)
     assert job_now(services, job.id).error == kept

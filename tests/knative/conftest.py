@@ -1,4 +1,4 @@
-"""Provides the functions behind Knative's broker."""
+"""The functions behind Knative's broker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from devservers.knative_broker import KnativeBroker, Served
+from devservers.knative_broker import KnativeBroker, WsgiServer
 from devservers.waiting import wait_for
 from soundlift.common.events import (
     CONVERSION_FAILED,
@@ -29,7 +29,7 @@ FUNCTIONS = ("upload", "convert", "notify", "cleanup")
 
 @dataclass(frozen=True)
 class Knative:
-    """A broker, and each function at its own address."""
+    """A broker, and the address of each function."""
 
     broker: KnativeBroker
     urls: dict[str, str]
@@ -42,10 +42,10 @@ class Knative:
         return str(response.json()["job_id"])
 
     def settle(self) -> None:
-        wait_for(lambda: self.broker.is_idle, "all events are delivered, lost or given up")
+        wait_for(lambda: self.broker.is_idle, "all events are delivered, lost or dead-lettered")
 
-    def let_minutes_pass(self) -> None:
-        """Make every waiting job due and call cleanup, as PingSource does every minute."""
+    def skip_minutes(self) -> None:
+        """Make every scheduled job due and call cleanup, as PingSource does every minute."""
         for job in self.services.jobs.page(None):
             age(self.services, job, MINUTES * 60)
         assert urllib3.request("POST", self.urls["cleanup"], body=b"{}").status == 200
@@ -58,14 +58,14 @@ class Knative:
 def knative(mailing_services: Services) -> Iterator[Knative]:
     with ExitStack() as stack:
         broker = stack.enter_context(KnativeBroker())
-        sink = stack.enter_context(Served(broker))
+        sink = stack.enter_context(WsgiServer(broker))
         services = mailing_services
         services.settings = replace(services.settings, broker_url=sink.url)
         urls = {}
         for name in FUNCTIONS:
             app = import_module(f"functions.{name}.handler").app
             app.services = services
-            urls[name] = stack.enter_context(Served(app)).url
+            urls[name] = stack.enter_context(WsgiServer(app)).url
         broker.triggers = [
             (VIDEO_UPLOADED, urls["convert"]),
             (MP3_READY, urls["notify"]),

@@ -1,4 +1,4 @@
-"""Behind Knative's broker, each upload ends in one MP3 or one stated failure, and its owner is notified once."""
+"""With Knative's broker, each upload ends in one MP3 or one reported failure, and its owner is notified once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import urllib3
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from devservers.knative_broker import TRIES, Served
+from devservers.knative_broker import ATTEMPTS, WsgiServer
 from devservers.mail_server import MailServer
 from devservers.ports import free_port
 from devservers.waiting import wait_for
@@ -27,7 +27,7 @@ from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
 
 
-def test_a_video_becomes_an_mp3_and_its_owner_gets_a_mail(
+def test_a_video_becomes_an_mp3_and_its_owner_receives_a_mail(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     job_id = knative.upload(video)
@@ -35,8 +35,8 @@ def test_a_video_becomes_an_mp3_and_its_owner_gets_a_mail(
     knative.settle()
     assert job_now(knative.services, job_id).state == "ready"
     assert len(mail_server.messages) == 1
-    assert [event.get_type() for event in knative.broker.taken] == [VIDEO_UPLOADED, MP3_READY]
-    assert knative.broker.dead == knative.broker.dropped == knative.broker.loops == []
+    assert [event.get_type() for event in knative.broker.accepted] == [VIDEO_UPLOADED, MP3_READY]
+    assert knative.broker.dead_letters == knative.broker.dropped == knative.broker.loops == []
 
 
 def test_a_failing_subscriber_is_retried_and_the_other_is_not_called_again(
@@ -46,29 +46,29 @@ def test_a_failing_subscriber_is_retried_and_the_other_is_not_called_again(
 
     def audit(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
         received.append(environ["HTTP_CE_TYPE"])
-        start_response("503 Later" if len(received) < TRIES else "204 No Content", [])
+        start_response("503 Later" if len(received) < ATTEMPTS else "204 No Content", [])
         return []
 
-    with Served(audit) as served:
+    with WsgiServer(audit) as served:
         knative.broker.triggers = [*knative.broker.triggers, (MP3_READY, served.url)]
         knative.upload(video)
-        wait_for(lambda: len(received) == TRIES, "the failing subscriber is called again")
+        wait_for(lambda: len(received) == ATTEMPTS, "the failing subscriber is called again")
         knative.settle()
-    assert received == TRIES * [MP3_READY]
+    assert received == ATTEMPTS * [MP3_READY]
     assert len(mail_server.messages) == 1
-    assert knative.broker.dead == knative.broker.dropped == []
+    assert knative.broker.dead_letters == knative.broker.dropped == []
 
 
 def test_lost_events_are_sent_again_until_every_owner_is_notified_once(
     knative: Knative, mail_server: MailServer, video: Path, tmp_path: Path
 ) -> None:
-    knative.broker.loses_every = 3
+    knative.broker.loss_interval = 3
     silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
     jobs = {knative.upload(one): one for one in (video, silent, video, silent, video, video)}
     knative.settle()
     assert not knative.all_are_notified()
     for _ in range(10):
-        knative.let_minutes_pass()
+        knative.skip_minutes()
         knative.settle()
         if knative.all_are_notified():
             break
@@ -82,7 +82,7 @@ def test_an_event_without_a_trigger_is_sent_again_later(knative: Knative, video:
     triggers, knative.broker.triggers = knative.broker.triggers, []
     job_id = knative.upload(video)
     knative.broker.triggers = triggers
-    knative.let_minutes_pass()
+    knative.skip_minutes()
     wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
 
 
@@ -91,10 +91,10 @@ def test_a_mail_server_failure_is_answered_503_and_the_mail_is_sent_later(
 ) -> None:
     mail_server.replies["DATA"] = "451 Later"
     job_id = knative.upload(video)
-    wait_for(lambda: knative.broker.dead, "the dispatcher gives up")
-    assert knative.broker.dead[0].get_extension("knativeerrorcode") == "503"
+    wait_for(lambda: knative.broker.dead_letters, "the dispatcher gives up")
+    assert knative.broker.dead_letters[0].get_extension("knativeerrorcode") == "503"
     mail_server.replies.clear()
-    knative.let_minutes_pass()
+    knative.skip_minutes()
     wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
     assert len(mail_server.messages) == 1
     assert knative.broker.dropped == []
@@ -110,7 +110,7 @@ def test_an_upload_is_answered_202_while_the_sink_is_unreachable(knative: Knativ
 
 
 @pytest.mark.parametrize("name", ["convert", "notify"])
-def test_the_log_has_the_trace_of_the_upload_even_if_the_event_lost_it(
+def test_the_log_has_the_upload_s_trace_id_even_if_the_event_lost_it(
     function: Call, services: Services, name: str
 ) -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from devservers.knative_broker import Served
+from devservers.knative_broker import WsgiServer
 from devservers.ports import free_port
 from soundlift.common.broker.http_sink import HttpSink
 from soundlift.common.errors import BrokerUnavailable
@@ -18,15 +18,15 @@ from tests.factories.jobs import queued_job
 from tests.knative.conftest import Knative
 
 
-def answering(status: int, asked: list[str]) -> Served:
+def answering(status: int, methods: list[str]) -> WsgiServer:
     """Return a sink that answers every request with a status and records its method."""
 
     def sink(environ: dict[str, str], start_response: Callable[..., object]) -> list[bytes]:
-        asked.append(environ["REQUEST_METHOD"])
+        methods.append(environ["REQUEST_METHOD"])
         start_response(f"{status} Whatever", [("Location", "/elsewhere")])
         return []
 
-    return Served(sink)
+    return WsgiServer(sink)
 
 
 def test_a_sink_is_ready_if_it_answers(knative: Knative) -> None:
@@ -37,10 +37,10 @@ def test_a_sink_is_ready_if_it_answers(knative: Knative) -> None:
 
 @pytest.mark.parametrize("status", [200, 404, 405, 499])
 def test_a_sink_that_answers_a_get_below_500_is_ready(status: int) -> None:
-    asked: list[str] = []
-    with answering(status, asked) as sink:
+    methods: list[str] = []
+    with answering(status, methods) as sink:
         HttpSink(sink.url).check()
-    assert asked == ["GET"]
+    assert methods == ["GET"]
 
 
 @pytest.mark.parametrize("status", [500, 503])
@@ -52,11 +52,11 @@ def test_a_sink_that_answers_with_a_server_error_is_not_ready(status: int) -> No
 
 @pytest.mark.parametrize("status", [300, 302, 400, 503])
 def test_any_other_status_does_not_confirm_an_event(services: Services, status: int) -> None:
-    asked: list[str] = []
-    with answering(status, asked) as sink, pytest.raises(BrokerUnavailable) as refused:
+    methods: list[str] = []
+    with answering(status, methods) as sink, pytest.raises(BrokerUnavailable) as refused:
         HttpSink(sink.url).publish(event_for(queued_job(services)))
     assert refused.value.evidence == {"status": status}
-    assert asked == ["POST"]
+    assert methods == ["POST"]
 
 
 @pytest.mark.parametrize("status", [200, 202, 299])

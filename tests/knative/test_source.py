@@ -12,7 +12,7 @@ import urllib3
 from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
-from devservers.knative_broker import PLAIN_EVENT, TRIES, KnativeSource, Served, adapted
+from devservers.knative_broker import ATTEMPTS, PLAIN_EVENT, KnativeSource, WsgiServer, adapt
 from devservers.mail_server import MailServer
 from devservers.waiting import wait_for
 from soundlift.common.events import (
@@ -26,7 +26,7 @@ from soundlift.common.events import (
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
 from tests.factories.jobs import is_notified, job_now, queued_job, ready_job
-from tests.factories.stores import held
+from tests.factories.stores import blocked_store
 from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
 
@@ -47,14 +47,14 @@ def with_bare_names(message: Message) -> Message:
 
 @pytest.mark.parametrize("form", [as_structured, as_binary, with_bare_names])
 @pytest.mark.parametrize("content_type", [None, "application/json"])
-def test_requests_of_the_source_adapter_are_understood(
+def test_requests_from_the_source_adapter_are_accepted(
     function: Call, services: Services, form: Callable[[Message], Message], content_type: str | None
 ) -> None:
     job = ready_job(services)
     event = event_for(job)
     message = form(to_message(CloudEvent({**event.get_attributes(), "type": VIDEO_UPLOADED}, event.get_data())))
     named = {**message.headers, **({"content-type": content_type} if content_type else {})}
-    headers, body = adapted(replace(message, headers=named), "7")
+    headers, body = adapt(replace(message, headers=named), "7")
     assert ("Content-Type" in headers) == (content_type is not None)
     response = function("convert").post("/", headers=headers, data=body)
     assert response.status_code == 200
@@ -74,9 +74,9 @@ def test_an_unexpected_error_is_retried_by_the_source(services: Services) -> Non
     def fail(event: CloudEvent, services: Services) -> CloudEvent | None:
         raise RuntimeError
 
-    with Served(event_function(fail, services=services)) as served:
+    with WsgiServer(event_function(fail, services=services)) as served:
         statuses = list(KnativeSource(served.url).deliver(to_message(event_for(queued_job(services))), "10"))
-    assert statuses == [503] * TRIES
+    assert statuses == [503] * ATTEMPTS
 
 
 def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
@@ -85,19 +85,19 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     job = queued_job(knative.services, video.read_bytes())
     assert list(KnativeSource(knative.urls["convert"]).deliver(to_message(event_for(job)), "11")) == [200]
     assert job_now(knative.services, job.id).state == "ready"
-    assert knative.broker.taken == []
-    knative.let_minutes_pass()
+    assert knative.broker.accepted == []
+    knative.skip_minutes()
     wait_for(lambda: is_notified(knative.services, job.id), "its owner is notified")
     assert len(mail_server.messages) == 1
 
 
-def test_an_event_redelivered_during_its_conversion_brings_the_reply_that_was_lost(
+def test_an_event_redelivered_after_its_conversion_returns_the_lost_reply(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     services = knative.services
     job = queued_job(services, video.read_bytes())
     videos = services.videos
-    services.videos, waiting, let_go = held(videos, beyond=0)
+    services.videos, waiting, release = blocked_store(videos, beyond=0)
     headers, body = to_http(event_for(job))
     with ThreadPoolExecutor() as pool:
         source = KnativeSource(knative.urls["convert"])  # which discards every reply
@@ -107,7 +107,7 @@ def test_an_event_redelivered_during_its_conversion_brings_the_reply_that_was_lo
             again = urllib3.request("POST", knative.urls["convert"], headers=headers, body=body, retries=False)
             assert (again.status, int(again.headers["Retry-After"]) > 0) == (429, True)
         finally:
-            let_go.set()
+            release.set()
         assert conversion.result() == [200]
     services.videos = videos
     assert urllib3.request("POST", services.settings.broker_url, headers=headers, body=body).status == 202
@@ -116,7 +116,7 @@ def test_an_event_redelivered_during_its_conversion_brings_the_reply_that_was_lo
 
 
 def test_a_plain_message_is_logged_counted_and_refused_with_400(function: Call, services: Services) -> None:
-    headers, body = adapted(Message(b"hello", "text/plain"), "8")
+    headers, body = adapt(Message(b"hello", "text/plain"), "8")
     assert headers["ce-type"] == PLAIN_EVENT
     with capture_logs() as logs:
         statuses = [function("notify").post("/", headers=headers, data=body).status_code for _ in range(2)]

@@ -71,9 +71,9 @@ def test_variables_are_substituted_as_by_faas_cli(stack: Stack) -> None:
 
 def test_cron_calls_a_function_on_its_schedule(stack: Stack) -> None:
     wait_until(lambda: function(stack, "cuckoo")["invocationCount"] >= 2, "cron has called twice")
-    assert "cuckoo" not in stack.said
+    assert "cuckoo" not in stack.output
 
 
 def test_logs_go_to_files_and_not_to_the_terminal(stack: Stack) -> None:
     wait_until(lambda: "request" in (stack.data / "logs" / "gateway.log").read_text(), "the log contains the requests")
-    assert "request" not in stack.said
+    assert "request" not in stack.output

@@ -41,10 +41,10 @@ def assert_gone(processes: Sequence[Process]) -> None:
 
 
 def test_the_greeting_names_address_data_folder_and_next_commands(stack: Stack) -> None:
-    wait_until(lambda: "soundlift convert" in stack.said, "the greeting is printed")
-    assert stack.url in stack.said
-    assert str(stack.data) in stack.said
-    assert "soundlift user add" in stack.said
+    wait_until(lambda: "soundlift convert" in stack.output, "the greeting is printed")
+    assert stack.url in stack.output
+    assert str(stack.data) in stack.output
+    assert "soundlift user add" in stack.output
 
 
 def test_the_gateway_lists_the_functions_as_openfaas_does(stack: Stack) -> None:
@@ -107,7 +107,7 @@ def test_a_killed_child_is_restarted(stack: Stack, module: str) -> None:
     os.kill(killed.pid, signal.SIGKILL)
     wait_until(lambda: (stack.child(module) or killed).pid != killed.pid, f"{module} is running again")
     wait_until(stack.answers, "the gateway answers again")
-    assert "was killed by SIGKILL; restarting" in stack.said
+    assert "was killed by SIGKILL; restarting" in stack.output
 
 
 def test_a_port_in_use_is_reported_in_one_sentence_and_nothing_is_created(stack: Stack, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Mutates modules and says which mutants their tests do not notice; docs/testing.md tells how to read it."""
+"""Mutates modules and reports the mutants that their tests do not detect; see docs/testing.md."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from pathlib import Path
 
 from devservers.rabbitmq import running_rabbitmq
 from devservers.server import NotInstalled
-from tests.mutation.module import Module, changes_words_only, read_equivalents, read_modules
+from tests.mutation.module import Module, changes_only_wording, read_equivalents, read_modules
 from tests.mutation.run import Run
-from tests.mutation.workspace import CHECKED, NOTICED, ROOT, Workspace
+from tests.mutation.workspace import CHECKED, KILLED, ROOT, Workspace
 
 GOAL_PERCENT = 85
 
 
 @dataclass
 class Score:
-    """What became of the mutants of a module."""
+    """The results of a module's mutants."""
 
     module: str
     mutants: int = 0
     checked: int = 0
-    noticed: int = 0
+    killed: int = 0
     equivalent: int = 0
     survivors: list[str] = field(default_factory=list)
 
     @property
     def percent(self) -> float | None:
-        """Return the share of the mutants that were noticed, equivalent ones left out."""
+        """Return the percentage of the non-equivalent mutants that were killed."""
         counted = self.checked - self.equivalent
-        return 100 * self.noticed / counted if counted else None
+        return 100 * self.killed / counted if counted else None
 
     def __str__(self) -> str:
-        """Return a row of the table in docs/testing.md."""
-        counts = (self.mutants, self.checked, self.noticed, len(self.survivors), self.equivalent)
+        """Return a row for the table in docs/testing.md."""
+        counts = (self.mutants, self.checked, self.killed, len(self.survivors), self.equivalent)
         percent = "–" if self.percent is None else f"{self.percent:.0f} %"
         return f"| {self.module} | {' | '.join(map(str, counts))} | {percent} |"
 
 
 def main() -> int:
-    """Mutate the modules that are asked for; return 1 where one misses the goal or its tests fail without a mutant."""
+    """Mutate the requested modules; return 1 if one misses the goal or its tests fail without a mutant."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     parser, modules = _parser(), read_modules()
     arguments = parser.parse_args()
     if unknown := set(arguments.modules) - set(modules):
-        parser.error(f"there is no module {', '.join(sorted(unknown))}; there are {', '.join(modules)}")
+        parser.error(f"unknown module: {', '.join(sorted(unknown))}; choose from {', '.join(modules)}")
     wanted = _changed_since(arguments.since, modules) if arguments.since else arguments.modules or list(modules)
     deadline = time.monotonic() + 60 * arguments.minutes
     failed = False
@@ -69,28 +69,32 @@ def main() -> int:
         if arguments.survivors:
             print(*score.survivors, sep="\n\n")
         if time.monotonic() > deadline:
-            print(f"The time was up at {name}; the next run goes on from there.")
+            print(f"Stopped at {name} when the time was up; the next run continues from there.")
             break
     return int(failed)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
-    parser.add_argument("modules", nargs="*", help="names in tests/mutation/modules.toml; all where none is given")
-    parser.add_argument("--minutes", type=float, default=600, help="stop after so long; a later run goes on from there")
-    parser.add_argument("--sample", type=int, default=60, help="mutants to check of each module, %(default)s; 0: all")
-    parser.add_argument("--since", help="only the modules with a file that changed since this commit")
-    parser.add_argument("--survivors", action="store_true", help="print what the survivors change")
+    parser.add_argument("modules", nargs="*", help="names in tests/mutation/modules.toml; default: all")
+    parser.add_argument(
+        "--minutes", type=float, default=600, help="stop after this time; a later run continues from there"
+    )
+    parser.add_argument(
+        "--sample", type=int, default=60, help="mutants to check in each module; default: %(default)s, 0: all"
+    )
+    parser.add_argument("--since", help="mutate only modules with a file that changed since this commit")
+    parser.add_argument("--survivors", action="store_true", help="print the changes of surviving mutants")
     parser.add_argument("--no-goal", action="store_true", help=f"do not fail below {GOAL_PERCENT} percent")
     return parser
 
 
 def _changed_since(commit: str, modules: Mapping[str, Module]) -> list[str]:
-    """Return the names of the modules with a file that differs from a commit; where that is not there, of none."""
+    """Return the modules with a file that differs from a commit; none if there is no such commit."""
     command = ["git", "diff", "--name-only", commit]
     listed = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     if listed.returncode:
-        sys.stderr.write(f"There is no commit {commit} to compare with, so nothing is mutated.\n")
+        sys.stderr.write(f"There is no commit {commit} to compare with; nothing is mutated.\n")
     changed = listed.stdout.splitlines()
     return [name for name, module in modules.items() if any(module.has(path) for path in changed)]
 
@@ -106,7 +110,7 @@ def _mutate(module: Module, sample: int, deadline: float) -> Score:
 
 @contextmanager
 def _servers(module: Module) -> Iterator[Mapping[str, str]]:
-    """Give the addresses of servers whose start would cost more than the tests of a mutant."""
+    """Yield the addresses of servers that are too slow to start for every mutant."""
     if not module.rabbitmq:
         yield {}
         return
@@ -124,14 +128,14 @@ def _score(workspace: Workspace) -> Score:
     results = {
         name: status
         for name, status in workspace.results().items()
-        if not changes_words_only(workspace.difference(name))
+        if not changes_only_wording(workspace.difference(name))
     }
     score = Score(workspace.module.name, mutants=len(results))
     for name, status in results.items():
         difference = workspace.difference(name)
         score.checked += status in CHECKED
-        if status in NOTICED:
-            score.noticed += 1
+        if status in KILLED:
+            score.killed += 1
         elif status in CHECKED and any(one.covers(name, difference) for one in equivalents):
             score.equivalent += 1
         elif status in CHECKED:

@@ -1,4 +1,4 @@
-"""Keeps a copy of the project for each module, in which mutmut makes its mutants and records their results."""
+"""A copy of the project for each module, in which mutmut creates mutants and records results."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.mutation.module import Module, changes_words_only
+from tests.mutation.module import Module, changes_only_wording
 
 ROOT = Path(__file__).parents[2]
 WORKSPACES = ROOT / "build" / "mutation"
 MUTMUT = Path(sys.executable).with_name("mutmut")
 CHECKED = {"killed", "timeout", "survived", "no tests"}
-NOTICED = {"killed", "timeout"}
-UNTRIED = "untried"  # by the tests in processes, which are those that are left
+KILLED = {"killed", "timeout"}
+UNCHECKED_IN_PROCESSES = "untried"  # by the tests that start processes
 LOG_LINES = r"\blog\.(debug|info|warning|error|exception)\("
 SHOW_MUTANTS = """\
 import json, sys
@@ -49,7 +49,7 @@ timeout_constant = 10
 
 
 class Workspace:
-    """The copy of the sources in which a module is mutated, and what is known of its mutants."""
+    """The copy of the project in which a module is mutated, and the results of its mutants."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
@@ -63,10 +63,10 @@ class Workspace:
         self._differences: dict[str, str] = {}
 
     def update(self) -> None:
-        """Copy the project as it is, and forget what may no longer be so.
+        """Copy the current project, and discard outdated results.
 
-        That is all where the module's tests are others than before; else which test calls which function, and what the
-        tests in processes found. Survivors are noted, to be checked again; what was killed once stays so.
+        If the module's entry changed, all results are outdated. Otherwise those of the tests in processes are, and the
+        record of which test calls which function. Survivors are marked for a recheck; killed mutants stay killed.
         """
         settings = f"{self.module!r}\n{LOG_LINES}\n{version('mutmut')}\n"
         if not self._settings.exists() or self._settings.read_text() != settings:
@@ -82,26 +82,26 @@ class Workspace:
             shutil.rmtree(self._processes, ignore_errors=True)
 
     def to_recheck(self) -> list[str]:
-        """Return the names of the survivors that are not checked again yet."""
+        """Return the names of the survivors that are still to be rechecked."""
         return self._recheck.read_text().split() if self._recheck.exists() else []
 
     def note_rechecked(self) -> None:
-        """Note that all survivors are checked again."""
+        """Record that all survivors were rechecked."""
         self._recheck.unlink(missing_ok=True)
 
     def unchecked(self, sample: int) -> list[str]:
-        """Return the names of the mutants that are still to be checked of a sample; 0 means all of them.
+        """Return the names of the mutants in a sample that are still to be checked; a sample of 0 means all.
 
-        The order is one of chance, and a name has its place in it whatever other names there are.
+        Mutants are sampled by the hash of their names, so adding mutants does not reorder the others.
         """
         results = self.results()
         names = sorted(results, key=lambda name: hashlib.sha256(name.encode()).digest())
-        counted = [name for name in names if not changes_words_only(self.difference(name))]
+        counted = [name for name in names if not changes_only_wording(self.difference(name))]
         again = {name for name in self.to_recheck() if name in results}
         return [name for name in counted[: sample or None] if results[name] not in CHECKED or name in again]
 
     def results(self) -> dict[str, str]:
-        """Return the status of each mutant by its name, as mutmut words it."""
+        """Return the status of each mutant by name, in mutmut's terms."""
         if not self.mutants.exists():
             return {}
         command = [str(MUTMUT), "results", "--all", "true"]
@@ -110,12 +110,12 @@ class Workspace:
         return {name: self._in_processes(name) if status == "no tests" else status for name, status in found.items()}
 
     def note_in_processes(self, mutant: str, status: str) -> None:
-        """Keep what the tests in processes found of a mutant that no other test calls."""
+        """Record the result of the tests in processes for a mutant."""
         self._processes.mkdir(exist_ok=True)
         (self._processes / mutant).write_text(status)
 
     def difference(self, mutant: str) -> str:
-        """Return what a mutant changes, as the lines of a diff that begin with - or +."""
+        """Return a mutant's change as the lines of a diff that begin with - or +."""
         if mutant not in self._differences:
             command = [sys.executable, "-P", "-c", SHOW_MUTANTS]
             names = json.dumps(list(self.results()))
@@ -126,25 +126,25 @@ class Workspace:
     def _in_processes(self, mutant: str) -> str:
         with suppress(FileNotFoundError):
             return (self._processes / mutant).read_text()
-        return UNTRIED if self.module.processes else "no tests"
+        return UNCHECKED_IN_PROCESSES if self.module.processes else "no tests"
 
     def _copy_all(self) -> list[str]:
-        """Make the copy the same as the project, and return the paths of what changed."""
+        """Update the copy from the project and return the changed paths."""
         tracked = [path for path in _tracked() if not path.startswith("tests/mutation/")]
         changed = [path for path in tracked if _copy(ROOT / path, self.tree / path)]
-        there = (file.relative_to(self.tree) for file in self.tree.rglob("*") if file.is_file())
-        gone = {str(path) for path in there if path.parts[0] != "mutants"} - {*tracked, "setup.cfg"}
-        for path in gone:
+        existing = (file.relative_to(self.tree) for file in self.tree.rglob("*") if file.is_file())
+        deleted = {str(path) for path in existing if path.parts[0] != "mutants"} - {*tracked, "setup.cfg"}
+        for path in deleted:
             (self.tree / path).unlink()
             (self.mutants / path).unlink(missing_ok=True)
         for path in changed:
-            if not path.endswith(".py"):  # mutmut copies these once
+            if not path.endswith(".py"):  # mutmut copies these files only once
                 (self.mutants / path).unlink(missing_ok=True)
         (self.mutants / "build").mkdir(parents=True, exist_ok=True)
         ferretdb = ROOT / "build" / "ferretdb"
         if ferretdb.exists() and not (self.mutants / "build" / "ferretdb").exists():
             (self.mutants / "build" / "ferretdb").symlink_to(ferretdb)
-        return [*changed, *gone]
+        return [*changed, *deleted]
 
     def _configuration(self) -> str:
         copied = [path.name for path in self.tree.iterdir() if path.name not in {"soundlift", "functions", "mutants"}]
@@ -154,14 +154,14 @@ class Workspace:
 
 
 def _tracked() -> list[str]:
-    """Return the paths of all files of the project, also of those that are not committed yet."""
+    """Return the paths of all files in the project, including uncommitted ones."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
     return [path for path in listed if path and (ROOT / path).is_file()]
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copy a file where its content differs; mutmut goes by the time of its last change, so that is now."""
+    """Copy a file if its content differs, with a new modification time, by which mutmut detects changes."""
     content = source.read_bytes()
     if target.exists() and target.read_bytes() == content:
         return False

@@ -1,4 +1,4 @@
-"""Options are parsed, and invalid ones are refused in a sentence that helps."""
+"""Options are parsed, and invalid ones are refused with a helpful message."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_option_is_parsed(name: str, text: str, field: str, value: Any) -> No
         ("tag.disc", ["one", "1/2/3"], "a number such as 1 or 1/2, or empty"),
     ],
 )
-def test_an_invalid_value_is_refused_with_what_is_allowed(name: str, texts: list[str], allowed: str) -> None:
+def test_an_invalid_value_is_refused_with_the_allowed_values(name: str, texts: list[str], allowed: str) -> None:
     for text in texts:
         sentence = refusal((name, text))
         shown = text.replace("\ud800", "�") if text.isprintable() else ""
@@ -146,7 +146,7 @@ def test_an_unknown_option_of_any_name_is_refused_in_one_line(name: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "expected"),
     [
         ([("bitrate", "96"), ("bitrate", "96")], ["bitrate=96", "once"]),
         ([("tag.title", "a"), ("cover", "drop"), ("tag.title", "b")], ["tag.title=b", "once"]),
@@ -157,9 +157,9 @@ def test_an_unknown_option_of_any_name_is_refused_in_one_line(name: str) -> None
         ([("sample_rate", "8000"), ("bitrate", "80k")], ["bitrate=80k", "at most 64 at sample_rate=8000"]),
     ],
 )
-def test_options_that_contradict_each_other_are_refused(given: list[tuple[str, str]], words: list[str]) -> None:
+def test_options_that_contradict_each_other_are_refused(given: list[tuple[str, str]], expected: list[str]) -> None:
     sentence = refusal(*given)
-    assert all(word in sentence for word in words), sentence
+    assert all(part in sentence for part in expected), sentence
 
 
 def test_lame_encodes_every_allowed_bit_rate_and_no_other(tmp_path: Path) -> None:
@@ -177,20 +177,20 @@ def test_lame_encodes_every_allowed_bit_rate_and_no_other(tmp_path: Path) -> Non
         assert (made.sample_rate, nearest == bitrate) == (rate, bitrate <= highest_bitrate(rate))
 
 
-def test_options_that_an_upload_does_not_give_are_the_server_s() -> None:
+def test_options_missing_from_an_upload_have_the_server_s_defaults() -> None:
     server = {"AUDIO_BITRATE": "192k", "AUDIO_QUALITY": "5", "AUDIO_NORMALIZE": "-23", "AUDIO_LOUDNESS": "-14"}
     settings = Settings.from_environment(server)
     assert read(settings=settings) == AudioOptions.defaults(settings)
-    usual = read(settings=settings)
-    assert (usual.bitrate, usual.quality, usual.normalize) == (192, 5, -23)
+    defaults = read(settings=settings)
+    assert (defaults.bitrate, defaults.quality, defaults.normalize) == (192, 5, -23)
     assert read(("normalize", "true"), settings=settings).normalize == -14
     assert read(("normalize", "false"), settings=settings).normalize is None
 
 
 def test_an_upload_s_quality_replaces_the_server_s_bit_rate() -> None:
     settings = Settings.from_environment({"AUDIO_BITRATE": "192k"})
-    varied = read(("quality", "0"), settings=settings)
-    assert (varied.bitrate, varied.quality) == (None, 0)
+    variable = read(("quality", "0"), settings=settings)
+    assert (variable.bitrate, variable.quality) == (None, 0)
 
 
 def test_the_server_s_bit_rate_is_lowered_to_the_maximum_of_the_sample_rate() -> None:
@@ -207,12 +207,12 @@ def test_a_value_above_the_server_s_maximum_is_refused_with_it() -> None:
 
 
 @pytest.mark.parametrize("given", [{}, EVERYTHING, {"quality": "9"}, {"normalize": "true", "track": "12"}])
-def test_options_are_the_same_after_they_were_stored_in_a_row(given: dict[str, str]) -> None:
+def test_options_are_unchanged_after_being_stored_in_a_row(given: dict[str, str]) -> None:
     options = parse_options(given.items(), SETTINGS)
     assert AudioOptions.from_json(options.to_json()) == options
 
 
-def test_a_row_keeps_only_what_differs_from_the_defaults() -> None:
+def test_a_row_stores_only_differences_from_the_defaults() -> None:
     assert read().to_json() == "{}"
     assert read(("channels", "1"), ("cover", "keep")).to_json() == '{"channels":1}'
 
@@ -226,16 +226,18 @@ def test_the_longest_options_fit_into_a_text_column_of_mysql(letter: str) -> Non
 
 
 @pytest.mark.parametrize("text_of", [AudioOptions.to_json, lambda options: None])
-def test_a_row_without_options_has_those_of_the_server_now(text_of: Callable[[AudioOptions], str | None]) -> None:
-    now = Settings.from_environment({"AUDIO_BITRATE": "64k"})
+def test_a_row_without_options_uses_the_server_s_current_defaults(
+    text_of: Callable[[AudioOptions], str | None],
+) -> None:
+    current = Settings.from_environment({"AUDIO_BITRATE": "64k"})
     text = text_of(read())
-    assert AudioOptions.of_row(text, now).bitrate == (64 if text is None else None)
+    assert AudioOptions.of_row(text, current).bitrate == (64 if text is None else None)
 
 
-def test_a_document_shows_each_option_by_its_name_in_an_upload() -> None:
+def test_a_document_lists_each_option_under_its_upload_name() -> None:
     document = parse_options(EVERYTHING.items(), SETTINGS).document()
     assert {name for name in OPTIONS if not name.startswith("tag.")} | set(EVERYTHING) == set(document)
     assert document["tag.title"] == EVERYTHING["tag.title"]
     assert (document["bitrate"], document["quality"], document["end"]) == (128, None, 3600.5)
-    given_again = [(name, str(value)) for name, value in document.items() if value is not None]
-    assert read(*given_again).document() == document
+    repeated = [(name, str(value)) for name, value in document.items() if value is not None]
+    assert read(*repeated).document() == document

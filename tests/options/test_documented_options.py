@@ -1,4 +1,4 @@
-"""The table of options in the documents is that of the declarations."""
+"""The documented table of options matches the declarations."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from soundlift.common.options.audio_options import OPTIONS
 DOCUMENT = Path(__file__).parents[2] / "docs" / "options.md"
 
 
-def test_the_table_of_options_is_that_of_the_declarations() -> None:
+def test_the_table_of_options_matches_the_declarations() -> None:
     rows = [
         f"| `{each.name}` | {each.value.allowed} | {each.otherwise} | {f'{each.help} {each.details}'.strip()} |"
         for each in OPTIONS.values()
     ]
     table = "\n".join(["| option | value | without it | meaning |", "|---|---|---|---|", *rows])
-    assert f"\n\n{table}\n\n" in DOCUMENT.read_text(), f"docs/options.md must have this table:\n{table}"
+    assert f"\n\n{table}\n\n" in DOCUMENT.read_text(), f"docs/options.md must contain this table:\n{table}"

@@ -1,4 +1,4 @@
-"""Runs everything as `soundlift up` does, without a server and over servers, with an account to use it."""
+"""Running stacks with one account: embedded, over servers, and in containers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from devservers.container_stack import ContainerStack
-from devservers.containers import BUILDING_SECONDS, Podman
+from devservers.containers import BUILD_TIMEOUT_SECONDS, Podman
 from devservers.local_stack import Stack
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
@@ -34,7 +34,7 @@ LOG_SHOWN = 20_000  # characters
 
 
 class Mailbox:
-    """Holds the mails of a stack: those that it caught itself, or those that a mail server has taken."""
+    """The mails of a stack, caught by the stack itself or received by a mail server."""
 
     def __init__(self, folder: Path, server: MailServer | None) -> None:
         self._folder = folder
@@ -45,8 +45,8 @@ class Mailbox:
         return [mail for mail in self._all() if job_id in mail["Message-ID"]]
 
     def first_about(self, job_id: str) -> EmailMessage:
-        """Return the mail about a job, as soon as it has come."""
-        return wait_for(lambda: self.about(job_id), "the mail has come")[0]
+        """Wait for the mail about a job and return it."""
+        return wait_for(lambda: self.about(job_id), "the mail arrives")[0]
 
     def _all(self) -> list[EmailMessage]:
         if self._server:
@@ -62,43 +62,43 @@ def mail_server_of_stack() -> Iterator[MailServer]:
 
 
 class InContainers(dict[str, str]):
-    """Is the settings of a stack whose parts are containers."""
+    """The settings of a stack of containers."""
 
 
-CONTAINERS = pytest.param("containers", marks=pytest.mark.timeout(BUILDING_SECONDS))
+CONTAINERS = pytest.param("containers", marks=pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
 
 
 @pytest.fixture(scope="module", params=["embedded", "gridfs", "s3", CONTAINERS])
 def servers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """Return the settings of a stack: of one that needs no server, and of those that leave it next to nothing."""
+    """Return the settings of a stack: without servers, or with nearly everything on servers."""
     if request.param == "embedded":
         yield {}
         return
     mariadb: MariaDb = request.getfixturevalue("mariadb_server")
     rabbitmq: RabbitMq = request.getfixturevalue("rabbitmq_node")
-    both = {"DATABASE_URL": mariadb.url(mariadb.new_database()), "BROKER_URL": rabbitmq.new_virtual_host()}
+    servers = {"DATABASE_URL": mariadb.url(mariadb.new_database()), "BROKER_URL": rabbitmq.new_virtual_host()}
     if request.param == "s3":
         s3: S3 = request.getfixturevalue("s3_server")
-        yield {**both, "MEDIA_URL": s3.url()}
+        yield {**servers, "MEDIA_URL": s3.url()}
         return
     mail_server: MailServer = request.getfixturevalue("mail_server_of_stack")
     with running_mongodb(tmp_path_factory.mktemp("mongodb")) as mongodb:
-        settings = {**both, "MEDIA_URL": mongodb.url_for_stacks, "SMTP_URL": mail_server.url}
+        settings = {**servers, "MEDIA_URL": mongodb.url_for_stacks, "SMTP_URL": mail_server.url}
         yield InContainers(settings) if request.param == "containers" else settings
 
 
 @contextmanager
-def services_of(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> Iterator[Services]:
-    """Give the services that the stack's processes have, too."""
+def open_services(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> Iterator[Services]:
+    """Yield the services that the stack's processes use."""
     settings = {**servers, "SOUNDLIFT_DATA": str(stack.data), "JWT_SECRET": SECRET}
     services = Services(Settings.from_environment(settings))
     yield services
     services.database.engine.dispose()
 
 
-def let_minutes_pass(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> None:
-    """Make all that waits for its time due, and have cleanup look at it now, not at the next full minute."""
-    with services_of(stack, servers) as services:
+def skip_minutes(stack: Stack | ContainerStack, servers: Mapping[str, str]) -> None:
+    """Make everything that is scheduled due, and call cleanup now instead of at the next full minute."""
+    with open_services(stack, servers) as services:
         for job in services.jobs.page(None):
             age(services, job, MINUTES * 60)
     assert stack.cleanup().status == 200
@@ -108,7 +108,7 @@ def let_minutes_pass(stack: Stack | ContainerStack, servers: Mapping[str, str]) 
 def containers(
     request: pytest.FixtureRequest, servers: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ContainerStack]:
-    """Return a running stack of containers, whose tables are there."""
+    """Return a running stack of containers with a migrated database."""
     migrate(servers["DATABASE_URL"])
     podman: Podman = request.getfixturevalue("podman")
     stack = ContainerStack(podman, tmp_path_factory.mktemp("containers"), servers, SECRET)
@@ -123,27 +123,27 @@ def containers(
 def stack(
     request: pytest.FixtureRequest, start: Callable[..., Stack], servers: Mapping[str, str], password_hash: str
 ) -> Stack | ContainerStack:
-    """Return a running stack that has one user."""
+    """Return a running stack with one user."""
     stack: Stack | ContainerStack
     if isinstance(servers, InContainers):
         stack = request.getfixturevalue("containers")
     else:
         stack = start(**servers, ACCEPT_BARE_MESSAGES="true")
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         services.users.add(EMAIL, password_hash)
     return stack
 
 
 @pytest.fixture(autouse=True)
 def log_of_the_stack(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Show with a test that failed what the stack logged meanwhile, for a 503 names its cause there only."""
+    """Print the stack's log during a test, because the cause of a 503 is only logged."""
     stack = request.getfixturevalue("stack") if "stack" in request.fixturenames else None
     if not isinstance(stack, Stack):
         yield
         return
-    before = len(stack.said)
+    before = len(stack.output)
     yield
-    sys.stdout.write(stack.said[before:][-LOG_SHOWN:])
+    sys.stdout.write(stack.output[before:][-LOG_SHOWN:])
 
 
 @pytest.fixture

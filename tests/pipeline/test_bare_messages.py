@@ -1,4 +1,4 @@
-"""A video and a bare message of another program go the whole way, as its own programs are used to."""
+"""Videos and bare messages from other programs are processed from end to end."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from devservers.waiting import wait_for
 from soundlift.client import Client, Job
 from soundlift.common.media import MediaInfo, open_media
 from tests.factories.clips import talking_mp4
-from tests.pipeline.conftest import EMAIL, Mailbox, services_of
+from tests.pipeline.conftest import EMAIL, Mailbox, open_services
 
 FID = "0123456789abcdef01234567"
 BODY = json.dumps({"video_fid": FID, "mp3_fid": None, "username": EMAIL}).encode()
-PUT = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
+INSERT_MESSAGE = "INSERT INTO message (queue, body, content_type, headers, visible_at) VALUES (?, ?, ?, ?, ?)"
 
 
-def the_one_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, bytes]:
-    """Return the only job, and its MP3, when its owner has been told of it."""
+def only_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, bytes]:
+    """Wait for the mail about the only job, and return the job and its MP3."""
     assert mailbox.first_about(FID)["To"] == EMAIL
     [job] = client.jobs()
     assert (job.id, job.state, job.file_name) == (FID, "ready", "video")
@@ -36,27 +36,29 @@ def the_one_job(client: Client, mailbox: Mailbox, tmp_path: Path) -> tuple[Job, 
 
 
 @pytest.mark.parametrize("servers", ["embedded"], indirect=True)
-def test_a_bare_message_sent_twice_is_one_job_one_mp3_and_one_mail(
+def test_a_bare_message_sent_twice_gives_one_job_one_mp3_and_one_mail(
     stack: Stack, servers: Mapping[str, str], client: Client, mailbox: Mailbox, tmp_path: Path
 ) -> None:
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         writer = open_media(services.settings.media_url, "videos").create(FID, MediaInfo("other", "a.mp4", "", ""))
     writer.write(talking_mp4(tmp_path).read_bytes())
     writer.commit()
     with closing(sqlite3.connect(stack.data / "queue.db")) as queue:
         for _ in range(2):
-            queue.execute(PUT, ("video", BODY, "application/json", "{}", 0))
+            queue.execute(INSERT_MESSAGE, ("video", BODY, "application/json", "{}", 0))
             queue.commit()
-        left = "SELECT count(*) FROM message"
-        # While the first one's video is converted, the second is answered 429 and comes again after 30 seconds.
-        wait_for(lambda: queue.execute(left).fetchone() == (0,), "the queue is empty, of dead letters, too", seconds=90)
-    job, mp3 = the_one_job(client, mailbox, tmp_path)
+        count = "SELECT count(*) FROM message"
+        # During the conversion for the first message, the second is answered 429 and redelivered after 30 seconds.
+        wait_for(
+            lambda: queue.execute(count).fetchone() == (0,), "the queue is empty, including dead letters", seconds=90
+        )
+    job, mp3 = only_job(client, mailbox, tmp_path)
     assert len(mp3) == job.mp3_bytes
     assert len(mailbox.about(FID)) == 1
 
 
 @pytest.mark.parametrize("servers", ["gridfs"], indirect=True)
-def test_programs_that_know_pymongo_and_pika_alone_get_their_mp3(
+def test_programs_that_use_only_pymongo_and_pika_get_their_mp3(
     servers: Mapping[str, str], rabbitmq_node: RabbitMq, client: Client, mailbox: Mailbox, tmp_path: Path
 ) -> None:
     url = servers["BROKER_URL"]
@@ -67,7 +69,7 @@ def test_programs_that_know_pymongo_and_pika_alone_get_their_mp3(
         gridfs.GridFS(mongodb.videos).put(talking_mp4(tmp_path).read_bytes(), _id=ObjectId(FID))
         for _ in range(2):
             connection.channel().basic_publish("", "video", BODY)
-        _, mp3 = the_one_job(client, mailbox, tmp_path)
-        wait_for(lambda: rabbitmq_node.count(url) == 0, "the queues are empty, of dead letters, too", seconds=90)
+        _, mp3 = only_job(client, mailbox, tmp_path)
+        wait_for(lambda: rabbitmq_node.count(url) == 0, "the queues are empty, including dead letters", seconds=90)
         assert [file.read() for file in gridfs.GridFS(mongodb.mp3s).find()] == [mp3]
     assert len(mailbox.about(FID)) == 1

@@ -1,4 +1,4 @@
-"""A job stands at every point of the way when a process is killed; the promise holds for each."""
+"""A process is killed while a job is at each point of the pipeline; every job still ends as promised."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from soundlift.local.environment import STACK_FILE
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified
-from tests.pipeline.conftest import EMAIL, let_minutes_pass, services_of
+from tests.pipeline.conftest import EMAIL, open_services, skip_minutes
 
 POINTS = {
     "upload wrote its row",
@@ -47,14 +47,14 @@ POINTS = {
     "connector decided on mp3",
     "connector settled on mp3",
 }
-ROOM = str(2 * len(POINTS))
-HOLDING = Path(__file__).with_name("points")
+CONCURRENCY = str(2 * len(POINTS))
+SITECUSTOMIZE_FOLDER = Path(__file__).with_name("points")
 
 pytestmark = [pytest.mark.parametrize("servers", ["gridfs"], indirect=True), pytest.mark.timeout(600)]
 
 
-class Way:
-    """Is the way of some jobs through a stack, each of which stands at another point of it."""
+class BlockedJobs:
+    """Jobs in a stack, each blocked at a different point of the pipeline."""
 
     def __init__(self, stack: Stack, folder: Path, videos: list[Path]) -> None:
         self.stack = stack
@@ -63,17 +63,17 @@ class Way:
         client = Client(stack.url, email=EMAIL, password=PASSWORD)
         self._uploads = [self._pool.submit(client.upload, video) for video in videos]
 
-    def wait_until_full(self) -> None:
+    def wait_for_all_points(self) -> None:
         def missing() -> set[str]:
             return POINTS - {file.name for file in self._folder.iterdir()}
 
-        wait_for(lambda: not missing(), "a job stands at each point", seconds=60)
+        wait_for(lambda: not missing(), "a job is at each point", seconds=60)
 
-    def go(self) -> None:
+    def release(self) -> None:
         (self._folder / "go").touch()
 
-    def answered(self) -> set[str]:
-        """Return the ids of the jobs whose upload was answered 2xx, when all have ended."""
+    def accepted(self) -> set[str]:
+        """Wait for all uploads and return the ids of the jobs that were accepted."""
         ids = set()
         for upload in self._uploads:
             try:
@@ -86,109 +86,109 @@ class Way:
 
 @pytest.fixture
 def own_servers(servers: Mapping[str, str], mariadb_server: MariaDb) -> Mapping[str, str]:
-    """Return the settings of the servers, with a database of this test's own."""
+    """Return the settings of the servers, with a separate database for this test."""
     return {**servers, "DATABASE_URL": mariadb_server.url(mariadb_server.new_database())}
 
 
 @pytest.fixture
-def way(
+def blocked(
     start: Callable[..., Stack], own_servers: Mapping[str, str], password_hash: str, tmp_path: Path
-) -> Iterator[Way]:
-    """Return the way, with a job at each point of it."""
+) -> Iterator[BlockedJobs]:
+    """Return jobs in a stack, with one blocked at each point."""
     folder = tmp_path / "points"
     folder.mkdir()
-    # Time passes for all jobs at once here, so none may be in work then: cleanup is called by the test alone.
+    # Only the test calls cleanup, because moving all times while a job is processed would affect that job.
     stack_file = tmp_path / "stack.yml"
     stack_file.write_text(STACK_FILE.read_text().replace("topic: cron-function", "topic: nobody"))
     stack = start(
         **own_servers,
         STACK_FILE=str(stack_file),
-        PYTHONPATH=str(HOLDING),
+        PYTHONPATH=str(SITECUSTOMIZE_FOLDER),
         POINTS_FOLDER=str(folder),
-        MAX_JOBS_IN_FLIGHT=ROOM,
-        CONVERT_CONCURRENCY=ROOM,
-        CONNECTOR_CONCURRENCY=ROOM,
-        THREADS=str(2 * int(ROOM)),
+        MAX_JOBS_IN_FLIGHT=CONCURRENCY,
+        CONVERT_CONCURRENCY=CONCURRENCY,
+        CONNECTOR_CONCURRENCY=CONCURRENCY,
+        THREADS=str(2 * int(CONCURRENCY)),
     )
-    with services_of(stack, own_servers) as services:
+    with open_services(stack, own_servers) as services:
         services.users.add(EMAIL, password_hash)
     video = talking_mp4(tmp_path)
-    way = Way(stack, folder, [video] * len(POINTS))
-    way.wait_until_full()
-    yield way
+    blocked = BlockedJobs(stack, folder, [video] * len(POINTS))
+    blocked.wait_for_all_points()
+    yield blocked
     stack.stop()
 
 
 def kill(stack: Stack, module: str) -> None:
-    """Kill a child of the stack, and the children that it has itself."""
+    """Kill a child of the stack and its own children."""
     child = stack.child(module)
     assert child is not None
     os.killpg(child.pid, signal.SIGKILL)
 
 
-def recipients_of(mail_server: MailServer) -> list[str]:
-    """Return the job of each mail that the server has taken."""
+def notified_jobs(mail_server: MailServer) -> list[str]:
+    """Return the job id of each mail that the server has received."""
     return [mail["Message-ID"].strip("<").partition(".")[0] for mail in mail_server.messages]
 
 
 def assert_promise(
-    way: Way,
+    blocked: BlockedJobs,
     servers: Mapping[str, str],
     mail_server: MailServer,
     rabbitmq: RabbitMq,
     *,
-    may_be_told_twice: Set[str] = frozenset(),
+    may_be_notified_twice: Set[str] = frozenset(),
 ) -> None:
-    """See each job whose upload was answered end in one MP3 and its owner told once, and nothing else be left."""
-    answered = way.answered()
-    wait_for(way.stack.answers, "the functions answer")
-    with services_of(way.stack, servers) as services:
+    """Assert that each accepted job ends with one MP3 and one notification, and that nothing is left over."""
+    accepted = blocked.accepted()
+    wait_for(blocked.stack.answers, "the functions answer")
+    with open_services(blocked.stack, servers) as services:
 
-        def over() -> bool:
-            # An event whose job is claimed by a worker that died comes again until the claim has run out.
+        def all_ended() -> bool:
+            # An event whose job is claimed by a killed worker is redelivered until the claim expires.
             wait_for(lambda: rabbitmq.count(servers["BROKER_URL"]) == 0, "the queues are empty", seconds=300)
-            let_minutes_pass(way.stack, servers)
+            skip_minutes(blocked.stack, servers)
             return all(
                 job.state == "ready" and is_notified(services, job.id) for job in services.jobs.page(None, limit=100)
             )
 
-        wait_for(over, "all jobs have ended, and their owners are notified", seconds=400)
+        wait_for(all_ended, "all jobs have ended, and their owners are notified", seconds=400)
         jobs = {job.id: job for job in services.jobs.page(None, limit=100)}
-    assert answered <= jobs.keys()
+    assert accepted <= jobs.keys()
     with pymongo.MongoClient(servers["MEDIA_URL"]) as mongodb:
         stored = mongodb.mp3s.fs.files.find({"metadata.job": {"$in": list(jobs)}})
         assert sorted(str(file["_id"]) for file in stored) == sorted(str(job.mp3_fid) for job in jobs.values())
-    told = Counter(job_id for job_id in recipients_of(mail_server) if job_id in jobs)
-    assert told.keys() == jobs.keys()
-    assert {job_id for job_id, times in told.items() if times > 1} <= may_be_told_twice
-    assert told.total() <= len(jobs) + len(may_be_told_twice)
+    notifications = Counter(job_id for job_id in notified_jobs(mail_server) if job_id in jobs)
+    assert notifications.keys() == jobs.keys()
+    assert {job_id for job_id, times in notifications.items() if times > 1} <= may_be_notified_twice
+    assert notifications.total() <= len(jobs) + len(may_be_notified_twice)
 
 
-def test_the_connector(
-    way: Way, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
+def test_a_killed_connector_loses_and_repeats_nothing(
+    blocked: BlockedJobs, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
 ) -> None:
-    kill(way.stack, "soundlift.connector")
-    way.go()
-    assert_promise(way, own_servers, mail_server_of_stack, rabbitmq_node)
+    kill(blocked.stack, "soundlift.connector")
+    blocked.release()
+    assert_promise(blocked, own_servers, mail_server_of_stack, rabbitmq_node)
 
 
-def test_the_functions(
-    way: Way, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
+def test_killed_functions_lose_nothing_and_repeat_only_unrecorded_mails(
+    blocked: BlockedJobs, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
 ) -> None:
-    kill(way.stack, "gunicorn")
-    with services_of(way.stack, own_servers) as services:
+    kill(blocked.stack, "gunicorn")
+    with open_services(blocked.stack, own_servers) as services:
         pending = {job.id for job in services.jobs.page(None, limit=100) if not is_notified(services, job.id)}
-    # Whoever has sent a mail, and died before it could write that down, sends it again.
-    in_doubt = pending & set(recipients_of(mail_server_of_stack))
+    # A mail is sent again if notify was killed after sending it and before recording that.
+    in_doubt = pending & set(notified_jobs(mail_server_of_stack))
     assert in_doubt
-    way.go()
-    assert_promise(way, own_servers, mail_server_of_stack, rabbitmq_node, may_be_told_twice=in_doubt)
+    blocked.release()
+    assert_promise(blocked, own_servers, mail_server_of_stack, rabbitmq_node, may_be_notified_twice=in_doubt)
 
 
-def test_the_broker(
-    way: Way, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
+def test_a_killed_broker_loses_and_repeats_nothing(
+    blocked: BlockedJobs, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
 ) -> None:
     rabbitmq_node.server.kill()
-    way.go()
+    blocked.release()
     rabbitmq_node.server.start(seconds=100)
-    assert_promise(way, own_servers, mail_server_of_stack, rabbitmq_node)
+    assert_promise(blocked, own_servers, mail_server_of_stack, rabbitmq_node)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.rabbitmq import RabbitMq, patient_broker
+from devservers.rabbitmq import RabbitMq, connect_broker
 from soundlift.common.broker import Broker
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
@@ -54,10 +54,10 @@ def classic_factory(rabbitmq_node: RabbitMq) -> Iterator[BrokerFactory]:
 
 def _rabbitmq_factory(node: RabbitMq, queue_type: str) -> Iterator[BrokerFactory]:
     with ExitStack() as stack:
-        stack.callback(node.forget, Topology(FAN_OUT_ROUTES, DELAYS, queue_type))
+        stack.callback(node.delete, Topology(FAN_OUT_ROUTES, DELAYS, queue_type))
 
         def connect(routes: Routes = ROUTES) -> RabbitMqBroker:
             topology = Topology(routes, DELAYS, queue_type)
-            return stack.enter_context(closing(patient_broker(node.url, topology)))
+            return stack.enter_context(closing(connect_broker(node.url, topology)))
 
         yield BrokerFactory(connect, connect, RabbitMqBroker.close, LEASE_SECONDS)

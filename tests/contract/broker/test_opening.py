@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devservers.knative_broker import Served
+from devservers.knative_broker import WsgiServer
 from soundlift.common.broker import open_broker, open_publisher
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, SettingError
@@ -55,7 +55,7 @@ def test_the_publisher_sends_to_a_sink_if_the_url_is_one(tmp_path: Path) -> None
         return []
 
     unused = SqliteBroker(tmp_path / "queue.db", ROUTES)
-    with Served(sink) as served:
+    with WsgiServer(sink) as served:
         address = f"{served.url}?then=amqp://another"
         open_publisher(Settings.from_environment({"BROKER_URL": address}), lambda: unused).publish(event())
     assert [(one["REQUEST_METHOD"], one["QUERY_STRING"]) for one in taken] == [("POST", "then=amqp://another")]

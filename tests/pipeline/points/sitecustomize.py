@@ -1,9 +1,9 @@
-"""Holds one job at each point of its way, where this folder is on PYTHONPATH and POINTS_FOLDER is set.
+"""Blocks one job at each point of the pipeline, if this folder is on PYTHONPATH and POINTS_FOLDER is set.
 
-Python imports a module of this name at its start. The first job that comes to a point stays there: a file in the
-folder is named after the point, and the job goes on once there is a file `go`. So as many jobs as there are points
-come to stand at all of them at once, in whatever processes they are. A job whose event is published while it stands
-there may stand at a second point, too; others then go on to their end.
+Python imports a module of this name when it starts. The first job to reach a point creates a file with the point's
+name in the folder, and blocks until there is a file `go`. With as many jobs as points, a job is blocked at each point
+simultaneously, across all processes. A job whose event is published while it is blocked may also be blocked at a second
+point; other jobs then run to completion.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(os.environ.get("POINTS_FOLDER", ""))
-LOOK_AGAIN_SECONDS = 0.02
+POLL_SECONDS = 0.02
 
 
-def hold(point: str) -> None:
-    """Stay at a point until told to go, if nobody has stood there before."""
+def block(point: str) -> None:
+    """Block at a point until there is a file `go`, unless another job has already reached the point."""
     go = FOLDER / "go"
     if go.exists():
         return
@@ -29,24 +29,24 @@ def hold(point: str) -> None:
     except FileExistsError:
         return
     while not go.exists():
-        time.sleep(LOOK_AGAIN_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def hold_around(owner: Any, name: str, *, before: str = "", after: str = "") -> None:
-    """Have a function hold before it begins, or before it returns; `{queue}` is that of its delivery."""
+def block_around(owner: Any, name: str, *, before: str = "", after: str = "") -> None:
+    """Make a function block before it begins or before it returns; `{queue}` is its delivery's queue."""
     function: Callable[..., Any] = getattr(owner, name)
 
     @functools.wraps(function)
-    def holding(*arguments: Any, **named: Any) -> Any:
+    def blocking(*arguments: Any, **named: Any) -> Any:
         queue = next((one.queue for one in arguments if hasattr(one, "queue") and hasattr(one, "tag")), "")
         if before:
-            hold(before.format(queue=queue))
+            block(before.format(queue=queue))
         result = function(*arguments, **named)
         if after:
-            hold(after.format(queue=queue))
+            block(after.format(queue=queue))
         return result
 
-    setattr(owner, name, holding)
+    setattr(owner, name, blocking)
 
 
 if FOLDER.name:
@@ -57,18 +57,18 @@ if FOLDER.name:
     from soundlift.common.notifications.store import Notifications
     from soundlift.connector.delivery_handler import DeliveryHandler
 
-    hold_around(Jobs, "receive", after="upload wrote its row")
-    hold_around(Jobs, "queue", before="upload stored the video", after="upload queued the job")
-    hold_around(functions.upload.handler, "_publish", after="upload published the event")
-    hold_around(Jobs, "claim", before="convert was called", after="convert claimed the job")
-    hold_around(functions.convert.handler, "convert_video", after="convert made the MP3")
-    hold_around(functions.convert.handler, "store_audio", after="convert stored the MP3")
-    hold_around(Jobs, "ready", after="convert ended the job")
-    hold_around(DeliveryHandler, "_publish", before="connector had the reply", after="connector published the reply")
-    hold_around(DeliveryHandler, "_settle", before="connector decided on {queue}")
-    hold_around(
+    block_around(Jobs, "receive", after="upload wrote its row")
+    block_around(Jobs, "queue", before="upload stored the video", after="upload queued the job")
+    block_around(functions.upload.handler, "_publish", after="upload published the event")
+    block_around(Jobs, "claim", before="convert was called", after="convert claimed the job")
+    block_around(functions.convert.handler, "convert_video", after="convert made the MP3")
+    block_around(functions.convert.handler, "store_audio", after="convert stored the MP3")
+    block_around(Jobs, "ready", after="convert ended the job")
+    block_around(DeliveryHandler, "_publish", before="connector had the reply", after="connector published the reply")
+    block_around(DeliveryHandler, "_settle", before="connector decided on {queue}")
+    block_around(
         DeliveryHandler, "handle", before="connector received from {queue}", after="connector settled on {queue}"
     )
-    hold_around(Notifications, "claim", before="notify was called", after="notify claimed the mail")
-    hold_around(Mail, "send", after="notify sent the mail")
-    hold_around(Notifications, "mark_delivered", after="notify marked the mail as delivered")
+    block_around(Notifications, "claim", before="notify was called", after="notify claimed the mail")
+    block_around(Mail, "send", after="notify sent the mail")
+    block_around(Notifications, "mark_delivered", after="notify marked the mail as delivered")

@@ -25,7 +25,7 @@ Connect = Callable[..., RabbitMqBroker]
 def connect(rabbitmq_node: RabbitMq) -> Iterator[Connect]:
     """Return a function that connects to the node, which has no queues afterwards."""
     with ExitStack() as stack:
-        stack.callback(rabbitmq_node.forget, Topology(FAN_OUT_ROUTES, DELAYS, "quorum"))
+        stack.callback(rabbitmq_node.delete, Topology(FAN_OUT_ROUTES, DELAYS, "quorum"))
 
         def connect(
             urls: str = rabbitmq_node.url,

@@ -125,7 +125,7 @@ def test_the_settings_decide_queue_names_queue_type_and_prefetch(
     names = {"VIDEO_QUEUE": "films", "MP3_QUEUE": "songs", "QUEUE_TYPE": "classic"}
     settings = Settings.from_environment({"BROKER_URL": rabbitmq_node.url, "CONNECTOR_CONCURRENCY": "1", **names})
     with ExitStack() as stack:
-        stack.callback(rabbitmq_node.forget, Topology(queues_by_event_type(settings), DELAYS, "classic"))
+        stack.callback(rabbitmq_node.delete, Topology(queues_by_event_type(settings), DELAYS, "classic"))
         one, another = (stack.enter_context(closing(open_broker(settings))) for _ in range(2))
         wait_for(lambda: is_usable(one), "the queues are declared")
         for queue in ("films", "songs", "films.dead", "songs.dead"):

@@ -1,4 +1,4 @@
-"""The whole way of a video, over real HTTP, through gateway, queue, connector, FFmpeg and mail."""
+"""Videos from end to end, over real HTTP, through gateway, queue, connector, FFmpeg and mail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.factories.accounts import PASSWORD
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now
 from tests.factories.media import is_stored
-from tests.pipeline.conftest import EMAIL, Mailbox, let_minutes_pass, services_of
+from tests.pipeline.conftest import EMAIL, Mailbox, open_services, skip_minutes
 
 NAME = "Ünïcode 🎵.mp4"
 SECONDS = 60
@@ -31,7 +31,7 @@ SECONDS = 60
 
 @pytest.fixture(scope="module")
 def long_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make two hours of sound, which no machine converts before a test has looked."""
+    """Make two hours of sound, so that the conversion is still running when a test looks."""
     folder = tmp_path_factory.mktemp("long")
     minute = ffmpeg(
         folder / "a.mka", "-f", "lavfi", "-i", "anoisesrc=d=60:r=44100:a=0.1", "-c:a", "libopus", "-b:a", "6k"
@@ -39,7 +39,7 @@ def long_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ffmpeg(folder / "long.mkv", "-stream_loop", "119", "-i", str(minute), "-c", "copy")
 
 
-def test_a_video_becomes_an_mp3_and_its_owner_is_told(mailbox: Mailbox, client: Client, tmp_path: Path) -> None:
+def test_a_video_becomes_an_mp3_and_its_owner_is_notified(mailbox: Mailbox, client: Client, tmp_path: Path) -> None:
     video = talking_mp4(tmp_path, "-metadata", "title=Título")
     queued = client.upload(video, name=NAME)
     assert queued.state == "queued"
@@ -53,7 +53,7 @@ def test_a_video_becomes_an_mp3_and_its_owner_is_told(mailbox: Mailbox, client: 
     assert next(client.jobs()).id == job.id
 
 
-def test_the_mail_s_link_downloads_without_a_login_under_the_right_name(
+def test_the_link_in_the_mail_needs_no_login_and_gives_the_right_file_name(
     mailbox: Mailbox, client: Client, tmp_path: Path
 ) -> None:
     job = client.wait(client.upload(talking_mp4(tmp_path), name=NAME).id, timeout=SECONDS)
@@ -67,7 +67,7 @@ def test_the_mail_s_link_downloads_without_a_login_under_the_right_name(
     assert (part.status, part.data) == (206, response.data[-100:])
 
 
-def test_a_video_without_sound_fails_with_the_same_sentence_on_the_job_and_in_the_mail(
+def test_a_video_without_sound_fails_with_the_same_sentence_in_job_and_mail(
     mailbox: Mailbox, client: Client, tmp_path: Path
 ) -> None:
     silent = ffmpeg(tmp_path / "silent.mp4", *PICTURE, "-c:v", "mpeg4")
@@ -76,7 +76,7 @@ def test_a_video_without_sound_fails_with_the_same_sentence_on_the_job_and_in_th
     assert str(job.error) in mailbox.first_about(job.id).get_body(("plain",)).get_content()
 
 
-def test_what_is_no_media_is_refused_at_the_door(client: Client, tmp_path: Path) -> None:
+def test_a_file_that_is_not_media_is_refused_by_upload(client: Client, tmp_path: Path) -> None:
     text = tmp_path / "letter.mp4"
     text.write_text("Dear Sir or Madam")
     with pytest.raises(ApiError) as refused:
@@ -84,9 +84,9 @@ def test_what_is_no_media_is_refused_at_the_door(client: Client, tmp_path: Path)
     assert (refused.value.status, refused.value.code) == (415, "unsupported_media_type")
 
 
-def test_a_job_is_cancelled_while_it_is_converted(client: Client, long_sound: Path) -> None:
+def test_a_job_is_cancelled_during_its_conversion(client: Client, long_sound: Path) -> None:
     job = client.upload(long_sound)
-    wait_for(lambda: client.job(job.id).percent, "it is converted")
+    wait_for(lambda: client.job(job.id).percent, "the conversion runs")
     assert client.remove(job.id).state == "cancelled"
     with pytest.raises(ApiError) as refused:
         client.download(job.id, long_sound.with_suffix(".mp3"))
@@ -99,21 +99,21 @@ def test_a_deleted_job_leaves_nothing_in_the_store_after_cleanup(
     stack: Stack | ContainerStack, servers: Mapping[str, str], client: Client, tmp_path: Path
 ) -> None:
     job_id = client.wait(client.upload(talking_mp4(tmp_path)).id, timeout=SECONDS).id
-    with services_of(stack, servers) as services:
+    with open_services(stack, servers) as services:
         row = job_now(services, job_id)
         stored = [(services.videos, row.video_fid), (services.mp3s, str(row.mp3_fid))]
         assert all(is_stored(media, fid) for media, fid in stored)
         assert client.remove(job_id) is None
         assert stack.cleanup().status == 200
-        wait_for(lambda: services.jobs.find(job_id) is None, "its row is gone")
+        wait_for(lambda: services.jobs.find(job_id) is None, "its row is deleted")
         assert not any(is_stored(media, fid) for media, fid in stored)
 
 
-def test_conversions_and_waiting_requests_starve_no_login(stack: Stack, client: Client, long_sound: Path) -> None:
+def test_conversions_and_long_polls_do_not_delay_logins(stack: Stack, client: Client, long_sound: Path) -> None:
     jobs = [client.upload(long_sound) for _ in range(4)]
     with ThreadPoolExecutor(60) as pool:
         waiting = [pool.submit(client.job, jobs[number % 4].id, 60) for number in range(60)]
-        answered = "those without a place to wait are answered"
+        answered = "requests beyond the limit of long polls are answered"
         wait_for(lambda: sum(one.done() for one in waiting) >= 60 - 8, answered, seconds=55)
         began = time.monotonic()
         Client(stack.url, email=EMAIL, password=PASSWORD).login()
@@ -124,16 +124,16 @@ def test_conversions_and_waiting_requests_starve_no_login(stack: Stack, client: 
     assert {one.result().state for one in waiting} <= {"queued", "converting", "cancelled"}
 
 
-def test_a_connector_killed_while_it_waits_for_a_conversion_loses_nothing(
+def test_a_connector_killed_during_a_conversion_loses_nothing(
     stack: Stack, servers: Mapping[str, str], mailbox: Mailbox, client: Client, tmp_path: Path
 ) -> None:
     ten_minutes = ffmpeg(tmp_path / "a.flac", "-f", "lavfi", "-i", "sine=duration=600:sample_rate=48000")
     job = client.upload(ten_minutes)
-    wait_for(lambda: client.job(job.id).state == "converting", "it is converted")
+    wait_for(lambda: client.job(job.id).state == "converting", "the conversion runs")
     connector = stack.child("soundlift.connector")
     assert connector is not None
     os.kill(connector.pid, signal.SIGKILL)
     assert client.wait(job.id, timeout=SECONDS).state == "ready"
-    let_minutes_pass(stack, servers)
+    skip_minutes(stack, servers)
     mailbox.first_about(job.id)
     assert len(mailbox.about(job.id)) == 1

@@ -1,4 +1,4 @@
-"""A consumer of pika's by itself, which acknowledges each message and calls no function."""
+"""A plain pika consumer, which acknowledges each message and calls no function."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from bench.harness.receivers import TIMEOUT_SECONDS, Arrivals, published_at
 
 
-def consume_alone(pipe: Connection, url: str, queue: str, prefetch: int) -> None:
-    """Consume and acknowledge messages; when a number of them is requested, send their arrivals and forget them."""
+def consume(pipe: Connection, url: str, queue: str, prefetch: int) -> None:
+    """Consume and acknowledge messages; for each count received, send the arrivals once there are that many."""
     import pika
 
     arrivals: Arrivals = []

@@ -1,4 +1,4 @@
-"""A deployment in a temporary folder, with the embedded database, queue and store, for one row."""
+"""A deployment with the embedded database, queue and store in a temporary folder, for one row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BLOCK = 2**18
 
 
 @dataclass(frozen=True)
-class Stage:
+class Deployment:
     """The folder of a deployment, and the environment of all its processes."""
 
     folder: Path
@@ -33,7 +33,7 @@ class Stage:
         return Services(Settings.from_environment(self.environment))
 
     def queued_job(self, video: Path, content: Iterable[bytes] | None = None) -> Job:
-        """Store a video, or other content under its name, and return its job in the state after an upload."""
+        """Store a video, or other content under its name, and return its job in the state queued."""
         services = self.services
         job = services.jobs.receive(username=OWNER, file_name=video.name, content_type="video/mp4", traceparent=None)
         writer = services.videos.create(job.video_fid, MediaInfo(OWNER, video.name, "video/mp4", job.id))
@@ -44,8 +44,8 @@ class Stage:
         assert queued is not None
         return queued
 
-    def forget(self, job_id: str) -> None:
-        """Delete a job's files from the store."""
+    def delete_files(self, job_id: str) -> None:
+        """Delete a job's files from the stores."""
         job = self.services.jobs.find(job_id)
         assert job is not None
         self.services.videos.delete(job.video_fid)
@@ -60,9 +60,9 @@ def _blocks(video: Path) -> Iterator[bytes]:
 
 
 @contextmanager
-def stage(**settings: str) -> Iterator[Stage]:
-    """Yield a deployment with the given settings, and remove it at the end."""
+def temporary_deployment(**settings: str) -> Iterator[Deployment]:
+    """Yield a deployment with the given settings, and remove it afterwards."""
     with temporary_folder("bench") as folder:
         environment = {"SOUNDLIFT_DATA": str(folder), "JWT_SECRET": SECRET, "DRAIN_SECONDS": "5", **settings}
         migrate(Settings.from_environment(environment).database_url)
-        yield Stage(folder, environment)
+        yield Deployment(folder, environment)
