@@ -79,7 +79,7 @@ def read_dead_letter(queue: str, properties: pika.BasicProperties, body: bytes) 
     reason = {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)}
     letter_id = reason.pop(LETTER_ID.removeprefix(PREFIX), None) or _id_from_content(queue, properties, body)
     if LETTER_ID not in headers:
-        reason = {"detail": f"RabbitMQ gave up on it: {_cause_of_death(headers)}.", **reason}
+        reason = {"detail": f"RabbitMQ gave up on the message: {_cause_of_death(headers)}.", **reason}
     return DeadLetter(letter_id, queue, read_message(properties, body), reason)
 
 
