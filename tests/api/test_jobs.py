@@ -59,7 +59,7 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
     job = queued_job(services, options=AudioOptions(channels=1))
     claim = services.jobs.claim(job)
     assert claim is not None
-    assert services.jobs.ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
+    assert services.jobs.mark_ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
     assert services.notifications.mark_delivered(claimed_mail(services, job))
     delivered_at = mail_notification(services, job).delivered_at
     assert delivered_at is not None
@@ -168,7 +168,7 @@ def test_a_wait_ends_when_the_job_ends(function: Call, services: Services) -> No
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(client.get, f"/{job.id}?wait=60", headers=headers)
         assert not answer.done()
-        services.jobs.failed(claim, code="no_audio", sentence="x")
+        services.jobs.mark_failed(claim, code="no_audio", message="x")
         assert answer.result(timeout=10).json["state"] == "failed"
 
 
@@ -201,7 +201,7 @@ def test_waiting_requests_beyond_their_limit_are_answered_immediately(function: 
         assert answered.acquire(timeout=10)
         assert answered.acquire(timeout=10)
         assert sum(answer.done() for answer in answers) == 2
-        services.jobs.failed(claim, code="no_audio", sentence="x")
+        services.jobs.mark_failed(claim, code="no_audio", message="x")
         assert sorted(answer.result(timeout=10) for answer in answers) == ["converting"] * 2 + ["failed"] * 3
 
 

@@ -44,7 +44,7 @@ def occupied(pool: BoundedPool) -> Iterator[Callable[[], Future[str]]]:
 
 
 def single_thread_pool(*, queue: int, wait_seconds: float) -> BoundedPool:
-    return BoundedPool("test", threads=1, queue=queue, wait_seconds=wait_seconds, busy="Try again.")
+    return BoundedPool("test", threads=1, queue=queue, wait_seconds=wait_seconds, busy_message="Try again.")
 
 
 def test_a_call_that_cannot_start_in_time_is_rejected() -> None:

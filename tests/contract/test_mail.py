@@ -16,7 +16,7 @@ from devservers.forwarder import Forwarder
 from devservers.mail_server import MailServer
 from devservers.waiting import wait_for
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
-from soundlift.common.mail import LONGEST_SECONDS, Mail
+from soundlift.common.mail import MAX_TOTAL_SECONDS, Mail
 from soundlift.common.notifications.model import CLAIM_SECONDS
 
 USER = ("soundlift", "p@ss/word")
@@ -207,14 +207,14 @@ def test_the_wait_for_all_replies_together_is_limited(start: Start) -> None:
     server = start()
     server.delay_seconds = 0.3
     with pytest.raises(MailUnavailable):
-        Mail(server.url, timeout=0.5, longest=0.5).send(message(), RECIPIENT)
+        Mail(server.url, timeout=0.5, total_timeout=0.5).send(message(), RECIPIENT)
     assert server.messages == []
     Mail(server.url).send(message(), RECIPIENT)
     assert len(server.messages) == 1
 
 
 def test_a_mail_ends_before_the_claim_of_its_notification_lapses() -> None:
-    assert LONGEST_SECONDS < CLAIM_SECONDS <= 60
+    assert MAX_TOTAL_SECONDS < CLAIM_SECONDS <= 60
 
 
 @pytest.mark.parametrize("trouble", ["stalls", "replies"])

@@ -81,7 +81,7 @@ def test_every_call_to_an_unreachable_server_fails_until_it_is_back(
             lambda: receiving_job(services),
             lambda: services.jobs.queue(job.id, video_bytes=1),
             lambda: services.jobs.renew(claim, percent=1),
-            lambda: services.jobs.ready(claim, mp3_bytes=1, length=1),
+            lambda: services.jobs.mark_ready(claim, mp3_bytes=1, length=1),
             services.jobs.due,
             lambda: services.users.find("ada@example.org"),
             services.database.check,
@@ -193,7 +193,7 @@ def test_the_server_s_sql_mode_makes_no_difference(mariadb_server: MariaDb, serv
     try:
         services.database.engine.dispose()
         job, claim = claimed_job(services)
-        assert services.jobs.failed(claim, code="no_audio", sentence="x" * 2000)
+        assert services.jobs.mark_failed(claim, code="no_audio", message="x" * 2000)
         assert len(str(job_now(services, job.id).error)) == 1000
     finally:
         mariadb_server.execute("SET GLOBAL sql_mode = DEFAULT")

@@ -57,7 +57,7 @@ def test_the_owner_of_a_job_that_ends_during_its_event_is_notified_by_a_retry(
     def end_job_after_first_query(connection: object) -> None:
         connections.append(connection)
         if len(connections) == 2:
-            assert worker.jobs.ready(claim, mp3_bytes=3, length=187.0)
+            assert worker.jobs.mark_ready(claim, mp3_bytes=3, length=187.0)
 
     sa.event.listen(services.database.engine, "engine_connect", end_job_after_first_query)
     assert_problem(notify(_event(job_id=job.id)), 429, code="busy")

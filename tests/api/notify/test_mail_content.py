@@ -45,7 +45,7 @@ class Page(HTMLParser):
 def _failed_job(services: Services, name: str, sentence: str) -> Job:
     claim = services.jobs.claim(queued_job(services, name=name))
     assert claim is not None
-    assert services.jobs.failed(claim, code="no_audio", sentence=sentence)
+    assert services.jobs.mark_failed(claim, code="no_audio", message=sentence)
     return job_now(services, claim.job_id)
 
 
@@ -103,7 +103,7 @@ def test_file_names_and_errors_are_escaped_in_html(
     notify(_failed_job(services, name, f"There is no sound in {name}."))
     ready, failed = (Page(mail.get_body(("html",)).get_content()) for mail in mail_server.messages)
     assert f"The sound of {name} is ready: {name.removesuffix('.mp4')}.mp3, " in ready.text
-    assert f"We could not make an MP3 of {name}." in failed.text
+    assert f"We could not make an MP3 from {name}." in failed.text
     assert f"There is no sound in {name}." in failed.text
     assert (ready.tags, failed.tags) == ({"html", "body", "p", "b", "a"}, {"html", "body", "p", "b"})
 
