@@ -15,9 +15,9 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from functions.convert.encode.levels import read_levels
 from functions.convert.encode.run_statistics import read_decoded, read_encoded
 from functions.convert.failures import ConversionFailed, find_reason
-from functions.convert.formats.id3 import id3
+from functions.convert.formats.id3 import build_id3_tag
 from functions.convert.output.missing_sound import Written, missing_seconds
-from functions.convert.output.tags import tags_of
+from functions.convert.output.tags import make_tags
 from functions.convert.probe.bounded_numbers import read_decimal, read_integer
 from functions.convert.probe.ffmpeg_log import FfmpegLog
 from functions.convert.probe.metadata import FILE_NAME, NO_METADATA, Metadata, read_metadata
@@ -75,13 +75,13 @@ def _missing(log: bytes) -> float | None:
 
 def _tag(date: bytes) -> list[str]:
     """Return the dates in the tag that is written for a date."""
-    tag = id3(tags_of(Metadata({"date": date.decode()}), None, OPTIONS, 1.0))
+    tag = build_id3_tag(make_tags(Metadata({"date": date.decode()}), None, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TDRC")]
 
 
 def _tag_in_language(log: bytes) -> list[str]:
     """Return the languages in the tag that is written for the language in a log."""
-    tag = id3(tags_of(NO_METADATA, read_report(_read_log(log)).preferred_track.language, OPTIONS, 1.0))
+    tag = build_id3_tag(make_tags(NO_METADATA, read_report(_read_log(log)).preferred_track.language, OPTIONS, 1.0))
     return [str(frame) for frame in ID3(io.BytesIO(tag)).getall("TLAN")]
 
 

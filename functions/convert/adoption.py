@@ -1,4 +1,4 @@
-"""Jobs for bare messages, in which another program names a video that it stored itself, and the owner."""
+"""Jobs for bare messages, in which another program names a video that it stored itself and the owner of the video."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from soundlift.common.services import Services
 log = structlog.get_logger()
 
 
-def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
-    """Return the job id of an event; where bare messages are accepted, create a job for the video that one names.
+def find_or_adopt_job_id(event: CloudEvent, services: Services) -> str:
+    """Return the job id of an event; for a bare message, if these are accepted, create a job for its video.
 
     Raises BadEvent, BadRequest or MediaNotFound.
     """
@@ -28,7 +28,7 @@ def job_id_or_adopted(event: CloudEvent, services: Services) -> str:
 
 
 def _adopt(data: Any, services: Services) -> str:
-    """Return the id of a video's job, which is created if there is none; a repeated message finds it."""
+    """Return the id of a video's job, which is created if there is none, so a repeated message finds the same job."""
     fid, username = data["video_fid"], data.get("username")
     if not isinstance(fid, str) or not is_media_id(fid):
         raise BadEvent("The message's video_fid must be 24 hexadecimal digits.")
@@ -41,7 +41,7 @@ def _adopt(data: Any, services: Services) -> str:
 
 
 def _create(fid: str, username: str, services: Services) -> bool:
-    """Write the job's row; its owner must have an account, or any program could use us to send mail to anyone."""
+    """Write the job's row. The owner must have an account, otherwise any program could make Soundlift mail anyone."""
     if services.users.find(username) is None:
         raise BadEvent(f"{username} has no account here.")
     reader = services.videos.open(fid)

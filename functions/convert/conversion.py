@@ -1,8 +1,8 @@
 """The conversion of one stored video to one audio file: probe, plan, encode, output.
 
-FFmpeg reports what is in the video (`Probe`). For a track, that and the job's options give a `Plan`, by which FFmpeg
-encodes the track (`Encoded`), and the result gets its exact length and its tags (`FinishedFile`). If the track has no
-sound, the next one is planned; if its timestamps turn out to be unreliable, the track is planned again without them.
+FFmpeg reports what is in the video (`Probe`). The probe and the job's options determine the `Plan` for a track. FFmpeg
+encodes the track as planned (`Encoded`), and the exact length and the tags are added (`FinishedFile`). If the track has
+no sound, the next one is planned. If its timestamps turn out to be unreliable, the track is planned again without them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from soundlift.common.services import Services
 
 from .encode.encoded import UnreliableTimestamps
 from .encode.encoder import encode
-from .encode.media_input import opened, served
-from .encode.range_server import suffix_of
+from .encode.media_input import open_input, serve_input
+from .encode.range_server import url_suffix
 from .encode.runner import Runner
 from .encode.timestamp_check import check_timestamps
 from .failures import BROKEN, EMPTY_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed
@@ -30,7 +30,7 @@ from .plan.plan import make_plan, make_plan_without_timestamps
 from .plan.track_choice import candidate_tracks
 from .probe.probe_video import probe_video
 
-MOST_TRACKS_TRIED = 10  # each takes a run of FFmpeg over the whole file
+MAX_TRACKS_TRIED = 10  # FFmpeg reads the whole file for each
 TRY_NEXT_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
 
 log = structlog.get_logger()
@@ -39,20 +39,20 @@ log = structlog.get_logger()
 def convert_video(
     job: Job, folder: Path, heartbeat: ClaimHeartbeat, services: Services, *, spare_cores: int = 0
 ) -> FinishedFile:
-    """Convert the video of a job into an audio file in a folder, on one core and those that are spare.
+    """Convert a job's video into an audio file in a folder, on one core plus the spare ones.
 
-    Raises ConversionFailed if the video is the cause, the store's error if that is, and the heartbeat's reason to stop.
+    Raises ConversionFailed if the video is the cause, the media store's error, or the heartbeat's reason to stop.
     """
     cores = spare_cores + 1
     try:
-        with opened(services.videos, job.video_fid) as (url, source):
+        with open_input(services.videos, job.video_fid) as (url, source):
             return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
     except ConversionFailed as failure:
-        suffix = suffix_of(job.file_name)
+        suffix = url_suffix(job.file_name)
         if failure.reason != NOT_MEDIA or not suffix:
             raise
-        # FFmpeg recognizes some formats by the file's suffix only, such as Ogg after other bytes.
-        with suppress(ConversionFailed), served(services.videos, job.video_fid, suffix) as (url, source):
+        # FFmpeg recognizes some files only by their suffix, such as an Ogg that follows other bytes.
+        with suppress(ConversionFailed), serve_input(services.videos, job.video_fid, suffix) as (url, source):
             return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
         raise
 
@@ -62,7 +62,7 @@ def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: 
     options = AudioOptions.of_row(job.options, services.settings)
     probe = probe_video(runner, services.videos, job.video_fid, folder)
     failures: list[ConversionFailed] = []
-    for track in candidate_tracks(probe, options)[:MOST_TRACKS_TRIED]:
+    for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:
         try:
             try:
                 encoded = encode(make_plan(probe, track, options, MP3), runner, folder, cores=cores)

@@ -1,4 +1,4 @@
-"""The reasons why a video cannot be converted, and how FFmpeg's exit status and report lead to them."""
+"""The reasons why a video cannot be converted, and their detection in FFmpeg's exit status and report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FailureReason:
 
 
 class ConversionFailed(Exception):
-    """The video cannot be converted, for a reason that lies in the video."""
+    """The video itself is the reason why it cannot be converted."""
 
     def __init__(self, reason: FailureReason) -> None:
         super().__init__(reason.message)
@@ -45,8 +45,8 @@ TOO_MANY_CHANNELS = FailureReason(
 )
 BROKEN = FailureReason("broken", "The sound is damaged, so it cannot be read.")
 
-# Each is matched against a whole line of FFmpeg's own, see ffmpeg_log. Such a line may also quote a name from the file,
-# so none is searched for within a line.
+# Each pattern is matched against a whole line of FFmpeg's own, see ffmpeg_log. Such a line may quote a name from the
+# file, so patterns are not searched for within a line.
 FAILING = r"(?:Error|Decoding error|Could not|Failed to|Task finished|Terminating thread)[A-Za-z0-9 :?()-]{0,120}"
 ENDED = (
     r"(?:moov atom not found|(?:root atom|stream [0-9]{1,9},) offset 0x[0-9a-f]{1,16}: partial file"
@@ -66,30 +66,33 @@ REASONS = (
         UNKNOWN_CODEC,
     ),
 )
-# No name from the file precedes the word that matters: FFmpeg quotes names after "Unknown …" and "Unsupported …".
+# FFmpeg quotes names from the file only after "Unknown …" and "Unsupported …", so these are excluded.
 DAMAGE = re.compile(
     rf"^(?:{CONTEXT})?(?:{ENDED}|{FAILING}(?:End of file|Invalid data found when processing input)|Error submitting "
     r"|(?![Uu]n(?:known|supported))(?:[A-Za-z0-9]{1,20}[ ,:;]{1,2}){0,8}"
     r"(?:[Cc]orrupt|[Tt]runcated|Invalid data found when processing input))",
     re.MULTILINE,
 )
-FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # anything decoded nevertheless is noise or incomplete
-NOT_STARTED = (126, 127)  # the status of prlimit if it cannot execute FFmpeg, and of a loader without a library
+FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded is noise or incomplete
+NOT_STARTED = (
+    126,
+    127,
+)  # the status of prlimit if it cannot execute FFmpeg, and of the dynamic loader if a library is missing
 
 
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> FailureReason:
     """Return the reason for a video that does not have the requested audio track."""
-    there = f"one audio track{', ' if languages else ''}" if tracks == 1 else f"{tracks} audio tracks: "
-    named = f"{there}{', '.join(languages)}".removesuffix(": ")
-    return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {named}.")
+    count = f"one audio track{', ' if languages else ''}" if tracks == 1 else f"{tracks} audio tracks: "
+    summary = f"{count}{', '.join(languages)}".removesuffix(": ")
+    return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {summary}.")
 
 
 def check_status(status: int) -> None:
     """Raise Unavailable if FFmpeg was killed or could not start, ConversionFailed if it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):
-        raise Unavailable("FFmpeg was killed by another process; the job is tried again.")
+        raise Unavailable("FFmpeg was killed by another process; the job will be retried.")
     if status in NOT_STARTED:
-        raise Unavailable("FFmpeg cannot be started; the job is tried again.", retry_after=60)
+        raise Unavailable("FFmpeg cannot be started; the job will be retried.", retry_after=60)
     if status == -signal.SIGXCPU:
         raise ConversionFailed(TOO_LONG)
     if status == -signal.SIGXFSZ:
@@ -98,9 +101,9 @@ def check_status(status: int) -> None:
         raise ConversionFailed(TOO_COMPLEX)
 
 
-def check_outcome(status: int, report: str, *, decoded: Decoded, output_bytes: int, most_bytes: int) -> None:
-    """Raise ConversionFailed unless FFmpeg decoded something and wrote a file of at most `most_bytes`."""
-    if output_bytes > most_bytes:
+def check_outcome(status: int, report: str, *, decoded: Decoded, output_bytes: int, max_bytes: int) -> None:
+    """Raise ConversionFailed unless FFmpeg decoded something and wrote a file of at most `max_bytes`."""
+    if output_bytes > max_bytes:
         raise ConversionFailed(TOO_LARGE)
     reason = find_reason(report)
     if reason in FINAL or (reason and not decoded.samples):
@@ -112,11 +115,11 @@ def check_outcome(status: int, report: str, *, decoded: Decoded, output_bytes: i
 
 
 def find_reason(report: str) -> FailureReason | None:
-    """Return the reason that FFmpeg's own messages in a report point to."""
+    """Return the failure reason that FFmpeg's own messages in a report indicate, or None."""
     lines = own_lines(report)
     return next((reason for pattern, reason in REASONS if any(map(pattern.fullmatch, lines))), None)
 
 
 def has_damage(messages: str) -> bool:
-    """Return whether FFmpeg's own messages say that a part of the file is damaged or missing."""
+    """Return whether FFmpeg's own messages report that a part of the file is damaged or missing."""
     return DAMAGE.search(messages) is not None

@@ -1,4 +1,4 @@
-"""The convert function: makes the audio file of a job's video."""
+"""The convert function, which converts a job's video into an audio file."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
 
-from .adoption import job_id_or_adopted
+from .adoption import find_or_adopt_job_id
 from .conversion import convert_video
-from .disk import worker_errors_are_unavailable
+from .disk import worker_errors_as_unavailable
 from .failures import ConversionFailed
 from .heartbeat import ClaimHeartbeat, ClaimLost
 from .output.finish import FinishedFile
@@ -33,28 +33,29 @@ log = structlog.get_logger()
 
 
 def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Convert the video of a job and return the event of its outcome, made from the row, also for a repeated event.
+    """Convert the video of a job and return the event of its outcome.
 
-    Returns None if there is no such job or it is cancelled.
+    The event is made from the job's row, so a repeated event gets the same reply. Returns None if there is no such job
+    or it is cancelled.
     """
-    job_id = job_id_or_adopted(event, services)
+    job_id = find_or_adopt_job_id(event, services)
     bind_job(job_id)
     job = services.jobs.find(job_id)
     if job:
         continue_trace(job.traceparent)
     if job and job.state in WAITING:
-        _work(job, services)
+        _claim_and_convert(job, services)
         job = services.jobs.find(job_id)
     return event_for(job) if job and job.state in OUTCOMES else None
 
 
-def _work(job: Job, services: Services) -> None:
-    """Claim the job and convert it, unless its attempts are used up; raises Busy while another worker has it.
+def _claim_and_convert(job: Job, services: Services) -> None:
+    """Claim the job and convert it, unless its attempts are used up; raises Busy while another worker converts it.
 
-    The event has to be delivered again then. If the other worker's reply is lost, that delivery returns it.
+    After Busy the event is delivered again. If the other worker's reply was lost, that delivery is answered with it.
     """
     if not job.claim_lapsed:
-        raise _claimed()
+        raise _claimed_by_another()
     delete_abandoned_output(job, services)
     if services.jobs.give_up(job):
         return
@@ -73,18 +74,18 @@ def _work(job: Job, services: Services) -> None:
 
 
 def _check_ended(job: Job, services: Services) -> None:
-    """Raise Busy unless the job has ended since its row was read, in which case nobody is converting it."""
+    """Raise Busy unless the job has ended since its row was read."""
     found = services.jobs.find(job.id)
     if found and found.state in WAITING:
-        raise _claimed()
+        raise _claimed_by_another()
 
 
-def _claimed() -> Busy:
+def _claimed_by_another() -> Busy:
     return Busy("Another worker is converting this job; retry later.", retry_after=CLAIM_SECONDS)
 
 
 def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
-    """Take the claimed job to ready or failed; release it, and raise, if the cause is not the video."""
+    """Convert the claimed job, and mark it as ready or failed; if the video is not the cause, release it and raise."""
     try:
         audio = _convert(job, claim, services)
         if not services.jobs.mark_ready(
@@ -106,7 +107,7 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
 
 
 def _convert(job: Job, claim: Claim, services: Services) -> FinishedFile:
-    with worker_errors_are_unavailable(), ClaimHeartbeat(claim, services) as heartbeat, temporary_folder() as folder:
+    with worker_errors_as_unavailable(), ClaimHeartbeat(claim, services) as heartbeat, temporary_folder() as folder:
         with _spare_cores(claim, services) as spare_cores:
             audio = convert_video(job, folder, heartbeat, services, spare_cores=spare_cores)
             store_audio(job, audio, str(claim.mp3_fid), heartbeat, services)
@@ -116,7 +117,7 @@ def _convert(job: Job, claim: Claim, services: Services) -> FinishedFile:
 
 @contextmanager
 def _spare_cores(claim: Claim, services: Services) -> Iterator[int]:
-    """Yield the number of cores that no conversion of this process uses, without the one for this claim."""
+    """Yield the number of cores that no conversion of this process uses, this one included."""
     _running.add(claim)
     try:
         yield services.settings.convert_concurrency - len(_running)
@@ -125,7 +126,7 @@ def _spare_cores(claim: Claim, services: Services) -> Iterator[int]:
 
 
 def _discard(claim: Claim, services: Services) -> None:
-    """Delete our audio file; if the store is unavailable, the row still names it, and the next claim deletes it."""
+    """Delete this claim's audio file; if the store is unavailable, the next claim deletes it."""
     try:
         services.mp3s.delete(str(claim.mp3_fid))
     except SoundliftError as error:

@@ -1,4 +1,4 @@
-"""The heartbeat of a claim, which stops the conversion when it has to end."""
+"""The heartbeat of a claim, which stops the conversion when necessary."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = structlog.get_logger()
 
 
 class ClaimLost(Exception):
-    """The job is no longer this worker's: it was cancelled, deleted, or claimed by another worker."""
+    """The job no longer belongs to this worker: it was cancelled, deleted, or claimed by another worker."""
 
 
 class ClaimHeartbeat:
-    """A thread that renews a claim and writes the progress each second, while it is entered as a context.
+    """A thread that renews a claim and writes the progress every second; a context manager.
 
-    When the claim is lost, the time is up or the process has to stop, it calls the callback given to `on_stop`, and
-    `check` raises the reason.
+    When the claim is lost, the time limit is reached or the process has to stop, the thread calls the callback passed
+    to `on_stop`, and `check` raises the reason.
     """
 
     def __init__(self, claim: Claim, services: Services) -> None:
@@ -45,7 +45,7 @@ class ClaimHeartbeat:
         self._thread = Thread(target=self._run, name="claim-heartbeat", daemon=True)
 
     def report_progress(self, percent: float) -> None:
-        """Have a percentage written with the next renewal, unless it is lower than before."""
+        """Set the percentage that the next renewal writes, unless it is lower than before."""
         self._percent = min(99, max(self._percent, int(percent)))
 
     def on_stop(self, stop: Callable[[], None]) -> None:
@@ -73,7 +73,7 @@ class ClaimHeartbeat:
         while not self._ended.wait(TICK_SECONDS):
             try:
                 reason = self._reason_to_stop()
-            except Exception as error:  # without a heartbeat the work must not continue
+            except Exception as error:  # the work must not continue without a heartbeat
                 reason = error
             if reason is not None:
                 self._end(reason)

@@ -12,7 +12,7 @@ import pytest
 
 from functions.convert.encode.ffmpeg import binary
 from soundlift.common.audio.formats import DEMUXERS, SIGNATURE_BYTES, is_known_format
-from tests.corpus.recipes import Recipe, given, noise, text
+from tests.corpus.recipes import Recipe, literal, noise, text
 from tests.corpus.silent import MAGIC, NO_MEDIA
 
 TONE = "-f lavfi -i sine=duration=1:sample_rate=48000"
@@ -156,9 +156,9 @@ NOTHING: dict[str, Recipe] = {
     "subtitles": text("1\n00:00:01,000 --> 00:00:02,000\nHello.\n\n" * 500),
     "a list of FFmpeg's tags": text(";FFMETADATA1\ntitle=One\n"),
     "a text that begins as a format does": text("fLaC, OggS, wvpk and MAC are signatures.\n"),
-    "an archive of frames": given(b"PK\3\4" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
-    "an image of frames": given(b"\x89PNG\r\n\x1a\n" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
-    "a WebP image of frames": given(b"RIFF\0\0\1\0WEBP" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
+    "an archive of frames": literal(b"PK\3\4" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
+    "an image of frames": literal(b"\x89PNG\r\n\x1a\n" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
+    "a WebP image of frames": literal(b"RIFF\0\0\1\0WEBP" + (b"\xff\xfb\x90\x64" + bytes(413)) * 5),
     "a text in UTF-16": lambda: ("Good day.\n" * 2000).encode("utf-16"),
     "a short text in UTF-16": lambda: "Hi.".encode("utf-16"),
     "lines with the same letter, packet after packet": text(("GET /index " + "x" * 176 + "\n") * 300),
@@ -168,11 +168,11 @@ NOTHING: dict[str, Recipe] = {
     "a photo": noise(SIGNATURE_BYTES, b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"),
     "a program": Path(sys.executable).resolve().read_bytes,
     "another program": Path(binary()).read_bytes,
-    "white pixels": given(b"\xff\xff\xff\0" * (SIGNATURE_BYTES // 4)),
-    "frames of no sample rate": given(b"\0" + (b"\xff\xf1\x74\x80\x2e\x7f\xfc" + bytes(364)) * 5),
-    "two frames of FLAC": given((NOISE[:999] + b"\xff\xf8\xc9\x18") * 2),
-    "zeros": given(bytes(SIGNATURE_BYTES)),
-    "ones": given(b"\xff" * SIGNATURE_BYTES),
+    "white pixels": literal(b"\xff\xff\xff\0" * (SIGNATURE_BYTES // 4)),
+    "frames of no sample rate": literal(b"\0" + (b"\xff\xf1\x74\x80\x2e\x7f\xfc" + bytes(364)) * 5),
+    "two frames of FLAC": literal((NOISE[:999] + b"\xff\xf8\xc9\x18") * 2),
+    "zeros": literal(bytes(SIGNATURE_BYTES)),
+    "ones": literal(b"\xff" * SIGNATURE_BYTES),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Puts a media file through convert as an event would, with real FFmpeg, SQLite and a folder."""
+"""Fixtures that convert a media file as an event would, with real FFmpeg, SQLite and a folder store."""
 
 from __future__ import annotations
 
@@ -15,29 +15,30 @@ from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
-from tests.convert.pcm import Sound, decoded
+from tests.convert.pcm import Sound, decode_file
 from tests.factories.clips import ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 
 
 class Convert(Protocol):
-    """A function that converts a file with an upload's options, and returns the job as it ended."""
+    """A function that converts a file with the options of an upload, and returns the ended job."""
 
     def __call__(self, file: Path, **options: str) -> Job: ...
 
 
-Save = Callable[[Job], Path]
-Hear = Callable[[Path], Sound]
+SaveMp3 = Callable[[Job], Path]
+ConvertAndDecode = Callable[[Path], Sound]
 
 
 @pytest.fixture
-def converted(services: Services) -> Convert:
+def convert_file(services: Services) -> Convert:
+    """Return a function that converts a file."""
 
     def run(file: Path, **options: str) -> Job:
-        asked = parse_options(
+        parsed = parse_options(
             ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
         )
-        job = queued_job(services, file.read_bytes(), file.name, options=asked)
+        job = queued_job(services, file.read_bytes(), file.name, options=parsed)
         convert(event_for(job), services)
         return job_now(services, job.id)
 
@@ -45,8 +46,8 @@ def converted(services: Services) -> Convert:
 
 
 @pytest.fixture
-def mp3_of(services: Services, tmp_path: Path) -> Save:
-    """Return a function that puts a job's MP3 into a file."""
+def save_mp3(services: Services, tmp_path: Path) -> SaveMp3:
+    """Return a function that saves a job's MP3 to a file."""
 
     def save(job: Job) -> Path:
         target = tmp_path / f"{job.id}.mp3"
@@ -58,13 +59,13 @@ def mp3_of(services: Services, tmp_path: Path) -> Save:
 
 
 @pytest.fixture
-def heard(converted: Convert, mp3_of: Save) -> Hear:
+def convert_and_decode(convert_file: Convert, save_mp3: SaveMp3) -> ConvertAndDecode:
     """Return a function that converts a file and decodes the MP3."""
 
     def run(file: Path) -> Sound:
-        job = converted(file)
+        job = convert_file(file)
         assert (job.state, job.error) == (State.READY, None)
-        return decoded(mp3_of(job))
+        return decode_file(save_mp3(job))
 
     return run
 
@@ -76,7 +77,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def long_sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Return five minutes, far more than the sockets between store and FFmpeg hold, so that FFmpeg has to wait."""
+    """Return five minutes of sound, far more than the socket buffers hold, so that FFmpeg has to wait for the store."""
     file = tmp_path_factory.mktemp("clip") / "long.wav"
     return ffmpeg(file, "-f", "lavfi", "-i", "sine=duration=300:sample_rate=48000").read_bytes()
 
@@ -87,6 +88,6 @@ def job(services: Services, video: bytes) -> Job:
 
 
 @pytest.fixture
-def in_background() -> Iterator[Callable[..., Future[CloudEvent | None]]]:
+def convert_in_background() -> Iterator[Callable[..., Future[CloudEvent | None]]]:
     with ThreadPoolExecutor() as pool:
         yield lambda event, services: pool.submit(convert, event, services)

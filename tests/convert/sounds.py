@@ -1,4 +1,4 @@
-"""Sounds that distinguish encoders, and the MP3s that one encoder makes of them."""
+"""Sounds that reveal differences between encoders, and the MP3s that a single encoder makes of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 60
 
 
 def _music() -> Samples:
-    """Return plucked strings on both sides, with a drum each half second."""
+    """Return plucked strings on both sides, with a drum every half second."""
     random = np.random.default_rng(1)
     sound = np.zeros((SECONDS * RATE, 2), np.float32)
     time = np.arange(2 * RATE) / RATE
@@ -44,14 +44,14 @@ def _fading_tones() -> Samples:
 
 
 def _sudden_noise() -> Samples:
-    """Return a second of noise each ten seconds, between near silence: what an encoder is slowest to forget."""
+    """Return a second of noise every ten seconds, between near silence, which affects an encoder longest."""
     time = np.arange(SECONDS * RATE) / RATE
     level = np.where(time % 10 < 1, 0.27, 0.00015)[:, None]
     return (np.random.default_rng(2).standard_normal((len(time), 2)) * level).astype(np.float32)
 
 
 def _clicks() -> Samples:
-    """Return one sample that is loud each seven seconds."""
+    """Return a single loud sample every seven seconds."""
     sound = np.zeros((SECONDS * RATE, 2), np.float32)
     sound[:: 7 * RATE] = 0.9
     return sound
@@ -64,8 +64,8 @@ def _silence() -> Samples:
 SOUNDS = {"music": _music, "fading": _fading_tones, "noise": _sudden_noise, "clicks": _clicks, "silence": _silence}
 
 
-def wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
-    """Put each of SOUNDS into a file in a folder: two channels, a minute of them at 44.1 kHz."""
+def write_wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
+    """Write each of SOUNDS to a stereo file in a folder; at 44.1 kHz they last a minute."""
     raw = ("-f", "f32le", "-ar", str(rate), "-ac", "2", "-i")
     files = {}
     for name, make in SOUNDS.items():
@@ -74,14 +74,14 @@ def wavs(folder: Path, rate: int = RATE) -> dict[str, Path]:
     return files
 
 
-def plan_of(options: AudioOptions, rate: int = RATE) -> Plan:
+def make_sound_plan(options: AudioOptions, rate: int = RATE) -> Plan:
     """Return the plan for an MP3 of one of SOUNDS, without measuring its levels."""
     track = AudioTrack(index=0, codec="pcm", rate=rate, layout="stereo")
     return replace(make_plan(Probe((track,), 0), track, options, MP3), is_downmix=False)
 
 
-def by_one_encoder(file: Path, plan: Plan, output: Path, *, reservoir: bool = False) -> Path:
-    """Make the MP3 of one run over a whole sound."""
+def encode_whole(file: Path, plan: Plan, output: Path, *, reservoir: bool = False) -> Path:
+    """Encode a whole sound with one FFmpeg."""
     command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(plan.filters), *plan.encoder_args]
     options = [*(() if reservoir else NO_RESERVOIR), *plan.format.container_args(), "-y", str(output)]
     subprocess.run([*command, *options], check=True)

@@ -1,4 +1,4 @@
-"""A video that another program stored and names in a bare message is one job, whatever is repeated."""
+"""A bare message about a video that another program stored creates one job, even if it is repeated."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from cloudevents.core.v1.event import CloudEvent
 from werkzeug.test import TestResponse
 
-from functions.convert.adoption import job_id_or_adopted
+from functions.convert.adoption import find_or_adopt_job_id
 from functions.convert.handler import app, convert
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_for, from_http, to_http
@@ -28,7 +28,7 @@ from tests.factories.media import store
 from tests.factories.problems import assert_problem
 from tests.factories.stores import WatchedStore
 
-Adopt = Callable[..., TestResponse]
+Post = Callable[..., TestResponse]
 FID = "0123456789abcdef01234567"
 OWNER = "ada@example.org"
 
@@ -47,13 +47,13 @@ def video(services: Services, tmp_path: Path) -> bytes:
     return content
 
 
-def bare(**data: Any) -> CloudEvent:
+def bare_message(**data: Any) -> CloudEvent:
     attributes = {"specversion": "1.0", "id": "1", "source": "/test", "type": VIDEO_UPLOADED}
     return CloudEvent(attributes, {"video_fid": FID, "mp3_fid": None, "username": OWNER, **data})
 
 
 @pytest.fixture
-def post(services: Services) -> Adopt:
+def post(services: Services) -> Post:
     app.services = services
 
     def send(event: CloudEvent) -> TestResponse:
@@ -63,13 +63,13 @@ def post(services: Services) -> Adopt:
     return send
 
 
-def count_of_jobs(services: Services) -> int:
+def count_jobs(services: Services) -> int:
     with services.database.read() as connection:
         return int(connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
-def test_a_bare_message_becomes_a_job_and_an_mp3(services: Services, post: Adopt, video: bytes) -> None:
-    response = post(bare(username=" Ada@Example.org "))
+def test_a_bare_message_becomes_a_job_and_an_mp3(services: Services, post: Post, video: bytes) -> None:
+    response = post(bare_message(username=" Ada@Example.org "))
     reply = from_http(dict(response.headers), response.data)
     job = job_now(services, FID)
     assert (reply.get_type(), reply.get_subject()) == (MP3_READY, FID)
@@ -91,28 +91,30 @@ def test_an_adopted_job_keeps_the_trace_of_its_message_and_no_file_stays_open(se
 
     services.videos = Recording(services.videos, lambda position: None)
     begin_trace(traceparent)
-    assert job_id_or_adopted(bare(), services) == FID
+    assert find_or_adopt_job_id(bare_message(), services) == FID
     assert job_now(services, FID).traceparent == traceparent
     assert [file.closed for file in opened] == [True]
-    # What is a job already is neither opened nor made again.
-    assert job_id_or_adopted(bare(username="nobody@example.org"), services) == FID
+    # A video that already has a job is not opened again.
+    assert find_or_adopt_job_id(bare_message(username="nobody@example.org"), services) == FID
     assert len(opened) == 1
 
 
-def test_a_repeat_answers_the_same_job_and_makes_nothing(services: Services, post: Adopt, video: bytes) -> None:
-    first = post(bare())
+def test_a_repeated_message_gets_the_same_reply_and_creates_nothing(
+    services: Services, post: Post, video: bytes
+) -> None:
+    first = post(bare_message())
     mp3 = job_now(services, FID).mp3_fid
-    again = post(bare(username="bob@example.org"))
+    again = post(bare_message(username="bob@example.org"))
     assert again.data == first.data
     job = job_now(services, FID)
-    assert (job.mp3_fid, job.username, count_of_jobs(services)) == (mp3, OWNER, 1)
+    assert (job.mp3_fid, job.username, count_jobs(services)) == (mp3, OWNER, 1)
 
 
-def test_of_many_at_once_one_makes_the_job(services: Services, video: bytes) -> None:
+def test_concurrent_messages_create_one_job(services: Services, video: bytes) -> None:
     others = [Services(services.settings) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda other: job_id_or_adopted(bare(), other), others)) == [FID] * 4
-    assert count_of_jobs(services) == 1
+        assert list(pool.map(lambda other: find_or_adopt_job_id(bare_message(), other), others)) == [FID] * 4
+    assert count_jobs(services) == 1
     for other in others:
         other.database.engine.dispose()
 
@@ -124,7 +126,7 @@ def test_adopting_a_second_time_changes_nothing(services: Services) -> None:
     assert job_now(services, FID) == before
 
 
-def test_an_adopted_job_is_sent_again_like_any_other(services: Services) -> None:
+def test_an_adopted_job_is_resent_like_any_other(services: Services) -> None:
     services.jobs.adopt(video_fid=FID, username=OWNER, video_bytes=1, traceparent=None)
     assert services.jobs.due() == []
     age(services, job_now(services, FID), FIRST_RESEND_SECONDS)
@@ -132,28 +134,26 @@ def test_an_adopted_job_is_sent_again_like_any_other(services: Services) -> None
     assert event_for(due).get_data() == {"job_id": FID, "video_fid": FID, "mp3_fid": None, "username": OWNER}
 
 
-def test_a_message_that_names_the_video_of_an_upload_finds_the_upload_s_job(services: Services, post: Adopt) -> None:
+def test_a_message_that_names_an_uploaded_video_finds_the_uploads_job(services: Services, post: Post) -> None:
     job = queued_job(services)
     assert services.jobs.cancel(job.id)
-    assert post(bare(video_fid=job.video_fid)).status_code == 204
-    assert count_of_jobs(services) == 1
+    assert post(bare_message(video_fid=job.video_fid)).status_code == 204
+    assert count_jobs(services) == 1
 
 
 @pytest.mark.parametrize("state", ["cancelled", "deleted"])
-def test_a_job_that_its_owner_gave_up_is_not_begun_again(
-    services: Services, post: Adopt, video: bytes, state: str
-) -> None:
+def test_a_cancelled_or_deleted_job_is_not_restarted(services: Services, post: Post, video: bytes, state: str) -> None:
     services.jobs.adopt(video_fid=FID, username=OWNER, video_bytes=1, traceparent=None)
     assert services.jobs.cancel(FID)
     if state == "deleted":
         assert services.jobs.delete(FID)
-    assert post(bare()).status_code == 204
+    assert post(bare_message()).status_code == 204
     assert job_now(services, FID).state == state
 
 
-def test_a_video_that_is_not_stored_is_not_found_and_no_job(services: Services, post: Adopt) -> None:
-    assert_problem(post(bare(video_fid=secrets.token_hex(12))), 404, code="media_not_found")
-    assert count_of_jobs(services) == 0
+def test_a_video_missing_from_the_store_creates_no_job(services: Services, post: Post) -> None:
+    assert_problem(post(bare_message(video_fid=secrets.token_hex(12))), 404, code="media_not_found")
+    assert count_jobs(services) == 0
 
 
 @pytest.mark.parametrize(
@@ -176,20 +176,20 @@ def test_a_video_that_is_not_stored_is_not_found_and_no_job(services: Services, 
     ],
 )
 def test_a_malformed_message_or_an_unknown_owner_creates_no_job(
-    services: Services, post: Adopt, video: bytes, data: dict[str, Any]
+    services: Services, post: Post, video: bytes, data: dict[str, Any]
 ) -> None:
-    assert_problem(post(bare(**data)), 400)
-    assert count_of_jobs(services) == 0
+    assert_problem(post(bare_message(**data)), 400)
+    assert count_jobs(services) == 0
 
 
-def test_where_bare_messages_are_not_accepted_one_is_refused(services: Services, post: Adopt, video: bytes) -> None:
+def test_a_bare_message_is_rejected_if_the_setting_is_off(services: Services, post: Post, video: bytes) -> None:
     services.settings = replace(services.settings, accept_bare_messages=False)
-    assert_problem(post(bare()), 400, code="bad_event")
-    assert count_of_jobs(services) == 0
+    assert_problem(post(bare_message()), 400, code="bad_event")
+    assert count_jobs(services) == 0
 
 
 def test_a_job_id_takes_precedence_over_a_video(services: Services, video: bytes) -> None:
     job = queued_job(services, video)
-    assert convert(bare(job_id=job.id), services) is not None
+    assert convert(bare_message(job_id=job.id), services) is not None
     assert job_now(services, job.id).state == State.READY
-    assert count_of_jobs(services) == 1
+    assert count_jobs(services) == 1

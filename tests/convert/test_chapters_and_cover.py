@@ -1,4 +1,4 @@
-"""An MP3 has the chapters of its source, each at its time, and its cover, byte by byte."""
+"""An MP3 keeps the chapters of its source, with their times, and the cover, byte for byte."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from mutagen.flac import Picture
 from mutagen.id3 import CTOCFlags, PictureType
 from mutagen.mp3 import MP3
 
-from tests.convert.conftest import Convert, Save
+from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 
 CHAPTERS = [(0, 1200, "One"), (1200, 1850, "Δύο = 2; #"), (1850, 3000, "三 🎵")]
-NO_OFFSET = 0xFFFFFFFF  # ID3v2 Chapter Frame Addendum, section 3.1: the time is to be used instead
+NO_OFFSET = 0xFFFFFFFF  # ID3v2 Chapter Frame Addendum, section 3.1: the times are used instead
 WITH_COVER = (
     "-map", "0", "-map", "1", "-c:v", "copy", "-disposition:v:0", "attached_pic",
     "-metadata:s:v", "comment=Cover (front)",
 )  # fmt: skip
 
 
-def _chapters(folder: Path) -> tuple[str, ...]:
-    """Write the chapters as FFmpeg takes them, and return the input that they are."""
+def _write_chapters(folder: Path) -> tuple[str, ...]:
+    """Write the chapters in FFmpeg's metadata format, and return the arguments that read them."""
     escaped = [
         (start, end, title.replace("=", "\\=").replace(";", "\\;").replace("#", "\\#"))
         for start, end, title in CHAPTERS
@@ -41,14 +41,14 @@ def _chapters(folder: Path) -> tuple[str, ...]:
     ],
 )
 def test_chapters_keep_their_times_and_titles(
-    converted: Convert, mp3_of: Save, tmp_path: Path, name: str, arguments: tuple[str, ...]
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    inputs = [*_chapters(tmp_path), *SINE]
+    inputs = [*_write_chapters(tmp_path), *SINE]
     file = ffmpeg(tmp_path / name, *inputs, *arguments, "-map_chapters", "0")
-    assert _found(mp3_of(converted(file))) == CHAPTERS
+    assert _read_chapters(save_mp3(convert_file(file))) == CHAPTERS
 
 
-def test_chapters_in_the_comments_of_an_ogg_are_kept(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_chapters_in_the_comments_of_an_ogg_are_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     comments = [
         comment
         for number, (start, _, title) in enumerate(CHAPTERS)
@@ -56,14 +56,14 @@ def test_chapters_in_the_comments_of_an_ogg_are_kept(converted: Convert, mp3_of:
     ]
     tags = [part for comment in comments for part in ("-metadata:s:a:0", comment)]
     file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", *tags)
-    assert _found(mp3_of(converted(file))) == CHAPTERS
+    assert _read_chapters(save_mp3(convert_file(file))) == CHAPTERS
 
 
-def test_chapters_of_an_mp3_are_kept(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
-    file = ffmpeg(tmp_path / "a.mp3", *_chapters(tmp_path), *SINE, "-map_chapters", "0")
-    found = _found(mp3_of(converted(file)))
+def test_chapters_of_an_mp3_are_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.mp3", *_write_chapters(tmp_path), *SINE, "-map_chapters", "0")
+    found = _read_chapters(save_mp3(convert_file(file)))
     assert [title for _, _, title in found] == [title for _, _, title in CHAPTERS]
-    # Readers do not agree on whether such times count what the encoder put before the sound: 1105 samples.
+    # Programs disagree on whether these times include the encoder's delay of 1105 samples.
     assert _times(found) == pytest.approx(_times(CHAPTERS), abs=26)
 
 
@@ -71,8 +71,8 @@ def _times(chapters: list[tuple[int, int, str]]) -> list[int]:
     return [time for start, end, _ in chapters for time in (start, end)]
 
 
-def _found(mp3: Path) -> list[tuple[int, int, str]]:
-    """Return start and end in milliseconds and title of each chapter, having held them to the standard."""
+def _read_chapters(mp3: Path) -> list[tuple[int, int, str]]:
+    """Return the start and end in milliseconds and the title of each chapter, and check them against the standard."""
     tags = MP3(mp3).tags
     assert tags is not None
     chapters = sorted(tags.getall("CHAP"), key=lambda chapter: chapter.start_time)
@@ -93,16 +93,22 @@ def _found(mp3: Path) -> list[tuple[int, int, str]]:
     ],
 )
 def test_the_last_chapter_ends_with_the_sound_and_later_ones_are_dropped(
-    converted: Convert, mp3_of: Save, tmp_path: Path, options: dict[str, str], expected: list[tuple[int, int, str]]
+    convert_file: Convert,
+    save_mp3: SaveMp3,
+    tmp_path: Path,
+    options: dict[str, str],
+    expected: list[tuple[int, int, str]],
 ) -> None:
-    inputs = [*_chapters(tmp_path), *SINE]
+    inputs = [*_write_chapters(tmp_path), *SINE]
     file = ffmpeg(tmp_path / "a.mkv", *inputs, *PICTURE, "-c:v", "mpeg4", "-c:a", "flac", "-map_chapters", "0",
                   "-af", "atrim=end=1.5")  # fmt: skip
-    assert _found(mp3_of(converted(file, **options))) == expected
+    assert _read_chapters(save_mp3(convert_file(file, **options))) == expected
 
 
-def test_a_video_without_chapters_gives_an_mp3_without(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
-    tags = MP3(mp3_of(converted(talking_mp4(tmp_path)))).tags
+def test_a_video_without_chapters_becomes_an_mp3_without_chapters(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
+) -> None:
+    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path)))).tags
     assert tags is not None
     assert not tags.getall("CHAP") + tags.getall("CTOC")
 
@@ -114,35 +120,37 @@ def _picture(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize(
     ("name", "kind"), [("a.mp3", "png"), ("a.mp3", "jpg"), ("a.m4a", "jpg"), ("a.m4a", "png"), ("a.flac", "jpg")]
 )
-def test_a_cover_is_kept(converted: Convert, mp3_of: Save, tmp_path: Path, name: str, kind: str) -> None:
+def test_a_cover_is_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str, kind: str) -> None:
     picture = _picture(tmp_path, kind)
     file = ffmpeg(tmp_path / name, *SINE, "-i", str(picture), *WITH_COVER)
-    _assert_cover(mp3_of(converted(file)), picture)
+    _assert_cover(save_mp3(convert_file(file)), picture)
 
 
-def test_the_cover_of_a_video_is_kept_and_its_picture_is_not(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_the_cover_of_a_video_is_kept_and_its_picture_is_not(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
+) -> None:
     picture = _picture(tmp_path, "jpg")
     file = ffmpeg(
         tmp_path / "a.mp4", "-i", str(talking_mp4(tmp_path)), "-i", str(picture), "-map", "0", "-map", "1",
         "-c", "copy", "-disposition:v:1", "attached_pic",
     )  # fmt: skip
-    _assert_cover(mp3_of(converted(file)), picture)
+    _assert_cover(save_mp3(convert_file(file)), picture)
 
 
-def test_a_cover_attached_to_a_matroska_file_is_kept(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_a_cover_attached_to_a_matroska_file_is_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     picture = _picture(tmp_path, "png")
-    about = ("-metadata:s:t", "mimetype=image/png", "-metadata:s:t", "filename=cover.png")
-    file = talking_mp4(tmp_path, "-attach", str(picture), *about, name="a.mkv")
-    _assert_cover(mp3_of(converted(file)), picture)
+    attachment = ("-metadata:s:t", "mimetype=image/png", "-metadata:s:t", "filename=cover.png")
+    file = talking_mp4(tmp_path, "-attach", str(picture), *attachment, name="a.mkv")
+    _assert_cover(save_mp3(convert_file(file)), picture)
 
 
-def test_a_cover_in_the_comments_of_an_ogg_is_kept(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_a_cover_in_the_comments_of_an_ogg_is_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     picture = _picture(tmp_path, "png")
     block = Picture()
     block.type, block.mime, block.data = PictureType.COVER_FRONT, "image/png", picture.read_bytes()
     comment = f"METADATA_BLOCK_PICTURE={base64.b64encode(block.write()).decode()}"
     file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", "-metadata:s:a:0", comment)
-    _assert_cover(mp3_of(converted(file)), picture)
+    _assert_cover(save_mp3(convert_file(file)), picture)
 
 
 def _assert_cover(mp3: Path, picture: Path) -> None:
@@ -152,4 +160,4 @@ def _assert_cover(mp3: Path, picture: Path) -> None:
     assert cover.type == PictureType.COVER_FRONT
     assert cover.mime == {".png": "image/png", ".jpg": "image/jpeg"}[picture.suffix]
     assert cover.data == picture.read_bytes()
-    assert MP3(mp3).info.length == pytest.approx(3, abs=0.06)  # an MP3 frame at either end
+    assert MP3(mp3).info.length == pytest.approx(3, abs=0.06)  # an MP3 frame at each end

@@ -1,4 +1,4 @@
-"""How FFmpeg ended is one reason for a failure, an error of the worker, or an MP3."""
+"""The outcome of FFmpeg leads to one failure reason, to an error of the worker, or to an MP3."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ CODEC = "[out#0/mp3 @ 0x1] Error opening output: Decoder not found"
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "decoded", "mp3_bytes", "reason"),
+    ("status", "message", "decoded", "mp3_bytes", "reason"),
     [
         (0, "", True, 1, None),
         (0, "", True, 1000, None),
         (0, "", True, 1001, TOO_LARGE),
         (1, MEMORY, False, 1001, TOO_LARGE),
-        # Of a sound that was decoded, two signs count; of another, all, before its status does.
+        # If sound was decoded, only two reasons count; otherwise all of them do, and take precedence over the status.
         (0, DRM, True, 1, ENCRYPTED_SOUND),
         (1, MEMORY, True, 1, TOO_COMPLEX),
         (0, CUT, True, 1, None),
@@ -59,15 +59,15 @@ CODEC = "[out#0/mp3 @ 0x1] Error opening output: Decoder not found"
     ],
 )
 def test_each_outcome_has_its_failure_reason(
-    status: int, said: str, decoded: bool, mp3_bytes: int, reason: FailureReason | None
+    status: int, message: str, decoded: bool, mp3_bytes: int, reason: FailureReason | None
 ) -> None:
-    report = f"[mp3 @ 0x1] another message\n{said}\nthe last message"
-    some = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
+    report = f"[mp3 @ 0x1] another message\n{message}\nthe last message"
+    statistics = Decoded(frames=1, errors=0, samples=1) if decoded else Decoded(0, 0, 0)
     if reason is None:
-        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=statistics, output_bytes=mp3_bytes, max_bytes=1000)
         return
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(status, report, decoded=some, output_bytes=mp3_bytes, most_bytes=1000)
+        check_outcome(status, report, decoded=statistics, output_bytes=mp3_bytes, max_bytes=1000)
     assert failed.value.reason == reason
     assert str(failed.value) == reason.message
 
@@ -75,13 +75,13 @@ def test_each_outcome_has_its_failure_reason(
 @pytest.mark.parametrize(("errors", "reason"), [(0, EMPTY_AUDIO), (1, BROKEN)])
 def test_sound_that_cannot_be_decoded_is_damaged_not_empty(errors: int, reason: FailureReason) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, "", decoded=Decoded(0, errors, 0), output_bytes=0, most_bytes=1000)
+        check_outcome(0, "", decoded=Decoded(0, errors, 0), output_bytes=0, max_bytes=1000)
     assert failed.value.reason == reason
-    check_outcome(0, "", decoded=Decoded(1, errors, 1), output_bytes=1, most_bytes=1000)
+    check_outcome(0, "", decoded=Decoded(1, errors, 1), output_bytes=1, max_bytes=1000)
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("lines", "reason"),
     [
         ((), None),
         ((f" {DRM}", f"x{CUT}", f"{CUT}x", ""), None),
@@ -91,8 +91,8 @@ def test_sound_that_cannot_be_decoded_is_damaged_not_empty(errors: int, reason: 
         ((CODEC, CUT, MEMORY, DRM), ENCRYPTED_SOUND),
     ],
 )
-def test_the_most_important_of_several_reasons_counts(said: tuple[str, ...], reason: FailureReason | None) -> None:
-    assert find_reason("\n".join(said)) == reason
+def test_the_most_important_of_several_reasons_counts(lines: tuple[str, ...], reason: FailureReason | None) -> None:
+    assert find_reason("\n".join(lines)) == reason
 
 
 @pytest.mark.parametrize("status", [0, 1, 125, 128, 255])
@@ -113,15 +113,17 @@ def test_a_crash_is_a_failure_of_the_file(status: int, reason: FailureReason) ->
     assert failed.value.reason == reason
 
 
-@pytest.mark.parametrize(("status", "wait"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (126, 60), (127, 60)])
-def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, wait: int | None) -> None:
-    with pytest.raises(Unavailable) as trouble:
+@pytest.mark.parametrize(
+    ("status", "retry_after"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (126, 60), (127, 60)]
+)
+def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, retry_after: int | None) -> None:
+    with pytest.raises(Unavailable) as error:
         check_status(status)
-    assert trouble.value.retry_after == (wait or Unavailable("").retry_after)
+    assert error.value.retry_after == (retry_after or Unavailable("").retry_after)
 
 
 @pytest.mark.parametrize(
-    ("words", "damaged"),
+    ("messages", "damaged"),
     [
         ("", False),
         (CUT, True),
@@ -132,12 +134,12 @@ def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, wait:
         ("[a @ 0x1] Truncated file", True),
     ],
 )
-def test_damage_is_what_a_line_of_ffmpeg_s_begins_with(words: str, damaged: bool) -> None:
-    assert has_damage(words) is damaged
+def test_damage_is_recognized_at_the_beginning_of_ffmpegs_lines(messages: str, damaged: bool) -> None:
+    assert has_damage(messages) is damaged
 
 
 @pytest.mark.parametrize(
-    ("wanted", "tracks", "languages", "there"),
+    ("wanted", "tracks", "languages", "description"),
     [
         (2, 1, [], "track 2. It has one audio track."),
         ("fra", 1, ["eng"], "track fra. It has one audio track, eng."),
@@ -145,8 +147,8 @@ def test_damage_is_what_a_line_of_ffmpeg_s_begins_with(words: str, damaged: bool
         ("fra", 3, ["eng", "deu"], "track fra. It has 3 audio tracks: eng, deu."),
     ],
 )
-def test_a_missing_track_s_failure_lists_those_that_exist(
-    wanted: int | str, tracks: int, languages: list[str], there: str
+def test_the_failure_for_a_missing_track_lists_the_existing_ones(
+    wanted: int | str, tracks: int, languages: list[str], description: str
 ) -> None:
-    expected = FailureReason("no_such_track", f"The video has no audio {there}")
+    expected = FailureReason("no_such_track", f"The video has no audio {description}")
     assert no_such_track(wanted, tracks, languages) == expected

@@ -1,4 +1,4 @@
-"""Every file of the corpus has FFmpeg's own verdict: an MP3 where FFmpeg decodes anything, else a stated failure."""
+"""Every file of the corpus becomes an MP3 if FFmpeg decodes any of it, and otherwise fails with a stated reason."""
 
 from __future__ import annotations
 
@@ -10,74 +10,83 @@ import pytest
 
 from soundlift.common.services import Services
 from tests.corpus.broken import SECONDS
-from tests.corpus.clips import BEGUN_OTHERWISE, BROKEN, PROTECTED, SILENT, WHOLE
+from tests.corpus.clips import BROKEN, COMPLETE, PROTECTED, SILENT, UNUSUAL_BEGINNINGS
 from tests.corpus.recipes import Recipe
-from tests.corpus.verdicts import Ours, agree, decode_errors, decoded_seconds, ours, reference
+from tests.corpus.verdicts import (
+    Result,
+    agree,
+    convert_file,
+    count_decode_errors,
+    decode_with_ffmpeg,
+    decoded_seconds,
+)
 from tests.factories.clips import SINE, ffmpeg
 
 pytestmark = pytest.mark.media
 
-# What a file says of its length counts the codec's padding at either end, at most 2 × 2048 samples here, as WMA's.
+# A declared length includes the codec's padding at both ends, here at most 2 × 2048 samples, in WMA.
 PADDING_SECONDS = 0.1
 
 
-def _file(folder: Path, name: str, recipe: Recipe) -> Path:
+def _make(folder: Path, name: str, recipe: Recipe) -> Path:
     file = folder / name
     file.write_bytes(recipe())
     return file
 
 
-def _held_to_ffmpeg(file: Path, services: Services) -> Ours:
-    theirs, here = reference(file), ours(file, services)
-    assert agree(file, theirs, here), f"{file.name}: FFmpeg {theirs}, here {here}"
-    return here
+def _compare_with_ffmpeg(file: Path, services: Services) -> Result:
+    expected, result = decode_with_ffmpeg(file), convert_file(file, services)
+    assert agree(file, expected, result), f"{file.name}: FFmpeg {expected}, Soundlift {result}"
+    return result
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_whole_file_gives_an_mp3_and_loses_nothing(services: Services, tmp_path: Path, name: str) -> None:
-    here = _held_to_ffmpeg(_file(tmp_path, name, WHOLE[name]), services)
-    assert here.ready, "the recipe makes a file that FFmpeg does not decode"
-    assert here.job is not None
-    assert not here.job.missing_seconds or decode_errors(tmp_path / name), "FFmpeg decodes all of it"
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_complete_file_becomes_an_mp3_without_missing_sound(services: Services, tmp_path: Path, name: str) -> None:
+    result = _compare_with_ffmpeg(_make(tmp_path, name, COMPLETE[name]), services)
+    assert result.ready, "FFmpeg does not decode the file that the recipe makes"
+    assert result.job is not None
+    assert not result.job.missing_seconds or count_decode_errors(tmp_path / name), (
+        "sound is missing although FFmpeg decodes all of it"
+    )
 
 
-@pytest.mark.parametrize("name", BEGUN_OTHERWISE)
-def test_a_file_that_begins_otherwise_gives_an_mp3(services: Services, tmp_path: Path, name: str) -> None:
-    assert _held_to_ffmpeg(_file(tmp_path, name, BEGUN_OTHERWISE[name]), services).ready
+@pytest.mark.parametrize("name", UNUSUAL_BEGINNINGS)
+def test_a_file_with_an_unusual_beginning_becomes_an_mp3(services: Services, tmp_path: Path, name: str) -> None:
+    assert _compare_with_ffmpeg(_make(tmp_path, name, UNUSUAL_BEGINNINGS[name]), services).ready
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_gives_its_sound_and_the_missing_seconds(services: Services, tmp_path: Path, name: str) -> None:
-    file = _file(tmp_path, name, BROKEN[name].recipe)
-    here = _held_to_ffmpeg(file, services)
-    if not here.ready:
+def test_a_broken_file_is_converted_and_reports_missing_seconds(services: Services, tmp_path: Path, name: str) -> None:
+    file = _make(tmp_path, name, BROKEN[name].recipe)
+    result = _compare_with_ffmpeg(file, services)
+    if not result.ready:
         return
-    assert here.job is not None
-    saved = decoded_seconds(file)
-    lost = here.job.missing_seconds or 0.0
-    assert here.job.length is not None
-    assert here.job.length >= saved - PADDING_SECONDS
-    assert lost >= 0
-    if BROKEN[name].tells_length:
-        assert lost <= max(0.0, SECONDS - saved) + PADDING_SECONDS
-        assert lost >= SECONDS - saved - PADDING_SECONDS
-        assert lost > 0 or saved >= SECONDS - PADDING_SECONDS
+    assert result.job is not None
+    decoded = decoded_seconds(file)
+    missing = result.job.missing_seconds or 0.0
+    assert result.job.length is not None
+    assert result.job.length >= decoded - PADDING_SECONDS
+    assert missing >= 0
+    if BROKEN[name].declares_length:
+        assert missing <= max(0.0, SECONDS - decoded) + PADDING_SECONDS
+        assert missing >= SECONDS - decoded - PADDING_SECONDS
+        assert missing > 0 or decoded >= SECONDS - PADDING_SECONDS
 
 
 @pytest.mark.parametrize("name", SILENT)
 def test_a_file_with_nothing_to_decode_fails_with_a_code_and_a_sentence(
     services: Services, tmp_path: Path, name: str
 ) -> None:
-    _held_to_ffmpeg(_file(tmp_path, name, SILENT[name]), services)
+    _compare_with_ffmpeg(_make(tmp_path, name, SILENT[name]), services)
 
 
 @pytest.mark.parametrize("name", PROTECTED)
 def test_protected_sound_is_recognized_even_if_it_decodes_as_noise(
     services: Services, tmp_path: Path, name: str
 ) -> None:
-    here = _held_to_ffmpeg(_file(tmp_path, name, PROTECTED[name]), services)
-    assert here.job is not None
-    assert here.job.error_code == "drm_protected"
+    result = _compare_with_ffmpeg(_make(tmp_path, name, PROTECTED[name]), services)
+    assert result.job is not None
+    assert result.job.error_code == "drm_protected"
 
 
 def test_a_command_compares_a_folder_with_ffmpeg(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""FFmpeg's own messages, and no text that they quote, are the reason for a failure."""
+"""Failure reasons come from FFmpeg's own messages, never from text that they quote."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from functions.convert.probe.report import read_report
 )  # fmt: skip
 def test_too_little_memory_is_a_failure_despite_decoded_sound(message: str) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, most_bytes=10**9)
+        check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, max_bytes=10**9)
     assert failed.value.reason.code == "too_complex"
 
 
@@ -29,7 +29,7 @@ def test_too_little_memory_is_a_failure_despite_decoded_sound(message: str) -> N
      "[matroska @ 0x1] Unknown codec No space left on device"],
 )  # fmt: skip
 def test_a_name_quoted_in_a_message_does_not_fail_decoded_sound(message: str) -> None:
-    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, most_bytes=10**9)
+    check_outcome(0, f"{message}\n", decoded=Decoded(1, 0, 1152), output_bytes=1, max_bytes=10**9)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_a_name_quoted_in_a_message_does_not_fail_decoded_sound(message: str) ->
      ("[aist#0:0/none @ 0x1] Decoding requested, but no decoder found for: atrac9", "unknown_codec"),
      ("[out#0/mp3 @ 0x1] Error opening output: Decoder not found", "unknown_codec")],
 )  # fmt: skip
-def test_ffmpeg_s_messages_are_the_reason_if_nothing_was_decoded(message: str, code: str) -> None:
-    sign = find_reason(f"[in#0 @ 0x1] another message\n{message}\n")
-    assert sign is not None
-    assert sign.code == code
+def test_ffmpegs_messages_are_the_reason_if_nothing_was_decoded(message: str, code: str) -> None:
+    reason = find_reason(f"[in#0 @ 0x1] another message\n{message}\n")
+    assert reason is not None
+    assert reason.code == code
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_messages_about_a_damaged_part_are_recognized(message: str) -> None:
 
 
 def test_text_quoted_from_a_file_is_not_a_failure_reason() -> None:
-    said = "[mov @ 0x1] moov atom not found\n"
+    message = "[mov @ 0x1] moov atom not found\n"
     with pytest.raises(ConversionFailed) as failed:
-        read_report(said)
+        read_report(message)
     assert failed.value.reason == CUT_OFF
     with pytest.raises(ConversionFailed) as failed:
         read_report("    title           : moov atom not found\n                    : partial file\n")

@@ -1,4 +1,4 @@
-"""An uploaded file decides neither what is read nor what is connected to."""
+"""An uploaded file cannot choose what FFmpeg reads or connects to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import urllib3
 
 from devservers.waiting import wait_for
-from functions.convert.encode.range_server import Source, serving
+from functions.convert.encode.range_server import Source, serve
 from functions.convert.handler import convert
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
@@ -31,7 +31,7 @@ from tests.factories.stores import blocked_store
 
 @dataclass
 class Trap:
-    """The targets of a hostile file: a port that listens, and a pipe that shows when it is opened."""
+    """The targets of a hostile file: a listening port, and a pipe that reveals when it is opened."""
 
     port: int
     pipe: Path
@@ -39,7 +39,7 @@ class Trap:
 
     @property
     def pipe_was_opened(self) -> bool:
-        """Return whether somebody opens the pipe to read; without a reader, opening it to write fails."""
+        """Return whether the pipe is open for reading: without a reader, it cannot be opened for writing."""
         try:
             os.close(os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK))
         except OSError:
@@ -102,12 +102,12 @@ def _session_description(trap: Trap) -> str:
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 @pytest.mark.parametrize("playlist", [_hls, _hls_over_http, _concat, _concat_over_http, _dash, _session_description])
 def test_a_playlist_with_a_false_suffix_opens_no_file_or_connection(
-    converted: Convert, tmp_path: Path, trap: Trap, playlist: Callable[[Trap], str], suffix: str
+    convert_file: Convert, tmp_path: Path, trap: Trap, playlist: Callable[[Trap], str], suffix: str
 ) -> None:
     file = tmp_path / f"innocent{suffix}"
     file.write_text(playlist(trap))
     with ThreadPoolExecutor() as pool:
-        job = pool.submit(converted, file)
+        job = pool.submit(convert_file, file)
         opened = False
         while not job.done():
             opened = opened or trap.pipe_was_opened
@@ -116,14 +116,14 @@ def test_a_playlist_with_a_false_suffix_opens_no_file_or_connection(
     assert trap.connections == []
 
 
-def test_a_movie_whose_samples_are_in_another_file_reads_no_foreign_byte(
-    converted: Convert, tmp_path: Path, trap: Trap
+def test_a_movie_that_references_another_file_does_not_open_it(
+    convert_file: Convert, tmp_path: Path, trap: Trap
 ) -> None:
     file = talking_mp4(tmp_path)
-    # A data reference "url " with flag 1 means "in this file"; without it, at an address (ISO/IEC 14496-12, 8.7.2).
+    # A data reference "url " with flag 1 means "in this file", without the flag "at a URL" (ISO/IEC 14496-12, 8.7.2).
     replace_bytes(file, b"url \0\0\0\x01", b"url \0\0\0\0")
     with ThreadPoolExecutor() as pool:
-        job = pool.submit(converted, file)
+        job = pool.submit(convert_file, file)
         opened = False
         while not job.done():
             opened = opened or trap.pipe_was_opened
@@ -133,7 +133,7 @@ def test_a_movie_whose_samples_are_in_another_file_reads_no_foreign_byte(
 
 
 def _running_ffmpeg() -> int | None:
-    """Return the process id of a child of ours that is FFmpeg."""
+    """Return the process id of an FFmpeg that is a child of this process."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -147,13 +147,13 @@ def _running_ffmpeg() -> int | None:
     return None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits are set from outside, and seen in /proc, on Linux only")
-def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are set with prlimit and read from /proc, on Linux only")
+def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JWT_SECRET", "the secret")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    videos, waiting, let_go = blocked_store(services.videos, beyond=0)
+    videos, waiting, release = blocked_store(services.videos, beyond=0)
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
     services.videos = videos
     with ThreadPoolExecutor() as pool:
@@ -164,38 +164,38 @@ def test_ffmpeg_has_limits_before_its_first_byte_and_no_environment(
             environment = (process / "environ").read_bytes()
             limits = (process / "limits").read_text()
         finally:
-            let_go.set()
+            release.set()
         conversion.result()
     assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
     settings = services.settings
-    for name, most in (
+    for name, limit in (
         ("Max cpu time", settings.max_conversion_seconds),
         ("Max address space", settings.max_memory_bytes),
         ("Max file size", settings.max_mp3_bytes + 2**20),
         ("Max core file size", 0),
     ):
         (line,) = [line for line in limits.splitlines() if line.startswith(name)]
-        assert line.removeprefix(name).split()[0] == str(most)
+        assert line.removeprefix(name).split()[0] == str(limit)
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
 
 
-def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: Services) -> None:
+def test_the_range_server_serves_one_path_until_the_conversion_ends(services: Services) -> None:
     fid = "a" * 24
     store(services.videos, fid, MP4)
     source = Source(services.videos, fid)
-    with serving(source) as url:
+    with serve(source) as url:
         assert urllib3.request("GET", url).data == MP4
-        last = len(MP4) - 1
-        for asked, first, end in (
+        end = len(MP4) - 1
+        for byte_range, first, last in (
             ("4-7", 4, 7),
-            ("4-", 4, last),
-            ("-1", last, last),
-            (f"{last}-{last + 9}", last, last),
+            ("4-", 4, end),
+            ("-1", end, end),
+            (f"{end}-{end + 9}", end, end),
         ):
-            answer = urllib3.request("GET", url, headers={"Range": f"bytes={asked}"})
-            assert (answer.status, answer.data) == (206, MP4[first : end + 1])
-            assert answer.headers["Content-Range"] == f"bytes {first}-{end}/{len(MP4)}"
-        assert urllib3.request("GET", url, headers={"Range": f"bytes={last + 1}-"}).status == 416
+            response = urllib3.request("GET", url, headers={"Range": f"bytes={byte_range}"})
+            assert (response.status, response.data) == (206, MP4[first : last + 1])
+            assert response.headers["Content-Range"] == f"bytes {first}-{last}/{len(MP4)}"
+        assert urllib3.request("GET", url, headers={"Range": f"bytes={end + 1}-"}).status == 416
         root = url.rpartition("/")[0]
         for path in ("/", f"/{fid}", "/../etc/passwd", f"{source.path}/x"):
             assert urllib3.request("GET", root + path).status == 404
@@ -203,17 +203,17 @@ def test_the_range_server_knows_one_path_and_ends_with_the_conversion(services: 
         urllib3.request("GET", url, retries=False)
 
 
-def test_a_file_that_claims_to_be_endless_does_not_fill_the_memory(converted: Convert, tmp_path: Path) -> None:
+def test_a_file_that_declares_an_endless_size_does_not_fill_the_memory(convert_file: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=1")
     content = bytearray(file.read_bytes())
     position = content.index(b"data") + 4
     content[position : position + 4] = struct.pack("<I", 2**32 - 1)
     file.write_bytes(content)
-    assert converted(file).ended
+    assert convert_file(file).ended
 
 
-def test_a_file_name_is_never_an_option(converted: Convert, tmp_path: Path) -> None:
+def test_a_file_name_is_never_an_option(convert_file: Convert, tmp_path: Path) -> None:
     file = talking_mp4(tmp_path)
     hostile = file.rename(tmp_path / "-f lavfi -i sine;$(touch pwned)`touch pwned`.mp4")
-    assert converted(hostile).state == State.READY
-    wait_for(lambda: not (tmp_path / "pwned").exists(), "nothing was run")
+    assert convert_file(hostile).state == State.READY
+    wait_for(lambda: not (tmp_path / "pwned").exists(), "no command was executed")

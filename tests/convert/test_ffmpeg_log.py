@@ -1,4 +1,4 @@
-"""FFmpeg's own messages are separated from text of the file, wherever blocks, lines and messages begin and end."""
+"""FFmpeg's own messages are separated from text of the file, regardless of block, line and message boundaries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from functions.convert.encode.ffmpeg import binary
-from functions.convert.probe.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_words
+from functions.convert.probe.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_text
 from tests.factories.clips import SINE, ffmpeg
 
 OPEN, CLOSE = b"\x1b[1;31m", b"\x1b[0m"
@@ -26,15 +26,15 @@ def test_a_log_gives_the_same_lines_in_blocks_of_any_size(tmp_path: Path) -> Non
     file = ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-metadata:s:a", "language=e)\n[a @ 0x1] x\n")
     command = [binary(), "-hide_banner", "-nostats", "-loglevel", LEVEL, "-i", str(file), "-f", "null", "-"]
     log = subprocess.run(command, check=True, env=ENVIRONMENT, stderr=subprocess.PIPE).stderr
-    at_once = _lines(log, len(log))
-    assert "   Stream #0:0(e) [a @ 0x1] x ): Audio: aac (LC), 44100 Hz, mono, fltp, delay 1024" in at_once
-    assert "Exiting with exit code 0" in at_once
+    whole = _lines(log, len(log))
+    assert "   Stream #0:0(e) [a @ 0x1] x ): Audio: aac (LC), 44100 Hz, mono, fltp, delay 1024" in whole
+    assert "Exiting with exit code 0" in whole
     for block in (1, 2, 3, 7, 100):
-        assert _lines(log, block) == at_once
+        assert _lines(log, block) == whole
 
 
 @pytest.mark.parametrize("quoted", [b"x\n[a @ 0x1] y\nz", b"\n\n", b"x\n  Stream #0:1: Audio: aac", b"x" * 10_000])
-def test_a_message_that_quotes_several_lines_is_one_line_of_ffmpeg_s(quoted: bytes) -> None:
+def test_a_message_that_quotes_several_lines_yields_one_line(quoted: bytes) -> None:
     message = TIME + OPEN + b"[a @ 0x1] " + CLOSE + OPEN + b"no such codec: " + quoted + b"\n"
     log = message + CLOSE + TIME + OPEN + b"[b @ 0x2] " + CLOSE + OPEN + b"the next\n" + CLOSE
     first, second = _lines(log, len(log))
@@ -42,13 +42,13 @@ def test_a_message_that_quotes_several_lines_is_one_line_of_ffmpeg_s(quoted: byt
     assert (first[:2048], first[-1], second) == (whole[:2048], whole[-1], "[b @ 0x2] the next")
 
 
-def test_the_end_of_a_long_message_is_no_part_of_its_first_line() -> None:
+def test_the_end_of_a_long_message_is_not_part_of_its_first_line() -> None:
     log = TIME + OPEN + b"[a @ 0x1] no such codec: " + b"x" * 5000 + b"\n" + b"y" * 10_000 + CLOSE
     for block in (100, len(log)):
         assert "y" not in "".join(_lines(log, block))
 
 
-def test_another_thread_s_message_within_a_line_is_ffmpeg_s() -> None:
+def test_a_message_of_another_thread_within_a_line_is_recognized() -> None:
     log = TIME + b"  Duration: N/A, bitrate: N/A" + OPEN + b"[a @ 0x1] " + CLOSE + OPEN + b"the message\n" + CLOSE
     assert _lines(log, len(log)) == ["   Duration: N/A, bitrate: N/A", "[a @ 0x1] the message"]
 
@@ -75,8 +75,8 @@ def _own(component: bytes, message: bytes) -> bytes:
     return TIME + OPEN + b"[" + component + b" @ 0x1] " + CLOSE + OPEN + message + CLOSE
 
 
-def test_a_message_keeps_both_ends_and_is_shortened_only_where_it_is_too_long() -> None:
-    # In bytes, with the escape sequences and the component in front; the first 2048 and the last 4096 are kept.
+def test_a_message_over_the_length_limit_keeps_both_ends() -> None:
+    # Lengths are in bytes and include escape sequences and the component; the first 2048 and the last 4096 are kept.
     begin = len(_own(b"a", b"")) - len(TIME) - len(CLOSE)
     for length, kept in ((8192, 8192), (8193, 2048 + 4096)):
         message = b"<" + b"x" * (length - begin - len(CLOSE) - 2) + b">"
@@ -96,14 +96,14 @@ def test_the_rest_of_a_line_is_not_joined_to_the_next(at: int, is_kept: bool) ->
 
 
 @pytest.mark.parametrize("length", [30, 400, 512, 513, 1023, 1024, 1025, 3000])
-def test_of_a_stream_s_line_both_ends_are_kept(length: int) -> None:
+def test_both_ends_of_a_stream_line_are_kept(length: int) -> None:
     line = (STREAM[:14] + b"(" + b"l" * length)[: length - 11] + b"\nAudio: mp3"
     (found,) = _lines(TIME + line + b"\n\n", 7)
     whole = " " + line.decode().replace("\n", " ")
     assert found == (whole if len(line) <= 1024 else whole[: 1 + 512] + whole[-512:])
 
 
-def test_lines_about_a_file_give_its_type_duration_and_streams() -> None:
+def test_the_input_duration_and_stream_lines_of_a_file_are_kept() -> None:
     log = TIME.join(
         [b"", b"Input #0, mp3, from 'x'\n  Duration: of a name\n", b"  Metadata:\n", b"    title: a\n",
          b"  Duration: N/A, bitrate: N/A\nb", STREAM, b"  Program 1 \n", b"Input #1, wav\n", b"  Stream #1:0: Audio\n"]
@@ -121,14 +121,14 @@ def test_lines_after_the_first_output_are_not_about_the_file() -> None:
     assert _lines(log, 50)[-1] == "   Stream #0:0: Audio: aac"
 
 
-def test_a_stream_of_a_group_is_on_the_file_though_its_line_is_ffmpeg_s() -> None:
+def test_a_stream_in_a_group_is_recognized_as_a_line_about_the_file() -> None:
     grouped = TIME + OPEN + b"    Stream #0:3(a\nb): Audio: opus\n" + CLOSE
     assert _lines(grouped, 1000) == ["   Stream #0:3(a b): Audio: opus"]
     assert _lines(_own(b"out#0", b"x\n") + grouped, 1000) == ["[out#0 @ 0x1] x"]
     assert _lines(grouped.replace(b"    Stream", b"  Stream"), 1000) == ["  Stream #0:3(a"]
 
 
-def test_only_loudness_after_the_first_line_is_ffmpeg_s() -> None:
+def test_only_loudness_values_are_kept_after_the_first_line() -> None:
     values = b'\n{\n\t"input_i" : "-20.0",\n\t"input_tp" : "-3.0"\n}\n \t"x"\n'
     assert _lines(_own(b"Parsed_loudnorm_0", values), 10) == [
         "[Parsed_loudnorm_0 @ 0x1] ",
@@ -139,20 +139,20 @@ def test_only_loudness_after_the_first_line_is_ffmpeg_s() -> None:
     assert _lines(TIME + OPEN + b"\nx" + CLOSE, 10) == []
 
 
-def test_bytes_that_are_no_text_are_replaced() -> None:
+def test_bytes_that_are_not_utf_8_are_replaced() -> None:
     assert _lines(_own(b"a", b"x\xffy\n") + TIME + b"Input #0, \xfe\n", 3) == [
         "[a @ 0x1] x\ufffdy",
         " Input #0, \ufffd",
     ]
 
 
-def test_own_lines_are_those_that_quote_nothing() -> None:
+def test_own_lines_exclude_quoted_text() -> None:
     report = "one\n two\n\nthree\n \n"
     assert own_lines(report) == ["one", "three"]
-    assert own_words(report) == "one\nthree"
+    assert own_text(report) == "one\nthree"
 
 
-def test_each_byte_that_says_nothing_is_counted_once() -> None:
+def test_each_skipped_byte_is_counted_once() -> None:
     lines, log = FfmpegLog(), b""
     for part in (b"    title: x\n" * 900, b"    a: b\n", b"x" * 9000, b"    c\n" * 2000, STREAM):
         log += TIME + part

@@ -1,6 +1,6 @@
-"""The MP3 is the source's sound to the sample: none is missing, none is added, none is moved.
+"""The MP3 has exactly the samples of its source: none is missing, added or shifted.
 
-FFmpeg decodes both; of the MP3 it trims what the LAME header says that the encoder put before and behind.
+FFmpeg decodes both, and trims the encoder's delay and padding from the MP3, as its LAME tag declares.
 """
 
 from __future__ import annotations
@@ -10,8 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.convert.conftest import Convert, Hear, Save
-from tests.convert.pcm import LIKE, Samples, assert_same, decoded, hiss, lag, likeness, written
+from tests.convert.conftest import Convert, ConvertAndDecode, SaveMp3
+from tests.convert.pcm import (
+    MIN_CORRELATION,
+    Samples,
+    assert_same_sound,
+    correlation,
+    decode_file,
+    hiss,
+    lag,
+    write_sound,
+)
 
 pytestmark = pytest.mark.media
 
@@ -19,32 +28,36 @@ PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=1:size=32x32:rate=25")
 MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
-def test_the_measure_sees_a_shift_by_one_sample() -> None:
+def test_the_comparison_detects_a_shift_by_one_sample() -> None:
     sound = hiss(1, 44100)
-    assert_same(sound, sound)
+    assert_same_sound(sound, sound)
     assert lag(sound[:-1], sound[1:]) == 1
     with pytest.raises(AssertionError):
-        assert_same(np.roll(sound, 1, axis=0), sound)
+        assert_same_sound(np.roll(sound, 1, axis=0), sound)
 
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", MP3_RATES)
-def test_every_rate_of_mp3_is_kept(heard: Hear, tmp_path: Path, rate: int, channels: int) -> None:
+def test_every_sample_rate_of_mp3_is_kept(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, rate: int, channels: int
+) -> None:
     sound = hiss(1.2345, rate, channels)
-    found = heard(written(tmp_path / "a.wav", sound, rate))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", sound, rate))
     assert found.rate == rate
-    assert_same(found.samples, sound)
+    assert_same_sound(found.samples, sound)
 
 
-# An MP3 frame has 1152 samples, or 576 at 24 kHz and below. LAME begins with 1105 samples of its own, so with 1 to 46
-# in the last frame the padding behind them is longer than a frame.
+# An MP3 frame has 1152 samples, or 576 at 24 kHz and below. LAME adds 1105 samples at the beginning, so with 1
+# to 46 samples in the last frame, the padding is longer than a frame.
 @pytest.mark.parametrize("rate", [44100, 16000])
 @pytest.mark.parametrize(
     "count", [1, 2, 46, 47, 100, 575, 576, 577, 1000, 1105, 1151, 1152, 1153, 1198, 1199, 2304, 2305, 11520, 11521]
 )
-def test_sound_of_any_length_keeps_it(heard: Hear, tmp_path: Path, rate: int, count: int) -> None:
+def test_sound_of_any_length_keeps_it(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, rate: int, count: int
+) -> None:
     sound = hiss(1, rate)[:count]
-    found = heard(written(tmp_path / "a.wav", sound, rate))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", sound, rate))
     assert found.samples.shape == sound.shape
     if count >= 100:
         assert lag(found.samples, sound) == 0
@@ -77,11 +90,11 @@ def test_sound_of_any_length_keeps_it(heard: Hear, tmp_path: Path, rate: int, co
         ("a.dts", ("-c:a", "dca", "-strict", "-2")),
     ],
 )
-def test_sound_alone_has_the_samples_of_its_source(
-    heard: Hear, tmp_path: Path, name: str, arguments: tuple[str, ...]
+def test_an_audio_file_keeps_the_samples_of_its_source(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    file = written(tmp_path / name, hiss(1.2345, 48000), 48000, *arguments)
-    assert_same(heard(file).samples, decoded(file).samples)
+    file = write_sound(tmp_path / name, hiss(1.2345, 48000), 48000, *arguments)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +114,11 @@ def test_sound_alone_has_the_samples_of_its_source(
         ("a.mxf", ("-c:v", "mpeg2video", "-c:a", "pcm_s16le")),
     ],
 )
-def test_sound_that_begins_with_its_picture_has_the_samples_of_its_source(
-    heard: Hear, tmp_path: Path, name: str, arguments: tuple[str, ...]
+def test_sound_that_begins_with_the_picture_keeps_its_samples(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    file = written(tmp_path / name, hiss(1, 48000), 48000, *arguments, before=PICTURE)
-    assert_same(heard(file).samples, decoded(file).samples)
+    file = write_sound(tmp_path / name, hiss(1, 48000), 48000, *arguments, before=PICTURE)
+    assert_same_sound(convert_and_decode(file).samples, decode_file(file).samples)
 
 
 @pytest.mark.parametrize(
@@ -114,41 +127,43 @@ def test_sound_that_begins_with_its_picture_has_the_samples_of_its_source(
      (88200, 48000), (96000, 48000), (176400, 48000), (192000, 48000)],
 )  # fmt: skip
 def test_a_rate_that_mp3_lacks_becomes_the_next_lower_one(
-    heard: Hear, tmp_path: Path, source: int, expected: int
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, source: int, expected: int
 ) -> None:
     count = 2 * source + 7
-    found = heard(written(tmp_path / "a.wav", _tones(count, source), source))
+    found = convert_and_decode(write_sound(tmp_path / "a.wav", _sweep(count, source), source))
     assert found.rate == expected
-    # A resampler's filter reaches over the end of the sound, and its last sample lies between two of the source.
+    # A resampler's filter extends beyond the end of the sound, and its last sample is between two of the source.
     assert len(found.samples) == pytest.approx(count * expected / source, abs=1.5)
-    ideal = _tones(len(found.samples), expected)
+    ideal = _sweep(len(found.samples), expected)
     assert lag(found.samples, ideal) == 0
-    assert likeness(found.samples, ideal) > LIKE
+    assert correlation(found.samples, ideal) > MIN_CORRELATION
 
 
-def _tones(count: int, rate: int) -> Samples:
-    """Make a glide from 200 Hz to 3 kHz in two seconds, whose every sample is known at any rate."""
+def _sweep(count: int, rate: int) -> Samples:
+    """Return a sweep from 200 Hz to 3 kHz in two seconds, computed exactly at any rate."""
     times = np.arange(count) / rate
     return (0.4 * np.sin(2 * np.pi * (200 * times + 700 * times**2)))[:, None].astype(np.float32)
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.wav", "a.ogg"])
-def test_mono_stays_mono_and_as_loud_as_it_was(heard: Hear, tmp_path: Path, name: str) -> None:
-    file = written(tmp_path / name, hiss(1, 44100), 44100)
-    found, expected = heard(file).samples, decoded(file).samples
+def test_mono_stays_mono_and_keeps_its_level(convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str) -> None:
+    file = write_sound(tmp_path / name, hiss(1, 44100), 44100)
+    found, expected = convert_and_decode(file).samples, decode_file(file).samples
     assert found.shape == expected.shape
     assert found.std() == pytest.approx(float(expected.std()), rel=0.02)
 
 
-def test_the_channels_of_stereo_keep_their_sides(heard: Hear, tmp_path: Path) -> None:
+def test_the_channels_of_stereo_keep_their_sides(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
     sound = hiss(1, 44100, 2)
-    found = heard(written(tmp_path / "a.flac", sound, 44100)).samples
+    found = convert_and_decode(write_sound(tmp_path / "a.flac", sound, 44100)).samples
     for side in (0, 1):
-        assert likeness(found[:, [side]], sound[:, [side]]) > LIKE
+        assert correlation(found[:, [side]], sound[:, [side]]) > MIN_CORRELATION
 
 
 @pytest.mark.parametrize("count", [1000, 44100, 100000])
-def test_the_job_and_the_sound_have_one_length(converted: Convert, mp3_of: Save, tmp_path: Path, count: int) -> None:
-    job = converted(written(tmp_path / "a.wav", hiss(3, 44100)[:count], 44100))
+def test_the_job_and_the_sound_have_the_same_length(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, count: int
+) -> None:
+    job = convert_file(write_sound(tmp_path / "a.wav", hiss(3, 44100)[:count], 44100))
     assert job.length == pytest.approx(count / 44100, abs=0.001)
-    assert decoded(mp3_of(job)).seconds == count / 44100
+    assert decode_file(save_mp3(job)).seconds == count / 44100

@@ -1,4 +1,4 @@
-"""The heartbeat of a claim: how long work goes on, and what ends it."""
+"""The heartbeat of a claim: how long work continues, and what stops it."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 
 CLAIM = Claim(job_id="a" * 24, token="b" * 24, mp3_fid="c" * 24)
-AWAY = DatabaseUnavailable("The database does not answer.")
+UNAVAILABLE = DatabaseUnavailable("The database does not answer.")
 
 
 @dataclass
 class Renewals:
-    """A clock, and a database that answers each renewal as a script says, which also has the time of each."""
+    """A clock and a job store that follow a script, which has the time and the result of each renewal."""
 
     script: list[tuple[float, bool | Exception]]
     time: float = 0.0
-    asked: int = 0
+    count: int = 0
     written: list[tuple[Claim, int]] = field(default_factory=list)
 
     def monotonic(self) -> float:
         return self.time
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
-        self.time, answer = self.script[min(self.asked, len(self.script) - 1)]
-        self.asked += 1
+        self.time, result = self.script[min(self.count, len(self.script) - 1)]
+        self.count += 1
         self.written.append((claim, percent))
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
-def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewals) -> Exception:
-    """Keep a claim until the work has to end, and return the reason."""
+def _run_until_stopped(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewals) -> Exception:
+    """Run a heartbeat until the work has to stop, and return the reason."""
     monkeypatch.setattr(module, "time", renewals)
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
     services.jobs = renewals
@@ -54,7 +54,7 @@ def _ended(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewa
         assert stopped.wait(DEADLINE_SECONDS)
     stopped.clear()
     heartbeat.on_stop(stopped.set)
-    assert stopped.is_set()  # also what begins when the work is to end already
+    assert stopped.is_set()  # also if it is set after the work has to stop
     with pytest.raises(Exception) as reason:
         heartbeat.check()
     return reason.value
@@ -65,38 +65,38 @@ def test_work_stops_when_renewals_fail_for_the_length_of_a_claim(
 ) -> None:
     renewals = Renewals([
         (1, True),
-        (CLAIM_SECONDS - 1, AWAY),
+        (CLAIM_SECONDS - 1, UNAVAILABLE),
         (CLAIM_SECONDS, True),
-        (CLAIM_SECONDS + 1, AWAY),
-        (2 * CLAIM_SECONDS, AWAY),
-        (2 * CLAIM_SECONDS + 1, AWAY),
+        (CLAIM_SECONDS + 1, UNAVAILABLE),
+        (2 * CLAIM_SECONDS, UNAVAILABLE),
+        (2 * CLAIM_SECONDS + 1, UNAVAILABLE),
     ])  # fmt: skip
-    assert _ended(services, monkeypatch, renewals) is AWAY
-    assert renewals.asked == len(renewals.script)
+    assert _run_until_stopped(services, monkeypatch, renewals) is UNAVAILABLE
+    assert renewals.count == len(renewals.script)
 
 
-@pytest.mark.parametrize("trouble", [RuntimeError("a bug"), KeyError("x")])
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), KeyError("x")])
 def test_an_unexpected_error_of_the_heartbeat_stops_the_work(
-    services: Services, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+    services: Services, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    renewals = Renewals([(1, True), (2, trouble)])
-    assert _ended(services, monkeypatch, renewals) is trouble
-    assert renewals.asked == 2
+    renewals = Renewals([(1, True), (2, error)])
+    assert _run_until_stopped(services, monkeypatch, renewals) is error
+    assert renewals.count == 2
 
 
-def test_work_stops_at_once_when_the_claim_is_lost(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_stops_immediately_when_the_claim_is_lost(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     renewals = Renewals([(1, True), (2, False)])
-    assert isinstance(_ended(services, monkeypatch, renewals), ClaimLost)
-    assert renewals.asked == 2
+    assert isinstance(_run_until_stopped(services, monkeypatch, renewals), ClaimLost)
+    assert renewals.count == 2
 
 
 def test_work_stops_at_the_time_limit_despite_renewals(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     services.settings = replace(services.settings, max_conversion_seconds=100)
     renewals = Renewals([(60, True), (100, True), (101, True)])
-    reason = _ended(services, monkeypatch, renewals)
+    reason = _run_until_stopped(services, monkeypatch, renewals)
     assert isinstance(reason, ConversionFailed)
     assert reason.reason == TOO_LONG
-    assert renewals.asked == 3
+    assert renewals.count == 3
 
 
 @pytest.mark.parametrize(("drain_seconds", "renewed"), [(0, 0), (3600, 3)])
@@ -107,8 +107,8 @@ def test_work_continues_until_the_drain_time_is_over(
     monkeypatch.setattr(Services, "shutdown", Shutdown())
     services.shutdown.begin()
     renewals = Renewals([(1, True), (2, True), (3, False)])
-    reason = _ended(services, monkeypatch, renewals)
-    assert renewals.asked == renewed
+    reason = _run_until_stopped(services, monkeypatch, renewals)
+    assert renewals.count == renewed
     if not renewed:
         assert isinstance(reason, Unavailable)
         assert reason.headers == {"Retry-After": "1"}
@@ -123,7 +123,7 @@ def test_each_renewal_writes_the_percent_which_never_falls(services: Services, m
         for done, shown in [(1.2, 1), (41.9, 41), (20.0, 41), (98.9, 98), (99.9, 99), (250.0, 99)]:
             heartbeat.report_progress(done)
             renewals.written.clear()
-            wait_for(lambda: len(renewals.written) > 1, "it is written")
+            wait_for(lambda: len(renewals.written) > 1, "the percentage is written")
             assert renewals.written[-1] == (CLAIM, shown)
     heartbeat.check()
 

@@ -1,4 +1,4 @@
-"""What a file says of itself is no word of FFmpeg's, however it is written: it hides no track and makes no verdict."""
+"""Text of a file is never mistaken for a message of FFmpeg's own: it hides no track and causes no failure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from functions.convert.probe.audio_track import AudioTrack
 from functions.convert.probe.report import read_report
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.convert.conftest import Convert, Save
+from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import SINE, ffmpeg, replace_bytes
 
 pytestmark = pytest.mark.media
@@ -29,9 +29,9 @@ DECODED = (
 LONG_NUMBER = "1" * 5000
 
 LANGUAGES = {
-    "the words for a full disk": f"eng\n{DISK}\n[out#0/mp3 @ 0x1] Error writing trailer: {DISK}\nx",
-    "the words for copy protection": f"eng\n{DRM}\nx",
-    "the words for too little memory": f"eng\n{MEMORY}\nx",
+    "the message for a full disk": f"eng\n{DISK}\n[out#0/mp3 @ 0x1] Error writing trailer: {DISK}\nx",
+    "the message for copy protection": f"eng\n{DRM}\nx",
+    "the message for too little memory": f"eng\n{MEMORY}\nx",
     "a count of what was decoded": f"eng\n{DECODED}\nx",
     "the end of the heading": "eng\nStream mapping:\n  Stream #0:7 -> #0:0 (aac (native) -> mp3 (libmp3lame))\nx",
     "another stream": "eng\n  Stream #0:9(fra",
@@ -40,7 +40,7 @@ LANGUAGES = {
     "an escape sequence": f"eng\n\x1b[0m\x1b[1;35m{DRM}\x1b[0m\n",
     "a parenthesis": "e)n(g): Video: h264",
     "a track that cannot be decoded": "e): Audio: none\nx",
-    "a track that is no sound": "e): Video: h264\nx",
+    "a track that is not audio": "e): Video: h264\nx",
     "a track of too many channels": "e): Audio: aac, 44100 Hz, 99 channels\nx",
     "a track that begins late": "e): Audio: aac, 44100 Hz, mono, start 1000.0\nx",
     "a picture": "e): Audio: aac (LC), 44100 Hz, mono, fltp (attached pic)\nx",
@@ -56,29 +56,29 @@ def _in_language(folder: Path, language: str) -> Path:
 
 
 @pytest.mark.parametrize("language", LANGUAGES.values(), ids=LANGUAGES)
-def test_a_language_of_any_text_hides_no_track_and_causes_no_failure(
-    converted: Convert, tmp_path: Path, language: str
+def test_a_hostile_language_hides_no_track_and_causes_no_failure(
+    convert_file: Convert, tmp_path: Path, language: str
 ) -> None:
-    job = converted(_in_language(tmp_path, language))
+    job = convert_file(_in_language(tmp_path, language))
     assert (job.state, job.error) == (State.READY, None)
     assert job.length == pytest.approx(3, abs=0.06)
 
 
-def test_a_track_after_one_in_a_language_of_any_text_is_found_in_its_own(converted: Convert, tmp_path: Path) -> None:
+def test_a_track_after_one_with_a_hostile_language_is_found_by_language(convert_file: Convert, tmp_path: Path) -> None:
     two = ffmpeg(
         tmp_path / "two.mkv", *SINE, *SINE, "-map", "0", "-map", "1", "-c:a", "aac",
         "-metadata:s:a:0", f"language=e)\n{DRM}\n(", "-metadata:s:a:1", "language=fre",
     )  # fmt: skip
-    assert converted(two, track="fr").state == State.READY
-    assert converted(two, track="en").error_code == "no_such_track"
+    assert convert_file(two, track="fr").state == State.READY
+    assert convert_file(two, track="en").error_code == "no_such_track"
 
 
 NAMES = {
-    "the words for a full disk": DISK,
-    "the words for copy protection": DRM,
-    "the words for too little memory": MEMORY,
+    "the message for a full disk": DISK,
+    "the message for copy protection": DRM,
+    "the message for too little memory": MEMORY,
     "a track that cannot be decoded": "  Stream #0:0: Audio: none",
-    "a track that is no sound": "  Stream #0:0: Video: h264, start 3.000000",
+    "a track that is not audio": "  Stream #0:0: Video: h264, start 3.000000",
     "a track of too many channels": "  Stream #0:0: Audio: mp3, 44100 Hz, 99 channels",
     "another track": "  Stream #0:5: Video: none, start -9000000000.0",
     "the next track": "  Stream #0:1: Audio: aac, 44100 Hz, stereo (default)",
@@ -91,49 +91,49 @@ NAMES = {
 
 
 @pytest.mark.parametrize("suffix", ["mp3", "flac"])
-@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str, suffix: str) -> None:
-    job = converted(ffmpeg(tmp_path / f"a.{suffix}", *SINE, "-metadata", f"a\n{words}\nb=c"))
+@pytest.mark.parametrize("text", NAMES.values(), ids=NAMES)
+def test_the_name_of_a_tag_changes_nothing(convert_file: Convert, tmp_path: Path, text: str, suffix: str) -> None:
+    job = convert_file(ffmpeg(tmp_path / f"a.{suffix}", *SINE, "-metadata", f"a\n{text}\nb=c"))
     assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
     assert job.length == pytest.approx(3, abs=0.06)
 
 
-def _named_in_chapter(folder: Path, words: str) -> Path:
-    escaped = words.replace("#", "\\#").replace("\n", "\\\n").replace("=", "\\=")
+def _named_in_chapter(folder: Path, text: str) -> Path:
+    escaped = text.replace("#", "\\#").replace("\n", "\\\n").replace("=", "\\=")
     return _with_chapters(folder, f"{CHAPTER}a\\\n{escaped}\\\nb=c\n", "a.mp3")
 
 
-def _named_in_track(folder: Path, words: str) -> Path:
+def _named_in_track(folder: Path, text: str) -> Path:
     return ffmpeg(
         folder / "two.ogg", *SINE, *SINE, "-map", "0", "-map", "1", "-c:a", "flac",
-        "-metadata:s:a:0", f"a\n{words}\nb=c", "-metadata:s:a:1", "language=fre",
+        "-metadata:s:a:0", f"a\n{text}\nb=c", "-metadata:s:a:1", "language=fre",
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_chapter_s_tag_changes_nothing(converted: Convert, tmp_path: Path, words: str) -> None:
-    job = converted(_named_in_chapter(tmp_path, words))
+@pytest.mark.parametrize("text", NAMES.values(), ids=NAMES)
+def test_the_name_of_a_chapter_tag_changes_nothing(convert_file: Convert, tmp_path: Path, text: str) -> None:
+    job = convert_file(_named_in_chapter(tmp_path, text))
     assert (job.state, job.error, job.missing_seconds) == (State.READY, None, 0.0)
 
 
-@pytest.mark.parametrize("words", NAMES.values(), ids=NAMES)
-def test_the_name_of_a_track_s_tag_hides_no_other_track(converted: Convert, tmp_path: Path, words: str) -> None:
-    two = _named_in_track(tmp_path, words)
-    assert converted(two, track="fr").state == State.READY
-    assert converted(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
+@pytest.mark.parametrize("text", NAMES.values(), ids=NAMES)
+def test_the_name_of_a_track_tag_hides_no_other_track(convert_file: Convert, tmp_path: Path, text: str) -> None:
+    two = _named_in_track(tmp_path, text)
+    assert convert_file(two, track="fr").state == State.READY
+    assert convert_file(two, track="3").error == "The video has no audio track 3. It has 2 audio tracks: fre."
 
 
-def test_a_track_without_sound_that_mentions_a_full_disk_fails(converted: Convert, tmp_path: Path) -> None:
+def test_a_track_without_sound_that_mentions_a_full_disk_fails(convert_file: Convert, tmp_path: Path) -> None:
     language = ("-metadata:s:a", f"language=eng\n{DISK}\nx")
-    job = converted(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
-    assert (job.state, job.error_code) == (State.FAILED, "cut_off")  # as there is nothing behind its header
+    job = convert_file(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "aac", "-bsf:a", "noise=drop=1", *language))
+    assert (job.state, job.error_code) == (State.FAILED, "cut_off")  # because nothing follows its header
 
 
-def test_ffmpeg_s_message_about_copy_protection_is_the_reason(converted: Convert, tmp_path: Path) -> None:
+def test_ffmpegs_message_about_copy_protection_is_the_reason(convert_file: Convert, tmp_path: Path) -> None:
     codec_list, content_encryption = "4052d1861d31d011a3a400a0c90348f6", "fbb3112223bdd211b4b700a0c955fc6e"
     file = ffmpeg(tmp_path / "a.wma", *SINE, "-c:a", "wmav2")
     replace_bytes(file, bytes.fromhex(codec_list), bytes.fromhex(content_encryption))
-    assert converted(file).error_code == "drm_protected"
+    assert convert_file(file).error_code == "drm_protected"
 
 
 CHAPTER = "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1000\nEND=2000\n"
@@ -150,63 +150,63 @@ def _with_chapters(folder: Path, chapters: str, name: str = "a.mkv") -> Path:
      "START=0x10", "END=٣"],
 )  # fmt: skip
 def test_a_tag_of_a_chapter_does_not_overrule_its_time(
-    converted: Convert, mp3_of: Save, tmp_path: Path, tag: str
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, tag: str
 ) -> None:
-    job = converted(_with_chapters(tmp_path, f"{CHAPTER}title=one\n{tag}\n"))
-    tags = MP3(mp3_of(job)).tags
+    job = convert_file(_with_chapters(tmp_path, f"{CHAPTER}title=one\n{tag}\n"))
+    tags = MP3(save_mp3(job)).tags
     assert tags is not None
     assert [(one.start_time, one.end_time) for one in tags.getall("CHAP")] == [(1000, 2000)]
 
 
 def test_a_file_of_3000_chapters_with_long_titles_is_still_a_media_file(
-    converted: Convert, mp3_of: Save, tmp_path: Path
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     one = "[CHAPTER]\nTIMEBASE=1/1000\nSTART={0}\nEND={1}\ntitle={0}" + "x" * 200 + "\n"
-    job = converted(_with_chapters(tmp_path, "".join(one.format(each, each + 1) for each in range(3000))))
-    tags = MP3(mp3_of(job)).tags
+    job = convert_file(_with_chapters(tmp_path, "".join(one.format(each, each + 1) for each in range(3000))))
+    tags = MP3(save_mp3(job)).tags
     assert tags is not None
-    assert len(tags.getall("CHAP")) == 255  # all that an MP3 can have
+    assert len(tags.getall("CHAP")) == 255  # the maximum of an MP3
 
 
-def test_a_title_that_looks_like_decoding_statistics_is_harmless(converted: Convert, tmp_path: Path) -> None:
+def test_a_title_that_looks_like_decoding_statistics_is_harmless(convert_file: Convert, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *SINE)
     tags = ID3()
     tags.add(TIT2(encoding=3, text=["Input stream #0:1 (audio): " * 10_000]))
     tags.save(file)
-    assert converted(file).state == State.READY
+    assert convert_file(file).state == State.READY
 
 
 @pytest.mark.parametrize(("line_breaks", "code"), [(100_000, None), (3_000_000, "too_complex")])
 def test_a_title_of_line_breaks_is_read_up_to_a_limit(
-    converted: Convert, tmp_path: Path, line_breaks: int, code: str | None
+    convert_file: Convert, tmp_path: Path, line_breaks: int, code: str | None
 ) -> None:
     file = ffmpeg(tmp_path / "a.mp3", *SINE)
     tags = ID3()
     tags.add(TIT2(encoding=3, text=["\n" * line_breaks]))
     tags.save(file)
-    job = converted(file)
+    job = convert_file(file)
     assert (job.error_code, job.attempts) == (code, 1)
 
 
-@pytest.mark.parametrize("words", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
-def test_no_line_with_text_of_the_file_counts_as_ffmpeg_s(services: Services, tmp_path: Path, words: str) -> None:
-    file = _in_language(tmp_path, f"eng\n{words}\n{DECODED}\nx")
+@pytest.mark.parametrize("text", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
+def test_a_line_with_text_of_the_file_is_not_one_of_ffmpegs_own(services: Services, tmp_path: Path, text: str) -> None:
+    file = _in_language(tmp_path, f"eng\n{text}\n{DECODED}\nx")
     run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "null", "-"], services.settings)
     outcome = run.wait()
     run.close()
     (track,) = read_report(outcome.report).tracks
     assert track == AudioTrack(index=0, codec="aac", rate=44100, layout="mono")
     assert read_decoded(outcome.report, track.index).samples > 3 * 44100
-    assert not [line for line in outcome.report.split("\n") if line.startswith(words)]
+    assert not [line for line in outcome.report.split("\n") if line.startswith(text)]
 
 
 def test_the_track_that_ffmpeg_selects_is_known_without_its_line() -> None:
-    begun = "[aost#0:0/libmp3lame @ 0x1] Created audio stream from input stream 0:20000\n"
+    selection = "[aost#0:0/libmp3lame @ 0x1] Created audio stream from input stream 0:20000\n"
     for other in ("Video: h264", "Video: png (attached pic)", "Audio: none", "Data: none", "Data: none (attached pic)"):
-        sound = read_report(f"   Stream #0:0: {other}\n{begun}")
-        assert sound.preferred_track.index == 20000
-        assert sound.preferred_track.can_be_mixed
-        assert sound.pictures == ((0,) if other.startswith("Video: png") else ())
+        probe = read_report(f"   Stream #0:0: {other}\n{selection}")
+        assert probe.preferred_track.index == 20000
+        assert probe.preferred_track.can_be_mixed
+        assert probe.pictures == ((0,) if other.startswith("Video: png") else ())
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_the_track_that_ffmpeg_selects_is_known_without_its_line() -> None:
      ("invalid concatenated file detected - using bitrate for duration", True),
      ("Unknown codec tag: using bitrate for duration", False)],
 )  # fmt: skip
-def test_a_length_is_estimated_where_ffmpeg_says_so(message: str, is_estimated: bool) -> None:
-    sound = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
-    assert (sound.duration_is_estimated, sound.is_audio_only) == (is_estimated, True)
+def test_a_duration_is_estimated_if_ffmpeg_reports_it(message: str, is_estimated: bool) -> None:
+    probe = read_report(f"   Stream #0:0: Audio: mp3, 44100 Hz, mono\n[mp3 @ 0x1] {message}\n")
+    assert (probe.duration_is_estimated, probe.is_audio_only) == (is_estimated, True)
 
 
 def test_another_component_cannot_report_sample_counts() -> None:
@@ -238,14 +238,14 @@ IAMF = (
 )  # fmt: skip
 
 
-def test_a_track_in_a_group_of_streams_is_converted(converted: Convert, tmp_path: Path) -> None:
-    job = converted(ffmpeg(tmp_path / "iamf.mp4", *SINE, "-ac", "2", "-ar", "48000", "-c:a", "libopus", *IAMF))
+def test_a_track_in_a_group_of_streams_is_converted(convert_file: Convert, tmp_path: Path) -> None:
+    job = convert_file(ffmpeg(tmp_path / "iamf.mp4", *SINE, "-ac", "2", "-ar", "48000", "-c:a", "libopus", *IAMF))
     assert (job.state, job.error) == (State.READY, None)
     assert job.length == pytest.approx(3, abs=0.06)
 
 
 def _wav(folder: Path, channels: int) -> Path:
-    """Make a WAV of a few samples; FFmpeg writes none of that many channels."""
+    """Write a WAV of a few samples; FFmpeg cannot write one with so many channels."""
     data = bytes(2 * channels * 4)
     rest = channels.to_bytes(2, "little") + (8000).to_bytes(4, "little") + (2 * channels * 8000).to_bytes(4, "little")
     header = b"WAVEfmt \x10\0\0\0\1\0" + rest + (2 * channels % 65536).to_bytes(2, "little") + b"\x10\0"
@@ -256,18 +256,18 @@ def _wav(folder: Path, channels: int) -> Path:
 
 
 @pytest.mark.parametrize("channels", [65, 1000, 65535])
-def test_65_channels_are_a_stated_failure(converted: Convert, tmp_path: Path, channels: int) -> None:
-    assert converted(_wav(tmp_path, channels)).error_code == "too_many_channels"
+def test_65_or_more_channels_fail_with_a_code(convert_file: Convert, tmp_path: Path, channels: int) -> None:
+    assert convert_file(_wav(tmp_path, channels)).error_code == "too_many_channels"
 
 
-def test_64_channels_are_mixed(converted: Convert, tmp_path: Path) -> None:
-    assert converted(_wav(tmp_path, 64)).state == State.READY
+def test_64_channels_are_mixed(convert_file: Convert, tmp_path: Path) -> None:
+    assert convert_file(_wav(tmp_path, 64)).state == State.READY
 
 
-def test_another_track_replaces_one_with_too_many_channels(converted: Convert, tmp_path: Path) -> None:
+def test_another_track_replaces_one_with_too_many_channels(convert_file: Convert, tmp_path: Path) -> None:
     both = ffmpeg(
         tmp_path / "both.mkv", "-i", str(_wav(tmp_path, 65)), *SINE, "-map", "0", "-map", "1",
         "-c:a:0", "copy", "-c:a:1", "pcm_s16le",
     )  # fmt: skip
-    assert converted(both).state == State.READY
-    assert converted(both, track="1").error_code == "too_many_channels"
+    assert convert_file(both).state == State.READY
+    assert convert_file(both, track="1").error_code == "too_many_channels"

@@ -30,35 +30,35 @@ pytestmark = pytest.mark.media
 
 
 def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
-    services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
-    conversion = in_background(event_for(job), worker)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
+    conversion = convert_in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
-        assert _children()
+        assert _running_ffmpegs()
         services.jobs.cancel(job.id)
-        wait_for(lambda: not _children(), "FFmpeg is killed", seconds=2)
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=2)
     finally:
-        let_go.set()
+        release.set()
     assert conversion.result() is None
     assert job_now(services, job.id).state == State.CANCELLED
     assert stored_mp3s(services) == []
     worker.database.engine.dispose()
 
 
-def _cancels(services: Services, job: Job) -> None:
+def _cancel(services: Services, job: Job) -> None:
     assert services.jobs.cancel(job.id)
 
 
-def _another_claims(services: Services, job: Job) -> None:
+def _claim_by_another(services: Services, job: Job) -> None:
     age(services, job, CLAIM_SECONDS + 1, "claimed_until")
     assert services.jobs.claim(job_now(services, job.id))
 
 
-@pytest.mark.parametrize("lose", [_cancels, _another_claims])
+@pytest.mark.parametrize("lose", [_cancel, _claim_by_another])
 def test_a_claim_lost_after_storing_leaves_no_mp3_and_does_not_end_the_job(
     services: Services, job: Job, lose: Callable[[Services, Job], None]
 ) -> None:
@@ -78,18 +78,18 @@ def test_a_claim_lost_after_storing_leaves_no_mp3_and_does_not_end_the_job(
 
 
 def test_a_worker_that_has_to_stop_releases_its_job(
-    services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
-    worker = Stopping(replace(services.settings, drain_seconds=0))
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
-    conversion = in_background(event_for(job), worker)
+    worker = StoppingServices(replace(services.settings, drain_seconds=0))
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
+    conversion = convert_in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
         worker.shutdown.begin()
-        wait_for(lambda: not _children(), "FFmpeg is killed", seconds=2)
+        wait_for(lambda: not _running_ffmpegs(), "FFmpeg is killed", seconds=2)
     finally:
-        let_go.set()
+        release.set()
     with pytest.raises(Unavailable):
         conversion.result()
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
@@ -98,26 +98,26 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     worker.database.engine.dispose()
 
 
-class Stopping(Services):
-    """Services with their own shutdown, so that no other test has to stop."""
+class StoppingServices(Services):
+    """Services with their own shutdown, so that other tests are not affected."""
 
     shutdown = Shutdown()
 
 
-def test_conversions_beyond_the_concurrency_limit_wait(
-    services: Services, video: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+def test_conversions_beyond_the_concurrency_limit_are_rejected_as_busy(
+    services: Services, video: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     settings = replace(services.settings, convert_concurrency=1)
     worker, rival = Services(settings), Services(settings)
     first, second = queued_job(services, video), queued_job(services, video)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
-    conversion = in_background(event_for(first), worker)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=0)
+    conversion = convert_in_background(event_for(first), worker)
     try:
         assert waiting.wait(30)
         with pytest.raises(Busy):
             convert(event_for(second), rival)
     finally:
-        let_go.set()
+        release.set()
     assert conversion.result() is not None
     assert job_now(services, second.id).attempts == 0
     for one in (worker, rival):
@@ -125,18 +125,18 @@ def test_conversions_beyond_the_concurrency_limit_wait(
 
 
 def test_the_percent_is_written_while_converting(
-    services: Services, long_sound: bytes, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, long_sound: bytes, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
-    conversion = in_background(event_for(job), worker)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
+    conversion = convert_in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
-        percent = wait_for(lambda: job_now(services, job.id).percent, "a percent is written")
+        percent = wait_for(lambda: job_now(services, job.id).percent, "the percentage is written")
         assert 0 < percent <= 60
     finally:
-        let_go.set()
+        release.set()
     conversion.result()
     assert job_now(services, job.id).percent == 100
     worker.database.engine.dispose()
@@ -164,13 +164,13 @@ convert(event_for(jobs.find(sys.argv[1])), services)
 
 @pytest.fixture
 def worker(services: Services) -> Iterator[Callable[[Job], subprocess.Popen[str]]]:
-    """Return a function that starts a process which converts a job, and stops in the middle until it gets a line."""
+    """Return a function that starts a process that converts a job, and pauses halfway until it reads a line."""
     processes: list[subprocess.Popen[str]] = []
     environment = {
         "PATH": os.environ["PATH"],
         "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
         "JWT_SECRET": services.settings.jwt_secret,
-        "TMPDIR": str(services.settings.soundlift_data),  # what a killed worker leaves goes with the test
+        "TMPDIR": str(services.settings.soundlift_data),  # so that files of a killed worker are deleted after the test
     }
 
     def start(job: Job) -> subprocess.Popen[str]:
@@ -195,7 +195,7 @@ def worker(services: Services) -> Iterator[Callable[[Job], subprocess.Popen[str]
         process.communicate()
 
 
-def test_a_worker_killed_while_converting_is_followed_by_another(
+def test_another_worker_converts_the_job_of_a_killed_one(
     services: Services, long_sound: bytes, worker: Callable[[Job], subprocess.Popen[str]]
 ) -> None:
     job = queued_job(services, long_sound)
@@ -237,8 +237,8 @@ def test_a_paused_worker_that_resumes_after_its_claim_expired_loses(
     assert_one_mp3(services, job)
 
 
-def _children() -> list[str]:
-    """Return the FFmpegs that this process has started and that still run."""
+def _running_ffmpegs() -> list[str]:
+    """Return the running FFmpeg processes that this process has started."""
     listed = subprocess.run(
         ["ps", "-o", "pid=,stat=,args=", "--ppid", str(os.getpid())], check=False, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""A worker that is killed leaves no FFmpeg running, and its temporary folder only until the next sweep."""
+"""A killed worker leaves no running FFmpeg, and its temporary folder is deleted by the next sweep."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.media
 
 ROOT = Path(__file__).parents[2]
 
-ENDLESS = """
+ENDLESS_FFMPEG = """
 import sys
 from functions.convert.encode.ffmpeg import Ffmpeg
 from soundlift.common.settings import Settings
@@ -59,7 +59,7 @@ assert app.test_client().post("/").status_code == 200
 
 
 class Workers:
-    """Processes of one machine, with a folder for temporary files of their own."""
+    """Worker processes with their own folder for temporary files."""
 
     def __init__(self, services: Services, temporary: Path) -> None:
         self.temporary = temporary
@@ -72,7 +72,7 @@ class Workers:
         }
 
     def start(self, code: str, *arguments: str) -> subprocess.Popen[str]:
-        """Return a running worker, as soon as its FFmpeg is at work."""
+        """Start a worker, wait until its FFmpeg runs, and return it."""
         process = self._popen([sys.executable, "-c", code, *arguments])
         assert process.stdout is not None
         while process.stdout.readline() != "running\n":
@@ -80,7 +80,7 @@ class Workers:
         return process
 
     def serve(self, application: str) -> None:
-        """Start a function, as it is deployed."""
+        """Start a function as in a deployment."""
         arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", application]
         self._popen(arguments, HOST="127.0.0.1", PORT=str(free_port()))
 
@@ -117,7 +117,7 @@ def workers(services: Services, tmp_path: Path) -> Iterator[Workers]:
 
 @pytest.fixture
 def ffmpegs() -> Iterator[Callable[[str], list[int]]]:
-    """Return a function that finds the FFmpegs which have a word among their arguments; none is left by the test."""
+    """Return a function that finds FFmpeg processes by a word in their arguments; they are killed after the test."""
     words = set()
 
     def running(word: str) -> list[int]:
@@ -134,19 +134,19 @@ def ffmpegs() -> Iterator[Callable[[str], list[int]]]:
 
 @pytest.fixture
 def converting(services: Services, workers: Workers, tmp_path: Path) -> subprocess.Popen[str]:
-    """Return a worker in the middle of a conversion."""
+    """Return a worker that is converting."""
     sound = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=48000").read_bytes()
     return workers.start(CONVERTING, queued_job(services, sound, "a.wav").id)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT])
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGABRT])
 def test_no_ffmpeg_outlives_its_worker(
-    workers: Workers, ffmpegs: Callable[[str], list[int]], number: signal.Signals
+    workers: Workers, ffmpegs: Callable[[str], list[int]], signal_number: signal.Signals
 ) -> None:
-    title = f"endless-{os.getpid()}-{number}"
-    process = workers.start(ENDLESS, title)
+    title = f"endless-{os.getpid()}-{signal_number}"
+    process = workers.start(ENDLESS_FFMPEG, title)
     assert len(ffmpegs(title)) == 2
-    process.send_signal(number)
+    process.send_signal(signal_number)
     process.wait()
     wait_for(lambda: not ffmpegs(title), "FFmpeg has ended", seconds=10)
 
@@ -180,7 +180,7 @@ def test_the_folder_of_a_killed_worker_is_swept_at_the_next_start(
     wait_for(lambda: not workers.folders(), "the folder is gone")
 
 
-def test_cleanup_sweeps_the_folder_of_a_killed_worker_and_none_that_is_in_use(
+def test_cleanup_sweeps_the_folder_of_a_killed_worker_but_none_in_use(
     services: Services, workers: Workers, converting: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     (left,) = workers.folders()
@@ -196,7 +196,7 @@ def test_cleanup_sweeps_the_folder_of_a_killed_worker_and_none_that_is_in_use(
     assert workers.folders() == []
 
 
-def test_cleanup_leaves_folders_alone_that_are_not_of_its_making(workers: Workers, tmp_path: Path) -> None:
+def test_cleanup_leaves_the_folders_of_other_programs_alone(workers: Workers, tmp_path: Path) -> None:
     somewhere = tmp_path / "somewhere"
     for folder in (workers.temporary / "soundlift-checkout", somewhere):
         folder.mkdir()

@@ -16,8 +16,8 @@ import pytest
 from devservers.waiting import wait_for
 from functions.convert.encode import resource_limits
 from functions.convert.encode.ffmpeg import Ffmpeg, input_args
-from functions.convert.encode.media_input import LocalFile, opened
-from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited
+from functions.convert.encode.media_input import LocalFile, open_input
+from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited_command
 from functions.convert.handler import convert
 from soundlift.common.errors import MediaNotFound, StoreUnavailable, Unavailable
 from soundlift.common.events import event_for
@@ -39,7 +39,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are set, a
 
 @dataclass
 class LocalStore:
-    """A store that opens one path of this machine, whatever the id."""
+    """A store that opens the same local path for any id."""
 
     path: Path
 
@@ -49,7 +49,7 @@ class LocalStore:
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Iterator[Path]:
-    """Yield a named pipe that has a writer, but nothing to read."""
+    """Yield a named pipe that is open for writing, but empty."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     writer = os.open(path, os.O_RDWR)
@@ -93,7 +93,7 @@ def test_ffmpeg_has_its_limits_and_no_environment_when_it_is_executed(
 def test_no_limit_is_above_the_hard_limit_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource_limits.resource, "getrlimit", lambda kind: (1000, 2**20 if kind else 7))
     settings = replace(Settings(), max_conversion_seconds=5, max_memory_bytes=2**30, max_mp3_bytes=2**30)
-    _, *limits, command = limited(["true"], settings)
+    _, *limits, command = limited_command(["true"], settings)
     assert limits == ["--cpu=5:7", "--as=1048576", "--fsize=1048576", "--core=0"]
     assert command == "true"
 
@@ -102,38 +102,38 @@ def test_no_limit_is_above_the_hard_limit_of_the_worker(monkeypatch: pytest.Monk
 def test_a_worker_without_prlimit_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(Unavailable, match="prlimit"):
-        limited(["true"], Settings())
+        limited_command(["true"], Settings())
 
 
-def test_a_system_without_these_limits_executes_the_command_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_these_limits_executes_the_command_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource_limits.sys, "platform", "darwin")
-    assert limited(("true", "x"), Settings()) == ["true", "x"]
+    assert limited_command(("true", "x"), Settings()) == ["true", "x"]
 
 
-def test_a_folder_offers_its_files_and_another_store_is_served(services: Services) -> None:
+def test_a_folder_store_passes_open_files_and_other_stores_are_served(services: Services) -> None:
     store(services.videos, FID, b"content")
     assert isinstance(services.videos, LocalFiles)
-    with opened(services.videos, FID) as (url, file):
+    with open_input(services.videos, FID) as (url, file):
         assert url == "fd:"
         assert os.read(file.stdin(), 100) == b"content"
         assert os.read(file.stdin(), 100) == b"content"
         assert file.error is None
     served = WatchedStore(services.videos, lambda position: None)
     assert not isinstance(served, LocalFiles)
-    with opened(served, FID) as (url, _):
+    with open_input(served, FID) as (url, _):
         assert url.startswith("http://127.0.0.1:")
 
 
-def test_a_file_is_closed_at_the_end(services: Services) -> None:
+def test_a_file_is_closed_at_the_end_of_the_block(services: Services) -> None:
     store(services.videos, FID, b"content")
-    with opened(services.videos, FID) as (_, file):
+    with open_input(services.videos, FID) as (_, file):
         descriptor = file.stdin()
         os.fstat(descriptor)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
 
 
-def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+def test_a_missing_file_is_not_found(tmp_path: Path) -> None:
     file = LocalFile(FolderStore(tmp_path), FID)
     assert file.error is None
     with pytest.raises(MediaNotFound):
@@ -142,14 +142,14 @@ def test_a_file_that_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 
 class BrokenFiles(WatchedStore):
-    """A store whose files open, and break when FFmpeg reads them."""
+    """A store whose files can be opened, but fail when FFmpeg reads them."""
 
     def open_file(self, fid: str) -> io.FileIO:
         return StoredFile(Path("/proc/self/mem"))  # reading its first bytes is an I/O error
 
 
 class LostFiles(WatchedStore):
-    """A store that loses a file after it was looked at."""
+    """A store that loses a file after it was probed."""
 
     def open_file(self, fid: str) -> io.FileIO:
         raise MediaNotFound("There is no such file in the media store.", fid=fid)

@@ -1,4 +1,4 @@
-"""How much of a sound is missing follows from what FFmpeg counted, what the file declares, and what was written."""
+"""The missing seconds follow from FFmpeg's counts, the declared duration, and the sound that was written."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ WRITTEN = Written(10.0, by_timestamps=False, junk=0)
 
 
 def _missing(
-    *said: str,
+    *messages: str,
     frames: int = 100,
     errors: int = 0,
-    begins: float = 0.0,
+    track_start: float = 0.0,
     rate: int | None = 1000,
     written: Written = WRITTEN,
     **probe: Any,
 ) -> float | None:
-    """Return what is missing if ten seconds were decoded, in frames of a tenth of a second each."""
+    """Return the missing seconds if ten seconds were decoded, in frames of a tenth of a second each."""
     counts = f"{frames} frames decoded; {errors} decode errors ({frames * 100} samples); "
     decoded = f"[in#0/mp3 @ 0x1]   Input stream #0:1 (audio): 9 packets read (9 bytes); {counts}"
-    track = replace(TRACK, start=begins, rate=rate)
-    return missing_seconds("\n".join([*said, decoded]), replace(PROBE, **probe), track, written)
+    track = replace(TRACK, start=track_start, rate=rate)
+    return missing_seconds("\n".join([*messages, decoded]), replace(PROBE, **probe), track, written)
 
 
 def test_missing_sound_is_unknown_if_nothing_was_decoded_or_the_rate_is_unknown() -> None:
@@ -42,7 +42,7 @@ def test_missing_sound_is_unknown_if_nothing_was_decoded_or_the_rate_is_unknown(
 
 
 @pytest.mark.parametrize(("errors", "missing"), [(0, 0.0), (1, 0.1), (7, 0.7), (100, 10.0)])
-def test_each_error_is_a_frame_that_is_missing(errors: int, missing: float) -> None:
+def test_each_error_counts_as_a_missing_frame(errors: int, missing: float) -> None:
     assert _missing(errors=errors) == missing
     assert _missing(DAMAGE, errors=errors, duration=60.0, written=replace(WRITTEN, seconds=None)) == missing
     assert _missing(frames=200, errors=errors) == missing
@@ -68,9 +68,9 @@ def test_overlapping_sound_is_dropped_if_it_is_placed_by_its_timestamps(
 
 
 @pytest.mark.parametrize(
-    ("said", "probe", "missing"),
+    ("messages", "probe", "missing"),
     [
-        # A picture may be longer than its sound, so a length alone proves nothing.
+        # A picture may be longer than its sound, so the duration alone is not evidence.
         ((), {"duration": 14.0}, 0.0),
         ((DAMAGE,), {"duration": 14.0}, 4.0),
         ((f"[mov @ 0x1] Unknown codec {DAMAGE}",), {"duration": 14.0}, 0.0),
@@ -78,7 +78,7 @@ def test_overlapping_sound_is_dropped_if_it_is_placed_by_its_timestamps(
         ((DAMAGE,), {"duration": 10.08}, 0.0),
         ((DAMAGE,), {"duration": 9.0}, 0.0),
         ((DAMAGE,), {"duration": None}, 0.0),
-        # Of sound alone it does, and where the file's own header declares more than there is.
+        # In an audio file it is, and also if the file's own header declares more than the file contains.
         ((), {"duration": 14.0, "is_audio_only": True}, 4.0),
         ((), {"duration": 10.08, "is_audio_only": True}, 0.0),
         ((), {"duration": 12.0, "declared": DeclaredDuration(14.0)}, 4.0),
@@ -86,12 +86,12 @@ def test_overlapping_sound_is_dropped_if_it_is_placed_by_its_timestamps(
         ((), {"duration": 14.0, "declared": DeclaredDuration(12.0)}, 0.0),
         ((), {"duration": None, "declared": DeclaredDuration(14.0)}, 4.0),
         ((DAMAGE,), {"duration": 14.0, "declared": DeclaredDuration(12.0)}, 4.0),
-        # A header that contradicts itself is no evidence, nor is one of more than a thousand times the sound.
+        # A header is not evidence if it contradicts itself, or declares more than a thousand times the sound.
         ((DAMAGE,), {"duration": 14.0, "declared": DeclaredDuration(credible=False)}, 0.0),
         ((DAMAGE,), {"duration": 14.0, "declared": DeclaredDuration(14.0, credible=False)}, 0.0),
         ((DAMAGE,), {"duration": 10_000.0}, 9990.0),
         ((DAMAGE,), {"duration": 10_000.1}, 0.0),
-        # Nor is what FFmpeg estimated.
+        # A duration that FFmpeg estimated is not evidence.
         ((DAMAGE,), {"duration": 14.0, "duration_is_estimated": True}, 0.0),
         ((), {"duration": 14.0, "duration_is_estimated": True, "declared": DeclaredDuration(12.0)}, 0.0),
         (
@@ -108,15 +108,15 @@ def test_overlapping_sound_is_dropped_if_it_is_placed_by_its_timestamps(
     ],
 )
 def test_sound_shorter_than_declared_is_missing_only_with_evidence_of_damage(
-    said: tuple[str, ...], probe: dict[str, Any], missing: float
+    messages: tuple[str, ...], probe: dict[str, Any], missing: float
 ) -> None:
-    assert _missing(*said, **probe) == pytest.approx(missing)
+    assert _missing(*messages, **probe) == pytest.approx(missing)
 
 
 def test_a_late_start_is_not_missing_sound() -> None:
-    assert _missing(DAMAGE, duration=14.0, begins=3.0) == pytest.approx(1.0)
-    assert _missing(DAMAGE, duration=14.0, begins=5.0) == 0.0
-    assert _missing(DAMAGE, duration=14.0, begins=103.0, start=100.0) == pytest.approx(1.0)
+    assert _missing(DAMAGE, duration=14.0, track_start=3.0) == pytest.approx(1.0)
+    assert _missing(DAMAGE, duration=14.0, track_start=5.0) == 0.0
+    assert _missing(DAMAGE, duration=14.0, track_start=103.0, start=100.0) == pytest.approx(1.0)
 
 
 def test_silence_that_fills_gaps_counts_as_written() -> None:
@@ -134,7 +134,7 @@ def test_no_more_is_missing_than_the_duration_allows(errors: int, length: float 
 
 
 @pytest.mark.parametrize(
-    ("said", "errors", "junk", "missing"),
+    ("messages", "errors", "junk", "missing"),
     [
         ((NO_FRAME,) * 4, 4, 0, 0.0),
         ((NO_FRAME, FAILED) * 2, 4, 0, 0.0),
@@ -146,17 +146,17 @@ def test_no_more_is_missing_than_the_duration_allows(errors: int, length: float 
         ((NO_FRAME, FAILED, FAILED, FAILED), 6, 1, 0.4),
         ((NO_FRAME, FAILED, FAILED, FAILED), 6, 5, 0.1),
         ((f" {NO_FRAME}", f"{NO_FRAME}s", f"x{NO_FRAME}"), 3, 0, 0.3),
-        # Of a long report the middle is missing, so what is there stands for all.
+        # The middle of a long report is missing, so the rest is extrapolated.
         ((NO_FRAME, FAILED), 40, 0, 0.0),
         ((NO_FRAME, FAILED, FAILED), 40, 0, 2.0),
     ],
 )
 def test_junk_is_not_missing_sound_in_a_stream_of_estimated_duration(
-    said: tuple[str, ...], errors: int, junk: int, missing: float
+    messages: tuple[str, ...], errors: int, junk: int, missing: float
 ) -> None:
     written = replace(WRITTEN, junk=junk)
-    assert _missing(*said, errors=errors, written=written, duration_is_estimated=True) == pytest.approx(missing)
-    assert _missing(*said, errors=errors, written=written) == pytest.approx(errors / 10)
+    assert _missing(*messages, errors=errors, written=written, duration_is_estimated=True) == pytest.approx(missing)
+    assert _missing(*messages, errors=errors, written=written) == pytest.approx(errors / 10)
 
 
 @pytest.mark.parametrize(

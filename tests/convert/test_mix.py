@@ -1,7 +1,7 @@
-"""More than two channels become stereo with the coefficients of ITU-R BS.775, and however loud they are, nothing clips.
+"""More than two channels are mixed to stereo with the coefficients of ITU-R BS.775, without clipping.
 
-The coefficients are those of Rec. ITU-R BS.775-3, annex 4, table 2; of 7.1, each
-pair of surrounds goes as its only one.
+The coefficients are those of Rec. ITU-R BS.775-3, annex 4, table 2. In 7.1, each pair of surround channels is mixed
+like the only pair of 5.1.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.convert.conftest import Hear
-from tests.convert.pcm import Samples, decoded, hiss, levels, written
+from tests.convert.conftest import ConvertAndDecode
+from tests.convert.pcm import Samples, decode_file, hiss, rms_levels, write_sound
 
 pytestmark = pytest.mark.media
 
@@ -36,7 +36,7 @@ LAYOUTS: dict[str, str] = {
 SLOT = RATE // 2
 
 
-def _one_after_another(channels: list[str]) -> Samples:
+def _channels_in_turn(channels: list[str]) -> Samples:
     sound = np.zeros((SLOT * len(channels), len(channels)), np.float32)
     noise = hiss(0.5, RATE, level=0.1)[:, 0]
     for number in range(len(channels)):
@@ -46,16 +46,18 @@ def _one_after_another(channels: list[str]) -> Samples:
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "pcm_f32le"])
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_each_channel_goes_to_its_side_by_its_coefficient(heard: Hear, tmp_path: Path, layout: str, codec: str) -> None:
+def test_each_channel_is_mixed_with_its_coefficients(
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, layout: str, codec: str
+) -> None:
     channels = LAYOUTS[layout].split()
-    file = written(tmp_path / "a.wav", _one_after_another(channels), RATE, "-c:a", codec, layout=layout)
-    found = heard(file).samples
+    file = write_sound(tmp_path / "a.wav", _channels_in_turn(channels), RATE, "-c:a", codec, layout=layout)
+    found = convert_and_decode(file).samples
     assert found.shape == (SLOT * len(channels), 2)
     for number, channel in enumerate(channels):
         middle = found[number * SLOT + SLOT // 5 : (number + 1) * SLOT - SLOT // 5]
         expected = [0.1 * share for share in MIX[channel]]
-        # 3 % is 0.3 dB, which LAME at V2 may change; and what it adds where a side is silent is as little.
-        assert levels(middle) == pytest.approx(expected, abs=0.003), channel
+        # 3 % is 0.3 dB, the deviation that LAME may cause at V2, also on a silent side.
+        assert rms_levels(middle) == pytest.approx(expected, abs=0.003), channel
 
 
 @pytest.mark.parametrize(
@@ -73,33 +75,33 @@ def test_each_channel_goes_to_its_side_by_its_coefficient(heard: Hear, tmp_path:
     ],
 )
 def test_a_downmix_of_channels_at_full_scale_does_not_clip(
-    heard: Hear, tmp_path: Path, name: str, codec: str, layout: str
+    convert_and_decode: ConvertAndDecode, tmp_path: Path, name: str, codec: str, layout: str
 ) -> None:
     channels = LAYOUTS[layout].split()
     loudness = np.array([0.5 if channel.endswith("R") else 1.0 for channel in channels], np.float32)
     tone = np.sin(2 * np.pi * 440 * np.arange(2 * RATE) / RATE).astype(np.float32)
-    file = written(tmp_path / name, tone[:, None] * loudness, RATE, "-c:a", codec, "-b:a", "640k", layout=layout)
-    found = heard(file).samples
+    file = write_sound(tmp_path / name, tone[:, None] * loudness, RATE, "-c:a", codec, "-b:a", "640k", layout=layout)
+    found = convert_and_decode(file).samples
     assert np.abs(found).max() <= 1
     middle = found[RATE // 2 : -RATE // 2]
-    left, right = levels(middle)
-    source = decoded(file).samples[RATE // 2 : -RATE // 2]
-    expected = levels(source @ np.array([MIX[channel] for channel in channels], np.float32))
+    left, right = rms_levels(middle)
+    source = decode_file(file).samples[RATE // 2 : -RATE // 2]
+    expected = rms_levels(source @ np.array([MIX[channel] for channel in channels], np.float32))
     assert left / right == pytest.approx(expected[0] / expected[1], rel=0.01)
-    assert left > 0.5 * HALF, "turned down no further than it must be"
+    assert left > 0.5 * HALF, "attenuated more than necessary"
     assert _distortion(middle) < 0.03
 
 
-def test_a_loud_moment_after_quiet_ones_does_not_clip(heard: Hear, tmp_path: Path) -> None:
+def test_a_loud_passage_after_a_quiet_one_does_not_clip(convert_and_decode: ConvertAndDecode, tmp_path: Path) -> None:
     tone = np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE).astype(np.float32)
     tone[: int(2.8 * RATE)] *= 0.05
-    file = written(tmp_path / "a.wav", np.repeat(tone[:, None], 6, axis=1), RATE, "-c:a", "pcm_f32le", layout="5.1")
-    found = heard(file).samples
+    file = write_sound(tmp_path / "a.wav", np.repeat(tone[:, None], 6, axis=1), RATE, "-c:a", "pcm_f32le", layout="5.1")
+    found = convert_and_decode(file).samples
     assert 0.5 < np.abs(found).max() <= 1
 
 
 def _distortion(samples: Samples) -> float:
-    """Return how much of a tone of 440 Hz is something else; where it is clipped to half, that is a quarter of it."""
+    """Return the relative distortion of a 440 Hz tone, which is a quarter if it is clipped to half its amplitude."""
     angle = 2 * np.pi * 440 * np.arange(len(samples)) / RATE
     wave = np.stack([np.sin(angle), np.cos(angle)], axis=1)
     fitted = wave @ np.linalg.lstsq(wave, samples, rcond=None)[0]

@@ -1,4 +1,4 @@
-"""Frames are read to the last byte, and the front frame tells every length that its frames may have, and no other."""
+"""Frames are read to the last byte, and a header frame accepts exactly the lengths that its frames can have."""
 
 from __future__ import annotations
 
@@ -11,58 +11,61 @@ from fastcrc import crc16
 from functions.convert.failures import BROKEN, ConversionFailed
 from functions.convert.formats.mp3 import MP3
 from functions.convert.formats.mp3_frames import (
-    LONGEST_PADDING,
+    PADDING_LIMIT,
     READ_BYTES,
     Header,
     HeaderFrame,
     NotMp3,
-    frames,
+    read_frames,
     read_header,
 )
 from soundlift.common.options.audio_options import AudioOptions
-from tests.convert.sounds import by_one_encoder, plan_of
+from tests.convert.sounds import encode_whole, make_sound_plan
 from tests.factories.clips import SINE, ffmpeg
 
-SAMPLES, DELAY = 1152, 576  # of a frame of MPEG-1, and of LAME as its tag tells it, without the 529 of decoders
+SAMPLES, DELAY = (
+    1152,
+    576,
+)  # samples of an MPEG-1 frame, and LAME's delay in its tag, without the 529 samples of decoders
 
 
 @pytest.fixture(scope="module")
 def mp3(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("mp3")
     sound = ffmpeg(folder / "a.wav", *SINE, "-ac", "2")
-    return by_one_encoder(sound, plan_of(AudioOptions()), folder / "a.mp3").read_bytes()
+    return encode_whole(sound, make_sound_plan(AudioOptions()), folder / "a.mp3").read_bytes()
 
 
-def test_the_frames_are_all_there_is(mp3: bytes) -> None:
-    found = list(frames(BytesIO(mp3)))
+def test_the_frames_of_an_mp3_are_the_whole_file(mp3: bytes) -> None:
+    found = list(read_frames(BytesIO(mp3)))
     assert b"".join(found) == mp3
-    assert len(found) - 1 == int.from_bytes(mp3[44:48])  # as Xing counts them, without its own
-    assert list(frames(BytesIO())) == []
+    assert len(found) - 1 == int.from_bytes(mp3[44:48])  # Xing does not count its own frame
+    assert list(read_frames(BytesIO())) == []
 
 
-@pytest.mark.parametrize("behind", [b"\0", b"\xff\xfb\x90", b"\xff\xfb\x90\0", b"TAG" + bytes(125)])
-def test_bytes_after_the_last_frame_are_rejected(mp3: bytes, behind: bytes) -> None:
+@pytest.mark.parametrize("suffix", [b"\0", b"\xff\xfb\x90", b"\xff\xfb\x90\0", b"TAG" + bytes(125)])
+def test_bytes_after_the_last_frame_are_rejected(mp3: bytes, suffix: bytes) -> None:
     with pytest.raises(NotMp3):
-        list(frames(BytesIO(mp3 + behind)))
+        list(read_frames(BytesIO(mp3 + suffix)))
 
 
 def test_an_incomplete_last_frame_is_rejected(mp3: bytes) -> None:
     with pytest.raises(NotMp3):
-        list(frames(BytesIO(mp3[:-1])))
+        list(read_frames(BytesIO(mp3[:-1])))
 
 
 def test_a_length_is_written_if_its_padding_is_possible(mp3: bytes) -> None:
-    front = HeaderFrame.at_start_of(BytesIO(mp3))
+    header = HeaderFrame.at_start_of(BytesIO(mp3))
     longest = int.from_bytes(mp3[44:48]) * SAMPLES - DELAY
-    for samples in (longest, longest - LONGEST_PADDING + 1):
-        assert front.with_length(samples).samples == samples
-    for samples in (longest + 1, longest - LONGEST_PADDING):
+    for samples in (longest, longest - PADDING_LIMIT + 1):
+        assert header.with_length(samples).samples == samples
+    for samples in (longest + 1, longest - PADDING_LIMIT):
         with pytest.raises(NotMp3):
-            front.with_length(samples)
+            header.with_length(samples)
 
 
-# Of layer III, by ISO/IEC 11172-3 and 13818-3: 144 (of MPEG-2, 72) times the bit rate by the sample rate, and a byte of
-# padding.
+# Layer III in ISO/IEC 11172-3 and 13818-3: 144 (72 in MPEG-2) times the bit rate divided by the sample rate, plus a
+# byte of padding.
 @pytest.mark.parametrize(
     ("header", "size", "samples", "rate", "side_information"),
     [
@@ -77,7 +80,7 @@ def test_a_length_is_written_if_its_padding_is_possible(mp3: bytes) -> None:
         ("ffe380ff", 417, 576, 11025, 9),
     ],
 )
-def test_a_header_gives_the_size_of_a_frame_and_its_side_information(
+def test_a_header_declares_the_size_of_a_frame_and_its_side_information(
     header: str, size: int, samples: int, rate: int, side_information: int
 ) -> None:
     assert read_header(bytes.fromhex(header)) == Header(size, samples, rate, side_information)
@@ -85,7 +88,7 @@ def test_a_header_gives_the_size_of_a_frame_and_its_side_information(
 
 @pytest.mark.parametrize(
     "header",
-    # Cut off; out of step by a bit; the version that is none; layers II, I and none; free and forbidden bit rate; no
+    # Truncated; misaligned by a bit; reserved version; layers II, I and reserved; free and forbidden bit rate; reserved
     # sample rate.
     ["", "fffb90", "fefb9000", "ffdb9000", "ffeb9000", "fffd9000", "ffff9000", "fff99000", "fffb0000", "fffbf000",
      "fffb9c00"],
@@ -95,21 +98,21 @@ def test_bytes_that_are_not_a_frame_header_are_rejected(header: str) -> None:
         read_header(bytes.fromhex(header))
 
 
-def test_a_file_is_read_in_pieces_wherever_they_end(mp3: bytes) -> None:
+def test_a_file_is_read_correctly_in_pieces_of_any_size(mp3: bytes) -> None:
     class Slow(BytesIO):
-        asked = 0
+        max_size = 0
 
         def read(self, size: int | None = -1) -> bytes:
-            self.asked = max(self.asked, -1 if size is None else size)
-            return super().read(min(7, self.asked))
+            self.max_size = max(self.max_size, -1 if size is None else size)
+            return super().read(min(7, self.max_size))
 
     file = Slow(mp3)
-    assert list(frames(file)) == list(frames(BytesIO(mp3)))
-    assert file.asked == READ_BYTES
+    assert list(read_frames(file)) == list(read_frames(BytesIO(mp3)))
+    assert file.max_size == READ_BYTES
 
 
 @pytest.mark.parametrize("name", [b"Xing", b"Info"])
-def test_a_header_frame_has_its_name_and_room_for_all_fields(name: bytes) -> None:
+def test_a_header_frame_has_its_name_and_space_for_all_fields(name: bytes) -> None:
     frame = bytes.fromhex("fffb9000") + bytes(32) + name + bytes(152)
     assert HeaderFrame.of(frame).data == frame
     for other in (frame[:-1], frame.replace(name, b"VBRI"), frame[:35] + name + bytes(153), b""):
@@ -167,7 +170,7 @@ def test_a_file_without_a_header_frame_is_broken(mp3: bytes, tmp_path: Path) -> 
         assert failed.value.reason == BROKEN
 
 
-def test_a_file_of_nothing_but_padding_has_no_length(mp3: bytes, tmp_path: Path) -> None:
+def test_a_file_with_only_padding_has_no_length(mp3: bytes, tmp_path: Path) -> None:
     file = tmp_path / "a.mp3"
     header = HeaderFrame.at_start_of(BytesIO(mp3))
     file.write_bytes(header.for_frames([100], 0, 0).data)

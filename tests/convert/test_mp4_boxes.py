@@ -1,4 +1,4 @@
-"""The look into an MP4 finds protected sound, and comes to an end on any file."""
+"""The search for protected sound in an MP4 finds it, and terminates for any file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from functions.convert.probe.mp4_boxes import MOST_BOXES, has_protected_sound
+from functions.convert.probe.mp4_boxes import MAX_BOXES, has_protected_sound
 
 
 def _box(kind: bytes, content: bytes = b"") -> bytes:
@@ -20,22 +20,22 @@ def _track(entry: bytes) -> bytes:
     return box
 
 
-def _tells(content: bytes) -> bool:
+def _is_protected(content: bytes) -> bool:
     return has_protected_sound(io.BytesIO(content), len(content))
 
 
 @pytest.mark.parametrize(("entry", "protected"), [(b"mp4a", False), (b"encv", False), (b"enca", True), (b"drms", True)])
 def test_a_protected_track_is_found_among_others(entry: bytes, protected: bool) -> None:
     movie = _box(b"moov", _track(b"avc1") + _track(b"mp4a") + _track(entry))
-    assert _tells(_box(b"ftyp", b"isom") + movie) is protected
+    assert _is_protected(_box(b"ftyp", b"isom") + movie) is protected
     long_form = (1).to_bytes(4) + b"mdat" + (16 + 5).to_bytes(8) + b"media"
-    assert _tells(long_form + movie) is protected
-    assert _tells(bytes(4) + movie[4:]) is protected  # length 0: to the end of the file
+    assert _is_protected(long_form + movie) is protected
+    assert _is_protected(bytes(4) + movie[4:]) is protected  # length 0: to the end of the file
 
 
 @pytest.mark.parametrize("content", [b"", b"\0\0\0\1moov", b"\0\0\0\4moov", bytes(100), b"\xff" * 100])
 def test_a_box_of_impossible_length_ends_the_search(content: bytes) -> None:
-    assert _tells(content) is False
+    assert _is_protected(content) is False
 
 
 def test_nested_boxes_do_not_prolong_the_search() -> None:
@@ -49,4 +49,4 @@ def test_nested_boxes_do_not_prolong_the_search() -> None:
     content = _box(b"moov", _box(b"trak", _box(b"mdia") * 100) * 100) * 5
     file = Counting(content)
     assert has_protected_sound(file, len(content)) is False
-    assert file.reads <= 2 * MOST_BOXES
+    assert file.reads <= 2 * MAX_BOXES

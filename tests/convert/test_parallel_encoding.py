@@ -1,10 +1,10 @@
-"""A sound that is encoded on several cores is, bit for bit, what one encoder makes of it."""
+"""Sound that is encoded on several cores is bit-identical to the output of a single encoder."""
 
 from __future__ import annotations
 
 import itertools
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,19 +17,19 @@ from structlog.testing import capture_logs
 
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.parallel.joining import NotJoined
-from functions.convert.encode.parallel.partition import RUN_IN, SHORTEST_BLOCK, Partition
+from functions.convert.encode.parallel.partition import MIN_BLOCK, RUN_IN, Partition
 from functions.convert.encode.parallel.pipeline import Pipeline
 from functions.convert.encode.parallel.repacking import repack
-from functions.convert.encode.range_server import Source, serving
-from functions.convert.formats.mp3_frames import HeaderFrame, frames
+from functions.convert.encode.range_server import Source, serve
+from functions.convert.formats.mp3_frames import HeaderFrame, read_frames
 from functions.convert.handler import convert
 from functions.convert.plan.plan import Plan
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
-from tests.convert.conftest import Convert
-from tests.convert.sounds import RATE, SECONDS, SOUNDS, by_one_encoder, plan_of, wavs
+from tests.convert.conftest import Convert, SaveMp3
+from tests.convert.sounds import RATE, SECONDS, SOUNDS, encode_whole, make_sound_plan, write_wavs
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.stores import blocked_store
@@ -50,21 +50,21 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Return a WAV of each sound."""
-    return wavs(tmp_path_factory.mktemp("sounds"))
+    return write_wavs(tmp_path_factory.mktemp("sounds"))
 
 
 @contextmanager
 def _encoded(services: Services, file: Path, plan: Plan, partition: Partition, folder: Path) -> Iterator[Pipeline]:
-    """Give the parts of a sound, all encoded."""
+    """Yield a pipeline that has encoded a sound."""
     job = queued_job(services, file.read_bytes(), file.name)
     source = Source(services.videos, job.video_fid)
-    with serving(source) as url:
-        parts = Pipeline(url, plan, partition, folder, services.settings)
+    with serve(source) as url:
+        pipeline = Pipeline(url, plan, partition, folder, services.settings)
         try:
-            assert parts.wait().status == 0
-            yield parts
+            assert pipeline.wait().status == 0
+            yield pipeline
         finally:
-            parts.close()
+            pipeline.close()
 
 
 @pytest.mark.parametrize(
@@ -77,26 +77,26 @@ def _encoded(services: Services, file: Path, plan: Plan, partition: Partition, f
 def test_parallel_encoding_makes_the_frames_of_one_encoder(
     services: Services, sounds: dict[str, Path], tmp_path: Path, sound: str, options: str, workers: int
 ) -> None:
-    plan = plan_of(OPTIONS[options])
-    whole = by_one_encoder(sounds[sound], plan, tmp_path / "whole.mp3")
+    plan = make_sound_plan(OPTIONS[options])
+    whole = encode_whole(sounds[sound], plan, tmp_path / "whole.mp3")
     length = SECONDS if options != "trimmed" else 55.623
     partition = Partition.of(length, plan.rate, workers)
     assert partition is not None
     with whole.open("rb") as file:
-        front, *sounding = frames(file)
-    with _encoded(services, sounds[sound], plan, partition, tmp_path) as parts:
-        with parts.joined() as (_, lone):
-            assert list(lone) == sounding
-        parts.write(tmp_path / "joined.mp3")
+        header, *expected = read_frames(file)
+    with _encoded(services, sounds[sound], plan, partition, tmp_path) as pipeline:
+        with pipeline.joined() as (_, frames):
+            assert list(frames) == expected
+        pipeline.write(tmp_path / "joined.mp3")
     with (tmp_path / "joined.mp3").open("rb") as file:
-        front_of_ours, *ours = frames(file)
-    assert ours == (sounding if OPTIONS[options].bitrate else list(repack(sounding)))
-    assert HeaderFrame.of(front_of_ours).samples == round(length * plan.rate)
-    assert len(front_of_ours) == len(front)
+        joined_header, *joined_frames = read_frames(file)
+    assert joined_frames == (expected if OPTIONS[options].bitrate else list(repack(expected)))
+    assert HeaderFrame.of(joined_header).samples == round(length * plan.rate)
+    assert len(joined_header) == len(header)
 
 
-# Of 4 units, the shortest block that holds a run-in at either end. The sounds end within the last block's run-in,
-# with a block, a sample behind one, and a sample before one; each goes round all workers more than once.
+# Blocks have 4 units, the minimum for a run-in at each end. The sounds end within the last block's run-in, at the end
+# of a block, a sample after one, and a sample before one; each uses all workers more than once.
 @pytest.mark.parametrize(
     ("workers", "length", "bitrate"),
     [
@@ -106,78 +106,76 @@ def test_parallel_encoding_makes_the_frames_of_one_encoder(
         (3, 5 * 2 * RUN_IN * 1152 - 1, None),
     ],
 )
-def test_no_frame_is_lost_or_repeated_however_short_the_last_part_is(
+def test_no_frame_is_lost_or_repeated_if_the_last_part_is_short(
     services: Services, sounds: dict[str, Path], tmp_path: Path, workers: int, length: int, bitrate: int | None
 ) -> None:
-    plan = plan_of(AudioOptions(bitrate=bitrate))
+    plan = make_sound_plan(AudioOptions(bitrate=bitrate))
     plan = replace(plan, filters=(*plan.filters, f"atrim=end_sample={length}"))
-    whole = by_one_encoder(sounds["music"], plan, tmp_path / "whole.mp3")
+    whole = encode_whole(sounds["music"], plan, tmp_path / "whole.mp3")
     with whole.open("rb") as file:
-        sounding = list(frames(file))[1:]
+        expected = list(read_frames(file))[1:]
     partition = Partition(workers=workers, block=2 * RUN_IN, samples=1152)
-    with _encoded(services, sounds["music"], plan, partition, tmp_path) as parts, parts.joined() as (_, lone):
-        assert parts.samples == length
-        assert list(lone) == sounding
+    with _encoded(services, sounds["music"], plan, partition, tmp_path) as pipeline, pipeline.joined() as (_, frames):
+        assert pipeline.samples == length
+        assert list(frames) == expected
 
 
 @pytest.fixture
-def joined(
-    services: Services, sounds: dict[str, Path], converted: Convert, mp3_of: Callable[[Job], Path]
-) -> tuple[Path, Job]:
+def joined(services: Services, sounds: dict[str, Path], convert_file: Convert, save_mp3: SaveMp3) -> tuple[Path, Job]:
     services.settings = replace(services.settings, convert_concurrency=2)
-    job = converted(sounds["music"])
-    return mp3_of(job), job
+    job = convert_file(sounds["music"])
+    return save_mp3(job), job
 
 
 def test_a_long_sound_uses_all_cores(joined: tuple[Path, Job], sounds: dict[str, Path], tmp_path: Path) -> None:
     mp3, job = joined
-    whole = by_one_encoder(sounds["music"], plan_of(AudioOptions()), tmp_path / "whole.mp3")
+    whole = encode_whole(sounds["music"], make_sound_plan(AudioOptions()), tmp_path / "whole.mp3")
     with whole.open("rb") as file:
-        sounding = list(frames(file))[1:]
-    assert mp3.read_bytes().endswith(b"".join(repack(sounding)))
+        expected = list(read_frames(file))[1:]
+    assert mp3.read_bytes().endswith(b"".join(repack(expected)))
     assert job.length == SECONDS
-    assert MP3(mp3).info.length == pytest.approx(SECONDS, abs=3 * 1152 / RATE)  # it counts the padding
+    assert MP3(mp3).info.length == pytest.approx(SECONDS, abs=3 * 1152 / RATE)  # includes the padding
 
 
 def test_a_long_sound_uses_one_core_while_another_conversion_runs(
-    services: Services, converted: Convert, mp3_of: Callable[[Job], Path], tmp_path: Path
+    services: Services, convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
     file = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "anoisesrc=duration=27:seed=1")
     services.settings = replace(services.settings, convert_concurrency=2)
     worker = Services(services.settings)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=0)
     job = queued_job(services, file.read_bytes(), file.name)
     with ThreadPoolExecutor() as pool:
         first = pool.submit(convert, event_for(job), worker)
         try:
             assert waiting.wait(30)
-            on_one_core = mp3_of(converted(file))
+            from_one_core = save_mp3(convert_file(file))
         finally:
-            let_go.set()
+            release.set()
         assert first.result() is not None
     worker.database.engine.dispose()
-    # The first one is in parts, whose frames were packed: the same length in other bytes.
-    in_parts = mp3_of(job_now(services, job.id))
-    assert MP3(in_parts).info.length == pytest.approx(MP3(on_one_core).info.length, abs=0.01)
-    assert in_parts.read_bytes() != on_one_core.read_bytes()
+    # The first MP3 was encoded in parts and repacked, so it has the same length in different bytes.
+    from_two_cores = save_mp3(job_now(services, job.id))
+    assert MP3(from_two_cores).info.length == pytest.approx(MP3(from_one_core).info.length, abs=0.01)
+    assert from_two_cores.read_bytes() != from_one_core.read_bytes()
 
 
 @pytest.mark.parametrize(("bitrate", "split"), [("96", True), ("112", False), ("320", False)])
 def test_a_bit_rate_that_needs_the_reservoir_is_encoded_by_one_encoder(
     services: Services,
     sounds: dict[str, Path],
-    converted: Convert,
-    mp3_of: Callable[[Job], Path],
+    convert_file: Convert,
+    save_mp3: SaveMp3,
     tmp_path: Path,
     bitrate: str,
     split: bool,
 ) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
-    lone = by_one_encoder(sounds["music"], plan_of(AudioOptions(bitrate=int(bitrate))), tmp_path / "lone.mp3")
-    with lone.open("rb") as file:
-        sounding = list(frames(file))[1:]
-    mp3 = mp3_of(converted(sounds["music"], bitrate=bitrate)).read_bytes()
-    assert mp3.endswith(b"".join(sounding)) == split
+    frames = encode_whole(sounds["music"], make_sound_plan(AudioOptions(bitrate=int(bitrate))), tmp_path / "whole.mp3")
+    with frames.open("rb") as file:
+        expected = list(read_frames(file))[1:]
+    mp3 = save_mp3(convert_file(sounds["music"], bitrate=bitrate)).read_bytes()
+    assert mp3.endswith(b"".join(expected)) == split
 
 
 def test_a_joined_mp3_decodes_to_its_last_sample_without_a_warning(joined: tuple[Path, Job]) -> None:
@@ -192,42 +190,42 @@ def test_the_header_frame_describes_the_frames_after_it(joined: tuple[Path, Job]
     begin = 10 + (mp3[6] << 21 | mp3[7] << 14 | mp3[8] << 7 | mp3[9])  # ID3v2.4, section 3.1
     (tmp_path / "bare.mp3").write_bytes(mp3[begin:])
     with (tmp_path / "bare.mp3").open("rb") as file:
-        front, *sounding = list(frames(file))
-    tag = front[36:]
+        header, *expected = list(read_frames(file))
+    tag = header[36:]
     assert tag[:4] == b"Xing"
-    assert int.from_bytes(tag[8:12]) == len(sounding)
+    assert int.from_bytes(tag[8:12]) == len(expected)
     assert int.from_bytes(tag[12:16]) == len(mp3) - begin
-    ends = [0, *itertools.accumulate(len(frame) for frame in (front, *sounding))]
-    hundredths = [ends[(1 + len(sounding)) * percent // 100] for percent in range(100)]
+    ends = [0, *itertools.accumulate(len(frame) for frame in (header, *expected))]
+    hundredths = [ends[(1 + len(expected)) * percent // 100] for percent in range(100)]
     assert list(tag[16:116]) == [256 * begin // ends[-1] for begin in hundredths]
-    assert int.from_bytes(tag[152:154]) == crc16.arc(b"".join(sounding))
-    assert int.from_bytes(tag[154:156]) == crc16.arc(front[: 36 + 154])
+    assert int.from_bytes(tag[152:154]) == crc16.arc(b"".join(expected))
+    assert int.from_bytes(tag[154:156]) == crc16.arc(header[: 36 + 154])
 
 
 def test_parts_of_a_sound_shorter_than_declared_do_not_join(
     services: Services, sounds: dict[str, Path], tmp_path: Path
 ) -> None:
-    plan = plan_of(AudioOptions(end=10))
-    partition = Partition(workers=2, block=SHORTEST_BLOCK * 2, samples=1152)
+    plan = make_sound_plan(AudioOptions(end=10))
+    partition = Partition(workers=2, block=MIN_BLOCK * 2, samples=1152)
     job = queued_job(services, sounds["music"].read_bytes(), "a.wav")
     source = Source(services.videos, job.video_fid)
     (tmp_path / "part1.mp3").write_bytes(b"of the run before")
-    with serving(source) as url:
-        parts = Pipeline(url, plan, partition, tmp_path, services.settings)
-        parts.wait()
+    with serve(source) as url:
+        pipeline = Pipeline(url, plan, partition, tmp_path, services.settings)
+        pipeline.wait()
         with pytest.raises(NotJoined):
-            parts.write(tmp_path / "joined.mp3")
-        parts.close()
+            pipeline.write(tmp_path / "joined.mp3")
+        pipeline.close()
 
 
 def test_a_file_shorter_than_it_declares_is_converted_by_one_encoder(
-    services: Services, sounds: dict[str, Path], converted: Convert, tmp_path: Path
+    services: Services, sounds: dict[str, Path], convert_file: Convert, tmp_path: Path
 ) -> None:
     services.settings = replace(services.settings, convert_concurrency=2)
     flac = ffmpeg(tmp_path / "whole.flac", "-i", str(sounds["music"]))
     (tmp_path / "cut.flac").write_bytes(flac.read_bytes()[: flac.stat().st_size // 4])
     with capture_logs() as logs:
-        job = converted(tmp_path / "cut.flac")
+        job = convert_file(tmp_path / "cut.flac")
     assert [line for line in logs if line["event"] == "parts do not join"]
     assert job.state == State.READY
     assert job.length is not None

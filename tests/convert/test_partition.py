@@ -1,4 +1,4 @@
-"""The division of a sound into blocks for several encoders, and the joining of their frames."""
+"""The division of sound into blocks for several encoders, and the joining of their frames."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import pytest
 
 from functions.convert.encode.parallel.joining import NotJoined, find_overlap, join_frames
-from functions.convert.encode.parallel.partition import RUN_IN, SHORTEST_BLOCK, Partition
+from functions.convert.encode.parallel.partition import MIN_BLOCK, RUN_IN, Partition
 from tests.convert.sounds import RATE
 
 pytestmark = pytest.mark.media
 
 
 @pytest.mark.parametrize(("seconds", "workers"), [(5, 2), (600, 1), (20, 3)])
-def test_a_short_sound_or_one_core_is_not_worth_a_partition(seconds: float, workers: int) -> None:
+def test_a_short_sound_or_a_single_core_has_no_partition(seconds: float, workers: int) -> None:
     assert Partition.of(seconds, RATE, workers) is None
 
 
@@ -29,17 +29,17 @@ def test_the_pieces_of_all_encoders_cover_a_sound_and_overlap_by_the_run_in(
     partition = Partition.of(seconds, rate, workers)
     if partition is None:
         return
-    assert partition.block >= SHORTEST_BLOCK
-    frames_in_all = int(seconds * rate / partition.samples)
+    assert partition.block >= MIN_BLOCK
+    total = int(seconds * rate / partition.samples)
     pieces = sorted(
         piece
         for worker in range(workers)
-        for piece in _until(partition.pieces(worker), frames_in_all)
+        for piece in _until(partition.pieces(worker), total)
     )  # fmt: skip
     assert pieces[0] == (0, partition.block)
     for (begin, length), (following, _) in itertools.pairwise(pieces):
         assert begin + length == following + RUN_IN
-    assert sum(pieces[-1]) >= frames_in_all
+    assert sum(pieces[-1]) >= total
 
 
 def _until(pieces: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
@@ -52,12 +52,12 @@ def _until(pieces: Iterator[tuple[int, int]], end: int) -> Iterator[tuple[int, i
 @pytest.mark.parametrize(
     ("seconds", "rate", "workers", "partition"),
     [
-        # Of 490 frames for each worker, the fewest that are worth dividing.
+        # 490 frames per worker, the minimum for a division.
         (2 * 490 * 1152 / 48000, 48000, 2, Partition(2, 490, 1152)),
         ((2 * 489 * 1152) / 48000, 48000, 2, None),
         ((2 * 489 * 1152 + 1) / 48000, 48000, 2, Partition(2, 490, 1152)),
         (2 * 491 * 1152 / 48000, 48000, 2, Partition(2, 539, 1152)),
-        # Of no more than 3920 at a time.
+        # At most 3920 frames per block.
         (2 * 3920 * 1152 / 48000, 48000, 2, Partition(2, 3920, 1152)),
         (2 * 3921 * 1152 / 48000, 48000, 2, Partition(2, 2009, 1152)),
         (3 * 490 * 1152 / 32000, 32000, 3, Partition(3, 490, 1152)),
@@ -74,30 +74,31 @@ def test_a_sound_is_divided_into_even_blocks_of_whole_units(
 @pytest.mark.parametrize(("workers", "units"), [(2, 4), (3, 5), (4, 4)])
 def test_the_filters_distribute_the_pieces_of_the_partition(workers: int, units: int) -> None:
     partition = Partition(workers=workers, block=units * 49, samples=576)
-    dealing, *selecting = partition.filters().split(";")
+    splitting, *selections = partition.filters().split(";")
     outs = "".join(f"[part{worker}]" for worker in range(workers))
-    assert dealing == f"[in]asetnsamples={576 * 49}:p=0,asplit={workers}{outs}"
+    assert splitting == f"[in]asetnsamples={576 * 49}:p=0,asplit={workers}{outs}"
     turns = range(3 * workers * units)
-    for worker, selection in enumerate(selecting):
+    for worker, selection in enumerate(selections):
         condition = selection.removeprefix(f"[part{worker}]aselect='").removesuffix(f"'[out{worker}]")
         pieces = list(itertools.islice(partition.pieces(worker), 5))
-        told = [n for n in turns if any(begin <= 49 * n < begin + length for begin, length in pieces)]
-        assert [n for n in turns if _selects(condition, n)] == told
+        expected = [n for n in turns if any(begin <= 49 * n < begin + length for begin, length in pieces)]
+        assert [n for n in turns if _selects(condition, n)] == expected
         assert pieces[0][0] == max(0, worker * partition.block - RUN_IN)
-    assert len(selecting) == workers
+    assert len(selections) == workers
 
 
 def _selects(condition: str, n: int) -> bool:
-    """Evaluate an expression of FFmpeg's, of which a frame of sound is given where the value is not 0."""
+    """Evaluate an expression of FFmpeg's aselect, which selects a frame if the value is not 0."""
     mod, first, last = re.match(r"between\(mod\(n,(\d+)\),(-?\d+),(\d+)\)", condition).groups()  # type: ignore[union-attr]
-    around = re.search(r"\+gte\(mod\(n,(\d+)\),(\d+)\)$", condition)
+    wrapped = re.search(r"\+gte\(mod\(n,(\d+)\),(\d+)\)$", condition)
     within = int(first) <= n % int(mod) <= int(last)
-    return within or (around is not None and n % int(around[1]) >= int(around[2]))
+    return within or (wrapped is not None and n % int(wrapped[1]) >= int(wrapped[2]))
 
 
 @pytest.mark.parametrize(
-    ("worker", "given", "end"),
-    # In frames, of blocks of 196 with run-ins of 98, in turn to two workers, and one sample more or less.
+    ("worker", "received", "end"),
+    # Blocks of 196 frames with run-ins of 98 go to two workers in turn. Positions are at the ends of blocks, or a
+    # sample after.
     [
         (0, 0, 0),
         (0, 196 * 576, 196 * 576),
@@ -110,12 +111,12 @@ def _selects(condition: str, n: int) -> bool:
         (1, 294 * 576 + 1, (3 * 196 - 98) * 576 + 1),
     ],
 )
-def test_the_position_of_an_encoder_follows_from_the_samples_it_was_given(worker: int, given: int, end: int) -> None:
-    assert Partition(workers=2, block=196, samples=576).end(worker, given) == end
+def test_the_position_of_an_encoder_follows_from_the_samples_it_received(worker: int, received: int, end: int) -> None:
+    assert Partition(workers=2, block=196, samples=576).end(worker, received) == end
 
 
 def _streams(partition: Partition, length: int, unsettled: int) -> list[Iterator[bytes]]:
-    """Return the frames of each encoder, by their numbers; of a run-in, so many are not yet those of the whole."""
+    """Return the numbered frames of each encoder; in a run-in, the first `unsettled` ones differ from the others."""
     streams = []
     for worker in range(partition.workers):
         stream: list[bytes] = []
@@ -131,7 +132,7 @@ def _streams(partition: Partition, length: int, unsettled: int) -> list[Iterator
 @pytest.mark.parametrize("workers", [2, 3])
 @pytest.mark.parametrize("length", [100, 196, 197, 392, 5 * 196, 7 * 196 + 5])
 @pytest.mark.parametrize("unsettled", [0, 1, 50, RUN_IN - 2])
-def test_frames_are_joined_in_order_none_lost_and_none_repeated(workers: int, length: int, unsettled: int) -> None:
+def test_frames_are_joined_in_order_without_loss_or_repetition(workers: int, length: int, unsettled: int) -> None:
     partition = Partition(workers=workers, block=2 * RUN_IN, samples=576)
     for samples in (length * 576, (length - 1) * 576 + 1):
         joined = join_frames(_streams(partition, length, unsettled), partition, samples)
@@ -150,10 +151,12 @@ def test_encoders_that_do_not_converge_within_a_run_in_are_not_joined(unsettled:
     [("", "", None), ("a", "a", None), ("ab", "ab", 0), ("abc", "abx", 0), ("abc", "xbc", 1), ("abcde", "abxde", 3),
      ("abc", "axc", None), ("abcx", "abcy", 1)],
 )  # fmt: skip
-def test_an_overlap_is_at_the_last_two_neighbours_that_are_the_same(one: str, other: str, overlap: int | None) -> None:
+def test_an_overlap_is_at_the_last_two_adjacent_frames_that_are_equal(
+    one: str, other: str, overlap: int | None
+) -> None:
     assert find_overlap(*([letter.encode() for letter in frames] for frames in (one, other))) == overlap
 
 
-def test_only_sequences_of_one_length_have_an_overlap() -> None:
+def test_sequences_of_different_lengths_are_rejected() -> None:
     with pytest.raises(ValueError, match="shorter"):
         find_overlap([b"a", b"b"], [b"a"])

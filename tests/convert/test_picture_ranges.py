@@ -1,4 +1,4 @@
-"""A large video is read without its pictures, and its sound is the same."""
+"""A large video is read without its pictures, and its sound is unchanged."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import pytest
 from functions.convert.encode import picture_ranges as module
 from functions.convert.encode.picture_ranges import (
     EXAMINED_BYTES,
-    LEAST_BYTES,
+    MIN_RANGE_BYTES,
     FileWithoutPictures,
     Range,
     picture_ranges,
 )
 from functions.convert.handler import convert
-from functions.convert.probe.mp4_chunks import LARGEST_INDEX
+from functions.convert.probe.mp4_chunks import MAX_INDEX_BYTES
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
-from tests.convert.conftest import Save
-from tests.convert.pcm import decoded
+from tests.convert.conftest import SaveMp3
+from tests.convert.pcm import decode_file
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.stores import WatchedStore
 
 MEGABYTE = 2**20
-FIRST = 1000  # where the samples of a made-up file begin
+FIRST = 1000  # offset of the first sample in generated files
 SIZE = 100 * MEGABYTE
 
 
@@ -54,7 +54,7 @@ def _track(
     size: int = 0,
     large: bool = False,
 ) -> bytes:
-    """Return a track of one sample in each chunk, unless `runs` of chunks and `sizes` of samples say otherwise."""
+    """Return a track with one sample in each chunk, unless `runs` of chunks and `sizes` of samples are given."""
     starts, lengths = [start for start, _ in chunks], sizes or [end - start for start, end in chunks]
     offsets = _table(b"co64", len(starts), *starts, size=8) if large else _table(b"stco", len(starts), *starts)
     tables = (
@@ -73,9 +73,9 @@ def _ranges(*tracks: bytes, size: int = SIZE) -> list[Range]:
 
 
 def _at(*megabytes: float) -> list[Range]:
-    """Return ranges between positions after the first samples, of which FFmpeg may examine the pictures."""
-    places = [FIRST + EXAMINED_BYTES + int(place * MEGABYTE) for place in megabytes]
-    return list(zip(places[::2], places[1::2], strict=True))
+    """Return ranges between pairs of positions, counted from the end of the samples that FFmpeg may examine."""
+    positions = [FIRST + EXAMINED_BYTES + int(position * MEGABYTE) for position in megabytes]
+    return list(zip(positions[::2], positions[1::2], strict=True))
 
 
 BEGINNING = (FIRST, FIRST + 100)
@@ -89,9 +89,9 @@ def test_runs_of_picture_chunks_of_a_megabyte_or_more_are_found(large: bool) -> 
     assert _ranges(SOUND, _track(b"vide", PICTURES[::-1], large=large)) == _at(0, 3, 3.001, 6)
 
 
-def test_a_range_is_as_long_as_the_least_or_longer() -> None:
+def test_a_range_has_at_least_the_minimum_length() -> None:
     ((start, _),) = _at(1, 2)
-    exact, short = (start, start + LEAST_BYTES), (start, start + LEAST_BYTES - 1)
+    exact, short = (start, start + MIN_RANGE_BYTES), (start, start + MIN_RANGE_BYTES - 1)
     assert _ranges(_track(b"vide", [exact]), _track(b"soun", [BEGINNING])) == [exact]
     assert _ranges(_track(b"vide", [short]), _track(b"soun", [BEGINNING])) == []
 
@@ -101,19 +101,19 @@ def test_the_first_samples_are_left_for_ffmpeg_to_examine() -> None:
     assert _ranges(pictures) == _at(0, 2)
 
 
-def test_no_range_goes_beyond_the_end_of_a_file_that_was_cut_off() -> None:
+def test_no_range_extends_beyond_the_end_of_a_truncated_file() -> None:
     ((start, end),) = _at(0, 3)
     assert _ranges(_track(b"vide", [BEGINNING, (start, end)]), size=end - MEGABYTE) == [(start, end - MEGABYTE)]
     assert _ranges(_track(b"vide", [BEGINNING, (start, end)]), size=start) == []
 
 
-def test_only_the_largest_video_track_is_left_out() -> None:
+def test_only_the_largest_video_track_is_skipped() -> None:
     other = _track(b"vide", _at(10, 12))
     assert _ranges(other, _track(b"vide", PICTURES), SOUND) == _at(0, 3, 3.001, 6)
 
 
 @pytest.mark.parametrize("entry", [b"jpeg", b"png "])
-def test_images_which_may_be_the_cover_are_not_left_out(entry: bytes) -> None:
+def test_images_which_may_be_the_cover_are_not_skipped(entry: bytes) -> None:
     assert _ranges(_track(b"vide", PICTURES, entry=entry), SOUND) == []
 
 
@@ -130,7 +130,7 @@ def test_several_samples_in_a_chunk_are_counted() -> None:
     assert _ranges(_track(b"vide", [BEGINNING, first, second], runs=(1, 1, 1, 2, 2, 1), sizes=sizes[:4])) == []
 
 
-def test_samples_of_one_size_are_counted() -> None:
+def test_samples_of_equal_size_are_counted() -> None:
     track = _track(b"vide", [BEGINNING, *_at(0, 3, 6, 9)], size=2 * MEGABYTE)
     assert _ranges(track) == _at(0, 2, 6, 8)
 
@@ -149,15 +149,15 @@ def test_a_file_without_an_index_of_samples_has_no_ranges(content: bytes) -> Non
     assert _ranges(SOUND) == []
 
 
-def test_an_index_that_is_too_large_for_the_memory_is_not_read() -> None:
+def test_an_index_over_the_size_limit_is_not_read() -> None:
     track = _track(b"vide", [BEGINNING, *PICTURES])
-    content = _box(b"moov", track, _box(b"free", bytes(LARGEST_INDEX - len(track) - 8)))
+    content = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 8)))
     assert picture_ranges(io.BytesIO(content), SIZE) == _at(0, 3, 3.001, 6)
-    larger = _box(b"moov", track, _box(b"free", bytes(LARGEST_INDEX - len(track) - 7)))
+    larger = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 7)))
     assert picture_ranges(io.BytesIO(larger), SIZE) == []
 
 
-def test_a_file_without_pictures_reads_as_the_file_does_but_for_zeros() -> None:
+def test_a_file_without_pictures_has_the_same_bytes_except_for_zeros() -> None:
     content = random.Random(1).randbytes(1000)
     ranges = [(100, 200), (200, 250), (900, 1000)]
     expected = bytearray(content)
@@ -175,7 +175,7 @@ def test_a_file_without_pictures_reads_as_the_file_does_but_for_zeros() -> None:
     assert file.seek(-10, io.SEEK_CUR) == 980
 
 
-def test_the_file_underneath_is_not_read_in_a_range_and_is_closed() -> None:
+def test_the_underlying_file_is_not_read_in_a_range_and_is_closed() -> None:
     class Strict(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             assert size is not None
@@ -183,22 +183,22 @@ def test_the_file_underneath_is_not_read_in_a_range_and_is_closed() -> None:
             assert not self.tell() < 100 < self.tell() + size
             return super().read(size)
 
-    underneath = Strict(bytes(300))
-    file = FileWithoutPictures(underneath, [(100, 200)])
+    underlying = Strict(bytes(300))
+    file = FileWithoutPictures(underlying, [(100, 200)])
     assert len(b"".join(iter(lambda: file.read(64), b""))) == 300
     file.close()
-    assert underneath.closed
+    assert underlying.closed
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a video that is interleaved as phones do, and whose pictures are nearly all of it."""
+    """Return a video that is interleaved like a phone's, and consists almost entirely of pictures."""
     sources = ("-f", "lavfi", "-i", "testsrc2=d=4:s=640x480:r=25", "-f", "lavfi", "-i", "anoisesrc=d=4:r=44100")
     codecs = ("-pix_fmt", "yuv420p", "-c:v", "rawvideo", "-c:a", "aac", "-chunk_duration", "500000")
     return ffmpeg(tmp_path_factory.mktemp("clip") / "a.mov", *sources, *codecs)
 
 
-def test_a_video_without_its_pictures_has_the_same_sound(services: Services, video: Path, mp3_of: Save) -> None:
+def test_a_video_without_its_pictures_has_the_same_sound(services: Services, video: Path, save_mp3: SaveMp3) -> None:
     whole = queued_job(services, video.read_bytes(), "a.mov")
     convert(event_for(whole), services)
     read: set[int] = set()
@@ -208,7 +208,7 @@ def test_a_video_without_its_pictures_has_the_same_sound(services: Services, vid
     convert(event_for(job), services)
     assert job_now(services, job.id).state == State.READY
     assert (
-        decoded(mp3_of(job_now(services, job.id))).samples.tobytes()
-        == decoded(mp3_of(job_now(services, whole.id))).samples.tobytes()
+        decode_file(save_mp3(job_now(services, job.id))).samples.tobytes()
+        == decode_file(save_mp3(job_now(services, whole.id))).samples.tobytes()
     )
     assert len(read) * module.BLOCK < EXAMINED_BYTES + video.stat().st_size / 4

@@ -1,4 +1,4 @@
-"""FFmpeg gets each byte of a video over loopback, whoever fails or hangs up, and no file stays open."""
+"""FFmpeg gets every byte of a video over loopback, and no file stays open after an error or a disconnect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import urllib3
 
 from devservers.waiting import wait_for
-from functions.convert.encode.range_server import BLOCK, Source, serving, suffix_of
+from functions.convert.encode.range_server import BLOCK, Source, serve, url_suffix
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaReader, MediaStore
 from soundlift.common.services import Services
@@ -23,23 +23,23 @@ from tests.factories.media import store
 from tests.factories.stores import WatchedStore, blocked_store
 
 FID = "a" * 24
-BOX_HEADER = 16  # bytes, by which an index of an MP4 is looked for
-LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the sockets on the way hold
+BOX_HEADER = 16  # bytes in each read of the search for an MP4's index
+LARGE = bytes(range(256)) * 4 * 4096  # 4 MiB, more than the socket buffers hold
 
 
 class _Recording(WatchedStore):
-    """A store that keeps the files that it opened, and how much was read of them at once."""
+    """A store that records the files that it opened, and the sizes of reads."""
 
     def __init__(self, videos: MediaStore, before_read: Callable[[int], None] = lambda position: None) -> None:
         super().__init__(videos, before_read)
         self.files: list[BinaryIO] = []
-        self._kept: list[object] = []  # so that no garbage collection closes what was left open
-        self.asked: set[int] = set()
+        self._kept: list[object] = []  # so that garbage collection does not close files that were left open
+        self.read_sizes: set[int] = set()
 
     def open(self, fid: str) -> MediaReader:
         reader = super().open(fid)
         self.files.append(reader.file)
-        asked = self.asked
+        read_sizes = self.read_sizes
 
         class Sized(io.RawIOBase):
             seek, tell, close = reader.file.seek, reader.file.tell, reader.file.close
@@ -48,7 +48,7 @@ class _Recording(WatchedStore):
                 return True
 
             def read(self, size: int = -1) -> bytes:
-                asked.add(size)
+                read_sizes.add(size)
                 return reader.file.read(size)
 
         file = Sized()
@@ -71,24 +71,24 @@ def videos(services: Services) -> _Recording:
      ("a", ""), ("", ""), ("a.", ""), ("a.mp4 ", ""), ("a.m/4", ""), ("a.é", "")],
 )  # fmt: skip
 def test_the_suffix_of_a_file_name_is_used_if_it_is_plain(name: str, suffix: str) -> None:
-    assert suffix_of(name) == suffix
+    assert url_suffix(name) == suffix
 
 
 @pytest.mark.parametrize("suffix", ["", ".mp4"])
-def test_a_video_has_one_address_that_nobody_can_guess(videos: _Recording, suffix: str) -> None:
+def test_a_video_has_one_url_that_cannot_be_guessed(videos: _Recording, suffix: str) -> None:
     source = Source(videos, FID, suffix)
     assert re.fullmatch(r"/[0-9a-f]{32}" + re.escape(suffix), source.path)
     assert Source(videos, FID, suffix).path != source.path
     assert source.error is None
-    with serving(source) as url:
+    with serve(source) as url:
         assert re.fullmatch(rf"http://127\.0\.0\.1:[0-9]+{source.path}", url)
         assert urllib3.request("GET", url).data == LARGE
         for unknown in (f"{url}.x", f"{url}x", url[:-1], url.removesuffix(".mp4")[:-1]):
             assert urllib3.request("GET", unknown).status == 404
 
 
-def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: _Recording) -> None:
-    with serving(Source(videos, FID)) as url:
+def test_a_response_has_the_headers_for_seeking_and_is_read_in_blocks(videos: _Recording) -> None:
+    with serve(Source(videos, FID)) as url:
         whole = urllib3.request("GET", url)
         assert (whole.status, whole.data == LARGE) == (200, True)
         assert whole.headers["Content-Length"] == str(len(LARGE))
@@ -100,18 +100,18 @@ def test_an_answer_says_what_ffmpeg_needs_to_seek_and_is_read_in_blocks(videos: 
         assert (nothing.status, nothing.headers["Content-Range"]) == (416, f"bytes */{len(LARGE)}")
         wait_for(videos.all_closed, "each file is closed")
     assert len(videos.files) == 3
-    assert videos.asked == {BOX_HEADER, BLOCK}
+    assert videos.read_sizes == {BOX_HEADER, BLOCK}
 
 
-def test_the_end_stops_an_answer_that_is_under_way_and_leaves_no_thread(services: Services) -> None:
+def test_the_end_stops_an_active_response_and_leaves_no_thread(services: Services) -> None:
     store(services.videos, FID, LARGE)
     before = set(threading.enumerate())
-    with serving(Source(services.videos, FID)) as url, _requested(url) as connection:
+    with serve(Source(services.videos, FID)) as url, _send_request(url) as connection:
         assert connection.recv(100).startswith(b"HTTP/1.")
     wait_for(lambda: set(threading.enumerate()) <= before, "all threads have ended")
 
 
-def _requested(url: str) -> socket.socket:
+def _send_request(url: str) -> socket.socket:
     address, _, path = url.removeprefix("http://").partition("/")
     host, _, port = address.partition(":")
     connection = socket.create_connection((host, int(port)), timeout=30)
@@ -119,39 +119,37 @@ def _requested(url: str) -> socket.socket:
     return connection
 
 
-def test_one_answer_does_not_wait_for_another(services: Services) -> None:
+def test_one_response_does_not_wait_for_another(services: Services) -> None:
     store(services.videos, FID, LARGE)
-    waiting_store, waiting, let_go = blocked_store(services.videos, beyond=BLOCK)
-    with serving(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
+    waiting_store, waiting, release = blocked_store(services.videos, beyond=BLOCK)
+    with serve(Source(waiting_store, FID)) as url, ThreadPoolExecutor() as pool:
         first = pool.submit(urllib3.request, "GET", url)
         try:
             assert waiting.wait(30)
-            answer = urllib3.request("GET", url, headers={"Range": "bytes=0-9"}, timeout=30)
-            assert answer.data == LARGE[:10]
+            response = urllib3.request("GET", url, headers={"Range": "bytes=0-9"}, timeout=30)
+            assert response.data == LARGE[:10]
             assert not first.done()
         finally:
-            let_go.set()
+            release.set()
         assert first.result(30).data == LARGE
 
 
-@pytest.mark.parametrize("error", [StoreUnavailable("It is away."), KeyError("unforeseen")])
-def test_a_store_that_fails_to_open_is_remembered_and_answered_with_503(services: Services, error: Exception) -> None:
+@pytest.mark.parametrize("error", [StoreUnavailable("It is unavailable."), KeyError("unforeseen")])
+def test_an_error_on_opening_is_recorded_and_answered_with_503(services: Services, error: Exception) -> None:
     class Failing(WatchedStore):
         def open(self, fid: str) -> MediaReader:
             raise error
 
     source = Source(Failing(services.videos, lambda position: None), FID)
-    with serving(source) as url:
+    with serve(source) as url:
         assert urllib3.request("GET", url, retries=False).status == 503
     assert source.error is error
-    source.note(ValueError("a later one"))
+    source.record_error(ValueError("a later one"))
     assert source.error is error
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("It broke."), KeyError("unforeseen")])
-def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
-    services: Services, error: Exception
-) -> None:
+def test_an_error_while_reading_is_recorded_and_ends_the_response(services: Services, error: Exception) -> None:
     store(services.videos, FID, LARGE)
 
     def before_read(position: int) -> None:
@@ -160,20 +158,20 @@ def test_a_store_that_fails_amid_a_video_is_remembered_and_ends_the_answer(
 
     videos = _Recording(services.videos, before_read)
     source = Source(videos, FID)
-    with serving(source) as url:
-        answer = urllib3.request("GET", url, preload_content=False)
+    with serve(source) as url:
+        response = urllib3.request("GET", url, preload_content=False)
         with pytest.raises(urllib3.exceptions.ProtocolError):
-            answer.read()
-        answer.close()
+            response.read()
+        response.close()
         wait_for(videos.all_closed, "the file is closed")
     assert source.error is error
 
 
-def test_a_client_that_hangs_up_leaves_no_open_file_and_no_output(
+def test_a_client_that_disconnects_leaves_no_open_file_and_no_output(
     videos: _Recording, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with serving(Source(videos, FID)) as url:
-        with _requested(url) as connection:
+    with serve(Source(videos, FID)) as url:
+        with _send_request(url) as connection:
             assert connection.recv(1000)
         wait_for(videos.all_closed, "the file is closed")
         assert urllib3.request("GET", url, headers={"Range": "bytes=1-2"}).data == LARGE[1:3]
@@ -182,46 +180,46 @@ def test_a_client_that_hangs_up_leaves_no_open_file_and_no_output(
 
 
 def _reset(connection: socket.socket) -> None:
-    """Hang up as who does not want what is on its way, with a reset."""
+    """Close a connection with a reset, discarding data in transit."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
 
 
-def test_a_client_that_hangs_up_at_the_end_leaves_no_open_file(
+def test_a_client_that_disconnects_at_the_end_leaves_no_open_file(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store(services.videos, FID, LARGE[:1000])
-    sent, let_go = threading.Event(), threading.Event()
+    sent, release = threading.Event(), threading.Event()
 
     def before_read(position: int) -> None:
         if position == 1000:
             sent.set()
-            assert let_go.wait(30)
+            assert release.wait(30)
 
     videos = _Recording(services.videos, before_read)
-    with serving(Source(videos, FID)) as url:
-        connection = _requested(url)
+    with serve(Source(videos, FID)) as url:
+        connection = _send_request(url)
         assert sent.wait(30)
         _reset(connection)
-        let_go.set()
+        release.set()
         wait_for(videos.all_closed, "the file is closed")
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_client_that_hangs_up_before_an_error_leaves_no_message(
+def test_a_client_that_disconnects_before_an_error_leaves_no_message(
     services: Services, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    asked, let_go = threading.Event(), threading.Event()
+    opening, release = threading.Event(), threading.Event()
 
     class Failing(WatchedStore):
         def open(self, fid: str) -> MediaReader:
-            asked.set()
-            assert let_go.wait(30)
-            raise StoreUnavailable("It is away.")
+            opening.set()
+            assert release.wait(30)
+            raise StoreUnavailable("It is unavailable.")
 
-    with serving(Source(Failing(services.videos, lambda position: None), FID)) as url:
-        connection = _requested(url)
-        assert asked.wait(30)
+    with serve(Source(Failing(services.videos, lambda position: None), FID)) as url:
+        connection = _send_request(url)
+        assert opening.wait(30)
         _reset(connection)
-        let_go.set()
+        release.set()
     assert capfd.readouterr() == ("", "")

@@ -1,4 +1,4 @@
-"""Packed frames are the very same sound in no more bytes than LAME itself takes with the bit reservoir."""
+"""Repacked frames have the same sound, in no more bytes than LAME needs with the bit reservoir."""
 
 from __future__ import annotations
 
@@ -13,40 +13,40 @@ from fastcrc import crc16
 
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.parallel.repacking import repack
-from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, frames
+from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, read_frames
 from functions.convert.plan.plan import Plan
 from soundlift.common.audio.mp3_rates import SAMPLE_RATES
 from soundlift.common.audio.mpeg_audio import frame_length
 from soundlift.common.options.audio_options import AudioOptions
-from tests.convert.sounds import SOUNDS, by_one_encoder, plan_of, wavs
+from tests.convert.sounds import SOUNDS, encode_whole, make_sound_plan, write_wavs
 
 pytestmark = pytest.mark.media
 
 SECONDS = 8
-# LAME's own differ a little: with the reservoir a few frames hold more than one alone has room for.
-LARGEST_BESIDE_LAME = 1.005
-LARGEST_BESIDE_LONE = 0.93  # of music; its frames alone leave 8 to 10 % empty
-LONGEST = 1440  # in bytes, as LAME's get_max_frame_buffer_size_by_constraint has it
-MOST_READ_AHEAD = 90
+# LAME's own frames differ a little: with the reservoir, a few have more data than a self-contained frame can hold.
+MAX_RATIO_TO_LAME = 1.005
+MAX_RATIO_TO_SELF_CONTAINED = 0.93  # of music, whose self-contained frames leave 8 to 10 % empty
+MAX_SPAN_BYTES = 1440  # as in LAME's get_max_frame_buffer_size_by_constraint
+MAX_READ_AHEAD = 90
 
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return wavs(tmp_path_factory.mktemp("sounds"), max(SAMPLE_RATES))
+    return write_wavs(tmp_path_factory.mktemp("sounds"), max(SAMPLE_RATES))
 
 
 @dataclass(frozen=True)
-class Read:
-    """A frame that is read bit by bit, as ISO/IEC 11172-3 and 13818-3, section 2.4.1.7, list them."""
+class ParsedFrame:
+    """A frame, parsed bit by bit as in ISO/IEC 11172-3 and 13818-3, section 2.4.1.7."""
 
     main_data_begin: int
     bits: int
     main_data: bytes
     rest: tuple[str, ...]
-    """All of the header and side information but bit rate, padding and main_data_begin."""
+    """The header and side information without bit rate, padding and main_data_begin."""
 
     @classmethod
-    def of(cls, frame: bytes) -> Read:
+    def of(cls, frame: bytes) -> ParsedFrame:
         text = _bits(frame[:36])
         mpeg_1, mono = text[12] == "1", text[24:26] == "11"
         begin, private, scfsi, block = (9, 5 if mono else 3, 4 if mono else 8, 59) if mpeg_1 else (8, 2 - mono, 0, 63)
@@ -66,61 +66,63 @@ def _bits(data: bytes) -> str:
     return format(int.from_bytes(data), f"0{8 * len(data)}b") if data else ""
 
 
-def _sounding(sequence: Sequence[bytes]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield what makes each frame's sound, having seen that it is where a decoder has it, and of no other frame."""
-    row, end = b"", 0
+def _read_sound(sequence: Sequence[bytes]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the sound of each frame, and assert that its data is within reach of a decoder and overlaps no other."""
+    stream, end = b"", 0
     for frame in sequence:
-        read = Read.of(frame)
-        begin = len(row) - read.main_data_begin
-        row += read.main_data
+        read = ParsedFrame.of(frame)
+        begin = len(stream) - read.main_data_begin
+        stream += read.main_data
         assert begin >= end
-        assert read.main_data_begin + len(frame) <= LONGEST
+        assert read.main_data_begin + len(frame) <= MAX_SPAN_BYTES
         end = begin + (read.bits + 7) // 8
-        assert end <= len(row)
-        yield read.rest, _bits(row[begin:end])[: read.bits]
+        assert end <= len(stream)
+        yield read.rest, _bits(stream[begin:end])[: read.bits]
 
 
 VERSIONS = {0xFB: "MPEG-1", 0xF3: "MPEG-2", 0xE3: "MPEG-2.5"}  # by the second byte of a frame of layer III
 STEREO, MONO = 0, 3
 
 
-def _rooms(kind: int, rate: int, mode: int) -> list[int]:
-    """Return how many bytes are behind the side information at each of the fourteen bit rates, without padding."""
+def _capacities(kind: int, rate: int, mode: int) -> list[int]:
+    """Return the bytes after the side information at each of the fourteen bit rates, without padding."""
     sides = (17, 32) if kind == 0xFB else (9, 17)
     return [
         frame_length(bytes((0xFF, kind, index << 4 | rate << 2))) - 4 - sides[mode != MONO] for index in range(1, 15)
     ]
 
 
-def _made(rolls: random.Random, kind: int, rate: int, mode: int, size: int, index: int = 14) -> bytes:
-    """Make a frame that stands alone, `size` bytes of main data in it, at one of the bit rates; the rest is random."""
+def _make_frame(rng: random.Random, kind: int, rate: int, mode: int, size: int, index: int = 14) -> bytes:
+    """Return a random self-contained frame with `size` bytes of main data, at one of the bit rates."""
     mpeg_1, mono = kind == 0xFB, mode == MONO
     begin, private, block = (9, (5 + 4) if mono else (3 + 8), 59) if mpeg_1 else (8, 2 - mono, 63)
     blocks = (2 if mpeg_1 else 1) * (1 if mono else 2)
-    bits = max(0, 8 * size - rolls.randrange(8))
+    bits = max(0, 8 * size - rng.randrange(8))
     parts = [bits // blocks] * (blocks - 1)
     parts.append(bits - sum(parts))
-    side = "0" * begin + format(rolls.getrandbits(private), f"0{private}b")
+    side = "0" * begin + format(rng.getrandbits(private), f"0{private}b")
     for part in parts:
-        side += format(part, "012b") + format(rolls.getrandbits(block - 12), f"0{block - 12}b")
-    header = bytes((0xFF, kind, index << 4 | rate << 2 | rolls.getrandbits(1), mode << 6 | rolls.getrandbits(6)))
-    room = _rooms(kind, rate, mode)[index - 1]
-    return header + int(side, 2).to_bytes(len(side) // 8) + rolls.randbytes(size).ljust(room, b"\x55")
+        side += format(part, "012b") + format(rng.getrandbits(block - 12), f"0{block - 12}b")
+    header = bytes((0xFF, kind, index << 4 | rate << 2 | rng.getrandbits(1), mode << 6 | rng.getrandbits(6)))
+    capacity = _capacities(kind, rate, mode)[index - 1]
+    return header + int(side, 2).to_bytes(len(side) // 8) + rng.randbytes(size).ljust(capacity, b"\x55")
 
 
 def _frames(file: Path) -> tuple[HeaderFrame, list[bytes]]:
     with file.open("rb") as stream:
-        front, *sounding = frames(stream)
-    return HeaderFrame.of(front), sounding
+        header, *sound_frames = read_frames(stream)
+    return HeaderFrame.of(header), sound_frames
 
 
 def _plan(quality: int, rate: int, channels: int) -> Plan:
     options = AudioOptions(end=SECONDS, quality=quality, sample_rate=rate, channels=channels)
-    return plan_of(options, max(SAMPLE_RATES))
+    return make_sound_plan(options, max(SAMPLE_RATES))
 
 
-def _lone(file: Path, folder: Path, quality: int = 2, rate: int = 44100, channels: int = 2) -> list[bytes]:
-    return _frames(by_one_encoder(file, _plan(quality, rate, channels), folder / "lone.mp3"))[1]
+def _encode_self_contained(
+    file: Path, folder: Path, quality: int = 2, rate: int = 44100, channels: int = 2
+) -> list[bytes]:
+    return _frames(encode_whole(file, _plan(quality, rate, channels), folder / "whole.mp3"))[1]
 
 
 def _decoded(mp3: Path) -> bytes:
@@ -139,31 +141,31 @@ def _decoded(mp3: Path) -> bytes:
         *((sound, 9, rate, 1) for sound in ("silence", "noise") for rate in SAMPLE_RATES),
     ],
 )
-def test_repacked_frames_are_the_same_sound_and_as_small_as_lame_s(
+def test_repacked_frames_have_the_same_sound_and_are_as_small_as_lames(
     sounds: dict[str, Path], tmp_path: Path, sound: str, quality: int, rate: int, channels: int
 ) -> None:
     plan = _plan(quality, rate, channels)
-    whole = by_one_encoder(sounds[sound], plan, tmp_path / "lone.mp3")
-    front, lone = _frames(whole)
-    ours = list(repack(lone))
-    assert list(_sounding(ours)) == list(_sounding(lone))
+    whole = encode_whole(sounds[sound], plan, tmp_path / "whole.mp3")
+    header, original = _frames(whole)
+    repacked = list(repack(original))
+    assert list(_read_sound(repacked)) == list(_read_sound(original))
 
-    sizes, music = [len(frame) for frame in ours], b"".join(ours)
+    sizes, music = [len(frame) for frame in repacked], b"".join(repacked)
     file = tmp_path / "packed.mp3"
-    file.write_bytes(front.for_frames(sizes, SECONDS * rate, crc16.arc(music)).data + music)
+    file.write_bytes(header.for_frames(sizes, SECONDS * rate, crc16.arc(music)).data + music)
     samples = _decoded(file)
     assert samples == _decoded(whole)
     assert len(samples) == SECONDS * rate * channels * 4
 
-    lames = by_one_encoder(sounds[sound], plan, tmp_path / "reservoir.mp3", reservoir=True)
-    assert sum(sizes) <= sum(map(len, _frames(lames)[1])) * LARGEST_BESIDE_LAME
-    assert sum(sizes) <= sum(map(len, lone))
+    with_reservoir = encode_whole(sounds[sound], plan, tmp_path / "reservoir.mp3", reservoir=True)
+    assert sum(sizes) <= sum(map(len, _frames(with_reservoir)[1])) * MAX_RATIO_TO_LAME
+    assert sum(sizes) <= sum(map(len, original))
 
 
 @pytest.mark.parametrize("quality", range(10))
 def test_music_in_self_contained_frames_repacks_well(sounds: dict[str, Path], tmp_path: Path, quality: int) -> None:
-    lone = _lone(sounds["music"], tmp_path, quality)
-    assert sum(map(len, repack(lone))) <= sum(map(len, lone)) * LARGEST_BESIDE_LONE
+    original = _encode_self_contained(sounds["music"], tmp_path, quality)
+    assert sum(map(len, repack(original))) <= sum(map(len, original)) * MAX_RATIO_TO_SELF_CONTAINED
 
 
 @pytest.mark.parametrize("rate", SAMPLE_RATES)
@@ -173,86 +175,86 @@ def test_frames_are_yielded_while_others_are_read(
 ) -> None:
     read = []
 
-    def reading() -> Iterator[bytes]:
-        for frame in _lone(sounds[sound], tmp_path, 9, rate):
+    def read_one_by_one() -> Iterator[bytes]:
+        for frame in _encode_self_contained(sounds[sound], tmp_path, 9, rate):
             read.append(frame)
             yield frame
 
-    for given, _ in enumerate(repack(reading())):
-        assert len(read) - given <= MOST_READ_AHEAD
+    for yielded, _ in enumerate(repack(read_one_by_one())):
+        assert len(read) - yielded <= MAX_READ_AHEAD
 
 
-@pytest.mark.parametrize(("rate", "most"), [(44100, 511), (22050, 255)])
+@pytest.mark.parametrize(("rate", "maximum"), [(44100, 511), (22050, 255)])
 def test_data_after_silence_begins_as_early_as_possible(
-    sounds: dict[str, Path], tmp_path: Path, rate: int, most: int
+    sounds: dict[str, Path], tmp_path: Path, rate: int, maximum: int
 ) -> None:
-    ours = [Read.of(frame) for frame in repack(_lone(sounds["silence"], tmp_path, 9, rate))]
-    assert max(frame.main_data_begin for frame in ours) == most
+    repacked = [ParsedFrame.of(frame) for frame in repack(_encode_self_contained(sounds["silence"], tmp_path, 9, rate))]
+    assert max(frame.main_data_begin for frame in repacked) == maximum
 
 
 def test_padding_is_removed_like_stuffing(sounds: dict[str, Path], tmp_path: Path) -> None:
-    lone = _lone(sounds["music"], tmp_path)
-    padded = [frame[:2] + bytes((frame[2] | 2,)) + frame[3:] + b"\0" for frame in lone]
-    assert list(repack(padded)) == list(repack(lone))
+    original = _encode_self_contained(sounds["music"], tmp_path)
+    padded = [frame[:2] + bytes((frame[2] | 2,)) + frame[3:] + b"\0" for frame in original]
+    assert list(repack(padded)) == list(repack(original))
 
 
 def test_a_frame_that_is_not_self_contained_is_not_repacked(sounds: dict[str, Path], tmp_path: Path) -> None:
-    lone = _lone(sounds["music"], tmp_path)
-    borrowing = next(frame for frame in repack(lone) if Read.of(frame).main_data_begin)
-    loud = max(lone, key=lambda frame: Read.of(frame).bits)
-    cut_off = loud[: Read.of(loud).bits // 8]
+    original = _encode_self_contained(sounds["music"], tmp_path)
+    borrowing = next(frame for frame in repack(original) if ParsedFrame.of(frame).main_data_begin)
+    loud = max(original, key=lambda frame: ParsedFrame.of(frame).bits)
+    cut_off = loud[: ParsedFrame.of(loud).bits // 8]
     with_checksum = bytes((loud[0], loud[1] & 0xFE)) + loud[2:]
     for frame in (borrowing, cut_off, with_checksum):
         with pytest.raises(NotMp3):
-            list(repack([lone[0], frame]))
+            list(repack([original[0], frame]))
 
 
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("rate", range(3))
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
 def test_each_repacked_frame_is_as_short_as_possible(kind: int, rate: int, mode: int) -> None:
-    rolls, rooms = random.Random(rate), _rooms(kind, rate, mode)
-    # Loud and silent ones, in runs, and some that fill a frame of one of the bit rates to the last byte.
-    most = min(rooms[-1], 4095 * (2 if kind == 0xFB else 1) * (1 if mode == MONO else 2) // 8)
-    fitting = [room for room in rooms if room <= most]
-    sizes = [0] * 12 + [most] * 6 + [rolls.choice([0, most, *fitting, rolls.randrange(most)]) for _ in range(200)]
-    lone = [_made(rolls, kind, rate, mode, size) for size in sizes]
-    ours = list(repack(lone))
-    assert list(_sounding(ours)) == list(_sounding(lone))
+    rng, capacities = random.Random(rate), _capacities(kind, rate, mode)
+    # Loud and silent frames, in runs, and some that fill a frame of one of the bit rates exactly.
+    maximum = min(capacities[-1], 4095 * (2 if kind == 0xFB else 1) * (1 if mode == MONO else 2) // 8)
+    fitting = [capacity for capacity in capacities if capacity <= maximum]
+    sizes = [0] * 12 + [maximum] * 6 + [rng.choice([0, maximum, *fitting, rng.randrange(maximum)]) for _ in range(200)]
+    original = [_make_frame(rng, kind, rate, mode, size) for size in sizes]
+    repacked = list(repack(original))
+    assert list(_read_sound(repacked)) == list(_read_sound(original))
 
-    furthest, filled, used = 511 if kind == 0xFB else 255, 0, 0
-    for frame in ours:
-        read = Read.of(frame)
-        spare, room, size = filled - used, len(read.main_data), (read.bits + 7) // 8
-        assert read.main_data_begin == min(spare, furthest, LONGEST - len(frame))
-        shorter = [other for other in rooms if other < room]
-        assert all(other < size - min(spare, furthest) for other in shorter)
-        assert rooms[int(_bits(frame[:4])[16:20], 2) - 1] == room
+    max_begin, filled, used = 511 if kind == 0xFB else 255, 0, 0
+    for frame in repacked:
+        read = ParsedFrame.of(frame)
+        spare, capacity, size = filled - used, len(read.main_data), (read.bits + 7) // 8
+        assert read.main_data_begin == min(spare, max_begin, MAX_SPAN_BYTES - len(frame))
+        shorter = [other for other in capacities if other < capacity]
+        assert all(other < size - min(spare, max_begin) for other in shorter)
+        assert capacities[int(_bits(frame[:4])[16:20], 2) - 1] == capacity
         used = filled - read.main_data_begin + size
-        filled += room
+        filled += capacity
 
 
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_filled_frames_are_yielded_at_once_others_at_the_end(kind: int) -> None:
-    rolls, rooms, read = random.Random(1), _rooms(kind, 0, MONO), []
+def test_full_frames_are_yielded_immediately_and_others_at_the_end(kind: int) -> None:
+    rng, capacities, read = random.Random(1), _capacities(kind, 0, MONO), []
 
-    def reading() -> Iterator[bytes]:
-        for size in (rooms[3], rooms[2], 0, 0, 0):
+    def read_one_by_one() -> Iterator[bytes]:
+        for size in (capacities[3], capacities[2], 0, 0, 0):
             read.append(size)
-            yield _made(rolls, kind, 0, MONO, size)
+            yield _make_frame(rng, kind, 0, MONO, size)
 
-    assert [len(read) for _ in repack(reading())] == [1, 2, 5, 5, 5]
+    assert [len(read) for _ in repack(read_one_by_one())] == [1, 2, 5, 5, 5]
     assert list(repack([])) == []
 
 
 @pytest.mark.parametrize("mode", [STEREO, MONO])
 @pytest.mark.parametrize("kind", VERSIONS, ids=VERSIONS.get)
-def test_the_most_data_of_a_self_contained_frame_is_repacked(kind: int, mode: int) -> None:
-    rate = 1  # at 48 kHz frames of the highest bit rate are short enough for what four blocks can count
-    rolls, rooms = random.Random(1), _rooms(kind, rate, mode)
-    index = next((index for index in range(14, 0, -1) if 8 * rooms[index - 1] <= 4095 * (2 - (mode == MONO))), 1)
-    whole = _made(rolls, kind, rate, mode, rooms[index - 1], index)
-    assert [Read.of(frame).main_data for frame in repack([whole])] == [whole[-rooms[index - 1] :]]
+def test_the_maximum_data_of_a_self_contained_frame_is_repacked(kind: int, mode: int) -> None:
+    rate = 1  # at 48 kHz, the length fields of four blocks can count all data of the largest frame
+    rng, capacities = random.Random(1), _capacities(kind, rate, mode)
+    index = next((index for index in range(14, 0, -1) if 8 * capacities[index - 1] <= 4095 * (2 - (mode == MONO))), 1)
+    whole = _make_frame(rng, kind, rate, mode, capacities[index - 1], index)
+    assert [ParsedFrame.of(frame).main_data for frame in repack([whole])] == [whole[-capacities[index - 1] :]]
     at, lowest_bit_of_begin = (5, 0x80) if kind == 0xFB else (4, 1)
     borrowing = whole[:at] + bytes((whole[at] | lowest_bit_of_begin,)) + whole[at + 1 :]
     with_checksum = bytes((0xFF, kind & 0xFE)) + whole[2:]
@@ -262,9 +264,9 @@ def test_the_most_data_of_a_self_contained_frame_is_repacked(kind: int, mode: in
 
 
 def test_data_in_the_padding_of_the_largest_frame_is_not_repacked() -> None:
-    rolls, kind, rate = random.Random(1), 0xFB, 1
-    rooms = _rooms(kind, rate, STEREO)
-    largest = _made(rolls, kind, rate, STEREO, rooms[-1])
+    rng, kind, rate = random.Random(1), 0xFB, 1
+    capacities = _capacities(kind, rate, STEREO)
+    largest = _make_frame(rng, kind, rate, STEREO, capacities[-1])
     assert len(list(repack([largest + b"\0"]))) == 1
     with pytest.raises(NotMp3):
-        list(repack([_made(rolls, kind, rate, STEREO, rooms[-1] + 1)]))
+        list(repack([_make_frame(rng, kind, rate, STEREO, capacities[-1] + 1)]))

@@ -1,4 +1,4 @@
-"""Events that are repeated, late or forged make one MP3, and are answered from the job's row."""
+"""Repeated, late or forged events create one MP3, and are answered from the job's row."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_two_workers_with_one_event_make_one_mp3(services: Services, job: Job) -
     rivals = [Services(replace(services.settings, convert_concurrency=8)) for _ in range(3)]
 
     def reply_of(rival: Services) -> CloudEvent | None:
-        with suppress(Busy):  # another has the job
+        with suppress(Busy):  # another worker has the job
             return convert(event_for(job), rival)
         return None
 
@@ -59,18 +59,18 @@ def test_two_workers_with_one_event_make_one_mp3(services: Services, job: Job) -
 
 
 def test_an_event_while_another_worker_converts_is_retried(
-    services: Services, job: Job, in_background: Callable[..., Future[CloudEvent | None]]
+    services: Services, job: Job, convert_in_background: Callable[..., Future[CloudEvent | None]]
 ) -> None:
     other = Services(services.settings)
-    other.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
-    conversion = in_background(event_for(job), other)
+    other.videos, waiting, release = blocked_store(services.videos, beyond=0)
+    conversion = convert_in_background(event_for(job), other)
     try:
         assert waiting.wait(30)
         with pytest.raises(Busy) as caught:
             convert(event_for(job), services)
         assert caught.value.retry_after > 0
     finally:
-        let_go.set()
+        release.set()
     reply = conversion.result()
     assert reply is not None
     again = convert(event_for(job), services)
@@ -97,7 +97,7 @@ def test_forged_events_do_no_harm(services: Services, job: Job, video: bytes) ->
     assert job_now(services, other.id).state == State.QUEUED
 
 
-def test_the_third_claim_that_died_is_the_last(services: Services, job: Job) -> None:
+def test_a_job_fails_after_three_expired_claims(services: Services, job: Job) -> None:
     for _ in range(3):
         assert services.jobs.claim(job_now(services, job.id)) is not None
         age(services, job, CLAIM_SECONDS + 1)
@@ -124,12 +124,12 @@ def test_over_http_a_reply_is_an_event_and_unavailable_is_503(services: Services
 
 
 def test_over_http_an_unexpected_error_is_503(services: Services, job: Job) -> None:
-    class Strange:
+    class FailingStore:
         def open(self, fid: str) -> None:
             raise RuntimeError("a bug")
 
     app.services = services
-    services.videos = Strange()
+    services.videos = FailingStore()
     headers, body = to_http(event_for(job))
     response = app.test_client().post("/", data=body, headers=headers)
     assert_problem(response, 503)

@@ -1,4 +1,4 @@
-"""An MP3 says what music players show, wherever the source says it, and nothing of its maker's life."""
+"""An MP3 has the tags that music players show, wherever the source stores them, and no private ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mutagen.id3 import Encoding
 from mutagen.mp3 import MP3
 
 from soundlift.common.jobs.model import State
-from tests.convert.conftest import Convert, Save
+from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 
 SHOWN = {"title": "Título 🎵", "artist": "Jürgen", "album": "音"}
@@ -22,7 +22,7 @@ PRIVATE = {
 }
 
 
-def _tagged(tags: dict[str, str]) -> tuple[str, ...]:
+def _metadata_args(tags: dict[str, str]) -> tuple[str, ...]:
     return tuple(part for name, value in tags.items() for part in ("-metadata", f"{name}={value}"))
 
 
@@ -34,19 +34,19 @@ def _tagged(tags: dict[str, str]) -> tuple[str, ...]:
         ("a.ogv", ("-c:v", "libtheora", "-c:a", "libvorbis")),
     ],
 )
-def test_only_what_players_show_is_taken_over(
-    converted: Convert, mp3_of: Save, tmp_path: Path, name: str, arguments: tuple[str, ...]
+def test_only_tags_that_players_show_are_copied(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str, arguments: tuple[str, ...]
 ) -> None:
-    file = ffmpeg(tmp_path / name, *SINE, *PICTURE, *arguments, *_tagged(SHOWN | PRIVATE))
-    tags = MP3(mp3_of(converted(file))).tags
+    file = ffmpeg(tmp_path / name, *SINE, *PICTURE, *arguments, *_metadata_args(SHOWN | PRIVATE))
+    tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
     assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB")] == list(SHOWN.values())
     assert set(tags) == {"TIT2", "TPE1", "TALB", "TSSE"}
 
 
-def test_an_ogg_s_tags_are_found_at_its_stream(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
-    file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", *_tagged(SHOWN))
-    tags = MP3(mp3_of(converted(file))).tags
+def test_the_tags_of_an_ogg_stream_are_copied(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+    file = ffmpeg(tmp_path / "a.ogg", *SINE, "-c:a", "libvorbis", *_metadata_args(SHOWN))
+    tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
     assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB")] == list(SHOWN.values())
 
@@ -55,22 +55,24 @@ def test_an_ogg_s_tags_are_found_at_its_stream(converted: Convert, mp3_of: Save,
     "title",
     ["The End of File", "partial file", "no decoder found for love", "No space left on device", "a\nEnd of file"],
 )
-def test_a_title_that_reads_like_an_error_is_a_title(converted: Convert, tmp_path: Path, title: str) -> None:
-    job = converted(talking_mp4(tmp_path, "-metadata", f"title={title}"))
+def test_a_title_that_reads_like_an_error_message_is_harmless(
+    convert_file: Convert, tmp_path: Path, title: str
+) -> None:
+    job = convert_file(talking_mp4(tmp_path, "-metadata", f"title={title}"))
     assert (job.state, job.error) == (State.READY, None)
 
 
-def test_an_endless_list_of_tags_is_dropped(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_thousands_of_unknown_tags_are_dropped(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     many = {f"TAG{number}": "x" * 20 for number in range(3000)}
-    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, *_tagged(many), name="a.mkv")))).tags
+    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *_metadata_args(many), name="a.mkv")))).tags
     assert tags is not None
     assert set(tags) == {"TSSE"}
 
 
 @pytest.mark.parametrize("name", ["a.m4a", "a.flac", "a.ogg", "a.mp3", "a.mka", "a.wma"])
-def test_date_and_track_number_are_kept_too(converted: Convert, mp3_of: Save, tmp_path: Path, name: str) -> None:
-    file = ffmpeg(tmp_path / name, *SINE, *_tagged(SHOWN | {"date": "2020-02-03", "track": "3/7"}))
-    tags = MP3(mp3_of(converted(file))).tags
+def test_date_and_track_number_are_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str) -> None:
+    file = ffmpeg(tmp_path / name, *SINE, *_metadata_args(SHOWN | {"date": "2020-02-03", "track": "3/7"}))
+    tags = MP3(save_mp3(convert_file(file))).tags
     assert tags is not None
     assert [str(tags[frame]) for frame in ("TIT2", "TPE1", "TALB", "TDRC", "TRCK")] == [
         *SHOWN.values(), "2020-02-03", "3/7",
@@ -78,9 +80,11 @@ def test_date_and_track_number_are_kept_too(converted: Convert, mp3_of: Save, tm
 
 
 def test_tags_are_id3_of_version_2_4_in_utf_8_and_name_the_encoder(
-    converted: Convert, mp3_of: Save, tmp_path: Path
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
-    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, *_tagged(SHOWN), "-metadata:s:a:0", "language=jpn")))).tags
+    tags = MP3(
+        save_mp3(convert_file(talking_mp4(tmp_path, *_metadata_args(SHOWN), "-metadata:s:a:0", "language=jpn")))
+    ).tags
     assert tags is not None
     assert tags.version == (2, 4, 0)
     texts = [tags[name] for name in ("TIT2", "TPE1", "TALB", "TLAN", "TSSE")]
@@ -89,13 +93,13 @@ def test_tags_are_id3_of_version_2_4_in_utf_8_and_name_the_encoder(
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv"])
-def test_the_language_of_the_track_is_kept(converted: Convert, mp3_of: Save, tmp_path: Path, name: str) -> None:
-    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, "-metadata:s:a:0", "language=jpn", name=name)))).tags
+def test_the_language_of_the_track_is_kept(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str) -> None:
+    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, "-metadata:s:a:0", "language=jpn", name=name)))).tags
     assert tags is not None
     assert tags["TLAN"].text == ["jpn"]
 
 
-def test_the_language_is_that_of_the_converted_track(converted: Convert, mp3_of: Save, tmp_path: Path) -> None:
+def test_the_language_is_that_of_the_converted_track(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
     tracks = (
         "-map",
         "0",
@@ -108,15 +112,15 @@ def test_the_language_is_that_of_the_converted_track(converted: Convert, mp3_of:
         "-metadata:s:a:1",
         "language=kor",
     )
-    mp3 = MP3(mp3_of(converted(ffmpeg(tmp_path / "a.mkv", *SINE, *tracks, "-c:a", "aac", "-disposition:a", "0"))))
+    mp3 = MP3(save_mp3(convert_file(ffmpeg(tmp_path / "a.mkv", *SINE, *tracks, "-c:a", "aac", "-disposition:a", "0"))))
     assert mp3.info.channels == 2
     assert mp3.tags["TLAN"].text == ["kor"]
 
 
 @pytest.mark.parametrize("language", [(), ("-metadata:s:a:0", "language=und")])
-def test_a_track_of_no_known_language_has_none(
-    converted: Convert, mp3_of: Save, tmp_path: Path, language: tuple[str, ...]
+def test_a_track_without_a_known_language_has_no_language_tag(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, language: tuple[str, ...]
 ) -> None:
-    tags = MP3(mp3_of(converted(talking_mp4(tmp_path, *language)))).tags
+    tags = MP3(save_mp3(convert_file(talking_mp4(tmp_path, *language)))).tags
     assert tags is not None
     assert "TLAN" not in tags

@@ -1,4 +1,4 @@
-"""A store or database that fails makes neither half an MP3 nor a failed job, and costs no attempt."""
+"""A failing store or database leaves no partial MP3 and no failed job, and costs no attempt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.factories.stores import RefusingStore, WatchedStore, broken_store
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_store_that_fails_while_read_costs_no_attempt(services: Services, tmp_path: Path, share: float) -> None:
+def test_a_store_that_fails_during_a_read_costs_no_attempt(services: Services, tmp_path: Path, share: float) -> None:
     sound = ffmpeg(tmp_path / "a.wav", "-f", "lavfi", "-i", "sine=duration=30:sample_rate=48000").read_bytes()
     job = queued_job(services, sound)
     videos = services.videos

@@ -18,7 +18,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from devservers.waiting import wait_for
 from functions.convert.conversion import convert_video
-from functions.convert.disk import check_disk, worker_errors_are_unavailable
+from functions.convert.disk import check_disk, worker_errors_as_unavailable
 from functions.convert.encode.ffmpeg import Ffmpeg, binary
 from functions.convert.handler import app, convert
 from functions.convert.heartbeat import ClaimHeartbeat
@@ -50,7 +50,7 @@ def _start(worker: Services, job: Job, pool: ThreadPoolExecutor) -> Future[Cloud
 
 
 def _ffmpegs() -> dict[int, bytes]:
-    """Return the arguments of all FFmpegs that are children of this process, by their process ids."""
+    """Return the arguments of all FFmpeg processes that are children of this process, by process id."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -78,20 +78,20 @@ def test_an_ffmpeg_killed_by_another_process_costs_no_attempt(
 ) -> None:
     services.settings = worker.settings = replace(services.settings, convert_concurrency=cores)
     job = queued_job(services, long_sound)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=int(len(long_sound) * share))
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=int(len(long_sound) * share))
 
-    def at_work() -> int | None:
+    def find_process() -> int | None:
         return next((pid for pid, command in _ffmpegs().items() if argument.encode() in command), None)
 
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
         try:
             assert waiting.wait(30)
-            os.kill(wait_for(at_work, "the FFmpeg whose work counts runs"), signal.SIGKILL)
+            os.kill(wait_for(find_process, "the FFmpeg process runs"), signal.SIGKILL)
             with pytest.raises(Unavailable):
                 conversion.result(timeout=30)
         finally:
-            let_go.set()
+            release.set()
     now = job_now(services, job.id)
     assert (now.state, now.attempts, now.error) == (State.QUEUED, 0, None)
 
@@ -102,7 +102,7 @@ def test_a_database_that_recovers_within_the_claim_does_not_end_work(
     job = queued_job(services, long_sound)
     refused = Event()
     sa.event.listen(worker.database.engine, "handle_error", lambda context: refused.set())
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
         try:
@@ -111,7 +111,7 @@ def test_a_database_that_recovers_within_the_claim_does_not_end_work(
             assert refused.wait(30)
             _rename(services, "hidden", "job")
         finally:
-            let_go.set()
+            release.set()
     assert conversion.result() is not None
     assert job_now(services, job.id).state == State.READY
 
@@ -123,15 +123,15 @@ def _rename(services: Services, old: str, new: str) -> None:
 
 def test_the_percent_never_falls(services: Services, worker: Services, long_sound: bytes) -> None:
     job = queued_job(services, long_sound)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=len(long_sound) // 2)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
     seen: list[int] = []
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, job, pool)
         try:
             assert waiting.wait(30)
-            wait_for(lambda: job_now(services, job.id).percent, "a percent is written")
+            wait_for(lambda: job_now(services, job.id).percent, "the percentage is written")
         finally:
-            let_go.set()
+            release.set()
         while not conversion.done():
             seen.append(job_now(services, job.id).percent)
     seen.append(job_now(services, job.id).percent)
@@ -139,11 +139,11 @@ def test_the_percent_never_falls(services: Services, worker: Services, long_soun
     assert seen[-1] == 100
 
 
-def test_a_busy_worker_says_over_http_when_to_retry(services: Services, worker: Services, tmp_path: Path) -> None:
+def test_a_busy_worker_answers_429_over_http(services: Services, worker: Services, tmp_path: Path) -> None:
     services.settings = worker.settings = replace(services.settings, convert_concurrency=1)
     video = talking_mp4(tmp_path).read_bytes()
     first, second = queued_job(services, video), queued_job(services, video)
-    worker.videos, waiting, let_go = blocked_store(services.videos, beyond=0)
+    worker.videos, waiting, release = blocked_store(services.videos, beyond=0)
     app.services = services
     headers, body = to_http(event_for(second))
     with ThreadPoolExecutor() as pool:
@@ -152,7 +152,7 @@ def test_a_busy_worker_says_over_http_when_to_retry(services: Services, worker: 
             assert waiting.wait(30)
             assert_problem(app.test_client().post("/", data=body, headers=headers), 429, code="busy")
         finally:
-            let_go.set()
+            release.set()
         assert conversion.result() is not None
     assert app.test_client().post("/", data=body, headers=headers).status_code == 200
 
@@ -209,12 +209,12 @@ def test_a_disk_full_before_the_first_byte_costs_no_attempt(
     claim = services.jobs.claim(job)
     assert claim is not None
     (tmp_path / AUDIO).symlink_to("/dev/full")
-    with ClaimHeartbeat(claim, services) as heartbeat, pytest.raises(Unavailable), worker_errors_are_unavailable():
+    with ClaimHeartbeat(claim, services) as heartbeat, pytest.raises(Unavailable), worker_errors_as_unavailable():
         convert_video(job, tmp_path, heartbeat, services, spare_cores=cores - 1)
 
 
 @on_linux
-def test_ffmpeg_s_failure_on_a_full_disk_is_an_error_of_the_worker(tmp_path: Path) -> None:
+def test_a_failure_of_ffmpeg_on_a_full_disk_is_an_error_of_the_worker(tmp_path: Path) -> None:
     has_no_space = Path("/proc")
     with pytest.raises(Unavailable):
         check_disk(1, has_no_space)
@@ -226,15 +226,15 @@ def test_ffmpeg_s_failure_on_a_full_disk_is_an_error_of_the_worker(tmp_path: Pat
 def test_a_full_disk_while_writing_is_an_error_of_the_worker(tmp_path: Path) -> None:
     with (
         pytest.raises(Unavailable),
-        worker_errors_are_unavailable(),
+        worker_errors_as_unavailable(),
         Path("/dev/full").open("wb", buffering=0) as full,
     ):
         full.write(b"x")
-    with pytest.raises(FileNotFoundError), worker_errors_are_unavailable():
+    with pytest.raises(FileNotFoundError), worker_errors_as_unavailable():
         (tmp_path / "none").read_bytes()
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EMFILE])
 def test_a_worker_that_cannot_start_a_process_is_unavailable(number: int) -> None:
-    with pytest.raises(Unavailable), worker_errors_are_unavailable():
+    with pytest.raises(Unavailable), worker_errors_as_unavailable():
         raise OSError(number, os.strerror(number))

@@ -1,4 +1,4 @@
-"""A megabyte of what takes each parser longest is read right; the row hostile-text measures its time."""
+"""A megabyte of the slowest input for each parser is read correctly; the bench row hostile-text measures the time."""
 
 from __future__ import annotations
 

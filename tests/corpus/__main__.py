@@ -1,6 +1,6 @@
-"""Holds every media file in a folder to FFmpeg's verdict; a folder that is new or empty is filled with the corpus first.
+"""A command that compares the conversion of every media file in a folder with FFmpeg's own decoding.
 
-`python -m tests.corpus FOLDER`; `make corpus DIR=FOLDER` does the same.
+A new or empty folder is filled with the corpus first. `python -m tests.corpus FOLDER`, or `make corpus DIR=FOLDER`.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.corpus.clips import CLIPS
-from tests.corpus.verdicts import Ours, Reference, agree, ours, reference
+from tests.corpus.verdicts import Reference, Result, agree, convert_file, decode_with_ffmpeg
 
 CORES = os.cpu_count() or 1
 ROW = "{:<58} {:<30} {}"
 
 
 def main(folder: Path) -> int:
-    """Fill the folder if there is nothing in it, hold its files to FFmpeg, and return how many disagree."""
+    """Fill the folder if it is empty, compare its files with FFmpeg, and return the number of disagreements."""
     folder.mkdir(parents=True, exist_ok=True)
     if not any(folder.iterdir()):
         make(folder)
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     print(f"Converting {len(files)} files, and decoding each with FFmpeg alone …", flush=True)
     with _services() as services, ThreadPoolExecutor(CORES) as pool:
-        return _tell(folder, pool.map(lambda file: _held(file, services), files))
+        return _report(folder, pool.map(lambda file: _compare(file, services), files))
 
 
 def make(folder: Path) -> None:
-    """Put every file of the corpus into a folder, and say so."""
+    """Write every file of the corpus to a folder, and print a summary."""
     began = time.monotonic()
     with ThreadPoolExecutor(CORES) as pool:
         sizes = list(pool.map(lambda name: (folder / name).write_bytes(CLIPS[name]()), CLIPS))
@@ -51,20 +51,20 @@ def make(folder: Path) -> None:
     )
 
 
-def _held(file: Path, services: Services) -> tuple[Path, Reference, Ours]:
-    return file, reference(file), ours(file, services)
+def _compare(file: Path, services: Services) -> tuple[Path, Reference, Result]:
+    return file, decode_with_ffmpeg(file), convert_file(file, services)
 
 
-def _tell(folder: Path, verdicts: Iterator[tuple[Path, Reference, Ours]]) -> int:
-    """Print each disagreement as it is found, and the sum of all; return how many there are."""
+def _report(folder: Path, verdicts: Iterator[tuple[Path, Reference, Result]]) -> int:
+    """Print each disagreement as it is found, and a summary; return the number of disagreements."""
     count: Counter[str] = Counter()
-    for file, theirs, here in verdicts:
-        count["an MP3" if here.ready else str(here)] += 1
-        if not agree(file, theirs, here):
+    for file, expected, result in verdicts:
+        count["an MP3" if result.ready else str(result)] += 1
+        if not agree(file, expected, result):
             if not count["disagreements"]:
-                print(ROW.format("FILE", "FFMPEG", "HERE"))
+                print(ROW.format("FILE", "FFMPEG", "SOUNDLIFT"))
             count["disagreements"] += 1
-            print(ROW.format(str(file.relative_to(folder)), str(theirs), str(here)), flush=True)
+            print(ROW.format(str(file.relative_to(folder)), str(expected), str(result)), flush=True)
     disagreements = count.pop("disagreements", 0)
     print(", ".join(f"{number} × {verdict}" for verdict, number in count.most_common()))
     print(f"{disagreements or 'No'} disagreement{'' if disagreements == 1 else 's'} with FFmpeg.")
@@ -73,7 +73,7 @@ def _tell(folder: Path, verdicts: Iterator[tuple[Path, Reference, Ours]]) -> int
 
 @contextmanager
 def _services() -> Iterator[Services]:
-    """Give what a conversion needs, in a folder of its own for as long as it is needed."""
+    """Yield the services for conversions, in a temporary folder."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with temporary_folder("corpus") as data:
         migrate(f"sqlite:///{data}/soundlift.db")

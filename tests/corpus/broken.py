@@ -1,4 +1,4 @@
-"""Lists files that are cut off or garbled, and how long each says that its sound is."""
+"""Files that are truncated or garbled, and whether each declares the length of its sound."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ VIDEO = f"{PICTURE} {TONE}"
 
 @dataclass(frozen=True)
 class Broken:
-    """Is a recipe for a broken file, and whether the file says how many seconds it would have, whole."""
+    """A recipe for a broken file, and whether the file still declares its original length."""
 
     recipe: Recipe
-    tells_length: bool
+    declares_length: bool
 
 
-# What a file of each kind is made of, and whether it says its length at its beginning, where a cut leaves it.
+# The recipe for a file of each kind, and whether the file declares its length at its beginning, where truncation keeps it.
 KINDS: dict[str, tuple[Recipe, bool]] = {
     "mp4": (made("mp4", f"{VIDEO} -c:v mpeg4 -c:a aac -movflags +faststart"), True),
     "mov": (made("mov", f"{VIDEO} -c:v mpeg4 -c:a pcm_s16le -movflags +faststart"), True),
@@ -51,7 +51,7 @@ KINDS: dict[str, tuple[Recipe, bool]] = {
 FRAGMENTS = made("mp4", f"{VIDEO} -c:v mpeg4 -c:a aac -movflags +frag_keyframe+empty_moov -frag_duration 500000")
 NOISY = "-i {0} -map 0 -c copy -bsf:a"
 
-# What is garbled within these is passed over by FFmpeg without a word, and a gap alone is no damage.
+# FFmpeg skips garbled parts of these without a message, and a gap alone is not damage.
 SILENTLY_RESUMED = ("mkv", "webm", "avi", "flv", "wmv")
 
 CUT: dict[str, Broken] = {
@@ -59,7 +59,7 @@ CUT: dict[str, Broken] = {
     for kind, (recipe, tells) in KINDS.items()
     for share in (8, 50, 95)
 } | {
-    f"mp4-in-fragments-cut-at-{share}-percent.mp4": Broken(cut(FRAGMENTS, share / 100), tells_length=False)
+    f"mp4-in-fragments-cut-at-{share}-percent.mp4": Broken(cut(FRAGMENTS, share / 100), declares_length=False)
     for share in (8, 50, 95)
 }
 GARBLED: dict[str, Broken] = {
@@ -80,13 +80,13 @@ GARBLED: dict[str, Broken] = {
     },
     **{
         f"{kind}-with-bad-bits.{kind}": Broken(
-            made(kind, f"{NOISY} noise=amount=200", KINDS[kind][0]), tells_length=False
+            made(kind, f"{NOISY} noise=amount=200", KINDS[kind][0]), declares_length=False
         )
         for kind in ("mp4", "mkv", "ts", "avi", "mpg", "flv", "mp3")
     },
     **{
         f"{kind}-with-packets-missing.{kind}": Broken(
-            made(kind, f"{NOISY} noise=drop='eq(mod(n\\,10)\\,5)'", KINDS[kind][0]), tells_length=False
+            made(kind, f"{NOISY} noise=drop='eq(mod(n\\,10)\\,5)'", KINDS[kind][0]), declares_length=False
         )
         for kind in ("mp4", "mkv", "ts", "flv")
     },

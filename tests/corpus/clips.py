@@ -1,4 +1,4 @@
-"""Is the corpus: the recipe of every file by its name, whole, begun otherwise, broken, or without any sound."""
+"""The corpus: recipes by file name, for complete files, unusual beginnings, broken files, and files without sound."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from tests.corpus import beginnings, broken, containers, silent, sounds, timing,
 from tests.corpus.broken import Broken
 from tests.corpus.recipes import Recipe
 
-WHOLE: dict[str, Recipe] = containers.VIDEO_FILES | containers.SOUND_FILES | sounds.FILES | timing.FILES | tracks.FILES
-BEGUN_OTHERWISE: dict[str, Recipe] = beginnings.FILES
+COMPLETE: dict[str, Recipe] = (
+    containers.VIDEO_FILES | containers.SOUND_FILES | sounds.FILES | timing.FILES | tracks.FILES
+)
+UNUSUAL_BEGINNINGS: dict[str, Recipe] = beginnings.FILES
 BROKEN: dict[str, Broken] = broken.CUT | broken.GARBLED
 SILENT: dict[str, Recipe] = silent.NO_AUDIO | silent.NO_MEDIA | silent.OTHER_FORMATS
 PROTECTED: dict[str, Recipe] = silent.PROTECTED
 CLIPS: dict[str, Recipe] = (
-    WHOLE | BEGUN_OTHERWISE | {name: item.recipe for name, item in BROKEN.items()} | SILENT | PROTECTED
+    COMPLETE | UNUSUAL_BEGINNINGS | {name: item.recipe for name, item in BROKEN.items()} | SILENT | PROTECTED
 )

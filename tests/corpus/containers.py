@@ -1,4 +1,4 @@
-"""Lists whole files: every container that is read, with every codec that FFmpeg can put into it."""
+"""Complete files: every supported container with every codec that FFmpeg can write to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.corpus.recipes import Recipe, made
 
 PICTURE = "-f lavfi -i testsrc=duration=1:size=32x32:rate=10"
 
-# The container's extension, its picture's codec, its muxer's options, and the sound's codecs, each with what it needs.
+# The container's extension, the video codec, the muxer's options, and the audio codecs, each with its options.
 VIDEOS: list[tuple[str, str, str, list[str]]] = [
     ("mp4", "mpeg4", "-strict -2", [
         "aac", "libmp3lame", "mp2", "ac3", "eac3", "dca", "flac", "alac", "libopus", "libvorbis", "truehd",
@@ -66,7 +66,7 @@ SOUNDS: list[tuple[str, list[str]]] = [
 ]  # fmt: skip
 
 
-# Short names for what FFmpeg's encoders are called after; the rest are called as their codec is.
+# Short names for encoders whose name differs from that of their codec.
 NAMES = {
     "libmp3lame": "mp3", "libopus": "opus", "libvorbis": "vorbis", "libopencore_amrnb": "amr_nb", "dca": "dts",
     "real_144": "ra_144", "s302m": "smpte-302m", "libmp3lame -b:a 64k": "mp3-at-64k", "libmp3lame -write_xing 0": "mp3-without-its-length",

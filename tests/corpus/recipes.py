@@ -1,4 +1,4 @@
-"""Makes the bytes of one media file: by FFmpeg, of other recipes, or by breaking what a recipe gives."""
+"""Recipes for the bytes of a media file: made by FFmpeg, combined from other recipes, or damaged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Recipe = Callable[[], bytes]
 
 
 def made(extension: str, arguments: str, *inputs: Recipe) -> Recipe:
-    """Return the recipe for what FFmpeg writes; `{0}`, `{1}` … in its arguments stand for the inputs' files."""
+    """Return the recipe for a file that FFmpeg writes; `{0}`, `{1}` … in the arguments are the files of `inputs`."""
 
     def make() -> bytes:
         with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
@@ -34,17 +34,17 @@ def text(content: str) -> Recipe:
     return content.encode
 
 
-def given(content: bytes) -> Recipe:
+def literal(content: bytes) -> Recipe:
     return lambda: content
 
 
 def noise(size: int, after: bytes = b"") -> Recipe:
-    """Return bytes without any order, the same each time, after those given."""
+    """Append pseudo-random bytes, the same each time, to those in `after`."""
     return lambda: after + random.Random(size).randbytes(size)
 
 
 def joined(*recipes: Recipe) -> Recipe:
-    """Return the files one behind the other."""
+    """Concatenate files."""
     return lambda: b"".join(recipe() for recipe in recipes)
 
 
@@ -58,13 +58,13 @@ def cut(recipe: Recipe, share: float) -> Recipe:
     return make
 
 
-def beheaded(recipe: Recipe, count: int) -> Recipe:
-    """Drop the first bytes of a file, as a recording does that begins in the middle of a broadcast."""
+def without_start(recipe: Recipe, count: int) -> Recipe:
+    """Drop the first bytes of a file, as in a recording that begins in the middle of a broadcast."""
     return lambda: recipe()[count:]
 
 
 def overwritten(recipe: Recipe, start: float, end: float) -> Recipe:
-    """Put noise where a share of a file's bytes was, from one share to another."""
+    """Overwrite a part of a file with noise; `start` and `end` are shares of its size."""
 
     def make() -> bytes:
         content = recipe()
@@ -75,7 +75,7 @@ def overwritten(recipe: Recipe, start: float, end: float) -> Recipe:
 
 
 def zeroed(recipe: Recipe, start: float, end: float) -> Recipe:
-    """Put zeros there, as a download with holes does."""
+    """Overwrite a part of a file with zeros, as in a download with holes."""
 
     def make() -> bytes:
         content = recipe()
@@ -86,7 +86,7 @@ def zeroed(recipe: Recipe, start: float, end: float) -> Recipe:
 
 
 def altered(recipe: Recipe, old: bytes, new: bytes, *, times: int = -1) -> Recipe:
-    """Replace bytes by as many others, everywhere or only the first times."""
+    """Replace bytes with others of the same length, everywhere or only the first `times` times."""
 
     def make() -> bytes:
         content = recipe()
@@ -97,8 +97,8 @@ def altered(recipe: Recipe, old: bytes, new: bytes, *, times: int = -1) -> Recip
     return make
 
 
-def swapped(recipe: Recipe) -> Recipe:
-    """Exchange the bytes of each pair, as recorders of the other byte order do."""
+def byte_swapped(recipe: Recipe) -> Recipe:
+    """Swap the bytes of each pair, as in recordings with the other byte order."""
 
     def make() -> bytes:
         content = bytearray(recipe())
@@ -110,7 +110,7 @@ def swapped(recipe: Recipe) -> Recipe:
 
 
 def in_14_bits(recipe: Recipe, byteorder: Literal["big", "little"]) -> Recipe:
-    """Put 14 bits of a file into each sample of 16, as DTS is written on CDs (ETSI TS 102 114)."""
+    """Put 14 bits of a file into each 16-bit sample, as DTS is stored on CDs (ETSI TS 102 114)."""
 
     def make() -> bytes:
         content = recipe()
@@ -121,13 +121,13 @@ def in_14_bits(recipe: Recipe, byteorder: Literal["big", "little"]) -> Recipe:
     return make
 
 
-def without(recipe: Recipe, pattern: bytes) -> Recipe:
-    """Leave out what a pattern matches, as a program does that keeps but a part of each packet."""
+def without_matches(recipe: Recipe, pattern: bytes) -> Recipe:
+    """Remove the matches of a pattern, as programs that keep only a part of each packet do."""
     return lambda: re.sub(pattern, b"", recipe(), flags=re.DOTALL)
 
 
-def spread(recipe: Recipe, length: int, padding: bytes, *, before: bytes = b"") -> Recipe:
-    """Put bytes behind every so many, and before them."""
+def interleaved(recipe: Recipe, length: int, padding: bytes, *, before: bytes = b"") -> Recipe:
+    """Split a file into blocks of `length` bytes, and put `before` and `padding` around each."""
 
     def make() -> bytes:
         content = recipe()

@@ -1,4 +1,4 @@
-"""Lists files without any sound to give: no track, no media at all, no format that is read, or only its beginning."""
+"""Files without sound: no audio track, no media, an unsupported format, or only its signature."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ VIDEO = f"{PICTURE} {TONE}"
 ENCRYPTED = f"-encryption_scheme cenc-aes-ctr -encryption_key {KEY} -encryption_kid {KEY}"
 MP4 = made("mp4", f"{VIDEO} -c:v mpeg4 -c:a aac")
 
-# How a file of each format begins; what follows is noise.
+# The beginning of a file of each format, which is followed by noise.
 MAGIC: dict[str, bytes] = {
     "mp4": b"\0\0\0\x18ftypisom\0\0\0\0isomiso2",
     "mkv": b"\x1a\x45\xdf\xa3",

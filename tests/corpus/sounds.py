@@ -1,4 +1,4 @@
-"""Lists whole files by the shape of their sound: sample rates, even odd ones, and layouts of channels."""
+"""Complete files with various sample rates, including unusual ones, channel layouts and lengths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists whole files by their clock: late sound, other beginnings, edit lists, gaps, and timestamps that are wrong."""
+"""Complete files with special timing: late sound, clock offsets, edit lists, gaps, and wrong timestamps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODECS = {
     "ogv": "-c:v libtheora -c:a libvorbis",
 }
 TALKING = {extension: made(extension, f"{PICTURE} {TONE} {codecs}") for extension, codecs in CODECS.items()}
-# What the setts filter makes of each packet's time: see FFmpeg's manual on bitstream filters.
+# Expressions of FFmpeg's bitstream filter setts for the time of each packet.
 WRONG_TIMES = {
     "that-all-are-one": "1000",
     "that-jump-ahead": "TS+if(gte(N,20),60/TB,0)",

@@ -1,4 +1,4 @@
-"""Lists whole files by what else is in them: several tracks, languages, tags, chapters, covers, subtitles."""
+"""Complete files with additional contents: several tracks, languages, tags, chapters, covers, subtitles."""
 
 from __future__ import annotations
 

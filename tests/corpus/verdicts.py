@@ -1,4 +1,4 @@
-"""Holds what becomes of a file here to what FFmpeg alone, behind the same fence, makes of it."""
+"""The comparison of a file's conversion with what FFmpeg decodes under the same restrictions."""
 
 from __future__ import annotations
 
@@ -27,41 +27,41 @@ DECODED = re.compile(
 )
 AUDIO_TRACK = re.compile(r"^  Stream #0:\d+.*?: Audio:", re.MULTILINE)
 PROTECTED_MARKS = (b"enca", b"drms")
-LONGEST_SECONDS = 3600
+TIMEOUT_SECONDS = 3600
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Is what FFmpeg decodes at least one packet of: the track it picks by itself, or failing that a track by number."""
+    """What FFmpeg decodes at least one packet of: the track that it selects, or else another track, by number."""
 
-    own_choice: bool
+    selected_track_decodes: bool
     other_track: int | None = None
 
     @property
     def decodes(self) -> bool:
-        return self.own_choice or self.other_track is not None
+        return self.selected_track_decodes or self.other_track is not None
 
     def __str__(self) -> str:
-        if self.own_choice:
+        if self.selected_track_decodes:
             return "decodes"
         return "decodes nothing" if self.other_track is None else f"decodes audio track {self.other_track} alone"
 
 
 @dataclass(frozen=True)
-class Ours:
-    """Is what becomes of a file here: refused at upload, or a job that ended, or an error that ended neither."""
+class Result:
+    """The result for a file: rejected at upload, a job that ended, or an error."""
 
     accepted: bool
     job: Job | None = None
-    trouble: str = ""
+    error: str = ""
     decodes: bool = False
 
     @property
-    def stated(self) -> bool:
-        """Tell whether this is an MP3 or one stated failure."""
+    def is_conclusive(self) -> bool:
+        """Return whether the result is a valid MP3, a failure with a code and a sentence, or a rejection."""
         if not self.accepted:
             return True
-        if self.job is None or self.trouble:
+        if self.job is None or self.error:
             return False
         if self.job.state == State.READY:
             return self.decodes
@@ -75,64 +75,64 @@ class Ours:
     def __str__(self) -> str:
         if not self.accepted:
             return "refused at upload"
-        if self.trouble or self.job is None:
-            return f"trouble: {self.trouble}"
+        if self.error or self.job is None:
+            return f"error: {self.error}"
         if self.ready:
             return "an MP3" if self.decodes else "an MP3 that does not decode"
         return f"{self.job.state}: {self.job.error_code}"
 
 
-def reference(file: Path) -> Reference:
+def decode_with_ffmpeg(file: Path) -> Reference:
     """Return what FFmpeg decodes of a file."""
     decoded, report = _first_frame(file, "-vn", "-sn", "-dn")
     if decoded:
-        return Reference(own_choice=True)
+        return Reference(selected_track_decodes=True)
     tracks = range(len(AUDIO_TRACK.findall(report)))
     others = (track for track in tracks if _first_frame(file, "-map", f"0:a:{track}")[0])
-    return Reference(own_choice=False, other_track=next(others, None))
+    return Reference(selected_track_decodes=False, other_track=next(others, None))
 
 
-def ours(file: Path, services: Services) -> Ours:
-    """Put a file of any size through what upload and convert do, and clear away what that left."""
+def convert_file(file: Path, services: Services) -> Result:
+    """Upload and convert a file of any size, and delete what is stored."""
     with file.open("rb") as content:
         if not is_known_format(content.read(SIGNATURE_BYTES)):
-            return Ours(accepted=False)
+            return Result(accepted=False)
         content.seek(0)
-        job = _queued(content, file.name, services)
+        job = _queue(content, file.name, services)
     try:
         convert(event_for(job), services)
     except SoundliftError as error:
-        return Ours(accepted=True, job=job_now(services, job.id), trouble=error.detail)
+        return Result(accepted=True, job=job_now(services, job.id), error=error.detail)
     finally:
         services.videos.delete(job.video_fid)
     job = job_now(services, job.id)
     if job.state != State.READY:
-        return Ours(accepted=True, job=job)
+        return Result(accepted=True, job=job)
     try:
-        return Ours(accepted=True, job=job, decodes=_decodes(job, services))
+        return Result(accepted=True, job=job, decodes=_decodes(job, services))
     finally:
         services.mp3s.delete(str(job.mp3_fid))
 
 
-def agree(file: Path, theirs: Reference, here: Ours) -> bool:
-    """Tell whether there is an MP3 just where FFmpeg decodes something, and a stated failure elsewhere.
+def agree(file: Path, expected: Reference, result: Result) -> bool:
+    """Return whether the result is an MP3 if FFmpeg decodes something, and a stated failure otherwise.
 
-    Encrypted sound is the exception: FFmpeg decodes it, as noise, and we say so instead.
+    Encrypted sound is the exception: FFmpeg decodes it as noise, but the conversion has to fail.
     """
-    if theirs.decodes and here.job is not None and here.job.error_code == "drm_protected":
-        return here.stated and _has_protected_sound(file)
-    return here.stated and here.ready == theirs.decodes
+    if expected.decodes and result.job is not None and result.job.error_code == "drm_protected":
+        return result.is_conclusive and _has_protected_sound(file)
+    return result.is_conclusive and result.ready == expected.decodes
 
 
 def decoded_seconds(file: Path) -> float:
-    """Return how many seconds of sound FFmpeg decodes of the track it picks by itself."""
+    """Return how many seconds FFmpeg decodes of the track that it selects."""
     report = _decode(file, "-vn", "-sn", "-dn", "-af", "aresample=48000")
     samples = re.search(r"Output stream #0:0 .*?\((\d+) samples\)", report)
     return int(samples[1]) / 48000 if samples else 0.0
 
 
-def decode_errors(file: Path) -> int:
-    """Return how often FFmpeg fails to decode a packet of a file."""
+def count_decode_errors(file: Path) -> int:
+    """Return the number of packets that FFmpeg fails to decode."""
     errors = re.search(r"(\d+) decode errors", _decode(file, "-vn", "-sn", "-dn"))
     return int(errors[1]) if errors else 0
 
@@ -144,13 +144,13 @@ def _first_frame(file: Path, *selection: str) -> tuple[bool, str]:
 
 
 def _decode(file: Path, *arguments: str) -> str:
-    """Return what FFmpeg reports of decoding a file into nothing."""
+    """Decode a file, discard the output, and return FFmpeg's report."""
     command = [binary(), "-nostdin", "-hide_banner", "-v", "verbose", *FENCE, "-i", f"file:{file}", *arguments]
-    done = subprocess.run([*command, "-f", "null", "-"], check=False, capture_output=True, timeout=LONGEST_SECONDS)
+    done = subprocess.run([*command, "-f", "null", "-"], check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
     return done.stderr.decode("utf-8", "replace")
 
 
-def _queued(content: BinaryIO, name: str, services: Services) -> Job:
+def _queue(content: BinaryIO, name: str, services: Services) -> Job:
     job = receiving_job(services, name)
     writer = services.videos.create(job.video_fid, MediaInfo(job.username, job.file_name, job.content_type, job.id))
     shutil.copyfileobj(content, cast(BinaryIO, writer), 2**20)
@@ -159,7 +159,7 @@ def _queued(content: BinaryIO, name: str, services: Services) -> Job:
 
 
 def _decodes(job: Job, services: Services) -> bool:
-    """Tell whether FFmpeg reads the MP3 of a job without a word of complaint."""
+    """Return whether FFmpeg decodes the MP3 of a job without a warning."""
     with services.mp3s.open(str(job.mp3_fid)).file as mp3, tempfile.NamedTemporaryFile(suffix=".mp3") as file:
         shutil.copyfileobj(mp3, file)
         file.flush()
@@ -177,7 +177,7 @@ def _decodes(job: Job, services: Services) -> bool:
             "null",
             "-",
         ]
-        done = subprocess.run(command, check=False, capture_output=True, timeout=LONGEST_SECONDS)
+        done = subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
     return done.returncode == 0 and not done.stderr
 
 

@@ -10,14 +10,14 @@ from .run_statistics import Decoded, read_decoded
 
 
 class UnreliableTimestamps(Exception):
-    """A track's timestamps do not advance at the pace of its sound."""
+    """The timestamps of a track do not advance at the pace of its sound."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """An encoded file that nobody has checked: FFmpeg's exit status, its report, and what it wrote.
+    """An encoded file that is not checked yet, with FFmpeg's exit status and report.
 
-    `seconds` is the position on the output's time line at which FFmpeg ended, `samples` the number of samples of one
+    `seconds` is the position on the output's timeline at which FFmpeg ended. `samples` is the number of samples per
     channel that were encoded, at the plan's rate.
     """
 

@@ -15,9 +15,9 @@ from .runner import Runner
 
 
 def encode(plan: Plan, runner: Runner, folder: Path, *, cores: int) -> Encoded:
-    """Return the file, in a folder, that FFmpeg makes of a track on some cores.
+    """Encode a track to a file in a folder, on at most `cores` cores.
 
-    Raises UnreliableTimestamps if it becomes far longer than planned, and what `Runner.run` raises.
+    Raises UnreliableTimestamps if the output becomes far longer than planned, and what `Runner.run` raises.
     """
     if plan.needs_levels:
         plan = plan.with_levels(measure_levels(plan, runner))
@@ -31,7 +31,7 @@ def encoding_args(plan: Plan, output: Path) -> list[str]:
 
 
 def _encode(plan: Plan, runner: Runner, output: Path) -> Encoded:
-    """Return a file made by one FFmpeg, which does not report that it stops at a size, so it gets one byte more."""
+    """Encode with one FFmpeg. It does not report that it stopped at a size limit, so its limit is one byte higher."""
     size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
     track = ["-map", f"0:{plan.track.index}", "-af", ",".join(plan.filters)]
     arguments = [*input_args(runner.url, plan.lead), *track, *size, *encoding_args(plan, output)]

@@ -1,4 +1,4 @@
-"""A process of FFmpeg in a sandbox: what it may open, read, write and use, and how it is stopped."""
+"""An FFmpeg process in a sandbox: what it may open, read, write and use, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from soundlift.common.settings import Settings
 from ..probe.bounded_numbers import read_integer
 from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from ..probe.report import selects_track
-from .resource_limits import limited
+from .resource_limits import limited_command
 
-# In characters: of the lines on the file, of FFmpeg's first messages, and of its last ones.
-LONGEST_HEADING = 1024 * 1024
-LONGEST_BEGINNING = 256 * 1024
-LONGEST_END = 32 * 1024
-MOST_SKIPPED = 64 * 2**20  # bytes of text from the file, of which FFmpeg prints up to 50 for one line break of a title
+# Of the lines about the file, of FFmpeg's first other messages, and of its last ones.
+MAX_HEADING_CHARS = 1024 * 1024
+MAX_BEGINNING_CHARS = 256 * 1024
+MAX_END_CHARS = 32 * 1024
+MAX_SKIPPED_BYTES = 64 * 2**20  # of text from the file: FFmpeg prints up to 50 bytes for each line break in a title
 BLOCK = 64 * 1024
 
-# Only the protocols that reach the stored file, and no demuxer that opens further addresses, such as playlists: an
-# uploaded file decides neither what is read nor what is connected to.
+# Only the protocols that reach the stored file, and no demuxers that open further URLs, such as playlists. Otherwise an
+# uploaded file could choose what is read and connected to.
 PROTOCOLS = {"fd": "fd", "http": "http,tcp"}
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
-# Junk between the frames counts as errors. By default more errors than frames are a failure, whatever was decoded.
+# FFmpeg counts junk between frames as errors, and by default fails if there are more errors than frames.
 ALL_ERRORS = ("-max_error_rate", "1")
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
 
@@ -43,7 +43,7 @@ OnProgress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of FFmpeg ended: its status (negative: a signal), its report, and the seconds that it wrote."""
+    """The outcome of an FFmpeg run: its exit status (negative for a signal), its report, and the seconds written."""
 
     status: int
     report: str
@@ -59,7 +59,7 @@ def binary() -> str:
 
 
 def input_args(url: str, lead: float = 0.0) -> list[str]:
-    """Return the arguments that make FFmpeg read a stored video, fenced in.
+    """Return the arguments that make FFmpeg read a stored video, and nothing else.
 
     The video is read with timestamps shifted by -`lead` seconds.
     """
@@ -69,9 +69,9 @@ def input_args(url: str, lead: float = 0.0) -> list[str]:
 
 
 class Ffmpeg:
-    """A process of FFmpeg with resource limits and without our environment.
+    """An FFmpeg process with resource limits and without this process's environment.
 
-    `stdin` is a file descriptor that it may read; `pipes` are those that it may write besides standard output.
+    `stdin` is a file descriptor that FFmpeg reads; `pipes` are those that it writes in addition to standard output.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Ffmpeg:
         pipes: Sequence[int] = (),
     ) -> None:
         self._process = subprocess.Popen(
-            limited([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
+            limited_command([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C", **ENVIRONMENT},
-            process_group=process_group(),  # so that it ends with this process, and no Ctrl-C reaches it before
+            process_group=process_group(),  # FFmpeg ends with this process, and Ctrl-C does not reach it earlier
             pass_fds=pipes,
         )
         _work_in_batches(self._process.pid)
@@ -101,22 +101,22 @@ class Ffmpeg:
         return self._process.pid
 
     def kill(self) -> None:
-        """Kill it, from any thread."""
+        """Kill the process; may be called from any thread."""
         self._process.kill()
 
     def _abort(self) -> None:
-        """End it like a crash, which fails with TOO_COMPLEX: another run would end the same way."""
+        """Abort the process, so that the job fails with TOO_COMPLEX: another run would end the same way."""
         self._process.send_signal(signal.SIGABRT)
 
     def close(self) -> None:
-        """Kill it if it still runs, and release its pipes."""
+        """Kill the process if it still runs, and release its pipes."""
         self.kill()
         self._report.text()
         with self._process:
             pass
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Wait for its end, and return how it ended."""
+        """Wait for the process to end, and return its outcome."""
         assert self._process.stdout is not None
         seconds = 0.0
         for line in self._process.stdout:
@@ -131,17 +131,17 @@ class Ffmpeg:
 
 
 class _Report:
-    """The messages of FFmpeg, read from a stream by a thread, of which a limited number of characters is kept.
+    """FFmpeg's messages, read from a stream by a thread; a limited number of characters is kept.
 
-    The lines about the file are kept apart, so that no number of messages before them hides what is in the file.
-    `abort` is called if FFmpeg prints more text from the file than MOST_SKIPPED.
+    The lines about the file are kept separately, so that earlier messages, however many, cannot displace them. `abort`
+    is called if FFmpeg prints more than MAX_SKIPPED_BYTES of text from the file.
     """
 
     def __init__(self, stream: IO[bytes], abort: Callable[[], None]) -> None:
         self._stream = stream
         self._abort = abort
         self._lines = FfmpegLog()
-        self._heading, self._beginning = _Lines(LONGEST_HEADING), _Lines(LONGEST_BEGINNING)
+        self._heading, self._beginning = _Lines(MAX_HEADING_CHARS), _Lines(MAX_BEGINNING_CHARS)
         self._end: deque[str] = deque()
         self._end_size = 0
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
@@ -152,9 +152,9 @@ class _Report:
         return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
-        while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # a pipe's buffered reader has it
+        while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # not in IO, but in a pipe's buffered reader
             self._keep(self._lines.read(block))
-            if self._lines.skipped > MOST_SKIPPED:
+            if self._lines.skipped > MAX_SKIPPED_BYTES:
                 self._abort()
         self._keep(self._lines.end())
 
@@ -168,31 +168,31 @@ class _Report:
     def _keep_at_end(self, line: str) -> None:
         self._end.append(line + "\n")
         self._end_size += len(line) + 1
-        while self._end_size > LONGEST_END:
+        while self._end_size > MAX_END_CHARS:
             self._end_size -= len(self._end.popleft())
 
 
 class _Lines:
-    """The first lines of several, up to `room` characters."""
+    """The first lines of a text, up to `max_chars` characters."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, max_chars: int) -> None:
         self.kept: list[str] = []
-        self._room = room
+        self._remaining = max_chars
 
     def keep(self, line: str) -> bool:
-        """Keep a line if there was room for it and for all before it; return whether there was."""
-        self._room -= len(line) + 1
-        if self._room < 0:
-            self._room = 0
+        """Keep a line if it and all lines before it fit, and return whether they did."""
+        self._remaining -= len(line) + 1
+        if self._remaining < 0:
+            self._remaining = 0
             return False
         self.kept.append(line + "\n")
         return True
 
 
 def _work_in_batches(pid: int) -> None:
-    """Let each thread of a process continue when it wakes another, which saves a tenth of the time.
+    """Let each thread of a process continue when it wakes another one, which saves a tenth of the time.
 
-    FFmpeg passes every frame through five threads, each of which would otherwise interrupt the one before it.
+    FFmpeg passes every frame through five threads, each of which would otherwise preempt the previous one.
     """
     if hasattr(os, "SCHED_BATCH"):
         with suppress(PermissionError):  # some sandboxes forbid it, and it only saves time

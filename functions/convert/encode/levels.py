@@ -1,4 +1,4 @@
-"""The first of two passes: measuring the levels of a track."""
+"""The first of two passes, which measures the levels of a track."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .ffmpeg import input_args
 from .runner import Runner
 
 PROGRESS_PERCENTS = 20
-# Each is matched against one of FFmpeg's own lines; loudnorm prints its values as JSON, one a line.
+# Each pattern is matched against one of FFmpeg's own lines; loudnorm prints JSON, with one value per line.
 PEAK = re.compile(CONTEXT + r"Peak level dB: (-?[0-9]{1,9}\.[0-9]{1,9}|-?inf)")
 SAMPLES = re.compile(CONTEXT + r"Number of samples: ([0-9]{1,19})")
 LOUDNESS = re.compile(r'\t"(input_i|input_tp|input_lra|input_thresh|target_offset)" : "(-?[0-9]{1,9}\.[0-9]{1,9})",?')
@@ -19,14 +19,14 @@ LOUDNESS_VALUES = 5
 
 
 def measure_levels(plan: Plan, runner: Runner) -> Levels:
-    """Return the levels of a planned track, decoding all of it."""
+    """Measure the levels of a planned track by decoding all of it."""
     track = ["-map", f"0:{plan.track.index}", "-af", ",".join(plan.measuring_filters), "-f", "null", "-"]
     on_progress = runner.progress(plan.seconds, percents=PROGRESS_PERCENTS)
     return read_levels(runner.run([*input_args(runner.url, plan.lead), *track], on_progress).report)
 
 
 def read_levels(report: str) -> Levels:
-    """Return the levels in a report; sound that is silent, or too short to measure, has no loudness."""
+    """Return the levels in a report. Sound that is silent or too short to measure has no loudness."""
     lines = own_lines(report)
     peaks = [match[1] for line in lines if (match := PEAK.fullmatch(line))]
     samples = [match[1] for line in lines if (match := SAMPLES.fullmatch(line))]

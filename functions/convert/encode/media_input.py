@@ -1,4 +1,4 @@
-"""The stored video as FFmpeg reads it: an open file if the store has its files on this machine, otherwise a URL."""
+"""The input of FFmpeg: an open file if the media store keeps its files on this machine, otherwise a URL."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import closing, contextmanager
 from soundlift.common.errors import SoundliftError
 from soundlift.common.media import LocalFiles, MediaStore
 
-from .range_server import Source, serving
+from .range_server import Source, serve
 from .runner import MediaInput
 
-URL = "fd:"
+FD_URL = "fd:"
 
 
 class LocalFile:
-    """A stored file that each FFmpeg gets as its standard input.
+    """A stored file that each FFmpeg process gets as its standard input.
 
     FFmpeg then opens nothing by name, and `fd` is the only protocol that it may use.
     """
@@ -27,17 +27,17 @@ class LocalFile:
         self._file: io.FileIO | None = None
 
     def stdin(self) -> int:
-        """Open the file anew, and return its descriptor; raises MediaNotFound or StoreUnavailable."""
+        """Open the file again, and return its descriptor; raises MediaNotFound or StoreUnavailable."""
         self.close()
         self._file = self._store.open_file(self._fid)
         return self._file.fileno()
 
     @property
     def error(self) -> Exception | None:
-        """The error of the store where FFmpeg stopped reading.
+        """The store's error, found by reading where FFmpeg stopped, or None.
 
-        FFmpeg does not report it reliably: some demuxers take it for the end of the file. But FFmpeg's descriptor and
-        ours share a position, and a read that fails leaves it as it was.
+        FFmpeg does not report read errors reliably: some demuxers treat them as the end of the file. But FFmpeg's
+        descriptor and this one share a position, which a failed read does not change.
         """
         try:
             if self._file is not None:
@@ -53,19 +53,19 @@ class LocalFile:
 
 
 @contextmanager
-def opened(store: MediaStore, fid: str) -> Iterator[tuple[str, MediaInput]]:
-    """Yield a stored file as an input of FFmpeg, and the URL that FFmpeg reads it at."""
+def open_input(store: MediaStore, fid: str) -> Iterator[tuple[str, MediaInput]]:
+    """Yield the URL at which FFmpeg reads a stored file, and the input behind that URL."""
     if isinstance(store, LocalFiles):
         with closing(LocalFile(store, fid)) as file:
-            yield URL, file
+            yield FD_URL, file
     else:
-        with served(store, fid) as (url, source):
+        with serve_input(store, fid) as (url, source):
             yield url, source
 
 
 @contextmanager
-def served(store: MediaStore, fid: str, suffix: str = "") -> Iterator[tuple[str, MediaInput]]:
-    """Yield the same as `opened`, but always over HTTP, at a URL with a suffix."""
+def serve_input(store: MediaStore, fid: str, suffix: str = "") -> Iterator[tuple[str, MediaInput]]:
+    """Yield the same as `open_input`, but always over HTTP, at a URL with a suffix."""
     source = Source(store, fid, suffix)
-    with serving(source) as url:
+    with serve(source) as url:
         yield url, source

@@ -1,9 +1,9 @@
-"""The ranges of a video that hold only pictures, and a file without them.
+"""The ranges of a video that hold only pictures, and a file that is read without them.
 
-FFmpeg skips the pictures of a local file, but reads all of an MP4 or MOV over HTTP: its buffer there is as large as the
-distance between sound and pictures of the same second (ff_configure_buffers_for_index in libavformat). So it gets
-zeros in place of pictures, and the store is not asked for them. Other formats have no index of their samples. With one,
-a conversion of a large video reads a few per cent of it (`make bench ONLY=convert-4k-s3`).
+FFmpeg skips the pictures of a local file, but reads all of an MP4 or MOV over HTTP: its buffer is then as large as the
+distance between sound and pictures of the same second (ff_configure_buffers_for_index in libavformat). So FFmpeg gets
+zeros in place of pictures, which are not read from the media store. A conversion of a large video then reads a few per
+cent of it (`make bench ONLY=convert-4k-s3`). Formats other than MP4 and MOV have no such index.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import BinaryIO
 
 from ..probe.mp4_chunks import Chunks, read_chunks
 
-LEAST_BYTES = 2**20  # less is read sooner than another range is asked for
-EXAMINED_BYTES = 8 * 2**20  # FFmpeg looks at the first samples, up to 5 MB of them (its option -probesize)
-STILL_PICTURES = (b"jpeg", b"png ")  # may be images of chapters, one of which is the cover
+MIN_RANGE_BYTES = 2**20  # a shorter range is read faster than skipped, which takes another request
+EXAMINED_BYTES = 8 * 2**20  # FFmpeg examines the first samples, up to 5 MB (its option -probesize)
+STILL_PICTURES = (b"jpeg", b"png ")  # may be chapter images or the cover
 BLOCK = 256 * 1024
 
 Range = tuple[int, int]
 
 
 def picture_ranges(file: BinaryIO, size: int) -> list[Range]:
-    """Return where the ranges of a file begin and end that hold nothing but its largest video track, in order.
+    """Return the start and end of each range that holds only samples of the largest video track, in order.
 
-    Raises what reading the file raises.
+    Errors from reading the file are passed on.
     """
     try:
         tracks = read_chunks(file, size)
     except ValueError:
-        return []  # it is for FFmpeg to make sense of such an index
+        return []  # FFmpeg may still understand such an index
     videos = [track for track in tracks if track.handler == b"vide" and track.format not in STILL_PICTURES]
     pictures = max(videos, key=lambda track: sum(track.lengths), default=None)
     if pictures is None or not pictures.starts:
@@ -39,11 +39,13 @@ def picture_ranges(file: BinaryIO, size: int) -> list[Range]:
     others = sorted(start for track in tracks if track is not pictures for start in track.starts)
     examined = min([*pictures.starts, *others]) + EXAMINED_BYTES
     ranges = ((max(start, examined), min(end, size)) for start, end in _runs(pictures))
-    return [(start, end) for start, end in ranges if end - start >= LEAST_BYTES and not _any_within(others, start, end)]
+    return [
+        (start, end) for start, end in ranges if end - start >= MIN_RANGE_BYTES and not _any_within(others, start, end)
+    ]
 
 
 def _runs(track: Chunks) -> Iterator[Range]:
-    """Yield where runs of chunks begin and end between which there is nothing."""
+    """Yield the start and end of each run of adjacent chunks."""
     begin = end = 0
     for start, length in sorted(zip(track.starts, track.lengths, strict=True)):
         if start != end:
@@ -54,12 +56,12 @@ def _runs(track: Chunks) -> Iterator[Range]:
 
 
 def _any_within(positions: Sequence[int], start: int, end: int) -> bool:
-    """Return whether a sorted sequence has a position in a range: then the index is wrong about that range."""
+    """Return whether any of the sorted positions is in a range."""
     return bisect_right(positions, end - 1) > bisect_right(positions, start - 1)
 
 
 class FileWithoutPictures(io.RawIOBase):
-    """A file that has zeros in some ranges, for which the file underneath is not read."""
+    """A file in which some ranges read as zeros, without reading the underlying file."""
 
     def __init__(self, file: BinaryIO, ranges: Sequence[Range]) -> None:
         self._file = file
@@ -82,7 +84,7 @@ class FileWithoutPictures(io.RawIOBase):
         return self._position
 
     def read(self, size: int = -1, /) -> bytes:
-        """Read at most a block, which ends where a range begins or ends; raises what reading the file raises."""
+        """Read at most a block, which ends where a range begins or ends; passes on errors of the underlying file."""
         size = BLOCK if size < 0 else min(size, BLOCK)
         place = bisect_right(self._ends, self._position)
         start, end = self._ranges[place] if place < len(self._ranges) else (self._position + size, 0)
@@ -96,6 +98,6 @@ class FileWithoutPictures(io.RawIOBase):
         return data
 
     def close(self) -> None:
-        """Close the file underneath, too."""
+        """Close the underlying file, too."""
         self._file.close()
         super().close()

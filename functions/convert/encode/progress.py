@@ -9,8 +9,8 @@ from .runner import Runner
 
 
 def watch(plan: Plan, runner: Runner) -> OnProgress:
-    """Return what reports the progress of a run, and raises UnreliableTimestamps if the run writes far too much."""
-    report, limit = runner.progress(plan.seconds), limit_to(plan.most_seconds)
+    """Return a callback that reports progress, and raises UnreliableTimestamps if the run writes far too much."""
+    report, limit = runner.progress(plan.seconds), limit_to(plan.max_seconds)
 
     def on_progress(seconds: float) -> None:
         report(seconds)
@@ -19,11 +19,11 @@ def watch(plan: Plan, runner: Runner) -> OnProgress:
     return on_progress
 
 
-def limit_to(most_seconds: float | None) -> OnProgress:
-    """Return what raises UnreliableTimestamps if a run writes more than some seconds of sound."""
+def limit_to(max_seconds: float | None) -> OnProgress:
+    """Return a callback that raises UnreliableTimestamps if a run writes more than `max_seconds` of sound."""
 
     def on_progress(seconds: float) -> None:
-        if most_seconds is not None and seconds > most_seconds:
+        if max_seconds is not None and seconds > max_seconds:
             raise UnreliableTimestamps
 
     return on_progress

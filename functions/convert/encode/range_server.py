@@ -1,4 +1,4 @@
-"""Serves one stored video to FFmpeg on the loopback interface, in ranges, so that nothing is copied to disk."""
+"""An HTTP server that serves a stored video to FFmpeg over loopback, so that nothing is copied to disk."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ STOP_CHECK_SECONDS = 0.01
 OPEN_FILE = "soundlift.open_file"
 
 
-def suffix_of(name: str) -> str:
-    """Return the suffix of a file name if it is plain enough for a URL, otherwise ""."""
-    found = PLAIN_SUFFIX.search(name)
-    return found[0] if found else ""
+def url_suffix(name: str) -> str:
+    """Return the suffix of a file name if it can be part of a URL, otherwise ""."""
+    match = PLAIN_SUFFIX.search(name)
+    return match[0] if match else ""
 
 
 class Source:
-    """A stored video, without most of its pictures, at a path that cannot be guessed and ends with a suffix.
+    """A WSGI application that serves a stored video, without most of its pictures, at a path that cannot be guessed.
 
-    `error` is the first error of the store. FFmpeg cannot report it: it takes a body that breaks off for the end of the
-    file, and exits with 0 and half an MP3.
+    `error` is the first error of the media store. FFmpeg cannot report it: it treats a truncated response as the end of
+    the file, and exits with 0 and half an MP3.
     """
 
     def __init__(self, store: MediaStore, fid: str, suffix: str = "") -> None:
@@ -46,11 +46,11 @@ class Source:
         self._ranges: Sequence[Range] | None = None
 
     def stdin(self) -> int:
-        """Return that FFmpeg needs no standard input."""
+        """Return DEVNULL, because FFmpeg reads from the URL."""
         return DEVNULL
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer the path with the video or a range of it (RFC 9110, section 14), all others with 404."""
+        """Respond with the video or a range of it (RFC 9110, section 14), and with 404 to any other path."""
         request = Request(environ)
         if request.path != self.path:
             return Response(status=404)(environ, start_response)
@@ -58,20 +58,20 @@ class Source:
             response = self._answer(request)
         except RequestedRangeNotSatisfiable as error:
             return error.get_response(environ)(environ, start_response)
-        except Exception as error:  # any error, see note
-            self.note(error)
+        except Exception as error:  # any error, see record_error
+            self.record_error(error)
             response = Response(status=503)
         return response(environ, start_response)
 
-    def note(self, error: Exception) -> None:
-        """Keep the first error, of any type: none may be taken for a fault of the video."""
+    def record_error(self, error: Exception) -> None:
+        """Keep the first error of any type, so that none is mistaken for a fault of the video."""
         self.error = self.error or error
 
     def _answer(self, request: Request) -> Response:
         reader = self._store.open(self._fid)
         request.environ[OPEN_FILE] = reader.file
-        file = FileWithoutPictures(reader.file, self._pictures_in(reader))
-        body = FileWrapper(cast(IO[bytes], _NotingFile(cast(BinaryIO, file), self)), BLOCK)
+        file = FileWithoutPictures(reader.file, self._picture_ranges(reader))
+        body = FileWrapper(cast(IO[bytes], _ErrorRecordingFile(cast(BinaryIO, file), self)), BLOCK)
         response = Response(body, mimetype="application/octet-stream", direct_passthrough=True)
         response.content_length = reader.size
         response.call_on_close(reader.file.close)
@@ -81,8 +81,8 @@ class Source:
             response.close()
             raise
 
-    def _pictures_in(self, reader: MediaReader) -> Sequence[Range]:
-        """Return the ranges of pictures, which are the same for each request."""
+    def _picture_ranges(self, reader: MediaReader) -> Sequence[Range]:
+        """Return the picture ranges, which are computed once."""
         if self._ranges is None:
             try:
                 self._ranges = picture_ranges(reader.file, reader.size)
@@ -92,8 +92,8 @@ class Source:
         return self._ranges
 
 
-class _NotingFile:
-    """A stored file that ends where the store fails, and notes the error."""
+class _ErrorRecordingFile:
+    """A stored file that ends where the store fails, and records the error."""
 
     def __init__(self, file: BinaryIO, source: Source) -> None:
         self._file = file
@@ -103,25 +103,25 @@ class _NotingFile:
     def read(self, size: int) -> bytes:
         try:
             return self._file.read(size)
-        except Exception as error:  # any error, see Source.note
-            self._source.note(error)
+        except Exception as error:  # any error, see Source.record_error
+            self._source.record_error(error)
             return b""
 
 
 class _Handler(WSGIRequestHandler):
-    """A handler that expects FFmpeg to close connections early, which it does to seek."""
+    """A request handler for FFmpeg, which closes connections early in order to seek."""
 
     def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
         """Close the file, which Werkzeug leaves open if the client closes the connection."""
         if environ and OPEN_FILE in environ:
             environ[OPEN_FILE].close()
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - the name that Werkzeug uses
         """Log nothing."""
 
 
 @contextmanager
-def serving(source: Source) -> Iterator[str]:
+def serve(source: Source) -> Iterator[str]:
     """Serve a source, in threads, until the end of the block; yield its URL."""
     server = make_server("127.0.0.1", 0, source, threaded=True, request_handler=_Handler)
     thread = Thread(target=server.serve_forever, args=(STOP_CHECK_SECONDS,), name="range-server", daemon=True)

@@ -14,12 +14,12 @@ SECONDS_TO_DIE = 5
 BYTES_ABOVE_OUTPUT = 2**20
 
 
-def limited(command: Sequence[str], settings: Settings) -> list[str]:
-    """Return a command that limits its processor time, memory, file size and core dumps, then executes another.
+def limited_command(command: Sequence[str], settings: Settings) -> list[str]:
+    """Return a command that limits CPU time, memory, file size and core dumps, then executes `command`.
 
-    That is prlimit of util-linux: subprocess's own way, preexec_fn, may deadlock in a process with threads
-    (https://docs.python.org/3/library/subprocess.html). Only Linux has all of these limits; elsewhere the command is
-    returned as it is, and the limits on wall-clock time and on the size of the output remain.
+    It uses prlimit of util-linux, because subprocess's preexec_fn may deadlock in a process with threads
+    (https://docs.python.org/3/library/subprocess.html). Only Linux has all of these limits. On other systems the
+    command is returned unchanged, and only wall-clock time and the size of the output are limited.
 
     Raises Unavailable if prlimit is not installed.
     """
@@ -27,16 +27,16 @@ def limited(command: Sequence[str], settings: Settings) -> list[str]:
         return list(command)
     prlimit = shutil.which("prlimit")
     if prlimit is None:
-        raise Unavailable("The worker has no command prlimit; install util-linux.")
-    seconds = _allowed(resource.RLIMIT_CPU, settings.max_conversion_seconds)
-    kill_after = _allowed(resource.RLIMIT_CPU, settings.max_conversion_seconds + SECONDS_TO_DIE)
-    memory = _allowed(resource.RLIMIT_AS, settings.max_memory_bytes)
-    size = _allowed(resource.RLIMIT_FSIZE, settings.max_mp3_bytes + BYTES_ABOVE_OUTPUT)
+        raise Unavailable("The command prlimit is missing on this worker; install util-linux.")
+    seconds = _capped(resource.RLIMIT_CPU, settings.max_conversion_seconds)
+    kill_after = _capped(resource.RLIMIT_CPU, settings.max_conversion_seconds + SECONDS_TO_DIE)
+    memory = _capped(resource.RLIMIT_AS, settings.max_memory_bytes)
+    size = _capped(resource.RLIMIT_FSIZE, settings.max_mp3_bytes + BYTES_ABOVE_OUTPUT)
     limits = (f"--cpu={seconds}:{kill_after}", f"--as={memory}", f"--fsize={size}", "--core=0")
     return [prlimit, *limits, *command]
 
 
-def _allowed(kind: int, wanted: int) -> int:
-    """Return a limit that this process may set: only a privileged one may raise its hard limit."""
+def _capped(kind: int, requested: int) -> int:
+    """Return the requested limit, or the hard limit if that is lower: only a privileged process may raise it."""
     hard = resource.getrlimit(kind)[1]
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    return requested if hard == resource.RLIM_INFINITY else min(requested, hard)

@@ -1,4 +1,4 @@
-"""What FFmpeg's verbose log says about decoding and encoding at the end of a run."""
+"""The statistics on decoding and encoding in FFmpeg's verbose log at the end of a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENCODED = re.compile(
 
 @dataclass(frozen=True)
 class Decoded:
-    """How much of a track was decoded, in frames and in samples of one channel, and the number of errors."""
+    """The frames and samples per channel that were decoded of a track, and the number of errors."""
 
     frames: int
     errors: int
@@ -36,5 +36,5 @@ def read_decoded(report: str, track: int) -> Decoded:
 
 
 def read_encoded(report: str) -> int:
-    """Return how many samples of one channel were encoded."""
+    """Return the number of samples per channel that were encoded."""
     return next((int(match[1]) for line in own_lines(report) if (match := ENCODED.fullmatch(line))), 0)

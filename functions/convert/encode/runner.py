@@ -1,4 +1,4 @@
-"""The runs of FFmpeg on one stored video, which stop when the job's claim is lost or the store fails."""
+"""FFmpeg runs on one stored video, which stop when the job's claim is lost or the store fails."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from .ffmpeg import Ffmpeg, OnProgress, Outcome
 
 
 class Run(Protocol):
-    """One FFmpeg, or several that work together."""
+    """A running FFmpeg process, or several that work together."""
 
     def kill(self) -> None:
-        """Kill it, from any thread."""
+        """Kill the run; may be called from any thread."""
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how it ended."""
+        """Wait for the end of the run, and return its outcome."""
 
     def close(self) -> None:
-        """Kill it if it still runs, and release its resources."""
+        """Kill the run if it has not ended, and release its resources."""
 
 
 Running = TypeVar("Running", bound=Run)
@@ -35,14 +35,14 @@ class MediaInput(Protocol):
 
     @property
     def error(self) -> Exception | None:
-        """Return it, or None."""
+        """Return the error, or None."""
 
     def stdin(self) -> int:
-        """Return what FFmpeg gets as its standard input; raises MediaNotFound or StoreUnavailable."""
+        """Return the standard input for an FFmpeg process; raises MediaNotFound or StoreUnavailable."""
 
 
 class Runner:
-    """Starts FFmpegs on a video that a source has at `url`, one after another."""
+    """A runner of FFmpeg processes on a video that is available at `url`, one after another."""
 
     def __init__(self, url: str, source: MediaInput, heartbeat: ClaimHeartbeat, settings: Settings) -> None:
         self.url = url
@@ -51,7 +51,7 @@ class Runner:
         self._heartbeat = heartbeat
 
     def stdin(self) -> int:
-        """Return what the next FFmpeg that reads the video gets as its standard input; raises StoreUnavailable."""
+        """Return the standard input for the next FFmpeg process that reads the video; raises StoreUnavailable."""
         try:
             return self._source.stdin()
         except MediaNotFound:
@@ -59,7 +59,7 @@ class Runner:
 
     @contextmanager
     def started(self, start: Callable[[], Running]) -> Iterator[Running]:
-        """Start a run, and end it with the block."""
+        """Start a run, and close it at the end of the block."""
         run = start()
         self._heartbeat.on_stop(run.kill)
         try:
@@ -68,7 +68,11 @@ class Runner:
             run.close()
 
     def end(self, run: Run, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how a run ended; the heartbeat's reason and the store's error are raised before what FFmpeg says."""
+        """Wait for the end of a run, and return its outcome.
+
+        Raises the heartbeat's reason to stop, the store's error, or the failure that FFmpeg's status indicates, in this
+        order.
+        """
         outcome = run.wait(on_progress)
         self._heartbeat.check()
         if (error := self._source.error) is not None:
@@ -77,12 +81,12 @@ class Runner:
         return outcome
 
     def run(self, arguments: Sequence[str], on_progress: OnProgress | None = None) -> Outcome:
-        """Run FFmpeg to its end and return how that was; raises as `end` does."""
+        """Run FFmpeg and return its outcome; raises what `end` raises."""
         with self.started(lambda: Ffmpeg(arguments, self.settings, stdin=self.stdin())) as ffmpeg:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
-        """Return what reports the progress of a run that writes `seconds` and is `percents` of the whole work."""
+        """Return a callback that reports the progress of a run that writes `seconds` and is `percents` of all work."""
 
         def report(done: float) -> None:
             if seconds:
@@ -92,4 +96,4 @@ class Runner:
 
 
 def _missing() -> StoreUnavailable:
-    return StoreUnavailable("The media store does not have the video.")
+    return StoreUnavailable("The video is missing in the media store.")

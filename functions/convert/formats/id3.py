@@ -22,19 +22,19 @@ FRAMES = {
 }
 ENCODER = "Soundlift, with FFmpeg and LAME"
 UTF_8 = 3
-MOST_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
+MAX_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
 NO_OFFSET = 0xFFFFFFFF
 FRONT_COVER = 3
 PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"BM": "image/bmp"}
 ALPHA_3 = 3
 
 
-def id3(tags: Tags) -> bytes:
-    """Return a tag as the bytes that go before an MP3's frames."""
+def build_id3_tag(tags: Tags) -> bytes:
+    """Return a tag as the bytes that precede an MP3's frames."""
     from mutagen.id3 import APIC, ID3, TLAN, TSSE
 
     tag = ID3()
-    for frame in (*_texts(tags.texts), *_table_of_contents(tags.chapters[:MOST_CHAPTERS])):
+    for frame in (*_texts(tags.texts), *_table_of_contents(tags.chapters[:MAX_CHAPTERS])):
         tag.add(frame)
     if code := _alpha_3(tags.language):
         tag.add(TLAN(encoding=UTF_8, text=[code]))
@@ -76,7 +76,7 @@ def _table_of_contents(chapters: Sequence[Chapter]) -> Iterable[object]:
 
 
 def _alpha_3(language: str | None) -> str | None:
-    """Return a language as TLAN has it, in three letters (ISO 639-2), or None if there is no such code."""
+    """Return a language as a code of three letters (ISO 639-2), as in TLAN, or None if there is none."""
     if language is None or len(language) == ALPHA_3:
         return language
     from langcodes import Language
@@ -89,5 +89,5 @@ def _alpha_3(language: str | None) -> str | None:
 
 
 def _picture_type(picture: bytes) -> str | None:
-    """Return the media type of a picture in one of the formats that players know, by its first bytes."""
+    """Return the media type of a picture, by its first bytes, or None if players do not support it."""
     return next((kind for magic, kind in PICTURES.items() if picture.startswith(magic)), None)

@@ -8,13 +8,13 @@ from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from .id3 import id3
+from .id3 import build_id3_tag
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import OutputFormat, Tags
 
-# In kbit/s. Without the bit reservoir, a constant bit rate loses at most 0.25 dB up to here and up to 2 dB above; a
-# variable one loses nothing but bytes (`make bench ONLY=reservoir-V2`).
-HIGHEST_SPLIT_BITRATE = 96
+# In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
+# dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
+MAX_SPLIT_BITRATE = 96
 
 
 class Mp3:
@@ -26,7 +26,7 @@ class Mp3:
     sample_rates = SAMPLE_RATES
 
     def bitrate(self, options: AudioOptions, rate: int) -> int | None:
-        """Return the requested bit rate, or the highest that LAME has at this sample rate."""
+        """Return the requested bit rate, limited to the highest that LAME supports at this sample rate."""
         return None if options.bitrate is None else min(options.bitrate, highest_bitrate(rate))
 
     def encoder_args(self, options: AudioOptions, rate: int) -> tuple[str, ...]:
@@ -36,12 +36,12 @@ class Mp3:
         return ("-c:a", "libmp3lame", *quality)
 
     def container_args(self) -> tuple[str, ...]:
-        """Return the arguments for a file without tags: those are stored before it."""
+        """Return the arguments for a file without tags, because the tag is stored before the file."""
         return ("-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3")
 
     def can_be_split(self, bitrate: int | None) -> bool:
-        """Return whether frames that do not share bits cost next to nothing of the sound."""
-        return bitrate is None or bitrate <= HIGHEST_SPLIT_BITRATE
+        """Return whether frames without the bit reservoir sound practically the same."""
+        return bitrate is None or bitrate <= MAX_SPLIT_BITRATE
 
     def write_length(self, path: Path, samples: int) -> None:
         """Write the length into the header frame, unless there is no sound.
@@ -60,7 +60,7 @@ class Mp3:
             raise ConversionFailed(BROKEN) from None
 
     def read_length(self, path: Path) -> float:
-        """Return the length that the header frame gives, without the encoder's delay and padding."""
+        """Return the length in the header frame, without the encoder's delay and padding."""
         try:
             with path.open("rb") as file:
                 header = HeaderFrame.at_start_of(file)
@@ -69,9 +69,9 @@ class Mp3:
         return max(0, header.samples) / header.rate
 
     def write_tags(self, path: Path, tags: Tags) -> bytes:
-        """Return an ID3 tag, so that the file need not be written again."""
+        """Return an ID3 tag, which is stored before the file, so that the file is not rewritten."""
         del path
-        return id3(tags)
+        return build_id3_tag(tags)
 
 
 MP3: OutputFormat = Mp3()

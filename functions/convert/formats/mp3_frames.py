@@ -1,4 +1,4 @@
-"""The frames of an MP3, and the header frame that gives players its exact length (Xing's, with LAME's tag)."""
+"""The frames of an MP3, and the header frame (Xing, with LAME's tag) from which players read its exact length."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ READ_BYTES = 2**18
 # Offsets in the header frame, from "Xing" or "Info": http://gabriel.mp3-tech.org/mp3infotag.html
 COUNTS, TOC, TOC_ENTRIES = 8, 16, 100
 LAME_TAG = 120
-LONGEST_PADDING = 2**12
+PADDING_LIMIT = 2**12
 DELAY_AND_PADDING, MUSIC_LENGTH, MUSIC_CRC, TAG_CRC = (LAME_TAG + offset for offset in (21, 28, 32, 34))
 
 
@@ -38,7 +38,7 @@ class NotMp3(Exception):
 
 @dataclass(frozen=True)
 class Header:
-    """The first four bytes of a frame: its size and side information in bytes, samples of one channel, rate in Hz."""
+    """The header of a frame: its size and side information in bytes, samples per channel, and rate in Hz."""
 
     size: int
     samples: int
@@ -68,8 +68,8 @@ def _header(kind: int, numbers: int, mode: int) -> Header:
     return Header(frame_length(header), samples, sample_rate(header), sides[mode != MONO])
 
 
-def frames(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the frames of a file that contains nothing else; raises NotMp3."""
+def read_frames(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the frames of a file; raises NotMp3 if it contains anything else."""
     data, at = b"", 0
     while True:
         if len(data) - at < HEADER_BYTES or len(data) - at < read_header(data[at : at + HEADER_BYTES]).size:
@@ -87,13 +87,13 @@ def frames(file: BinaryIO) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class HeaderFrame:
-    """The frame before the sound, from which players read the length; they do not play it."""
+    """The frame before the sound, from which players read the length and which they do not play."""
 
     data: bytes
 
     @classmethod
     def of(cls, frame: bytes) -> Self:
-        """Return the header frame that is the first frame of a file; raises NotMp3 if it is another one."""
+        """Return a frame as a header frame; raises NotMp3 if it is an ordinary frame."""
         header = cls(frame)
         if frame[header._tag : header._tag + 4] not in (b"Xing", b"Info") or len(frame) < header._tag + TAG_CRC + 2:
             raise NotMp3("no Xing or Info")
@@ -102,7 +102,7 @@ class HeaderFrame:
     @classmethod
     def at_start_of(cls, file: BinaryIO) -> Self:
         """Return the header frame at the beginning of a file; raises NotMp3, also for an empty file."""
-        return cls.of(next(frames(file), b""))
+        return cls.of(next(read_frames(file), b""))
 
     @property
     def _tag(self) -> int:
@@ -118,12 +118,12 @@ class HeaderFrame:
 
     @property
     def samples(self) -> int:
-        """Return the samples of one channel without the encoder's delay and padding, which players cut off."""
-        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), LONGEST_PADDING)
+        """Return the samples per channel without the encoder's delay and padding, which players cut off."""
+        delay, padding = divmod(self._number(DELAY_AND_PADDING, 3), PADDING_LIMIT)
         return self._number(COUNTS, 4) * read_header(self.data).samples - delay - padding
 
     def for_frames(self, sizes: Sequence[int], samples: int, crc: int) -> HeaderFrame:
-        """Return the header frame of other frames of the same kind, by their sizes, length in samples and CRC."""
+        """Return a header frame for other frames of the same kind, with their sizes, length in samples and CRC."""
         total = (len(self.data) + sum(sizes)).to_bytes(4)
         return self._with(
             {
@@ -135,15 +135,15 @@ class HeaderFrame:
         ).with_length(samples)
 
     def with_length(self, samples: int) -> HeaderFrame:
-        """Return it with another length, in samples of one channel; raises NotMp3 if its frames cannot have it."""
+        """Return the frame with another length, in samples per channel; raises NotMp3 if the frames cannot have it."""
         delay = self._number(DELAY_AND_PADDING, 3) >> 12
         padding = self._number(COUNTS, 4) * read_header(self.data).samples - delay - samples
-        if not 0 <= padding < LONGEST_PADDING:
+        if not 0 <= padding < PADDING_LIMIT:
             raise NotMp3(f"a padding of {padding} samples")
         return self._with({DELAY_AND_PADDING: (delay << 12 | padding).to_bytes(3)})
 
     def _with(self, fields: Mapping[int, bytes]) -> HeaderFrame:
-        """Return it with other values at some offsets, and a new checksum."""
+        """Return the frame with other bytes at some offsets, and a new checksum."""
         data = bytearray(self.data)
         for offset, value in fields.items():
             data[self._tag + offset : self._tag + offset + len(value)] = value
@@ -153,7 +153,7 @@ class HeaderFrame:
 
 
 def _table_of_contents(sizes: Iterable[int]) -> bytes:
-    """Return in which 256th of all bytes each percent of the time begins: before the last frame, so below 256."""
+    """Return, for each percent of the time, its position in the file in 256ths of the size; all are below 256."""
     starts = array("Q", accumulate(sizes, initial=0))
     marks = (starts[(len(starts) - 1) * percent // TOC_ENTRIES] for percent in range(TOC_ENTRIES))
     return bytes(256 * mark // starts[-1] for mark in marks)

@@ -14,11 +14,11 @@ from ..probe.metadata import Chapter
 
 @dataclass(frozen=True)
 class Tags:
-    """What the tag of an audio file contains, whatever its format.
+    """The tags of an audio file, independent of its format.
 
-    `texts` are by the names of FFmpeg's metadata and in the order in which they are written, `language` is a tag of
-    BCP 47 or a code of ISO 639-2, `chapters` are in seconds of the audio file, and `cover` is the content of a picture
-    file, empty for none.
+    `texts` has FFmpeg's names of metadata as keys, in the order in which they are written. `language` is a BCP 47 tag
+    or an ISO 639-2 code. `chapters` are on the timeline of the audio file. `cover` is the content of a picture file,
+    empty if there is none.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Tags:
 class OutputFormat(Protocol):
     """An audio format. To add one, write a module like `mp3` in this folder.
 
-    `suffix` begins with a dot; `sample_rates` are those that the format allows, in Hz, in ascending order.
+    `suffix` begins with a dot. `sample_rates` are the allowed rates in Hz, in ascending order.
     """
 
     @property
@@ -49,16 +49,16 @@ class OutputFormat(Protocol):
         """Return FFmpeg's arguments for the codec and its quality, at a sample rate in Hz."""
 
     def container_args(self) -> tuple[str, ...]:
-        """Return FFmpeg's arguments for the file around the encoded audio, without any metadata."""
+        """Return FFmpeg's arguments for the container, without any metadata."""
 
     def can_be_split(self, bitrate: int | None) -> bool:
-        """Return whether `encode.parallel` can encode it on several cores without audible loss."""
+        """Return whether `encode.parallel` can encode this bit rate on several cores without audible loss."""
 
     def write_length(self, path: Path, samples: int) -> None:
-        """Write the exact length of a file, in samples of one channel, into it; raises ConversionFailed."""
+        """Write the exact length, in samples per channel, to a file; raises ConversionFailed."""
 
     def read_length(self, path: Path) -> float:
-        """Return the length of a file, in seconds, as players see it; raises ConversionFailed."""
+        """Return the length of a file in seconds, as players show it; raises ConversionFailed."""
 
     def write_tags(self, path: Path, tags: Tags) -> bytes:
-        """Write tags to a file, or return the bytes of a tag that has to be stored before the file's."""
+        """Write tags to a file, or return the bytes of a tag that must be stored before the file."""

@@ -1,4 +1,4 @@
-"""The finished audio file: checked, with its exact length, its tags, and the seconds that are missing."""
+"""The finished audio file: checked, with its exact length, its tags, and the number of missing seconds."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .tags import collect_tags
 
 @dataclass(frozen=True)
 class FinishedFile:
-    """An audio file on this machine's disk, and the bytes that have to be stored before it.
+    """An audio file on the local disk, and the bytes (`head`) that must be stored before it.
 
-    `size` is in bytes and includes those; `seconds` is the length of the audio, `missing_seconds` how much could not be
-    read, None if unknown.
+    `size` is in bytes and includes `head`. `seconds` is the length of the audio, and `missing_seconds` the length that
+    could not be read, None if unknown.
     """
 
     format: OutputFormat
@@ -34,7 +34,7 @@ class FinishedFile:
 
 
 def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> FinishedFile:
-    """Return the finished file of an encoded one; raises ConversionFailed or Unavailable if it is not usable."""
+    """Check and complete an encoded file; raises ConversionFailed or Unavailable if it is not usable."""
     plan = encoded.plan
     check_disk(encoded.status, folder)
     check_outcome(
@@ -42,7 +42,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
         encoded.report,
         decoded=encoded.decoded,
         output_bytes=encoded.size,
-        most_bytes=runner.settings.max_mp3_bytes,
+        max_bytes=runner.settings.max_mp3_bytes,
     )
     plan.format.write_length(encoded.path, encoded.samples)
     seconds = plan.format.read_length(encoded.path)
@@ -55,13 +55,13 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
 
 
 def _whole_seconds(encoded: Encoded, probe: Probe) -> float | None:
-    """Return the length of the whole sound, None if a part was requested or the timestamps are unreliable."""
+    """Return the length of the whole sound; None if a part was requested or the timestamps are unreliable."""
     options, timestamps_were_ignored = encoded.plan.options, probe.has_timestamps and not encoded.plan.by_timestamps
     return None if timestamps_were_ignored or options.end is not None else encoded.seconds + options.start
 
 
 def _junk(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> int:
-    """Return how many packets are not frames, in a stream without timestamps that FFmpeg could not fully decode."""
+    """Return the number of packets that are not frames, if FFmpeg had errors in a stream without timestamps."""
     if probe.has_timestamps or not encoded.decoded.errors:
         return 0
     file = folder / "packets"

@@ -1,7 +1,7 @@
-"""The packets of a stream without timestamps that are not frames but bytes between them, such as a picture.
+"""Junk packets in a stream without timestamps: bytes between frames, such as a picture.
 
-The demuxer passes them on, and the decoder reports errors as it does for damaged frames. They differ in size: a packet
-of bytes in which no frame is found is far larger than a frame.
+The demuxer passes them on, and the decoder reports the same errors as for damaged frames. They differ in size: a packet
+in which the demuxer found no frame is far larger than a frame.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-MOST_PACKETS = 200_000
-JUNK_FACTOR = 3  # times the median size of a frame: two frames whose border is damaged are one packet
-# A line of FFmpeg's framecrc: stream, time of decoding, time of presentation, duration, size, and more.
+MAX_PACKETS = 200_000
+JUNK_FACTOR = 3  # times the median frame size; two frames with a damaged boundary are one packet
+# A line of FFmpeg's framecrc: stream, decoding time, presentation time, duration, size, and more.
 PACKET = re.compile(rb" *0,[^,]{1,30},[^,]{1,30},[^,]{1,30}, *([0-9]{1,10}),.{1,200}\n")
 
 
 def packet_list_args(output: Path) -> list[str]:
-    """Return the arguments that write the sizes of a track's first packets into a file, without decoding them."""
-    return ["-c", "copy", "-frames:a", str(MOST_PACKETS), "-f", "framecrc", "-y", str(output)]
+    """Return the arguments that write the sizes of a track's first packets to a file, without decoding them."""
+    return ["-c", "copy", "-frames:a", str(MAX_PACKETS), "-f", "framecrc", "-y", str(output)]
 
 
 def count_junk(file: Path, frames: int) -> int:
-    """Return how many packets in a list are far larger than a frame; `frames` of them could be decoded."""
+    """Return the number of packets in a list that are far larger than a frame; `frames` packets were decoded."""
     sizes = sorted(_sizes(file)) if file.exists() else []
     largest = JUNK_FACTOR * median(sizes[:frames] or [0])
     return sum(size > largest for size in sizes)

@@ -8,24 +8,24 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..probe.audio_track import AudioTrack
 
-# The first sample has the container's position, and gaps of 20 ms or more become silence, so that sound stays in sync
-# with the picture. Smaller deviations are jitter.
+# Keeps the position of the first sample, and fills gaps of 20 ms or more with silence, so that sound stays in sync with
+# the picture. Smaller deviations are jitter.
 BY_TIMESTAMPS = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
 IN_SEQUENCE = "asetpts=N/SR/TB"
-FLOAT_SAMPLES = "aformat=fltp"  # as LAME computes
-# Float PCM may hold any value, and LAME rejects those that are not finite or near the maximum. A value 96 dB above full
-# scale is not sound; samples of 16 bits that were not scaled to 1 are kept.
+FLOAT_SAMPLES = "aformat=fltp"  # the format that LAME computes in
+# Float PCM may hold any value, and LAME rejects values that are not finite or near the maximum. Values 96 dB above full
+# scale are not sound, but 16-bit samples that were not scaled to 1 are kept.
 FLOAT_PCM = "pcm_f"
 ONLY_FINITE = r"aeval=exprs=if(lt(abs(val(ch))\,65536)\,val(ch)):c=same"
-# FFmpeg scales a downmix of integer samples down until it can never clip, but not one of float samples. This keeps the
-# coefficients of ITU-R BS.775 for both; what clips then is found by measuring.
+# FFmpeg attenuates a downmix of integer samples until it can never clip, but not one of float samples. This keeps the
+# coefficients of ITU-R BS.775 for both; the levels are measured to prevent clipping.
 UNSCALED_DOWNMIX = "aresample=out_chlayout={layout}:out_sample_fmt=fltp:rematrix_maxval=1000"
 STEREO_FROM_MONO = "pan=stereo|c0=c0|c1=c0"
 LAYOUTS = {1: "mono", 2: "stereo"}
 
 
 def filters_for(track: AudioTrack, options: AudioOptions, *, channels: int, rate: int, silence: float) -> Iterator[str]:
-    """Yield the filters that give a track `channels` and `rate`, in their order; `silence` in seconds comes first."""
+    """Yield the filters that convert a track to `channels` and `rate`, preceded by `silence` in seconds."""
     yield FLOAT_SAMPLES
     if track.codec.startswith(FLOAT_PCM):
         yield ONLY_FINITE
@@ -43,12 +43,12 @@ def filters_for(track: AudioTrack, options: AudioOptions, *, channels: int, rate
 
 
 def resample(rate: int) -> str:
-    """Return the filter that resamples by SoXR, which is better than FFmpeg's own resampler."""
+    """Return the filter that resamples with SoXR, which is better than FFmpeg's own resampler."""
     return f"aresample={rate}:out_sample_fmt=fltp:resampler=soxr"
 
 
 def _downmix(track: AudioTrack, layout: str) -> str:
-    """Return the filter that mixes channels; those without a known place go to the left and the right in turn."""
+    """Return the filter that mixes channels; those without a known position go left and right alternately."""
     unordered = track.unordered_channels
     if unordered is None:
         return UNSCALED_DOWNMIX.format(layout=layout)

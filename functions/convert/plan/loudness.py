@@ -1,4 +1,4 @@
-"""The level of the output: the filters that measure a sound, and those that adjust it afterwards."""
+"""The filters that measure the level of a sound, and those that adjust it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from .filters import resample
 
-HIGHEST_PEAK_DB = -1.0  # of a downmix, so that LAME's overshoot fits above it
+MAX_PEAK_DB = -1.0  # of a downmix; leaves headroom for LAME's overshoot
 TRUE_PEAK_DB = -1.5
-LEAST_RANGE_LU, GREATEST_RANGE_LU = 7.0, 50.0
+MIN_RANGE_LU, MAX_RANGE_LU = 7.0, 50.0
 # loudnorm's argument for each measured value, and the lowest and highest value that it accepts.
 # https://ffmpeg.org/ffmpeg-filters.html#loudnorm
 LOUDNESS_LIMITS = {
@@ -24,9 +24,9 @@ STATISTICS = "astats=measure_perchannel=none:measure_overall=Peak_level+Number_o
 
 @dataclass(frozen=True)
 class Levels:
-    """The measured levels: the highest sample in dB of full scale, the number of samples, and the loudness.
+    """The measured levels: the sample peak in dBFS, the number of samples, and the loudness.
 
-    `loudness` has loudnorm's own names (EBU R128: LUFS, LU, dBTP), and is None for silence.
+    `loudness` has loudnorm's own keys (EBU R 128: LUFS, LU, dBTP), and is None for silence.
     """
 
     peak: float
@@ -35,27 +35,27 @@ class Levels:
 
 
 def measuring_filters(loudness: float | None) -> tuple[str, ...]:
-    """Return the filters that measure the levels, with the loudness if a target is given in LUFS."""
+    """Return the filters that measure the levels, including the loudness if there is a target in LUFS."""
     if loudness is None:
         return (STATISTICS,)
     return (STATISTICS, f"loudnorm=I={loudness:g}:dual_mono=true:print_format=json")
 
 
 def downmix_gain(levels: Levels) -> tuple[str, ...]:
-    """Return the filter that turns a downmix down if its peak is too high."""
-    gain = min(0.0, HIGHEST_PEAK_DB - levels.peak)
+    """Return the filter that attenuates a downmix if its peak is too high."""
+    gain = min(0.0, MAX_PEAK_DB - levels.peak)
     return (f"volume={gain:.3f}dB:precision=float",) if gain < 0 else ()
 
 
 def normalization(levels: Levels, target: float, rate: int) -> tuple[str, ...]:
-    """Return loudnorm's second pass: one gain for all, or a dynamic one if the peaks leave no room.
+    """Return loudnorm's second pass, with a constant gain, or a dynamic one if the peaks leave no headroom.
 
-    The latter works at 192 kHz, which may add or remove a sample.
+    The dynamic mode works at 192 kHz, which may add or remove a sample.
     """
     found = levels.loudness
     if found is None:
         return ()
-    spread = min(max(float(found["input_lra"]), LEAST_RANGE_LU), GREATEST_RANGE_LU)
+    spread = min(max(float(found["input_lra"]), MIN_RANGE_LU), MAX_RANGE_LU)
     return (
         f"loudnorm=I={target:g}:TP={TRUE_PEAK_DB:g}:LRA={spread:g}:linear=true:dual_mono=true"
         f":{':'.join(_measured_arguments(found))}",
@@ -65,6 +65,6 @@ def normalization(levels: Levels, target: float, rate: int) -> tuple[str, ...]:
 
 
 def _measured_arguments(found: Mapping[str, str]) -> Iterator[str]:
-    """Yield loudnorm's arguments for the measured values, within the limits outside of which it refuses them."""
+    """Yield loudnorm's arguments for the measured values, limited to the range that loudnorm accepts."""
     for value, (argument, lowest, highest) in LOUDNESS_LIMITS.items():
         yield f"{argument}={min(max(float(found[value]), lowest), highest):.2f}"

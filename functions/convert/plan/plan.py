@@ -1,4 +1,4 @@
-"""What to do with one audio track to make the audio file that a job asks for."""
+"""The plan for converting an audio track into the requested audio file."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .filters import BY_TIMESTAMPS, IN_SEQUENCE, filters_for
 from .loudness import Levels, downmix_gain, measuring_filters, normalization
 
 UNKNOWN_RATE = 44100
-# Output that is longer than its file by more than this consists of silence in gaps between unreliable timestamps.
-LONGEST_FACTOR, SECONDS_BEYOND = 1.02, 10
+# Output that exceeds the container's duration by more than this is mostly silence between unreliable timestamps.
+MAX_LENGTH_RATIO, MAX_EXTRA_SECONDS = 1.02, 10
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to encode one track: `filters` in their order, the output's sample rate in Hz and its format.
+    """The filters, in order, the sample rate in Hz and the format with which a track is encoded.
 
-    `is_downmix` and `loudness` (in LUFS) require that the levels are measured before. `lead` is the number of seconds
-    by which FFmpeg's clock begins before all audio and video. `seconds` is the expected length of the output, None if
-    unknown; output of more than `most_seconds` is evidence of unreliable timestamps.
+    If `is_downmix` or `loudness` (in LUFS) is set, the levels must be measured first. `lead` is the number of seconds
+    by which FFmpeg's clock starts before all audio and video. `seconds` is the expected length of the output, None if
+    unknown; output longer than `max_seconds` is evidence of unreliable timestamps.
     """
 
     track: AudioTrack
@@ -35,7 +35,7 @@ class Plan:
     loudness: float | None = None
     lead: float = 0.0
     seconds: float | None = None
-    most_seconds: float | None = None
+    max_seconds: float | None = None
 
     @property
     def bitrate(self) -> int | None:
@@ -63,27 +63,27 @@ class Plan:
         return (*self.filters, *measuring_filters(self.loudness))
 
     def with_levels(self, levels: Levels) -> Plan:
-        """Return the plan with the gain for measured levels, so that they need not be measured any more."""
+        """Return the plan with the gain for the measured levels."""
         gain = downmix_gain(levels) if self.loudness is None else normalization(levels, self.loudness, self.rate)
         return replace(self, filters=(*self.filters, *gain), is_downmix=False, loudness=None)
 
 
 def make_plan(probe: Probe, track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> Plan:
-    """Return how to make the audio file that a job's options ask for.
+    """Return the plan for a track and a job's options.
 
-    Nothing is up-sampled, except sound below the format's lowest rate, and mono stays mono unless the job asks for two
-    channels. The frames of files without timestamps follow each other.
+    Nothing is upsampled, except sound below the format's lowest rate, and mono stays mono unless the job requests two
+    channels. In files without timestamps, frames are encoded one after another.
     """
     return replace(
         _plan(track, options, output_format, silence=probe.silence_before(track), by_timestamps=probe.has_timestamps),
         lead=0.0 if probe.time_starts_with_first_track else probe.lead,
         seconds=_expected_seconds(probe, options),
-        most_seconds=_most_seconds(probe),
+        max_seconds=_max_seconds(probe),
     )
 
 
 def make_plan_without_timestamps(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> Plan:
-    """Return a plan for a track with unreliable timestamps, by which the container's duration is unreliable, too."""
+    """Return a plan for a track with unreliable timestamps, which make the container's duration unreliable, too."""
     return _plan(track, options, output_format, silence=0.0, by_timestamps=False)
 
 
@@ -114,7 +114,7 @@ def _expected_seconds(probe: Probe, options: AudioOptions) -> float | None:
     return max(0.0, end - options.start)
 
 
-def _most_seconds(probe: Probe) -> float | None:
+def _max_seconds(probe: Probe) -> float | None:
     if probe.duration is None or not probe.has_timestamps:
         return None
-    return probe.duration * LONGEST_FACTOR + SECONDS_BEYOND
+    return probe.duration * MAX_LENGTH_RATIO + MAX_EXTRA_SECONDS

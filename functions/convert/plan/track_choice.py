@@ -8,11 +8,11 @@ from ..failures import TOO_MANY_CHANNELS, ConversionFailed, no_such_track
 from ..probe.audio_track import AudioTrack
 from ..probe.probe import Probe
 
-MOST_LANGUAGES = 30  # in one message
+MAX_LANGUAGES = 30  # in one message
 
 
 def candidate_tracks(probe: Probe, options: AudioOptions) -> list[AudioTrack]:
-    """Return the track to convert, followed by those to try if it has no sound and the job did not ask for it.
+    """Return the track to convert, followed by alternatives if the job did not request a track.
 
     Raises ConversionFailed if there is no such track, or no track can be mixed.
     """
@@ -25,7 +25,7 @@ def candidate_tracks(probe: Probe, options: AudioOptions) -> list[AudioTrack]:
 
 
 def requested_track(probe: Probe, options: AudioOptions) -> AudioTrack | None:
-    """Return the track that a job asks for, None if it asks for none; raises ConversionFailed if it does not exist."""
+    """Return the track that a job requests, or None; raises ConversionFailed if the track does not exist."""
     wanted = options.track
     if wanted is None:
         return None
@@ -34,13 +34,13 @@ def requested_track(probe: Probe, options: AudioOptions) -> AudioTrack | None:
     else:
         found = [track for track in probe.tracks if track.language and _same_language(track.language, wanted)]
     if not found:
-        languages = sorted({track.language for track in probe.tracks if track.language})[:MOST_LANGUAGES]
+        languages = sorted({track.language for track in probe.tracks if track.language})[:MAX_LANGUAGES]
         raise ConversionFailed(no_such_track(wanted, len(probe.tracks), languages))
     return found[0]
 
 
 def _same_language(one: str, other: str) -> bool:
-    """Return whether two codes mean one language, in ISO 639-1 and both forms of ISO 639-2: de, ger and deu."""
+    """Return whether two codes mean the same language, in ISO 639-1 or either form of ISO 639-2: de, ger, deu."""
     from langcodes import standardize_tag
     from langcodes.tag_parser import LanguageTagError
 

@@ -10,15 +10,15 @@ MORE_THAN_STEREO = 3
 UNKNOWN_LAYOUT = re.compile(r"([0-9]{1,9}) channels")
 NAMED_LAYOUT = re.compile(r"([0-9]{1,9}) channels \(.*\)")
 AMBISONIC_LAYOUT = re.compile(r"ambisonic ([0-9]{1,4})")
-MOST_CHANNELS = 64  # SWR_CH_MAX, the limit of FFmpeg's resampler
+MAX_CHANNELS = 64  # SWR_CH_MAX, the limit of FFmpeg's resampler
 UNDECODABLE = ("none", "unknown")
 
 
 @dataclass(frozen=True)
 class AudioTrack:
-    """An audio track: `index` among all streams of the file, `rate` in Hz, `layout` of channels in FFmpeg's terms.
+    """An audio track: its `index` among all streams of the file, `rate` in Hz, and channel `layout` in FFmpeg's terms.
 
-    `rate` and `layout` are None where FFmpeg does not report them, for example because it cannot decode the track.
+    `rate` and `layout` are None if FFmpeg does not report them, for example because it cannot decode the track.
     `start` is the first timestamp, in seconds on the container's clock.
     """
 
@@ -36,7 +36,7 @@ class AudioTrack:
 
     @property
     def unordered_channels(self) -> int | None:
-        """Return the number of channels if the file does not say which is which, else None."""
+        """Return the number of channels if the file does not declare their positions, otherwise None."""
         match = UNKNOWN_LAYOUT.fullmatch(self.layout or "")
         return int(match[1]) if match else None
 
@@ -45,9 +45,9 @@ class AudioTrack:
         """Return whether FFmpeg can mix this number of channels."""
         layout = self.layout or ""
         if ambisonic := AMBISONIC_LAYOUT.fullmatch(layout):
-            return (int(ambisonic[1]) + 1) ** 2 <= MOST_CHANNELS
+            return (int(ambisonic[1]) + 1) ** 2 <= MAX_CHANNELS
         match = UNKNOWN_LAYOUT.fullmatch(layout) or NAMED_LAYOUT.fullmatch(layout)
-        return match is None or int(match[1]) <= MOST_CHANNELS
+        return match is None or int(match[1]) <= MAX_CHANNELS
 
     @property
     def decodable(self) -> bool:

@@ -1,23 +1,23 @@
-"""Numbers in text that a media file controls, whose digits are limited before anything is computed."""
+"""Numbers in text that a media file controls; the number of digits is limited before they are parsed."""
 
 from __future__ import annotations
 
 import re
 
-SMALLEST_INT64, LARGEST_INT64 = -(2**63), 2**63 - 1
-# Of ASCII digits, and few enough for int(), which refuses more than 4,300, and for float(), which is never infinite.
+MIN_INT64, MAX_INT64 = -(2**63), 2**63 - 1
+# ASCII digits only, and few enough that int(), which rejects more than 4,300, succeeds and float() is never infinite.
 INTEGER = re.compile(r"-?[0-9]{1,19}")
 DECIMAL = re.compile(r"-?[0-9]{1,19}(?:\.[0-9]{1,9})?")
 
 
-def read_integer(text: str, *, least: int = SMALLEST_INT64, most: int = LARGEST_INT64) -> int | None:
-    """Return the integer in a text, None if it is not one from `least` to `most`."""
+def read_integer(text: str, *, minimum: int = MIN_INT64, maximum: int = MAX_INT64) -> int | None:
+    """Return the integer in a text, or None if the text is not an integer from `minimum` to `maximum`."""
     if INTEGER.fullmatch(text) is None:
         return None
     number = int(text)
-    return number if least <= number <= most else None
+    return number if minimum <= number <= maximum else None
 
 
 def read_decimal(text: str) -> float | None:
-    """Return the decimal number in a text, finite and without an exponent, None if it is not one."""
+    """Return the decimal number in a text, or None if the text is not a finite number without an exponent."""
     return float(text) if DECIMAL.fullmatch(text) else None

@@ -1,11 +1,12 @@
-"""The duration that a file's own header declares, for formats of which FFmpeg reports only what is in the file.
+"""The duration that a file's own header declares, for formats where FFmpeg only reports what the file contains.
 
-The header is optional evidence: if it is missing or malformed, the duration is unknown. Only the headers of the
-first chunks are read, at most `records.MOST_CHUNKS`, so memory does not depend on what they declare.
+The header is optional evidence: if it is missing or malformed, the duration is unknown. Only the headers of the first
+chunks are read, at most `records.MAX_CHUNKS`, so memory does not depend on what they declare.
 
-A truncated file declares more bytes than it has, so the file's size alone disproves nothing. A header is not credible
-if a size is a placeholder, which writers leave that cannot seek back; if the chunk around it declares to be shorter; or
-if the number of samples does not fit into the bytes declared for them. `output.missing_sound` limits the rest.
+A truncated file declares more bytes than it has, so declaring more than the file's size is credible. A header is not
+credible if a size is a placeholder, left by a writer that could not seek back; if a chunk does not fit into the chunk
+around it; or if the samples do not fit into the bytes declared for them. `output.missing_sound` limits all other
+headers.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ FORM_TYPE = slice(8, 12)
 BEGINNING_BYTES = 12
 RIFF_HEADER, FORM_HEADER = struct.Struct("<4sI4s"), struct.Struct(">4sI4s")
 RIFF_CHUNK, FORM_CHUNK, CAF_CHUNK = struct.Struct("<4sI"), struct.Struct(">4sI"), struct.Struct(">4sq")
-OUTER_BYTES = 8  # of RIFF and FORM, which their size does not count
+OUTER_BYTES = 8  # of RIFF and FORM, which are not included in their size
 IN_DS64 = 0xFFFFFFFF
 
-# Placeholders of writers that cannot seek back: FFmpeg and mpg123 about 4 GiB, SoX, MPlayer and arecord about 2 GiB,
-# SoX in AIFF 0x7F000000; some of them less, or plus, the headers.
+# Placeholders of writers that cannot seek back: about 4 GiB in FFmpeg and mpg123, about 2 GiB in SoX, MPlayer and
+# arecord, 0x7F000000 in SoX for AIFF. Some writers add or subtract the size of the headers.
 PLACEHOLDERS = (0x7F000000, 2**31, 2**32)
 HEADERS_BYTES = 2**16
 
@@ -35,12 +36,14 @@ CONSTANT_RATE = (1, 3, 6, 7)  # PCM, float, A-law and mu-law: one sample of each
 EXTENSIBLE, SUBFORMAT_OFFSET = 0xFFFE, 24
 DS64 = struct.Struct("<QQ")  # EBU Tech 3306, section 4: sizes of RIFF and data
 AIFF_COMMON = struct.Struct(">hIhHQ")  # AIFF 1.3, Common Chunk: the sample rate is an 80-bit float
-EXPONENT_BIAS, MANTISSA_BITS, LARGEST_EXPONENT = 16383, 63, 31
+EXPONENT_BIAS, MANTISSA_BITS, MAX_EXPONENT = 16383, 63, 31
 CAF_HEADER_BYTES = 8
 CAF_DESCRIPTION = struct.Struct(">d4sIII")  # Apple Core Audio Format Specification 1.0, CAFAudioFormat
 CAF_EDIT_COUNT_BYTES = 4
-LOWEST_RATE, HIGHEST_RATE = 1.0, 1e9  # in Hz
-AVI_HEADER = struct.Struct("<24x4s4xI12xI")  # RIFF's 12 bytes and LIST's, then avih: time of a picture, their number
+MIN_RATE, MAX_RATE = 1.0, 1e9  # in Hz
+AVI_HEADER = struct.Struct(
+    "<24x4s4xI12xI"
+)  # 12 bytes each of RIFF and LIST, then avih: duration and number of pictures
 MICROSECONDS = 1e6
 ASF_HEADER, ASF_OBJECT = b"\x30\x26\xb2\x75", struct.Struct("<16sQ")
 ASF_HEADER_BYTES = 30
@@ -51,9 +54,9 @@ ASF_TICKS, ASF_MILLISECONDS, ASF_BROADCAST = 10**7, 1000, 1
 
 @dataclass(frozen=True)
 class DeclaredDuration:
-    """The duration in a file's own header, in seconds, None if unknown; and whether the header is credible.
+    """The duration in a file's own header, in seconds, None if unknown, and whether the header is credible.
 
-    If it is not, a duration that FFmpeg takes from the same header is no evidence either.
+    If the header is not credible, a duration that FFmpeg takes from it is not, either.
     """
 
     seconds: float | None = None
@@ -64,7 +67,7 @@ UNKNOWN = DeclaredDuration()
 
 
 def declared_duration(file: BinaryIO, size: int) -> DeclaredDuration:
-    """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; raises what reading it raises."""
+    """Return what an AVI, WAV, AIFF, CAF, ASF or MP3 of `size` bytes declares; read errors are passed on."""
     source = RecordReader(file, size)
     file.seek(0)
     beginning = file.read(BEGINNING_BYTES)
@@ -78,30 +81,30 @@ def declared_duration(file: BinaryIO, size: int) -> DeclaredDuration:
 def _read(source: RecordReader, beginning: bytes) -> float | None:
     form = beginning[FORM_TYPE]
     if form == b"AVI ":
-        return _of_avi(source)
+        return _avi_seconds(source)
     if form == b"WAVE":
-        return _of_wave(source)
+        return _wave_seconds(source)
     if form in (b"AIFF", b"AIFC"):
-        return _of_aiff(source, is_pcm=form == b"AIFF")
+        return _aiff_seconds(source, is_pcm=form == b"AIFF")
     if beginning.startswith(b"caff"):
-        return _of_caf(source)
+        return _caf_seconds(source)
     if beginning.startswith(ASF_HEADER):
-        return _of_asf(source)
+        return _asf_seconds(source)
     check_frame_count(source)
     return None
 
 
-def _of_avi(source: RecordReader) -> float | None:
+def _avi_seconds(source: RecordReader) -> float | None:
     kind, microseconds, pictures = source.record(0, AVI_HEADER) or (b"", 0, 0)
     return microseconds * pictures / MICROSECONDS if kind == b"avih" else None
 
 
-def _of_wave(source: RecordReader) -> float | None:
+def _wave_seconds(source: RecordReader) -> float | None:
     _, outer, _ = source.record(0, RIFF_HEADER) or (b"", 0, b"")
     bytes_per_second, ds64 = 0, None
     for kind, body, size in source.chunks(RIFF_HEADER.size, RIFF_CHUNK, padded=True):
         if kind == b"fmt " and not bytes_per_second:
-            bytes_per_second = _constant_rate(source, body)
+            bytes_per_second = _bytes_per_second(source, body)
         elif kind == b"ds64" and ds64 is None:
             ds64 = source.record(body, DS64)
         elif kind == b"data":
@@ -111,8 +114,8 @@ def _of_wave(source: RecordReader) -> float | None:
     return None
 
 
-def _constant_rate(source: RecordReader, body: int) -> int:
-    """Return the bytes per second of a WAV whose every block is one sample of each channel, 0 of others."""
+def _bytes_per_second(source: RecordReader, body: int) -> int:
+    """Return the bytes per second of a WAV if each block is one sample of each channel, otherwise 0."""
     found = source.record(body, WAVE_FORMAT)
     if found is None:
         return 0
@@ -122,7 +125,7 @@ def _constant_rate(source: RecordReader, body: int) -> int:
     return rate * block if coding in CONSTANT_RATE and block == channels * math.ceil(bits / 8) else 0
 
 
-def _of_aiff(source: RecordReader, *, is_pcm: bool) -> float | None:
+def _aiff_seconds(source: RecordReader, *, is_pcm: bool) -> float | None:
     _, outer, _ = source.record(0, FORM_HEADER) or (b"", 0, b"")
     common: tuple[int, ...] | None = None
     sound_bytes: int | None = None
@@ -138,15 +141,15 @@ def _of_aiff(source: RecordReader, *, is_pcm: bool) -> float | None:
     if is_pcm and frames * channels * math.ceil(bits / 8) > sound_bytes:
         raise NotCredible
     power = exponent - EXPONENT_BIAS
-    rate: float = math.ldexp(mantissa, power - MANTISSA_BITS) if 0 <= power <= LARGEST_EXPONENT else 0.0
+    rate: float = math.ldexp(mantissa, power - MANTISSA_BITS) if 0 <= power <= MAX_EXPONENT else 0.0
     return frames / rate if rate else None
 
 
-def _of_caf(source: RecordReader) -> float | None:
+def _caf_seconds(source: RecordReader) -> float | None:
     seconds_per_byte = None
     for kind, body, size in source.chunks(CAF_HEADER_BYTES, CAF_CHUNK, padded=False):
         if kind == b"desc" and seconds_per_byte is None:  # the specification allows one
-            seconds_per_byte = _of_description(source, body)
+            seconds_per_byte = _seconds_per_byte(source, body)
         elif kind == b"data":
             declared = size - CAF_EDIT_COUNT_BYTES
             if _is_placeholder(declared):
@@ -155,17 +158,17 @@ def _of_caf(source: RecordReader) -> float | None:
     return None
 
 
-def _of_description(source: RecordReader, body: int) -> float:
-    """Return the seconds per byte, 0 where packets vary in size or duration; raises NotCredible."""
+def _seconds_per_byte(source: RecordReader, body: int) -> float:
+    """Return the seconds per byte, 0 if packets vary in size or duration; raises NotCredible."""
     rate, _, _, packet_bytes, packet_samples = source.record(body, CAF_DESCRIPTION) or (0.0, b"", 0, 0, 0)
     if not packet_bytes or not packet_samples:
         return 0.0
-    if not LOWEST_RATE <= rate <= HIGHEST_RATE:  # NaN as well
+    if not MIN_RATE <= rate <= MAX_RATE:  # NaN as well
         raise NotCredible
     return float(packet_samples / packet_bytes / rate)
 
 
-def _of_asf(source: RecordReader) -> float | None:
+def _asf_seconds(source: RecordReader) -> float | None:
     for kind, body, _ in source.chunks(ASF_HEADER_BYTES, ASF_OBJECT, padded=False, counted=ASF_OBJECT.size):
         if kind == ASF_FILE_PROPERTIES:
             duration, preroll, flags = source.record(body, ASF_TIMES) or (0, 0, ASF_BROADCAST)

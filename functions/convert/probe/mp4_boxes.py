@@ -1,4 +1,4 @@
-"""The boxes of an MP4, which show whether its sound is copy-protected; FFmpeg does not report that."""
+"""The boxes of an MP4, which reveal whether its sound is copy-protected; FFmpeg does not report that."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO
 
-MOST_BOXES = 1000
+MAX_BOXES = 1000
 SAMPLE_DESCRIPTION = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 ENTRIES_OFFSET = 8  # stsd's version and flags, and its count of entries
 PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTime
@@ -14,28 +14,28 @@ PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTim
 
 def has_protected_sound(file: BinaryIO, size: int) -> bool:
     """Return whether an MP4 or MOV of `size` bytes has an encrypted audio track."""
-    budget = iter(range(MOST_BOXES))
-    tracks = find(file, 0, size, SAMPLE_DESCRIPTION, budget)
-    entries = (boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
+    budget = iter(range(MAX_BOXES))
+    tracks = find_boxes(file, 0, size, SAMPLE_DESCRIPTION, budget)
+    entries = (read_boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
     return any(kind in PROTECTED_SOUND for kind, _, _ in chain.from_iterable(entries))
 
 
-def find(
+def find_boxes(
     file: BinaryIO, start: int, end: int, path: tuple[bytes, ...], budget: Iterator[int]
 ) -> Iterator[tuple[int, int]]:
-    """Yield where the contents of every box at a path of types begin and end."""
-    for kind, body, stop in boxes(file, start, end, budget):
+    """Yield the start and end of the contents of every box at a path of box types."""
+    for kind, body, stop in read_boxes(file, start, end, budget):
         if kind == path[0]:
             if len(path) == 1:
                 yield body, stop
             else:
-                yield from find(file, body, stop, path[1:], budget)
+                yield from find_boxes(file, body, stop, path[1:], budget)
 
 
-def boxes(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, beginning and end of the contents of each box in a row (ISO/IEC 14496-12, section 4.2).
+def read_boxes(file: BinaryIO, start: int, end: int, budget: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the type of each box in a range, and the start and end of its contents (ISO/IEC 14496-12, section 4.2).
 
-    One budget is shared by the whole look, or boxes in boxes would make it as long as the file's maker likes.
+    One budget limits the whole search, otherwise a crafted file with nested boxes could make it arbitrarily long.
     """
     for _ in budget:
         if start + 8 > end:

@@ -1,4 +1,4 @@
-"""Where the samples of each track are in an MP4 or MOV, according to its index (ISO/IEC 14496-12, section 8)."""
+"""The positions of each track's samples in an MP4 or MOV, from its index (ISO/IEC 14496-12, section 8)."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import BinaryIO
 
-from .mp4_boxes import boxes, find
+from .mp4_boxes import find_boxes, read_boxes
 
-MOST_BOXES = 10_000
-LARGEST_INDEX = 16 * 2**20  # bytes, which is that of several hours; it is read into memory
+MAX_BOXES = 10_000
+MAX_INDEX_BYTES = 16 * 2**20  # enough for several hours; the index is read into memory
 TABLES = (b"mdia", b"minf", b"stbl")
 HANDLER, FORMAT = slice(8, 12), slice(12, 16)  # in the contents of hdlr and stsd
-TABLE = 8  # where the tables begin, after version, flags and a count
+TABLE = 8  # offset of a table, after version, flags and a count
 
 
 @dataclass(frozen=True)
 class Chunks:
-    """The chunks of a track, which are runs of its samples: where each starts in the file, and the bytes of each."""
+    """The chunks of a track, which are runs of its samples: their offsets in the file, and their lengths in bytes."""
 
     handler: bytes
     format: bytes
@@ -32,20 +32,20 @@ class Chunks:
 def read_chunks(file: BinaryIO, size: int) -> list[Chunks]:
     """Return the chunks of each track of a file of `size` bytes.
 
-    There are none in the fragments of a file (section 8.8), and in one of another format. Raises ValueError where the
-    tables contradict each other, and what reading the file raises.
+    Fragmented files (section 8.8) and other formats have none. Raises ValueError if the tables contradict each other;
+    errors from reading the file are passed on.
     """
-    budget = iter(range(MOST_BOXES))
-    for kind, start, end in boxes(file, 0, size, budget):
-        if kind == b"moov" and end - start <= LARGEST_INDEX:
+    budget = iter(range(MAX_BOXES))
+    for kind, start, end in read_boxes(file, 0, size, budget):
+        if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
             file.seek(start)
             index = io.BytesIO(_read(file, end - start))
-            return [_chunks(index, *trak, budget) for trak in find(index, 0, end - start, (b"trak",), budget)]
+            return [_chunks(index, *trak, budget) for trak in find_boxes(index, 0, end - start, (b"trak",), budget)]
     return []
 
 
 def _read(file: BinaryIO, size: int) -> bytes:
-    """Read so many bytes, or up to the end of the file: an unbuffered one may return less than there is."""
+    """Read `size` bytes, or up to the end of the file: one read of an unbuffered file may return fewer."""
     data = bytearray()
     while block := file.read(size - len(data)):
         data += block
@@ -54,7 +54,7 @@ def _read(file: BinaryIO, size: int) -> bytes:
 
 def _chunks(index: io.BytesIO, start: int, end: int, budget: Iterator[int]) -> Chunks:
     def content(*path: bytes) -> bytes:
-        first, last = next(find(index, start, end, path, budget), (0, 0))
+        first, last = next(find_boxes(index, start, end, path, budget), (0, 0))
         return index.getvalue()[first:last]
 
     starts = _numbers("I", content(*TABLES, b"stco")) or _numbers("Q", content(*TABLES, b"co64"))
@@ -62,13 +62,13 @@ def _chunks(index: io.BytesIO, start: int, end: int, budget: Iterator[int]) -> C
     ends = _sample_ends(content(*TABLES, b"stsz"))
     last_samples = [0, *accumulate(counts)]
     if last_samples[-1] >= len(ends):
-        raise ValueError("chunks of more samples than the track has")
+        raise ValueError("the chunks have more samples than the track")
     lengths = [ends[last] - ends[first] for first, last in pairwise(last_samples)]
     return Chunks(content(b"mdia", b"hdlr")[HANDLER], content(*TABLES, b"stsd")[FORMAT], starts, lengths)
 
 
 def _numbers(type_code: str, content: bytes) -> array[int]:
-    """Return the numbers of a table, which are big-endian."""
+    """Return the big-endian numbers of a table."""
     table = content[TABLE:]
     numbers = array(type_code)
     numbers.frombytes(table[: len(table) // numbers.itemsize * numbers.itemsize])
@@ -78,15 +78,15 @@ def _numbers(type_code: str, content: bytes) -> array[int]:
 
 
 def _samples_in_chunks(entries: array[int], chunks: int) -> Iterator[int]:
-    """Yield the number of samples in each chunk; an entry (first chunk, samples in each, description) is for a run."""
+    """Yield the number of samples in each chunk; an entry (first chunk, samples per chunk, description) is a run."""
     firsts = [*entries[0::3], chunks + 1]
     if firsts[0] != 1 or any(first >= following for first, following in pairwise(firsts)):
-        raise ValueError("runs of chunks that are not in order")
+        raise ValueError("the runs of chunks are not in order")
     for samples, (first, following) in zip(entries[1::3], pairwise(firsts), strict=True):
         yield from (samples for _ in range(first, following))
 
 
 def _sample_ends(content: bytes) -> Sequence[int]:
-    """Return how many bytes of the track precede each sample, and those of all."""
+    """Return the number of bytes before each sample, followed by the total."""
     each, count = (int.from_bytes(content[place : place + 4]) for place in (4, 8))
     return range(0, (count + 1) * each, each) if each else array("Q", accumulate(_numbers("I", content[4:]), initial=0))

@@ -1,4 +1,4 @@
-"""What is in a media file: its audio tracks, durations and metadata."""
+"""The contents of a media file: its audio tracks, durations and metadata."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Probe:
 
     `container` is the first name of FFmpeg's demuxer, `default_track` the index of the stream that FFmpeg selects.
     `start` and `duration` are the container's, in seconds; `declared` is the duration in the file's own header, which
-    counts what is missing from the file, too. `lead` is the number of seconds by which other streams, such as
-    subtitles, begin before all audio and video. `pictures` are the streams that hold cover art. `is_audio_only`: there
-    is nothing else in the file; `duration_is_estimated`: FFmpeg computed the duration from a bit rate.
+    includes what is missing from the file. `lead` is the number of seconds by which other streams, such as subtitles,
+    begin before all audio and video. `pictures` are the indexes of streams with cover art. `is_audio_only` means that
+    the file has no other streams, `duration_is_estimated` that FFmpeg computed the duration from a bit rate.
     """
 
     tracks: tuple[AudioTrack, ...]
@@ -44,20 +44,20 @@ class Probe:
 
     @property
     def has_tags_on_tracks(self) -> bool:
-        """Return whether the tags are a track's and not the file's, as in Ogg."""
+        """Return whether the tags belong to a track, not to the file, as in Ogg."""
         return self.container == "ogg"
 
     @property
     def time_starts_with_first_track(self) -> bool:
-        """Return whether FFmpeg counts time from the first track that it decodes, as in MPEG streams."""
+        """Return whether FFmpeg counts time from the first track that it decodes, as it does in MPEG streams."""
         return self.container in TIME_FROM_FIRST_TRACK
 
     @property
     def preferred_track(self) -> AudioTrack:
-        """Return FFmpeg's selection, or else the first track that can be decoded."""
+        """Return the track that FFmpeg selects, or else the first one that can be decoded."""
         found = (track for track in self.tracks if track.index == self.default_track)
         return next(found, None) or next(track for track in self.tracks if track.decodable)
 
     def silence_before(self, track: AudioTrack) -> float:
-        """Return the seconds by which a track begins later than the file, where FFmpeg would drop them."""
+        """Return the seconds by which a track begins after the file, if FFmpeg would drop them."""
         return max(0.0, track.start - self.start - self.lead) if self.time_starts_with_first_track else 0.0

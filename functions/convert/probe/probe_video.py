@@ -1,4 +1,4 @@
-"""The probing of a stored video: one run of FFmpeg that decodes nothing, and headers that FFmpeg does not report."""
+"""The probing of a stored video: an FFmpeg run that decodes nothing, and headers that FFmpeg does not report."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .mp4_boxes import has_protected_sound
 from .probe import Probe
 from .report import read_report
 
-# FFmpeg selects an audio track, as it does for an MP3, and ends.
+# FFmpeg selects an audio track, as it does for an MP3, and exits.
 SELECT_TRACK = ("-vn", "-sn", "-dn", "-c", "copy", "-frames:a", "0", "-f", "null", "-")
 
 
 def probe_video(runner: Runner, videos: MediaStore, fid: str, folder: Path) -> Probe:
-    """Return what is in a video; FFmpeg writes its metadata into a folder.
+    """Return the contents of a video; FFmpeg writes the metadata to a folder.
 
-    Raises ConversionFailed if there is no audio that can be decoded, and what `Runner.run` and the store raise.
+    Raises ConversionFailed if there is no audio that can be decoded, and what `Runner.run` and the media store raise.
     """
     outcome = runner.run([*input_args(runner.url), *SELECT_TRACK, *metadata_args(folder)])
     probe = read_report(outcome.report)

@@ -1,4 +1,4 @@
-"""Records of fixed size and headers of chunks, read from a file at any offset."""
+"""Fixed-size records and chunk headers, read from a file at any offset."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-MOST_CHUNKS = 100
+MAX_CHUNKS = 100
 
 
 class NotCredible(Exception):
-    """A header that contradicts itself, or holds placeholders."""
+    """A header contradicts itself, or contains placeholders."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class RecordReader:
     size: int
 
     def record(self, at: int, kind: struct.Struct) -> tuple[Any, ...] | None:
-        """Return the record at an offset, None if the file ends before its end."""
+        """Return the record at an offset, or None if it extends beyond the end of the file."""
         if not 0 <= at <= self.size - kind.size:
             return None
         self.file.seek(at)
@@ -30,8 +30,11 @@ class RecordReader:
         return kind.unpack(data) if len(data) == kind.size else None
 
     def chunks(self, at: int, header: struct.Struct, *, padded: bool, counted: int = 0) -> Iterator[tuple[Any, ...]]:
-        """Yield kind, offset and size of the contents of each chunk, `counted` bytes of whose size are the header."""
-        for _ in range(MOST_CHUNKS):
+        """Yield the kind of each chunk, and the offset and size of its contents.
+
+        The size that a chunk declares includes `counted` bytes of its header.
+        """
+        for _ in range(MAX_CHUNKS):
             found = self.record(at, header)
             if found is None:
                 return

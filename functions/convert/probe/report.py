@@ -1,4 +1,4 @@
-"""What FFmpeg's verbose log says of a file before it is decoded."""
+"""The description of a file in FFmpeg's verbose log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from .bounded_numbers import read_decimal, read_integer
 from .ffmpeg_log import CONTEXT, QUOTED, own_lines
 from .probe import Probe
 
-# Each is matched against one line. Lines about the file begin with QUOTED; the others are FFmpeg's own, see ffmpeg_log.
+# Each pattern is matched against one line. Lines about the file begin with QUOTED; all others are FFmpeg's own, see
+# ffmpeg_log.
 STREAM = re.compile(r"   Stream #0:([0-9]{1,9})(?:\[0x[0-9a-f]{1,16}\])?")
 KINDS = ("Audio", "Video", "Subtitle", "Data", "Attachment", "Unknown")
 LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,5}")  # a tag of BCP 47, or a code of ISO 639-2
@@ -46,7 +47,7 @@ class _Stream:
     def of(cls, line: str) -> _Stream | None:
         """Return the stream that a line describes, or None.
 
-        The language may be any text. After the last name of a kind there is no text of the file's, because ffmpeg_log
+        The language may be any text. The last name of a kind is not followed by text of the file, because ffmpeg_log
         ends the line where FFmpeg's message ends.
         """
         match = STREAM.match(line)
@@ -60,12 +61,12 @@ class _Stream:
 
     @property
     def is_picture(self) -> bool:
-        """Return whether this is cover art."""
+        """Return whether the stream is cover art."""
         return self.kind == "Video" and any("(attached pic)" in field for field in self.fields)
 
     @property
     def start(self) -> float:
-        """Return its first timestamp, in seconds on the container's clock."""
+        """Return the first timestamp, in seconds on the container's clock."""
         starts = [match[1] for field in self.fields if (match := TRACK_START.fullmatch(field))]
         return (read_decimal(starts[0]) if starts else None) or 0.0
 
@@ -83,7 +84,7 @@ class _Stream:
         )
 
     def _rate_and_layout(self) -> tuple[int | None, str | None]:
-        """Return the sample rate and the field after it, the layout; None for what FFmpeg does not know."""
+        """Return the sample rate and the layout, which is the next field; None for what FFmpeg does not know."""
         for field, following in pairwise(self.fields):
             if match := RATE.fullmatch(field):
                 return int(match[1]) or None, _layout(following)
@@ -96,12 +97,12 @@ def _layout(field: str) -> str:
 
 
 def selects_track(line: str) -> bool:
-    """Return whether a line says which audio track FFmpeg selects."""
+    """Return whether a line reports which audio track FFmpeg selects."""
     return SELECTED.fullmatch(line) is not None
 
 
 def read_report(report: str) -> Probe:
-    """Return what a report says is in the file; raises ConversionFailed if there is no audio that can be decoded."""
+    """Return the contents of a file from a report; raises ConversionFailed if there is no audio that can be decoded."""
     streams = _streams(report)
     default_track = _default_track(report)
     tracks = _tracks(streams, default_track)
@@ -126,7 +127,7 @@ def read_report(report: str) -> Probe:
 
 
 def _tracks(streams: Sequence[_Stream], default_track: int | None) -> tuple[AudioTrack, ...]:
-    """Return the audio tracks, and the one that FFmpeg selected even if the report had no room for its line."""
+    """Return the audio tracks, including the one that FFmpeg selected even if the report has no line for it."""
     tracks = [stream.track() for stream in streams if stream.kind == "Audio"]
     if default_track is not None and all(track.index != default_track for track in tracks):
         tracks.append(AudioTrack(default_track, codec="", rate=None, layout=None))
@@ -134,7 +135,7 @@ def _tracks(streams: Sequence[_Stream], default_track: int | None) -> tuple[Audi
 
 
 def _streams(report: str) -> list[_Stream]:
-    """Return the streams of the file, once each: FFmpeg repeats those that are in several programs."""
+    """Return the streams of the file without duplicates: FFmpeg repeats those that are in several programs."""
     found: dict[int, _Stream] = {}
     for line in _lines_about_file(report):
         if stream := _Stream.of(line):
@@ -147,7 +148,7 @@ def _lines_about_file(report: str) -> list[str]:
 
 
 def _lead(streams: Sequence[_Stream], start: float) -> float:
-    """Return the seconds by which a stream that is neither audio nor video begins before those that are."""
+    """Return the seconds by which another stream, such as subtitles, begins before all audio and video."""
     timed = [stream for stream in streams if stream.kind in ("Audio", "Video") and not stream.is_picture]
     if len(timed) == len(streams):
         return 0.0

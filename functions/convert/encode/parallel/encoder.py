@@ -1,11 +1,12 @@
-"""The encoding of one sound to MP3 frames on several cores.
+"""The encoding of sound to MP3 frames on several cores.
 
-One FFmpeg decodes. Its samples go to the encoders in blocks, in turn, and each encoder first receives the end of the
-block before, until it is in the same state as the encoder of that block: from then on both make the very same frames.
-There the parts are joined, so the result is bit for bit what one encoder makes. This requires that no frame uses bits
-of the one before (`-reservoir 0`). Frames of variable bit rate, which that makes larger, are repacked afterwards.
+One FFmpeg decodes. Its samples go to the encoders in blocks, in turn. Each encoder first receives the end of the
+previous block, until it is in the same state as that block's encoder: from then on both produce identical frames, and
+the parts can be joined. The result is bit-identical to that of a single encoder. This requires that no frame uses bits
+of previous ones (`-reservoir 0`). That makes frames of variable bit rate larger, so they are repacked afterwards.
 
-Ten minutes of video take 0.83 of the time of the bare FFmpeg command (2 cores, `make bench ONLY=convert-ten-minutes`).
+Ten minutes of video take 0.83 times as long as the bare FFmpeg command (2 cores, `make bench
+ONLY=convert-ten-minutes`).
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ log = structlog.get_logger()
 
 
 def encode_in_parallel(plan: Plan, runner: Runner, output: Path, *, cores: int) -> Encoded | None:
-    """Return the file that several cores make of a track, or None if one core has to do it.
+    """Encode a track to a file on several cores; return None if it must be encoded on one core.
 
-    That is so if the sound is short or of unknown length, if the format cannot be split, or if the parts do not join.
-    Raises UnreliableTimestamps, and what `Runner.end` raises. The parts are left beside `output`.
+    That is the case if the sound is short or of unknown length, if the format cannot be split, or if the parts do not
+    join. Raises UnreliableTimestamps, and what `Runner.end` raises. The parts are left in the folder of `output`.
     """
     partition = Partition.of(plan.seconds, plan.rate, cores) if plan.seconds else None
     if partition is None or not plan.format.can_be_split(plan.bitrate):

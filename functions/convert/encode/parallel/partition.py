@@ -1,4 +1,4 @@
-"""The division of a sound into blocks for several encoders."""
+"""The division of sound into blocks for several encoders."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-# In frames. CBR at 44.1 kHz pads 47 of each 49 by a byte; blocks that begin at a multiple pad the same ones.
+# In frames. At 44.1 kHz, CBR pads 47 of every 49 frames by a byte; blocks that begin at a multiple pad the same frames.
 UNIT = 49
 RUN_IN = 2 * UNIT
-SHORTEST_BLOCK, LONGEST_BLOCK = 10 * UNIT, 80 * UNIT
-SAMPLES_OF_MPEG_1, SAMPLES_OF_MPEG_2 = 1152, 576
-LOWEST_RATE_OF_MPEG_1 = 32000
+MIN_BLOCK, MAX_BLOCK = 10 * UNIT, 80 * UNIT
+MPEG_1_SAMPLES, MPEG_2_SAMPLES = 1152, 576
+MPEG_1_MIN_RATE = 32000
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Blocks of `block` frames, of `samples` each, that go to `workers` encoders in turn."""
+    """A division into blocks of `block` frames, with `samples` samples each, that go to `workers` encoders in turn."""
 
     workers: int
     block: int
@@ -25,34 +25,34 @@ class Partition:
 
     @classmethod
     def of(cls, seconds: float, rate: int, workers: int) -> Partition | None:
-        """Return the partition of a sound, or None if it is too short to be worth one."""
-        samples = SAMPLES_OF_MPEG_1 if rate >= LOWEST_RATE_OF_MPEG_1 else SAMPLES_OF_MPEG_2
-        each = math.ceil(seconds * rate / samples / workers)
-        if workers < 2 or each < SHORTEST_BLOCK:
+        """Return the partition of a sound, or None if the sound is too short to be divided."""
+        samples = MPEG_1_SAMPLES if rate >= MPEG_1_MIN_RATE else MPEG_2_SAMPLES
+        frames = math.ceil(seconds * rate / samples / workers)
+        if workers < 2 or frames < MIN_BLOCK:
             return None
-        turns = math.ceil(each / LONGEST_BLOCK)
-        return cls(workers, math.ceil(each / turns / UNIT) * UNIT, samples)
+        turns = math.ceil(frames / MAX_BLOCK)
+        return cls(workers, math.ceil(frames / turns / UNIT) * UNIT, samples)
 
     def filters(self) -> str:
-        """Return the filters that distribute the sound of [in] to [out0], [out1] and so on."""
+        """Return the filters that distribute the sound from [in] to [out0], [out1] and so on."""
         turn, run_in = self.workers * self.block // UNIT, RUN_IN // UNIT
         split = "".join(f"[part{worker}]" for worker in range(self.workers))
         steps = [f"[in]asetnsamples={self.samples * UNIT}:p=0,asplit={self.workers}{split}"]
         for worker in range(self.workers):
             first, last = worker * self.block // UNIT - run_in, (worker + 1) * self.block // UNIT - 1
-            around = f"+gte(mod(n,{turn}),{turn + first})" if worker == 0 else ""
-            steps.append(f"[part{worker}]aselect='between(mod(n,{turn}),{first},{last}){around}'[out{worker}]")
+            wrapped = f"+gte(mod(n,{turn}),{turn + first})" if worker == 0 else ""
+            steps.append(f"[part{worker}]aselect='between(mod(n,{turn}),{first},{last}){wrapped}'[out{worker}]")
         return ";".join(steps)
 
     def pieces(self, worker: int) -> Iterator[tuple[int, int]]:
-        """Yield the position in the sound and the length, in frames, of each piece that an encoder is given."""
+        """Yield the position and the length, in frames, of each piece of the sound that an encoder receives."""
         if worker == 0:
             yield 0, self.block
         for turn in count(0 if worker else 1):
             yield (turn * self.workers + worker) * self.block - RUN_IN, self.block + RUN_IN
 
     def end(self, worker: int, samples: int) -> int:
-        """Return the position in the sound, in samples, after an encoder was given a number of samples."""
+        """Return the position in the sound, in samples, up to which an encoder has received a number of samples."""
         for begin, length in self.pieces(worker):
             if samples <= length * self.samples:
                 return begin * self.samples + samples if samples else 0

@@ -16,7 +16,7 @@ from fastcrc import crc16
 
 from soundlift.common.settings import Settings
 
-from ...formats.mp3_frames import HeaderFrame, frames
+from ...formats.mp3_frames import HeaderFrame, read_frames
 from ...plan.plan import Plan
 from ..ffmpeg import Ffmpeg, OnProgress, Outcome, input_args
 from ..run_statistics import read_encoded
@@ -24,13 +24,13 @@ from .joining import NotJoined, join_frames
 from .partition import RUN_IN, UNIT, Partition
 from .repacking import repack
 
-NO_RESERVOIR = ("-reservoir", "0")  # no frame uses bits that the frames before it left
+NO_RESERVOIR = ("-reservoir", "0")  # no frame uses bits that previous frames left
 
 
 class Pipeline:
-    """A decoder and its encoders, running; each encoder writes a file in `folder`."""
+    """A running decoder and its encoders, each of which writes a file in `folder`."""
 
-    def __init__(  # noqa: PLR0913 - the decoder's input, and what the encoders make of it
+    def __init__(  # noqa: PLR0913 - the decoder's input and the encoders' output
         self, url: str, plan: Plan, partition: Partition, folder: Path, settings: Settings, *, stdin: int = DEVNULL
     ) -> None:
         self._partition = partition
@@ -58,11 +58,11 @@ class Pipeline:
 
     @property
     def samples(self) -> int:
-        """Return the length of the sound in samples of one channel, once all have ended."""
+        """Return the length of the sound in samples per channel, once all processes have ended."""
         return max(self._ends, default=0)
 
     def kill(self) -> None:
-        """Kill all processes at once, from any thread."""
+        """Kill all processes; may be called from any thread."""
         for ffmpeg in (self._decoder, *self._encoders):
             ffmpeg.kill()
 
@@ -72,10 +72,10 @@ class Pipeline:
             ffmpeg.close()
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Return how the decoder ended; if an encoder is killed, all are, and the outcome has its status."""
+        """Return the decoder's outcome. If an encoder is killed, all processes are, and the outcome has its status."""
         killed: list[int] = []
 
-        def follow(encoder: Ffmpeg) -> int:
+        def wait_for_encoder(encoder: Ffmpeg) -> int:
             outcome = encoder.wait()
             self._failed = self._failed or outcome.status != 0
             if outcome.status < 0:
@@ -84,7 +84,7 @@ class Pipeline:
             return read_encoded(outcome.report)
 
         with ThreadPoolExecutor(len(self._encoders)) as pool:
-            encoded = [pool.submit(follow, encoder) for encoder in self._encoders]
+            encoded = [pool.submit(wait_for_encoder, encoder) for encoder in self._encoders]
             try:
                 outcome = self._decoder.wait(on_progress)
             except BaseException:
@@ -94,7 +94,7 @@ class Pipeline:
         return replace(outcome, status=killed[0]) if killed else outcome
 
     def write(self, output: Path) -> None:
-        """Write the MP3 of all parts to a file, in as few bytes as possible; raises NotJoined or NotMp3."""
+        """Join all parts into an MP3, in as few bytes as possible; raises NotJoined or NotMp3."""
         with self.joined() as (header, parts), output.open("wb") as mp3:
             sizes, crc = array("H"), 0
             mp3.write(header.data)
@@ -107,17 +107,17 @@ class Pipeline:
 
     @contextmanager
     def joined(self) -> Iterator[tuple[HeaderFrame, Iterator[bytes]]]:
-        """Yield a part's header frame and the joined frames, not repacked; raises NotJoined, also from the frames."""
+        """Yield a part's header frame and the joined frames, not repacked; iterating them may raise NotJoined, too."""
         if not all(file.exists() for file in self._files):
             raise NotJoined("less sound than the container declares")
         if self._failed:
             raise NotJoined("an encoder failed")
         with ExitStack() as stack:
-            streams = [frames(stack.enter_context(file.open("rb"))) for file in self._files]
+            streams = [read_frames(stack.enter_context(file.open("rb"))) for file in self._files]
             headers = [HeaderFrame.of(next(stream, b"")) for stream in streams]
             yield headers[0], join_frames(streams, self._partition, self.samples)
 
     def _pipe_args(self, worker: int, pipe: int) -> list[str]:
-        """Return the arguments that write a part to a pipe, with a queue so that decoding continues meanwhile."""
+        """Return the arguments that write a part to a pipe, with a queue so that decoding does not wait."""
         size = str((self._partition.block + 2 * RUN_IN) // UNIT)
         return ["-map", f"[out{worker}]", "-thread_queue_size", size, "-c:a", "pcm_f32le", "-f", "nut", f"pipe:{pipe}"]

@@ -1,8 +1,8 @@
-"""The repacking of self-contained MP3 frames into fewer bytes of the very same sound.
+"""The repacking of self-contained MP3 frames into fewer bytes, without changing the sound.
 
-A frame has one of 14 lengths, one for each bit rate. If frames are self-contained (`-reservoir 0`), the bytes that the
-main data (scale factors and Huffman codes) does not fill are stuffing. Repacking concatenates the main data of all
-frames, makes each frame as short as possible, and lets the data of a frame begin in those before it: the bit reservoir
+A frame has one of 14 lengths, one for each bit rate. If frames are self-contained (`-reservoir 0`), bytes that the main
+data (scale factors and Huffman codes) does not fill are stuffing. Repacking concatenates the main data of all
+frames, makes each frame as short as possible, and lets the data of a frame begin in previous frames: the bit reservoir
 of ISO/IEC 11172-3, sections 2.4.1.7 and 2.4.2.7, and of 13818-3, the same sections.
 """
 
@@ -18,92 +18,94 @@ from soundlift.common.audio.mpeg_audio import MPEG_1
 
 from ...formats.mp3_frames import HEADER_BYTES, NotMp3, read_header
 
-# In bits. The side information begins with main_data_begin, and ends in a block for each granule and channel, of which
-# part2_3_length, what the block has of the main data, is the first field.
-BEGIN_OF_MPEG_1, BEGIN_OF_MPEG_2 = 9, 8
-BLOCK_OF_MPEG_1, BLOCK_OF_MPEG_2 = 59, 63
+# The side information begins with main_data_begin, and ends with a block for each granule and channel. The first field
+# of a block is part2_3_length, the bits of main data that belong to the block.
+MPEG_1_BEGIN_BITS, MPEG_2_BEGIN_BITS = 9, 8
+MPEG_1_BLOCK_BITS, MPEG_2_BLOCK_BITS = 59, 63
 PART_LENGTH = 12
 # Positions in the header: in bits from its end, or a mask of its third byte.
 BITRATE_SHIFT, PADDING_SHIFT = 12, 9
 RATE_MASK = 0x0C
-# In bytes, of a frame and its data in those before it. LAME has the same limit: decoders need no larger buffer than for
-# the longest of all frames, of 320 kbit/s at 32 kHz.
-LONGEST = 1440
+# A frame and its data in previous frames together. LAME has the same limit: decoders need no larger buffer than for the
+# longest possible frame, at 320 kbit/s and 32 kHz.
+MAX_SPAN_BYTES = 1440
 
 
 @dataclass(frozen=True)
 class _Layout:
     """The positions of fields in a frame's head: its header and side information, read as one number.
 
-    `head` is its size, and `rooms` are the sizes of the rest of the frame for each bit rate, in bytes; `furthest` is
-    the highest main_data_begin. Shifts are in bits; `kept` masks the bits of the head that repacking does not set.
+    `head` is its size in bytes, `capacities` the bytes in the rest of the frame at each bit rate, and `max_begin` the
+    highest main_data_begin. Shifts are in bits. `mask` selects the bits of the head that repacking does not set.
     """
 
     head: int
-    rooms: tuple[int, ...]
+    capacities: tuple[int, ...]
     bitrate_shift: int
     begin_shift: int
-    furthest: int
+    max_begin: int
     length_shifts: tuple[int, ...]
-    kept: int
+    mask: int
 
 
 @cache
 def _layout(kind: int, rate: int, mode: int) -> _Layout:
-    """Return the layout of frames with some fields of a header; raises NotMp3."""
+    """Return the layout of frames whose headers have these fields; raises NotMp3."""
     if not kind & 1:
         raise NotMp3("a frame with a checksum")
     headers = [read_header(bytes((0xFF, kind, index << 4 | rate, mode << 6))) for index in range(1, 15)]
     side = headers[0].side_information
-    begin, block = (BEGIN_OF_MPEG_1, BLOCK_OF_MPEG_1) if kind >> 3 & 3 == MPEG_1 else (BEGIN_OF_MPEG_2, BLOCK_OF_MPEG_2)
-    bitrate_shift, begin_shift, furthest = 8 * side + BITRATE_SHIFT, 8 * side - begin, 2**begin - 1
+    begin, block = (
+        (MPEG_1_BEGIN_BITS, MPEG_1_BLOCK_BITS) if kind >> 3 & 3 == MPEG_1 else (MPEG_2_BEGIN_BITS, MPEG_2_BLOCK_BITS)
+    )
+    bitrate_shift, begin_shift, max_begin = 8 * side + BITRATE_SHIFT, 8 * side - begin, 2**begin - 1
     return _Layout(
         head=HEADER_BYTES + side,
-        rooms=tuple(header.size - HEADER_BYTES - side for header in headers),
+        capacities=tuple(header.size - HEADER_BYTES - side for header in headers),
         bitrate_shift=bitrate_shift,
         begin_shift=begin_shift,
-        furthest=furthest,
+        max_begin=max_begin,
         length_shifts=tuple(block * number - PART_LENGTH for number in range(1, 8 * side // block + 1)),
-        kept=~(15 << bitrate_shift | 1 << 8 * side + PADDING_SHIFT | furthest << begin_shift),
+        mask=~(15 << bitrate_shift | 1 << 8 * side + PADDING_SHIFT | max_begin << begin_shift),
     )
 
 
 def repack(frames: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the repacked frames, at most 90 behind those read; raises NotMp3 for a frame that is not self-contained."""
+    """Yield repacked frames, each after reading at most 90 more; raises NotMp3 if a frame is not self-contained."""
     waiting: deque[tuple[bytes, int]] = deque()
     pending = bytearray()
-    for head, room, data in _laid_out(frames):
-        waiting.append((head, room))
+    for head, capacity, data in _lay_out(frames):
+        waiting.append((head, capacity))
         pending += data
         while waiting and len(pending) >= waiting[0][1]:
-            yield _filled(*waiting.popleft(), pending)
+            yield _fill(*waiting.popleft(), pending)
     while waiting:
-        yield _filled(*waiting.popleft(), pending)
+        yield _fill(*waiting.popleft(), pending)
 
 
-def _laid_out(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
+def _lay_out(frames: Iterable[bytes]) -> Iterator[tuple[bytes, int, bytes]]:
     """Yield the new head of each frame, the number of bytes that follow it, and the data that the frame adds.
 
-    `spare` is the distance in bytes from the end of the data to the frame's own room.
+    `spare` is the number of bytes that previous frames left unused.
     """
     spare = 0
     for frame in frames:
         layout = _layout(frame[1], frame[2] & RATE_MASK, frame[3] >> 6)
         head = int.from_bytes(frame[: layout.head])
         size = sum([head >> shift & 2**PART_LENGTH - 1 for shift in layout.length_shifts]) + 7 >> 3
-        if head >> layout.begin_shift & layout.furthest or size > min(len(frame) - layout.head, layout.rooms[-1]):
+        if head >> layout.begin_shift & layout.max_begin or size > min(len(frame) - layout.head, layout.capacities[-1]):
             raise NotMp3("a frame that is not self-contained")
-        begin = min(spare, layout.furthest)
-        bitrate = bisect_left(layout.rooms, size - begin)
-        room = layout.rooms[bitrate]
-        begin = min(begin, LONGEST - layout.head - room)
-        head = head & layout.kept | bitrate + 1 << layout.bitrate_shift | begin << layout.begin_shift
-        yield head.to_bytes(layout.head), room, bytes(spare - begin) + frame[layout.head : layout.head + size]
-        spare = begin + room - size
+        begin = min(spare, layout.max_begin)
+        bitrate = bisect_left(layout.capacities, size - begin)
+        capacity = layout.capacities[bitrate]
+        begin = min(begin, MAX_SPAN_BYTES - layout.head - capacity)
+        head = head & layout.mask | bitrate + 1 << layout.bitrate_shift | begin << layout.begin_shift
+        yield head.to_bytes(layout.head), capacity, bytes(spare - begin) + frame[layout.head : layout.head + size]
+        spare = begin + capacity - size
 
 
-def _filled(head: bytes, room: int, pending: bytearray) -> bytes:
-    """Return a frame whose room is filled with the beginning of the data, which is removed from there."""
-    frame = head + pending[:room].ljust(room, b"\0")
-    del pending[:room]
+def _fill(head: bytes, capacity: int, pending: bytearray) -> bytes:
+    """Return a frame filled from the beginning of the pending data, and remove what was used from the data."""
+    frame = head + pending[:capacity].ljust(capacity, b"\0")
+    del pending[:capacity]
     return frame
