@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from soundlift.common.services import services_of_process
+from soundlift.common.services import process_services
 
 
 def convert(fid: str) -> float:
@@ -16,7 +16,7 @@ def convert(fid: str) -> float:
     """
     from moviepy import VideoFileClip
 
-    services = services_of_process()
+    services = process_services()
     began = time.perf_counter()
     with tempfile.NamedTemporaryFile(suffix=".mp4") as temporary:
         temporary.write(services.videos.open(fid).file.read())

@@ -17,8 +17,8 @@ from bench.harness.comparison import Goal, Result, Row, Run, Sample, compare
 from bench.harness.deployment import Deployment, temporary_deployment
 from bench.harness.processes import Memory
 from bench.inputs.clips import clip
-from soundlift.common.events import event_of
-from soundlift.common.services import services_of_process
+from soundlift.common.events import event_for
+from soundlift.common.services import process_services
 
 MINUTES = 10
 GOAL = Goal(0.65)
@@ -86,10 +86,10 @@ def convert_job(job_id: str) -> float:
     """Convert a queued job and return how many seconds it took."""
     from functions.convert.handler import convert
 
-    services = services_of_process()
+    services = process_services()
     job = services.jobs.find(job_id)
     assert job is not None
-    event = event_of(job)
+    event = event_for(job)
     began = time.perf_counter()
     assert convert(event, services) is not None
     return time.perf_counter() - began

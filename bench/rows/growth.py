@@ -18,7 +18,7 @@ from bench.inputs.job_rows import RETENTION_SECONDS, fill, user
 from soundlift.common.db.engine import open_database
 from soundlift.common.db.migrations import migrate
 from soundlift.common.jobs.model import Job
-from soundlift.common.jobs.quota import Usage, usage_of
+from soundlift.common.jobs.quota import Usage, read_usage
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -91,13 +91,13 @@ def _second_page(services: Services, username: str | None) -> Query:
 
 
 def _notifications_of_page(services: Services) -> Query:
-    return partial(services.notifications.of, [job.id for job in services.jobs.page(USER)])
+    return partial(services.notifications.by_job, [job.id for job in services.jobs.page(USER)])
 
 
 def _quota(services: Services) -> Query:
     def measure() -> Usage:
         with services.database.read() as connection:
-            return usage_of(connection, USER)
+            return read_usage(connection, USER)
 
     return measure
 
@@ -117,7 +117,7 @@ QUERIES: dict[str, Callable[[Services], Query]] = {
     "interrupted": lambda services: services.jobs.interrupted,
     "past-retention": lambda services: partial(services.jobs.past_retention, retention=RETENTION_SECONDS),
     "to-dispose": lambda services: services.jobs.to_dispose,
-    "forget-rows": lambda services: partial(services.jobs.forget_rows, retention=RETENTION_SECONDS),
+    "forget-rows": lambda services: partial(services.jobs.delete_old_rows, retention=RETENTION_SECONDS),
 }
 ROWS: dict[Row, Callable[[Row], Result]] = {
     Row(f"growth-{database}-{name}", "ms", Goal(1.5)): partial(growth, database=database, prepare=prepare)

@@ -12,7 +12,7 @@ from bench.harness.comparison import Goal, Result, Row, Sample, compare
 from bench.harness.deployment import temporary_deployment
 from bench.inputs.clips import clip_4k
 from bench.rows.conversions import VARIABLE, convert_job, ours, worker
-from soundlift.common.services import services_of_process
+from soundlift.common.services import process_services
 
 SECONDS = 300
 SECONDS_ON_S3 = 75  # 600 MB, which the S3 stand-in keeps in memory
@@ -51,7 +51,7 @@ def convert_and_count(job_id: str) -> int:
     from bench.harness.store_traffic import count_received
 
     counts: list[int] = []
-    count_received(services_of_process().settings, counts.append)
+    count_received(process_services().settings, counts.append)
     convert_job(job_id)
     return sum(counts)
 

@@ -15,7 +15,7 @@ from bench.harness.comparison import Goal, Result, Row, Sample
 from bench.harness.deployment import BLOCK, Deployment, temporary_deployment
 from bench.harness.processes import Memory, Peak, peak_mb, served
 from bench.inputs.clips import ffmpeg, uncompressed
-from soundlift.common.events import event_of, to_http
+from soundlift.common.events import event_for, to_http
 from soundlift.common.jobs.model import Job
 
 SECONDS = 8
@@ -71,7 +71,7 @@ def _repeated(video: Path, times: int) -> Iterator[bytes]:
 
 
 def _convert(url: str, job: Job) -> None:
-    headers, body = to_http(event_of(job))
+    headers, body = to_http(event_for(job))
     answer = urllib3.request("POST", url, body=body, headers=headers, timeout=TIMEOUT_SECONDS, retries=False)
     assert answer.status == 200, answer.data
 

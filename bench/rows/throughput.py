@@ -13,7 +13,7 @@ from bench.harness.deployment import Deployment, temporary_deployment
 from bench.harness.processes import Memory, running, served
 from bench.inputs.clips import clip
 from devservers.waiting import wait_for
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 
 CLIPS = 100
@@ -48,7 +48,7 @@ def _convert_all(deployment: Deployment, count: int) -> float:
     jobs = [deployment.queued_job(clip(SECONDS)) for _ in range(count)]
     began = time.perf_counter()
     for job in jobs:
-        deployment.services.broker.publish(event_of(job))
+        deployment.services.broker.publish(event_for(job))
     wait_for(
         lambda: all(_is_ready(deployment, job.id) for job in reversed(jobs)),
         "all clips are converted",

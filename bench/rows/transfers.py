@@ -71,7 +71,7 @@ def _ready_job(deployment: Deployment, content: Path) -> str:
     assert claim is not None
     writer = deployment.services.mp3s.create(str(claim.mp3_fid), MediaInfo(OWNER, "a.mp3", "audio/mpeg", job.id))
     writer.write(content.read_bytes())
-    assert deployment.services.jobs.ready(claim, mp3_bytes=writer.commit(), length=1.0)
+    assert deployment.services.jobs.mark_ready(claim, mp3_bytes=writer.commit(), length=1.0)
     return job.id
 
 

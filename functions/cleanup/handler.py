@@ -1,4 +1,4 @@
-"""The work of each minute: overdue events are sent again, and files and rows that have expired are deleted."""
+"""Resends overdue events, and deletes files and rows that have expired; called every minute."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.store import Jobs
@@ -22,21 +22,22 @@ log = structlog.get_logger()
 
 
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
-    """Return how much was done. Of concurrent runs only one takes each step."""
+    """Return how much was done. If several runs are concurrent, only one of them takes each step."""
     _log_dead_letter(request)
     sent = _send_due(services)
     _expire(services)
     disposed = _dispose(services)
-    services.jobs.forget_rows(retention=services.settings.row_retention_seconds)
+    services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 
 
 def _log_dead_letter(request: Request) -> None:
-    """Log an event that Knative could not deliver; it is sent again when it is due, like any other."""
+    """Log an event that Knative could not deliver; like any other event, it is resent when it is due."""
     if destination := request.headers.get("Ce-Knativeerrordest"):
-        what = {name: request.headers.get(f"Ce-{name}") for name in ("Type", "Id", "Subject", "Knativeerrorcode")}
-        log.error("dead letter", destination=destination, **{name.lower(): value for name, value in what.items()})
+        names = ("Type", "Id", "Subject", "Knativeerrorcode")
+        attributes = {name.lower(): request.headers.get(f"Ce-{name}") for name in names}
+        log.error("dead letter", destination=destination, **attributes)
 
 
 def _send_due(services: Services) -> int:
@@ -51,31 +52,31 @@ def _send_due(services: Services) -> int:
         if not rows.postpone(job):
             continue
         try:
-            publisher.publish(event_of(job))
+            publisher.publish(event_for(job))
         except BrokerUnavailable as error:
             rows.send_soon(job)
-            log.warning("broker away, events wait", code=error.code, **error.evidence)
+            log.warning("broker unavailable, events wait", code=error.code, **error.evidence)
             break
         sent += 1
     return sent
 
 
 def _due(services: Services) -> Iterator[tuple[Job, Jobs | Notifications]]:
-    """Yield each job whose event is due, and what the event is for; a job given up is due for its notifications."""
+    """Yield each job whose event is due, with the store of its due time; a job just given up has notifications due."""
     for job in services.jobs.due():
-        if _is_wanted(job, services):
+        if _must_convert(job, services):
             yield job, services.jobs
     for job in services.notifications.due():
         yield job, services.notifications
 
 
-def _is_wanted(job: Job, services: Services) -> bool:
-    """Give up a job without attempts or time left, and return whether it is still to be converted."""
+def _must_convert(job: Job, services: Services) -> bool:
+    """Give up a job without attempts or time left, and return whether it must still be converted."""
     try:
         delete_abandoned_output(job, services)
         return not services.jobs.give_up(job)
     except StoreUnavailable as error:
-        log.warning("store away, job waits", code=error.code, job_id=job.id, **error.evidence)
+        log.warning("store unavailable, job waits", code=error.code, job_id=job.id, **error.evidence)
         return False
 
 
@@ -92,7 +93,7 @@ def _dispose(services: Services) -> list[State]:
     try:
         return [job.state for job in services.jobs.to_dispose() if dispose(job, services)]
     except StoreUnavailable as error:
-        log.warning("store away, files wait", code=error.code, **error.evidence)
+        log.warning("store unavailable, files wait", code=error.code, **error.evidence)
         return []
 
 

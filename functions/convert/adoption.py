@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.auth.users import one_address
+from soundlift.common.auth.users import parse_address
 from soundlift.common.errors import BadEvent
-from soundlift.common.events import job_id_of
+from soundlift.common.events import job_id_from
 from soundlift.common.logging import current_traceparent
 from soundlift.common.media import is_media_id
 from soundlift.common.services import Services
@@ -24,7 +24,7 @@ def find_or_adopt_job_id(event: CloudEvent, services: Services) -> str:
     """
     data = event.get_data()
     bare = isinstance(data, dict) and "video_fid" in data and "job_id" not in data
-    return _adopt(data, services) if bare and services.settings.accept_bare_messages else job_id_of(event)
+    return _adopt(data, services) if bare and services.settings.accept_bare_messages else job_id_from(event)
 
 
 def _adopt(data: Any, services: Services) -> str:
@@ -35,7 +35,7 @@ def _adopt(data: Any, services: Services) -> str:
     if not isinstance(username, str):
         raise BadEvent("The message's username must be the mail address of an account.")
     job = services.jobs.find_by_video(fid)
-    if job is None and _create(fid, one_address(username), services):
+    if job is None and _create(fid, parse_address(username), services):
         log.info("adopted", video_fid=fid)
     return job.id if job else fid
 

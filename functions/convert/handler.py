@@ -10,7 +10,7 @@ import structlog
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import Busy, SoundliftError
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
 from soundlift.common.jobs.store import CLAIM_SECONDS
@@ -46,7 +46,7 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     if job and job.state in WAITING:
         _claim_and_convert(job, services)
         job = services.jobs.find(job_id)
-    return event_of(job) if job and job.state in OUTCOMES else None
+    return event_for(job) if job and job.state in OUTCOMES else None
 
 
 def _claim_and_convert(job: Job, services: Services) -> None:
@@ -88,7 +88,7 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
     """Convert the claimed job, and mark it as ready or failed; if the video is not the cause, release it and raise."""
     try:
         audio = _convert(job, claim, services)
-        if not services.jobs.ready(
+        if not services.jobs.mark_ready(
             claim, mp3_bytes=audio.size, length=audio.seconds, missing_seconds=audio.missing_seconds
         ):
             raise ClaimLost
@@ -96,7 +96,7 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
     except ConversionFailed as failure:
         log.info("not convertible", code=failure.reason.code)
         _discard(claim, services)
-        services.jobs.failed(claim, code=failure.reason.code, sentence=failure.reason.message)
+        services.jobs.mark_failed(claim, code=failure.reason.code, message=failure.reason.message)
     except ClaimLost:
         log.info("claim lost")
         _discard(claim, services)

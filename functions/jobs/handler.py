@@ -14,54 +14,54 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.tokens import Identity
 from soundlift.common.errors import BadRequest, NotFound, NotReady
-from soundlift.common.jobs.document import document_of
+from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import HIDDEN, WAITING, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
 
-LONGEST_WAIT = 60
-LOOK_AGAIN_SECONDS = 0.2
-LARGEST_PAGE = 100
+MAX_WAIT_SECONDS = 60
+POLL_SECONDS = 0.2
+MAX_PAGE_SIZE = 100
 NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer a page of the user's jobs, or of all jobs for an admin."""
+    """Return a page of the user's jobs, or of all jobs for an admin."""
     identity = _identify(request, services)
-    limit = _number(request, "limit", default=50, highest=LARGEST_PAGE)
+    limit = _number(request, "limit", default=50, highest=MAX_PAGE_SIZE)
     owner = None if identity.admin else identity.username
     page = services.jobs.page(owner, after=request.args.get("after"), limit=limit)
     links = {}
     if page and len(page) == limit:
         links["next"] = f"{services.settings.public_url}/jobs?limit={limit}&after={page[-1].id}"
-    return jsonify(jobs=_documents_of(page, services), links=links)
+    return jsonify(jobs=_documents(page, services), links=links)
 
 
-def _documents_of(jobs: Sequence[Job], services: Services) -> list[dict[str, Any]]:
-    notifications = services.notifications.of([job.id for job in jobs])
-    return [document_of(job, services.settings, notifications[job.id]) for job in jobs]
+def _documents(jobs: Sequence[Job], services: Services) -> list[dict[str, Any]]:
+    notifications = services.notifications.by_job([job.id for job in jobs])
+    return [job_document(job, services.settings, notifications[job.id]) for job in jobs]
 
 
 def show_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Answer a job, at once or when it has ended."""
+    """Return a job, immediately or once it has ended."""
     job = _own_job(job_id, request, services)
-    wait = _number(request, "wait", default=0, highest=LONGEST_WAIT)
-    return jsonify(_documents_of([_when_ended(job, wait, services)], services)[0])
+    wait = _number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
+    return jsonify(_documents([_wait_until_ended(job, wait, services)], services)[0])
 
 
 def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
     """Cancel a waiting or converting job; delete an ended one. Cleanup deletes its files within a minute."""
     job = _own_job(job_id, request, services)
     if job.state in WAITING and services.jobs.cancel(job.id):
-        return jsonify(_documents_of([services.jobs.find(job.id) or job], services)[0])
+        return jsonify(_documents([services.jobs.find(job.id) or job], services)[0])
     if not services.jobs.delete(job.id):
-        raise NotReady("The job has just changed. Look at it again, then delete it.")
+        raise NotReady("The job has just changed. Check its state again, then delete it.")
     return Response(status=204)
 
 
 def refuse_to_remove_all(request: Request, services: Services) -> ResponseReturnValue:
-    """Raise BadRequest: only single jobs are deleted."""
+    """Raise BadRequest: jobs can only be deleted one at a time."""
     _identify(request, services)
     raise BadRequest("Name the job to delete: DELETE /jobs/ID.")
 
@@ -79,10 +79,10 @@ def _own_job(job_id: str, request: Request, services: Services) -> Job:
     return job
 
 
-def _when_ended(job: Job, wait: int, services: Services) -> Job:
+def _wait_until_ended(job: Job, wait: int, services: Services) -> Job:
     """Return the job as soon as it has ended, or unchanged after `wait` seconds.
 
-    At most LONG_POLLS requests wait at once; further ones return immediately, so that a login always finds a thread.
+    At most LONG_POLLS requests wait concurrently; others return immediately, so that a login always finds a thread.
     """
     limit = _long_poll_limit(services.settings.long_polls)
     if job.ended or not wait or not limit.acquire(blocking=False):
@@ -90,7 +90,7 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
     try:
         deadline = time.monotonic() + wait
         while not job.ended and time.monotonic() < deadline and not services.shutdown.is_overdue(0):
-            time.sleep(LOOK_AGAIN_SECONDS)
+            time.sleep(POLL_SECONDS)
             job = services.jobs.find(job.id) or job
         return job
     finally:
@@ -99,7 +99,7 @@ def _when_ended(job: Job, wait: int, services: Services) -> Job:
 
 @cache
 def _long_poll_limit(number: int) -> BoundedSemaphore:
-    """Return this process's semaphore of so many requests that wait at once."""
+    """Return this process's semaphore for requests that wait."""
     return BoundedSemaphore(number)
 
 

@@ -1,4 +1,4 @@
-"""Signs a user in: a token for an e-mail address and a password."""
+"""Signs a user in: returns a token for an e-mail address and a password."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Credentials:
 
 
 def login(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer a token for the right password; an unknown account takes as long as a wrong password."""
+    """Return a token for a correct password; an unknown account takes as long as a wrong password."""
     credentials = _from_basic(request) or _from_json(request)
     if credentials is None:
         raise MissingCredentials("Send an e-mail address and a password, by HTTP Basic or as JSON.")

@@ -6,7 +6,7 @@ import structlog
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import Busy, MailRefused, SoundliftError
-from soundlift.common.events import job_id_of
+from soundlift.common.events import job_id_from
 from soundlift.common.jobs.model import Job
 from soundlift.common.logging import bind_job, continue_trace
 from soundlift.common.notifications.model import Channel, NotificationClaim
@@ -21,11 +21,11 @@ log = structlog.get_logger()
 
 
 def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Send one mail per job that ended, to its owner only; a repeated event sends nothing.
+    """Send one mail per job that ended, to its owner only; a repeated event sends no mail.
 
     Raises Busy while another worker sends the mail, so that the event is retried in case that worker dies.
     """
-    job_id = job_id_of(event)
+    job_id = job_id_from(event)
     bind_job(job_id)
     claim = services.notifications.claim(job_id, Channel.MAIL)
     job = services.jobs.find(job_id)

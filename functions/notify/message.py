@@ -15,7 +15,7 @@ from soundlift.common.services import Services
 
 
 def compose(job: Job, services: Services) -> EmailMessage:
-    """Return the mail of a job that is ready or failed, as plain text and as HTML.
+    """Return the mail about a job that is ready or failed, as plain text and as HTML.
 
     Its Message-ID is always the same (RFC 5322, section 3.6.4), so that mail programs show a repeated mail once.
     """
@@ -37,26 +37,26 @@ def compose(job: Job, services: Services) -> EmailMessage:
 def _write_ready(message: EmailMessage, job: Job, name: str, services: Services) -> None:
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), services.settings)
     mp3, length = printable(mp3_name(job), "_"), duration(job.length or 0)
-    ends = f"The link works for {_hours(services.settings.link_seconds)}."
+    expiry = f"The link works for {_hours(services.settings.link_seconds)}."
     loss = f" {_loss(job.missing_seconds)}" if job.missing_seconds else ""
     message["Subject"] = f"Your MP3 is ready: {mp3}"
     message.set_content(
-        f"The sound of {name} is ready: {mp3}, {length} long.{loss}\n\nDownload it:\n{link}\n\n{ends}\n"
+        f"The sound of {name} is ready: {mp3}, {length} long.{loss}\n\nDownload it:\n{link}\n\n{expiry}\n"
     )
     _add_html(
         message,
         f"<p>The sound of <b>{html.escape(name)}</b> is ready: {html.escape(mp3)}, {length} long.{loss}</p>"
-        f'<p><a href="{html.escape(link)}">Download the MP3</a></p><p>{ends}</p>',
+        f'<p><a href="{html.escape(link)}">Download the MP3</a></p><p>{expiry}</p>',
     )
 
 
 def _write_failed(message: EmailMessage, job: Job, name: str) -> None:
-    sentence = job.error or "Something went wrong."
+    reason = job.error or "Something went wrong."
     message["Subject"] = f"We could not convert {name}"
-    message.set_content(f"We could not make an MP3 of {name}.\n\n{sentence}\n")
+    message.set_content(f"We could not make an MP3 from {name}.\n\n{reason}\n")
     _add_html(
         message,
-        f"<p>We could not make an MP3 of <b>{html.escape(name)}</b>.</p><p>{html.escape(sentence)}</p>",
+        f"<p>We could not make an MP3 from <b>{html.escape(name)}</b>.</p><p>{html.escape(reason)}</p>",
     )
 
 

@@ -33,7 +33,7 @@ class UploadLease:
         if (missing := received - self._reserved) > 0:
             held = self._reserve(missing)
         elif time.monotonic() - self._refreshed > REFRESH_SECONDS:
-            held = self._jobs.still_receiving(self._job.id)
+            held = self._jobs.extend_deadline(self._job.id)
         else:
             return
         self._refreshed = time.monotonic()

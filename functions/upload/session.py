@@ -12,7 +12,7 @@ from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_kno
 from soundlift.common.errors import BadRequest, SoundliftError, StoreUnavailable, TooLarge, UnsupportedMedia
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import Job
-from soundlift.common.jobs.quota import Limits, Reservation, largest_upload
+from soundlift.common.jobs.quota import Limits, Reservation, upload_size_limit
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
@@ -34,8 +34,8 @@ class UploadSession:
         """Prepare for a body of `announced` bytes, 0 if unknown; that of a form is slightly longer than its file."""
         self._services = services
         self._username = username
-        self._limits = Limits.of(services.settings)
-        self._largest = largest_upload(services.settings)
+        self._limits = Limits.from_settings(services.settings)
+        self._largest = upload_size_limit(services.settings)
         self._reserved = min(announced, self._largest)
         self._given: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)

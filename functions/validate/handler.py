@@ -1,4 +1,4 @@
-"""Answers which user a token identifies."""
+"""Returns which user a token identifies."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlift.common.web.application import http_function
 
 
 def validate(request: Request, services: Services) -> ResponseReturnValue:
-    """Answer the claims of a valid bearer token, and its user in headers for a proxy."""
+    """Return the claims of a valid bearer token, and its user in headers for a proxy."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
     response = jsonify(status="OK", claims=identity.claims)
     response.headers["X-Auth-Username"] = identity.username.encode().decode("latin-1")

@@ -17,7 +17,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from soundlift.cli.sign_in import client_of, sign_in_options
+from soundlift.cli.sign_in import create_client, sign_in_options
 from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client, ClientError, Job
 
@@ -25,7 +25,7 @@ PERCENT = 100
 
 
 class NotConverted(ClientError):
-    """The conversion ended without an MP3."""
+    """A conversion that ended without an MP3."""
 
 
 @click.command()
@@ -48,7 +48,7 @@ def convert(
 ) -> None:
     """Upload FILE, wait for the MP3, and download it."""
     target = _target(file, output, force=force)
-    client = client_of(url, email, password, token)
+    client = create_client(url, email, password, token)
     if not token:
         client.login()
     job = _convert_with_progress(client, file, target, options)
@@ -76,7 +76,7 @@ def _convert_with_progress(client: Client, file: Path, target: Path, options: Ma
         job = client.upload(file, None, lambda done, _: bars.update(uploading, completed=done), options)
     with Progress(*columns, console=Console(stderr=True)) as bars:
         converting = bars.add_task("conversion", total=PERCENT)
-        job = client.wait(job.id, on_progress=lambda now: bars.update(converting, completed=now.percent))
+        job = client.wait(job.id, on_progress=lambda current: bars.update(converting, completed=current.percent))
     if not job.ready:
         raise NotConverted(job.error or f"The job was {job.state} before its MP3 was ready.")
     with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from soundlift.cli.deployment import own_services
+from soundlift.cli.deployment import services_for_writing
 from soundlift.common.broker import DeadLetter
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.local.command import data_option
@@ -27,7 +27,7 @@ def dead() -> None:
 @data_option
 def list_(data: Path | None) -> None:
     """List all dead letters, oldest first."""
-    letters = list(own_services(data).broker.list())
+    letters = list(services_for_writing(data).broker.list())
     if not letters:
         click.echo("There are no dead letters.")
         return
@@ -44,7 +44,7 @@ def list_(data: Path | None) -> None:
 @data_option
 def show(letter_id: str, data: Path | None) -> None:
     """Show why a message is a dead letter, and its content."""
-    found = next((letter for letter in own_services(data).broker.list() if letter.id == letter_id), None)
+    found = next((letter for letter in services_for_writing(data).broker.list() if letter.id == letter_id), None)
     if found is None:
         raise _no_such_letter(letter_id)
     for name, value in {"queue": found.queue, **found.reason, "content-type": found.message.content_type}.items():
@@ -58,7 +58,7 @@ def show(letter_id: str, data: Path | None) -> None:
 @data_option
 def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
     """Return dead letters to their queues as new messages."""
-    broker = own_services(data).broker
+    broker = services_for_writing(data).broker
     _apply(broker.replay, _chosen(ids, everything, broker.list()), "Returned")
 
 
@@ -68,7 +68,7 @@ def replay(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
 @data_option
 def drop(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
     """Delete dead letters."""
-    broker = own_services(data).broker
+    broker = services_for_writing(data).broker
     _apply(broker.drop, _chosen(ids, everything, broker.list()), "Deleted")
 
 

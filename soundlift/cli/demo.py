@@ -15,8 +15,8 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import services_of
-from soundlift.cli.own_stack import StackFailed, own_environment, running_stack
+from soundlift.cli.deployment import create_services
+from soundlift.cli.embedded_stack import StackFailed, environment_without_settings, running_stack
 from soundlift.client import Client, Job
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.process.process_group import process_group
@@ -54,15 +54,15 @@ def demo(video: Path | None) -> None:
 
 def _convert(video: Path, url: str, data: Path, steps: Steps) -> Path:
     password = secrets.token_urlsafe(12)
-    services_of(data, own_environment()).users.add(EMAIL, hash_password(password))
+    create_services(data, environment_without_settings()).users.add(EMAIL, hash_password(password))
     steps.show(f"added the user {EMAIL}")
     client = Client(url, email=EMAIL, password=password)
     client.login()
     steps.show("logged in")
     job = client.upload(video)
     steps.show(f"uploaded {video.name} ({video.stat().st_size / 1e6:.1f} MB): job {job.id}")
-    job = client.wait(job.id, on_progress=lambda now: steps.show(f"{now.state}, {now.percent} %"))
-    mail = _mail_of(job, data)
+    job = client.wait(job.id, on_progress=lambda current: steps.show(f"{current.state}, {current.percent} %"))
+    mail = _find_mail(job, data)
     if not job.ready:
         _print_mail(mail)
         raise StackFailed(job.error or f"The job was {job.state}.")
@@ -74,7 +74,7 @@ def _convert(video: Path, url: str, data: Path, steps: Steps) -> Path:
     return target
 
 
-def _mail_of(job: Job, data: Path) -> EmailMessage:
+def _find_mail(job: Job, data: Path) -> EmailMessage:
     def find() -> EmailMessage | None:
         folder = data / "mail"
         if not (folder / "new").is_dir():

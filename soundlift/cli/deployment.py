@@ -6,25 +6,25 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from soundlift.common.process.data_folder import close_data_folder, make_files_private
+from soundlift.common.process.data_folder import make_files_private, restrict_data_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
 
-def own_services(data: Path | None) -> Services:
+def services_for_writing(data: Path | None) -> Services:
     """Return the services for a command that writes to the data folder, after making that folder private.
 
     Files that the command creates are private too. Raises SettingError.
     """
     make_files_private()
-    services = services_of(data)
+    services = create_services(data)
     folder = services.settings.soundlift_data
     if services.settings.embedded and folder.is_dir():
-        close_data_folder(folder)
+        restrict_data_folder(folder)
     return services
 
 
-def services_of(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
+def create_services(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
     """Return the services that an environment describes, with `data` as the data folder if given.
 
     Secrets are read from the data folder, as `up` does. Raises SettingError.

@@ -17,5 +17,5 @@ def error_text(error: Exception) -> str:
         case OSError():
             text = f"{error.filename or ''}{': ' if error.filename else ''}{error.strerror or error}"
         case _:
-            text = f"unexpected answer ({error!r})"
+            text = f"unexpected response ({error!r})"
     return " ".join(text.split()).rstrip(".")

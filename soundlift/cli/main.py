@@ -11,7 +11,7 @@ import click
 from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
-from soundlift.cli.deployment import own_services
+from soundlift.cli.deployment import services_for_writing
 from soundlift.cli.error_text import error_text
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
@@ -35,7 +35,7 @@ def connector() -> None:
 
     The broker and the functions are set in the environment.
     """
-    os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is wanted
+    os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is needed
 
 
 @soundlift.command()
@@ -44,7 +44,7 @@ def migrate(data: Path | None) -> None:
     """Create the tables of the database, or update them."""
     from soundlift.common.db.migrations import migrate as migrate_database
 
-    migrate_database(own_services(data).settings.database_url)
+    migrate_database(services_for_writing(data).settings.database_url)
     click.echo("The tables are up to date.")
 
 

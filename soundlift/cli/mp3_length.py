@@ -13,13 +13,13 @@ ID3V1_BYTES = 128
 
 
 class NotMp3(ValueError):
-    """The file contains something other than MP3 frames."""
+    """A file that contains something other than MP3 frames."""
 
 
 def mp3_seconds(mp3: bytes) -> float:
     """Return the duration of an MP3's frames in seconds, including the encoder's delay and padding.
 
-    The leading Xing or Info frame, which has no sound, does not count. Raises NotMp3 unless the file consists of
+    The leading Xing or Info frame, which contains no audio, does not count. Raises NotMp3 unless the file consists of
     consecutive frames up to its end.
     """
     position, end, seconds = _id3v2_bytes(mp3), len(mp3), 0.0
@@ -30,7 +30,7 @@ def mp3_seconds(mp3: bytes) -> float:
         seconds += 0 if b"Xing" in frame[:64] or b"Info" in frame[:64] else _samples(frame) / sample_rate(frame)
         position += len(frame)
     if not seconds:
-        raise NotMp3("The file has no frame with sound.")
+        raise NotMp3("The file has no frame with audio.")
     return seconds
 
 

@@ -1,6 +1,6 @@
-"""A small video with a tone, made without FFmpeg: an AVI file of uncompressed pictures and PCM sound.
+"""A small video with a tone, made without FFmpeg: an AVI file of uncompressed frames and PCM audio.
 
-Its layout follows Microsoft's AVI RIFF File Reference: headers, then each picture followed by its sound.
+Its layout follows Microsoft's AVI RIFF File Reference: headers, then each frame followed by its audio.
 """
 
 from __future__ import annotations
@@ -13,45 +13,45 @@ SAMPLE_RATE = 16_000
 TONE_HZ = 440
 AMPLITUDE = 8_000  # of 32,767
 WIDTH = HEIGHT = 16
-PICTURES_PER_SECOND = 5
-PICTURE_BYTES = WIDTH * HEIGHT * 3
+FRAMES_PER_SECOND = 5
+FRAME_BYTES = WIDTH * HEIGHT * 3
 SAMPLE_BYTES = 2
 PCM = 1  # WAVE_FORMAT_PCM
 HAS_INDEX, IS_KEY_FRAME = 0x10, 0x10
-BYTES_PER_SECOND = PICTURES_PER_SECOND * PICTURE_BYTES + SAMPLE_RATE * SAMPLE_BYTES
+BYTES_PER_SECOND = FRAMES_PER_SECOND * FRAME_BYTES + SAMPLE_RATE * SAMPLE_BYTES
 
 
 def sample_video() -> bytes:
     """Return a video of SECONDS, about 70 kB."""
-    chunks = [chunk for number in range(SECONDS * PICTURES_PER_SECOND) for chunk in (_picture(number), _sound(number))]
+    chunks = [chunk for number in range(SECONDS * FRAMES_PER_SECOND) for chunk in (_frame(number), _samples(number))]
     movie = b"movi" + b"".join(_chunk(name, data) for name, data in chunks)
     return _chunk(b"RIFF", b"AVI " + _list(_headers()) + _list(movie) + _chunk(b"idx1", _index(chunks)))
 
 
-def _picture(number: int) -> tuple[bytes, bytes]:
-    return b"00db", bytes([number * 20]) * PICTURE_BYTES
+def _frame(number: int) -> tuple[bytes, bytes]:
+    return b"00db", bytes([number * 20]) * FRAME_BYTES
 
 
-def _sound(number: int) -> tuple[bytes, bytes]:
-    """Return the sound during one picture."""
-    count = SAMPLE_RATE // PICTURES_PER_SECOND
+def _samples(number: int) -> tuple[bytes, bytes]:
+    """Return the audio during one frame."""
+    count = SAMPLE_RATE // FRAMES_PER_SECOND
     cycles = (TONE_HZ * (number * count + sample) / SAMPLE_RATE for sample in range(count))
     return b"01wb", struct.pack(f"<{count}h", *(int(AMPLITUDE * math.sin(math.tau * cycle)) for cycle in cycles))
 
 
 def _headers() -> bytes:
-    pictures = SECONDS * PICTURES_PER_SECOND
+    frames = SECONDS * FRAMES_PER_SECOND
     main = struct.pack(
         "<10I16x",
-        *(1_000_000 // PICTURES_PER_SECOND, BYTES_PER_SECOND, 0, HAS_INDEX, pictures, 0, 2, PICTURE_BYTES),
+        *(1_000_000 // FRAMES_PER_SECOND, BYTES_PER_SECOND, 0, HAS_INDEX, frames, 0, 2, FRAME_BYTES),
         *(WIDTH, HEIGHT),
     )
-    bitmap = struct.pack("<IiiHHIIiiII", 40, WIDTH, HEIGHT, 1, 24, 0, PICTURE_BYTES, 0, 0, 0, 0)
+    bitmap = struct.pack("<IiiHHIIiiII", 40, WIDTH, HEIGHT, 1, 24, 0, FRAME_BYTES, 0, 0, 0, 0)
     wave = struct.pack("<HHIIHH", PCM, 1, SAMPLE_RATE, SAMPLE_RATE * SAMPLE_BYTES, SAMPLE_BYTES, SAMPLE_BYTES * 8)
     return (
         b"hdrl"
         + _chunk(b"avih", main)
-        + _stream(b"vids", PICTURES_PER_SECOND, pictures, 0, bitmap)
+        + _stream(b"vids", FRAMES_PER_SECOND, frames, 0, bitmap)
         + _stream(b"auds", SAMPLE_RATE, SECONDS * SAMPLE_RATE, SAMPLE_BYTES, wave)
     )
 

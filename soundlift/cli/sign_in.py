@@ -17,7 +17,7 @@ EMAIL_HELP = "Email address to sign in with."
 
 
 def sign_in_options(command: Command) -> Command:
-    """Add the options to a command; it is called with url, email, password and token."""
+    """Add the options to a command, which is then called with url, email, password and token."""
     return sign_in_options_with(EMAIL_HELP)(command)
 
 
@@ -70,7 +70,7 @@ def _require_http(_context: click.Context, _option: click.Parameter, url: str) -
     return url
 
 
-def client_of(url: str, email: str | None, password: str | None, token: str | None) -> Client:
+def create_client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
     """Return a client that has not signed in yet, after prompting for missing credentials.
 
     Raises UsageError if there is no terminal to prompt on.

@@ -6,7 +6,7 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from soundlift.cli.deployment import own_services
+from soundlift.cli.deployment import services_for_writing
 from soundlift.cli.smoke_report import CheckFailed
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.auth.users import Users
@@ -40,7 +40,7 @@ class TemporaryAccount:
 
 
 def _users(data: Path | None) -> Users:
-    services = own_services(data)
+    services = services_for_writing(data)
     url = services.settings.database_url
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
         raise CheckFailed(f"the database file does not exist: {url.removeprefix(SQLITE)}")

@@ -28,13 +28,13 @@ POLL_SECONDS = 0.5
 def check_closed(url: str) -> None:
     """Raise CheckFailed if an internal function or the gateway's list of functions can be reached below an address.
 
-    Each function is sent an empty JSON object, which is not a valid event for convert and notify, and for cleanup an
-    additional run.
+    Each function is sent an empty JSON object, which is not a valid event for convert and notify, and merely makes
+    cleanup run once more.
     """
     calls = [("POST", path.format(name)) for path in PATHS for name in INTERNAL]
     requests = [("GET", "/system/functions"), *calls]
     answers = [(method, path, _status(method, url + path)) for method, path in requests]
-    reachable = [f"{method} {path} was answered {status}" for method, path, status in answers if status not in CLOSED]
+    reachable = [f"{method} {path} returned {status}" for method, path, status in answers if status not in CLOSED]
     if reachable:
         raise CheckFailed(f"{', '.join(reachable)}, expected 401, 403 or 404")
 
@@ -47,11 +47,11 @@ def _status(method: str, url: str) -> int:
             method, url, body=body, headers=headers, retries=False, redirect=False, timeout=TIMEOUT
         ).status
     except urllib3.exceptions.HTTPError as error:
-        raise CheckFailed(f"{method} {url} was not answered ({error})") from None
+        raise CheckFailed(f"{method} {url} got no response ({error})") from None
 
 
 def check_outcome(job: Job, seconds: float) -> None:
-    """Raise CheckFailed unless the job has an MP3; `seconds` is how long it was waited for."""
+    """Raise CheckFailed unless the job has an MP3; `seconds` is how long the caller has waited for it."""
     if not job.ended:
         raise CheckFailed(f"job {job.id} is still {job.state} after {seconds:.0f} s")
     if not job.ready:
@@ -65,7 +65,7 @@ def check_sound(mp3: Path) -> float:
     except NotMp3 as error:
         raise CheckFailed(f"the download is not a complete MP3: {error}") from None
     if not SECONDS <= seconds <= SECONDS + MAX_PADDING_SECONDS:
-        raise CheckFailed(f"the MP3 lasts {seconds:.2f} s, but the video {SECONDS} s")
+        raise CheckFailed(f"the MP3 lasts {seconds:.2f} s, but the video lasts {SECONDS} s")
     return seconds
 
 
@@ -75,7 +75,7 @@ def check_notified(client: Client, job: Job, seconds: float, *, must_be_accepted
     It also raises CheckFailed if the mail server refused the address permanently and `must_be_accepted` is true.
     """
     deadline = time.monotonic() + seconds
-    while (mail := _mail_of(job)) is None and time.monotonic() < deadline:
+    while (mail := _find_mail(job)) is None and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         job = client.job(job.id)
     if mail is None:
@@ -85,7 +85,7 @@ def check_notified(client: Client, job: Job, seconds: float, *, must_be_accepted
     return "refused, as expected" if mail.error else "sent"
 
 
-def _mail_of(job: Job) -> Notification | None:
+def _find_mail(job: Job) -> Notification | None:
     """Return the mail about a job once it has been sent or refused."""
     mails = (notification for notification in job.notifications if notification.channel == "mail")
     return next((mail for mail in mails if not mail.pending), None)

@@ -15,11 +15,11 @@ from soundlift.common.errors import SoundliftError
 
 
 class StepFailed(ClientError):
-    """A step failed, and its line has been printed."""
+    """A failed step, whose line has been printed."""
 
 
 class CheckFailed(ClientError):
-    """The deployment did not behave as a working one does."""
+    """A check that the deployment did not pass."""
 
 
 @dataclass

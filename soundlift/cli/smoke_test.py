@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from soundlift.cli.sample_video import sample_video
-from soundlift.cli.sign_in import EMAIL_HELP, client_of, sign_in_options_with
+from soundlift.cli.sign_in import EMAIL_HELP, create_client, sign_in_options_with
 from soundlift.cli.smoke_account import TemporaryAccount
 from soundlift.cli.smoke_checks import check_closed, check_notified, check_outcome, check_sound
 from soundlift.cli.smoke_report import Note, Report, StepFailed
@@ -26,7 +26,7 @@ from soundlift.local.command import data_option
 NEWEST_JOBS = 50
 
 ADVICE = {
-    "account": "set DATABASE_URL (or --data) to that of the deployment, or sign in to an existing account with --email",
+    "account": "set DATABASE_URL (or --data) to the deployment's, or sign in to an existing account with --email",
     "sign-in": "check that /login exists below --url, and that DATABASE_URL or --email belongs to the same deployment",
     "internal functions": "route only login, upload, jobs, download and validate through the proxy or ingress",
     "upload": "check the log of upload, and that the proxy or ingress lets large bodies through",
@@ -66,12 +66,12 @@ def smoke_test(
     step failed.
     """
     if mail_to and (email or token):
-        raise click.UsageError("--mail-to is for the temporary account: leave out --email and --token.")
+        raise click.UsageError("--mail-to is for the temporary account: omit --email and --token.")
     report = Report()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with ExitStack() as cleanup, suppress(StepFailed):
         if email or token:
-            client = client_of(url, email, password, token)
+            client = create_client(url, email, password, token)
         else:
             client = _temporary_client(url, data, mail_to, report, cleanup)
         must_be_accepted = bool(email or token or mail_to)
@@ -81,7 +81,7 @@ def smoke_test(
 
 
 def _temporary_client(url: str, data: Path | None, mail_to: str | None, report: Report, cleanup: ExitStack) -> Client:
-    """Add a temporary account, to be removed at the end; an interrupted addition may have succeeded."""
+    """Add a temporary account, and remove it at the end even if the addition was interrupted: it may have succeeded."""
     try:
         with report.step("account", ADVICE["account"]):
             account = TemporaryAccount(data, mail_to)

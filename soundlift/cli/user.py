@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import own_services
+from soundlift.cli.deployment import services_for_writing
 from soundlift.common.auth.passwords import hash_password
-from soundlift.common.auth.users import LONGEST_PASSWORD, SHORTEST_PASSWORD, Users, one_address
+from soundlift.common.auth.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.local.command import data_option
 
@@ -27,7 +27,7 @@ def user() -> None:
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
     users = _users(data)
-    address = one_address(email)
+    address = parse_address(email)
     if if_absent and users.find(address):
         click.echo(f"{address} already has an account; nothing was changed.")
         click.echo(f"To change its password, run: soundlift user passwd {address}")
@@ -40,7 +40,7 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def passwd(email: str, data: Path | None) -> None:
-    """Change the password of an account. It is read from a prompt, or from standard input."""
+    """Change the password of an account. The new password is read from a prompt, or from standard input."""
     users = _users(data)
     if users.find(email) is None:
         raise NotFound(f"{email} has no account.")
@@ -67,7 +67,7 @@ def remove(email: str, data: Path | None) -> None:
 
 def _users(data: Path | None) -> Users:
     """Return the accounts, after migrating the database if it is a local SQLite file."""
-    services = own_services(data)
+    services = services_for_writing(data)
     url = services.settings.database_url
     if url.startswith("sqlite"):
         from soundlift.common.db.migrations import migrate
@@ -82,8 +82,8 @@ def _new_password() -> str:
         password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     else:
         password = sys.stdin.readline().rstrip("\r\n")
-    if len(password) < SHORTEST_PASSWORD:
-        raise BadRequest(f"A password must have at least {SHORTEST_PASSWORD} characters.")
-    if len(password) > LONGEST_PASSWORD:
-        raise BadRequest(f"A password must have at most {LONGEST_PASSWORD} characters.")
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise BadRequest(f"A password must have at least {MIN_PASSWORD_LENGTH} characters.")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise BadRequest(f"A password must have at most {MAX_PASSWORD_LENGTH} characters.")
     return password

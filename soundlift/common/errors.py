@@ -1,4 +1,4 @@
-"""Every error that a client, an event or an operator can meet, with its HTTP status and code."""
+"""Every error that a client, a publisher of events or an operator can get, with its HTTP status and code."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ PROBLEM = "application/problem+json"  # RFC 9457
 UNEXPECTED = "An unexpected error occurred; report this trace id to the operator, whose log contains it: {trace_id}."
 
 
-def code_of(phrase: str) -> str:
+def problem_code(phrase: str) -> str:
     """Return the code of an HTTP error, made from the reason phrase of its status."""
     return phrase.lower().replace(" ", "_").replace("-", "_")
 
 
 class SoundliftError(Exception):
-    """An error with one sentence for people, and the details for the log as attributes.
+    """An error with one sentence for people, and attributes with details for the log.
 
     web/problems.py renders it as a problem document (RFC 9457) with its `status`, `title` and `code`.
     """
@@ -35,12 +35,12 @@ class SoundliftError(Exception):
 
     @property
     def public_detail(self) -> str:
-        """Return the sentence that a client sees."""
+        """Return the sentence that clients see."""
         return self.detail
 
 
 class SettingError(SoundliftError):
-    """A missing or malformed setting; the sentence tells the operator what it should be."""
+    """A missing or malformed setting; the sentence states what it must be."""
 
     status = 503
     title = "Not Set Up"
@@ -116,7 +116,7 @@ class NotFound(SoundliftError):
 
 
 class NotReady(SoundliftError):
-    """A job that has no MP3, or not yet."""
+    """A job without an MP3, or whose MP3 is not ready yet."""
 
     status = 409
     title = "Not Ready"
@@ -219,7 +219,7 @@ class TooManyJobs(Busy):
 
 
 class StorageFull(SoundliftError):
-    """An upload that does not fit into what is left of its user's storage quota.
+    """An upload that exceeds the remaining storage quota of its user.
 
     `retry_after` is in seconds, or None if waiting does not help.
     """
@@ -239,7 +239,7 @@ class StorageFull(SoundliftError):
 
 
 class MediaNotFound(NotFound):
-    """An id that the media store does not have."""
+    """An id that the media store does not contain."""
 
     code = "media_not_found"
 

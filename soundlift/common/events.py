@@ -28,13 +28,13 @@ SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
 ANY_STRUCTURED = "application/cloudevents"
-# Those of the CloudEvents AMQP binding, section 3.1.3.1, and that of the HTTP binding, which AMQP libraries use, too.
+# Header prefixes: those of the CloudEvents AMQP binding (section 3.1.3.1), and the HTTP binding's, also used with AMQP.
 PREFIXES = ("cloudevents:", "cloudevents_", "ce-")
 MAX_NAME_LENGTH = 20  # as CloudEvents 1.0.2, section 3.1, recommends; an AMQP header name has at most 255 bytes
 ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
 REQUIRED = ("specversion", "id", "source", "type")  # CloudEvents 1.0.2, section 3.1.1
 
-_event_of_state = {
+_event_type_by_state = {
     State.QUEUED: VIDEO_UPLOADED,
     State.CONVERTING: VIDEO_UPLOADED,
     State.READY: MP3_READY,
@@ -51,12 +51,12 @@ class Message:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def event_of(job: Job) -> CloudEvent:
+def event_for(job: Job) -> CloudEvent:
     """Return the event for the next step of a job.
 
     Its id is the same each time, so that a consumer can recognize a repeat.
     """
-    event_type = _event_of_state[job.state]
+    event_type = _event_type_by_state[job.state]
     attributes: dict[str, Any] = {
         "specversion": "1.0",
         "id": event_id(job.id, event_type),
@@ -77,7 +77,7 @@ def event_id(job_id: str, event_type: str) -> str:
     return f"{job_id}.{event_type.rpartition('.')[2]}"
 
 
-def job_id_of(event: CloudEvent) -> str:
+def job_id_from(event: CloudEvent) -> str:
     """Return the job id, the only part of an event that a handler uses; raises BadEvent if it is missing."""
     data = event.get_data()
     job_id = data.get("job_id") if isinstance(data, dict) else None
@@ -86,7 +86,7 @@ def job_id_of(event: CloudEvent) -> str:
     return job_id
 
 
-def traceparent_of(event: CloudEvent) -> str | None:
+def traceparent_from(event: CloudEvent) -> str | None:
     """Return the trace context that an event carries (CloudEvents distributed tracing extension)."""
     value = event.get_extension("traceparent")
     return value if isinstance(value, str) else None
@@ -96,7 +96,7 @@ def to_http(event: CloudEvent) -> tuple[dict[str, str], bytes]:
     """Return the headers and body of an event in structured mode (CloudEvents HTTP binding, section 3.2).
 
     The attributes are not repeated in headers, though section 3.2.3 allows that: readers that look for ce- headers
-    first, such as the CloudEvents library for Python, would take the whole event for its data.
+    first, such as the CloudEvents library for Python, would mistake the entire event for its data.
     """
     message = http.to_structured_event(event)
     return message.headers, message.body
@@ -112,8 +112,8 @@ def from_http(headers: Mapping[str, str], body: bytes) -> CloudEvent:
 def to_message(event: CloudEvent) -> Message:
     """Return an event in structured mode (CloudEvents AMQP binding, section 3.2).
 
-    Its attributes are repeated in headers (section 3.2.3) for programs that route or filter by them; by the content
-    type, a reader knows that the body is the whole event.
+    Its attributes are repeated in headers (section 3.2.3) for programs that route or filter by them. The content type
+    shows that the body is the entire event.
     """
     headers = rabbitmq.to_binary(event, JSONFormat()).headers
     short = {name: value for name, value in headers.items() if len(name) <= len("ce-") + MAX_NAME_LENGTH}

@@ -29,5 +29,5 @@ def check_text(document: object) -> None:
 
 
 def _reject(constant: str) -> NoReturn:
-    """Reject NaN and Infinity, which Python's parser accepts and JSON does not have (RFC 8259, section 6)."""
+    """Reject NaN and Infinity, which Python's parser accepts but JSON does not allow (RFC 8259, section 6)."""
     raise ValueError(f"{constant} is not JSON.")

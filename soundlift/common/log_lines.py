@@ -11,9 +11,9 @@ STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 class LogLines:
     """A structlog logger that writes to a file descriptor, by default standard output.
 
-    Logging never fails the work: on a full disk, or without a reader at the other end of a pipe, lines are dropped.
-    After the first line that can be written again, standard error gets the number of dropped lines. Lines are written
-    unbuffered: a buffer would keep a line that could not be written, and fail again with the next.
+    Logging never interrupts the work: on a full disk, or on a pipe without a reader, lines are dropped. Once a line can
+    be written again, the number of dropped lines is reported on standard error. Lines are written unbuffered: a buffer
+    would keep a line that could not be written, and fail again with the next line.
     """
 
     def __init__(self, descriptor: int = STANDARD_OUTPUT) -> None:
@@ -33,7 +33,7 @@ class LogLines:
             except OSError:
                 self._dropped += 1
                 return
-            if self._dropped and _say(self._dropped):
+            if self._dropped and _report_dropped(self._dropped):
                 self._dropped = 0
 
     log = debug = info = warn = warning = msg
@@ -46,7 +46,7 @@ class LogLines:
             self._is_torn = bool(data)
 
 
-def _say(dropped: int) -> bool:
+def _report_dropped(dropped: int) -> bool:
     """Report dropped lines on standard error, and return whether that could be written."""
     try:
         os.write(STANDARD_ERROR, f"soundlift: {dropped} log lines were lost.\n".encode())

@@ -24,7 +24,7 @@ def _encode(event: object) -> str:
 def _as_json(logger: object, name: str, event: EventDict) -> str:
     try:
         return _encode(event)
-    except ValueError:  # NaN or Infinity, which JSON does not have
+    except ValueError:  # NaN or Infinity, which JSON does not allow
         return _encode(_with_finite_numbers(event))
 
 
@@ -60,7 +60,7 @@ _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
 def begin_trace(traceparent: str | None, **context: str) -> None:
     """Bind the trace id of a caller's traceparent (W3C Trace Context, section 3.2), or a new one, to all logs.
 
-    `context` is bound too, and replaces what was bound before.
+    `context` is bound too; everything bound before is unbound.
     """
     if traceparent is None or not TRACEPARENT.fullmatch(traceparent):
         # The id is not a secret, and reading the system's random bytes would release the interpreter lock.
@@ -71,7 +71,7 @@ def begin_trace(traceparent: str | None, **context: str) -> None:
 
 
 def end_trace() -> None:
-    """Unbind everything from the logs, since the next request on this thread is another one."""
+    """Unbind everything from the logs, so that the next request on this thread does not inherit it."""
     structlog.contextvars.clear_contextvars()
     _traceparent.set(None)
 

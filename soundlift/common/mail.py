@@ -16,8 +16,8 @@ from urllib.parse import unquote, urlsplit
 from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 
 TIMEOUT_SECONDS = 20  # for one reply
-LONGEST_SECONDS = 50  # for all of them: less than the claim of a notification
-FOR_GOOD = 500  # RFC 5321, section 4.2.1: replies from 500 on are permanent
+MAX_TOTAL_SECONDS = 50  # for all replies: shorter than the claim of a notification
+PERMANENT = 500  # RFC 5321, section 4.2.1: replies from 500 on are permanent
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -39,7 +39,7 @@ class _Smtp(smtplib.SMTP):
 
 
 class _SmtpOverTls(_Smtp, smtplib.SMTP_SSL):
-    """The same over TLS."""
+    """A connection with such a deadline over TLS."""
 
 
 class Mail:
@@ -50,9 +50,9 @@ class Mail:
     """
 
     def __init__(
-        self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS, longest: float = LONGEST_SECONDS
+        self, url: str, *, ca_file: str = "", timeout: float = TIMEOUT_SECONDS, total_timeout: float = MAX_TOTAL_SECONDS
     ) -> None:
-        """Take a URL, and the maximum seconds for each reply and for all replies together; raises SettingError."""
+        """Use the server at a URL, with time-outs in seconds for one reply and for all replies; raises SettingError."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
             raise SettingError("Setting SMTP_URL must be smtp://HOST:PORT or smtps://HOST:PORT.", setting="SMTP_URL")
@@ -62,7 +62,7 @@ class Mail:
         self._address = (parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme])
         self._login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
         self._timeout = timeout
-        self._longest = longest
+        self._total_timeout = total_timeout
         self._context = _tls_context(ca_file)
 
     def send(self, message: EmailMessage, recipient: str) -> None:
@@ -76,11 +76,11 @@ class Mail:
                 server.send_message(message, to_addrs=[recipient])
         except smtplib.SMTPRecipientsRefused as refusal:
             status, reply = next(iter(refusal.recipients.values()))
-            raise _refusal("this address", status, reply) from None
+            raise _error("this address", status, reply) from None
         except smtplib.SMTPDataError as refusal:
-            raise _refusal("this mail", refusal.smtp_code, refusal.smtp_error) from None
+            raise _error("this mail", refusal.smtp_code, refusal.smtp_error) from None
         except (OSError, smtplib.SMTPException) as error:
-            raise MailUnavailable("The mail server does not take mail.", cause=str(error)) from error
+            raise MailUnavailable("The mail server does not accept mail.", cause=str(error)) from error
 
     def check(self) -> None:
         """Raise MailUnavailable unless the server answers and accepts the login."""
@@ -92,10 +92,10 @@ class Mail:
 
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
-        """Yield a connection, and close it; errors of QUIT are ignored: the mail was accepted before."""
+        """Yield a connection, and close it; errors of QUIT are ignored, since the mail has already been accepted."""
         server = self._connect()
         try:
-            self._introduce(server)
+            self._prepare(server)
             yield server
             with suppress(OSError, smtplib.SMTPException):
                 server.quit()
@@ -103,18 +103,18 @@ class Mail:
             server.close()
 
     def _connect(self) -> smtplib.SMTP:
-        deadline = time.monotonic() + self._longest
+        deadline = time.monotonic() + self._total_timeout
         if self._tls:
             return _SmtpOverTls(*self._address, timeout=self._timeout, context=self._context, deadline=deadline)
         return _Smtp(*self._address, timeout=self._timeout, deadline=deadline)
 
-    def _introduce(self, server: smtplib.SMTP) -> None:
+    def _prepare(self, server: smtplib.SMTP) -> None:
         server.ehlo()
         if not self._tls and server.has_extn("starttls"):
             server.starttls(context=self._context)
         if self._login:
-            if not isinstance(server.sock, ssl.SSLSocket) and not _is_here(server.sock):
-                raise MailUnavailable("The mail server offers no TLS, and a password is not sent without it.")
+            if not isinstance(server.sock, ssl.SSLSocket) and not _is_local(server.sock):
+                raise MailUnavailable("The mail server offers no TLS, and the password is not sent without TLS.")
             server.login(*self._login)
 
 
@@ -125,12 +125,12 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
         raise SettingError(f"Setting SMTP_CA_FILE: {ca_file} is not usable: {error}.", setting="SMTP_CA_FILE") from None
 
 
-def _is_here(connection: socket.socket | None) -> bool:
+def _is_local(connection: socket.socket | None) -> bool:
     return connection is not None and ip_address(connection.getpeername()[0]).is_loopback
 
 
-def _refusal(what: str, status: int, reply: bytes | str) -> MailRefused | MailUnavailable:
+def _error(what: str, status: int, reply: bytes | str) -> MailRefused | MailUnavailable:
     text = f"{status} {reply.decode(errors='replace') if isinstance(reply, bytes) else reply}"
-    if status >= FOR_GOOD:
+    if status >= PERMANENT:
         return MailRefused(f"The mail server refuses {what}: {text}")
-    return MailUnavailable(f"The mail server does not take {what} now.", cause=text)
+    return MailUnavailable(f"The mail server does not accept {what} at the moment.", cause=text)

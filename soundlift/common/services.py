@@ -47,7 +47,7 @@ class Services:
         """Return the database."""
         from soundlift.common.db.engine import open_database
 
-        return open_database(_url_of("DATABASE_URL", self.settings.database_url))
+        return open_database(_require_url("DATABASE_URL", self.settings.database_url))
 
     @cached_property
     def users(self) -> Users:
@@ -65,7 +65,7 @@ class Services:
 
     @cached_property
     def notifications(self) -> Notifications:
-        """The notifications of ended jobs."""
+        """Return the store of notifications of ended jobs."""
         from soundlift.common.notifications.store import Notifications
 
         return Notifications(self.database)
@@ -75,21 +75,21 @@ class Services:
         """Return the media store of videos."""
         from soundlift.common.media import open_media
 
-        return open_media(_url_of("MEDIA_URL", self.settings.media_url), "videos")
+        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
         """Return the media store of MP3s."""
         from soundlift.common.media import open_media
 
-        return open_media(_url_of("MEDIA_URL", self.settings.media_url), "mp3s")
+        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")
 
     @cached_property
     def broker(self) -> Broker:
         """Return the broker."""
         from soundlift.common.broker import open_broker
 
-        _url_of("BROKER_URL", self.settings.broker_url)
+        _require_url("BROKER_URL", self.settings.broker_url)
         return open_broker(self.settings)
 
     @cached_property
@@ -127,15 +127,15 @@ class Services:
             check()
 
 
-def _url_of(name: str, url: str) -> str:
-    """Return the URL of a setting; raise SettingError if it is empty, which it is only with EMBEDDED=false."""
+def _require_url(name: str, url: str) -> str:
+    """Return the URL of a setting; raise SettingError if it is empty, which happens only with EMBEDDED=false."""
     if not url:
         raise SettingError(f"Setting {name} is missing: set it, or EMBEDDED=true.", setting=name)
     return url
 
 
 @cache
-def services_of_process() -> Services:
+def process_services() -> Services:
     """Return the services of this process, configured by its environment; raises SettingError."""
     settings = Settings.from_environment()
     set_up_logging(settings.log_level)

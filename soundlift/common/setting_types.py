@@ -1,6 +1,6 @@
 """The declaration of a setting, and the parsers of settings.
 
-A parser returns the value of a text, or raises ValueError with what the text must be.
+A parser converts a text to a value, or raises ValueError with a message that states what the text must be.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def not_negative(text: str) -> int:
 
 
 def web_address(text: str) -> str:
-    """Return an http:// or https:// address without a slash at its end."""
+    """Return an http:// or https:// address without a trailing slash."""
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError("must be an http:// or https:// address")
     return text.rstrip("/")
@@ -57,7 +57,7 @@ def addresses_by_queue(text: str) -> tuple[tuple[str, str], ...]:
     pairs = [pair.partition("=") for pair in text.split(",")]
     addresses = {queue.strip(): web_address(address.strip()) for queue, _, address in pairs}
     if len(addresses) < len(pairs) or not all(addresses):
-        raise ValueError("must be QUEUE=ADDRESS, several separated by commas, each queue once")
+        raise ValueError("must be QUEUE=ADDRESS pairs, separated by commas, each queue once")
     return tuple(addresses.items())
 
 
@@ -66,7 +66,7 @@ def functions_by_topic(text: str) -> tuple[tuple[str, str], ...]:
     pairs = [pair.partition("=") for pair in text.split(",")]
     functions = tuple((topic.strip(), function.strip()) for topic, _, function in pairs)
     if not all(topic and FUNCTION_NAME.fullmatch(function) for topic, function in functions):
-        raise ValueError("must be TOPIC=FUNCTION, several separated by commas")
+        raise ValueError("must be TOPIC=FUNCTION pairs, separated by commas")
     return functions
 
 

@@ -1,9 +1,9 @@
 """The settings of every process, read from environment variables and secret files into one frozen dataclass.
 
-Not on pydantic-settings: a start would take 0.27 s longer, of the 0.6 s in which a function has to give its first
-answer, and each image would grow by 12 MB. The median of 20 starts was 0.38 s with 60 such fields on pydantic-settings
-2.16, and 0.11 s with this module: `python -c "import pydantic_settings"`, which takes most of it, against
-`python -c "from soundlift.common.settings import Settings; Settings.from_environment()"`.
+pydantic-settings is not used because a start would take 0.27 s longer, of the 0.6 s within which a function must send
+its first response, and each image would grow by 12 MB. The median of 20 starts was 0.38 s with 60 such fields in
+pydantic-settings 2.16, and 0.11 s with this module: `python -c "import pydantic_settings"`, which takes most of that
+time, against `python -c "from soundlift.common.settings import Settings; Settings.from_environment()"`.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class Settings:
     """All settings; each field is read from the environment variable of the same name in upper case.
 
     Sizes are in bytes and times in seconds, unless the name says otherwise. A secret may also be a file in the secrets
-    folder, named in lower case with dashes, by itself or in a folder of the same name.
+    folder, named in lower case with dashes, either directly or in a folder of the same name.
     """
 
     soundlift_data: Path = setting("Folder of the embedded database, queue, media and mail", None, Path)
     embedded: bool = setting(
-        "Use an embedded database, queue and media folder where no server is set: true or false; false in images",
+        "Use an embedded database, queue and media folder if no server is set: true or false; false in images",
         True,
         boolean,
     )
@@ -68,14 +68,14 @@ class Settings:
         "File with the CA of the MySQL server's certificate; if empty, the certificate is not verified", ""
     )
     mysql_ssl_cert: str = setting("File with the client certificate, if the MySQL server requires one", "")
-    mysql_ssl_key: str = setting("File with the key of that certificate", "")
+    mysql_ssl_key: str = setting("File with the private key of the client certificate", "")
     media_url: str = setting(
         "Videos and MP3s: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
         None,
         secret=True,
     )
     broker_url: str = setting(
-        "Events: sqlite:///FILE, or amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, several "
+        "Events: sqlite:///FILE, or one or more of amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, "
         "separated by commas; http://SINK only publishes",
         None,
         secret=True,
@@ -83,7 +83,7 @@ class Settings:
     k_sink: str = setting("Sink for events that Knative sets, used if BROKER_URL is not set", "")
     broker_ca_file: str = setting("File with the CA of the certificate of an amqps:// broker", "")
     broker_cert_file: str = setting("File with the client certificate, if the broker requires one", "")
-    broker_key_file: str = setting("File with the key of that certificate", "")
+    broker_key_file: str = setting("File with the private key of the client certificate", "")
     queue_type: str = setting("Type of RabbitMQ's queues: quorum or classic", "quorum", queue_kind)
     smtp_url: str = setting(
         "Mail server: smtp:// (with STARTTLS if offered) or smtps://, USER:PASSWORD@HOST:PORT",
@@ -130,12 +130,12 @@ class Settings:
     )
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
     max_stored_bytes: int = setting(
-        "Maximum size of the stored videos and MP3s of one user; a further upload is answered 429; 0 is no limit",
+        "Maximum size of the stored videos and MP3s of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,
         not_negative,
     )
     max_jobs_in_flight: int = setting(
-        "Maximum number of unfinished jobs of one user; a further upload is answered 429; 0 is no limit",
+        "Maximum number of unfinished jobs of one user; further uploads get a 429; 0 means no limit",
         20,
         not_negative,
     )
@@ -146,12 +146,12 @@ class Settings:
         "How long a conversion may continue after SIGTERM before its job is released", 540, int
     )
     convert_concurrency: int = setting(
-        "Maximum number of concurrent conversions of one process",
+        "Maximum number of concurrent conversions per process",
         os.cpu_count() or 1,
         positive,
     )
     long_polls: int = setting(
-        "Maximum number of concurrent requests with ?wait= of one process; further ones are answered at once",
+        "Maximum number of concurrent requests with ?wait= per process; further ones return immediately",
         8,
         positive,
     )
@@ -160,11 +160,9 @@ class Settings:
     lifeline_fd: int | None = internal_setting(
         "Read end of a pipe from the supervisor; the process stops when it is closed", None, int
     )
-    threads: int = setting(
-        "Maximum number of concurrent requests of one process; further ones are answered 429", 32, positive
-    )
+    threads: int = setting("Maximum number of concurrent requests per process; further ones get a 429", 32, positive)
     connections_per_address: int = setting(
-        "Maximum number of concurrent connections of one client address without a trusted proxy; 0 is no limit",
+        "Maximum number of concurrent connections of one client address without a trusted proxy; 0 means no limit",
         0,
         not_negative,
     )
@@ -197,31 +195,31 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Return all settings, with the embedded defaults where none are given.
+        """Return all settings, with the embedded defaults for those that are not set.
 
-        Raises SettingError that names the first malformed variable.
+        Raises SettingError, which names the first malformed variable.
         """
         folder = Path(environ.get("SECRETS_FOLDER", SECRETS_FOLDER))
         values = {}
         for item in fields(cls):
             name = item.name.upper()
-            text = _given(environ, name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
+            text = _variable(environ, name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
             if text is not None:
                 values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
         data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
         embedded = values.get("embedded", True)
-        own = {
+        embedded_urls = {
             "database_url": f"sqlite:///{data}/soundlift.db",
             "broker_url": f"sqlite:///{data}/queue.db",
             "media_url": (data / "media").absolute().as_uri(),
         }
-        named = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
-        for name, url in own.items():
-            values.setdefault(name, named.get(name) or (url if embedded else ""))
+        server_urls = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
+        for name, url in embedded_urls.items():
+            values.setdefault(name, server_urls.get(name) or (url if embedded else ""))
         return cls(**values)
 
 
-def _given(environ: Mapping[str, str], name: str) -> str | None:
+def _variable(environ: Mapping[str, str], name: str) -> str | None:
     """Return a variable, unless Kubernetes set it: a Service named mysql defines MYSQL_PORT=tcp://ADDRESS."""
     text = environ.get(name)
     return None if text and name.endswith("_PORT") and text.startswith("tcp://") else text

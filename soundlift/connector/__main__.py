@@ -7,12 +7,12 @@ import signal
 import sys
 from threading import Thread
 
-from soundlift.common.auth.gateway_login import user_of
-from soundlift.common.broker.routes import queues_of, topics_of
+from soundlift.common.auth.gateway_login import login_headers
+from soundlift.common.broker.routes import all_queues, queues_by_topic
 from soundlift.common.errors import SettingError
 from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
-from soundlift.common.services import Services, services_of_process
+from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
 from soundlift.connector.delivery_handler import DeliveryHandler
 from soundlift.connector.discovery import Discovery
@@ -25,14 +25,14 @@ from soundlift.connector.retry_policy import RetryPolicy
 from soundlift.connector.subscriptions import Subscriptions, fixed_subscriptions
 
 SECONDS_BEYOND_CONVERSION = 60
-SECONDS_BEYOND_DRAIN = 20  # a function that is stopped at the same time hands its work back sooner
+SECONDS_BEYOND_DRAIN = 20  # a function that is stopped at the same time releases its work sooner
 
 
 def main() -> None:
-    """Deliver until SIGTERM or SIGINT; on a wrong setting, print one sentence and exit with code 1."""
+    """Deliver until SIGTERM or SIGINT; on an invalid setting, print one sentence and exit with code 1."""
     make_files_private()
     try:
-        services = services_of_process()
+        services = process_services()
         settings, metrics = services.settings, Metrics()
         subscriptions = _subscriptions(settings)
         loop = _loop(services, subscriptions, metrics)
@@ -41,7 +41,7 @@ def main() -> None:
             serve(health, settings.host, settings.connector_port)
     except SettingError as error:
         sys.exit(f"soundlift: {error.detail}")
-    lifeline.hold(settings.lifeline_fd)
+    lifeline.watch(settings.lifeline_fd)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: services.shutdown.begin())
     Thread(target=subscriptions.follow, args=(services.shutdown,), daemon=True).start()
@@ -51,10 +51,10 @@ def main() -> None:
 
 
 def _subscriptions(settings: Settings) -> Subscriptions:
-    topics = topics_of(settings)
+    topics = queues_by_topic(settings)
     if settings.subscribers:
-        return fixed_subscriptions(dict(settings.subscribers), queues_of(topics))
-    return Discovery(settings.gateway_url, topics, user_of(settings))
+        return fixed_subscriptions(dict(settings.subscribers), all_queues(topics))
+    return Discovery(settings.gateway_url, topics, login_headers(settings))
 
 
 def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) -> DeliveryLoop:
@@ -63,7 +63,7 @@ def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) ->
         timeout=settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
         connections=settings.connector_concurrency * subscriptions.max_queues,
         gateway_url=settings.gateway_url,
-        login=user_of(settings) if settings.basic_auth_calls else {},
+        login=login_headers(settings) if settings.basic_auth_calls else {},
     )
     reader = EventReader(settings.video_queue, settings.accept_bare_messages)
     policy = RetryPolicy(settings.connector_attempts)

@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import Consumer, Delivery, Publisher
 from soundlift.common.errors import BadEvent, BrokerUnavailable
-from soundlift.common.events import traceparent_of
+from soundlift.common.events import traceparent_from
 from soundlift.common.logging import begin_trace, bind_job
 from soundlift.connector.event_reader import EventReader
 from soundlift.connector.function_client import FunctionClient
@@ -21,14 +21,14 @@ from soundlift.connector.retry_policy import Accept, Decision, Reject, Retry, Re
 from soundlift.connector.subscriptions import Subscriber
 
 PAUSE_SECONDS = 1.0
-COUNTED_AS = {Accept: DELIVERED, Retry: RETRIED, Reject: DEAD_LETTERED}
+OUTCOMES = {Accept: DELIVERED, Retry: RETRIED, Reject: DEAD_LETTERED}
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class DeliveryHandler:
-    """Everything that the handling of a delivery needs; thread-safe."""
+    """A handler of deliveries, with everything that it needs; thread-safe."""
 
     consumer: Consumer
     publisher: Publisher
@@ -43,7 +43,7 @@ class DeliveryHandler:
         with self.metrics.delivery(delivery.queue, subscriber.name):
             decision = self._decide(delivery, subscriber)
             self._settle(delivery, subscriber, decision)
-        self.metrics.settled(delivery.queue, subscriber.name, COUNTED_AS[type(decision)])
+        self.metrics.count_settled(delivery.queue, subscriber.name, OUTCOMES[type(decision)])
 
     def _decide(self, delivery: Delivery, subscriber: Subscriber) -> Decision:
         try:
@@ -68,10 +68,10 @@ class DeliveryHandler:
         try:
             self.publisher.publish(reply)
         except BrokerUnavailable as error:
-            self.metrics.replied(delivery.queue, subscriber.name, FAILED)
+            self.metrics.count_reply(delivery.queue, subscriber.name, FAILED)
             detail = f"The reply could not be published: {error.detail}"
             return self.retry_policy.retry_or_reject(delivery.attempt, detail, status=decision.status)
-        self.metrics.replied(delivery.queue, subscriber.name, PUBLISHED)
+        self.metrics.count_reply(delivery.queue, subscriber.name, PUBLISHED)
         return decision
 
     def _settle(self, delivery: Delivery, subscriber: Subscriber, decision: Decision) -> None:
@@ -98,14 +98,14 @@ class DeliveryHandler:
 
 
 def _begin_log(delivery: Delivery, subscriber: Subscriber, event: CloudEvent | None) -> None:
-    begin_trace(traceparent_of(event) if event else None)
+    begin_trace(traceparent_from(event) if event else None)
     structlog.contextvars.bind_contextvars(function=subscriber.name, queue=delivery.queue, attempt=delivery.attempt)
-    job_id = _job_id_of(event) if event else None
+    job_id = _job_id(event) if event else None
     if job_id:
         bind_job(job_id)
 
 
-def _job_id_of(event: CloudEvent) -> str | None:
+def _job_id(event: CloudEvent) -> str | None:
     data = event.get_data()
     job_id = event.get_subject() or (data.get("job_id") if isinstance(data, dict) else None)
     return job_id if isinstance(job_id, str) else None

@@ -12,7 +12,7 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from soundlift.common.broker.routes import queues_of
+from soundlift.common.broker.routes import all_queues
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.subscriptions import Subscriber
 
@@ -27,10 +27,10 @@ log = structlog.get_logger()
 class Discovery:
     """The subscriptions last reported by the gateway.
 
-    A function subscribes by its annotation `topic`, which names topics, separated by commas. It takes their events from
-    the queue that has the function's name if such a queue belongs to the topic, else from the queue that has the
-    topic's name. So several functions may subscribe to one topic, each with its own queue. `topics` has the queues of
-    each topic; `login` is the header that the gateway requires for its list of functions.
+    A function subscribes by its annotation `topic`, which names topics, separated by commas. It receives their
+    events from the queue that has the function's name if such a queue belongs to the topic, else from the queue that
+    has the topic's name. Several functions can therefore subscribe to one topic, each with its own queue. `topics` maps
+    each topic to its queues; `login` is the header that the gateway requires for its list of functions.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Discovery:
     @property
     def max_queues(self) -> int:
         """Return the number of queues of all topics."""
-        return len(queues_of(self._topics))
+        return len(all_queues(self._topics))
 
     @property
     def known(self) -> bool:
-        """Return whether the gateway has answered at least once."""
+        """Return whether the gateway has listed its functions at least once."""
         return self._subscribers is not None
 
     @property
@@ -59,13 +59,13 @@ class Discovery:
         return self._subscribers or {}
 
     def follow(self, shutdown: Shutdown, *, every: float = REFRESH_SECONDS) -> None:
-        """Refresh every few seconds, more often before the gateway's first answer, until shutdown begins."""
+        """Refresh every few seconds, more often before the gateway's first response, until shutdown begins."""
         while not shutdown.is_overdue(0):
             self.refresh()
             time.sleep(every if self._subscribers is not None else min(every, FIRST_REFRESH_SECONDS))
 
     def refresh(self) -> None:
-        """Ask the gateway; if it does not answer with a list of functions, keep the last subscriptions."""
+        """Ask the gateway; if it does not return a list of functions, keep the last subscriptions."""
         try:
             functions = functions_by_topic(self._list_functions())
         except HTTPError as error:
@@ -83,9 +83,9 @@ class Discovery:
     def _list_functions(self) -> Any:
         response = self._http.request("GET", f"{self._gateway_url}/system/functions", redirect=False)
         if response.status in (401, 403):
-            raise ValueError(f"/system/functions answered {response.status}: {WHICH_LOGIN}")
+            raise ValueError(f"/system/functions returned {response.status}: {WHICH_LOGIN}")
         if response.status != 200:
-            raise ValueError(f"/system/functions answered {response.status}")
+            raise ValueError(f"/system/functions returned {response.status}")
         return json.loads(response.data)
 
     def _functions_by_queue(self, functions: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
@@ -99,12 +99,12 @@ class Discovery:
         conflict = (queue, *names)
         if len(names) > 1 and conflict not in self._conflicts:
             self._conflicts.add(conflict)
-            how = "name the others in EXTRA_SUBSCRIBERS, which gives each its own queue"
-            log.warning("several functions for one queue", queue=queue, functions=names, chosen=names[0], detail=how)
+            advice = "name the others in EXTRA_SUBSCRIBERS, which gives each its own queue"
+            log.warning("several functions for one queue", queue=queue, functions=names, chosen=names[0], detail=advice)
         return Subscriber(names[0], f"{self._gateway_url}/function/{names[0]}")
 
     def _log_failure(self, kind: str, detail: str) -> None:
-        """Log a failure once, until it is over or of another kind."""
+        """Log a failure unless it is of the same kind as the last one, with no success in between."""
         if kind != self._last_failure:
             log.warning("gateway does not list its functions", detail=detail)
         self._last_failure = kind
@@ -121,5 +121,5 @@ def functions_by_topic(functions: Any) -> dict[str, set[str]]:
             for topic in annotations.get("topic", "").split(","):
                 found[topic.strip()].add(str(function["name"]))
     except (TypeError, KeyError, AttributeError):
-        raise ValueError("/system/functions did not answer with a list of functions") from None
+        raise ValueError("/system/functions did not return a list of functions") from None
     return found

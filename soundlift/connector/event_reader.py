@@ -12,7 +12,7 @@ from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.events import SOURCE, VIDEO_UPLOADED, event_id, from_message
 from soundlift.common.json_text import read_json
 
-HOW_TO_ACCEPT = "This is not a CloudEvent but a bare message; set ACCEPT_BARE_MESSAGES=true to make a job of it."
+HOW_TO_ACCEPT = "This is not a CloudEvent but a bare message; set ACCEPT_BARE_MESSAGES=true to make a job from it."
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class EventReader:
                 raise
             if not self.accepts_bare:
                 raise BadEvent(HOW_TO_ACCEPT) from None
-            return _event_of_bare(data)
+            return _event_from_bare(data)
 
 
 def _bare_data(body: bytes) -> dict[str, Any] | None:
@@ -44,7 +44,7 @@ def _bare_data(body: bytes) -> dict[str, Any] | None:
     return data if isinstance(data, dict) and isinstance(data.get("video_fid"), str) else None
 
 
-def _event_of_bare(data: dict[str, Any]) -> CloudEvent:
+def _event_from_bare(data: dict[str, Any]) -> CloudEvent:
     """Return the event of a bare message, with the id that the event of its job will have."""
     attributes = {
         "specversion": "1.0",

@@ -45,7 +45,7 @@ class FunctionClient:
     def call(self, url: str, event: CloudEvent) -> FunctionResponse:
         """Post an event in structured mode and return the response; never raises.
 
-        A body is truncated at MAX_RESPONSE_BYTES, which makes an event in it unreadable.
+        A body is truncated at MAX_RESPONSE_BYTES, and an event in a truncated body cannot be read.
         """
         headers, body = to_http(event)
         if traceparent := current_traceparent():

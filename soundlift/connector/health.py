@@ -41,15 +41,15 @@ class Health:
     hung_seconds: float = HUNG_SECONDS
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer 200, or 503 with the reason in one sentence."""
+        """Respond with 200, or with 503 and the reason in one sentence."""
         return self._page(Request(environ).path)(environ, start_response)
 
     def _page(self, path: str) -> WSGIApplication:
         match path:
             case "/healthz":
-                return _answer(self._why_dead())
+                return _response(self._why_dead())
             case "/readyz":
-                return _answer(self._why_not_ready())
+                return _response(self._why_not_ready())
             case "/metrics":
                 return make_wsgi_app(self.metrics.registry)
             case _:
@@ -71,7 +71,7 @@ class Health:
         return ""
 
 
-def _answer(reason: str) -> Response:
+def _response(reason: str) -> Response:
     return Response(f"{reason or 'OK'}\n", HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK)
 
 

@@ -1,4 +1,4 @@
-"""Receives messages that have a subscriber while there is a free slot, and hands them to the delivery handler."""
+"""Receives messages that have a subscriber while there is a free slot, and passes them to the delivery handler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 
 
 class DeliveryLoop:
-    """The one thread that receives, and a pool that handles up to `concurrency` deliveries of each queue at once."""
+    """The thread that receives, and a pool that handles up to `concurrency` deliveries of each queue concurrently."""
 
     def __init__(
         self,
@@ -51,16 +51,16 @@ class DeliveryLoop:
         return time.monotonic() - self._iteration_began
 
     def run(self, shutdown: Shutdown) -> int:
-        """Deliver until shutdown begins, then finish what is in flight; return how many messages were handed back."""
+        """Deliver until shutdown begins, then finish what is in flight; return how many messages were returned."""
         while not shutdown.is_overdue(0):
             self._iterate(self._subscriptions.subscribers)
-        self._forget_done()
+        self._remove_done()
         self._consumer.unsubscribe()
         log.info("stopping", in_flight=len(self._in_flight))
         while self._in_flight and not shutdown.is_overdue(self._drain_seconds):
             self._iterate({})
         self._pool.shutdown(wait=False)
-        return self._hand_back()
+        return self._return_in_flight()
 
     def _iterate(self, subscribers: Mapping[str, Subscriber]) -> None:
         """Receive from the queues that have a free slot and start a delivery; if none has, wait for a slot.
@@ -69,9 +69,9 @@ class DeliveryLoop:
         """
         self._iteration_began = time.monotonic()
         self._slot_freed.clear()
-        self._forget_done()
-        taken = Counter(delivery.queue for delivery in self._in_flight.values())
-        open_queues = [queue for queue in subscribers if taken[queue] < self._concurrency]
+        self._remove_done()
+        in_flight = Counter(delivery.queue for delivery in self._in_flight.values())
+        open_queues = [queue for queue in subscribers if in_flight[queue] < self._concurrency]
         waits_for_slot = bool(self._in_flight) and len(open_queues) < max(1, len(subscribers))
         delivery = self._receive(open_queues, 0 if waits_for_slot else RECEIVE_SECONDS)
         if delivery is not None:
@@ -92,13 +92,13 @@ class DeliveryLoop:
         self._in_flight[future] = delivery
         future.add_done_callback(lambda _: self._slot_freed.set())
 
-    def _forget_done(self) -> None:
+    def _remove_done(self) -> None:
         self._in_flight = {future: delivery for future, delivery in self._in_flight.items() if not future.done()}
 
-    def _hand_back(self) -> int:
+    def _return_in_flight(self) -> int:
         for delivery in self._in_flight.values():
             try:
                 self._consumer.retry(delivery, delay=0)
             except BrokerUnavailable as error:
-                log.warning("message could not be handed back", detail=error.detail, **error.evidence)
+                log.warning("message could not be returned to its queue", detail=error.detail, **error.evidence)
         return len(self._in_flight)

@@ -26,7 +26,7 @@ class Metrics:
             "soundlift_deliveries", "Deliveries by outcome.", (*LABELS, "outcome"), registry=self.registry
         )
         self._replies = Counter(
-            "soundlift_replies", "Events that functions replied, by outcome.", (*LABELS, "outcome"),
+            "soundlift_replies", "Events that functions returned, by outcome.", (*LABELS, "outcome"),
             registry=self.registry,
         )  # fmt: skip
         self._in_flight = Gauge(
@@ -47,10 +47,10 @@ class Metrics:
         with self._in_flight.labels(queue, function).track_inprogress(), self._seconds.labels(queue, function).time():
             yield
 
-    def settled(self, queue: str, function: str, outcome: str) -> None:
+    def count_settled(self, queue: str, function: str, outcome: str) -> None:
         """Count a settled message: DELIVERED, RETRIED or DEAD_LETTERED."""
         self._deliveries.labels(queue, function, outcome).inc()
 
-    def replied(self, queue: str, function: str, outcome: str) -> None:
+    def count_reply(self, queue: str, function: str, outcome: str) -> None:
         """Count a reply: PUBLISHED or FAILED."""
         self._replies.labels(queue, function, outcome).inc()

@@ -58,14 +58,14 @@ class RetryPolicy:
         """Return the decision after the `attempt`th delivery of a message, counted from 1."""
         status = response.status
         if status in PERMANENT_FAILURES:
-            return Reject(_detail_of(response), status)
+            return Reject(_error_detail(response), status)
         if status is not None and 200 <= status < 300:
             return self._decide_on_success(response, status, attempt)
-        at_least = _retry_after(response.headers, now)
-        return self.retry_or_reject(attempt, _detail_of(response), status=status, at_least=at_least)
+        min_delay = _retry_after(response.headers, now)
+        return self.retry_or_reject(attempt, _error_detail(response), status=status, min_delay=min_delay)
 
     def retry_or_reject(
-        self, attempt: int, detail: str, *, status: int | None = None, at_least: float = 0.0
+        self, attempt: int, detail: str, *, status: int | None = None, min_delay: float = 0.0
     ) -> Retry | Reject:
         """Return Reject after the last attempt, else Retry with the shortest delay that is long enough.
 
@@ -73,9 +73,9 @@ class RetryPolicy:
         """
         if attempt >= self.max_attempts:
             return Reject(detail, status)
-        usual = self.delays[min(attempt, len(self.delays)) - 1]
-        wanted = max(usual, at_least)
-        delay = next((delay for delay in self.delays if delay >= wanted), self.delays[-1])
+        scheduled = self.delays[min(attempt, len(self.delays)) - 1]
+        required = max(scheduled, min_delay)
+        delay = next((delay for delay in self.delays if delay >= required), self.delays[-1])
         return Retry(delay, detail, status)
 
     def _decide_on_success(self, response: FunctionResponse, status: int, attempt: int) -> Decision:
@@ -92,13 +92,13 @@ def _claims_to_be_an_event(headers: Mapping[str, str]) -> bool:
     return media_type == STRUCTURED or any(name.startswith("ce-") for name in headers)
 
 
-def _detail_of(response: FunctionResponse) -> str:
+def _error_detail(response: FunctionResponse) -> str:
     """Return the detail of a problem document (RFC 9457), else the error or the body as text."""
     try:
         text = str(json.loads(response.body)["detail"])
     except (ValueError, KeyError, TypeError):
         text = response.error or response.body.decode(errors="replace").strip()
-    return text[:MAX_DETAIL_LENGTH] or f"The function answered {response.status}."
+    return text[:MAX_DETAIL_LENGTH] or f"The function returned {response.status}."
 
 
 def _retry_after(headers: Mapping[str, str], now: datetime) -> float:

@@ -1,4 +1,4 @@
-"""Which function takes the messages of which queue."""
+"""The mapping from queues to the functions that receive their messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from soundlift.common.process.shutdown import Shutdown
 
 @dataclass(frozen=True)
 class Subscriber:
-    """The function that takes the messages of a queue."""
+    """The function that receives the messages of a queue."""
 
     name: str
     url: str
@@ -23,7 +23,7 @@ class Subscriptions(Protocol):
 
     @property
     def max_queues(self) -> int:
-        """Return the greatest number of queues that can have a subscriber."""
+        """Return the maximum number of queues that can have a subscriber."""
         ...
 
     @property
@@ -54,11 +54,11 @@ class FixedSubscriptions:
         return len(self.subscribers)
 
     def follow(self, shutdown: Shutdown) -> None:
-        """Return at once: fixed subscriptions do not change."""
+        """Return immediately: fixed subscriptions do not change."""
 
 
 def fixed_subscriptions(urls: Mapping[str, str], queues: Collection[str]) -> FixedSubscriptions:
-    """Return the subscriptions for a map from queue to address; in logs, a function is called by its address.
+    """Return the subscriptions for a map from queue to address; logs use the address as the function's name.
 
     Raises SettingError for a queue that does not exist.
     """

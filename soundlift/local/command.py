@@ -24,7 +24,7 @@ data_option = click.option(
 def up(port: int, host: str, data: Path | None) -> None:
     """Run all of Soundlift on this machine until Ctrl-C.
 
-    A database, broker, media store or mail server set in the environment is used; embedded ones replace the others.
+    A database, broker, media store or mail server set in the environment is used; the others are embedded.
     """
     from soundlift.local.start import start  # only this command needs these libraries, which are slow to import
 

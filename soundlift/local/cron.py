@@ -33,7 +33,7 @@ class Cron(Thread):
         )
 
     def stop(self) -> None:
-        """Make no further calls; a call in progress is not waited for."""
+        """Make no further calls; do not wait for a call in progress."""
         self._stopping.set()
 
     def run(self) -> None:
@@ -51,7 +51,7 @@ class Cron(Thread):
             self._stopping.wait(pause)
 
     def _schedules(self) -> Mapping[str, str] | None:
-        """Return the schedule of each function that has a valid one, or None if the gateway does not answer."""
+        """Return the schedule of each function that has a valid one, or None if the gateway does not return a list."""
         try:
             response = self._http.request("GET", f"{self._gateway_url}/system/functions")
             functions = response.json()
@@ -78,7 +78,7 @@ class Cron(Thread):
             print_message(f"{name} could not be called: {error}")
             return
         if response.status >= HTTPStatus.BAD_REQUEST:
-            print_message(f"{name} answered {response.status}: {response.data.decode(errors='replace')[:300]}")
+            print_message(f"{name} returned {response.status}: {response.data.decode(errors='replace')[:300]}")
 
 
 def _next_time(schedule: str, after: float) -> float:

@@ -1,4 +1,4 @@
-"""The data folder of one machine, with its secret and its logs."""
+"""The data folder of a local deployment, with its secret and its logs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from soundlift.common.errors import SettingError
-from soundlift.common.process.data_folder import close_data_folder, make_files_private
+from soundlift.common.process.data_folder import make_files_private, restrict_data_folder
 from soundlift.common.settings import Settings
 
 SECRET_BYTES = 32
@@ -28,7 +28,7 @@ def prepare_data_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(0, "it is not writable")
-        close_data_folder(folder)
+        restrict_data_folder(folder)
         for name in ("secrets", "logs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         _create_secret(folder / "secrets" / "jwt-secret")
@@ -46,7 +46,7 @@ def lock_data_folder(folder: Path) -> None:
         lock = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        message = f"Soundlift already runs on the data folder {folder}; stop it, or choose another folder with --data."
+        message = f"Soundlift already uses the data folder {folder}; stop it, or choose another folder with --data."
         raise SettingError(message, setting="SOUNDLIFT_DATA") from None
     except OSError as error:
         raise _unusable(folder, error) from None

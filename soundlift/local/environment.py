@@ -1,4 +1,4 @@
-"""The environment of the processes of one machine: its addresses and files, unless the user has set others."""
+"""The environment of the local processes: addresses and files of this machine, unless the user has set others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from soundlift.common.auth.gateway_login import user_of
+from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.settings import ALL_ADDRESSES, Settings
 
 LOOPBACK = "127.0.0.1"
@@ -20,8 +20,8 @@ GATEWAY_USER = "soundlift"
 PASSWORD_BYTES = 32
 
 
-def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Path) -> dict[str, str]:
-    """Return the environment of gateway and connector for an address and port of this machine and a data folder.
+def stack_environment(environ: Mapping[str, str], *, host: str, port: int, data: Path) -> dict[str, str]:
+    """Return the environment of the gateway and the connector for a host, a port and a data folder.
 
     The gateway's login is new each time, unless the user has set one. Raises SettingError for an invalid setting.
     """
@@ -34,7 +34,7 @@ def environment_of(environ: Mapping[str, str], *, host: str, port: int, data: Pa
         **MEMORY,
     }
     settings = Settings.from_environment({"STACK_FILE": str(STACK_FILE), **defaults, **environ})
-    if not user_of(settings):
+    if not login_headers(settings):
         login = {"BASIC_AUTH_USER": GATEWAY_USER, "BASIC_AUTH_PASSWORD": secrets.token_urlsafe(PASSWORD_BYTES)}
         environ = {**environ, **login}
     fixed = {

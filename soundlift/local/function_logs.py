@@ -84,7 +84,7 @@ def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _is_rotated(log: Path, file: BinaryIO) -> bool:
-    """Return whether another file has taken the log's name; briefly, no file has it."""
+    """Return whether another file has taken the log's name; during the rotation, no file has it."""
     try:
         return not os.path.samestat(log.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

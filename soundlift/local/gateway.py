@@ -1,7 +1,7 @@
 """The local gateway, which serves every function of stack.yml from one process at the paths of OpenFaaS's gateway.
 
-Only connector and cron may call functions that have a topic; they and faas-cli may use the paths below /system. Both
-need the login that `soundlift up` generates at each start.
+Only the connector and cron may call functions that have a topic; they and faas-cli may use the paths below /system.
+All of these calls need the login that `soundlift up` generates at each start.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from flask import Request
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from soundlift.common.auth.gateway_login import is_user, user_of
+from soundlift.common.auth.gateway_login import has_gateway_login, login_headers
 from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
-from soundlift.common.services import Services, services_of_process
+from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import http_function
 from soundlift.local.mounted_function import NAMESPACE, MountedFunction
@@ -38,10 +38,10 @@ class LoginRequired:
         self._refusal = http_function(_refuse, methods=METHODS, max_body_bytes=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Pass a request on, or answer 401."""
-        if is_user(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
+        """Pass a request on, or respond with 401."""
+        if has_gateway_login(self._settings, environ.pop("HTTP_AUTHORIZATION", "")):
             return self._function(environ, start_response)
-        # The full path, because http_function would answer a health check at the path below the function.
+        # The full path, because http_function would treat the path below the function as its own health check.
         environ["PATH_INFO"], environ["SCRIPT_NAME"] = environ["SCRIPT_NAME"] + environ["PATH_INFO"], ""
         return self._refusal(environ, start_response)
 
@@ -51,8 +51,8 @@ def gateway() -> WSGIApplication:
 
     Raises SettingError for an invalid setting.
     """
-    settings = services_of_process().settings
-    if not user_of(settings):
+    settings = process_services().settings
+    if not login_headers(settings):
         raise SettingError(
             "Setting BASIC_AUTH_PASSWORD is missing. Start the gateway with `soundlift up`, which generates it.",
             setting="BASIC_AUTH_PASSWORD",
@@ -64,15 +64,15 @@ def gateway() -> WSGIApplication:
         application = LoginRequired(function, settings) if function.entry.is_internal else function
         mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
-    # Neither this nor the refusal reads a body, and so neither waits for one: otherwise, slow clients without the login
-    # could block those with it.
+    # Neither this function nor the refusal reads a body: otherwise, slow clients without the login could block those
+    # with it.
     def system(request: Request, services: Services) -> ResponseReturnValue:
         if request.path == "/healthz":
             return "OK"
         if request.path.startswith("/system/"):
-            if not is_user(settings, request.headers.get("Authorization", "")):
+            if not has_gateway_login(settings, request.headers.get("Authorization", "")):
                 return _refuse(request, services)
-            return system_api.answer(request)
+            return system_api.handle(request)
         raise NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")
 
     return DispatcherMiddleware(http_function(system, methods=METHODS, max_body_bytes=None), mounts)

@@ -10,10 +10,10 @@ TIMEOUT_SECONDS = 2
 
 
 def is_healthy(url: str) -> bool:
-    """Return whether the gateway at an address answers its health check."""
+    """Return whether the gateway at an address passes its health check."""
     headers = {"Connection": "close"}
     try:
-        answer = urllib3.request("GET", f"{url}/healthz", headers=headers, retries=False, timeout=TIMEOUT_SECONDS)
+        response = urllib3.request("GET", f"{url}/healthz", headers=headers, retries=False, timeout=TIMEOUT_SECONDS)
     except urllib3.exceptions.HTTPError:
         return False
-    return answer.status == HTTPStatus.OK
+    return response.status == HTTPStatus.OK

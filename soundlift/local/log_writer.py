@@ -1,8 +1,8 @@
 """A program that writes its standard input to a log rotated by size: `python log_writer.py FILE MAX_BYTES`.
 
-It runs as a separate process between a child's output and its log. A thread of the supervisor would not do: a stopped
+It runs as a separate process between a child's output and its log. A thread of the supervisor is not enough: a stopped
 supervisor (Ctrl-Z) would block its children once the pipe is full, and a killed one would break the pipe while they
-are still finishing their work. This process runs until the last of them has closed the pipe. Copying and truncating
+are still finishing their work. This process runs until the last child has closed the pipe. Copying and truncating
 the log would need no pipe, but would lose the lines written in between.
 """
 

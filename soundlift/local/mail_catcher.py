@@ -17,7 +17,7 @@ from soundlift.common.printable import printable
 from soundlift.local.terminal import print_message
 
 LINK = re.compile(r"https?://\S+")
-STARTING_SECONDS = 10
+START_TIMEOUT = 10
 
 
 class MailCatcher(Thread):
@@ -33,13 +33,13 @@ class MailCatcher(Thread):
 
     @property
     def url(self) -> str:
-        """Return the SMTP_URL for the functions whose mail is to be caught."""
+        """Return the SMTP_URL for functions whose mail the server should catch."""
         return f"smtp://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Start the server, and return when it is listening."""
         super().start()
-        if not self._listening.wait(STARTING_SECONDS):
+        if not self._listening.wait(START_TIMEOUT):
             raise TimeoutError("The mail catcher did not start.")
 
     def stop(self) -> None:
@@ -63,7 +63,7 @@ class MailCatcher(Thread):
         return SMTP(self, enable_SMTPUTF8=True, hostname="localhost", loop=self._loop)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
-        """Store a mail; answer 250 only once it is on disk, since the sender drops it then."""
+        """Store a mail; reply 250 only once it is on disk, since the sender then discards its copy."""
         assert isinstance(envelope.original_content, bytes)
         try:
             self._maildir.add(envelope.original_content)

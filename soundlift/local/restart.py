@@ -1,4 +1,4 @@
-"""When to restart a process that has ended."""
+"""The schedule for restarting a process that has ended."""
 
 from __future__ import annotations
 

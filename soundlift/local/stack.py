@@ -34,7 +34,7 @@ class StackFunction:
 
     @property
     def is_internal(self) -> bool:
-        """Return whether only events or cron call this function, and no client: it is annotated with a topic."""
+        """Return whether the function has a topic, so that only events or cron may call it, and no client."""
         return "topic" in self.annotations
 
 

@@ -16,7 +16,7 @@ from soundlift.common.process import lifeline
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.local.data_folder import lock_data_folder, prepare_data_folder, write_gateway_login
-from soundlift.local.environment import environment_of, needs_mail_catcher
+from soundlift.local.environment import needs_mail_catcher, stack_environment
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.supervisor import Supervisor
@@ -25,17 +25,17 @@ SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "video
 
 
 def start(host: str, port: int, data: Path | None) -> None:
-    """Run Soundlift on an address until Ctrl-C; `data` is its data folder, by default that of the settings.
+    """Run Soundlift on an address until Ctrl-C; `data` is its data folder, by default the one in the settings.
 
     Raises SettingError or Unavailable, naming the setting at fault, if it cannot start.
     """
     data = (data or Settings.from_environment().soundlift_data).absolute()
     _check_port(host, port)
-    environment = environment_of(os.environ, host=host, port=port, data=data)
+    environment = stack_environment(os.environ, host=host, port=port, data=data)
     prepare_data_folder(data)
     lock_data_folder(data)
     settings = Settings.from_environment(environment)
-    lifeline.hold(settings.lifeline_fd)
+    lifeline.watch(settings.lifeline_fd)
     read_stack(settings.stack_file)
     _prepare(Services(settings))
     write_gateway_login(data, settings)
@@ -50,7 +50,7 @@ def start(host: str, port: int, data: Path | None) -> None:
 def _prepare(services: Services) -> None:
     """Check that every setting is usable, then migrate the database and declare the queues.
 
-    Raises SettingError or Unavailable, naming the setting, for problems that the first request would otherwise meet.
+    Raises SettingError or Unavailable, naming the setting, for problems that would otherwise fail the first request.
     """
     for name in ("tokens", "mail", *SETTING_OF_SERVICE):
         getattr(services, name)

@@ -1,4 +1,4 @@
-"""The supervisor of one machine: gateway and connector as processes, mail catcher and cron as threads."""
+"""The local supervisor, which runs the gateway and the connector as processes, mail catcher and cron as threads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from types import FrameType
 
-from soundlift.common.auth.gateway_login import user_of
+from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.errors import Unavailable
 from soundlift.common.settings import Settings
 from soundlift.local.child import Child
@@ -22,7 +22,7 @@ from soundlift.local.terminal import print_message
 TICK_SECONDS = 0.1
 START_SECONDS = 60
 STOP_SECONDS = 20
-SPARE_THREADS = 16  # for health checks, /system, and 429 answers at a concurrency limit
+SPARE_THREADS = 16  # for health checks, /system, and 429 responses at a concurrency limit
 GATEWAY = ["gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
 CONNECTOR = ["soundlift.connector"]
 
@@ -47,7 +47,7 @@ class Supervisor:
         self._catcher = catcher
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
-        self._cron = Cron(settings.gateway_url, user_of(settings))
+        self._cron = Cron(settings.gateway_url, login_headers(settings))
         self._children: list[Child] = []
         self._lifeline, self._lifeline_write_end = os.pipe()
         self._stop_signals = 0

@@ -1,7 +1,7 @@
 """The read-only part of OpenFaaS's REST API below /system, for faas-cli.
 
 It serves `list`, `describe`, `logs`, `secret list` and `version` (https://docs.openfaas.com/reference/rest-api/).
-Requests that would change something are answered 501, because stack.yml and the settings determine what runs.
+Requests that would change something get a 501, because stack.yml and the settings determine what runs.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ MAX_LINES = 1_000_000
 
 
 class SystemApi:
-    """The API that describes the functions of a gateway; the gateway checks its login first."""
+    """The API that describes the functions of a gateway; the gateway checks the caller's login first."""
 
     def __init__(self, settings: Settings, mounted: Mapping[str, MountedFunction]) -> None:
         self._settings = settings
         self._mounted = mounted
         self._followers = BoundedSemaphore(MAX_FOLLOWERS)
 
-    def answer(self, request: Request) -> ResponseReturnValue:
-        """Answer a request for a path below /system; raises NotFound, BadRequest or NotSupported."""
+    def handle(self, request: Request) -> ResponseReturnValue:
+        """Handle a request for a path below /system; raises NotFound, BadRequest or NotSupported."""
         match request.method, request.path.removeprefix("/system/").split("/"):
             case "GET" | "HEAD", ["functions"]:
                 return jsonify([function.status for function in self._mounted.values()])
@@ -69,7 +69,7 @@ class SystemApi:
         return sorted(name for name in names if (self._settings.secrets_folder / name).exists())
 
     def _logs(self, request: Request) -> Response:
-        """Answer a function's lines of the gateway's log, each as a JSON object."""
+        """Return a function's lines of the gateway's log, each as a JSON object."""
         function = self._find(request.args.get("name", "")).entry.name
         follows = request.args.get("follow") == "true" and self._followers.acquire(blocking=False)
         try:

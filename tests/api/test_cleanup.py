@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import BrokerUnavailable
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_of
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_from
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
@@ -46,7 +46,7 @@ def _events(services: Services) -> list[tuple[str, str]]:
     found = []
     while delivery := services.broker.receive(["video", "mp3"], timeout=0):
         event = from_message(delivery.message)
-        found.append((event.get_type(), job_id_of(event)))
+        found.append((event.get_type(), job_id_from(event)))
     return sorted(found)
 
 

@@ -11,7 +11,7 @@ from gunicorn.http import errors
 
 from soundlift.common.errors import TooSlow
 from soundlift.common.logging import begin_trace, end_trace
-from soundlift.common.web.error_responses import DETAILS, error_response, status_of
+from soundlift.common.web.error_responses import DETAILS, error_response, error_status
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -33,7 +33,7 @@ TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
     ],
 )
 def test_what_the_server_raises_has_its_status(kind: type[Exception], status: int) -> None:
-    assert status_of(kind.__new__(kind)) == status
+    assert error_status(kind.__new__(kind)) == status
 
 
 @pytest.mark.parametrize("status", DETAILS)

@@ -59,7 +59,7 @@ def test_a_job_shows_all_that_its_owner_may_know_and_nothing_else(function: Call
     job = queued_job(services, options=AudioOptions(channels=1))
     claim = services.jobs.claim(job)
     assert claim is not None
-    assert services.jobs.ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
+    assert services.jobs.mark_ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
     assert services.notifications.mark_delivered(claimed_mail(services, job))
     delivered_at = mail_notification(services, job).delivered_at
     assert delivered_at is not None
@@ -168,7 +168,7 @@ def test_waiting_ends_with_the_job(function: Call, services: Services) -> None:
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(client.get, f"/{job.id}?wait=60", headers=headers)
         assert not answer.done()
-        services.jobs.failed(claim, code="no_audio", sentence="x")
+        services.jobs.mark_failed(claim, code="no_audio", message="x")
         assert answer.result(timeout=10).json["state"] == "failed"
 
 
@@ -185,7 +185,7 @@ def test_a_wait_that_is_no_number_is_refused(function: Call, services: Services,
     assert_problem(function("jobs").get(f"/{queued_job(services).id}?{query}", headers=bearer(services)), 400)
 
 
-def test_more_waiting_requests_than_there_are_places_are_answered_at_once(function: Call, services: Services) -> None:
+def test_waiting_requests_beyond_the_limit_return_immediately(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, long_polls=3)
     job, claim = claimed_job(services)
     headers, client = bearer(services), function("jobs")
@@ -201,7 +201,7 @@ def test_more_waiting_requests_than_there_are_places_are_answered_at_once(functi
         assert answered.acquire(timeout=10)
         assert answered.acquire(timeout=10)
         assert sum(answer.done() for answer in answers) == 2
-        services.jobs.failed(claim, code="no_audio", sentence="x")
+        services.jobs.mark_failed(claim, code="no_audio", message="x")
         assert sorted(answer.result(timeout=10) for answer in answers) == ["converting"] * 2 + ["failed"] * 3
 
 

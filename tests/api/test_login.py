@@ -30,7 +30,7 @@ def test_http_basic_gets_a_bearer_token_for_a_day(function: Call, services: Serv
 @pytest.mark.parametrize(
     "accepted", ["*/*", "application/json", "text/plain;q=0.5, */*", "application/json, text/plain;q=0.9"]
 )
-def test_a_client_that_takes_anything_gets_json(function: Call, accepted: str) -> None:
+def test_a_client_that_accepts_anything_gets_json(function: Call, accepted: str) -> None:
     response = function("login").post("/", auth=("ada@example.org", PASSWORD), headers={"Accept": accepted})
     assert response.mimetype == "application/json"
 
@@ -47,7 +47,7 @@ def test_json_is_read_whatever_its_client_calls_it(function: Call, content_type:
     assert function("login").post("/", data=body, content_type=content_type).status_code == 200
 
 
-def test_an_admin_s_token_says_so(function: Call, services: Services) -> None:
+def test_an_admin_s_token_is_marked_as_such(function: Call, services: Services) -> None:
     response = function("login").post("/", auth=("root@example.org", PASSWORD), headers={"Accept": "text/plain"})
     assert services.tokens.identify(f"Bearer {response.text}").admin
 
@@ -64,7 +64,7 @@ def test_an_address_is_the_same_account_in_any_case(function: Call, services: Se
     assert services.tokens.identify(f"Bearer {response.json['access_token']}").username == "ada@example.org"
 
 
-def test_a_token_lives_as_long_as_its_answer_says_and_is_like_no_other(function: Call, services: Services) -> None:
+def test_a_token_is_unique_and_valid_as_long_as_its_response_states(function: Call, services: Services) -> None:
     services.settings = replace(services.settings, token_seconds=1000, link_seconds=2000)
     answers = [function("login").post("/", auth=("ada@example.org", PASSWORD)).json for _ in range(2)]
     first, second = (services.tokens.identify(f"Bearer {answer['access_token']}").claims for answer in answers)

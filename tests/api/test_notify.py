@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from devservers.mail_server import MailServer
 from functions.notify.message import duration
 from soundlift.common.db.tables import notifications as table
-from soundlift.common.events import MP3_READY, event_of, to_http
+from soundlift.common.events import MP3_READY, event_for, to_http
 from soundlift.common.jobs.model import Job
 from soundlift.common.notifications.model import CLAIM_SECONDS
 from soundlift.common.services import Services
@@ -50,7 +50,7 @@ def client(function: Call, mailing_services: Services) -> FlaskClient:
 @pytest.fixture
 def notify(client: FlaskClient) -> Notify:
     def send(event_or_job: CloudEvent | Job) -> TestResponse:
-        event = event_of(event_or_job) if isinstance(event_or_job, Job) else event_or_job
+        event = event_for(event_or_job) if isinstance(event_or_job, Job) else event_or_job
         headers, body = to_http(event)
         return client.post("/", data=body, headers=headers)
 
@@ -76,7 +76,7 @@ class Shown(HTMLParser):
 def _failed_job(services: Services, name: str, sentence: str) -> Job:
     claim = services.jobs.claim(queued_job(services, name=name))
     assert claim is not None
-    assert services.jobs.failed(claim, code="no_audio", sentence=sentence)
+    assert services.jobs.mark_failed(claim, code="no_audio", message=sentence)
     return job_now(services, claim.job_id)
 
 
@@ -138,7 +138,7 @@ def test_html_shows_a_file_name_and_a_sentence_as_they_are(
     notify(_failed_job(services, name, f"There is no sound in {name}."))
     ready, failed = (Shown(mail.get_body(("html",)).get_content()) for mail in mail_server.messages)
     assert f"The sound of {name} is ready: {name.removesuffix('.mp4')}.mp3, " in ready.text
-    assert f"We could not make an MP3 of {name}." in failed.text
+    assert f"We could not make an MP3 from {name}." in failed.text
     assert f"There is no sound in {name}." in failed.text
     assert (ready.tags, failed.tags) == ({"html", "body", "p", "b", "a"}, {"html", "body", "p", "b"})
 
@@ -208,7 +208,7 @@ def test_a_job_that_ends_during_its_event_is_notified_when_the_event_is_retried(
     def end_the_job_after_the_first_look(connection: object) -> None:
         connections.append(connection)
         if len(connections) == 2:
-            assert worker.jobs.ready(claim, mp3_bytes=3, length=187.0)
+            assert worker.jobs.mark_ready(claim, mp3_bytes=3, length=187.0)
 
     sa.event.listen(services.database.engine, "engine_connect", end_the_job_after_the_first_look)
     assert_problem(notify(_event(job_id=job.id)), 429, code="busy")

@@ -44,7 +44,7 @@ def occupied(pool: BoundedPool) -> Iterator[Callable[[], Future[str]]]:
 
 
 def pool_of_one(*, queue: int, wait_seconds: float) -> BoundedPool:
-    return BoundedPool("test", threads=1, queue=queue, wait_seconds=wait_seconds, busy="Try again.")
+    return BoundedPool("test", threads=1, queue=queue, wait_seconds=wait_seconds, busy_message="Try again.")
 
 
 def test_a_call_is_refused_when_it_cannot_begin_in_time() -> None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.errors import BrokerUnavailable, DatabaseUnavailable
-from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_of, traceparent_of
+from soundlift.common.events import VIDEO_UPLOADED, from_message, job_id_from, traceparent_from
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
@@ -45,8 +45,8 @@ def test_an_upload_sends_its_event_with_the_trace_of_its_request(function: Call,
     delivery = services.broker.receive(["video"], timeout=1)
     assert delivery is not None
     event = from_message(delivery.message)
-    assert (event.get_type(), event.get_id(), job_id_of(event)) == (VIDEO_UPLOADED, f"{job_id}.uploaded", job_id)
-    assert traceparent_of(event) == TRACE
+    assert (event.get_type(), event.get_id(), job_id_from(event)) == (VIDEO_UPLOADED, f"{job_id}.uploaded", job_id)
+    assert traceparent_from(event) == TRACE
     assert set(event.get_data()) == {"job_id", "video_fid", "mp3_fid", "username"}
 
 

@@ -15,8 +15,8 @@ from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
-from soundlift.common.broker.routes import routes_of
-from soundlift.common.events import from_message, job_id_of
+from soundlift.common.broker.routes import queues_by_event_type
+from soundlift.common.events import from_message, job_id_from
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.availability import is_usable
@@ -30,7 +30,7 @@ def over_rabbitmq(
 ) -> Iterator[RabbitMqBroker]:
     """Have the services publish to RabbitMQ by way of the forwarder, and return another connection to it."""
     services.settings = replace(services.settings, broker_url=url_through(rabbitmq_forwarder))
-    topology = Topology(routes_of(services.settings), DELAYS, "quorum")
+    topology = Topology(queues_by_event_type(services.settings), DELAYS, "quorum")
     with closing(connect_broker(rabbitmq_node.url, topology)) as other, closing(services.broker):
         wait_for(lambda: is_usable(services.broker), "the broker is reached")
         yield other
@@ -62,4 +62,4 @@ def test_an_upload_is_accepted_without_rabbitmq_and_its_event_is_sent_later(
     wait_for(lambda: function("cleanup").post("/").json["sent"], "the event is sent")
     delivery = over_rabbitmq.receive(["video"], 10)
     assert delivery is not None
-    assert job_id_of(from_message(delivery.message)) == answer.json["job_id"]
+    assert job_id_from(from_message(delivery.message)) == answer.json["job_id"]

@@ -50,7 +50,7 @@ def _by_hand(header: dict[str, Any], signature: bytes | None = None) -> str:
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_valid_token_is_answered_with_its_claims(function: Call, services: Services, method: str) -> None:
+def test_the_response_to_a_valid_token_contains_its_claims(function: Call, services: Services, method: str) -> None:
     response = getattr(function("validate"), method)("/", headers=bearer(services, "root@example.org", admin=True))
     assert response.status_code == 200
     assert response.json["status"] == "OK"

@@ -64,7 +64,7 @@ def test_a_second_migration_keeps_tables_and_rows(url: str) -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), [("job", "missing_seconds"), ("notification", "attempts")])
-def test_a_database_with_a_missing_column_says_what_to_run(url: str, table: str, column: str) -> None:
+def test_the_error_for_a_missing_column_names_the_command_to_run(url: str, table: str, column: str) -> None:
     migrate(url)
     with closing(sqlite3.connect(str(make_url(url).database))) as connection:
         connection.executescript(f"ALTER TABLE {table} DROP COLUMN {column}")
@@ -73,7 +73,7 @@ def test_a_database_with_a_missing_column_says_what_to_run(url: str, table: str,
 
 
 @pytest.mark.parametrize("table", ["job", "notification", "upload_lock"])
-def test_a_database_with_a_missing_table_says_what_to_run(url: str, table: str) -> None:
+def test_the_error_for_a_missing_table_names_the_command_to_run(url: str, table: str) -> None:
     migrate(url)
     with closing(sqlite3.connect(str(make_url(url).database))) as connection:
         connection.executescript(f"DROP TABLE {table}")

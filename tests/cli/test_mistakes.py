@@ -12,8 +12,8 @@ pytestmark = pytest.mark.servers
 @pytest.mark.parametrize(
     ("arguments", "stdin", "sentence"),
     [
-        (("user", "add", "ada"), "a long password\n", "'ada' is not one mail address such as name@example.org."),
-        (("user", "add", "a@x.org, b@x.org"), "a long password\n", "is not one mail address"),
+        (("user", "add", "ada"), "a long password\n", "'ada' is not a single mail address such as name@example.org."),
+        (("user", "add", "a@x.org, b@x.org"), "a long password\n", "is not a single mail address"),
         (("user", "add", "ada@example.org"), "short\n", "A password must have at least 8 characters."),
         (("user", "remove", "eve@example.org"), "", "eve@example.org has no account."),
         (("user", "passwd", "eve@example.org"), "", "eve@example.org has no account."),

@@ -56,12 +56,12 @@ def steps_in(output: str) -> dict[str, str]:
     return {line[1].strip(): line[2] for line in lines}
 
 
-def services_of(stack: Stack) -> Services:
+def create_services(stack: Stack) -> Services:
     return Services(Settings.from_environment({"SOUNDLIFT_DATA": str(stack.data)}))
 
 
 def assert_nothing_is_left(stack: Stack) -> None:
-    services = services_of(stack)
+    services = create_services(stack)
     assert not [user for user in services.users.list() if "smoke-test" in user.email]
     assert not [job for job in services.jobs.page(None) if job.file_name.startswith("smoke-test")]
     services.database.engine.dispose()
@@ -92,7 +92,7 @@ def test_a_working_deployment_passes_with_lines_of_at_most_60_characters(stack: 
 
 
 def test_an_existing_account_can_be_used_and_keeps_its_jobs(stack: Stack, tmp_path: Path) -> None:
-    services = services_of(stack)
+    services = create_services(stack)
     services.users.add(EMAIL, hash_password(PASSWORD))
     services.database.engine.dispose()
     client = Client(stack.url, email=EMAIL, password=PASSWORD)
@@ -120,7 +120,7 @@ def test_a_reachable_internal_function_and_a_queued_job_fail_their_steps(open_st
         **dict.fromkeys(("internal functions", "conversion"), "FAILED"),
     }
     paths = ("/convert", "/function/convert", "/function/convert.openfaas-fn")
-    assert f"FAILED: {', '.join(f'POST {path} was answered 400' for path in paths)}, expected 401, 403" in ended.stdout
+    assert f"FAILED: {', '.join(f'POST {path} returned 400' for path in paths)}, expected 401, 403" in ended.stdout
     assert re.search(r"FAILED: job \w+ is still queued after 2 s; check the log of convert, and that a", ended.stdout)
     assert ended.stdout.endswith("\nSmoke test failed.\n")
     assert_nothing_is_left(open_stack)
@@ -188,7 +188,7 @@ def test_an_account_that_could_not_be_added_is_not_deleted(stack: Stack, tmp_pat
 def test_mail_to_cannot_be_combined_with_an_existing_account(stack: Stack, option: str) -> None:
     ended = smoke_test(stack, option, EMAIL, "--mail-to", EMAIL, SOUNDLIFT_PASSWORD=PASSWORD)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "--mail-to is for the temporary account: leave out --email and --token." in ended.stderr
+    assert "--mail-to is for the temporary account: omit --email and --token." in ended.stderr
 
 
 @pytest.mark.parametrize("url", ["soundlift.example.org", "127.0.0.1:8080", "ftp://soundlift.example.org", ""])

@@ -42,7 +42,7 @@ def test_a_job_has_the_fields_of_its_row(client: Client, services: Services, mak
     assert {name: getattr(job, name) for name in same_names} == {name: getattr(row, name) for name in same_names}
     assert job.state == str(row.state)
     assert job.created_at == datetime.fromtimestamp(row.created_at, UTC)
-    notifications = services.notifications.of([row.id])[row.id]
+    notifications = services.notifications.by_job([row.id])[row.id]
     assert [one.channel for one in job.notifications] == [one.channel for one in notifications]
     for notification, stored in zip(job.notifications, notifications, strict=True):
         assert notification.delivered_at == (

@@ -63,7 +63,7 @@ class Connector:
         self._shutdown.begin()
 
     def stop(self) -> int | None:
-        """Stop, and return how many messages were handed back."""
+        """Stop, and return how many messages were returned."""
         self.begin_stop()
         self._receiver.join()
         self._follower.join()

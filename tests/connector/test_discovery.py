@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from devservers.waiting import DEADLINE_SECONDS
-from soundlift.common.auth.gateway_login import user_of
+from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.errors import SettingError
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.settings import Settings
@@ -76,7 +76,7 @@ def test_of_several_functions_for_one_queue_the_first_by_name_is_chosen_and_logg
     assert "EXTRA_SUBSCRIBERS" in warnings[0]["detail"]
 
 
-def test_several_functions_may_subscribe_to_one_topic_each_with_a_queue_of_its_own(gateway: Gateway) -> None:
+def test_several_functions_may_subscribe_to_one_topic_each_with_its_own_queue(gateway: Gateway) -> None:
     gateway.deploy("audit", "video, mp3", empty)
     gateway.deploy("convert", "video", empty)
     gateway.deploy("notify", "mp3", empty)
@@ -130,7 +130,7 @@ def test_the_subscriptions_stay_until_an_unreachable_gateway_is_back(
         (200, [{"name": "convert", "annotations": {"topic": 7}}]),
     ],
 )
-def test_the_subscriptions_stay_if_the_gateway_does_not_answer_with_a_list(
+def test_the_subscriptions_stay_if_the_gateway_does_not_return_a_list(
     subscriptions: Discovery, gateway: Gateway, status: int, listing: Any
 ) -> None:
     subscriptions.refresh()
@@ -169,7 +169,7 @@ def test_a_gateway_that_has_never_answered_is_asked_again_sooner(
     assert FIRST_REFRESH_SECONDS < REFRESH_SECONDS
 
 
-def test_an_empty_list_is_an_answer(subscriptions: Discovery, gateway: Gateway) -> None:
+def test_an_empty_list_is_a_valid_response(subscriptions: Discovery, gateway: Gateway) -> None:
     subscriptions.refresh()
     gateway.listing = []
     subscriptions.refresh()
@@ -183,7 +183,7 @@ BOTH = Settings(basic_auth_user=USER[0], basic_auth_password=USER[1])
 def test_the_login_is_sent_to_a_gateway_that_requires_one(gateway: Gateway) -> None:
     gateway.deploy("convert", "video", empty)
     gateway.user = USER
-    subscriptions = Discovery(gateway.url, {"video": {"video"}}, user_of(BOTH))
+    subscriptions = Discovery(gateway.url, {"video": {"video"}}, login_headers(BOTH))
     subscriptions.refresh()
     assert names(subscriptions) == {"video": "convert"}
 
@@ -193,7 +193,7 @@ def test_a_refused_login_is_logged_once_with_the_settings_and_without_the_secret
     gateway: Gateway, settings: Settings
 ) -> None:
     gateway.user = USER
-    subscriptions = Discovery(gateway.url, {"video": {"video"}}, user_of(settings))
+    subscriptions = Discovery(gateway.url, {"video": {"video"}}, login_headers(settings))
     with capture_logs() as logs:
         for _ in range(3):
             subscriptions.refresh()
@@ -216,14 +216,14 @@ def test_each_kind_of_failure_is_logged_once(subscriptions: Discovery, gateway: 
 @pytest.mark.parametrize("name", ["basic_auth_user", "basic_auth_password"])
 def test_half_a_login_is_an_error_that_names_the_missing_setting(name: str) -> None:
     with pytest.raises(SettingError, match=name.upper()):
-        user_of(replace(BOTH, **{name: ""}))
+        login_headers(replace(BOTH, **{name: ""}))
 
 
 def test_a_redirect_is_not_followed_and_does_not_receive_the_login(gateway: Gateway) -> None:
     with Gateway() as elsewhere:
         gateway.listing_status = 302
         gateway.location = f"{elsewhere.url}/system/functions"
-        subscriptions = Discovery(gateway.url, {"video": {"video"}}, user_of(BOTH))
+        subscriptions = Discovery(gateway.url, {"video": {"video"}}, login_headers(BOTH))
         subscriptions.refresh()
         assert elsewhere.listed == []
     assert not subscriptions.known

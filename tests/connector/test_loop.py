@@ -182,7 +182,7 @@ def test_a_stopping_connector_hands_back_messages_that_take_too_long(
 
 
 class KeepingFirst(SqliteBroker):
-    """A broker that is unavailable when the first message is handed back."""
+    """A broker that is unavailable when the first message is returned."""
 
     was_unavailable = False
 

@@ -16,7 +16,7 @@ from devservers.rabbitmq import RabbitMq, url_through
 from devservers.waiting import wait_for
 from soundlift.common.events import MP3_READY
 from soundlift.common.settings import Settings
-from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from tests.connector.conftest import Connector
 from tests.connector.events import event
@@ -49,7 +49,7 @@ def test_each_time_out_is_longer_than_those_it_has_to_outlast(rabbitmq_node: Rab
     consumer_timeout = rabbitmq_node.control("eval", "element(2, application:get_env(rabbit, consumer_timeout)).")
     seconds = [
         settings.max_conversion_seconds,
-        settings.drain_seconds + SECONDS_TO_HAND_BACK,
+        settings.drain_seconds + RELEASE_SECONDS,
         settings.drain_seconds + SECONDS_BEYOND_DRAIN,
         settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
         int(consumer_timeout) / 1000,

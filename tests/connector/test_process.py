@@ -47,7 +47,7 @@ class Process:
         return next((document for document in documents if document["event"] == message), None)
 
 
-def environment_of(gateway: Gateway, queues: Queues, **settings: str) -> dict[str, str]:
+def stack_environment(gateway: Gateway, queues: Queues, **settings: str) -> dict[str, str]:
     own = {"GATEWAY_URL": gateway.url, "BROKER_URL": queues.url, "CONNECTOR_CONCURRENCY": "1"}
     # These only limit how long a connector waits for a function, which is longer.
     short = {"MAX_CONVERSION_SECONDS": "1", "DRAIN_SECONDS": "1"}
@@ -60,7 +60,7 @@ def start_process(gateway: Gateway, queues: Queues, tmp_path: Path) -> Iterator[
 
     def start(command: tuple[str, ...] = COMMAND, **settings: str) -> Process:
         output = tmp_path / f"connector-{len(started)}.log"
-        started.append(Process(environment_of(gateway, queues, **settings), output, command))
+        started.append(Process(stack_environment(gateway, queues, **settings), output, command))
         return started[-1]
 
     yield start
@@ -89,7 +89,7 @@ def slow_convert(gateway: Gateway, held: threading.Event) -> threading.Event:
 def test_a_wrong_setting_ends_the_start_with_one_sentence(
     gateway: Gateway, queues: Queues, name: str, value: str
 ) -> None:
-    environment = environment_of(gateway, queues, **{name: value})
+    environment = stack_environment(gateway, queues, **{name: value})
     run = subprocess.run(
         COMMAND, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
     )
@@ -151,7 +151,7 @@ def test_files_of_a_connector_are_private_to_their_owner(gateway: Gateway, tmp_p
         connector.wait()
 
 
-def test_an_idle_connector_stops_at_once(start_process: Callable[..., Process], gateway: Gateway) -> None:
+def test_an_idle_connector_stops_immediately(start_process: Callable[..., Process], gateway: Gateway) -> None:
     gateway.deploy("convert", "video", empty)
     connector = start_process(DRAIN_SECONDS=str(2 * DEADLINE_SECONDS))
     wait_for(lambda: connector.logged("subscriptions"), "the connector runs")
@@ -213,7 +213,7 @@ def test_a_connector_reports_its_health_until_it_has_stopped(
 
 
 def test_an_occupied_port_ends_the_start_with_one_sentence(gateway: Gateway, queues: Queues) -> None:
-    environment = environment_of(gateway, queues, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
+    environment = stack_environment(gateway, queues, HOST="127.0.0.1", CONNECTOR_PORT=gateway.url.rpartition(":")[2])
     run = subprocess.run(
         COMMAND, env=environment, capture_output=True, text=True, timeout=DEADLINE_SECONDS, check=False
     )

@@ -25,7 +25,7 @@ def test_a_success_is_accepted(status: int) -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 410, 413, 415, 422])
 def test_a_permanent_failure_is_rejected_at_the_first_attempt(status: int) -> None:
-    assert POLICY.decide(FunctionResponse(status), 1, now=NOW) == Reject(f"The function answered {status}.", status)
+    assert POLICY.decide(FunctionResponse(status), 1, now=NOW) == Reject(f"The function returned {status}.", status)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_unreadable_reply_that_claims_to_be_an_event_is_retried(headers: dict
 
 @pytest.mark.parametrize(("attempt", "delay"), [(1, 5), (2, 30), (3, 120), (4, 600), (5, 600), (9, 600)])
 def test_the_delay_grows_with_the_attempt(attempt: int, delay: float) -> None:
-    assert POLICY.decide(FunctionResponse(503), attempt, now=NOW) == Retry(delay, "The function answered 503.", 503)
+    assert POLICY.decide(FunctionResponse(503), attempt, now=NOW) == Retry(delay, "The function returned 503.", 503)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_retry_after_never_shortens_the_delay_of_the_attempt() -> None:
 
 @pytest.mark.parametrize("attempt", [10, 11])
 def test_a_failure_is_rejected_at_the_last_attempt(attempt: int) -> None:
-    assert POLICY.decide(FunctionResponse(503), attempt, now=NOW) == Reject("The function answered 503.", 503)
+    assert POLICY.decide(FunctionResponse(503), attempt, now=NOW) == Reject("The function returned 503.", 503)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from devservers.ports import free_port
 from soundlift.common.db import engine as module
-from soundlift.common.db.engine import LONGEST_PAUSE_SECONDS, Database, RolledBack, open_database
+from soundlift.common.db.engine import MAX_PAUSE_SECONDS, Database, RolledBack, open_database
 from soundlift.common.db.migrations import migrate
 from soundlift.common.db.tables import metadata, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
@@ -91,7 +91,7 @@ def test_a_transaction_that_the_database_rolled_back_is_repeated_up_to_five_time
         assert database.transact(work) == "done"
     assert next(tries) == min(times, 5) + 1
     assert len(pauses) == min(times, 5)
-    assert all(0 <= pause <= LONGEST_PAUSE_SECONDS for pause in pauses)
+    assert all(0 <= pause <= MAX_PAUSE_SECONDS for pause in pauses)
     with database.read() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(users)) == int(times <= 5)
 

@@ -81,7 +81,7 @@ def test_a_server_that_is_away_is_unavailable_at_every_step_and_used_again_when_
             lambda: receiving_job(services),
             lambda: services.jobs.queue(job.id, video_bytes=1),
             lambda: services.jobs.renew(claim, percent=1),
-            lambda: services.jobs.ready(claim, mp3_bytes=1, length=1),
+            lambda: services.jobs.mark_ready(claim, mp3_bytes=1, length=1),
             services.jobs.due,
             lambda: services.users.find("ada@example.org"),
             services.database.check,
@@ -191,13 +191,13 @@ def test_the_server_s_sql_mode_makes_no_difference(mariadb_server: MariaDb, serv
     try:
         services.database.engine.dispose()
         job, claim = claimed_job(services)
-        assert services.jobs.failed(claim, code="no_audio", sentence="x" * 2000)
+        assert services.jobs.mark_failed(claim, code="no_audio", message="x" * 2000)
         assert len(str(job_now(services, job.id).error)) == 1000
     finally:
         mariadb_server.execute("SET GLOBAL sql_mode = DEFAULT")
 
 
-def test_several_migrations_at_once_end_in_one_set_of_tables(mariadb_server: MariaDb, open_: Open) -> None:
+def test_concurrent_migrations_create_one_set_of_tables(mariadb_server: MariaDb, open_: Open) -> None:
     url = mariadb_server.url(mariadb_server.new_database())
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(migrate, [url] * 4))
@@ -247,14 +247,14 @@ def test_an_interrupted_migration_can_be_run_again(mariadb_server: MariaDb, open
     assert [one for one in differences if one[0] in ("add_column", "remove_column", "add_table")] == []
 
 
-def test_a_database_without_tables_says_what_to_run(mariadb_server: MariaDb, open_: Open) -> None:
+def test_the_error_for_a_database_without_tables_names_the_command_to_run(mariadb_server: MariaDb, open_: Open) -> None:
     database = open_(mariadb_server.url(mariadb_server.new_database()))
     with pytest.raises(DatabaseUnavailable, match="run `soundlift migrate`"):
         database.check()
 
 
 @pytest.mark.parametrize(("table", "column"), [("job", "options"), ("notification", "attempts")])
-def test_a_database_with_a_missing_column_says_what_to_run(
+def test_the_error_for_a_missing_column_names_the_command_to_run(
     mariadb_server: MariaDb, open_: Open, table: str, column: str
 ) -> None:
     name = mariadb_server.new_database()
@@ -287,6 +287,6 @@ def test_a_server_that_our_authority_does_not_know_is_not_spoken_to(
         open_(f"{mariadb_url}?ssl_ca={other.ca_file}").check()
 
 
-def test_a_database_url_goes_before_the_mysql_settings() -> None:
+def test_a_database_url_takes_precedence_over_the_mysql_settings() -> None:
     settings = Settings.from_environment({"MYSQL_HOST": "127.0.0.1", "DATABASE_URL": "sqlite:///x.db"})
     assert settings.database_url == "sqlite:///x.db"

@@ -80,7 +80,7 @@ def test_no_account_is_changed_or_removed_that_is_not_there(users: Users) -> Non
         users.remove("nobody@example.org")
 
 
-def test_a_password_is_kept_as_argon2id_with_a_salt_of_its_own() -> None:
+def test_a_password_is_stored_as_argon2id_with_its_own_salt() -> None:
     first, second = hash_password("correct horse"), hash_password("correct horse")
     assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert first != second

@@ -11,7 +11,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 
 from functions.convert.handler import convert
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
@@ -39,7 +39,7 @@ def convert_file(services: Services) -> Convert:
             ((name.replace("tag_", "tag."), text) for name, text in options.items()), services.settings
         )
         job = queued_job(services, file.read_bytes(), file.name, options=parsed)
-        convert(event_of(job), services)
+        convert(event_for(job), services)
         return job_now(services, job.id)
 
     return run

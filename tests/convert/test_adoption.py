@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from functions.convert.adoption import find_or_adopt_job_id
 from functions.convert.handler import app, convert
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_of, from_http, to_http
+from soundlift.common.events import MP3_READY, VIDEO_UPLOADED, event_for, from_http, to_http
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, State
 from soundlift.common.logging import begin_trace
 from soundlift.common.media import MediaReader
@@ -131,7 +131,7 @@ def test_an_adopted_job_is_resent_like_any_other(services: Services) -> None:
     assert services.jobs.due() == []
     age(services, job_now(services, FID), FIRST_RESEND_SECONDS)
     [due] = services.jobs.due()
-    assert event_of(due).get_data() == {"job_id": FID, "video_fid": FID, "mp3_fid": None, "username": OWNER}
+    assert event_for(due).get_data() == {"job_id": FID, "video_fid": FID, "mp3_fid": None, "username": OWNER}
 
 
 def test_a_message_that_names_an_uploaded_video_finds_the_uploads_job(services: Services, post: Post) -> None:

@@ -19,7 +19,7 @@ import urllib3
 from devservers.waiting import wait_for
 from functions.convert.encode.range_server import Source, serve
 from functions.convert.handler import convert
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
@@ -157,7 +157,7 @@ def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
     services.videos = videos
     with ThreadPoolExecutor() as pool:
-        conversion = pool.submit(convert, event_of(job), services)
+        conversion = pool.submit(convert, event_for(job), services)
         try:
             assert waiting.wait(30)
             process = Path("/proc") / str(_running_ffmpeg())

@@ -17,7 +17,7 @@ from functions.convert.handler import convert
 from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, StoreUnavailable, Unavailable
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_of
+from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_for
 from soundlift.common.jobs.model import Claim, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import current_traceparent
@@ -76,7 +76,7 @@ def _failing(error: Exception) -> Callable[..., FinishedFile]:
 
 def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, fake_conversion: Make) -> None:
     conversion, job = fake_conversion(_succeed), queued_job(services)
-    reply = convert(event_of(job), services)
+    reply = convert(event_for(job), services)
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == MP3_READY
@@ -88,7 +88,7 @@ def test_a_ready_job_has_its_mp3_and_its_size_and_length(services: Services, fak
 
 def test_a_failed_job_has_its_reason_and_no_mp3(services: Services, fake_conversion: Make) -> None:
     conversion, job = fake_conversion(_failing(ConversionFailed(EMPTY_AUDIO))), queued_job(services)
-    reply = convert(event_of(job), services)
+    reply = convert(event_for(job), services)
     job = job_now(services, job.id)
     assert reply is not None
     assert reply.get_type() == CONVERSION_FAILED
@@ -109,7 +109,7 @@ def test_an_error_of_the_worker_releases_the_job_with_its_cause(
 ) -> None:
     conversion, job = fake_conversion(_failing(error)), queued_job(services)
     with pytest.raises(raised, match=cause):
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     job = job_now(services, job.id)
     assert (job.state, job.attempts, job.error) == (State.QUEUED, 0, None)
     assert cause in str(job.last_cause)
@@ -120,7 +120,7 @@ def test_an_error_of_the_worker_releases_the_job_with_its_cause(
 def test_a_lost_claim_leaves_the_job_as_it_is(services: Services, fake_conversion: Make) -> None:
     fake_conversion(_failing(ClaimLost()))
     job = queued_job(services)
-    assert convert(event_of(job), services) is None
+    assert convert(event_for(job), services) is None
     assert job_now(services, job.id).state == State.CONVERTING
     assert stored_mp3s(services) == []
 
@@ -132,22 +132,22 @@ def test_a_conversion_uses_the_spare_cores(services: Services, fake_conversion: 
     def convert_another(job: Job, folder: Path, *_: Any) -> FinishedFile:
         following = jobs[len(conversion.spare_cores)]
         if len(conversion.spare_cores) < 3:
-            convert(event_of(following), services)
+            convert(event_for(following), services)
         else:
             with pytest.raises(Busy) as busy:
-                convert(event_of(following), services)
+                convert(event_for(following), services)
             retry_after.append(busy.value.retry_after)
         return finished_mp3(folder)
 
     conversion = fake_conversion(convert_another)
-    convert(event_of(jobs[0]), services)
+    convert(event_for(jobs[0]), services)
     assert conversion.spare_cores == [2, 1, 0]
     assert retry_after == [Busy("").retry_after]
     assert [job_now(services, job.id).state for job in jobs] == [State.READY] * 3 + [State.QUEUED] * 2
     conversion = fake_conversion(_failing(RuntimeError("unforeseen")))
     for _ in range(4):
         with pytest.raises(RuntimeError):
-            convert(event_of(jobs[4]), services)
+            convert(event_for(jobs[4]), services)
         services.jobs.release(_claim_of(services, jobs[4]), cause="a bug")
     assert conversion.spare_cores == [2] * 4
 
@@ -161,7 +161,7 @@ def test_a_job_of_another_worker_is_retried_after_its_claim(services: Services, 
     conversion, job = fake_conversion(_succeed), queued_job(services)
     assert services.jobs.claim(job)
     with pytest.raises(Busy) as busy:
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     assert busy.value.retry_after == CLAIM_SECONDS
     assert conversion.spare_cores == []
 
@@ -185,12 +185,12 @@ def test_a_job_that_changes_before_its_claim_is_not_converted(
         patch.setattr(services.jobs, "claim", claim_after_change)
         if step == "claimed":
             with pytest.raises(Busy) as busy:
-                convert(event_of(job), services)
+                convert(event_for(job), services)
             assert busy.value.retry_after == CLAIM_SECONDS
         else:
-            assert convert(event_of(job), services) is None
+            assert convert(event_for(job), services) is None
     assert conversion.spare_cores == []
-    convert(event_of(queued_job(services)), services)
+    convert(event_for(queued_job(services)), services)
     assert conversion.spare_cores == [services.settings.convert_concurrency - 1]
 
 
@@ -207,5 +207,5 @@ def test_a_conversion_continues_the_jobs_trace_and_logs_its_id(services: Service
     )
     store(services.videos, job.video_fid, b"video")
     assert services.jobs.queue(job.id, video_bytes=5)
-    convert(event_of(job_now(services, job.id)), services)
+    convert(event_for(job_now(services, job.id)), services)
     assert seen == [(TRACE, job.id)]

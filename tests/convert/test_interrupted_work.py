@@ -17,7 +17,7 @@ from cloudevents.core.v1.event import CloudEvent
 from devservers.waiting import wait_for
 from functions.convert.handler import convert
 from soundlift.common.errors import Busy, Unavailable
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.process.shutdown import Shutdown
@@ -35,7 +35,7 @@ def test_cancelling_kills_ffmpeg_and_leaves_no_mp3(
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
     worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
-    conversion = convert_in_background(event_of(job), worker)
+    conversion = convert_in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
         assert _running_ffmpegs()
@@ -71,7 +71,7 @@ def test_a_claim_lost_after_storing_leaves_no_mp3_and_does_not_end_the_job(
         rows.append(job_now(services, job.id))
 
     worker.mp3s = StoreWithCommitHook(services.mp3s, lose_the_claim)
-    assert convert(event_of(job), worker) is None
+    assert convert(event_for(job), worker) is None
     assert [job_now(services, job.id)] == rows
     assert stored_mp3s(services) == []
     worker.database.engine.dispose()
@@ -83,7 +83,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     job = queued_job(services, long_sound)
     worker = StoppingServices(replace(services.settings, drain_seconds=0))
     worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
-    conversion = convert_in_background(event_of(job), worker)
+    conversion = convert_in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
         worker.shutdown.begin()
@@ -93,7 +93,7 @@ def test_a_worker_that_has_to_stop_releases_its_job(
     with pytest.raises(Unavailable):
         conversion.result()
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
-    convert(event_of(job), services)
+    convert(event_for(job), services)
     assert_one_mp3(services, job)
     worker.database.engine.dispose()
 
@@ -111,11 +111,11 @@ def test_conversions_beyond_the_concurrency_limit_are_rejected_as_busy(
     worker, rival = Services(settings), Services(settings)
     first, second = queued_job(services, video), queued_job(services, video)
     worker.videos, waiting, release = blocked_store(services.videos, beyond=0)
-    conversion = convert_in_background(event_of(first), worker)
+    conversion = convert_in_background(event_for(first), worker)
     try:
         assert waiting.wait(30)
         with pytest.raises(Busy):
-            convert(event_of(second), rival)
+            convert(event_for(second), rival)
     finally:
         release.set()
     assert conversion.result() is not None
@@ -130,7 +130,7 @@ def test_the_percent_is_written_while_converting(
     job = queued_job(services, long_sound)
     worker = Services(services.settings)
     worker.videos, waiting, release = blocked_store(services.videos, beyond=len(long_sound) // 2)
-    conversion = convert_in_background(event_of(job), worker)
+    conversion = convert_in_background(event_for(job), worker)
     try:
         assert waiting.wait(30)
         percent = wait_for(lambda: job_now(services, job.id).percent, "the percentage is written")
@@ -145,11 +145,11 @@ def test_the_percent_is_written_while_converting(
 WORKER = """
 import sys
 from functions.convert.handler import convert
-from soundlift.common.events import event_of
-from soundlift.common.services import services_of_process
+from soundlift.common.events import event_for
+from soundlift.common.services import process_services
 from tests.factories.stores import WatchedStore
 
-services = services_of_process()
+services = process_services()
 jobs = services.jobs
 
 def wait_at(position):
@@ -158,7 +158,7 @@ def wait_at(position):
         sys.stdin.readline()
 
 services.videos = WatchedStore(services.videos, wait_at)
-convert(event_of(jobs.find(sys.argv[1])), services)
+convert(event_for(jobs.find(sys.argv[1])), services)
 """
 
 
@@ -208,9 +208,9 @@ def test_another_worker_converts_the_job_of_a_killed_one(
     half.parent.mkdir(exist_ok=True)
     half.write_bytes(b"half an MP3")
     with pytest.raises(Busy):
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     age(services, job, CLAIM_SECONDS + 1)
-    assert convert(event_of(job), services) is not None
+    assert convert(event_for(job), services) is not None
     assert_one_mp3(services, job)
     assert job_now(services, job.id).attempts == 2
 
@@ -222,7 +222,7 @@ def test_a_paused_worker_that_resumes_after_its_claim_expired_loses(
     process = worker(job)
     process.send_signal(signal.SIGSTOP)
     age(services, job, CLAIM_SECONDS + 1)
-    convert(event_of(job), services)
+    convert(event_for(job), services)
     winner = job_now(services, job.id)
     process.send_signal(signal.SIGCONT)
     assert process.stdin is not None

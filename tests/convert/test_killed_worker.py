@@ -38,11 +38,11 @@ sys.stdin.readline()
 CONVERTING = """
 import sys
 from functions.convert.handler import convert
-from soundlift.common.events import event_of
-from soundlift.common.services import services_of_process
+from soundlift.common.events import event_for
+from soundlift.common.services import process_services
 from tests.factories.stores import WatchedStore
 
-services = services_of_process()
+services = process_services()
 
 def wait_at(position):
     if position > 0:
@@ -50,7 +50,7 @@ def wait_at(position):
         sys.stdin.readline()
 
 services.videos = WatchedStore(services.videos, wait_at)
-convert(event_of(services.jobs.find(sys.argv[1])), services)
+convert(event_for(services.jobs.find(sys.argv[1])), services)
 """
 CLEANUP = """
 from functions.cleanup.handler import app

@@ -20,7 +20,7 @@ from functions.convert.encode.media_input import LocalFile, open_input
 from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited_command
 from functions.convert.handler import convert
 from soundlift.common.errors import MediaNotFound, StoreUnavailable, Unavailable
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.media import LocalFiles
 from soundlift.common.media.folder import FolderStore, StoredFile
@@ -163,5 +163,5 @@ def test_an_error_of_the_store_during_a_read_releases_the_job(
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
     services.videos = broken(services.videos, lambda position: None)
     with pytest.raises(StoreUnavailable):
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)

@@ -13,7 +13,7 @@ from mutagen.mp3 import MP3, BitrateMode, MPEGInfo
 
 from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
@@ -216,5 +216,5 @@ def test_a_cover_can_be_dropped(convert_file: Convert, save_mp3: SaveMp3, tmp_pa
 def test_a_job_without_options_uses_the_settings(services: Services, save_mp3: SaveMp3, stereo: Path) -> None:
     services.settings = replace(services.settings, audio_bitrate="96k")
     job = queued_job(services, stereo.read_bytes(), "a.wav")
-    convert(event_of(job), services)
+    convert(event_for(job), services)
     assert _kilobits(MP3(save_mp3(job_now(services, job.id))).info) == 96

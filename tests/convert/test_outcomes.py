@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from functions.convert.formats.mp3_frames import read_frames
 from functions.convert.handler import convert
 from soundlift.common.audio.formats import SIGNATURE_BYTES, is_known_format
-from soundlift.common.events import CONVERSION_FAILED, event_of
+from soundlift.common.events import CONVERSION_FAILED, event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
@@ -32,7 +32,7 @@ def test_a_file_without_sound_fails_with_a_code_and_a_sentence(
 ) -> None:
     file = make(tmp_path)
     job = queued_job(services, file.read_bytes(), file.name)
-    reply = convert(event_of(job), services)
+    reply = convert(event_for(job), services)
     job = job_now(services, job.id)
     assert (job.state, job.error_code) == (State.FAILED, code)
     assert str(job.error)[0].isupper()

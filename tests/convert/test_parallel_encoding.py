@@ -24,7 +24,7 @@ from functions.convert.encode.range_server import Source, serve
 from functions.convert.formats.mp3_frames import HeaderFrame, read_frames
 from functions.convert.handler import convert
 from functions.convert.plan.plan import Plan
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
@@ -146,7 +146,7 @@ def test_a_long_sound_uses_one_core_while_another_conversion_runs(
     worker.videos, waiting, release = blocked_store(services.videos, beyond=0)
     job = queued_job(services, file.read_bytes(), file.name)
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(convert, event_of(job), worker)
+        first = pool.submit(convert, event_for(job), worker)
         try:
             assert waiting.wait(30)
             from_one_core = save_mp3(convert_file(file))

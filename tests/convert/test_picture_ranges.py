@@ -19,7 +19,7 @@ from functions.convert.encode.picture_ranges import (
 )
 from functions.convert.handler import convert
 from functions.convert.probe.mp4_chunks import MAX_INDEX_BYTES
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
 from tests.convert.conftest import SaveMp3
@@ -200,12 +200,12 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_video_without_its_pictures_has_the_same_sound(services: Services, video: Path, save_mp3: SaveMp3) -> None:
     whole = queued_job(services, video.read_bytes(), "a.mov")
-    convert(event_of(whole), services)
+    convert(event_for(whole), services)
     read: set[int] = set()
     plain = services.videos
     services.videos = WatchedStore(plain, lambda position: read.add(position // module.BLOCK))
     job = queued_job(services, video.read_bytes(), "a.mov")
-    convert(event_of(job), services)
+    convert(event_for(job), services)
     assert job_now(services, job.id).state == State.READY
     assert (
         decode_file(save_mp3(job_now(services, job.id))).samples.tobytes()

@@ -16,9 +16,9 @@ from soundlift.common.events import (
     CONVERSION_FAILED,
     MP3_READY,
     VIDEO_UPLOADED,
-    event_of,
+    event_for,
     from_http,
-    job_id_of,
+    job_id_from,
     to_http,
 )
 from soundlift.common.jobs.model import Job, State
@@ -31,12 +31,12 @@ from tests.factories.stores import blocked_store, broken_store
 
 
 def test_a_repeated_event_is_answered_without_converting_again(services: Services, job: Job) -> None:
-    event = event_of(job)
+    event = event_for(job)
     first, second = convert(event, services), convert(event, services)
     assert first is not None
     assert second is not None
     assert first.get_attributes() == second.get_attributes()
-    assert (first.get_type(), job_id_of(first)) == (MP3_READY, job.id)
+    assert (first.get_type(), job_id_from(first)) == (MP3_READY, job.id)
     assert_one_mp3(services, job)
     assert job_now(services, job.id).attempts == 1
 
@@ -46,7 +46,7 @@ def test_two_workers_with_one_event_make_one_mp3(services: Services, job: Job) -
 
     def reply_of(rival: Services) -> CloudEvent | None:
         with suppress(Busy):  # another worker has the job
-            return convert(event_of(job), rival)
+            return convert(event_for(job), rival)
         return None
 
     with ThreadPoolExecutor() as pool:
@@ -63,17 +63,17 @@ def test_an_event_while_another_worker_converts_is_retried(
 ) -> None:
     other = Services(services.settings)
     other.videos, waiting, release = blocked_store(services.videos, beyond=0)
-    conversion = convert_in_background(event_of(job), other)
+    conversion = convert_in_background(event_for(job), other)
     try:
         assert waiting.wait(30)
         with pytest.raises(Busy) as caught:
-            convert(event_of(job), services)
+            convert(event_for(job), services)
         assert caught.value.retry_after > 0
     finally:
         release.set()
     reply = conversion.result()
     assert reply is not None
-    again = convert(event_of(job), services)
+    again = convert(event_for(job), services)
     assert again is not None
     assert (again.get_type(), again.get_id()) == (reply.get_type(), reply.get_id())
     other.database.engine.dispose()
@@ -101,7 +101,7 @@ def test_a_job_fails_after_three_expired_claims(services: Services, job: Job) ->
     for _ in range(3):
         assert services.jobs.claim(job_now(services, job.id)) is not None
         age(services, job, CLAIM_SECONDS + 1)
-    reply = convert(event_of(job), services)
+    reply = convert(event_for(job), services)
     assert reply is not None
     assert reply.get_type() == CONVERSION_FAILED
     assert job_now(services, job.id).error_code == "gave_up"
@@ -110,7 +110,7 @@ def test_a_job_fails_after_three_expired_claims(services: Services, job: Job) ->
 def test_over_http_a_reply_is_an_event_and_unavailable_is_503(services: Services, job: Job) -> None:
     app.services = services
     client = app.test_client()
-    headers, body = to_http(event_of(job))
+    headers, body = to_http(event_for(job))
     videos = services.videos
     services.videos = broken_store(videos, beyond=0)
     assert_problem(client.post("/", data=body, headers=headers), 503)
@@ -130,7 +130,7 @@ def test_over_http_an_unexpected_error_is_503(services: Services, job: Job) -> N
 
     app.services = services
     services.videos = FailingStore()
-    headers, body = to_http(event_of(job))
+    headers, body = to_http(event_for(job))
     response = app.test_client().post("/", data=body, headers=headers)
     assert_problem(response, 503)
     assert "a bug" not in response.text

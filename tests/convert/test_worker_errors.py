@@ -24,7 +24,7 @@ from functions.convert.handler import app, convert
 from functions.convert.heartbeat import ClaimHeartbeat
 from functions.convert.probe.metadata import FILE_NAME
 from soundlift.common.errors import Busy, Unavailable
-from soundlift.common.events import event_of, to_http
+from soundlift.common.events import event_for, to_http
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
@@ -46,7 +46,7 @@ def worker(services: Services) -> Iterator[Services]:
 
 
 def _start(worker: Services, job: Job, pool: ThreadPoolExecutor) -> Future[CloudEvent | None]:
-    return pool.submit(convert, event_of(job), worker)
+    return pool.submit(convert, event_for(job), worker)
 
 
 def _ffmpegs() -> dict[int, bytes]:
@@ -145,7 +145,7 @@ def test_a_busy_worker_answers_429_over_http(services: Services, worker: Service
     first, second = queued_job(services, video), queued_job(services, video)
     worker.videos, waiting, release = blocked_store(services.videos, beyond=0)
     app.services = services
-    headers, body = to_http(event_of(second))
+    headers, body = to_http(event_for(second))
     with ThreadPoolExecutor() as pool:
         conversion = _start(worker, first, pool)
         try:
@@ -169,7 +169,7 @@ def test_a_job_cancelled_before_it_is_claimed_has_no_reply(
             assert services.jobs.cancel(job.id)
 
     sa.event.listen(worker.database.engine, "engine_connect", cancel_when_it_was_read)
-    assert convert(event_of(job), worker) is None
+    assert convert(event_for(job), worker) is None
     assert job_now(services, job.id).state == State.CANCELLED
 
 
@@ -186,7 +186,7 @@ def test_a_job_claimed_by_another_worker_meanwhile_is_busy(
 
     sa.event.listen(worker.database.engine, "engine_connect", claim_when_it_was_read)
     with pytest.raises(Busy):
-        convert(event_of(job), worker)
+        convert(event_for(job), worker)
     assert job_now(services, job.id).attempts == 1
 
 

@@ -15,7 +15,7 @@ from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
 from soundlift.common.audio.formats import DEMUXERS, SIGNATURE_BYTES, is_known_format
 from soundlift.common.errors import SoundliftError
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
@@ -100,7 +100,7 @@ def convert_file(file: Path, services: Services) -> Result:
         content.seek(0)
         job = _queue(content, file.name, services)
     try:
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     except SoundliftError as error:
         return Result(accepted=True, job=job_now(services, job.id), error=error.detail)
     finally:

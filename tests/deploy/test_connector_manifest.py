@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from soundlift.common.settings import Settings
-from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION, SECONDS_BEYOND_DRAIN
 from tests.deploy.platforms import (
     KNATIVE,
@@ -52,10 +52,10 @@ def test_a_stopping_connector_hands_back_its_messages_before_it_is_killed() -> N
     drain = container_environment(connector_container())["DRAIN_SECONDS"]
     in_flight = Settings.from_environment({"DRAIN_SECONDS": str(drain)}).drain_seconds + SECONDS_BEYOND_DRAIN
     pod = connector_deployment()["template"]["spec"]
-    assert in_flight + SECONDS_TO_HAND_BACK <= pod["terminationGracePeriodSeconds"]
+    assert in_flight + RELEASE_SECONDS <= pod["terminationGracePeriodSeconds"]
     # An OpenFaaS function that is stopped at the same time has released its work by then.
     functions = Settings.from_environment(image_environment())
-    assert functions.drain_seconds + SECONDS_TO_HAND_BACK < in_flight
+    assert functions.drain_seconds + RELEASE_SECONDS < in_flight
 
 
 def test_the_connector_s_settings_lead_to_the_functions() -> None:

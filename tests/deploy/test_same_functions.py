@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from soundlift.common.settings import Settings
-from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from tests.deploy.platforms import (
     KNATIVE,
     MAX_REQUEST_SECONDS,
@@ -57,7 +57,7 @@ def test_knative_waits_for_a_stopping_function(name: str) -> None:
     (container,) = pod_spec(name)["containers"]
     own = {key: value for key, value in container_environment(container).items() if value is not None}
     settings = Settings.from_environment({**image_environment(), **own})
-    assert settings.drain_seconds + SECONDS_TO_HAND_BACK < pod_spec(name)["timeoutSeconds"] <= MAX_REQUEST_SECONDS
+    assert settings.drain_seconds + RELEASE_SECONDS < pod_spec(name)["timeoutSeconds"] <= MAX_REQUEST_SECONDS
 
 
 @each_function

@@ -12,7 +12,7 @@ import yaml
 from croniter import croniter
 
 from soundlift.common.settings import Settings
-from soundlift.common.web.gunicorn_config import SECONDS_TO_HAND_BACK
+from soundlift.common.web.gunicorn_config import RELEASE_SECONDS
 from soundlift.local.stack import read_stack, substitute
 from tests.factories.manifests import image_environment, parse_go_duration
 
@@ -167,7 +167,7 @@ def test_a_stopping_function_ends_before_kubernetes_kills_it(name: str) -> None:
     environment = {**image_environment(), **FUNCTIONS[name].get("environment", {})}
     grace = parse_go_duration(environment.get(GRACE, f"{KUBERNETES_GRACE_SECONDS}s"))
     assert grace == KUBERNETES_GRACE_SECONDS
-    assert Settings.from_environment(environment).drain_seconds + SECONDS_TO_HAND_BACK < grace
+    assert Settings.from_environment(environment).drain_seconds + RELEASE_SECONDS < grace
 
 
 @each_function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from soundlift.common.broker.routes import routes_of
+from soundlift.common.broker.routes import queues_by_event_type
 from tests.deploy.platforms import SENDS_EVENTS, SETTINGS, STACK, event_manifests, functions_by_queue, max_conversions
 
 
@@ -30,7 +30,7 @@ def test_there_is_one_trigger_for_each_event_type_and_subscriber() -> None:
     ]
     subscribers = functions_by_queue()
     assert sorted(found) == sorted(
-        (event, subscribers[queue]) for event, queues in routes_of(SETTINGS).items() for queue in queues
+        (event, subscribers[queue]) for event, queues in queues_by_event_type(SETTINGS).items() for queue in queues
     )
     for trigger in event_manifests("Trigger"):
         assert trigger["spec"]["filter"].keys() == {"attributes"}

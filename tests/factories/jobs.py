@@ -59,13 +59,13 @@ def ready_job(
     claim = services.jobs.claim(job)
     assert claim is not None
     store(services.mp3s, claim.mp3_fid, mp3)
-    assert services.jobs.ready(claim, mp3_bytes=len(mp3), length=187.0, missing_seconds=missing_seconds)
+    assert services.jobs.mark_ready(claim, mp3_bytes=len(mp3), length=187.0, missing_seconds=missing_seconds)
     return job_now(services, job.id)
 
 
 def failed_job(services: Services, sentence: str = "There is no sound in it.") -> Job:
     job, claim = claimed_job(services)
-    assert services.jobs.failed(claim, code="no_audio", sentence=sentence)
+    assert services.jobs.mark_failed(claim, code="no_audio", message=sentence)
     return job_now(services, job.id)
 
 
@@ -82,13 +82,13 @@ def claimed_mail(services: Services, job: Job) -> NotificationClaim:
 
 
 def mail_notification(services: Services, job: Job) -> Notification:
-    (mail,) = services.notifications.of([job.id])[job.id]
+    (mail,) = services.notifications.by_job([job.id])[job.id]
     return mail
 
 
 def is_notified(services: Services, job_id: str) -> bool:
     """Return whether a job's mail was delivered."""
-    return any(one.delivered_at for one in services.notifications.of([job_id])[job_id])
+    return any(one.delivered_at for one in services.notifications.by_job([job_id])[job_id])
 
 
 def age(services: Services, job: Job, seconds: float, *columns: str) -> None:

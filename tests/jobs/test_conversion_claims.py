@@ -17,14 +17,14 @@ from tests.factories.jobs import age, claimed_job, job_now, queued_job
 @pytest.mark.parametrize("missing", [None, 0.0, 12.5])
 def test_a_ready_job_records_how_much_of_its_sound_is_missing(services: Services, missing: float | None) -> None:
     _, claim = claimed_job(services)
-    assert services.jobs.ready(claim, mp3_bytes=1, length=1.0, missing_seconds=missing)
+    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0, missing_seconds=missing)
     assert job_now(services, claim.job_id).missing_seconds == missing
 
 
 @pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan])
 def test_seconds_that_are_not_finite_are_stored_as_unknown(services: Services, seconds: float) -> None:
     _, claim = claimed_job(services)
-    assert services.jobs.ready(claim, mp3_bytes=1, length=seconds, missing_seconds=seconds)
+    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=seconds, missing_seconds=seconds)
     query = sa.select(table.c.length, table.c.missing_seconds).where(table.c.id == claim.job_id)
     with services.database.read() as connection:
         assert tuple(connection.execute(query).one()) == (None, None)
@@ -39,8 +39,8 @@ def test_a_lapsed_claim_permits_no_step(services: Services) -> None:
     job, claim = claimed_job(services)
     age(services, job, CLAIM_SECONDS + 1)
     assert not services.jobs.renew(claim, percent=50)
-    assert not services.jobs.ready(claim, mp3_bytes=1, length=1.0)
-    assert not services.jobs.failed(claim, code="x", sentence="x")
+    assert not services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+    assert not services.jobs.mark_failed(claim, code="x", message="x")
     assert job_now(services, job.id).state == State.CONVERTING
 
 
@@ -54,7 +54,7 @@ def test_the_job_of_a_lapsed_claim_is_claimed_again_with_another_mp3(services: S
     assert second.mp3_fid != first.mp3_fid
     assert job_now(services, job.id).percent == 0
     assert not services.jobs.release(first, cause="too late")
-    assert services.jobs.ready(second, mp3_bytes=1, length=1.0)
+    assert services.jobs.mark_ready(second, mp3_bytes=1, length=1.0)
 
 
 def test_a_claim_is_refused_when_the_row_has_changed_since_it_was_read(services: Services) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from functions.convert.handler import convert
 from soundlift.common.errors import StoreUnavailable
-from soundlift.common.events import event_of
+from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
@@ -24,10 +24,10 @@ def test_a_job_is_given_up_after_the_store_has_deleted_its_half_mp3(services: Se
     mp3s = services.mp3s
     services.mp3s = RefusingStore(mp3s, "delete")
     with pytest.raises(StoreUnavailable):
-        convert(event_of(job), services)
+        convert(event_for(job), services)
     assert job_now(services, job.id) == job
     services.mp3s = mp3s
-    assert convert(event_of(job), services) is not None
+    assert convert(event_for(job), services) is not None
     assert job_now(services, job.id).state == State.FAILED
     assert not is_stored(mp3s, str(claim.mp3_fid))
 

@@ -172,7 +172,7 @@ def test_a_job_that_cannot_be_deleted_keeps_its_notifications(services: Services
     assert len(notification_rows(services, other)) == 1
 
 
-def test_a_released_notification_can_be_claimed_at_once_and_shows_no_error(services: Services) -> None:
+def test_a_released_notification_can_be_claimed_immediately_and_shows_no_error(services: Services) -> None:
     job = ready_job(services)
     assert services.notifications.release(claimed_mail(services, job), cause="the mail server is away")
     mail = mail_notification(services, job)
@@ -185,5 +185,5 @@ def test_a_released_notification_can_be_claimed_at_once_and_shows_no_error(servi
 
 def test_notifications_are_listed_by_job(services: Services) -> None:
     jobs = [ready_job(services), notified_job(services), queued_job(services)]
-    found = services.notifications.of([job.id for job in jobs])
+    found = services.notifications.by_job([job.id for job in jobs])
     assert [[one.job for one in found[job.id]] for job in jobs] == [[jobs[0].id], [jobs[1].id], []]

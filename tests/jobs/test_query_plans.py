@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from soundlift.common.jobs.quota import usage_of
+from soundlift.common.jobs.quota import read_usage
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import age, queued_job
@@ -23,7 +23,7 @@ NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
 
 def _usage(services: Services) -> None:
     with services.database.read() as connection:
-        usage_of(connection, ADA)
+        read_usage(connection, ADA)
 
 
 QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
@@ -47,9 +47,9 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
         f"job_in_state|{NOTIFICATION}",
     ),
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
-    "forget_rows": (lambda services, _: services.jobs.forget_rows(retention=100_000), "job_in_state"),
+    "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
     "quota": (lambda services, _: _usage(services), "job_in_quota"),
-    "notifications": (lambda services, job_id: services.notifications.of([job_id]), NOTIFICATION),
+    "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), NOTIFICATION),
     "pending": (lambda services, job_id: services.notifications.is_pending(job_id, Channel.MAIL), NOTIFICATION),
     "due notifications": (
         lambda services, _: services.notifications.due(),

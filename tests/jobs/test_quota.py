@@ -17,7 +17,7 @@ from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs.quota import Limits, Reservation, Usage, usage_of
+from soundlift.common.jobs.quota import Limits, Reservation, Usage, read_usage
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
 from tests.factories.jobs import (
@@ -52,12 +52,12 @@ def _receive(jobs: Jobs, limits: Limits, *, size: int = 0, email: str = ADA) -> 
 
 def _usage(services: Services, email: str = ADA) -> Usage:
     with services.database.read() as connection:
-        return usage_of(connection, email)
+        return read_usage(connection, email)
 
 
 @pytest.fixture
 def replicas(services: Services) -> Iterator[list[Services]]:
-    """Return services with connections of their own, as each replica of upload has them."""
+    """Return services with separate connections, like those of several replicas of upload."""
     with ExitStack() as stack:
         replicas = [Services(services.settings) for _ in range(RACERS)]
         for replica in replicas:
@@ -81,40 +81,40 @@ def _race(replicas: list[Services], step: Callable[[Services], object]) -> list[
         return list(pool.map(take, replicas))
 
 
-def test_of_many_uploads_that_begin_at_once_as_many_are_taken_as_may_be_in_progress(
+def test_concurrent_uploads_cannot_exceed_the_limit_of_jobs_in_progress(
     services: Services, replicas: list[Services]
 ) -> None:
     for number in range(ROUNDS):
         email = f"{number}@example.org"
         limits = _limits(jobs=5)
-        results = _race(replicas, lambda one, email=email, limits=limits: _receive(one.jobs, limits, email=email))
+        results = _race(
+            replicas, lambda replica, email=email, limits=limits: _receive(replica.jobs, limits, email=email)
+        )
         assert (results.count(Job), results.count(TooManyJobs)) == (5, RACERS - 5)
         assert _usage(services, email).jobs == 5
 
 
-def test_of_many_uploads_that_begin_at_once_as_many_are_taken_as_there_is_space_for(
-    services: Services, replicas: list[Services]
-) -> None:
+def test_concurrent_uploads_cannot_exceed_the_storage_limit(services: Services, replicas: list[Services]) -> None:
     for number in range(ROUNDS):
         email = f"{number}@example.org"
         limits = _limits(stored_bytes=499)
-        step = lambda one, email=email, limits=limits: _receive(one.jobs, limits, size=100, email=email)  # noqa: E731
+        step = lambda replica, email=email, limits=limits: _receive(replica.jobs, limits, size=100, email=email)  # noqa: E731
         results = _race(replicas, step)
         assert (results.count(Job), results.count(StorageFull)) == (4, RACERS - 4)
         assert _usage(services, email).stored_bytes == 400
 
 
-def test_of_many_uploads_that_grow_at_once_as_many_go_on_as_there_is_space_for(
+def test_uploads_that_grow_concurrently_cannot_exceed_the_storage_limit(
     services: Services, replicas: list[Services]
 ) -> None:
     more = Reservation(100, _limits(stored_bytes=499))
-    uploads = {id(one): receiving_job(services) for one in replicas}
-    results = _race(replicas, lambda one: one.jobs.reserve(uploads[id(one)], more))
+    uploads = {id(replica): receiving_job(services) for replica in replicas}
+    results = _race(replicas, lambda replica: replica.jobs.reserve(uploads[id(replica)], more))
     assert (results.count(bool), results.count(StorageFull)) == (4, RACERS - 4)
     assert _usage(services).stored_bytes == 400
 
 
-def test_what_one_user_has_is_nothing_to_another(services: Services) -> None:
+def test_the_limits_apply_to_each_user_separately(services: Services) -> None:
     limits = _limits(jobs=1, stored_bytes=100)
     for email in (ADA, BOB):
         _receive(services.jobs, limits, size=100, email=email)
@@ -122,10 +122,10 @@ def test_what_one_user_has_is_nothing_to_another(services: Services) -> None:
             _receive(services.jobs, limits, email=email)
 
 
-def test_a_limit_of_0_is_none(services: Services) -> None:
+def test_a_limit_of_zero_means_no_limit(services: Services) -> None:
     for _ in range(30):
         _receive(services.jobs, _limits(), size=2**50)
-    assert _usage(services) == Usage(30, 30 * 2**50, leaving_bytes=0, uploads=30, upload_bytes=30 * 2**50)
+    assert _usage(services) == Usage(30, 30 * 2**50, awaiting_cleanup_bytes=0, uploads=30, upload_bytes=30 * 2**50)
 
 
 def _expired(services: Services) -> Job:
@@ -166,15 +166,15 @@ def test_a_job_s_files_count_in_every_state_until_they_are_deleted(services: Ser
     size = (job.video_bytes or 0) + (job.mp3_bytes or 0)
     assert job.state == state
     assert size > 0
-    leaving = size if state in (State.EXPIRED, State.DELETED) else 0
+    awaiting = size if state in (State.EXPIRED, State.DELETED) else 0
     uploads = int(state == State.RECEIVING)
-    assert _usage(services) == Usage(int(in_flight), size, leaving, uploads=uploads, upload_bytes=uploads * size)
-    if leaving:
+    assert _usage(services) == Usage(int(in_flight), size, awaiting, uploads=uploads, upload_bytes=uploads * size)
+    if awaiting:
         assert dispose(job, services)
-        assert _usage(services) == Usage(0, 0, leaving_bytes=0, uploads=0, upload_bytes=0)
+        assert _usage(services) == Usage(0, 0, awaiting_cleanup_bytes=0, uploads=0, upload_bytes=0)
 
 
-def test_a_queued_job_counts_with_its_own_size_and_not_with_what_was_announced(services: Services) -> None:
+def test_a_queued_job_counts_with_its_actual_size_instead_of_the_reservation(services: Services) -> None:
     job = _receive(services.jobs, _limits(), size=10_000)
     assert services.jobs.queue(job.id, video_bytes=100)
     assert _usage(services).stored_bytes == 100
@@ -189,16 +189,16 @@ def test_a_refused_upload_leaves_no_row(services: Services) -> None:
     assert _usage(services) == before
 
 
-def test_a_video_of_another_program_is_taken_at_the_limit_and_counts(services: Services) -> None:
+def test_a_video_of_another_program_is_adopted_even_at_the_limit_and_counts(services: Services) -> None:
     limits = _limits(jobs=1, stored_bytes=100)
     _receive(services.jobs, limits, size=100)
     assert services.jobs.adopt(video_fid=FID, username=ADA, video_bytes=50, traceparent=None)
-    assert _usage(services) == Usage(2, 150, leaving_bytes=0, uploads=1, upload_bytes=100)
+    assert _usage(services) == Usage(2, 150, awaiting_cleanup_bytes=0, uploads=1, upload_bytes=100)
 
 
-def _too_many(services: Services, *, most: int) -> TooManyJobs:
+def _too_many(services: Services, *, limit: int) -> TooManyJobs:
     with pytest.raises(TooManyJobs) as refusal:
-        _receive(services.jobs, _limits(jobs=most))
+        _receive(services.jobs, _limits(jobs=limit))
     return refusal.value
 
 
@@ -208,34 +208,34 @@ def _refusal(services: Services, limits: Limits, *, size: int) -> StorageFull:
     return refusal.value
 
 
-def test_who_has_too_many_jobs_is_told_what_ends_that_and_when_to_try_again(services: Services) -> None:
+def test_the_error_for_too_many_jobs_states_a_remedy_and_when_to_retry(services: Services) -> None:
     queued_job(services)
-    refusal = _too_many(services, most=1)
+    refusal = _too_many(services, limit=1)
     assert re.search(r"at most 1 jobs in progress.*Wait until one ends.*DELETE /jobs/ID", refusal.detail)
     assert "interrupted" not in refusal.detail
     assert refusal.headers == {"Retry-After": "30"}
 
 
-def test_who_has_only_uploads_in_progress_is_told_when_the_first_counts_no_more(services: Services) -> None:
+def test_the_error_for_too_many_uploads_states_when_one_may_be_interrupted(services: Services) -> None:
     first, _ = _receive(services.jobs, _limits()), _receive(services.jobs, _limits())
     age(services, first, RECEIVE_SECONDS - 100)
     age(services, _receive(services.jobs, _limits(), email=BOB), RECEIVE_SECONDS - 10)
-    refusal = _too_many(services, most=2)
+    refusal = _too_many(services, limit=2)
     assert "2 of them uploads" in refusal.detail
     assert "An interrupted upload counts for up to 20 minutes." in refusal.detail
     assert "DELETE" not in refusal.detail
     assert 90 < int(refusal.headers["Retry-After"]) <= 160
 
 
-def test_who_also_has_uploads_in_progress_is_told_that_one_that_broke_off_counts(services: Services) -> None:
+def test_the_error_for_too_many_jobs_mentions_that_interrupted_uploads_count(services: Services) -> None:
     queued_job(services)
     _receive(services.jobs, _limits())
-    refusal = _too_many(services, most=2)
+    refusal = _too_many(services, limit=2)
     assert "DELETE /jobs/ID. An interrupted upload counts for up to 20 minutes." in refusal.detail
     assert refusal.headers == {"Retry-After": "30"}
 
 
-def test_whose_storage_is_full_of_uploads_in_progress_is_told_when_the_first_counts_no_more(
+def test_the_error_for_storage_full_of_uploads_states_when_one_may_be_interrupted(
     services: Services,
 ) -> None:
     age(services, _receive(services.jobs, _limits(), size=2**20), RECEIVE_SECONDS - 100)
@@ -250,7 +250,7 @@ def test_whose_storage_is_full_of_uploads_in_progress_is_told_when_the_first_cou
     assert 60 < int(refusal.headers["Retry-After"]) <= 160
 
 
-def test_the_row_of_an_upload_is_there_only_where_its_job_was_returned(services: Services) -> None:
+def test_an_upload_has_a_row_only_if_its_job_was_returned(services: Services) -> None:
     engine = services.database.engine
     services.database.check()
     committed: list[object] = []
@@ -272,7 +272,7 @@ def test_the_row_of_an_upload_is_there_only_where_its_job_was_returned(services:
     assert job == job_now(services, job.id)
 
 
-def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Services) -> None:
+def test_the_error_for_full_storage_states_when_the_first_job_expires(services: Services) -> None:
     first, _ = notified_job(services), notified_job(services)
     age(services, first, 600, "changed_at")
     age(services, first, 1200, "created_at", "delivered_at")
@@ -285,7 +285,7 @@ def test_whose_storage_is_full_is_told_when_the_first_job_expires(services: Serv
     assert RETENTION - 660 < int(refusal.headers["Retry-After"]) <= RETENTION - 600
 
 
-def test_who_waits_for_what_is_over_already_is_told_to_wait_for_the_next_cleanup(services: Services) -> None:
+def test_files_that_are_already_overdue_are_retried_after_the_next_cleanup(services: Services) -> None:
     age(services, notified_job(services), RETENTION + 600)
     assert _refusal(services, _limits(stored_bytes=3000), size=2000).headers == {"Retry-After": "1"}
     age(services, _receive(services.jobs, _limits(), email=BOB), RECEIVE_SECONDS + 600)
@@ -294,14 +294,14 @@ def test_who_waits_for_what_is_over_already_is_told_to_wait_for_the_next_cleanup
     assert refusal.value.headers == {"Retry-After": "60"}
 
 
-def test_sizes_are_told_in_the_largest_unit_of_which_there_is_one(services: Services) -> None:
-    words = {1023: "1023 bytes", 2**10: "1.0 KiB", 2**20: "1.0 MiB", 3 * 2**29: "1.5 GiB", 2**40: "1024.0 GiB"}
+def test_sizes_are_stated_in_the_largest_unit_that_fits(services: Services) -> None:
+    texts = {1023: "1023 bytes", 2**10: "1.0 KiB", 2**20: "1.0 MiB", 3 * 2**29: "1.5 GiB", 2**40: "1024.0 GiB"}
     _receive(services.jobs, _limits(), size=2)
-    for size, words_of_it in words.items():
-        assert f"this upload needs {words_of_it} more" in _refusal(services, _limits(stored_bytes=1), size=size).detail
+    for size, text in texts.items():
+        assert f"this upload needs {text} more" in _refusal(services, _limits(stored_bytes=1), size=size).detail
 
 
-def test_an_upload_that_grows_beyond_the_space_left_is_not_told_to_wait_for_itself(services: Services) -> None:
+def test_an_upload_that_outgrows_the_storage_need_not_wait_for_itself(services: Services) -> None:
     notified_job(services)
     job = _receive(services.jobs, _limits(), size=2000)
     with pytest.raises(StorageFull) as refusal:
@@ -311,19 +311,19 @@ def test_an_upload_that_grows_beyond_the_space_left_is_not_told_to_wait_for_itse
     assert int(refusal.value.headers["Retry-After"]) > RETENTION - 60
 
 
-def test_whose_storage_is_full_of_jobs_that_have_not_ended_is_not_told_to_wait(services: Services) -> None:
+def test_there_is_no_retry_time_if_the_storage_is_full_of_unfinished_jobs(services: Services) -> None:
     queued_job(services)
     refusal = _refusal(services, _limits(stored_bytes=5000), size=4000)
     assert "take up 2.0 KiB of the 4.9 KiB that you may store, and this upload needs 3.9 KiB more" in refusal.detail
     assert refusal.headers == {}
 
 
-def test_whose_jobs_are_kept_for_ever_is_not_told_to_wait(services: Services) -> None:
+def test_there_is_no_retry_time_if_jobs_are_kept_forever(services: Services) -> None:
     notified_job(services)
     assert _refusal(services, Limits(0, 3000, retention=10**18), size=2000).headers == {}
 
 
-def test_who_has_deleted_enough_is_told_to_wait_for_cleanup(services: Services) -> None:
+def test_a_user_who_has_deleted_enough_only_waits_for_cleanup(services: Services) -> None:
     job = _deleted(services)
     refusal = _refusal(services, _limits(stored_bytes=5000), size=5000)
     assert "in a minute" in refusal.detail
@@ -332,18 +332,18 @@ def test_who_has_deleted_enough_is_told_to_wait_for_cleanup(services: Services) 
     _receive(services.jobs, _limits(stored_bytes=5000), size=5000)
 
 
-def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
+def test_a_quota_is_measured_using_only_its_index(services: Services) -> None:
     for _ in range(30):
         for email in (ADA, BOB):
             ready_job(services, email=email)
-    if services.database.engine.dialect.name != "sqlite":  # it plans by statistics, of a few rows by chance
+    if services.database.engine.dialect.name != "sqlite":  # it plans by statistics, which a few rows make unpredictable
         with services.database.write() as connection:
             connection.exec_driver_sql("ANALYZE TABLE job")
-    asked: list[tuple[str, Any]] = []
+    statements: list[tuple[str, Any]] = []
 
     def note(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
         if "SELECT" in statement:
-            asked.append((statement, parameters))
+            statements.append((statement, parameters))
 
     engine = services.database.engine
     sa.event.listen(engine, "before_cursor_execute", note)
@@ -351,7 +351,7 @@ def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
         _usage(services)
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
-    ((statement, parameters),) = asked
+    ((statement, parameters),) = statements
     sqlite = engine.dialect.name == "sqlite"
     with services.database.read() as connection:
         explained = connection.exec_driver_sql(f"EXPLAIN {'QUERY PLAN' if sqlite else ''} {statement}", parameters)
@@ -361,13 +361,13 @@ def test_a_quota_is_measured_on_its_index_alone(services: Services) -> None:
         assert all("USING COVERING INDEX job_in_quota (username=? AND state=?" in read for read in reads), reads
     else:
         reads = [step for step in steps if step["table"] == "job"]
-        # Of a few rows, MariaDB reads one key where it would read a range of many.
+        # With few rows, MariaDB reads single keys instead of a range.
         assert all(read["key"] == "job_in_quota" and read["type"] in ("range", "ref") for read in reads), reads
         assert all("Using index" in str(read["Extra"]) for read in reads), reads
     assert len(reads) == 2
 
 
-def test_a_database_that_was_not_migrated_for_quotas_says_what_to_run(services: Services) -> None:
+def test_the_error_for_a_database_without_upload_locks_names_the_command_to_run(services: Services) -> None:
     with services.database.write() as connection:
         connection.execute(sa.text("DELETE FROM upload_lock"))
     try:

@@ -59,7 +59,7 @@ def test_a_job_is_either_ready_or_cancelled_but_never_both(services: Services) -
         answers = _race(
             services,
             [
-                lambda rival, claim=claim: rival.jobs.ready(claim, mp3_bytes=1, length=1.0),
+                lambda rival, claim=claim: rival.jobs.mark_ready(claim, mp3_bytes=1, length=1.0),
                 lambda rival, job=job: rival.jobs.cancel(job.id),
             ],
         )

@@ -48,12 +48,12 @@ def test_retention_counts_from_the_end_of_a_job_and_not_from_upload_or_notificat
 
 def test_the_row_of_an_expired_job_is_kept_for_its_own_retention(services: Services) -> None:
     job = expired_job(services)
-    assert services.jobs.disposed(job)
+    assert services.jobs.mark_disposed(job)
     age(services, job, 3600, "created_at", "delivered_at")
-    assert services.jobs.forget_rows(retention=60) == 0
+    assert services.jobs.delete_old_rows(retention=60) == 0
     assert len(notification_rows(services, job)) == 1
     age(services, job, 61, "changed_at")
-    assert services.jobs.forget_rows(retention=60) == 1
+    assert services.jobs.delete_old_rows(retention=60) == 1
     assert services.jobs.find(job.id) is None
     assert notification_rows(services, job) == []
 
@@ -61,10 +61,10 @@ def test_the_row_of_an_expired_job_is_kept_for_its_own_retention(services: Servi
 def test_the_row_of_an_expired_job_is_kept_until_its_files_are_deleted(services: Services) -> None:
     job = expired_job(services)
     age(services, job, 100_000)
-    assert services.jobs.forget_rows(retention=60) == 0
+    assert services.jobs.delete_old_rows(retention=60) == 0
     assert [one.id for one in services.jobs.to_dispose()] == [job.id]
-    assert services.jobs.disposed(job)
-    assert services.jobs.forget_rows(retention=60) == 1
+    assert services.jobs.mark_disposed(job)
+    assert services.jobs.delete_old_rows(retention=60) == 1
 
 
 LISTS: dict[str, tuple[Callable[[Services], Job], Callable[[Services], list[Job]]]] = {
@@ -91,7 +91,7 @@ def test_the_work_of_cleanup_is_listed_a_batch_at_a_time(
 def test_rows_are_deleted_a_batch_at_a_time(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         job = expired_job(services)
-        assert services.jobs.disposed(job)
+        assert services.jobs.mark_disposed(job)
         age(services, job, 3600)
-    monkeypatch.setattr(store, "FORGET_BATCH", 2)
-    assert [services.jobs.forget_rows(retention=60) for _ in range(3)] == [2, 1, 0]
+    monkeypatch.setattr(store, "DELETE_BATCH", 2)
+    assert [services.jobs.delete_old_rows(retention=60) for _ in range(3)] == [2, 1, 0]

@@ -6,14 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, LONGEST_SENTENCE, MOST_ATTEMPTS, State
+from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, MAX_MESSAGE_LENGTH, State
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, claimed_mail, job_now, mail_notification, queued_job, ready_job
 from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_of
 
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
 ALLOWED = {
-    State.RECEIVING: {"still_receiving", "reserve", "queue", "delete"},
+    State.RECEIVING: {"extend_deadline", "reserve", "queue", "delete"},
     State.QUEUED: {"send_soon", "claim", "cancel"},
     State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
     State.READY: {"delete", *MAIL_STEPS},
@@ -100,19 +100,19 @@ def test_an_outcome_is_committed_together_with_its_notification(services: Servic
 
 
 def test_a_sentence_is_cut_to_the_length_of_its_column(services: Services) -> None:
-    endless, kept = "x" * 2 * LONGEST_SENTENCE, "x" * LONGEST_SENTENCE
+    endless, kept = "x" * 2 * MAX_MESSAGE_LENGTH, "x" * MAX_MESSAGE_LENGTH
     job, claim = claimed_job(services)
     assert services.jobs.release(claim, cause=endless)
     assert job_now(services, job.id).last_cause == kept
     age(services, job, GIVE_UP_SECONDS + 1)
     assert services.jobs.give_up(job_now(services, job.id))
-    assert len(str(job_now(services, job.id).error)) == LONGEST_SENTENCE
+    assert len(str(job_now(services, job.id).error)) == MAX_MESSAGE_LENGTH
     assert services.notifications.release(claimed_mail(services, job), cause=endless)
     assert mail_notification(services, job).last_error == kept
     assert services.notifications.give_up(claimed_mail(services, job), reason=endless)
     assert mail_notification(services, job).error == kept
     job, claim = claimed_job(services)
-    assert services.jobs.failed(claim, code="x", sentence=endless)
+    assert services.jobs.mark_failed(claim, code="x", message=endless)
     assert job_now(services, job.id).error == kept
 
 
@@ -121,5 +121,5 @@ def test_only_a_waiting_job_is_given_up_regardless_of_age_and_attempts(services:
         job = make(services)
         age(services, job, GIVE_UP_SECONDS, "created_at")
         with services.database.write() as connection:
-            connection.execute(table.update().where(table.c.id == job.id).values(attempts=MOST_ATTEMPTS))
+            connection.execute(table.update().where(table.c.id == job.id).values(attempts=MAX_ATTEMPTS))
         assert services.jobs.give_up(job_now(services, job.id)) == (state == State.QUEUED)

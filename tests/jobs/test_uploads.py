@@ -66,7 +66,7 @@ def test_an_upload_counts_as_interrupted_twenty_minutes_after_its_last_refresh(s
     job = receiving_job(services)
     age(services, job, 20 * 60 - 10)
     assert services.jobs.interrupted() == []
-    assert services.jobs.still_receiving(job.id)
+    assert services.jobs.extend_deadline(job.id)
     assert services.jobs.interrupted() == []
     age(services, job, 20 * 60 + 1)
     assert [one.id for one in services.jobs.interrupted()] == [job.id]
@@ -74,7 +74,7 @@ def test_an_upload_counts_as_interrupted_twenty_minutes_after_its_last_refresh(s
     assert not services.jobs.queue(job.id, video_bytes=1)
 
 
-@pytest.mark.parametrize("step", ["still_receiving", "reserve"])
+@pytest.mark.parametrize("step", ["extend_deadline", "reserve"])
 def test_an_upload_that_continues_after_it_was_listed_as_interrupted_is_not_abandoned(
     services: Services, step: str
 ) -> None:

@@ -120,7 +120,7 @@ def test_the_log_has_the_upload_s_trace_id_even_if_the_event_lost_it(
     services.jobs.queue(job.id, video_bytes=1)
     claim = services.jobs.claim(job_now(services, job.id))
     assert claim is not None
-    assert services.jobs.failed(claim, code="broken", sentence="It is broken.")
+    assert services.jobs.mark_failed(claim, code="broken", message="It is broken.")
     event = {"specversion": "1.0", "id": "1", "source": "/a", "type": "a", "data": {"job_id": job.id}}
     other = "00-00000000000000000000000000000bad-00f067aa0ba902b7-01"
     with capture_logs(processors=[merge_contextvars]) as logs:

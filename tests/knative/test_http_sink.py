@@ -11,7 +11,7 @@ from devservers.ports import free_port
 from soundlift.common.broker.http_sink import HttpSink
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import (
-    event_of,
+    event_for,
 )
 from soundlift.common.services import Services
 from tests.factories.jobs import queued_job
@@ -54,7 +54,7 @@ def test_a_sink_that_answers_with_a_server_error_is_not_ready(status: int) -> No
 def test_any_other_status_does_not_confirm_an_event(services: Services, status: int) -> None:
     methods: list[str] = []
     with answering(status, methods) as sink, pytest.raises(BrokerUnavailable) as refused:
-        HttpSink(sink.url).publish(event_of(queued_job(services)))
+        HttpSink(sink.url).publish(event_for(queued_job(services)))
     assert refused.value.evidence == {"status": status}
     assert methods == ["POST"]
 
@@ -62,4 +62,4 @@ def test_any_other_status_does_not_confirm_an_event(services: Services, status: 
 @pytest.mark.parametrize("status", [200, 202, 299])
 def test_any_2xx_confirms_an_event(services: Services, status: int) -> None:
     with answering(status, []) as sink:
-        HttpSink(sink.url).publish(event_of(queued_job(services)))
+        HttpSink(sink.url).publish(event_for(queued_job(services)))

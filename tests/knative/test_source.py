@@ -19,7 +19,7 @@ from soundlift.common.events import (
     MP3_READY,
     VIDEO_UPLOADED,
     Message,
-    event_of,
+    event_for,
     to_http,
     to_message,
 )
@@ -51,7 +51,7 @@ def test_requests_from_the_source_adapter_are_accepted(
     function: Call, services: Services, form: Callable[[Message], Message], content_type: str | None
 ) -> None:
     job = ready_job(services)
-    event = event_of(job)
+    event = event_for(job)
     message = form(to_message(CloudEvent({**event.get_attributes(), "type": VIDEO_UPLOADED}, event.get_data())))
     named = {**message.headers, **({"content-type": content_type} if content_type else {})}
     headers, body = adapt(replace(message, headers=named), "7")
@@ -63,7 +63,7 @@ def test_requests_from_the_source_adapter_are_accepted(
 
 def test_a_temporary_failure_is_retried_by_the_source(knative: Knative, mail_server: MailServer) -> None:
     mail_server.replies["DATA"] = "451 Later"
-    tries = KnativeSource(knative.urls["notify"]).deliver(to_message(event_of(ready_job(knative.services))), "9")
+    tries = KnativeSource(knative.urls["notify"]).deliver(to_message(event_for(ready_job(knative.services))), "9")
     assert next(tries) == 503
     mail_server.replies.clear()
     assert list(tries) == [204]
@@ -75,7 +75,7 @@ def test_an_unexpected_error_is_retried_by_the_source(services: Services) -> Non
         raise RuntimeError
 
     with WsgiServer(event_function(fail, services=services)) as served:
-        statuses = list(KnativeSource(served.url).deliver(to_message(event_of(queued_job(services))), "10"))
+        statuses = list(KnativeSource(served.url).deliver(to_message(event_for(queued_job(services))), "10"))
     assert statuses == [503] * ATTEMPTS
 
 
@@ -83,7 +83,7 @@ def test_a_reply_that_the_source_discards_is_sent_by_cleanup(
     knative: Knative, mail_server: MailServer, video: Path
 ) -> None:
     job = queued_job(knative.services, video.read_bytes())
-    assert list(KnativeSource(knative.urls["convert"]).deliver(to_message(event_of(job)), "11")) == [200]
+    assert list(KnativeSource(knative.urls["convert"]).deliver(to_message(event_for(job)), "11")) == [200]
     assert job_now(knative.services, job.id).state == "ready"
     assert knative.broker.accepted == []
     knative.skip_minutes()
@@ -98,10 +98,10 @@ def test_an_event_redelivered_after_its_conversion_returns_the_lost_reply(
     job = queued_job(services, video.read_bytes())
     videos = services.videos
     services.videos, waiting, release = blocked_store(videos, beyond=0)
-    headers, body = to_http(event_of(job))
+    headers, body = to_http(event_for(job))
     with ThreadPoolExecutor() as pool:
         source = KnativeSource(knative.urls["convert"])  # which discards every reply
-        conversion = pool.submit(lambda: list(source.deliver(to_message(event_of(job)), "12")))
+        conversion = pool.submit(lambda: list(source.deliver(to_message(event_for(job)), "12")))
         try:
             assert waiting.wait(30)
             again = urllib3.request("POST", knative.urls["convert"], headers=headers, body=body, retries=False)

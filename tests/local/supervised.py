@@ -15,9 +15,9 @@ from typing import Any
 from devservers.local_stack import living_processes
 from devservers.ports import free_port
 from devservers.waiting import wait_for
-from soundlift.common.auth.gateway_login import user_of
+from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.settings import Settings
-from soundlift.local.environment import environment_of
+from soundlift.local.environment import stack_environment
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.supervisor import Supervisor
 
@@ -43,7 +43,7 @@ class Run:
         variables = {"PYTHONPATH": str(STAND_INS), "PYTHONSAFEPATH": "1", "JOURNAL": str(self._journal)}
         variables |= {"STACK_FILE": str(folder / "stack.yml"), "THREADS": "5", "DRAIN_SECONDS": LONG}
         environ = {**os.environ, **variables, **options}
-        self.environment = environment_of(environ, host="127.0.0.1", port=free_port(), data=folder)
+        self.environment = stack_environment(environ, host="127.0.0.1", port=free_port(), data=folder)
         self.settings = Settings.from_environment(self.environment)
         self._over = Event()
 
@@ -78,7 +78,7 @@ class Run:
         assert found(), self.journal
 
     def wait_for_cron(self) -> None:
-        self.wait_for_line(answer("/system/functions", user_of(self.settings)["Authorization"]))
+        self.wait_for_line(answer("/system/functions", login_headers(self.settings)["Authorization"]))
 
     def log(self, name: str) -> list[str]:
         """Return the complete lines of a log; its writer is a separate process, so it may lag behind the journal."""

@@ -95,4 +95,4 @@ def test_a_failed_call_is_reported_on_the_terminal(
     gateway.answer_to_post = "500 Broken"
     cron.start()
     wait_until(lambda: gateway.requests.count("POST /function/tick 500") >= 2, "tick is called")
-    assert capsys.readouterr().out.startswith("tick answered 500")
+    assert capsys.readouterr().out.startswith("tick returned 500")

@@ -90,7 +90,7 @@ def test_a_second_start_on_a_data_folder_is_refused_and_the_login_stays_valid(st
     link = stack.data.with_name("link")
     link.symlink_to(stack.data)
     for data in (stack.data, link):
-        refused_start(data, naming=f"already runs on the data folder {data}; stop it, or choose another folder")
+        refused_start(data, naming=f"already uses the data folder {data}; stop it, or choose another folder")
     assert stack.cleanup().status == 200
 
 

@@ -107,7 +107,7 @@ def test_info_names_provider_version_and_architecture(stack: Stack) -> None:
         ("GET", "function/login/x"),
     ],
 )
-def test_unsupported_requests_are_answered_501(stack: Stack, method: str, path: str) -> None:
+def test_unsupported_requests_get_a_501(stack: Stack, method: str, path: str) -> None:
     headers = {"Connection": "close", **urllib3.make_headers(basic_auth=stack.login)}
     answer = urllib3.request(method, f"{stack.url}/system/{path}", headers=headers, retries=False, timeout=10)
     assert answer.status == 501

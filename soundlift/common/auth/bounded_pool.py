@@ -1,4 +1,4 @@
-"""A thread pool for expensive calls that rejects calls which would wait too long."""
+"""A thread pool for expensive calls, which rejects calls that would wait too long."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ Returned = TypeVar("Returned")
 class BoundedPool:
     """A thread pool with a bounded queue: at most `queue` calls wait for a thread, each for `wait_seconds`."""
 
-    def __init__(self, name: str, *, threads: int, queue: int, wait_seconds: float, busy: str) -> None:
+    def __init__(self, name: str, *, threads: int, queue: int, wait_seconds: float, busy_message: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._places = BoundedSemaphore(threads + queue)
+        self._slots = BoundedSemaphore(threads + queue)
         self._wait_seconds = wait_seconds
-        self._busy = busy
+        self._busy_message = busy_message
 
     def run(
         self, call: Callable[Parameters, Returned], *args: Parameters.args, **kwargs: Parameters.kwargs
     ) -> Returned:
-        """Return what a call returns, or raise what it raises; raise Busy if it cannot start in time."""
-        if not self._places.acquire(blocking=False):
-            raise self._refusal()
+        """Call a function in the pool and return its result; raises its error, or Busy if it cannot start in time."""
+        if not self._slots.acquire(blocking=False):
+            raise self._error()
         try:
-            return self._result_of(self._pool.submit(call, *args, **kwargs))
+            return self._result(self._pool.submit(call, *args, **kwargs))
         finally:
-            self._places.release()
+            self._slots.release()
 
-    def _result_of(self, future: Future[Returned]) -> Returned:
+    def _result(self, future: Future[Returned]) -> Returned:
         try:
             return future.result(self._wait_seconds)
         except TimeoutError:
             if future.cancel():
-                raise self._refusal() from None
+                raise self._error() from None
             return future.result()  # it has started, so its result is used
 
-    def _refusal(self) -> Busy:
-        return Busy(self._busy, retry_after=1)
+    def _error(self) -> Busy:
+        return Busy(self._busy_message, retry_after=1)

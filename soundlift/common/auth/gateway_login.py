@@ -9,7 +9,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
 
 
-def user_of(settings: Settings) -> dict[str, str]:
+def login_headers(settings: Settings) -> dict[str, str]:
     """Return the Authorization header for the gateway; raises SettingError if half of the login is missing."""
     user, password = settings.basic_auth_user, settings.basic_auth_password
     if bool(user) != bool(password):
@@ -21,15 +21,15 @@ def user_of(settings: Settings) -> dict[str, str]:
     return {"Authorization": f"Basic {_credentials(settings)}"} if user else {}
 
 
-def is_user(settings: Settings, authorization: str) -> bool:
-    """Return whether an Authorization header has the login, or only the password as a bearer token (RFC 6750).
+def has_gateway_login(settings: Settings, authorization: str) -> bool:
+    """Return whether an Authorization header has the login, or just the password as a bearer token (RFC 6750).
 
-    The comparison takes constant time. Without a login in the settings, no header is accepted.
+    The comparison takes constant time. If the settings contain no login, no header is accepted.
     """
     scheme, _, credentials = authorization.partition(" ")
-    right = {"basic": _credentials(settings), "bearer": settings.basic_auth_password}.get(scheme.lower(), "")
-    matches = hmac.compare_digest(credentials.strip().encode(), right.encode())
-    return bool(user_of(settings)) and bool(right) and matches
+    expected = {"basic": _credentials(settings), "bearer": settings.basic_auth_password}.get(scheme.lower(), "")
+    matches = hmac.compare_digest(credentials.strip().encode(), expected.encode())
+    return bool(login_headers(settings)) and bool(expected) and matches
 
 
 def _credentials(settings: Settings) -> str:

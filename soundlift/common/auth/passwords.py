@@ -9,14 +9,15 @@ from soundlift.common.auth.bounded_pool import BoundedPool
 from soundlift.common.process.memory_limit import memory_limit
 
 MIN_CONCURRENCY, MAX_CONCURRENCY = 2, 4
-BYTES_PER_HASH = 64 * 2**20  # of the memory limit: a hash, what the thread's allocator keeps, and the rest of login
+# The share of the memory limit: a hash, the memory that the thread's allocator keeps, and the rest of login.
+BYTES_PER_HASH = 64 * 2**20
 QUEUE = 24
 WAIT_SECONDS = 2.0
 
 # OWASP Password Storage Cheat Sheet: Argon2id with 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-# Verified for an unknown account, so that this takes as long. No password is known to have this hash.
+# Verified for an unknown account, so that it takes as long as a wrong password. No known password has this hash.
 _parameters = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
 DUMMY_HASH = f"$argon2id$v=19${_parameters}${'A' * 22}${'A' * 43}"
 
@@ -50,5 +51,5 @@ _pool = BoundedPool(
     threads=max_concurrency(memory_limit()),
     queue=QUEUE,
     wait_seconds=WAIT_SECONDS,
-    busy="Too many passwords are being verified; retry shortly.",
+    busy_message="Too many passwords are being verified; retry shortly.",
 )

@@ -1,4 +1,4 @@
-"""The two kinds of token: one identifies a user, the other opens the MP3 that a mail links to."""
+"""The two kinds of token: one identifies a user, the other gives access to the MP3 that a mail links to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REGISTERED = ("iss", "aud", "sub", "iat", "exp", "jti")
 
 @dataclass(frozen=True)
 class Identity:
-    """The user that a request comes from, as its token says."""
+    """The user that a request comes from, according to its token."""
 
     username: str
     admin: bool
@@ -34,7 +34,7 @@ class Identity:
 
 
 class Tokens:
-    """JWTs (RFC 7519) signed with one shared secret; no others are accepted."""
+    """JWTs (RFC 7519) signed with one shared secret; all others are rejected."""
 
     def __init__(self, secret: str, *, sign_in_seconds: int, link_seconds: int) -> None:
         self._secret = secret
@@ -60,11 +60,11 @@ class Tokens:
         return Identity(username=username, admin=admin, claims=claims)
 
     def download_link(self, mp3_fid: str) -> str:
-        """Return the token that opens one MP3 without a sign-in."""
+        """Return the token that gives access to one MP3 without a sign-in."""
         return self._sign(DOWNLOAD, mp3_fid, self._link_seconds)
 
     def linked_mp3(self, token: str) -> str:
-        """Return the MP3 id that a download token opens; raises NotAuthorized."""
+        """Return the MP3 id that a download token gives access to; raises NotAuthorized."""
         return str(self._read(token, DOWNLOAD)["sub"])
 
     def _sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:

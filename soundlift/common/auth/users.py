@@ -12,10 +12,10 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
-LONGEST_EMAIL = 254
-# In characters. Of any characters, the longest password fits into the header of HTTP Basic (8190 bytes; 4 bytes each,
-# in base64) and into a JSON body (16 KiB; 12 bytes each, escaped).
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1000
+MAX_EMAIL_LENGTH = 254
+# In characters. Whatever its characters are, a password of the maximum length fits into the header of HTTP Basic (8190
+# bytes; 4 bytes per character, in base64) and into a JSON body (16 KiB; 12 bytes per character, escaped).
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 1000
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Users:
 
         Raises BadRequest if the address is not a single mail address, or already has an account.
         """
-        user = User(email=one_address(email), password=hashed, admin=admin)
+        user = User(email=parse_address(email), password=hashed, admin=admin)
         try:
             self._database.change(table.insert().values(email=user.email, password=hashed, admin=admin))
         except sa.exc.IntegrityError:
@@ -71,15 +71,15 @@ class Users:
             raise NotFound(f"{email} has no account.")
 
 
-def one_address(email: str) -> str:
-    """Return a mail address in lower case; raises BadRequest unless it is a single one (RFC 5322, addr-spec)."""
+def parse_address(email: str) -> str:
+    """Return a mail address in lower case; raises BadRequest unless it is exactly one address (RFC 5322, addr-spec)."""
     text = email.strip().lower()
-    if len(text) > LONGEST_EMAIL:  # first: the parser takes quadratic time, and recurses into nested comments
-        raise BadRequest(f"A mail address must have at most {LONGEST_EMAIL} characters.")
+    if len(text) > MAX_EMAIL_LENGTH:  # first: the parser takes quadratic time, and recurses into nested comments
+        raise BadRequest(f"A mail address must have at most {MAX_EMAIL_LENGTH} characters.")
     try:
         address = Address(addr_spec=text)
     except (ValueError, IndexError, HeaderParseError, RecursionError):
         address = None
     if address is None or not address.domain or address.addr_spec != text:
-        raise BadRequest(f"{email!r} is not one mail address such as name@example.org.")
+        raise BadRequest(f"{email!r} is not a single mail address such as name@example.org.")
     return text

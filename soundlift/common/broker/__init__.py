@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.broker.routes import routes_of
+from soundlift.common.broker.routes import queues_by_event_type
 from soundlift.common.errors import SettingError
 from soundlift.common.events import Message
 from soundlift.common.settings import Settings
@@ -41,10 +41,10 @@ class DeadLetter:
 
 
 class Publisher(Protocol):
-    """The side of a broker that takes events. Thread-safe."""
+    """The side of a broker that accepts events. Thread-safe."""
 
     def publish(self, event: CloudEvent) -> None:
-        """Put an event durably in every queue of its type; raises BrokerUnavailable unless that is confirmed.
+        """Store an event durably in every queue of its type; raises BrokerUnavailable unless that is confirmed.
 
         After an error the event may be in some or all of the queues: publish it again, or leave that to cleanup.
         """
@@ -58,11 +58,11 @@ class Publisher(Protocol):
 class Consumer(Protocol):
     """The side of a broker that delivers messages, each of which is settled by accept, retry or reject.
 
-    Each queue has its own copy of an event, with its own attempts, delays and dead letters; to settle the message of
-    one queue does nothing to that of another. A message that is unsettled when its consumer dies is delivered again.
+    Each queue has its own copy of an event, with its own attempts, delays and dead letters; settling the message of
+    one queue does not affect the others. A message that is unsettled when its consumer dies is delivered again.
 
     One thread calls `receive` in a loop, which also renews the claims on unsettled messages. Messages may be settled
-    from any thread. To settle one a second time, or one that another consumer has received since, does nothing.
+    from any thread. Settling a message twice, or after another consumer has received it, has no effect.
     Every method raises BrokerUnavailable.
     """
 
@@ -71,7 +71,7 @@ class Consumer(Protocol):
         ...
 
     def unsubscribe(self) -> None:
-        """Stop taking messages; while some are unsettled, go on calling `receive` with no queues."""
+        """Stop receiving new messages; while some are unsettled, keep calling `receive` with no queues."""
         ...
 
     def accept(self, delivery: Delivery) -> None:
@@ -104,7 +104,7 @@ class DeadLetters(Protocol):
 
 
 class Broker(Publisher, Consumer, DeadLetters, Protocol):
-    """A complete broker; each user of it needs one of its three sides."""
+    """A complete broker; most of its users need only one of its three sides."""
 
     def close(self) -> None:
         """Close the connections; unsettled messages are delivered again."""
@@ -128,19 +128,19 @@ def open_broker(settings: Settings) -> Broker:
 
         from soundlift.common.broker.sqlite import SqliteBroker
 
-        return SqliteBroker(Path(path[1:]), routes_of(settings))
+        return SqliteBroker(Path(path[1:]), queues_by_event_type(settings))
     if scheme in ("amqp", "amqps"):
         from soundlift.common.broker.rabbitmq import RabbitMqBroker
         from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
         from soundlift.common.broker.rabbitmq.topology import Topology
 
         files = TlsFiles(settings.broker_ca_file, settings.broker_cert_file, settings.broker_key_file)
-        topology = Topology(routes_of(settings), DELAYS, settings.queue_type)
+        topology = Topology(queues_by_event_type(settings), DELAYS, settings.queue_type)
         addresses = read_addresses(settings.broker_url, files)
         return RabbitMqBroker(addresses, topology, prefetch=settings.connector_concurrency)
     if scheme in SINKS:
         raise SettingError(
-            "Setting BROKER_URL names a sink, which takes events but delivers none; name a broker.",
+            "Setting BROKER_URL names a sink, which accepts events but delivers none; name a broker.",
             setting="BROKER_URL",
         )
     allowed = "sqlite:///FILE, amqp://…, amqps://…, or http(s)://… for a sink"

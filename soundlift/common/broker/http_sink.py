@@ -21,19 +21,19 @@ class HttpSink:
         self._url = url
         self._http = urllib3.PoolManager(maxsize=8, timeout=TIMEOUT, retries=False)
 
-    def publish(self, event: CloudEvent) -> None:  # noqa: D102 - the port says it
+    def publish(self, event: CloudEvent) -> None:  # noqa: D102 - documented at the port
         headers, body = to_http(event)
-        status = self._status_of("POST", body=body, headers=headers)
+        status = self._status("POST", body=body, headers=headers)
         if not 200 <= status < 300:
             raise BrokerUnavailable("The sink did not accept the event.", status=status)
 
     def check(self) -> None:
-        """Send a GET: any answer below 500 will do, such as the 405 of Knative's ingress."""
-        status = self._status_of("GET")
+        """Send a GET; any status below 500 is fine, such as the 405 of Knative's ingress."""
+        status = self._status("GET")
         if status >= 500:
             raise BrokerUnavailable("The sink is not ready.", status=status)
 
-    def _status_of(self, method: str, **request: Any) -> int:
+    def _status(self, method: str, **request: Any) -> int:
         try:
             return self._http.request(method, self._url, redirect=False, **request).status
         except HTTPError as error:

@@ -1,4 +1,4 @@
-"""The queues that each event goes to: one for each function that subscribes to it."""
+"""The queues that receive each event, one for each function that subscribes to it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from soundlift.common.settings import Settings
 Routes = Mapping[str, Collection[str]]
 
 
-def topics_of(settings: Settings) -> dict[str, frozenset[str]]:
+def queues_by_topic(settings: Settings) -> dict[str, frozenset[str]]:
     """Return the queues of each topic: one with the topic's own name, and one named after each extra subscriber.
 
-    Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function that is called like one.
+    Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function with a topic's name.
     """
     topics = {settings.video_queue: {settings.video_queue}, settings.mp3_queue: {settings.mp3_queue}}
     known = " and ".join(sorted(topics))
@@ -22,14 +22,14 @@ def topics_of(settings: Settings) -> dict[str, frozenset[str]]:
         if topic not in topics:
             raise _error(f"{topic} is not a topic; the topics are {known}.")
         if function in topics:
-            raise _error(f"{function} is a topic; a function with a queue of its own needs another name.")
+            raise _error(f"{function} is a topic; a function with a separate queue needs another name.")
         topics[topic].add(function)
     return {topic: frozenset(queues) for topic, queues in topics.items()}
 
 
-def routes_of(settings: Settings) -> dict[str, frozenset[str]]:
-    """Return the queues of each event type; raises SettingError as `topics_of` does."""
-    topics = topics_of(settings)
+def queues_by_event_type(settings: Settings) -> dict[str, frozenset[str]]:
+    """Return the queues of each event type; raises SettingError as `queues_by_topic` does."""
+    topics = queues_by_topic(settings)
     return {
         VIDEO_UPLOADED: topics[settings.video_queue],
         MP3_READY: topics[settings.mp3_queue],
@@ -37,7 +37,7 @@ def routes_of(settings: Settings) -> dict[str, frozenset[str]]:
     }
 
 
-def queues_of(routes: Routes) -> list[str]:
+def all_queues(routes: Routes) -> list[str]:
     """Return the queues of all event types or topics, sorted."""
     return sorted({queue for queues in routes.values() for queue in queues})
 

@@ -39,7 +39,7 @@ CREATE INDEX IF NOT EXISTS message_waiting ON message (queue, visible_at) WHERE 
 """
 
 RENEW = "UPDATE message SET visible_at = :lease WHERE holder = :holder"
-TAKE = """
+LEASE = """
 UPDATE message SET attempts = attempts + 1, holder = :holder, visible_at = :lease
 WHERE id = (
     SELECT id FROM message
@@ -51,7 +51,7 @@ RETURNING id, queue, body, content_type, headers, attempts
 
 
 class SqliteBroker:
-    """Queues in one file that any number of processes share.
+    """Queues in one file that any number of processes can share.
 
     A received message is invisible to others until its lease ends; `receive` renews the leases of this consumer.
     """
@@ -69,7 +69,7 @@ class SqliteBroker:
         """Insert a message for each queue in one transaction, whose commit, flushed to disk, is the confirmation."""
         queues = self._routes.get(event.get_type())
         if not queues:
-            raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
+            raise BrokerUnavailable(f"No queue receives events of type {event.get_type()}.")
         message = to_message(event)
         row = (message.body, message.content_type, json.dumps(dict(message.headers)), time.time())
         with self._write() as connection:
@@ -87,13 +87,13 @@ class SqliteBroker:
         """Return the message that has waited longest, polling the file until there is one."""
         deadline = time.monotonic() + timeout
         while True:
-            delivery = self._take(queues)
+            delivery = self._lease(queues)
             if delivery is not None or time.monotonic() >= deadline:
                 return delivery
             time.sleep(POLL_SECONDS)
 
     def unsubscribe(self) -> None:
-        """Do nothing: a message is only taken by `receive`."""
+        """Do nothing: only `receive` leases messages."""
 
     def accept(self, delivery: Delivery) -> None:
         """Delete the message, if it is still leased to this consumer."""
@@ -138,7 +138,7 @@ class SqliteBroker:
             where = " WHERE id = :id AND reason IS NOT NULL"
             return connection.execute(statement + where, {"id": letter_id, **values}).rowcount == 1
 
-    def _take(self, queues: Collection[str]) -> Delivery | None:
+    def _lease(self, queues: Collection[str]) -> Delivery | None:
         """Lease a message, after renewing the leases of unsettled ones if that is due.
 
         Both happen in one transaction: waiting for the file between them could outlast a lease, and this consumer
@@ -149,7 +149,7 @@ class SqliteBroker:
             values = {"holder": self._holder, "now": moment, "lease": moment + self._lease_seconds}
             if due := ticks - self._renewed >= self._lease_seconds / 6:
                 connection.execute(RENEW, values)
-            rows = connection.execute(TAKE, {**values, "queues": json.dumps(list(queues))}).fetchall()
+            rows = connection.execute(LEASE, {**values, "queues": json.dumps(list(queues))}).fetchall()
         if due:
             self._renewed = ticks
         if not rows:

@@ -1,4 +1,4 @@
-"""The clock of the database, in seconds since 1970 with a fraction."""
+"""The clock of the database, in seconds since 1970, including fractions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it is
+class now(FunctionElement[float]):  # noqa: N801 - named like the SQL function that it represents
     """The time at which the expression is evaluated, which is after any wait for a lock."""
 
     name = "now"
@@ -18,9 +18,10 @@ class now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function it 
 
 
 class statement_start(FunctionElement[float]):  # noqa: N801 - as above
-    """The time at which the statement began, for queries: MariaDB uses no index to compare a column with `now`.
+    """The time at which the statement began, for use in queries.
 
-    Its value of SYSDATE differs from row to row (https://mariadb.com/kb/en/sysdate/).
+    MariaDB cannot use an index to compare a column with `now`, because SYSDATE may differ from row to row
+    (https://mariadb.com/kb/en/sysdate/).
     """
 
     name = "statement_start"

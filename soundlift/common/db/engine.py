@@ -20,19 +20,19 @@ BUSY_TIMEOUT_SECONDS = 10
 MYSQL_DRIVER = "mysql+pymysql"
 MYSQL_SECONDS = 5.0  # for one connect, read or write
 MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS, "pool_recycle": 600}
-# UTC has no summer time, so the clock never jumps. A lock wait must end before the read timeout does.
+# UTC has no daylight saving time, so the clock never jumps. A lock wait must end before the read timeout does.
 MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
 MYSQL_NO_SUCH_COLUMN = 1054
-MOST_REPEATS = 5
-LONGEST_PAUSE_SECONDS = 0.1
+MAX_RETRIES = 5
+MAX_PAUSE_SECONDS = 0.1
 
 Result = TypeVar("Result")
 
 
 class RolledBack(DatabaseUnavailable):
-    """The database rolled a transaction back, to let another one proceed."""
+    """A rollback by the database, to let another transaction proceed."""
 
 
 class Database:
@@ -53,21 +53,21 @@ class Database:
     def change(self, statement: sa.Executable) -> int:
         """Execute one statement as one transaction, and return how many rows it matched.
 
-        It is repeated under the same conditions as in `transact`. Raises DatabaseUnavailable.
+        The statement is repeated under the same conditions as in `transact`. Raises DatabaseUnavailable.
         """
         return self.transact(lambda connection: int(connection.execute(statement).rowcount))
 
     def transact(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction that may write, and return its result.
 
-        It is repeated if the database rolled it back because of a deadlock or a long wait for a lock: it then surely
-        had no effect. Raises DatabaseUnavailable, and any error of the work, which rolls the transaction back.
+        After a deadlock or a long wait for a lock, the database rolls the transaction back, so that it has no effect,
+        and `work` is run again. Raises DatabaseUnavailable, and any error of `work`, which also rolls it back.
         """
-        for _ in range(MOST_REPEATS):
+        for _ in range(MAX_RETRIES):
             try:
                 return self._transact_once(work)
             except RolledBack:
-                time.sleep(random.uniform(0, LONGEST_PAUSE_SECONDS))  # noqa: S311 - the pause need not be unpredictable
+                time.sleep(random.uniform(0, MAX_PAUSE_SECONDS))  # noqa: S311 - the pause need not be unpredictable
         return self._transact_once(work)
 
     def _transact_once(self, work: Callable[[Connection], Result]) -> Result:
@@ -76,7 +76,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that only reads, and therefore waits for no writer.
+        """Yield a connection that only reads, and therefore never waits for a writer.
 
         Raises DatabaseUnavailable.
         """
@@ -120,13 +120,13 @@ def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
     Raises SettingError unless DATABASE_URL is the URL of a supported database.
     """
     try:
-        return Database(_engine_of(make_url(url), seconds))
+        return Database(_create_engine(make_url(url), seconds))
     except (ArgumentError, ValueError):
-        sentence = "Setting DATABASE_URL must be sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE."
-        raise SettingError(sentence, setting="DATABASE_URL") from None
+        message = "Setting DATABASE_URL must be sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE."
+        raise SettingError(message, setting="DATABASE_URL") from None
 
 
-def _engine_of(address: URL, seconds: float) -> Engine:
+def _create_engine(address: URL, seconds: float) -> Engine:
     match address.get_backend_name():
         case "sqlite":
             engine = sa.create_engine(address)
@@ -139,7 +139,7 @@ def _engine_of(address: URL, seconds: float) -> Engine:
 
 
 def _mysql_engine(address: URL, seconds: float) -> Engine:
-    """Return an engine whose statements see all that was committed before they started.
+    """Return an engine whose statements see everything that was committed before they started.
 
     READ COMMITTED also locks no gaps between rows, so steps of different jobs do not block each other. A connection
     that the server has closed is detected before use, and replaced.
@@ -155,9 +155,9 @@ def _mysql_engine(address: URL, seconds: float) -> Engine:
 
 
 def _control_sqlite_transactions(engine: Engine) -> None:
-    """Begin transactions explicitly, and let each wait for the lock of the one writer at its start.
+    """Begin transactions explicitly, and make each one wait for the write lock at its start.
 
-    A deferred transaction that later writes fails at once if another process has written in the meantime
+    A deferred transaction that later writes fails immediately if another process has written in the meantime
     (https://www.sqlite.org/lang_transaction.html); BEGIN IMMEDIATE waits instead.
     """
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 
 def force_index(query: sa.Select[Any], table: sa.Table, index: str) -> sa.Select[Any]:
-    """Return a query that reads a table by one index only.
+    """Return a query that reads a table through one index only.
 
-    MariaDB chooses by statistics, which change with a backlog; SQLite, which has none here, needs no hint.
+    MariaDB chooses by statistics, which change as a backlog grows; SQLite, which has no statistics here, needs no hint.
     """
     return query.with_hint(table, f"FORCE INDEX ({index})", "mysql")

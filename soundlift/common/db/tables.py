@@ -1,4 +1,4 @@
-"""The tables of the database; the indexes that each query of the product uses are at its table."""
+"""The tables of the database, each with the indexes that the queries use."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ jobs = sa.Table(
     sa.Column("claim", sa.String(24)),
     sa.Column("claimed_until", sa.Double),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    # Each of these three is NULL in every state but its own, so that a range of its index holds those jobs only.
+    # Each of these is NULL except in the states that its comment names, so that its index finds only those jobs.
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
-    sa.Column("purge_after", sa.Double),  # expired, deleted: from when on the files may be deleted; NULL when they are
+    sa.Column("purge_after", sa.Double),  # expired, deleted: when the files may be deleted; NULL once they have been
     sa.Column("resend_count", sa.Integer, nullable=False, default=0),
     sa.Column("traceparent", sa.String(100)),
     sa.Column("created_at", sa.Double, nullable=False),

@@ -15,12 +15,12 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import (
     FIRST_RESEND_SECONDS,
     GIVE_UP_SECONDS,
-    LONGEST_RESEND_SECONDS,
+    MAX_RESEND_SECONDS,
     OUTCOMES,
     Claim,
     Job,
     State,
-    finite,
+    finite_or_none,
 )
 from soundlift.common.notifications.rows import has_pending_notification
 
@@ -31,19 +31,19 @@ job_columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] fo
 too_old = table.c.created_at < now() - GIVE_UP_SECONDS
 next_resend_at = now() + sa.case(
     *((table.c.resend_count == count, FIRST_RESEND_SECONDS * 2**count) for count in range(6)),
-    else_=LONGEST_RESEND_SECONDS,
+    else_=MAX_RESEND_SECONDS,
 )
 
 
-def job_of(row: sa.Row[Any]) -> Job:
+def job_from_row(row: sa.Row[Any]) -> Job:
     """Return the job of a row with the `job_columns`."""
     values = dict(row._mapping)
-    seconds = {name: finite(values[name]) for name in ("length", "missing_seconds")}
+    seconds = {name: finite_or_none(values[name]) for name in ("length", "missing_seconds")}
     state = State(values["state"])
     return Job(**{**values, **seconds, "state": state, "claim_lapsed": bool(values["claim_lapsed"])})
 
 
-def is_mine(claim: Claim) -> sa.ColumnElement[bool]:
+def holds_claim(claim: Claim) -> sa.ColumnElement[bool]:
     """Select the row while this claim to convert it is valid."""
     return sa.and_(table.c.claim == claim.token, table.c.state == State.CONVERTING, table.c.claimed_until > now())
 
@@ -55,7 +55,7 @@ def is_unclaimed() -> sa.ColumnElement[bool]:
 
 
 def is_due(moment: Moment) -> sa.ColumnElement[bool]:
-    """Select jobs that wait for a worker and whose event is to be sent again."""
+    """Select jobs that wait for a worker and whose event must be resent."""
     unclaimed = sa.or_(table.c.claimed_until.is_(None), table.c.claimed_until < moment)
     return sa.and_(table.c.resend_at <= moment, unclaimed)
 
@@ -65,8 +65,8 @@ def is_interrupted(moment: Moment) -> sa.ColumnElement[bool]:
     return table.c.upload_deadline < moment
 
 
-def is_to_purge(moment: Moment) -> sa.ColumnElement[bool]:
-    """Select deleted and expired jobs whose files are to be deleted."""
+def needs_purge(moment: Moment) -> sa.ColumnElement[bool]:
+    """Select deleted and expired jobs whose files must be deleted."""
     return table.c.purge_after <= moment
 
 
@@ -80,7 +80,7 @@ def may_expire() -> sa.ColumnElement[bool]:
     return sa.and_(table.c.state.in_((*OUTCOMES, State.CANCELLED)), ~has_pending_notification())
 
 
-def is_forgettable(retention: int, moment: Moment) -> sa.ColumnElement[bool]:
+def is_row_expired(retention: int, moment: Moment) -> sa.ColumnElement[bool]:
     """Select expired jobs without files that ended or expired `retention` seconds ago or earlier."""
     return sa.and_(
         table.c.state == State.EXPIRED, table.c.purge_after.is_(None), table.c.changed_at < moment - retention

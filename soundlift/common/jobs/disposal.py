@@ -1,4 +1,4 @@
-"""The deletion of the files of jobs that have ended, and of what dead workers left."""
+"""The deletion of the files of jobs that have ended, and of files that dead workers left behind."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 def dispose(job: Job, services: Services) -> bool:
-    """Delete a job's files, then record it on the row; return whether this call was the one that did.
+    """Delete a job's files, then record that on the row; return whether this call recorded it.
 
     Raises StoreUnavailable, after which the row still names the files.
     """
     services.videos.delete(job.video_fid)
     if job.mp3_fid:
         services.mp3s.delete(job.mp3_fid)
-    return services.jobs.disposed(job)
+    return services.jobs.mark_disposed(job)
 
 
 def delete_abandoned_output(job: Job, services: Services) -> None:
-    """Delete the audio file that a dead worker left of a job; raises StoreUnavailable.
+    """Delete the audio file that a dead worker left behind for a job; raises StoreUnavailable.
 
     Nobody else needs it: a claim that has lapsed is never renewed.
     """

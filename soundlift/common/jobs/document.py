@@ -13,8 +13,8 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.settings import Settings
 
 
-def document_of(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
-    """Return what a client may know of a job; sizes in bytes, `length` and `missing_seconds` in seconds of sound."""
+def job_document(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
+    """Return the fields of a job that clients see; sizes in bytes, `length` and `missing_seconds` in seconds."""
     return {
         "job_id": job.id,
         "state": job.state,
@@ -30,12 +30,12 @@ def document_of(job: Job, settings: Settings, notifications: Sequence[Notificati
         "options": AudioOptions.of_row(job.options, settings).document(),
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
         "created_at": _iso_time(job.created_at),
-        "notifications": [_document_of_notification(one) for one in notifications],
-        "links": links_of(job, settings),
+        "notifications": [_notification_document(notification) for notification in notifications],
+        "links": job_links(job, settings),
     }
 
 
-def _document_of_notification(notification: Notification) -> dict[str, Any]:
+def _notification_document(notification: Notification) -> dict[str, Any]:
     delivered_at = _iso_time(notification.delivered_at) if notification.delivered_at else None
     return {"channel": notification.channel, "delivered_at": delivered_at, "error": notification.error}
 
@@ -44,7 +44,7 @@ def _iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def links_of(job: Job, settings: Settings) -> dict[str, str]:
+def job_links(job: Job, settings: Settings) -> dict[str, str]:
     """Return the links of a job, as absolute URLs below PUBLIC_URL."""
     links = {"self": f"{settings.public_url}/jobs/{job.id}"}
     if job.state == State.READY:

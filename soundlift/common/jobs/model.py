@@ -1,4 +1,4 @@
-"""A job as its row describes it. No SQL is imported here: the connector, which turns jobs into events, has none."""
+"""A job as its row describes it. Imports no SQL library, since the connector, which imports this module, has none."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-BATCH = 100  # rows of one list of cleanup
-MOST_ATTEMPTS = 3
+BATCH = 100  # maximum number of jobs that cleanup lists at a time
+MAX_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
-LONGEST_RESEND_SECONDS = 6 * 3600
-# An upload at the least rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
+MAX_RESEND_SECONDS = 6 * 3600
+# An upload at the minimum rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
 RECEIVE_SECONDS = 20 * 60
-LONGEST_SENTENCE = 1000  # characters
+MAX_MESSAGE_LENGTH = 1000  # characters
 
 
 class State(StrEnum):
@@ -82,7 +82,7 @@ class Claim:
     mp3_fid: str
 
 
-def finite(value: float | None) -> float | None:
+def finite_or_none(value: float | None) -> float | None:
     """Return a number unchanged, or None for infinity and NaN, which JSON cannot carry (RFC 8259, section 6)."""
     return value if value is not None and math.isfinite(value) else None
 
@@ -90,6 +90,6 @@ def finite(value: float | None) -> float | None:
 def give_up_message(job: Job) -> str:
     """Return the error message of a job that is given up."""
     cause = f" The last cause: {job.last_cause}" if job.last_cause else ""
-    if job.attempts >= MOST_ATTEMPTS:
+    if job.attempts >= MAX_ATTEMPTS:
         return f"The conversion was interrupted {job.attempts} times, so we gave up.{cause}"
     return f"The video could not be converted within a day, so we gave up.{cause}"

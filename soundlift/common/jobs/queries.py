@@ -10,12 +10,19 @@ from soundlift.common.db.clock import statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_due, is_interrupted, is_past_retention, is_to_purge, job_columns, job_of
+from soundlift.common.jobs.conditions import (
+    is_due,
+    is_interrupted,
+    is_past_retention,
+    job_columns,
+    job_from_row,
+    needs_purge,
+)
 from soundlift.common.jobs.model import BATCH, HIDDEN, Job
 
 
 class JobQueries:
-    """Finds and lists jobs. Every method raises DatabaseUnavailable."""
+    """Queries that find and list jobs. Every method raises DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,7 +47,7 @@ class JobQueries:
         if after is not None:
             if (last := self.find(after)) is None:
                 return []
-            # An upper bound and an exception from it: MariaDB uses no index for `<` on a row of two columns.
+            # An upper bound plus an exception to it: MariaDB uses no index for `<` between pairs of columns.
             conditions.append(table.c.created_at <= last.created_at)
             conditions.append(sa.or_(table.c.created_at < last.created_at, table.c.id < after))
         newest_first = (table.c.created_at.desc(), table.c.id.desc())
@@ -48,20 +55,20 @@ class JobQueries:
         return self._select(*conditions, order=newest_first, limit=limit, index=index)
 
     def due(self) -> list[Job]:
-        """Return jobs whose event is to be sent again, at most a batch, most overdue first."""
+        """Return at most BATCH jobs whose event must be resent, the most overdue first."""
         return self._select(is_due(statement_start()), order=(table.c.resend_at,), limit=BATCH, index="job_resend_at")
 
     def interrupted(self) -> list[Job]:
-        """Return uploads that have received no bytes for RECEIVE_SECONDS, at most a batch."""
+        """Return at most BATCH uploads that have received no bytes for RECEIVE_SECONDS."""
         return self._select(is_interrupted(statement_start()), limit=BATCH, index="job_upload_deadline")
 
     def past_retention(self, *, retention: int) -> list[Job]:
-        """Return jobs whose retention is over, at most a batch."""
+        """Return at most BATCH jobs whose retention is over."""
         return self._select(is_past_retention(retention, statement_start()), limit=BATCH, index="job_in_state")
 
     def to_dispose(self) -> list[Job]:
-        """Return jobs whose files are to be deleted, at most a batch."""
-        return self._select(is_to_purge(statement_start()), limit=BATCH, index="job_purge_after")
+        """Return at most BATCH jobs whose files must be deleted."""
+        return self._select(needs_purge(statement_start()), limit=BATCH, index="job_purge_after")
 
     def _select(
         self,
@@ -74,4 +81,4 @@ class JobQueries:
         if index:
             query = force_index(query, table, index)
         with self._database.read() as connection:
-            return [job_of(row) for row in connection.execute(query)]
+            return [job_from_row(row) for row in connection.execute(query)]

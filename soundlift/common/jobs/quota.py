@@ -24,11 +24,11 @@ from soundlift.common.jobs.model import RECEIVE_SECONDS, WAITING, State
 from soundlift.common.settings import Settings
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)
-LEAVING = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
+AWAITING_CLEANUP = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
 INTERRUPTED = f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes."
-LATEST_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -44,8 +44,8 @@ class Limits:
     retention: int
 
     @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        """Return the limits of the settings."""
+    def from_settings(cls, settings: Settings) -> Limits:
+        """Return the limits that the settings define."""
         return cls(settings.max_jobs_in_flight, settings.max_stored_bytes, settings.retention_seconds)
 
 
@@ -61,18 +61,18 @@ class Reservation:
 class Usage:
     """One user's current jobs and stored bytes.
 
-    `uploads` of the jobs are uploads in progress. Of the stored bytes, `leaving_bytes` are about to be deleted, and
-    `upload_bytes` belong to uploads in progress.
+    The jobs include `uploads` that are still in progress. The stored bytes include `awaiting_cleanup_bytes`, which are
+    about to be deleted, and `upload_bytes`, which belong to uploads in progress.
     """
 
     jobs: int
     stored_bytes: int
-    leaving_bytes: int
+    awaiting_cleanup_bytes: int
     uploads: int
     upload_bytes: int
 
 
-def largest_upload(settings: Settings) -> int:
+def upload_size_limit(settings: Settings) -> int:
     """Return the maximum size of one upload: its own limit, or the storage limit of its owner if that is lower."""
     return min(settings.max_upload_bytes, settings.max_stored_bytes or settings.max_upload_bytes)
 
@@ -80,7 +80,7 @@ def largest_upload(settings: Settings) -> int:
 def admit_job(connection: Connection, username: str, reservation: Reservation) -> None:
     """Admit a new upload of a user in this transaction; raises TooManyJobs or StorageFull."""
     _lock(connection, username)
-    usage = usage_of(connection, username)
+    usage = read_usage(connection, username)
     if reservation.limits.jobs and usage.jobs >= reservation.limits.jobs:
         raise _too_many_jobs(connection, username, usage, reservation.limits.jobs)
     _check_bytes(connection, username, usage, reservation)
@@ -92,16 +92,16 @@ def admit_bytes(connection: Connection, job_id: str, username: str, reservation:
     Waiting cannot free the upload's own bytes, so they are not counted among those of uploads in progress.
     """
     _lock(connection, username)
-    usage = usage_of(connection, username)
+    usage = read_usage(connection, username)
     mine = sa.and_(table.c.id == job_id, table.c.state == State.RECEIVING)
     own = connection.scalar(sa.select(_size).where(mine)) or 0
     _check_bytes(connection, username, replace(usage, upload_bytes=usage.upload_bytes - own), reservation)
 
 
-def usage_of(connection: Connection, username: str) -> Usage:
+def read_usage(connection: Connection, username: str) -> Usage:
     """Return a user's usage, reading only the index entries of this user's jobs that have files.
 
-    The two halves are separate queries so that each is one range of the index: an OR of both would read the entries
+    The two halves are separate queries so that each reads one range of the index: an OR of both would read the entries
     of all expired jobs, which may be kept for a month.
     """
     stored = sa.select(table.c.state, _size).where(
@@ -118,7 +118,7 @@ def usage_of(connection: Connection, username: str) -> Usage:
     return Usage(
         jobs=sum(count for state, (count, _) in by_state.items() if state in IN_FLIGHT),
         stored_bytes=sum(size for _, size in by_state.values()),
-        leaving_bytes=sum(size for state, (_, size) in by_state.items() if state in LEAVING),
+        awaiting_cleanup_bytes=sum(size for state, (_, size) in by_state.items() if state in AWAITING_CLEANUP),
         uploads=uploads,
         upload_bytes=upload_bytes,
     )
@@ -130,8 +130,8 @@ _size = (sa.func.coalesce(table.c.video_bytes, 0) + sa.func.coalesce(table.c.mp3
 def _lock(connection: Connection, username: str) -> None:
     """Wait for all other transactions that admit an upload of this user.
 
-    A token may outlive its account, so there may be no row of the user to lock; instead, each of a fixed set of rows
-    is the lock of some of the users. SQLite has one writer at a time anyway.
+    A token may outlive its account, so there may be no user row to lock. Instead, each row of a fixed set serves as
+    the lock for some of the users. SQLite has only one writer at a time anyway.
     """
     number = zlib.crc32(username.encode()) % UPLOAD_LOCKS
     query = sa.select(upload_locks.c.number).where(upload_locks.c.number == number).with_for_update()
@@ -139,13 +139,13 @@ def _lock(connection: Connection, username: str) -> None:
         raise DatabaseUnavailable("The table upload_lock is not complete: run `soundlift migrate`.")
 
 
-def _too_many_jobs(connection: Connection, username: str, usage: Usage, most: int) -> TooManyJobs:
-    """Return the refusal of one more job; an upload in progress has no id yet by which its owner could cancel it."""
+def _too_many_jobs(connection: Connection, username: str, usage: Usage, limit: int) -> TooManyJobs:
+    """Return the error for one job too many; an upload in progress has no id yet, so its owner cannot cancel it."""
     only_uploads = usage.uploads == usage.jobs
     have = f"{usage.jobs}, {usage.uploads} of them uploads" if usage.uploads else f"{usage.jobs}"
     hint = "Wait until one ends." if only_uploads else "Wait until one ends, or cancel one: DELETE /jobs/ID."
     return TooManyJobs(
-        f"You may have at most {most} jobs in progress at once, and have {have}. {hint}"
+        f"You may have at most {limit} jobs in progress at the same time, and you have {have}. {hint}"
         f"{f' {INTERRUPTED}' if usage.uploads else ''}",
         retry_after=_first_interrupted(connection, username) if only_uploads else RETRY_JOBS_SECONDS,
     )
@@ -158,14 +158,14 @@ def _check_bytes(connection: Connection, username: str, usage: Usage, reservatio
 
 
 def _storage_full(connection: Connection, username: str, usage: Usage, reservation: Reservation) -> StorageFull:
-    """Return the refusal of more bytes, which says how to free space, and when waiting frees some."""
+    """Return the error for too many bytes; it explains how to free space, and when waiting will free some."""
     size, limit = reservation.size, reservation.limits.stored_bytes
     stored, allowed, more = (_readable_size(each) for each in (usage.stored_bytes, limit, size))
     what = f"Your files take up {stored} of the {allowed} that you may store, and this upload needs {more} more"
-    if usage.stored_bytes - usage.leaving_bytes + size <= limit:
+    if usage.stored_bytes - usage.awaiting_cleanup_bytes + size <= limit:
         hint = "The files of jobs that were deleted or have expired are about to be removed: try again in a minute."
         return StorageFull(f"{what}. {hint}", retry_after=RETRY_CLEANUP_SECONDS)
-    others = usage.stored_bytes - usage.leaving_bytes - usage.upload_bytes
+    others = usage.stored_bytes - usage.awaiting_cleanup_bytes - usage.upload_bytes
     size_of_uploads = _readable_size(usage.upload_bytes)
     uploads = f" Uploads in progress take up {size_of_uploads}. {INTERRUPTED}" if usage.upload_bytes else ""
     delete = " Delete jobs that have ended: DELETE /jobs/ID. Their space is free within a minute." if others else ""
@@ -189,7 +189,7 @@ def _first_expiry(connection: Connection, username: str, retention: int) -> tupl
     """Return when the first of a user's jobs expires, as a date and in seconds from now; None if none will."""
     mine = sa.and_(table.c.username == username, may_expire())
     ended, moment = connection.execute(sa.select(sa.func.min(table.c.changed_at), now()).where(mine)).one()
-    if ended is None or ended + retention > LATEST_DATE:
+    if ended is None or ended + retention > MAX_DATE:
         return None
     expires = ended + retention
     return f"{datetime.fromtimestamp(expires, UTC):%Y-%m-%d %H:%M} UTC", max(1, round(expires - moment))

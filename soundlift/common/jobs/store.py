@@ -4,7 +4,7 @@
                     └───────┴─▶ cancelled ─▶ expired        any end ─▶ deleted
     (adopted) ─▶ queued: a video that another program stored
 
-A step that changes no row means that another process was first; it returns False or None and raises no error.
+A step that changes no row means that another process acted first; it returns False or None and raises no error.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import (
+    holds_claim,
     is_due,
-    is_forgettable,
-    is_mine,
     is_past_retention,
+    is_row_expired,
     is_unclaimed,
     next_resend_at,
     too_old,
 )
 from soundlift.common.jobs.model import (
     ENDED,
-    LONGEST_SENTENCE,
-    MOST_ATTEMPTS,
+    MAX_ATTEMPTS,
+    MAX_MESSAGE_LENGTH,
     WAITING,
     Claim,
     Job,
     State,
-    finite,
+    finite_or_none,
     give_up_message,
 )
 from soundlift.common.jobs.uploads import UploadSteps
@@ -42,14 +42,14 @@ from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications, delete_notifications
 
 CLAIM_SECONDS = 30
-FORGET_BATCH = 1000
+DELETE_BATCH = 1000
 
 
 class Jobs(UploadSteps):
     """The steps of jobs, and the queries for them. Every method raises DatabaseUnavailable."""
 
     def send_soon(self, job: Job) -> bool:
-        """Make the event of a waiting job due at once, after its publication failed."""
+        """Make the event of a waiting job due immediately, after its publication failed."""
         return self._update(job.id, table.c.state == job.state, table.c.state.in_(WAITING), resend_at=now())
 
     def claim(self, job: Job) -> Claim | None:
@@ -61,7 +61,7 @@ class Jobs(UploadSteps):
             State.CONVERTING,
             is_unclaimed(),
             unchanged,
-            table.c.attempts < MOST_ATTEMPTS,
+            table.c.attempts < MAX_ATTEMPTS,
             sa.not_(too_old),
             claim=claim.token,
             claimed_until=now() + CLAIM_SECONDS,
@@ -74,19 +74,21 @@ class Jobs(UploadSteps):
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Renew a claim and record the progress; return False if the job is no longer ours."""
-        return self._update(claim.job_id, is_mine(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
+        return self._update(claim.job_id, holds_claim(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
 
-    def ready(self, claim: Claim, *, mp3_bytes: int, length: float, missing_seconds: float | None = None) -> bool:
+    def mark_ready(self, claim: Claim, *, mp3_bytes: int, length: float, missing_seconds: float | None = None) -> bool:
         """Move converting → ready: the store has the complete MP3; `missing_seconds` of sound could not be read.
 
         Seconds that are not finite are stored as unknown.
         """
-        seconds = {"length": finite(length), "missing_seconds": finite(missing_seconds)}
-        return self._end(claim.job_id, State.READY, is_mine(claim), mp3_bytes=mp3_bytes, percent=100, **seconds)
+        seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
+        return self._end(claim.job_id, State.READY, holds_claim(claim), mp3_bytes=mp3_bytes, percent=100, **seconds)
 
-    def failed(self, claim: Claim, *, code: str, sentence: str) -> bool:
-        """Move converting → failed: this video cannot be converted, for the reason in the sentence."""
-        return self._end(claim.job_id, State.FAILED, is_mine(claim), error_code=code, error=sentence[:LONGEST_SENTENCE])
+    def mark_failed(self, claim: Claim, *, code: str, message: str) -> bool:
+        """Move converting → failed: this video cannot be converted, for the reason in the message."""
+        return self._end(
+            claim.job_id, State.FAILED, holds_claim(claim), error_code=code, error=message[:MAX_MESSAGE_LENGTH]
+        )
 
     def release(self, claim: Claim, *, cause: str) -> bool:
         """Move converting → queued after trouble that the video did not cause; the attempt does not count."""
@@ -101,13 +103,13 @@ class Jobs(UploadSteps):
             percent=0,
             resend_at=next_resend_at,
             resend_count=table.c.resend_count + 1,
-            last_cause=cause[:LONGEST_SENTENCE],
+            last_cause=cause[:MAX_MESSAGE_LENGTH],
         )
 
     def give_up(self, job: Job) -> bool:
         """Move queued, or converting with a lapsed claim → failed, after three lapsed claims or a day."""
-        exhausted = sa.or_(table.c.attempts >= MOST_ATTEMPTS, too_old)
-        error = give_up_message(job)[:LONGEST_SENTENCE]
+        exhausted = sa.or_(table.c.attempts >= MAX_ATTEMPTS, too_old)
+        error = give_up_message(job)[:MAX_MESSAGE_LENGTH]
         return self._end(job.id, State.FAILED, is_unclaimed(), exhausted, error_code="gave_up", error=error)
 
     def cancel(self, job_id: str) -> bool:
@@ -134,8 +136,8 @@ class Jobs(UploadSteps):
         """Move ready or failed with no pending notification, or cancelled → expired, after the retention."""
         return self._move(job.id, State.EXPIRED, is_past_retention(retention, now()), purge_after=now())
 
-    def disposed(self, job: Job) -> bool:
-        """Record that the store has no files of an expired job any more; delete the row of a deleted one."""
+    def mark_disposed(self, job: Job) -> bool:
+        """Record that the files of an expired job are gone from the store; delete the row of a deleted job."""
         if job.state == State.EXPIRED:
             return self._update(
                 job.id, table.c.state == State.EXPIRED, table.c.purge_after.is_not(None), purge_after=None
@@ -143,7 +145,7 @@ class Jobs(UploadSteps):
         return self._database.change(sa.delete(table).where(table.c.id == job.id, table.c.state == State.DELETED)) == 1
 
     def postpone(self, job: Job) -> bool:
-        """Claim the sending of a due event; of concurrent callers only one gets True."""
+        """Claim the sending of a due event; only one of several concurrent callers gets True."""
         return self._update(
             job.id,
             table.c.state == job.state,
@@ -153,17 +155,17 @@ class Jobs(UploadSteps):
             resend_count=table.c.resend_count + 1,
         )
 
-    def forget_rows(self, *, retention: int) -> int:
-        """Delete the rows of jobs that expired `retention` seconds ago and have no files, at most a batch."""
-        ids = sa.select(table.c.id).where(is_forgettable(retention, statement_start())).limit(FORGET_BATCH)
+    def delete_old_rows(self, *, retention: int) -> int:
+        """Delete at most DELETE_BATCH rows of jobs that expired `retention` seconds ago and have no files."""
+        ids = sa.select(table.c.id).where(is_row_expired(retention, statement_start())).limit(DELETE_BATCH)
 
-        def forget(connection: Connection) -> int:
-            if not (forgotten := connection.scalars(ids).all()):
+        def delete_rows(connection: Connection) -> int:
+            if not (job_ids := connection.scalars(ids).all()):
                 return 0
-            delete_notifications(connection, forgotten)
-            return connection.execute(sa.delete(table).where(table.c.id.in_(forgotten))).rowcount
+            delete_notifications(connection, job_ids)
+            return connection.execute(sa.delete(table).where(table.c.id.in_(job_ids))).rowcount
 
-        return self._database.transact(forget)
+        return self._database.transact(delete_rows)
 
     def _end(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         """Move a job to an outcome, and add its notifications in the same transaction."""

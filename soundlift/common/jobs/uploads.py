@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_of
+from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.queries import JobQueries
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
@@ -54,13 +54,13 @@ class UploadSteps(JobQueries):
             if reservation:
                 admit_job(connection, username, reservation)
             connection.execute(row)
-            # Read in the same transaction: after its commit, an error would leave a row that no caller knows.
-            return job_of(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
+            # Read in the same transaction: after its commit, an error would leave a row that no caller knows about.
+            return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
 
         return self._database.transact(admit_and_insert)
 
     def adopt(self, *, video_fid: str, username: str, video_bytes: int, traceparent: str | None) -> bool:
-        """Insert a queued row for a video that another program stored, with the video's id, unless there is one."""
+        """Insert a queued row for a video that another program stored, with the video's id, unless it exists."""
         row = sa.insert(table).values(
             id=video_fid,
             created_at=now(),
@@ -80,8 +80,8 @@ class UploadSteps(JobQueries):
             return False
         return True
 
-    def still_receiving(self, job_id: str) -> bool:
-        """Postpone the time at which this upload counts as interrupted."""
+    def extend_deadline(self, job_id: str) -> bool:
+        """Postpone the time at which an upload counts as interrupted."""
         return self._update(job_id, table.c.state == State.RECEIVING, upload_deadline=now() + RECEIVE_SECONDS)
 
     def reserve(self, job: Job, more: Reservation) -> bool:
@@ -102,7 +102,7 @@ class UploadSteps(JobQueries):
     def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> bool:
         """Move receiving → queued: the store has the complete video; `options`, if given, replace the earlier ones.
 
-        From now on the job counts with its actual size instead of its reservation.
+        From then on the user's quota contains the video's actual size instead of the reservation.
         """
         return self._move(
             job_id,

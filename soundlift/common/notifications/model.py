@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-CLAIM_SECONDS = 60  # longer than any attempt; a notification whose worker died waits this long
-SHORTEST_RESEND_SECONDS = 60
-LONGEST_RESEND_SECONDS = 6 * 3600
+CLAIM_SECONDS = 60  # longer than any attempt; the notification of a worker that died waits this long
+MIN_RESEND_SECONDS = 60
+MAX_RESEND_SECONDS = 6 * 3600
 
 
 class Channel(StrEnum):
-    """The ways to notify the owner of a job; each has one notification per job."""
+    """A way to notify the owner of a job; a job has one notification per channel."""
 
     MAIL = "mail"
 
@@ -20,7 +20,7 @@ class Channel(StrEnum):
 class Notification:
     """One row as it was read; times in seconds since 1970.
 
-    It is pending while it is neither delivered nor given up. `last_error` is the reason of the last failed attempt.
+    It is pending while it is neither delivered nor given up. `last_error` is the reason why the last attempt failed.
     """
 
     job: str

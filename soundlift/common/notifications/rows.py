@@ -15,9 +15,9 @@ from soundlift.common.notifications.model import Channel
 
 
 def add_notifications(connection: Connection, job_id: str) -> None:
-    """Add one notification per channel for a job that ended; each is due at once.
+    """Add one notification per channel for a job that ended; each is due immediately.
 
-    A lost event is thus sent again by the next cleanup. A repeated event is harmless.
+    If the event is lost, the next cleanup therefore resends it. A repeated event is harmless.
     """
     row = sa.insert(table).values(job=job_id, due_at=now(), attempts=0)
     for channel in Channel:
@@ -30,9 +30,9 @@ def delete_notifications(connection: Connection, job_ids: Collection[str]) -> No
 
 
 def has_pending_notification() -> sa.ColumnElement[bool]:
-    """Select jobs with a notification that is neither delivered nor given up.
+    """Return a condition that selects jobs with a notification that is neither delivered nor given up.
 
-    For EXISTS, MariaDB would read all pending notifications instead of the job's (exists-to-in optimization).
+    With EXISTS, MariaDB would read all pending notifications instead of the job's (exists-to-in optimization).
     """
     pending = sa.select(table.c.job).where(table.c.job == jobs.c.id, table.c.due_at.is_not(None))
     by_key = force_index(pending, table, "PRIMARY").limit(1).correlate(jobs)

@@ -2,7 +2,7 @@
 
     pending ⇄ claimed ─▶ delivered | given up
 
-A step that changes no row means that another process was first; it returns False or None and raises no error.
+A step that changes no row means that another process acted first; it returns False or None and raises no error.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
-from soundlift.common.jobs.conditions import job_columns, job_of
-from soundlift.common.jobs.model import BATCH, LONGEST_SENTENCE, Job
+from soundlift.common.jobs.conditions import job_columns, job_from_row
+from soundlift.common.jobs.model import BATCH, MAX_MESSAGE_LENGTH, Job
 from soundlift.common.notifications.model import (
     CLAIM_SECONDS,
-    LONGEST_RESEND_SECONDS,
-    SHORTEST_RESEND_SECONDS,
+    MAX_RESEND_SECONDS,
+    MIN_RESEND_SECONDS,
     Channel,
     Notification,
     NotificationClaim,
@@ -38,8 +38,8 @@ class Notifications:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, job_ids: Collection[str]) -> dict[str, list[Notification]]:
-        """Return the notifications of each of some jobs, in the order of their channels."""
+    def by_job(self, job_ids: Collection[str]) -> dict[str, list[Notification]]:
+        """Return the notifications of each job, ordered by channel."""
         query = sa.select(*_columns).where(table.c.job.in_(job_ids))
         found: dict[str, list[Notification]] = {job_id: [] for job_id in job_ids}
         with self._database.read() as connection:
@@ -49,7 +49,7 @@ class Notifications:
         return found
 
     def due(self) -> list[Job]:
-        """Return jobs with a notification whose event is to be sent again, at most a batch, most overdue first."""
+        """Return at most BATCH jobs with a notification whose event must be resent, the most overdue first."""
         query = (
             sa.select(*job_columns)
             .select_from(table.join(jobs, jobs.c.id == table.c.job))
@@ -59,28 +59,28 @@ class Notifications:
         )
         query = force_index(query, table, "notification_due_at")
         with self._database.read() as connection:
-            found = {row.id: job_of(row) for row in connection.execute(query)}
+            found = {row.id: job_from_row(row) for row in connection.execute(query)}
         return list(found.values())
 
     def postpone(self, job: Job) -> bool:
-        """Claim the sending of a due event; of concurrent callers only one gets True.
+        """Claim the sending of a due event; only one of several concurrent callers gets True.
 
         The pause until the event is due again is the time since the job ended, so it doubles with each repeat.
         """
         age = now() - job.changed_at
         pause = sa.case(
-            (age < SHORTEST_RESEND_SECONDS, SHORTEST_RESEND_SECONDS),
-            (age > LONGEST_RESEND_SECONDS, LONGEST_RESEND_SECONDS),
+            (age < MIN_RESEND_SECONDS, MIN_RESEND_SECONDS),
+            (age > MAX_RESEND_SECONDS, MAX_RESEND_SECONDS),
             else_=age,
         )
         return self._update(table.c.job == job.id, _is_due(now()), due_at=now() + pause)
 
     def send_soon(self, job: Job) -> bool:
-        """Make the event of a job's pending notifications due at once, after its publication failed."""
+        """Make the event of a job's pending notifications due immediately, after its publication failed."""
         return self._update(table.c.job == job.id, table.c.due_at.is_not(None), due_at=now())
 
     def claim(self, job_id: str, channel: Channel) -> NotificationClaim | None:
-        """Claim a pending notification for CLAIM_SECONDS, counting an attempt."""
+        """Claim a pending notification for CLAIM_SECONDS, and count an attempt."""
         claim = NotificationClaim(job_id, channel, token=secrets.token_hex(12))
         won = self._update(
             *_is_pending(job_id, channel),
@@ -103,11 +103,11 @@ class Notifications:
 
     def give_up(self, claim: NotificationClaim, *, reason: str) -> bool:
         """Record that the notification can never be delivered."""
-        return self._end_claim(claim, due_at=None, last_error=reason[:LONGEST_SENTENCE])
+        return self._end_claim(claim, due_at=None, last_error=reason[:MAX_MESSAGE_LENGTH])
 
     def release(self, claim: NotificationClaim, *, cause: str) -> bool:
         """Release a claim after a temporary failure, so that any worker can claim the notification again."""
-        return self._end_claim(claim, last_error=cause[:LONGEST_SENTENCE])
+        return self._end_claim(claim, last_error=cause[:MAX_MESSAGE_LENGTH])
 
     def _end_claim(self, claim: NotificationClaim, **values: Any) -> bool:
         mine = table.c.claim == claim.token

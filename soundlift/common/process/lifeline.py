@@ -1,4 +1,4 @@
-"""A pipe by which a process notices that its supervisor has ended, for whatever reason."""
+"""A pipe through which a process notices that its supervisor has ended, for whatever reason."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import signal
 from threading import Thread
 
 
-def hold(descriptor: int | None) -> None:
+def watch(descriptor: int | None) -> None:
     """Watch the read end of a pipe, and send this process SIGTERM when the supervisor's end is closed.
 
-    The kernel closes it when the supervisor is killed, too. Without a descriptor there is no supervisor to watch.
+    The kernel also closes it when the supervisor is killed. Without a descriptor there is no supervisor to watch.
     """
     if descriptor is not None:
         Thread(target=_watch, args=(descriptor,), name="lifeline", daemon=True).start()

@@ -1,4 +1,4 @@
-"""The time at which this process was asked to stop, for work that takes longer than a stop may take."""
+"""The time at which this process was asked to stop, for work that may take longer than a shutdown allows."""
 
 from __future__ import annotations
 

@@ -16,11 +16,11 @@ from werkzeug.routing import PathConverter
 
 from soundlift.common.errors import BadRequest
 from soundlift.common.logging import begin_trace
-from soundlift.common.services import Services, services_of_process
+from soundlift.common.services import Services, process_services
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.concurrency_limit import ConcurrencyLimit, release
 from soundlift.common.web.function_request import FunctionRequest
-from soundlift.common.web.problems import problem_of, register_error_handlers, unexpected_problem
+from soundlift.common.web.problems import problem_response, register_error_handlers, unexpected_problem
 from soundlift.common.web.request_log import HEALTH, log_requests
 from soundlift.common.web.strict_json import StrictJson
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
     from cloudevents.core.v1.event import CloudEvent
 
-MAX_BODY_BYTES = 16 * 1024  # a body of that size has arrived before a thread gets the request, unless it is chunked
+MAX_BODY_BYTES = 16 * 1024  # a body up to this size has arrived before a thread gets the request, unless it is chunked
 MAX_EVENT_BYTES = 2**20
 BODY_SECONDS = 30.0  # for a body that is read into memory; a minimum rate applies to one that is streamed
 ANY_PATH = "/<anything:path>"
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 
 
 class Anything(PathConverter):
-    """Any path, also an empty one or one with several slashes in a row, but those of the health checks."""
+    """Any path, even an empty one or one with several slashes in a row, except those of the health checks."""
 
     regex = f"(?!{HEALTH[1:]})(?s:.*?)"
 
@@ -58,17 +58,17 @@ class Function(Flask):
         max_body_bytes: int | None = MAX_BODY_BYTES,
         services: Services | None = None,
     ) -> None:
-        """Make an application without routes but those of the health checks.
+        """Make an application with no routes except those of the health checks.
 
-        `needs` names the services that /_/ready checks. A body of more than `max_body_bytes` is answered 413; None
-        leaves the limit to the handlers. Without `services`, they come from the environment.
+        `needs` names the services that /_/ready checks. A body of more than `max_body_bytes` gets a 413; None leaves
+        the limit to the handlers. Without `services`, they come from the environment.
         """
         super().__init__(name, static_folder=None)
         self.needs = needs
         self._services = services
         self.config["MAX_CONTENT_LENGTH"] = max_body_bytes
         self.url_map.converters["anything"] = Anything
-        self.url_map.merge_slashes = False  # the redirect would lead past the prefix by which a gateway knows it
+        self.url_map.merge_slashes = False  # the redirect would omit the prefix at which a gateway serves the function
         self.add_url_rule(f"{HEALTH}health", "health", lambda: "OK")
         self.add_url_rule(f"{HEALTH}ready", "ready", self._check_services)
         self.after_request(_release_on_close)
@@ -77,24 +77,24 @@ class Function(Flask):
 
     @property
     def services(self) -> Services:
-        """Return the services given, or those of the process."""
-        return self._services or services_of_process()
+        """Return the services that were passed in, or those of the process."""
+        return self._services or process_services()
 
     @services.setter
     def services(self, services: Services) -> None:
         self._services = services
 
     def handle(self, rule: str, handler: HttpHandler, *, methods: Sequence[str]) -> None:
-        """Answer requests for the paths of a rule with `handler(request, services, **variables of the path)`."""
+        """Handle requests for the paths of a rule with `handler(request, services, **variables of the path)`."""
         self.add_url_rule(rule, handler.__name__, partial(self._answer, handler), methods=methods)
 
     def open_services(self) -> None:
-        """Open what the function needs, without connecting; raises SettingError where a setting is missing."""
+        """Open what the function needs, without connecting; raises SettingError if a setting is missing."""
         for name in self.needs:
             getattr(self.services, name)
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request as Flask does; nothing closes a response whose headers gunicorn rejects."""
+        """Handle a request as Flask does; release it on errors, after which nothing closes the response."""
         try:
             return super().wsgi_app(environ, start_response)
         except BaseException:
@@ -125,7 +125,7 @@ def http_function(
     max_body_bytes: int | None = MAX_BODY_BYTES,
     services: Services | None = None,
 ) -> Function:
-    """Make an application that answers every path but those of the health checks with `handler(request, services)`."""
+    """Make an application that calls `handler(request, services)` for every path except those of the health checks."""
 
     def answer(request: Request, services: Services, path: str) -> ResponseReturnValue:
         return handler(request, services)
@@ -136,15 +136,15 @@ def http_function(
 
 
 def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services: Services | None = None) -> Function:
-    """Make an application that passes the CloudEvent of each POST to `handler` and returns the event it answers.
+    """Make an application that passes the CloudEvent of each POST to `handler` and responds with the event it returns.
 
-    An unexpected error is answered 503: a Knative source does not send an event again after a 500.
+    An unexpected error becomes a 503, since a Knative source does not resend an event after a 500.
     """
-    from soundlift.common.events import from_http, to_http, traceparent_of
+    from soundlift.common.events import from_http, to_http, traceparent_from
 
     def answer(request: Request, services: Services) -> ResponseReturnValue:
         event = from_http(dict(request.headers), request.get_data())
-        begin_trace(traceparent_of(event) or request.headers.get("traceparent"), function=handler.__name__)
+        begin_trace(traceparent_from(event) or request.headers.get("traceparent"), function=handler.__name__)
         reply = handler(event, services)
         if reply is None:
             return Response(status=HTTPStatus.NO_CONTENT)
@@ -154,9 +154,9 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
     unusable = itertools.count(1)
 
     def refuse(error: BadRequest) -> Response:
-        """Log an unusable event with the number of them so far: a platform drops it without a trace."""
+        """Log an unusable event, and how many there have been: a platform drops such an event without a trace."""
         log.error("unusable event", detail=error.detail, count=next(unusable), **error.evidence)
-        return problem_of(error)
+        return problem_response(error)
 
     answer.__name__ = handler.__name__
     app = http_function(answer, methods=["POST"], needs=needs, max_body_bytes=MAX_EVENT_BYTES, services=services)
@@ -168,7 +168,7 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
 
 
 def _read_body(limit: int) -> None:
-    """Read the body, even if the handler ignores it: gunicorn would find a malformed one after the answer."""
+    """Read the body, even if the handler ignores it: gunicorn would detect a malformed body after the response."""
     limit_body_time(BODY_SECONDS)
     size = len(request.get_data())
     # Werkzeug returns the first `limit` bytes of a longer chunked body (https://github.com/pallets/werkzeug/pull/2620).

@@ -10,11 +10,11 @@ from soundlift.common.errors import Busy
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-RELEASE = "soundlift.release"  # in the environ of a request that was admitted and is not over
+RELEASE = "soundlift.release"  # in the environ of a request that was admitted and has not ended
 
 
 class ConcurrencyLimit:
-    """Limit on the requests in progress, each from its admission until its response is closed."""
+    """A limit on the requests in progress, each from its admission until its response is closed."""
 
     def __init__(self, limit: int) -> None:
         self._semaphore = BoundedSemaphore(limit)
@@ -27,6 +27,6 @@ class ConcurrencyLimit:
 
 
 def release(environ: WSGIEnvironment) -> None:
-    """Count a request as over, once, if it was admitted."""
+    """Count an admitted request as ended; do nothing if it was not admitted or has already ended."""
     if end := environ.pop(RELEASE, None):
         end()

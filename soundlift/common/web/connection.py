@@ -17,11 +17,11 @@ from soundlift.common.web.request_buffer import RequestBuffer
 
 RECEIVE_BYTES = 64 * 1024
 SEND_SECONDS = 120.0  # for one block of a response; a client that reads none of it is gone
-DRAIN_SECONDS = 0.1  # for the rest of a body that was not read: enough for what has arrived, also on a busy machine
+DRAIN_SECONDS = 0.1  # for the rest of a body that was not read: enough for what has arrived, even on a busy machine
 
 
 class Owner(Protocol):
-    """The worker, as its connections see it."""
+    """The part of the worker that its connections use."""
 
     def close_connection(self, connection: Connection, *, graceful: bool) -> None:
         """Close a connection; called once. `graceful` waits until the client has its last response."""
@@ -81,5 +81,5 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn carries no type hints
             return False
 
     def close(self, graceful: bool = False) -> None:
-        """Close the connection; after a response gracefully, so that it reaches a client that is still sending."""
+        """Close the connection, gracefully after a response, so that it reaches a client that is still sending."""
         self._owner.close_connection(self, graceful=graceful)

@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class DropCounter:
-    """Dropped clients by reason since the start, logged at most once a second however many there are."""
+    """Dropped clients by reason since the start, logged at most once a second, no matter how many there are."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from gunicorn.http import errors
 
-from soundlift.common.errors import PROBLEM, UNEXPECTED, TooSlow, code_of
+from soundlift.common.errors import PROBLEM, UNEXPECTED, TooSlow, problem_code
 from soundlift.common.logging import trace_id
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
@@ -33,17 +33,17 @@ DETAILS = {
 }
 
 
-def status_of(error: Exception) -> HTTPStatus:
-    """Return the status for an exception of gunicorn: 400 for anything else its parser rejects, otherwise 500."""
+def error_status(error: Exception) -> HTTPStatus:
+    """Return the status for an exception: one of STATUSES, 400 for other errors of gunicorn's parser, otherwise 500."""
     found = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), None)
     fallback = HTTPStatus.BAD_REQUEST if isinstance(error, errors.ParseException) else HTTPStatus.INTERNAL_SERVER_ERROR
     return found or fallback
 
 
 def error_response(status: HTTPStatus) -> bytes:
-    """Return a complete HTTP/1.1 response with a problem document, the last on its connection."""
+    """Return a complete HTTP/1.1 response with a problem document; it is the last response of its connection."""
     detail = DETAILS[status].format(trace_id=trace_id())
-    document = {"title": status.phrase, "status": status.value, "detail": detail, "code": code_of(status.phrase)}
+    document = {"title": status.phrase, "status": status.value, "detail": detail, "code": problem_code(status.phrase)}
     body = json.dumps(document).encode()
     retry_after = ["Retry-After: 10"] if status is HTTPStatus.TOO_MANY_REQUESTS else []
     head = [

@@ -1,4 +1,4 @@
-"""The request that a handler receives; a part of it that cannot be read is a client error."""
+"""The request that a handler receives; any part that cannot be read is a client error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RequestBody:
         """Return at most `size` bytes, or the rest; b"" means that the body is complete."""
         try:
             data = self._stream.read(size)
-        except _errors_of_body() as error:
+        except _body_errors() as error:
             raise BadRequest("The body is malformed or was cut off. Send it again.", cause=str(error)) from error
         self._missing -= len(data)
         if self._missing > 0 and (size < 0 or (size > 0 and not data)):
@@ -54,8 +54,8 @@ class RequestBody:
 
 
 @cache
-def _errors_of_body() -> tuple[type[Exception], ...]:
-    """Return what gunicorn raises for a malformed body; a late import, since it takes 50 ms outside gunicorn."""
+def _body_errors() -> tuple[type[Exception], ...]:
+    """Return what gunicorn raises for a malformed body; imported late, since that takes 50 ms outside gunicorn."""
     from gunicorn.http.errors import ParseException
 
     return (OSError, ValueError, ParseException)

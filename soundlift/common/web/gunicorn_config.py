@@ -17,8 +17,8 @@ from soundlift.common.process.shutdown import shutdown
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.settings import Settings
 
-SECONDS_TO_HAND_BACK = 15
-SPARE_THREADS = 8  # for health, and for answering 429 at the concurrency limit
+RELEASE_SECONDS = 15  # to release the claims of conversions that DRAIN_SECONDS has interrupted
+SPARE_THREADS = 8  # for health checks, and for 429 responses at the concurrency limit
 MAX_CONNECTIONS = 1000
 
 try:
@@ -32,10 +32,10 @@ workers = 1
 threads = _settings.threads + SPARE_THREADS
 # Running out of file descriptors would end the worker, so connections get at most half of them.
 worker_connections = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-# No header may override the environ: SCRIPT_NAME would move a path past the rules of a proxy.
+# No header may override the environ: SCRIPT_NAME would let a path bypass the rules of a proxy.
 forwarder_headers = ""
 keepalive = 15
-graceful_timeout = _settings.drain_seconds + SECONDS_TO_HAND_BACK
+graceful_timeout = _settings.drain_seconds + RELEASE_SECONDS
 timeout = 60
 loglevel = "warning"
 control_socket_disable = True
@@ -48,7 +48,7 @@ def on_starting(server: Any) -> None:
 
 def when_ready(server: Any) -> None:
     """Stop gunicorn's main process, and with it the workers, when the supervisor is gone."""
-    lifeline.hold(_settings.lifeline_fd)
+    lifeline.watch(_settings.lifeline_fd)
 
 
 def post_worker_init(worker: Any) -> None:

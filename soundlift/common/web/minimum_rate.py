@@ -29,40 +29,40 @@ class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn car
         self._on_slow = on_slow
 
     def chunk(self, size_hint: int | None = None) -> bytes:
-        """Return the next bytes, none at the end; raises TooSlow, or TimeoutError after the socket's own timeout."""
-        own = self.sock.gettimeout()
+        """Return the next bytes, or none at the end; raises TooSlow, or TimeoutError after the socket's own timeout."""
+        socket_timeout = self.sock.gettimeout()
         while True:
             left = self._seconds_left()
             began = time.monotonic()
-            self.sock.settimeout(left if own is None else min(own, left))
+            self.sock.settimeout(left if socket_timeout is None else min(socket_timeout, left))
             try:
                 data: bytes = super().chunk(size_hint)
             except TimeoutError:
-                if own is not None and own < left:
+                if socket_timeout is not None and socket_timeout < left:
                     raise
-                self._account(left, 0)
+                self._record(left, 0)
                 continue
             finally:
-                self.sock.settimeout(own)
-            self._account(time.monotonic() - began, len(data))
+                self.sock.settimeout(socket_timeout)
+            self._record(time.monotonic() - began, len(data))
             return data
 
     def _seconds_left(self) -> float:
-        """Return the longest time to wait for the next bytes."""
+        """Return the maximum time to wait for the next bytes."""
         deadline = body_seconds_left()
         if deadline is not None and deadline <= 0:
-            raise self._refusal("The request's body did not arrive in time. Send it again.")
+            raise self._error("The request's body did not arrive in time. Send it again.")
         left = PERIOD_SECONDS - self._waited
         return left if deadline is None else min(left, deadline)
 
-    def _account(self, seconds: float, received: int) -> None:
+    def _record(self, seconds: float, received: int) -> None:
         self._waited += seconds
         self._received += received
         if self._waited >= PERIOD_SECONDS:
             if self._received < MIN_BYTES_PER_SECOND * PERIOD_SECONDS:
-                raise self._refusal("The request's body arrives too slowly. Send it again over a better connection.")
+                raise self._error("The request's body arrives too slowly. Send it again over a faster connection.")
             self._waited, self._received = 0.0, 0
 
-    def _refusal(self, detail: str) -> TooSlow:
+    def _error(self, detail: str) -> TooSlow:
         self._on_slow()
         return TooSlow(detail)

@@ -65,7 +65,7 @@ class RequestBuffer:
 
 
 def _small_body_length(head: bytes) -> int:
-    """Return the bytes of body to wait for; a client that sent Expect waits for an answer before it sends any."""
+    """Return how many bytes of the body to wait for: none after Expect, since the client waits for a response first."""
     found = CONTENT_LENGTH.search(head)
     length = int(found[1]) if found and not EXPECTATION.search(head) else 0
     return length if length <= SMALL_BODY_BYTES else 0

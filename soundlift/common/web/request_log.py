@@ -9,13 +9,13 @@ from flask import Flask, Response, g, request
 
 from soundlift.common.logging import begin_trace
 
-HEALTH = "/_/"  # below it, every few seconds, platforms ask for a function's health
+HEALTH = "/_/"  # platforms request the health checks below this path every few seconds
 
 log = structlog.get_logger()
 
 
 def log_requests(app: Flask) -> None:
-    """Have an application log each request with its trace id, but not those for its health."""
+    """Make an application log each request with its trace id, except for health checks."""
 
     def begin() -> None:
         g.began = time.monotonic()

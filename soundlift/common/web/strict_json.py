@@ -1,4 +1,4 @@
-"""Flask's JSON, held to RFC 8259."""
+"""Flask's JSON, restricted to RFC 8259."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class StrictJson(DefaultJSONProvider):
     sort_keys = False
 
     def dumps(self, obj: Any, **kwargs: Any) -> str:
-        """Return a document as JSON; raises ValueError for a number that JSON does not have."""
+        """Return a document as JSON; raises ValueError for a number that JSON cannot represent."""
         return super().dumps(obj, allow_nan=False, **kwargs)
 
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
-        """Return the document that a client sent; raises ValueError where it cannot be used."""
+        """Return the document that a client sent; raises ValueError if it is invalid."""
         return read_json(s)

@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from soundlift.common.web.connection import Connection
 from soundlift.common.web.drop_counter import DropCounter
-from soundlift.common.web.error_responses import error_response, status_of
+from soundlift.common.web.error_responses import error_response, error_status
 
 REQUEST_SECONDS = 10.0  # for a request's head, and its body if that is small
 CHECK_SECONDS = 0.5  # between two checks for expired connections, however many events there are
@@ -29,7 +29,7 @@ LINGER_BYTES = 2**20
 DRAIN_BYTES = 64 * 1024
 NO_PENDING_CONNECTION = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO)
-IDLE_SECONDS_AT_STOP = 2.0  # as gunicorn gives kept-alive connections
+IDLE_SECONDS_AT_STOP = 2.0  # the same as gunicorn's for keep-alive connections
 
 log = structlog.get_logger()
 
@@ -37,30 +37,30 @@ log = structlog.get_logger()
 class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hints
     """A threaded worker that receives requests in its event loop and processes them in its threads.
 
-    gunicorn's own passes a connection to a thread at its first byte, so that one slow client per thread blocks it
+    gunicorn's worker passes a connection to a thread at its first byte, so that one slow client per thread blocks it
     (https://github.com/benoitc/gunicorn/issues/3634), and waits up to 2 seconds in its loop to close a connection.
-    Here a thread gets a request once its head, and its body if that is small, have arrived; a request that takes
-    longer than REQUEST_SECONDS is answered 408. The thread receives a larger body at a minimum rate (minimum_rate.py).
+    This worker passes a request to a thread once its head, and its body if that is small, have arrived; a request that
+    takes longer than REQUEST_SECONDS gets a 408. The thread receives a larger body at a minimum rate (minimum_rate.py).
 
-    On SIGTERM it accepts all pending connections and closes its listeners. gunicorn's own keeps listening, so that a
-    proxy that connects meanwhile waits in vain instead of trying another instance.
+    On SIGTERM, this worker accepts all pending connections and closes its listeners. gunicorn's worker keeps listening,
+    so that a proxy that connects in the meantime gets no response instead of trying another instance.
 
     gunicorn does not document these methods and attributes as an interface: its version is pinned to one minor
     release, and test_gunicorn_interface.py lists what this package relies on.
     """
 
-    connections_per_address = 0  # 0 is no limit
+    connections_per_address = 0  # 0 means no limit
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._arriving: dict[Connection, None] = {}  # a set that keeps its order
+        self._arriving: dict[Connection, None] = {}  # an ordered set
         self._lingering: dict[socket, tuple[float, int]] = {}  # deadline, and bytes received since the response
         self._by_address: Counter[str] = Counter()
         self._dropped = DropCounter()
         self._next_check = 0.0
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """Do as gunicorn's; when stopping, accept pending connections up to the limit, then close the listeners."""
+        """Extend gunicorn's: when stopping, accept pending connections up to the limit, then close the listeners."""
         super().set_accept_enabled(enabled)
         if enabled or self.alive:
             return
@@ -92,7 +92,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         return True
 
     def enqueue_req(self, conn: Connection) -> None:
-        """Pass a connection's next request to a thread, at once or when it has arrived."""
+        """Pass a connection's next request to a thread, immediately or once it has arrived."""
         conn.begin_request(REQUEST_SECONDS)
         if conn.receive():
             super().enqueue_req(conn)
@@ -124,7 +124,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
         """Send a problem document for a request that cannot be read, or for an error while processing it."""
-        status = status_of(exc)
+        status = error_status(exc)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.NOT_IMPLEMENTED:
             log.error("request failed", exc_info=exc)
         else:
@@ -145,7 +145,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self.poller.unregister(conn.sock)
 
     def _shorten_idle_waits(self) -> None:
-        """Close connections that have sent nothing yet as soon as kept-alive ones when stopping."""
+        """When stopping, wait for connections that have sent nothing yet only as long as for keep-alive ones."""
         latest = time.monotonic() + IDLE_SECONDS_AT_STOP
         for conn in self._arriving:
             if not conn.buffer.has_begun:

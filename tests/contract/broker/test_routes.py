@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soundlift.common.broker.routes import queues_of, routes_of, topics_of
+from soundlift.common.broker.routes import all_queues, queues_by_event_type, queues_by_topic
 from soundlift.common.errors import SettingError
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.settings import Settings
@@ -15,29 +15,33 @@ def settings(**environ: str) -> Settings:
 
 
 def test_each_topic_has_one_queue_unless_there_are_extra_subscribers() -> None:
-    assert topics_of(settings()) == {"video": {"video"}, "mp3": {"mp3"}}
-    assert routes_of(settings()) == {VIDEO_UPLOADED: {"video"}, MP3_READY: {"mp3"}, CONVERSION_FAILED: {"mp3"}}
+    assert queues_by_topic(settings()) == {"video": {"video"}, "mp3": {"mp3"}}
+    assert queues_by_event_type(settings()) == {
+        VIDEO_UPLOADED: {"video"},
+        MP3_READY: {"mp3"},
+        CONVERSION_FAILED: {"mp3"},
+    }
 
 
-def test_an_extra_subscriber_has_a_queue_of_its_own_name() -> None:
+def test_an_extra_subscriber_has_a_queue_with_its_name() -> None:
     named = settings(
         VIDEO_QUEUE="films", MP3_QUEUE="songs", EXTRA_SUBSCRIBERS="songs=audit, songs=web-hook,films=audit"
     )
     outcomes = {"songs", "audit", "web-hook"}
-    routes = routes_of(named)
+    routes = queues_by_event_type(named)
     assert routes == {VIDEO_UPLOADED: {"films", "audit"}, MP3_READY: outcomes, CONVERSION_FAILED: outcomes}
-    assert queues_of(routes) == ["audit", "films", "songs", "web-hook"]
+    assert all_queues(routes) == ["audit", "films", "songs", "web-hook"]
 
 
 @pytest.mark.parametrize(
     ("extra", "detail"),
     [
         ("mp4=audit", "mp4 is not a topic; the topics are mp3 and video."),
-        ("mp3=audit,video=mp3", "mp3 is a topic; a function with a queue of its own needs another name."),
+        ("mp3=audit,video=mp3", "mp3 is a topic; a function with a separate queue needs another name."),
     ],
 )
 def test_an_extra_subscriber_of_no_topic_or_with_a_taken_name_is_a_clear_error(extra: str, detail: str) -> None:
-    for read in (topics_of, routes_of):
+    for read in (queues_by_topic, queues_by_event_type):
         with pytest.raises(SettingError) as refused:
             read(settings(EXTRA_SUBSCRIBERS=extra))
         assert refused.value.detail == f"Setting EXTRA_SUBSCRIBERS: {detail}"

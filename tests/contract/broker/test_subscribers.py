@@ -19,7 +19,7 @@ def fan_out(factory: BrokerFactory) -> Broker:
     return broker
 
 
-def test_an_event_is_put_in_the_queue_of_each_subscriber(fan_out: Broker) -> None:
+def test_an_event_is_stored_in_the_queue_of_each_subscriber(fan_out: Broker) -> None:
     fan_out.publish(event(2, CONVERSION_FAILED))
     for queue in SUBSCRIBERS:
         received = [receive(fan_out, [queue]) for _ in range(2)]

@@ -42,7 +42,7 @@ class RabbitMqBroker:
     def publish(self, event: CloudEvent) -> None:
         """Publish to the topic exchange, waiting at most `confirm_timeout` seconds for the confirm."""
         if not self._routes.get(event.get_type()):
-            raise BrokerUnavailable(f"No queue takes events of type {event.get_type()}.")
+            raise BrokerUnavailable(f"No queue receives events of type {event.get_type()}.")
         self._publisher.send(message_for_event(event))
 
     def check(self) -> None:
@@ -82,6 +82,6 @@ class RabbitMqBroker:
         return self._dead_letters.drop(letter_id)
 
     def close(self) -> None:
-        """Close the connections for good."""
+        """Close the connections permanently."""
         self._consumer.close()
         self._publisher.close()

@@ -15,7 +15,7 @@ from soundlift.common.errors import SettingError
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 5
 
-logging.getLogger("pika").setLevel(logging.CRITICAL)  # it also raises what it logs
+logging.getLogger("pika").setLevel(logging.CRITICAL)  # pika also raises the errors that it logs
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ def _read_address(url: str, files: TlsFiles) -> pika.URLParameters:
             raise ValueError
         parameters = pika.URLParameters(url)
     except (ValueError, TypeError):
-        sentence = "Setting BROKER_URL must be amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, or several of these."
-        raise SettingError(sentence, setting="BROKER_URL") from None
+        url_format = "amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST"
+        message = f"Setting BROKER_URL must be {url_format}, or several of these, separated by commas."
+        raise SettingError(message, setting="BROKER_URL") from None
     if "heartbeat" not in parse_qs(parts.query):
         parameters.heartbeat = HEARTBEAT_SECONDS
     parameters.socket_timeout = CONNECT_SECONDS
@@ -59,6 +60,6 @@ def _tls_context(files: TlsFiles) -> ssl.SSLContext:
         if files.certificate:
             context.load_cert_chain(files.certificate, files.key or None)
     except OSError as error:
-        sentence = f"Settings BROKER_CA_FILE, BROKER_CERT_FILE and BROKER_KEY_FILE: a file cannot be used: {error}."
-        raise SettingError(sentence, setting="BROKER_CA_FILE") from None
+        message = f"Settings BROKER_CA_FILE, BROKER_CERT_FILE and BROKER_KEY_FILE: a file cannot be used: {error}."
+        raise SettingError(message, setting="BROKER_CA_FILE") from None
     return context

@@ -16,7 +16,7 @@ from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.errors import BrokerUnavailable
 
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 5.0
+MAX_PAUSE_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 NO_ANSWER = "RabbitMQ does not answer."
 
@@ -24,11 +24,11 @@ log = structlog.get_logger()
 
 
 class ReconnectingConnection:
-    """A connection with one channel, which is reopened whenever it is lost, at the first address that answers.
+    """A connection with one channel, which is reopened whenever it is lost, at the first address that responds.
 
     The hooks run in the connection's thread, the only one that may use pika's objects. `prepare` gets each new channel,
     on which the topology is declared, and a callback to call when the channel is ready. `lost` gets the reason for a
-    lost connection. `blocked` gets the reason when RabbitMQ stops taking messages, and None when it takes them again.
+    lost connection. `blocked` gets the reason when RabbitMQ stops accepting messages, and None when it resumes.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class ReconnectingConnection:
         self._connection: Any = None
         self._channel_error: Exception | None = None
         self._is_up = False
-        self._why = ""
+        self._down_reason = ""
         self._failures = 0
         self._closing = threading.Event()
 
     def wait_until_up(self, seconds: float) -> None:
         """Return when the channel is ready; the first call starts connecting.
 
-        Raises BrokerUnavailable after `seconds`, or at once if no address has answered.
+        Raises BrokerUnavailable after `seconds`, or immediately if no address has responded.
         """
         with self._changed:
             self._start()
-            self._changed.wait_for(lambda: self._is_up or self._why, seconds)
+            self._changed.wait_for(lambda: self._is_up or self._down_reason, seconds)
             if not self._is_up:
-                raise BrokerUnavailable(self._why or NO_ANSWER)
+                raise BrokerUnavailable(self._down_reason or NO_ANSWER)
 
     def call(self, function: Callable[[], None]) -> None:
         """Run a function soon in the connection's thread; while the connection is down it may never run."""
@@ -72,7 +72,7 @@ class ReconnectingConnection:
             connection.ioloop.add_callback_threadsafe(function)
 
     def close(self) -> None:
-        """Close the connection and end the thread for good."""
+        """Close the connection and end the thread permanently."""
         self._closing.set()
         if self._thread is not None:
             self.call(self._disconnect)
@@ -98,7 +98,7 @@ class ReconnectingConnection:
     def _pause(self) -> float:
         """Return the seconds to wait before the next attempt: 0 until every address has been tried."""
         rounds = self._failures // len(self._addresses)
-        return min(FIRST_PAUSE_SECONDS * 2 ** (rounds - 1), LONGEST_PAUSE_SECONDS) if rounds else 0
+        return min(FIRST_PAUSE_SECONDS * 2 ** (rounds - 1), MAX_PAUSE_SECONDS) if rounds else 0
 
     def _connect(self, address: pika.URLParameters) -> None:
         """Connect, and return when the connection has ended."""
@@ -117,7 +117,7 @@ class ReconnectingConnection:
 
     def _opened(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(
-            lambda _, frame: self._blocked(f"RabbitMQ takes no messages now: {frame.method.reason}.")
+            lambda _, frame: self._blocked(f"RabbitMQ accepts no messages at the moment: {frame.method.reason}.")
         )
         connection.add_on_connection_unblocked_callback(lambda *_: self._blocked(None))
         connection.channel(on_open_callback=self._channel_opened)
@@ -130,11 +130,11 @@ class ReconnectingConnection:
     def _ready(self) -> None:
         self._failures = 0
         with self._changed:
-            self._is_up, self._why = True, ""
+            self._is_up, self._down_reason = True, ""
             self._changed.notify_all()
 
     def _channel_closed(self, channel: Any, reason: Exception) -> None:
-        """Close the connection, too, and reconnect: a broker closes a channel only when something is wrong."""
+        """Also close the connection, and reconnect: a broker closes a channel only when something is wrong."""
         self._channel_error = reason
         self._disconnect()
 
@@ -151,19 +151,19 @@ class ReconnectingConnection:
 
     def _down(self, reason: Exception) -> None:
         self._failures += 1
-        why = sentence_of(reason)
+        description = describe_error(reason)
         with self._changed:
-            is_new = self._is_up or (not self._why and self._failures >= len(self._addresses))
-            if is_new or self._why:
-                self._is_up, self._why = False, why
+            is_new = self._is_up or (not self._down_reason and self._failures >= len(self._addresses))
+            if is_new or self._down_reason:
+                self._is_up, self._down_reason = False, description
             self._changed.notify_all()
-        self._lost(why)
+        self._lost(description)
         if is_new and not self._closing.is_set():
-            log.warning(BrokerUnavailable.code, detail=why)
+            log.warning(BrokerUnavailable.code, detail=description)
 
 
-def sentence_of(reason: Exception) -> str:
-    """Return why a channel or a connection was closed, quoting the broker if a queue has other properties."""
+def describe_error(reason: Exception) -> str:
+    """Return why a channel or a connection was closed, quoting the broker if the properties of a queue differ."""
     if isinstance(reason, ChannelClosedByBroker) and reason.reply_code == 406 and "inequivalent" in reason.reply_text:
         return (
             f"RabbitMQ has a queue or exchange with other properties: {reason.reply_text}. "
@@ -171,12 +171,12 @@ def sentence_of(reason: Exception) -> str:
         )
     if isinstance(reason, ChannelClosedByBroker | ConnectionClosedByBroker):
         return f"RabbitMQ closed the connection: {reason.reply_text}."
-    cause = _cause_of(reason)
+    cause = _root_cause(reason)
     return f"{NO_ANSWER} {str(cause) or type(cause).__name__}."
 
 
-def _cause_of(reason: BaseException) -> BaseException:
-    """Return the innermost of the errors that pika nests in several different ways."""
+def _root_cause(reason: BaseException) -> BaseException:
+    """Return the innermost error; pika nests errors in several different ways."""
     wrapped = (*getattr(reason, "exceptions", ()), getattr(reason, "exception", None), *reason.args)
-    causes = [one for one in wrapped if isinstance(one, BaseException)]
-    return _cause_of(causes[-1]) if causes else reason
+    causes = [item for item in wrapped if isinstance(item, BaseException)]
+    return _root_cause(causes[-1]) if causes else reason

@@ -16,9 +16,9 @@ from soundlift.common.broker import Delivery
 from soundlift.common.broker.rabbitmq.connection import ReconnectingConnection
 from soundlift.common.broker.rabbitmq.messages import (
     OutgoingMessage,
-    delivery_of,
     message_for_rejection,
     message_for_retry,
+    read_delivery,
 )
 from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import DEFAULT_EXCHANGE, Topology
@@ -30,7 +30,7 @@ IDLE_SECONDS = 1.0
 
 @dataclass(frozen=True, eq=False)
 class DeliveryTag:
-    """A message's number and its channel; on another channel the number means another message."""
+    """A message's number and its channel; on another channel, the number refers to a different message."""
 
     channel: Any
     number: int
@@ -38,7 +38,7 @@ class DeliveryTag:
 
 
 class PrefetchingConsumer:
-    """A consumer that subscribes to the queues it is asked for, with at most `prefetch` unsettled messages of each.
+    """A consumer of the queues passed to `receive`, with at most `prefetch` unsettled messages of each.
 
     Prefetched messages of a queue that `receive` has not been called with for a while are returned to RabbitMQ.
     """
@@ -73,7 +73,7 @@ class PrefetchingConsumer:
         with self._changed:
             self._changed.wait_for(lambda: self._channel is None or any(map(self._arrived.get, queues)), timeout)
             waiting = [self._arrived[queue] for queue in queues if self._arrived.get(queue)]
-            return min(waiting, key=lambda one: one[0].tag.number).popleft() if waiting else None
+            return min(waiting, key=lambda deliveries: deliveries[0].tag.number).popleft() if waiting else None
 
     def unsubscribe(self) -> None:
         """Cancel all subscriptions, so that settled messages are not replaced by new ones."""
@@ -85,7 +85,7 @@ class PrefetchingConsumer:
         self._settle(delivery, None)
 
     def retry(self, delivery: Delivery, *, delay: float) -> None:
-        """Put the message in a delay queue, or at the end of its own for no delay, and acknowledge it."""
+        """Put the message in a delay queue, or without a delay at the end of its own queue, and acknowledge it."""
         exchange = self._topology.delay_for(delay) if delay else DEFAULT_EXCHANGE
         self._settle(delivery, message_for_retry(delivery, exchange))
 
@@ -111,7 +111,7 @@ class PrefetchingConsumer:
         self._connection.call(partial(_acknowledge, tag))
 
     def _subscribe(self, queues: Collection[str]) -> None:
-        """Subscribe to these queues, and cancel those that have not been asked for in a while."""
+        """Subscribe to these queues, and cancel those that have not been requested for a while."""
         moment = time.monotonic()
         self._asked_at.update(dict.fromkeys(queues, moment))
         idle = {queue for queue, asked_at in self._asked_at.items() if asked_at < moment - IDLE_SECONDS}
@@ -138,13 +138,13 @@ class PrefetchingConsumer:
             return
         for queue in set(queues) - self._consumers.keys():
             self._consumers[queue] = channel.basic_consume(
-                queue, partial(self._arrive, queue), callback=partial(self._begun, queue)
+                queue, partial(self._arrive, queue), callback=partial(self._subscription_confirmed, queue)
             )
         for queue in idle & self._consumers.keys():
             channel.basic_cancel(self._consumers.pop(queue))
-            self._hand_back(queue)
+            self._return_prefetched(queue)
 
-    def _hand_back(self, queue: str) -> None:
+    def _return_prefetched(self, queue: str) -> None:
         with self._changed:
             self._subscribed.discard(queue)
             returned = [delivery.tag for delivery in self._arrived.pop(queue, ())]
@@ -152,7 +152,7 @@ class PrefetchingConsumer:
         for tag in returned:
             tag.channel.basic_nack(tag.number, requeue=True)
 
-    def _begun(self, queue: str, _: Any) -> None:
+    def _subscription_confirmed(self, queue: str, _: Any) -> None:
         with self._changed:
             self._subscribed.add(queue)
             self._changed.notify_all()
@@ -161,10 +161,10 @@ class PrefetchingConsumer:
         tag = DeliveryTag(channel, method.delivery_tag, properties)
         with self._changed:
             self._unsettled.add(tag)
-            self._arrived[queue].append(delivery_of(queue, method, properties, body, tag))
+            self._arrived[queue].append(read_delivery(queue, method, properties, body, tag))
             self._changed.notify_all()
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, reason: str) -> None:
         with self._changed:
             self._channel = None
             self._arrived.clear()

@@ -12,8 +12,8 @@ import pika
 from pika.exceptions import AMQPError
 
 from soundlift.common.broker import DeadLetter
-from soundlift.common.broker.rabbitmq.connection import sentence_of
-from soundlift.common.broker.rabbitmq.messages import OutgoingMessage, dead_letter_of, message_for_replay
+from soundlift.common.broker.rabbitmq.connection import describe_error
+from soundlift.common.broker.rabbitmq.messages import OutgoingMessage, message_for_replay, read_dead_letter
 from soundlift.common.broker.rabbitmq.topology import Topology, dead_name
 from soundlift.common.errors import BrokerUnavailable
 
@@ -30,7 +30,7 @@ class _Fetched:
 
     @property
     def letter(self) -> DeadLetter:
-        return dead_letter_of(self.queue, self.properties, self.body)
+        return read_dead_letter(self.queue, self.properties, self.body)
 
 
 class DeadLetterQueues:
@@ -43,7 +43,7 @@ class DeadLetterQueues:
     def list(self) -> Iterator[DeadLetter]:
         """Yield all dead letters, queue by queue."""
         with self._open() as channel, _fetched_from(channel, self._topology.queues) as fetched:
-            letters = [one.letter for one in fetched]
+            letters = [message.letter for message in fetched]
         yield from letters
 
     def replay(self, letter_id: str) -> bool:
@@ -56,7 +56,7 @@ class DeadLetterQueues:
 
     def _remove(self, letter_id: str, *, replay: bool) -> bool:
         with self._open() as channel, _fetched_from(channel, self._topology.queues) as fetched:
-            found = next((one for one in fetched if one.letter.id == letter_id), None)
+            found = next((message for message in fetched if message.letter.id == letter_id), None)
             if found is None:
                 return False
             if replay:
@@ -78,7 +78,7 @@ class DeadLetterQueues:
                 if connection.is_open:
                     connection.close()
         except AMQPError as error:
-            raise BrokerUnavailable(sentence_of(error)) from error
+            raise BrokerUnavailable(describe_error(error)) from error
 
 
 def _publish(channel: Any, message: OutgoingMessage) -> None:
@@ -88,10 +88,10 @@ def _publish(channel: Any, message: OutgoingMessage) -> None:
 @contextmanager
 def _fetched_from(channel: Any, queues: Sequence[str]) -> Iterator[list[_Fetched]]:
     """Yield all dead letters; afterwards, return those that are still in the list."""
-    fetched = [one for queue in queues for one in _fetch_all(channel, queue)]
+    fetched = [message for queue in queues for message in _fetch_all(channel, queue)]
     yield fetched
-    for one in fetched:
-        channel.basic_nack(one.number, requeue=True)
+    for message in fetched:
+        channel.basic_nack(message.number, requeue=True)
     _wait_until_returned(channel, queues, len(fetched))
 
 

@@ -1,4 +1,4 @@
-"""Converts between AMQP messages and ours, with attempts and reasons in their headers."""
+"""Converts between AMQP messages and those of the broker port, with attempts and reasons in AMQP headers."""
 
 from __future__ import annotations
 
@@ -41,21 +41,21 @@ def message_for_event(event: CloudEvent) -> OutgoingMessage:
     return OutgoingMessage(EVENTS, event.get_type(), message.body, properties)
 
 
-def delivery_of(queue: str, method: Any, properties: pika.BasicProperties, body: bytes, tag: Any) -> Delivery:
-    """Return a received message; its attempts are those that we count plus RabbitMQ's own redeliveries."""
+def read_delivery(queue: str, method: Any, properties: pika.BasicProperties, body: bytes, tag: Any) -> Delivery:
+    """Return a received message; its attempts are those that we count plus the redeliveries that RabbitMQ counts."""
     headers = properties.headers or {}
     redelivered = headers.get(DELIVERY_COUNT, int(method.redelivered))
-    return Delivery(queue, message_of(properties, body), int(headers.get(ATTEMPTS, 0)) + redelivered + 1, tag)
+    return Delivery(queue, read_message(properties, body), int(headers.get(ATTEMPTS, 0)) + redelivered + 1, tag)
 
 
-def message_of(properties: pika.BasicProperties, body: bytes) -> Message:
+def read_message(properties: pika.BasicProperties, body: bytes) -> Message:
     """Return a message without the headers that were added since its publisher sent it."""
     return Message(body, properties.content_type or "", _original_headers(properties))
 
 
 def message_for_retry(delivery: Delivery, exchange: str) -> OutgoingMessage:
     """Return a delivered message addressed to its queue, through a delay exchange or the default one."""
-    return _resent(
+    return _readdressed(
         delivery.tag.properties, delivery.message.body, exchange, delivery.queue, {ATTEMPTS: delivery.attempt}
     )
 
@@ -63,25 +63,27 @@ def message_for_retry(delivery: Delivery, exchange: str) -> OutgoingMessage:
 def message_for_rejection(delivery: Delivery, reason: Mapping[str, Any]) -> OutgoingMessage:
     """Return a delivered message addressed to its dead-letter queue, with the reason in its headers."""
     headers = {**{PREFIX + name: value for name, value in reason.items()}, LETTER_ID: secrets.token_hex(4)}
-    return _resent(delivery.tag.properties, delivery.message.body, DEFAULT_EXCHANGE, dead_name(delivery.queue), headers)
+    return _readdressed(
+        delivery.tag.properties, delivery.message.body, DEFAULT_EXCHANGE, dead_name(delivery.queue), headers
+    )
 
 
 def message_for_replay(queue: str, properties: pika.BasicProperties, body: bytes) -> OutgoingMessage:
     """Return a dead letter addressed to the queue it came from, without attempts and reason."""
-    return _resent(properties, body, DEFAULT_EXCHANGE, queue, {})
+    return _readdressed(properties, body, DEFAULT_EXCHANGE, queue, {})
 
 
-def dead_letter_of(queue: str, properties: pika.BasicProperties, body: bytes) -> DeadLetter:
+def read_dead_letter(queue: str, properties: pika.BasicProperties, body: bytes) -> DeadLetter:
     """Return a message of a dead-letter queue, whether we rejected it or RabbitMQ did."""
     headers = properties.headers or {}
     reason = {name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)}
     letter_id = reason.pop(LETTER_ID.removeprefix(PREFIX), None) or _id_from_content(queue, properties, body)
     if LETTER_ID not in headers:
-        reason = {"detail": f"RabbitMQ gave up on it: {_cause_of_death(headers)}.", **reason}
-    return DeadLetter(letter_id, queue, message_of(properties, body), reason)
+        reason = {"detail": f"RabbitMQ gave up on the message: {_cause_of_death(headers)}.", **reason}
+    return DeadLetter(letter_id, queue, read_message(properties, body), reason)
 
 
-def _resent(
+def _readdressed(
     properties: pika.BasicProperties, body: bytes, exchange: str, routing_key: str, headers: Mapping[str, Any]
 ) -> OutgoingMessage:
     kept = {**_original_headers(properties), **headers}

@@ -1,4 +1,4 @@
-"""Publishes to RabbitMQ: a message is sent when the broker has confirmed it."""
+"""Publishes to RabbitMQ: a message counts as sent once the broker has confirmed it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ConfirmingPublisher:
     """A channel over which any number of threads send messages, each waiting for the broker's confirm.
 
     If a confirm does not arrive in time, the circuit opens: for some seconds, or until a confirm arrives, every send
-    fails at once, so that no request waits for a broker that hangs or has raised an alarm.
+    fails immediately, so that no request waits for a broker that hangs or has raised an alarm.
     """
 
     def __init__(self, addresses: Sequence[pika.URLParameters], topology: Topology, *, timeout: float) -> None:
@@ -86,12 +86,12 @@ class ConfirmingPublisher:
         self._open_until = 0.0
 
     def _settled(self, number: int, *, multiple: bool) -> list[int]:
-        return [one for one in self._waiting if one <= number] if multiple else [number]
+        return [waiting for waiting in self._waiting if waiting <= number] if multiple else [number]
 
     def _returned(self, channel: Any, method: Any, properties: pika.BasicProperties, body: bytes) -> None:
         """Fail all waiting messages with the same route: a return has no delivery tag, and precedes its confirm.
 
-        Somebody has deleted a queue, so reconnect, which declares it again.
+        A return means that somebody has deleted a queue, so reconnect, which declares it again.
         """
         for message, confirmed in self._waiting.values():
             if (message.exchange, message.routing_key) == (method.exchange, method.routing_key):
@@ -103,16 +103,16 @@ class ConfirmingPublisher:
         if reason:
             self._fail_all(reason)
 
-    def _lost(self, why: str) -> None:
+    def _lost(self, reason: str) -> None:
         self._channel = self._blocked = None
-        self._fail_all(why)
+        self._fail_all(reason)
         self._waiting.clear()
 
-    def _fail_all(self, why: str) -> None:
+    def _fail_all(self, reason: str) -> None:
         for _, confirmed in self._waiting.values():
-            _fail(confirmed, why)
+            _fail(confirmed, reason)
 
 
-def _fail(confirmed: Future[None], why: str) -> None:
+def _fail(confirmed: Future[None], reason: str) -> None:
     if not confirmed.done():
-        confirmed.set_exception(BrokerUnavailable(why))
+        confirmed.set_exception(BrokerUnavailable(reason))

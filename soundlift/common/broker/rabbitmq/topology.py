@@ -4,9 +4,9 @@
                                        ▲     └─(rejected by us, or given up by RabbitMQ)─▶ QUEUE.dead
     soundlift.delay.5s ─▶ soundlift.delay.5s ─(after 5 s)
 
-A delay queue has one lifetime for all its messages, since a long delay at its head would hold up shorter ones behind.
-Delay queues are shared by all queues: a message enters through an exchange of the same name with the queue it came from
-as its routing key, and by that key it returns through the default exchange to that queue alone.
+A delay queue has one lifetime for all its messages: a long delay at its head would hold up shorter ones behind it.
+Delay queues are shared by all queues: a message enters through an exchange of the same name, with its original queue
+as the routing key, which routes it through the default exchange back to that queue only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from soundlift.common.broker.routes import Routes, queues_of
+from soundlift.common.broker.routes import Routes, all_queues
 
 EVENTS = "soundlift.events"
 DEFAULT_EXCHANGE = ""
@@ -26,7 +26,7 @@ NO_DELIVERY_LIMIT = 2**31 - 1  # reading dead letters counts as delivering them
 
 @dataclass(frozen=True)
 class Topology:
-    """What is declared: the queues of each event type, the delays in seconds, and quorum or classic queues."""
+    """The exchanges and queues to declare, from the queues of each event type, delays in seconds, and a queue type."""
 
     routes: Routes
     delays: Sequence[float]
@@ -35,14 +35,17 @@ class Topology:
     @property
     def queues(self) -> Sequence[str]:
         """Return the queues that functions subscribe to."""
-        return queues_of(self.routes)
+        return all_queues(self.routes)
 
     def delay_for(self, seconds: float) -> str:
         """Return the exchange of the shortest delay that is long enough, or of the longest delay."""
         return delay_name(next((delay for delay in sorted(self.delays) if delay >= seconds), max(self.delays)))
 
     def declare(self, channel: Any) -> None:
-        """Declare everything on a channel, blocking or not; RabbitMQ closes the channel if one has other properties."""
+        """Declare everything on a channel, blocking or not.
+
+        RabbitMQ closes the channel if a queue or exchange exists with other properties.
+        """
         channel.exchange_declare(EVENTS, exchange_type="topic", durable=True)
         for queue in self.queues:
             channel.queue_declare(queue, durable=True, arguments=self._work_arguments(queue))

@@ -20,8 +20,8 @@ from soundlift.common.errors import DatabaseUnavailable
 
 LOCK = "soundlift-migrate"
 LOCK_SECONDS = 5
-LONGEST_WAIT_SECONDS = 120
-LONGEST_STEP_SECONDS = 3600  # an index of a large table
+MAX_WAIT_SECONDS = 120
+MAX_STEP_SECONDS = 3600  # creating an index on a large table takes long
 
 
 def migrate(url: str) -> None:
@@ -30,9 +30,9 @@ def migrate(url: str) -> None:
     Concurrent calls run one after another; all but the first find nothing to do. Raises SettingError or
     DatabaseUnavailable.
     """
-    database = open_database(url, seconds=LONGEST_STEP_SECONDS)
+    database = open_database(url, seconds=MAX_STEP_SECONDS)
     try:
-        with _exclusive(database), database.write() as connection:
+        with _migration_lock(database), database.write() as connection:
             config = Config(attributes={"connection": connection})
             config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
             _upgrade(config)
@@ -45,13 +45,13 @@ def _upgrade(config: Config) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError as error:
-        sentence = "The database has tables of an unknown version: use the release that made them, or a new database."
-        raise DatabaseUnavailable(sentence, cause=str(error)) from None
+        message = "The database has tables of an unknown version: use the release that created them, or a new database."
+        raise DatabaseUnavailable(message, cause=str(error)) from None
 
 
 @contextmanager
-def _exclusive(database: Database) -> Iterator[None]:
-    """Wait until no other process migrates; on SQLite the transaction itself waits.
+def _migration_lock(database: Database) -> Iterator[None]:
+    """Wait until no other process is migrating; on SQLite the transaction itself waits.
 
     The lock has its own connection, so that it is held until the migration's transaction is committed. The next
     process would otherwise still read the old version.
@@ -59,7 +59,7 @@ def _exclusive(database: Database) -> Iterator[None]:
     if database.engine.dialect.name == "sqlite":
         yield
         return
-    deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     with database.read() as connection:
         while not connection.scalar(sa.select(sa.func.get_lock(LOCK, LOCK_SECONDS))):
             if time.monotonic() > deadline:

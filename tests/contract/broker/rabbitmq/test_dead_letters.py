@@ -33,7 +33,7 @@ def test_a_message_that_rabbitmq_gives_up_on_is_a_dead_letter(connect: Connect, 
     for _ in range(DELIVERY_LIMIT + 1):
         wait_for(lambda: nack(channel), "the message has been delivered")
     (letter,) = wait_for(lambda: list(broker.list()), "it is a dead letter")
-    assert (letter.queue, letter.reason["detail"]) == ("video", "RabbitMQ gave up on it: delivery_limit.")
+    assert (letter.queue, letter.reason["detail"]) == ("video", "RabbitMQ gave up on the message: delivery_limit.")
     assert broker.replay(letter.id)
     assert receive(broker, VIDEO).attempt == 1
 
@@ -46,7 +46,7 @@ def test_a_dead_letter_of_another_program_has_a_stable_id(connect: Connect, chan
         channel.basic_publish("", dead_name("video"), body, pika.BasicProperties(message_id=message_id))
     letters = wait_for(lambda: (found := list(broker.list()))[2:] and found, "all are there")
     assert [letter.message.body for letter in letters] == [body for body, _ in put]
-    assert [dict(letter.reason) for letter in letters] == 3 * [{"detail": "RabbitMQ gave up on it: unknown."}]
+    assert [dict(letter.reason) for letter in letters] == 3 * [{"detail": "RabbitMQ gave up on the message: unknown."}]
     assert len({letter.id for letter in letters}) == 3
     assert broker.drop(letters[0].id)
     assert list(broker.list()) == letters[1:]

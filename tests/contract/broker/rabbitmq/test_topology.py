@@ -11,7 +11,7 @@ from devservers.rabbitmq import RabbitMq
 from devservers.waiting import wait_for
 from soundlift.common.broker import DELAYS, Delivery, open_broker
 from soundlift.common.broker.rabbitmq.topology import EVENTS, Topology, delay_name
-from soundlift.common.broker.routes import routes_of
+from soundlift.common.broker.routes import queues_by_event_type
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED
 from soundlift.common.settings import Settings
@@ -125,7 +125,7 @@ def test_the_settings_decide_queue_names_queue_type_and_prefetch(
     names = {"VIDEO_QUEUE": "films", "MP3_QUEUE": "songs", "QUEUE_TYPE": "classic"}
     settings = Settings.from_environment({"BROKER_URL": rabbitmq_node.url, "CONNECTOR_CONCURRENCY": "1", **names})
     with ExitStack() as stack:
-        stack.callback(rabbitmq_node.delete, Topology(routes_of(settings), DELAYS, "classic"))
+        stack.callback(rabbitmq_node.delete, Topology(queues_by_event_type(settings), DELAYS, "classic"))
         one, another = (stack.enter_context(closing(open_broker(settings))) for _ in range(2))
         wait_for(lambda: is_usable(one), "the queues are declared")
         for queue in ("films", "songs", "films.dead", "songs.dead"):

@@ -28,17 +28,17 @@ SETTINGS = frozenset(field.name.upper() for field in fields(Settings))
 
 
 class StackFailed(SoundliftError):
-    """The embedded stack did not start, or did not complete a step of the command."""
+    """An embedded stack that did not start, or did not complete a step of the command."""
 
 
-def own_environment() -> dict[str, str]:
+def environment_without_settings() -> dict[str, str]:
     """Return the environment without Soundlift's settings, which may name servers of a real deployment."""
     return {name: value for name, value in os.environ.items() if name not in SETTINGS}
 
 
 @contextmanager
 def running_stack(data: Path) -> Iterator[str]:
-    """Run the stack on a free port with a data folder, yield its address, and stop it in the end.
+    """Run the stack on a free port with a data folder, yield its address, and stop it at the end.
 
     The stack inherits the read end of a pipe, so that it stops when this process is killed. Raises StackFailed if it
     does not start. After an error, the last lines of its logs are printed.
@@ -50,7 +50,7 @@ def running_stack(data: Path) -> Iterator[str]:
     with log.open("wb") as output:
         process = subprocess.Popen(
             arguments,
-            env={**own_environment(), "LIFELINE_FD": str(lifeline)},
+            env={**environment_without_settings(), "LIFELINE_FD": str(lifeline)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
