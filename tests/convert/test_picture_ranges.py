@@ -6,6 +6,7 @@ import io
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -18,7 +19,7 @@ from functions.convert.encode.picture_ranges import (
     picture_ranges,
 )
 from functions.convert.handler import convert
-from functions.convert.probe.mp4_chunks import MAX_INDEX_BYTES
+from functions.convert.probe.mp4_boxes import MAX_INDEX_BYTES, MAX_TOP_LEVEL_BOXES
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
@@ -26,7 +27,7 @@ from tests.convert.conftest import SaveMp3
 from tests.convert.pcm import decode_file
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
-from tests.factories.stores import WatchedStore
+from tests.factories.stores import Watched, WatchedStore
 
 MEGABYTE = 2**20
 FIRST = 1000  # offset of the first sample in generated files
@@ -155,6 +156,21 @@ def test_an_index_over_the_size_limit_is_not_read() -> None:
     assert picture_ranges(io.BytesIO(content), SIZE) == _at(0, 3, 3.001, 6)
     larger = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 7)))
     assert picture_ranges(io.BytesIO(larger), SIZE) == []
+
+
+@pytest.mark.parametrize(("before", "found"), [(MAX_TOP_LEVEL_BOXES - 1, True), (MAX_TOP_LEVEL_BOXES, False)])
+def test_an_index_after_many_boxes_is_not_searched_for(before: int, found: bool) -> None:
+    content = _box(b"mdat") * before + _box(b"moov", _track(b"vide", [BEGINNING, *PICTURES]))
+    positions: list[int] = []
+    file = Watched(io.BytesIO(content), positions.append)
+    assert picture_ranges(cast(BinaryIO, file), SIZE) == (_at(0, 3, 3.001, 6) if found else [])
+    assert len(positions) <= MAX_TOP_LEVEL_BOXES + 2
+
+
+@pytest.mark.parametrize("kind", [b"moof", b"styp"])
+def test_the_search_for_the_index_ends_at_the_first_fragment(kind: bytes) -> None:
+    content = _box(b"ftyp") + _box(kind) + _box(b"moov", _track(b"vide", [BEGINNING, *PICTURES]))
+    assert picture_ranges(io.BytesIO(content), SIZE) == []
 
 
 def test_a_file_without_pictures_has_the_same_bytes_except_for_zeros() -> None:

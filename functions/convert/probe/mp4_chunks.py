@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import BinaryIO
 
-from .mp4_boxes import find_boxes, read_boxes
+from .mp4_boxes import MAX_INDEX_BYTES, find_boxes, find_index, read_index
 
 MAX_BOXES = 10_000
-MAX_INDEX_BYTES = 16 * 2**20  # enough for several hours; the index is read into memory
 TABLES = (b"mdia", b"minf", b"stbl")
 HANDLER, FORMAT = slice(8, 12), slice(12, 16)  # in the contents of hdlr and stsd
 TABLE = 8  # offset of a table, after version, flags and a count
@@ -35,21 +34,12 @@ def read_chunks(file: BinaryIO, size: int) -> list[Chunks]:
     Fragmented files (section 8.8) and other formats have none. Raises ValueError if the tables contradict each other;
     errors from reading the file are passed on.
     """
+    start, end = find_index(file, size)
+    if end - start > MAX_INDEX_BYTES:
+        return []
+    index = read_index(file, start, end)
     budget = iter(range(MAX_BOXES))
-    for kind, start, end in read_boxes(file, 0, size, budget):
-        if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
-            file.seek(start)
-            index = io.BytesIO(_read(file, end - start))
-            return [_chunks(index, *trak, budget) for trak in find_boxes(index, 0, end - start, (b"trak",), budget)]
-    return []
-
-
-def _read(file: BinaryIO, size: int) -> bytes:
-    """Read `size` bytes, or up to the end of the file: one read of an unbuffered file may return fewer."""
-    data = bytearray()
-    while block := file.read(size - len(data)):
-        data += block
-    return bytes(data)
+    return [_chunks(index, *trak, budget) for trak in find_boxes(index, 0, end - start, (b"trak",), budget)]
 
 
 def _chunks(index: io.BytesIO, start: int, end: int, budget: Iterator[int]) -> Chunks:
