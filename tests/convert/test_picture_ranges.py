@@ -47,11 +47,28 @@ def _table(kind: bytes, *numbers: int, size: int = 4) -> bytes:
     )
 
 
+SELF_CONTAINED = _box(b"url ", (1).to_bytes(4))
+ELSEWHERE = _box(b"alis", bytes(4), b"other.mov")
+
+
+def _movie_track(handler: bytes, entries: Sequence[bytes], references: Sequence[bytes], *tables: bytes) -> bytes:
+    data = _box(b"dinf", _box(b"dref", bytes(4), len(references).to_bytes(4), *references))
+    stsd = _box(b"stsd", bytes(4), len(entries).to_bytes(4), *entries)
+    media = _box(b"minf", data, _box(b"stbl", stsd, *tables))
+    return _box(b"trak", _box(b"mdia", _box(b"hdlr", bytes(8), handler, bytes(12)), media))
+
+
+def _entry(kind: bytes, reference: int = 1) -> bytes:
+    return _box(kind, bytes(6), reference.to_bytes(2))
+
+
 def _track(
     handler: bytes,
     chunks: list[Range],
     *,
     entry: bytes = b"avc1",
+    used: Sequence[int] = (1,),
+    references: Sequence[bytes] = (SELF_CONTAINED,),
     runs: tuple[int, ...] = (1, 1, 1),
     sizes: Sequence[int] = (),
     size: int = 0,
@@ -61,13 +78,11 @@ def _track(
     starts, lengths = [start for start, _ in chunks], sizes or [end - start for start, end in chunks]
     offsets = _table(b"co64", len(starts), *starts, size=8) if large else _table(b"stco", len(starts), *starts)
     tables = (
-        _box(b"stsd", bytes(4), (1).to_bytes(4), _box(entry, bytes(8))),
         _table(b"stsc", len(runs) // 3, *runs),
         _table(b"stsz", size, len(lengths), *(lengths if not size else ())),
         offsets,
     )
-    stbl = _box(b"minf", _box(b"stbl", *tables))
-    return _box(b"trak", _box(b"mdia", _box(b"hdlr", bytes(8), handler, bytes(12)), stbl))
+    return _movie_track(handler, [_entry(entry, number) for number in used], references, *tables)
 
 
 def _ranges(*tracks: bytes, size: int = SIZE) -> list[Range]:
@@ -156,6 +171,41 @@ def test_an_index_that_contradicts_itself_has_no_ranges(runs: tuple[int, ...]) -
     assert _ranges(_track(b"vide", PICTURES, runs=runs), SOUND) == []
 
 
+@pytest.mark.parametrize(
+    ("references", "used", "found"),
+    [
+        ([SELF_CONTAINED], [1], True),
+        ([SELF_CONTAINED, SELF_CONTAINED], [1, 2], True),
+        ([ELSEWHERE], [1], False),
+        ([SELF_CONTAINED, ELSEWHERE], [1], False),
+        ([ELSEWHERE, SELF_CONTAINED], [2], False),
+        ([SELF_CONTAINED], [0], False),
+        ([SELF_CONTAINED], [1, 2], False),
+        ([SELF_CONTAINED], [], False),
+        ([], [1], False),
+    ],
+)
+def test_a_movie_with_samples_in_another_file_has_no_ranges(
+    references: list[bytes], used: list[int], found: bool
+) -> None:
+    expected = _at(0, 3, 3.001, 6) if found else []
+    assert _ranges(_track(b"vide", PICTURES, references=references, used=used), SOUND) == expected
+    sound = _track(b"soun", [BEGINNING, *_at(3, 3.001)], references=references, used=used)
+    assert _ranges(_track(b"vide", PICTURES), sound) == (_at(0, 3, 3.001, 6) if found else [])
+
+
+def test_a_table_of_data_references_shorter_than_its_count_has_no_ranges() -> None:
+    pictures = _track(b"vide", PICTURES)
+    place = pictures.index(b"dref") + 8
+    assert _ranges(pictures[:place] + (2).to_bytes(4) + pictures[place + 4 :], SOUND) == []
+
+
+def test_sound_whose_sample_size_is_not_in_bytes_leaves_no_ranges() -> None:
+    pictures, chunks = _track(b"vide", PICTURES), [BEGINNING, *_at(3, 3.001)]
+    assert _ranges(pictures, _track(b"soun", chunks, size=2)) == _at(0, 3, 3.001, 6)
+    assert _ranges(pictures, _track(b"soun", chunks, size=1)) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"RIFF", _box(b"moov"), _box(b"moov", _box(b"trak")), bytes(100)])
 def test_a_file_without_an_index_of_samples_has_no_ranges(content: bytes) -> None:
     assert picture_ranges(io.BytesIO(content), len(content)) == []
@@ -207,8 +257,7 @@ def test_a_large_table_takes_limited_memory(large: bytes) -> None:
         b"stsz": _box(b"stsz", bytes(4), (1000).to_bytes(4), entries.to_bytes(4)),
         large: _box(large, bytes(8 if large == b"stsz" else 4), entries.to_bytes(4), bytes(range(12)) * (entries // 3)),
     }
-    stbl = _box(b"minf", _box(b"stbl", *tables.values()))
-    content = _box(b"moov", _box(b"trak", _box(b"mdia", _box(b"hdlr", bytes(8), b"vide", bytes(12)), stbl)))
+    content = _box(b"moov", _movie_track(b"vide", [_entry(b"avc1")], [SELF_CONTAINED], *tables.values()))
     tracemalloc.start()
     assert picture_ranges(io.BytesIO(content), SIZE) == []
     peak = tracemalloc.get_traced_memory()[1]
