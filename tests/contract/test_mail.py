@@ -117,7 +117,7 @@ def test_without_tls_a_password_is_sent_only_to_this_machine(start: Start, monke
     mail = Mail(f"smtp://{CREDENTIALS}{server.address}")
     mail.send(message(), RECIPIENT)
     assert len(server.messages) == 1
-    monkeypatch.setattr("soundlift.common.mail._is_here", lambda connection: False)
+    monkeypatch.setattr("soundlift.common.mail._is_local", lambda connection: False)
     with pytest.raises(MailUnavailable, match="no TLS"):
         mail.send(message(), RECIPIENT)
 
