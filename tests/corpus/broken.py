@@ -55,16 +55,16 @@ NOISY = "-i {0} -map 0 -c copy -bsf:a"
 SILENTLY_RESUMED = ("mkv", "webm", "avi", "flv", "wmv")
 
 CUT: dict[str, Broken] = {
-    f"{kind}-cut-at-{share}-percent.{kind}": Broken(cut(recipe, share / 100), tells)
-    for kind, (recipe, tells) in KINDS.items()
+    f"{kind}-cut-at-{share}-percent.{kind}": Broken(cut(recipe, share / 100), declares)
+    for kind, (recipe, declares) in KINDS.items()
     for share in (8, 50, 95)
 } | {
     f"mp4-in-fragments-cut-at-{share}-percent.mp4": Broken(cut(FRAGMENTS, share / 100), declares_length=False)
     for share in (8, 50, 95)
 }
 GARBLED: dict[str, Broken] = {
-    f"{kind}-garbled.{kind}": Broken(overwritten(recipe, 0.4, 0.6), tells and kind not in SILENTLY_RESUMED)
-    for kind, (recipe, tells) in KINDS.items()
+    f"{kind}-garbled.{kind}": Broken(overwritten(recipe, 0.4, 0.6), declares and kind not in SILENTLY_RESUMED)
+    for kind, (recipe, declares) in KINDS.items()
 } | {
     **{
         f"{kind}-with-a-hole.{kind}": Broken(
