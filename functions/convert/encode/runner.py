@@ -77,7 +77,7 @@ class Runner:
         self._heartbeat.check()
         if (error := self._source.error) is not None:
             raise _missing() if isinstance(error, MediaNotFound) else error
-        check_status(outcome.status)
+        check_status(outcome.status, outcome.report)
         return outcome
 
     def run(self, arguments: Sequence[str], on_progress: OnProgress | None = None) -> Outcome:

@@ -72,6 +72,13 @@ class Jobs(UploadSteps):
         )
         return claim if won else None
 
+    def confirm_unclaimed(self, job: Job) -> bool:
+        """Return whether a job still waits for a worker and its row names the same MP3 as when it was read.
+
+        This changes no value, but waits for a transaction that began to end the job before its claim lapsed.
+        """
+        return self._update(job.id, is_unclaimed(), table.c.mp3_fid == job.mp3_fid, mp3_fid=job.mp3_fid)
+
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Renew a claim and record the progress; return False if the job is no longer ours."""
         return self._update(claim.job_id, holds_claim(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
