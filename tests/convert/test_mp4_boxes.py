@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from functions.convert.probe.mp4_boxes import MAX_BOXES, has_protected_sound
+from functions.convert.probe.mp4_boxes import MAX_TOP_LEVEL_BOXES, has_protected_sound
 
 
 def _box(kind: bytes, content: bytes = b"") -> bytes:
@@ -38,15 +38,31 @@ def test_a_box_of_impossible_length_ends_the_search(content: bytes) -> None:
     assert _is_protected(content) is False
 
 
-def test_nested_boxes_do_not_prolong_the_search() -> None:
-    class Counting(io.BytesIO):
-        reads = 0
+class _Counting(io.BytesIO):
+    """A file that counts its reads, each of which may be a request to a media store."""
 
-        def read(self, size: int | None = -1) -> bytes:
-            self.reads += 1
-            return super().read(size)
+    reads = 0
 
-    content = _box(b"moov", _box(b"trak", _box(b"mdia") * 100) * 100) * 5
-    file = Counting(content)
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _box(b"moov", _box(b"trak", _box(b"mdia") * 100) * 100) * 5,
+        _box(b"mdat") * 1000,
+        (_box(b"moof") + _box(b"mdat")) * 1000,
+        _box(b"moov", _track(b"mp4a") * 1000),
+    ],
+)
+def test_many_boxes_do_not_prolong_the_search(content: bytes) -> None:
+    file = _Counting(content)
     assert has_protected_sound(file, len(content)) is False
-    assert file.reads <= 2 * MAX_BOXES
+    assert file.reads <= MAX_TOP_LEVEL_BOXES + 2
+
+
+@pytest.mark.parametrize(("before", "found"), [(MAX_TOP_LEVEL_BOXES - 1, True), (MAX_TOP_LEVEL_BOXES, False)])
+def test_the_index_is_found_after_a_limited_number_of_boxes(before: int, found: bool) -> None:
+    assert _is_protected(_box(b"mdat") * before + _box(b"moov", _track(b"enca"))) is found

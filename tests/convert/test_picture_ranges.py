@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import random
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 
@@ -18,7 +20,8 @@ from functions.convert.encode.picture_ranges import (
     picture_ranges,
 )
 from functions.convert.handler import convert
-from functions.convert.probe.mp4_chunks import MAX_INDEX_BYTES
+from functions.convert.probe.mp4_boxes import MAX_INDEX_BYTES, MAX_TOP_LEVEL_BOXES
+from functions.convert.probe.mp4_chunks import MAX_BOXES, MAX_CHUNKS
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.services import Services
@@ -26,7 +29,7 @@ from tests.convert.conftest import SaveMp3
 from tests.convert.pcm import decode_file
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import job_now, queued_job
-from tests.factories.stores import WatchedStore
+from tests.factories.stores import Watched, WatchedStore
 
 MEGABYTE = 2**20
 FIRST = 1000  # offset of the first sample in generated files
@@ -122,6 +125,17 @@ def test_a_range_in_which_another_track_has_samples_is_read() -> None:
     assert _ranges(_track(b"vide", PICTURES), SOUND, inside) == _at(3.001, 6)
 
 
+def test_a_range_which_another_track_overlaps_is_read() -> None:
+    sound = _track(b"soun", [BEGINNING, *_at(-1, 0.5, 3, 3.001)], entry=b"mp4a")
+    assert _ranges(_track(b"vide", PICTURES), sound) == _at(3.001, 6)
+    inner = _track(b"soun", [BEGINNING, *_at(-1, 3.5, 3, 3.001)], entry=b"mp4a")
+    assert _ranges(_track(b"vide", PICTURES), inner) == []
+
+
+def test_overlapping_picture_chunks_form_one_range() -> None:
+    assert _ranges(_track(b"vide", [BEGINNING, *_at(0, 5, 1, 2, 4, 6)])) == _at(0, 6)
+
+
 def test_several_samples_in_a_chunk_are_counted() -> None:
     (first, second) = _at(0, 3, 6, 9)
     sizes = (100, *[MEGABYTE] * 5)
@@ -155,6 +169,66 @@ def test_an_index_over_the_size_limit_is_not_read() -> None:
     assert picture_ranges(io.BytesIO(content), SIZE) == _at(0, 3, 3.001, 6)
     larger = _box(b"moov", track, _box(b"free", bytes(MAX_INDEX_BYTES - len(track) - 7)))
     assert picture_ranges(io.BytesIO(larger), SIZE) == []
+
+
+def _with_chunks(chunks: int) -> bytes:
+    """Return a video track with chunks of which two form a range."""
+    many = [(FIRST + place, FIRST + place + 1) for place in range(0, 2 * chunks, 2)]
+    return _track(b"vide", [*many[:-2], *_at(0, 1.5, 1.5, 3)])
+
+
+@pytest.mark.parametrize("sound_chunks", [1, 1000])
+def test_an_index_with_too_many_chunks_in_all_tracks_has_no_ranges(sound_chunks: int) -> None:
+    sound = _track(b"soun", [BEGINNING] * sound_chunks, entry=b"mp4a")
+    assert _ranges(sound, _with_chunks(MAX_CHUNKS - sound_chunks)) == _at(0, 3)
+    assert _ranges(sound, _with_chunks(MAX_CHUNKS - sound_chunks + 1)) == []
+
+
+def test_an_index_with_too_many_boxes_has_no_ranges() -> None:
+    pictures = _track(b"vide", [BEGINNING, *PICTURES])
+    assert _ranges(pictures, _box(b"free") * (MAX_BOXES // 2), SOUND) == _at(0, 3, 3.001, 6)
+    assert _ranges(pictures, _box(b"free") * MAX_BOXES, SOUND) == []
+
+
+@pytest.mark.parametrize(("table", "count"), [(b"stco", 5), (b"stsc", 2), (b"stsz", 5)])
+def test_a_table_shorter_than_its_count_has_no_ranges(table: bytes, count: int) -> None:
+    index = _track(b"vide", PICTURES)
+    place = index.index(table) + (12 if table == b"stsz" else 8)
+    assert _ranges(SOUND, index) == _at(0, 3, 3.001, 6)
+    assert _ranges(SOUND, index[:place] + count.to_bytes(4) + index[place + 4 :]) == []
+
+
+@pytest.mark.parametrize("large", [b"stco", b"stsc", b"stsz"])
+def test_a_large_table_takes_limited_memory(large: bytes) -> None:
+    entries = (MAX_INDEX_BYTES - 1000) // 12 * 3
+    tables = {
+        b"stsc": _table(b"stsc", 1, 1, 1, 1),
+        b"stco": _table(b"stco", 1, FIRST),
+        b"stsz": _box(b"stsz", bytes(4), (1000).to_bytes(4), entries.to_bytes(4)),
+        large: _box(large, bytes(8 if large == b"stsz" else 4), entries.to_bytes(4), bytes(range(12)) * (entries // 3)),
+    }
+    stbl = _box(b"minf", _box(b"stbl", *tables.values()))
+    content = _box(b"moov", _box(b"trak", _box(b"mdia", _box(b"hdlr", bytes(8), b"vide", bytes(12)), stbl)))
+    tracemalloc.start()
+    assert picture_ranges(io.BytesIO(content), SIZE) == []
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2.5 * MAX_INDEX_BYTES
+
+
+@pytest.mark.parametrize(("before", "found"), [(MAX_TOP_LEVEL_BOXES - 1, True), (MAX_TOP_LEVEL_BOXES, False)])
+def test_an_index_after_many_boxes_is_not_searched_for(before: int, found: bool) -> None:
+    content = _box(b"mdat") * before + _box(b"moov", _track(b"vide", [BEGINNING, *PICTURES]))
+    positions: list[int] = []
+    file = Watched(io.BytesIO(content), positions.append)
+    assert picture_ranges(cast(BinaryIO, file), SIZE) == (_at(0, 3, 3.001, 6) if found else [])
+    assert len(positions) <= MAX_TOP_LEVEL_BOXES + 2
+
+
+@pytest.mark.parametrize("kind", [b"moof", b"styp"])
+def test_the_search_for_the_index_ends_at_the_first_fragment(kind: bytes) -> None:
+    content = _box(b"ftyp") + _box(kind) + _box(b"moov", _track(b"vide", [BEGINNING, *PICTURES]))
+    assert picture_ranges(io.BytesIO(content), SIZE) == []
 
 
 def test_a_file_without_pictures_has_the_same_bytes_except_for_zeros() -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
 from typing import BinaryIO
 
 from ..probe.mp4_chunks import Chunks, read_chunks
@@ -36,28 +37,39 @@ def picture_ranges(file: BinaryIO, size: int) -> list[Range]:
     pictures = max(videos, key=lambda track: sum(track.lengths), default=None)
     if pictures is None or not pictures.starts:
         return []
-    others = sorted(start for track in tracks if track is not pictures for start in track.starts)
-    examined = min([*pictures.starts, *others]) + EXAMINED_BYTES
-    ranges = ((max(start, examined), min(end, size)) for start, end in _runs(pictures))
-    return [
-        (start, end) for start, end in ranges if end - start >= MIN_RANGE_BYTES and not _any_within(others, start, end)
-    ]
+    examined = min(min(track.starts) for track in tracks if track.starts) + EXAMINED_BYTES
+    runs = ((max(start, examined), min(end, size)) for start, end in _joined(_extents(pictures)))
+    ranges = ((start, end) for start, end in runs if end - start >= MIN_RANGE_BYTES)
+    return list(_apart_from(merge(*(_extents(track) for track in tracks if track is not pictures)), ranges))
 
 
-def _runs(track: Chunks) -> Iterator[Range]:
-    """Yield the start and end of each run of adjacent chunks."""
+def _extents(track: Chunks) -> Iterator[Range]:
+    """Yield the start and end of each chunk, in order; a chunk without bytes counts as one byte."""
+    for chunk in sorted(range(len(track.starts)), key=track.starts.__getitem__):
+        start = track.starts[chunk]
+        yield start, start + max(track.lengths[chunk], 1)
+
+
+def _joined(extents: Iterable[Range]) -> Iterator[Range]:
+    """Join extents that are adjacent or overlap."""
     begin = end = 0
-    for start, length in sorted(zip(track.starts, track.lengths, strict=True)):
-        if start != end:
+    for start, stop in extents:
+        if start > end:
             yield begin, end
             begin = start
-        end = start + length
+        end = max(end, stop)
     yield begin, end
 
 
-def _any_within(positions: Sequence[int], start: int, end: int) -> bool:
-    """Return whether any of the sorted positions is in a range."""
-    return bisect_right(positions, end - 1) > bisect_right(positions, start - 1)
+def _apart_from(others: Iterator[Range], ranges: Iterator[Range]) -> Iterator[Range]:
+    """Yield the ranges that no other extent overlaps; ranges and extents are in order."""
+    other, others_end = next(others, None), 0
+    for start, end in ranges:
+        while other and other[0] < end:
+            others_end = max(others_end, other[1])
+            other = next(others, None)
+        if others_end <= start:
+            yield start, end
 
 
 class FileWithoutPictures(io.RawIOBase):

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from itertools import chain
 from typing import BinaryIO
 
+MAX_TOP_LEVEL_BOXES = 32  # reading each takes a request to S3; ordinary files have fewer than ten
 MAX_BOXES = 1000
-SAMPLE_DESCRIPTION = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+MAX_INDEX_BYTES = 16 * 2**20  # enough for several hours; the index is read into memory
+BLOCK = 256 * 1024
+FRAGMENTS = (b"moof", b"styp")  # ISO/IEC 14496-12, section 8.8: the index precedes them
+SAMPLE_DESCRIPTION = (b"trak", b"mdia", b"minf", b"stbl", b"stsd")
 ENTRIES_OFFSET = 8  # stsd's version and flags, and its count of entries
 PROTECTED_SOUND = (b"enca", b"drms")  # ISO/IEC 14496-12, section 8.12; QuickTime
 
 
 def has_protected_sound(file: BinaryIO, size: int) -> bool:
     """Return whether an MP4 or MOV of `size` bytes has an encrypted audio track."""
+    start, end = find_index(file, size)
+    index = read_index(file, start, min(end, start + MAX_INDEX_BYTES))
     budget = iter(range(MAX_BOXES))
-    tracks = find_boxes(file, 0, size, SAMPLE_DESCRIPTION, budget)
-    entries = (read_boxes(file, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
+    tracks = find_boxes(index, 0, len(index.getbuffer()), SAMPLE_DESCRIPTION, budget)
+    entries = (read_boxes(index, start + ENTRIES_OFFSET, end, budget) for start, end in tracks)
     return any(kind in PROTECTED_SOUND for kind, _, _ in chain.from_iterable(entries))
+
+
+def find_index(file: BinaryIO, size: int) -> tuple[int, int]:
+    """Return the start and end of the contents of the index (moov), which are equal if there is none."""
+    for kind, start, end in read_boxes(file, 0, size, iter(range(MAX_TOP_LEVEL_BOXES))):
+        if kind == b"moov":
+            return start, end
+        if kind in FRAGMENTS:
+            break
+    return 0, 0
+
+
+def read_index(file: BinaryIO, start: int, end: int) -> io.BytesIO:
+    """Read a range of a file into memory, up to the end of the file."""
+    index = io.BytesIO()
+    file.seek(start)
+    while block := file.read(min(BLOCK, end - start - index.tell())):
+        index.write(block)
+    return index
 
 
 def find_boxes(

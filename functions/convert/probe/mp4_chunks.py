@@ -7,16 +7,17 @@ import sys
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import islice, pairwise
 from typing import BinaryIO
 
-from .mp4_boxes import find_boxes, read_boxes
+from .mp4_boxes import MAX_INDEX_BYTES, find_boxes, find_index, read_index
 
 MAX_BOXES = 10_000
-MAX_INDEX_BYTES = 16 * 2**20  # enough for several hours; the index is read into memory
+MAX_CHUNKS = 2**18  # of all tracks; three hours with chunks of half a second have 22,000 for each track
 TABLES = (b"mdia", b"minf", b"stbl")
 HANDLER, FORMAT = slice(8, 12), slice(12, 16)  # in the contents of hdlr and stsd
-TABLE = 8  # offset of a table, after version, flags and a count
+COUNT, TABLE = slice(4, 8), 8  # in the contents of a table: its number of entries, and the offset of the first
+RUN_FIELDS = 3  # first chunk, samples in each chunk, sample description
 
 
 @dataclass(frozen=True)
@@ -32,61 +33,67 @@ class Chunks:
 def read_chunks(file: BinaryIO, size: int) -> list[Chunks]:
     """Return the chunks of each track of a file of `size` bytes.
 
-    Fragmented files (section 8.8) and other formats have none. Raises ValueError if the tables contradict each other;
-    errors from reading the file are passed on.
+    Fragmented files (section 8.8) and other formats have none. Raises ValueError if the tables contradict each other
+    or are longer than the limits; errors from reading the file are passed on. Apart from the index, a table of sample
+    sizes takes at most as much memory as the index, and each chunk 16 bytes.
     """
+    start, end = find_index(file, size)
+    if end - start > MAX_INDEX_BYTES:
+        raise ValueError("the index is too large")
+    index = read_index(file, start, end)
     budget = iter(range(MAX_BOXES))
-    for kind, start, end in read_boxes(file, 0, size, budget):
-        if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
-            file.seek(start)
-            index = io.BytesIO(_read(file, end - start))
-            return [_chunks(index, *trak, budget) for trak in find_boxes(index, 0, end - start, (b"trak",), budget)]
-    return []
+    tracks: list[Chunks] = []
+    for trak in find_boxes(index, 0, end - start, (b"trak",), budget):
+        tracks.append(_chunks(index, *trak, budget, MAX_CHUNKS - sum(len(track.starts) for track in tracks)))
+    if next(budget, None) is None:
+        raise ValueError("the index has too many boxes")  # further tracks may be missing
+    return tracks
 
 
-def _read(file: BinaryIO, size: int) -> bytes:
-    """Read `size` bytes, or up to the end of the file: one read of an unbuffered file may return fewer."""
-    data = bytearray()
-    while block := file.read(size - len(data)):
-        data += block
-    return bytes(data)
-
-
-def _chunks(index: io.BytesIO, start: int, end: int, budget: Iterator[int]) -> Chunks:
-    def content(*path: bytes) -> bytes:
+def _chunks(index: io.BytesIO, start: int, end: int, budget: Iterator[int], max_chunks: int) -> Chunks:
+    def content(*path: bytes) -> memoryview:
         first, last = next(find_boxes(index, start, end, path, budget), (0, 0))
-        return index.getvalue()[first:last]
+        return index.getbuffer()[first:last]
 
-    starts = _numbers("I", content(*TABLES, b"stco")) or _numbers("Q", content(*TABLES, b"co64"))
-    counts = _samples_in_chunks(_numbers("I", content(*TABLES, b"stsc")), len(starts))
-    ends = _sample_ends(content(*TABLES, b"stsz"))
-    last_samples = [0, *accumulate(counts)]
-    if last_samples[-1] >= len(ends):
-        raise ValueError("the chunks have more samples than the track")
-    lengths = [ends[last] - ends[first] for first, last in pairwise(last_samples)]
-    return Chunks(content(b"mdia", b"hdlr")[HANDLER], content(*TABLES, b"stsd")[FORMAT], starts, lengths)
+    small = _numbers("I", content(*TABLES, b"stco"), max_chunks)
+    starts = small or _numbers("Q", content(*TABLES, b"co64"), max_chunks)
+    runs = _numbers("I", content(*TABLES, b"stsc"), len(starts), RUN_FIELDS)
+    lengths = _chunk_lengths(_samples_in_chunks(runs, len(starts)), content(*TABLES, b"stsz"))
+    handler, description = content(b"mdia", b"hdlr")[HANDLER], content(*TABLES, b"stsd")[FORMAT]
+    return Chunks(bytes(handler), bytes(description), starts, lengths)
 
 
-def _numbers(type_code: str, content: bytes) -> array[int]:
-    """Return the big-endian numbers of a table."""
-    table = content[TABLE:]
+def _numbers(type_code: str, content: memoryview, max_entries: int, fields: int = 1) -> array[int]:
+    """Return the big-endian numbers of a table, of which each entry has a number of fields."""
     numbers = array(type_code)
-    numbers.frombytes(table[: len(table) // numbers.itemsize * numbers.itemsize])
+    entries = int.from_bytes(content[COUNT])
+    table = content[TABLE : TABLE + entries * fields * numbers.itemsize]
+    if entries > max_entries or len(table) < entries * fields * numbers.itemsize:
+        raise ValueError("a table is too long")
+    numbers.frombytes(table)
     if sys.byteorder == "little":
         numbers.byteswap()
     return numbers
 
 
-def _samples_in_chunks(entries: array[int], chunks: int) -> Iterator[int]:
-    """Yield the number of samples in each chunk; an entry (first chunk, samples per chunk, description) is a run."""
-    firsts = [*entries[0::3], chunks + 1]
+def _samples_in_chunks(runs: array[int], chunks: int) -> array[int]:
+    """Return the number of samples in each chunk."""
+    firsts = runs[0::RUN_FIELDS]
+    firsts.append(chunks + 1)
     if firsts[0] != 1 or any(first >= following for first, following in pairwise(firsts)):
         raise ValueError("the runs of chunks are not in order")
-    for samples, (first, following) in zip(entries[1::3], pairwise(firsts), strict=True):
-        yield from (samples for _ in range(first, following))
+    counts = array("I")
+    for samples, (first, following) in zip(runs[1::RUN_FIELDS], pairwise(firsts), strict=True):
+        counts.extend(array("I", [samples]) * (following - first))
+    return counts
 
 
-def _sample_ends(content: bytes) -> Sequence[int]:
-    """Return the number of bytes before each sample, followed by the total."""
-    each, count = (int.from_bytes(content[place : place + 4]) for place in (4, 8))
-    return range(0, (count + 1) * each, each) if each else array("Q", accumulate(_numbers("I", content[4:]), initial=0))
+def _chunk_lengths(counts: array[int], content: memoryview) -> array[int]:
+    """Return the length of each chunk, from the table of sample sizes, which may be one size for all samples."""
+    each, samples = int.from_bytes(content[4:8]), int.from_bytes(content[8:12])
+    if sum(counts) > samples:
+        raise ValueError("the chunks have more samples than the track")
+    if each:
+        return array("Q", (count * each for count in counts))
+    sizes = iter(_numbers("I", content[4:], samples))
+    return array("Q", (sum(islice(sizes, count)) for count in counts))
