@@ -122,3 +122,8 @@ def find_reason(report: str) -> FailureReason | None:
 def has_damage(messages: str) -> bool:
     """Return whether FFmpeg's own messages report that a part of the file is damaged or missing."""
     return DAMAGE.search(messages) is not None
+
+
+def reports_read_error(report: str) -> bool:
+    """Return whether one of FFmpeg's own messages reports an error of the operating system during a read."""
+    return any(line.endswith("Input/output error") for line in own_lines(report))
