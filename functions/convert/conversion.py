@@ -3,26 +3,41 @@
 FFmpeg reports what is in the video (`Probe`). The probe and the job's options determine the `Plan` for a track. FFmpeg
 encodes the track as planned (`Encoded`), and the exact length and the tags are added (`FinishedFile`). If the track has
 no sound, the next one is planned. If its timestamps turn out to be unreliable, the track is planned again without them.
+
+FFmpeg reads an open file fastest, but does not report every error of a read: it may treat one as the end of the file.
+So a conversion that may have suffered from one is repeated over HTTP, where the range server records every error.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from soundlift.common.jobs.model import Job
+from soundlift.common.media import LocalFiles
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 
 from .encode.encoded import UnreliableTimestamps
 from .encode.encoder import encode
-from .encode.media_input import open_input, serve_input
+from .encode.media_input import open_local, serve_input
 from .encode.range_server import url_suffix
 from .encode.runner import Runner
 from .encode.timestamp_check import check_timestamps
-from .failures import BROKEN, EMPTY_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed
+from .failures import (
+    BROKEN,
+    EMPTY_AUDIO,
+    NOT_MEDIA,
+    TOO_COMPLEX,
+    TOO_LARGE,
+    TOO_LONG,
+    UNKNOWN_CODEC,
+    ConversionFailed,
+)
 from .formats.mp3 import MP3
 from .heartbeat import ClaimHeartbeat
 from .output.finish import FinishedFile, finish
@@ -32,6 +47,7 @@ from .probe.probe_video import probe_video
 
 MAX_TRACKS_TRIED = 10  # FFmpeg reads the whole file for each
 TRY_NEXT_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
+LIMITS = (TOO_LONG, TOO_LARGE, TOO_COMPLEX)
 
 log = structlog.get_logger()
 
@@ -43,18 +59,35 @@ def convert_video(
 
     Raises ConversionFailed if the video is the cause, the media store's error, or the heartbeat's reason to stop.
     """
-    cores = spare_cores + 1
+    videos, fid = services.videos, job.video_fid
+    start = partial(Runner, heartbeat=heartbeat, settings=services.settings)
+    convert = partial(_convert, job=job, folder=folder, services=services, cores=spare_cores + 1)
+    if isinstance(videos, LocalFiles):
+        with open_local(videos, fid) as (url, file):
+            if audio := _convert_local(start(url, file), convert):
+                return audio
     try:
-        with open_input(services.videos, job.video_fid) as (url, source):
-            return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
+        with serve_input(videos, fid) as (url, source):
+            return convert(start(url, source))
     except ConversionFailed as failure:
         suffix = url_suffix(job.file_name)
         if failure.reason != NOT_MEDIA or not suffix:
             raise
         # FFmpeg recognizes some files only by their suffix, such as an Ogg that follows other bytes.
-        with suppress(ConversionFailed), serve_input(services.videos, job.video_fid, suffix) as (url, source):
-            return _convert(Runner(url, source, heartbeat, services.settings), job, folder, services, cores)
+        with suppress(ConversionFailed), serve_input(videos, fid, suffix) as (url, source):
+            return convert(start(url, source))
         raise
+
+
+def _convert_local(runner: Runner, convert: Callable[[Runner], FinishedFile]) -> FinishedFile | None:
+    """Return the audio file of an open file, or None if an error of a read may have affected it."""
+    try:
+        audio = convert(runner)
+    except ConversionFailed as failure:
+        if failure.reason in LIMITS:
+            raise
+        return None
+    return None if runner.read_failed or audio.missing_seconds != 0 else audio
 
 
 def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: int) -> FinishedFile:

@@ -74,10 +74,9 @@ DAMAGE = re.compile(
     re.MULTILINE,
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded is noise or incomplete
-NOT_STARTED = (
-    126,
-    127,
-)  # the status of prlimit if it cannot execute FFmpeg, and of the dynamic loader if a library is missing
+# The statuses of prlimit if it cannot execute FFmpeg, and of the dynamic loader if a library is missing.
+NOT_STARTED = (126, 127)
+LIMIT_NOT_SET = 1  # the status of prlimit if it cannot set a limit, and of FFmpeg after some errors, which it logs
 
 
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> FailureReason:
@@ -87,12 +86,12 @@ def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Failu
     return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {summary}.")
 
 
-def check_status(status: int) -> None:
+def check_status(status: int, report: str) -> None:
     """Raise Unavailable if FFmpeg was killed or could not start, ConversionFailed if it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):
         raise Unavailable("FFmpeg was killed by another process; the job will be retried.")
-    if status in NOT_STARTED:
-        raise Unavailable("FFmpeg cannot be started; the job will be retried.", retry_after=60)
+    if status in NOT_STARTED or (status == LIMIT_NOT_SET and not report):
+        raise Unavailable("FFmpeg cannot be started with its limits; the job will be retried.", retry_after=60)
     if status == -signal.SIGXCPU:
         raise ConversionFailed(TOO_LONG)
     if status == -signal.SIGXFSZ:
@@ -123,3 +122,8 @@ def find_reason(report: str) -> FailureReason | None:
 def has_damage(messages: str) -> bool:
     """Return whether FFmpeg's own messages report that a part of the file is damaged or missing."""
     return DAMAGE.search(messages) is not None
+
+
+def reports_read_error(report: str) -> bool:
+    """Return whether one of FFmpeg's own messages reports an error of the operating system during a read."""
+    return any(line.endswith("Input/output error") for line in own_lines(report))

@@ -9,7 +9,7 @@ from threading import BoundedSemaphore
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.errors import Busy, SoundliftError
+from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
@@ -88,11 +88,6 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
     """Convert the claimed job, and mark it as ready or failed; if the video is not the cause, release it and raise."""
     try:
         audio = _convert(job, claim, services)
-        if not services.jobs.mark_ready(
-            claim, mp3_bytes=audio.size, length=audio.seconds, missing_seconds=audio.missing_seconds
-        ):
-            raise ClaimLost
-        log.info("converted", seconds=audio.seconds, bytes=audio.size, missing_seconds=audio.missing_seconds)
     except ConversionFailed as failure:
         log.info("not convertible", code=failure.reason.code)
         _discard(claim, services)
@@ -104,6 +99,34 @@ def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
         _discard(claim, services)
         services.jobs.release(claim, cause=error.detail)
         raise
+    else:
+        _mark_ready(audio, claim, services)
+
+
+def _mark_ready(audio: FinishedFile, claim: Claim, services: Services) -> None:
+    """Mark the job as ready; if the claim was lost, delete the audio file."""
+    try:
+        is_ready = services.jobs.mark_ready(
+            claim, mp3_bytes=audio.size, length=audio.seconds, missing_seconds=audio.missing_seconds
+        )
+    except DatabaseUnavailable as error:
+        _release_unless_ready(claim, services, cause=error.detail)
+        raise
+    if is_ready:
+        log.info("converted", seconds=audio.seconds, bytes=audio.size, missing_seconds=audio.missing_seconds)
+    else:
+        log.info("claim lost")
+        _discard(claim, services)
+
+
+def _release_unless_ready(claim: Claim, services: Services, *, cause: str) -> None:
+    """Release a job that may be ready, because its transaction may have been committed before the connection was lost.
+
+    The audio file is deleted only if the job was released, or its row names another file. If the database cannot be
+    asked, the next claim or cleanup deletes the file.
+    """
+    if services.jobs.release(claim, cause=cause) or services.jobs.find_by_mp3(claim.mp3_fid) is None:
+        _discard(claim, services)
 
 
 def _convert(job: Job, claim: Claim, services: Services) -> FinishedFile:

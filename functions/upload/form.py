@@ -17,7 +17,14 @@ from werkzeug.http import parse_options_header
 from soundlift.common.errors import BadRequest
 
 MAX_PARTS = 100
+MAX_HEADERS = 32
+MAX_HEADER_BYTES = 100 * 2**10  # enough for a path of 8192 characters, even if each is four percent-encoded bytes
 MAX_OVERHEAD = 2**20  # bytes of a form outside its file: fields, headers, preamble and epilogue
+TOO_LARGE = (
+    f"A form may have at most {MAX_PARTS} parts, {MAX_HEADERS} headers in a part, {MAX_HEADER_BYTES} bytes in a header "
+    f"and {MAX_OVERHEAD} bytes outside its file."
+)
+MALFORMED = "The form is malformed or incomplete; send multipart/form-data with CRLF line breaks (RFC 7578)."
 
 
 @dataclass(frozen=True)
@@ -52,21 +59,28 @@ class FormReader:
 
         Raises BadRequest if the form is malformed or incomplete, or RequestEntityTooLarge if it exceeds a limit.
         """
+        if not self._boundary:
+            raise BadRequest("The header Content-Type of the form has no valid boundary.")
         try:
             yield from self._items()
         except ParserLimitReached:
-            raise RequestEntityTooLarge from None
+            raise RequestEntityTooLarge(TOO_LARGE) from None
         except MultipartError as error:
-            raise BadRequest(f"The multipart body is malformed: {error}.") from None
+            raise BadRequest(_describe(error)) from None
 
     def _items(self) -> Iterator[Field | FileHeader | bytes]:
-        with PushMultipartParser(self._boundary, max_segment_count=MAX_PARTS) as parser:
+        limits = {
+            "max_segment_count": MAX_PARTS,
+            "max_header_count": MAX_HEADERS,
+            "max_header_size": MAX_HEADER_BYTES,
+        }
+        with PushMultipartParser(self._boundary, **limits) as parser:
             while data := self._stream.read(self._block_bytes):
                 self._overhead += len(data)
                 for event in parser.parse(data):
                     yield from self._handle(event)
                 if self._overhead > MAX_OVERHEAD:
-                    raise RequestEntityTooLarge
+                    raise RequestEntityTooLarge(TOO_LARGE)
 
     def _handle(self, event: MultipartSegment | bytes | bytearray | None) -> Iterator[Field | FileHeader | bytes]:
         """Yield the items that a parser event completes: a part's header, a chunk, or None at the end of a part."""
@@ -89,3 +103,10 @@ class FormReader:
         self._value = bytearray()
         if file_name is not None:
             yield FileHeader(file_name, part.header("Content-Type"))
+
+
+def _describe(error: MultipartError) -> str:
+    """Return a sentence for a parser error; the parser's own text may contain Python objects and the client's bytes."""
+    if any(isinstance(argument, UnicodeDecodeError) for argument in error.args):
+        return "A part's header is not UTF-8."
+    return MALFORMED

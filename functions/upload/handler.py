@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.errors import SoundliftError, TooLarge
 from soundlift.common.events import event_for
 from soundlift.common.jobs.document import job_document
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.quota import upload_size_limit
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -30,7 +30,8 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
     with UploadSession(services, identity.username, announced_bytes=request.content_length or 0) as session:
         receive_body(request, session)
         job = session.commit()
-    _publish(job, services)
+    if job.state == State.QUEUED:
+        _publish(job, services)
     document = job_document(job, services.settings)
     return jsonify(document), 202, {"Location": document["links"]["self"]}
 

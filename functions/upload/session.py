@@ -9,9 +9,16 @@ from typing import Self
 import structlog
 
 from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_known_format
-from soundlift.common.errors import BadRequest, SoundliftError, StoreUnavailable, TooLarge, UnsupportedMedia
+from soundlift.common.errors import (
+    BadRequest,
+    DatabaseUnavailable,
+    SoundliftError,
+    StoreUnavailable,
+    TooLarge,
+    UnsupportedMedia,
+)
 from soundlift.common.jobs.disposal import dispose
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.jobs.quota import Limits, Reservation, upload_size_limit
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
@@ -85,13 +92,24 @@ class UploadSession:
         writer = self._writer or self._open_writer()
         job = self._job
         assert job is not None
-        size = writer.commit()
-        if not self._services.jobs.queue(job.id, video_bytes=size, options=self._options.to_json()):
+        queued = self._queue(job, writer.commit())
+        if queued is None:
             raise StoreUnavailable(ABANDONED)
         self._committed = True
-        queued = self._services.jobs.find(job.id)
-        assert queued is not None
         return queued
+
+    def _queue(self, job: Job, size: int) -> Job | None:
+        """Queue a job and return it, or None if it was abandoned meanwhile.
+
+        A connection may fail after its commit; the job is then queued and may already be further on.
+        """
+        try:
+            return self._services.jobs.queue(job.id, video_bytes=size, options=self._options.to_json())
+        except DatabaseUnavailable:
+            if self._roll_back(job):
+                raise
+            found = self._services.jobs.find(job.id)
+            return None if found is None or found.state in HIDDEN else found
 
     def _open_writer(self) -> MediaWriter:
         """Create the job, then begin its file with the bytes received so far."""
@@ -128,7 +146,13 @@ class UploadSession:
         if self._writer is not None:
             self._writer.abort()
         try:
-            if self._services.jobs.delete(self._job.id):
-                dispose(self._job, self._services)
+            self._roll_back(self._job)
         except SoundliftError as cleanup_error:
             log.warning("upload left to cleanup", code=cleanup_error.code, **cleanup_error.evidence)
+
+    def _roll_back(self, job: Job) -> bool:
+        """Delete a job and its file unless the job is queued; return whether this call moved it to deleted."""
+        rolled_back = self._services.jobs.roll_back(job.id)
+        if rolled_back:
+            dispose(job, self._services)
+        return rolled_back

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import quote
 
 import pytest
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from functions.upload.form import MAX_OVERHEAD, MAX_PARTS, Field, FileHeader, FormReader
+from functions.upload.body import MAX_PATH_LENGTH
+from functions.upload.form import (
+    MALFORMED,
+    MAX_HEADER_BYTES,
+    MAX_HEADERS,
+    MAX_OVERHEAD,
+    MAX_PARTS,
+    Field,
+    FileHeader,
+    FormReader,
+)
 from soundlift.common.errors import BadRequest
 
 BOUNDARY = "a frontier"
@@ -94,14 +105,61 @@ def test_a_large_file_is_not_counted_as_overhead() -> None:
     assert _read(_form(('name="f"; filename="f.mp4"', content)), 2**16) == [(None, content)]
 
 
-@pytest.mark.parametrize(("length", "rejected"), [(4000, False), (5000, True)])
-def test_the_size_of_a_part_s_header_is_limited(length: int, rejected: bool) -> None:
-    form = _head('; name="a"', f"A: {'x' * length}") + b"value" + f"\r\n--{BOUNDARY}--\r\n".encode()
+@pytest.mark.parametrize(
+    ("headers", "rejected"),
+    [
+        ([f"A: {'x' * (MAX_HEADER_BYTES - 3)}"], False),
+        ([f"A: {'x' * (MAX_HEADER_BYTES - 2)}"], True),
+        (["A: x"] * (MAX_HEADERS - 1), False),
+        (["A: x"] * MAX_HEADERS, True),
+    ],
+)
+def test_the_size_and_the_number_of_a_part_s_headers_are_limited(headers: list[str], rejected: bool) -> None:
+    form = _head('; name="a"', *headers) + b"value" + f"\r\n--{BOUNDARY}--\r\n".encode()
     if rejected:
-        with pytest.raises(RequestEntityTooLarge):
+        with pytest.raises(RequestEntityTooLarge, match=f"{MAX_HEADERS} headers .* {MAX_HEADER_BYTES} bytes"):
             _read(form, 2**16)
     else:
         assert _read(form, 2**16) == [("a", b"value")]
+
+
+@pytest.mark.parametrize("character", ["a", "🎵"])
+@pytest.mark.parametrize("notation", ['filename="{}"', "filename*=UTF-8''{}"])
+def test_a_path_of_the_maximum_length_is_read_in_every_notation(notation: str, character: str) -> None:
+    path = character * MAX_PATH_LENGTH
+    parameter = notation.format(quote(path) if "*" in notation else path)
+    assert next(iter(FormReader(io.BytesIO(_form((parameter, b""))), BOUNDARY, 2**16))) == FileHeader(path, None)
+
+
+FILE_HEADER = b'Content-Disposition: form-data; name="f"; filename="a"'
+NO_VALID_FORM = [
+    (b"\r\n", b"Content-Disposition: attachment; filename=a"),
+    (b"\r\n", b"Content-Type: video/mp4"),
+    (b"\r\n", FILE_HEADER + b"\r\nContent-Length: 1"),
+    (b"\r\n", FILE_HEADER + b"\r\nContent-Length: x"),
+    (b"\r\n", FILE_HEADER + b"\r\nContent-Length"),
+    (b"\n", FILE_HEADER),
+]
+
+
+@pytest.mark.parametrize(("line_break", "header"), NO_VALID_FORM)
+def test_every_malformed_form_is_described_by_the_same_sentence(line_break: bytes, header: bytes) -> None:
+    lines = [f"--{BOUNDARY}".encode(), header, b"", b"content", f"--{BOUNDARY}--".encode(), b""]
+    with pytest.raises(BadRequest) as raised:
+        _read(line_break.join(lines), 2**16)
+    assert raised.value.detail == MALFORMED
+
+
+def test_a_header_that_is_not_utf_8_is_described_without_its_bytes() -> None:
+    form = _form(("name=f; filename=a.mp4", b"content")).replace(b"a.mp4", b"\xff.mp4")
+    with pytest.raises(BadRequest) as raised:
+        _read(form, 2**16)
+    assert raised.value.detail == "A part's header is not UTF-8."
+
+
+def test_a_form_without_a_boundary_is_rejected() -> None:
+    with pytest.raises(BadRequest, match="no valid boundary"):
+        list(FormReader(io.BytesIO(b"--\r\n"), "", 2**16))
 
 
 @pytest.mark.parametrize(("count", "rejected"), [(MAX_PARTS, False), (MAX_PARTS + 1, True)])

@@ -80,11 +80,11 @@ def gateway() -> Iterator[Gateway]:
 
 
 @pytest.fixture
-def blocked_store() -> Iterator[Event]:
+def released() -> Iterator[Event]:
     """Return the event that functions made by `waiting` wait for; it is set at the latest when the test ends."""
-    released = Event()
-    yield released
-    released.set()
+    event = Event()
+    yield event
+    event.set()
 
 
 @pytest.fixture

@@ -44,15 +44,15 @@ def test_a_reply_is_read_up_to_a_limit(gateway: Gateway, broker: Broker, start_c
 
 
 def test_a_call_of_a_function_that_never_answers_times_out_and_is_retried(
-    gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     start_connector(timeout=0.2, attempts=2)
     broker.publish(event())
     reason = dead_letter(broker).reason
     assert (reason["status"], reason["attempts"]) == (None, 2)
     assert "did not answer" in reason["detail"]
-    held.set()
+    released.set()
 
 
 def test_the_login_is_not_sent_to_an_address_that_only_begins_like_the_gateway_s(gateway: Gateway) -> None:

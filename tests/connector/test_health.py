@@ -58,15 +58,15 @@ def test_deliveries_are_counted_by_queue_function_and_outcome(
 
 
 def test_a_delivery_is_in_flight_until_its_function_has_answered(
-    gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     connector = start_connector(concurrency=2)
     for _ in range(3):
         broker.publish(event())
     wait_for(lambda: sample(connector, "soundlift_deliveries_in_flight", **CONVERT) == 2, "both places are taken")
     assert outcomes(connector) == [0, 0, 0]
-    held.set()
+    released.set()
     wait_for(lambda: outcomes(connector) == [3, 0, 0], "all are delivered")
     slowest = sample(connector, "soundlift_delivery_duration_seconds_bucket", **CONVERT, le="600.0")
     assert slowest == 3
@@ -117,9 +117,9 @@ def test_a_connector_without_a_broker_is_alive_but_not_ready(
 
 
 def test_a_stopping_connector_is_not_ready_but_alive_while_it_drains(
-    gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     connector = start_connector()
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
@@ -127,7 +127,7 @@ def test_a_stopping_connector_is_not_ready_but_alive_while_it_drains(
     connector.begin_stop()
     assert get(connector, "/readyz") == (503, "The connector is stopping.\n")
     assert get(connector, "/healthz")[0] == 200
-    held.set()
+    released.set()
 
 
 class Hanging(SqliteBroker):
@@ -143,12 +143,12 @@ class Hanging(SqliteBroker):
 
 @over_a_file
 def test_a_connector_whose_loop_hangs_is_not_alive(
-    start_connector: Start, tmp_path: Path, held: threading.Event
+    start_connector: Start, tmp_path: Path, released: threading.Event
 ) -> None:
-    connector = start_connector(own_broker=Hanging(tmp_path / "queue.db", held), hung_seconds=0.2)
+    connector = start_connector(own_broker=Hanging(tmp_path / "queue.db", released), hung_seconds=0.2)
     wait_for(lambda: get(connector, "/healthz")[0] == 503, "it says that it hangs")
     assert "has hung" in get(connector, "/healthz")[1]
-    held.set()
+    released.set()
     wait_for(lambda: get(connector, "/healthz")[0] == 200, "it lives again")
 
 

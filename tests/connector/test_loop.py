@@ -75,9 +75,9 @@ def test_messages_of_a_queue_without_a_subscriber_wait_until_there_is_one(
 
 
 def test_a_queue_has_no_more_deliveries_in_flight_than_slots_and_delays_no_other(
-    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, queues: Queues, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     gateway.deploy("notify", "mp3", empty)
     start_connector(concurrency=2)
     for number in range(5):
@@ -87,7 +87,7 @@ def test_a_queue_has_no_more_deliveries_in_flight_than_slots_and_delays_no_other
         broker.publish(event(str(number), MP3_READY))
     wait_for(lambda: len(gateway.calls_of("notify")) == 5, "the other queue is served meanwhile")
     assert len(gateway.calls_of("convert")) == 2
-    held.set()
+    released.set()
     wait_for(lambda: queues.count() == 0, "all messages are gone")
     assert (gateway.most_at_once["convert"], len(gateway.calls_of("convert"))) == (2, 5)
 
@@ -116,11 +116,11 @@ def test_a_slow_delivery_keeps_its_claim_while_no_slot_is_free(
     gateway: Gateway,
     start_connector: Start,
     file_queues: FileQueues,
-    held: threading.Event,
+    released: threading.Event,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "OTHER_QUEUES_SECONDS", 60)  # there is no other queue to poll meanwhile
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     broker = file_queues.connect(lease_seconds=2)
     start_connector(own_broker=broker)
     broker.publish(event())
@@ -128,7 +128,7 @@ def test_a_slow_delivery_keeps_its_claim_while_no_slot_is_free(
     for _ in range(2):
         before = file_queues.claimed_until()
         wait_for(lambda before=before: file_queues.claimed_until() > before, "the claim is renewed")
-    held.set()
+    released.set()
     wait_for(lambda: file_queues.count() == 0, "the message is gone")
     assert len(gateway.calls) == 1
 
@@ -153,10 +153,10 @@ class Noting(SqliteBroker):
 
 @over_a_file
 def test_the_loop_waits_for_the_broker_unless_a_queue_has_no_free_slot(
-    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
-    gateway.deploy("notify", "mp3", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
+    gateway.deploy("notify", "mp3", waiting(released))
     noting = Noting(tmp_path / "queue.db")
     start_connector(own_broker=noting, concurrency=2)
     wait_for(lambda: noting.asked_now() == (["mp3", "video"], RECEIVE_SECONDS), "the functions are known")
@@ -164,13 +164,13 @@ def test_the_loop_waits_for_the_broker_unless_a_queue_has_no_free_slot(
         broker.publish(event(str(number), VIDEO_UPLOADED if number < 2 else MP3_READY))
         wait_for(lambda number=number: len(gateway.calls) == number + 1, "a function is called")
         assert noting.asked_now() == expected
-    held.set()
+    released.set()
 
 
 def test_a_stopping_connector_hands_back_messages_that_take_too_long(
-    gateway: Gateway, broker: Broker, start_connector: Start, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     connector = start_connector(drain_seconds=0.2)
     broker.publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
@@ -178,7 +178,7 @@ def test_a_stopping_connector_hands_back_messages_that_take_too_long(
     delivery = broker.receive(["video"], 5)
     assert delivery is not None
     assert delivery.attempt == 2
-    held.set()
+    released.set()
 
 
 class KeepingFirst(SqliteBroker):
@@ -195,9 +195,9 @@ class KeepingFirst(SqliteBroker):
 
 @over_a_file
 def test_a_message_that_cannot_be_handed_back_does_not_prevent_the_next(
-    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, held: threading.Event
+    gateway: Gateway, broker: Broker, start_connector: Start, tmp_path: Path, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     own_broker = KeepingFirst(tmp_path / "queue.db", ROUTES)
     connector = start_connector(own_broker=own_broker, concurrency=2, drain_seconds=0.1)
     for number in range(2):
@@ -206,4 +206,4 @@ def test_a_message_that_cannot_be_handed_back_does_not_prevent_the_next(
     assert connector.stop() == 2
     assert own_broker.was_unavailable
     assert broker.receive(["video"], 0) is not None
-    held.set()
+    released.set()

@@ -33,9 +33,9 @@ def test_heartbeats_continue_while_a_function_takes_six_times_as_long(
     queues: RabbitMqQueues,
     start_connector: Start,
     rabbitmq_forwarder: Forwarder,
-    held: threading.Event,
+    released: threading.Event,
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     start_connector(own_broker=queues.connect(url=url_through(rabbitmq_forwarder, "?heartbeat=5")), timeout=60)
     queues.connect().publish(event())
     wait_for(lambda: gateway.calls, "convert is called")
@@ -62,11 +62,11 @@ def test_only_the_unsettled_message_of_a_lost_connection_is_delivered_again(
     queues: RabbitMqQueues,
     start_connector: Start,
     rabbitmq_forwarder: Forwarder,
-    held: threading.Event,
+    released: threading.Event,
 ) -> None:
     def convert(uploaded: CloudEvent) -> Response:
         if uploaded.get_subject() == "1":
-            held.wait(30)
+            released.wait(30)
         return reply(event(uploaded.get_subject() or "", MP3_READY))
 
     gateway.deploy("convert", "video", convert)
@@ -77,7 +77,7 @@ def test_only_the_unsettled_message_of_a_lost_connection_is_delivered_again(
         broker.publish(event(str(number)))
     wait_for(lambda: len(gateway.calls_of("convert")) == 2, "the second message is in work")
     rabbitmq_forwarder.cut()
-    held.set()
+    released.set()
     rabbitmq_forwarder.restore()
     wait_for(lambda: queues.count() == 0, "all messages are gone", seconds=60)
     calls = Counter(call.event.get_subject() for call in gateway.calls_of("convert"))
@@ -111,9 +111,9 @@ def test_a_message_of_knative_s_broker_is_delivered(
 
 
 def test_a_stopping_connector_leaves_the_next_message_untouched(
-    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, held: threading.Event
+    gateway: Gateway, queues: RabbitMqQueues, start_connector: Start, released: threading.Event
 ) -> None:
-    gateway.deploy("convert", "video", waiting(held))
+    gateway.deploy("convert", "video", waiting(released))
     broker = queues.connect()
     with capture_logs() as logs:
         connector = start_connector()
@@ -122,7 +122,7 @@ def test_a_stopping_connector_leaves_the_next_message_untouched(
         broker.publish(event("waiting"))
         connector.begin_stop()
         wait_for(lambda: any(line["event"] == "stopping" for line in logs), "the connector stops")
-    held.set()
+    released.set()
     assert connector.stop() == 0
     delivery = queues.connect().receive(["video"], 10)
     assert delivery is not None

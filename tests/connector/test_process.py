@@ -70,10 +70,10 @@ def start_process(gateway: Gateway, queues: Queues, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture
-def slow_convert(gateway: Gateway, held: threading.Event) -> threading.Event:
+def slow_convert(gateway: Gateway, released: threading.Event) -> threading.Event:
     """Deploy a function that answers once the event is set."""
-    gateway.deploy("convert", "video", waiting(held))
-    return held
+    gateway.deploy("convert", "video", waiting(released))
+    return released
 
 
 @pytest.mark.parametrize(

@@ -95,9 +95,9 @@ def test_the_most_important_of_several_reasons_counts(lines: tuple[str, ...], re
     assert find_reason("\n".join(lines)) == reason
 
 
-@pytest.mark.parametrize("status", [0, 1, 125, 128, 255])
-def test_an_exit_status_alone_is_not_a_failure_reason(status: int) -> None:
-    check_status(status)
+@pytest.mark.parametrize(("status", "report"), [(0, ""), (1, CUT), (2, ""), (125, ""), (128, ""), (255, "")])
+def test_an_exit_status_alone_is_not_a_failure_reason(status: int, report: str) -> None:
+    check_status(status, report)
 
 
 @pytest.mark.parametrize(
@@ -109,16 +109,19 @@ def test_an_exit_status_alone_is_not_a_failure_reason(status: int) -> None:
 )
 def test_a_crash_is_a_failure_of_the_file(status: int, reason: FailureReason) -> None:
     with pytest.raises(ConversionFailed) as failed:
-        check_status(status)
+        check_status(status, "")
     assert failed.value.reason == reason
 
 
 @pytest.mark.parametrize(
-    ("status", "retry_after"), [(-signal.SIGKILL, None), (-signal.SIGTERM, None), (126, 60), (127, 60)]
+    ("status", "report", "retry_after"),
+    [(-signal.SIGKILL, CUT, None), (-signal.SIGTERM, CUT, None), (126, CUT, 60), (127, CUT, 60), (1, "", 60)],
 )
-def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(status: int, retry_after: int | None) -> None:
+def test_an_ffmpeg_that_cannot_start_or_was_killed_is_retried(
+    status: int, report: str, retry_after: int | None
+) -> None:
     with pytest.raises(Unavailable) as error:
-        check_status(status)
+        check_status(status, report)
     assert error.value.retry_after == (retry_after or Unavailable("").retry_after)
 
 

@@ -16,7 +16,7 @@ import pytest
 from devservers.waiting import wait_for
 from functions.convert.encode import resource_limits
 from functions.convert.encode.ffmpeg import Ffmpeg, input_args
-from functions.convert.encode.media_input import LocalFile, open_input
+from functions.convert.encode.media_input import LocalFile, open_local
 from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited_command
 from functions.convert.handler import convert
 from soundlift.common.errors import MediaNotFound, StoreUnavailable, Unavailable
@@ -110,23 +110,21 @@ def test_a_system_without_these_limits_executes_the_command_directly(monkeypatch
     assert limited_command(("true", "x"), Settings()) == ["true", "x"]
 
 
-def test_a_folder_store_passes_open_files_and_other_stores_are_served(services: Services) -> None:
+def test_each_run_reads_a_local_file_from_its_beginning(services: Services) -> None:
     store(services.videos, FID, b"content")
     assert isinstance(services.videos, LocalFiles)
-    with open_input(services.videos, FID) as (url, file):
+    with open_local(services.videos, FID) as (url, file):
         assert url == "fd:"
         assert os.read(file.stdin(), 100) == b"content"
         assert os.read(file.stdin(), 100) == b"content"
         assert file.error is None
-    served = WatchedStore(services.videos, lambda position: None)
-    assert not isinstance(served, LocalFiles)
-    with open_input(served, FID) as (url, _):
-        assert url.startswith("http://127.0.0.1:")
+    assert not isinstance(WatchedStore(services.videos, lambda position: None), LocalFiles)
 
 
 def test_a_file_is_closed_at_the_end_of_the_block(services: Services) -> None:
     store(services.videos, FID, b"content")
-    with open_input(services.videos, FID) as (_, file):
+    assert isinstance(services.videos, LocalFiles)
+    with open_local(services.videos, FID) as (_, file):
         descriptor = file.stdin()
         os.fstat(descriptor)
     with pytest.raises(OSError, match="Bad file descriptor"):

@@ -238,3 +238,22 @@ def test_a_full_disk_while_writing_is_an_error_of_the_worker(tmp_path: Path) -> 
 def test_a_worker_that_cannot_start_a_process_is_unavailable(number: int) -> None:
     with pytest.raises(Unavailable), worker_errors_as_unavailable():
         raise OSError(number, os.strerror(number))
+
+
+@on_linux
+def test_a_limit_that_cannot_be_set_is_an_error_of_the_worker(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = queued_job(services, talking_mp4(tmp_path).read_bytes())
+    prlimit = tmp_path / "prlimit"
+    prlimit.write_text(
+        "#!/bin/sh\necho 'prlimit: failed to set the AS resource limit: Operation not permitted' >&2\nexit 1\n"
+    )
+    prlimit.chmod(0o755)
+    with monkeypatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+        with pytest.raises(Unavailable, match="limits"):
+            convert(event_for(job), services)
+    assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
+    convert(event_for(job), services)
+    assert job_now(services, job.id).state == State.READY

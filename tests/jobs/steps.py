@@ -44,6 +44,7 @@ STEPS: dict[str, Step] = {
     "extend_deadline": lambda services, job: services.jobs.extend_deadline(job.id),
     "reserve": lambda services, job: services.jobs.reserve(job, Reservation(1, NO_LIMITS)),
     "queue": lambda services, job: services.jobs.queue(job.id, video_bytes=1),
+    "roll_back": lambda services, job: services.jobs.roll_back(job.id),
     "send_soon": lambda services, job: services.jobs.send_soon(job),
     "claim": lambda services, job: services.jobs.claim(job),
     "renew": lambda services, job: services.jobs.renew(own_claim(job), percent=1),

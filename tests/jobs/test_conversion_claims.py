@@ -120,3 +120,19 @@ def test_a_job_given_up_names_no_cause_if_none_is_known(services: Services) -> N
     age(services, job, GIVE_UP_SECONDS + 1)
     assert services.jobs.give_up(job)
     assert job_now(services, job.id).error == "The video could not be converted within a day, so we gave up."
+
+
+def test_a_job_is_confirmed_as_unclaimed_until_it_is_claimed_again_or_ends(services: Services) -> None:
+    job, first = claimed_job(services)
+    assert not services.jobs.confirm_unclaimed(job)
+    age(services, job, CLAIM_SECONDS + 1)
+    lapsed = job_now(services, job.id)
+    assert services.jobs.confirm_unclaimed(lapsed)
+    assert job_now(services, job.id) == lapsed
+    assert services.jobs.release(first, cause="the store")
+    assert services.jobs.confirm_unclaimed(lapsed)
+    second = services.jobs.claim(job_now(services, job.id))
+    assert second is not None
+    age(services, job, CLAIM_SECONDS + 1)
+    assert not services.jobs.confirm_unclaimed(lapsed)
+    assert services.jobs.confirm_unclaimed(job_now(services, job.id))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import pytest
+import sqlalchemy as sa
 
 from functions.convert.handler import convert
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
@@ -42,3 +47,21 @@ def test_nothing_is_deleted_of_a_job_whose_worker_has_its_claim(services: Servic
     assert not services.jobs.give_up(job)
     assert job_now(services, job.id).state == State.CONVERTING
     assert is_stored(services.mp3s, str(claim.mp3_fid))
+
+
+def test_a_job_that_ends_just_as_its_claim_lapses_keeps_its_mp3(services: Services) -> None:
+    job, claim = claimed_job(services)
+    store(services.mp3s, claim.mp3_fid, b"complete")
+    worker = Services(services.settings)
+    with ThreadPoolExecutor() as pool:
+        with services.database.write() as ending:
+            ready = {"state": State.READY, "claim": None, "claimed_until": None}
+            ending.execute(sa.update(table).where(table.c.id == job.id).values(**ready))
+            seen = replace(job_now(worker, job.id), claim_lapsed=True)  # read before the commit
+            deletion = pool.submit(delete_abandoned_output, seen, worker)
+            with pytest.raises(TimeoutError):
+                deletion.result(timeout=0.5)
+        deletion.result(timeout=30)
+    worker.database.engine.dispose()
+    assert seen.state == State.CONVERTING
+    assert is_stored(services.mp3s, claim.mp3_fid)

@@ -49,6 +49,7 @@ POINTS = {
 }
 CONCURRENCY = str(2 * len(POINTS))
 SITECUSTOMIZE_FOLDER = Path(__file__).with_name("points")
+ROOT = Path(__file__).parents[2]  # sitecustomize imports the project before the working directory is on sys.path
 
 pytestmark = [pytest.mark.parametrize("servers", ["gridfs"], indirect=True), pytest.mark.timeout(600)]
 
@@ -103,7 +104,7 @@ def blocked(
     stack = start(
         **own_servers,
         STACK_FILE=str(stack_file),
-        PYTHONPATH=str(SITECUSTOMIZE_FOLDER),
+        PYTHONPATH=os.pathsep.join((str(SITECUSTOMIZE_FOLDER), str(ROOT))),
         POINTS_FOLDER=str(folder),
         MAX_JOBS_IN_FLIGHT=CONCURRENCY,
         CONVERT_CONCURRENCY=CONCURRENCY,

@@ -1,4 +1,4 @@
-"""The input of FFmpeg: an open file if the media store keeps its files on this machine, otherwise a URL."""
+"""The inputs of FFmpeg: an open file, if the media store keeps its files on this machine, and a URL."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class LocalFile:
         """The store's error, found by reading where FFmpeg stopped, or None.
 
         FFmpeg does not report read errors reliably: some demuxers treat them as the end of the file. But FFmpeg's
-        descriptor and this one share a position, which a failed read does not change.
+        descriptor and this one share a position, which a failed read does not change. An error that does not recur is
+        not found.
         """
         try:
             if self._file is not None:
@@ -53,19 +54,15 @@ class LocalFile:
 
 
 @contextmanager
-def open_input(store: MediaStore, fid: str) -> Iterator[tuple[str, MediaInput]]:
-    """Yield the URL at which FFmpeg reads a stored file, and the input behind that URL."""
-    if isinstance(store, LocalFiles):
-        with closing(LocalFile(store, fid)) as file:
-            yield FD_URL, file
-    else:
-        with serve_input(store, fid) as (url, source):
-            yield url, source
+def open_local(store: LocalFiles, fid: str) -> Iterator[tuple[str, MediaInput]]:
+    """Yield the URL at which FFmpeg reads an open file, and the input behind that URL."""
+    with closing(LocalFile(store, fid)) as file:
+        yield FD_URL, file
 
 
 @contextmanager
 def serve_input(store: MediaStore, fid: str, suffix: str = "") -> Iterator[tuple[str, MediaInput]]:
-    """Yield the same as `open_input`, but always over HTTP, at a URL with a suffix."""
+    """Yield the URL at which FFmpeg reads a stored file over HTTP, with a suffix, and the input behind that URL."""
     source = Source(store, fid, suffix)
     with serve(source) as url:
         yield url, source

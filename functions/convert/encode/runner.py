@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.settings import Settings
 
-from ..failures import check_status
+from ..failures import check_status, reports_read_error
 from ..heartbeat import ClaimHeartbeat
 from .ffmpeg import Ffmpeg, OnProgress, Outcome
 
@@ -42,11 +42,15 @@ class MediaInput(Protocol):
 
 
 class Runner:
-    """A runner of FFmpeg processes on a video that is available at `url`, one after another."""
+    """A runner of FFmpeg processes on a video that is available at `url`, one after another.
+
+    `read_failed` means that FFmpeg has reported an error of a read, after which it may have missed a part of the video.
+    """
 
     def __init__(self, url: str, source: MediaInput, heartbeat: ClaimHeartbeat, settings: Settings) -> None:
         self.url = url
         self.settings = settings
+        self.read_failed = False
         self._source = source
         self._heartbeat = heartbeat
 
@@ -77,7 +81,8 @@ class Runner:
         self._heartbeat.check()
         if (error := self._source.error) is not None:
             raise _missing() if isinstance(error, MediaNotFound) else error
-        check_status(outcome.status)
+        self.read_failed = self.read_failed or reports_read_error(outcome.report)
+        check_status(outcome.status, outcome.report)
         return outcome
 
     def run(self, arguments: Sequence[str], on_progress: OnProgress | None = None) -> Outcome:

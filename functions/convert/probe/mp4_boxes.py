@@ -41,7 +41,7 @@ def read_index(file: BinaryIO, start: int, end: int) -> io.BytesIO:
     """Read a range of a file into memory, up to the end of the file."""
     index = io.BytesIO()
     file.seek(start)
-    while (left := end - start - index.tell()) > 0 and (block := file.read(min(BLOCK, left))):
+    while (rest := end - start - index.tell()) and (block := file.read(min(BLOCK, rest))):
         index.write(block)
     return index
 

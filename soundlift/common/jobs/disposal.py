@@ -22,9 +22,9 @@ def dispose(job: Job, services: Services) -> bool:
 
 
 def delete_abandoned_output(job: Job, services: Services) -> None:
-    """Delete the audio file that a dead worker left behind for a job; raises StoreUnavailable.
+    """Delete the audio file that a dead worker left behind for a job; raises StoreUnavailable or DatabaseUnavailable.
 
     Nobody else needs it: a claim that has lapsed is never renewed.
     """
-    if job.mp3_fid and job.state in WAITING and job.claim_lapsed:
+    if job.mp3_fid and job.state in WAITING and job.claim_lapsed and services.jobs.confirm_unclaimed(job):
         services.mp3s.delete(job.mp3_fid)

@@ -1,7 +1,7 @@
 """The state machine of a job; each step is one compare-and-set on the row, by the database's clock.
 
     receiving ─▶ queued ⇄ converting ─▶ ready | failed ─▶ (owner notified) ─▶ expired
-                    └───────┴─▶ cancelled ─▶ expired        any end ─▶ deleted
+                    └───────┴─▶ cancelled ─▶ expired        receiving, any end ─▶ deleted
     (adopted) ─▶ queued: a video that another program stored
 
 A step that changes no row means that another process acted first; it returns False or None and raises no error.
@@ -72,6 +72,13 @@ class Jobs(UploadSteps):
         )
         return claim if won else None
 
+    def confirm_unclaimed(self, job: Job) -> bool:
+        """Return whether a job still waits for a worker and its row names the same MP3 as when it was read.
+
+        This changes no value, but waits for a transaction that began to end the job before its claim lapsed.
+        """
+        return self._update(job.id, is_unclaimed(), table.c.mp3_fid == job.mp3_fid, mp3_fid=job.mp3_fid)
+
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Renew a claim and record the progress; return False if the job is no longer ours."""
         return self._update(claim.job_id, holds_claim(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
@@ -119,10 +126,8 @@ class Jobs(UploadSteps):
         )
 
     def delete(self, job_id: str) -> bool:
-        """Move receiving or any end → deleted, and delete the job's notifications, pending or not."""
-        step = self._step(
-            job_id, State.DELETED, table.c.state.in_((State.RECEIVING, *ENDED)), upload_deadline=None, purge_after=now()
-        )
+        """Move any end → deleted, and delete the job's notifications, pending or not."""
+        step = self._step(job_id, State.DELETED, table.c.state.in_(ENDED), purge_after=now())
 
         def delete_both(connection: Connection) -> bool:
             deleted = connection.execute(step).rowcount == 1

@@ -99,12 +99,13 @@ class UploadSteps(JobQueries):
 
         return self._database.transact(admit_and_count)
 
-    def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> bool:
-        """Move receiving → queued: the store has the complete video; `options`, if given, replace the earlier ones.
+    def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> Job | None:
+        """Move receiving → queued and return the job; `options`, if given, replace the earlier ones.
 
+        The store must have the complete video. After DatabaseUnavailable, the job may be queued nevertheless.
         From then on the user's quota contains the video's actual size instead of the reservation.
         """
-        return self._move(
+        step = self._step(
             job_id,
             State.QUEUED,
             table.c.state == State.RECEIVING,
@@ -112,6 +113,20 @@ class UploadSteps(JobQueries):
             options=sa.func.coalesce(options, table.c.options),
             upload_deadline=None,
             resend_at=now() + FIRST_RESEND_SECONDS,
+        )
+
+        def queue_and_read(connection: Connection) -> Job | None:
+            if connection.execute(step).rowcount != 1:
+                return None
+            # Read in the same transaction: an error after its commit would look as if the job were not queued.
+            return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
+
+        return self._database.transact(queue_and_read)
+
+    def roll_back(self, job_id: str) -> bool:
+        """Move receiving → deleted, after an upload has failed."""
+        return self._move(
+            job_id, State.DELETED, table.c.state == State.RECEIVING, upload_deadline=None, purge_after=now()
         )
 
     def abandon(self, job: Job) -> bool:

@@ -12,8 +12,6 @@ from typing_extensions import Buffer
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaReader, check_media_id
 
-FLUSH_BYTES = 8 * 2**20
-
 
 class FolderStore:
     """A store that keeps each file as FOLDER/ID, or as FOLDER/ID.part until it is committed."""
@@ -70,7 +68,6 @@ class FolderWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file = _part_path(path).open("wb", buffering=0)
-        self._flushed_bytes = 0
 
     def write(self, data: bytes, /) -> int:
         """Write a complete chunk; one unbuffered write may write only part of it."""
@@ -78,17 +75,9 @@ class FolderWriter:
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
-            self._start_flushing()
         except OSError as error:
             raise _unavailable(error) from error
         return len(data)
-
-    def _start_flushing(self) -> None:
-        """Have Linux start writing to the disk, so that `commit` waits for little."""
-        unflushed = self._file.tell() - self._flushed_bytes
-        if unflushed >= FLUSH_BYTES and hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._file.fileno(), self._flushed_bytes, unflushed, os.POSIX_FADV_DONTNEED)
-            self._flushed_bytes += unflushed
 
     def commit(self) -> int:
         """Flush the file to the disk, rename it, and flush the folder, because a power cut could undo the rename."""

@@ -15,7 +15,6 @@ import pytest
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
-from soundlift.common.media import folder as folder_module
 
 INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
 BLOCK = 2**20
@@ -77,26 +76,6 @@ def test_a_folder_with_any_name_is_opened_by_its_percent_encoded_url(tmp_path: P
     fid = new_media_id()
     open_media(folder.as_uri(), "videos").create(fid, INFO).commit()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [folder / "videos" / fid]
-
-
-@pytest.mark.skipif(not hasattr(os, "posix_fadvise"), reason="this system does not have posix_fadvise")
-def test_a_file_is_flushed_in_the_background_while_it_is_written(
-    store: MediaStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent: list[tuple[int, int]] = []
-    advise = os.posix_fadvise
-
-    def record(descriptor: int, begin: int, size: int, advice: int) -> None:
-        sent.append((begin, size))
-        advise(descriptor, begin, size, advice)
-
-    monkeypatch.setattr(os, "posix_fadvise", record)
-    monkeypatch.setattr(folder_module, "FLUSH_BYTES", 2 * BLOCK)
-    writer = store.create(new_media_id(), INFO)
-    for _ in range(5):
-        writer.write(bytes(BLOCK))
-    writer.commit()
-    assert sent == [(0, 2 * BLOCK), (2 * BLOCK, 2 * BLOCK)]
 
 
 def test_a_file_is_flushed_before_its_rename_and_its_folder_afterwards(

@@ -63,7 +63,7 @@ if FOLDER.name:
     block_around(Jobs, "claim", before="convert was called", after="convert claimed the job")
     block_around(functions.convert.handler, "convert_video", after="convert made the MP3")
     block_around(functions.convert.handler, "store_audio", after="convert stored the MP3")
-    block_around(Jobs, "ready", after="convert ended the job")
+    block_around(Jobs, "mark_ready", after="convert ended the job")
     block_around(DeliveryHandler, "_publish", before="connector had the reply", after="connector published the reply")
     block_around(DeliveryHandler, "_settle", before="connector decided on {queue}")
     block_around(
