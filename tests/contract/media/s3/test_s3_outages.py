@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from devservers.forwarder import Forwarder
-from devservers.s3 import BUCKET, S3
+from devservers.s3 import S3
 from soundlift.common.errors import StoreUnavailable
-from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
-from soundlift.common.media.s3.address import read_address
-from soundlift.common.media.s3.server import get_client
+from soundlift.common.media import MediaStore, new_media_id, open_media
 from soundlift.common.media.s3.writer import PART_SIZE as PART
+from tests.contract.media.s3.objects import INFO, MEGABYTE, unfinished_uploads, write_file
 
-MEGABYTE = 2**20
-FOLDER = "some/prefix/videos"
 MAX_SECONDS = 8  # two attempts of one second and the pause between them, on a busy machine
-INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
-
-
-@pytest.fixture
-def forwarder(s3_server: S3) -> Iterator[Forwarder]:
-    with Forwarder(s3_server.port) as forwarder:
-        yield forwarder
-
-
-@pytest.fixture
-def store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
-    return open_media(f"{s3_server.url(port=forwarder.port)}&timeout=1", "videos")
-
-
-@pytest.fixture
-def client(s3_server: S3) -> Any:
-    return get_client(read_address(s3_server.url()))
-
-
-def _write(store: MediaStore, content: bytes, info: MediaInfo = INFO, fid: str | None = None) -> str:
-    fid = fid or new_media_id()
-    writer = store.create(fid, info)
-    writer.write(content)
-    writer.commit()
-    return fid
-
-
-def _unfinished(client: Any, fid: str) -> list[Any]:
-    found: list[Any] = client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{FOLDER}/{fid}").get("Uploads", [])
-    return found
 
 
 def test_a_part_that_could_not_be_sent_is_sent_again_later(store: MediaStore, forwarder: Forwarder) -> None:
@@ -81,7 +48,7 @@ def test_a_missing_bucket_is_an_error_and_does_not_mean_missing_files(s3_server:
 def test_every_call_to_a_store_that_hangs_fails_after_the_timeout(
     store: MediaStore, forwarder: Forwarder, step: str
 ) -> None:
-    fid = _write(store, bytes(MEGABYTE))
+    fid = write_file(store, bytes(MEGABYTE))
     writer, file = store.create(new_media_id(), INFO), store.open(fid).file
     steps: dict[str, Callable[[], object]] = {
         "create": lambda: store.create(new_media_id(), INFO),
@@ -112,14 +79,14 @@ def test_an_abort_while_the_store_hangs_returns_after_the_timeout(
     assert time.monotonic() - started_at < MAX_SECONDS
     forwarder.drop_connections()  # otherwise the delayed request would still arrive
     forwarder.restore()
-    assert len(_unfinished(client, fid)) == 1
+    assert len(unfinished_uploads(client, fid)) == 1
     store.delete(fid)
-    assert _unfinished(client, fid) == []
+    assert unfinished_uploads(client, fid) == []
 
 
 def test_reading_continues_after_a_hang_where_it_stopped(store: MediaStore, forwarder: Forwarder) -> None:
     content = bytes(range(256)) * 2**17
-    with store.open(_write(store, content)).file as file:
+    with store.open(write_file(store, content)).file as file:
         found = file.read(MEGABYTE)
         forwarder.hang()
         with pytest.raises(StoreUnavailable):

@@ -3,65 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import gridfs
-import pymongo
 import pytest
 from bson import ObjectId
 from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.database import Database
 
-from devservers.mongodb import MongoDb, closing_client
+from devservers.mongodb import closing_client
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
-from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from soundlift.common.media import MediaStore, new_media_id, open_media
+from tests.contract.media.gridfs.documents import CHUNK, INFO, document_counts, read_file, write_file
 from tests.contract.media.medium import Medium
-
-CHUNK = 255 * 1024
-INFO = MediaInfo(owner="ada@example.org", file_name="ä.mp4", content_type="video/mp4", job_id="1" * 24)
-
-
-@pytest.fixture
-def store(gridfs_medium: Medium) -> MediaStore:
-    return gridfs_medium.open()
-
-
-@pytest.fixture
-def database(mongodb_server: MongoDb) -> Iterator[Database[dict[str, Any]]]:
-    """Return the database of the videos, opened like another program does."""
-    with pymongo.MongoClient[dict[str, Any]](mongodb_server.url) as client:
-        yield client["videos"]
-
-
-def _write(store: MediaStore, content: bytes, fid: str | None = None) -> str:
-    fid = fid or new_media_id()
-    writer = store.create(fid, INFO)
-    writer.write(content)
-    assert writer.commit() == len(content)
-    return fid
-
-
-def _read(store: MediaStore, fid: str) -> bytes:
-    with store.open(fid).file as file:
-        return file.read()
-
-
-def _document_counts(database: Database[dict[str, Any]]) -> list[int]:
-    return [database[name].count_documents({}) for name in ("fs.files", "fs.chunks", "fs.begun")]
 
 
 def test_chunks_are_read_in_order_regardless_of_their_order_in_the_database(
     store: MediaStore, database: Database[dict[str, Any]]
 ) -> None:
     content = os.urandom(2 * CHUNK + 10)
-    fid = _write(store, content)
+    fid = write_file(store, content)
     for number in (1, 0):
         chunk = database["fs.chunks"].find_one_and_delete({"files_id": ObjectId(fid), "n": number})
         assert chunk is not None
         database["fs.chunks"].insert_one({**chunk, "_id": ObjectId()})
-    assert _read(store, fid) == content
+    assert read_file(store, fid) == content
 
 
 def test_reads_go_to_the_primary_regardless_of_the_url(gridfs_medium: Medium, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +42,7 @@ def test_reads_go_to_the_primary_regardless_of_the_url(gridfs_medium: Medium, mo
     monkeypatch.setattr(Collection, "find", record)  # find_one calls it, too
     with closing_client(f"{gridfs_medium.url}&readPreference=secondary") as url:
         store = open_media(url, "videos")
-        assert _read(store, _write(store, b"content")) == b"content"
+        assert read_file(store, write_file(store, b"content")) == b"content"
         store.check()
     assert preferences
     assert all(each == ReadPreference.PRIMARY for each in preferences)
@@ -126,12 +93,12 @@ def test_aborted_and_deleted_files_leave_no_documents(store: MediaStore, databas
     writer = store.create(new_media_id(), INFO)
     writer.write(bytes(30 * CHUNK))
     writer.abort()
-    store.delete(_write(store, bytes(30 * CHUNK)))
+    store.delete(write_file(store, bytes(30 * CHUNK)))
     fid = new_media_id()
     store.create(fid, INFO).write(bytes(30 * CHUNK))
     assert database["fs.chunks"].count_documents({}) > 0
     store.delete(fid)
-    assert _document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0]
 
 
 def test_an_abort_after_a_failed_commit_leaves_no_documents(
@@ -146,7 +113,7 @@ def test_an_abort_after_a_failed_commit_leaves_no_documents(
     with pytest.raises(MediaNotFound):
         store.open(fid)
     writer.abort()
-    assert _document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0]
 
 
 def test_only_the_later_of_two_writers_of_one_id_can_commit(store: MediaStore) -> None:
@@ -158,18 +125,18 @@ def test_only_the_later_of_two_writers_of_one_id_can_commit(store: MediaStore) -
         earlier.commit()
     assert later.commit() == 5
     earlier.abort()
-    assert _read(store, fid) == b"later"
+    assert read_file(store, fid) == b"later"
 
 
 def test_a_committed_file_is_never_overwritten(store: MediaStore) -> None:
-    fid = _write(store, b"content")
+    fid = write_file(store, b"content")
     for _ in range(2):
         writer = store.create(fid, INFO)
         with pytest.raises(StoreUnavailable):
             writer.write(bytes(30 * CHUNK))
             writer.commit()
         writer.abort()
-        assert _read(store, fid) == b"content"
+        assert read_file(store, fid) == b"content"
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
@@ -178,7 +145,7 @@ def test_a_damaged_chunk_is_an_error_and_not_the_end_of_the_file(
     store: MediaStore, database: Database[dict[str, Any]], number: int, damage: str
 ) -> None:
     content = os.urandom(2 * CHUNK + 10)
-    fid = _write(store, content)
+    fid = write_file(store, content)
     chunk = {"files_id": ObjectId(fid), "n": number}
     if damage == "missing":
         database["fs.chunks"].delete_one(chunk)

@@ -9,31 +9,16 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-import pymongo
 import pytest
 from pymongo.database import Database
 
 from devservers.mongodb import MongoDb, closing_client
 from devservers.server import Server
 from soundlift.common.errors import MediaNotFound, SettingError, StoreUnavailable
-from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from soundlift.common.media import MediaStore, new_media_id, open_media
 from soundlift.common.media.gridfs.server import get_client
+from tests.contract.media.gridfs.documents import CHUNK, INFO, document_counts, read_file, write_file
 from tests.contract.media.medium import Medium
-
-CHUNK = 255 * 1024
-INFO = MediaInfo(owner="ada@example.org", file_name="ä.mp4", content_type="video/mp4", job_id="1" * 24)
-
-
-@pytest.fixture
-def store(gridfs_medium: Medium) -> MediaStore:
-    return gridfs_medium.open()
-
-
-@pytest.fixture
-def database(mongodb_server: MongoDb) -> Iterator[Database[dict[str, Any]]]:
-    """Return the database of the videos, opened like another program does."""
-    with pymongo.MongoClient[dict[str, Any]](mongodb_server.url) as client:
-        yield client["videos"]
 
 
 @pytest.fixture
@@ -56,28 +41,11 @@ def store_with_short_timeout(mongodb_server: MongoDb) -> Iterator[MediaStore]:
     mongodb_server.drop_files()
 
 
-def _write(store: MediaStore, content: bytes, fid: str | None = None) -> str:
-    fid = fid or new_media_id()
-    writer = store.create(fid, INFO)
-    writer.write(content)
-    assert writer.commit() == len(content)
-    return fid
-
-
-def _read(store: MediaStore, fid: str) -> bytes:
-    with store.open(fid).file as file:
-        return file.read()
-
-
-def _document_counts(database: Database[dict[str, Any]]) -> list[int]:
-    return [database[name].count_documents({}) for name in ("fs.files", "fs.chunks", "fs.begun")]
-
-
 def test_a_committed_file_survives_a_kill_of_the_server(
     store_with_short_timeout: MediaStore, server: Server, mongodb_server: MongoDb, database: Database[dict[str, Any]]
 ) -> None:
     content = os.urandom(20 * CHUNK)
-    fid, unfinished = _write(store_with_short_timeout, content), new_media_id()
+    fid, unfinished = write_file(store_with_short_timeout, content), new_media_id()
     writer = store_with_short_timeout.create(unfinished, INFO)
     writer.write(bytes(20 * CHUNK))
     with store_with_short_timeout.open(fid).file as file:
@@ -88,12 +56,12 @@ def test_a_committed_file_survives_a_kill_of_the_server(
         writer.abort()
         server.start()
         assert found + file.read() == content
-    assert _read(store_with_short_timeout, fid) == content
+    assert read_file(store_with_short_timeout, fid) == content
     with pytest.raises(MediaNotFound):
         store_with_short_timeout.open(unfinished)
     store_with_short_timeout.delete(unfinished)
     store_with_short_timeout.delete(fid)
-    assert _document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0]
 
 
 def test_a_writer_continues_after_a_restart_of_the_server(store_with_short_timeout: MediaStore, server: Server) -> None:
@@ -105,14 +73,14 @@ def test_a_writer_continues_after_a_restart_of_the_server(store_with_short_timeo
         writer.write(content[20 * CHUNK :])
     server.start()
     assert writer.commit() == len(content)
-    assert _read(store_with_short_timeout, fid) == content
+    assert read_file(store_with_short_timeout, fid) == content
 
 
 def test_a_paused_server_is_unavailable_until_it_continues(
     store_with_short_timeout: MediaStore, server: Server
 ) -> None:
     content = os.urandom(20 * CHUNK)
-    fid = _write(store_with_short_timeout, content)
+    fid = write_file(store_with_short_timeout, content)
     with store_with_short_timeout.open(fid).file as file:
         found = file.read(CHUNK)
         server.signal(signal.SIGSTOP)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,49 +13,16 @@ from devservers.forwarder import Forwarder
 from devservers.s3 import BUCKET, S3
 from devservers.waiting import wait_for
 from soundlift.common.errors import StoreUnavailable
-from soundlift.common.media import MediaInfo, MediaStore, new_media_id, open_media
+from soundlift.common.media import MediaStore, new_media_id
 from soundlift.common.media.s3 import S3Store
 from soundlift.common.media.s3.address import read_address
-from soundlift.common.media.s3.server import get_client
 from soundlift.common.media.s3.stored_file import BYTES_AFTER_SEEK
 from soundlift.common.media.s3.writer import PART_SIZE as PART
-
-MEGABYTE = 2**20
-FOLDER = "some/prefix/videos"
-INFO = MediaInfo(owner="ada@example.org", file_name="a.mp4", content_type="video/mp4", job_id="1" * 24)
-
-
-@pytest.fixture
-def forwarder(s3_server: S3) -> Iterator[Forwarder]:
-    with Forwarder(s3_server.port) as forwarder:
-        yield forwarder
-
-
-@pytest.fixture
-def store(s3_server: S3, forwarder: Forwarder) -> MediaStore:
-    return open_media(f"{s3_server.url(port=forwarder.port)}&timeout=1", "videos")
-
-
-@pytest.fixture
-def client(s3_server: S3) -> Any:
-    return get_client(read_address(s3_server.url()))
-
-
-def _write(store: MediaStore, content: bytes, info: MediaInfo = INFO, fid: str | None = None) -> str:
-    fid = fid or new_media_id()
-    writer = store.create(fid, info)
-    writer.write(content)
-    writer.commit()
-    return fid
+from tests.contract.media.s3.objects import FOLDER, INFO, MEGABYTE, unfinished_uploads, write_file
 
 
 def _head(client: Any, fid: str) -> Any:
     return client.head_object(Bucket=BUCKET, Key=f"{FOLDER}/{fid}")
-
-
-def _unfinished(client: Any, fid: str) -> list[Any]:
-    found: list[Any] = client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{FOLDER}/{fid}").get("Uploads", [])
-    return found
 
 
 def test_a_large_file_is_sent_in_parts_of_equal_size(store: MediaStore, client: Any) -> None:
@@ -65,14 +31,14 @@ def test_a_large_file_is_sent_in_parts_of_equal_size(store: MediaStore, client: 
     writer.write(bytes(2 * PART + MEGABYTE))
     for _ in range(7):
         writer.write(bytes(MEGABYTE))
-    (upload,) = _unfinished(client, fid)
+    (upload,) = unfinished_uploads(client, fid)
     parts = client.list_parts(Bucket=BUCKET, Key=f"{FOLDER}/{fid}", UploadId=upload["UploadId"])["Parts"]
     assert [part["Size"] for part in parts] == [PART] * 3
     assert writer.commit() == _head(client, fid)["ContentLength"] == 2 * PART + 8 * MEGABYTE
 
 
 def test_an_object_has_a_content_type_and_metadata(store: MediaStore, client: Any) -> None:
-    found = _head(client, _write(store, b"content"))
+    found = _head(client, write_file(store, b"content"))
     assert found["ContentType"] == "video/mp4"
     assert found["Metadata"] == {"owner": "ada@example.org", "file-name": "a.mp4", "job": "1" * 24}
 
@@ -82,14 +48,14 @@ def test_an_object_has_a_content_type_and_metadata(store: MediaStore, client: An
 )
 def test_any_file_name_can_be_stored(store: MediaStore, client: Any, name: str) -> None:
     info = replace(INFO, file_name=name, owner="ö" * 300)
-    metadata = _head(client, _write(store, b"content", info))["Metadata"]
+    metadata = _head(client, write_file(store, b"content", info))["Metadata"]
     assert all(value.isascii() and value.isprintable() for value in metadata.values())
     assert sum(map(len, [*metadata, *metadata.values()])) < 2048
 
 
 @pytest.mark.parametrize("kind", ["видео/mp4", "video/mp4\r\nx-amz-acl: public-read", "", " "])
 def test_a_content_type_that_is_invalid_in_a_header_is_left_out(store: MediaStore, client: Any, kind: str) -> None:
-    found = _head(client, _write(store, b"content", replace(INFO, content_type=kind)))
+    found = _head(client, write_file(store, b"content", replace(INFO, content_type=kind)))
     assert found["ContentType"] == "application/octet-stream"
 
 
@@ -98,25 +64,25 @@ def test_aborted_and_deleted_uploads_leave_no_trace(store: MediaStore, client: A
     writers = [store.create(fid, INFO) for _ in range(3)]
     for writer in writers:
         writer.write(bytes(PART))
-    assert len(_unfinished(client, fid)) == 3
+    assert len(unfinished_uploads(client, fid)) == 3
     writers[0].abort()
-    assert len(_unfinished(client, fid)) == 2
+    assert len(unfinished_uploads(client, fid)) == 2
     store.delete(fid)
-    assert _unfinished(client, fid) == []
+    assert unfinished_uploads(client, fid) == []
 
 
 def test_a_file_replaced_during_a_read_is_an_error_and_never_mixed(store: MediaStore) -> None:
-    fid = _write(store, b"1" * MEGABYTE)
+    fid = write_file(store, b"1" * MEGABYTE)
     with store.open(fid).file as file:
         assert file.read(10) == b"1" * 10
-        _write(store, b"2" * MEGABYTE, fid=fid)
+        write_file(store, b"2" * MEGABYTE, fid=fid)
         file.seek(MEGABYTE // 2)
         with pytest.raises(StoreUnavailable):
             file.read(10)
 
 
 def test_a_file_deleted_during_a_read_is_an_error_and_does_not_end_early(store: MediaStore) -> None:
-    fid = _write(store, b"1" * MEGABYTE)
+    fid = write_file(store, b"1" * MEGABYTE)
     with store.open(fid).file as file:
         assert file.read(10) == b"1" * 10
         store.delete(fid)
@@ -126,7 +92,7 @@ def test_a_file_deleted_during_a_read_is_an_error_and_does_not_end_early(store: 
 
 
 def test_closing_a_partly_read_file_closes_its_connection(store: MediaStore, forwarder: Forwarder) -> None:
-    fid = _write(store, bytes(32 * MEGABYTE))
+    fid = write_file(store, bytes(32 * MEGABYTE))
     files = [store.open(fid).file for _ in range(5)]
     for file in files:
         file.read(1)
@@ -143,7 +109,7 @@ def test_few_bytes_are_requested_after_a_seek_and_more_as_reading_continues(s3_s
         "provide-client-params.s3.GetObject", lambda params, **_: ranges.append(params["Range"])
     )
     content = os.urandom(4 * MEGABYTE)
-    fid = _write(store, content)
+    fid = write_file(store, content)
     with store.open(fid).file as file:
         assert file.read(10) == content[:10]
         for start in (MEGABYTE, 0):
