@@ -1,4 +1,4 @@
-"""The two kinds of token: one identifies a user, the other gives access to the MP3 that a mail links to."""
+"""The two kinds of signed token: one identifies a user, the other gives access to the MP3 that a mail links to."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import jwt
 
+from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.errors import NotAuthorized
 
 ISSUER = "soundlift"
@@ -44,6 +45,10 @@ class Tokens:
     def sign_in(self, username: str, *, admin: bool) -> str:
         """Return the bearer token of a user."""
         return self._sign(SIGN_IN, username, self.sign_in_seconds, username=username, admin=admin)
+
+    def successor(self, token: RefreshToken) -> RefreshToken:
+        """Return the refresh token that replaces another."""
+        return token.successor(self._secret)
 
     def identify(self, authorization: str | None) -> Identity:
         """Return the user that the bearer token of an Authorization header identifies.

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from soundlift.common.db.tables import jobs, notifications, upload_locks
+from soundlift.common.db.tables import jobs, notifications, sessions, upload_locks
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -84,9 +84,9 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the tables of jobs, notifications and locks exist, with every column."""
+        """Raise DatabaseUnavailable unless the tables that functions need exist, with every column."""
         with self.read() as connection:
-            for table in (jobs, notifications, upload_locks):
+            for table in (jobs, notifications, sessions, upload_locks):
                 connection.execute(sa.select(table).limit(1)).all()
 
 
