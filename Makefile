@@ -22,7 +22,7 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images check test corpus mutate lint bench clean
+.PHONY: help demo images check test corpus mutate lint bench docs clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -61,6 +61,10 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 	  go build -C devservers/ferretdb -tags ferretdb_no_postgresql -o ../../$@ .; \
 	fi
 
+docs: $(VENV)/ready-to-document ## build the documentation as a site in build/site, which can be read without a web server
+	$(BIN)/mkdocs build --quiet
+	@echo "Open build/site/index.html; to search it, run: $(BIN)/mkdocs serve"
+
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
 
@@ -77,6 +81,10 @@ $(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
 
 $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
+	@touch $(VENV)/ready
+
+$(VENV)/ready-to-document: $(VENV)/made pyproject.toml constraints.txt
+	$(call install,.[docs])
 	@touch $(VENV)/ready
 
 $(VENV)/ready-to-bench: $(VENV)/ready-to-develop
