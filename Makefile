@@ -62,7 +62,7 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 	fi
 
 docs: $(VENV)/ready-to-document ## build the documentation as a site in build/site, which can be read without a web server
-	$(BIN)/mkdocs build --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet # the warning is about a future version
 	@echo "Open build/site/index.html; to search it, run: $(BIN)/mkdocs serve"
 
 clean: ## remove the virtual environment and everything built
