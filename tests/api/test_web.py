@@ -59,7 +59,7 @@ def test_a_file_without_this_release_in_its_path_is_checked_at_each_visit(web: F
 
 def test_every_file_that_the_index_names_is_named_with_the_release(web: FlaskClient) -> None:
     release = release_in(web)
-    references = re.findall(r'(?:src|href)="([^"]+)"', web.get("/").text)
+    references = re.findall(r'(?:src|href)="([^"]+\.\w+)"', web.get("/").text)
     assert references
     for reference in references:
         assert reference.startswith(f"{release}/")
