@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TYPESCRIPT_VERSION := 7.0.2
+TYPESCRIPT := build/typescript-$(TYPESCRIPT_VERSION)
+TSC := $(TYPESCRIPT)/node_modules/.bin/tsc
 VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
@@ -50,6 +53,13 @@ lint: $(VENV)/ready-to-develop ## check style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  [ -x $(TSC) ] || npm install --silent --no-audit --no-fund --no-save --prefix $(TYPESCRIPT) typescript@$(TYPESCRIPT_VERSION) || exit 1; \
+	  echo $(TSC) --project functions/web; \
+	  $(TSC) --project functions/web; \
+	else \
+	  echo "The types of functions/web/page are not checked, because node or npm is not installed."; \
+	fi
 
 bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-ten-minutes throughput" measures some
 	@set -f; $(BIN)/python -m bench $$ONLY

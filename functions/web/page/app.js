@@ -6,7 +6,7 @@ import { byId } from "./dom.js";
 import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
 
-for (const module of ["./upload.js", "./admin.js"]) import(module).catch(() => {});
+for (const module of ["./upload.js", "./admin.js", "./waveform.js"]) import(module).catch(() => {});
 
 const views = ["starting", "welcome", "workspace", "users"];
 const dialog = /** @type {HTMLDialogElement} */ (byId("sign-in-again"));

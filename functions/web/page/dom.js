@@ -27,3 +27,36 @@ export function byId(id) {
   if (!found) throw new Error(`index.html has no element ${id}.`);
   return found;
 }
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * Return a 24 by 24 picture, drawn in the colour of the text around it and hidden from screen readers.
+ * @param {string} path
+ */
+export function icon(path) {
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("viewBox", "0 0 24 24");
+  picture.setAttribute("aria-hidden", "true");
+  picture.classList.add("icon");
+  const shape = document.createElementNS(SVG, "path");
+  shape.setAttribute("d", path);
+  picture.append(shape);
+  return picture;
+}
+
+/**
+ * Do the work of a button, unless a click before has not finished yet. Meanwhile the button is aria-disabled: a
+ * disabled one would lose the focus.
+ * @param {HTMLElement} button
+ * @param {() => Promise<unknown>} work
+ */
+export async function whileBusy(button, work) {
+  if (button.getAttribute("aria-disabled") === "true") return;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    await work();
+  } finally {
+    button.removeAttribute("aria-disabled");
+  }
+}

@@ -5,8 +5,11 @@
 const UNREACHABLE = "The server cannot be reached. Check your connection, then try again.";
 const DEFAULT_TIMEOUT = 60;
 
-/** The folder whose children are the functions: that of the page, or the one above if the page is a function itself. */
-const root = new URL(import.meta.url.replace(/[^/]*$/, "").replace(/\/web(\.[^/]+)?\/$/, "/"));
+/**
+ * The folder whose children are the functions: that of the page, or the one above if the page is served at the path
+ * of its own function ("/web/", "/function/web/", "/function/web.namespace/").
+ */
+const root = new URL(new URL(".", location.href).href.replace(/\/web(\.[^/]+)?\/$/, "/"));
 
 /**
  * Return the URL of an API path such as "/jobs", wherever the page is mounted.
