@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TYPESCRIPT_VERSION := 7.0.2
+TYPESCRIPT := build/typescript-$(TYPESCRIPT_VERSION)
+TSC := $(TYPESCRIPT)/node_modules/.bin/tsc
 VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
@@ -34,7 +37,7 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
 
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
-	$(BIN)/pytest -n auto -m 'not (servers or containers or media or slow)'
+	$(BIN)/pytest -n auto -m 'not (servers or containers or browser or media or slow)'
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
@@ -50,6 +53,13 @@ lint: $(VENV)/ready-to-develop ## check style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  [ -x $(TSC) ] || npm install --silent --no-audit --no-fund --no-save --prefix $(TYPESCRIPT) typescript@$(TYPESCRIPT_VERSION) || exit 1; \
+	  echo $(TSC) --project functions/web; \
+	  $(TSC) --project functions/web; \
+	else \
+	  echo "The types of functions/web/page are not checked, because node or npm is not installed."; \
+	fi
 
 bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-ten-minutes throughput" measures some
 	@set -f; $(BIN)/python -m bench $$ONLY
