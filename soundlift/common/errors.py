@@ -92,6 +92,13 @@ class NotAuthorized(SoundliftError):
         return {"WWW-Authenticate": self.challenge}
 
 
+class LinkExpired(NotAuthorized):
+    """A signed link that was valid until its time was over."""
+
+    title = "Link Expired"
+    code = "link_expired"
+
+
 class MissingCredentials(NotAuthorized):
     """A sign-in without credentials (RFC 7617)."""
 
@@ -149,6 +156,14 @@ class NotReady(SoundliftError):
     status = 409
     title = "Not Ready"
     code = "not_ready"
+
+
+class NotRetryable(SoundliftError):
+    """A job whose conversion cannot be started again, because it has not failed."""
+
+    status = 409
+    title = "Not Retryable"
+    code = "not_retryable"
 
 
 class Gone(SoundliftError):

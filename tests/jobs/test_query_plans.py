@@ -10,10 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.jobs.lists import Search
+from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import read_usage, usage_by_user
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, queued_job
+from tests.factories.jobs import age, queued_job, ready_job
 from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
 
@@ -23,7 +25,7 @@ JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp
 NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
 SESSION = "PRIMARY|sqlite_autoindex_session_1"
 USER = "email|sqlite_autoindex_user_1"
-TABLES = ("job", "notification", "session", "user")
+TABLES = ("job", "notification", "deletion", "session", "user")
 
 
 def _usage(services: Services) -> None:
@@ -55,6 +57,18 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
         lambda services, after: services.jobs.page(None, after=after),
         f"job_by_age|{JOB_OF['find']}",
     ),
+    "search": (
+        lambda services, _: services.jobs.search(ADA, Search("a", [State.READY])),
+        f"job_of_user|{JOB_OF['find']}",
+    ),
+    "admin search": (lambda services, _: services.jobs.search(None, Search("a")), f"job_by_age|{JOB_OF['find']}"),
+    "several jobs": (lambda services, job_id: services.jobs.find_all([JOB, job_id]), JOB_OF["find"]),
+    "updates": (
+        lambda services, _: services.jobs.updates(ADA, since=0),
+        "job_update_of_user|deletion_update_of_user",
+    ),
+    "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
+    "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
@@ -87,6 +101,7 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
     for _ in range(20):
         begin_session(services)
     after = queued_job(services).id
+    assert services.jobs.delete(ready_job(services).id)
     query, indexes = QUERIES[name]
     for step in _plan(services, lambda: query(services, after)):
         assert re.search(rf"\b({indexes})\b", step), step
