@@ -37,7 +37,7 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
 
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
-	$(BIN)/pytest -n auto -m 'not (servers or containers or media or slow)'
+	$(BIN)/pytest -n auto -m 'not (servers or containers or browser or media or slow)'
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
