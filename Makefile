@@ -25,7 +25,7 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images check test corpus mutate lint bench clean
+.PHONY: help demo images check test corpus mutate lint bench docs clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -71,6 +71,10 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 	  go build -C devservers/ferretdb -tags ferretdb_no_postgresql -o ../../$@ .; \
 	fi
 
+docs: $(VENV)/ready-to-document ## build the documentation as a site in build/site, which can be read without a web server
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet # the warning is about a future version
+	@echo "Open build/site/index.html; to search it, run: $(BIN)/mkdocs serve"
+
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
 
@@ -87,6 +91,10 @@ $(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
 
 $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
+	@touch $(VENV)/ready
+
+$(VENV)/ready-to-document: $(VENV)/made pyproject.toml constraints.txt
+	$(call install,.[docs])
 	@touch $(VENV)/ready
 
 $(VENV)/ready-to-bench: $(VENV)/ready-to-develop

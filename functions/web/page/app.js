@@ -1,12 +1,12 @@
 /** The page: which view is shown, and what changes when somebody signs in or out. */
 
+import "./admin.js";
 import { refuseError } from "./announcer.js";
 import { byId } from "./dom.js";
 import { JobList } from "./job-list.js";
 import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
-
-for (const module of ["./upload.js", "./admin.js", "./waveform.js"]) import(module).catch(() => {});
+import "./upload.js";
 
 const VIEWS = ["starting", "welcome", "workspace", "users"];
 const USERS = "#users";
