@@ -13,6 +13,10 @@ DIR ?= build/corpus
 SAMPLE ?=
 MINUTES ?=
 
+# `make PYTHON=…` replaces a virtual environment of another interpreter; without PYTHON, any that exists is used.
+NEWLY_CHOSEN := $(if $(filter file,$(origin PYTHON)),,check-python)
+IDENTITY := 'import os, sys; print(os.path.realpath(sys.executable), sys.version)'
+
 # Values from the user are passed to the shell as environment variables, never as part of a command, and make does not
 # expand them: in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file name.
 override PYTHON := $(value PYTHON)
@@ -25,7 +29,7 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images check test corpus mutate lint bench docs clean
+.PHONY: check-python help demo images check test corpus mutate lint bench docs clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -103,7 +107,13 @@ $(VENV)/ready-to-bench: $(VENV)/ready-to-develop
 $(VENV)/ready-to-mutate: $(VENV)/ready-to-develop
 	$(call install,.[mutate])
 
-$(VENV)/made:
+# Newer than the environment only if that has to be made, or made again with another interpreter.
+KEEP := [ -e $(VENV)/interpreter ] || touch -r $(VENV)/made $(VENV)/interpreter 2>/dev/null || touch $(VENV)/interpreter
+ifeq ($(NEWLY_CHOSEN)$(if $(wildcard $(BIN)/python),,missing),)
+$(VENV)/interpreter:
+	@$(KEEP)
+else
+$(VENV)/interpreter: $(NEWLY_CHOSEN)
 	@command -v "$$PYTHON" >/dev/null || { \
 	  echo "Soundlift needs Python 3.11 or newer, and there is no $$PYTHON. Install it, or name another: make PYTHON=python3.12"; \
 	  exit 1; } >&2
@@ -113,5 +123,15 @@ $(VENV)/made:
 	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "Soundlift needs Python's venv module. Install it (on Debian and Ubuntu: apt-get install python3-venv), then try again."; \
 	  exit 1; } >&2
+	@if [ -x $(BIN)/python ] && [ "$$("$$PYTHON" -c $(IDENTITY))" = "$$($(BIN)/python -c $(IDENTITY))" ]; then \
+	  $(KEEP); \
+	else \
+	  rm -rf $(VENV) && mkdir $(VENV) && touch $@; \
+	fi
+endif
+
+check-python:
+
+$(VENV)/made: $(VENV)/interpreter
 	@"$$PYTHON" -m venv $(VENV)
 	@touch $@
