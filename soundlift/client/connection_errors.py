@@ -1,0 +1,64 @@
+"""The errors of HTTP connections, as sentences."""
+
+from __future__ import annotations
+
+import http.client
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import urllib3
+
+from soundlift.client.errors import ConnectionFailed
+
+CONNECT_SECONDS = 20
+
+
+@contextmanager
+def connection_errors(url: str = "The server") -> Iterator[None]:
+    """Raise ConnectionFailed, with a sentence about `url`, in place of urllib3's errors."""
+    try:
+        yield
+    except urllib3.exceptions.HTTPError as error:
+        raise _connection_failed(url, error) from None
+
+
+def _connection_failed(url: str, error: urllib3.exceptions.HTTPError) -> ConnectionFailed:
+    match error:
+        case urllib3.exceptions.NewConnectionError():
+            detail = f"{url} cannot be reached ({_system_message(error)})."
+            return ConnectionFailed(detail, temporary=True, unsent=True)
+        case urllib3.exceptions.ConnectTimeoutError():
+            detail = f"{url} cannot be reached (no answer within {CONNECT_SECONDS} s)."
+            return ConnectionFailed(detail, temporary=True, unsent=True)
+        case urllib3.exceptions.ReadTimeoutError():
+            return ConnectionFailed(f"{url} did not answer in time.", temporary=True)
+        case urllib3.exceptions.ProtocolError() | urllib3.exceptions.SSLError() if _is_interruption(error):
+            return ConnectionFailed(f"The connection to {_named(url)} was interrupted.", temporary=True)
+        case _:
+            return ConnectionFailed(f"{url} did not give a valid answer: {error}")
+
+
+def _is_interruption(error: Exception) -> bool:
+    """Return whether a connection was closed or lost, rather than used for something other than HTTP."""
+    causes = [error, error.__cause__, error.__context__, *error.args]
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return False
+    lost = (http.client.RemoteDisconnected, http.client.IncompleteRead, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    lost_by_urllib3 = (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)
+    return any(isinstance(cause, (*lost, *lost_by_urllib3)) or _is_system_error(cause) for cause in causes)
+
+
+def _is_system_error(cause: Any) -> bool:
+    return isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
+
+
+def _named(url: str) -> str:
+    return "the server" if url == "The server" else url
+
+
+def _system_message(error: urllib3.exceptions.NewConnectionError) -> str:
+    """Return the operating system's message about a failed connection."""
+    cause = error.__cause__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(error)
