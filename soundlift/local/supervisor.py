@@ -23,7 +23,11 @@ TICK_SECONDS = 0.1
 START_SECONDS = 60
 STOP_SECONDS = 20
 SPARE_THREADS = 16  # for health checks, /system, and 429 responses at a concurrency limit
-GATEWAY = ["gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
+GATEWAY = [
+    "soundlift.local.gateway_process",
+    *("-c", "python:soundlift.common.web.gunicorn_config"),
+    "soundlift.local.gateway:gateway()",
+]
 CONNECTOR = ["soundlift.connector"]
 
 
@@ -75,7 +79,7 @@ class Supervisor:
 
     def _add(self, name: str, module: Sequence[str]) -> Child:
         log = self._settings.soundlift_data / "logs" / f"{name}.log"
-        arguments = [sys.executable, "-m", *module]
+        arguments = [sys.executable, "-P", "-m", *module]  # -P: never import from the user's current folder
         self._children.append(Child(name, arguments, self._environment, lifeline=self._lifeline, log=log))
         return self._children[-1]
 

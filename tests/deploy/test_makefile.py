@@ -65,12 +65,12 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_video_name_is_passed_to_the_demo_unchanged(checkout: Checkout, name: str) -> None:
-    assert checkout.make("demo", f"VIDEO={name}") == ["demo", "--", name]
-    assert checkout.make("demo", VIDEO=name) == ["demo", "--", name]
+    assert checkout.make("demo", f"VIDEO={name}") == ["demo", "--output", "build/demo", "--", name]
+    assert checkout.make("demo", VIDEO=name) == ["demo", "--output", "build/demo", "--", name]
 
 
 def test_the_demo_needs_no_video(checkout: Checkout) -> None:
-    assert checkout.make("demo") == ["demo", "--"]
+    assert checkout.make("demo") == ["demo", "--output", "build/demo", "--"]
 
 
 @pytest.mark.parametrize("name", NAMES)
