@@ -14,7 +14,7 @@ from soundlift.client.errors import (
 )
 from soundlift.client.job import Job, Link, Notification
 from soundlift.client.options import Options, Tags
-from soundlift.client.uploads import Progress
+from soundlift.client.transfers import Progress
 
 __all__ = [
     "ApiError",

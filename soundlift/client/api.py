@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from soundlift.client.connection import Connection, Request
 from soundlift.client.errors import ApiError, ClientError
-from soundlift.client.retries import OnRetry, Retries, is_temporary
-from soundlift.client.session import OnTokens, Session
-
-DEFAULT_URL = "http://127.0.0.1:8080"
+from soundlift.client.retries import Retries, is_temporary
+from soundlift.client.session import Credentials, Session
 
 Result = TypeVar("Result")
 
@@ -20,30 +17,10 @@ Result = TypeVar("Result")
 class Api:
     """The connections, the session and the rule of repetition that the methods of a client share."""
 
-    def __init__(
-        self,
-        url: str | None,
-        *,
-        token: str | None,
-        email: str | None,
-        password: str | None,
-        refresh_token: str | None,
-        on_tokens: OnTokens | None,
-        connections: int,
-        retry_seconds: float,
-        on_retry: OnRetry | None,
-    ) -> None:
-        self.connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
-        self.retries = Retries(retry_seconds, on_retry)
-        self.session = Session(
-            self.connection,
-            self.retries,
-            token=token,
-            email=email,
-            password=password,
-            refresh_token=refresh_token,
-            on_tokens=on_tokens,
-        )
+    def __init__(self, connection: Connection, retries: Retries, credentials: Credentials) -> None:
+        self.connection = connection
+        self.retries = retries
+        self.session = Session(connection, retries, credentials)
 
     def json(
         self,

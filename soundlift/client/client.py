@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Self, Unpack
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -13,17 +14,20 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import urllib3
 
 from soundlift.client.api import Api
-from soundlift.client.connection import Request
+from soundlift.client.connection import Connection, Request
 from soundlift.client.downloads import Fetch, NewFile, OpenFile, Transfer
 from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted, NotSupported
 from soundlift.client.job import Job, Link
 from soundlift.client.options import Options, query_of
 from soundlift.client.output_file import check_output
-from soundlift.client.retries import OnRetry, is_unprocessed
-from soundlift.client.session import OnTokens
-from soundlift.client.uploads import Progress, Upload, Uploader
+from soundlift.client.retries import OnRetry, Retries, is_unprocessed
+from soundlift.client.session import Credentials, OnTokens
+from soundlift.client.transfers import Progress
+from soundlift.client.uploads import Upload, Uploader
 
+DEFAULT_URL = "http://127.0.0.1:8080"
 POLL_SECONDS = 2
+DELETE_TRIES = 4  # one cancels, one deletes, and in between the job may change its state
 
 File = str | os.PathLike[str] | BinaryIO
 
@@ -40,7 +44,7 @@ class Client:
     only for files on this machine.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is an independent setting, given by its name
         self,
         url: str | None = None,
         *,
@@ -53,17 +57,11 @@ class Client:
         retry_seconds: float = 60,
         on_retry: OnRetry | None = None,
     ) -> None:
-        self._api = Api(
-            url,
-            token=token,
-            email=email,
-            password=password,
-            refresh_token=refresh_token,
-            on_tokens=on_tokens,
-            connections=connections,
-            retry_seconds=retry_seconds,
-            on_retry=on_retry,
+        connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
+        credentials = Credentials(
+            token=token, email=email, password=password, refresh_token=refresh_token, on_tokens=on_tokens
         )
+        self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self._uploader = Uploader(self._api)
 
     @property
@@ -81,6 +79,11 @@ class Client:
         """Close the connections; a later request opens new ones."""
         self._api.connection.close()
 
+    def keep_trying(self, seconds: float, on_retry: OnRetry | None = None) -> None:
+        """Change for how long requests are repeated, and the callback before each repetition."""
+        self._api.retries.seconds = seconds
+        self._api.retries.on_retry = on_retry
+
     def login(self) -> str:
         """Sign in, and return the access token."""
         return self._api.session.sign_in()
@@ -96,7 +99,7 @@ class Client:
             raise ConnectionFailed("The server's answer has no claims. Is it Soundlift?")
         return claims
 
-    def convert(
+    def convert(  # noqa: PLR0913 - each is an independent setting, given by its name
         self,
         file: File,
         path: str | os.PathLike[str],
@@ -182,8 +185,14 @@ class Client:
 
     def delete(self, job: Job | str) -> None:
         """Delete a job and its files, after cancelling it if it has not ended."""
-        if self._remove(job) is not None:
-            self._remove(job)
+        for _ in range(DELETE_TRIES):
+            try:
+                if self._remove(job) is None:
+                    return
+            except ApiError as error:
+                if error.status != HTTPStatus.CONFLICT:
+                    raise
+        raise ConnectionFailed("The job keeps changing its state; delete it again.")
 
     def retry(self, job: Job | str) -> Job:
         """Queue a failed or cancelled job again, with the video that the server still has, and return it."""
@@ -196,12 +205,17 @@ class Client:
         return Link.of(self._api.json("POST", "/jobs/links", json={"jobs": [_id(job) for job in jobs]}))
 
     def download(
-        self, job: Job | str, path: str | os.PathLike[str], on_progress: Progress | None = None, *, replace: bool = False
+        self,
+        job: Job | str,
+        path: str | os.PathLike[str],
+        on_progress: Progress | None = None,
+        *,
+        replace: bool = False,
     ) -> Path:
         """Save the audio file of a job at a path, which only ever holds a complete file, and return the path.
 
-        An interrupted download continues where it was, even in a later process that saves the same job at the same path.
-        Raises FileExistsError if there is a file that is not to be replaced.
+        An interrupted download continues where it was, even in a later process that saves the same job at the same
+        path. Raises FileExistsError if there is a file that is not to be replaced.
         """
         return self._save({"job": _id(job)}, Path(path), on_progress, replace=replace)
 

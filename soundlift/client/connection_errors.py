@@ -6,7 +6,6 @@ import http.client
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import urllib3
 
@@ -43,15 +42,10 @@ def _connection_failed(url: str, error: urllib3.exceptions.HTTPError) -> Connect
 def _is_interruption(error: Exception) -> bool:
     """Return whether a connection was closed or lost, rather than used for something other than HTTP."""
     causes = [error, error.__cause__, error.__context__, *error.args]
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return False
-    lost = (http.client.RemoteDisconnected, http.client.IncompleteRead, ssl.SSLEOFError, ssl.SSLZeroReturnError)
-    lost_by_urllib3 = (urllib3.exceptions.IncompleteRead, urllib3.exceptions.InvalidChunkLength)
-    return any(isinstance(cause, (*lost, *lost_by_urllib3)) or _is_system_error(cause) for cause in causes)
-
-
-def _is_system_error(cause: Any) -> bool:
-    return isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError)
+    if isinstance(error, urllib3.exceptions.SSLError):
+        return any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes)
+    invalid = [cause for cause in causes if isinstance(cause, http.client.HTTPException)]
+    return all(isinstance(cause, http.client.RemoteDisconnected | http.client.IncompleteRead) for cause in invalid)
 
 
 def _named(url: str) -> str:

@@ -16,7 +16,7 @@ from soundlift.client.connection_errors import connection_errors
 from soundlift.client.errors import ApiError, ClientError, ConnectionFailed
 from soundlift.client.output_file import PartialFile, check_output
 from soundlift.client.retries import Retries, is_temporary
-from soundlift.client.uploads import BLOCK, Progress
+from soundlift.client.transfers import BLOCK, Progress
 
 MAX_TRIES = 5  # without a byte in between
 RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]{1,18}/([0-9]{1,18}|\*)")

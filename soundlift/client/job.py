@@ -26,9 +26,7 @@ class Notification:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Parse a notification of a job's JSON document."""
-        return cls(
-            channel=document["channel"], delivered_at=_time(document["delivered_at"]), error=document["error"]
-        )
+        return cls(channel=document["channel"], delivered_at=_time(document["delivered_at"]), error=document["error"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +92,7 @@ class Job:
     @classmethod
     def _of(cls, document: Mapping[str, Any]) -> Self:
         error = document["error"] or {}
-        parsed = {
+        parsed: dict[str, Any] = {
             "options": document.get("options") or {},
             "id": str(document["job_id"]),
             "state": str(document["state"]),
@@ -107,7 +105,8 @@ class Job:
             "notifications": [Notification.of(entry) for entry in document.get("notifications") or []],
             "links": {name: str(link) for name, link in (document.get("links") or {}).items()},
         }
-        return cls(**{**{field.name: document.get(field.name) for field in fields(cls)}, **parsed})
+        given: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
+        return cls(**given | parsed)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,7 +67,7 @@ class PartialFile:
         return os.fstat(self.file.fileno()).st_size
 
     def publish(self, target: Path, *, replace: bool) -> None:
-        """Give the complete file its final name; raises FileExistsError if there is a file and it is not to be replaced."""
+        """Give the complete file its final name; raises FileExistsError for a file that is not to be replaced."""
         self.file.flush()
         os.fsync(self.file.fileno())  # without it, a power failure may leave an empty file under the final name
         check_output(target, replace=replace)

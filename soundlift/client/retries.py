@@ -15,7 +15,7 @@ OnRetry = Callable[[ClientError, float], None]
 
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
-LONGEST_SUGGESTED_PAUSE = 60.0
+LONGEST_WAIT = 60.0  # suggested by a server
 FIRST_CONTACT_TRIES = 4
 BUSY = frozenset(
     (
@@ -30,7 +30,7 @@ BUSY = frozenset(
 def is_temporary(error: ClientError) -> bool:
     """Return whether a request without side effects may succeed if it is repeated."""
     if isinstance(error, ApiError):
-        return error.status in BUSY and (error.retry_after or 0) <= LONGEST_SUGGESTED_PAUSE
+        return error.status in BUSY and error.code != "storage_full" and (error.retry_after or 0) <= LONGEST_WAIT
     return isinstance(error, ConnectionFailed) and error.temporary
 
 

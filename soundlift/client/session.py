@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -21,27 +22,28 @@ ANSWER_SECONDS = 60
 REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Credentials:
+    """What a client signs in with, and a callback for the tokens that it then gets."""
+
+    token: str | None
+    email: str | None
+    password: str | None
+    refresh_token: str | None
+    on_tokens: OnTokens | None
+
+
 class Session:
     """The tokens of one user; threads may share a session, and only one of them renews it at a time."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        retries: Retries,
-        *,
-        token: str | None,
-        email: str | None,
-        password: str | None,
-        refresh_token: str | None,
-        on_tokens: OnTokens | None,
-    ) -> None:
+    def __init__(self, connection: Connection, retries: Retries, credentials: Credentials) -> None:
         self._connection = connection
         self._retries = retries
-        self._token = token
-        self._email = email
-        self._password = password
-        self._refresh_token = refresh_token
-        self._on_tokens = on_tokens
+        self._email = credentials.email
+        self._password = credentials.password
+        self._token = credentials.token
+        self._refresh_token = credentials.refresh_token
+        self._on_tokens = credentials.on_tokens
         self._expires_at = float("inf")
         self._lock = Lock()
 
@@ -51,7 +53,7 @@ class Session:
             return self._token if self._token is not None and not self._expires_soon() else self._renew()
 
     def renew(self, refused: str) -> bool:
-        """Replace an access token that the server refused, unless another thread has; return whether there is a new one."""
+        """Replace an access token that the server refused, unless another thread has; return whether there is one."""
         with self._lock:
             if self._token != refused:
                 return self._token is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -16,16 +16,13 @@ from soundlift.client.connection import Request
 from soundlift.client.errors import ApiError, ClientError, ConnectionFailed, FileChanged
 from soundlift.client.job import Job
 from soundlift.client.retries import is_temporary
+from soundlift.client.transfers import BLOCK, Progress
 
-BLOCK = 256 * 1024
 ANSWER_SECONDS = 600  # the server stores the last bytes before it answers
 LONGEST_NAME = 255
 NEWEST = 100  # jobs among which the one of a lost answer is looked for
 CLOCK_SECONDS = 5  # between the clocks of a function and of its database
 MAX_SENT_TRIES = 8
-
-Progress = Callable[[int, int | None], None]
-"""A callback that gets the number of bytes transferred, and the total number if it is known."""
 
 
 class BodyFailed(Exception):
