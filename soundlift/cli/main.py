@@ -43,7 +43,7 @@ def migrate(data: Path | None) -> None:
     """Create the tables of the database, or update them."""
     from soundlift.common.db.migrations import migrate as migrate_database
 
-    migrate_database(services_for_writing(data).settings.database_url)
+    migrate_database(services_for_writing(data, creates=True).settings.database_url)
     click.echo("The tables are up to date.")
 
 

@@ -26,8 +26,8 @@ def user() -> None:
 @data_option
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
-    users = _users(data)
     address = parse_address(email)
+    users = _users(data, creates=True)
     if if_absent and users.find(address):
         click.echo(f"{address} already has an account; nothing was changed.")
         click.echo(f"To change its password, run: soundlift user passwd {address}")
@@ -65,9 +65,9 @@ def remove(email: str, data: Path | None) -> None:
     click.echo(f"Removed {email}.")
 
 
-def _users(data: Path | None) -> Users:
+def _users(data: Path | None, *, creates: bool = False) -> Users:
     """Return the accounts, after migrating the database if it is a local SQLite file."""
-    services = services_for_writing(data)
+    services = services_for_writing(data, creates=creates)
     url = services.settings.database_url
     if url.startswith("sqlite"):
         from soundlift.common.db.migrations import migrate

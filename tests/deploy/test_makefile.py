@@ -35,7 +35,7 @@ class Checkout:
         for name in ("soundlift", "python"):
             (tools / name).write_text(RECORD)
             (tools / name).chmod(0o755)
-        made = ("pyproject.toml", "constraints.txt", *(f".venv/{name}" for name in ("made", "ready")))
+        made = ("pyproject.toml", "constraints.txt", *(f".venv/{name}" for name in ("interpreter", "made", "ready")))
         built = ("build/ferretdb", *(f".venv/ready-to-{name}" for name in ("develop", "bench", "mutate")))
         for seconds, name in enumerate((*made, *built)):
             (folder / name).parent.mkdir(exist_ok=True)
@@ -104,3 +104,75 @@ def test_a_missing_python_is_reported_by_its_name(checkout: Checkout, name: str)
     assert made.returncode == 2
     assert f"there is no {name}." in made.stderr
     assert not (checkout.folder / "broken").exists()
+
+
+def lint(checkout: Checkout, *programs: str) -> subprocess.CompletedProcess[str]:
+    """Run lint with the named programs on PATH, each of which succeeds and prints its arguments."""
+    path = checkout.folder / "path"
+    path.mkdir(exist_ok=True)
+    for tool in [*programs, *(f"../.venv/bin/{name}" for name in ("ruff", "mypy", "lint-imports"))]:
+        (path / tool).write_text(f'#!/bin/sh\necho "{tool} $*"\n')
+        (path / tool).chmod(0o755)
+    make = shutil.which("make")
+    assert make is not None
+    environment = {"PATH": str(path), "HOME": str(checkout.folder)}
+    return subprocess.run(
+        [make, "lint"], check=False, cwd=checkout.folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("programs", [[], ["node"], ["npm"]])
+def test_lint_says_that_it_skips_the_page_s_types_without_node_and_npm(checkout: Checkout, programs: list[str]) -> None:
+    made = lint(checkout, *programs)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.endswith("are not checked, because node or npm is not installed.\n")
+
+
+def test_lint_installs_the_checker_of_the_page_s_types_once(checkout: Checkout) -> None:
+    made = lint(checkout, "node", "npm")
+    assert "npm install" in made.stdout
+    assert made.returncode != 0, "the npm of this test has installed nothing"
+    (installed,) = [word for word in made.stdout.split() if word.startswith("build/typescript")][:1]
+    checker = checkout.folder / installed / "node_modules" / ".bin" / "tsc"
+    checker.parent.mkdir(parents=True)
+    checker.write_text('#!/bin/sh\necho "tsc $*"\n')
+    checker.chmod(0o755)
+    made = lint(checkout, "node", "npm")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.endswith("tsc --project functions/web\n")
+    assert "npm install" not in made.stdout
+
+
+INTERPRETERS = """#!/bin/sh
+case "$*" in
+  *-m\\ venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo "$0" >> made ;;
+  *sys.executable*) cat "$0.identity" 2>/dev/null || cat identity ;;
+esac
+"""
+
+
+def test_another_python_replaces_the_virtual_environment_and_the_same_one_keeps_it(tmp_path: Path) -> None:
+    """A stand-in for Python records each environment that it makes; .venv/bin/python is a copy of it."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(INTERPRETERS)
+        (tmp_path / name).chmod(0o755)
+        (tmp_path / f"{name}.identity").write_text(name)
+
+    def make(*arguments: str) -> str:
+        command = ["make", ".venv/made", *arguments]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        last = (tmp_path / "made").read_text().splitlines()
+        (tmp_path / "identity").write_text(Path(last[-1]).name)
+        return f"{len(last)} {Path(last[-1]).name}"
+
+    assert make(f"PYTHON={tmp_path}/one") == "1 one"
+    assert make(f"PYTHON={tmp_path}/one") == "1 one"
+    assert make() == "1 one"
+    assert make(f"PYTHON={tmp_path}/other") == "2 other"
+    assert make() == "2 other"
+    (tmp_path / ".venv" / "interpreter").unlink()
+    assert make() == "2 other"
+    assert make(f"PYTHON={tmp_path}/one") == "3 one"
