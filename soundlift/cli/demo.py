@@ -95,7 +95,7 @@ def _convert(video: Path, url: str, data: Path, output: Path, steps: Steps) -> P
     if not job.ready:
         _print_mail(mail)
         raise StackFailed(job.error or f"The job was {job.state}.")
-    target = client.download(job, output / video.with_suffix(".mp3").name)
+    target = client.download(job, output / video.with_suffix(".mp3").name, replace=True)
     steps.show(f"downloaded {target}: {_describe(target)}")
     steps.show("the mail:")
     _print_mail(mail)
