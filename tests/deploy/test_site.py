@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+LOADED = re.compile(r'<(?:script|img|link|source|iframe)\b[^>]*?(?:src|href|srcset)="([^"]+)"')
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,6 @@ def test_every_document_is_in_the_navigation(site: Path) -> None:
     navigation = (site / "index.html").read_text()
     for document in (ROOT / "docs").glob("*.md"):
         assert f'href="{document.stem}.html"' in navigation or document.stem == "index", document
-
-
-LOADED = re.compile(r'<(?:script|img|link|source|iframe)\b[^>]*?(?:src|href|srcset)="([^"]+)"')
 
 
 def test_a_page_loads_nothing_from_another_host(site: Path) -> None:
