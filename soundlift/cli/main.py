@@ -12,8 +12,14 @@ from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
 from soundlift.cli.deployment import services_for_writing
+from soundlift.cli.download import download
 from soundlift.cli.error_text import print_error
 from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.job import job
+from soundlift.cli.job_actions import cancel, retry, rm
+from soundlift.cli.jobs import jobs
+from soundlift.cli.link import link
+from soundlift.cli.open import open_
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
@@ -47,7 +53,7 @@ def migrate(data: Path | None) -> None:
     click.echo("The tables are up to date.")
 
 
-for command in (convert, dead, demo, smoke_test, up, user):
+for command in (convert, dead, demo, smoke_test, up, user, jobs, job, download, cancel, rm, retry, link, open_):
     soundlift.add_command(command)
 
 
