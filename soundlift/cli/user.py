@@ -28,7 +28,7 @@ def user() -> None:
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
     address = parse_address(email)
-    users = _services(data).users
+    users = _services(data, creates=True).users
     if users.find(address):
         if not if_absent:
             raise BadRequest(f"{address} already has an account.")
@@ -88,9 +88,9 @@ def _require_account(users: Users, email: str) -> None:
         raise NotFound(f"{email} has no account.")
 
 
-def _services(data: Path | None) -> Services:
+def _services(data: Path | None, *, creates: bool = False) -> Services:
     """Return the services, after migrating the database if it is a local SQLite file."""
-    services = services_for_writing(data)
+    services = services_for_writing(data, creates=creates)
     url = services.settings.database_url
     if url.startswith("sqlite"):
         from soundlift.common.db.migrations import migrate

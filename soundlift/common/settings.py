@@ -250,6 +250,11 @@ def _secret_file(folder: Path, name: str) -> str | None:
     """Return a secret file's text: FOLDER/NAME on OpenFaaS, or FOLDER/NAME/NAME as faas-cli mounts it on Knative."""
     file_name = name.lower().replace("_", "-")
     for path in (folder / file_name, folder / file_name / file_name):
-        if path.is_file():
-            return path.read_text().strip()
+        try:
+            if path.is_file():
+                return path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            message = f"Setting {name}: the secret file {path} cannot be read: {cause}."
+            raise SettingError(message, setting=name) from None
     return None
