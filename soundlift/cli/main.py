@@ -14,6 +14,7 @@ from soundlift.cli.demo import demo
 from soundlift.cli.deployment import services_for_writing
 from soundlift.cli.error_text import print_error
 from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.login import login, logout, whoami
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
@@ -47,7 +48,7 @@ def migrate(data: Path | None) -> None:
     click.echo("The tables are up to date.")
 
 
-for command in (convert, dead, demo, smoke_test, up, user):
+for command in (convert, dead, demo, login, logout, smoke_test, up, user, whoami):
     soundlift.add_command(command)
 
 
