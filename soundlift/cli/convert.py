@@ -13,8 +13,9 @@ from soundlift.cli.conversion import Conversion
 from soundlift.cli.display import Display, create_display
 from soundlift.cli.inputs import STANDARD, find_inputs
 from soundlift.cli.messages import Messages
-from soundlift.cli.outcome import Outcome, batch_exit_code, json_line, summary
+from soundlift.cli.outcome import Outcome, batch_exit_code, summary
 from soundlift.cli.outputs import Item, Overwriting, plan
+from soundlift.cli.report import Report
 from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client
 
@@ -74,7 +75,7 @@ def convert(
     display = create_display(len(items), bars=not quiet)
     messages = Messages(display, verbose - quiet)
     client.keep_trying(FOREVER, messages.retrying)
-    report = _Report(display, messages, as_json=as_json, quiet=quiet, to_stdout=output == STANDARD)
+    report = Report(display, messages, as_json=as_json, quiet=quiet, to_stdout=output == STANDARD)
     outcomes = _convert_all(items, client, display, messages, options, report, force=force, parallel=parallel)
     if len(items) > 1:
         messages.note(summary(outcomes))
@@ -87,7 +88,7 @@ def _convert_all(
     display: Display,
     messages: Messages,
     options: Mapping[str, str],
-    report: _Report,
+    report: Report,
     *,
     force: bool,
     parallel: int,
@@ -104,25 +105,3 @@ def _convert_all(
         messages.error(stop_advice(conversions))
         raise
     return outcomes
-
-
-class _Report:
-    """The printed results: a line or a JSON object for each file."""
-
-    def __init__(self, display: Display, messages: Messages, *, as_json: bool, quiet: bool, to_stdout: bool) -> None:
-        self._display = display
-        self._messages = messages
-        self._as_json = as_json
-        self._quiet = quiet
-        self._err = to_stdout  # standard output carries the audio
-
-    def show(self, outcome: Outcome, *, several: bool) -> None:
-        """Print the result of one file."""
-        if self._as_json:
-            self._display.print(json_line(outcome.document), err=self._err)
-        elif outcome.error:
-            self._messages.error(f"soundlift: {outcome.line if several else outcome.reason}")
-        elif not self._quiet:
-            self._display.print(outcome.line, err=self._err)
-        if outcome.warning and not self._as_json:
-            self._messages.error(f"{outcome.item.source.shown}: {outcome.warning}" if several else outcome.warning)

@@ -12,9 +12,15 @@ from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
 from soundlift.cli.deployment import services_for_writing
+from soundlift.cli.download import download
 from soundlift.cli.error_text import print_error
 from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.job import job
+from soundlift.cli.job_actions import cancel, retry, rm
+from soundlift.cli.jobs import jobs
+from soundlift.cli.link import link
 from soundlift.cli.login import login, logout, whoami
+from soundlift.cli.open import open_
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
@@ -48,7 +54,12 @@ def migrate(data: Path | None) -> None:
     click.echo("The tables are up to date.")
 
 
-for command in (convert, dead, demo, login, logout, smoke_test, up, user, whoami):
+COMMANDS = (
+    *(up, demo, login, logout, whoami),
+    *(convert, jobs, job, download, cancel, rm, retry, link, open_),
+    *(user, migrate, dead, smoke_test, connector),
+)
+for command in COMMANDS:
     soundlift.add_command(command)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BufferedWriter, FileIO
 from pathlib import Path
@@ -57,6 +57,10 @@ class Steps:
             return
         with StandardOutput() as file:
             self.client.download_to(job, file, show)
+
+    def download_zip(self, jobs: Sequence[Job], target: Path, *, replace: bool) -> None:
+        """Save a ZIP file with the audio files of several jobs."""
+        self.client.download_zip(jobs, target, self._transfer("downloading"), replace=replace)
 
     def _show_job(self, job: Job) -> None:
         self.messages.received()

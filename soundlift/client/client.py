@@ -188,7 +188,14 @@ class Client:
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job that has not ended, and return it; an ended job is returned as it is."""
         current = self.job(job)
-        return current if current.ended else self._remove(job) or self.job(job)
+        if current.ended:
+            return current
+        try:
+            return self._remove(job, {"only": "cancel"}) or self.job(job)
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+        return self.job(job)  # it has ended in the meantime
 
     def delete(self, job: Job | str) -> None:
         """Delete a job and its files, after cancelling it if it has not ended."""
@@ -242,9 +249,9 @@ class Client:
         """Write the audio file of a job to an open file."""
         Transfer(self._fetch({"job": _id(job)}), OpenFile(file), self._api.retries, on_progress).run()
 
-    def _remove(self, job: Job | str) -> Job | None:
+    def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""
-        document = self._api.json("DELETE", _path(job), may_repeat=is_unprocessed)
+        document = self._api.json("DELETE", _path(job), query=query or {}, may_repeat=is_unprocessed)
         return Job.of(document) if document else None
 
     def _save(self, query: dict[str, str], path: Path, on_progress: Progress | None, *, replace: bool) -> Path:

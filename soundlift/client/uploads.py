@@ -139,12 +139,13 @@ class Uploader:
 
     def _find(self, upload: Upload, age: float) -> Job | None:
         """Return the job of an upload that began `age` seconds ago and whose answer was lost, if there is one."""
-        request = Request(method="GET", path="/jobs", query={"limit": str(NEWEST)})
+        username = (self._api.json("GET", "/validate").get("claims") or {}).get("username")
+        request = Request(method="GET", path="/jobs", query={"limit": str(NEWEST)})  # of all users, for an admin
         now, page = self._api.send(request, self._api.connection.dated_json)
         for job in map(Job.of, page.get("jobs") or []):
             young = (now - job.created_at).total_seconds() <= age + CLOCK_SECONDS
             same = upload.size in (None, job.video_bytes) and upload.name.endswith(job.file_name)
-            if young and same and job.id not in self._accepted:
+            if young and same and job.username == username and job.id not in self._accepted:
                 return job
         return None
 

@@ -39,7 +39,9 @@ def test_a_complete_download_replaces_an_existing_file(
     client = Client(server.url, token="any")
     (tmp_path / "a.mp3").write_bytes(b"another")
     progress: list[tuple[int, int | None]] = []
-    path = client.download("a job", tmp_path / "a.mp3", lambda done, total: progress.append((done, total)), replace=True)
+    path = client.download(
+        "a job", tmp_path / "a.mp3", lambda done, total: progress.append((done, total)), replace=True
+    )
     assert path.read_bytes() == MP3
     assert list(tmp_path.iterdir()) == [path]
     assert progress == [(len(MP3), total)]
