@@ -47,6 +47,7 @@ export class Options extends HTMLElement {
     if (this.firstChild) return;
     this.append(this.#panel);
     this.#setChoice(recall());
+    if (findProblems(this.read()).size) this.#setChoice({});
     this.addEventListener("change", () => this.#changed());
     this.#panel.addEventListener("toggle", () => this.#toggled());
     this.#trimSection.addEventListener("toggle", () => this.#toggled());
@@ -99,6 +100,10 @@ export class Options extends HTMLElement {
 
   open() {
     this.#panel.open = true;
+  }
+
+  close() {
+    this.#panel.open = false;
   }
 
   focus() {
@@ -164,7 +169,6 @@ export class Options extends HTMLElement {
       else if (control instanceof HTMLSelectElement) choose(control, value);
       else control.value = typeof value === "string" ? value : "";
     }
-    if (findProblems(this.read()).size) this.#setChoice({});
   }
 
   #reset() {

@@ -42,7 +42,7 @@ function describeRequest(file, options) {
   if (query.length <= MAX_QUERY_LENGTH) {
     const url = apiUrl("/upload");
     url.search = query;
-    const type = /^(audio|video)\//.test(file.type) ? file.type : "application/octet-stream";
+    const type = /^(audio|video)[/]/.test(file.type) ? file.type : "application/octet-stream";
     return { url, headers: { "X-Filename": encodedName(file.name), "Content-Type": type }, body: file };
   }
   const form = new FormData();
