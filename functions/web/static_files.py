@@ -2,6 +2,8 @@
 
 The function serves a file at its name and at /RELEASE/NAME, where RELEASE is a hash of all files. The first page refers
 to the second kind, so that browsers keep the files for a year, load no file twice, and never mix two releases.
+
+Comments with types are for the type checker: without them, the page weighs a fifth less.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ INDEX = "index.html"
 MAX_BYTES = 2**20  # of all files; they stay in memory
 RELEASE_LENGTH = 12
 REFERENCE = re.compile(rb'\b(src|href)="(?=[\w-]+\.\w+")')
+COMMENT = re.compile(rb"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.MULTILINE)
 MIMETYPES = mimetypes.MimeTypes()  # only Python's own table, whatever types the machine has configured
 
 
@@ -62,6 +65,13 @@ def read_files(folder: Path = FOLDER) -> StaticFiles:
 
 
 def _static_file(name: str, content: bytes) -> StaticFile:
+    if name.endswith(".js"):
+        content = without_comments(content)
     mimetype = MIMETYPES.guess_type(name)[0] or "application/octet-stream"
     # mtime=0 gives each process the same bytes.
     return StaticFile(content, gzip.compress(content, mtime=0), mimetype)
+
+
+def without_comments(script: bytes) -> bytes:
+    """Return a script without the /** comments that have lines of their own; all other lines keep their numbers."""
+    return COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script)

@@ -28,9 +28,10 @@ export class JobList extends HTMLElement {
   #filter = new JobFilter();
   #selection = new Selection(this);
   #title = element("h2", { id: "files-title", tabindex: -1 }, "Your files");
+  #head = element("div", { class: "list-head" });
   #connection = element("p", { class: "connection", hidden: true });
   #items = element("ul", { class: "jobs", role: "list" });
-  #empty = element("div", { class: "empty", hidden: true });
+  #empty = element("p", { class: "empty", tabindex: -1, hidden: true });
   #more = element("button", { type: "button", class: "more", hidden: true }, "Show more");
   #live = new LiveJobs({
     load: (signal) => this.#load(signal),
@@ -40,8 +41,8 @@ export class JobList extends HTMLElement {
 
   connectedCallback() {
     if (this.firstChild) return;
-    const head = element("div", { class: "list-head" }, this.#title, this.#selection.toggle);
-    this.append(head, this.#filter, this.#connection, this.#items, this.#empty, this.#more, this.#selection.bar);
+    this.#head.append(this.#title, this.#selection.toggle);
+    this.append(this.#head, this.#filter, this.#connection, this.#items, this.#empty, this.#more, this.#selection.bar);
     this.#items.addEventListener("click", (event) => this.#click(event));
     this.#more.addEventListener("click", () => whileBusy(this.#more, () => this.#showMore()));
     this.addEventListener("change-filter", () => this.#live.restart());
@@ -101,7 +102,7 @@ export class JobList extends HTMLElement {
     this.#rows.delete(id);
     row.node.remove();
     this.#draw();
-    if (hadFocus) (neighbour instanceof HTMLElement ? neighbour : this.#title).focus();
+    if (hadFocus) (neighbour instanceof HTMLElement ? neighbour : this.#empty).focus();
   }
 
   /**
@@ -216,14 +217,15 @@ export class JobList extends HTMLElement {
     const isEmpty = this.#rows.size === 0;
     const hasFilter = this.#filter.isActive || this.#next !== null || this.#rows.size > FEW || session.identity?.admin === true;
     this.#title.textContent = this.#filter.title;
+    this.#head.hidden = isEmpty && !hasFilter;
     this.#filter.hidden = !this.#isLoaded || !hasFilter;
     this.#items.hidden = isEmpty;
     this.#selection.toggle.hidden = this.#rows.size < 2;
     this.#more.hidden = this.#next === null;
     this.#empty.hidden = !isEmpty || !this.#isLoaded;
-    this.#empty.replaceChildren(element("p", {}, this.#filter.isActive
+    this.#empty.textContent = this.#filter.isActive
       ? "No file matches. Try another word or state."
-      : "Nothing here yet. The sound of your first video will appear here."));
+      : "Nothing here yet. The sound of your first video will appear here.";
     this.#selection.update();
   }
 }

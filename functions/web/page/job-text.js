@@ -27,7 +27,7 @@ const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unk
 export function stateText({ state, percent }) {
   if (state === "converting") return percent > 0 ? `Converting, ${percent}\u00a0%` : "Converting";
   return {
-    queued: "Waiting to be converted", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Deleted after its time",
+    queued: "Waiting", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Deleted",
   }[state];
 }
 
@@ -57,7 +57,7 @@ export function problemText(job) {
   if (job.state === "ready" && (job.missing_seconds ?? 0) > 0) {
     return `${formatLength(job.missing_seconds ?? 0)} of sound is missing, because the video is partly damaged.`;
   }
-  if (job.state === "expired") return "Files are kept for a limited time. To get the sound again, upload the video again.";
+  if (job.state === "expired") return "Its time here is over. To get the sound again, upload the video again.";
   return "";
 }
 
