@@ -29,6 +29,7 @@ export class Options extends HTMLElement {
     element("div", { class: "option-grid" }, ...[...this.#tags.values()].map(({ field }) => field)),
   );
   #panel = this.#makePanel();
+  #isPressed = false;
 
   #makePanel() {
     const { tags, cover, ...fields } = this.#fields;
@@ -51,6 +52,14 @@ export class Options extends HTMLElement {
     this.addEventListener("change", () => this.#changed());
     this.#panel.addEventListener("toggle", () => this.#toggled());
     this.#trimSection.addEventListener("toggle", () => this.#toggled());
+    // A sentence that appeared between the press and the release of a button would move the button away.
+    addEventListener("pointerdown", () => (this.#isPressed = true), true);
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => this.#released()), true);
+    this.#show();
+  }
+
+  #released() {
+    this.#isPressed = false;
     this.#show();
   }
 
@@ -142,7 +151,7 @@ export class Options extends HTMLElement {
   #show() {
     const { loudness, lufs } = this.#fields;
     lufs.field.hidden = loudness.control.value !== OTHER_LOUDNESS;
-    this.#showProblems();
+    if (!this.#isPressed) this.#showProblems();
     this.#summary.textContent = describe(this.read());
   }
 
