@@ -6,25 +6,25 @@ const LONG = 60;
 
 /** A handle for one time; `moved` is called with each new time in seconds. Its parent is as wide as the time line. */
 export class Slider extends HTMLElement {
-  #which;
+  #label;
   #moved;
   #bounds = { value: 0, lowest: 0, highest: 0, length: 0 };
 
   /**
-   * @param {"start" | "end"} which
+   * @param {string} label
    * @param {(time: number) => void} moved
    */
-  constructor(which, moved) {
+  constructor(label, moved) {
     super();
-    this.#which = which;
+    this.#label = label;
     this.#moved = moved;
   }
 
   connectedCallback() {
     this.tabIndex = 0;
     this.role = "slider";
-    this.ariaLabel = `Handle of the ${this.#which}`;
-    this.className = `trim-handle ${this.#which}`;
+    this.ariaLabel = this.#label;
+    this.className = `trim-handle ${this.#label.toLowerCase()}`;
     this.addEventListener("keydown", (event) => this.#press(event));
     this.addEventListener("pointerdown", (event) => this.grab(event, null));
     this.addEventListener("pointermove", (event) => this.#drag(event));

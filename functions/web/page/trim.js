@@ -30,8 +30,8 @@ export class Trim extends HTMLElement {
   #note = element("p", { class: "hint" });
   #waveform = new Waveform();
   #selection = element("div", { class: "trim-selection" });
-  #startSlider = new Slider("start", (time) => this.#moveTo("start", time));
-  #endSlider = new Slider("end", (time) => this.#moveTo("end", time));
+  #startSlider = new Slider("Start", (time) => this.#moveTo("start", time));
+  #endSlider = new Slider("End", (time) => this.#moveTo("end", time));
   #track = element("div", { class: "trim-track" }, this.#waveform, this.#selection, this.#startSlider, this.#endSlider);
   #audio = element("audio", { preload: "metadata" });
   #play = button("Play this part", () => this.#togglePlay(), "");

@@ -9,7 +9,7 @@ const LONGEST_PAUSE = 60;
 const LONGEST_WAIT_FOR_SPACE = 120;
 
 const NOT_MEDIA =
-  "This is not a video or audio file in a supported format, such as MP4, MOV, MKV, WebM, AVI or WAV. Choose another one.";
+  "This file is not in a supported format, such as MP4, MOV, MKV, WebM, AVI or WAV. Choose a video or audio file.";
 const PROXY_LIMIT = "A proxy in front of the server refuses files of this size. Ask the server's operator to allow them.";
 
 /**
@@ -21,16 +21,16 @@ const PROXY_LIMIT = "A proxy in front of the server refuses files of this size. 
  * Decide how an upload goes on after an error: `all` uploads wait, this `one` waits, or it is `never` tried again by
  * itself.
  * @param {ApiError} error
- * @param {number} attempts so far
+ * @param {{attempts: number, sent: number}} upload how often it was tried, and the bytes of the last attempt
  * @returns {Decision}
  */
-export function decide(error, attempts) {
+export function decide(error, { attempts, sent }) {
   const text = readable(error);
   if (error.code === "busy" || error.code === "too_many_jobs" || isSoonFree(error)) {
     return { kind: "all", text, seconds: Math.min(error.retryAfter ?? LONGEST_PAUSE, LONGEST_PAUSE) };
   }
   const isTransient = error.status === 0 || error.status >= 502 || (error.status === 429 && error.code !== "storage_full");
-  if (isTransient && attempts < MAX_ATTEMPTS) {
+  if (isTransient && (attempts < MAX_ATTEMPTS || !sent)) {
     const pause = Math.min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE);
     return { kind: "one", text, seconds: Math.max(pause, Math.min(error.retryAfter ?? 0, LONGEST_PAUSE)) };
   }

@@ -133,7 +133,7 @@ export class UploadPanel extends HTMLElement {
     for (const [upload, row] of this.#shown) if (!uploads.includes(upload)) this.#removeRow(upload, row);
     for (const upload of uploads) if (!this.#shown.has(upload)) this.#addRow(upload);
     this.#rows.hidden = !uploads.length;
-    if (session.identity) record(session.identity.username, uploads.filter(({ isPending }) => isPending));
+    record(session.identity?.username ?? "", session.identity ? uploads.filter(({ isPending }) => isPending) : []);
   }
 
   /** @param {Upload} upload */
