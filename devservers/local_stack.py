@@ -15,6 +15,7 @@ from pathlib import Path
 import urllib3
 
 DEADLINE_SECONDS = 20
+GATEWAY = "soundlift.local.gateway_process"
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -104,7 +105,7 @@ class Stack:
     def child(self, module: str) -> Process | None:
         """Return the child that runs a module; with setproctitle installed, gunicorn changes its own command line."""
         children = [one for one in self.descendants() if one.parent == self.process.pid]
-        names = (f"-m {module}", f"{module}: master")
+        names = [f"-m {module}", *(["gunicorn: master"] if module == GATEWAY else [])]
         return next((one for one in children if any(name in one.command for name in names)), None)
 
     def stop(self) -> int:

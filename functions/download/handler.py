@@ -1,44 +1,41 @@
-"""The download of an MP3, complete or by ranges."""
+"""The download of an MP3, complete or by ranges, or of several as a ZIP file."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
-from http import HTTPStatus
-from typing import Any
-from urllib.parse import quote
-
-from flask import Request, Response
+from flask import Request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import PreconditionFailed
-from werkzeug.wsgi import FileWrapper
 
-from soundlift.common.errors import BadRequest, Gone, NotAuthorized, NotFound, NotReady
-from soundlift.common.jobs.document import mp3_name
-from soundlift.common.jobs.model import HIDDEN, Job, State
+from soundlift.common.errors import BadRequest, NotAuthorized, NotFound, SoundliftError
+from soundlift.common.jobs.document import require_mp3
+from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.logging import bind_job
-from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 
-BLOCK_BYTES = 256 * 1024
+from .archive import download_archive
+from .link_page import link_refusal
+from .mp3_response import mp3_response
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
-    """Return the MP3 named by ?fid= or ?job= to the bearer of its owner's token or of the signed link in the mail."""
+    """Return what ?fid=, ?job= or ?jobs= names to the bearer of a token, or of a signed link.
+
+    A browser that follows a signed link gets every refusal as a page.
+    """
+    if "token" not in request.args:
+        return _download(request, services)
+    try:
+        return _download(request, services)
+    except SoundliftError as error:
+        return link_refusal(error, request, services)
+
+
+def _download(request: Request, services: Services) -> ResponseReturnValue:
+    if "jobs" in request.args:
+        return download_archive(request, services)
     job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
-    reader = services.mp3s.open(_require_mp3(job))
-    response = _build_response(job, reader)
-    try:
-        environ = _clamp_suffix_range(request, reader.size)
-        response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
-        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
-            raise PreconditionFailed
-    except BaseException:
-        response.close()
-        raise
-    return response
+    return mp3_response(request, job, services.mp3s.open(require_mp3(job)))
 
 
 def _find_by_bearer(request: Request, services: Services) -> Job:
@@ -65,46 +62,6 @@ def _find_by_link(request: Request, services: Services) -> Job:
     if job is None or job.state in HIDDEN:
         raise NotFound("This MP3 has been deleted.")
     return job
-
-
-def _require_mp3(job: Job) -> str:
-    if job.state == State.EXPIRED:
-        raise Gone("This MP3 has expired and was deleted.")
-    if job.state != State.READY or job.mp3_fid is None:
-        raise NotReady(f"The job has no MP3; its state is {job.state}.")
-    return job.mp3_fid
-
-
-def _clamp_suffix_range(request: Request, size: int) -> dict[str, Any]:
-    """Return the WSGI environ; a suffix range longer than the file becomes the complete file.
-
-    RFC 9110, section 14.1.2, requires this; Werkzeug would answer 416.
-    """
-    ranges = request.range.ranges if request.range else []
-    if len(ranges) == 1 and ranges[0][0] < -size:
-        return {**request.environ, "HTTP_RANGE": "bytes=0-"}
-    return request.environ
-
-
-def _build_response(job: Job, reader: MediaReader) -> Response:
-    response = Response(FileWrapper(reader.file, BLOCK_BYTES), mimetype="audio/mpeg")
-    response.content_length = reader.size
-    response.set_etag(str(job.mp3_fid))
-    response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
-    response.headers["Content-Disposition"] = content_disposition(mp3_name(job))
-    response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def content_disposition(name: str) -> str:
-    """Return the header value that saves a download as `name` (RFC 6266, section 4.3; RFC 8187, section 3.2).
-
-    Browsers read filename*; curl reads only filename, as raw bytes without escapes.
-    """
-    plain = re.sub(r'["\\]', "_", name)
-    header = f'attachment; filename="{plain.encode().decode("latin-1")}"'
-    return header if plain == name and name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 app = http_function(download, methods=["GET", "HEAD"], needs=["tokens", "database", "mp3s"])

@@ -46,10 +46,15 @@ def _wait_until_ended(job: Job, wait: int, services: Services) -> Job:
 
 
 def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Cancel a waiting or converting job; delete an ended one. Cleanup deletes its files within a minute."""
+    """Cancel a waiting or converting job; delete an ended one, unless ?only=cancel. Cleanup then deletes its files."""
     job = own_job(job_id, request, services)
+    only = request.args.get("only")
+    if only not in (None, "cancel"):
+        raise BadRequest("only must be cancel.")
     if job.state in WAITING and services.jobs.cancel(job.id):
         return jsonify(documents([services.jobs.find(job.id) or job], services)[0])
+    if only == "cancel":
+        raise NotReady("The job has ended, so it cannot be cancelled.")
     if not services.jobs.delete(job.id):
         raise NotReady("The job has just changed. Check its state again, then delete it.")
     return Response(status=204)

@@ -25,7 +25,7 @@ def retry_job(request: Request, services: Services, job_id: str) -> ResponseRetu
     if queued is None:
         _refuse_changed(services.jobs.find(job.id))
         raise NotRetryable("The job has just changed. Check its state again.")
-    publish_queued(queued, services)
+    publish_queued(queued, services.jobs, lambda: services.publisher)
     return jsonify(documents([queued], services)[0]), 202
 
 

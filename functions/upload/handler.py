@@ -28,7 +28,7 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
         receive_body(request, session)
         job = session.commit()
     if job.state == State.QUEUED:
-        publish_queued(job, services)
+        publish_queued(job, services.jobs, lambda: services.publisher)
     document = job_document(job, services.settings)
     return jsonify(document), 202, {"Location": document["links"]["self"]}
 

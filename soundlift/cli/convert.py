@@ -1,85 +1,107 @@
-"""The command `soundlift convert`, which converts a file on a deployment."""
+"""The command `soundlift convert`, which converts files on a deployment."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+import sys
+from collections.abc import Mapping, Sequence
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
 
-from soundlift.cli.sign_in import create_client, sign_in_options
+from soundlift.cli.batch import run_all, stop_advice
+from soundlift.cli.connect import Connect, with_client
+from soundlift.cli.conversion import Conversion
+from soundlift.cli.display import Display, create_display
+from soundlift.cli.inputs import STANDARD, find_inputs
+from soundlift.cli.messages import Messages
+from soundlift.cli.outcome import Outcome, batch_exit_code, summary
+from soundlift.cli.outputs import Item, Overwriting, plan
+from soundlift.cli.report import Report
 from soundlift.cli.upload_options import upload_options
-from soundlift.client import Client, ClientError, Job
+from soundlift.client import Client
 
-PERCENT = 100
-
-
-class NotConverted(ClientError):
-    """A conversion that ended without an MP3."""
+PARALLEL = 4
+FOREVER = float("inf")
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-o", "--output", metavar="PATH", help="File or folder to write; - is standard output. [default: here]")
+@click.option("--force", is_flag=True, help="Overwrite existing output files.")
+@click.option("--skip-existing", is_flag=True, help="Leave out files whose output exists.")
+@click.option("-r", "--recursive", is_flag=True, help="Convert the videos in folders, too.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="MP3 file or folder to write; default: the current folder."
+    "-j",
+    "--jobs",
+    "parallel",
+    type=click.IntRange(1, 32),
+    default=PARALLEL,
+    show_default=True,
+    help="Number of files in progress at a time.",
 )
-@click.option("--force", is_flag=True, help="Overwrite an existing output file.")
-@sign_in_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per file.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print each step.")
+@with_client
 @upload_options
 def convert(
-    file: Path,
-    output: Path | None,
+    files: Sequence[str],
+    output: str | None,
     force: bool,
-    url: str,
-    email: str | None,
-    password: str | None,
-    token: str | None,
+    skip_existing: bool,
+    recursive: bool,
+    parallel: int,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    connect: Connect,
     options: Mapping[str, str],
 ) -> None:
-    """Upload FILE, wait for the MP3, and download it."""
-    target = _target(file, output, force=force)
-    client = create_client(url, email, password, token)
-    if not token:
-        client.login()
-    job = _convert_with_progress(client, file, target, options)
-    click.echo(f"{target}: {job.length:.1f} s, {(job.mp3_bytes or 0) / 1e6:.1f} MB")
-    if job.missing_seconds:
-        click.echo(f"{max(0.1, job.missing_seconds):.1f} s of the audio could not be read and are missing.", err=True)
+    """Upload files, wait for the MP3s, and download them.
+
+    FILE is a video, a pattern such as '*.mp4', a folder (with --recursive), or - for standard input.
+
+    Conversions continue on the server if this command is stopped, and the command continues after an interruption of
+    the network or a restart of the server.
+    """
+    if quiet and verbose:
+        raise click.UsageError("Use either --quiet or --verbose, not both.")
+    rule = Overwriting(force=force, skip=skip_existing)
+    items = plan(find_inputs(files, recursive=recursive), output, options.get("format"), rule)
+    if output == STANDARD and sys.stdout.isatty():
+        raise click.UsageError("Standard output is a terminal; redirect it to a file or a program.")
+    client = connect()
+    if not all(item.skipped for item in items):
+        client.validate()  # so that a wrong address or password is reported before anything is sent
+    display = create_display(len(items), bars=not quiet)
+    messages = Messages(display, verbose - quiet)
+    client.keep_trying(FOREVER, messages.retrying)
+    report = Report(display, messages, as_json=as_json, quiet=quiet, to_stdout=output == STANDARD)
+    outcomes = _convert_all(items, client, display, messages, options, report, force=force, parallel=parallel)
+    if len(items) > 1:
+        messages.note(summary(outcomes))
+    click.get_current_context().exit(batch_exit_code(outcomes))
 
 
-def _target(file: Path, output: Path | None, *, force: bool) -> Path:
-    name = file.with_suffix(".mp3").name
-    target = Path(name) if output is None else output / name if output.is_dir() else output
-    if not target.parent.is_dir():
-        raise click.BadParameter(f"the folder {target.parent} does not exist.", param_hint="--output")
-    if target.exists() and target.samefile(file):
-        raise click.UsageError(f"{target} is the input itself. Name another output with -o.")
-    if target.exists() and not force:
-        raise click.UsageError(f"{target} already exists. Overwrite it with --force, or name another output with -o.")
-    return target
-
-
-def _convert_with_progress(client: Client, file: Path, target: Path, options: Mapping[str, str]) -> Job:
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
-        uploading = bars.add_task("upload", total=file.stat().st_size)
-        job = client.upload(file, None, lambda done, _: bars.update(uploading, completed=done), options)
-    with Progress(*columns, console=Console(stderr=True)) as bars:
-        converting = bars.add_task("conversion", total=PERCENT)
-        job = client.wait(job.id, on_progress=lambda current: bars.update(converting, completed=current.percent))
-    if not job.ready:
-        raise NotConverted(job.error or f"The job was {job.state} before its MP3 was ready.")
-    with Progress(*columns, DownloadColumn(), TransferSpeedColumn(), console=Console(stderr=True)) as bars:
-        downloading = bars.add_task("download", total=job.mp3_bytes)
-        client.download(job, target, on_progress=lambda done, _: bars.update(downloading, completed=done))
-    return job
+def _convert_all(
+    items: Sequence[Item],
+    client: Client,
+    display: Display,
+    messages: Messages,
+    options: Mapping[str, str],
+    report: Report,
+    *,
+    force: bool,
+    parallel: int,
+) -> list[Outcome]:
+    """Return the results after printing each; after an interruption, print how to get the others."""
+    outcomes = []
+    conversions = [Conversion(item, client, display, messages, options, replace=force) for item in items]
+    try:
+        with display:
+            for outcome in run_all(conversions, parallel):
+                outcomes.append(outcome)
+                report.show(outcome, several=len(items) > 1)
+    except KeyboardInterrupt:
+        messages.error(stop_advice(conversions))
+        raise
+    return outcomes

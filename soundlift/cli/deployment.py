@@ -6,21 +6,28 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from soundlift.common.errors import SettingError
 from soundlift.common.process.data_folder import make_files_private, restrict_data_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
+SQLITE = "sqlite:///"
 
-def services_for_writing(data: Path | None) -> Services:
+
+def services_for_writing(data: Path | None, *, creates: bool = False) -> Services:
     """Return the services for a command that writes to the data folder, after making that folder private.
 
-    Files that the command creates are private too. Raises SettingError.
+    Files that the command creates are private too. Raises SettingError, also if there is no deployment yet: a mistyped
+    folder must not become a new, empty one. A command that `creates` one may do so in the default folder, and in an
+    existing folder that the user names.
     """
     make_files_private()
     services = create_services(data)
     folder = services.settings.soundlift_data
-    if services.settings.embedded and folder.is_dir():
-        restrict_data_folder(folder)
+    if services.settings.embedded:
+        _check_deployment(services.settings, named=data is not None or "SOUNDLIFT_DATA" in os.environ, creates=creates)
+        if folder.is_dir():
+            restrict_data_folder(folder)
     return services
 
 
@@ -32,3 +39,22 @@ def create_services(data: Path | None, environ: Mapping[str, str] = os.environ) 
     variables = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
     folder = Settings.from_environment(variables).soundlift_data
     return Services(Settings.from_environment({"SECRETS_FOLDER": str(folder / "secrets"), **variables}))
+
+
+def _check_deployment(settings: Settings, *, named: bool, creates: bool) -> None:
+    """Raise SettingError if the command expects a deployment, and the data folder or its database does not exist."""
+    folder = settings.soundlift_data
+    database = Path(settings.database_url.removeprefix(SQLITE))
+    if database.parent != folder:
+        return  # it is on a server, or in another place that the user has set
+    try:
+        exists = folder.is_dir() if creates and named else creates or database.exists()
+    except OSError as error:
+        message = f"The data folder {folder} cannot be used: {error.strerror}."
+        raise SettingError(message, setting="SOUNDLIFT_DATA") from None
+    if not exists:
+        raise SettingError(
+            f"There is no Soundlift in the data folder {folder}. Check --data and SOUNDLIFT_DATA, or start one there "
+            "with `soundlift up`.",
+            setting="SOUNDLIFT_DATA",
+        )

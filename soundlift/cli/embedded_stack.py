@@ -15,7 +15,6 @@ from pathlib import Path
 
 import click
 
-from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
 from soundlift.common.settings import Settings
 from soundlift.local.gateway_health import is_healthy
@@ -23,7 +22,7 @@ from soundlift.local.gateway_health import is_healthy
 READY_SECONDS = 60
 STOP_SECONDS = 30
 POLL_SECONDS = 0.05
-LOG_LINES = 15
+ERROR = "soundlift: "
 SETTINGS = frozenset(field.name.upper() for field in fields(Settings))
 
 
@@ -37,15 +36,15 @@ def environment_without_settings() -> dict[str, str]:
 
 
 @contextmanager
-def running_stack(data: Path) -> Iterator[str]:
+def running_stack(data: Path, *, verbose: bool = False) -> Iterator[str]:
     """Run the stack on a free port with a data folder, yield its address, and stop it at the end.
 
     The stack inherits the read end of a pipe, so that it stops when this process is killed. Raises StackFailed if it
-    does not start. After an error, the last lines of its logs are printed.
+    does not start. If `verbose`, its logs are printed afterwards.
     """
     port = _free_port()
     log = data / "up.log"
-    arguments = [sys.executable, "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(data)]
+    arguments = [sys.executable, "-P", "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(data)]
     lifeline, write_end = os.pipe()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -61,14 +60,13 @@ def running_stack(data: Path) -> Iterator[str]:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_until_healthy(process, url)
+        _wait_until_healthy(process, url, log)
         yield url
-    except (SoundliftError, ClientError):
-        click.echo(_last_lines(log, *sorted(data.glob("logs/*.log"))), err=True)
-        raise
     finally:
         _stop(process)
         os.close(write_end)
+        if verbose:
+            click.echo(_lines(log, *sorted(data.glob("logs/*.log"))), err=True)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -80,12 +78,18 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _wait_until_healthy(process: subprocess.Popen[bytes], url: str) -> None:
+def _wait_until_healthy(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not is_healthy(url):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise StackFailed("The embedded stack did not start.")
+            raise StackFailed(_reason(log) or "The embedded stack did not start; --verbose shows its log.")
         time.sleep(POLL_SECONDS)
+
+
+def _reason(log: Path) -> str | None:
+    """Return the sentence with which `up` refused to start, if there is one."""
+    lines = [line for line in log.read_text().splitlines() if line.startswith(ERROR)]
+    return lines[-1].removeprefix(ERROR) if lines else None
 
 
 def _free_port() -> int:
@@ -94,5 +98,5 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _last_lines(*logs: Path) -> str:
-    return "\n".join(f"{log.name}: {line}" for log in logs for line in log.read_text().splitlines()[-LOG_LINES:])
+def _lines(*logs: Path) -> str:
+    return "\n".join(f"{log.name}: {line}" for log in logs for line in log.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""The `soundlift` command: its subcommands, and the exit codes of errors."""
+"""The `soundlift` command and its subcommands."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
 from soundlift.cli.deployment import services_for_writing
-from soundlift.cli.error_text import error_text
+from soundlift.cli.download import download
+from soundlift.cli.error_text import print_error
+from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.job import job
+from soundlift.cli.job_actions import cancel, retry, rm
+from soundlift.cli.jobs import jobs
+from soundlift.cli.link import link
+from soundlift.cli.open import open_
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
 from soundlift.common.logging import set_up_logging
 from soundlift.local.command import data_option, up
-
-INTERRUPTED = 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -35,7 +40,7 @@ def connector() -> None:
 
     The broker and the functions are set in the environment.
     """
-    os.execv(sys.executable, [sys.executable, "-m", "soundlift.connector"])  # noqa: S606 - no shell is needed
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "soundlift.connector"])  # noqa: S606 - no shell is needed
 
 
 @soundlift.command()
@@ -44,25 +49,25 @@ def migrate(data: Path | None) -> None:
     """Create the tables of the database, or update them."""
     from soundlift.common.db.migrations import migrate as migrate_database
 
-    migrate_database(services_for_writing(data).settings.database_url)
+    migrate_database(services_for_writing(data, creates=True).settings.database_url)
     click.echo("The tables are up to date.")
 
 
-for command in (convert, dead, demo, smoke_test, up, user):
+for command in (convert, dead, demo, smoke_test, up, user, jobs, job, download, cancel, rm, retry, link, open_):
     soundlift.add_command(command)
 
 
 def main() -> None:
-    """Run the command; print an error as one sentence and exit with code 1."""
+    """Run the command, and exit with its code; print an error as one sentence."""
     set_up_logging("error")  # errors are printed as sentences
     try:
-        soundlift.main(standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except click.ClickException as error:
+        result = soundlift.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (ClientError, SoundliftError, OSError) as error:
-        sys.exit(f"soundlift: {error_text(error)}.")
+        sys.exit(ExitCode.USAGE)
+    except (click.ClickException, ClientError, SoundliftError, OSError) as error:
+        print_error(error)
+        sys.exit(exit_code(error))
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
+    sys.exit(result if isinstance(result, int) else ExitCode.OK)  # click returns the code of Context.exit

@@ -143,8 +143,8 @@ class _SmokeTest:
     def _delete(self) -> None:
         """Delete the job, after cancelling it if it has not ended; it may exist even if the upload failed."""
         for job in islice(self.client.jobs(), NEWEST_JOBS):
-            if job.file_name == self.file_name and self.client.remove(job.id):
-                self.client.remove(job.id)
+            if job.file_name == self.file_name:
+                self.client.delete(job.id)
 
     def _step(self, name: str) -> AbstractContextManager[Note]:
         return self.report.step(name, ADVICE[name])

@@ -3,8 +3,32 @@
 from __future__ import annotations
 
 from soundlift.client.client import Client
-from soundlift.client.errors import ApiError, ClientError, ConnectionFailed
-from soundlift.client.job import Job, Notification
+from soundlift.client.errors import (
+    ApiError,
+    BadArgument,
+    ClientError,
+    ConnectionFailed,
+    FileChanged,
+    NotConverted,
+    NotSupported,
+)
+from soundlift.client.job import Job, Link, Notification
+from soundlift.client.options import Options, Tags
 from soundlift.client.transfers import Progress
 
-__all__ = ["ApiError", "Client", "ClientError", "ConnectionFailed", "Job", "Notification", "Progress"]
+__all__ = [
+    "ApiError",
+    "BadArgument",
+    "Client",
+    "ClientError",
+    "ConnectionFailed",
+    "FileChanged",
+    "Job",
+    "Link",
+    "NotConverted",
+    "NotSupported",
+    "Notification",
+    "Options",
+    "Progress",
+    "Tags",
+]

@@ -2,87 +2,147 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
-import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO
-from urllib.parse import quote, urlencode
+from typing import Any, BinaryIO, Self, Unpack
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import urllib3
 
-from soundlift.client.connection import LOGIN_RETRIES, RETRIES, TIMEOUT, connection_errors
-from soundlift.client.job import Job
-from soundlift.client.responses import api_error, json_object
-from soundlift.client.transfers import Progress, blocks_of, save_body
+from soundlift.client.api import Api
+from soundlift.client.connection import Connection, Request
+from soundlift.client.downloads import Fetch, NewFile, OpenFile, Transfer
+from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted, NotSupported
+from soundlift.client.job import Job, Link
+from soundlift.client.options import Options, query_of
+from soundlift.client.output_file import check_output
+from soundlift.client.retries import OnRetry, Retries, is_unprocessed
+from soundlift.client.session import Credentials, OnTokens
+from soundlift.client.transfers import Progress
+from soundlift.client.uploads import Upload, Uploader
 
+DEFAULT_URL = "http://127.0.0.1:8080"
 POLL_SECONDS = 2
+DELETE_TRIES = 4  # one cancels, one deletes, and in between the job may change its state
+
+File = str | os.PathLike[str] | BinaryIO
 
 
 class Client:
-    """A client of the deployment at `url` for one user, with a token, or with an email address and a password.
+    """A client of one deployment for one user, with a token, a refresh token, or an email address and a password.
 
-    It signs in before the first request that needs it. Every method raises ApiError if the server refuses the request,
-    and ConnectionFailed if no server answers.
+    It signs in before the first request that needs it, and again when its token expires. Threads may share a client; it
+    keeps at most `connections` connections open. A request without side effects is repeated for `retry_seconds` while
+    the server restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with
+    the access token and the refresh token after each sign-in and renewal; it must not call the client.
+
+    Every method raises ApiError if the server refuses the request, ConnectionFailed if no server answers, and OSError
+    only for files on this machine.
     """
 
-    def __init__(
-        self, url: str, *, token: str | None = None, email: str | None = None, password: str | None = None
+    def __init__(  # noqa: PLR0913 - each is an independent setting, given by its name
+        self,
+        url: str | None = None,
+        *,
+        token: str | None = None,
+        email: str | None = None,
+        password: str | None = None,
+        refresh_token: str | None = None,
+        on_tokens: OnTokens | None = None,
+        connections: int = 10,
+        retry_seconds: float = 60,
+        on_retry: OnRetry | None = None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self._token = token
-        self._email = email
-        self._password = password
-        self._http = urllib3.PoolManager(timeout=TIMEOUT, retries=RETRIES)
+        connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
+        credentials = Credentials(
+            token=token, email=email, password=password, refresh_token=refresh_token, on_tokens=on_tokens
+        )
+        self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
+        self._uploader = Uploader(self._api)
+
+    @property
+    def url(self) -> str:
+        """The address of the deployment, without a slash at its end."""
+        return self._api.connection.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        self._api.connection.close()
+
+    def keep_trying(self, seconds: float, on_retry: OnRetry | None = None) -> None:
+        """Change for how long requests are repeated, and the callback before each repetition."""
+        self._api.retries.seconds = seconds
+        self._api.retries.on_retry = on_retry
 
     def login(self) -> str:
-        """Sign in, and return the bearer token."""
-        credentials = {"email": self._email, "password": self._password}
-        response = self._send("POST", "/login", json=credentials, retries=LOGIN_RETRIES)
-        self._token = str(json_object(response)["access_token"])
-        return self._token
+        """Sign in, and return the access token."""
+        return self._api.session.sign_in()
+
+    def sign_out(self) -> None:
+        """End the session at the server, and forget its tokens."""
+        self._api.session.sign_out()
 
     def validate(self) -> Mapping[str, Any]:
         """Return the claims of this user's token."""
-        claims: Mapping[str, Any] = self._json("GET", "/validate")["claims"]
+        claims = self._api.json("GET", "/validate").get("claims")
+        if not isinstance(claims, dict):
+            raise ConnectionFailed("The server's answer has no claims. Is it Soundlift?")
         return claims
 
-    def upload(
+    def convert(  # noqa: PLR0913 - each is an independent setting, given by its name
         self,
-        file: str | os.PathLike[str] | BinaryIO,
+        file: File,
+        path: str | os.PathLike[str],
+        *,
         name: str | None = None,
-        on_progress: Progress | None = None,
-        options: Mapping[str, str] | None = None,
+        replace: bool = False,
+        on_upload: Progress | None = None,
+        on_job: Callable[[Job], None] | None = None,
+        on_download: Progress | None = None,
+        **options: Unpack[Options],
     ) -> Job:
-        """Upload a video, and return its job; an open file must be seekable, and is sent from its current position.
+        """Convert a video to an audio file at `path`, and return the job once the file is complete.
 
-        `options` are those of docs/options.md, such as {"bitrate": "192"}.
+        The path is checked before the upload. Raises NotConverted if the job ends without an audio file, and
+        FileExistsError if there is a file that is not to be replaced. `on_job` is called while the job is waited for.
+        """
+        check_output(Path(path), replace=replace)
+        job = self.wait(self.upload(file, name=name, on_progress=on_upload, **options), on_progress=on_job)
+        if not job.ready:
+            raise NotConverted(job)
+        self.download(job, path, on_download, replace=replace)
+        return job
+
+    def upload(
+        self, file: File, name: str | None = None, on_progress: Progress | None = None, **options: Unpack[Options]
+    ) -> Job:
+        """Upload a video, and return its job; an open file is sent from its current position.
+
+        If the connection is lost, the file is sent again, unless the server has accepted it already. A file that cannot
+        seek, such as a pipe, is sent only once.
         """
         if isinstance(file, str | os.PathLike):
             with Path(file).open("rb") as opened:
-                return self.upload(opened, name, on_progress, options)
-        name = name or Path(str(getattr(file, "name", "video"))).name
-        start = file.tell()
-        size = file.seek(0, os.SEEK_END) - start
-        file.seek(start)
-        headers = {
-            "Content-Length": str(size),
-            "Content-Type": mimetypes.guess_type(name)[0] or "application/octet-stream",
-            "X-Filename": quote(name),
-        }
-        query = f"?{urlencode(options)}" if options else ""
-        body = blocks_of(file, size, on_progress)
-        return self._job("POST", f"/upload{query}", body=body, headers=headers, retries=False)
+                return self.upload(opened, name, on_progress, **options)
+        return self._uploader.send(Upload(file, name, on_progress), query_of(options))
 
-    def job(self, job_id: str, wait: float = 0) -> Job:
+    def job(self, job: Job | str, wait: float = 0) -> Job:
         """Return a job once it has ended, or after `wait` seconds in its current state; a server waits at most 60 s."""
-        timeout = urllib3.Timeout(connect=TIMEOUT.connect_timeout, read=wait + 60)
-        return self._job("GET", f"/jobs/{quote(job_id, safe='')}", fields={"wait": str(int(wait))}, timeout=timeout)
+        return Job.of(self._api.json("GET", _path(job), query={"wait": str(int(wait))}, wait=wait + 60))
 
-    def wait(self, job_id: str, on_progress: Callable[[Job], None] | None = None, timeout: float | None = None) -> Job:
+    def wait(
+        self, job: Job | str, on_progress: Callable[[Job], None] | None = None, timeout: float | None = None
+    ) -> Job:
         """Poll a job, and return it once it has ended, or after `timeout` seconds in its current state.
 
         `on_progress` is called with the job after each poll.
@@ -90,64 +150,143 @@ class Client:
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         while True:
             polled_at = time.monotonic()
-            job = self.job(job_id, wait=max(0, min(POLL_SECONDS, deadline - polled_at)))
+            current = self.job(job, wait=max(0, min(POLL_SECONDS, deadline - polled_at)))
             if on_progress:
-                on_progress(job)
-            if job.ended or time.monotonic() >= deadline:
-                return job
+                on_progress(current)
+            if current.ended or time.monotonic() >= deadline:
+                return current
             # A server with too many waiting requests answers immediately.
             time.sleep(max(0, min(polled_at + POLL_SECONDS, deadline) - time.monotonic()))
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield all jobs of this user, or of all users for an admin, newest first."""
-        after: dict[str, str] = {}
-        while True:
-            page = self._json("GET", "/jobs", fields=after)
-            for document in page["jobs"]:
-                yield Job.of(document)
-            if "next" not in page["links"]:
-                return
-            after = {"after": page["jobs"][-1]["job_id"]}
+    def jobs(self, q: str | None = None, state: str | None = None, user: str | None = None) -> Iterator[Job]:
+        """Yield the jobs of this user, or of all users for an admin, newest first.
 
-    def remove(self, job_id: str) -> Job | None:
-        """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""
-        response = self._call("DELETE", f"/jobs/{quote(job_id, safe='')}")
-        return None if response.status == HTTPStatus.NO_CONTENT else Job.of(json_object(response))
-
-    def download(self, job: Job | str, path: str | os.PathLike[str], on_progress: Progress | None = None) -> Path:
-        """Save the MP3 of a job to a path, which only ever holds a complete file, and return the path."""
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-        job_id = job.id if isinstance(job, Job) else job
-        response = self._call("GET", "/download", fields={"job": job_id}, preload_content=False)
-        try:
-            with partial.open("xb") as file:
-                save_body(response, file, on_progress)
-            partial.replace(target)
-        finally:
-            response.close()
-            partial.unlink(missing_ok=True)
-        return target
-
-    def _job(self, method: str, path: str, **options: Any) -> Job:
-        return Job.of(self._json(method, path, **options))
-
-    def _json(self, method: str, path: str, **options: Any) -> Any:
-        return json_object(self._call(method, path, **options))
-
-    def _call(self, method: str, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> Any:
-        token = self._token or self.login()
-        return self._send(method, path, headers={**(headers or {}), "Authorization": f"Bearer {token}"}, **options)
-
-    def _send(self, method: str, path: str, **options: Any) -> urllib3.BaseHTTPResponse:
-        """Return the response to a request; raises ApiError and ConnectionFailed.
-
-        The server may refuse a request and close the connection before the whole body has been sent; urllib3 still
-        reads that response.
+        `q` is a text that the file name contains, in any case. `user` is for admins.
         """
-        with connection_errors(self.url):
-            response = self._http.request(method, self.url + path, redirect=False, **options)
-            if response.status < HTTPStatus.MULTIPLE_CHOICES:
-                return response
-            response.read(cache_content=True)
-        raise api_error(response)
+        query = {name: value for name, value in (("q", q), ("state", state), ("user", user)) if value is not None}
+        while True:
+            page = self._api.json("GET", "/jobs", query=query)
+            jobs, links = page.get("jobs"), page.get("links")
+            if not isinstance(jobs, list) or not isinstance(links, dict):
+                raise ConnectionFailed("The server's answer does not list jobs. Is it Soundlift?")
+            for job in map(Job.of, jobs):
+                # A server without a cursor is an older one, which lists all jobs regardless of the query.
+                if "cursor" in page or _matches(job, query):
+                    yield job
+            following = query | dict(parse_qsl(urlsplit(str(links.get("next", ""))).query))
+            if following == query:
+                return
+            query = following
+
+    def cancel(self, job: Job | str) -> Job:
+        """Cancel a job that has not ended, and return it; an ended job is returned as it is."""
+        current = self.job(job)
+        if current.ended:
+            return current
+        try:
+            return self._remove(job, {"only": "cancel"}) or self.job(job)
+        except ApiError as error:
+            if error.status != HTTPStatus.CONFLICT:
+                raise
+        return self.job(job)  # it has ended in the meantime
+
+    def delete(self, job: Job | str) -> None:
+        """Delete a job and its files, after cancelling it if it has not ended."""
+        for _ in range(DELETE_TRIES):
+            try:
+                if self._remove(job) is None:
+                    return
+            except ApiError as error:
+                if error.status != HTTPStatus.CONFLICT:
+                    raise
+        raise ConnectionFailed("The job keeps changing its state; delete it again.")
+
+    def retry(self, job: Job | str) -> Job:
+        """Queue a failed or cancelled job again, with the video that the server still has, and return it."""
+        return Job.of(self._api.json("POST", f"{_path(job)}/retry", may_repeat=is_unprocessed))
+
+    def link(self, jobs: Job | str | Iterable[Job | str]) -> Link:
+        """Return a link that downloads the audio file of a job, or a ZIP file of several, without a sign-in."""
+        if isinstance(jobs, Job | str):
+            return Link.of(self._api.json("POST", f"{_path(jobs)}/link"))
+        return Link.of(self._api.json("POST", "/jobs/links", json={"jobs": [_id(job) for job in jobs]}))
+
+    def download(
+        self,
+        job: Job | str,
+        path: str | os.PathLike[str],
+        on_progress: Progress | None = None,
+        *,
+        replace: bool = False,
+    ) -> Path:
+        """Save the audio file of a job at a path, which only ever holds a complete file, and return the path.
+
+        An interrupted download continues where it was, even in a later process that saves the same job at the same
+        path. Raises FileExistsError if there is a file that is not to be replaced.
+        """
+        return self._save({"job": _id(job)}, Path(path), on_progress, replace=replace)
+
+    def download_zip(
+        self,
+        jobs: Iterable[Job | str],
+        path: str | os.PathLike[str],
+        on_progress: Progress | None = None,
+        *,
+        replace: bool = False,
+    ) -> Path:
+        """Save a ZIP file with the audio files of several jobs, like `download`."""
+        with _zip_errors():
+            return self._save({"jobs": ",".join(map(_id, jobs))}, Path(path), on_progress, replace=replace)
+
+    def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
+        """Write the audio file of a job to an open file."""
+        Transfer(self._fetch({"job": _id(job)}), OpenFile(file), self._api.retries, on_progress).run()
+
+    def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
+        """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""
+        document = self._api.json("DELETE", _path(job), query=query or {}, may_repeat=is_unprocessed)
+        return Job.of(document) if document else None
+
+    def _save(self, query: dict[str, str], path: Path, on_progress: Progress | None, *, replace: bool) -> Path:
+        fetch = self._fetch(query)
+        key = "\n".join((self.url, *query.values(), path.name))
+        with NewFile(path, key, replace=replace).opened() as file:
+            version, total = file.continued(fetch)
+            Transfer(fetch, file, self._api.retries, on_progress, version, total).run()
+        return path
+
+    def _fetch(self, query: dict[str, str]) -> Fetch:
+        def fetch(method: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+            request = Request(method=method, path="/download", query=query, headers=headers)
+            return self._api.send(request, self._api.connection.open)
+
+        return fetch
+
+
+def _id(job: Job | str) -> str:
+    return job.id if isinstance(job, Job) else job
+
+
+def _path(job: Job | str) -> str:
+    return f"/jobs/{quote(_id(job), safe='')}"
+
+
+def _matches(job: Job, query: Mapping[str, str]) -> bool:
+    """Return whether a job is one of those that a list was limited to."""
+    return (
+        query.get("q", "").casefold() in job.file_name.casefold()
+        and query.get("state", job.state) == job.state
+        and query.get("user", job.username) == job.username
+    )
+
+
+@contextmanager
+def _zip_errors() -> Iterator[None]:
+    """Raise NotSupported in place of the answer of an older server, which ignores the parameter `jobs`."""
+    try:
+        yield
+    except ApiError as error:
+        if error.detail != "fid is required":
+            raise
+        detail = "The server does not make ZIP files; it may be older than this client."
+        raise NotSupported(error.status, code=error.code, title=error.title, detail=detail) from None

@@ -1,39 +1,146 @@
-"""Timeouts and retries of the client's requests, and the errors of its connections."""
+"""The client's HTTP connections and their time limits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Self
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
+from urllib3.connection import HTTPConnection
 
-from soundlift.client.errors import ConnectionFailed
+from soundlift.client.connection_errors import CONNECT_SECONDS, connection_errors
+from soundlift.client.errors import BadArgument
+from soundlift.client.responses import api_error, json_object
 
-CONNECT_SECONDS = 20
-TIMEOUT = urllib3.Timeout(connect=CONNECT_SECONDS, read=120)
-RETRIES = urllib3.Retry(
-    total=3, backoff_factor=0.2, status_forcelist=[429, 502, 503, 504], allowed_methods=["GET"], raise_on_status=False
-)
-LOGIN_RETRIES = RETRIES.new(allowed_methods=["POST"])  # signing in has no side effects, so it can be repeated
+READ_SECONDS = 120
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
-@contextmanager
-def connection_errors(url: str = "The server") -> Iterator[None]:
-    """Raise ConnectionFailed, with a sentence about `url`, in place of urllib3's errors."""
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """A request below the deployment's address; `body` returns the body anew for each try.
+
+    `wait` is the longest time in seconds without a byte of the response.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: Callable[[], bytes | Iterable[bytes]] | None = None
+    wait: float = READ_SECONDS
+
+    @classmethod
+    def of_json(cls, method: str, path: str, document: Any, **parts: Any) -> Self:
+        """Return a request with a JSON document as its body, or without a body for None."""
+        if document is None:
+            return cls(method=method, path=path, **parts)
+        body = json.dumps(document).encode()
+        return cls(method=method, path=path, body=lambda: body, headers={"Content-Type": "application/json"}, **parts)
+
+    @property
+    def target(self) -> str:
+        """Return the path with the query."""
+        query = urlencode(self.query, errors="replace")
+        return f"{self.path}?{query}" if query else self.path
+
+
+class Connection:
+    """HTTP connections to the deployment at `url`, at most `connections` of which are kept open between requests.
+
+    Threads may share it. Further concurrent requests open connections of their own.
+    """
+
+    def __init__(self, url: str, connections: int) -> None:
+        self.url = checked_url(url)
+        # Keepalive packets find the connections that were lost while the machine slept or changed networks.
+        options = [*HTTPConnection.default_socket_options, *keepalive_options()]
+        self._pools = urllib3.PoolManager(maxsize=connections, socket_options=options)
+
+    def close(self) -> None:
+        """Close the connections that no request is using."""
+        self._pools.clear()
+
+    def json(self, request: Request, token: str | None = None) -> dict[str, Any]:
+        """Send a request once, and return the JSON object in its response, which is empty for 204 No Content."""
+        response = self.open(request, token)
+        try:
+            return {} if response.status == HTTPStatus.NO_CONTENT else json_object(response)
+        finally:
+            response.release_conn()
+
+    def dated_json(self, request: Request, token: str | None = None) -> tuple[datetime, dict[str, Any]]:
+        """Send a request once, and return the server's time and the JSON object in its response."""
+        response = self.open(request, token)
+        try:
+            document = json_object(response)
+            return parsedate_to_datetime(str(response.headers.get("Date", ""))), document
+        except ValueError:
+            return datetime.now(UTC), document
+        finally:
+            response.release_conn()
+
+    def open(self, request: Request, token: str | None = None) -> urllib3.BaseHTTPResponse:
+        """Send a request once, and return a response with a status of success, whose body the caller reads.
+
+        Raises ApiError and ConnectionFailed.
+
+        The server may refuse a request and close the connection before the whole body has been sent; urllib3 still
+        reads that response.
+        """
+        headers = dict(request.headers)
+        if token is not None:
+            headers["Authorization"] = f"Bearer {checked_token(token)}"
+        with connection_errors(self.url):
+            response = self._pools.request(
+                request.method,
+                self.url + request.target,
+                body=request.body() if request.body else None,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=request.wait),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        if response.status < HTTPStatus.MULTIPLE_CHOICES:
+            return response
+        try:
+            raise api_error(response)
+        finally:
+            response.close()
+
+
+def checked_url(url: str) -> str:
+    """Return the address of a deployment without a slash at its end; raises BadArgument if it is not one of HTTP."""
     try:
-        yield
-    except urllib3.exceptions.HTTPError as error:
-        reason = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
-        match reason:
-            case urllib3.exceptions.NewConnectionError():
-                raise ConnectionFailed(f"{url} cannot be reached ({_system_message(reason)}).") from None
-            case urllib3.exceptions.ConnectTimeoutError():
-                raise ConnectionFailed(f"{url} cannot be reached (no answer within {CONNECT_SECONDS} s).") from None
-            case _:
-                raise ConnectionFailed(f"{url} did not give a valid answer: {reason}") from None
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not url.isprintable() or " " in url or parts.query or parts.fragment:
+        raise BadArgument(f"{url!r} is not the address of a deployment, such as https://soundlift.example.org.")
+    return url.rstrip("/")
 
 
-def _system_message(error: urllib3.exceptions.NewConnectionError) -> str:
-    """Return the operating system's message about a failed connection."""
-    cause = error.__cause__
-    return (cause.strerror if isinstance(cause, OSError) else None) or str(error)
+def checked_token(token: str) -> str:
+    """Return a token that a header can hold; raises BadArgument for any other."""
+    if not TOKEN.fullmatch(token):
+        raise BadArgument("The token has characters that no token has; copy it again.")
+    return token
+
+
+def keepalive_options() -> list[tuple[int, int, int]]:
+    """Return socket options that end a connection whose peer has not answered for a minute, as far as possible."""
+    options = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)]
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 60_000)):
+        if option := getattr(socket, name, None):
+            options.append((socket.IPPROTO_TCP, option, value))
+    return options

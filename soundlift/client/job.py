@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 
+from soundlift.client.errors import ConnectionFailed
+
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
@@ -24,12 +26,7 @@ class Notification:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Parse a notification of a job's JSON document."""
-        delivered_at = document["delivered_at"]
-        return cls(
-            channel=document["channel"],
-            delivered_at=datetime.fromisoformat(delivered_at) if delivered_at else None,
-            error=document["error"],
-        )
+        return cls(channel=document["channel"], delivered_at=_time(document["delivered_at"]), error=document["error"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +34,9 @@ class Job:
     """A video and its conversion; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
 
     `missing_seconds` of the sound could not be read; None means unknown. `options` are those of the upload, with the
-    server's defaults, under the names that Client.upload accepts. `notifications` is empty until the job has ended.
+    server's defaults, under the names of the HTTP API. `notifications` is empty until the job has ended. `expires_at`
+    is None while it is unknown. `links` are addresses, among them `page`. An older server does not send the fields
+    `format`, `updated_at`, `ended_at` and `expires_at`, nor that link; they are then None or missing.
     """
 
     id: str
@@ -49,15 +48,20 @@ class Job:
     mp3_bytes: int | None
     length: float | None
     missing_seconds: float | None
+    format: str | None
     options: Mapping[str, Any]
     error_code: str | None
     error: str | None
     created_at: datetime
+    updated_at: datetime | None
+    ended_at: datetime | None
+    expires_at: datetime | None
     notifications: Sequence[Notification]
+    links: Mapping[str, str]
 
     @property
     def ready(self) -> bool:
-        """Return whether the MP3 can be downloaded."""
+        """Return whether the audio file can be downloaded."""
         return self.state == "ready"
 
     @property
@@ -65,16 +69,61 @@ class Job:
         """Return whether the state is final, apart from expiry."""
         return self.state in ("ready", "failed", "cancelled", "expired")
 
+    @property
+    def output_name(self) -> str:
+        """Return the name of the audio file: the video's, with its suffix replaced.
+
+        The name comes from whoever uploaded the video: it may contain any character, even separators of folders.
+        """
+        stem, dot, suffix = self.file_name.rpartition(".")
+        return f"{stem if dot and stem and len(suffix) <= 5 else self.file_name}.{self.format or 'mp3'}"
+
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """Parse a job's JSON document; fields that an older server does not send are None or empty."""
+        """Parse a job's JSON document; fields that an older server does not send are None or empty.
+
+        Raises ConnectionFailed if the document is not one of a job.
+        """
+        try:
+            return cls._of(document)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise ConnectionFailed("The server's answer does not describe a job. Is it Soundlift?") from None
+
+    @classmethod
+    def _of(cls, document: Mapping[str, Any]) -> Self:
         error = document["error"] or {}
-        parsed = {
+        parsed: dict[str, Any] = {
             "options": document.get("options") or {},
-            "id": document["job_id"],
+            "id": str(document["job_id"]),
+            "state": str(document["state"]),
+            "percent": int(document.get("percent") or 0),
+            "file_name": str(document.get("file_name") or ""),
             "error_code": error.get("code"),
             "error": error.get("detail"),
             "created_at": datetime.fromisoformat(document["created_at"]),
+            **{name: _time(document.get(name)) for name in ("updated_at", "ended_at", "expires_at")},
             "notifications": [Notification.of(entry) for entry in document.get("notifications") or []],
+            "links": {name: str(link) for name, link in (document.get("links") or {}).items()},
         }
-        return cls(**{**{field.name: document.get(field.name) for field in fields(cls)}, **parsed})
+        given: dict[str, Any] = {field.name: document.get(field.name) for field in fields(cls)}
+        return cls(**given | parsed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """The address of a download that needs no sign-in, and the time until which it works."""
+
+    url: str
+    expires_at: datetime | None
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """Parse a link's JSON document; raises ConnectionFailed if it is not one."""
+        try:
+            return cls(url=str(document["url"]), expires_at=_time(document.get("expires_at")))
+        except (KeyError, TypeError, ValueError):
+            raise ConnectionFailed("The server's answer does not describe a link. Is it Soundlift?") from None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -187,7 +187,8 @@ class Settings:
     )
     max_audio_bitrate: int = setting("Maximum bit rate that an upload may request", 320, kilobits)
     max_sample_rate: int = setting("Maximum sample rate that an upload may request, in Hz", 48000, SAMPLE_RATE.read)
-    token_seconds: int = setting("Lifetime of a sign-in token", 24 * 3600, positive)
+    token_seconds: int = setting("Lifetime of an access token, which signs a user in", 3600, positive)
+    refresh_seconds: int = setting("How long a session lasts after its last use", 30 * 24 * 3600, positive)
     link_seconds: int = setting("Lifetime of the download link in a mail", 24 * 3600, positive)
     retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
@@ -249,6 +250,11 @@ def _secret_file(folder: Path, name: str) -> str | None:
     """Return a secret file's text: FOLDER/NAME on OpenFaaS, or FOLDER/NAME/NAME as faas-cli mounts it on Knative."""
     file_name = name.lower().replace("_", "-")
     for path in (folder / file_name, folder / file_name / file_name):
-        if path.is_file():
-            return path.read_text().strip()
+        try:
+            if path.is_file():
+                return path.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            message = f"Setting {name}: the secret file {path} cannot be read: {cause}."
+            raise SettingError(message, setting=name) from None
     return None

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from soundlift.common.auth.gateway_login import login_headers
-from soundlift.common.settings import ALL_ADDRESSES, Settings
+from soundlift.common.settings import Settings
+from soundlift.local.addresses import local_address, public_address
 
-LOOPBACK = "127.0.0.1"
-
-STACK_FILE = Path(__file__).parents[2] / "stack.yml"
+PACKAGED_STACK_FILE = Path(__file__).parents[1] / "deployment" / "stack.yml"
+STACK_FILE = PACKAGED_STACK_FILE if PACKAGED_STACK_FILE.exists() else Path(__file__).parents[2] / "stack.yml"
 DRAIN_SECONDS = "5"
 CONNECTIONS_PER_ADDRESS = "16"  # half of THREADS, so that one address cannot occupy a function; a browser opens six
 # As in the images: without these, glibc does not return the memory of password hashes and upload blocks to the system.
@@ -25,9 +25,9 @@ def stack_environment(environ: Mapping[str, str], *, host: str, port: int, data:
 
     The gateway's login is new each time, unless the user has set one. Raises SettingError for an invalid setting.
     """
-    address = f"http://{LOOPBACK if host == ALL_ADDRESSES else host}:{port}"
+    address = f"http://{local_address(host)}:{port}"
     defaults = {
-        "PUBLIC_URL": address,
+        "PUBLIC_URL": f"http://{public_address(host)}:{port}",
         "SECRETS_FOLDER": str(data / "secrets"),
         "DRAIN_SECONDS": DRAIN_SECONDS,
         "CONNECTIONS_PER_ADDRESS": CONNECTIONS_PER_ADDRESS,

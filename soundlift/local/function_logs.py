@@ -62,11 +62,11 @@ def _lines(log: Path, follow: Callable[[], bool]) -> Iterator[bytes | None]:
         if not os.path.samestat(os.fstat(previous.fileno()), os.fstat(file.fileno())):
             yield from previous
     try:
-        yield from _complete_lines(file)
+        yield from complete_lines(file)
         yield None
         while follow():
-            rotated = _is_rotated(log, file)
-            yield from _complete_lines(file)
+            rotated = is_rotated(log, file)
+            yield from complete_lines(file)
             if rotated:
                 file.close()
                 file = log.open("rb")
@@ -76,14 +76,14 @@ def _lines(log: Path, follow: Callable[[], bool]) -> Iterator[bytes | None]:
         file.close()
 
 
-def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
+def complete_lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the complete lines from the current position on, and seek back to the start of an incomplete one."""
     while (line := file.readline()).endswith(b"\n"):
         yield line
     file.seek(-len(line), os.SEEK_CUR)
 
 
-def _is_rotated(log: Path, file: BinaryIO) -> bool:
+def is_rotated(log: Path, file: BinaryIO) -> bool:
     """Return whether another file has taken the log's name; during the rotation, no file has it."""
     try:
         return not os.path.samestat(log.stat(), os.fstat(file.fileno()))

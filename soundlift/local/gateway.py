@@ -8,6 +8,7 @@ All of these calls need the login that `soundlift up` generates at each start.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from flask import Request
@@ -60,6 +61,7 @@ def gateway() -> WSGIApplication:
             "Setting BASIC_AUTH_PASSWORD is missing. Start the gateway with `soundlift up`, which generates it.",
             setting="BASIC_AUTH_PASSWORD",
         )
+    sys.path.insert(0, str(settings.stack_file.parent.absolute()))  # the handlers of stack.yml are relative to it
     mounted = {entry.name: MountedFunction(entry) for entry in read_stack(settings.stack_file)}
     system_api = SystemApi(settings, mounted)
     mounts: dict[str, WSGIApplication] = {}

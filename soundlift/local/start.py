@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.local.data_folder import lock_data_folder, prepare_data_folder, write_gateway_login
 from soundlift.local.environment import needs_mail_catcher, stack_environment
+from soundlift.local.greeting import greeting
 from soundlift.local.mail_catcher import MailCatcher
 from soundlift.local.stack import read_stack
 from soundlift.local.supervisor import Supervisor
@@ -24,14 +24,16 @@ from soundlift.local.supervisor import Supervisor
 SETTING_OF_SERVICE = {"database": "DATABASE_URL", "broker": "BROKER_URL", "videos": "MEDIA_URL", "mp3s": "MEDIA_URL"}
 
 
-def start(host: str, port: int, data: Path | None) -> None:
+def start(host: str, port: int, data: Path | None, retention_seconds: int | None = None) -> None:
     """Run Soundlift on an address until Ctrl-C; `data` is its data folder, by default the one in the settings.
 
-    Raises SettingError or Unavailable, naming the setting at fault, if it cannot start.
+    `retention_seconds` overrides the setting of that name. Raises SettingError or Unavailable, naming the setting at
+    fault, if it cannot start.
     """
     data = (data or Settings.from_environment().soundlift_data).absolute()
     _check_port(host, port)
-    environment = stack_environment(os.environ, host=host, port=port, data=data)
+    kept = {} if retention_seconds is None else {"RETENTION_SECONDS": str(retention_seconds)}
+    environment = stack_environment({**os.environ, **kept}, host=host, port=port, data=data)
     prepare_data_folder(data)
     lock_data_folder(data)
     settings = Settings.from_environment(environment)
@@ -44,7 +46,7 @@ def start(host: str, port: int, data: Path | None) -> None:
         catcher = MailCatcher(data / "mail")
         catcher.start()
         environment["SMTP_URL"] = catcher.url
-    Supervisor(settings, environment, catcher).run(_greeting(settings, catcher))
+    Supervisor(settings, environment, catcher).run(greeting(settings, catches_mail=catcher is not None))
 
 
 def _prepare(services: Services) -> None:
@@ -84,15 +86,3 @@ def _check_port(host: str, port: int) -> None:
                 raise SettingError(f"Port {port} is in use. Choose another with --port.", setting="PORT") from None
             message = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with --port."
             raise SettingError(message, setting="PORT") from None
-
-
-def _greeting(settings: Settings, catcher: MailCatcher | None) -> str:
-    data, url = settings.soundlift_data, settings.gateway_url
-    with_data = "" if data == Settings.from_environment().soundlift_data else f" --data {shlex.quote(str(data))}"
-    with_url = "" if settings.port == Settings.port else f" --url {url}"
-    return f"""Soundlift is ready at {url}; its data and logs are in {data}
-
-  Add a user:       soundlift user add you@example.org{with_data}
-  Convert a video:  soundlift convert video.mp4{with_url}
-
-{"Mail is not sent, but kept in the data folder and shown here. " if catcher else ""}Press Ctrl-C to stop."""

@@ -11,7 +11,8 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from werkzeug.http import parse_options_header
 
-from functions.download.handler import BLOCK_BYTES, download
+from functions.download.handler import download
+from functions.download.mp3_response import BLOCK_BYTES
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services

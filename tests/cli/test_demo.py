@@ -21,11 +21,18 @@ pytestmark = pytest.mark.servers
 
 
 def test_the_demo_converts_a_video_and_leaves_no_process(run: Run, tmp_path: Path) -> None:
-    ended = run("demo", str(talking_mp4(tmp_path, name="own.mp4")), JWT_SECRET="not for the demo", SMTP_URL="gopher://")
+    ended = run(
+        "demo",
+        "-o",
+        "out",
+        str(talking_mp4(tmp_path, name="own.mp4")),
+        JWT_SECRET="not for the demo",
+        SMTP_URL="gopher://",
+    )
     assert ended.returncode == 0, ended.stderr
     for word in ("logged in", "uploaded own.mp4", "ready, 100 %", "44100 Hz, mono", "Subject: Your MP3 is ready"):
         assert word in ended.stdout
-    assert (tmp_path / "build" / "demo" / "own.mp3").exists()
+    assert (tmp_path / "out" / "own.mp3").exists()
     assert not [one for one in living_processes().values() if str(tmp_path) in one.command]
 
 

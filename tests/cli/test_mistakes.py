@@ -24,6 +24,7 @@ pytestmark = pytest.mark.servers
 def test_an_invalid_argument_is_one_sentence_and_exit_code_1(
     run: Run, arguments: tuple[str, ...], stdin: str, sentence: str
 ) -> None:
+    assert run("migrate").returncode == 0
     ended = run(*arguments, stdin=stdin)
     assert ended.returncode == 1
     assert ended.stderr.startswith("soundlift: ")

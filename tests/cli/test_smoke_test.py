@@ -173,7 +173,7 @@ def test_a_wrong_database_fails_and_a_missing_one_is_not_created(
     assert_nothing_is_left(open_stack)
     ended = smoke_test(stack, "--data", str(tmp_path / "none"))
     assert ended.returncode == 1
-    assert "soundlift.db; set DATABASE_URL (or --data) to the deployment's, or sign in" in ended.stdout
+    assert "There is no Soundlift in the data folder" in ended.stdout
     assert not (tmp_path / "none").exists()
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.client import Client
-from soundlift.client import client as client_module
+from soundlift.client import Client, retries
 from soundlift.common.services import Services
 from tests.client.servers import Deployment, WrittenAnswers
 
@@ -35,4 +34,4 @@ def server() -> Iterator[WrittenAnswers]:
 @pytest.fixture
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make clients retry without a pause."""
-    monkeypatch.setattr(client_module, "RETRIES", client_module.RETRIES.new(backoff_factor=0))
+    monkeypatch.setattr(retries, "FIRST_PAUSE", 0)

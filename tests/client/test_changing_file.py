@@ -11,7 +11,7 @@ from threading import Event, Thread
 import pytest
 
 from devservers.waiting import DEADLINE_SECONDS
-from soundlift.client import ApiError, Client, ConnectionFailed
+from soundlift.client import ApiError, Client, FileChanged
 from soundlift.client.transfers import BLOCK
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
@@ -68,7 +68,7 @@ def test_bytes_appended_during_an_upload_are_not_sent(server: Server, tmp_path: 
 
 def test_a_file_that_shrinks_during_its_upload_is_an_error_and_makes_no_job(services: Services, tmp_path: Path) -> None:
     token = services.tokens.sign_in("ada@example.org", admin=False)
-    with Deployment(services).running() as deployment, pytest.raises(ConnectionFailed) as failure:
+    with Deployment(services).running() as deployment, pytest.raises(FileChanged) as failure:
         _upload(Client(deployment.url, token=token), tmp_path / "a.mp4", BLOCK)
     assert failure.value.detail == f"The file became shorter while it was being sent: {BLOCK} of {SIZE} bytes."
     assert services.jobs.page(None) == []

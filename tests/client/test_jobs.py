@@ -77,11 +77,12 @@ def test_a_document_without_the_newer_fields_is_accepted() -> None:
 
 
 def test_an_id_is_quoted_in_the_path(client: Client, deployment: Deployment) -> None:
-    for call in (client.job, client.remove):
+    for call in (client.job, client.delete, client.cancel):
         with pytest.raises(ApiError) as refusal:
             call("../login?a=b#c")
         assert refusal.value.status == 404
-    assert deployment.lines == ["GET /jobs/../login?a=b#c", "DELETE /jobs/../login?a=b#c"]
+    path = "/jobs/../login?a=b#c"
+    assert deployment.lines == [f"GET {path}", f"DELETE {path}", f"GET {path}"]
 
 
 def test_the_jobs_of_all_pages_are_listed_newest_first(
@@ -95,13 +96,16 @@ def test_the_jobs_of_all_pages_are_listed_newest_first(
     newest_first = [job.id for job in services.jobs.page(None, limit=100)]
     assert sorted(newest_first) == sorted(ids)
     assert [job.id for job in client.jobs()] == newest_first
-    assert [dict(request.args) for request in deployment.requests] == [{}, {}, {"after": newest_first[49]}]
+    assert [dict(request.args) for request in deployment.requests] == [
+        {},
+        {},
+        {"limit": "50", "after": newest_first[49]},
+    ]
 
 
 def test_a_job_is_cancelled_and_then_deleted(client: Client, services: Services) -> None:
     row = queued_job(services)
-    cancelled = client.remove(row.id)
-    assert cancelled is not None
+    cancelled = client.cancel(row.id)
     assert (cancelled.id, cancelled.state) == (row.id, "cancelled")
-    assert client.remove(row.id) is None
+    client.delete(cancelled)
     assert list(client.jobs()) == []

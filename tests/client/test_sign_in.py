@@ -7,7 +7,6 @@ import json
 import pytest
 
 from soundlift.client import ApiError, Client
-from soundlift.client import client as client_module
 from tests.client.conftest import EMAIL
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.factories.accounts import PASSWORD
@@ -36,10 +35,9 @@ def test_a_busy_login_is_repeated(server: WrittenAnswers) -> None:
     assert Client(server.url, email="you@example.org", password="a password").login() == "a token"
 
 
-def test_a_login_that_stays_busy_is_an_error(server: WrittenAnswers, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "LOGIN_RETRIES", client_module.LOGIN_RETRIES.new(backoff_factor=0))
+def test_a_login_that_stays_busy_is_an_error(server: WrittenAnswers) -> None:
     server.replies = [BUSY]
     with pytest.raises(ApiError) as refusal:
-        Client(server.url, email="you@example.org", password="a password").login()
+        Client(server.url, email="you@example.org", password="a password", retry_seconds=0.3).login()
     assert (refusal.value.status, refusal.value.code) == (429, "busy")
-    assert server.requests == ["POST /login"] * 4
+    assert set(server.requests[1:]) == {"POST /login"}

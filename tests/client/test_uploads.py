@@ -62,7 +62,7 @@ def test_a_path_can_be_uploaded_with_a_name_progress_and_options(client: Client,
     file = tmp_path / "a.mp4"
     file.write_bytes(VIDEO)
     seen: list[int] = []
-    job = client.upload(file, "b.mp4", lambda done, total: seen.append(done), {"bitrate": "96", "tag.title": "T&=Ü"})
+    job = client.upload(file, "b.mp4", lambda done, total: seen.append(done), bitrate=96, tag={"title": "T&=Ü"})
     assert (job.file_name, seen[-1]) == ("b.mp4", len(VIDEO))
     assert (job.options["bitrate"], job.options["tag.title"]) == (96, "T&=Ü")
 

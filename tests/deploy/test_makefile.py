@@ -35,7 +35,7 @@ class Checkout:
         for name in ("soundlift", "python"):
             (tools / name).write_text(RECORD)
             (tools / name).chmod(0o755)
-        made = ("pyproject.toml", "constraints.txt", *(f".venv/{name}" for name in ("made", "ready")))
+        made = ("pyproject.toml", "constraints.txt", *(f".venv/{name}" for name in ("interpreter", "made", "ready")))
         built = ("build/ferretdb", *(f".venv/ready-to-{name}" for name in ("develop", "bench", "mutate")))
         for seconds, name in enumerate((*made, *built)):
             (folder / name).parent.mkdir(exist_ok=True)
@@ -65,12 +65,12 @@ def checkout(tmp_path: Path) -> Checkout:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_any_video_name_is_passed_to_the_demo_unchanged(checkout: Checkout, name: str) -> None:
-    assert checkout.make("demo", f"VIDEO={name}") == ["demo", "--", name]
-    assert checkout.make("demo", VIDEO=name) == ["demo", "--", name]
+    assert checkout.make("demo", f"VIDEO={name}") == ["demo", "--output", "build/demo", "--", name]
+    assert checkout.make("demo", VIDEO=name) == ["demo", "--output", "build/demo", "--", name]
 
 
 def test_the_demo_needs_no_video(checkout: Checkout) -> None:
-    assert checkout.make("demo") == ["demo", "--"]
+    assert checkout.make("demo") == ["demo", "--output", "build/demo", "--"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -141,3 +141,38 @@ def test_lint_installs_the_checker_of_the_page_s_types_once(checkout: Checkout) 
     assert made.returncode == 0, made.stderr
     assert made.stdout.endswith("tsc --project functions/web\n")
     assert "npm install" not in made.stdout
+
+
+INTERPRETERS = """#!/bin/sh
+case "$*" in
+  *-m\\ venv*) mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo "$0" >> made ;;
+  *sys.executable*) cat "$0.identity" 2>/dev/null || cat identity ;;
+esac
+"""
+
+
+def test_another_python_replaces_the_virtual_environment_and_the_same_one_keeps_it(tmp_path: Path) -> None:
+    """A stand-in for Python records each environment that it makes; .venv/bin/python is a copy of it."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(INTERPRETERS)
+        (tmp_path / name).chmod(0o755)
+        (tmp_path / f"{name}.identity").write_text(name)
+
+    def make(*arguments: str) -> str:
+        command = ["make", ".venv/made", *arguments]
+        subprocess.run(command, cwd=tmp_path, check=True)
+        last = (tmp_path / "made").read_text().splitlines()
+        (tmp_path / "identity").write_text(Path(last[-1]).name)
+        return f"{len(last)} {Path(last[-1]).name}"
+
+    assert make(f"PYTHON={tmp_path}/one") == "1 one"
+    assert make(f"PYTHON={tmp_path}/one") == "1 one"
+    assert make() == "1 one"
+    assert make(f"PYTHON={tmp_path}/other") == "2 other"
+    assert make() == "2 other"
+    (tmp_path / ".venv" / "interpreter").unlink()
+    assert make() == "2 other"
+    assert make(f"PYTHON={tmp_path}/one") == "3 one"

@@ -46,7 +46,7 @@ def stack(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Stack:
         handler.parent.mkdir(parents=True)
         handler.write_text(source)
     (folder / "stack.yml").write_text(STACK)
-    return start(STACK_FILE=str(folder / "stack.yml"), PYTHONPATH=str(folder), TAG="2")
+    return start(STACK_FILE=str(folder / "stack.yml"), TAG="2")
 
 
 def function(stack: Stack, name: str) -> dict[str, Any]:

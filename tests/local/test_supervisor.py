@@ -18,8 +18,9 @@ from soundlift.common.errors import Unavailable
 from soundlift.local.mail_catcher import MailCatcher
 from tests.local.supervised import GREETING, LONG, Run, answer, send_signal
 
-pytestmark = pytest.mark.servers  # the stand-in for the gateway is called gunicorn
+pytestmark = pytest.mark.servers  # the stand-ins have the names of gateway and connector
 
+MODULE = "soundlift.local.gateway_process"
 STOPPING = "Stopping. Press Ctrl-C again to stop immediately."
 
 
@@ -59,10 +60,10 @@ def test_each_child_has_its_arguments_and_the_environment_of_the_stack(runs: Cal
     run = runs()
     run(lambda: run.wait_for_line("connector begins"))
     (gateway,), (connector,) = run.starts("gateway"), run.starts("connector")
-    program = ["gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
+    program = [MODULE, "-c", "python:soundlift.common.web.gunicorn_config", "soundlift.local.gateway:gateway()"]
     threads = 2 * 5 + 16  # THREADS for each of the two functions, and the spare ones
-    assert gateway["arguments"] == [sys.executable, "-m", *program, "--threads", str(threads)]
-    assert connector["arguments"] == [sys.executable, "-m", "soundlift.connector"]
+    assert gateway["arguments"] == [sys.executable, "-P", "-m", *program, "--threads", str(threads)]
+    assert connector["arguments"] == [sys.executable, "-P", "-m", "soundlift.connector"]
     for child in (gateway, connector):
         assert child["environment"].items() >= {**run.environment, "THREADS": "5"}.items()
 

@@ -16,6 +16,7 @@ import pytest
 
 from devservers.local_stack import (
     DEADLINE_SECONDS,
+    GATEWAY,
     Process,
     Stack,
     Start,
@@ -99,7 +100,7 @@ def test_data_folder_and_secrets_are_private_to_the_owner(stack: Stack) -> None:
     assert stat.S_IMODE((secret.parent / "gateway-login").stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("module", ["gunicorn", "soundlift.connector"])
+@pytest.mark.parametrize("module", [GATEWAY, "soundlift.connector"])
 def test_a_killed_child_is_restarted(stack: Stack, module: str) -> None:
     wait_until(lambda: stack.child(module), f"{module} is running")
     killed = stack.child(module)

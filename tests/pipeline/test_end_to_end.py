@@ -87,11 +87,11 @@ def test_a_file_that_is_not_media_is_refused_by_upload(client: Client, tmp_path:
 def test_a_job_is_cancelled_during_its_conversion(client: Client, long_sound: Path) -> None:
     job = client.upload(long_sound)
     wait_for(lambda: client.job(job.id).percent, "the conversion runs")
-    assert client.remove(job.id).state == "cancelled"
+    assert client.cancel(job.id).state == "cancelled"
     with pytest.raises(ApiError) as refused:
         client.download(job.id, long_sound.with_suffix(".mp3"))
     assert refused.value.status == 409
-    assert client.remove(job.id) is None
+    client.delete(job.id)
     assert job.id not in [one.id for one in client.jobs()]
 
 
@@ -103,7 +103,7 @@ def test_a_deleted_job_leaves_nothing_in_the_store_after_cleanup(
         row = job_now(services, job_id)
         stored = [(services.videos, row.video_fid), (services.mp3s, str(row.mp3_fid))]
         assert all(is_stored(media, fid) for media, fid in stored)
-        assert client.remove(job_id) is None
+        client.delete(job_id)
         assert stack.cleanup().status == 200
         wait_for(lambda: services.jobs.find(job_id) is None, "its row is deleted")
         assert not any(is_stored(media, fid) for media, fid in stored)
@@ -120,7 +120,7 @@ def test_conversions_and_long_polls_do_not_delay_logins(stack: Stack, client: Cl
         assert time.monotonic() - began < 10
         assert not all(one.done() for one in waiting)
         for job in jobs:
-            client.remove(job.id)
+            client.delete(job.id)
     assert {one.result().state for one in waiting} <= {"queued", "converting", "cancelled"}
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pymongo
 import pytest
 
-from devservers.local_stack import Stack
+from devservers.local_stack import GATEWAY, Stack
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.rabbitmq import RabbitMq
@@ -176,7 +176,7 @@ def test_a_killed_connector_loses_and_repeats_nothing(
 def test_killed_functions_lose_nothing_and_repeat_only_unrecorded_mails(
     blocked: BlockedJobs, own_servers: Mapping[str, str], mail_server_of_stack: MailServer, rabbitmq_node: RabbitMq
 ) -> None:
-    kill(blocked.stack, "gunicorn")
+    kill(blocked.stack, GATEWAY)
     with open_services(blocked.stack, own_servers) as services:
         pending = {job.id for job in services.jobs.page(None, limit=100) if not is_notified(services, job.id)}
     # A mail is sent again if notify was killed after sending it and before recording that.

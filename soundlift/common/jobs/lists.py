@@ -80,7 +80,9 @@ class JobLists(JobQueries):
         ids = list(dict.fromkeys(job_ids))
         if not ids:
             return []
-        found = {job.id: job for job in self._select(table.c.id.in_(ids), table.c.state.not_in(HIDDEN))}
+        found = {
+            job.id: job for job in self._select(table.c.id.in_(ids), table.c.state.not_in(HIDDEN), index="PRIMARY")
+        }
         return [found[job_id] for job_id in ids if job_id in found]
 
     def moment(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,25 +12,26 @@ from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job
 
 if TYPE_CHECKING:
-    from soundlift.common.services import Services
+    from soundlift.common.broker import Publisher
+    from soundlift.common.jobs.store import Jobs
 
 log = structlog.get_logger()
 
 
-def publish_queued(job: Job, services: Services) -> None:
+def publish_queued(job: Job, jobs: Jobs, open_publisher: Callable[[], Publisher]) -> None:
     """Publish the job's event; if this fails, make the job due immediately, so that cleanup sends the event.
 
-    Never raises: the job is queued, whatever happens to its event.
+    Raises no SoundliftError: the job is queued, whatever happens to its event.
     """
     try:
-        services.publisher.publish(event_for(job))
+        open_publisher().publish(event_for(job))
     except SoundliftError as error:
         log.warning("event postponed", code=error.code, **error.evidence)
-        _make_due(job, services)
+        _make_due(job, jobs)
 
 
-def _make_due(job: Job, services: Services) -> None:
+def _make_due(job: Job, jobs: Jobs) -> None:
     try:
-        services.jobs.send_soon(job)
+        jobs.send_soon(job)
     except SoundliftError as error:
         log.warning("event left to the regular resend", code=error.code, **error.evidence)

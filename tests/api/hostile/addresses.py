@@ -11,6 +11,7 @@ def query_requests() -> list[Hostile]:
     named = {
         "jobs": ("wait", "limit", "after"),
         "download": ("fid", "job", "token"),
+        "login": ("limit", "after"),
         "upload": (
             "bitrate",
             "start",
@@ -29,14 +30,13 @@ def query_requests() -> list[Hostile]:
     for name, keys in named.items():
         method = "POST" if name == "upload" else "GET"
         for key in keys:
+            path = "/users" if name == "login" else "/"
             found += [
-                Hostile(name, f"{key}={label}", method=method, query={key: text}, body=MP4 if name == "upload" else b"")
+                Hostile(name, f"{key}={label}", path, method, {key: text}, body=MP4 if name == "upload" else b"")
                 for label, text in texts.items()
             ]
             found += [
-                Hostile(
-                    name, f"{key}={raw}", method=method, query=f"{key}={raw}", body=MP4 if name == "upload" else b""
-                )
+                Hostile(name, f"{key}={raw}", path, method, f"{key}={raw}", body=MP4 if name == "upload" else b"")
                 for raw in ("%ED%A0%80", "%FF%FE", "%", "%00", "\xff", "1%", "&" * 2000, f"1&{key}=1")
             ]
     found += [

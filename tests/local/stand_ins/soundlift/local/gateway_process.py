@@ -1,4 +1,4 @@
-"""A stand-in for gunicorn that runs in place of the gateway."""
+"""A stand-in that runs in place of the gateway."""
 
 from __future__ import annotations
 

@@ -1,0 +1,65 @@
+"""The HTTP response with one MP3, complete or a range of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from flask import Request, Response
+from werkzeug.exceptions import PreconditionFailed
+from werkzeug.wsgi import FileWrapper
+
+from soundlift.common.jobs.document import mp3_name
+from soundlift.common.jobs.model import Job
+from soundlift.common.media import MediaReader
+
+BLOCK_BYTES = 256 * 1024
+
+
+def mp3_response(request: Request, job: Job, reader: MediaReader) -> Response:
+    """Return the response to a request for a job's MP3, which closes the reader; raises PreconditionFailed."""
+    response = _build_response(job, reader)
+    try:
+        environ = _clamp_suffix_range(request, reader.size)
+        response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
+        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+            raise PreconditionFailed
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
+def _clamp_suffix_range(request: Request, size: int) -> dict[str, Any]:
+    """Return the WSGI environ; a suffix range longer than the file becomes the complete file.
+
+    RFC 9110, section 14.1.2, requires this; Werkzeug would answer 416.
+    """
+    ranges = request.range.ranges if request.range else []
+    if len(ranges) == 1 and ranges[0][0] < -size:
+        return {**request.environ, "HTTP_RANGE": "bytes=0-"}
+    return request.environ
+
+
+def _build_response(job: Job, reader: MediaReader) -> Response:
+    response = Response(FileWrapper(reader.file, BLOCK_BYTES), mimetype="audio/mpeg")
+    response.content_length = reader.size
+    response.set_etag(str(job.mp3_fid))
+    response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
+    response.headers["Content-Disposition"] = content_disposition(mp3_name(job))
+    response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def content_disposition(name: str) -> str:
+    """Return the header value that saves a download as `name` (RFC 6266, section 4.3; RFC 8187, section 3.2).
+
+    Browsers read filename*; curl reads only filename, as raw bytes without escapes.
+    """
+    plain = re.sub(r'["\\]', "_", name)
+    header = f'attachment; filename="{plain.encode().decode("latin-1")}"'
+    return header if plain == name and name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

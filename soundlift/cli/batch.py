@@ -1,0 +1,75 @@
+"""Several conversions in parallel, which Ctrl-C stops without losing what the server has accepted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from soundlift.cli.conversion import Conversion
+from soundlift.cli.outcome import Outcome
+from soundlift.common.printable import printable
+from soundlift.local.program_name import program_name
+
+POLL_SECONDS = 0.2
+
+
+def run_all(conversions: Sequence[Conversion], parallel: int) -> Iterator[Outcome]:
+    """Yield the result of each conversion when it ends; at most `parallel` run at a time.
+
+    The threads are daemons: after KeyboardInterrupt, the process can end although they wait for a server.
+    """
+    waiting: SimpleQueue[Conversion] = SimpleQueue()
+    ended: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+    for conversion in conversions:
+        waiting.put(conversion)
+    for _ in range(min(parallel, len(conversions))):
+        Thread(target=_work, args=(waiting, ended), daemon=True).start()
+    for _ in conversions:
+        yield _next(ended.get)
+
+
+def _work(waiting: SimpleQueue[Conversion], ended: SimpleQueue[Outcome | BaseException]) -> None:
+    while True:
+        try:
+            conversion = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            ended.put(conversion.run())
+        except BaseException as error:
+            ended.put(error)
+
+
+def _next(get: Callable[..., Outcome | BaseException]) -> Outcome:
+    """Return the next result; a wait with a limit can be interrupted on every platform."""
+    while True:
+        try:
+            result = get(timeout=POLL_SECONDS)
+        except Empty:
+            continue
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+
+def stop_advice(conversions: Sequence[Conversion]) -> str:
+    """Return, after an interruption, what the server goes on to do, and the commands that get the results."""
+    lines = ["Interrupted."]
+    if any(not one.ended and not one.job for one in conversions):
+        lines = ["Interrupted. Of the files that were not completely uploaded, the server keeps nothing."]
+    accepted = [one for one in conversions if one.job and not one.ended]
+    if accepted:
+        commands = [f"  {program_name()} download {one.job.id}{_output(one)}" for one in accepted if one.job]
+        lines += ["The server goes on with what it has. Get the result with:", *commands]
+    return "\n".join(lines)
+
+
+def _output(conversion: Conversion) -> str:
+    """Return the option that saves a job where the conversion would have, if the default is another place."""
+    target = conversion.item.target
+    if target is None or (conversion.job and target == Path(conversion.job.output_name)):
+        return ""
+    return f" -o {shlex.quote(printable(str(target), '?'))}"

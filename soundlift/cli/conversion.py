@@ -1,0 +1,76 @@
+"""The conversion of one file: upload, conversion and download."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from shutil import copyfileobj
+from typing import BinaryIO, cast
+
+from soundlift.cli.display import Display
+from soundlift.cli.messages import Messages
+from soundlift.cli.outcome import Outcome, shown_target
+from soundlift.cli.outputs import Item
+from soundlift.cli.steps import Steps
+from soundlift.client import Client, ClientError, Job, NotConverted
+
+STANDARD_INPUT_NAME = "standard-input"
+
+
+@dataclass
+class Conversion:
+    """One file on its way; `job` is known once the upload has been accepted."""
+
+    item: Item
+    client: Client
+    display: Display
+    messages: Messages
+    options: Mapping[str, str]
+    replace: bool
+    job: Job | None = None
+    ended: bool = False
+
+    def run(self) -> Outcome:
+        """Convert the file, and return its result; errors are part of it."""
+        if self.item.skipped:
+            self.ended = True
+            return Outcome(item=self.item)
+        number = self.display.begin(self.item.source.shown)
+        try:
+            self._convert(Steps(self.client, self.display, self.messages, number))
+            return Outcome(item=self.item, job=self.job)
+        except NotConverted as error:
+            return Outcome(item=self.item, job=error.job, error=error)
+        except (ClientError, OSError) as error:
+            return Outcome(item=self.item, job=self.job, error=error)
+        finally:
+            self.ended = True
+            self.display.end(number)
+
+    def _convert(self, steps: Steps) -> None:
+        shown = self.item.source.shown
+        self.job = self._upload(steps)
+        self.messages.progress(f"{shown}: uploaded, job {self.job.id}")
+        self.job = steps.wait(self.job)
+        self.messages.detail(f"{shown}: converted")
+        if self.item.target:
+            self.item.target.parent.mkdir(parents=True, exist_ok=True)
+        steps.download(self.job, self.item.target, replace=self.replace)
+        self.messages.detail(f"{shown}: saved as {shown_target(self.item)}")
+
+    def _upload(self, steps: Steps) -> Job:
+        with ExitStack() as files:
+            if self.item.source.path:
+                return steps.upload(self.item.source.path, None, self.options)
+            return steps.upload(files.enter_context(_spooled_input()), STANDARD_INPUT_NAME, self.options)
+
+
+def _spooled_input() -> BinaryIO:
+    """Return standard input as a temporary file, which can be sent again if the connection is lost."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    copyfileobj(sys.stdin.buffer, file)
+    file.seek(0)
+    return cast(BinaryIO, file)

@@ -1,0 +1,111 @@
+"""The results of conversions: as lines, as JSON objects, and as an exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from soundlift.cli.error_text import error_text
+from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.outputs import Item
+from soundlift.client import ApiError, ClientError, Job, NotConverted
+from soundlift.common.printable import printable
+
+STANDARD_OUTPUT = "standard output"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The result of one file: its job if there is one, and the error that ended it, if any."""
+
+    item: Item
+    job: Job | None = None
+    error: ClientError | OSError | None = None
+
+    @property
+    def state(self) -> str:
+        """The result in one word."""
+        if self.error:
+            return "failed"
+        return "skipped" if self.item.skipped else "ready"
+
+    @property
+    def line(self) -> str:
+        """The result in one line."""
+        if self.error:
+            return f"{self.item.source.shown}: {self.reason}"
+        if self.item.skipped or self.job is None:
+            return f"{shown_target(self.item)}: exists, skipped"
+        size = f"{self.job.length or 0:.1f} s, {(self.job.mp3_bytes or 0) / 1e6:.1f} MB"
+        job = "" if sys.stderr.isatty() else f", job {self.job.id}"  # a terminal has shown the job at its begin
+        return f"{shown_target(self.item)}: {size}{job}"
+
+    @property
+    def reason(self) -> str:
+        """The error as a sentence."""
+        return f"{error_text(self.error)}." if self.error else ""
+
+    @property
+    def warning(self) -> str | None:
+        """A sentence about sound that is missing in the output."""
+        if self.error or not self.job or not self.job.missing_seconds:
+            return None
+        return f"{max(0.1, self.job.missing_seconds):.1f} s of the audio could not be read and are missing."
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The result as a JSON object."""
+        source, target = self.item.source.path, self.item.target
+        return {
+            "file": "-" if source is None else str(source),
+            "state": self.state,
+            "job": self.job.id if self.job else None,
+            "output": "-" if target is None else str(target),
+            "bytes": self.job.mp3_bytes if self.job else None,
+            "length": self.job.length if self.job else None,
+            "missing_seconds": self.job.missing_seconds if self.job else None,
+            "error": _error_document(self.error) if self.error else None,
+        }
+
+
+def shown_target(item: Item) -> str:
+    """Return an output as messages name it."""
+    return STANDARD_OUTPUT if item.target is None else printable(str(item.target), "?")
+
+
+def json_line(document: dict[str, Any]) -> str:
+    """Return a JSON object in one line of ASCII, which no terminal and no encoding changes."""
+    return json.dumps(document, separators=(", ", ": "))
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Return how many files had which result."""
+    counts = Counter(outcome.state for outcome in outcomes)
+    words = (("ready", "converted"), ("skipped", "skipped"), ("failed", "failed"))
+    parts = [f"{counts[state]} {word}" for state, word in words if counts[state]]
+    return f"{len(outcomes)} files: {', '.join(parts)}."
+
+
+def batch_exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the code of the cause that all errors have in common, or FAILED if there are several causes."""
+    codes = {exit_code(outcome.error) for outcome in outcomes if outcome.error}
+    if not codes:
+        return ExitCode.OK
+    return codes.pop() if len(codes) == 1 else ExitCode.FAILED
+
+
+def _error_document(error: ClientError | OSError) -> dict[str, Any]:
+    match error:
+        case ApiError():
+            code = error.code
+        case NotConverted(job=job):
+            code = job.error_code or job.state
+        case ClientError():
+            code = "connection_failed"
+        case OSError():
+            code = "file_error"
+    return {"code": code, "detail": f"{error_text(error)}."}

@@ -1,0 +1,29 @@
+"""The printed results of several files."""
+
+from __future__ import annotations
+
+from soundlift.cli.display import Display
+from soundlift.cli.messages import Messages
+from soundlift.cli.outcome import Outcome, json_line
+
+
+class Report:
+    """The printed results: a line or a JSON object for each file."""
+
+    def __init__(self, display: Display, messages: Messages, *, as_json: bool, quiet: bool, to_stdout: bool) -> None:
+        self._display = display
+        self._messages = messages
+        self._as_json = as_json
+        self._quiet = quiet
+        self._err = to_stdout  # standard output carries the audio
+
+    def show(self, outcome: Outcome, *, several: bool) -> None:
+        """Print the result of one file."""
+        if self._as_json:
+            self._display.print(json_line(outcome.document), err=self._err)
+        elif outcome.error:
+            self._messages.error(f"soundlift: {outcome.line if several else outcome.reason}")
+        elif not self._quiet:
+            self._display.print(outcome.line, err=self._err)
+        if outcome.warning and not self._as_json:
+            self._messages.error(f"{outcome.item.source.shown}: {outcome.warning}" if several else outcome.warning)

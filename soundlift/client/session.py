@@ -1,0 +1,111 @@
+"""The sign-in of one user, renewed when its access token expires."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+
+from soundlift.client.connection import Connection, Request
+from soundlift.client.errors import ApiError, BadArgument, ConnectionFailed
+from soundlift.client.retries import Retries
+
+OnTokens = Callable[[str, str | None], None]
+"""A callback that gets the access token and the refresh token after each sign-in and each renewal."""
+
+MARGIN_SECONDS = 60
+ANSWER_SECONDS = 60
+# An older server has no sessions, and answers 404 or 405.
+REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Credentials:
+    """What a client signs in with, and a callback for the tokens that it then gets."""
+
+    token: str | None
+    email: str | None
+    password: str | None
+    refresh_token: str | None
+    on_tokens: OnTokens | None
+
+
+class Session:
+    """The tokens of one user; threads may share a session, and only one of them renews it at a time."""
+
+    def __init__(self, connection: Connection, retries: Retries, credentials: Credentials) -> None:
+        self._connection = connection
+        self._retries = retries
+        self._email = credentials.email
+        self._password = credentials.password
+        self._token = credentials.token
+        self._refresh_token = credentials.refresh_token
+        self._on_tokens = credentials.on_tokens
+        self._expires_at = float("inf")
+        self._lock = Lock()
+
+    def token(self) -> str:
+        """Return an access token, after signing in or renewing it if necessary."""
+        with self._lock:
+            return self._token if self._token is not None and not self._expires_soon() else self._renew()
+
+    def renew(self, refused: str) -> bool:
+        """Replace an access token that the server refused, unless another thread has; return whether there is one."""
+        with self._lock:
+            if self._token != refused:
+                return self._token is not None
+            if not self._can_renew():
+                return False
+            self._renew()
+            return True
+
+    def sign_in(self) -> str:
+        """Sign in anew, and return the access token."""
+        with self._lock:
+            return self._renew()
+
+    def sign_out(self) -> None:
+        """Revoke the refresh token, and forget the tokens."""
+        with self._lock:
+            refresh_token, self._token, self._refresh_token = self._refresh_token, None, None
+            if refresh_token is not None:
+                self._post("/login/sign-out", {"refresh_token": refresh_token})
+
+    def _can_renew(self) -> bool:
+        return self._refresh_token is not None or (self._email is not None and self._password is not None)
+
+    def _expires_soon(self) -> bool:
+        return self._can_renew() and time.monotonic() >= self._expires_at
+
+    def _renew(self) -> str:
+        if self._refresh_token is not None:
+            try:
+                return self._take(self._post("/login/refresh", {"refresh_token": self._refresh_token}))
+            except ApiError as error:
+                if error.status not in REFUSED or self._password is None:
+                    raise
+                self._refresh_token = None
+        if self._email is None or self._password is None:
+            raise BadArgument("Credentials are missing: give a token, or an email address and a password.")
+        kept = {"refresh": "token"} if self._on_tokens else {}
+        return self._take(self._post("/login", {"email": self._email, "password": self._password, **kept}))
+
+    def _take(self, tokens: dict[str, Any]) -> str:
+        """Keep the tokens in the server's answer; raises ConnectionFailed if there are none."""
+        access, refresh, seconds = tokens.get("access_token"), tokens.get("refresh_token"), tokens.get("expires_in")
+        if not isinstance(access, str) or not isinstance(refresh, str | None):
+            raise ConnectionFailed("The server's answer to the sign-in has no token. Is it Soundlift?")
+        self._token, self._refresh_token = access, refresh or self._refresh_token
+        lifetime = seconds if isinstance(seconds, int | float) else float("inf")
+        self._expires_at = time.monotonic() + lifetime - min(MARGIN_SECONDS, lifetime / 10)
+        if self._on_tokens:
+            self._on_tokens(access, self._refresh_token)
+        return access
+
+    def _post(self, path: str, document: dict[str, str]) -> dict[str, Any]:
+        """Send a document, and return the server's; a repetition has no further effect."""
+        request = Request.of_json("POST", path, document, wait=ANSWER_SECONDS)
+        return self._retries.run(lambda: self._connection.json(request))

@@ -1,0 +1,168 @@
+"""The body of an upload, and the job of an upload whose answer was lost."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+from urllib.parse import quote
+
+from soundlift.client.api import Api
+from soundlift.client.connection import Request
+from soundlift.client.errors import ApiError, ClientError, ConnectionFailed, FileChanged
+from soundlift.client.job import Job
+from soundlift.client.retries import is_temporary
+from soundlift.client.transfers import BLOCK, Progress
+
+ANSWER_SECONDS = 600  # the server stores the last bytes before it answers
+LONGEST_NAME = 255
+NEWEST = 100  # jobs among which the one of a lost answer is looked for
+CLOCK_SECONDS = 5  # between the clocks of a function and of its database
+MAX_SENT_TRIES = 8
+
+
+class BodyFailed(Exception):
+    """An error of the file or of the callback, which urllib3 would take for one of the connection."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class Upload:
+    """One file, sent from its current position; a file that cannot seek is sent in chunks, and only once."""
+
+    def __init__(self, file: BinaryIO, name: str | None, on_progress: Progress | None) -> None:
+        self.name = name or _name_of(file)
+        self.sent = 0
+        self.tries = 0
+        self._file = file
+        self._on_progress = on_progress
+        self._start = file.tell() if _can_seek(file) else None
+        self.size: int | None = None
+        if self._start is not None:
+            self.size = file.seek(0, os.SEEK_END) - self._start
+            file.seek(self._start)
+
+    def request(self, query: dict[str, str]) -> Request:
+        """Return the request that sends the file."""
+        headers = {
+            "Content-Type": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
+            "X-Filename": quote(_encoded(self.name[-LONGEST_NAME:])),
+        }
+        if self.size is not None:
+            headers["Content-Length"] = str(self.size)
+        return Request(
+            method="POST", path="/upload", query=query, headers=headers, body=self._body, wait=ANSWER_SECONDS
+        )
+
+    def may_repeat(self, error: ClientError) -> bool:
+        """Return whether the server has certainly kept nothing of the last try, and may accept another one."""
+        if not is_temporary(error) or (self._start is None and self.sent > 0):
+            return False
+        if isinstance(error, ConnectionFailed) and not error.unsent and self.tries >= MAX_SENT_TRIES:
+            return False
+        return not self.is_ambiguous(error)
+
+    @property
+    def may_send_again(self) -> bool:
+        """Return whether the file can be sent once more after the server has turned out to have nothing of it."""
+        return self._start is not None and self.tries < MAX_SENT_TRIES
+
+    def is_ambiguous(self, error: ClientError) -> bool:
+        """Return whether the server may have accepted the upload although its answer did not arrive."""
+        if isinstance(error, ApiError):
+            return error.status in (502, 504)  # from a proxy, which does not know what the server did
+        if not isinstance(error, ConnectionFailed) or not error.temporary or error.unsent:
+            return False
+        return self.size is None or self.sent >= self.size
+
+    def _body(self) -> Iterator[bytes]:
+        self.tries += 1
+        self.sent = 0
+        try:
+            if self._start is not None:
+                self._file.seek(self._start)
+            yield from self._blocks()
+        except OSError as error:
+            raise BodyFailed(error) from error
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Yield the file in blocks, at most as many bytes as it had at first; raises FileChanged if it is shorter."""
+        while self.size is None or self.sent < self.size:
+            block = self._file.read(BLOCK if self.size is None else min(BLOCK, self.size - self.sent))
+            if not block and self.size is None:
+                return
+            if not block:
+                raise FileChanged(f"The file became shorter while it was being sent: {self.sent} of {self.size} bytes.")
+            yield block
+            self.sent += len(block)
+            if self._on_progress:
+                self._on_progress(self.sent, self.size)
+
+
+class Uploader:
+    """Uploads of one client, which are repeated until the server has accepted them, but not twice."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._accepted: set[str] = set()
+        self._lock = Lock()
+
+    def send(self, upload: Upload, query: dict[str, str]) -> Job:
+        """Send a file, and return its job."""
+        started = time.monotonic()
+        while True:
+            try:
+                return self._accept(Job.of(self._send_once(upload, query)))
+            except BodyFailed as failure:
+                raise failure.cause from None
+            except ClientError as error:
+                if not upload.is_ambiguous(error):
+                    raise
+                if job := self._find(upload, time.monotonic() - started):
+                    return self._accept(job)
+                if not upload.may_send_again:
+                    raise
+
+    def _send_once(self, upload: Upload, query: dict[str, str]) -> dict[str, Any]:
+        return self._api.send(upload.request(query), self._api.connection.json, upload.may_repeat)
+
+    def _accept(self, job: Job) -> Job:
+        with self._lock:
+            self._accepted.add(job.id)
+        return job
+
+    def _find(self, upload: Upload, age: float) -> Job | None:
+        """Return the job of an upload that began `age` seconds ago and whose answer was lost, if there is one."""
+        username = (self._api.json("GET", "/validate").get("claims") or {}).get("username")
+        request = Request(method="GET", path="/jobs", query={"limit": str(NEWEST)})  # of all users, for an admin
+        now, page = self._api.send(request, self._api.connection.dated_json)
+        for job in map(Job.of, page.get("jobs") or []):
+            young = (now - job.created_at).total_seconds() <= age + CLOCK_SECONDS
+            same = upload.size in (None, job.video_bytes) and upload.name.endswith(job.file_name)
+            if young and same and job.username == username and job.id not in self._accepted:
+                return job
+        return None
+
+
+def _can_seek(file: BinaryIO) -> bool:
+    seekable = getattr(file, "seekable", None)
+    return bool(seekable()) if seekable else hasattr(file, "seek")
+
+
+def _name_of(file: BinaryIO) -> str:
+    name = getattr(file, "name", None)
+    return Path(name).name if isinstance(name, str) and Path(name).name else "video"
+
+
+def _encoded(name: str) -> bytes:
+    """Return a name as UTF-8, with the bytes that the operating system could not decode."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "replace")
