@@ -3,6 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+TYPESCRIPT_VERSION := 7.0.2
+TYPESCRIPT := build/typescript-$(TYPESCRIPT_VERSION)
+TSC := $(TYPESCRIPT)/node_modules/.bin/tsc
 VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
@@ -22,7 +25,7 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: help demo images check test corpus mutate lint bench clean
+.PHONY: help demo images check test corpus mutate lint bench docs clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -34,7 +37,7 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
 
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
-	$(BIN)/pytest -n auto -m 'not (servers or containers or media or slow)'
+	$(BIN)/pytest -n auto -m 'not (servers or containers or browser or media or slow)'
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
@@ -50,6 +53,13 @@ lint: $(VENV)/ready-to-develop ## check style, types and import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v node >/dev/null && command -v npm >/dev/null; then \
+	  [ -x $(TSC) ] || npm install --silent --no-audit --no-fund --no-save --prefix $(TYPESCRIPT) typescript@$(TYPESCRIPT_VERSION) || exit 1; \
+	  echo $(TSC) --project functions/web; \
+	  $(TSC) --project functions/web; \
+	else \
+	  echo "The types of functions/web/page are not checked, because node or npm is not installed."; \
+	fi
 
 bench: $(VENV)/ready-to-bench build/ferretdb ## measure every row against its baseline; ONLY="convert-ten-minutes throughput" measures some
 	@set -f; $(BIN)/python -m bench $$ONLY
@@ -60,6 +70,10 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 	  echo "Building $@ …"; \
 	  go build -C devservers/ferretdb -tags ferretdb_no_postgresql -o ../../$@ .; \
 	fi
+
+docs: $(VENV)/ready-to-document ## build the documentation as a site in build/site, which can be read without a web server
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet # the warning is about a future version
+	@echo "Open build/site/index.html; to search it, run: $(BIN)/mkdocs serve"
 
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache
@@ -77,6 +91,10 @@ $(VENV)/ready: $(VENV)/made pyproject.toml constraints.txt
 
 $(VENV)/ready-to-develop: $(VENV)/made pyproject.toml constraints.txt
 	$(call install,.[dev])
+	@touch $(VENV)/ready
+
+$(VENV)/ready-to-document: $(VENV)/made pyproject.toml constraints.txt
+	$(call install,.[docs])
 	@touch $(VENV)/ready
 
 $(VENV)/ready-to-bench: $(VENV)/ready-to-develop

@@ -28,6 +28,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     _expire(services)
     disposed = _dispose(services)
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
+    services.jobs.delete_old_deletions()
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 

@@ -31,7 +31,7 @@ def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
     job = services.jobs.find(job_id)
     if job:
         continue_trace(job.traceparent)
-    if job and claim:
+    if job and claim and services.notifications.holds(claim):  # otherwise the job may have been retried before the read
         _send(job, claim, services)
     elif services.notifications.is_pending(job_id, Channel.MAIL):
         raise Busy("Another worker is sending this mail.", retry_after=RETRY_SECONDS)

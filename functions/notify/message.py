@@ -17,14 +17,16 @@ from soundlift.common.services import Services
 def compose(job: Job, services: Services) -> EmailMessage:
     """Return the mail about a job that is ready or failed, as plain text and as HTML.
 
-    Its Message-ID is always the same (RFC 5322, section 3.6.4), so that mail programs show a repeated mail once.
+    Its Message-ID is always the same for one outcome (RFC 5322, section 3.6.4), so that mail programs show a repeated
+    mail once, and the mail after a retry as another one.
     """
     sender = Address(addr_spec=parseaddr(services.settings.mail_from)[1])
     message = EmailMessage()
     message["From"] = services.settings.mail_from
     message["To"] = Address(addr_spec=job.username)
     message["Date"] = format_datetime(datetime.now(UTC))
-    message["Message-ID"] = f"<{job.id}.{job.state}@{sender.domain or 'localhost'}>"
+    retries = f"{job.retries}." if job.retries else ""
+    message["Message-ID"] = f"<{job.id}.{retries}{job.state}@{sender.domain or 'localhost'}>"
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834, section 5
     name = printable(job.file_name, "_")
     if job.state == State.READY:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import SoundliftError, TooLarge
-from soundlift.common.events import event_for
+from soundlift.common.errors import TooLarge
 from soundlift.common.jobs.document import job_document
-from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.model import State
+from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.jobs.quota import upload_size_limit
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -17,8 +16,6 @@ from soundlift.common.web.application import http_function
 from .body import receive_body
 from .form import MAX_OVERHEAD
 from .session import UploadSession
-
-log = structlog.get_logger()
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
@@ -31,25 +28,9 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
         receive_body(request, session)
         job = session.commit()
     if job.state == State.QUEUED:
-        _publish(job, services)
+        publish_queued(job, services)
     document = job_document(job, services.settings)
     return jsonify(document), 202, {"Location": document["links"]["self"]}
-
-
-def _publish(job: Job, services: Services) -> None:
-    """Publish the job's event; if this fails, make the job due immediately, so that cleanup sends the event."""
-    try:
-        services.publisher.publish(event_for(job))
-    except SoundliftError as error:
-        log.warning("event postponed", code=error.code, **error.evidence)
-        _make_due(job, services)
-
-
-def _make_due(job: Job, services: Services) -> None:
-    try:
-        services.jobs.send_soon(job)
-    except SoundliftError as error:
-        log.warning("event left to the regular resend", code=error.code, **error.evidence)
 
 
 app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], max_body_bytes=None)

@@ -28,7 +28,7 @@ NEWEST_JOBS = 50
 ADVICE = {
     "account": "set DATABASE_URL (or --data) to the deployment's, or sign in to an existing account with --email",
     "sign-in": "check that /login exists below --url, and that DATABASE_URL or --email belongs to the same deployment",
-    "internal functions": "route only login, upload, jobs, download and validate through the proxy or ingress",
+    "internal functions": "route only login, upload, jobs, download, validate and web through the proxy or ingress",
     "upload": "check the log of upload, and that the proxy or ingress lets large bodies through",
     "conversion": "check the log of convert, and that a connector runs, or on Knative that the Trigger is READY",
     "download": "check the log of download, and that MEDIA_URL is the same for all functions",

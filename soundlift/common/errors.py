@@ -92,6 +92,13 @@ class NotAuthorized(SoundliftError):
         return {"WWW-Authenticate": self.challenge}
 
 
+class LinkExpired(NotAuthorized):
+    """A signed link that was valid until its time was over."""
+
+    title = "Link Expired"
+    code = "link_expired"
+
+
 class MissingCredentials(NotAuthorized):
     """A sign-in without credentials (RFC 7617)."""
 
@@ -105,6 +112,14 @@ class InvalidCredentials(MissingCredentials):
 
     title = "Invalid Credentials"
     code = "invalid_credentials"
+
+
+class Forbidden(SoundliftError):
+    """A request for something that this user may not do."""
+
+    status = 403
+    title = "Forbidden"
+    code = "forbidden"
 
 
 class NotFound(SoundliftError):
@@ -121,6 +136,14 @@ class NotReady(SoundliftError):
     status = 409
     title = "Not Ready"
     code = "not_ready"
+
+
+class NotRetryable(SoundliftError):
+    """A job whose conversion cannot be started again, because it has not failed."""
+
+    status = 409
+    title = "Not Retryable"
+    code = "not_retryable"
 
 
 class Gone(SoundliftError):

@@ -59,7 +59,7 @@ def event_for(job: Job) -> CloudEvent:
     event_type = _event_type_by_state[job.state]
     attributes: dict[str, Any] = {
         "specversion": "1.0",
-        "id": event_id(job.id, event_type),
+        "id": event_id(job.id, event_type, retries=job.retries),
         "source": SOURCE,
         "type": event_type,
         "subject": job.id,
@@ -72,9 +72,9 @@ def event_for(job: Job) -> CloudEvent:
     return CloudEvent(attributes, data)
 
 
-def event_id(job_id: str, event_type: str) -> str:
-    """Return the id of a job's event: the job's id and the last part of the event type."""
-    return f"{job_id}.{event_type.rpartition('.')[2]}"
+def event_id(job_id: str, event_type: str, *, retries: int = 0) -> str:
+    """Return the id of a job's event: the job's id, the number of its retries, and the last part of the event type."""
+    return f"{job_id}.{f'{retries}.' if retries else ''}{event_type.rpartition('.')[2]}"
 
 
 def job_id_from(event: CloudEvent) -> str:

@@ -1,5 +1,7 @@
 """The local gateway, which serves every function of stack.yml from one process at the paths of OpenFaaS's gateway.
 
+It serves the page, which is the function `web`, at / as well.
+
 Only the connector and cron may call functions that have a topic; they and faas-cli may use the paths below /system.
 All of these calls need the login that `soundlift up` generates at each start.
 """
@@ -18,6 +20,7 @@ from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import http_function
 from soundlift.local.mounted_function import NAMESPACE, MountedFunction
+from soundlift.local.page import PAGE, PageAtRoot, PageWithSlash
 from soundlift.local.stack import read_stack
 from soundlift.local.system_api import SystemApi
 
@@ -61,7 +64,11 @@ def gateway() -> WSGIApplication:
     system_api = SystemApi(settings, mounted)
     mounts: dict[str, WSGIApplication] = {}
     for name, function in mounted.items():
-        application = LoginRequired(function, settings) if function.entry.is_internal else function
+        application: WSGIApplication = function
+        if function.entry.is_internal:
+            application = LoginRequired(function, settings)
+        elif name == PAGE:
+            application = PageWithSlash(function)
         mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
     # Neither this function nor the refusal reads a body: otherwise, slow clients without the login could block those
@@ -75,7 +82,10 @@ def gateway() -> WSGIApplication:
             return system_api.handle(request)
         raise NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")
 
-    return DispatcherMiddleware(http_function(system, methods=METHODS, max_body_bytes=None), mounts)
+    root: WSGIApplication = http_function(system, methods=METHODS, max_body_bytes=None)
+    if page := mounted.get(PAGE):
+        root = PageAtRoot(page, root)
+    return DispatcherMiddleware(root, mounts)
 
 
 def _refuse(request: Request, services: Services) -> NoReturn:

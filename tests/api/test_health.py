@@ -13,7 +13,7 @@ from soundlift.common.settings import Settings
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
-HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup"]
+HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "web", "cleanup"]
 EVENT_FUNCTIONS = ["convert", "notify"]
 
 

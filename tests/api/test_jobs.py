@@ -6,6 +6,7 @@ import json
 import math
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,17 +15,19 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import State
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.jobs import (
     MP4,
+    age,
     claimed_job,
     claimed_mail,
     failed_job,
     job_now,
     mail_notification,
+    notified_job,
     queued_job,
     ready_job,
     receiving_job,
@@ -42,7 +45,10 @@ def test_a_job_shows_its_state_percent_and_links(function: Call, services: Servi
     services.jobs.renew(claim, percent=42)
     answer = function("jobs").get(f"/{job.id}", headers=bearer(services)).json
     assert (answer["job_id"], answer["state"], answer["percent"]) == (job.id, "converting", 42)
-    assert answer["links"] == {"self": f"http://127.0.0.1:8080/jobs/{job.id}"}
+    assert answer["links"] == {
+        "self": f"http://127.0.0.1:8080/jobs/{job.id}",
+        "page": f"http://127.0.0.1:8080/web/#job={job.id}",
+    }
     assert (answer["error"], answer["mp3_fid"]) == (None, None)
 
 
@@ -63,6 +69,8 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
     assert services.notifications.mark_delivered(claimed_mail(services, job))
     delivered_at = mail_notification(services, job).delivered_at
     assert delivered_at is not None
+    ready = job_now(services, job.id)
+    assert job.updated_at < ready.changed_at <= ready.updated_at
     assert function("jobs").get(f"/{job.id}", headers=bearer(services)).json == {
         "job_id": job.id,
         "state": "ready",
@@ -76,16 +84,49 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
         "length": 187.0,
         "missing_seconds": 2.5,
         "options": AudioOptions(channels=1).document(),
+        "format": "mp3",
         "error": None,
-        "created_at": datetime.fromtimestamp(job.created_at, UTC).isoformat(),
-        "notifications": [
-            {"channel": "mail", "delivered_at": datetime.fromtimestamp(delivered_at, UTC).isoformat(), "error": None}
-        ],
+        "created_at": _iso(job.created_at),
+        "updated_at": _iso(ready.updated_at),
+        "ended_at": _iso(ready.ended_at),
+        "expires_at": _iso(ready.changed_at + services.settings.retention_seconds),
+        "notifications": [{"channel": "mail", "delivered_at": _iso(delivered_at), "error": None}],
         "links": {
             "self": f"http://127.0.0.1:8080/jobs/{job.id}",
+            "page": f"http://127.0.0.1:8080/web/#job={job.id}",
             "download": f"http://127.0.0.1:8080/download?fid={claim.mp3_fid}",
         },
     }
+
+
+def _iso(seconds: float | None) -> str:
+    assert seconds is not None
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+@pytest.mark.parametrize("make", [queued_job, receiving_job])
+def test_a_job_in_progress_has_no_end_and_expires_at_an_unknown_time(
+    function: Call, services: Services, make: Callable[[Services], Job]
+) -> None:
+    job = make(services)
+    assert services.jobs.queue(job.id, video_bytes=1) or job.state == State.QUEUED
+    shown = function("jobs").get(f"/{job.id}", headers=bearer(services)).json
+    assert (shown["ended_at"], shown["expires_at"]) == (None, None)
+
+
+def test_an_expired_job_shows_when_it_ended_and_when_it_expired(function: Call, services: Services) -> None:
+    job = notified_job(services)
+    age(services, job, services.settings.retention_seconds + 1)
+    ended = job_now(services, job.id)
+    assert function("cleanup").post("/").json["expired"] == 1
+    shown = function("jobs").get(f"/{job.id}", headers=bearer(services)).json
+    assert shown["ended_at"] == _iso(ended.ended_at)
+    assert shown["expires_at"] == _iso(job_now(services, job.id).changed_at)
+
+
+def test_a_retention_beyond_all_dates_is_shown_as_unknown(function: Call, services: Services) -> None:
+    services.settings = replace(services.settings, retention_seconds=10**15)
+    assert function("jobs").get(f"/{ready_job(services).id}", headers=bearer(services)).json["expires_at"] is None
 
 
 def test_a_job_shows_whether_its_notification_is_pending_delivered_or_failed(

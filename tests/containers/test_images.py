@@ -42,6 +42,7 @@ SERVERS_ELSEWHERE = {
 }
 MAX_MEGABYTES_ABOVE_BASE = {
     **dict.fromkeys(("login", "validate", "notify", "jobs", "connector"), 45),
+    "web": 30,
     **dict.fromkeys(("upload", "download", "cleanup"), 70),
     "cli": 60,
     "convert": 330,

@@ -153,6 +153,8 @@ def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
 def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for _ in range(2):
         ready_job(services)
+    for _ in range(2):
+        assert services.jobs.delete(ready_job(services).id)
     statements: list[tuple[str, Any]] = []
 
     def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
@@ -163,4 +165,4 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     sa.event.remove(services.database.engine, "before_cursor_execute", record)
     with services.database.read() as connection:
         queries = [each for each in statements if each[0].startswith("SELECT")]
-        assert [len(connection.exec_driver_sql(*query).all()) for query in queries] == [1, 1, 1]
+        assert [len(connection.exec_driver_sql(*query).all()) for query in queries] == [1, 1, 1, 1]

@@ -19,7 +19,7 @@ SERVICES = {service["metadata"]["name"]: service for service in manifests_in(KNA
 EVENTS = manifests_in(KNATIVE / "events.yaml")
 SETTINGS = Settings.from_environment({})
 SENDS_EVENTS = "soundlift.dev/sends-events"
-PUBLIC = {"login", "validate", "upload", "download", "jobs"}
+PUBLIC = {"login", "validate", "upload", "download", "jobs", "web"}
 MAX_REQUEST_SECONDS = 600  # Knative's default max-revision-timeout-seconds
 
 each_function = pytest.mark.parametrize("name", STACK)

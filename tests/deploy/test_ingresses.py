@@ -18,24 +18,36 @@ def ingresses_in(folder: Path) -> list[dict[str, Any]]:
     return [manifest for manifest in manifests_in(folder / "ingress.yaml") if manifest["kind"] == "Ingress"]
 
 
-def ingress_path(ingress: dict[str, Any]) -> str:
-    (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
-    return str(path["path"])
+def is_redirect(ingress: dict[str, Any]) -> bool:
+    return f"{NGINX}/permanent-redirect" in ingress["metadata"]["annotations"]
+
+
+def routes_in(folder: Path) -> list[dict[str, Any]]:
+    """Return the ingresses that lead to functions."""
+    return [ingress for ingress in ingresses_in(folder) if not is_redirect(ingress)]
+
+
+def ingress_paths(ingress: dict[str, Any]) -> list[str]:
+    return [path["path"] for path in ingress["spec"]["rules"][0]["http"]["paths"]]
+
+
+def leads(ingress: dict[str, Any], address: str) -> bool:
+    return any(re.match(path, address) for path in ingress_paths(ingress))
 
 
 def test_the_ingresses_expose_the_public_functions_and_no_others() -> None:
     exposed = [
         name
         for name in [*STACK, "system", "ui"]
-        for ingress in ingresses_in(DEPLOY / "openfaas")
-        if re.match(ingress_path(ingress), f"/{name}/a")
+        for ingress in routes_in(DEPLOY / "openfaas")
+        if leads(ingress, f"/{name}/a")
     ]
     assert sorted(exposed) == sorted(PUBLIC)
-    ingresses = ingresses_in(KNATIVE)
+    ingresses = routes_in(KNATIVE)
     assert {ingress["metadata"]["name"] for ingress in ingresses} == PUBLIC
     for ingress in ingresses:
         name = ingress["metadata"]["name"]
-        assert re.match(ingress_path(ingress), f"/{name}/a")
+        assert leads(ingress, f"/{name}/a")
         assert ingress["metadata"]["annotations"][f"{NGINX}/upstream-vhost"].startswith(f"{name}.")
 
 
@@ -43,7 +55,17 @@ def test_the_ingresses_expose_the_public_functions_and_no_others() -> None:
 def test_the_ingresses_buffer_all_requests_but_uploads_and_limit_connections(platform: str) -> None:
     for ingress in ingresses_in(DEPLOY / platform):
         annotations = ingress["metadata"]["annotations"]
-        is_upload = "upload" in ingress_path(ingress)
+        is_upload = leads(ingress, "/upload")
         assert annotations.get(f"{NGINX}/proxy-request-buffering", "on") == ("off" if is_upload else "on")
         assert (annotations[f"{NGINX}/proxy-body-size"] == "0") == is_upload
         assert int(annotations[f"{NGINX}/limit-connections"]) > 0
+
+
+@pytest.mark.parametrize("platform", ["openfaas", "knative"])
+@pytest.mark.parametrize("address", ["/", "/web"])
+def test_an_address_above_the_page_redirects_to_it(platform: str, address: str) -> None:
+    (ingress,) = [ingress for ingress in ingresses_in(DEPLOY / platform) if leads(ingress, address)]
+    (rule,) = ingress["spec"]["rules"]
+    assert ingress["metadata"]["annotations"][f"{NGINX}/permanent-redirect"] == f"https://{rule['host']}/web/"
+    assert not leads(ingress, "/web/")
+    assert not leads(ingress, "/jobs")

@@ -104,3 +104,40 @@ def test_a_missing_python_is_reported_by_its_name(checkout: Checkout, name: str)
     assert made.returncode == 2
     assert f"there is no {name}." in made.stderr
     assert not (checkout.folder / "broken").exists()
+
+
+def lint(checkout: Checkout, *programs: str) -> subprocess.CompletedProcess[str]:
+    """Run lint with the named programs on PATH, each of which succeeds and prints its arguments."""
+    path = checkout.folder / "path"
+    path.mkdir(exist_ok=True)
+    for tool in [*programs, *(f"../.venv/bin/{name}" for name in ("ruff", "mypy", "lint-imports"))]:
+        (path / tool).write_text(f'#!/bin/sh\necho "{tool} $*"\n')
+        (path / tool).chmod(0o755)
+    make = shutil.which("make")
+    assert make is not None
+    environment = {"PATH": str(path), "HOME": str(checkout.folder)}
+    return subprocess.run(
+        [make, "lint"], check=False, cwd=checkout.folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize("programs", [[], ["node"], ["npm"]])
+def test_lint_says_that_it_skips_the_page_s_types_without_node_and_npm(checkout: Checkout, programs: list[str]) -> None:
+    made = lint(checkout, *programs)
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.endswith("are not checked, because node or npm is not installed.\n")
+
+
+def test_lint_installs_the_checker_of_the_page_s_types_once(checkout: Checkout) -> None:
+    made = lint(checkout, "node", "npm")
+    assert "npm install" in made.stdout
+    assert made.returncode != 0, "the npm of this test has installed nothing"
+    (installed,) = [word for word in made.stdout.split() if word.startswith("build/typescript")][:1]
+    checker = checkout.folder / installed / "node_modules" / ".bin" / "tsc"
+    checker.parent.mkdir(parents=True)
+    checker.write_text('#!/bin/sh\necho "tsc $*"\n')
+    checker.chmod(0o755)
+    made = lint(checkout, "node", "npm")
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.endswith("tsc --project functions/web\n")
+    assert "npm install" not in made.stdout

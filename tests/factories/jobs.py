@@ -11,7 +11,17 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.media import store
 
-JOB_TIMES = ("created_at", "changed_at", "upload_deadline", "resend_at", "purge_after", "claimed_until")
+JOB_TIMES = (
+    "created_at",
+    "changed_at",
+    "ended_at",
+    "updated_at",
+    "retried_at",
+    "upload_deadline",
+    "resend_at",
+    "purge_after",
+    "claimed_until",
+)
 NOTIFICATION_TIMES = ("due_at", "claimed_until", "delivered_at")
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(2000)
 

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from soundlift.common.jobs.lists import Search
+from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import read_usage
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, queued_job
+from tests.factories.jobs import age, queued_job, ready_job
 from tests.jobs.steps import MAKERS
 
 ADA = "ada@example.org"
 JOB = "1" * 24
+TABLES = ("job", "notification", "deletion")
 JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
 NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
 
@@ -40,6 +43,18 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
         lambda services, after: services.jobs.page(None, after=after),
         f"job_by_age|{JOB_OF['find']}",
     ),
+    "search": (
+        lambda services, _: services.jobs.search(ADA, Search("a", [State.READY])),
+        f"job_of_user|{JOB_OF['find']}",
+    ),
+    "admin search": (lambda services, _: services.jobs.search(None, Search("a")), f"job_by_age|{JOB_OF['find']}"),
+    "several jobs": (lambda services, job_id: services.jobs.find_all([JOB, job_id]), JOB_OF["find"]),
+    "updates": (
+        lambda services, _: services.jobs.updates(ADA, since=0),
+        "job_update_of_user|deletion_update_of_user",
+    ),
+    "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
+    "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
@@ -64,6 +79,7 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
         job = make(services)
         age(services, job, 60)
     after = queued_job(services).id
+    assert services.jobs.delete(ready_job(services).id)
     query, indexes = QUERIES[name]
     for step in _plan(services, lambda: query(services, after)):
         assert re.search(rf"\b({indexes})\b", step), step
@@ -94,9 +110,9 @@ def _plan(services: Services, run: Callable[[], object]) -> list[str]:
 def _explain_on_sqlite(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
     rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).mappings()
     steps = [str(row["detail"]) for row in rows]
-    return [step for step in steps if re.search(r"(SEARCH|SCAN) (job|notification)\b|ORDER BY", step)]
+    return [step for step in steps if re.search(r"(SEARCH|SCAN) (job|notification|deletion)\b|ORDER BY", step)]
 
 
 def _explain_on_mariadb(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
     rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()
-    return [f"{row['type']} {row['key']} {row['Extra']}" for row in rows if row["table"] in ("job", "notification")]
+    return [f"{row['type']} {row['key']} {row['Extra']}" for row in rows if row["table"] in TABLES]

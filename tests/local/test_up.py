@@ -27,7 +27,7 @@ from devservers.ports import free_port
 
 pytestmark = pytest.mark.servers
 
-FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "convert", "notify", "cleanup"}
+FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "web", "convert", "notify", "cleanup"}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_a_function_answers_at_both_of_its_paths(stack: Stack, path: str) -> Non
     assert answer.json()["code"] == "missing_credentials"
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/function/nothing", "/system"])
+@pytest.mark.parametrize("path", ["/nothing", "/function/nothing", "/function/nothing.openfaas-fn", "/system"])
 def test_a_404_answer_lists_the_functions(stack: Stack, path: str) -> None:
     answer = stack.get(path)
     assert answer.status == 404

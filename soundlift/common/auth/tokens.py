@@ -1,20 +1,22 @@
-"""The two kinds of token: one identifies a user, the other gives access to the MP3 that a mail links to."""
+"""The kinds of token: one identifies a user, the others give access to the files that a signed link names."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import jwt
 
-from soundlift.common.errors import NotAuthorized
+from soundlift.common.errors import LinkExpired, NotAuthorized
 
 ISSUER = "soundlift"
 SIGN_IN = "soundlift"
 DOWNLOAD = "soundlift/download"
+ARCHIVE = "soundlift/archive"
 ALGORITHM = "HS256"
 MAX_TOKEN_LENGTH = 4096
 REGISTERED = ("iss", "aud", "sub", "iat", "exp", "jti")
@@ -67,6 +69,15 @@ class Tokens:
         """Return the MP3 id that a download token gives access to; raises NotAuthorized."""
         return str(self._read(token, DOWNLOAD)["sub"])
 
+    def archive_link(self, job_ids: Collection[str]) -> str:
+        """Return the token that gives access to the MP3s of exactly these jobs without a sign-in."""
+        return self._sign(ARCHIVE, _digest(job_ids), self._link_seconds)
+
+    def check_archive_link(self, token: str, job_ids: Collection[str]) -> None:
+        """Raise NotAuthorized unless a token gives access to exactly these jobs, in any order."""
+        if self._read(token, ARCHIVE)["sub"] != _digest(job_ids):
+            raise NotAuthorized("The link is for different MP3s.")
+
     def _sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:
         issued = int(time.time())
         registered = {"iss": ISSUER, "aud": audience, "sub": subject, "iat": issued, "exp": issued + seconds}
@@ -85,7 +96,14 @@ class Tokens:
                 options={"require": [*REGISTERED, *required], "strict_aud": True},
             )
         except jwt.ExpiredSignatureError:
-            raise NotAuthorized("The token has expired. Sign in again, or ask for a new link.") from None
+            if audience == SIGN_IN:
+                raise NotAuthorized("The token has expired. Sign in again.") from None
+            raise LinkExpired("The link has expired. Sign in to get a new one.") from None
         except (jwt.PyJWTError, ValueError):
             raise NotAuthorized("The token is not valid. Sign in again.") from None
         return claims
+
+
+def _digest(job_ids: Collection[str]) -> str:
+    """Return a text of fixed length that identifies a set of job ids."""
+    return sha256(" ".join(sorted(set(job_ids))).encode()).hexdigest()

@@ -13,15 +13,18 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from soundlift.common.db.tables import jobs, notifications, upload_locks
+from soundlift.common.db.tables import deletions, jobs, notifications, upload_locks
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
 MYSQL_DRIVER = "mysql+pymysql"
 MYSQL_SECONDS = 5.0  # for one connect, read or write
 MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS, "pool_recycle": 600}
+# The server rolls a transaction back whose process sends nothing for this long, so that no change is committed long
+# after the time that it records (see jobs/cursor.py).
+MYSQL_IDLE_SECONDS = 60
 # UTC has no daylight saving time, so the clock never jumps. A lock wait must end before the read timeout does.
-MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3"
+MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3, wait_timeout = {idle_seconds}"
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
 MYSQL_NO_SUCH_COLUMN = 1054
@@ -84,9 +87,9 @@ class Database:
             yield connection
 
     def check(self) -> None:
-        """Raise DatabaseUnavailable unless the tables of jobs, notifications and locks exist, with every column."""
+        """Raise DatabaseUnavailable unless the tables that functions use exist, with every column."""
         with self.read() as connection:
-            for table in (jobs, notifications, upload_locks):
+            for table in (jobs, notifications, upload_locks, deletions):
                 connection.execute(sa.select(table).limit(1)).all()
 
 
@@ -142,12 +145,13 @@ def _mysql_engine(address: URL, seconds: float) -> Engine:
     """Return an engine whose statements see everything that was committed before they started.
 
     READ COMMITTED also locks no gaps between rows, so steps of different jobs do not block each other. A connection
-    that the server has closed is detected before use, and replaced.
+    that the server has closed, for example because it was idle, is detected before use, and replaced.
     """
+    session = MYSQL_SESSION.format(idle_seconds=round(max(MYSQL_IDLE_SECONDS, seconds)))
     limits = {"connect_timeout": MYSQL_SECONDS, "read_timeout": seconds, "write_timeout": seconds}
     return sa.create_engine(
         address,
-        connect_args={"charset": "utf8mb4", "init_command": MYSQL_SESSION, **limits},
+        connect_args={"charset": "utf8mb4", "init_command": session, **limits},
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         **MYSQL_POOL,

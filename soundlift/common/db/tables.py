@@ -48,6 +48,11 @@ jobs = sa.Table(
     sa.Column("traceparent", sa.String(100)),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("changed_at", sa.Double, nullable=False),
+    sa.Column("ended_at", sa.Double),  # when the conversion ended; kept when the job expires
+    # When anything that a job document shows last changed. Functions of an older release write no value.
+    sa.Column("updated_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("retried_at", sa.Double),
+    sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
     sa.Index("job_of_video", "video_fid"),
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),
@@ -55,8 +60,22 @@ jobs = sa.Table(
     sa.Index("job_upload_deadline", "upload_deadline"),
     sa.Index("job_resend_at", "resend_at"),
     sa.Index("job_purge_after", "purge_after"),
+    # All columns that a query for changes reads.
+    sa.Index("job_update", "updated_at", "id", "state"),
+    sa.Index("job_update_of_user", "username", "updated_at", "id", "state"),
     # All columns that a quota reads, so that measuring it reads no row.
     sa.Index("job_in_quota", "username", "state", "purge_after", "video_bytes", "mp3_bytes"),
+)
+
+# Deleted jobs, until every cursor that may have seen them is too old.
+deletions = sa.Table(
+    "deletion",
+    metadata,
+    sa.Column("job", sa.String(24), primary_key=True),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+    sa.Index("deletion_update", "updated_at", "job"),
+    sa.Index("deletion_update_of_user", "username", "updated_at", "job"),
 )
 
 notifications = sa.Table(

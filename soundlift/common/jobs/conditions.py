@@ -24,11 +24,15 @@ from soundlift.common.jobs.model import (
 )
 from soundlift.common.notifications.rows import has_pending_notification
 
+MIN_UPDATE_STEP = 1e-6  # seconds; a double of today's date has a resolution of 2.4e-7
+
 Moment = sa.ColumnElement[float]
 
 _lapsed = sa.func.coalesce(table.c.claimed_until < now(), sa.true()).label("claim_lapsed")
 job_columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] for item in fields(Job)]
-too_old = table.c.created_at < now() - GIVE_UP_SECONDS
+too_old = sa.func.coalesce(table.c.retried_at, table.c.created_at) < now() - GIVE_UP_SECONDS
+# Strictly increasing for each job, even if the clock is coarse or is set back, so that no two versions look the same.
+next_update = sa.case((now() > table.c.updated_at, now()), else_=table.c.updated_at + MIN_UPDATE_STEP)
 next_resend_at = now() + sa.case(
     *((table.c.resend_count == count, FIRST_RESEND_SECONDS * 2**count) for count in range(6)),
     else_=MAX_RESEND_SECONDS,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from soundlift.common.errors import Gone, NotReady
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.notifications.model import Notification
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.settings import Settings
+
+MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def job_document(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
@@ -28,28 +31,53 @@ def job_document(job: Job, settings: Settings, notifications: Sequence[Notificat
         "length": job.length,
         "missing_seconds": job.missing_seconds,
         "options": AudioOptions.from_row(job.options, settings).document(),
+        "format": "mp3",
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
-        "created_at": _iso_time(job.created_at),
+        "created_at": iso_time(job.created_at),
+        "updated_at": iso_time(job.updated_at),
+        "ended_at": iso_time(job.ended_at),
+        "expires_at": iso_time(expiry_time(job, settings)),
         "notifications": [_notification_document(notification) for notification in notifications],
         "links": job_links(job, settings),
     }
 
 
 def _notification_document(notification: Notification) -> dict[str, Any]:
-    delivered_at = _iso_time(notification.delivered_at) if notification.delivered_at else None
-    return {"channel": notification.channel, "delivered_at": delivered_at, "error": notification.error}
+    return {
+        "channel": notification.channel,
+        "delivered_at": iso_time(notification.delivered_at),
+        "error": notification.error,
+    }
 
 
-def _iso_time(seconds: float) -> str:
+def iso_time(seconds: float | None) -> str | None:
+    """Return a time in seconds since 1970 in ISO 8601; None for None and for times that it cannot express."""
+    if seconds is None or not 0 <= seconds <= MAX_DATE:
+        return None
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def expiry_time(job: Job, settings: Settings) -> float | None:
+    """Return when the files of a job expire or expired; None while it is in progress.
+
+    If its owner has not been notified by then, they expire after that.
+    """
+    if job.state == State.EXPIRED:
+        return job.changed_at
+    return job.changed_at + settings.retention_seconds if job.ended else None
 
 
 def job_links(job: Job, settings: Settings) -> dict[str, str]:
     """Return the links of a job, as absolute URLs below PUBLIC_URL."""
-    links = {"self": f"{settings.public_url}/jobs/{job.id}"}
+    links = {"self": f"{settings.public_url}/jobs/{job.id}", "page": page_address(settings, job.id)}
     if job.state == State.READY:
         links["download"] = f"{settings.public_url}/download?fid={job.mp3_fid}"
     return links
+
+
+def page_address(settings: Settings, job_id: str | None = None) -> str:
+    """Return the address of the page for people, opened at a job if one is given."""
+    return f"{settings.public_url}/web/{f'#job={job_id}' if job_id else ''}"
 
 
 def mp3_name(job: Job) -> str:
@@ -58,6 +86,20 @@ def mp3_name(job: Job) -> str:
     return f"{stem if dot and stem and len(suffix) <= 5 else job.file_name}.mp3"
 
 
+def require_mp3(job: Job) -> str:
+    """Return the id of a job's MP3; raises Gone if it has expired, NotReady if there is none."""
+    if job.state == State.EXPIRED:
+        raise Gone("This MP3 has expired and was deleted.")
+    if job.state != State.READY or job.mp3_fid is None:
+        raise NotReady(f"The job has no MP3; its state is {job.state}.")
+    return job.mp3_fid
+
+
 def signed_link(job: Job, token: str, settings: Settings) -> str:
     """Return the URL that downloads a job's MP3 without a sign-in."""
     return f"{settings.public_url}/download?fid={job.mp3_fid}&token={quote(token)}"
+
+
+def archive_link(job_ids: Iterable[str], token: str, settings: Settings) -> str:
+    """Return the URL that downloads the MP3s of several jobs as a ZIP file without a sign-in."""
+    return f"{settings.public_url}/download?jobs={','.join(job_ids)}&token={quote(token)}"

@@ -33,6 +33,7 @@ WAITING = (State.QUEUED, State.CONVERTING)
 OUTCOMES = (State.READY, State.FAILED)
 ENDED = (*OUTCOMES, State.CANCELLED, State.EXPIRED)
 HIDDEN = (State.RECEIVING, State.DELETED)
+RETRYABLE = (State.FAILED, State.CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,9 @@ class Job:
     traceparent: str | None
     created_at: float
     changed_at: float
+    ended_at: float | None
+    updated_at: float
+    retries: int
 
     @property
     def ended(self) -> bool:

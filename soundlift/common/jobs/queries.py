@@ -1,4 +1,4 @@
-"""The queries for jobs. Each uses an index, so that its time does not grow with the table."""
+"""The queries that find jobs. Each uses an index, so that its time does not grow with the table."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from soundlift.common.jobs.conditions import (
     job_from_row,
     needs_purge,
 )
-from soundlift.common.jobs.model import BATCH, HIDDEN, Job
+from soundlift.common.jobs.model import BATCH, Job
 
 
 class JobQueries:
-    """Queries that find and list jobs. Every method raises DatabaseUnavailable."""
+    """Queries that find jobs, one or a batch. Every method raises DatabaseUnavailable."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -38,21 +38,6 @@ class JobQueries:
     def find_by_video(self, video_fid: str) -> Job | None:
         """Return the job of a video; an adopted job has the video's id."""
         return self.find(video_fid) or next(iter(self._select(table.c.video_fid == video_fid)), None)
-
-    def page(self, username: str | None, *, after: str | None = None, limit: int = 50) -> list[Job]:
-        """Return the jobs of a user, or of all users, newest first, starting after the job `after`."""
-        conditions: list[sa.ColumnElement[bool]] = [table.c.state.not_in(HIDDEN)]
-        if username is not None:
-            conditions.append(table.c.username == username)
-        if after is not None:
-            if (last := self.find(after)) is None:
-                return []
-            # An upper bound plus an exception to it: MariaDB uses no index for `<` between pairs of columns.
-            conditions.append(table.c.created_at <= last.created_at)
-            conditions.append(sa.or_(table.c.created_at < last.created_at, table.c.id < after))
-        newest_first = (table.c.created_at.desc(), table.c.id.desc())
-        index = "job_by_age" if username is None else "job_of_user"
-        return self._select(*conditions, order=newest_first, limit=limit, index=index)
 
     def due(self) -> list[Job]:
         """Return at most BATCH jobs whose event must be resent, the most overdue first."""

@@ -79,11 +79,20 @@ def upload_size_limit(settings: Settings) -> int:
 
 def admit_job(connection: Connection, username: str, reservation: Reservation) -> None:
     """Admit a new upload of a user in this transaction; raises TooManyJobs or StorageFull."""
+    usage = admit_retry(connection, username, reservation.limits)
+    _check_bytes(connection, username, usage, reservation)
+
+
+def admit_retry(connection: Connection, username: str, limits: Limits) -> Usage:
+    """Admit one more job in progress in this transaction, and return the usage without it; raises TooManyJobs.
+
+    The bytes of a job that is retried are counted already.
+    """
     _lock(connection, username)
     usage = read_usage(connection, username)
-    if reservation.limits.jobs and usage.jobs >= reservation.limits.jobs:
-        raise _too_many_jobs(connection, username, usage, reservation.limits.jobs)
-    _check_bytes(connection, username, usage, reservation)
+    if limits.jobs and usage.jobs >= limits.jobs:
+        raise _too_many_jobs(connection, username, usage, limits.jobs)
+    return usage
 
 
 def admit_bytes(connection: Connection, job_id: str, username: str, reservation: Reservation) -> None:

@@ -2,6 +2,7 @@
 
     receiving ─▶ queued ⇄ converting ─▶ ready | failed ─▶ (owner notified) ─▶ expired
                     └───────┴─▶ cancelled ─▶ expired        receiving, any end ─▶ deleted
+    failed | cancelled ─▶ (retried) ─▶ queued
     (adopted) ─▶ queued: a video that another program stored
 
 A step that changes no row means that another process acted first; it returns False or None and raises no error.
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now, statement_start
+from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import (
     holds_claim,
@@ -23,13 +25,20 @@ from soundlift.common.jobs.conditions import (
     is_past_retention,
     is_row_expired,
     is_unclaimed,
+    job_columns,
+    job_from_row,
     next_resend_at,
+    next_update,
     too_old,
 )
+from soundlift.common.jobs.cursor import KEEP_DELETIONS_SECONDS
+from soundlift.common.jobs.deletions import record_deletions
 from soundlift.common.jobs.model import (
     ENDED,
+    FIRST_RESEND_SECONDS,
     MAX_ATTEMPTS,
     MAX_MESSAGE_LENGTH,
+    RETRYABLE,
     WAITING,
     Claim,
     Job,
@@ -37,6 +46,7 @@ from soundlift.common.jobs.model import (
     finite_or_none,
     give_up_message,
 )
+from soundlift.common.jobs.quota import Limits, admit_retry
 from soundlift.common.jobs.uploads import UploadSteps
 from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications, delete_notifications
@@ -81,7 +91,11 @@ class Jobs(UploadSteps):
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
         """Renew a claim and record the progress; return False if the job is no longer ours."""
-        return self._update(claim.job_id, holds_claim(claim), percent=percent, claimed_until=now() + CLAIM_SECONDS)
+        updated_at = sa.case((table.c.percent == percent, table.c.updated_at), else_=next_update)
+        step = sa.update(table).where(table.c.id == claim.job_id, holds_claim(claim))
+        # MySQL assigns in this order, and an expression reads the values that were assigned before it.
+        values = (table.c.updated_at, updated_at), (table.c.percent, percent)
+        return self._database.change(step.ordered_values(*values, (table.c.claimed_until, now() + CLAIM_SECONDS))) == 1
 
     def mark_ready(
         self,
@@ -132,17 +146,53 @@ class Jobs(UploadSteps):
     def cancel(self, job_id: str) -> bool:
         """Move queued, converting → cancelled."""
         return self._move(
-            job_id, State.CANCELLED, table.c.state.in_(WAITING), claim=None, claimed_until=None, resend_at=None
+            job_id,
+            State.CANCELLED,
+            table.c.state.in_(WAITING),
+            claim=None,
+            claimed_until=None,
+            resend_at=None,
+            ended_at=now(),
         )
 
+    def retry(self, job: Job, limits: Limits) -> Job | None:
+        """Move failed, cancelled → queued with the same video, and return the job; None if it is in another state.
+
+        The notifications of the earlier outcome are deleted, so that the next outcome gets its own. An MP3 id stays:
+        it names what a worker that was interrupted may have left behind. Raises TooManyJobs.
+        """
+        cleared = dict.fromkeys(("claim", "claimed_until", "error_code", "error", "last_cause", "ended_at"))
+        step = self._step(
+            job.id,
+            State.QUEUED,
+            table.c.state.in_(RETRYABLE),
+            attempts=0,
+            percent=0,
+            resend_at=now() + FIRST_RESEND_SECONDS,
+            resend_count=0,
+            retried_at=now(),
+            retries=table.c.retries + 1,
+            **cleared,
+        )
+
+        def admit_and_retry(connection: Connection) -> Job | None:
+            admit_retry(connection, job.username, limits)
+            if connection.execute(step).rowcount != 1:
+                return None
+            delete_notifications(connection, [job.id])
+            return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job.id)).one())
+
+        return self._database.transact(admit_and_retry)
+
     def delete(self, job_id: str) -> bool:
-        """Move any end → deleted, and delete the job's notifications, pending or not."""
+        """Move any end → deleted, record the deletion, and delete the job's notifications, pending or not."""
         step = self._step(job_id, State.DELETED, table.c.state.in_(ENDED), purge_after=now())
 
         def delete_both(connection: Connection) -> bool:
             deleted = connection.execute(step).rowcount == 1
             if deleted:
                 delete_notifications(connection, [job_id])
+                record_deletions(connection, [job_id])
             return deleted
 
         return self._database.transact(delete_both)
@@ -178,13 +228,26 @@ class Jobs(UploadSteps):
             if not (job_ids := connection.scalars(ids).all()):
                 return 0
             delete_notifications(connection, job_ids)
+            record_deletions(connection, job_ids)
             return connection.execute(sa.delete(table).where(table.c.id.in_(job_ids))).rowcount
+
+        return self._database.transact(delete_rows)
+
+    def delete_old_deletions(self) -> int:
+        """Delete at most DELETE_BATCH records of deletions that no valid cursor can refer to."""
+        old = sa.select(deletions.c.job).where(deletions.c.updated_at < statement_start() - KEEP_DELETIONS_SECONDS)
+
+        def delete_rows(connection: Connection) -> int:
+            if not (job_ids := connection.scalars(old.limit(DELETE_BATCH)).all()):
+                return 0
+            return connection.execute(sa.delete(deletions).where(deletions.c.job.in_(job_ids))).rowcount
 
         return self._database.transact(delete_rows)
 
     def _end(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         """Move a job to an outcome, and add its notifications in the same transaction."""
-        step = self._step(job_id, state, *conditions, claim=None, claimed_until=None, resend_at=None, **values)
+        cleared = {"claim": None, "claimed_until": None, "resend_at": None}
+        step = self._step(job_id, state, *conditions, ended_at=now(), **cleared, **values)
 
         def end_and_notify(connection: Connection) -> bool:
             ended = connection.execute(step).rowcount == 1

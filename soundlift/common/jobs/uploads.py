@@ -10,14 +10,14 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row
+from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row, next_update
+from soundlift.common.jobs.lists import JobLists
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs.queries import JobQueries
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
 from soundlift.common.media import new_media_id
 
 
-class UploadSteps(JobQueries):
+class UploadSteps(JobLists):
     """The steps of uploads and of adopted videos. Every method raises DatabaseUnavailable."""
 
     def receive(  # noqa: PLR0913 - each is a column, except the reservation
@@ -39,6 +39,7 @@ class UploadSteps(JobQueries):
             id=job_id,
             created_at=now(),
             changed_at=now(),
+            updated_at=now(),
             state=State.RECEIVING,
             username=username,
             file_name=file_name,
@@ -65,6 +66,7 @@ class UploadSteps(JobQueries):
             id=video_fid,
             created_at=now(),
             changed_at=now(),
+            updated_at=now(),
             state=State.QUEUED,
             username=username,
             file_name="video",
@@ -137,7 +139,8 @@ class UploadSteps(JobQueries):
         return self._database.change(self._step(job_id, state, *conditions, **values)) == 1
 
     def _step(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> sa.Update:
-        return sa.update(table).where(table.c.id == job_id, *conditions).values(state=state, changed_at=now(), **values)
+        times = {"changed_at": now(), "updated_at": next_update}
+        return sa.update(table).where(table.c.id == job_id, *conditions).values(state=state, **times, **values)
 
     def _update(self, job_id: str, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         return self._database.change(sa.update(table).where(table.c.id == job_id, *conditions).values(**values)) == 1

@@ -12,13 +12,14 @@ from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
-from soundlift.common.jobs.conditions import job_columns, job_from_row
+from soundlift.common.jobs.conditions import job_columns, job_from_row, next_update
 from soundlift.common.jobs.model import BATCH, MAX_MESSAGE_LENGTH, Job
 from soundlift.common.notifications.model import (
     CLAIM_SECONDS,
@@ -97,21 +98,38 @@ class Notifications:
         with self._database.read() as connection:
             return connection.scalar(query) is not None
 
+    def holds(self, claim: NotificationClaim) -> bool:
+        """Return whether a claim is still that of the notification; it is not if the job was retried or deleted."""
+        query = sa.select(table.c.job).where(*_is_mine(claim))
+        with self._database.read() as connection:
+            return connection.scalar(query) is not None
+
     def mark_delivered(self, claim: NotificationClaim) -> bool:
         """Record that the recipient's server accepted the notification."""
-        return self._end_claim(claim, due_at=None, delivered_at=now(), last_error=None)
+        return self._settle(claim, due_at=None, delivered_at=now(), last_error=None)
 
     def give_up(self, claim: NotificationClaim, *, reason: str) -> bool:
         """Record that the notification can never be delivered."""
-        return self._end_claim(claim, due_at=None, last_error=reason[:MAX_MESSAGE_LENGTH])
+        return self._settle(claim, due_at=None, last_error=reason[:MAX_MESSAGE_LENGTH])
 
     def release(self, claim: NotificationClaim, *, cause: str) -> bool:
         """Release a claim after a temporary failure, so that any worker can claim the notification again."""
-        return self._end_claim(claim, last_error=cause[:MAX_MESSAGE_LENGTH])
+        return self._database.change(_end_of(claim, last_error=cause[:MAX_MESSAGE_LENGTH])) == 1
 
-    def _end_claim(self, claim: NotificationClaim, **values: Any) -> bool:
-        mine = table.c.claim == claim.token
-        return self._update(*_is_pending(claim.job_id, claim.channel), mine, claim=None, claimed_until=None, **values)
+    def _settle(self, claim: NotificationClaim, **values: Any) -> bool:
+        """End a claim, and record the change on the job, whose document shows it.
+
+        The job is changed first, as in the transactions that change a job and then its notifications, which could
+        deadlock otherwise.
+        """
+        mine = sa.select(table.c.job).where(*_is_mine(claim)).scalar_subquery().is_not(None)
+        touch = sa.update(jobs).where(jobs.c.id == claim.job_id, mine).values(updated_at=next_update)
+
+        def settle(connection: Connection) -> bool:
+            connection.execute(touch)
+            return connection.execute(_end_of(claim, **values)).rowcount == 1
+
+        return self._database.transact(settle)
 
     def _update(self, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         return self._database.change(sa.update(table).where(*conditions).values(**values)) > 0
@@ -119,6 +137,14 @@ class Notifications:
 
 def _is_pending(job_id: str, channel: Channel) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.job == job_id, table.c.channel == channel, table.c.due_at.is_not(None)
+
+
+def _is_mine(claim: NotificationClaim) -> tuple[sa.ColumnElement[bool], ...]:
+    return (*_is_pending(claim.job_id, claim.channel), table.c.claim == claim.token)
+
+
+def _end_of(claim: NotificationClaim, **values: Any) -> sa.Update:
+    return sa.update(table).where(*_is_mine(claim)).values(claim=None, claimed_until=None, **values)
 
 
 def _is_unclaimed(moment: sa.ColumnElement[float]) -> sa.ColumnElement[bool]:

@@ -1,0 +1,61 @@
+"""The installed Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+
+from devservers.server import NotInstalled
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+ARGUMENTS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+
+class CannotDrive(Exception):
+    """A Chromium that this Playwright cannot drive; the message names both versions."""
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """Start a headless Chromium; raises NotInstalled or CannotDrive."""
+    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
+    if program is None:
+        raise NotInstalled("Chromium", "apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = _launch(playwright, program)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def _launch(playwright: Playwright, program: str) -> Browser:
+    """Start the program and let it evaluate an expression.
+
+    Playwright's makers test it only with the Chromium of the same release, which is not the one used here.
+    """
+    try:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        page = browser.new_page()
+        page.evaluate("document.title")
+        page.close()
+    except Error as error:
+        installed = subprocess.run([program, "--version"], check=False, capture_output=True, text=True).stdout.strip()
+        raise CannotDrive(
+            f"Playwright {version('playwright')} cannot drive {installed or program}; "
+            f"pin a Playwright of about the same age in pyproject.toml and constraints.txt. {error}"
+        ) from None
+    return browser

@@ -1,0 +1,57 @@
+"""What a request to this function names: its user, one of the user's jobs, numbers, and whose jobs to list."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from flask import Request
+
+from soundlift.common.auth.tokens import Identity
+from soundlift.common.errors import BadRequest, Forbidden, NotFound
+from soundlift.common.jobs.document import job_document
+from soundlift.common.jobs.model import HIDDEN, Job
+from soundlift.common.logging import bind_job
+from soundlift.common.services import Services
+
+NUMBER = re.compile(r"[0-9]{1,9}")
+MAX_NAME_LENGTH = 254  # characters of a user's name
+
+
+def identify(request: Request, services: Services) -> Identity:
+    """Return the user of a request; raises NotAuthorized."""
+    return services.tokens.identify(request.headers.get("Authorization"))
+
+
+def own_job(job_id: str, request: Request, services: Services) -> Job:
+    """Return a job that the user of a request may see; raises NotFound for any other."""
+    identity = identify(request, services)
+    job = services.jobs.find(job_id.strip("/"))
+    if job is None or job.state in HIDDEN or not identity.may_see(job.username):
+        raise NotFound("You have no job with this id.")
+    bind_job(job.id)
+    return job
+
+
+def scope_of(request: Request, services: Services) -> str | None:
+    """Return whose jobs a request lists; None means those of all users, which only an admin may see."""
+    identity = identify(request, services)
+    wanted = request.args.get("user", "")[: MAX_NAME_LENGTH + 1]
+    if wanted and not identity.may_see(wanted):
+        raise Forbidden("Only an admin may list the jobs of another user.")
+    return wanted or (None if identity.admin else identity.username)
+
+
+def number(request: Request, name: str, *, default: int, highest: int) -> int:
+    """Return a number from the query, at most `highest`; raises BadRequest."""
+    text = request.args.get(name, str(default))
+    if not NUMBER.fullmatch(text):
+        raise BadRequest(f"{name} must be a whole number from 0 to {highest}.")
+    return min(int(text), highest)
+
+
+def documents(jobs: Sequence[Job], services: Services) -> list[dict[str, Any]]:
+    """Return the documents of jobs with their notifications."""
+    notifications = services.notifications.by_job([job.id for job in jobs])
+    return [job_document(job, services.settings, notifications[job.id]) for job in jobs]

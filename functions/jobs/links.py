@@ -1,0 +1,59 @@
+"""Signed links to the MP3s of jobs, which work without a sign-in for LINK_SECONDS."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+
+from flask import Request, jsonify
+from flask.typing import ResponseReturnValue
+
+from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.jobs.document import archive_link, expiry_time, iso_time, require_mp3, signed_link
+from soundlift.common.jobs.model import Job
+from soundlift.common.services import Services
+
+from .arguments import identify, own_job
+
+MAX_JOBS = 100
+JOB_ID = re.compile(r"[0-9a-f]{24}")
+
+
+def create_link(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
+    """Return a link to one MP3; raises NotReady or Gone."""
+    job = own_job(job_id, request, services)
+    token = services.tokens.download_link(require_mp3(job))
+    return _link(signed_link(job, token, services.settings), [job], services)
+
+
+def create_archive_link(request: Request, services: Services) -> ResponseReturnValue:
+    """Return a link to a ZIP file with the MP3s of several jobs; raises NotReady or Gone if one of them has none."""
+    identity = identify(request, services)
+    ids = _job_ids(request)
+    jobs = [job for job in services.jobs.find_all(ids) if identity.may_see(job.username)]
+    if missing := set(ids) - {job.id for job in jobs}:
+        raise NotFound(f"You have no job with the id {min(missing)}.")
+    for job in jobs:
+        require_mp3(job)
+    token = services.tokens.archive_link(ids)
+    return _link(archive_link(ids, token, services.settings), jobs, services)
+
+
+def _job_ids(request: Request) -> list[str]:
+    """Return the job ids in the body, each once."""
+    sent = request.get_json(force=True, silent=True)
+    ids = sent.get("jobs") if isinstance(sent, dict) else None
+    if not isinstance(ids, list) or not all(isinstance(each, str) and JOB_ID.fullmatch(each) for each in ids):
+        raise BadRequest('The body must be a JSON object with job ids: {"jobs": ["…", "…"]}.')
+    if not 1 <= len(ids) <= MAX_JOBS:
+        raise BadRequest(f"A link is for 1 to {MAX_JOBS} jobs.")
+    return list(dict.fromkeys(ids))
+
+
+def _link(url: str, jobs: Sequence[Job], services: Services) -> ResponseReturnValue:
+    """Return a link and when it ends: with its token, or earlier with the first of the files."""
+    ends = [expiry_time(job, services.settings) or 0 for job in jobs]
+    response = jsonify(url=url, expires_at=iso_time(min(int(time.time()) + services.settings.link_seconds, *ends)))
+    response.headers["Cache-Control"] = "no-store"
+    return response

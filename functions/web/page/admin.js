@@ -1,0 +1,106 @@
+/** The users of the server, for its admins: what each has in progress and stored, against the limits. */
+
+import { ApiError, request } from "./api.js";
+import { button } from "./controls.js";
+import { element } from "./dom.js";
+import { count, formatSize } from "./format.js";
+
+const PAGE_SIZE = 50;
+
+/**
+ * @typedef {{email: string, admin: boolean, jobs_in_flight: number, stored_bytes: number}} User
+ * @typedef {{max_jobs_in_flight: number, max_stored_bytes: number}} Limits
+ */
+
+/** The list of users; it loads them anew each time that it is shown. */
+export class Admin extends HTMLElement {
+  #limits = element("p", { class: "muted" });
+  #list = element("ul", { class: "users" });
+  #problem = element("p", { class: "error", role: "alert" });
+  #more = button("Show more", () => this.#load(), "");
+  #again = button("Try again", () => this.#load(), "");
+  #last = "";
+  #generation = 0;
+
+  static observedAttributes = ["hidden"];
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    const actions = element("div", { class: "actions" }, this.#more, this.#again);
+    this.append(element("h1", {}, "Users"), this.#limits, this.#list, this.#problem, actions);
+    this.attributeChangedCallback();
+  }
+
+  attributeChangedCallback() {
+    if (!this.isConnected) return;
+    this.#generation += 1;
+    this.#last = "";
+    this.#list.replaceChildren();
+    if (!this.hidden) void this.#load();
+  }
+
+  async #load() {
+    const generation = this.#generation;
+    this.#more.hidden = this.#again.hidden = true;
+    this.#problem.textContent = "";
+    this.#list.ariaBusy = "true";
+    try {
+      const page = await request("GET", "/login/users", { query: { after: this.#last, limit: PAGE_SIZE } });
+      if (generation === this.#generation) this.#show(page);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#problem.textContent = error.detail;
+      this.#again.hidden = false;
+    }
+    this.#list.ariaBusy = null;
+  }
+
+  /** @param {{users: User[], limits: Limits, links: {next?: string}}} page */
+  #show({ users, limits, links }) {
+    const jobs = limits.max_jobs_in_flight ? `${count(limits.max_jobs_in_flight, "job")} in progress` : "";
+    const bytes = limits.max_stored_bytes ? `${formatSize(limits.max_stored_bytes)} stored` : "";
+    const both = [jobs, bytes].filter(Boolean).join(" and ");
+    this.#limits.textContent = both ? `Each user may have ${both}.` : "There are no limits for a user.";
+    const first = this.#list.children.length;
+    this.#list.append(...users.map((user) => makeRow(user, limits)));
+    this.#more.hidden = !links.next;
+    this.#last = users.at(-1)?.email ?? "";
+    if (first) this.#list.children[first]?.querySelector("button")?.focus();
+  }
+}
+
+/**
+ * @param {User} user
+ * @param {Limits} limits
+ */
+function makeRow(user, limits) {
+  const show = button("Show jobs", () => document.dispatchEvent(new CustomEvent("show-jobs-of", { detail: user.email })));
+  show.ariaLabel = `Show jobs of ${user.email}`;
+  const name = element("bdi", { class: "name" }, user.email);
+  const role = user.admin ? element("span", { class: "badge" }, "Admin") : null;
+  return element(
+    "li",
+    {},
+    element("div", { class: "user" }, name, role),
+    usage("Jobs in progress", user.jobs_in_flight, limits.max_jobs_in_flight, String),
+    usage("Stored", user.stored_bytes, limits.max_stored_bytes, formatSize),
+    show,
+  );
+}
+
+/**
+ * Show an amount, and the share of its limit; a limit of 0 means that there is none.
+ * @param {string} label
+ * @param {number} amount
+ * @param {number} limit
+ * @param {(amount: number) => string} format
+ */
+function usage(label, amount, limit, format) {
+  const text = element("span", {}, element("span", { class: "muted" }, `${label} `), format(amount));
+  if (!limit) return element("div", { class: "usage" }, text);
+  text.append(element("span", { class: "muted" }, ` of ${format(limit)}`));
+  const bar = element("meter", { value: amount, max: limit, high: limit * 0.9, "aria-label": label });
+  return element("div", { class: "usage" }, text, bar);
+}
+
+customElements.define("sl-admin", Admin);

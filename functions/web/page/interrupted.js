@@ -1,0 +1,84 @@
+/** The uploads that were interrupted when the page was left, and the offer to choose their files again. */
+
+/** @import { Interrupted } from "./upload-journal.js" */
+
+import { button } from "./controls.js";
+import { element } from "./dom.js";
+import { count, formatSize } from "./format.js";
+import { shortName } from "./names.js";
+import { findArrived } from "./upload-journal.js";
+
+const MAX_SHOWN = 5;
+
+/** A list of interrupted uploads; browsers do not let a page read the files again by itself. */
+export class InterruptedUploads extends HTMLElement {
+  /** @type {Interrupted[]} */
+  #files = [];
+  #title = element("h2", { id: "interrupted-title" });
+  #list = element("ul");
+  #choose;
+
+  /** @param {() => void} choose */
+  constructor(choose) {
+    super();
+    this.#choose = button("Choose them again", choose, "primary");
+  }
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    const advice = element(
+      "p",
+      { class: "muted" },
+      "The page was closed or reloaded before they were complete. Choose the same files: they are uploaded with the same options.",
+    );
+    const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.clear()));
+    this.append(element("section", { class: "card interrupted", "aria-labelledby": this.#title.id }, this.#title, this.#list, advice, actions));
+    this.#show();
+  }
+
+  /**
+   * Add those files that the server did not receive completely.
+   * @param {Interrupted[]} files
+   */
+  async add(files) {
+    const jobs = await findArrived(files).catch(() => []);
+    this.#files.push(...files.filter((_, index) => !jobs[index]));
+    this.#show();
+  }
+
+  clear() {
+    this.#files = [];
+    this.#show();
+  }
+
+  /**
+   * Start those of the chosen files that were interrupted, with their options; return the others.
+   * @param {File[]} chosen
+   * @param {(file: File, options: Map<string, string>) => void} start
+   */
+  match(chosen, start) {
+    return chosen.filter((file) => {
+      const index = this.#files.findIndex(
+        ({ name, size, modified }) => file.name.endsWith(name) && file.size === size && file.lastModified === modified,
+      );
+      const [found] = index < 0 ? [] : this.#files.splice(index, 1);
+      if (found) start(file, new Map(found.options));
+      this.#show();
+      return !found;
+    });
+  }
+
+  #show() {
+    this.hidden = !this.#files.length;
+    const more = this.#files.length - MAX_SHOWN;
+    this.#title.textContent = `${count(this.#files.length, "upload")} interrupted`;
+    const items = this.#files.slice(0, MAX_SHOWN).map(({ name, size }) => {
+      const shown = element("bdi", { class: "name" }, shortName(name));
+      return element("li", {}, shown, " ", element("span", { class: "muted" }, formatSize(size)));
+    });
+    if (more > 0) items.push(element("li", { class: "muted" }, `and ${more} more`));
+    this.#list.replaceChildren(...items);
+  }
+}
+
+customElements.define("sl-interrupted-uploads", InterruptedUploads);

@@ -1,0 +1,77 @@
+/** What a row says about a job. */
+
+/** @import { Job } from "../types" */
+
+import { displayName, formatDay, formatLength, formatMoment, formatSize } from "./format.js";
+import { session } from "./session.js";
+
+/** What the user can do about a failure, by its code; some reasons already say it. */
+const ADVICE = new Map(Object.entries({
+  no_audio: "Check that this is the right file.",
+  not_media: "Check that it plays on your computer, then upload it again.",
+  drm_protected: "Upload a copy without copy protection.",
+  unknown_codec: "Export the video with a common codec such as AAC, then upload it.",
+  empty_audio: "Check that this is the right file, or choose another audio track.",
+  nothing_left: "Upload it again with an earlier start.",
+  no_such_track: "Upload it again and choose one of these.",
+  too_complex: "Try again, or upload a simpler version of the video.",
+  broken: "Upload another copy of the video.",
+  gave_up: "Try again. If it fails once more, tell the operator of this server.",
+}));
+
+/** Failures that the same video would end in again. */
+const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unknown_codec", "empty_audio", "nothing_left",
+  "no_such_track", "too_many_channels"]);
+
+/** @param {Job} job */
+export function stateText({ state, percent }) {
+  if (state === "converting") return percent > 0 ? `Converting, ${percent}\u00a0%` : "Converting";
+  return {
+    queued: "Waiting to be converted", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Deleted after its time",
+  }[state];
+}
+
+/**
+ * Return the facts of a job, each a short phrase.
+ * @param {Job} job
+ */
+export function facts(job) {
+  const isReady = job.state === "ready";
+  const size = isReady ? job.mp3_bytes : job.video_bytes;
+  const kind = isReady ? (job.format ?? "mp3").toUpperCase() : "Video";
+  return [
+    session.identity?.admin && job.username !== session.identity.username ? job.username : null,
+    size === null || job.state === "expired" ? null : `${kind}, ${formatSize(size)}`,
+    job.length === null ? null : formatLength(job.length),
+    `uploaded ${formatMoment(job.created_at)}`,
+    isReady && job.expires_at ? `deleted on ${formatDay(job.expires_at)}`.replace(/on (today|tomorrow)/, "$1") : null,
+  ].filter((fact) => fact !== null);
+}
+
+/**
+ * Return what went wrong and what to do about it, or "".
+ * @param {Job} job
+ */
+export function problemText(job) {
+  if (job.state === "failed" && job.error) return [job.error.detail, ADVICE.get(job.error.code)].filter(Boolean).join(" ");
+  if (job.state === "ready" && (job.missing_seconds ?? 0) > 0) {
+    return `${formatLength(job.missing_seconds ?? 0)} of sound is missing, because the video is partly damaged.`;
+  }
+  if (job.state === "expired") return "Files are kept for a limited time. To get the sound again, upload the video again.";
+  return "";
+}
+
+/** @param {Job} job */
+export function mayRetry(job) {
+  return job.state === "cancelled" || (job.state === "failed" && !FINAL.has(job.error?.code ?? ""));
+}
+
+/** @param {Job} job */
+export function isEnded(job) {
+  return job.state !== "queued" && job.state !== "converting";
+}
+
+/** @param {Job} job */
+export function jobName(job) {
+  return displayName(job.file_name);
+}

@@ -1,0 +1,187 @@
+/** The options of uploads, folded away until they are wanted. */
+
+import { button } from "./controls.js";
+import { element } from "./dom.js";
+import { OTHER_LOUDNESS, makeFields, makeTagFields } from "./option-fields.js";
+import { describe } from "./option-summary.js";
+import { findProblems } from "./option-values.js";
+import { recall, remember } from "./option-memory.js";
+import { Trim } from "./trim.js";
+
+/** Options that fit one file only: they are cleared once they were used. */
+const OF_ONE_FILE = ["tag.title", "tag.track"];
+
+/**
+ * The options panel. It fires `change` when a value changes and `toggle` when it is opened or closed. The last choice is
+ * remembered in this browser, except the tags and the trim.
+ */
+export class Options extends HTMLElement {
+  #fields = makeFields();
+  #tags = makeTagFields();
+  #trim = new Trim();
+  #summary = element("span", { class: "options-summary" });
+  #trimSection = element("details", {}, element("summary", {}, "Trim"), this.#trim);
+  #tagSection = element(
+    "details",
+    {},
+    element("summary", {}, "Title and other tags"),
+    element("p", { class: "hint" }, "Empty fields stay as they are in the video."),
+    element("div", { class: "option-grid" }, ...[...this.#tags.values()].map(({ field }) => field)),
+  );
+  #panel = this.#makePanel();
+
+  #makePanel() {
+    const { tags, cover, ...fields } = this.#fields;
+    const checks = element("div", { class: "option-checks" }, tags.field, cover.field);
+    const grid = element("div", { class: "option-grid" }, ...Object.values(fields).map(({ field }) => field));
+    const reset = button("Reset to defaults", () => this.#reset());
+    return element(
+      "details",
+      { class: "options" },
+      element("summary", {}, element("span", {}, "Options"), this.#summary),
+      element("div", { class: "options-body" }, grid, checks, this.#trimSection, this.#tagSection, element("div", { class: "actions" }, reset)),
+    );
+  }
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    this.append(this.#panel);
+    this.#setChoice(recall());
+    this.addEventListener("change", () => this.#changed());
+    this.#panel.addEventListener("toggle", () => this.#toggled());
+    this.#trimSection.addEventListener("toggle", () => this.#toggled());
+    this.#show();
+  }
+
+  get isOpen() {
+    return this.#panel.open;
+  }
+
+  /** The one file whose sound the trim shows, or null. */
+  set file(/** @type {File | null} */ file) {
+    this.#trim.file = file;
+  }
+
+  /** Return the options that differ from the defaults, by the names that an upload gives them. */
+  read() {
+    const { format, quality, channels, sample_rate: rate, track, tags, cover } = this.#fields;
+    const [qualityName = "", qualityValue = ""] = quality.control.value.split("=");
+    /** @type {Array<[string, string]>} */
+    const pairs = [
+      ["format", format.control.selectedIndex ? format.control.value : ""],
+      [qualityName, qualityValue],
+      ["channels", channels.control.value],
+      ["sample_rate", rate.control.value],
+      ["normalize", this.#loudness()],
+      ["track", track.control.value.trim()],
+      ["tags", tags.control.checked ? "" : "strip"],
+      ["cover", cover.control.checked ? "" : "drop"],
+      ...Object.entries(this.#trim.times),
+      ...[...this.#tags].map(([name, { control }]) => /** @type {[string, string]} */ ([name, control.value.trim()])),
+    ];
+    return new Map(pairs.filter(([, value]) => value));
+  }
+
+  #loudness() {
+    const { loudness, lufs } = this.#fields;
+    return loudness.control.value === OTHER_LOUDNESS ? lufs.control.value.trim() : loudness.control.value;
+  }
+
+  /** Show what is wrong, open the panel and move to the first problem; return whether all values are allowed. */
+  check() {
+    if (!this.#showProblems()) return true;
+    this.open();
+    const invalid = this.querySelector("[aria-invalid=true]");
+    for (const section of [this.#trimSection, this.#tagSection]) if (section.contains(invalid)) section.open = true;
+    if (invalid instanceof HTMLElement) invalid.focus();
+    return false;
+  }
+
+  open() {
+    this.#panel.open = true;
+  }
+
+  focus() {
+    this.#panel.querySelector("summary")?.focus();
+  }
+
+  /** Clear what belonged to the files that have just been taken. */
+  clearForNextFiles() {
+    this.#trim.reset();
+    for (const name of OF_ONE_FILE) {
+      const tag = this.#tags.get(name);
+      if (tag) tag.control.value = "";
+    }
+    this.#show();
+  }
+
+  /** Show the problem of each field; return how many there are. */
+  #showProblems() {
+    const problems = findProblems(this.read());
+    const { track, lufs, sample_rate: rate } = this.#fields;
+    const { start, end } = this.#trim.fields;
+    const fields = { track, normalize: lufs, sample_rate: rate, start, end, ...Object.fromEntries(this.#tags) };
+    for (const [name, field] of Object.entries(fields)) {
+      const problem = problems.get(name);
+      const label = field.field.querySelector("label")?.textContent;
+      field.showProblem(problem ? `${label} ${problem}.` : "");
+    }
+    return problems.size;
+  }
+
+  #changed() {
+    if (!findProblems(this.read()).size) remember(this.#choice());
+    this.#show();
+  }
+
+  #show() {
+    const { loudness, lufs } = this.#fields;
+    lufs.field.hidden = loudness.control.value !== OTHER_LOUDNESS;
+    this.#showProblems();
+    this.#summary.textContent = describe(this.read());
+  }
+
+  #toggled() {
+    this.#trim.active = this.#panel.open && this.#trimSection.open;
+    this.dispatchEvent(new Event("toggle"));
+  }
+
+  /** The values that are remembered, by the names of their fields. */
+  #choice() {
+    return Object.fromEntries(
+      Object.entries(this.#fields).map(([name, { control }]) => [
+        name,
+        control.type === "checkbox" ? /** @type {HTMLInputElement} */ (control).checked : control.value,
+      ]),
+    );
+  }
+
+  /** @param {Record<string, unknown>} choice */
+  #setChoice(choice) {
+    for (const [name, { control }] of Object.entries(this.#fields)) {
+      const value = choice[name];
+      if (control.type === "checkbox") /** @type {HTMLInputElement} */ (control).checked = value !== false;
+      else if (control instanceof HTMLSelectElement) choose(control, value);
+      else control.value = typeof value === "string" ? value : "";
+    }
+    if (findProblems(this.read()).size) this.#setChoice({});
+  }
+
+  #reset() {
+    this.#setChoice({});
+    for (const { control } of this.#tags.values()) control.value = "";
+    this.#trim.reset();
+    this.#changed();
+  }
+}
+
+/**
+ * Choose a value if the selection has it, otherwise the first one.
+ * @param {HTMLSelectElement} control
+ * @param {unknown} value
+ */
+function choose(control, value) {
+  control.selectedIndex = Math.max([...control.options].findIndex((option) => option.value === value), 0);
+}
+
+customElements.define("sl-options", Options);

@@ -1,0 +1,166 @@
+/** `<sl-player>`: plays a job's file in the page; its waveform is the track that is clicked to seek. */
+
+/** @import { Job } from "../types" */
+
+import { refuseError, refuse } from "./announcer.js";
+import { request } from "./api.js";
+import { element, icon } from "./dom.js";
+import { audioName, displayName, formatLength, formatLengthInWords } from "./format.js";
+import { jobLink, localUrl } from "./links.js";
+
+const PLAY = "M8 5.5v13l11-6.5z";
+const PAUSE = "M7 5h3.5v14H7zM13.5 5H17v14h-3.5z";
+/** Seconds that a key moves the position by. */
+const STEPS = new Map(Object.entries({ ArrowLeft: -5, ArrowDown: -5, ArrowRight: 5, ArrowUp: 5, PageDown: -30, PageUp: 30 }));
+
+/** Waveforms are loaded when they come into view. */
+const inView = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (!isIntersecting || !(target instanceof Player)) continue;
+    inView.unobserve(target);
+    target.loadWaveform();
+  }
+}, { rootMargin: "200px" });
+
+/** @type {Player | null} */
+let playing = null;
+
+export class Player extends HTMLElement {
+  /** @type {Job | null} */
+  #job = null;
+  #length = 0;
+  #isLinkNew = false;
+  #audio = element("audio", { preload: "none" });
+  #button = element("button", { type: "button", class: "play" });
+  #slider = element("input", { type: "range", min: 0, step: "any", value: 0 });
+  #time = element("span", { class: "time" });
+  #track = element("div", { class: "track" });
+  #waveform = /** @type {HTMLElement & { peaks: number[], range: number[] }} */ (document.createElement("sl-waveform"));
+
+  /** @param {Job} job */
+  show(job) {
+    const isNew = this.#job?.mp3_fid !== job.mp3_fid;
+    this.#job = job;
+    if (!isNew) return;
+    if (!this.firstChild) this.#build();
+    this.#length = job.length ?? 0;
+    this.#slider.max = String(Math.max(this.#length, 0.001));
+    this.#slider.setAttribute("aria-label", `Position in ${displayName(job.file_name)}`);
+    this.#drawButton();
+    this.#drawPosition();
+    if (job.links.waveform) inView.observe(this);
+  }
+
+  get isPlaying() {
+    return !this.#audio.paused;
+  }
+
+  pause() {
+    this.#audio.pause();
+  }
+
+  disconnectedCallback() {
+    this.pause();
+  }
+
+  async loadWaveform() {
+    try {
+      const { peaks } = await request("GET", `/jobs/${this.#job?.job_id}/waveform`);
+      this.#waveform.peaks = peaks;
+      this.#track.prepend(this.#waveform);
+      this.classList.add("has-waveform");
+    } catch {
+      // A plain track does as well.
+    }
+  }
+
+  #build() {
+    this.#track.append(element("div", { class: "line" }), this.#slider);
+    this.append(this.#button, this.#track, this.#time, this.#audio);
+    this.#button.addEventListener("click", () => (this.isPlaying ? this.pause() : this.#play()));
+    this.#slider.addEventListener("input", () => this.#seek(Number(this.#slider.value)));
+    this.#slider.addEventListener("keydown", (event) => this.#seekByKey(event));
+    for (const event of ["play", "pause", "ended"]) this.#audio.addEventListener(event, () => this.#drawButton());
+    this.#audio.addEventListener("timeupdate", () => this.#drawPosition());
+    this.#audio.addEventListener("loadedmetadata", () => this.#learnLength());
+    this.#audio.addEventListener("error", () => this.#recover());
+  }
+
+  async #play() {
+    if (playing !== this) playing?.pause();
+    playing = this;
+    try {
+      if (!this.#audio.src || this.#audio.error) await this.#load();
+      await this.#audio.play();
+    } catch (error) {
+      // Playing ends with a DOMException if the user pauses before it begins, and on errors, which #recover handles.
+      if (!(error instanceof DOMException)) refuseError(error);
+    }
+  }
+
+  async #load() {
+    const position = Number(this.#slider.value);
+    this.#isLinkNew = true;
+    this.#audio.src = localUrl(await jobLink(this.#job?.job_id ?? ""));
+    this.#audio.currentTime = position;
+    if ("mediaSession" in navigator) {
+      const title = audioName(displayName(this.#job?.file_name ?? ""), this.#job?.format);
+      navigator.mediaSession.metadata = new MediaMetadata({ title, artist: "Soundlift" });
+    }
+  }
+
+  /** Go on with a new link: the old one has expired, or the connection was lost. */
+  #recover() {
+    if (!this.#audio.getAttribute("src")) return;
+    if (this.#isLinkNew) {
+      this.#audio.removeAttribute("src");
+      this.#drawButton();
+      refuse("The file could not be played. Check your connection, or download it instead.");
+    } else if (playing === this) {
+      this.#play();
+    }
+  }
+
+  #learnLength() {
+    if (Number.isFinite(this.#audio.duration)) this.#length = this.#audio.duration;
+    this.#slider.max = String(this.#length);
+  }
+
+  /** @param {number} seconds */
+  #seek(seconds) {
+    const position = Math.min(Math.max(seconds, 0), this.#length);
+    this.#slider.value = String(position);
+    if (this.#audio.src) this.#audio.currentTime = position;
+    this.#drawPosition(position);
+  }
+
+  /** @param {KeyboardEvent} event */
+  #seekByKey(event) {
+    const step = STEPS.get(event.key);
+    if (!step || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    this.#seek(Number(this.#slider.value) + step);
+  }
+
+  #drawButton() {
+    const name = displayName(this.#job?.file_name ?? "");
+    this.#button.setAttribute("aria-label", `${this.isPlaying ? "Pause" : "Play"} ${name}`);
+    this.#button.replaceChildren(icon(this.isPlaying ? PAUSE : PLAY));
+  }
+
+  /** @param {number} [position] in seconds */
+  #drawPosition(position = this.#audio.src ? this.#audio.currentTime : Number(this.#slider.value)) {
+    if (this.isPlaying && position > 1) this.#isLinkNew = false;
+    this.#slider.value = String(position);
+    this.#time.textContent = `${formatLength(position)} / ${formatLength(this.#length)}`;
+    const played = this.#length ? position / this.#length : 0;
+    this.#track.style.setProperty("--played", String(played));
+    this.#waveform.range = [0, played];
+    // While it plays, a screen reader would read each new value of a slider that has the focus.
+    if (this.isPlaying && document.activeElement === this.#slider) return;
+    const words = `${formatLengthInWords(position)} of ${formatLengthInWords(this.#length)}`;
+    this.#slider.setAttribute("aria-valuetext", words);
+  }
+}
+
+customElements.define("sl-player", Player);

@@ -1,0 +1,103 @@
+/** The sign-in form, which the welcome view and the dialog of an expired session share. */
+
+import { ApiError } from "./api.js";
+import { element } from "./dom.js";
+import { session } from "./session.js";
+
+let forms = 0;
+
+class SignIn extends HTMLElement {
+  connectedCallback() {
+    if (this.firstChild) return;
+    forms += 1;
+    this.email = element("input", {
+      id: `email-${forms}`, name: "email", type: "email", autocomplete: "username", required: true, maxlength: 254,
+    });
+    this.password = element("input", {
+      id: `password-${forms}`, name: "password", type: "password", autocomplete: "current-password", required: true,
+    });
+    this.refusal = element("p", { class: "error", role: "alert", id: `refusal-${forms}` });
+    this.button = element("button", { class: "primary" }, "Sign in");
+    const form = element(
+      "form",
+      { novalidate: true },
+      element("div", { class: "field" }, element("label", { for: this.email.id }, "E-mail address"), this.email),
+      element("div", { class: "field" }, element("label", { for: this.password.id }, "Password"), this.password),
+      this.refusal,
+      this.button,
+      element("p", { class: "hint" }, "No account yet? The operator of this server creates it with ",
+        element("code", {}, "soundlift user add"), " and your e-mail address."),
+    );
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    this.append(form);
+  }
+
+  /** Put the focus where the user types next. */
+  focusFirstField() {
+    (this.email?.value ? this.password : this.email)?.focus();
+  }
+
+  /**
+   * Fill in the address of a session that has expired.
+   * @param {string} email
+   */
+  suggest(email) {
+    if (this.email) this.email.value = email;
+  }
+
+  async #submit() {
+    const { email, password, button } = this;
+    if (!email || !password || !button || button.getAttribute("aria-disabled") === "true") return;
+    if (!email.value.trim()) return this.#refuse("Enter your e-mail address.", email);
+    if (!password.value) return this.#refuse("Enter your password.", password);
+    this.#refuse("");
+    button.setAttribute("aria-disabled", "true");
+    button.textContent = "Signing in…";
+    try {
+      await session.signIn(email.value.trim(), password.value);
+      password.value = "";
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#refuse(explain(error), error.status === 401 ? password : undefined);
+      if (error.status === 401) password.select();
+    } finally {
+      button.removeAttribute("aria-disabled");
+      button.textContent = "Sign in";
+    }
+  }
+
+  /**
+   * @param {string} text
+   * @param {HTMLInputElement} [field]
+   */
+  #refuse(text, field) {
+    if (this.refusal) this.refusal.textContent = text;
+    for (const each of [this.email, this.password]) {
+      each?.toggleAttribute("aria-describedby", false);
+      each?.removeAttribute("aria-invalid");
+    }
+    if (!field || !this.refusal) return;
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", this.refusal.id);
+    field.focus();
+  }
+}
+
+/** @param {ApiError} error */
+function explain(error) {
+  if (error.status === 401) {
+    return "The e-mail address or the password is wrong. Check both and try again. " +
+      "If you have forgotten the password, ask the operator of this server for a new one.";
+  }
+  if (error.status === 429) {
+    return `The server is busy with other sign-ins. Try again in ${error.retryAfter ?? 5} seconds.`;
+  }
+  return error.detail;
+}
+
+customElements.define("sl-sign-in", SignIn);
+
+export { SignIn };

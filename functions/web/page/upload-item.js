@@ -1,0 +1,111 @@
+/** One upload: its file, its options, how far it is, and what it waits for. */
+
+/** @typedef {"waiting" | "uploading" | "uploaded" | "failed" | "cancelled"} UploadState */
+
+const MEASURED_MILLISECONDS = 5000;
+const MIN_MEASURED_MILLISECONDS = 1500;
+
+/** An upload; it fires `change` whenever what is shown of it changes. */
+export class Upload extends EventTarget {
+  /** @type {UploadState} */
+  state = "waiting";
+  sent = 0;
+  /** What the upload waits for, as a sentence; empty if only for its turn. */
+  reason = "";
+  /** Whether its bytes are on their way; false while an upload needs a sign-in first. */
+  isSending = false;
+  /** Milliseconds since 1970 before which it is not tried again. */
+  retryAt = 0;
+  attempts = 0;
+  /** Milliseconds since 1970 at which the last request began. */
+  startedAt = 0;
+  /** What went wrong and what to do, and what can be done, if the upload has failed. */
+  problem = { text: "", canRetry: false, isOption: false };
+  controller = new AbortController();
+  /** @type {Array<{at: number, sent: number}>} */
+  #samples = [];
+
+  /**
+   * @param {File} file
+   * @param {Map<string, string>} options
+   */
+  constructor(file, options) {
+    super();
+    this.file = file;
+    this.options = options;
+  }
+
+  /** Whether leaving the page would lose this upload. */
+  get isPending() {
+    return this.state === "waiting" || this.state === "uploading";
+  }
+
+  get percent() {
+    return this.file.size ? (this.sent / this.file.size) * 100 : 0;
+  }
+
+  /** Bytes per second over the last seconds; null while there are too few to tell. */
+  get speed() {
+    const now = Date.now();
+    const [first] = this.#samples;
+    if (!first || now - first.at < MIN_MEASURED_MILLISECONDS) return null;
+    return ((this.sent - first.sent) * 1000) / (now - first.at);
+  }
+
+  /** Seconds until all is sent; null if unknown. */
+  get secondsLeft() {
+    const { speed } = this;
+    return speed ? (this.file.size - this.sent) / speed : null;
+  }
+
+  begin() {
+    this.controller = new AbortController();
+    this.startedAt = Date.now();
+    this.sent = 0;
+    this.reason = "";
+    this.#samples = [{ at: Date.now(), sent: 0 }];
+    this.change("uploading");
+  }
+
+  /** @param {number} sent in bytes */
+  progress(sent) {
+    const now = Date.now();
+    this.sent = sent;
+    this.#samples.push({ at: now, sent });
+    while (this.#samples.length > 2 && now - Number(this.#samples[0]?.at) > MEASURED_MILLISECONDS) this.#samples.shift();
+    this.changed();
+  }
+
+  /**
+   * @param {string} reason
+   * @param {number} [seconds] before the next attempt
+   */
+  wait(reason, seconds = 0) {
+    this.reason = reason;
+    this.retryAt = Date.now() + seconds * 1000;
+    this.change("waiting");
+  }
+
+  /** @param {Upload["problem"]} problem */
+  fail(problem) {
+    this.problem = problem;
+    this.change("failed");
+  }
+
+  /** @param {UploadState} state */
+  change(state) {
+    this.state = state;
+    this.isSending = false;
+    this.changed();
+  }
+
+  /** @param {string} reason */
+  explain(reason) {
+    this.reason = reason;
+    this.changed();
+  }
+
+  changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,234 @@
+/** The queue of uploads: two at a time; it waits for the network, a sign-in or a free place, and goes on by itself. */
+
+/** @import { Job } from "../types" */
+
+import { ApiError } from "./http.js";
+import { session } from "./session.js";
+import { Upload } from "./upload-item.js";
+import { findArrived } from "./upload-journal.js";
+import { decide } from "./upload-refusal.js";
+import { sendFile } from "./upload-send.js";
+
+const AT_ONCE = 2;
+const TICK_MILLISECONDS = 1000;
+const OFFLINE = "You are offline. The upload starts again when the connection is back.";
+const SIGN_IN = "Your session has expired. The upload goes on when you have signed in.";
+const UNREADABLE = {
+  text: "The file cannot be read any more: it was moved, changed or deleted. Choose it again.",
+  canRetry: false,
+  isOption: false,
+};
+
+/** The uploads of this tab. It fires `change` when they come, go or change state, and each second. */
+export class UploadQueue extends EventTarget {
+  /** @type {Upload[]} */
+  uploads = [];
+  #heldUntil = 0;
+  #timer = 0;
+
+  constructor() {
+    super();
+    addEventListener("online", () => this.#advance());
+    addEventListener("offline", () => this.#advance());
+    for (const event of ["expired", "signed-in"]) session.addEventListener(event, () => this.#showSignIn());
+  }
+
+  /** Whether leaving the page would lose an upload. */
+  get isPending() {
+    return this.uploads.some((upload) => upload.isPending);
+  }
+
+  /**
+   * @param {File[]} files
+   * @param {Map<string, string>} options
+   */
+  add(files, options) {
+    this.uploads.push(...files.map((file) => new Upload(file, options)));
+    this.#advance();
+  }
+
+  /**
+   * Show a file that is not uploaded, and why.
+   * @param {File} file
+   * @param {string} text
+   */
+  refuse(file, text) {
+    const upload = new Upload(file, new Map());
+    upload.fail({ text, canRetry: false, isOption: false });
+    this.uploads.push(upload);
+    this.#changed();
+  }
+
+  /** @param {Upload} upload */
+  remove(upload) {
+    upload.change("cancelled");
+    upload.controller.abort();
+    this.#forget(upload);
+  }
+
+  removeAll() {
+    for (const upload of [...this.uploads]) this.remove(upload);
+  }
+
+  /**
+   * Try a failed or waiting upload again now.
+   * @param {Upload} upload
+   */
+  retry(upload) {
+    this.#heldUntil = 0;
+    upload.attempts = 0;
+    upload.wait("");
+    this.#advance();
+  }
+
+  #advance() {
+    this.#showWaiting();
+    while (this.#canStart()) {
+      const next = this.uploads.find((upload) => upload.state === "waiting" && upload.retryAt <= Date.now());
+      if (!next) break;
+      void this.#run(next);
+    }
+    this.#changed();
+  }
+
+  #canStart() {
+    const active = this.uploads.filter((upload) => upload.state === "uploading").length;
+    return active < AT_ONCE && navigator.onLine && Date.now() >= this.#heldUntil;
+  }
+
+  #showWaiting() {
+    for (const upload of this.uploads) {
+      if (upload.state !== "waiting") continue;
+      if (!navigator.onLine && upload.reason !== OFFLINE) upload.wait(OFFLINE);
+      if (navigator.onLine && upload.reason === OFFLINE) upload.wait("");
+    }
+  }
+
+  #showSignIn() {
+    for (const upload of this.uploads) {
+      if (upload.isPending && !upload.isSending) upload.explain(session.isExpired ? SIGN_IN : "");
+    }
+  }
+
+  /** @param {Upload} upload */
+  async #run(upload) {
+    upload.attempts += 1;
+    upload.begin();
+    const { signal } = upload.controller;
+    let token = "";
+    try {
+      token = await session.token();
+      signal.throwIfAborted();
+      upload.isSending = true;
+      const onProgress = (/** @type {number} */ sent) => upload.progress(sent);
+      this.#finish(upload, await sendFile(upload.file, upload.options, { token, signal, onProgress }));
+    } catch (error) {
+      if (upload.state === "uploading") await this.#recover(upload, error, token);
+    }
+    this.#advance();
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {Job} job
+   */
+  #finish(upload, job) {
+    upload.change("uploaded");
+    this.#forget(upload);
+    document.dispatchEvent(new CustomEvent("job-uploaded", { detail: job }));
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {unknown} error
+   * @param {string} token
+   */
+  async #recover(upload, error, token) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.status === 401) return this.#signIn(upload, error, token);
+    const wasOffline = !navigator.onLine;
+    if (error.status === 0 && !(await isReadable(upload.file))) return upload.fail(UNREADABLE);
+    const job = await findLost(upload, error);
+    if (upload.state !== "uploading") return;
+    if (job) return this.#finish(upload, job);
+    if (wasOffline) return this.#waitForNetwork(upload);
+    this.#postpone(upload, error);
+  }
+
+  /** @param {Upload} upload */
+  #waitForNetwork(upload) {
+    upload.attempts = 0;
+    upload.wait(OFFLINE);
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {ApiError} error
+   */
+  #postpone(upload, error) {
+    const decision = decide(error, upload.attempts);
+    if (decision.kind === "never") return upload.fail(decision);
+    upload.wait(decision.text, decision.seconds);
+    if (decision.kind === "all") {
+      upload.attempts = 0;
+      this.#heldUntil = upload.retryAt;
+    }
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {ApiError} error
+   * @param {string} token
+   */
+  async #signIn(upload, error, token) {
+    if (!token || upload.attempts > 2) return upload.fail({ text: error.detail, canRetry: true, isOption: false });
+    upload.isSending = false;
+    try {
+      await session.replace(token);
+    } catch (refusal) {
+      if (!(refusal instanceof ApiError)) throw refusal;
+    }
+    if (upload.state === "uploading") upload.wait("");
+  }
+
+  /** @param {Upload} upload */
+  #forget(upload) {
+    this.uploads = this.uploads.filter((other) => other !== upload);
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+    clearTimeout(this.#timer);
+    if (this.isPending) this.#timer = setTimeout(() => this.#advance(), TICK_MILLISECONDS);
+  }
+}
+
+/**
+ * Return whether a chosen file still exists as it was.
+ * @param {File} file
+ */
+async function isReadable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Return the job of an upload that arrived although its answer was lost, or null.
+ * @param {Upload} upload
+ * @param {ApiError} error
+ */
+async function findLost(upload, error) {
+  if (upload.sent < upload.file.size || !(error.status === 0 || error.status >= 500)) return null;
+  try {
+    const { file, startedAt } = upload;
+    const [job = null] = await findArrived([{ name: file.name, size: file.size, startedAt }]);
+    return job;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,64 @@
+/** What to tell the user about an upload that the server refused, and what to do about it. */
+
+import { ApiError } from "./http.js";
+import { formatSize } from "./format.js";
+
+const MAX_ATTEMPTS = 6;
+const FIRST_PAUSE = 2;
+const LONGEST_PAUSE = 60;
+const LONGEST_WAIT_FOR_SPACE = 120;
+
+const REMEDIES = new Map([
+  [400, "Choose the file again."],
+  [403, "Ask the operator of this server for access."],
+  [404, "Ask the operator of this server whether uploads are set up."],
+  [408, "The connection is too slow or was interrupted: try again."],
+  [413, "Choose a smaller file, or cut it first."],
+  [415, "Choose a video or audio file."],
+]);
+
+/**
+ * @typedef {{kind: "all", text: string, seconds: number} | {kind: "one", text: string, seconds: number}
+ *   | {kind: "never", text: string, canRetry: boolean, isOption: boolean}} Decision
+ */
+
+/**
+ * Decide how an upload goes on after an error: `all` uploads wait, this `one` waits, or it is `never` tried again by
+ * itself.
+ * @param {ApiError} error
+ * @param {number} attempts so far
+ * @returns {Decision}
+ */
+export function decide(error, attempts) {
+  const text = readable(error);
+  if (error.code === "busy" || error.code === "too_many_jobs" || isSoonFree(error)) {
+    return { kind: "all", text, seconds: Math.min(error.retryAfter ?? LONGEST_PAUSE, LONGEST_PAUSE) };
+  }
+  const isTransient = error.status === 0 || error.status >= 502 || (error.status === 429 && error.code !== "storage_full");
+  if (isTransient && attempts < MAX_ATTEMPTS) {
+    const pause = Math.min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE);
+    return { kind: "one", text, seconds: Math.max(pause, Math.min(error.retryAfter ?? 0, LONGEST_PAUSE)) };
+  }
+  const isFinal = error.status === 413 || error.status === 415;
+  return { kind: "never", text, canRetry: !isFinal, isOption: error.code === "bad_option" };
+}
+
+/** @param {ApiError} error */
+function isSoonFree(error) {
+  return error.code === "storage_full" && error.retryAfter !== null && error.retryAfter <= LONGEST_WAIT_FOR_SPACE;
+}
+
+/**
+ * Return an error as sentences for somebody who sees the page and not the API.
+ * @param {ApiError} error
+ */
+function readable(error) {
+  const isOurs = !error.code.startsWith("http_");
+  const detail = error.detail
+    .replaceAll(": DELETE /jobs/ID", " in the list below")
+    .replace(/\b(\d{4,15}) bytes/g, (_, bytes) => formatSize(Number(bytes)));
+  if (error.code === "bad_option") return detail;
+  if (!isOurs && error.status === 413) return "A proxy in front of the server refuses files of this size. Ask its operator to allow them.";
+  const remedy = REMEDIES.get(error.status);
+  return remedy ? `${detail} ${remedy}` : detail;
+}

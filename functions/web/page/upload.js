@@ -1,0 +1,181 @@
+/** Choosing files, and their uploads. */
+
+/** @import { Interrupted } from "./upload-journal.js" */
+/** @import { Dropped } from "./dropped-files.js" */
+
+import { announce, refuse } from "./announcer.js";
+import { receiveFiles } from "./dropped-files.js";
+import { element } from "./dom.js";
+import { count } from "./format.js";
+import { InterruptedUploads } from "./interrupted.js";
+import { Options } from "./options.js";
+import { session } from "./session.js";
+import { StagedFiles } from "./staged-files.js";
+import { Upload } from "./upload-item.js";
+import { record, recover } from "./upload-journal.js";
+import { UploadQueue } from "./upload-queue.js";
+import { UploadRow } from "./upload-row.js";
+
+const EMPTY = "This file is empty. Choose another one.";
+const FOLDER = "This is a folder. Open it, and choose the files in it.";
+const AT_ONCE = "The upload starts at once. To choose the quality, a part or tags first, open the options.";
+const LATER = "Nothing is uploaded until you have set the options and press Convert.";
+
+/**
+ * The upload half of the page. Chosen files are uploaded at once with the options of the last time, which are shown;
+ * while the options are open, files wait until they are confirmed.
+ */
+export class UploadPanel extends HTMLElement {
+  #queue = new UploadQueue();
+  #options = new Options();
+  #staged = new StagedFiles(() => this.#convertStaged());
+  #interrupted = new InterruptedUploads(() => this.#input.click());
+  #input = element("input", { type: "file", multiple: true, id: "files", "aria-describedby": "files-hint" });
+  #hint = element("p", { class: "muted", id: "files-hint" }, AT_ONCE);
+  #rows = element("div", { class: "uploads", role: "list", "aria-label": "Uploads" });
+  /** @type {Map<Upload, UploadRow>} */
+  #shown = new Map();
+
+  connectedCallback() {
+    if (this.firstChild) return;
+    const drop = element(
+      "div",
+      { class: "drop" },
+      element("p", { class: "drop-title", "aria-hidden": "true" }, "Drop videos here"),
+      element("label", { class: "button primary choose" }, this.#input, "Choose videos"),
+      this.#hint,
+    );
+    const card = element("section", { class: "card", "aria-label": "Upload" }, drop, this.#options, this.#staged);
+    this.append(this.#interrupted, card, this.#rows);
+    this.#listen();
+    this.#show();
+  }
+
+  #listen() {
+    this.#input.addEventListener("change", () => this.#choose());
+    this.#options.addEventListener("toggle", () => this.#show());
+    this.#staged.addEventListener("change", () => this.#show());
+    this.#queue.addEventListener("change", () => this.#showQueue());
+    receiveFiles({
+      take: (dropped) => this.#drop(dropped),
+      showDrop: (isOver) => document.documentElement.classList.toggle("dropping", isOver),
+    });
+    addEventListener("beforeunload", (event) => {
+      if (this.#queue.isPending) event.preventDefault();
+    });
+    session.addEventListener("signed-in", () => this.#recover());
+    session.addEventListener("signed-out", () => this.#clear());
+    if (session.identity) this.#recover();
+  }
+
+  #choose() {
+    const files = [...(this.#input.files ?? [])];
+    this.#input.value = ""; // so that the same file can be chosen again
+    this.#take(files);
+  }
+
+  /** @param {Dropped} dropped */
+  #drop({ files, folders }) {
+    if (!session.identity) return refuse("Sign in first, then drop the files again.");
+    for (const folder of folders) this.#queue.refuse(folder, FOLDER);
+    this.#take(files);
+  }
+
+  /** @param {File[]} files */
+  #take(files) {
+    for (const file of files.filter(({ size }) => !size)) this.#queue.refuse(file, EMPTY);
+    const rest = this.#interrupted.match(files.filter(({ size }) => size), (file, options) => this.#start([file], options));
+    if (!rest.length) return;
+    if (this.#options.isOpen || this.#staged.files.length || !this.#options.check()) this.#stage(rest);
+    else this.#start(rest, this.#takeOptions());
+  }
+
+  /** @param {File[]} files */
+  #stage(files) {
+    this.#staged.add(files);
+    announce(`${count(this.#staged.files.length, "file")} chosen. Set the options, then press Convert.`);
+  }
+
+  #convertStaged() {
+    if (!this.#options.check()) return;
+    const files = this.#staged.takeAll();
+    this.#start(files, this.#takeOptions());
+    this.#input.focus();
+  }
+
+  #takeOptions() {
+    const options = this.#options.read();
+    this.#options.clearForNextFiles();
+    return options;
+  }
+
+  /**
+   * @param {File[]} files
+   * @param {Map<string, string>} options
+   */
+  #start(files, options) {
+    announce(files.length === 1 ? `Upload of ${files[0]?.name} started.` : `${files.length} uploads started.`);
+    this.#queue.add(files, options);
+  }
+
+  #show() {
+    this.#hint.textContent = this.#options.isOpen || this.#staged.files.length ? LATER : AT_ONCE;
+    this.#options.file = this.#staged.files.length === 1 ? (this.#staged.files[0] ?? null) : null;
+  }
+
+  #showQueue() {
+    const { uploads } = this.#queue;
+    for (const [upload, row] of this.#shown) if (!uploads.includes(upload)) this.#removeRow(upload, row);
+    for (const upload of uploads) if (!this.#shown.has(upload)) this.#addRow(upload);
+    this.#rows.hidden = !uploads.length;
+    if (session.identity) record(session.identity.username, uploads.filter(({ isPending }) => isPending));
+  }
+
+  /** @param {Upload} upload */
+  #addRow(upload) {
+    const row = new UploadRow(upload, {
+      cancel: () => this.#queue.remove(upload),
+      retry: () => this.#queue.retry(upload),
+      changeOptions: () => this.#changeOptions(upload),
+    });
+    this.#shown.set(upload, row);
+    this.#rows.append(row);
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {UploadRow} row
+   */
+  #removeRow(upload, row) {
+    const next = row.nextElementSibling ?? row.previousElementSibling;
+    const hadFocus = row.contains(document.activeElement);
+    row.remove();
+    this.#shown.delete(upload);
+    if (!hadFocus) return;
+    const target = next?.querySelector("button:not([hidden])") ?? this.#input;
+    if (target instanceof HTMLElement) target.focus();
+  }
+
+  /** @param {Upload} upload */
+  #changeOptions(upload) {
+    this.#queue.remove(upload);
+    this.#stage([upload.file]);
+    this.#options.open();
+    this.#options.focus();
+  }
+
+  #recover() {
+    const { username = "" } = session.identity ?? {};
+    recover(username, (files) => this.#interrupted.add(files));
+    this.#showQueue();
+  }
+
+  #clear() {
+    this.#queue.removeAll();
+    this.#staged.takeAll();
+    this.#interrupted.clear();
+    this.#options.clearForNextFiles();
+  }
+}
+
+customElements.define("sl-upload", UploadPanel);

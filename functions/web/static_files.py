@@ -1,0 +1,67 @@
+"""The files of the page, read and compressed once, and the release that names this set of files.
+
+The function serves a file at its name and at /RELEASE/NAME, where RELEASE is a hash of all files. The first page refers
+to the second kind, so that browsers keep the files for a year, load no file twice, and never mix two releases.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import mimetypes
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "page"
+INDEX = "index.html"
+MAX_BYTES = 2**20  # of all files; they stay in memory
+RELEASE_LENGTH = 12
+REFERENCE = re.compile(rb'\b(src|href)="(?=[\w-]+\.\w+")')
+MIMETYPES = mimetypes.MimeTypes()  # only Python's own table, whatever types the machine has configured
+
+
+@dataclass(frozen=True)
+class StaticFile:
+    """A file of the page, plain and compressed."""
+
+    plain: bytes
+    compressed: bytes
+    mimetype: str
+
+    @property
+    def etag(self) -> str:
+        """Return a tag that changes with the content."""
+        return hashlib.sha256(self.plain).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class StaticFiles:
+    """The files of the page by name, and their release."""
+
+    release: str
+    files: dict[str, StaticFile]
+
+
+@cache
+def read_files(folder: Path = FOLDER) -> StaticFiles:
+    """Return the files of a folder; the index refers to the others by their release."""
+    contents = {
+        str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()
+    }
+    size = sum(map(len, contents.values()))
+    if size > MAX_BYTES:
+        raise ValueError(f"{folder} has {size} bytes; the page may have {MAX_BYTES}.")
+    digest = hashlib.sha256()
+    for name, content in contents.items():
+        digest.update(b"%s %d\n%s" % (name.encode(), len(content), content))
+    release = digest.hexdigest()[:RELEASE_LENGTH]
+    contents[INDEX] = REFERENCE.sub(rf'\1="{release}/'.encode(), contents[INDEX])
+    return StaticFiles(release, {name: _static_file(name, content) for name, content in contents.items()})
+
+
+def _static_file(name: str, content: bytes) -> StaticFile:
+    mimetype = MIMETYPES.guess_type(name)[0] or "application/octet-stream"
+    # mtime=0 gives each process the same bytes.
+    return StaticFile(content, gzip.compress(content, mtime=0), mimetype)

@@ -1,0 +1,68 @@
+/** The JSON documents of the API, for the type checker only: browsers never load this file. */
+
+export type State = "queued" | "converting" | "ready" | "failed" | "cancelled" | "expired";
+
+/** A job; sizes in bytes, `length` and `missing_seconds` in seconds, times in ISO 8601. */
+export interface Job {
+  job_id: string;
+  state: State;
+  percent: number;
+  file_name: string;
+  username: string;
+  video_bytes: number | null;
+  mp3_fid: string | null;
+  mp3_bytes: number | null;
+  length: number | null;
+  missing_seconds: number | null;
+  options: Record<string, unknown>;
+  error: { code: string; detail: string } | null;
+  created_at: string;
+  updated_at?: string;
+  ended_at?: string | null;
+  expires_at?: string | null;
+  format?: string;
+  notifications: { channel: string; delivered_at: string | null; error: string | null }[];
+  links: { self: string; download?: string; waveform?: string; page?: string };
+}
+
+/** A page of jobs, or what has changed since a cursor. */
+export interface JobPage {
+  jobs: Job[];
+  deleted?: string[];
+  cursor: string;
+  links: { next?: string };
+}
+
+/** A signed link, which works without a sign-in until `expires_at`. */
+export interface SignedLink {
+  url: string;
+  expires_at: string;
+}
+
+/** Who is signed in. */
+export interface Identity {
+  username: string;
+  admin: boolean;
+}
+
+/** The answer to a sign-in or to a refresh. */
+export interface TokenAnswer {
+  access_token: string;
+  token_type: string;
+  expires_in: number;
+}
+
+export interface SendOptions {
+  query?: Record<string, string | number | null | undefined>;
+  json?: unknown;
+  signal?: AbortSignal;
+  /** Seconds after which the request is given up. */
+  timeout?: number;
+}
+
+declare global {
+  interface DocumentEventMap {
+    "job-uploaded": CustomEvent<Job>;
+    "show-jobs-of": CustomEvent<string>;
+  }
+}

@@ -1,0 +1,87 @@
+"""One Chromium and one `soundlift up` for all browser tests, an account and a browser context for each."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from devservers.chromium import running_chromium
+from devservers.local_stack import Stack
+from soundlift.common.auth.passwords import hash_password
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from tests.browser.visits import Visit, Visits
+from tests.factories.accounts import PASSWORD
+from tests.factories.clips import talking_mp4
+from tests.fixtures.local_stack import starting
+
+PATIENCE_MILLISECONDS = 20_000
+TOKEN_SECONDS = "60"  # so short that the page renews its token within a few tests
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    with running_chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with starting(tmp_path_factory) as start:
+        yield start(TOKEN_SECONDS=TOKEN_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def stack_services(stack: Stack) -> Iterator[Services]:
+    """Return the services of the running stack, for what a test does behind the page's back."""
+    services = Services(Settings.from_environment({"SOUNDLIFT_DATA": str(stack.data), "EMBEDDED": "true"}))
+    yield services
+    services.database.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def stack_password_hash() -> str:
+    return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def account(stack_services: Services, stack_password_hash: str) -> str:
+    """Return the address of a new account, whose password is PASSWORD."""
+    email = f"user-{next(_numbers)}@example.org"
+    stack_services.users.add(email, stack_password_hash)
+    return email
+
+
+@pytest.fixture
+def admin(stack_services: Services, stack_password_hash: str) -> str:
+    """Return the address of a new admin, whose password is PASSWORD."""
+    email = f"admin-{next(_numbers)}@example.org"
+    stack_services.users.add(email, stack_password_hash, admin=True)
+    return email
+
+
+@pytest.fixture
+def visits(browser: Browser, stack: Stack) -> Iterator[Visits]:
+    """Return a function that opens the page in a new browser context; each must end without an error in its console."""
+    with Visits(browser, stack.url) as visits:
+        yield visits
+
+
+@pytest.fixture
+def visit(visits: Visits, account: str) -> Visit:
+    """Return the page, with a new user signed in."""
+    visit = visits()
+    visit.sign_in(account)
+    return visit
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a video of three seconds."""
+    return talking_mp4(tmp_path_factory.mktemp("video"), name="Holiday.mp4")

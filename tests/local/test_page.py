@@ -1,0 +1,69 @@
+"""The gateway of `up` serves the page at / and at the paths of its function."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import urllib3
+
+from devservers.local_stack import Stack, Start
+from tests.local.test_up import FUNCTIONS
+
+pytestmark = pytest.mark.servers
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+PATHS = ["/", "/web/", "/function/web/", "/function/web.openfaas-fn/"]
+
+
+@pytest.fixture(scope="module")
+def stack(start: Start) -> Stack:
+    return start()
+
+
+def get(stack: Stack, path: str, accept: str | None = None, method: str = "GET") -> urllib3.BaseHTTPResponse:
+    headers = {"Connection": "close", **({"Accept": accept} if accept else {})}
+    return urllib3.request(method, stack.url + path, headers=headers, retries=False, timeout=10, redirect=False)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("accept", [None, "*/*", BROWSER])
+def test_the_page_and_its_files_are_at_the_root_and_at_the_paths_of_the_function(
+    stack: Stack, path: str, accept: str | None
+) -> None:
+    index = get(stack, path, accept)
+    assert (index.status, index.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    files = re.findall(r'(?:src|href)="([^"]+)"', index.data.decode())
+    assert files
+    for file in files:
+        assert get(stack, path + file, "*/*").status == 200
+    assert get(stack, path, accept, "HEAD").status == 200
+
+
+@pytest.mark.parametrize("path", ["/web", "/function/web", "/function/web.openfaas-fn"])
+def test_an_address_without_its_final_slash_redirects(stack: Stack, path: str) -> None:
+    answer = get(stack, path, BROWSER)
+    assert (answer.status, answer.headers["Location"]) == (308, f"{path}/")
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/function/nothing"])
+def test_a_program_that_wants_json_gets_the_list_of_functions(stack: Stack, path: str) -> None:
+    answer = get(stack, path, "application/json")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/problem+json")
+    assert set(re.findall(r"\w+", answer.json()["detail"])) >= FUNCTIONS
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/function/nothing", "/web/nothing", "//evil.example/"])
+def test_a_browser_gets_a_page_for_an_unknown_path(stack: Stack, path: str) -> None:
+    answer = get(stack, path, BROWSER)
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+
+
+@pytest.mark.parametrize("path", ["/system/functions", "/cleanup", "/function/cleanup"])
+def test_a_browser_without_the_login_is_refused_as_any_client(stack: Stack, path: str) -> None:
+    assert get(stack, path, BROWSER, "POST" if "cleanup" in path else "GET").status == 401
+
+
+def test_the_gateway_s_own_health_check_is_not_the_page(stack: Stack) -> None:
+    assert get(stack, "/healthz", BROWSER).data == b"OK"
+    assert get(stack, "/", BROWSER, "POST").status == 404

@@ -1,0 +1,94 @@
+"""The files of the page are small, complete, and refer to nothing elsewhere."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from functions.web.static_files import FOLDER
+
+MAX_WEIGHT = 60_000  # bytes, compressed
+FILES = sorted(FOLDER.rglob("*"))
+MODULES = [file for file in FILES if file.suffix == ".js"]
+NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", "http://www.w3.org/1999/xlink"}
+OTHER_HOST = re.compile(r"""(?:[a-z][a-z0-9+.-]*:)?//[\w.-]+[\w./-]*""", re.IGNORECASE)
+IMPORTED = re.compile(r"""\b(?:from|import)\s*\(?\s*["']([^"'\n]+)["']""")
+# What Trusted Types and the Content-Security-Policy would stop only when it runs.
+MARKUP_FROM_TEXT = re.compile(
+    r"\b(innerHTML|outerHTML|insertAdjacentHTML|setHTMLUnsafe|parseFromString|createContextualFragment|srcdoc|eval|"
+    r"new Function|document\.write|javascript:)"
+)
+STYLE_ATTRIBUTE = re.compile(r"""setAttribute\(\s*["'](style|on\w+)["']""")
+
+each_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(FOLDER)))
+each_module = pytest.mark.parametrize("file", MODULES, ids=lambda file: str(file.relative_to(FOLDER)))
+
+
+class Markup(HTMLParser):
+    """The tags of a document with their attributes, and the text within <script> and <style>."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.inline = ""
+        self._within = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attributes}))
+        self._within = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        self._within = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._within in ("script", "style"):
+            self.inline += data.strip()
+
+
+def without_comments(file: Path) -> str:
+    """Return a file's text without comments, which may name any address."""
+    text = file.read_text(encoding="utf-8")
+    text = re.sub(r"/\*.*?\*/|<!--.*?-->", "", text, flags=re.DOTALL)
+    return re.sub(r"(^|\s)//.*", "", text) if file.suffix == ".js" else text
+
+
+def test_the_page_weighs_less_than_sixty_kilobytes() -> None:
+    weight = sum(len(gzip.compress(file.read_bytes())) for file in FILES)
+    assert weight < MAX_WEIGHT, f"{weight} bytes"
+
+
+@each_file
+def test_a_file_refers_to_no_other_host(file: Path) -> None:
+    assert set(OTHER_HOST.findall(without_comments(file))) <= NAMESPACES
+
+
+@pytest.mark.parametrize(
+    "file", [FOLDER / "index.html", FOLDER.with_name("not_found.html")], ids=lambda file: file.name
+)
+def test_a_document_has_no_inline_script_or_style(file: Path) -> None:
+    markup = Markup(file.read_text(encoding="utf-8"))
+    assert markup.tags
+    assert markup.inline == ""
+    for tag, attributes in markup.tags:
+        assert not [name for name in attributes if name == "style" or name.startswith("on")], tag
+        assert tag != "script" or attributes["src"]
+        assert tag != "base"
+
+
+@each_module
+def test_a_module_makes_no_markup_or_code_from_text(file: Path) -> None:
+    text = without_comments(file)
+    assert not MARKUP_FROM_TEXT.findall(text)
+    assert not STYLE_ATTRIBUTE.findall(text)
+
+
+@each_module
+def test_every_imported_module_exists(file: Path) -> None:
+    for imported in IMPORTED.findall(without_comments(file)):
+        assert imported.startswith("./"), "a name without ./ would need an import map"
+        assert (file.parent / imported).is_file(), imported
