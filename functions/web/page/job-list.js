@@ -25,6 +25,8 @@ export class JobList extends HTMLElement {
   /** The query of the next page. @type {Record<string, string> | null} */
   #next = null;
   #isLoaded = false;
+  /** Resolved as soon as the list is there. @type {PromiseWithResolvers<void>} */
+  #loading = Promise.withResolvers();
   #filter = new JobFilter();
   #selection = new Selection(this);
   #title = element("h2", { id: "files-title", tabindex: -1 }, "Your files");
@@ -67,6 +69,7 @@ export class JobList extends HTMLElement {
     this.#items.replaceChildren();
     this.#next = null;
     this.#isLoaded = false;
+    this.#loading = Promise.withResolvers();
     this.#draw();
   }
 
@@ -76,11 +79,12 @@ export class JobList extends HTMLElement {
   }
 
   /**
-   * Show a job: update its row, or insert one.
+   * Show a job: update its row, or insert one. Answers may arrive in another order than they were made in.
    * @param {Job} job
    */
   put(job) {
     const row = this.#rows.get(job.job_id);
+    if (row && Date.parse(job.updated_at) < Date.parse(row.job.updated_at)) return;
     if (row) {
       reportProgress(row.job, job);
       row.update(job);
@@ -111,6 +115,7 @@ export class JobList extends HTMLElement {
    */
   async open(id) {
     this.#pinned.add(id);
+    await this.#loading.promise;
     try {
       if (!this.#rows.has(id)) this.put(await request("GET", `/jobs/${encodeURIComponent(id)}`));
       this.#highlight(id);
@@ -139,6 +144,7 @@ export class JobList extends HTMLElement {
     this.#showPage(page);
     if (this.#isLoaded && this.#filter.isActive) announce(`${count(page.jobs.length, "file")} found${this.#next ? ", and more" : ""}.`);
     this.#isLoaded = true;
+    this.#loading.resolve();
     this.#items.removeAttribute("aria-busy");
     this.#draw();
     return page.cursor;
