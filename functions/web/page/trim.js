@@ -35,7 +35,7 @@ export class Trim extends HTMLElement {
   #track = element("div", { class: "trim-track" }, this.#waveform, this.#selection, this.#startSlider, this.#endSlider);
   #audio = element("audio", { preload: "metadata" });
   #play = button("Play this part", () => this.#togglePlay(), "");
-  #whole = button("Use the whole file", () => this.reset());
+  #whole = button("Whole file", () => this.reset());
   fields = { start: labelled("Start", textInput("", MAX_TIME_LENGTH)), end: labelled("End", textInput("", MAX_TIME_LENGTH)) };
 
   connectedCallback() {
