@@ -4,6 +4,7 @@
 
 import { announce, refuse, refuseError } from "./announcer.js";
 import { ApiError, request } from "./api.js";
+import { ConnectionNote } from "./connection.js";
 import { element, whileBusy } from "./dom.js";
 import { count } from "./format.js";
 import { actions } from "./job-actions.js";
@@ -31,26 +32,27 @@ export class JobList extends HTMLElement {
   #selection = new Selection(this);
   #title = element("h2", { id: "files-title", tabindex: -1 }, "Your files");
   #head = element("div", { class: "list-head" });
-  #connection = element("p", { class: "connection", hidden: true });
+  #connection = new ConnectionNote();
   #items = element("ul", { class: "jobs", role: "list" });
   #empty = element("p", { class: "empty", tabindex: -1, hidden: true });
   #more = element("button", { type: "button", class: "more", hidden: true }, "Show more");
   #live = new LiveJobs({
     load: (signal) => this.#load(signal),
     apply: (change) => this.#apply(change),
-    report: (isConnected) => this.#showConnection(isConnected),
+    report: (isConnected) => this.#connection.show(isConnected),
   });
 
   connectedCallback() {
     if (this.firstChild) return;
+    this.setAttribute("role", "region");
+    this.setAttribute("aria-labelledby", this.#title.id);
     this.#head.append(this.#title, this.#selection.toggle);
-    this.append(this.#head, this.#filter, this.#connection, this.#items, this.#empty, this.#more, this.#selection.bar);
+    this.append(this.#head, this.#filter, this.#connection.node, this.#items, this.#empty, this.#more, this.#selection.bar);
     this.#items.addEventListener("click", (event) => this.#click(event));
     this.#more.addEventListener("click", () => whileBusy(this.#more, () => this.#showMore()));
     this.addEventListener("change-filter", () => this.#live.restart());
     document.addEventListener("job-uploaded", ({ detail }) => this.put(detail));
     document.addEventListener("show-jobs-of", ({ detail }) => this.#filter.showOwner(detail));
-    window.addEventListener("offline", () => this.#showConnection(false));
   }
 
   /** Show the jobs of the user who has signed in. */
@@ -209,16 +211,6 @@ export class JobList extends HTMLElement {
     return this.#rows.get(node.closest("li.job")?.id.replace("job-", "") ?? "");
   }
 
-  /** @param {boolean} isConnected */
-  #showConnection(isConnected) {
-    if (this.#connection.hidden === isConnected) return;
-    this.#connection.hidden = isConnected;
-    this.#connection.textContent = isConnected ? "" : navigator.onLine
-      ? "The server cannot be reached. This list is updated as soon as it answers."
-      : "You are offline. This list is updated as soon as the connection is back.";
-    announce(isConnected ? "The connection is back." : this.#connection.textContent);
-  }
-
   #draw() {
     const isEmpty = this.#rows.size === 0;
     const hasFilter = this.#filter.isActive || this.#next !== null || this.#rows.size > FEW || session.identity?.admin === true;
@@ -228,11 +220,16 @@ export class JobList extends HTMLElement {
     this.#items.hidden = isEmpty;
     this.#selection.toggle.hidden = this.#rows.size < 2;
     this.#more.hidden = this.#next === null;
-    this.#empty.hidden = !isEmpty || !this.#isLoaded;
-    this.#empty.textContent = this.#filter.isActive
-      ? "No file matches. Try another word or state."
-      : "Nothing here yet. The sound of your first video will appear here.";
+    this.#empty.hidden = !isEmpty;
+    this.#empty.classList.toggle("loading", !this.#isLoaded);
+    this.#empty.textContent = this.#emptyText();
     this.#selection.update();
+  }
+
+  #emptyText() {
+    if (!this.#isLoaded) return "Loading…";
+    if (this.#filter.isActive) return "No file matches. Try another word or state.";
+    return "Nothing here yet. The sound of your first video will appear here.";
   }
 }
 
