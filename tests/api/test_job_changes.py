@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +20,7 @@ from functions.jobs import events
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.cursor import MAX_AGE_SECONDS, MAX_CURSOR_LENGTH, Cursor
 from soundlift.common.services import Services
+from tests.api.function_server import served
 from tests.factories.accounts import bearer
 from tests.factories.jobs import claimed_job, claimed_mail, queued_job, ready_job
 from tests.factories.problems import assert_problem
@@ -280,3 +282,21 @@ def test_a_stream_ends_when_the_database_fails(
     response = client.get("/events", headers=headers)
     assert (response.status_code, _events(response.text)) == (200, [{"retry": "2000"}])
     wait_for(lambda: file.with_name("away.db").exists(), "the file is kept")
+
+
+@pytest.mark.servers
+def test_an_event_reaches_the_client_at_once_while_its_stream_goes_on(services: Services) -> None:
+    job = queued_job(services)
+    with served("jobs", services) as server, server.connect("GET /events", bearer(services)) as connection:
+        assert "converting" not in _read_until(connection, b'"state": "queued"')
+        services.jobs.claim(job)
+        assert job.id in _read_until(connection, b'"state": "converting"')
+
+
+def _read_until(connection: socket.socket, text: bytes) -> str:
+    received = b""
+    while text not in received:
+        block = connection.recv(2**16)
+        assert block, "the stream has ended"
+        received += block
+    return received.decode()
