@@ -64,7 +64,11 @@ def test_a_click_on_the_track_moves_the_position_even_before_the_file_is_loaded(
 
 def test_only_the_range_that_is_played_is_loaded_from_the_host_of_the_page(visit: Visit, row: Locator) -> None:
     loaded: list[Response] = []
-    visit.page.on("response", loaded.append)
+
+    def note(response: Response) -> None:
+        loaded.append(response)
+
+    visit.page.on("response", note)
     play(row)
     files = [response for response in loaded if "/download" in response.url]
     assert {response.status for response in files} == {206}
