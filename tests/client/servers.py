@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -33,12 +34,15 @@ class Deployment:
     response does not begin, although the function has done its work.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.cuts: list[int | None] = []
         self._functions = DispatcherMiddleware(_nothing, {f"/{name}": _function(name, services) for name in FUNCTIONS})
-        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
-        self.url = f"http://127.0.0.1:{self._server.port}"
+        self._server: BaseWSGIServer = make_server(
+            "127.0.0.1", port, self._answer, threaded=True, request_handler=_Quiet
+        )
+        self.port = self._server.port
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def lines(self) -> list[str]:
@@ -55,7 +59,8 @@ class Deployment:
         cut = self.cuts.pop(0) if self.cuts else None
         if cut == 0:
             run_wsgi_app(self._functions, environ, buffered=True)
-            raise ConnectionAbortedError  # the server closes the connection
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError
         blocks = self._functions(environ, start_response)
         return blocks if cut is None else _beginning(blocks, cut)
 
