@@ -1,65 +1,125 @@
-"""Signs a user in: returns a token for an e-mail address and a password."""
+"""Signs users in and out: access tokens for passwords, sessions that last longer, and the list of users for admins."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.passwords import password_matches
-from soundlift.common.errors import BadRequest, InvalidCredentials, MissingCredentials
+from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.auth.users import User
+from soundlift.common.errors import (
+    BadRequest,
+    InvalidCredentials,
+    InvalidJsonCredentials,
+    InvalidSession,
+    MissingCredentials,
+)
 from soundlift.common.services import Services
-from soundlift.common.web.application import http_function
+from soundlift.common.web.application import Function
 
+from .accounts import list_users
+from .credentials import read_credentials
+from .same_origin import require_same_origin
+from .sent_session import read_json_object, read_session
+from .session_cookie import clear_cookie, set_cookie
 
-@dataclass(frozen=True)
-class Credentials:
-    """The e-mail address and the password that a client sent."""
-
-    email: str
-    password: str
+COOKIE, TOKEN = "cookie", "token"
 
 
 def login(request: Request, services: Services) -> ResponseReturnValue:
     """Return a token for a correct password; an unknown account takes as long as a wrong password."""
-    credentials = _from_basic(request) or _from_json(request)
+    body = read_json_object(request)
+    wanted = (body or {}).get("refresh")
+    if wanted not in (None, COOKIE, TOKEN):
+        raise BadRequest('refresh must be "cookie" or "token".')
+    if wanted == COOKIE:  # otherwise, a page of another site could sign a browser in to the account of its author
+        require_same_origin(request, services.settings)
+    user = _authenticate(request, body, services)
+    session = _begin_session(user, services) if wanted else None
+    if wanted != TOKEN and _prefers_text(request):
+        response = Response(services.tokens.sign_in(user.email, admin=user.admin), mimetype="text/plain")
+    else:
+        response = _access(user, services, session if wanted == TOKEN else None)
+    if session and wanted == COOKIE:
+        set_cookie(response, session, request, services.settings)
+    return response
+
+
+def refresh(request: Request, services: Services) -> ResponseReturnValue:
+    """Return an access token of a session, with the user's current rights, and the session's next refresh token."""
+    sent = read_session(request, services.settings)
+    invalid = InvalidSession("The session has ended. Sign in again.")
+    if sent.token is None:
+        raise invalid
+    successor = services.tokens.successor(sent.token)
+    username = services.sessions.rotate(sent.token, successor)
+    user = services.users.find(username) if username is not None else None
+    if user is None:
+        raise invalid
+    response = _access(user, services, None if sent.by_cookie else successor)
+    if sent.by_cookie:
+        set_cookie(response, successor, request, services.settings)
+    return response
+
+
+def sign_out(request: Request, services: Services) -> ResponseReturnValue:
+    """End a session, if there is one."""
+    sent = read_session(request, services.settings)
+    if sent.token is not None:
+        services.sessions.end(sent.token)
+    response = Response(status=204)
+    if sent.by_cookie:
+        clear_cookie(response, request, services.settings)
+    return response
+
+
+def _authenticate(request: Request, body: Mapping[str, Any] | None, services: Services) -> User:
+    credentials = read_credentials(request, body)
     if credentials is None:
         raise MissingCredentials("Send an e-mail address and a password, by HTTP Basic or as JSON.")
     user = services.users.find(credentials.email)
     if not password_matches(credentials.password, user.password if user else None) or user is None:
-        raise InvalidCredentials("The e-mail address or the password is wrong.")
-    token = services.tokens.sign_in(user.email, admin=user.admin)
-    if request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain":
-        return _private(Response(token, mimetype="text/plain"))
-    lifetime = services.tokens.sign_in_seconds
-    return _private(jsonify({"access_token": token, "token_type": "Bearer", "expires_in": lifetime}))
+        error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
+        raise error("The e-mail address or the password is wrong.")
+    return user
 
 
-def _from_basic(request: Request) -> Credentials | None:
-    sent = request.authorization
-    if sent is None or sent.type != "basic" or not sent.username or not sent.password:
-        return None
-    return Credentials(sent.username, sent.password)
+def _begin_session(user: User, services: Services) -> RefreshToken:
+    session = services.sessions.begin(user)
+    if session is None:
+        raise InvalidJsonCredentials("The account has just changed. Sign in again.")
+    return session
 
 
-def _from_json(request: Request) -> Credentials | None:
-    if not request.get_data():
-        return None
-    sent = request.get_json(force=True, silent=True)
-    if not isinstance(sent, dict):
-        raise BadRequest('The body must be a JSON object such as {"email": "…", "password": "…"}.')
-    email, password = sent.get("email") or sent.get("username"), sent.get("password")
-    if not email or not password:
-        return None
-    if not isinstance(email, str) or not isinstance(password, str):
-        raise BadRequest("The e-mail address and the password must be strings.")
-    return Credentials(email, password)
+def _access(user: User, services: Services, session: RefreshToken | None) -> Response:
+    """Return a new access token, and the refresh token of a program."""
+    tokens = services.tokens
+    access = {
+        "access_token": tokens.sign_in(user.email, admin=user.admin),
+        "token_type": "Bearer",
+        "expires_in": tokens.sign_in_seconds,
+    }
+    if session is not None:
+        access |= {"refresh_token": session.text, "refresh_expires_in": services.settings.refresh_seconds}
+    return jsonify(access)
 
 
-def _private(response: Response) -> Response:
+def _prefers_text(request: Request) -> bool:
+    return request.accept_mimetypes.best_match(["application/json", "text/plain"]) == "text/plain"
+
+
+def _forbid_storing(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"  # RFC 6749, section 5.1
     return response
 
 
-app = http_function(login, methods=["POST"], needs=["users", "database", "tokens"])
+app = Function("login", needs=["users", "database", "tokens"])
+app.after_request(_forbid_storing)
+app.handle("/", login, methods=["POST"])
+app.handle("/refresh", refresh, methods=["POST"])
+app.handle("/sign-out", sign_out, methods=["POST"])
+app.handle("/users", list_users, methods=["GET"])

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
 
-from soundlift.client import ClientError
+from soundlift.client import ClientError, ConnectionFailed
 from soundlift.common.errors import SoundliftError
 from soundlift.common.printable import printable
 from soundlift.local.program_name import runnable
 from soundlift.local.terminal import wrap
 
+LOCAL = re.compile(r"https?://(127\.|localhost\b|\[::1\])")
+START_SERVER = "Start it with `soundlift up`, or set SOUNDLIFT_URL"
+CHECK_ADDRESS = "Check the address, which is set by --url, SOUNDLIFT_URL or the profile"
+
 
 def print_error(error: Exception) -> None:
     """Print an error in the one style of all commands: the program, a colon, and a sentence."""
-    click.echo(wrap(f"soundlift: {runnable(error_text(error))}.", sys.stderr), err=True)
+    click.echo(wrap(f"soundlift: {runnable(error_text(error) + _advice(error))}.", sys.stderr), err=True)
 
 
 def error_text(error: Exception) -> str:
@@ -39,5 +44,16 @@ def error_text(error: Exception) -> str:
 
 def _help_of(error: click.UsageError) -> str:
     """Return the sentence that names the help of the command that was misused."""
-    names = error.ctx.command_path.split()[1:] if error.ctx and error.ctx.parent else []
-    return f" See `{' '.join(['soundlift', *names, '--help'])}`."
+    context, names = error.ctx, ["--help"]
+    while context and context.parent:
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return f" See `{' '.join(['soundlift', *names])}`."
+
+
+def _advice(error: Exception) -> str:
+    """Return how to start the server, if there is none at an address of this machine."""
+    if isinstance(error, ConnectionFailed) and error.unsent:
+        local = LOCAL.search(error.detail)
+        return f". {START_SERVER if local else CHECK_ADDRESS}"
+    return ""

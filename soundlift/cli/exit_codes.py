@@ -20,10 +20,14 @@ class ExitCode(IntEnum):
     CANNOT_CONNECT = 3
     """No server answered, or the connection broke."""
     SIGN_IN = 4
-    """The server refused the password, the token or the session."""
+    """There is no session, or the server refused the password, the token or the session."""
     REFUSED = 5
     """The server refused the request for another reason."""
     INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class NotSignedIn(click.ClickException):
+    """A command that needs an account, and has none."""
 
 
 def exit_code(error: BaseException) -> ExitCode:
@@ -33,7 +37,7 @@ def exit_code(error: BaseException) -> ExitCode:
             return ExitCode.USAGE
         case ConnectionFailed():
             return ExitCode.CANNOT_CONNECT
-        case ApiError(status=HTTPStatus.UNAUTHORIZED):
+        case ApiError(status=HTTPStatus.UNAUTHORIZED) | NotSignedIn():
             return ExitCode.SIGN_IN
         case ApiError():
             return ExitCode.REFUSED

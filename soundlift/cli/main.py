@@ -19,6 +19,7 @@ from soundlift.cli.job import job
 from soundlift.cli.job_actions import cancel, retry, rm
 from soundlift.cli.jobs import jobs
 from soundlift.cli.link import link
+from soundlift.cli.login import login, logout, whoami
 from soundlift.cli.open import open_
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
@@ -53,7 +54,12 @@ def migrate(data: Path | None) -> None:
     click.echo("The tables are up to date.")
 
 
-for command in (convert, dead, demo, smoke_test, up, user, jobs, job, download, cancel, rm, retry, link, open_):
+COMMANDS = (
+    *(up, demo, login, logout, whoami),
+    *(convert, jobs, job, download, cancel, rm, retry, link, open_),
+    *(user, migrate, dead, smoke_test, connector),
+)
+for command in COMMANDS:
     soundlift.add_command(command)
 
 

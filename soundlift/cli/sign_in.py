@@ -1,19 +1,28 @@
-"""The options of a command that signs in to a deployment."""
+"""The options of a command that signs in to a deployment, and the client that they lead to."""
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
-from soundlift.client import Client
+from soundlift.cli.exit_codes import NotSignedIn
+from soundlift.cli.profiles import DEFAULT_PROFILE, Profile
+from soundlift.cli.shared_session import SharedSession
+from soundlift.client import Client, ClientError
+from soundlift.client.connection import checked_url
 
 Command = Callable[..., None]
-SCHEMES = ("http://", "https://")
+DEFAULT_URL = "http://127.0.0.1:8080"
 EMAIL_HELP = "Email address to sign in with."
+PROFILE_KEY = "soundlift.profile"
+MAX_PASSWORD_FILE_BYTES = 10_000
 
 
 def sign_in_options(command: Command) -> Command:
@@ -26,60 +35,131 @@ def sign_in_options_with(email_help: str) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         @wraps(command)
-        def with_options(**values: Any) -> None:
-            command(**values)
+        def with_options(
+            url: str | None, profile: Profile, password: str | None, password_file: Path | None, **values: Any
+        ) -> None:
+            click.get_current_context().meta[PROFILE_KEY] = profile
+            command(
+                url=url or profile_url(profile),
+                password=read_password(password_file) if password_file else password,
+                **values,
+            )
 
         decorated: Command = with_options
-        for option in reversed(_options(email_help)):
+        for option in reversed((*deployment_options, *_account_options(email_help), token_option)):
             decorated = option(decorated)
         return decorated
 
     return decorate
 
 
-def _options(email_help: str) -> tuple[Callable[[Command], Command], ...]:
+def create_client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
+    """Return a client with the token, the email address and password, or the session that `soundlift login` has saved.
+
+    Otherwise it prompts for what is missing; raises NotSignedIn if there is no terminal to prompt on.
+    """
+    if token or (email and password):
+        return Client(url, token=token, email=email, password=password)
+    session = SharedSession(click.get_current_context().meta.get(PROFILE_KEY) or Profile(), url)
+    if (saved := session.saved) and email in (None, saved.email):
+        return session.client()
+    if not sys.stdin.isatty():
+        raise NotSignedIn(
+            f"You are not signed in to {url}. Run `soundlift login`, or set SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and "
+            "SOUNDLIFT_PASSWORD"
+        )
+    email = email or prompt_email()
+    return Client(url, email=email, password=password or prompt_password())
+
+
+def profile_url(profile: Profile) -> str:
+    """Return the address of a profile's deployment, or the one of `soundlift up`."""
+    saved = profile.load()
+    return saved.url if saved else DEFAULT_URL
+
+
+def read_password(file: Path) -> str:
+    """Return the first line of a file, or of standard input for `-`."""
+    try:
+        with click.open_file(str(file), encoding="utf-8") as opened:
+            password = str(opened.readline(MAX_PASSWORD_FILE_BYTES)).rstrip("\r\n")
+    except UnicodeDecodeError:
+        password = ""
+    if not password:
+        raise click.UsageError(f"The first line of {file} is not a password.")
+    return password
+
+
+def prompt_email(default: str | None = None) -> str:
+    """Ask for the address, on standard error, since standard output may be the result of the command."""
+    return str(click.prompt("Email", default=default, err=True))
+
+
+def prompt_password() -> str:
+    """Ask for the password on standard error."""
+    return str(click.prompt("Password", hide_input=True, err=True))
+
+
+def _address(_context: click.Context, _option: click.Parameter, url: str | None) -> str | None:
+    """Complete an address without a scheme: http for this machine, https for all others."""
+    if not url:
+        return None
+    if "://" not in url:
+        url = f"{'http' if _is_this_machine(url) else 'https'}://{url}"
+    try:
+        return checked_url(url)
+    except ClientError as error:
+        raise click.UsageError(error.detail) from None
+
+
+def _is_this_machine(address: str) -> bool:
+    try:
+        host = urlsplit(f"//{address}").hostname or ""
+        return host == "localhost" or host.endswith(".localhost") or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+deployment_options: tuple[Callable[[Command], Command], ...] = (
+    click.option(
+        "--url",
+        envvar="SOUNDLIFT_URL",
+        show_envvar=True,
+        callback=_address,
+        help=f"Address of the deployment; default: that of the profile, or {DEFAULT_URL}. Without a scheme: http:// "
+        "for this machine, https:// for others.",
+    ),
+    click.option(
+        "--profile",
+        envvar="SOUNDLIFT_PROFILE",
+        show_envvar=True,
+        metavar="NAME",
+        default=DEFAULT_PROFILE,
+        show_default=True,
+        callback=lambda _context, _option, name: Profile(name or DEFAULT_PROFILE),
+        help="Profile of `soundlift login`, one for each deployment.",
+    ),
+)
+token_option: Callable[[Command], Command] = click.option(
+    "--token", envvar="SOUNDLIFT_TOKEN", show_envvar=True, help="Access token to use instead of email and password."
+)
+
+
+def _account_options(email_help: str) -> tuple[Callable[[Command], Command], ...]:
     return (
-        click.option(
-            "--url",
-            envvar="SOUNDLIFT_URL",
-            default="http://127.0.0.1:8080",
-            show_default=True,
-            show_envvar=True,
-            callback=_require_http,
-            help="URL of the deployment.",
-        ),
         click.option("--email", envvar="SOUNDLIFT_EMAIL", show_envvar=True, help=email_help),
         click.option(
             "--password",
             envvar="SOUNDLIFT_PASSWORD",
             show_envvar=True,
-            help="Password of the account; prompted for if missing.",
+            help="Password of the account; other users of this machine may see it, unlike the next option.",
         ),
         click.option(
-            "--token",
-            envvar="SOUNDLIFT_TOKEN",
-            show_envvar=True,
-            help="Access token to use instead of email and password.",
+            "--password-file",
+            type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+            help="File whose first line is the password; - for standard input.",
         ),
     )
 
 
-def _require_http(_context: click.Context, _option: click.Parameter, url: str) -> str:
-    if not url.lower().startswith(SCHEMES):
-        raise click.UsageError("--url must begin with http:// or https://, such as https://soundlift.example.org.")
-    return url
-
-
-def create_client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
-    """Return a client that has not signed in yet, after prompting for missing credentials.
-
-    Raises UsageError if there is no terminal to prompt on.
-    """
-    if not token and not (email and password):
-        if not sys.stdin.isatty():
-            raise click.UsageError(
-                "Credentials are missing: set SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and SOUNDLIFT_PASSWORD."
-            )
-        email = email or click.prompt("Email")
-        password = password or click.prompt("Password", hide_input=True)
-    return Client(url, token=token, email=email, password=password)
+account_options = _account_options(EMAIL_HELP)

@@ -11,6 +11,7 @@ from soundlift.cli.deployment import services_for_writing
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.auth.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.services import Services
 from soundlift.local.command import data_option
 
 
@@ -27,12 +28,14 @@ def user() -> None:
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
     address = parse_address(email)
-    users = _users(data, creates=True)
-    if if_absent and users.find(address):
+    users = _services(data, creates=True).users
+    if users.find(address):
+        if not if_absent:
+            raise BadRequest(f"{address} already has an account.")
         click.echo(f"{address} already has an account; nothing was changed.")
         click.echo(f"To change its password, run: soundlift user passwd {address}")
         return
-    account = users.add(email, hash_password(_new_password()), admin=admin)
+    account = users.add(address, hash_password(_new_password()), admin=admin)
     click.echo(f"Added {account.email}.")
 
 
@@ -40,10 +43,12 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def passwd(email: str, data: Path | None) -> None:
-    """Change the password of an account. The new password is read from a prompt, or from standard input."""
-    users = _users(data)
-    if users.find(email) is None:
-        raise NotFound(f"{email} has no account.")
+    """Change the password of an account, and end its sessions.
+
+    The new password is read from a prompt, or from standard input.
+    """
+    users = _services(data).users
+    _require_account(users, email)
     users.set_password(email, hash_password(_new_password()))
     click.echo(f"Changed the password of {email}.")
 
@@ -52,7 +57,7 @@ def passwd(email: str, data: Path | None) -> None:
 @data_option
 def list_(data: Path | None) -> None:
     """List all accounts and mark the admins."""
-    for account in _users(data).list():
+    for account in _services(data).users.list():
         click.echo(f"{account.email}{'  admin' if account.admin else ''}")
 
 
@@ -60,13 +65,31 @@ def list_(data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def remove(email: str, data: Path | None) -> None:
-    """Remove an account. Its jobs are kept until they expire."""
-    _users(data).remove(email)
+    """Remove an account, and end its sessions. Its jobs are kept until they expire."""
+    _services(data).users.remove(email)
     click.echo(f"Removed {email}.")
 
 
-def _users(data: Path | None, *, creates: bool = False) -> Users:
-    """Return the accounts, after migrating the database if it is a local SQLite file."""
+@user.command("sign-out")
+@click.argument("email")
+@data_option
+def sign_out(email: str, data: Path | None) -> None:
+    """End all sessions of an account, on every device."""
+    services = _services(data)
+    _require_account(services.users, email)
+    address, lifetime = email.strip().lower(), services.settings.token_seconds
+    ended = services.sessions.end_all(address)
+    click.echo(f"Ended {ended} {'session' if ended == 1 else 'sessions'} of {address}.")
+    click.echo(f"Access tokens that were issued before stay valid until they expire (TOKEN_SECONDS, {lifetime} here).")
+
+
+def _require_account(users: Users, email: str) -> None:
+    if users.find(email) is None:
+        raise NotFound(f"{email} has no account.")
+
+
+def _services(data: Path | None, *, creates: bool = False) -> Services:
+    """Return the services, after migrating the database if it is a local SQLite file."""
     services = services_for_writing(data, creates=creates)
     url = services.settings.database_url
     if url.startswith("sqlite"):
@@ -74,7 +97,7 @@ def _users(data: Path | None, *, creates: bool = False) -> Users:
 
         services.settings.soundlift_data.mkdir(mode=0o700, parents=True, exist_ok=True)
         migrate(url)
-    return services.users
+    return services
 
 
 def _new_password() -> str:

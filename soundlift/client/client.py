@@ -21,7 +21,7 @@ from soundlift.client.job import Job, Link
 from soundlift.client.options import Options, query_of
 from soundlift.client.output_file import check_output
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
-from soundlift.client.session import Credentials, OnTokens
+from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
 from soundlift.client.uploads import Upload, Uploader
 
@@ -38,7 +38,8 @@ class Client:
     It signs in before the first request that needs it, and again when its token expires. Threads may share a client; it
     keeps at most `connections` connections open. A request without side effects is repeated for `retry_seconds` while
     the server restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with
-    the access token and the refresh token after each sign-in and renewal; it must not call the client.
+    the access token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source`
+    takes the place of all credentials: it is asked for an access token, and again when the server refuses that.
 
     Every method raises ApiError if the server refuses the request, ConnectionFailed if no server answers, and OSError
     only for files on this machine.
@@ -53,13 +54,19 @@ class Client:
         password: str | None = None,
         refresh_token: str | None = None,
         on_tokens: OnTokens | None = None,
+        token_source: TokenSource | None = None,
         connections: int = 10,
         retry_seconds: float = 60,
         on_retry: OnRetry | None = None,
     ) -> None:
         connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
         credentials = Credentials(
-            token=token, email=email, password=password, refresh_token=refresh_token, on_tokens=on_tokens
+            token=token,
+            email=email,
+            password=password,
+            refresh_token=refresh_token,
+            on_tokens=on_tokens,
+            token_source=token_source,
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self._uploader = Uploader(self._api)

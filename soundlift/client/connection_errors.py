@@ -26,10 +26,10 @@ def connection_errors(url: str = "The server") -> Iterator[None]:
 def _connection_failed(url: str, error: urllib3.exceptions.HTTPError) -> ConnectionFailed:
     match error:
         case urllib3.exceptions.NewConnectionError():
-            detail = f"{url} cannot be reached ({_system_message(error)})."
+            detail = f"Cannot connect to {url} ({_system_message(error)})."
             return ConnectionFailed(detail, temporary=True, unsent=True)
         case urllib3.exceptions.ConnectTimeoutError():
-            detail = f"{url} cannot be reached (no answer within {CONNECT_SECONDS} s)."
+            detail = f"Cannot connect to {url} (no answer within {CONNECT_SECONDS} s)."
             return ConnectionFailed(detail, temporary=True, unsent=True)
         case urllib3.exceptions.ReadTimeoutError():
             return ConnectionFailed(f"{url} did not answer in time.", temporary=True)

@@ -16,6 +16,13 @@ from soundlift.client.retries import Retries
 OnTokens = Callable[[str, str | None], None]
 """A callback that gets the access token and the refresh token after each sign-in and each renewal."""
 
+TokenSource = Callable[[str | None], str]
+"""A function that returns an access token other than the given one, which the server has refused.
+
+It is for programs that keep tokens themselves, such as several processes that share a session: a refresh token must not
+be used twice, so only one of them may renew it.
+"""
+
 MARGIN_SECONDS = 60
 ANSWER_SECONDS = 60
 # An older server has no sessions, and answers 404 or 405.
@@ -31,6 +38,7 @@ class Credentials:
     password: str | None
     refresh_token: str | None
     on_tokens: OnTokens | None
+    token_source: TokenSource | None = None
 
 
 class Session:
@@ -44,6 +52,7 @@ class Session:
         self._token = credentials.token
         self._refresh_token = credentials.refresh_token
         self._on_tokens = credentials.on_tokens
+        self._token_source = credentials.token_source
         self._expires_at = float("inf")
         self._lock = Lock()
 
@@ -75,12 +84,16 @@ class Session:
                 self._post("/login/sign-out", {"refresh_token": refresh_token})
 
     def _can_renew(self) -> bool:
-        return self._refresh_token is not None or (self._email is not None and self._password is not None)
+        has_password = self._email is not None and self._password is not None
+        return self._token_source is not None or self._refresh_token is not None or has_password
 
     def _expires_soon(self) -> bool:
         return self._can_renew() and time.monotonic() >= self._expires_at
 
     def _renew(self) -> str:
+        if self._token_source is not None:
+            self._token = self._token_source(self._token)
+            return self._token
         if self._refresh_token is not None:
             try:
                 return self._take(self._post("/login/refresh", {"refresh_token": self._refresh_token}))

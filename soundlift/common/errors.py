@@ -114,6 +114,19 @@ class InvalidCredentials(MissingCredentials):
     code = "invalid_credentials"
 
 
+class InvalidJsonCredentials(InvalidCredentials):
+    """A failed sign-in of a page. A Basic challenge would make the browser open a password dialog of its own."""
+
+    challenge = NotAuthorized.challenge
+
+
+class InvalidSession(NotAuthorized):
+    """A refresh token that is unknown, has expired or was replaced; it does not reveal which."""
+
+    title = "Invalid Session"
+    code = "invalid_session"
+
+
 class Forbidden(SoundliftError):
     """A request for something that this user may not do."""
 
@@ -122,12 +135,25 @@ class Forbidden(SoundliftError):
     code = "forbidden"
 
 
+class CrossSiteRequest(Forbidden):
+    """A request that needs the session cookie, but may come from a page of another site."""
+
+    title = "Cross-Site Request"
+    code = "cross_site_request"
+
+
 class NotFound(SoundliftError):
     """Something that does not exist, or that this user may not see."""
 
     status = 404
     title = "Not Found"
     code = "not_found"
+
+
+class NoWaveform(NotFound):
+    """A job without a waveform, because it has no MP3, or one whose sound was not drawn."""
+
+    code = "no_waveform"
 
 
 class NotReady(SoundliftError):

@@ -11,6 +11,7 @@ from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
 
 if TYPE_CHECKING:
+    from soundlift.common.auth.sessions import Sessions
     from soundlift.common.auth.tokens import Tokens
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
@@ -55,6 +56,13 @@ class Services:
         from soundlift.common.auth.users import Users
 
         return Users(self.database)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Return the store of sessions."""
+        from soundlift.common.auth.sessions import Sessions
+
+        return Sessions(self.database, lifetime=self.settings.refresh_seconds)
 
     @cached_property
     def jobs(self) -> Jobs:

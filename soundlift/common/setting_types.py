@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import field
 from typing import Any
+from urllib.parse import urlsplit
 
 from soundlift.common.options.values import BITRATE
 
@@ -49,6 +50,7 @@ def web_address(text: str) -> str:
     """Return an http:// or https:// address without a trailing slash."""
     if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", text):
         raise ValueError("must be an http:// or https:// address")
+    _ = urlsplit(text).port  # raises ValueError for a malformed port or IPv6 address
     return text.rstrip("/")
 
 

@@ -29,6 +29,7 @@ from tests.factories.jobs import (
     receiving_job,
 )
 from tests.factories.media import store
+from tests.factories.sessions import age_sessions, begin_session, is_live
 from tests.factories.stores import RefusingStore
 from tests.fixtures.functions import Call
 
@@ -290,3 +291,11 @@ def test_a_dead_letter_of_knative_is_logged_with_its_attributes(function: Call) 
         assert function("cleanup").post("/").status_code == 200
     (line,) = [line for line in logs if line["event"] == "dead letter"]
     assert line == {"event": "dead letter", "log_level": "error", "knativeerrorcode": "503"} | dead_letter
+
+
+def test_expired_sessions_are_deleted(function: Call, services: Services) -> None:
+    expired = begin_session(services)
+    age_sessions(services, services.settings.refresh_seconds + 1)
+    current = begin_session(services)
+    assert function("cleanup").post("/").status_code == 200
+    assert [is_live(services, token) for token in (expired, current)] == [False, True]

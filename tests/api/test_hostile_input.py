@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from soundlift.common.services import Services
 from tests.api.hostile.addresses import length_requests, path_requests, query_requests
-from tests.api.hostile.documents import BINARY_EVENT, event_requests, login_requests
+from tests.api.hostile.documents import BINARY_EVENT, event_requests, login_requests, session_requests
 from tests.api.hostile.fields import header_requests, range_requests, token_requests
 from tests.api.hostile.forms import form_requests
 from tests.api.hostile.request import EVENT_FUNCTIONS, FUNCTIONS, MANY_DIGITS, NESTED, TOKEN_FUNCTIONS
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 
 CASES = [
     *login_requests(),
+    *session_requests(),
     *(case for name in EVENT_FUNCTIONS for case in event_requests(name)),
     *query_requests(),
     *path_requests(),
@@ -42,6 +43,8 @@ def test_hostile_input_is_never_a_server_error(function: Call, services: Service
     failures = []
     for case in (request for request in CASES if request.function == name):
         headers = Headers(bearer(services)) if name in TOKEN_FUNCTIONS else Headers()
+        if case.path == "/users":
+            headers.update(bearer(services, "root@example.org", admin=True))
         headers.update(case.headers)
         query = case.query.replace("READY", str(ready.mp3_fid)) if isinstance(case.query, str) else case.query
         response = client.open(

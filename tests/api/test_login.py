@@ -15,12 +15,12 @@ from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
 
-def test_http_basic_credentials_get_a_bearer_token_for_a_day(function: Call, services: Services) -> None:
+def test_http_basic_credentials_get_a_bearer_token_for_an_hour(function: Call, services: Services) -> None:
     response = function("login").post("/", auth=("ada@example.org", PASSWORD))
     assert response.status_code == 200
     answer = response.json
     assert answer is not None
-    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 86400)
+    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 3600)
     identity = services.tokens.identify(f"Bearer {answer['access_token']}")
     assert (identity.username, identity.admin) == ("ada@example.org", False)
     assert set(identity.claims) == {"sub", "username", "admin", "iss", "aud", "iat", "exp", "jti"}
@@ -138,6 +138,14 @@ def test_an_unknown_account_takes_as_much_work_as_a_wrong_password(
     assert [error for _, error in work_for_wrong_password] == [argon2.exceptions.VerifyMismatchError]
     assert function("login").post("/", auth=("nobody@example.org", "wrong")).status_code == 401
     assert work == 2 * work_for_wrong_password
+
+
+@pytest.mark.parametrize(("body", "scheme"), [(None, "Basic "), ("json", "Bearer ")])
+def test_only_a_client_that_used_basic_gets_a_basic_challenge(function: Call, body: str | None, scheme: str) -> None:
+    wrong = {"json": {"email": "ada@example.org", "password": "wrong"}} if body else {"auth": ("ada@example.org", "x")}
+    response = function("login").post("/", **wrong)
+    assert_problem(response, 401, "Invalid Credentials", "invalid_credentials")
+    assert response.headers["WWW-Authenticate"].startswith(scheme)
 
 
 def test_login_requires_post(function: Call) -> None:

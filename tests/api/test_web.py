@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from functions.web.static_files import FOLDER, MAX_BYTES, read_files
+from functions.web.static_files import FOLDER, MAX_BYTES, read_files, without_comments
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
@@ -46,7 +46,8 @@ def test_the_root_is_the_index_which_is_checked_at_each_visit(web: FlaskClient, 
 def test_a_file_is_kept_for_a_year_under_the_release_that_the_index_names(web: FlaskClient, name: str) -> None:
     response = web.get(f"/{release_in(web)}/{name}")
     assert response.status_code == 200
-    assert response.data == (FOLDER / name).read_bytes()
+    content = (FOLDER / name).read_bytes()
+    assert response.data == (without_comments(content) if name.endswith(".js") else content)
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
@@ -64,6 +65,11 @@ def test_every_file_that_the_index_names_is_named_with_the_release(web: FlaskCli
     for reference in references:
         assert reference.startswith(f"{release}/")
         assert web.get(f"/{reference}").status_code == 200
+
+
+def test_the_index_loads_all_modules_at_once(web: FlaskClient) -> None:
+    preloaded = re.findall(r'<link rel="modulepreload" href="[0-9a-f]{12}/([^"]+)">', web.get("/").text)
+    assert preloaded == [name for name in FILES if name.endswith(".js")]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -143,6 +149,34 @@ def test_a_release_is_named_by_the_content_of_all_its_files(tmp_path: Path) -> N
         releases.append(read_files.__wrapped__(tmp_path).release)
     assert releases[0] == releases[2]
     assert len(set(releases)) == 4
+
+
+SCRIPT = b"""/** First. */
+import { a } from "./a.js"; /** not alone */
+
+  /**
+   * @param {string} b
+   */
+export const c = `
+/* no type */`; // */
+/** @type {string} **/
+let d = "/**"; d = "*/";
+"""
+SERVED = b"""
+import { a } from "./a.js"; /** not alone */
+
+
+
+
+export const c = `
+/* no type */`; // */
+
+let d = "/**"; d = "*/";
+"""
+
+
+def test_scripts_are_served_without_comments_of_types_and_with_the_same_line_numbers() -> None:
+    assert without_comments(SCRIPT) == SERVED
 
 
 def test_a_folder_that_is_too_large_for_memory_is_refused(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 from devservers.local_stack import Stack
 from soundlift.cli.user import user
-from soundlift.common.errors import BadRequest
+from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.services import Services
 from tests.cli.conftest import Run
+from tests.factories.sessions import begin_session, is_live
 from tests.pipeline.conftest import EMAIL
 
 pytestmark = pytest.mark.servers
@@ -50,6 +51,40 @@ def test_if_absent_leaves_an_existing_account_unchanged(run: Run) -> None:
         "To change its password, run: soundlift user passwd ada@example.org\n"
     )
     assert run("user", "list").stdout == before == "ada@example.org  admin\n"
+
+
+def test_signing_a_user_out_ends_their_sessions(services: Services) -> None:
+    data = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+    tokens, his = [begin_session(services) for _ in range(2)], begin_session(services, "bob@example.org")
+    for sessions in ("2 sessions", "0 sessions"):
+        ended = CliRunner().invoke(user, ["sign-out", "Ada@example.org"], env=data)
+        assert ended.exit_code == 0
+        assert ended.output.splitlines()[0] == f"Ended {sessions} of ada@example.org."
+        assert "TOKEN_SECONDS, 3600 here" in ended.output
+    assert not any(is_live(services, token) for token in tokens)
+    assert is_live(services, his)
+    assert isinstance(CliRunner().invoke(user, ["sign-out", "nobody@example.org"], env=data).exception, NotFound)
+
+
+@pytest.mark.parametrize(("command", "stdin"), [("passwd", "another password\n"), ("remove", "")])
+def test_a_new_password_and_a_removal_end_the_sessions(services: Services, command: str, stdin: str) -> None:
+    data, token = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}, begin_session(services)
+    assert CliRunner().invoke(user, [command, "ada@example.org"], input=stdin, env=data).exit_code == 0
+    assert not is_live(services, token)
+
+
+@pytest.mark.parametrize(
+    ("email", "sentence"),
+    [
+        ("not an address", "is not a single mail address"),
+        (" Ada@example.org", "ada@example.org already has an account."),
+    ],
+)
+def test_an_address_is_checked_before_the_password_is_read(services: Services, email: str, sentence: str) -> None:
+    data = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+    ended = CliRunner().invoke(user, ["add", email], input="short\n", env=data)
+    assert isinstance(ended.exception, BadRequest)
+    assert sentence in ended.exception.detail
 
 
 @pytest.mark.parametrize(("command", "email"), [("add", "new@example.org"), ("passwd", EMAIL)])

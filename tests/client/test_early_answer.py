@@ -85,11 +85,11 @@ def test_a_refused_connection_is_one_short_sentence() -> None:
     for call in (client.validate, client.login, lambda: client.upload(io.BytesIO(MP4), "small.mp4")):
         with pytest.raises(ConnectionFailed) as failure:
             call()
-        assert failure.value.detail == f"{url} cannot be reached ({os.strerror(errno.ECONNREFUSED)})."
+        assert failure.value.detail == f"Cannot connect to {url} ({os.strerror(errno.ECONNREFUSED)})."
 
 
 def test_an_unknown_host_cannot_be_reached() -> None:
-    with pytest.raises(ConnectionFailed, match=r"^http://none\.invalid cannot be reached \([^:<>]+\)\.$"):
+    with pytest.raises(ConnectionFailed, match=r"^Cannot connect to http://none\.invalid \([^:<>]+\)\.$"):
         Client("http://none.invalid", token="any").validate()
 
 

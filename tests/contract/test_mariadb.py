@@ -230,6 +230,8 @@ def test_a_migration_holds_its_lock_until_all_changes_are_committed(mariadb_serv
         "DROP TABLE {}.notification",
         "DROP INDEX notification_due_at ON {}.notification",
         "DROP TABLE {}.upload_lock",
+        "DROP TABLE {}.session",
+        "DROP INDEX session_expires_at ON {}.session",
         "DELETE FROM {}.upload_lock WHERE number > 9",
     ],
 )
@@ -255,7 +257,9 @@ def test_the_error_for_missing_tables_names_the_command_to_run(mariadb_server: M
         database.check()
 
 
-@pytest.mark.parametrize(("table", "column"), [("job", "options"), ("notification", "attempts")])
+@pytest.mark.parametrize(
+    ("table", "column"), [("job", "options"), ("notification", "attempts"), ("session", "rotated_at")]
+)
 def test_the_error_for_a_missing_column_names_the_command_to_run(
     mariadb_server: MariaDb, open_url: Open, table: str, column: str
 ) -> None:

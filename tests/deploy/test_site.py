@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+LOADED = re.compile(r'<(?:script|img|link|source|iframe)\b[^>]*?(?:src|href|srcset)="([^"]+)"')
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +37,7 @@ def test_every_document_is_in_the_navigation(site: Path) -> None:
 
 def test_a_page_loads_nothing_from_another_host(site: Path) -> None:
     for page in site.glob("*.html"):
-        loaded = re.findall(
-            r'<(?:script|img|link|source|iframe)\b[^>]*?(?:src|href|srcset)="([^"]+)"', page.read_text()
-        )
+        loaded = LOADED.findall(page.read_text())
         assert [address for address in loaded if re.match(r"(?:https?:)?//", address)] == [], page
 
 

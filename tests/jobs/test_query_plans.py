@@ -9,24 +9,38 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import State
-from soundlift.common.jobs.quota import read_usage
+from soundlift.common.jobs.quota import read_usage, usage_by_user
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import age, queued_job, ready_job
+from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
 
 ADA = "ada@example.org"
 JOB = "1" * 24
-TABLES = ("job", "notification", "deletion")
 JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
 NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
+SESSION = "PRIMARY|sqlite_autoindex_session_1"
+USER = "email|sqlite_autoindex_user_1"
+TABLES = ("job", "notification", "deletion", "session", "user")
 
 
 def _usage(services: Services) -> None:
     with services.database.read() as connection:
         read_usage(connection, ADA)
+
+
+def _usage_of_many(services: Services) -> None:
+    with services.database.read() as connection:
+        usage_by_user(connection, [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))])
+
+
+def _rotate(services: Services) -> None:
+    token = RefreshToken.create()
+    services.sessions.rotate(token, services.tokens.successor(token))
 
 
 QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
@@ -64,6 +78,12 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
     "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
     "quota": (lambda services, _: _usage(services), "job_in_quota"),
+    "quota of many users": (lambda services, _: _usage_of_many(services), "job_in_quota"),
+    "user": (lambda services, _: services.users.find(ADA), USER),
+    "page of users": (lambda services, _: services.users.page(after=ADA, limit=50), USER),
+    "refresh": (lambda services, _: _rotate(services), SESSION),
+    "sign in": (lambda services, _: begin_session(services), f"{USER}|session_of_user"),
+    "expired sessions": (lambda services, _: services.sessions.delete_expired(), "session_expires_at"),
     "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), NOTIFICATION),
     "pending": (lambda services, job_id: services.notifications.is_pending(job_id, Channel.MAIL), NOTIFICATION),
     "due notifications": (
@@ -78,6 +98,8 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
     for make in MAKERS.values():
         job = make(services)
         age(services, job, 60)
+    for _ in range(20):
+        begin_session(services)
     after = queued_job(services).id
     assert services.jobs.delete(ready_job(services).id)
     query, indexes = QUERIES[name]
@@ -110,7 +132,7 @@ def _plan(services: Services, run: Callable[[], object]) -> list[str]:
 def _explain_on_sqlite(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
     rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).mappings()
     steps = [str(row["detail"]) for row in rows]
-    return [step for step in steps if re.search(r"(SEARCH|SCAN) (job|notification|deletion)\b|ORDER BY", step)]
+    return [step for step in steps if re.search(rf"(SEARCH|SCAN) ({'|'.join(TABLES)})\b|ORDER BY", step)]
 
 
 def _explain_on_mariadb(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from functions.web.static_files import FOLDER
+from functions.web.static_files import COMMENT, FOLDER, read_files, without_comments
 
 MAX_WEIGHT = 60_000  # bytes, compressed
 FILES = sorted(FOLDER.rglob("*"))
 MODULES = [file for file in FILES if file.suffix == ".js"]
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", "http://www.w3.org/1999/xlink"}
-OTHER_HOST = re.compile(r"""(?:[a-z][a-z0-9+.-]*:)?//[\w.-]+[\w./-]*""", re.IGNORECASE)
+OTHER_HOST = re.compile(r"""(?<!\\)(?:[a-z][a-z0-9+.-]*:)?//[\w.-]+[\w./-]*""", re.IGNORECASE)
 IMPORTED = re.compile(r"""\b(?:from|import)\s*\(?\s*["']([^"'\n]+)["']""")
 # What Trusted Types and the Content-Security-Policy would stop only when it runs.
 MARKUP_FROM_TEXT = re.compile(
@@ -50,7 +49,7 @@ class Markup(HTMLParser):
             self.inline += data.strip()
 
 
-def without_comments(file: Path) -> str:
+def text_without_comments(file: Path) -> str:
     """Return a file's text without comments, which may name any address."""
     text = file.read_text(encoding="utf-8")
     text = re.sub(r"/\*.*?\*/|<!--.*?-->", "", text, flags=re.DOTALL)
@@ -58,13 +57,13 @@ def without_comments(file: Path) -> str:
 
 
 def test_the_page_weighs_less_than_sixty_kilobytes() -> None:
-    weight = sum(len(gzip.compress(file.read_bytes())) for file in FILES)
+    weight = sum(len(file.compressed) for file in read_files().files.values())
     assert weight < MAX_WEIGHT, f"{weight} bytes"
 
 
 @each_file
 def test_a_file_refers_to_no_other_host(file: Path) -> None:
-    assert set(OTHER_HOST.findall(without_comments(file))) <= NAMESPACES
+    assert set(OTHER_HOST.findall(text_without_comments(file))) <= NAMESPACES
 
 
 @pytest.mark.parametrize(
@@ -82,13 +81,27 @@ def test_a_document_has_no_inline_script_or_style(file: Path) -> None:
 
 @each_module
 def test_a_module_makes_no_markup_or_code_from_text(file: Path) -> None:
-    text = without_comments(file)
+    text = text_without_comments(file)
     assert not MARKUP_FROM_TEXT.findall(text)
     assert not STYLE_ATTRIBUTE.findall(text)
 
 
 @each_module
+def test_nothing_that_is_not_served_as_a_comment_is_within_a_template(file: Path) -> None:
+    script = file.read_bytes()
+    for comment in COMMENT.finditer(script):
+        assert without_comments(script[: comment.start()]).count(b"`") % 2 == 0, comment[0]
+
+
+@each_module
 def test_every_imported_module_exists(file: Path) -> None:
-    for imported in IMPORTED.findall(without_comments(file)):
+    for imported in IMPORTED.findall(text_without_comments(file)):
         assert imported.startswith("./"), "a name without ./ would need an import map"
         assert (file.parent / imported).is_file(), imported
+
+
+def test_every_module_is_loaded_by_another_or_by_the_index() -> None:
+    texts = {file: text_without_comments(file) for file in [*MODULES, FOLDER / "index.html"]}
+    for module in MODULES:
+        others = "".join(text for file, text in texts.items() if file != module)
+        assert re.search(rf"""["'](?:\./)?{re.escape(module.name)}["']""", others), module.name

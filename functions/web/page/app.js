@@ -1,32 +1,59 @@
 /** The page: which view is shown, and what changes when somebody signs in or out. */
 
-import "./job-list.js";
+import "./admin.js";
 import { refuseError } from "./announcer.js";
 import { byId } from "./dom.js";
+import { JobList } from "./job-list.js";
 import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
+import "./upload.js";
 
-for (const module of ["./upload.js", "./admin.js", "./waveform.js"]) import(module).catch(() => {});
+const VIEWS = ["starting", "welcome", "workspace", "users"];
+const USERS = "#users";
+const JOB = /^#job=([\w-]{1,64})$/; // as in the links of mails
+const START_SECONDS = 3;
 
-const views = ["starting", "welcome", "workspace", "users"];
+const list = /** @type {JobList} */ (document.querySelector("sl-job-list"));
 const dialog = /** @type {HTMLDialogElement} */ (byId("sign-in-again"));
+/** Whose jobs are in the list. @type {string | null} */
+let shownUser = null;
 
 /** @param {string} name */
 function show(name) {
-  for (const view of views) byId(view).hidden = view !== name;
-  byId("account").hidden = !session.identity;
+  for (const view of VIEWS) byId(view).hidden = view !== name;
+  byId("account").hidden = session.identity === null;
+  // The control that had the focus may be gone with its view.
+  if (document.activeElement && !document.activeElement.checkVisibility()) byId("main").focus({ preventScroll: true });
+}
+
+/** Show the view and the job that the address names. */
+function follow() {
+  if (!session.identity) return;
+  const isUsers = session.identity.admin && location.hash === USERS;
+  show(isUsers ? "users" : "workspace");
+  for (const link of byId("pages").querySelectorAll("a")) {
+    if (link.hash === (isUsers ? USERS : "")) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const job = JOB.exec(location.hash)?.[1];
+  if (job) list.open(job);
 }
 
 function showSignedIn() {
-  const { username = "", admin = false } = session.identity ?? {};
+  const { username, admin } = session.identity ?? { username: "", admin: false };
   byId("who").textContent = username;
-  byId("users-entry").hidden = !admin;
-  if (dialog.open) dialog.close();
-  show("workspace");
+  byId("pages").hidden = !admin;
+  dialog.close();
+  if (username === shownUser) return;
+  shownUser = username;
+  list.start();
+  follow();
 }
 
 function showSignedOut() {
-  if (dialog.open) dialog.close();
+  shownUser = null;
+  list.stop();
+  dialog.close();
   show("welcome");
   signInForm(byId("welcome"))?.focusFirstField();
 }
@@ -44,27 +71,26 @@ function signInForm(parent) {
   return form instanceof SignIn ? form : null;
 }
 
-async function signOut() {
+function signOut() {
+  session.signOut().catch(refuseError);
+}
+
+async function start() {
   try {
-    await session.signOut();
-  } catch (error) {
-    refuseError(error);
+    await session.start();
+  } catch {
+    byId("starting").textContent = "The server cannot be reached. This page tries again every few seconds.";
+    setTimeout(start, START_SECONDS * 1000);
   }
 }
 
 session.addEventListener("signed-in", showSignedIn);
 session.addEventListener("signed-out", showSignedOut);
 session.addEventListener("expired", askToSignInAgain);
-byId("sign-out").addEventListener("click", signOut);
-
-async function start() {
-  try {
-    await session.start();
-  } catch (error) {
-    byId("starting").textContent = "The server cannot be reached. This page tries again every few seconds.";
-    show("starting");
-    setTimeout(start, 3000);
-  }
-}
-
+window.addEventListener("hashchange", follow);
+dialog.addEventListener("cancel", (event) => event.preventDefault());
+document.addEventListener("show-jobs-of", () => {
+  location.hash = "";
+});
+for (const id of ["sign-out", "leave"]) byId(id).addEventListener("click", signOut);
 start();

@@ -8,7 +8,7 @@ import { session } from "./session.js";
 const SEARCH_MILLISECONDS = 250;
 const STATES = [
   ["", "All states"], ["queued", "Waiting"], ["converting", "Converting"], ["ready", "Ready"], ["failed", "Failed"],
-  ["cancelled", "Cancelled"], ["expired", "Deleted after their time"],
+  ["cancelled", "Cancelled"], ["expired", "Deleted"],
 ];
 
 export class JobFilter extends HTMLElement {
@@ -26,6 +26,7 @@ export class JobFilter extends HTMLElement {
   }
 
   connectedCallback() {
+    this.setAttribute("role", "search");
     if (!this.firstChild) this.append(this.#search, this.#state, this.#owner);
   }
 

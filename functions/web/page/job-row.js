@@ -19,7 +19,7 @@ export class JobRow {
   #state = element("span", { class: "state" });
   #facts = element("p", { class: "facts" });
   #progress = element("progress", { max: 100, hidden: true });
-  #problem = element("p", { class: "problem", hidden: true });
+  #reason = element("p", { class: "reason", hidden: true });
   #note = element("div", { class: "note", hidden: true });
   /** @type {import("./player.js").Player | null} */
   #player = null;
@@ -43,7 +43,7 @@ export class JobRow {
       { class: "job", id: `job-${job.job_id}`, tabindex: -1, "aria-labelledby": titleId },
       element("label", { class: "pick" }, this.checkbox),
       element("h3", { id: titleId }, this.#name),
-      this.#state, this.#facts, this.#progress, this.#problem, actions, this.#note,
+      this.#state, this.#facts, this.#progress, this.#reason, actions, this.#note,
     );
     this.update(job);
   }
@@ -60,8 +60,8 @@ export class JobRow {
     setText(this.#name, jobName(job));
     setText(this.#state, stateText(job));
     setText(this.#facts, facts(job).join(" · "));
-    setText(this.#problem, problemText(job));
-    this.#problem.hidden = !this.#problem.textContent;
+    setText(this.#reason, problemText(job));
+    this.#reason.hidden = !this.#reason.textContent;
     this.#showProgress(job);
     this.#showPlayer(job);
     for (const { name, isOffered } of ACTIONS) this.button(name).hidden = !isOffered(job);
@@ -86,7 +86,7 @@ export class JobRow {
 
   /** @param {Job} job */
   #showProgress(job) {
-    this.#progress.hidden = isEnded(job);
+    this.#progress.hidden = job.state !== "converting";
     this.#progress.value = job.percent;
     this.#progress.setAttribute("aria-label", `Conversion of ${jobName(job)}`);
   }
@@ -100,7 +100,7 @@ export class JobRow {
     }
     if (!this.#player) {
       this.#player = /** @type {import("./player.js").Player} */ (document.createElement("sl-player"));
-      this.#problem.after(this.#player);
+      this.#reason.after(this.#player);
     }
     this.#player.show(job);
   }

@@ -27,7 +27,7 @@ const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unk
 export function stateText({ state, percent }) {
   if (state === "converting") return percent > 0 ? `Converting, ${percent}\u00a0%` : "Converting";
   return {
-    queued: "Waiting to be converted", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Deleted after its time",
+    queued: "Waiting", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Deleted",
   }[state];
 }
 
@@ -38,14 +38,25 @@ export function stateText({ state, percent }) {
 export function facts(job) {
   const isReady = job.state === "ready";
   const size = isReady ? job.mp3_bytes : job.video_bytes;
-  const kind = isReady ? (job.format ?? "mp3").toUpperCase() : "Video";
+  const kind = isReady ? job.format.toUpperCase() : "Video";
   return [
     session.identity?.admin && job.username !== session.identity.username ? job.username : null,
     size === null || job.state === "expired" ? null : `${kind}, ${formatSize(size)}`,
     job.length === null ? null : formatLength(job.length),
+    partText(job.options),
+    job.options.bitrate ? `${job.options.bitrate}\u00a0kbit/s` : null,
     `uploaded ${formatMoment(job.created_at)}`,
     isReady && job.expires_at ? `deleted on ${formatDay(job.expires_at)}`.replace(/on (today|tomorrow)/, "$1") : null,
   ].filter((fact) => fact !== null);
+}
+
+/**
+ * Return which part of the video was asked for, or null for all of it.
+ * @param {Job["options"]} options
+ */
+function partText({ start, end }) {
+  if (!start && typeof end !== "number") return null;
+  return `from ${formatLength(start ?? 0)} to ${typeof end === "number" ? formatLength(end) : "the end"}`;
 }
 
 /**
@@ -57,7 +68,7 @@ export function problemText(job) {
   if (job.state === "ready" && (job.missing_seconds ?? 0) > 0) {
     return `${formatLength(job.missing_seconds ?? 0)} of sound is missing, because the video is partly damaged.`;
   }
-  if (job.state === "expired") return "Files are kept for a limited time. To get the sound again, upload the video again.";
+  if (job.state === "expired") return "Its time here is over. To get the sound again, upload the video again.";
   return "";
 }
 

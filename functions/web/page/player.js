@@ -7,6 +7,7 @@ import { request } from "./api.js";
 import { element, icon } from "./dom.js";
 import { audioName, displayName, formatLength, formatLengthInWords } from "./format.js";
 import { jobLink, localUrl } from "./links.js";
+import { Waveform } from "./waveform.js";
 
 const PLAY = "M8 5.5v13l11-6.5z";
 const PAUSE = "M7 5h3.5v14H7zM13.5 5H17v14h-3.5z";
@@ -35,7 +36,7 @@ export class Player extends HTMLElement {
   #slider = element("input", { type: "range", min: 0, step: "any", value: 0 });
   #time = element("span", { class: "time" });
   #track = element("div", { class: "track" });
-  #waveform = /** @type {HTMLElement & { peaks: number[], range: number[] }} */ (document.createElement("sl-waveform"));
+  #waveform = new Waveform();
 
   /** @param {Job} job */
   show(job) {

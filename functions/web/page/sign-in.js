@@ -25,7 +25,7 @@ class SignIn extends HTMLElement {
       element("div", { class: "field" }, element("label", { for: this.password.id }, "Password"), this.password),
       this.refusal,
       this.button,
-      element("p", { class: "hint" }, "No account yet? The operator of this server creates it with ",
+      element("p", { class: "hint no-account" }, "No account yet? The operator of this server creates it with ",
         element("code", {}, "soundlift user add"), " and your e-mail address."),
     );
     form.addEventListener("submit", (event) => {

@@ -22,6 +22,7 @@ export class UploadRow extends HTMLElement {
   #retry;
   #options;
   #spoken = 0;
+  #spokenReason = "";
 
   /**
    * @param {Upload} upload
@@ -72,11 +73,14 @@ export class UploadRow extends HTMLElement {
   }
 
   #speak() {
+    const { state, reason } = this.#upload;
+    if (reason && reason !== this.#spokenReason) announce(`${this.#name}: ${reason}`);
+    this.#spokenReason = reason;
     const step = Math.floor(this.#upload.percent / SPOKEN_STEP) * SPOKEN_STEP;
-    if (this.#upload.state === "uploading" && step > this.#spoken && step < 100) {
+    if (state === "uploading" && step > this.#spoken && step < 100) {
       announce(`${this.#name}: ${step} percent uploaded.`);
     }
-    this.#spoken = this.#upload.state === "uploading" ? step : 0;
+    this.#spoken = state === "uploading" ? step : 0;
   }
 }
 

@@ -1,4 +1,4 @@
-"""The kinds of token: one identifies a user, the others give access to the files that a signed link names."""
+"""The kinds of signed token: one identifies a user, the others give access to the files that a signed link names."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import jwt
 
+from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.errors import LinkExpired, NotAuthorized
 
 ISSUER = "soundlift"
@@ -46,6 +47,10 @@ class Tokens:
     def sign_in(self, username: str, *, admin: bool) -> str:
         """Return the bearer token of a user."""
         return self._sign(SIGN_IN, username, self.sign_in_seconds, username=username, admin=admin)
+
+    def successor(self, token: RefreshToken) -> RefreshToken:
+        """Return the refresh token that replaces another."""
+        return token.successor(self._secret)
 
     def identify(self, authorization: str | None) -> Identity:
         """Return the user that the bearer token of an Authorization header identifies.

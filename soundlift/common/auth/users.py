@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.headerregistry import Address
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
+from soundlift.common.auth.sessions import end_sessions
 from soundlift.common.db.engine import Database
 from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
@@ -23,7 +26,7 @@ class User:
     """A user account; `email` is the user name."""
 
     email: str
-    password: str
+    password: str  # its hash
     admin: bool
 
 
@@ -58,16 +61,34 @@ class Users:
         with self._database.read() as connection:
             return [User(**row._mapping) for row in connection.execute(query)]
 
+    def page(self, *, after: str = "", limit: int) -> Sequence[User]:
+        """Return at most `limit` accounts ordered by address, starting after the address `after`."""
+        query = sa.select(table.c.email, table.c.password, table.c.admin)
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(table.c.email > after).order_by(table.c.email).limit(limit))
+            return [User(**row._mapping) for row in rows]
+
     def set_password(self, email: str, hashed: str) -> None:
-        """Replace the password hash of an account; raises NotFound."""
+        """Replace the password hash of an account, and end its sessions; raises NotFound."""
         self._change(email, table.update().values(password=hashed))
 
     def remove(self, email: str) -> None:
-        """Remove an account; raises NotFound."""
+        """Remove an account, and end its sessions; raises NotFound."""
         self._change(email, table.delete())
 
     def _change(self, email: str, statement: sa.Update | sa.Delete) -> None:
-        if not self._database.change(statement.where(table.c.email == email.strip().lower())):
+        """Change an account and end its sessions in one transaction.
+
+        The account is first, as in `Sessions.begin`: a concurrent sign-in waits, and finds its password changed.
+        """
+        address = email.strip().lower()
+
+        def change(connection: Connection) -> int:
+            changed = connection.execute(statement.where(table.c.email == address)).rowcount
+            end_sessions(connection, address)
+            return changed
+
+        if not self._database.transact(change):
             raise NotFound(f"{email} has no account.")
 
 

@@ -17,6 +17,21 @@ users = sa.Table(
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
 )
 
+sessions = sa.Table(
+    "session",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("username", sa.String(254), nullable=False),
+    # SHA-256 in hexadecimal digits. No token itself is stored.
+    sa.Column("token_hash", sa.String(64), nullable=False),
+    sa.Column("previous_hash", sa.String(64)),
+    sa.Column("rotated_at", sa.Double),  # when the current token replaced the previous one
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Index("session_of_user", "username", "expires_at"),
+    sa.Index("session_expires_at", "expires_at"),
+)
+
 jobs = sa.Table(
     "job",
     metadata,
@@ -31,6 +46,7 @@ jobs = sa.Table(
     sa.Column("mp3_bytes", sa.BigInteger),
     sa.Column("length", sa.Double),
     sa.Column("missing_seconds", sa.Double),
+    sa.Column("waveform", sa.LargeBinary(1024)),  # peaks, one a byte; not among the columns that queries for jobs read
     sa.Column("options", sa.Text),
     sa.Column("percent", sa.Integer, nullable=False, default=0),
     sa.Column("error_code", sa.String(32)),

@@ -8,6 +8,7 @@ together.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -108,21 +109,31 @@ def admit_bytes(connection: Connection, job_id: str, username: str, reservation:
 
 
 def read_usage(connection: Connection, username: str) -> Usage:
-    """Return a user's usage, reading only the index entries of this user's jobs that have files.
+    """Return a user's usage."""
+    return usage_by_user(connection, [username])[username]
+
+
+def usage_by_user(connection: Connection, usernames: Collection[str]) -> dict[str, Usage]:
+    """Return the usage of each user, reading only the index entries of these users' jobs that have files.
 
     The two halves are separate queries so that each reads one range of the index: an OR of both would read the entries
     of all expired jobs, which may be kept for a month.
     """
-    stored = sa.select(table.c.state, _size).where(
-        table.c.username == username, table.c.state.in_([state for state in State if state != State.EXPIRED])
-    )
-    expired = sa.select(table.c.state, _size).where(
-        table.c.username == username, table.c.state == State.EXPIRED, table.c.purge_after.is_not(None)
-    )
+    theirs = sa.select(table.c.username, table.c.state, _size).where(table.c.username.in_(usernames))
+    stored = theirs.where(table.c.state.in_([state for state in State if state != State.EXPIRED]))
+    expired = theirs.where(table.c.state == State.EXPIRED, table.c.purge_after.is_not(None))
     halves = (force_index(half, table, "job_in_quota") for half in (stored, expired))
     rows = sa.union_all(*halves).subquery()
-    sums = sa.select(rows.c.state, sa.func.count(), sa.func.sum(rows.c.size)).group_by(rows.c.state)
-    by_state = {state: (count, int(size)) for state, count, size in connection.execute(sums)}
+    key = (rows.c.username, rows.c.state)
+    sums = sa.select(*key, sa.func.count(), sa.func.sum(rows.c.size)).group_by(*key)
+    by_user: dict[str, dict[str, tuple[int, int]]] = {username: {} for username in usernames}
+    for username, state, count, size in connection.execute(sums):
+        by_user[username][state] = count, int(size)
+    return {username: _usage(by_state) for username, by_state in by_user.items()}
+
+
+def _usage(by_state: Mapping[str, tuple[int, int]]) -> Usage:
+    """Return the usage of a user whose jobs in each state have a number and a size."""
     uploads, upload_bytes = by_state.get(State.RECEIVING, (0, 0))
     return Usage(
         jobs=sum(count for state, (count, _) in by_state.items() if state in IN_FLIGHT),

@@ -97,13 +97,23 @@ class Jobs(UploadSteps):
         values = (table.c.updated_at, updated_at), (table.c.percent, percent)
         return self._database.change(step.ordered_values(*values, (table.c.claimed_until, now() + CLAIM_SECONDS))) == 1
 
-    def mark_ready(self, claim: Claim, *, mp3_bytes: int, length: float, missing_seconds: float | None = None) -> bool:
+    def mark_ready(
+        self,
+        claim: Claim,
+        *,
+        mp3_bytes: int,
+        length: float,
+        missing_seconds: float | None = None,
+        waveform: bytes | None = None,
+    ) -> bool:
         """Move converting → ready: the store has the complete MP3; `missing_seconds` of sound could not be read.
 
+        `waveform` has a byte for the peak of each of several equal parts, 255 for full scale; None means unknown.
         Seconds that are not finite are stored as unknown.
         """
         seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
-        return self._end(claim.job_id, State.READY, holds_claim(claim), mp3_bytes=mp3_bytes, percent=100, **seconds)
+        values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **seconds}
+        return self._end(claim.job_id, State.READY, holds_claim(claim), **values)
 
     def mark_failed(self, claim: Claim, *, code: str, message: str) -> bool:
         """Move converting → failed: this video cannot be converted, for the reason in the message."""

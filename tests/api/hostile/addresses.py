@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, TEXTS, Hostile
+from urllib.parse import quote
+
+from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, NESTED, NESTED_OBJECT, TEXTS, Hostile
 from tests.factories.jobs import MP4
+
+LINK_BODIES = {
+    "nested": NESTED,
+    "nested object": NESTED_OBJECT,
+    "half a surrogate pair": b'{"jobs": ["\\ud800"]}',
+    "numbers": b'{"jobs": [1, 1e999, true]}',
+    "NaN": b'{"jobs": NaN}',
+    "latin-1": b'{"jobs": ["\xff"]}',
+    "lists": b'{"jobs": [[], {}]}',
+    "many": b'{"jobs": [' + b'"",' * 5000 + b'""]}',
+}
 
 
 def query_requests() -> list[Hostile]:
     texts = {label: text for label, text in TEXTS.items() if "surrogate" not in label}
     named = {
-        "jobs": ("wait", "limit", "after"),
-        "download": ("fid", "job", "token"),
+        "jobs": ("wait", "limit", "after", "q", "state", "user", "changed_since"),
+        "download": ("fid", "job", "jobs", "token"),
+        "login": ("limit", "after"),
         "upload": (
             "bitrate",
             "start",
@@ -29,20 +43,25 @@ def query_requests() -> list[Hostile]:
     for name, keys in named.items():
         method = "POST" if name == "upload" else "GET"
         for key in keys:
+            path = "/users" if name == "login" else "/"
             found += [
-                Hostile(name, f"{key}={label}", method=method, query={key: text}, body=MP4 if name == "upload" else b"")
+                Hostile(name, f"{key}={label}", path, method, {key: text}, body=MP4 if name == "upload" else b"")
                 for label, text in texts.items()
             ]
             found += [
-                Hostile(
-                    name, f"{key}={raw}", method=method, query=f"{key}={raw}", body=MP4 if name == "upload" else b""
-                )
+                Hostile(name, f"{key}={raw}", path, method, f"{key}={raw}", body=MP4 if name == "upload" else b"")
                 for raw in ("%ED%A0%80", "%FF%FE", "%", "%00", "\xff", "1%", "&" * 2000, f"1&{key}=1")
             ]
     found += [
         Hostile("jobs", f"wait of a job: {label}", method="GET", path="/READY", query={"wait": text})
         for label, text in texts.items()
     ]
+    found += [
+        Hostile("jobs", f"{action} of {label}", path=f"/{quote(text[:2000])}/{action}", body=b"{}")
+        for label, text in texts.items()
+        for action in ("link", "retry")
+    ]
+    found += [Hostile("jobs", f"links: {label}", path="/links", body=body) for label, body in LINK_BODIES.items()]
     return found
 
 

@@ -52,6 +52,45 @@ def login_requests() -> list[Hostile]:
     return found
 
 
+def session_requests() -> list[Hostile]:
+    """Return requests to the routes of a session: hostile bodies, refresh tokens, cookies and origins."""
+    page = {"Content-Type": "application/json", "Sec-Fetch-Site": "same-origin"}
+    bodies = _json_bodies()
+    for label, text in TEXTS.items():
+        bodies[f"refresh token: {label}"] = _json({"refresh_token": text})
+        bodies[f"session id: {label}"] = _json({"refresh_token": f"{'0' * 24}.{text}"})
+        bodies[f"member: {label}"] = _json({text: text})
+    headers: list[dict[str, str]] = [
+        {**page, name: value.format(text)}
+        for name, value in {
+            "Cookie": "soundlift_refresh={}",
+            "Origin": "http://{}",
+            "Sec-Fetch-Site": "{}",
+            "Content-Type": "application/json; charset={}",
+        }.items()
+        for text in HEADERS.values()
+    ]
+    paths = ("/refresh", "/sign-out")
+    found = [
+        Hostile("login", f"{path} {label}", path=path, headers=page, body=body)
+        for path in paths
+        for label, body in bodies.items()
+    ]
+    found += [
+        Hostile("login", f"{path} {sent}", path=path, headers=without, body=b"{}")
+        for path in paths
+        for sent in headers
+        for without in (sent, {name: text for name, text in sent.items() if name != "Sec-Fetch-Site"})
+    ]
+    found += [
+        Hostile(
+            "login", f"refresh: {label}", headers=page, body=_json({"refresh": text, "email": "a", "password": "b"})
+        )
+        for label, text in TEXTS.items()
+    ]
+    return found
+
+
 def _json_bodies() -> dict[str, bytes]:
     return {
         "nested deep": NESTED,
