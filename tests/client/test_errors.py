@@ -46,13 +46,14 @@ def test_an_answer_without_a_json_object_is_not_from_soundlift(server: WrittenAn
 @pytest.mark.parametrize(
     "body",
     [
-        b"[" * 100_000,
+        b"[" * 100000,
         b"\xff\xfe",
         b'{"jobs": 7, "links": {}}',
         b'{"jobs": [7], "links": {}}',
         b'{"jobs": [{}], "links": {}}',
-    ]
-    + [b'{"jobs": [], "links": []}', b'{"job_id": "1", "state": "ready", "error": [], "created_at": "today"}'],
+        b'{"jobs": [], "links": []}',
+        b'{"job_id": "1", "state": "ready", "error": [], "created_at": "today"}',
+    ],
 )
 def test_an_answer_of_another_form_is_an_error_of_the_client(server: WrittenAnswers, body: bytes) -> None:
     server.replies = [Reply(200, body)]
