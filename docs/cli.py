@@ -28,8 +28,8 @@ Written by `python docs/cli.py` from the declarations of the commands. [The comm
 
 {codes}
 
-Every error is one line on standard error, `soundlift: what happened; what to do.` Results are printed on standard output, and
-questions, progress and notes on standard error. `NO_COLOR` disables colours.
+Every error is one line on standard error, `soundlift: what happened; what to do.` Results are printed on standard
+output, and questions, progress and notes on standard error. `NO_COLOR` disables colours.
 
 ## Completion
 
