@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,10 +20,12 @@ from functions.jobs import events
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.cursor import MAX_AGE_SECONDS, MAX_CURSOR_LENGTH, Cursor
 from soundlift.common.services import Services
+from tests.api.function_server import served
 from tests.factories.accounts import bearer
-from tests.factories.jobs import claimed_job, claimed_mail, queued_job, ready_job
+from tests.factories.jobs import claimed_job, claimed_mail, job_now, queued_job, ready_job
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
+from tests.jobs.steps import adopted_job
 
 ADA = "ada@example.org"
 
@@ -85,6 +88,18 @@ def test_a_deleted_job_is_listed_as_deleted_before_and_after_cleanup(
     services.jobs.delete(jobs[1].id)
     assert function("cleanup").post("/").json["orphans"] == 2
     assert follower.next()["deleted"] == [jobs[1].id]
+
+
+def test_a_job_that_was_deleted_and_created_again_is_not_listed_as_deleted(
+    services: Services, follower: Follower
+) -> None:
+    job = adopted_job(services)
+    assert services.jobs.cancel(job.id)
+    assert services.jobs.delete(job.id)
+    assert services.jobs.mark_disposed(job_now(services, job.id))
+    adopted_job(services)
+    document = follower.next()
+    assert ([each["job_id"] for each in document["jobs"]], document["deleted"]) == ([job.id], [])
 
 
 def test_a_wait_for_changes_ends_at_the_first_one(services: Services, follower: Follower) -> None:
@@ -280,3 +295,21 @@ def test_a_stream_ends_when_the_database_fails(
     response = client.get("/events", headers=headers)
     assert (response.status_code, _events(response.text)) == (200, [{"retry": "2000"}])
     wait_for(lambda: file.with_name("away.db").exists(), "the file is kept")
+
+
+@pytest.mark.servers
+def test_an_event_reaches_the_client_at_once_while_its_stream_goes_on(services: Services) -> None:
+    job = queued_job(services)
+    with served("jobs", services) as server, server.connect("GET /events", bearer(services)) as connection:
+        assert "converting" not in _read_until(connection, b'"state": "queued"')
+        services.jobs.claim(job)
+        assert job.id in _read_until(connection, b'"state": "converting"')
+
+
+def _read_until(connection: socket.socket, text: bytes) -> str:
+    received = b""
+    while text not in received:
+        block = connection.recv(2**16)
+        assert block, "the stream has ended"
+        received += block
+    return received.decode()
