@@ -19,7 +19,7 @@ from soundlift.common.jobs.model import HIDDEN, Job, State
 from soundlift.common.jobs.queries import JobQueries
 
 SEARCH_ROWS = 5000  # maximum number of jobs that one search looks at
-CHUNK_ROWS = 500
+CHUNK_ROWS = 200
 POSITION = re.compile(r"([0-9a-f]{24})@([0-9]{1,12}\.[0-9]{1,9})")
 NEWEST_FIRST = (table.c.created_at.desc(), table.c.id.desc())
 
