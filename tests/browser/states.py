@@ -74,7 +74,7 @@ def uploading(scene: Scene) -> Iterator[Visit]:
     visit = scene.signed_in()
     visit.limit_upload(20_000)
     visit.upload(wav(4000), {"name": "notes.txt", "mimeType": "text/plain", "buffer": b""})
-    expect(visit.uploads.first).to_contain_text("left")
+    expect(visit.uploads.filter(has_text="Long.wav")).to_contain_text("left")
     yield visit
 
 
@@ -92,7 +92,7 @@ def options_open(scene: Scene) -> Iterator[Visit]:
 def converting(scene: Scene) -> Iterator[Visit]:
     visit = scene.signed_in()
     with paused_connector(scene.stack):
-        visit.upload(scene.video, wav(50))
+        visit.upload({"name": NAME, "mimeType": "video/mp4", "buffer": scene.video.read_bytes()}, wav(50))
         visit.expect_state("Long.wav", "queued")
         visit.expect_state(NAME, "queued")
         Conversion(scene.services, visit.job_id(NAME)).advance(42)

@@ -24,7 +24,7 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *")]
     .map(element => element.outerHTML.slice(0, 120))"""
 SMALL = """() => [...document.querySelectorAll("button, a[href], input, select, summary, [role=slider]")]
     .filter(element => element.checkVisibility({ visibilityProperty: true }) && !element.closest(".visually-hidden, p"))
-    .map(element => [element.getBoundingClientRect(), element.outerHTML.slice(0, 120)])
+    .map(element => [(element.closest("label") ?? element).getBoundingClientRect(), element.outerHTML.slice(0, 120)])
     .filter(([box]) => box.width > 1 && (box.width < 23.5 || box.height < 23.5)).map(([, html]) => html)"""
 MOVING = """() => document.getAnimations().filter(animation => animation.playState === "running"
     && animation.effect.getComputedTiming().duration > 1).map(animation => animation.effect.target.outerHTML)"""
