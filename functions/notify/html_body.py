@@ -68,7 +68,7 @@ def html_body(content: MailContent) -> str:
     title, paper = html.escape(content.subject), _styled("div", "paper", "\n".join(body))
     return (
         f'<!doctype html>\n<html lang="en">{HEAD}<title>{title}</title><style>{DARK}</style></head>\n'
-        f'<body class="paper" style="margin:0;background:#faf9f7">{paper}</body></html>\n'
+        f'<body class="paper" style="margin:0;background:#faf9f7"><div role="main">{paper}</div></body></html>\n'
     )
 
 

@@ -22,9 +22,10 @@ from soundlift.common.jobs.cursor import MAX_AGE_SECONDS, MAX_CURSOR_LENGTH, Cur
 from soundlift.common.services import Services
 from tests.api.function_server import served
 from tests.factories.accounts import bearer
-from tests.factories.jobs import claimed_job, claimed_mail, queued_job, ready_job
+from tests.factories.jobs import claimed_job, claimed_mail, job_now, queued_job, ready_job
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
+from tests.jobs.steps import adopted_job
 
 ADA = "ada@example.org"
 
@@ -87,6 +88,18 @@ def test_a_deleted_job_is_listed_as_deleted_before_and_after_cleanup(
     services.jobs.delete(jobs[1].id)
     assert function("cleanup").post("/").json["orphans"] == 2
     assert follower.next()["deleted"] == [jobs[1].id]
+
+
+def test_a_job_that_was_deleted_and_created_again_is_not_listed_as_deleted(
+    services: Services, follower: Follower
+) -> None:
+    job = adopted_job(services)
+    assert services.jobs.cancel(job.id)
+    assert services.jobs.delete(job.id)
+    assert services.jobs.mark_disposed(job_now(services, job.id))
+    adopted_job(services)
+    document = follower.next()
+    assert ([each["job_id"] for each in document["jobs"]], document["deleted"]) == ([job.id], [])
 
 
 def test_a_wait_for_changes_ends_at_the_first_one(services: Services, follower: Follower) -> None:

@@ -58,12 +58,12 @@ export class JobList extends HTMLElement {
   /** Show the jobs of the user who has signed in. */
   start() {
     this.stop();
-    this.#filter.reset();
     this.#live.restart();
   }
 
-  /** Forget all jobs. */
+  /** Forget all jobs, and what was searched for. */
   stop() {
+    this.#filter.reset();
     this.#live.stop();
     this.#selection.close();
     this.#rows.clear();

@@ -153,7 +153,7 @@ export class UploadQueue extends EventTarget {
   async #recover(upload, error, token) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return this.#signIn(upload, error, token);
-    upload.mayHaveArrived ||= upload.sent === upload.file.size && (error.status === 0 || error.status >= 500);
+    upload.mayHaveArrived ||= upload.isSending && (error.status === 0 || error.status >= 500);
     const isLost = error.status === 0 && !(await isReadable(upload.file));
     if (upload.state !== "uploading") return;
     if (isLost) upload.fail(UNREADABLE);
