@@ -20,6 +20,7 @@ class Forwarder:
         self._lock = threading.Lock()
         self._flows = threading.Event()
         self._flows.set()
+        self._answers_flow = threading.Event()
         self._listener: socket.socket | None = None
         self.port = 0
         self.accepted = 0
@@ -43,6 +44,7 @@ class Forwarder:
     def restore(self) -> None:
         """Accept connections on the same port as before, and forward bytes."""
         self._flows.set()
+        self._answers_flow.set()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
             self.port = self._listener.getsockname()[1]
@@ -51,6 +53,11 @@ class Forwarder:
     def hang(self) -> None:
         """Accept connections and bytes, but forward nothing until `restore`."""
         self._flows.clear()
+        self._answers_flow.clear()
+
+    def hold_answers(self) -> None:
+        """Accept connections and forward what clients send, but not the answers, until `restore`."""
+        self._answers_flow.clear()
 
     def drop_connections(self) -> None:
         """Break the open connections, and keep accepting new ones."""
@@ -73,13 +80,13 @@ class Forwarder:
                     continue
                 with self._lock:
                     self._sockets |= {client, server}
-                for source, sink in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+                for source, sink, gate in ((client, server, self._flows), (server, client, self._answers_flow)):
+                    threading.Thread(target=self._pump, args=(source, sink, gate), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, gate: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(BLOCK):
-                self._flows.wait()
+                gate.wait()
                 sink.sendall(data)
         for one in (source, sink):
             with suppress(OSError):
@@ -95,4 +102,5 @@ class Forwarder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._flows.set()
+        self._answers_flow.set()
         self.cut()

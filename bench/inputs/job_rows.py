@@ -14,6 +14,7 @@ from soundlift.common.db.tables import jobs, notifications
 from soundlift.common.jobs.model import State
 
 ROWS_OF_USER = 100
+UPDATED_ROWS = 500  # of the first users
 RETENTION_SECONDS = 7 * 24 * 3600
 OVERDUE_SECONDS = 3600
 BATCH_ROWS = 5000
@@ -80,6 +81,8 @@ def _row(number: int, states: Sequence[str], rows: int, now: float) -> tuple[Val
         "purge_after": overdue if kind == "deleted" else None,
         "created_at": now - age,
         "changed_at": now - age - (2 * RETENTION_SECONDS if kind == "cancelled" else 0),
+        # A few rows of either table were updated recently.
+        "updated_at": now if number < UPDATED_ROWS else now - OVERDUE_SECONDS - age,
     }
     return job, _notification(job_id, overdue - age, kind)
 

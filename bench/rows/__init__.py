@@ -21,10 +21,12 @@ from bench.rows import (
     throughput,
     transfers,
     validate,
+    waveform,
 )
 
 MODULES = (
     conversions,
+    waveform,
     large_videos,
     memory,
     throughput,

@@ -17,6 +17,8 @@ from bench.harness.comparison import Goal, Result, Row, Sample, compare
 from bench.inputs.job_rows import RETENTION_SECONDS, fill, user
 from soundlift.common.db.engine import open_database
 from soundlift.common.db.migrations import migrate
+from soundlift.common.jobs.cursor import OVERLAP_SECONDS
+from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Usage, read_usage
 from soundlift.common.process.temporary_folders import temporary_folder
@@ -94,6 +96,11 @@ def _notifications_of_page(services: Services) -> Query:
     return partial(services.notifications.by_job, [job.id for job in services.jobs.page(USER)])
 
 
+def _updates(services: Services, username: str | None) -> int:
+    """Return how many jobs have changed since a recent cursor."""
+    return len(services.jobs.updates(username, since=services.jobs.moment() - OVERLAP_SECONDS))
+
+
 def _quota(services: Services) -> Query:
     def measure() -> Usage:
         with services.database.read() as connection:
@@ -110,6 +117,10 @@ QUERIES: dict[str, Callable[[Services], Query]] = {
     "user-page-2": partial(_second_page, username=USER),
     "admin-page": lambda services: partial(services.jobs.page, None, limit=20),
     "admin-page-2": partial(_second_page, username=None),
+    "user-search": lambda services: partial(services.jobs.search, USER, Search("holiday"), limit=20),
+    "admin-search": lambda services: partial(services.jobs.search, None, Search("holiday"), limit=20),
+    "user-updates": lambda services: partial(_updates, services, USER),
+    "admin-updates": lambda services: partial(_updates, services, None),
     "notifications": _notifications_of_page,
     "quota": _quota,
     "due": lambda services: services.jobs.due,

@@ -107,7 +107,11 @@ def _mark_ready(audio: FinishedFile, claim: Claim, services: Services) -> None:
     """Mark the job as ready; if the claim was lost, delete the audio file."""
     try:
         is_ready = services.jobs.mark_ready(
-            claim, mp3_bytes=audio.size, length=audio.seconds, missing_seconds=audio.missing_seconds
+            claim,
+            mp3_bytes=audio.size,
+            length=audio.seconds,
+            missing_seconds=audio.missing_seconds,
+            waveform=audio.waveform,
         )
     except DatabaseUnavailable as error:
         _release_unless_ready(claim, services, cause=error.detail)

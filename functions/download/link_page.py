@@ -29,9 +29,9 @@ STYLE = """
 body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif }
 main { box-sizing: border-box; max-width: 30rem; margin: 15vh auto 2rem; padding: 2rem; background: var(--card);
   border: 1px solid var(--line); border-radius: 12px; overflow-wrap: anywhere }
-p { color: var(--muted) }
+p { margin: 0 0 .5rem; color: var(--muted) }
 h1 { margin: 0 0 .5rem; font-size: 1.375rem; line-height: 1.3 }
-a { display: inline-block; margin-top: .5rem; padding: .625rem 1.25rem; border-radius: 12px; background: var(--accent);
+a { display: inline-block; margin-top: 1rem; padding: .625rem 1.25rem; border-radius: 12px; background: var(--accent);
   color: var(--on-accent); text-decoration: none; font-weight: 600 }
 a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
 @media (max-width: 34rem) { main { margin: 1rem } }
@@ -86,6 +86,6 @@ def _page(error: SoundliftError, address: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(heading)} – Soundlift</title>"
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
-        f"<body><main><h1>{html.escape(heading)}</h1><p>{html.escape(sentence)}</p>"
+        f"<body><main><p>Soundlift</p><h1>{html.escape(heading)}</h1><p>{html.escape(sentence)}</p>"
         f'<a href="{html.escape(address)}">{button}</a></main></body></html>\n'
     )

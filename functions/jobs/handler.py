@@ -17,6 +17,7 @@ from .links import create_archive_link, create_link
 from .listing import page_document
 from .long_polls import permitted_wait, poll
 from .retry import retry_job
+from .waveform import show_waveform
 
 POLL_SECONDS = 0.2
 
@@ -73,5 +74,6 @@ app.handle("/events", stream_events, methods=["GET"])
 app.handle("/links", create_archive_link, methods=["POST"])
 app.handle("/<job_id>/link", create_link, methods=["POST"])
 app.handle("/<job_id>/retry", retry_job, methods=["POST"])
+app.handle("/<job_id>/waveform", show_waveform, methods=["GET"])
 app.handle("/<anything:job_id>", show_job, methods=["GET"])
 app.handle("/<anything:job_id>", remove_job, methods=["DELETE"])

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import mimetypes
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ FOLDER = Path(__file__).parent / "page"
 INDEX = "index.html"
 MAX_BYTES = 2**20  # of all files; they stay in memory
 RELEASE_LENGTH = 12
+HEAD_END = b"</head>"
 REFERENCE = re.compile(rb'\b(src|href)="(?=[\w-]+\.\w+")')
 COMMENT = re.compile(rb"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.MULTILINE)
 MIMETYPES = mimetypes.MimeTypes()  # only Python's own table, whatever types the machine has configured
@@ -60,8 +62,15 @@ def read_files(folder: Path = FOLDER) -> StaticFiles:
     for name, content in contents.items():
         digest.update(b"%s %d\n%s" % (name.encode(), len(content), content))
     release = digest.hexdigest()[:RELEASE_LENGTH]
-    contents[INDEX] = REFERENCE.sub(rf'\1="{release}/'.encode(), contents[INDEX])
+    index = contents[INDEX].replace(HEAD_END, _preloads(contents) + HEAD_END)
+    contents[INDEX] = REFERENCE.sub(rf'\1="{release}/'.encode(), index)
     return StaticFiles(release, {name: _static_file(name, content) for name, content in contents.items()})
+
+
+def _preloads(names: Iterable[str]) -> bytes:
+    """Return links that load all modules at once, whereas an import is found only in the module that contains it."""
+    modules = (name for name in names if name.endswith(".js"))
+    return "".join(f'  <link rel="modulepreload" href="{name}">\n  ' for name in modules).encode()
 
 
 def _static_file(name: str, content: bytes) -> StaticFile:

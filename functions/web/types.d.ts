@@ -14,13 +14,13 @@ export interface Job {
   mp3_bytes: number | null;
   length: number | null;
   missing_seconds: number | null;
-  options: Record<string, unknown>;
+  options: { bitrate?: number | null; start?: number | null; end?: number | null };
   error: { code: string; detail: string } | null;
   created_at: string;
-  updated_at?: string;
-  ended_at?: string | null;
-  expires_at?: string | null;
-  format?: string;
+  updated_at: string;
+  ended_at: string | null;
+  expires_at: string | null;
+  format: string;
   notifications: { channel: string; delivered_at: string | null; error: string | null }[];
   links: { self: string; download?: string; waveform?: string; page?: string };
 }
@@ -28,6 +28,7 @@ export interface Job {
 /** A page of jobs, or what has changed since a cursor. */
 export interface JobPage {
   jobs: Job[];
+  /** Only in an answer to `changed_since`. */
   deleted?: string[];
   cursor: string;
   links: { next?: string };

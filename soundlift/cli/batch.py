@@ -63,7 +63,7 @@ def stop_advice(conversions: Sequence[Conversion]) -> str:
     accepted = [one for one in conversions if one.job and not one.ended]
     if accepted:
         commands = [f"  {program_name()} download {one.job.id}{_output(one)}" for one in accepted if one.job]
-        lines += ["The server goes on with what it has. Get the result with:", *commands]
+        lines += ["The server continues the conversion. Get the result with:", *commands]
     return "\n".join(lines)
 
 

@@ -11,11 +11,13 @@ from shutil import copyfileobj
 from typing import BinaryIO, cast
 
 from soundlift.cli.display import Display
+from soundlift.cli.layout import about
 from soundlift.cli.messages import Messages
 from soundlift.cli.outcome import Outcome, shown_target
 from soundlift.cli.outputs import Item
 from soundlift.cli.steps import Steps
 from soundlift.client import Client, ClientError, Job, NotConverted
+from soundlift.common.printable import printable
 
 STANDARD_INPUT_NAME = "standard-input"
 
@@ -53,13 +55,13 @@ class Conversion:
     def _convert(self, steps: Steps) -> None:
         shown = self.item.source.shown
         self.job = self._upload(steps)
-        self.messages.progress(f"{shown}: uploaded, job {self.job.id}")
+        self.messages.progress(about(shown, f"uploaded, job {printable(self.job.id, '?')}", sys.stderr))
         self.job = steps.wait(self.job)
-        self.messages.detail(f"{shown}: converted")
+        self.messages.detail(about(shown, "converted", sys.stderr))
         if self.item.target:
             self.item.target.parent.mkdir(parents=True, exist_ok=True)
         steps.download(self.job, self.item.target, replace=self.replace)
-        self.messages.detail(f"{shown}: saved as {shown_target(self.item)}")
+        self.messages.detail(about(shown, f"saved as {shown_target(self.item)}", sys.stderr))
 
     def _upload(self, steps: Steps) -> Job:
         with ExitStack() as files:

@@ -56,7 +56,9 @@ def convert(
     connect: Connect,
     options: Mapping[str, str],
 ) -> None:
-    """Upload files, wait for the MP3s, and download them.
+    """Convert videos to audio files.
+
+    They are uploaded, and the results are downloaded.
 
     FILE is a video, a pattern such as '*.mp4', a folder (with --recursive), or - for standard input.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from threading import RLock
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import click
 from rich.cells import cell_len, chop_cells
@@ -89,6 +89,7 @@ class Bars:
             transient=True,
         )
         self._files = files
+        self._names: dict[int, str] = {}
         self._stages: dict[int, str] = {}
         self._ended = 0
         self._lock = RLock()
@@ -97,13 +98,16 @@ class Bars:
     def begin(self, name: str) -> int:
         """Add the bar of a file."""
         shown = self._fitting(printable(name, "?"))
-        return self._progress.add_task("", total=PERCENT, name=shown, stage=STAGES[0].ljust(STAGE_WIDTH))
+        number = self._progress.add_task("", total=PERCENT, name=shown, stage=STAGES[0].ljust(STAGE_WIDTH))
+        self._names[number] = shown
+        return number
 
     def update(self, number: int, stage: str, percent: float | None) -> None:
         """Move the bar of a file, or begin it anew for another stage."""
         if self._stages.get(number) != stage:
             self._stages[number] = stage
-            self._progress.reset(TaskID(number), total=PERCENT, stage=stage.ljust(STAGE_WIDTH))
+            fields: dict[str, Any] = {"name": self._names[number], "stage": stage.ljust(STAGE_WIDTH)}
+            self._progress.reset(TaskID(number), total=PERCENT, **fields)  # begins the estimate of the time anew
         self._progress.update(TaskID(number), completed=percent or 0, total=None if percent is None else PERCENT)
 
     def end(self, number: int) -> None:

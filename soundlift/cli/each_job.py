@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from soundlift.cli.error_text import print_error
+from soundlift.cli.error_text import error_text
 from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.layout import about
 from soundlift.cli.outcome import json_line
 from soundlift.client import ClientError
+from soundlift.common.printable import printable
 
 Action = Callable[[str], tuple[str, dict[str, Any]]]
 """A function that acts on the job with an id, and returns the result as a line and as a JSON object."""
@@ -26,7 +29,7 @@ def for_each(jobs: Sequence[str], action: Action, *, as_json: bool) -> None:
         try:
             line, document = action(job)
         except ClientError as error:
-            print_error(error)
+            click.echo(about(f"soundlift: {printable(job, '?')}", f"{error_text(error)}.", sys.stderr), err=True)
             code = code or exit_code(error)
         else:
             click.echo(json_line(document) if as_json else line)

@@ -18,7 +18,10 @@ from soundlift.common.printable import printable
 @json_option
 @with_client
 def cancel(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
-    """Cancel jobs that have not ended; ended ones stay as they are."""
+    """Cancel jobs that have not ended.
+
+    Ended ones stay as they are.
+    """
     client = connect()
 
     def action(job_id: str) -> tuple[str, dict[str, Any]]:
@@ -33,7 +36,10 @@ def cancel(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
 @json_option
 @with_client
 def rm(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
-    """Delete jobs and their files from the server; running ones are cancelled."""
+    """Delete jobs and their files.
+
+    Those that have not ended are cancelled first.
+    """
     client = connect()
 
     def action(job_id: str) -> tuple[str, dict[str, Any]]:
@@ -48,7 +54,10 @@ def rm(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
 @json_option
 @with_client
 def retry(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
-    """Convert failed or cancelled jobs again, with the videos that the server still has."""
+    """Convert failed or cancelled jobs again.
+
+    The server still has their videos until they expire.
+    """
     client = connect()
 
     def action(job_id: str) -> tuple[str, dict[str, Any]]:

@@ -18,9 +18,9 @@ from soundlift.client import ConnectionFailed
 @json_option
 @with_client
 def link(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
-    """Print a link that downloads a job's audio without signing in.
+    """Print a link that needs no sign-in.
 
-    For several jobs, it downloads a ZIP file. Whoever has the link can use it until it expires.
+    It downloads the audio of a job, or for several jobs a ZIP file. Whoever has the link can use it until it expires.
     """
     made = connect().link(jobs[0] if len(jobs) == 1 else jobs)
     if not is_web_address(made.url):

@@ -43,8 +43,8 @@ class Messages:
         with self._lock:
             lost, self._lost = self._lost, True
         if not lost:
-            what = "The server is busy" if isinstance(error, ApiError) else "Connection lost"
-            self.note(f"{what} ({error_text(error)}). Trying again until it works; Ctrl-C stops.")
+            busy = "The server is busy: " if isinstance(error, ApiError) else ""
+            self.note(f"{busy}{error_text(error)}. Trying again until it works; Ctrl-C stops.")
 
     def received(self) -> None:
         """Print that the server has answered again."""

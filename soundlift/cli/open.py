@@ -19,7 +19,10 @@ from soundlift.cli.web_addresses import page_of
 @json_option
 @with_client
 def open_(job_id: str, as_json: bool, connect: Connect) -> None:
-    """Open the page of a job in the browser, or print its address if there is none."""
+    """Open the page of a job in the browser.
+
+    Without a browser, the address of the page is printed.
+    """
     client = connect()
     address = page_of(client.job(job_id), client.url)
     opened = _open_browser(address)

@@ -11,6 +11,7 @@ from typing import Any
 
 from soundlift.cli.error_text import error_text
 from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.layout import about
 from soundlift.cli.outputs import Item
 from soundlift.client import ApiError, ClientError, Job, NotConverted
 from soundlift.common.printable import printable
@@ -37,12 +38,12 @@ class Outcome:
     def line(self) -> str:
         """The result in one line."""
         if self.error:
-            return f"{self.item.source.shown}: {self.reason}"
+            return about(f"soundlift: {self.item.source.shown}", self.reason, sys.stderr)
         if self.item.skipped or self.job is None:
-            return f"{shown_target(self.item)}: exists, skipped"
+            return about(shown_target(self.item), "exists, skipped", sys.stdout)
         size = f"{self.job.length or 0:.1f} s, {(self.job.mp3_bytes or 0) / 1e6:.1f} MB"
         job = "" if sys.stderr.isatty() else f", job {self.job.id}"  # a terminal has shown the job at its begin
-        return f"{shown_target(self.item)}: {size}{job}"
+        return about(shown_target(self.item), f"{size}{job}", sys.stdout)
 
     @property
     def reason(self) -> str:

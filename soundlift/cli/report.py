@@ -22,7 +22,7 @@ class Report:
         if self._as_json:
             self._display.print(json_line(outcome.document), err=self._err)
         elif outcome.error:
-            self._messages.error(f"soundlift: {outcome.line if several else outcome.reason}")
+            self._messages.error(outcome.line if several else f"soundlift: {outcome.reason}")
         elif not self._quiet:
             self._display.print(outcome.line, err=self._err)
         if outcome.warning and not self._as_json:

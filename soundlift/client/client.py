@@ -216,7 +216,7 @@ class Client:
         """Return a link that downloads the audio file of a job, or a ZIP file of several, without a sign-in."""
         if isinstance(jobs, Job | str):
             return Link.of(self._api.json("POST", f"{_path(jobs)}/link"))
-        return Link.of(self._api.json("POST", "/jobs/links", json={"jobs": [_id(job) for job in jobs]}))
+        return Link.of(self._api.json("POST", "/jobs/links", {"jobs": [_id(job) for job in jobs]}))
 
     def download(
         self,

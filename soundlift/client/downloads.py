@@ -104,7 +104,8 @@ class Transfer:
 
     def _save(self, response: urllib3.BaseHTTPResponse) -> None:
         with connection_errors():
-            for block in response.stream(BLOCK):
+            # read1 returns what has arrived, so that nothing of it is lost if the connection breaks.
+            while block := response.read1(BLOCK):
                 self.sink.write(block)
                 if self.on_progress:
                     self.on_progress(self.sink.position(), self.total)

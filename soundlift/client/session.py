@@ -91,8 +91,9 @@ class Session:
         return self._can_renew() and time.monotonic() >= self._expires_at
 
     def _renew(self) -> str:
-        if self._token_source is not None:
-            self._token = self._token_source(self._token)
+        if (source := self._token_source) is not None:
+            refused = self._token
+            self._token = self._retries.run(lambda: source(refused))
             return self._token
         if self._refresh_token is not None:
             try:

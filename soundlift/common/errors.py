@@ -150,6 +150,12 @@ class NotFound(SoundliftError):
     code = "not_found"
 
 
+class NoWaveform(NotFound):
+    """A job without a waveform, because it has no MP3, or one whose sound was not drawn."""
+
+    code = "no_waveform"
+
+
 class NotReady(SoundliftError):
     """A job without an MP3, or whose MP3 is not ready yet."""
 

@@ -253,6 +253,16 @@ def test_a_queued_or_running_job_can_be_cancelled(function: Call, services: Serv
         assert job_now(services, job.id).state == State.CANCELLED
 
 
+def test_a_cancellation_deletes_no_job_that_has_ended_in_the_meantime(function: Call, services: Services) -> None:
+    client, headers = function("jobs"), bearer(services)
+    for job in (ready_job(services), failed_job(services)):
+        assert_problem(client.delete(f"/{job.id}?only=cancel", headers=headers), 409)
+        assert client.get(f"/{job.id}", headers=headers).json["state"] == job.state
+    queued = queued_job(services)
+    assert client.delete(f"/{queued.id}?only=cancel", headers=headers).json["state"] == "cancelled"
+    assert_problem(client.delete(f"/{queued.id}?only=delete", headers=headers), 400)
+
+
 def test_a_deleted_job_is_not_found_any_more(function: Call, services: Services) -> None:
     client, headers = function("jobs"), bearer(services)
     for job in (ready_job(services), failed_job(services)):

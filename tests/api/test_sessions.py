@@ -161,6 +161,14 @@ def test_a_refresh_token_must_be_a_string(login: FlaskClient, path: str, token: 
     assert_problem(login.post(path, json={"refresh_token": token}), 400)
 
 
+@pytest.mark.parametrize("suffix", ["x", "\n", "=", ".", "\0"])
+def test_a_refresh_token_with_anything_after_it_is_not_accepted(login: FlaskClient, suffix: str) -> None:
+    token = sign_in(login)["refresh_token"]
+    assert_refused(login, token + suffix)
+    assert login.post("/sign-out", json={"refresh_token": token + suffix}).status_code == 204
+    refresh(login, token)
+
+
 def test_an_access_token_is_no_refresh_token_and_the_reverse(login: FlaskClient, function: Call) -> None:
     answer = sign_in(login)
     assert_refused(login, answer["access_token"])

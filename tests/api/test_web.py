@@ -67,6 +67,11 @@ def test_every_file_that_the_index_names_is_named_with_the_release(web: FlaskCli
         assert web.get(f"/{reference}").status_code == 200
 
 
+def test_the_index_loads_all_modules_at_once(web: FlaskClient) -> None:
+    preloaded = re.findall(r'<link rel="modulepreload" href="[0-9a-f]{12}/([^"]+)">', web.get("/").text)
+    assert preloaded == [name for name in FILES if name.endswith(".js")]
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_types_are_those_that_browsers_require_under_nosniff(web: FlaskClient, name: str) -> None:
     types = {"js": "javascript", "css": "text/css", "svg": "image/svg+xml", "html": "text/html"}

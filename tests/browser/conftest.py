@@ -14,14 +14,20 @@ from devservers.local_stack import Stack
 from soundlift.common.auth.passwords import hash_password
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.browser.visits import Visit, Visits
+from tests.browser.visits import PATIENCE_MILLISECONDS, Visit, Visits
 from tests.factories.accounts import PASSWORD
-from tests.factories.clips import talking_mp4
+from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.fixtures.local_stack import starting
 
-PATIENCE_MILLISECONDS = 20_000
 TOKEN_SECONDS = "60"  # so short that the page renews its token within a few tests
 _numbers = itertools.count(1)
+
+
+def next_account(services: Services, password_hash: str, *, admin: bool) -> str:
+    """Add an account, and return its address."""
+    email = f"{'admin' if admin else 'user'}-{next(_numbers)}@example.org"
+    services.users.add(email, password_hash, admin=admin)
+    return email
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +40,14 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with starting(tmp_path_factory) as start:
-        yield start(TOKEN_SECONDS=TOKEN_SECONDS)
+        yield start()
 
 
 @pytest.fixture(scope="session")
 def stack_services(stack: Stack) -> Iterator[Services]:
     """Return the services of the running stack, for what a test does behind the page's back."""
-    services = Services(Settings.from_environment({"SOUNDLIFT_DATA": str(stack.data), "EMBEDDED": "true"}))
+    environment = {"SOUNDLIFT_DATA": str(stack.data), "SECRETS_FOLDER": str(stack.data / "secrets")}
+    services = Services(Settings.from_environment(environment))
     yield services
     services.database.engine.dispose()
 
@@ -53,17 +60,13 @@ def stack_password_hash() -> str:
 @pytest.fixture
 def account(stack_services: Services, stack_password_hash: str) -> str:
     """Return the address of a new account, whose password is PASSWORD."""
-    email = f"user-{next(_numbers)}@example.org"
-    stack_services.users.add(email, stack_password_hash)
-    return email
+    return next_account(stack_services, stack_password_hash, admin=False)
 
 
 @pytest.fixture
 def admin(stack_services: Services, stack_password_hash: str) -> str:
     """Return the address of a new admin, whose password is PASSWORD."""
-    email = f"admin-{next(_numbers)}@example.org"
-    stack_services.users.add(email, stack_password_hash, admin=True)
-    return email
+    return next_account(stack_services, stack_password_hash, admin=True)
 
 
 @pytest.fixture
@@ -85,3 +88,9 @@ def visit(visits: Visits, account: str) -> Visit:
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a video of three seconds."""
     return talking_mp4(tmp_path_factory.mktemp("video"), name="Holiday.mp4")
+
+
+@pytest.fixture(scope="session")
+def silent_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a video without sound."""
+    return ffmpeg(tmp_path_factory.mktemp("video") / "Silent.mp4", *PICTURE, "-c:v", "mpeg4")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
 
 from devservers.waiting import wait_for
 from tests.factories.accounts import PASSWORD
 
-API = ("/login", "/jobs", "/upload", "/download")
+API = re.compile(r"(/function)?/(login|jobs|upload|download)(/|$)")
+PATIENCE_MILLISECONDS = 20_000
 
 
 class Visit:
@@ -31,24 +34,61 @@ class Visit:
         return Visit(self.context).open()
 
     def sign_in(self, email: str, password: str = PASSWORD) -> None:
-        self.page.get_by_label("E-mail address").fill(email)
-        self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in", exact=True).click()
-        expect(self.page.get_by_role("button", name="Sign out")).to_be_visible()
+        self.email.fill(email)
+        self.password.fill(password)
+        self.button("Sign in").click()
+        expect(self.button("Sign out")).to_be_visible()
 
-    def upload(self, *files: Path | dict[str, Any]) -> None:
+    @property
+    def email(self) -> Locator:
+        """Return the field of the sign-in form that is shown: on the page, or in the dialog of an expired session."""
+        return self.page.get_by_label("E-mail address").filter(visible=True)
+
+    @property
+    def password(self) -> Locator:
+        return self.page.get_by_label("Password").filter(visible=True)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def upload(self, *files: Path | FilePayload) -> None:
         """Choose files with the file picker."""
-        self.page.locator("input[type=file]").first.set_input_files(list(files))  # type: ignore[arg-type]
+        self.page.get_by_label("Choose videos").set_input_files(list(files))  # type: ignore[arg-type]
+
+    @property
+    def uploads(self) -> Locator:
+        """Return the rows of the uploads in progress."""
+        return self.page.get_by_role("list", name="Uploads").get_by_role("listitem")
+
+    @property
+    def rows(self) -> Locator:
+        """Return the rows of all jobs."""
+        return self.page.locator("li.job")
 
     def row(self, name: str) -> Locator:
         """Return the row of the job of a file."""
-        return self.page.locator("li.job").filter(has=self.page.get_by_role("heading", name=name, exact=True))
+        return self.rows.filter(has=self.page.get_by_role("heading", name=name, exact=True))
 
     def expect_state(self, name: str, state: str) -> Locator:
         """Wait until the job of a file is in a state, and return its row."""
         row = self.row(name)
         expect(row).to_have_attribute("data-state", state)
         return row
+
+    def job_id(self, name: str) -> str:
+        """Return the id of the job of a file."""
+        return (self.row(name).get_attribute("id") or "").removeprefix("job-")
+
+    def set_clock(self, seconds: float) -> None:
+        """Let the page's clock be so far ahead of the true time; its timers are not affected."""
+        self.page.clock.set_system_time(time.time() + seconds)
+
+    def limit_upload(self, bytes_per_second: int) -> None:
+        """Let this tab send at most so many bytes per second; -1 removes the limit."""
+        session = self.context.new_cdp_session(self.page)
+        session.send("Network.enable")
+        limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+        session.send("Network.emulateNetworkConditions", {"offline": False, **limits})
 
 
 class Visits:
@@ -63,7 +103,7 @@ class Visits:
     def __call__(self, path: str = "/web/", **options: Any) -> Visit:
         """Open the page in a new context, whose options are Playwright's."""
         context = self._browser.new_context(base_url=self.url, locale="en-GB", **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
         context.on("console", self._note_message)
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
         self._contexts.append(context)
@@ -92,4 +132,4 @@ class Visits:
 def _is_refusal(message: ConsoleMessage) -> bool:
     """Return whether a message reports that the API refused a request or was unreachable, which is no defect."""
     path = urlsplit(message.location["url"]).path
-    return message.text.startswith("Failed to load resource") and path.startswith(API)
+    return message.text.startswith("Failed to load resource") and API.match(path) is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy.engine import make_url
@@ -61,6 +62,42 @@ def test_a_second_migration_keeps_tables_and_rows(url: str) -> None:
     migrate(url)
     with database.read() as connection:
         assert len(connection.execute(metadata.tables["user"].select()).all()) == 1
+
+
+BEFORE_CHANGES = """
+    DROP TABLE deletion; DROP INDEX job_update; DROP INDEX job_update_of_user;
+    ALTER TABLE job DROP COLUMN ended_at; ALTER TABLE job DROP COLUMN updated_at;
+    ALTER TABLE job DROP COLUMN retried_at; ALTER TABLE job DROP COLUMN retries;
+    UPDATE alembic_version SET version_num = '0003';
+"""
+
+
+def test_existing_jobs_get_the_times_of_their_last_change(url: str) -> None:
+    migrate(url)
+    database = open_database(url)
+    states = ("queued", "ready", "failed", "cancelled", "expired")
+    common = {"username": "a@example.org", "file_name": "a", "content_type": "", "video_fid": "", "created_at": 1.0}
+    rows = [{**common, "id": state, "state": state, "changed_at": 2.0 + n} for n, state in enumerate(states)]
+    with database.write() as connection:
+        connection.execute(metadata.tables["job"].insert(), rows)
+    database.engine.dispose()
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+        connection.executescript(BEFORE_CHANGES)
+    for _ in range(2):
+        migrate(url)
+    assert differences(database) == []
+    with database.read() as connection:
+        job = metadata.tables["job"].c
+        found = connection.execute(
+            sa.select(job.id, job.updated_at, job.ended_at, job.retries).order_by(job.changed_at)
+        )
+        assert [tuple(row) for row in found] == [
+            ("queued", 2.0, None, 0),
+            ("ready", 3.0, 3.0, 0),
+            ("failed", 4.0, 4.0, 0),
+            ("cancelled", 5.0, 5.0, 0),
+            ("expired", 6.0, None, 0),
+        ]
 
 
 @pytest.mark.parametrize(("table", "column"), [("job", "missing_seconds"), ("notification", "attempts")])

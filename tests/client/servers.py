@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import import_module
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.test import run_wsgi_app
 from werkzeug.wrappers import Request
+from werkzeug.wsgi import ClosingIterator
 
 from devservers.waiting import DEADLINE_SECONDS
 from soundlift.common.services import Services
@@ -25,13 +28,21 @@ FUNCTIONS = ("login", "validate", "upload", "jobs", "download")
 
 
 class Deployment:
-    """The functions behind one address, as a gateway mounts them; `requests` holds those received."""
+    """The functions behind one address, as a gateway mounts them; `requests` holds those received.
 
-    def __init__(self, services: Services) -> None:
+    For each number in `cuts`, the connection of one request is closed after as many bytes of the response; for 0, the
+    response does not begin, although the function has done its work.
+    """
+
+    def __init__(self, services: Services, port: int = 0) -> None:
         self.requests: list[Request] = []
+        self.cuts: list[int | None] = []
         self._functions = DispatcherMiddleware(_nothing, {f"/{name}": _function(name, services) for name in FUNCTIONS})
-        self._server: BaseWSGIServer = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
-        self.url = f"http://127.0.0.1:{self._server.port}"
+        self._server: BaseWSGIServer = make_server(
+            "127.0.0.1", port, self._answer, threaded=True, request_handler=_Quiet
+        )
+        self.port = self._server.port
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def lines(self) -> list[str]:
@@ -45,7 +56,23 @@ class Deployment:
 
     def _answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         self.requests.append(Request(environ.copy()))
-        return self._functions(environ, start_response)
+        cut = self.cuts.pop(0) if self.cuts else None
+        if cut == 0:
+            run_wsgi_app(self._functions, environ, buffered=True)
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError
+        blocks = self._functions(environ, start_response)
+        return blocks if cut is None else _beginning(blocks, cut)
+
+
+def _beginning(blocks: Iterable[bytes], length: int) -> Iterator[bytes]:
+    """Yield the first bytes of a body, and then end the connection."""
+    with closing(ClosingIterator(blocks)) as body:
+        for block in body:
+            yield block[:length]
+            length -= len(block)
+            if length <= 0:
+                raise ConnectionAbortedError
 
 
 class _Quiet(WSGIRequestHandler):
@@ -85,6 +112,8 @@ class WrittenAnswers(HTTPServer):
         super().__init__(("127.0.0.1", 0), _Write)
         self.replies = replies
         self.requests: list[str] = []
+        self.headers: list[Mapping[str, str]] = []
+        self.bodies: list[bytes] = []
 
     @property
     def url(self) -> str:
@@ -103,7 +132,8 @@ class _Write(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         self.server.requests.append(f"{self.command} {self.path}")
-        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.server.headers.append(dict(self.headers.items()))
+        self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
         reply = self.server.replies[0]
         self.server.replies = self.server.replies[1:] or self.server.replies
         self.send_response(reply.status)
@@ -113,7 +143,7 @@ class _Write(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body)
 
-    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 - the standard library's names
+    do_GET = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815 - the standard library's names
 
     def log_message(self, format: str, *args: object) -> None:
         return

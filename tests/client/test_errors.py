@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.client import ApiError, Client, ConnectionFailed
+from soundlift.client import ApiError, Client, ConnectionFailed, NotSupported
 from tests.client.servers import Reply, WrittenAnswers
 
 
@@ -41,3 +41,38 @@ def test_an_answer_without_a_json_object_is_not_from_soundlift(server: WrittenAn
     for call in (client.validate, client.login, lambda: client.job("1"), lambda: client.delete("1")):
         with pytest.raises(ConnectionFailed, match="Is this the address of a Soundlift gateway"):
             call()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100000,
+        b"\xff\xfe",
+        b'{"jobs": 7, "links": {}}',
+        b'{"jobs": [7], "links": {}}',
+        b'{"jobs": [{}], "links": {}}',
+        b'{"jobs": [], "links": []}',
+        b'{"job_id": "1", "state": "ready", "error": [], "created_at": "today"}',
+    ],
+)
+def test_an_answer_of_another_form_is_an_error_of_the_client(server: WrittenAnswers, body: bytes) -> None:
+    server.replies = [Reply(200, body)]
+    client = Client(server.url, token="any")
+    for call in (client.validate, lambda: list(client.jobs()), lambda: client.job("1"), lambda: client.link("1")):
+        with pytest.raises(ConnectionFailed, match=r"Is (it|this the address of a) Soundlift"):
+            call()
+
+
+def test_an_older_server_is_named_as_the_reason(server: WrittenAnswers) -> None:
+    server.replies = [Reply(405, b"{}")]
+    client = Client(server.url, token="any")
+    for call in (lambda: client.link("1"), lambda: client.link(["1", "2"]), lambda: client.retry("1")):
+        with pytest.raises(NotSupported, match="it may be older than this client"):
+            call()
+
+
+def test_a_zip_file_of_an_older_server_is_named_as_the_reason(server: WrittenAnswers, tmp_path: Path) -> None:
+    server.replies = [Reply(400, b'{"code": "bad_request", "detail": "fid is required"}')]
+    with pytest.raises(NotSupported, match="does not make ZIP files"):
+        Client(server.url, token="any").download_zip(["1", "2"], tmp_path / "a.zip")
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,8 @@ from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
     ("name", "value"),
     [
         ("PUBLIC_URL", "example.org"),
+        ("PUBLIC_URL", "http://[::1"),
+        ("PUBLIC_URL", "http://example.org:99999"),
         ("MAX_UPLOAD_BYTES", "4G"),
         ("LONG_POLLS", "0"),
         ("AUDIO_BITRATE", "9000k"),

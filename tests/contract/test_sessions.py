@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from devservers.waiting import wait_for
 from soundlift.common.auth import sessions as module
 from soundlift.common.auth.refresh_tokens import RefreshToken
-from soundlift.common.auth.sessions import GRACE_SECONDS, MAX_SESSIONS
+from soundlift.common.auth.sessions import GRACE_SECONDS, MAX_SESSIONS, Sessions
 from soundlift.common.db.tables import sessions as table
 from soundlift.common.services import Services
 from tests.factories.sessions import ADA, age_sessions, begin_session, is_live, rotated
@@ -94,11 +94,32 @@ def test_concurrent_uses_of_a_token_rotate_it_once(services: Services) -> None:
         assert rotated(services, successor)
 
 
+class Overtaken(Sessions):
+    """A caller that is overtaken by two uses of the session between reading its row and replacing the token."""
+
+    def _find(self, token: RefreshToken) -> sa.Row[tuple[str, str, bool]] | None:
+        row = super()._find(token)
+        if overtake := self.__dict__.pop("overtake", None):
+            overtake()
+        return row
+
+
+def test_a_late_use_never_brings_an_earlier_token_back(services: Services) -> None:
+    first = begin_session(services)
+    late = Overtaken(services.database, lifetime=services.settings.refresh_seconds)
+    late.__dict__["overtake"] = lambda: rotated(services, rotated(services, first))
+    assert late.rotate(first, services.tokens.successor(first)) is None
+    assert not is_live(services, first)
+
+
 def test_a_session_expires_a_while_after_its_last_use(services: Services) -> None:
     first = begin_session(services)
     second = rotated(services, first)
     age_sessions(services, services.settings.refresh_seconds + 1)
-    assert services.sessions.rotate(second, services.tokens.successor(second)) is None
+    with capture_logs() as logs:
+        assert services.sessions.rotate(first, second) is None
+        assert services.sessions.rotate(second, services.tokens.successor(second)) is None
+    assert logs == []  # an expired token is no sign of a theft
     assert services.sessions.delete_expired() == 1
     assert not is_live(services, second)
 

@@ -73,8 +73,8 @@ def ready_job(
     return job_now(services, job.id)
 
 
-def failed_job(services: Services, sentence: str = "There is no sound in it.") -> Job:
-    job, claim = claimed_job(services)
+def failed_job(services: Services, sentence: str = "There is no sound in it.", email: str = "ada@example.org") -> Job:
+    job, claim = claimed_job(services, email)
     assert services.jobs.mark_failed(claim, code="no_audio", message=sentence)
     return job_now(services, job.id)
 

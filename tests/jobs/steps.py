@@ -53,6 +53,7 @@ STEPS: dict[str, Step] = {
     "release": lambda services, job: services.jobs.release(own_claim(job), cause="x"),
     "give_up": lambda services, job: services.jobs.give_up(job),
     "cancel": lambda services, job: services.jobs.cancel(job.id),
+    "retry": lambda services, job: services.jobs.retry(job, NO_LIMITS),
     "delete": lambda services, job: services.jobs.delete(job.id),
     "expire": lambda services, job: services.jobs.expire(job, retention=60),
     "abandon": lambda services, job: services.jobs.abandon(job),

@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.conditions import job_columns
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
@@ -19,6 +20,17 @@ def test_a_ready_job_records_how_much_of_its_sound_is_missing(services: Services
     _, claim = claimed_job(services)
     assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0, missing_seconds=missing)
     assert job_now(services, claim.job_id).missing_seconds == missing
+
+
+@pytest.mark.parametrize("waveform", [None, bytes(range(256)) * 4])
+def test_a_ready_job_records_its_waveform_which_no_query_for_jobs_reads(
+    services: Services, waveform: bytes | None
+) -> None:
+    _, claim = claimed_job(services)
+    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0, waveform=waveform)
+    with services.database.read() as connection:
+        assert connection.scalar(sa.select(table.c.waveform).where(table.c.id == claim.job_id)) == waveform
+    assert "waveform" not in {column.name for column in job_columns}
 
 
 @pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan])

@@ -12,11 +12,15 @@ import sqlalchemy as sa
 from devservers.waiting import wait_for
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import Job
+from soundlift.common.errors import TooManyJobs
+from soundlift.common.jobs.cursor import Cursor
+from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.quota import Limits
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, job_now, queued_job, ready_job
+from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
+from tests.jobs.steps import NO_LIMITS, cancelled_job
 
 ROUNDS = 20
 
@@ -41,6 +45,12 @@ def _race(services: Services, steps: list[Callable[[Services], object]]) -> list
 def _lapsed(services: Services) -> Job:
     job, _ = claimed_job(services)
     age(services, job, CLAIM_SECONDS + 1)
+    return job_now(services, job.id)
+
+
+def _notified_failure(services: Services) -> Job:
+    job = failed_job(services)
+    assert services.notifications.mark_delivered(claimed_mail(services, job))
     return job_now(services, job.id)
 
 
@@ -87,3 +97,92 @@ def test_a_claim_lasts_its_full_time_even_if_its_worker_waited_for_the_row(servi
         claimed_until = connection.scalar(sa.select(table.c.claimed_until).where(table.c.id == job.id))
     rival.database.engine.dispose()
     assert claimed_until >= free + CLAIM_SECONDS
+
+
+@pytest.mark.parametrize(
+    "rival_step",
+    [
+        lambda services, job: services.jobs.delete(job.id),
+        lambda services, job: services.jobs.expire(job, retention=60),
+        lambda services, job: services.jobs.retry(job, NO_LIMITS),
+    ],
+    ids=["delete", "expire", "retry"],
+)
+@pytest.mark.parametrize("make", [cancelled_job, _notified_failure])
+def test_a_retry_and_a_step_that_excludes_it_are_never_both_taken(
+    services: Services, make: Callable[[Services], Job], rival_step: Callable[[Services, Job], object]
+) -> None:
+    for _ in range(ROUNDS):
+        job = make(services)
+        age(services, job, 3600)
+        answers = _race(
+            services,
+            [
+                lambda rival, job=job: rival.jobs.retry(job, NO_LIMITS),
+                lambda rival, job=job: rival_step(rival, job),
+            ],
+        )
+        assert len([answer for answer in answers if answer]) == 1
+        found = job_now(services, job.id)
+        assert (found.state == State.QUEUED) == (found.retries == 1)
+        assert found.retries <= 1
+
+
+def test_parallel_retries_never_exceed_the_limit_of_jobs_in_progress(services: Services) -> None:
+    limits = Limits(jobs=2, stored_bytes=0, retention=60)
+
+    def retry(rival: Services, job: Job) -> object:
+        try:
+            return rival.jobs.retry(job, limits)
+        except TooManyJobs:
+            return None
+
+    for _ in range(ROUNDS // 4):
+        jobs = [cancelled_job(services) for _ in range(4)]
+        answers = _race(services, [lambda rival, job=job: retry(rival, job) for job in jobs])
+        queued = [answer for answer in answers if isinstance(answer, Job)]
+        assert len(queued) == 2
+        assert all(services.jobs.cancel(job.id) for job in queued)
+
+
+def test_a_retry_during_the_delivery_of_the_earlier_outcome_leaves_no_notification(services: Services) -> None:
+    for _ in range(ROUNDS):
+        job = failed_job(services)
+        claim = claimed_mail(services, job)
+        _race(
+            services,
+            [
+                lambda rival, job=job: rival.jobs.retry(job, NO_LIMITS),
+                lambda rival, claim=claim: rival.notifications.mark_delivered(claim),
+            ],
+        )
+        assert job_now(services, job.id).state == State.QUEUED
+        assert not services.notifications.holds(claim)
+        assert services.notifications.by_job([job.id])[job.id] == []
+
+
+def test_a_reader_of_changes_sees_every_one_of_many_concurrent_steps(services: Services) -> None:
+    jobs = [queued_job(services) for _ in range(8)]
+    moment = services.jobs.moment()
+    updates = services.jobs.updates(None, since=Cursor.start(moment))
+    cursor, seen = Cursor.after(updates, moment, None), {job.id: job.state for job in jobs}
+
+    def work(rival: Services, job: Job) -> None:
+        claim = rival.jobs.claim(job)
+        assert claim is not None
+        for percent in range(0, 100, 20):
+            rival.jobs.renew(claim, percent=percent)
+        rival.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+
+    with ThreadPoolExecutor() as pool:
+        racing = pool.submit(_race, services, [lambda rival, job=job: work(rival, job) for job in jobs])
+        is_last = False
+        while not is_last:
+            is_last = racing.done()
+            moment = services.jobs.moment()
+            updates = services.jobs.updates(None, since=cursor.since)
+            changed = services.jobs.find_all(change.job_id for change in cursor.changes(updates))
+            seen |= {job.id: job.state for job in changed}
+            cursor = Cursor.after(updates, moment, None, since=cursor.since)
+        racing.result()
+    assert set(seen.values()) == {State.READY}

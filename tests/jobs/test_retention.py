@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from soundlift.common.jobs import queries, store
+from soundlift.common.jobs import deletions, queries
 from soundlift.common.jobs.model import Job
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, notified_job, queued_job, ready_job, receiving_job
@@ -93,5 +93,5 @@ def test_rows_are_deleted_a_batch_at_a_time(services: Services, monkeypatch: pyt
         job = expired_job(services)
         assert services.jobs.mark_disposed(job)
         age(services, job, 3600)
-    monkeypatch.setattr(store, "DELETE_BATCH", 2)
+    monkeypatch.setattr(deletions, "DELETE_BATCH", 2)
     assert [services.jobs.delete_old_rows(retention=60) for _ in range(3)] == [2, 1, 0]

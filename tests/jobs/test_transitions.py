@@ -17,8 +17,8 @@ ALLOWED = {
     State.QUEUED: {"send_soon", "claim", "cancel"},
     State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
     State.READY: {"delete", *MAIL_STEPS},
-    State.FAILED: {"delete", *MAIL_STEPS},
-    State.CANCELLED: {"delete"},
+    State.FAILED: {"retry", "delete", *MAIL_STEPS},
+    State.CANCELLED: {"retry", "delete"},
     State.EXPIRED: {"disposed", "delete"},
     State.DELETED: {"disposed"},
 }

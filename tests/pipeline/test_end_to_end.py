@@ -58,7 +58,7 @@ def test_the_link_in_the_mail_needs_no_login_and_gives_the_right_file_name(
 ) -> None:
     job = client.wait(client.upload(talking_mp4(tmp_path), name=NAME).id, timeout=SECONDS)
     text = mailbox.first_about(job.id).get_body(("plain",)).get_content()
-    (link,) = re.findall(r"https?://\S+", text)
+    link, _ = re.findall(r"https?://\S+", text)
     response = urllib3.request("GET", link)
     assert response.status == 200
     assert len(response.data) == job.mp3_bytes == int(response.headers["Content-Length"])

@@ -18,7 +18,7 @@ class Encoded:
     """An encoded file that is not checked yet, with FFmpeg's exit status and report.
 
     `seconds` is the position on the output's timeline at which FFmpeg ended. `samples` is the number of samples per
-    channel that were encoded, at the plan's rate.
+    channel that were encoded, at the plan's rate. `waveform` is that of `WaveformRecorder`, None if unknown.
     """
 
     plan: Plan
@@ -27,6 +27,7 @@ class Encoded:
     report: str
     seconds: float
     samples: int
+    waveform: bytes | None
 
     @property
     def decoded(self) -> Decoded:

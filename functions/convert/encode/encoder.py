@@ -12,6 +12,10 @@ from .parallel.encoder import encode_in_parallel
 from .progress import watch
 from .run_statistics import read_encoded
 from .runner import Runner
+from .waveform import WaveformRecorder
+
+# FFmpeg's filters and encoder exchange a few frames at a time: the encoder would have to wait for longer windows.
+MAX_WINDOW_SECONDS = 0.2
 
 
 def encode(plan: Plan, runner: Runner, folder: Path, *, cores: int) -> Encoded:
@@ -33,7 +37,10 @@ def encoding_args(plan: Plan, output: Path) -> list[str]:
 def _encode(plan: Plan, runner: Runner, output: Path) -> Encoded:
     """Encode with one FFmpeg. It does not report that it stopped at a size limit, so its limit is one byte higher."""
     size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
-    track = ["-map", f"0:{plan.track.index}", "-af", ",".join(plan.filters)]
-    arguments = [*input_args(runner.url, plan.lead), *track, *size, *encoding_args(plan, output)]
-    outcome = runner.run(arguments, watch(plan, runner))
-    return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, read_encoded(outcome.report))
+    with WaveformRecorder(plan, output.parent, max_window=MAX_WINDOW_SECONDS) as recorder:
+        track = ["-map", f"0:{plan.track.index}", "-af", ",".join(recorder.plan.filters)]
+        arguments = [*input_args(runner.url, plan.lead), *track, *size, *encoding_args(plan, output)]
+        outcome = runner.run(arguments, watch(plan, runner), pipes=[recorder.pipe])
+        samples = read_encoded(outcome.report)
+        waveform = recorder.read(samples)
+    return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, samples, waveform)

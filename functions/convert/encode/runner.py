@@ -85,9 +85,11 @@ class Runner:
         check_status(outcome.status, outcome.report)
         return outcome
 
-    def run(self, arguments: Sequence[str], on_progress: OnProgress | None = None) -> Outcome:
-        """Run FFmpeg and return its outcome; raises what `end` raises."""
-        with self.started(lambda: Ffmpeg(arguments, self.settings, stdin=self.stdin())) as ffmpeg:
+    def run(
+        self, arguments: Sequence[str], on_progress: OnProgress | None = None, *, pipes: Sequence[int] = ()
+    ) -> Outcome:
+        """Run FFmpeg, which also writes `pipes`, and return its outcome; raises what `end` raises."""
+        with self.started(lambda: Ffmpeg(arguments, self.settings, stdin=self.stdin(), pipes=pipes)) as ffmpeg:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:

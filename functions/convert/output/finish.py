@@ -22,7 +22,7 @@ class FinishedFile:
     """An audio file on the local disk, and the bytes (`head`) that must be stored before it.
 
     `size` is in bytes and includes `head`. `seconds` is the length of the audio, and `missing_seconds` the length that
-    could not be read, None if unknown.
+    could not be read, None if unknown. `waveform` is described at Encoded.
     """
 
     format: OutputFormat
@@ -31,6 +31,7 @@ class FinishedFile:
     size: int
     seconds: float
     missing_seconds: float | None
+    waveform: bytes | None = None
 
 
 def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> FinishedFile:
@@ -51,7 +52,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
     head = plan.format.write_tags(encoded.path, collect_tags(probe, plan, runner, folder, seconds))
     written = Written(_whole_seconds(encoded, probe), probe.has_timestamps, _junk(encoded, probe, runner, folder))
     missing = missing_seconds(encoded.report, probe, plan.track, written)
-    return FinishedFile(plan.format, encoded.path, head, len(head) + encoded.size, seconds, missing)
+    return FinishedFile(plan.format, encoded.path, head, len(head) + encoded.size, seconds, missing, encoded.waveform)
 
 
 def _whole_seconds(encoded: Encoded, probe: Probe) -> float | None:

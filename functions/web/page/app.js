@@ -52,6 +52,7 @@ function showSignedIn() {
 
 function showSignedOut() {
   shownUser = null;
+  byId("who").textContent = "";
   list.stop();
   dialog.close();
   show("welcome");

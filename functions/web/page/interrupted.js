@@ -21,7 +21,7 @@ export class InterruptedUploads extends HTMLElement {
   /** @param {() => void} choose */
   constructor(choose) {
     super();
-    this.#choose = button("Choose them again", choose, "primary");
+    this.#choose = button("Choose them again", choose, "");
   }
 
   connectedCallback() {

@@ -24,7 +24,7 @@ export const actions = {
 
   async copy(row) {
     const { link, isCopied } = await copyLink(jobLink(row.job.job_id));
-    const term = `It works without a sign-in until ${formatMoment(link.expires_at)}; copy a new one after that.`;
+    const term = `It works without a sign-in until ${formatMoment(link.expires_at)}, for anybody who has it. Copy again for a new one.`;
     if (isCopied) {
       row.showNote(element("p", {}, `Link copied. ${term}`));
       announce(`Link copied. ${term}`);

@@ -26,6 +26,7 @@ export class JobFilter extends HTMLElement {
   }
 
   connectedCallback() {
+    this.setAttribute("role", "search");
     if (!this.firstChild) this.append(this.#search, this.#state, this.#owner);
   }
 

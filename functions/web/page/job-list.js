@@ -4,6 +4,7 @@
 
 import { announce, refuse, refuseError } from "./announcer.js";
 import { ApiError, request } from "./api.js";
+import { ConnectionNote } from "./connection.js";
 import { element, whileBusy } from "./dom.js";
 import { count } from "./format.js";
 import { actions } from "./job-actions.js";
@@ -25,41 +26,44 @@ export class JobList extends HTMLElement {
   /** The query of the next page. @type {Record<string, string> | null} */
   #next = null;
   #isLoaded = false;
+  /** Resolved as soon as the list is there. @type {PromiseWithResolvers<void>} */
+  #loading = Promise.withResolvers();
   #filter = new JobFilter();
   #selection = new Selection(this);
   #title = element("h2", { id: "files-title", tabindex: -1 }, "Your files");
   #head = element("div", { class: "list-head" });
-  #connection = element("p", { class: "connection", hidden: true });
+  #connection = new ConnectionNote();
   #items = element("ul", { class: "jobs", role: "list" });
   #empty = element("p", { class: "empty", tabindex: -1, hidden: true });
   #more = element("button", { type: "button", class: "more", hidden: true }, "Show more");
   #live = new LiveJobs({
     load: (signal) => this.#load(signal),
     apply: (change) => this.#apply(change),
-    report: (isConnected) => this.#showConnection(isConnected),
+    report: (isConnected) => this.#connection.show(isConnected),
   });
 
   connectedCallback() {
     if (this.firstChild) return;
+    this.setAttribute("role", "region");
+    this.setAttribute("aria-labelledby", this.#title.id);
     this.#head.append(this.#title, this.#selection.toggle);
-    this.append(this.#head, this.#filter, this.#connection, this.#items, this.#empty, this.#more, this.#selection.bar);
+    this.append(this.#head, this.#filter, this.#connection.node, this.#items, this.#empty, this.#more, this.#selection.bar);
     this.#items.addEventListener("click", (event) => this.#click(event));
     this.#more.addEventListener("click", () => whileBusy(this.#more, () => this.#showMore()));
     this.addEventListener("change-filter", () => this.#live.restart());
     document.addEventListener("job-uploaded", ({ detail }) => this.put(detail));
     document.addEventListener("show-jobs-of", ({ detail }) => this.#filter.showOwner(detail));
-    window.addEventListener("offline", () => this.#showConnection(false));
   }
 
   /** Show the jobs of the user who has signed in. */
   start() {
     this.stop();
-    this.#filter.reset();
     this.#live.restart();
   }
 
-  /** Forget all jobs. */
+  /** Forget all jobs, and what was searched for. */
   stop() {
+    this.#filter.reset();
     this.#live.stop();
     this.#selection.close();
     this.#rows.clear();
@@ -67,6 +71,7 @@ export class JobList extends HTMLElement {
     this.#items.replaceChildren();
     this.#next = null;
     this.#isLoaded = false;
+    this.#loading = Promise.withResolvers();
     this.#draw();
   }
 
@@ -76,11 +81,12 @@ export class JobList extends HTMLElement {
   }
 
   /**
-   * Show a job: update its row, or insert one.
+   * Show a job: update its row, or insert one. Answers may arrive in another order than they were made in.
    * @param {Job} job
    */
   put(job) {
     const row = this.#rows.get(job.job_id);
+    if (row && Date.parse(job.updated_at) < Date.parse(row.job.updated_at)) return;
     if (row) {
       reportProgress(row.job, job);
       row.update(job);
@@ -111,6 +117,7 @@ export class JobList extends HTMLElement {
    */
   async open(id) {
     this.#pinned.add(id);
+    await this.#loading.promise;
     try {
       if (!this.#rows.has(id)) this.put(await request("GET", `/jobs/${encodeURIComponent(id)}`));
       this.#highlight(id);
@@ -139,6 +146,7 @@ export class JobList extends HTMLElement {
     this.#showPage(page);
     if (this.#isLoaded && this.#filter.isActive) announce(`${count(page.jobs.length, "file")} found${this.#next ? ", and more" : ""}.`);
     this.#isLoaded = true;
+    this.#loading.resolve();
     this.#items.removeAttribute("aria-busy");
     this.#draw();
     return page.cursor;
@@ -203,16 +211,6 @@ export class JobList extends HTMLElement {
     return this.#rows.get(node.closest("li.job")?.id.replace("job-", "") ?? "");
   }
 
-  /** @param {boolean} isConnected */
-  #showConnection(isConnected) {
-    if (this.#connection.hidden === isConnected) return;
-    this.#connection.hidden = isConnected;
-    this.#connection.textContent = isConnected ? "" : navigator.onLine
-      ? "The server cannot be reached. This list is updated as soon as it answers."
-      : "You are offline. This list is updated as soon as the connection is back.";
-    announce(isConnected ? "The connection is back." : this.#connection.textContent);
-  }
-
   #draw() {
     const isEmpty = this.#rows.size === 0;
     const hasFilter = this.#filter.isActive || this.#next !== null || this.#rows.size > FEW || session.identity?.admin === true;
@@ -222,11 +220,16 @@ export class JobList extends HTMLElement {
     this.#items.hidden = isEmpty;
     this.#selection.toggle.hidden = this.#rows.size < 2;
     this.#more.hidden = this.#next === null;
-    this.#empty.hidden = !isEmpty || !this.#isLoaded;
-    this.#empty.textContent = this.#filter.isActive
-      ? "No file matches. Try another word or state."
-      : "Nothing here yet. The sound of your first video will appear here.";
+    this.#empty.hidden = !isEmpty;
+    this.#empty.classList.toggle("loading", !this.#isLoaded);
+    this.#empty.textContent = this.#emptyText();
     this.#selection.update();
+  }
+
+  #emptyText() {
+    if (!this.#isLoaded) return "Loading…";
+    if (this.#filter.isActive) return "No file matches. Try another word or state.";
+    return "Nothing here yet. The sound of your first video will appear here.";
   }
 }
 

@@ -38,14 +38,25 @@ export function stateText({ state, percent }) {
 export function facts(job) {
   const isReady = job.state === "ready";
   const size = isReady ? job.mp3_bytes : job.video_bytes;
-  const kind = isReady ? (job.format ?? "mp3").toUpperCase() : "Video";
+  const kind = isReady ? job.format.toUpperCase() : "Video";
   return [
     session.identity?.admin && job.username !== session.identity.username ? job.username : null,
     size === null || job.state === "expired" ? null : `${kind}, ${formatSize(size)}`,
     job.length === null ? null : formatLength(job.length),
+    partText(job.options),
+    job.options.bitrate ? `${job.options.bitrate}\u00a0kbit/s` : null,
     `uploaded ${formatMoment(job.created_at)}`,
     isReady && job.expires_at ? `deleted on ${formatDay(job.expires_at)}`.replace(/on (today|tomorrow)/, "$1") : null,
   ].filter((fact) => fact !== null);
+}
+
+/**
+ * Return which part of the video was asked for, or null for all of it.
+ * @param {Job["options"]} options
+ */
+function partText({ start, end }) {
+  if (!start && typeof end !== "number") return null;
+  return `from ${formatLength(start ?? 0)} to ${typeof end === "number" ? formatLength(end) : "the end"}`;
 }
 
 /**

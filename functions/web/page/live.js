@@ -48,11 +48,10 @@ export class LiveJobs {
         if (!signal.aborted) this.report(true);
       } catch (error) {
         if (signal.aborted || isSignedOut(error)) return;
-        if (!(error instanceof ApiError)) throw error;
-        if (!error.isTemporary) cursor = null; // the server no longer knows the cursor
+        if (!isTemporary(error)) cursor = null; // the server no longer knows the cursor
         failures += 1;
         this.report(false);
-        await pause(Math.max(error.retryAfter ?? 0, Math.min(2 ** (failures - 1), MAX_RETRY_SECONDS)), signal);
+        await pause(retrySeconds(error, failures), signal);
       }
     }
   }
@@ -78,6 +77,22 @@ export class LiveJobs {
     else if (answeredAtOnce) await pause(LIMIT_SECONDS, signal);
     return change.cursor;
   }
+}
+
+/** @param {unknown} error */
+function isTemporary(error) {
+  if (error instanceof ApiError) return error.isTemporary;
+  reportError(error); // a programming error must not end the loop
+  return false;
+}
+
+/**
+ * @param {unknown} error
+ * @param {number} failures without a success between them
+ */
+function retrySeconds(error, failures) {
+  const asked = error instanceof ApiError ? (error.retryAfter ?? 0) : 0;
+  return Math.max(asked, Math.min(2 ** (failures - 1), MAX_RETRY_SECONDS));
 }
 
 /** @param {unknown} error */

@@ -49,7 +49,7 @@ const CHECKS = {
   end: TIME,
   track: matching("a number from 1 to 999, or a language such as en or eng", /^(?:[a-z]{2,3}|[1-9]\d{0,2})$/i),
   normalize: {
-    allowed: "a loudness from -70 to -5",
+    allowed: "a number from -70 to -5",
     allows: (text) =>
       text === "true" || text === "false" || (LOUDNESS.test(text) && Number(text) >= -70 && Number(text) <= -5),
   },

@@ -29,6 +29,7 @@ export class Options extends HTMLElement {
     element("div", { class: "option-grid" }, ...[...this.#tags.values()].map(({ field }) => field)),
   );
   #panel = this.#makePanel();
+  #isPressed = false;
 
   #makePanel() {
     const { tags, cover, ...fields } = this.#fields;
@@ -47,9 +48,18 @@ export class Options extends HTMLElement {
     if (this.firstChild) return;
     this.append(this.#panel);
     this.#setChoice(recall());
+    if (findProblems(this.read()).size) this.#setChoice({});
     this.addEventListener("change", () => this.#changed());
     this.#panel.addEventListener("toggle", () => this.#toggled());
     this.#trimSection.addEventListener("toggle", () => this.#toggled());
+    // A sentence that appeared between the press and the release of a button would move the button away.
+    addEventListener("pointerdown", () => (this.#isPressed = true), true);
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => this.#released()), true);
+    this.#show();
+  }
+
+  #released() {
+    this.#isPressed = false;
     this.#show();
   }
 
@@ -101,6 +111,10 @@ export class Options extends HTMLElement {
     this.#panel.open = true;
   }
 
+  close() {
+    this.#panel.open = false;
+  }
+
   focus() {
     this.#panel.querySelector("summary")?.focus();
   }
@@ -137,7 +151,7 @@ export class Options extends HTMLElement {
   #show() {
     const { loudness, lufs } = this.#fields;
     lufs.field.hidden = loudness.control.value !== OTHER_LOUDNESS;
-    this.#showProblems();
+    if (!this.#isPressed) this.#showProblems();
     this.#summary.textContent = describe(this.read());
   }
 
@@ -164,7 +178,6 @@ export class Options extends HTMLElement {
       else if (control instanceof HTMLSelectElement) choose(control, value);
       else control.value = typeof value === "string" ? value : "";
     }
-    if (findProblems(this.read()).size) this.#setChoice({});
   }
 
   #reset() {

@@ -30,6 +30,7 @@ export class Player extends HTMLElement {
   /** @type {Job | null} */
   #job = null;
   #length = 0;
+  /** Whether nothing has been played with the current link yet. */
   #isLinkNew = false;
   #audio = element("audio", { preload: "none" });
   #button = element("button", { type: "button", class: "play" });
@@ -82,6 +83,9 @@ export class Player extends HTMLElement {
     this.#slider.addEventListener("input", () => this.#seek(Number(this.#slider.value)));
     this.#slider.addEventListener("keydown", (event) => this.#seekByKey(event));
     for (const event of ["play", "pause", "ended"]) this.#audio.addEventListener(event, () => this.#drawButton());
+    this.#audio.addEventListener("playing", () => {
+      this.#isLinkNew = false;
+    });
     this.#audio.addEventListener("timeupdate", () => this.#drawPosition());
     this.#audio.addEventListener("loadedmetadata", () => this.#learnLength());
     this.#audio.addEventListener("error", () => this.#recover());
@@ -151,7 +155,6 @@ export class Player extends HTMLElement {
 
   /** @param {number} [position] in seconds */
   #drawPosition(position = this.#audio.src ? this.#audio.currentTime : Number(this.#slider.value)) {
-    if (this.isPlaying && position > 1) this.#isLinkNew = false;
     this.#slider.value = String(position);
     this.#time.textContent = `${formatLength(position)} / ${formatLength(this.#length)}`;
     const played = this.#length ? position / this.#length : 0;

@@ -5,7 +5,7 @@ import { element } from "./dom.js";
 import { count, formatSize } from "./format.js";
 import { shortName } from "./names.js";
 
-/** A list of chosen files, and the button that converts them. It fires `change` when the files change. */
+/** A list of chosen files, and in `actions` the buttons that convert or remove them. It fires `change` when they change. */
 export class StagedFiles extends HTMLElement {
   /** @type {File[]} */
   files = [];
@@ -13,15 +13,17 @@ export class StagedFiles extends HTMLElement {
   #convert;
   #removeAll = button("Remove all", () => this.takeAll());
 
+  actions;
+
   /** @param {() => void} convert */
   constructor(convert) {
     super();
     this.#convert = button("Convert", convert, "primary");
+    this.actions = element("div", { class: "actions convert" }, this.#convert, this.#removeAll);
   }
 
   connectedCallback() {
-    if (this.firstChild) return;
-    this.append(this.#list, element("div", { class: "actions" }, this.#convert, this.#removeAll));
+    this.append(this.#list);
     this.#show();
   }
 
@@ -54,7 +56,7 @@ export class StagedFiles extends HTMLElement {
   }
 
   #show() {
-    this.hidden = !this.files.length;
+    this.hidden = this.actions.hidden = !this.files.length;
     this.#list.replaceChildren(...this.files.map((file) => this.#makeRow(file)));
     this.#convert.textContent = `Convert ${count(this.files.length, "file")}`;
     this.#removeAll.hidden = this.files.length < 2;

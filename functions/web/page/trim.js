@@ -34,14 +34,15 @@ export class Trim extends HTMLElement {
   #endSlider = new Slider("End", (time) => this.#moveTo("end", time));
   #track = element("div", { class: "trim-track" }, this.#waveform, this.#selection, this.#startSlider, this.#endSlider);
   #audio = element("audio", { preload: "metadata" });
-  #play = button("Play this part", () => this.#togglePlay());
+  #play = button("Play this part", () => this.#togglePlay(), "");
   #whole = button("Whole file", () => this.reset());
   fields = { start: labelled("Start", textInput("", MAX_TIME_LENGTH)), end: labelled("End", textInput("", MAX_TIME_LENGTH)) };
 
   connectedCallback() {
     if (this.firstChild) return;
     const { start, end } = this.fields;
-    this.append(this.#track, this.#note, element("div", { class: "trim-fields" }, start.field, end.field, this.#play, this.#whole));
+    const times = element("div", { class: "option-grid" }, start.field, end.field);
+    this.append(this.#track, this.#note, times, element("div", { class: "actions" }, this.#play, this.#whole));
     for (const { control } of [start, end]) control.addEventListener("input", () => this.#draw());
     this.#audio.addEventListener("timeupdate", () => this.#stopAtEnd());
     for (const event of ["play", "pause"]) this.#audio.addEventListener(event, () => this.#namePlayButton());

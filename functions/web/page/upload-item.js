@@ -17,6 +17,8 @@ export class Upload extends EventTarget {
   /** Milliseconds since 1970 before which it is not tried again. */
   retryAt = 0;
   attempts = 0;
+  /** Whether the server may have received all of it, although its answer was lost. */
+  mayHaveArrived = false;
   /** Milliseconds since 1970 at which the last request began. */
   startedAt = 0;
   /** What went wrong and what to do, and what can be done, if the upload has failed. */
@@ -60,11 +62,18 @@ export class Upload extends EventTarget {
 
   begin() {
     this.controller = new AbortController();
-    this.startedAt = Date.now();
+    this.attempts += 1;
     this.sent = 0;
     this.reason = "";
-    this.#samples = [{ at: Date.now(), sent: 0 }];
     this.change("uploading");
+  }
+
+  beginSending() {
+    this.isSending = true;
+    this.mayHaveArrived = false;
+    this.startedAt = Date.now();
+    this.#samples = [{ at: this.startedAt, sent: 0 }];
+    this.changed();
   }
 
   /** @param {number} sent in bytes */

@@ -100,7 +100,7 @@ export class UploadQueue extends EventTarget {
     for (const upload of this.uploads) {
       if (upload.state !== "waiting") continue;
       if (!navigator.onLine && upload.reason !== OFFLINE) upload.wait(OFFLINE);
-      if (navigator.onLine && upload.reason === OFFLINE) upload.wait("");
+      if (navigator.onLine && upload.reason === OFFLINE) this.retry(upload);
     }
   }
 
@@ -112,20 +112,27 @@ export class UploadQueue extends EventTarget {
 
   /** @param {Upload} upload */
   async #run(upload) {
-    upload.attempts += 1;
     upload.begin();
-    const { signal } = upload.controller;
     let token = "";
     try {
       token = await session.token();
-      signal.throwIfAborted();
-      upload.isSending = true;
-      const onProgress = (/** @type {number} */ sent) => upload.progress(sent);
-      this.#finish(upload, await sendFile(upload.file, upload.options, { token, signal, onProgress }));
+      const job = (await findLost(upload)) ?? (await this.#send(upload, token));
+      if (upload.state === "uploading") this.#finish(upload, job);
     } catch (error) {
       if (upload.state === "uploading") await this.#recover(upload, error, token);
     }
     this.#advance();
+  }
+
+  /**
+   * @param {Upload} upload
+   * @param {string} token
+   */
+  #send(upload, token) {
+    const { file, options, controller } = upload;
+    controller.signal.throwIfAborted();
+    upload.beginSending();
+    return sendFile(file, options, { token, signal: controller.signal, onProgress: (sent) => upload.progress(sent) });
   }
 
   /**
@@ -146,19 +153,12 @@ export class UploadQueue extends EventTarget {
   async #recover(upload, error, token) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return this.#signIn(upload, error, token);
-    const wasOffline = !navigator.onLine;
-    if (error.status === 0 && !(await isReadable(upload.file))) return upload.fail(UNREADABLE);
-    const job = await findLost(upload, error);
+    upload.mayHaveArrived ||= upload.isSending && (error.status === 0 || error.status >= 500);
+    const isLost = error.status === 0 && !(await isReadable(upload.file));
     if (upload.state !== "uploading") return;
-    if (job) return this.#finish(upload, job);
-    if (wasOffline) return this.#waitForNetwork(upload);
-    this.#postpone(upload, error);
-  }
-
-  /** @param {Upload} upload */
-  #waitForNetwork(upload) {
-    upload.attempts = 0;
-    upload.wait(OFFLINE);
+    if (isLost) upload.fail(UNREADABLE);
+    else if (navigator.onLine) this.#postpone(upload, error);
+    else upload.wait(OFFLINE);
   }
 
   /**
@@ -166,7 +166,7 @@ export class UploadQueue extends EventTarget {
    * @param {ApiError} error
    */
   #postpone(upload, error) {
-    const decision = decide(error, upload.attempts);
+    const decision = decide(error, upload);
     if (decision.kind === "never") return upload.fail(decision);
     upload.wait(decision.text, decision.seconds);
     if (decision.kind === "all") {
@@ -218,17 +218,9 @@ async function isReadable(file) {
 }
 
 /**
- * Return the job of an upload that arrived although its answer was lost, or null.
+ * Return the job of an upload that arrived although its answer was lost, or null; throws ApiError.
  * @param {Upload} upload
- * @param {ApiError} error
  */
-async function findLost(upload, error) {
-  if (upload.sent < upload.file.size || !(error.status === 0 || error.status >= 500)) return null;
-  try {
-    const { file, startedAt } = upload;
-    const [job = null] = await findArrived([{ name: file.name, size: file.size, startedAt }]);
-    return job;
-  } catch {
-    return null;
-  }
+async function findLost({ mayHaveArrived, file: { name, size }, startedAt }) {
+  return mayHaveArrived ? ((await findArrived([{ name, size, startedAt }]))[0] ?? null) : null;
 }

@@ -8,14 +8,9 @@ const FIRST_PAUSE = 2;
 const LONGEST_PAUSE = 60;
 const LONGEST_WAIT_FOR_SPACE = 120;
 
-const REMEDIES = new Map([
-  [400, "Choose the file again."],
-  [403, "Ask the operator of this server for access."],
-  [404, "Ask the operator of this server whether uploads are set up."],
-  [408, "The connection is too slow or was interrupted: try again."],
-  [413, "Choose a smaller file, or cut it first."],
-  [415, "Choose a video or audio file."],
-]);
+const NOT_MEDIA =
+  "This file is not in a supported format, such as MP4, MOV, MKV, WebM, AVI or WAV. Choose a video or audio file.";
+const PROXY_LIMIT = "A proxy in front of the server refuses files of this size. Ask the server's operator to allow them.";
 
 /**
  * @typedef {{kind: "all", text: string, seconds: number} | {kind: "one", text: string, seconds: number}
@@ -26,16 +21,16 @@ const REMEDIES = new Map([
  * Decide how an upload goes on after an error: `all` uploads wait, this `one` waits, or it is `never` tried again by
  * itself.
  * @param {ApiError} error
- * @param {number} attempts so far
+ * @param {{attempts: number, sent: number}} upload how often it was tried, and the bytes of the last attempt
  * @returns {Decision}
  */
-export function decide(error, attempts) {
+export function decide(error, { attempts, sent }) {
   const text = readable(error);
   if (error.code === "busy" || error.code === "too_many_jobs" || isSoonFree(error)) {
     return { kind: "all", text, seconds: Math.min(error.retryAfter ?? LONGEST_PAUSE, LONGEST_PAUSE) };
   }
   const isTransient = error.status === 0 || error.status >= 502 || (error.status === 429 && error.code !== "storage_full");
-  if (isTransient && attempts < MAX_ATTEMPTS) {
+  if (isTransient && (attempts < MAX_ATTEMPTS || !sent)) {
     const pause = Math.min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE);
     return { kind: "one", text, seconds: Math.max(pause, Math.min(error.retryAfter ?? 0, LONGEST_PAUSE)) };
   }
@@ -52,13 +47,11 @@ function isSoonFree(error) {
  * Return an error as sentences for somebody who sees the page and not the API.
  * @param {ApiError} error
  */
-function readable(error) {
-  const isOurs = !error.code.startsWith("http_");
-  const detail = error.detail
+function readable({ status, code, detail }) {
+  if (status === 415) return NOT_MEDIA;
+  if (code === "http_413") return PROXY_LIMIT;
+  const text = detail
     .replaceAll(": DELETE /jobs/ID", " in the list below")
-    .replace(/\b(\d{4,15}) bytes/g, (_, bytes) => formatSize(Number(bytes)));
-  if (error.code === "bad_option") return detail;
-  if (!isOurs && error.status === 413) return "A proxy in front of the server refuses files of this size. Ask its operator to allow them.";
-  const remedy = REMEDIES.get(error.status);
-  return remedy ? `${detail} ${remedy}` : detail;
+    .replace(/\b(\d{4,15}) bytes\b/g, (_, bytes) => formatSize(Number(bytes)));
+  return status === 413 ? `${text} Choose a smaller file.` : text;
 }

@@ -22,6 +22,7 @@ export class UploadRow extends HTMLElement {
   #retry;
   #options;
   #spoken = 0;
+  #spokenReason = "";
 
   /**
    * @param {Upload} upload
@@ -31,9 +32,9 @@ export class UploadRow extends HTMLElement {
     super();
     this.#upload = upload;
     this.#name = shortName(upload.file.name);
-    this.#cancel = button("Cancel", cancel);
-    this.#retry = button("Try again", retry, "");
-    this.#options = button("Change the options", changeOptions, "");
+    this.#cancel = button("", cancel);
+    this.#retry = button("", retry, "");
+    this.#options = button("", changeOptions, "");
     upload.addEventListener("change", () => this.#show());
   }
 
@@ -41,6 +42,7 @@ export class UploadRow extends HTMLElement {
     if (this.firstChild) return;
     this.role = "listitem";
     this.#progress.ariaLabel = `Upload of ${this.#name}`;
+    this.#label(this.#options, "Change the options");
     const name = element("bdi", { class: "name", title: shortName(this.#upload.file.name, 200) }, this.#name);
     const actions = element("div", { class: "actions" }, this.#options, this.#retry, this.#cancel);
     this.append(name, actions, this.#progress, this.#note, this.#problem);
@@ -72,11 +74,14 @@ export class UploadRow extends HTMLElement {
   }
 
   #speak() {
+    const { state, reason } = this.#upload;
+    if (reason && reason !== this.#spokenReason) announce(`${this.#name}: ${reason}`);
+    this.#spokenReason = reason;
     const step = Math.floor(this.#upload.percent / SPOKEN_STEP) * SPOKEN_STEP;
-    if (this.#upload.state === "uploading" && step > this.#spoken && step < 100) {
+    if (state === "uploading" && step > this.#spoken && step < 100) {
       announce(`${this.#name}: ${step} percent uploaded.`);
     }
-    this.#spoken = this.#upload.state === "uploading" ? step : 0;
+    this.#spoken = state === "uploading" ? step : 0;
   }
 }
 

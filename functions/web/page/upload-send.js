@@ -6,7 +6,7 @@ import { ApiError, apiUrl, problemError } from "./http.js";
 
 const MAX_NAME_LENGTH = 200;
 const MAX_QUERY_LENGTH = 2000;
-const UNREACHABLE = "The connection to the server was lost.";
+const UNREACHABLE = "The connection to the server was lost. Check your network.";
 
 /**
  * Upload a file; throws ApiError (status 0 if the connection was lost), or the signal's reason.
@@ -42,7 +42,7 @@ function describeRequest(file, options) {
   if (query.length <= MAX_QUERY_LENGTH) {
     const url = apiUrl("/upload");
     url.search = query;
-    const type = /^(audio|video)\//.test(file.type) ? file.type : "application/octet-stream";
+    const type = /^(audio|video)[/]/.test(file.type) ? file.type : "application/octet-stream";
     return { url, headers: { "X-Filename": encodedName(file.name), "Content-Type": type }, body: file };
   }
   const form = new FormData();

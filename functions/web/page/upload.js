@@ -31,6 +31,7 @@ export class UploadPanel extends HTMLElement {
   #staged = new StagedFiles(() => this.#convertStaged());
   #interrupted = new InterruptedUploads(() => this.#input.click());
   #input = element("input", { type: "file", multiple: true, id: "files", "aria-describedby": "files-hint" });
+  #label = element("span");
   #hint = element("p", { class: "muted", id: "files-hint" }, AT_ONCE);
   #rows = element("div", { class: "uploads", role: "list", "aria-label": "Uploads" });
   /** @type {Map<Upload, UploadRow>} */
@@ -42,10 +43,10 @@ export class UploadPanel extends HTMLElement {
       "div",
       { class: "drop" },
       element("p", { class: "drop-title", "aria-hidden": "true" }, "Drop videos here"),
-      element("label", { class: "button primary choose" }, this.#input, "Choose videos"),
+      element("label", { class: "button primary choose" }, this.#input, this.#label),
       this.#hint,
     );
-    const card = element("section", { class: "card", "aria-label": "Upload" }, drop, this.#options, this.#staged);
+    const card = element("section", { class: "card", "aria-label": "Upload" }, drop, this.#staged, this.#options, this.#staged.actions);
     this.append(this.#interrupted, card, this.#rows);
     this.#listen();
     this.#show();
@@ -100,6 +101,7 @@ export class UploadPanel extends HTMLElement {
     if (!this.#options.check()) return;
     const files = this.#staged.takeAll();
     this.#start(files, this.#takeOptions());
+    this.#options.close(); // so that the uploads below are in view
     this.#input.focus();
   }
 
@@ -119,8 +121,11 @@ export class UploadPanel extends HTMLElement {
   }
 
   #show() {
-    this.#hint.textContent = this.#options.isOpen || this.#staged.files.length ? LATER : AT_ONCE;
-    this.#options.file = this.#staged.files.length === 1 ? (this.#staged.files[0] ?? null) : null;
+    const { files } = this.#staged;
+    this.#hint.textContent = this.#options.isOpen || files.length ? LATER : AT_ONCE;
+    this.#label.textContent = files.length ? "Choose more" : "Choose videos";
+    this.#label.parentElement?.classList.toggle("primary", !files.length);
+    this.#options.file = files.length === 1 ? (files[0] ?? null) : null;
   }
 
   #showQueue() {
@@ -128,7 +133,7 @@ export class UploadPanel extends HTMLElement {
     for (const [upload, row] of this.#shown) if (!uploads.includes(upload)) this.#removeRow(upload, row);
     for (const upload of uploads) if (!this.#shown.has(upload)) this.#addRow(upload);
     this.#rows.hidden = !uploads.length;
-    if (session.identity) record(session.identity.username, uploads.filter(({ isPending }) => isPending));
+    record(session.identity?.username ?? "", session.identity ? uploads.filter(({ isPending }) => isPending) : []);
   }
 
   /** @param {Upload} upload */

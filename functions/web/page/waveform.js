@@ -2,7 +2,6 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const PIXELS_PER_BAR = 4;
-const HEIGHT = 100;
 const MAX_PEAK = 255;
 
 /**
@@ -24,22 +23,6 @@ export function barHeights(peaks, count) {
 }
 
 /**
- * Return the path of some of the bars, counted from `first` to before `last`.
- * @param {number[]} heights
- * @param {number} first
- * @param {number} last
- */
-function barPath(heights, first, last) {
-  const shown = heights.slice(first, last);
-  return shown
-    .map((height, index) => {
-      const half = Math.max(height * (HEIGHT / 2 - 2), 1);
-      return `M${first + index + 0.5} ${(HEIGHT / 2 - half).toFixed(1)}v${(2 * half).toFixed(1)}`;
-    })
-    .join("");
-}
-
-/**
  * A waveform: set `peaks` to numbers from 0 to 255. The bars inside `range`, two fractions of the whole length, have
  * the class `inside`, the others `outside`. The picture is decoration: the element around it needs a text of its own.
  */
@@ -58,7 +41,6 @@ export class Waveform extends HTMLElement {
 
   connectedCallback() {
     this.setAttribute("aria-hidden", "true");
-    this.#svg.setAttribute("preserveAspectRatio", "none");
     this.#svg.replaceChildren(...this.#paths);
     this.replaceChildren(this.#svg);
     this.#observer.observe(this);
@@ -88,12 +70,17 @@ export class Waveform extends HTMLElement {
   }
 
   #draw() {
-    const heights = barHeights(this.#peaks, Math.floor(this.clientWidth / PIXELS_PER_BAR));
-    const [first, last] = this.#range.map((fraction) => Math.round(fraction * heights.length));
-    const limits = [0, Number(first), Number(last), heights.length];
-    this.#svg.setAttribute("viewBox", `0 0 ${heights.length || 1} ${HEIGHT}`);
-    this.#paths.forEach((path, part) => {
-      path.setAttribute("d", barPath(heights, Number(limits[part]), Number(limits[part + 1])));
+    const { clientWidth: width, clientHeight: height } = this;
+    const heights = barHeights(this.#peaks, Math.floor(width / PIXELS_PER_BAR));
+    const pitch = Math.max(Math.floor(width / (heights.length || 1)), PIXELS_PER_BAR);
+    const bars = heights.map((share, index) => {
+      const length = Math.max(share * (height - 4), 2);
+      return `M${(index + 0.5) * pitch} ${(height - length) / 2}v${length}`;
+    });
+    const [first = 0, last = 0] = this.#range.map((fraction) => Math.round(fraction * bars.length));
+    this.#svg.setAttribute("viewBox", `0 0 ${width || 1} ${height || 1}`);
+    [bars.slice(0, first), bars.slice(first, last), bars.slice(last)].forEach((part, index) => {
+      this.#paths[index]?.setAttribute("d", part.join(""));
     });
   }
 }

@@ -23,7 +23,7 @@ from soundlift.common.db.tables import users
 if TYPE_CHECKING:
     from soundlift.common.auth.users import User
 
-GRACE_SECONDS = 60
+GRACE_SECONDS = 120  # longer than clients wait for a response before they repeat a request
 MAX_SESSIONS = 100  # of one user
 DELETE_BATCH = 1000
 MAX_RACES = 3

@@ -46,6 +46,7 @@ jobs = sa.Table(
     sa.Column("mp3_bytes", sa.BigInteger),
     sa.Column("length", sa.Double),
     sa.Column("missing_seconds", sa.Double),
+    sa.Column("waveform", sa.LargeBinary(1024)),  # peaks, one a byte; not among the columns that queries for jobs read
     sa.Column("options", sa.Text),
     sa.Column("percent", sa.Integer, nullable=False, default=0),
     sa.Column("error_code", sa.String(32)),

@@ -28,8 +28,13 @@ MIN_UPDATE_STEP = 1e-6  # seconds; a double of today's date has a resolution of 
 
 Moment = sa.ColumnElement[float]
 
-_lapsed = sa.func.coalesce(table.c.claimed_until < now(), sa.true()).label("claim_lapsed")
-job_columns = [_lapsed if item.name == "claim_lapsed" else table.c[item.name] for item in fields(Job)]
+_computed: dict[str, sa.ColumnElement[Any]] = {
+    "claim_lapsed": sa.func.coalesce(table.c.claimed_until < now(), sa.true()),
+    "has_waveform": table.c.waveform.is_not(None),
+}
+job_columns = [
+    _computed[item.name].label(item.name) if item.name in _computed else table.c[item.name] for item in fields(Job)
+]
 too_old = sa.func.coalesce(table.c.retried_at, table.c.created_at) < now() - GIVE_UP_SECONDS
 # Strictly increasing for each job, even if the clock is coarse or is set back, so that no two versions look the same.
 next_update = sa.case((now() > table.c.updated_at, now()), else_=table.c.updated_at + MIN_UPDATE_STEP)
@@ -43,8 +48,8 @@ def job_from_row(row: sa.Row[Any]) -> Job:
     """Return the job of a row with the `job_columns`."""
     values = dict(row._mapping)
     seconds = {name: finite_or_none(values[name]) for name in ("length", "missing_seconds")}
-    state = State(values["state"])
-    return Job(**{**values, **seconds, "state": state, "claim_lapsed": bool(values["claim_lapsed"])})
+    answers = {name: bool(values[name]) for name in _computed}
+    return Job(**{**values, **seconds, **answers, "state": State(values["state"])})
 
 
 def holds_claim(claim: Claim) -> sa.ColumnElement[bool]:

@@ -72,6 +72,8 @@ def job_links(job: Job, settings: Settings) -> dict[str, str]:
     links = {"self": f"{settings.public_url}/jobs/{job.id}", "page": page_address(settings, job.id)}
     if job.state == State.READY:
         links["download"] = f"{settings.public_url}/download?fid={job.mp3_fid}"
+    if job.has_waveform:
+        links["waveform"] = f"{links['self']}/waveform"
     return links
 
 

@@ -68,6 +68,7 @@ class Job:
     created_at: float
     changed_at: float
     ended_at: float | None
+    has_waveform: bool
     updated_at: float
     retries: int
 

@@ -16,14 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from soundlift.common.db.clock import now, statement_start
-from soundlift.common.db.tables import deletions
+from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import (
     holds_claim,
     is_due,
     is_past_retention,
-    is_row_expired,
     is_unclaimed,
     job_columns,
     job_from_row,
@@ -31,10 +29,8 @@ from soundlift.common.jobs.conditions import (
     next_update,
     too_old,
 )
-from soundlift.common.jobs.cursor import KEEP_DELETIONS_SECONDS
-from soundlift.common.jobs.deletions import record_deletions
+from soundlift.common.jobs.deletions import DeletionSteps
 from soundlift.common.jobs.model import (
-    ENDED,
     FIRST_RESEND_SECONDS,
     MAX_ATTEMPTS,
     MAX_MESSAGE_LENGTH,
@@ -47,15 +43,13 @@ from soundlift.common.jobs.model import (
     give_up_message,
 )
 from soundlift.common.jobs.quota import Limits, admit_retry
-from soundlift.common.jobs.uploads import UploadSteps
 from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications, delete_notifications
 
 CLAIM_SECONDS = 30
-DELETE_BATCH = 1000
 
 
-class Jobs(UploadSteps):
+class Jobs(DeletionSteps):
     """The steps of jobs, and the queries for them. Every method raises DatabaseUnavailable."""
 
     def send_soon(self, job: Job) -> bool:
@@ -97,13 +91,23 @@ class Jobs(UploadSteps):
         values = (table.c.updated_at, updated_at), (table.c.percent, percent)
         return self._database.change(step.ordered_values(*values, (table.c.claimed_until, now() + CLAIM_SECONDS))) == 1
 
-    def mark_ready(self, claim: Claim, *, mp3_bytes: int, length: float, missing_seconds: float | None = None) -> bool:
+    def mark_ready(
+        self,
+        claim: Claim,
+        *,
+        mp3_bytes: int,
+        length: float,
+        missing_seconds: float | None = None,
+        waveform: bytes | None = None,
+    ) -> bool:
         """Move converting → ready: the store has the complete MP3; `missing_seconds` of sound could not be read.
 
+        `waveform` has a byte for the peak of each of several equal parts, 255 for full scale; None means unknown.
         Seconds that are not finite are stored as unknown.
         """
         seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
-        return self._end(claim.job_id, State.READY, holds_claim(claim), mp3_bytes=mp3_bytes, percent=100, **seconds)
+        values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **seconds}
+        return self._end(claim.job_id, State.READY, holds_claim(claim), **values)
 
     def mark_failed(self, claim: Claim, *, code: str, message: str) -> bool:
         """Move converting → failed: this video cannot be converted, for the reason in the message."""
@@ -174,19 +178,6 @@ class Jobs(UploadSteps):
 
         return self._database.transact(admit_and_retry)
 
-    def delete(self, job_id: str) -> bool:
-        """Move any end → deleted, record the deletion, and delete the job's notifications, pending or not."""
-        step = self._step(job_id, State.DELETED, table.c.state.in_(ENDED), purge_after=now())
-
-        def delete_both(connection: Connection) -> bool:
-            deleted = connection.execute(step).rowcount == 1
-            if deleted:
-                delete_notifications(connection, [job_id])
-                record_deletions(connection, [job_id])
-            return deleted
-
-        return self._database.transact(delete_both)
-
     def expire(self, job: Job, *, retention: int) -> bool:
         """Move ready or failed with no pending notification, or cancelled → expired, after the retention."""
         return self._move(job.id, State.EXPIRED, is_past_retention(retention, now()), purge_after=now())
@@ -209,30 +200,6 @@ class Jobs(UploadSteps):
             resend_at=next_resend_at,
             resend_count=table.c.resend_count + 1,
         )
-
-    def delete_old_rows(self, *, retention: int) -> int:
-        """Delete at most DELETE_BATCH rows of jobs that expired `retention` seconds ago and have no files."""
-        ids = sa.select(table.c.id).where(is_row_expired(retention, statement_start())).limit(DELETE_BATCH)
-
-        def delete_rows(connection: Connection) -> int:
-            if not (job_ids := connection.scalars(ids).all()):
-                return 0
-            delete_notifications(connection, job_ids)
-            record_deletions(connection, job_ids)
-            return connection.execute(sa.delete(table).where(table.c.id.in_(job_ids))).rowcount
-
-        return self._database.transact(delete_rows)
-
-    def delete_old_deletions(self) -> int:
-        """Delete at most DELETE_BATCH records of deletions that no valid cursor can refer to."""
-        old = sa.select(deletions.c.job).where(deletions.c.updated_at < statement_start() - KEEP_DELETIONS_SECONDS)
-
-        def delete_rows(connection: Connection) -> int:
-            if not (job_ids := connection.scalars(old.limit(DELETE_BATCH)).all()):
-                return 0
-            return connection.execute(sa.delete(deletions).where(deletions.c.job.in_(job_ids))).rowcount
-
-        return self._database.transact(delete_rows)
 
     def _end(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         """Move a job to an outcome, and add its notifications in the same transaction."""

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, TEXTS, Hostile
+from urllib.parse import quote
+
+from tests.api.hostile.request import FUNCTIONS, MANY_DIGITS, NESTED, NESTED_OBJECT, TEXTS, Hostile
 from tests.factories.jobs import MP4
+
+LINK_BODIES = {
+    "nested": NESTED,
+    "nested object": NESTED_OBJECT,
+    "half a surrogate pair": b'{"jobs": ["\\ud800"]}',
+    "numbers": b'{"jobs": [1, 1e999, true]}',
+    "NaN": b'{"jobs": NaN}',
+    "latin-1": b'{"jobs": ["\xff"]}',
+    "lists": b'{"jobs": [[], {}]}',
+    "many": b'{"jobs": [' + b'"",' * 5000 + b'""]}',
+}
 
 
 def query_requests() -> list[Hostile]:
     texts = {label: text for label, text in TEXTS.items() if "surrogate" not in label}
     named = {
-        "jobs": ("wait", "limit", "after"),
-        "download": ("fid", "job", "token"),
+        "jobs": ("wait", "limit", "after", "q", "state", "user", "changed_since"),
+        "download": ("fid", "job", "jobs", "token"),
         "login": ("limit", "after"),
         "upload": (
             "bitrate",
@@ -43,6 +56,12 @@ def query_requests() -> list[Hostile]:
         Hostile("jobs", f"wait of a job: {label}", method="GET", path="/READY", query={"wait": text})
         for label, text in texts.items()
     ]
+    found += [
+        Hostile("jobs", f"{action} of {label}", path=f"/{quote(text[:2000])}/{action}", body=b"{}")
+        for label, text in texts.items()
+        for action in ("link", "retry")
+    ]
+    found += [Hostile("jobs", f"links: {label}", path="/links", body=body) for label, body in LINK_BODIES.items()]
     return found
 
 

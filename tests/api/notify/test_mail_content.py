@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
@@ -12,8 +13,11 @@ import jwt
 import pytest
 
 from devservers.mail_server import MailServer
-from functions.notify.message import duration
+from functions.convert import failures
+from functions.notify.advice import ADVICE
+from functions.notify.wording import moment_text
 from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.quota import Limits
 from soundlift.common.services import Services
 from tests.api.notify.conftest import Notify
 from tests.factories.jobs import (
@@ -27,11 +31,11 @@ from tests.fixtures.functions import Call
 
 
 class Page(HTMLParser):
-    """The text and the tags of an HTML page."""
+    """The text, the tags and the links of an HTML page."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.text, self.tags = "", set[str]()
+        self.text, self.tags, self.links, self.sources = "", set[str](), list[str](), list[str]()
         self.feed(page)
         self.close()
 
@@ -40,12 +44,26 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
+        self.links += [value for name, value in attrs if name == "href" and value]
+        self.sources += [
+            name for name, value in attrs if name in ("src", "srcset", "background") or "url(" in str(value)
+        ]
 
 
-def _failed_job(services: Services, name: str, sentence: str) -> Job:
+def _bodies(mail_server: MailServer) -> tuple[str, str]:
+    """Return the plain text and the HTML of the only mail."""
+    (mail,) = mail_server.messages
+    return _body(mail, "plain"), _body(mail, "html")
+
+
+def _body(mail: EmailMessage, kind: str) -> str:
+    return str(mail.get_body((kind,)).get_content()).replace("\r\n", "\n")
+
+
+def _failed_job(services: Services, name: str, sentence: str, code: str = "no_audio") -> Job:
     claim = services.jobs.claim(queued_job(services, name=name))
     assert claim is not None
-    assert services.jobs.mark_failed(claim, code="no_audio", message=sentence)
+    assert services.jobs.mark_failed(claim, code=code, message=sentence)
     return job_now(services, claim.job_id)
 
 
@@ -58,9 +76,9 @@ def test_the_mail_of_a_ready_job_has_a_link_to_its_mp3(
     assert mail["To"] == "ada@example.org"
     assert mail["Subject"] == "Your MP3 is ready: Ünïcode 🎵.mp3"
     plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    assert "3:07 min long" in plain
-    (link,) = [line for line in plain.splitlines() if line.startswith("http")]
-    assert link.replace("&", "&amp;") in html
+    link, page = [line for line in plain.splitlines() if line.startswith("http")]
+    assert page == f"http://127.0.0.1:8080/web/#job={job.id}"
+    assert Page(html).links == [link, page]
     response = function("download").get(link.replace("http://127.0.0.1:8080/download", "/"))
     assert (response.status_code, response.data) == (200, b"the mp3")
     assert is_notified(services, job.id)
@@ -72,7 +90,7 @@ def test_the_mail_of_a_ready_job_states_how_much_sound_is_missing(
 ) -> None:
     notify(ready_job(services, missing_seconds=missing))
     (mail,) = mail_server.messages
-    sentence = f"{'12.5' if missing > 1 else '0.1'} s of its sound could not be read and are missing."
+    sentence = f"{'12.5' if missing > 1 else '0.1'} s of the sound could not be read and are missing."
     assert all(sentence in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
 
 
@@ -82,9 +100,30 @@ def test_the_mail_of_a_complete_mp3_mentions_no_missing_sound(
 ) -> None:
     notify(ready_job(services, missing_seconds=missing))
     (mail,) = mail_server.messages
-    plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    assert "The sound of a.mp4 is ready: a.mp3, 3:07 min long." in plain.splitlines()
-    assert "<p>The sound of <b>a.mp4</b> is ready: a.mp3, 3:07 min long.</p>" in html
+    assert not any("missing" in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+
+
+def test_the_mail_of_a_ready_job_names_the_service_the_file_and_when_it_is_deleted(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    services.settings = replace(services.settings, public_url="https://sound.example.org/function")
+    job = ready_job(services, bytes(4_312_345), name="Talk.mp4")
+    notify(job)
+    plain, html = _bodies(mail_server)
+    kept_until = moment_text(job.changed_at + services.settings.retention_seconds)
+    assert plain.startswith("Your MP3 is ready\n\nTalk.mp3\nMP3, 3:07 min, 4.3 MB\n\nDownload it:\nhttps://")
+    for text in ("Talk.mp3", f"The file is kept until {kept_until}.", "Sent by Soundlift at sound.example.org"):
+        assert text in plain
+        assert text in Page(html).text
+    assert "MP3 · 3:07 min · 4.3 MB" in Page(html).text
+
+
+def test_a_link_does_not_outlive_its_file(notify: Notify, services: Services, mail_server: MailServer) -> None:
+    services.settings = replace(services.settings, link_seconds=90_000, retention_seconds=7210)
+    job = ready_job(services)
+    notify(job)
+    until = moment_text(job.changed_at + 7210)
+    assert f"The link works for 2 hours, until {until}.\nThe file is kept until {until}." in _bodies(mail_server)[0]
 
 
 def test_the_mail_of_a_failed_job_states_its_error(notify: Notify, services: Services, mail_server: MailServer) -> None:
@@ -99,24 +138,67 @@ def test_the_mail_of_a_failed_job_states_its_error(notify: Notify, services: Ser
 def test_file_names_and_errors_are_escaped_in_html(
     notify: Notify, services: Services, mail_server: MailServer, name: str
 ) -> None:
-    notify(ready_job(services, name=name))
-    notify(_failed_job(services, name, f"There is no sound in {name}."))
-    ready, failed = (Page(mail.get_body(("html",)).get_content()) for mail in mail_server.messages)
-    assert f"The sound of {name} is ready: {name.removesuffix('.mp4')}.mp3, " in ready.text
-    assert f"We could not make an MP3 from {name}." in failed.text
+    jobs = [ready_job(services, name=name), _failed_job(services, name, f"There is no sound in {name}.")]
+    for job in jobs:
+        notify(job)
+    ready, failed = (Page(_body(mail, "html")) for mail in mail_server.messages)
+    assert f"{name.removesuffix('.mp4')}.mp3\n" in ready.text
+    assert f"{name}\n" in failed.text
     assert f"There is no sound in {name}." in failed.text
-    assert (ready.tags, failed.tags) == ({"html", "body", "p", "b", "a"}, {"html", "body", "p", "b"})
+    tags = {"html", "head", "meta", "title", "style", "body", "div", "h1", "p", "a"}
+    assert (ready.tags, failed.tags) == (tags, tags)
+    assert [link.partition("?")[0] for link in ready.links + failed.links] == [
+        "http://127.0.0.1:8080/download",
+        *["http://127.0.0.1:8080/web/" + f"#job={job.id}" for job in jobs],
+    ]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        *((0.0, "0 s"), (5.4, "5 s"), (59.4, "59 s"), (59.6, "1:00 min"), (187.0, "3:07 min")),
-        *((3599.4, "59:59 min"), (3599.6, "1:00:00 h"), (3723.0, "1:02:03 h"), (100_000.0, "27:46:40 h")),
-    ],
-)
-def test_a_duration_is_formatted_readably(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_a_mail_loads_nothing(notify: Notify, services: Services, mail_server: MailServer) -> None:
+    for job in (ready_job(services), failed_job(services)):
+        notify(job)
+    for mail in mail_server.messages:
+        html = mail.get_body(("html",)).get_content()
+        assert Page(html).sources == []
+        assert not any(word in html for word in ("url(", "@import", "<link", "<script", "<img"))
+
+
+@pytest.mark.parametrize("name", ["a" * 250 + ".mp4", "音" * 80 + ".mp4", "word " * 50 + ".mp4", "-" * 200 + ".mp4"])
+def test_lines_of_plain_text_are_at_most_76_characters_long_except_links(
+    notify: Notify, services: Services, mail_server: MailServer, name: str
+) -> None:
+    notify(ready_job(services, name=name, missing_seconds=12.5))
+    notify(_failed_job(services, name, "The sound is damaged, so it cannot be read, and so on. " * 10))
+    for mail in mail_server.messages:
+        lines = mail.get_body(("plain",)).get_content().splitlines()
+        assert all(len(line) <= 76 for line in lines if not line.startswith("http://127.0.0.1:8080/"))
+
+
+@pytest.mark.parametrize("code", sorted(ADVICE))
+def test_the_mail_of_a_failed_job_says_what_to_do(
+    notify: Notify, services: Services, mail_server: MailServer, code: str
+) -> None:
+    notify(_failed_job(services, "a.mp4", "It does not work.", code))
+    plain, html = _bodies(mail_server)
+    assert ADVICE[code] in plain.replace("\n", " ")
+    assert ADVICE[code] in Page(html).text
+
+
+def test_a_job_that_failed_for_another_reason_may_be_tried_again(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = _failed_job(services, "a.mp4", "The conversion was interrupted 3 times, so we gave up.", "gave_up")
+    notify(job)
+    plain, html = _bodies(mail_server)
+    kept_until = moment_text(job.changed_at + services.settings.retention_seconds)
+    for text in ("choose “Try again”", f"The uploaded video is kept until {kept_until}."):
+        assert text in plain
+        assert text in Page(html).text
+    assert Page(html).links == [f"http://127.0.0.1:8080/web/#job={job.id}"]
+
+
+def test_every_failure_of_a_conversion_has_its_own_advice() -> None:
+    reasons = [value for value in vars(failures).values() if isinstance(value, failures.FailureReason)]
+    assert {reason.code for reason in (*reasons, failures.no_such_track(2, 1, []))} == set(ADVICE)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +210,10 @@ def test_a_mail_states_how_long_its_link_is_valid(
     services.settings = replace(services.settings, link_seconds=seconds)
     notify(ready_job(services))
     (mail,) = mail_server.messages
-    assert all(f"The link works for {text}." in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
-    (link,) = [line for line in mail.get_body(("plain",)).get_content().splitlines() if line.startswith("http")]
+    assert all(
+        f"The link works for {text}, until " in mail.get_body((kind,)).get_content() for kind in ("plain", "html")
+    )
+    link, _ = [line for line in mail.get_body(("plain",)).get_content().splitlines() if line.startswith("http")]
     query = parse_qs(urlsplit(link).query)
     claims = jwt.decode(query["token"][0], options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == seconds
@@ -148,6 +232,20 @@ def test_a_mail_has_a_sender_a_date_and_an_id_and_is_marked_as_automatic(
     assert all(started_at <= parsedate_to_datetime(mail["Date"]) <= datetime.now(UTC) for mail in mail_server.messages)
     ids = [mail["Message-ID"] for mail in mail_server.messages]
     assert ids == [f"<{jobs[0].id}.ready@example.net>", f"<{jobs[1].id}.failed@example.net>"]
+
+
+def test_the_mail_about_another_attempt_is_another_mail(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    job = failed_job(services)
+    notify(job)
+    assert services.jobs.retry(job, Limits.from_settings(services.settings))
+    claim = services.jobs.claim(job_now(services, job.id))
+    assert claim is not None
+    assert services.jobs.mark_failed(claim, code="no_audio", message="There is still no sound in it.")
+    notify(job_now(services, job.id))
+    ids = [mail["Message-ID"] for mail in mail_server.messages]
+    assert ids == [f"<{job.id}.failed@localhost>", f"<{job.id}.failed.1@localhost>"]
 
 
 def test_the_message_id_depends_only_on_the_job(notify: Notify, services: Services, mail_server: MailServer) -> None:

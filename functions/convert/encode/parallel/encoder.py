@@ -11,6 +11,7 @@ ONLY=convert-ten-minutes`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +22,12 @@ from ...plan.plan import Plan
 from ..encoded import Encoded
 from ..progress import watch
 from ..runner import Runner
+from ..waveform import WaveformRecorder
 from .joining import NotJoined
 from .partition import Partition
 from .pipeline import Pipeline
+
+MAX_WINDOW_SECONDS = 1.0  # the blocks of the encoders are longer anyway
 
 log = structlog.get_logger()
 
@@ -37,7 +41,14 @@ def encode_in_parallel(plan: Plan, runner: Runner, output: Path, *, cores: int) 
     partition = Partition.of(plan.seconds, plan.rate, cores) if plan.seconds else None
     if partition is None or not plan.format.can_be_split(plan.bitrate):
         return None
-    start = partial(Pipeline, runner.url, plan, partition, output.parent, runner.settings)
+    with WaveformRecorder(plan, output.parent, max_window=MAX_WINDOW_SECONDS) as recorder:
+        start = partial(Pipeline, runner.url, recorder.plan, partition, output.parent, runner.settings)
+        return _encode(plan, runner, output, partial(start, pipes=[recorder.pipe]), recorder)
+
+
+def _encode(
+    plan: Plan, runner: Runner, output: Path, start: Callable[..., Pipeline], recorder: WaveformRecorder
+) -> Encoded | None:
     with runner.started(lambda: start(stdin=runner.stdin())) as pipeline:
         outcome = runner.end(pipeline, watch(plan, runner))
         try:
@@ -45,4 +56,5 @@ def encode_in_parallel(plan: Plan, runner: Runner, output: Path, *, cores: int) 
         except (NotJoined, NotMp3) as error:
             log.warning("parts do not join", error=repr(error))
             return None
-    return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, pipeline.samples)
+    waveform = recorder.read(pipeline.samples)
+    return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, pipeline.samples, waveform)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -28,10 +28,21 @@ NO_RESERVOIR = ("-reservoir", "0")  # no frame uses bits that previous frames le
 
 
 class Pipeline:
-    """A running decoder and its encoders, each of which writes a file in `folder`."""
+    """A running decoder and its encoders, each of which writes a file in `folder`.
+
+    `pipes` are further file descriptors that the plan's filters write.
+    """
 
     def __init__(  # noqa: PLR0913 - the decoder's input and the encoders' output
-        self, url: str, plan: Plan, partition: Partition, folder: Path, settings: Settings, *, stdin: int = DEVNULL
+        self,
+        url: str,
+        plan: Plan,
+        partition: Partition,
+        folder: Path,
+        settings: Settings,
+        *,
+        stdin: int = DEVNULL,
+        pipes: Sequence[int] = (),
     ) -> None:
         self._partition = partition
         self._is_repacked = plan.bitrate is None
@@ -40,18 +51,18 @@ class Pipeline:
         self._failed = False
         for file in self._files:
             file.unlink(missing_ok=True)
-        pipes = [os.pipe() for _ in self._files]
+        parts = [os.pipe() for _ in self._files]
         filters = f"[0:{plan.track.index}]{','.join(plan.filters)},aformat=flt[in];{partition.filters()}"
-        outputs = [part for worker, (_, out) in enumerate(pipes) for part in self._pipe_args(worker, out)]
+        outputs = [part for worker, (_, out) in enumerate(parts) for part in self._pipe_args(worker, out)]
         decoder_args = [*input_args(url, plan.lead), "-filter_complex", filters, *outputs]
         encoder_args = ["-f", "nut", "-i", "pipe:0", *plan.encoder_args, *NO_RESERVOIR, *plan.format.container_args()]
         with ExitStack() as started, ExitStack() as inherited:
-            for end in chain(*pipes):
+            for end in chain(*parts):
                 inherited.callback(os.close, end)
-            self._decoder = Ffmpeg(decoder_args, settings, stdin=stdin, pipes=[out for _, out in pipes])
+            self._decoder = Ffmpeg(decoder_args, settings, stdin=stdin, pipes=[*pipes, *(out for _, out in parts)])
             started.callback(self._decoder.close)
             self._encoders = []
-            for file, (into, _) in zip(self._files, pipes, strict=True):
+            for file, (into, _) in zip(self._files, parts, strict=True):
                 self._encoders.append(Ffmpeg([*encoder_args, "-y", str(file)], settings, stdin=into))
                 started.callback(self._encoders[-1].close)
             started.pop_all()

@@ -1,0 +1,30 @@
+"""What the owner of a video can do about a failed conversion."""
+
+from __future__ import annotations
+
+CHECK_SOUND = "Check that it plays with sound, then upload it again."
+CHECK_FILE = "Check that the file plays, then upload it again."
+OTHER_FORMAT = "Save the video in another format, such as MP4 with AAC sound, and upload that."
+SHORTER = "Upload a part of it, or choose another start and end."
+TRY_AGAIN = "Open it in Soundlift and choose “Try again”; you need not upload it again."
+# By the error codes of convert and of jobs that were given up.
+ADVICE = {
+    "no_audio": CHECK_SOUND,
+    "empty_audio": CHECK_SOUND,
+    "not_media": CHECK_FILE,
+    "broken": CHECK_FILE,
+    "cut_off": "If it was cut off at its source, copy it from there once more.",
+    "drm_protected": "Upload a copy without copy protection.",
+    "unknown_codec": OTHER_FORMAT,
+    "too_complex": OTHER_FORMAT,
+    "too_many_channels": OTHER_FORMAT,
+    "too_long": SHORTER,
+    "too_large": SHORTER,
+    "nothing_left": "Upload it again with an earlier start.",
+    "no_such_track": "Upload it again with a track that it has, or without choosing one.",
+}
+
+
+def advice(error_code: str | None) -> str:
+    """Return a sentence that advises what to do about an error."""
+    return ADVICE.get(error_code or "", TRY_AGAIN)

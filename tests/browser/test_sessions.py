@@ -1,0 +1,112 @@
+"""Signing in and out, sessions that end, and several tabs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.visits import Visit, Visits
+
+COOKIE = "soundlift_refresh"
+LATER = 24 * 3600  # seconds, after which every access token has expired
+
+
+def end_session(visit: Visit) -> None:
+    """End the session behind the page's back, as a change of the password does, and let its access token expire."""
+    answer = visit.context.request.post("/login/sign-out", data={}, headers={"Sec-Fetch-Site": "same-origin"})
+    assert answer.status == 204
+    visit.set_clock(LATER)
+
+
+def test_a_wrong_password_is_said_and_keeps_the_address(visits: Visits, account: str) -> None:
+    visit = visits()
+    visit.email.fill(account)
+    visit.password.fill("a wrong password")
+    visit.button("Sign in").click()
+    expect(
+        visit.page.get_by_role("alert").filter(has_text="The e-mail address or the password is wrong.")
+    ).to_be_visible()
+    expect(visit.email).to_have_value(account)
+    expect(visit.password).to_be_focused()
+    expect(visit.password).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_reload_keeps_the_session_and_no_script_can_read_its_token(visit: Visit, account: str) -> None:
+    visit.page.reload()
+    expect(visit.page.get_by_text(account)).to_be_visible()
+    (cookie,) = [cookie for cookie in visit.context.cookies() if cookie["name"] == COOKIE]
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
+    kept = visit.page.evaluate("[document.cookie, ...Object.values(localStorage), ...Object.values(sessionStorage)]")
+    assert not [text for text in kept if "eyJ" in text or COOKIE in text]
+
+
+def test_an_access_token_is_renewed_before_it_expires(visit: Visit, video: Path) -> None:
+    with visit.page.expect_response("**/login/refresh") as refreshing:
+        visit.set_clock(LATER)
+        visit.upload(video)
+    assert refreshing.value.status == 200
+    visit.expect_state("Holiday.mp4", "ready")
+
+
+def test_an_expired_session_asks_for_the_password_and_loses_nothing(visit: Visit, account: str, video: Path) -> None:
+    page = visit.page
+    visit.upload(video)
+    visit.expect_state("Holiday.mp4", "ready")
+    end_session(visit)
+    visit.upload({"name": "Second.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()})
+    dialog = page.get_by_role("dialog", name="Sign in again")
+    expect(dialog).to_be_visible()
+    expect(visit.email).to_have_value(account)
+    expect(visit.password).to_be_focused()
+    expect(visit.rows).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_visible()
+    visit.set_clock(0)
+    visit.sign_in(account)
+    expect(dialog).to_be_hidden()
+    visit.expect_state("Second.mp4", "ready")
+    expect(visit.rows).to_have_count(2)
+
+
+def test_signing_out_in_one_tab_signs_out_the_other(visit: Visit, account: str, video: Path) -> None:
+    visit.upload(video)
+    visit.expect_state("Holiday.mp4", "ready")
+    other = visit.another_tab()
+    other.expect_state("Holiday.mp4", "ready")
+    visit.button("Sign out").click()
+    for tab in (visit, other):
+        expect(tab.button("Sign in")).to_be_visible()
+        expect(tab.rows).to_have_count(0)
+        assert account not in tab.page.content()
+    assert [cookie for cookie in visit.context.cookies() if cookie["name"] == COOKIE] == []
+    visit.page.reload()
+    expect(visit.button("Sign in")).to_be_visible()
+
+
+def test_signing_in_in_one_tab_signs_in_the_other(visits: Visits, account: str) -> None:
+    visit = visits()
+    other = visit.another_tab()
+    expect(other.button("Sign in")).to_be_visible()
+    visit.sign_in(account)
+    expect(other.page.get_by_text(account)).to_be_visible()
+
+
+def test_another_account_sees_nothing_of_the_one_before(visit: Visit, visits: Visits, admin: str, video: Path) -> None:
+    visit.upload(video)
+    visit.expect_state("Holiday.mp4", "ready")
+    visit.button("Sign out").click()
+    visit.sign_in(admin)
+    expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
+    expect(visit.rows).to_have_count(0)
+
+
+@pytest.mark.parametrize("path", ["/", "/web/", "/function/web/"])
+def test_the_page_finds_the_api_wherever_it_is_served(visits: Visits, account: str, path: str) -> None:
+    visit = visits(path)
+    visit.sign_in(account)
+    expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
+    visit.page.reload()
+    expect(visit.page.get_by_text(account)).to_be_visible()
