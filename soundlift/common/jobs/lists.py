@@ -101,7 +101,7 @@ class JobLists(JobQueries):
         return [found[job_id] for job_id in ids if job_id in found]
 
     def waveform(self, job_id: str) -> bytes | None:
-        """Return the peaks of a job's sound, one a byte, 255 for full scale; None if they are unknown."""
+        """Return the peaks of a job's audio, one a byte, 255 for full scale; None if they are unknown."""
         with self._database.read() as connection:
             peaks: bytes | None = connection.scalar(sa.select(table.c.waveform).where(table.c.id == job_id))
         return peaks
