@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,7 +34,11 @@ class Search:
 
     def finds(self, file_name: str, state: str) -> bool:
         """Return whether a job with this file name and state belongs to the result."""
-        return (not self.states or state in self.states) and _folded(self.text) in _folded(file_name)
+        return (not self.states or state in self.states) and self._folded_text in _folded(file_name)
+
+    @cached_property
+    def _folded_text(self) -> str:
+        return _folded(self.text)
 
 
 def _folded(text: str) -> str:
