@@ -10,6 +10,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.process.data_folder import make_files_private, restrict_data_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.local.data_folder import check_access
 
 SQLITE = "sqlite:///"
 
@@ -38,6 +39,7 @@ def create_services(data: Path | None, environ: Mapping[str, str] = os.environ) 
     """
     variables = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
     folder = Settings.from_environment(variables).soundlift_data
+    check_access(folder)
     return Services(Settings.from_environment({"SECRETS_FOLDER": str(folder / "secrets"), **variables}))
 
 
@@ -47,12 +49,7 @@ def _check_deployment(settings: Settings, *, named: bool, creates: bool) -> None
     database = Path(settings.database_url.removeprefix(SQLITE))
     if database.parent != folder:
         return  # it is on a server, or in another place that the user has set
-    try:
-        exists = folder.is_dir() if creates and named else creates or database.exists()
-    except OSError as error:
-        message = f"The data folder {folder} cannot be used: {error.strerror}."
-        raise SettingError(message, setting="SOUNDLIFT_DATA") from None
-    if not exists:
+    if not (folder.is_dir() if creates and named else creates or database.exists()):
         raise SettingError(
             f"There is no Soundlift in the data folder {folder}. Check --data and SOUNDLIFT_DATA, or start one there "
             "with `soundlift up`.",

@@ -27,7 +27,8 @@ def error_text(error: Exception) -> str:
     """Return what happened, with its cause if one is known, in one line without a final full stop."""
     match error:
         case click.UsageError():
-            text = f"{error.format_message().rstrip('.')}.{_help_of(error)}"
+            message = error.format_message()
+            text = f"{message}{'' if message.endswith(('.', '?')) else '.'}{_help_of(error)}"
         case click.ClickException():
             text = error.format_message()
         case ClientError():

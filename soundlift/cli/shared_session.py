@@ -11,7 +11,11 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from soundlift.cli.profiles import DEFAULT_PROFILE, Profile, SavedSession
-from soundlift.client import ApiError, Client, ClientError
+from soundlift.client import ApiError, Client, ClientError, ConnectionFailed
+
+FORGOTTEN = (
+    "The session was deleted on this machine only; at the server, it ends when it has not been used for a while."
+)
 
 
 class SharedSession:
@@ -62,8 +66,11 @@ class SharedSession:
             saved = self._profile.load()
             self._profile.remove()
         if saved and saved.refresh_token:
-            with Client(saved.url, refresh_token=saved.refresh_token) as client:
-                client.sign_out()
+            try:
+                with Client(saved.url, refresh_token=saved.refresh_token) as client:
+                    client.sign_out()
+            except ConnectionFailed as error:
+                raise ConnectionFailed(f"{error.detail.rstrip('.')}. {FORGOTTEN}") from None
         return saved
 
     def _renew(self, saved: SavedSession | None) -> str:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from soundlift.common.errors import SettingError
-from soundlift.common.process.data_folder import make_files_private, restrict_data_folder
+from soundlift.common.process.data_folder import DATABASES, make_files_private, restrict_data_folder
 from soundlift.common.settings import Settings
 
 SECRET_BYTES = 32
+MIN_FREE_BYTES = 8 * 2**20  # for the tables, their logs and a first mail
 LOCK_FILE = "up.lock"
+
+
+def check_access(folder: Path) -> None:
+    """Raise SettingError if this user may not even see whether the folder exists."""
+    try:
+        (folder / "secrets").exists()
+    except OSError as error:
+        raise _unusable(folder, error) from None
 
 
 def prepare_data_folder(folder: Path) -> None:
@@ -29,6 +39,11 @@ def prepare_data_folder(folder: Path) -> None:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(0, "it is not writable")
         restrict_data_folder(folder)
+        if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+            raise OSError(0, "its disk is full; free some space")
+        for name in DATABASES:
+            if (folder / name).exists() and not os.access(folder / name, os.W_OK):
+                raise PermissionError(0, f"{name} is read-only")
         for name in ("secrets", "logs"):
             (folder / name).mkdir(mode=0o700, exist_ok=True)
         _create_secret(folder / "secrets" / "jwt-secret")

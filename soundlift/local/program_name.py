@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
@@ -15,20 +14,23 @@ IN_TEXT = f"`{NAME} "  # how messages quote a command
 
 @cache
 def program_name() -> str:
-    """Return `soundlift` if PATH leads to this installation, else the path of its script.
+    """Return how the user runs this program in the current folder."""
+    return name_of(Path(sys.argv[0]).absolute(), shutil.which(NAME), Path.cwd())
+
+
+def name_of(script: Path, on_path: str | None, folder: Path) -> str:
+    """Return `soundlift` if PATH leads to the script, else its path, which is relative if it is below the folder.
 
     Without a script (`python -m`, as tests and images start it), it is `soundlift`, as in the documents.
     """
-    script = Path(sys.argv[0])
-    on_path = shutil.which(NAME)
     if script.name != NAME or (on_path and _same_file(Path(on_path), script)):
         return NAME
-    return shlex.quote(_shortest(script.absolute()))
+    return shlex.quote(str(script.relative_to(folder) if folder in script.parents else script))
 
 
-def runnable(text: str) -> str:
+def runnable(text: str, name: str | None = None) -> str:
     """Return a message in which every quoted command begins with the program's name on this machine."""
-    return text.replace(IN_TEXT, f"`{program_name()} ")
+    return text.replace(IN_TEXT, f"`{name or program_name()} ")
 
 
 def _same_file(one: Path, other: Path) -> bool:
@@ -36,11 +38,3 @@ def _same_file(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
-
-
-def _shortest(path: Path) -> str:
-    """Return a path relative to the current folder if it is below that."""
-    try:
-        return str(path.relative_to(os.getcwd()))  # noqa: PTH109 - as text, without resolving links
-    except (ValueError, OSError):
-        return str(path)

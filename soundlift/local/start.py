@@ -14,7 +14,7 @@ from soundlift.common.errors import SettingError, Unavailable
 from soundlift.common.process import lifeline
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from soundlift.local.data_folder import lock_data_folder, prepare_data_folder, write_gateway_login
+from soundlift.local.data_folder import check_access, lock_data_folder, prepare_data_folder, write_gateway_login
 from soundlift.local.environment import needs_mail_catcher, stack_environment
 from soundlift.local.greeting import greeting
 from soundlift.local.mail_catcher import MailCatcher
@@ -32,6 +32,7 @@ def start(host: str, port: int, data: Path | None, retention_seconds: int | None
     """
     data = (data or Settings.from_environment().soundlift_data).absolute()
     _check_port(host, port)
+    check_access(data)
     kept = {} if retention_seconds is None else {"RETENTION_SECONDS": str(retention_seconds)}
     environment = stack_environment({**os.environ, **kept}, host=host, port=port, data=data)
     prepare_data_folder(data)

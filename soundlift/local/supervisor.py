@@ -24,7 +24,7 @@ from soundlift.local.terminal import print_message
 TICK_SECONDS = 0.1
 START_SECONDS = 60
 STOP_SECONDS = 20
-EXPLAIN_SECONDS = 1.0
+EXPLAIN_SECONDS = 2.0
 CONTINUED = "A conversion that is not finished by then continues at the next start."
 REFUSAL = "soundlift: "
 SPARE_THREADS = 16  # for health checks, /system, and 429 responses at a concurrency limit

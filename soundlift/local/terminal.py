@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 import textwrap
 from contextlib import suppress
@@ -23,8 +23,16 @@ def wrap(text: str, stream: TextIO | None, *, prefix: str = "", indent: str = ""
     `prefix` is put before the first line of each, `indent` before its further ones. Lines that begin with LITERAL are
     not broken.
     """
-    width = shutil.get_terminal_size().columns if stream is not None and stream.isatty() else None
+    width = _width(stream)
     return "\n".join(_fill(line, width, prefix, indent) for line in text.split("\n"))
+
+
+def _width(stream: TextIO | None) -> int | None:
+    """Return the width of the terminal that a stream writes to; None if it writes elsewhere, or it is unknown."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if stream is not None else None
+    except (OSError, ValueError):
+        return None
 
 
 def _fill(line: str, width: int | None, prefix: str, indent: str) -> str:

@@ -87,7 +87,7 @@ class Run:
 
     def starts(self, name: str) -> list[dict[str, Any]]:
         """Return what a child logged about each of its starts."""
-        return [json.loads(line) for line in self.log(name) if line.startswith("{")]
+        return [json.loads(line) for line in self.log(name) if line.startswith('{"pid"')]
 
     def processes(self) -> list[int]:
         """Return the running processes of the children, including those that they left behind."""

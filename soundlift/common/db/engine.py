@@ -28,6 +28,14 @@ MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3, wait_ti
 MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
 MYSQL_NO_SUCH_TABLE = 1146
 MYSQL_NO_SUCH_COLUMN = 1054
+SQLITE_ERRORS = {
+    "readonly database": "The database is read-only: give this user the right to write its file and its folder.",
+    "unable to open database file": "The database file cannot be opened: check that its folder exists, and its rights.",
+    "database or disk is full": "The disk of the database is full: free some space on it.",
+    "disk I/O error": "The disk of the database is full or damaged: free some space on it, and check it.",
+    "file is not a database": "The database file is damaged, or not a database: restore it from a backup.",
+    "disk image is malformed": "The database file is damaged, or not a database: restore it from a backup.",
+}
 MAX_RETRIES = 5
 MAX_PAUSE_SECONDS = 0.1
 
@@ -114,7 +122,8 @@ def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable
         return DatabaseUnavailable("The database has no tables yet: run `soundlift migrate`.", cause=cause)
     if number == MYSQL_NO_SUCH_COLUMN or "no such column" in cause:
         return DatabaseUnavailable("The database has tables of an older version: run `soundlift migrate`.", cause=cause)
-    return DatabaseUnavailable("The database does not answer.", cause=cause)
+    sentences = (text for part, text in SQLITE_ERRORS.items() if part in cause)
+    return DatabaseUnavailable(next(sentences, "The database does not answer."), cause=cause)
 
 
 def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:

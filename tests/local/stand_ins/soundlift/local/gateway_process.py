@@ -32,6 +32,9 @@ class Handler(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
+if line := gateway.option("PRINTS"):
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 if exit_code := gateway.option("EXITS_WITH"):
     sys.exit(int(exit_code))
 ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
