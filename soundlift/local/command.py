@@ -31,7 +31,8 @@ data_option = click.option(
 def up(port: int, host: str, data: Path | None, keep: int | None) -> None:
     """Run all of Soundlift on this machine.
 
-    It runs until Ctrl-C. A database, broker, media store or mail server set in the environment is used; the others are embedded.
+    It runs until Ctrl-C. A database, broker, media store or mail server set in the environment is used; the others are
+    embedded.
     """
     from soundlift.local.start import start  # only this command needs these libraries, which are slow to import
 

@@ -42,7 +42,7 @@ def test_a_malformed_setting_is_named_and_a_secret_is_not_shown(name: str, value
 
 def test_a_secret_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
     (tmp_path / "jwt-secret").write_bytes(b"\xff" * 40)
-    with pytest.raises(SettingError, match="Setting JWT_SECRET: the secret file .* cannot be read: it is not UTF-8"):
+    with pytest.raises(SettingError, match=r"Setting JWT_SECRET: the secret file .* cannot be read: it is not UTF-8"):
         Settings.from_environment({"SECRETS_FOLDER": str(tmp_path)})
 
 

@@ -127,7 +127,7 @@ def test_a_folder_that_this_user_may_not_enter_is_refused(folder_of_root: Path) 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_a_secret_that_this_user_may_not_read_is_named(folder_of_root: Path) -> None:
     (folder_of_root / "secrets" / "jwt-secret").touch(0)
-    with pytest.raises(SettingError, match="Setting JWT_SECRET: the secret file .* cannot be read: Permission denied"):
+    with pytest.raises(SettingError, match=r"Setting JWT_SECRET: the secret file .* cannot be read: Permission denied"):
         Settings.from_environment({"SECRETS_FOLDER": str(folder_of_root / "secrets")})
 
 
