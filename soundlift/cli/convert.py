@@ -11,6 +11,7 @@ from soundlift.cli.batch import run_all, stop_advice
 from soundlift.cli.connect import Connect, with_client
 from soundlift.cli.conversion import Conversion
 from soundlift.cli.display import Display, create_display
+from soundlift.cli.exit_codes import ExitCode
 from soundlift.cli.inputs import STANDARD, find_inputs
 from soundlift.cli.messages import Messages
 from soundlift.cli.outcome import Outcome, batch_exit_code, summary
@@ -105,5 +106,5 @@ def _convert_all(
                 report.show(outcome, several=len(items) > 1)
     except KeyboardInterrupt:
         messages.error(stop_advice(conversions))
-        raise
+        click.get_current_context().exit(ExitCode.INTERRUPTED)
     return outcomes

@@ -59,8 +59,8 @@ class Steps:
 def demo(video: Path | None, output: Path, verbose: bool) -> None:
     """Convert one video, and show each step.
 
-    Everything is started for that on this machine, and stopped afterwards. Without VIDEO, a short test video is made and
-    converted.
+    Everything is started for that on this machine, and stopped afterwards. Without VIDEO, a short test video is
+    made and converted.
     """
     steps = Steps()
     output.mkdir(parents=True, exist_ok=True)

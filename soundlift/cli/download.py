@@ -11,6 +11,7 @@ import click
 from soundlift.cli.connect import Connect, with_client
 from soundlift.cli.display import Display, create_display
 from soundlift.cli.each_job import jobs_argument
+from soundlift.cli.exit_codes import ExitCode
 from soundlift.cli.inputs import STANDARD, Input
 from soundlift.cli.messages import Messages
 from soundlift.cli.outcome import Outcome, batch_exit_code, json_line, summary
@@ -68,7 +69,7 @@ def download(
     except KeyboardInterrupt:
         again = " ".join(printable(job_id, "?") for job_id in ids)
         messages.error(f"Interrupted. Continue with:\n  {program_name()} download {again}")
-        raise
+        click.get_current_context().exit(ExitCode.INTERRUPTED)
     if len(outcomes) > 1:
         messages.note(summary(outcomes))
     click.get_current_context().exit(batch_exit_code(outcomes))

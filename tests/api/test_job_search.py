@@ -80,7 +80,20 @@ def test_a_search_is_paged_and_keeps_its_filters(function: Call, services: Servi
     for name in wanted:
         queued_job(services, name=name)
         queued_job(services, name="other.mp4")
+        services.jobs.cancel(queued_job(services, name="cancelled talk.mp4").id)
     assert names(function, services, q="talk", state="queued", limit=2) == wanted[::-1]
+
+
+def test_a_search_reads_a_long_list_in_parts_and_finds_each_job_once(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CHUNK_ROWS", 3)
+    wanted = [f"talk {number}.mp4" for number in range(7)]
+    for name in wanted:
+        queued_job(services, name=name)
+    for limit in (1, 3, 4, 7, 8):
+        assert names(function, services, q="talk", limit=limit) == wanted[::-1]
+    assert function("jobs").get("/?q=talk&limit=8", headers=bearer(services)).json["links"] == {}
 
 
 def test_a_search_looks_at_a_limited_number_of_jobs_and_says_where_to_continue(

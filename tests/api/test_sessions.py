@@ -207,6 +207,7 @@ def test_a_refresh_hashes_no_password(login: FlaskClient, monkeypatch: pytest.Mo
 def test_no_token_and_no_password_is_logged(login: FlaskClient, capfd: pytest.CaptureFixture[str]) -> None:
     configuration = structlog.get_config()
     set_up_logging("debug")
+    structlog.configure(cache_logger_on_first_use=False)  # so that the loggers of other tests are not these
     try:
         first = sign_in(login)
         second = refresh(login, first["refresh_token"])

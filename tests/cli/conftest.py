@@ -34,6 +34,7 @@ def run(tmp_path: Path) -> Run:
             cwd=tmp_path,
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=90,
             check=False,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from functions.convert.encode.encoder import MAX_WINDOW_SECONDS
+from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.waveform import PARTS, WaveformRecorder, read_waveform, windows
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job, State
@@ -86,7 +88,7 @@ def test_a_burst_shows_at_its_place_if_the_container_declares_no_length(
     services: Services, convert_file: Convert, tmp_path: Path, seconds: float
 ) -> None:
     sound = _burst(seconds, 0.7, 0.72)
-    file = write_sound(tmp_path / "a.mkv", sound, RATE, "-c:a", "pcm_s16le", "-live", "1")
+    file = write_sound(tmp_path / "a.mkv", sound, RATE, "-c:a", "flac", "-live", "1")
     assert _loud_parts(_waveform(services, convert_file(file))) == pytest.approx((0.7, 0.72), abs=1 / 200)
 
 
@@ -114,12 +116,25 @@ def test_the_number_of_windows_is_small_whatever_length_a_container_declares(
     assert count < 4000 + seconds / MAX_WINDOW_SECONDS
 
 
+def test_ffmpeg_lengthens_the_windows_of_a_sound_of_unknown_length(tmp_path: Path) -> None:
+    file = write_sound(tmp_path / "a.wav", np.zeros((60 * RATE, 1), np.float32), RATE)
+    plan = replace(make_sound_plan(AudioOptions(), RATE), seconds=None)
+    with WaveformRecorder(plan, tmp_path, max_window=1) as recorder:
+        command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(recorder.plan.filters)]
+        subprocess.run([*command, "-f", "null", "-"], check=True, pass_fds=[recorder.pipe])
+        with io.FileIO(recorder.pipe, closefd=False) as lines:
+            lines.seek(0)
+            count = lines.read().count(b"frame:")
+        assert recorder.read(60 * RATE) == bytes(PARTS)
+    assert 270 < count < 7 * 270
+
+
 @pytest.mark.parametrize("declared", [None, 0.1, 10.0])
 @pytest.mark.parametrize("seconds", [10.0, 77.0, 10 * HOURS])
-def test_a_window_is_at_most_a_300th_of_the_sound(declared: float | None, seconds: float) -> None:
+def test_a_window_is_at_most_a_270th_of_the_sound(declared: float | None, seconds: float) -> None:
     for start, window in windows(declared, MAX_WINDOW_SECONDS):
         if start < seconds:
-            assert window <= seconds / 300
+            assert window <= seconds / 270
 
 
 def _lines(*levels: tuple[str, str]) -> list[bytes]:

@@ -15,7 +15,7 @@ from .runner import Runner
 from .waveform import WaveformRecorder
 
 # FFmpeg's filters and encoder exchange a few frames at a time: the encoder would have to wait for longer windows.
-MAX_WINDOW_SECONDS = 0.2
+MAX_WINDOW_SECONDS = 0.4
 
 
 def encode(plan: Plan, runner: Runner, folder: Path, *, cores: int) -> Encoded:

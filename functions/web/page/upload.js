@@ -8,6 +8,7 @@ import { receiveFiles } from "./dropped-files.js";
 import { element } from "./dom.js";
 import { count } from "./format.js";
 import { InterruptedUploads } from "./interrupted.js";
+import { shortName } from "./names.js";
 import { Options } from "./options.js";
 import { session } from "./session.js";
 import { StagedFiles } from "./staged-files.js";
@@ -94,6 +95,7 @@ export class UploadPanel extends HTMLElement {
   /** @param {File[]} files */
   #stage(files) {
     this.#staged.add(files);
+    this.#staged.scrollIntoView({ block: "nearest" });
     announce(`${count(this.#staged.files.length, "file")} chosen. Set the options, then press Convert.`);
   }
 
@@ -116,8 +118,9 @@ export class UploadPanel extends HTMLElement {
    * @param {Map<string, string>} options
    */
   #start(files, options) {
-    announce(files.length === 1 ? `Upload of ${files[0]?.name} started.` : `${files.length} uploads started.`);
+    announce(files.length === 1 ? `Upload of ${shortName(files[0]?.name ?? "")} started.` : `${files.length} uploads started.`);
     this.#queue.add(files, options);
+    this.#rows.scrollIntoView({ block: "nearest" });
   }
 
   #show() {
@@ -130,7 +133,8 @@ export class UploadPanel extends HTMLElement {
 
   #showQueue() {
     const { uploads } = this.#queue;
-    for (const [upload, row] of this.#shown) if (!uploads.includes(upload)) this.#removeRow(upload, row);
+    const current = new Set(uploads);
+    for (const [upload, row] of this.#shown) if (!current.has(upload)) this.#removeRow(upload, row);
     for (const upload of uploads) if (!this.#shown.has(upload)) this.#addRow(upload);
     this.#rows.hidden = !uploads.length;
     record(session.identity?.username ?? "", session.identity ? uploads.filter(({ isPending }) => isPending) : []);

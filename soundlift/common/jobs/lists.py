@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from soundlift.common.jobs.model import HIDDEN, Job, State
 from soundlift.common.jobs.queries import JobQueries
 
 SEARCH_ROWS = 5000  # maximum number of jobs that one search looks at
+CHUNK_ROWS = 200
 POSITION = re.compile(r"([0-9a-f]{24})@([0-9]{1,12}\.[0-9]{1,9})")
 NEWEST_FIRST = (table.c.created_at.desc(), table.c.id.desc())
 
@@ -42,7 +43,11 @@ def _folded(text: str) -> str:
 
 def position_of(job: Job) -> str:
     """Return the place of a job in a list, which is valid even after the job has been deleted."""
-    return f"{job.id}@{job.created_at!r}"
+    return _position(job.id, job.created_at)
+
+
+def _position(job_id: str, created_at: float) -> str:
+    return f"{job_id}@{created_at!r}"
 
 
 class JobLists(JobQueries):
@@ -63,17 +68,27 @@ class JobLists(JobQueries):
         One call looks at SEARCH_ROWS jobs, so it may return fewer than `limit`, or none, together with a position.
         The comparison is not SQL because SQLite's LOWER changes ASCII only.
         """
-        conditions = self._listed(username, after)
-        if conditions is None:
-            return [], None
-        columns = (table.c.id, table.c.created_at, table.c.state, table.c.file_name)
-        query = sa.select(*columns).where(*conditions).order_by(*NEWEST_FIRST).limit(SEARCH_ROWS)
-        with self._database.read() as connection:
-            rows = connection.execute(force_index(query, table, _index_by_age(username))).all()
-        found = [row for row in rows if search.finds(row.file_name, row.state)]
-        last = found[limit - 1] if limit and len(found) >= limit else rows[-1] if len(rows) == SEARCH_ROWS else None
-        position = f"{last.id}@{last.created_at!r}" if last is not None else None
-        return self.find_all([row.id for row in found[:limit]]), position
+        found: list[str] = []
+        position = None
+        for looked, row in enumerate(self._walk(username, after), start=1):
+            if search.finds(row.file_name, row.state):
+                found.append(row.id)
+            if len(found) >= max(1, limit) or looked == SEARCH_ROWS:
+                position = _position(row.id, row.created_at)
+                break
+        return self.find_all(found), position
+
+    def _walk(self, username: str | None, after: str | None) -> Iterator[sa.Row[Any]]:
+        """Yield the jobs of a list, reading CHUNK_ROWS at a time."""
+        columns: list[Any] = [table.c.id, table.c.created_at, table.c.state, table.c.file_name]
+        while (conditions := self._listed(username, after)) is not None:
+            query = sa.select(*columns).where(*conditions).order_by(*NEWEST_FIRST).limit(CHUNK_ROWS)
+            with self._database.read() as connection:
+                rows = connection.execute(force_index(query, table, _index_by_age(username))).all()
+            yield from rows
+            if len(rows) < CHUNK_ROWS:
+                return
+            after = _position(rows[-1].id, rows[-1].created_at)
 
     def find_all(self, job_ids: Iterable[str]) -> list[Job]:
         """Return the jobs with these ids in the same order, without those that are hidden or do not exist."""
@@ -108,12 +123,12 @@ class JobLists(JobQueries):
         return [Update(job_id, at, bool(is_deleted)) for job_id, at, is_deleted in rows]
 
     def _listed(self, username: str | None, after: str | None) -> list[sa.ColumnElement[bool]] | None:
-        """Return the conditions for a page of a list; None if the job that it starts after is unknown."""
+        """Return the conditions for a part of a list; None if the job that it starts after is unknown."""
         conditions: list[sa.ColumnElement[bool]] = [table.c.state.not_in(HIDDEN)]
         if username is not None:
             conditions.append(table.c.username == username)
         if after is not None:
-            if (position := self._position(after)) is None:
+            if (position := self._read_position(after)) is None:
                 return None
             job_id, created_at = position
             # An upper bound plus an exception to it: MariaDB uses no index for `<` between pairs of columns.
@@ -121,11 +136,12 @@ class JobLists(JobQueries):
             conditions.append(sa.or_(table.c.created_at < created_at, table.c.id < job_id))
         return conditions
 
-    def _position(self, after: str) -> tuple[str, float] | None:
-        if (last := self.find(after.partition("@")[0])) is not None:
-            return last.id, last.created_at
-        match = POSITION.fullmatch(after)
-        return (match[1], float(match[2])) if match else None
+    def _read_position(self, after: str) -> tuple[str, float] | None:
+        """Return the id and the time of a job, or of one that was listed earlier."""
+        if match := POSITION.fullmatch(after):
+            return match[1], float(match[2])
+        last = self.find(after)
+        return (last.id, last.created_at) if last else None
 
 
 def _updated(

@@ -1,0 +1,41 @@
+"""The view of users, for admins."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.visits import Visit, Visits
+
+
+def test_an_admin_sees_each_user_and_their_jobs(
+    visits: Visits, visit: Visit, account: str, admin: str, video: Path
+) -> None:
+    visit.upload(video)
+    visit.expect_state("Holiday.mp4", "ready")
+    office = visits()
+    office.sign_in(admin)
+    page = office.page
+    page.get_by_role("link", name="Users").click()
+    users = page.get_by_role("listitem")
+    expect(users.first).to_be_visible()
+    while office.button("Show more").is_visible():
+        number = users.count()
+        office.button("Show more").click()
+        expect(users).not_to_have_count(number)
+    expect(users.filter(has=page.get_by_text(admin, exact=True))).to_contain_text("Admin")
+    row = users.filter(has=page.get_by_text(account, exact=True))
+    expect(row).to_contain_text(re.compile(r"Jobs in progress 0 of \d+"))
+    expect(row).to_contain_text(re.compile(r"Stored \d.*\skB of \d.*\sGB"))
+    row.get_by_role("button", name=f"Show jobs of {account}").click()
+    office.expect_state("Holiday.mp4", "ready")
+    expect(page.locator("li.job")).to_have_count(1)
+
+
+def test_other_users_have_no_such_view(visit: Visit) -> None:
+    expect(visit.page.get_by_role("link", name="Users")).to_have_count(0)
+    visit.page.goto("/web/#users")
+    expect(visit.page.get_by_label("Choose videos")).to_be_attached()
+    expect(visit.page.get_by_role("heading", name="Users")).to_have_count(0)
