@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from soundlift.cli.deployment import services_for_writing
 from soundlift.common.broker import DeadLetter
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.printable import printable
 from soundlift.local.command import data_option
+from soundlift.local.terminal import wrap
 
 all_option = click.option("--all", "everything", is_flag=True, help="Apply to all dead letters.")
 ids_argument = click.argument("ids", nargs=-1)
@@ -20,7 +21,7 @@ ids_argument = click.argument("ids", nargs=-1)
 
 @click.group()
 def dead() -> None:
-    """Manage dead letters: messages that could not be delivered."""
+    """Manage undeliverable messages."""
 
 
 @dead.command("list")
@@ -31,12 +32,8 @@ def list_(data: Path | None) -> None:
     if not letters:
         click.echo("There are no dead letters.")
         return
-    table = Table("id", "queue", "function", "status", "attempts", "when", "why")
     for letter in letters:
-        reason = letter.reason
-        shown = [reason.get(key) for key in ("function", "status", "attempts", "at", "detail")]
-        table.add_row(letter.id, letter.queue, *("" if value is None else str(value) for value in shown))
-    Console().print(table)
+        click.echo(wrap(_summary(letter), sys.stdout, indent="    "))
 
 
 @dead.command()
@@ -70,6 +67,14 @@ def drop(ids: tuple[str, ...], everything: bool, data: Path | None) -> None:
     """Delete dead letters."""
     broker = services_for_writing(data).broker
     _apply(broker.drop, _chosen(ids, everything, broker.list()), "Deleted")
+
+
+def _summary(letter: DeadLetter) -> str:
+    """Return the id of a letter, where it could not be delivered, and why."""
+    values = {"queue": letter.queue, **letter.reason}
+    names = ("queue", "function", "status", "attempts", "at", "detail")
+    known = [f"{name} {values[name]}" for name in names if values.get(name) is not None]
+    return printable(f"{letter.id}: {', '.join(known)}", " ")
 
 
 def _chosen(ids: tuple[str, ...], everything: bool, letters: Iterable[DeadLetter]) -> list[str]:

@@ -57,9 +57,10 @@ class Steps:
 )
 @click.option("--verbose", is_flag=True, help="Show the log of the servers afterwards.")
 def demo(video: Path | None, output: Path, verbose: bool) -> None:
-    """Convert one video on an embedded stack, print each step, and stop everything.
+    """Convert one video, and show each step.
 
-    Without VIDEO, a short test video is made and converted.
+    Everything is started for that on this machine, and stopped afterwards. Without VIDEO, a short test video is
+    made and converted.
     """
     steps = Steps()
     output.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ def _with(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 def login(
     url: str | None, profile: Profile, email: str | None, password: str | None, password_file: Path | None
 ) -> None:
-    """Sign in, so that further commands need no password.
+    """Sign in once for all further commands.
 
     The session is saved in a file that only you can read, and renewed by itself. Each profile is a deployment.
     """
@@ -58,7 +58,7 @@ def login(
 @click.command()
 @_with(deployment_options[1])
 def logout(profile: Profile) -> None:
-    """Sign out: end the session of a profile at its server, and delete it here."""
+    """End the session here and at the server."""
     session = SharedSession(profile, profile_url(profile))
     saved = session.end()
     if saved is None:
@@ -70,7 +70,10 @@ def logout(profile: Profile) -> None:
 @click.option("--all", "everything", is_flag=True, help="List all profiles instead, without asking their servers.")
 @sign_in_options
 def whoami(everything: bool, url: str, email: str | None, password: str | None, token: str | None) -> None:
-    """Show the account and the deployment that commands use, as its server reports it."""
+    """Show your account and deployment.
+
+    The account is the one that further commands use, as the server reports it.
+    """
     if everything:
         _list_profiles()
         return

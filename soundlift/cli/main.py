@@ -37,9 +37,9 @@ def soundlift() -> None:
 
 @soundlift.command()
 def connector() -> None:
-    """Deliver events from the broker to the functions until SIGTERM.
+    """Deliver events to the functions.
 
-    The broker and the functions are set in the environment.
+    It runs until SIGTERM. The broker and the functions are set in the environment.
     """
     os.execv(sys.executable, [sys.executable, "-P", "-m", "soundlift.connector"])  # noqa: S606 - no shell is needed
 
@@ -47,7 +47,7 @@ def connector() -> None:
 @soundlift.command()
 @data_option
 def migrate(data: Path | None) -> None:
-    """Create the tables of the database, or update them."""
+    """Create or update the database's tables."""
     from soundlift.common.db.migrations import migrate as migrate_database
 
     migrate_database(services_for_writing(data, creates=True).settings.database_url)

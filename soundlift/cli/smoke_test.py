@@ -59,11 +59,11 @@ def smoke_test(
     timeout: float,
     data: Path | None,
 ) -> None:
-    """Check a deployment by converting a small video.
+    """Check a deployment with a small video.
 
-    The video and its job are deleted afterwards. Without --email and --token, a temporary account is added to the
-    deployment's database (DATABASE_URL, or the data folder of `soundlift up`) and then removed. The exit code is 1 if a
-    step failed.
+    The video is converted and checked, and deleted afterwards with its job. Without --email and --token, a temporary
+    account is added to the deployment's database (DATABASE_URL, or the data folder of `soundlift up`) and then removed.
+    The exit code is 1 if a step failed.
     """
     if mail_to and (email or token):
         raise click.UsageError("--mail-to is for the temporary account: omit --email and --token.")

@@ -74,7 +74,7 @@ class PartialFile:
         if replace:
             self.path.replace(target)
         else:
-            _move_to_new_name(self.path, target)
+            move_to_new_name(self.path, target)
 
     def close(self, *, keep: bool) -> None:
         """Close the file, and remove it unless it is kept for a later try."""
@@ -164,7 +164,7 @@ def _is_free(path: Path) -> bool:
         return False
 
 
-def _move_to_new_name(path: Path, target: Path) -> None:
+def move_to_new_name(path: Path, target: Path) -> None:
     """Rename a file without replacing another; on a file system without hard links, an empty file comes first."""
     try:
         os.link(path, target, follow_symlinks=False)

@@ -29,9 +29,10 @@ data_option = click.option(
     help="How long videos and audio files are kept, such as 7d or 12h; overrides RETENTION_SECONDS.",
 )
 def up(port: int, host: str, data: Path | None, keep: int | None) -> None:
-    """Run all of Soundlift on this machine until Ctrl-C.
+    """Run all of Soundlift on this machine.
 
-    A database, broker, media store or mail server set in the environment is used; the others are embedded.
+    It runs until Ctrl-C. A database, broker, media store or mail server set in the environment is used; the others are
+    embedded.
     """
     from soundlift.local.start import start  # only this command needs these libraries, which are slow to import
 

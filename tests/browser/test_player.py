@@ -79,7 +79,9 @@ def test_changes_of_the_list_leave_the_player_and_the_focus_alone(visit: Visit, 
     play(row)
     pause = row.get_by_role("button", name="Pause")
     pause.focus()
-    visit.another_tab().upload(video)
+    other = visit.another_tab()
+    other.expect_state("Talk.mp4", "ready")  # so that this tab has found its session
+    other.upload(video)
     visit.expect_state(video.name, "ready")
     expect(pause).to_be_focused()
     before = position(row)

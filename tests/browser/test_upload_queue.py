@@ -49,7 +49,7 @@ def test_two_files_are_uploaded_at_a_time(visit: Visit, tmp_path: Path) -> None:
     ("status", "code"), [(429, "busy"), (429, "too_many_jobs"), (429, "storage_full"), (503, "store_unavailable")]
 )
 def test_an_upload_goes_on_by_itself_after_a_pause(visit: Visit, video: Path, status: int, code: str) -> None:
-    visit.page.route(UPLOAD, refusal(status, code, "Not now: DELETE /jobs/ID.", retry_after=1), times=1)
+    visit.page.route(UPLOAD, refusal(status, code, "Not now: DELETE /jobs/ID.", retry_after=4), times=1)
     visit.upload(video)
     expect(visit.uploads).to_contain_text(re.compile(r"Not now in the list below\. Next try in \d seconds?\."))
     visit.expect_state("Holiday.mp4", "ready")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from soundlift.client.output_file import PartialFile, check_output
+from soundlift.client.output_file import PartialFile, check_output, move_to_new_name
 
 KEY = "a download"
 
@@ -67,6 +67,22 @@ def test_a_file_that_appears_after_the_check_is_not_replaced(tmp_path: Path) -> 
         with pytest.raises(FileExistsError):
             partial.publish(path, replace=False)
     assert path.read_bytes() == b"of another program"
+
+
+def test_a_file_is_moved_only_to_a_name_that_is_free(tmp_path: Path) -> None:
+    new, path = tmp_path / "new", _make(tmp_path, "file")
+    new.write_bytes(b"new")
+    with pytest.raises(FileExistsError, match=str(path)):
+        move_to_new_name(new, path)
+    assert (new.read_bytes(), path.read_bytes()) == (b"new", b"old")
+    path.unlink()
+    move_to_new_name(new, path)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir()} == {path: b"new"}
+
+
+def test_the_reason_why_a_link_stays_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileExistsError, match="A symbolic link is not replaced"):
+        check_output(_make(tmp_path, "link"), replace=True)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,7 @@ def test_a_lost_answer_of_a_cancellation_deletes_nothing(
     deployment.cuts = [None, 0]
     with pytest.raises(ConnectionFailed):
         client.cancel(row.id)
+    assert deployment.requests[-1].args["only"] == "cancel"
     assert client.cancel(row.id).state == "cancelled"
     assert client.cancel(ready_job(services).id).state == "ready"
 
@@ -130,16 +132,30 @@ def test_an_upload_whose_answer_is_lost_makes_one_job(
     assert earlier.id != job.id
 
 
-def test_an_upload_whose_answer_is_lost_is_not_taken_for_another_ones(
-    deployment: Deployment, services: Services, tmp_path: Path
+@pytest.mark.parametrize("difference", [{"username": "eve@example.org"}, {"video_bytes": 1}, {"file_name": "b.mp4"}])
+def test_an_upload_whose_answer_is_lost_is_not_taken_for_another(
+    server: WrittenAnswers, difference: dict[str, object]
 ) -> None:
     """An admin sees the jobs of all users."""
-    (tmp_path / "a.mp4").write_bytes(MP4)
-    other = Client(deployment.url, token=services.tokens.sign_in("eve@example.org", admin=False))
-    admin = Client(deployment.url, token=services.tokens.sign_in(EMAIL, admin=True))
-    other.upload(tmp_path / "a.mp4")
-    deployment.cuts = [0]
-    assert admin.upload(tmp_path / "a.mp4").username == EMAIL
+    other = _document("1") | difference
+    server.replies = [BROKEN, CLAIMS, _listed(other), Reply(202, json.dumps(_document("2")).encode())]
+    assert Client(server.url, token="any").upload(io.BytesIO(MP4), "a.mp4").id == "2"
+
+
+def test_an_upload_whose_answer_is_lost_is_not_taken_for_an_earlier_one(server: WrittenAnswers) -> None:
+    first, second = (Reply(202, json.dumps(_document(job_id)).encode()) for job_id in "12")
+    server.replies = [first, BROKEN, CLAIMS, _listed(_document("1")), second]
+    client = Client(server.url, token="any")
+    assert [client.upload(io.BytesIO(MP4), "a.mp4").id for _ in range(2)] == ["1", "2"]
+
+
+def _document(job_id: str) -> dict[str, object]:
+    created = {"state": "queued", "error": None, "created_at": datetime.now(UTC).isoformat()}
+    return {"job_id": job_id, "file_name": "a.mp4", "username": EMAIL, "video_bytes": len(MP4), **created}
+
+
+def _listed(document: dict[str, object]) -> Reply:
+    return Reply(200, json.dumps({"jobs": [document], "links": {}}).encode())
 
 
 def test_an_upload_that_the_server_has_nothing_of_is_sent_again(server: WrittenAnswers, tmp_path: Path) -> None:

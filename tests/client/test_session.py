@@ -108,6 +108,15 @@ def test_threads_share_one_sign_in(deployment: Deployment, services: Services) -
     assert deployment.lines.count("POST /login") == 1
 
 
+def test_threads_whose_token_is_refused_share_one_sign_in(deployment: Deployment, services: Services) -> None:
+    expired = Tokens(services.settings.jwt_secret, sign_in_seconds=-60, link_seconds=60).sign_in(EMAIL, admin=False)
+    client = Client(deployment.url, token=expired, email=EMAIL, password=PASSWORD)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda _: client.validate()["username"], range(8))) == [EMAIL] * 8
+    assert deployment.lines.count("POST /login") == 1
+    assert deployment.lines.count("GET /validate") > 8
+
+
 def test_signing_out_ends_the_session_and_forgets_the_tokens(server: WrittenAnswers) -> None:
     server.replies = [Reply(204)]
     client = Client(server.url, token="any", refresh_token="first")

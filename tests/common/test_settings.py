@@ -40,6 +40,12 @@ def test_a_malformed_setting_is_named_and_a_secret_is_not_shown(name: str, value
     assert (value in refused.value.detail) == (name != "JWT_SECRET")
 
 
+def test_a_secret_file_that_is_no_text_is_named_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "jwt-secret").write_bytes(b"\xff" * 40)
+    with pytest.raises(SettingError, match=r"Setting JWT_SECRET: the secret file .* cannot be read: it is not UTF-8"):
+        Settings.from_environment({"SECRETS_FOLDER": str(tmp_path)})
+
+
 def test_a_secret_may_be_a_file_in_the_layout_of_either_platform(tmp_path: Path) -> None:
     secret = "a secret in a file, longer than 32 bytes"
     for file in (tmp_path / "openfaas" / "jwt-secret", tmp_path / "knative" / "jwt-secret" / "jwt-secret"):

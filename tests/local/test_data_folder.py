@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from soundlift.common.errors import SettingError
-from soundlift.local.data_folder import prepare_data_folder
+from soundlift.common.settings import Settings
+from soundlift.local.data_folder import check_access, prepare_data_folder
 
 OTHERS = 0o077
 OPEN_FOLDERS = ("media/videos", "media/mp3s", "mail/new", "logs", "secrets")
@@ -116,11 +117,34 @@ def test_an_open_folder_of_another_user_is_refused(folder_of_root: Path) -> None
         prepare_data_folder(folder_of_root)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_folder_that_this_user_may_not_enter_is_refused(folder_of_root: Path) -> None:
+    (folder_of_root / "closed").mkdir(mode=0)
+    with pytest.raises(SettingError, match="closed/data cannot be used: Permission denied"):
+        check_access(folder_of_root / "closed" / "data")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_secret_that_this_user_may_not_read_is_named(folder_of_root: Path) -> None:
+    (folder_of_root / "secrets" / "jwt-secret").touch(0)
+    with pytest.raises(SettingError, match=r"Setting JWT_SECRET: the secret file .* cannot be read: Permission denied"):
+        Settings.from_environment({"SECRETS_FOLDER": str(folder_of_root / "secrets")})
+
+
 def test_a_second_start_keeps_the_secret(tmp_path: Path) -> None:
     prepare_data_folder(tmp_path)
     secret = (tmp_path / "secrets" / "jwt-secret").read_text()
     prepare_data_folder(tmp_path)
     assert (tmp_path / "secrets" / "jwt-secret").read_text() == secret
+
+
+@pytest.mark.unprivileged
+@pytest.mark.parametrize("name", ["soundlift.db", "queue.db"])
+def test_a_read_only_database_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    prepare_data_folder(tmp_path)
+    (tmp_path / name).touch(0o400)
+    with pytest.raises(SettingError, match=f"cannot be used: {name} is read-only"):
+        prepare_data_folder(tmp_path)
 
 
 def test_concurrent_starts_agree_on_one_secret(tmp_path: Path) -> None:

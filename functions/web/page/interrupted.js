@@ -29,7 +29,7 @@ export class InterruptedUploads extends HTMLElement {
     const advice = element(
       "p",
       { class: "muted" },
-      "The page was closed or reloaded before they were complete. Choose the same files: they are uploaded with the same options.",
+      "The page was closed or reloaded during the upload. Choose the same files, and they are uploaded with the same options.",
     );
     const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.clear()));
     this.append(element("section", { class: "card interrupted", "aria-labelledby": this.#title.id }, this.#title, this.#list, advice, actions));
