@@ -7,17 +7,20 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from tests.browser.silence import silent_wav
 from tests.browser.visits import Visit, Visits
 
 
 def test_an_admin_sees_each_user_and_their_jobs(
-    visits: Visits, visit: Visit, account: str, admin: str, video: Path
+    visits: Visits, visit: Visit, account: str, admin: str, video: Path, tmp_path: Path
 ) -> None:
     visit.upload(video)
     visit.expect_state("Holiday.mp4", "ready")
     office = visits()
     office.sign_in(admin)
     page = office.page
+    office.upload(silent_wav(tmp_path, "another.wav", 100))
+    office.expect_state("another.wav", "ready")
     page.get_by_role("link", name="Users").click()
     users = page.get_by_role("listitem")
     expect(users.first).to_be_visible()

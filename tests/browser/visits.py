@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FilePayload, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, CDPSession, ConsoleMessage, FilePayload, Locator, Page, expect
 
 from devservers.waiting import wait_for
 from tests.factories.accounts import PASSWORD
@@ -83,12 +84,17 @@ class Visit:
         """Let the page's clock be so far ahead of the true time; its timers are not affected."""
         self.page.clock.set_system_time(time.time() + seconds)
 
-    def limit_upload(self, bytes_per_second: int) -> None:
-        """Let this tab send at most so many bytes per second; -1 removes the limit."""
+    @cached_property
+    def _network(self) -> CDPSession:
+        """Return one session for all limits: each session has limits of its own, and the lowest applies."""
         session = self.context.new_cdp_session(self.page)
         session.send("Network.enable")
+        return session
+
+    def limit_upload(self, bytes_per_second: int) -> None:
+        """Let this tab send at most so many bytes per second; -1 removes the limit."""
         limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
-        session.send("Network.emulateNetworkConditions", {"offline": False, **limits})
+        self._network.send("Network.emulateNetworkConditions", {"offline": False, **limits})
 
 
 class Visits:
