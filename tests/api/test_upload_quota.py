@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import urllib3
@@ -207,20 +203,3 @@ def test_the_content_length_of_an_upload_in_progress_counts_as_stored(
             Client(replicas[1].url, token=token.removeprefix("Bearer ")).upload(io.BytesIO(MP4 + bytes(2 * MEGABYTE)))
         assert (rejection.value.status, rejection.value.code) == (429, "storage_full")
     wait_for(lambda: not traces(services), "the partial upload is rolled back")
-
-
-@pytest.mark.servers
-def test_the_command_line_shows_why_an_upload_was_rejected(
-    services: Services, replicas: list[FunctionServer], tmp_path: Path
-) -> None:
-    for _ in range(MAX_JOBS):
-        queued_job(services)
-    video = tmp_path / "large.mp4"
-    video.write_bytes(MP4 + bytes(20 * MEGABYTE))
-    token = bearer(services)["Authorization"].removeprefix("Bearer ")
-    command = [sys.executable, "-m", "soundlift.cli", "convert", str(video), "--url", replicas[0].url]
-    ended = subprocess.run(
-        command, env={**os.environ, "SOUNDLIFT_TOKEN": token}, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert ended.returncode == 1
-    assert f"at most {MAX_JOBS} jobs in progress" in ended.stderr
