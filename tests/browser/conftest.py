@@ -24,8 +24,8 @@ _numbers = itertools.count(1)
 
 
 def next_account(services: Services, password_hash: str, *, admin: bool) -> str:
-    """Add an account, and return its address."""
-    email = f"{'admin' if admin else 'user'}-{next(_numbers)}@example.org"
+    """Add an account, and return its address, which comes before those of the other users."""
+    email = f"{'root' if admin else 'ada'}-{9999 - next(_numbers)}@example.org"
     services.users.add(email, password_hash, admin=admin)
     return email
 
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with starting(tmp_path_factory) as start:
-        yield start()
+        yield start(TOKEN_SECONDS=TOKEN_SECONDS)
 
 
 @pytest.fixture(scope="session")
