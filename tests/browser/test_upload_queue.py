@@ -16,6 +16,7 @@ from devservers.waiting import wait_for
 from soundlift.common.services import Services
 from tests.browser.silence import silent_wav
 from tests.browser.visits import Visit, Visits
+from tests.browser.worker import Conversion, paused_connector
 
 SLOW = 100_000  # bytes per second
 UPLOAD = re.compile(r"/upload(\?|$)")
@@ -64,6 +65,19 @@ def test_all_uploads_wait_for_a_free_place(visit: Visit, video: Path) -> None:
     visit.page.get_by_role("button", name="Try now: Holiday.mp4").click()
     visit.expect_state("Holiday.mp4", "ready")
     visit.expect_state("second.mp4", "ready")
+
+
+def test_uploads_that_wait_for_a_free_place_go_on_as_soon_as_a_job_ends(
+    visit: Visit, video: Path, stack: Stack, stack_services: Services
+) -> None:
+    with paused_connector(stack):
+        visit.upload(video)
+        visit.expect_state("Holiday.mp4", "queued")
+        visit.page.route(UPLOAD, refusal(429, "too_many_jobs", "You have too many jobs.", retry_after=60), times=1)
+        visit.upload({"name": "second.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()})
+        expect(visit.uploads).to_contain_text("Next try in")
+        Conversion(stack_services, visit.job_id("Holiday.mp4")).finish(b"ID3", 3.0)
+        visit.expect_state("second.mp4", "queued")
 
 
 def test_a_full_quota_says_what_to_do(visit: Visit, video: Path) -> None:

@@ -61,8 +61,13 @@ export class Player extends HTMLElement {
     this.#audio.pause();
   }
 
+  /** Stop the download of the file, too: the row is gone for good. */
   disconnectedCallback() {
+    inView.unobserve(this);
+    if (playing === this) playing = null;
     this.pause();
+    this.#audio.removeAttribute("src");
+    this.#audio.load();
   }
 
   async loadWaveform() {

@@ -89,7 +89,7 @@ export class Selection {
   async #deleteSelected() {
     const rows = this.#selected();
     const question = `Delete ${count(rows.length, "file")}?`;
-    const consequence = "Their sound and their videos are deleted for good, and links to them stop working.";
+    const consequence = "Their audio and videos are deleted for good, and links to them stop working.";
     if (!(await confirmed(question, consequence, "Delete"))) return;
     await this.#deleteEach(rows);
     this.update();

@@ -30,6 +30,7 @@ export class UploadQueue extends EventTarget {
     super();
     addEventListener("online", () => this.#advance());
     addEventListener("offline", () => this.#advance());
+    document.addEventListener("place-free", () => this.#release());
     for (const event of ["expired", "signed-in"]) session.addEventListener(event, () => this.#showSignIn());
   }
 
@@ -89,6 +90,13 @@ export class UploadQueue extends EventTarget {
       void this.#run(next);
     }
     this.#changed();
+  }
+
+  /** Try those uploads again now that wait for a job to end or for space. */
+  #release() {
+    for (const upload of this.uploads) if (upload.state === "waiting" && upload.retryAt <= this.#heldUntil) upload.retryAt = 0;
+    this.#heldUntil = 0;
+    this.#advance();
   }
 
   #canStart() {
