@@ -46,6 +46,17 @@ def test_two_files_are_uploaded_at_a_time(visit: Visit, tmp_path: Path) -> None:
     expect(visit.row("0.wav")).to_have_count(0)
 
 
+def test_many_waiting_files_are_folded_and_can_be_cancelled_together(visit: Visit, tmp_path: Path) -> None:
+    visit.limit_upload(SLOW)
+    visit.upload(*[silent_wav(tmp_path, f"{number}.wav", 2000) for number in range(12)])
+    expect(visit.uploads.filter(has_text="Waiting for its turn")).to_have_count(5)
+    expect(visit.page.get_by_text("5 more files waiting")).to_be_visible()
+    visit.button("Cancel all").click()
+    expect(visit.uploads).to_have_count(0)
+    expect(visit.page.get_by_text("more files waiting")).to_be_hidden()
+    expect(visit.page.get_by_label("Choose videos")).to_be_focused()
+
+
 @pytest.mark.parametrize(
     ("status", "code"), [(429, "busy"), (429, "too_many_jobs"), (429, "storage_full"), (503, "store_unavailable")]
 )

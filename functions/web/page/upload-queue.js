@@ -71,6 +71,11 @@ export class UploadQueue extends EventTarget {
     for (const upload of [...this.uploads]) this.remove(upload);
   }
 
+  /** Cancel all uploads that have not failed. */
+  cancelAll() {
+    for (const upload of this.uploads.filter(({ isPending }) => isPending)) this.remove(upload);
+  }
+
   /**
    * Try a failed or waiting upload again now.
    * @param {Upload} upload

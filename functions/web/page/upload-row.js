@@ -53,7 +53,7 @@ export class UploadRow extends HTMLElement {
     const { state, problem, percent } = this.#upload;
     const isWaiting = state === "waiting" && this.#upload.retryAt > Date.now();
     this.dataset.state = state;
-    this.#progress.hidden = state === "failed";
+    this.#progress.hidden = state !== "uploading";
     this.#progress.value = percent;
     setText(this.#note, state === "failed" ? "" : describe(this.#upload));
     setText(this.#problem, state === "failed" ? problem.text : "");
