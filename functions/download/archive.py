@@ -21,6 +21,8 @@ from .mp3_response import BLOCK_BYTES
 MAX_JOBS = 100
 JOB_ID = re.compile(r"[0-9a-f]{24}")
 FORBIDDEN = re.compile(r'[/\\<>:"|?*]')  # on Windows; a slash would name a folder
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)  # devices of Windows
+MAX_STEM_BYTES = 200  # file systems allow 255, and a number may follow
 FILE_NAME = "soundlift.zip"
 
 log = structlog.get_logger()
@@ -99,5 +101,6 @@ def unique_names(jobs: Iterable[Job]) -> list[str]:
 
 def _safe_name(name: str) -> str:
     """Return a name that every system accepts and that names no other folder."""
-    stem = FORBIDDEN.sub("_", printable(name.removesuffix(".mp3"), "_")).strip(" .")
-    return f"{stem or 'audio'}.mp3"
+    cleaned = FORBIDDEN.sub("_", printable(name.removesuffix(".mp3"), "_")).strip(" .")
+    stem = cleaned.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip(" .") or "audio"
+    return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}.mp3"

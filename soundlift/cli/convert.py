@@ -72,6 +72,8 @@ def convert(
     items = plan(find_inputs(files, recursive=recursive), output, options.get("format"), rule)
     if output == STANDARD and sys.stdout.isatty():
         raise click.UsageError("Standard output is a terminal; redirect it to a file or a program.")
+    if STANDARD in files and sys.stdin.isatty():
+        raise click.UsageError("Standard input is a terminal; redirect a file or a program to it.")
     client = connect()
     if not all(item.skipped for item in items):
         client.validate()  # so that a wrong address or password is reported before anything is sent

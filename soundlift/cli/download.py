@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def download(
             _save_archive(client, found, output, rule, display, messages, as_json=as_json)
             return
         items = [_item(job, output, rule, several=len(ids) > 1) for job in found]
+        _require_different(items)
         report = Report(display, messages, as_json=as_json, quiet=quiet, to_stdout=output == STANDARD)
         outcomes = _save_all(client, list(zip(found, items, strict=True)), display, messages, report, force=force)
     except KeyboardInterrupt:
@@ -87,6 +89,17 @@ def _item(job: Job, output: str | None, rule: Overwriting, *, several: bool) -> 
     else:
         target = Path(output)
     return Item(source, target, skipped=not check_target(target, rule))
+
+
+def _require_different(items: Sequence[Item]) -> None:
+    """Raise UsageError if two jobs would be saved in the same file."""
+    names = Counter(str(item.target).casefold() for item in items)
+    for item in items:
+        if names[str(item.target).casefold()] > 1:
+            raise click.UsageError(
+                f"Several of these jobs have the output {printable(str(item.target), '?')}. "
+                "Download them one by one with -o, or together with --zip."
+            )
 
 
 def _save_all(

@@ -48,13 +48,13 @@ class SavedSession:
 
 
 class Profile:
-    """The file of one profile, which several commands may use at the same time."""
+    """The file of one profile, which several commands may use at the same time; `folder` replaces the platform's."""
 
-    def __init__(self, name: str = DEFAULT_PROFILE) -> None:
+    def __init__(self, name: str = DEFAULT_PROFILE, folder: Path | None = None) -> None:
         if not NAME.fullmatch(name) or name.endswith(SUFFIX):
             raise click.UsageError("A profile's name consists of letters, digits, dots, hyphens and underscores.")
         self.name = name
-        self._file = _folder() / f"{name}{SUFFIX}"
+        self._file = (folder or _folder()) / f"{name}{SUFFIX}"
 
     def load(self) -> SavedSession | None:
         """Return the saved session, or None; raises ClickException if the file cannot be used."""

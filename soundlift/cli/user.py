@@ -13,6 +13,7 @@ from soundlift.common.auth.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.services import Services
 from soundlift.local.command import data_option
+from soundlift.local.program_name import program_name
 
 
 @click.group()
@@ -33,7 +34,7 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
         if not if_absent:
             raise BadRequest(f"{address} already has an account.")
         click.echo(f"{address} already has an account; nothing was changed.")
-        click.echo(f"To change its password, run: soundlift user passwd {address}")
+        click.echo(f"To change its password, run: {program_name()} user passwd {address}")
         return
     account = users.add(address, hash_password(_new_password()), admin=admin)
     click.echo(f"Added {account.email}.")

@@ -50,5 +50,5 @@ def _is_for_page(request: Request) -> bool:
         return False
     accepted = request.accept_mimetypes
     if request.path == "/":
-        return not accepted or accepted["text/html"] >= accepted["application/json"]
+        return accepted["text/html"] >= accepted["application/json"]
     return bool(FILE.fullmatch(request.path)) or accepted["text/html"] > accepted["application/json"]

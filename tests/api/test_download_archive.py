@@ -81,8 +81,14 @@ HOSTILE_NAMES = [
     'say "hi"?*|<>.mov',
     " .mp4",
     "CON.mp4",
+    "nul",
+    "Com1.tar.mp4",
+    "aux .mp4",
     "音🎵.mp4",
+    "🎵" * 200,
+    "." * 100 + "🎵" * 49 + "... .mp4",
 ]
+DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10))}
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -93,7 +99,10 @@ def test_a_name_in_a_zip_file_leads_to_no_other_folder_and_is_valid_everywhere(s
     assert len(safe) > len(".mp3")
     assert not set(safe) & set('/\\<>:"|?*')
     assert safe.isprintable()
-    assert safe.strip(" .") == safe
+    stem = safe.removesuffix(".mp3")
+    assert stem.strip(" .") == stem
+    assert safe.partition(".")[0].strip().lower() not in DEVICES
+    assert len(safe.encode()) <= 255 - len(" (100)")
 
 
 def test_names_are_different_even_where_case_and_accents_do_not_matter(services: Services) -> None:

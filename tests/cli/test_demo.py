@@ -36,6 +36,25 @@ def test_the_demo_converts_a_video_and_leaves_no_process(run: Run, tmp_path: Pat
     assert not [one for one in living_processes().values() if str(tmp_path) in one.command]
 
 
+@pytest.mark.parametrize("name", ["a`b`.mp4", "a \"quoted\" and 'quoted' $HOME $(id).mp4", "-x.mp4", "ünï 🎵.mp4"])
+def test_the_demo_takes_any_file_name_and_shows_no_server_log(run: Run, tmp_path: Path, name: str) -> None:
+    ended = run("demo", "--", talking_mp4(tmp_path, name=name).name)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"uploaded {name} (" in ended.stdout
+    assert (tmp_path / "soundlift-demo" / name.replace(".mp4", ".mp3")).exists()
+    assert "gateway.log" not in ended.stdout
+
+
+def test_a_demo_that_fails_is_one_sentence_and_shows_the_servers_log_only_if_verbose(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "no.mp4").write_text("not a video")
+    ended = run("demo", "no.mp4")
+    assert ended.returncode != 0
+    assert (ended.stderr[:11], ended.stderr.count("\n")) == ("soundlift: ", 1)
+    verbose = run("demo", "--verbose", "no.mp4")
+    assert "gateway.log: {" in verbose.stderr
+    assert verbose.stderr.endswith(ended.stderr)
+
+
 def test_a_stopped_demo_stops_its_stack(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "soundlift.cli", "demo", str(talking_mp4(tmp_path))]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as demo:

@@ -91,6 +91,8 @@ def test_several_downloads_go_into_a_folder_or_a_zip_file(soundlift: Run, servic
     assert ended.returncode == ExitCode.FAILED
     assert ended.stderr.endswith("2 files: 1 converted, 1 failed.\n")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.mp3"]
+    same = soundlift("download", rows[0].id, ready_job(services).id, "--force")
+    assert (same.returncode, "have the output a.mp3" in same.stderr) == (ExitCode.USAGE, True)
     assert soundlift("download", rows[0].id, "--zip").returncode == 0
     assert ZipFile(tmp_path / "soundlift.zip").namelist() == ["a.mp3"]
 

@@ -191,11 +191,11 @@ def test_mail_to_cannot_be_combined_with_an_existing_account(stack: Stack, optio
     assert "--mail-to is for the temporary account: omit --email and --token." in ended.stderr
 
 
-@pytest.mark.parametrize("url", ["soundlift.example.org", "127.0.0.1:8080", "ftp://soundlift.example.org", ""])
-def test_a_url_without_http_is_refused_before_the_first_step(stack: Stack, url: str) -> None:
+@pytest.mark.parametrize("url", ["ftp://soundlift.example.org", "http://", "https://soundlift.example.org/?a=b"])
+def test_a_url_that_is_no_deployments_is_refused_before_the_first_step(stack: Stack, url: str) -> None:
     ended = smoke_test(stack, "--url", url)
     assert (ended.returncode, ended.stdout) == (2, "")
-    assert "--url must begin with http:// or https://, such as https://soundlift.example.org." in ended.stderr
+    assert "is not the address of a deployment, such as https://soundlift.example.org." in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
