@@ -73,7 +73,8 @@ def link_refusal(error: SoundliftError, request: Request, services: Services) ->
 
 def _job_id(error: SoundliftError, request: Request, services: Services) -> str | None:
     """Return the job of a link that this service signed, for the page to open; the page asks for a sign-in."""
-    if not isinstance(error, LinkExpired | Gone) or not (fid := request.args.get("fid")):
+    fid = request.args.get("fid", "")
+    if not isinstance(error, LinkExpired | Gone) or not services.tokens.is_link_to(request.args["token"], fid):
         return None
     job = services.jobs.find_by_mp3(fid)
     return None if job is None or job.state in HIDDEN else job.id

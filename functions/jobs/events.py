@@ -27,13 +27,14 @@ log = structlog.get_logger()
 def stream_events(request: Request, services: Services) -> ResponseReturnValue:
     """Return an event for each change, for STREAM_SECONDS; the client then connects again with the last event's id.
 
-    At the limit of waiting requests, the stream ends after the changes that there are.
+    The first event is made before the response begins, so that a refusal has its own status. At the limit of waiting
+    requests, the stream ends after the changes that there are.
     """
     scope = scope_of(request, services)
-    cursor = request.headers.get("Last-Event-ID") or request.args.get("changed_since")
+    first = _first_document(request, services, scope)
     with ExitStack() as stack:
         seconds = stack.enter_context(permitted_wait(services, STREAM_SECONDS))
-        events = stream_with_context(_events(request, services, scope, cursor, seconds))
+        events = stream_with_context(_events(request, services, scope, first, seconds))
         response = Response(events, mimetype="text/event-stream")
         response.call_on_close(stack.pop_all().close)
     response.headers["Cache-Control"] = "no-store"
@@ -41,17 +42,21 @@ def stream_events(request: Request, services: Services) -> ResponseReturnValue:
     return response
 
 
+def _first_document(request: Request, services: Services, scope: str | None) -> dict[str, Any]:
+    cursor = request.headers.get("Last-Event-ID") or request.args.get("changed_since")
+    if cursor is None:
+        return resync_document(request, services, scope)
+    return next_changes(request, services, scope, cursor, wait=0)
+
+
 def _events(
-    request: Request, services: Services, scope: str | None, cursor: str | None, seconds: float
+    request: Request, services: Services, scope: str | None, document: dict[str, Any], seconds: float
 ) -> Iterator[str]:
+    """Yield an event with a document, and then one for each change in the following seconds."""
     yield f"retry: {RETRY_MILLISECONDS}\n\n"
+    yield _event(document)
     deadline = time.monotonic() + seconds
     try:
-        if cursor is None:
-            document = resync_document(request, services, scope)
-        else:
-            document = next_changes(request, services, scope, cursor, wait=0)
-        yield _event(document)
         while (rest := deadline - time.monotonic()) > 0 and not services.shutdown.is_overdue(0):
             time.sleep(min(POLL_SECONDS, rest))
             document = next_changes(request, services, scope, document["cursor"], wait=rest)

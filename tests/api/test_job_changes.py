@@ -14,7 +14,6 @@ import pytest
 import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from devservers.waiting import wait_for
 from functions.jobs import changes as module
 from functions.jobs import events
 from soundlift.common.db.tables import jobs as table
@@ -284,17 +283,25 @@ def test_a_stream_beyond_the_limit_ends_after_what_has_changed_and_a_closed_one_
         assert [next(stream)[:5], next(stream)[:5]] == [b"retry", b"event"]
 
 
-def test_a_stream_ends_when_the_database_fails(
-    function: Call, services: Services, short_streams: None, monkeypatch: pytest.MonkeyPatch
+def test_a_stream_ends_when_the_database_fails_and_does_not_begin_without_it(
+    function: Call, services: Services
 ) -> None:
     queued_job(services)
-    client, headers = function("jobs"), bearer(services)
+    client, headers = _unbuffered(function), bearer(services)
     file = services.settings.soundlift_data / "soundlift.db"
-    file.rename(file.with_name("away.db"))
-    services.database.engine.dispose()
-    response = client.get("/events", headers=headers)
-    assert (response.status_code, _events(response.text)) == (200, [{"retry": "2000"}])
-    wait_for(lambda: file.with_name("away.db").exists(), "the file is kept")
+    with client.get("/events", headers=headers) as response:
+        stream = response.iter_encoded()
+        assert [next(stream)[:5], next(stream)[:5]] == [b"retry", b"event"]
+        file.rename(file.with_name("away.db"))
+        services.database.engine.dispose()
+        assert list(stream) == []
+    assert_problem(client.get("/events", headers=headers), 503)
+    assert file.with_name("away.db").exists()
+
+
+@pytest.mark.parametrize("query", ["limit=x", "state=x"])
+def test_a_stream_with_an_invalid_query_is_refused(function: Call, services: Services, query: str) -> None:
+    assert_problem(function("jobs").get(f"/events?{query}", headers=bearer(services)), 400)
 
 
 @pytest.mark.servers

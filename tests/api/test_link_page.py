@@ -30,9 +30,12 @@ def assert_page(response: TestResponse, status: int, heading: str, address: str)
     assert re.findall(r'href="([^"]*)"', response.text) == [address]
 
 
+def expired_token(fid: str) -> str:
+    return Tokens(SECRET, sign_in_seconds=1, link_seconds=-1).download_link(fid)
+
+
 def expired_link(fid: str) -> str:
-    token = Tokens(SECRET, sign_in_seconds=1, link_seconds=-1).download_link(fid)
-    return f"/?fid={fid}&token={token}"
+    return f"/?fid={fid}&token={expired_token(fid)}"
 
 
 def test_an_expired_link_offers_a_new_one_on_the_page_of_its_job(function: Call, services: Services) -> None:
@@ -46,6 +49,14 @@ def test_an_expired_link_to_a_deleted_job_names_no_job(function: Call, services:
     services.jobs.delete(job.id)
     for fid in (str(job.mp3_fid), "f" * 24):
         assert_page(open_link(function, expired_link(fid)), 401, "This link has expired", PAGE)
+
+
+def test_an_expired_token_of_another_mp3_or_of_a_sign_in_names_no_job(function: Call, services: Services) -> None:
+    own, other = ready_job(services), ready_job(services, email="bob@example.org")
+    sign_in = Tokens(SECRET, sign_in_seconds=-1, link_seconds=1).sign_in("ada@example.org", admin=False)
+    for token in (expired_token(str(own.mp3_fid)), sign_in):
+        response = open_link(function, f"/?fid={other.mp3_fid}&token={token}")
+        assert_page(response, 401, "This link has expired", PAGE)
 
 
 def test_a_link_to_a_deleted_an_expired_or_another_mp3_is_explained(function: Call, services: Services) -> None:

@@ -8,11 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
+from soundlift.common.errors import MediaNotFound
 from soundlift.common.jobs.conditions import job_columns
+from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, job_now, queued_job
+from tests.factories.media import store
+from tests.jobs.steps import NO_LIMITS
 
 
 @pytest.mark.parametrize("missing", [None, 0.0, 12.5])
@@ -76,6 +80,20 @@ def test_a_claim_is_refused_when_the_row_has_changed_since_it_was_read(services:
     assert services.jobs.claim(stale) is not None
     age(services, job, CLAIM_SECONDS + 1)
     assert services.jobs.claim(stale) is None
+
+
+def test_a_claim_is_refused_if_it_would_forget_what_a_worker_stored_since_the_row_was_read(services: Services) -> None:
+    stale = queued_job(services)
+    claim = services.jobs.claim(stale)
+    assert claim is not None
+    store(services.mp3s, claim.mp3_fid, b"half")
+    assert services.jobs.cancel(stale.id)
+    assert services.jobs.retry(job_now(services, stale.id), NO_LIMITS)
+    assert services.jobs.claim(stale) is None
+    delete_abandoned_output(job_now(services, stale.id), services)
+    with pytest.raises(MediaNotFound):
+        services.mp3s.open(claim.mp3_fid)
+    assert services.jobs.claim(job_now(services, stale.id))
 
 
 def test_renewing_extends_the_claim_and_records_the_percent(services: Services) -> None:

@@ -74,6 +74,13 @@ class Tokens:
         """Return the MP3 id that a download token gives access to; raises NotAuthorized."""
         return str(self._read(token, DOWNLOAD)["sub"])
 
+    def is_link_to(self, token: str, mp3_fid: str) -> bool:
+        """Return whether a download token was made for an MP3, even if it has expired."""
+        try:
+            return bool(self._read(token, DOWNLOAD, verify_exp=False)["sub"] == mp3_fid)
+        except NotAuthorized:
+            return False
+
     def archive_link(self, job_ids: Collection[str]) -> str:
         """Return the token that gives access to the MP3s of exactly these jobs without a sign-in."""
         return self._sign(ARCHIVE, _digest(job_ids), self._link_seconds)
@@ -88,7 +95,9 @@ class Tokens:
         registered = {"iss": ISSUER, "aud": audience, "sub": subject, "iat": issued, "exp": issued + seconds}
         return jwt.encode({**registered, "jti": secrets.token_hex(16), **claims}, self._secret, ALGORITHM)
 
-    def _read(self, token: str, audience: str, required: Sequence[str] = ()) -> Mapping[str, Any]:
+    def _read(
+        self, token: str, audience: str, required: Sequence[str] = (), *, verify_exp: bool = True
+    ) -> Mapping[str, Any]:
         try:
             if len(token) > MAX_TOKEN_LENGTH:
                 raise jwt.DecodeError
@@ -98,7 +107,7 @@ class Tokens:
                 algorithms=[ALGORITHM],
                 audience=audience,
                 issuer=ISSUER,
-                options={"require": [*REGISTERED, *required], "strict_aud": True},
+                options={"require": [*REGISTERED, *required], "strict_aud": True, "verify_exp": verify_exp},
             )
         except jwt.ExpiredSignatureError:
             if audience == SIGN_IN:

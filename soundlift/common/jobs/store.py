@@ -57,14 +57,16 @@ class Jobs(DeletionSteps):
         return self._update(job.id, table.c.state == job.state, table.c.state.in_(WAITING), resend_at=now())
 
     def claim(self, job: Job) -> Claim | None:
-        """Move queued, or converting with a lapsed claim → converting, if the row is unchanged since it was read."""
+        """Move queued, or converting with a lapsed claim → converting, unless the row names another MP3 than when read.
+
+        That MP3 would be what another worker left behind since then, and nobody would delete it.
+        """
         claim = Claim(job_id=job.id, token=secrets.token_hex(12), mp3_fid=new_media_id())
-        unchanged = table.c.claim.is_(None) if job.claim is None else table.c.claim == job.claim
         won = self._move(
             job.id,
             State.CONVERTING,
             is_unclaimed(),
-            unchanged,
+            table.c.mp3_fid.is_not_distinct_from(job.mp3_fid),
             table.c.attempts < MAX_ATTEMPTS,
             sa.not_(too_old),
             claim=claim.token,
