@@ -126,6 +126,7 @@ export class UploadQueue extends EventTarget {
   /** @param {Upload} upload */
   async #run(upload) {
     upload.begin();
+    if (session.isExpired) upload.explain(SIGN_IN);
     let token = "";
     try {
       token = await session.token();
