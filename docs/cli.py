@@ -15,7 +15,7 @@ MEANINGS = {
     ExitCode.OK: "Success.",
     ExitCode.FAILED: "A conversion failed, or something on this machine did: a file, a setting, the data folder.",
     ExitCode.USAGE: "A mistake in the command line.",
-    ExitCode.CANNOT_CONNECT: "No server answered, or the connection broke.",
+    ExitCode.CANNOT_CONNECT: "No server responded, or the connection broke.",
     ExitCode.SIGN_IN: "There is no session, or the server refused the password, the token or the session.",
     ExitCode.REFUSED: "The server refused the request for another reason.",
     ExitCode.INTERRUPTED: "Stopped with Ctrl-C.",

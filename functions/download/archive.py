@@ -12,14 +12,12 @@ from zipstream import ZipStream
 
 from soundlift.common.errors import BadRequest, NotFound, SoundliftError, StoreUnavailable
 from soundlift.common.jobs.document import mp3_name, require_mp3
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
 from soundlift.common.printable import printable
 from soundlift.common.services import Services
 
 from .mp3_response import BLOCK_BYTES
 
-MAX_JOBS = 100
-JOB_ID = re.compile(r"[0-9a-f]{24}")
 FORBIDDEN = re.compile(r'[/\\<>:"|?*]')  # on Windows; a slash would name a folder
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)  # devices of Windows
 MAX_STEM_BYTES = 200  # file systems allow 255, and a number may follow
@@ -65,9 +63,9 @@ def _find_jobs(request: Request, services: Services) -> list[Job]:
 
 
 def _job_ids(request: Request) -> list[str]:
-    ids = list(dict.fromkeys(request.args["jobs"].split(",", MAX_JOBS)))
-    if len(ids) > MAX_JOBS or not all(JOB_ID.fullmatch(each) for each in ids):
-        raise BadRequest(f"jobs must be 1 to {MAX_JOBS} job ids, separated by commas.")
+    ids = list(dict.fromkeys(request.args["jobs"].split(",", MAX_ARCHIVE_JOBS)))
+    if len(ids) > MAX_ARCHIVE_JOBS or not all(JOB_ID.fullmatch(each) for each in ids):
+        raise BadRequest(f"jobs must be 1 to {MAX_ARCHIVE_JOBS} job ids, separated by commas.")
     return ids
 
 

@@ -1,21 +1,19 @@
-"""What a request to this function names: its user, one of the user's jobs, numbers, and whose jobs to list."""
+"""What a request to this function names: its user, one of the user's jobs, and whose jobs to list."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from flask import Request
 
 from soundlift.common.auth.tokens import Identity
-from soundlift.common.errors import BadRequest, Forbidden, NotFound
+from soundlift.common.errors import Forbidden, NotFound
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 
-NUMBER = re.compile(r"[0-9]{1,9}")
 MAX_NAME_LENGTH = 254  # characters of a user's name
 
 
@@ -41,14 +39,6 @@ def scope_of(request: Request, services: Services) -> str | None:
     if wanted and not identity.may_see(wanted):
         raise Forbidden("Only an admin may list the jobs of another user.")
     return wanted or (None if identity.admin else identity.username)
-
-
-def number(request: Request, name: str, *, default: int, highest: int) -> int:
-    """Return a number from the query, at most `highest`; raises BadRequest."""
-    text = request.args.get(name, str(default))
-    if not NUMBER.fullmatch(text):
-        raise BadRequest(f"{name} must be a whole number from 0 to {highest}.")
-    return min(int(text), highest)
 
 
 def documents(jobs: Sequence[Job], services: Services) -> list[dict[str, Any]]:

@@ -8,8 +8,9 @@ from flask import Request
 
 from soundlift.common.jobs.cursor import Cursor, Update
 from soundlift.common.services import Services
+from soundlift.common.web.query import whole_number
 
-from .arguments import documents, number
+from .arguments import documents
 from .listing import page_document
 from .long_polls import permitted_wait, poll
 
@@ -20,7 +21,7 @@ MAX_CHANGES = 500  # jobs in one document; if more have changed, it has a page i
 
 def changes_document(request: Request, services: Services, scope: str | None) -> dict[str, Any]:
     """Return the jobs that changed after the cursor of a request, waiting for a change if it says so."""
-    wait = number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
+    wait = whole_number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
     with permitted_wait(services, wait) as seconds:
         return next_changes(request, services, scope, request.args["changed_since"], wait=seconds)
 

@@ -9,8 +9,9 @@ from soundlift.common.errors import BadRequest, NotReady
 from soundlift.common.jobs.model import WAITING, Job
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
+from soundlift.common.web.query import whole_number
 
-from .arguments import documents, identify, number, own_job, scope_of
+from .arguments import documents, identify, own_job, scope_of
 from .changes import MAX_WAIT_SECONDS, changes_document
 from .events import stream_events
 from .links import create_archive_link, create_link
@@ -32,7 +33,7 @@ def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
 def show_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
     """Return a job, immediately or once it has ended."""
     job = own_job(job_id, request, services)
-    wait = number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
+    wait = whole_number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
     if not job.ended and wait:
         job = _wait_until_ended(job, wait, services)
     return jsonify(documents([job], services)[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 
@@ -11,13 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.jobs.document import archive_link, expiry_time, iso_time, require_mp3, signed_link
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
 from soundlift.common.services import Services
 
 from .arguments import identify, own_job
-
-MAX_JOBS = 100
-JOB_ID = re.compile(r"[0-9a-f]{24}")
 
 
 def create_link(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
@@ -46,8 +42,8 @@ def _job_ids(request: Request) -> list[str]:
     ids = sent.get("jobs") if isinstance(sent, dict) else None
     if not isinstance(ids, list) or not all(isinstance(each, str) and JOB_ID.fullmatch(each) for each in ids):
         raise BadRequest('The body must be a JSON object with job ids: {"jobs": ["…", "…"]}.')
-    if not 1 <= len(ids) <= MAX_JOBS:
-        raise BadRequest(f"A link is for 1 to {MAX_JOBS} jobs.")
+    if not 1 <= len(ids) <= MAX_ARCHIVE_JOBS:
+        raise BadRequest(f"A link is for 1 to {MAX_ARCHIVE_JOBS} jobs.")
     return list(dict.fromkeys(ids))
 
 

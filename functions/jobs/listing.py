@@ -12,8 +12,9 @@ from soundlift.common.jobs.cursor import Cursor
 from soundlift.common.jobs.lists import Search, position_of
 from soundlift.common.jobs.model import HIDDEN, Job, State
 from soundlift.common.services import Services
+from soundlift.common.web.query import whole_number
 
-from .arguments import documents, number
+from .arguments import documents
 
 MAX_PAGE_SIZE = 100
 PAGE_SIZE = 50
@@ -26,7 +27,7 @@ def page_document(request: Request, services: Services, scope: str | None) -> di
 
     The cursor is read first: a change between the two is on the page and is listed again.
     """
-    search, limit = _search(request), number(request, "limit", default=PAGE_SIZE, highest=MAX_PAGE_SIZE)
+    search, limit = _search(request), whole_number(request, "limit", default=PAGE_SIZE, highest=MAX_PAGE_SIZE)
     moment = services.jobs.moment()
     updates = services.jobs.updates(scope, since=Cursor.start(moment))
     jobs, position = _page(request, services, scope, search, limit)

@@ -1,4 +1,4 @@
-"""The waveform of a job's sound."""
+"""The waveform of a job's audio."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CACHE_SECONDS = 24 * 3600  # it changes only with the MP3, whose id is the entit
 
 
 def show_waveform(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Return the peaks of equal parts of a job's sound, from 0 to 255 for full scale, and its length in seconds."""
+    """Return the peaks of equal parts of a job's audio, from 0 to 255 for full scale, and its length in seconds."""
     job = own_job(job_id, request, services)
     peaks = services.jobs.waveform(job.id)
     if not peaks:

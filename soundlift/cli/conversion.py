@@ -50,6 +50,7 @@ class Conversion:
             return Outcome(item=self.item, job=self.job, error=error)
         finally:
             self.ended = True
+            self.messages.ended()
             self.display.end(number)
 
     def _convert(self, steps: Steps) -> None:

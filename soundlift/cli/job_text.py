@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
+from soundlift.cli.readable import length_text, size_text
 from soundlift.client import Job, Notification
 from soundlift.common.printable import printable
 from soundlift.local.terminal import wrap
@@ -45,7 +46,7 @@ def detail_lines(job: Job) -> list[str]:
         ("User", job.username),
         ("State", _state(job)),
         ("Error", job.error),
-        ("Result", f"{job.length:.1f} s{_size(job.mp3_bytes)}" if job.length is not None else None),
+        ("Result", f"{length_text(job.length)}{_size(job.mp3_bytes)}" if job.length is not None else None),
         ("Missing", f"{job.missing_seconds:.1f} s could not be read" if job.missing_seconds else None),
         ("Options", ", ".join(f"{name}={value}" for name, value in job.options.items() if value is not None)),
         ("Created", _time(job.created_at)),
@@ -66,7 +67,7 @@ def _state(job: Job) -> str:
 
 
 def _size(number: int | None) -> str:
-    return f", {number / 1e6:.1f} MB" if number is not None else ""
+    return f", {size_text(number)}" if number is not None else ""
 
 
 def _delivery(notification: Notification) -> str:

@@ -13,6 +13,7 @@ from soundlift.cli.error_text import error_text
 from soundlift.cli.exit_codes import ExitCode, exit_code
 from soundlift.cli.layout import about
 from soundlift.cli.outputs import Item
+from soundlift.cli.readable import length_text, size_text
 from soundlift.client import ApiError, ClientError, Job, NotConverted
 from soundlift.common.printable import printable
 
@@ -41,7 +42,7 @@ class Outcome:
             return about(f"soundlift: {self.item.source.shown}", self.reason, sys.stderr)
         if self.item.skipped or self.job is None:
             return about(shown_target(self.item), "exists, skipped", sys.stdout)
-        size = f"{self.job.length or 0:.1f} s, {(self.job.mp3_bytes or 0) / 1e6:.1f} MB"
+        size = f"{length_text(self.job.length or 0)}, {size_text(self.job.mp3_bytes or 0)}"
         job = "" if sys.stderr.isatty() else f", job {self.job.id}"  # a terminal has shown the job at its begin
         return about(shown_target(self.item), f"{size}{job}", sys.stdout)
 

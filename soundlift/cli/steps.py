@@ -39,11 +39,13 @@ class Steps:
 
     def upload(self, file: Path | BinaryIO, name: str | None, options: Mapping[str, str]) -> Job:
         """Upload a video, and return its job."""
-        show = self._transfer("uploading")
-        return self.client.upload(file, name, show, **cast(Options, options))
+        job = self.client.upload(file, name, self._transfer("uploading"), **cast(Options, options))
+        self.messages.succeeded()
+        return job
 
     def wait(self, job: Job) -> Job:
         """Return a job once it is ready; raises NotConverted if it ends in another state."""
+        self._show_job(job)
         ended = job if job.ended else self.client.wait(job, self._show_job)
         if not ended.ready:
             raise NotConverted(ended)
@@ -63,14 +65,15 @@ class Steps:
         self.client.download_zip(jobs, target, self._transfer("downloading"), replace=replace)
 
     def _show_job(self, job: Job) -> None:
-        self.messages.received()
+        self.messages.succeeded()
         if not job.ended:
             stage = "queued" if job.state == "queued" else "converting"
             self.display.update(self.number, stage, job.percent or None)
 
     def _transfer(self, stage: str) -> Callable[[int, int | None], None]:
         def show(done: int, total: int | None) -> None:
-            self.messages.received()
+            if stage == "downloading":  # sent bytes say nothing about what the server will answer
+                self.messages.succeeded()
             self.display.update(self.number, stage, PERCENT * done / total if total else None)
 
         return show

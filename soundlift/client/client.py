@@ -5,19 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, Self, Unpack
-from urllib.parse import parse_qsl, quote, urlsplit
-
-import urllib3
+from urllib.parse import quote
 
 from soundlift.client.api import Api
-from soundlift.client.connection import Connection, Request
-from soundlift.client.downloads import Fetch, NewFile, OpenFile, Transfer
-from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted, NotSupported
+from soundlift.client.connection import Connection
+from soundlift.client.downloader import Downloader
+from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
 from soundlift.client.job import Job, Link
+from soundlift.client.job_list import listed_jobs
 from soundlift.client.options import Options, query_of
 from soundlift.client.output_file import check_output
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
@@ -70,6 +68,7 @@ class Client:
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self._uploader = Uploader(self._api)
+        self._downloader = Downloader(self._api)
 
     @property
     def url(self) -> str:
@@ -166,24 +165,12 @@ class Client:
             time.sleep(max(0, min(polled_at + POLL_SECONDS, deadline) - time.monotonic()))
 
     def jobs(self, q: str | None = None, state: str | None = None, user: str | None = None) -> Iterator[Job]:
-        """Yield the jobs of this user, or of all users for an admin, newest first.
+        """Return the jobs of this user, or of all users for an admin, newest first, as they arrive.
 
         `q` is a text that the file name contains, in any case. `user` is for admins.
         """
         query = {name: value for name, value in (("q", q), ("state", state), ("user", user)) if value is not None}
-        while True:
-            page = self._api.json("GET", "/jobs", query=query)
-            jobs, links = page.get("jobs"), page.get("links")
-            if not isinstance(jobs, list) or not isinstance(links, dict):
-                raise ConnectionFailed("The server's answer does not list jobs. Is it Soundlift?")
-            for job in map(Job.of, jobs):
-                # A server without a cursor is an older one, which lists all jobs regardless of the query.
-                if "cursor" in page or _matches(job, query):
-                    yield job
-            following = query | dict(parse_qsl(urlsplit(str(links.get("next", ""))).query))
-            if following == query:
-                return
-            query = following
+        return listed_jobs(self._api, query)
 
     def cancel(self, job: Job | str) -> Job:
         """Cancel a job that has not ended, and return it; an ended job is returned as it is."""
@@ -231,7 +218,7 @@ class Client:
         An interrupted download continues where it was, even in a later process that saves the same job at the same
         path. Raises FileExistsError if there is a file that is not to be replaced.
         """
-        return self._save({"job": _id(job)}, Path(path), on_progress, replace=replace)
+        return self._downloader.save(_id(job), Path(path), on_progress, replace=replace)
 
     def download_zip(
         self,
@@ -242,32 +229,16 @@ class Client:
         replace: bool = False,
     ) -> Path:
         """Save a ZIP file with the audio files of several jobs, like `download`."""
-        with _zip_errors():
-            return self._save({"jobs": ",".join(map(_id, jobs))}, Path(path), on_progress, replace=replace)
+        return self._downloader.save_zip([_id(job) for job in jobs], Path(path), on_progress, replace=replace)
 
     def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
         """Write the audio file of a job to an open file."""
-        Transfer(self._fetch({"job": _id(job)}), OpenFile(file), self._api.retries, on_progress).run()
+        self._downloader.write(_id(job), file, on_progress)
 
     def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""
         document = self._api.json("DELETE", _path(job), query=query or {}, may_repeat=is_unprocessed)
         return Job.of(document) if document else None
-
-    def _save(self, query: dict[str, str], path: Path, on_progress: Progress | None, *, replace: bool) -> Path:
-        fetch = self._fetch(query)
-        key = "\n".join((self.url, *query.values(), path.name))
-        with NewFile(path, key, replace=replace).opened() as file:
-            version, total = file.continued(fetch)
-            Transfer(fetch, file, self._api.retries, on_progress, version, total).run()
-        return path
-
-    def _fetch(self, query: dict[str, str]) -> Fetch:
-        def fetch(method: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-            request = Request(method=method, path="/download", query=query, headers=headers)
-            return self._api.send(request, self._api.connection.open)
-
-        return fetch
 
 
 def _id(job: Job | str) -> str:
@@ -276,24 +247,3 @@ def _id(job: Job | str) -> str:
 
 def _path(job: Job | str) -> str:
     return f"/jobs/{quote(_id(job), safe='')}"
-
-
-def _matches(job: Job, query: Mapping[str, str]) -> bool:
-    """Return whether a job is one of those that a list was limited to."""
-    return (
-        query.get("q", "").casefold() in job.file_name.casefold()
-        and query.get("state", job.state) == job.state
-        and query.get("user", job.username) == job.username
-    )
-
-
-@contextmanager
-def _zip_errors() -> Iterator[None]:
-    """Raise NotSupported in place of the answer of an older server, which ignores the parameter `jobs`."""
-    try:
-        yield
-    except ApiError as error:
-        if error.detail != "fid is required":
-            raise
-        detail = "The server does not make ZIP files; it may be older than this client."
-        raise NotSupported(error.status, code=error.code, title=error.title, detail=detail) from None

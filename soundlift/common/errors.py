@@ -151,7 +151,7 @@ class NotFound(SoundliftError):
 
 
 class NoWaveform(NotFound):
-    """A job without a waveform, because it has no MP3, or one whose sound was not drawn."""
+    """A job without a waveform, because it has no MP3, or its levels are unknown."""
 
     code = "no_waveform"
 

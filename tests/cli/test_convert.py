@@ -69,7 +69,7 @@ def test_a_file_is_converted_on_a_running_deployment(run: Run, stack: Stack, tmp
     video = talking_mp4(tmp_path, name="Ünïcode 🎵.mp4")
     ended = run("convert", video.name, **account)
     assert ended.returncode == 0, ended.stderr
-    assert "Ünïcode 🎵.mp3: 3.0 s" in ended.stdout
+    assert "Ünïcode 🎵.mp3: 0:03" in ended.stdout
     assert (tmp_path / "Ünïcode 🎵.mp3").read_bytes()[:3] == b"ID3"
     assert run("convert", video.name, **account).returncode == 2
     assert run("convert", video.name, "--force", **account).returncode == 0

@@ -105,7 +105,7 @@ def test_standard_input_is_converted_to_standard_output(
             check=False,
         )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stderr.startswith(b"standard output: 3.0 s")
+    assert ended.stderr.startswith(b"standard output: 0:03")
     assert output.read_bytes()[:9] == b"beforeID3"
 
 

@@ -100,6 +100,23 @@ def test_existing_jobs_get_the_times_of_their_last_change(url: str) -> None:
         ]
 
 
+def test_all_of_many_existing_jobs_get_their_times(url: str) -> None:
+    migrate(url)
+    database = open_database(url)
+    job = metadata.tables["job"]
+    common = {"username": "a@example.org", "file_name": "a", "content_type": "", "video_fid": "", "created_at": 1.0}
+    rows = [{**common, "id": f"{number:024x}", "state": "ready", "changed_at": 2.0} for number in range(2500)]
+    with database.write() as connection:
+        connection.execute(job.insert(), rows)
+    database.engine.dispose()
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+        connection.executescript(BEFORE_CHANGES)
+    migrate(url)
+    times = sa.select(job.c.updated_at, job.c.ended_at, sa.func.count()).group_by(job.c.updated_at, job.c.ended_at)
+    with database.read() as connection:
+        assert connection.execute(times).all() == [(2.0, 2.0, 2500)]
+
+
 @pytest.mark.parametrize(("table", "column"), [("job", "missing_seconds"), ("notification", "attempts")])
 def test_the_error_for_a_missing_column_names_the_command_to_run(url: str, table: str, column: str) -> None:
     migrate(url)

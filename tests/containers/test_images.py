@@ -41,7 +41,9 @@ SERVERS_ELSEWHERE = {
     "jwt-secret": SECRET,
 }
 MAX_MEGABYTES_ABOVE_BASE = {
-    **dict.fromkeys(("login", "validate", "notify", "jobs", "connector"), 45),
+    **dict.fromkeys(("validate", "notify", "connector"), 45),
+    "login": 50,  # with SQLAlchemy's compiled modules, without which each start compiles them for half a second
+    "jobs": 56,  # the same, and what publishes the event of a retried job
     "web": 30,
     **dict.fromkeys(("upload", "download", "cleanup"), 70),
     "cli": 60,

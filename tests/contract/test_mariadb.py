@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -232,6 +233,10 @@ def test_a_migration_holds_its_lock_until_all_changes_are_committed(mariadb_serv
         "DROP TABLE {}.upload_lock",
         "DROP TABLE {}.session",
         "DROP INDEX session_expires_at ON {}.session",
+        "ALTER TABLE {}.job DROP COLUMN waveform",
+        "ALTER TABLE {}.job DROP COLUMN retries",
+        "DROP INDEX job_update_of_user ON {}.job",
+        "DROP TABLE {}.deletion",
         "DELETE FROM {}.upload_lock WHERE number > 9",
     ],
 )
@@ -249,6 +254,32 @@ def test_an_interrupted_migration_can_be_run_again(mariadb_server: MariaDb, open
     assert indexes >= {index.name for table in metadata.tables.values() for index in table.indexes}
     assert locks == UPLOAD_LOCKS
     assert [each for each in differences if each[0] in ("add_column", "remove_column", "add_table")] == []
+
+
+def test_a_migration_commits_the_times_of_existing_jobs_in_batches(mariadb_server: MariaDb, open_url: Open) -> None:
+    url = mariadb_server.url(mariadb_server.new_database())
+    migrate(url)
+    common = {"username": "a", "file_name": "a", "content_type": "", "video_fid": "", "created_at": 1.0}
+    rows = [{**common, "id": f"{n:024x}", "state": "ready", "changed_at": 2.0, "updated_at": 0} for n in range(2500)]
+    database = open_url(url)
+    with database.write() as connection:
+        connection.execute(jobs.insert(), rows)
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0003'")
+    changed = []
+
+    def record(connection: sa.Connection, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE job") or statement == "COMMIT":
+            changed.append(statement if statement == "COMMIT" else cursor.rowcount)
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", record)
+    try:
+        migrate(url)
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", record)
+    assert changed == [1000, "COMMIT", 1000, "COMMIT", 500, "COMMIT"]
+    times = sa.select(jobs.c.updated_at, jobs.c.ended_at, sa.func.count()).group_by(jobs.c.updated_at, jobs.c.ended_at)
+    with database.read() as connection:
+        assert [tuple(row) for row in connection.execute(times)] == [(2.0, 2.0, 2500)]
 
 
 def test_the_error_for_missing_tables_names_the_command_to_run(mariadb_server: MariaDb, open_url: Open) -> None:

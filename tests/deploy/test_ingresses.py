@@ -1,4 +1,4 @@
-"""The ingresses of both platforms expose the public functions."""
+"""The ingresses of both platforms, and the documented configuration of nginx, expose the public functions."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.deploy.platforms import KNATIVE, PUBLIC, STACK
 from tests.factories.manifests import DEPLOY, manifests_in
 
 NGINX = "nginx.ingress.kubernetes.io"
+PROXY_PAGE = Path(__file__).parents[2] / "docs" / "proxy.md"
 
 
 def ingresses_in(folder: Path) -> list[dict[str, Any]]:
@@ -49,6 +50,13 @@ def test_the_ingresses_expose_the_public_functions_and_no_others() -> None:
         name = ingress["metadata"]["name"]
         assert leads(ingress, f"/{name}/a")
         assert ingress["metadata"]["annotations"][f"{NGINX}/upstream-vhost"].startswith(f"{name}.")
+
+
+def test_the_documented_nginx_exposes_the_public_functions_and_no_others() -> None:
+    paths = re.findall(r"location ~ (\S+) \{\s+proxy_pass", PROXY_PAGE.read_text())
+    for suffix in ("", "/", "/a"):
+        exposed = {name for name in [*STACK, "system", "ui"] for path in paths if re.search(path, f"/{name}{suffix}")}
+        assert exposed == PUBLIC
 
 
 @pytest.mark.parametrize("platform", ["openfaas", "knative"])

@@ -19,6 +19,7 @@ from tests.factories.jobs import (
     age,
     claimed_job,
     claimed_mail,
+    failed_job,
     job_now,
     notified_job,
     queued_job,
@@ -197,3 +198,13 @@ def test_a_delivery_with_a_lost_claim_is_no_change(services: Services) -> None:
     assert not services.notifications.mark_delivered(lost)
     assert not services.notifications.give_up(lost, reason="x")
     assert look(services, cursor)[1] == []
+
+
+def test_a_job_that_functions_of_an_older_release_wrote_has_the_times_of_its_last_change_of_state(
+    services: Services,
+) -> None:
+    queued, failed = queued_job(services), failed_job(services)
+    with services.database.write() as connection:
+        connection.execute(sa.update(table).values(updated_at=0, ended_at=None))
+    assert (job_now(services, queued.id).updated_at, job_now(services, queued.id).ended_at) == (queued.changed_at, None)
+    assert job_now(services, failed.id).updated_at == job_now(services, failed.id).ended_at == failed.changed_at

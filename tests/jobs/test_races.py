@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from devservers.waiting import wait_for
 from soundlift.common.db.clock import now
+from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import TooManyJobs
 from soundlift.common.jobs.cursor import Cursor
@@ -20,7 +21,7 @@ from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
-from tests.jobs.steps import NO_LIMITS, cancelled_job
+from tests.jobs.steps import NO_LIMITS, cancelled_job, expired_job
 
 ROUNDS = 20
 
@@ -54,6 +55,13 @@ def _notified_failure(services: Services) -> Job:
     return job_now(services, job.id)
 
 
+def _long_expired(services: Services) -> Job:
+    job = expired_job(services)
+    assert services.jobs.mark_disposed(job)
+    age(services, job, 3600)
+    return job
+
+
 @pytest.mark.parametrize("make", [queued_job, _lapsed])
 def test_exactly_one_of_several_workers_claims_a_job(services: Services, make: Callable[[Services], Job]) -> None:
     for _ in range(ROUNDS):
@@ -74,6 +82,23 @@ def test_a_job_is_either_ready_or_cancelled_but_never_both(services: Services) -
             ],
         )
         assert sorted(answers) == [False, True]
+
+
+def test_each_old_row_is_deleted_and_recorded_once_by_several_cleanups_and_its_owner(services: Services) -> None:
+    for _ in range(ROUNDS):
+        jobs = [_long_expired(services) for _ in range(5)]
+        answers = _race(
+            services,
+            [
+                lambda rival: rival.jobs.delete_old_rows(retention=60),
+                lambda rival: rival.jobs.delete_old_rows(retention=60),
+                lambda rival, job=jobs[0]: rival.jobs.delete(job.id),
+            ],
+        )
+        assert sum(map(int, answers)) == len(jobs)
+        ids = sa.select(deletions.c.job).where(deletions.c.job.in_([job.id for job in jobs]))
+        with services.database.read() as connection:
+            assert set(connection.scalars(ids)) == {job.id for job in jobs}
 
 
 def test_one_of_two_workers_claims_a_notification(services: Services) -> None:

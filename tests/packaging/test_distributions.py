@@ -88,6 +88,15 @@ def test_the_sdist_has_every_file_of_the_repository(distributions: Path) -> None
     assert names >= tracked()
 
 
+def test_an_editable_installation_has_no_copies_of_what_the_checkout_serves(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path)], check=True)
+    pip = [str(tmp_path / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--no-deps", "--editable", str(ROOT)], check=True)
+    (packages,) = tmp_path.glob("lib/*/site-packages")
+    installed = {path.name for path in packages.iterdir() if "soundlift" in path.name}
+    assert installed == {f"soundlift-{VERSION}.dist-info", "_editable_impl_soundlift.pth"}
+
+
 def test_the_installed_demo_converts_its_own_video_in_any_folder(
     programs: Path, elsewhere: tuple[Path, dict[str, str]]
 ) -> None:

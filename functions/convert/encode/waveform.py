@@ -1,6 +1,6 @@
-"""The waveform of a sound: the peak level in each of 400 equal parts of its length.
+"""The waveform of an audio track: the peak level in each of 400 equal parts of its length.
 
-FFmpeg measures the finished sound in windows while it encodes it. Windows grow with their position, so that there are
+FFmpeg measures the filtered audio in windows while it encodes it. Windows grow with their position, so that there are
 few, whatever length the container declares: FFmpeg needs about 20 µs for each.
 
 It takes about 3 % of the CPU time of a ten-minute conversion (2 cores; `make bench ONLY=waveform-ten-minutes`).
@@ -19,7 +19,7 @@ from ..plan.plan import Plan
 
 PARTS = 400
 FULL_SCALE = 255
-WINDOWS = 270  # in the declared length; each later window is at most this part of the sound before it
+WINDOWS = 270  # in the declared length; each later window is at most this part of the audio before it
 MIN_SECONDS, UNKNOWN_SECONDS = 0.05, 1.0  # assumed if the container declares less, or no length
 LEVEL = "lavfi.astats.Overall.Peak_level"
 STATISTICS = "astats=threads=1:metadata=1:reset=1:measure_perchannel=none:measure_overall=Peak_level"
@@ -46,7 +46,7 @@ class WaveformRecorder:
 
     @property
     def plan(self) -> Plan:
-        """The plan with filters that measure its sound and do not change it."""
+        """The plan with filters that measure its audio and do not change it."""
         (_, first), *later = windows(self._plan.seconds, self._max_window)
         growth = [f"{start:f} asetnsamples@window n {self._samples(window)}" for start, window in later]
         filters = (
@@ -58,9 +58,9 @@ class WaveformRecorder:
         return replace(self._plan, filters=(*self._plan.filters, *filters))
 
     def read(self, samples: int) -> bytes | None:
-        """Return the peak of each part of a sound, up to FULL_SCALE, or None if it is unknown.
+        """Return the peak of each part of the audio, up to FULL_SCALE, or None if it is unknown.
 
-        `samples` is the length of the sound, per channel.
+        `samples` is the length of the audio, per channel.
         """
         try:
             self._file.seek(0)
@@ -75,7 +75,7 @@ class WaveformRecorder:
 def windows(seconds: float | None, max_window: float) -> Iterator[tuple[float, float]]:
     """Yield each position from which windows have another length, and that length, in seconds.
 
-    `seconds` is the expected length of the sound, None if unknown.
+    `seconds` is the expected length of the audio, None if unknown.
     """
     end = UNKNOWN_SECONDS if seconds is None else max(seconds, MIN_SECONDS)
     start, window = 0.0, end / WINDOWS
@@ -86,7 +86,7 @@ def windows(seconds: float | None, max_window: float) -> Iterator[tuple[float, f
 
 
 def read_waveform(lines: Iterable[bytes], seconds: float) -> bytes:
-    """Return the waveform of a sound of a length, from FFmpeg's list of levels.
+    """Return the waveform of audio that is `seconds` long, from FFmpeg's list of levels.
 
     Raises ValueError or ArithmeticError if the list has no levels or cannot be read.
     """

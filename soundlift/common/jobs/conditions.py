@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -49,7 +50,16 @@ def job_from_row(row: sa.Row[Any]) -> Job:
     values = dict(row._mapping)
     seconds = {name: finite_or_none(values[name]) for name in ("length", "missing_seconds")}
     answers = {name: bool(values[name]) for name in _computed}
-    return Job(**{**values, **seconds, **answers, "state": State(values["state"])})
+    return Job(**{**values, **seconds, **_times(values), **answers, "state": State(values["state"])})
+
+
+def _times(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the times that functions of an older release do not write; a change of state is their latest change."""
+    ended_at = values["changed_at"] if values["state"] in (*OUTCOMES, State.CANCELLED) else None
+    return {
+        "updated_at": max(values["updated_at"], values["changed_at"]),
+        "ended_at": ended_at if values["ended_at"] is None else values["ended_at"],
+    }
 
 
 def holds_claim(claim: Claim) -> sa.ColumnElement[bool]:

@@ -38,6 +38,8 @@ class DeletionSteps(UploadSteps):
     def delete_old_rows(self, *, retention: int) -> int:
         """Delete at most DELETE_BATCH rows of jobs that expired `retention` seconds ago and have no files."""
         ids = sa.select(table.c.id).where(is_row_expired(retention, statement_start())).limit(DELETE_BATCH)
+        # Otherwise, a concurrent run would delete the records of this one, whose rows it would not find any more.
+        ids = ids.with_for_update()
 
         def delete_rows(connection: Connection) -> int:
             if not (job_ids := connection.scalars(ids).all()):

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,7 +34,11 @@ class Search:
 
     def finds(self, file_name: str, state: str) -> bool:
         """Return whether a job with this file name and state belongs to the result."""
-        return (not self.states or state in self.states) and _folded(self.text) in _folded(file_name)
+        return (not self.states or state in self.states) and self._folded_text in _folded(file_name)
+
+    @cached_property
+    def _folded_text(self) -> str:
+        return _folded(self.text)
 
 
 def _folded(text: str) -> str:
@@ -101,7 +106,7 @@ class JobLists(JobQueries):
         return [found[job_id] for job_id in ids if job_id in found]
 
     def waveform(self, job_id: str) -> bytes | None:
-        """Return the peaks of a job's sound, one a byte, 255 for full scale; None if they are unknown."""
+        """Return the peaks of a job's audio, one a byte, 255 for full scale; None if they are unknown."""
         with self._database.read() as connection:
             peaks: bytes | None = connection.scalar(sa.select(table.c.waveform).where(table.c.id == job_id))
         return peaks

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+JOB_ID = re.compile(r"[0-9a-f]{24}")
+MAX_ARCHIVE_JOBS = 100  # in one ZIP file
 BATCH = 100  # maximum number of jobs that cleanup lists at a time
 MAX_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600

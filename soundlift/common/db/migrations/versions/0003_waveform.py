@@ -1,4 +1,4 @@
-"""Add the waveform of a job's sound."""
+"""Add the waveform of a job's audio."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,5 +1,7 @@
 """Record when jobs were updated, ended, retried and deleted."""
 
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -22,7 +24,11 @@ INDEXES = {
         "deletion_update_of_user": ["username", "updated_at", "job"],
     },
 }
+BATCH = 1000
+ENDED = ("ready", "failed", "cancelled")
 BYTEWISE = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+
+job = sa.table("job", *(sa.column(name) for name in ("id", "state", "changed_at", "ended_at", "updated_at")))
 
 
 def upgrade() -> None:
@@ -47,8 +53,32 @@ def upgrade() -> None:
 
 
 def _fill_in() -> None:
-    """Take the times of existing jobs from their last change of state; when an expired job ended is unknown."""
-    job = sa.table("job", sa.column("state"), *(sa.column(name) for name in ("changed_at", "ended_at", "updated_at")))
-    op.execute(job.update().where(job.c.updated_at == 0).values(updated_at=job.c.changed_at))
-    ended = job.c.state.in_(("ready", "failed", "cancelled"))
-    op.execute(job.update().where(ended, job.c.ended_at.is_(None)).values(ended_at=job.c.changed_at))
+    """Take the times of existing jobs from their last change of state; when an expired job ended is unknown.
+
+    MySQL commits each batch, so that functions that are running never wait long for the locks on its rows.
+    """
+    has_ended = sa.and_(job.c.ended_at.is_(None), job.c.state.in_(ENDED))
+    times = {
+        "updated_at": sa.case((job.c.updated_at == 0, job.c.changed_at), else_=job.c.updated_at),
+        "ended_at": sa.case((has_ended, job.c.changed_at), else_=job.c.ended_at),
+    }
+    for batch in _batches():
+        op.execute(job.update().where(batch, sa.or_(job.c.updated_at == 0, has_ended)).values(times))
+        if op.get_bind().dialect.name == "mysql":
+            op.execute("COMMIT")
+
+
+def _batches() -> Iterator[sa.ColumnElement[bool]]:
+    """Yield conditions that select all jobs, BATCH at a time."""
+    first = ""
+    while (last := _last_id(first)) is not None:
+        yield sa.and_(job.c.id > first, job.c.id <= last)
+        first = last
+    yield job.c.id > first
+
+
+def _last_id(first: str) -> str | None:
+    """Return the last id of the batch that starts after `first`; None if there are not enough jobs for a whole one."""
+    ids = sa.select(job.c.id).where(job.c.id > first).order_by(job.c.id).offset(BATCH - 1).limit(1)
+    last: str | None = op.get_bind().scalar(ids)
+    return last
