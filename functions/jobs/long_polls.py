@@ -11,6 +11,8 @@ from typing import TypeVar
 
 from soundlift.common.services import Services
 
+PAUSE_PER_READ = 10  # times as long as the read, so that waiting requests use little of the processor
+
 Result = TypeVar("Result")
 
 
@@ -44,10 +46,15 @@ def poll(
     seconds: float,
     pause: float,
 ) -> Result:
-    """Call `read` until its result is enough, `seconds` have passed or the process has to stop; return the result."""
+    """Call `read` until its result is enough, `seconds` have passed or the process has to stop; return the result.
+
+    The pause between two calls is `pause` seconds, but longer if `read` takes long, as it does after very many changes.
+    """
     deadline = time.monotonic() + seconds
-    result = read()
-    while not is_enough(result) and time.monotonic() < deadline and not services.shutdown.is_overdue(0):
-        time.sleep(min(pause, max(0, deadline - time.monotonic())))
+    while True:
+        began = time.monotonic()
         result = read()
-    return result
+        ended = time.monotonic()
+        if is_enough(result) or ended >= deadline or services.shutdown.is_overdue(0):
+            return result
+        time.sleep(min(max(pause, PAUSE_PER_READ * (ended - began)), deadline - ended))

@@ -59,7 +59,8 @@ def stop_advice(conversions: Sequence[Conversion]) -> str:
     """Return, after an interruption, what the server goes on to do, and the commands that get the results."""
     lines = ["Interrupted."]
     if any(not one.ended and not one.job for one in conversions):
-        lines = ["Interrupted. Of the files that were not completely uploaded, the server keeps nothing."]
+        files = "the file that was" if len(conversions) == 1 else "files that were"
+        lines = [f"Interrupted. The server keeps nothing of {files} not completely uploaded."]
     accepted = [one for one in conversions if one.job and not one.ended]
     if accepted:
         commands = [f"  {program_name()} download {one.job.id}{_output(one)}" for one in accepted if one.job]

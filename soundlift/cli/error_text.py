@@ -14,6 +14,7 @@ from soundlift.local.program_name import runnable
 from soundlift.local.terminal import wrap
 
 LOCAL = re.compile(r"https?://(127\.|localhost\b|\[::1\])")
+SUGGESTION = re.compile(r"\((Did you mean [^()]*\?)\)$")  # of click, at the end of a message
 START_SERVER = "Start it with `soundlift up`, or set SOUNDLIFT_URL"
 CHECK_ADDRESS = "Check the address, which is set by --url, SOUNDLIFT_URL or the profile"
 
@@ -27,7 +28,7 @@ def error_text(error: Exception) -> str:
     """Return what happened, with its cause if one is known, in one line without a final full stop."""
     match error:
         case click.UsageError():
-            message = error.format_message()
+            message = SUGGESTION.sub(r"\1", error.format_message())
             text = f"{message}{'' if message.endswith(('.', '?')) else '.'}{_help_of(error)}"
         case click.ClickException():
             text = error.format_message()

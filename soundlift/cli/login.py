@@ -19,6 +19,7 @@ from soundlift.cli.sign_in import (
     prompt_email,
     prompt_password,
     read_password,
+    require_server,
     sign_in_options,
 )
 
@@ -50,6 +51,7 @@ def login(
     password = read_password(password_file) if password_file else password
     if not (email and password) and not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask for a password: use --email and --password-file.")
+    require_server(url)
     email = email or prompt_email(saved.email if saved and saved.url == url else None)
     SharedSession(profile, url).begin(email, password or prompt_password())
     click.echo(f"Signed in to {url} as {email}{_named(profile)}.")

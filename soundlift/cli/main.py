@@ -68,12 +68,26 @@ def main() -> None:
     set_up_logging("error")  # errors are printed as sentences
     try:
         result = soundlift.main(standalone_mode=False)
+        sys.stdout.flush()  # while an error can still be reported
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(ExitCode.USAGE)
+    except BrokenPipeError:  # such as of `soundlift jobs | head`; the reader knows that it has ended
+        discard_output()
+        sys.exit(ExitCode.FAILED)
     except (click.ClickException, ClientError, SoundliftError, OSError) as error:
+        discard_output()
         print_error(error)
         sys.exit(exit_code(error))
     except (click.Abort, KeyboardInterrupt):
         sys.exit(ExitCode.INTERRUPTED)
     sys.exit(result if isinstance(result, int) else ExitCode.OK)  # click returns the code of Context.exit
+
+
+def discard_output() -> None:
+    """Discard what could not be written to standard output, which Python would try again when it exits."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nothing:
+            os.dup2(nothing.fileno(), sys.stdout.fileno())

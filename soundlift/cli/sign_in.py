@@ -6,6 +6,7 @@ import ipaddress
 import sys
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ import click
 from soundlift.cli.exit_codes import NotSignedIn
 from soundlift.cli.profiles import DEFAULT_PROFILE, Profile
 from soundlift.cli.shared_session import SharedSession
-from soundlift.client import Client, ClientError
+from soundlift.client import ApiError, Client, ClientError
 from soundlift.client.connection import checked_url
 
 Command = Callable[..., None]
@@ -56,13 +57,15 @@ def sign_in_options_with(email_help: str) -> Callable[[Command], Command]:
 def create_client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
     """Return a client with the token, the email address and password, or the session that `soundlift login` has saved.
 
-    Otherwise it prompts for what is missing; raises NotSignedIn if there is no terminal to prompt on.
+    Otherwise it prompts for what is missing, once a server has answered; raises NotSignedIn if there is no terminal to
+    prompt on.
     """
     if token or (email and password):
         return Client(url, token=token, email=email, password=password)
     session = SharedSession(click.get_current_context().meta.get(PROFILE_KEY) or Profile(), url)
     if (saved := session.saved) and email in (None, saved.email):
         return session.client()
+    require_server(url)
     if not sys.stdin.isatty():
         raise NotSignedIn(
             f"You are not signed in to {url}. Run `soundlift login`, or set SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and "
@@ -70,6 +73,16 @@ def create_client(url: str, email: str | None, password: str | None, token: str 
         )
     email = email or prompt_email()
     return Client(url, email=email, password=password or prompt_password())
+
+
+def require_server(url: str) -> None:
+    """Raise ClientError if there is no API at an address, so that nobody is asked for a password in vain."""
+    try:
+        with Client(url, token="none") as client:  # noqa: S106 - a text that the server refuses
+            client.validate()
+    except ApiError as error:
+        if error.status != HTTPStatus.UNAUTHORIZED:
+            raise
 
 
 def profile_url(profile: Profile) -> str:

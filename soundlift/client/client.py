@@ -100,7 +100,15 @@ class Client:
 
     def validate(self) -> Mapping[str, Any]:
         """Return the claims of this user's token."""
-        claims = self._api.json("GET", "/validate").get("claims")
+        try:
+            claims = self._api.json("GET", "/validate").get("claims")
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+            detail = (
+                f"There is no Soundlift API at {self.url}. Check the address, without the path of a page such as /web."
+            )
+            raise ApiError(error.status, code=error.code, title=error.title, detail=detail) from None
         if not isinstance(claims, dict):
             raise ConnectionFailed("The server's answer has no claims. Is it Soundlift?")
         return claims

@@ -12,6 +12,7 @@ import urllib3
 from soundlift.client.errors import ConnectionFailed
 
 CONNECT_SECONDS = 20
+WITHOUT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 @contextmanager
@@ -35,6 +36,8 @@ def _connection_failed(url: str, error: urllib3.exceptions.HTTPError) -> Connect
             return ConnectionFailed(f"{url} did not answer in time.", temporary=True)
         case urllib3.exceptions.ProtocolError() | urllib3.exceptions.SSLError() if _is_interruption(error):
             return ConnectionFailed(f"The connection to {_named(url)} was interrupted.", temporary=True)
+        case urllib3.exceptions.SSLError() if _tls_problem(error, url):
+            return ConnectionFailed(str(_tls_problem(error, url)))
         case _:
             return ConnectionFailed(f"{url} did not give a valid answer: {error}")
 
@@ -46,6 +49,16 @@ def _is_interruption(error: Exception) -> bool:
         return any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes)
     invalid = [cause for cause in causes if isinstance(cause, http.client.HTTPException)]
     return all(isinstance(cause, http.client.RemoteDisconnected | http.client.IncompleteRead) for cause in invalid)
+
+
+def _tls_problem(error: urllib3.exceptions.SSLError, url: str) -> str | None:
+    """Return a sentence about a server without TLS, or with a certificate that is not trusted; None for others."""
+    cause = next((cause for cause in (*error.args, error.__cause__) if isinstance(cause, ssl.SSLError)), None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"The certificate of {_named(url)} is not trusted: {cause.verify_message}."
+    if cause is not None and cause.reason in WITHOUT_TLS:
+        return f"The server at {url} does not use TLS. Try http:// instead of https://."
+    return None
 
 
 def _named(url: str) -> str:

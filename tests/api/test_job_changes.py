@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from functions.jobs import changes as module
 from functions.jobs import events
+from functions.jobs.long_polls import poll
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.cursor import MAX_AGE_SECONDS, MAX_CURSOR_LENGTH, Cursor
 from soundlift.common.services import Services
@@ -109,6 +110,18 @@ def test_a_wait_for_changes_ends_at_the_first_one(services: Services, follower: 
         assert not answer.done()
         services.jobs.renew(claim, percent=7)
         assert [each["percent"] for each in answer.result(timeout=10)["jobs"]] == [7]
+
+
+def test_a_wait_reads_less_often_if_reading_takes_long(services: Services) -> None:
+    reads = []
+
+    def read() -> bool:
+        time.sleep(0.05)  # as long as a query takes after very many changes
+        reads.append(len(reads))
+        return False
+
+    assert poll(read, bool, services, seconds=1, pause=0) is False
+    assert len(reads) <= 3
 
 
 def test_a_wait_without_a_change_ends_after_its_time(services: Services, follower: Follower) -> None:

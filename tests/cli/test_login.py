@@ -129,8 +129,9 @@ def test_a_profile_is_a_deployment_and_its_session_goes_nowhere_else(
     assert run("whoami", **config).returncode == 4
     assert run("whoami", "--profile", "work", **config).stdout == f"root@example.org  admin\n{server.url}\n"
     assert run("whoami", SOUNDLIFT_PROFILE="work", **config).returncode == 0
-    elsewhere = run("whoami", "--profile", "work", "--url", "http://127.0.0.1:1", **config)
-    assert (elsewhere.returncode, "not signed in to http://127.0.0.1:1" in elsewhere.stderr) == (4, True)
+    other_url = server.url.replace("127.0.0.1", "localhost")
+    elsewhere = run("whoami", "--profile", "work", "--url", other_url, **config)
+    assert (elsewhere.returncode, f"not signed in to {other_url}" in elsewhere.stderr) == (4, True)
     assert run("whoami", "--all", **config).stdout == f"work: root@example.org\n  {server.url}\n"
 
 
@@ -176,6 +177,24 @@ def test_no_server_is_reported_with_how_to_start_it(run: Run, config: dict[str, 
         "soundlift: Cannot connect to http://127.0.0.1:1 (Connection refused). "
         "Start it with `soundlift up`, or set SOUNDLIFT_URL.\n"
     )
+
+
+@pytest.mark.parametrize("command", [("login",), ("jobs",), ("whoami",)])
+def test_no_server_is_reported_before_a_password_is_asked_for(
+    run: Run, config: dict[str, str], command: tuple[str, ...]
+) -> None:
+    ended = run(
+        *command, "--url", "127.0.0.1:1", "--email", EMAIL, "--password-file", "-", stdin="a password\n", **config
+    )
+    assert (ended.returncode, "Cannot connect to http://127.0.0.1:1" in ended.stderr) == (3, True)
+    if command != ("login",):
+        ended = run(*command, "--url", "127.0.0.1:1", **config)
+        assert (ended.returncode, "Start it with `soundlift up`" in ended.stderr) == (3, True)
+
+
+def test_the_address_of_the_page_is_not_that_of_the_api(run: Run, server: Stack, config: dict[str, str]) -> None:
+    ended = run("whoami", "--url", f"{server.url}/web/", **config)
+    assert (ended.returncode, "without the path of a page such as /web." in ended.stderr) == (5, True)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"url": 1}', '{"url": "x", "email": "y", "access_token": 3}'])

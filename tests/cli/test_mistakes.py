@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import Run
@@ -40,3 +45,26 @@ def test_a_typo_is_shown_and_the_exit_code_is_2(run: Run, arguments: tuple[str, 
     assert ended.returncode == 2
     assert arguments[-1].strip("-") in ended.stderr or "--port" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_a_suggestion_is_a_sentence_of_its_own(run: Run) -> None:
+    ended = run("up", "--prot", "1")
+    assert "'--prot'. Did you mean one of: '--host', '--port'? See `soundlift up --help`." in ended.stderr
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "soundlift.cli", "--version"], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"soundlift: No space left on device.\n")
+
+
+def test_a_reader_that_has_ended_is_no_error_to_report() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "soundlift.cli", "--version"], stdout=closed, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"")

@@ -76,3 +76,14 @@ def test_a_zip_file_of_an_older_server_is_named_as_the_reason(server: WrittenAns
     with pytest.raises(NotSupported, match="does not make ZIP files"):
         Client(server.url, token="any").download_zip(["1", "2"], tmp_path / "a.zip")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_without_tls_is_named_as_the_reason(server: WrittenAnswers) -> None:
+    with pytest.raises(ConnectionFailed, match="does not use TLS"):
+        Client(server.url.replace("http://", "https://"), token="any").validate()
+
+
+def test_an_address_without_an_api_is_named_as_the_reason(server: WrittenAnswers) -> None:
+    server.replies = [Reply(404, b'{"code": "not_found", "detail": "The page has no file at this path."}')]
+    with pytest.raises(ApiError, match=f"There is no Soundlift API at {server.url}/web"):
+        Client(f"{server.url}/web/", token="any").validate()
