@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _sign_in(page: Page) -> None:
-    page.get_by_label("E-mail address").filter(visible=True).fill(EMAIL)
+    page.get_by_label("Email address").filter(visible=True).fill(EMAIL)
     page.get_by_label("Password").filter(visible=True).fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
 

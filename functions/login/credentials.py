@@ -1,4 +1,4 @@
-"""The e-mail address and password of a sign-in, by HTTP Basic or as JSON."""
+"""The email address and password of a sign-in, by HTTP Basic or as JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from soundlift.common.errors import BadRequest
 
 @dataclass(frozen=True)
 class Credentials:
-    """The e-mail address and the password that a client sent, and whether it sent them by HTTP Basic."""
+    """The email address and the password that a client sent, and whether it sent them by HTTP Basic."""
 
     email: str
     password: str = field(repr=False)
@@ -34,5 +34,5 @@ def read_credentials(request: Request, body: Mapping[str, Any] | None) -> Creden
     if not email or not password:
         return None
     if not isinstance(email, str) or not isinstance(password, str):
-        raise BadRequest("The e-mail address and the password must be strings.")
+        raise BadRequest("The email address and the password must be strings.")
     return Credentials(email, password, by_basic=False)

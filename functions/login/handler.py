@@ -80,11 +80,11 @@ def sign_out(request: Request, services: Services) -> ResponseReturnValue:
 def _authenticate(request: Request, body: Mapping[str, Any] | None, services: Services) -> User:
     credentials = read_credentials(request, body)
     if credentials is None:
-        raise MissingCredentials("Send an e-mail address and a password, by HTTP Basic or as JSON.")
+        raise MissingCredentials("Send an email address and a password, by HTTP Basic or as JSON.")
     user = services.users.find(credentials.email)
     if not password_matches(credentials.password, user.password if user else None) or user is None:
         error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
-        raise error("The e-mail address or the password is wrong.")
+        raise error("The email address or the password is wrong.")
     return user
 
 

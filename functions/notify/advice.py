@@ -4,7 +4,7 @@ from __future__ import annotations
 
 CHECK_SOUND = "Check that it plays with sound, then upload it again."
 CHECK_FILE = "Check that the file plays, then upload it again."
-OTHER_FORMAT = "Save the video in another format, such as MP4 with AAC sound, and upload that."
+OTHER_FORMAT = "Save the video in another format, such as MP4 with AAC audio, and upload that."
 SHORTER = "Upload a part of it, or choose another start and end."
 TRY_AGAIN = "Open it in Soundlift and choose “Try again”; you need not upload it again."
 # By the error codes of convert and of jobs that were given up.

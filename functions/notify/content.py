@@ -92,7 +92,7 @@ def _page(job: Job, services: Services) -> str:
 
 
 def _loss(seconds: float) -> str:
-    return f"{max(0.1, seconds):.1f} s of the sound could not be read and are missing."
+    return f"{max(0.1, seconds):.1f} s of the audio could not be read and are missing."
 
 
 def _reason(services: Services) -> str:

@@ -65,5 +65,6 @@ declare global {
   interface DocumentEventMap {
     "job-uploaded": CustomEvent<Job>;
     "show-jobs-of": CustomEvent<string>;
+    "place-free": Event;
   }
 }

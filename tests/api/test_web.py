@@ -125,7 +125,7 @@ def test_an_unknown_path_is_a_page_for_browsers_and_leads_to_the_right_one(
     response = web.get(path, headers=BROWSER)
     assert (response.status_code, response.content_type) == (404, "text/html; charset=utf-8")
     assert response.headers["Content-Security-Policy"] == POLICY
-    assert f'<a href="{page}">' in response.text
+    assert f' href="{page}">Open Soundlift</a>' in response.text
     assert f'href="{page}{release_in(web)}/style.css"' in response.text
 
 

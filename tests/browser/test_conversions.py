@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from devservers.local_stack import Stack
+from devservers.waiting import wait_for
 from soundlift.common.services import Services
 from tests.browser.visits import Visit
 from tests.browser.worker import Conversion, paused_connector
@@ -32,6 +33,22 @@ def conversion(_paused: None, visit: Visit, video: Path, stack_services: Service
 
 def percent(visit: Visit) -> float:
     return float(visit.row(NAME).get_by_role("progressbar").evaluate("bar => bar.value"))
+
+
+def listen(visit: Visit) -> None:
+    """Note from now on what a screen reader says politely."""
+    visit.page.evaluate(
+        """() => {
+            window.heard = [];
+            new MutationObserver(records => {
+                for (const record of records) for (const node of record.addedNodes) window.heard.push(node.textContent);
+            }).observe(document.querySelector("[role=status][aria-live=polite]"), { childList: true });
+        }"""
+    )
+
+
+def heard(visit: Visit) -> list[str]:
+    return list(visit.page.evaluate("window.heard"))
 
 
 def test_the_percentage_moves_and_survives_a_reload(visit: Visit, conversion: Conversion) -> None:
@@ -61,15 +78,7 @@ def test_two_tabs_agree(visit: Visit, conversion: Conversion) -> None:
 def test_a_screen_reader_hears_start_quarters_and_end_but_not_each_per_cent(
     visit: Visit, conversion: Conversion
 ) -> None:
-    page = visit.page
-    page.evaluate(
-        """() => {
-            window.heard = [];
-            new MutationObserver(records => {
-                for (const record of records) for (const node of record.addedNodes) window.heard.push(node.textContent);
-            }).observe(document.querySelector("[role=status][aria-live=polite]"), { childList: true, subtree: true });
-        }"""
-    )
+    listen(visit)
     conversion.advance(1)
     expect(visit.row(NAME)).to_contain_text("1\u00a0%")
     for value in (24, 26, 27, 49, 51, 52):
@@ -77,9 +86,30 @@ def test_a_screen_reader_hears_start_quarters_and_end_but_not_each_per_cent(
         expect(visit.row(NAME)).to_contain_text(f"{value}\u00a0%")
     conversion.finish(b"ID3", 3.0)
     visit.expect_state(NAME, "ready")
-    heard = [text.removeprefix(f"{NAME}: ") for text in page.evaluate("window.heard")]
-    assert heard == ["conversion started.", "25 per cent converted.", "50 per cent converted.",
+    texts = [text.removeprefix(f"{NAME}: ") for text in heard(visit)]
+    assert texts == ["conversion started.", "25 percent converted.", "50 percent converted.",
                      "ready to play and to download."]  # fmt: skip
+
+
+@pytest.mark.usefixtures("_paused")
+def test_a_screen_reader_hears_a_summary_of_several_files(visit: Visit, video: Path, stack_services: Services) -> None:
+    names = [f"{number}.mp4" for number in range(4)]
+    visit.upload(*({"name": name, "mimeType": "video/mp4", "buffer": video.read_bytes()} for name in names))
+    for name in names:
+        visit.expect_state(name, "queued")
+    listen(visit)
+    conversions = [Conversion(stack_services, visit.job_id(name)) for name in names]
+    for value in (10, 30, 60, 90):
+        for conversion in conversions:
+            conversion.advance(value)
+        for name in names:
+            expect(visit.row(name)).to_contain_text(f"{value}\u00a0%")
+    for conversion in conversions[1:]:
+        conversion.finish(b"ID3", 3.0)
+    conversions[0].fail("no_audio", "The video has no sound.")
+    wait_for(lambda: any("ready" in text and "failed" in text for text in heard(visit)), "the end is announced")
+    assert len(heard(visit)) < 8  # of 4 starts, 12 quarters and 4 ends
+    assert "Files: 3 ready, 1 failed." in heard(visit)
 
 
 def test_a_cancelled_conversion_can_be_started_again(visit: Visit, conversion: Conversion) -> None:

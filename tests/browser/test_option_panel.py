@@ -162,6 +162,6 @@ def test_handles_and_fields_of_the_trim_agree(visit: Visit, panel: Locator, vide
 def test_a_file_that_the_browser_cannot_read_can_be_trimmed_by_typing(visit: Visit, panel: Locator) -> None:
     open_section(panel, "Trim")
     visit.upload({"name": "old.avi", "mimeType": "video/x-msvideo", "buffer": b"RIFF" + bytes(5000)})
-    expect(panel).to_contain_text("This browser cannot read the length of this file: type the times.")
+    expect(panel).to_contain_text("This browser cannot read the length of this file. Type the times instead.")
     expect(panel.get_by_role("slider")).to_have_count(0)
     expect(panel.get_by_role("textbox", name="Start")).to_be_editable()

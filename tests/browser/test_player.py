@@ -45,6 +45,7 @@ def test_keys_move_the_position(row: Locator) -> None:
     slider.focus()
     slider.press("PageUp")
     wait_for(lambda: 30 < position(row) < SECONDS, "half a minute later")
+    expect(slider).to_have_attribute("aria-valuetext", re.compile(r"^3\d seconds of 1 minute$"))
     slider.press("Home")
     wait_for(lambda: position(row) < 30, "the beginning")
     row.get_by_role("button", name="Pause").click()

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
+from devservers.waiting import wait_for
 from tests.browser.visits import Visit, Visits
 
 COOKIE = "soundlift_refresh"
 LATER = 24 * 3600  # seconds, after which every access token has expired
+
+
+def unsigned_token(email: str) -> str:
+    """Return a token that the page reads, and that no server accepts."""
+    payload = json.dumps({"username": email, "admin": False}).encode()
+    return f"e30.{base64.urlsafe_b64encode(payload).decode().rstrip('=')}."
 
 
 def end_session(visit: Visit) -> None:
@@ -26,7 +35,7 @@ def test_a_wrong_password_is_said_and_keeps_the_address(visits: Visits, account:
     visit.password.fill("a wrong password")
     visit.button("Sign in").click()
     expect(
-        visit.page.get_by_role("alert").filter(has_text="The e-mail address or the password is wrong.")
+        visit.page.get_by_role("alert").filter(has_text="The email address or the password is wrong.")
     ).to_be_visible()
     expect(visit.email).to_have_value(account)
     expect(visit.password).to_be_focused()
@@ -110,3 +119,58 @@ def test_the_page_finds_the_api_wherever_it_is_served(visits: Visits, account: s
     expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
     visit.page.reload()
     expect(visit.page.get_by_text(account)).to_be_visible()
+
+
+def test_signing_out_during_a_renewal_of_the_token_ends_the_session(visit: Visit, video: Path) -> None:
+    renewals = visit.hold_requests("**/login/refresh")
+    visit.set_clock(LATER)
+    visit.upload(video)
+    wait_for(lambda: visit.page.evaluate("1") and renewals, "the renewal is under way")
+    visit.button("Sign out").click()
+    expect(visit.button("Sign in")).to_be_visible()
+    with visit.page.expect_response("**/login/refresh"):
+        renewals[0].fulfill(json={"access_token": unsigned_token("late@example.org"), "expires_in": 60})
+    visit.page.unroute("**/login/refresh")
+    expect(visit.button("Sign in")).to_be_visible()
+    assert "late@example.org" not in visit.page.content()
+
+
+def test_an_answer_to_the_user_before_is_not_shown_to_the_next_one(visit: Visit, admin: str, video: Path) -> None:
+    visit.upload(video)
+    row = visit.expect_state("Holiday.mp4", "ready")
+    answers = visit.hold_requests("**/jobs/*/link")
+    row.get_by_role("button", name="Copy link").click()
+    wait_for(lambda: visit.page.evaluate("1") and answers, "the request is under way")
+    visit.button("Sign out").click()
+    visit.sign_in(admin)
+    answers[0].fulfill(status=500, content_type="text/html", body="<h1>Oops</h1>")
+    expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
+    expect(visit.page.locator(".refusal")).to_have_count(0)
+
+
+def test_another_user_who_signs_in_after_the_session_has_ended_uploads_nothing_of_the_one_before(
+    visit: Visit, admin: str, video: Path
+) -> None:
+    visit.upload(video)
+    visit.expect_state("Holiday.mp4", "ready")
+    end_session(visit)
+    visit.upload({"name": "Second.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()})
+    expect(visit.page.get_by_role("dialog", name="Sign in again")).to_be_visible()
+    visit.set_clock(0)
+    visit.sign_in(admin)
+    expect(visit.page.get_by_text(admin)).to_be_visible()
+    expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
+    expect(visit.uploads).to_have_count(0)
+    expect(visit.rows).to_have_count(0)
+
+
+def test_signing_out_in_another_tab_closes_an_open_question(visit: Visit, video: Path) -> None:
+    visit.upload(video)
+    row = visit.expect_state("Holiday.mp4", "ready")
+    row.get_by_role("button", name="Delete").click()
+    expect(visit.page.get_by_role("dialog")).to_be_visible()
+    other = visit.another_tab()
+    other.expect_state("Holiday.mp4", "ready")
+    other.button("Sign out").click()
+    expect(visit.button("Sign in")).to_be_visible()
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)

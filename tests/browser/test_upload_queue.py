@@ -16,6 +16,7 @@ from devservers.waiting import wait_for
 from soundlift.common.services import Services
 from tests.browser.silence import silent_wav
 from tests.browser.visits import Visit, Visits
+from tests.browser.worker import Conversion, paused_connector
 
 SLOW = 100_000  # bytes per second
 UPLOAD = re.compile(r"/upload(\?|$)")
@@ -45,6 +46,17 @@ def test_two_files_are_uploaded_at_a_time(visit: Visit, tmp_path: Path) -> None:
     expect(visit.row("0.wav")).to_have_count(0)
 
 
+def test_many_waiting_files_are_folded_and_can_be_cancelled_together(visit: Visit, tmp_path: Path) -> None:
+    visit.limit_upload(SLOW)
+    visit.upload(*[silent_wav(tmp_path, f"{number}.wav", 2000) for number in range(12)])
+    expect(visit.uploads.filter(has_text="Waiting for its turn")).to_have_count(5)
+    expect(visit.page.get_by_text("5 more files waiting")).to_be_visible()
+    visit.button("Cancel all").click()
+    expect(visit.uploads).to_have_count(0)
+    expect(visit.page.get_by_text("more files waiting")).to_be_hidden()
+    expect(visit.page.get_by_label("Choose videos")).to_be_focused()
+
+
 @pytest.mark.parametrize(
     ("status", "code"), [(429, "busy"), (429, "too_many_jobs"), (429, "storage_full"), (503, "store_unavailable")]
 )
@@ -64,6 +76,19 @@ def test_all_uploads_wait_for_a_free_place(visit: Visit, video: Path) -> None:
     visit.page.get_by_role("button", name="Try now: Holiday.mp4").click()
     visit.expect_state("Holiday.mp4", "ready")
     visit.expect_state("second.mp4", "ready")
+
+
+def test_uploads_that_wait_for_a_free_place_go_on_as_soon_as_a_job_ends(
+    visit: Visit, video: Path, stack: Stack, stack_services: Services
+) -> None:
+    with paused_connector(stack):
+        visit.upload(video)
+        visit.expect_state("Holiday.mp4", "queued")
+        visit.page.route(UPLOAD, refusal(429, "too_many_jobs", "You have too many jobs.", retry_after=60), times=1)
+        visit.upload({"name": "second.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()})
+        expect(visit.uploads).to_contain_text("Next try in")
+        Conversion(stack_services, visit.job_id("Holiday.mp4")).finish(b"ID3", 3.0)
+        visit.expect_state("second.mp4", "queued")
 
 
 def test_a_full_quota_says_what_to_do(visit: Visit, video: Path) -> None:

@@ -92,8 +92,10 @@ def test_a_reload_during_an_upload_says_what_happened_and_takes_the_file_again(v
     visit.limit_upload(SLOW)
     visit.upload(file)
     expect(visit.uploads).to_contain_text("kB of 900")
-    visit.page.on("dialog", lambda dialog: dialog.accept())  # the question whether to leave the page
+    questions: list[str] = []
+    visit.page.on("dialog", lambda dialog: (questions.append(dialog.type), dialog.accept()))
     visit.page.reload()
+    assert questions == ["beforeunload"]
     interrupted = visit.page.get_by_role("region", name="1 upload interrupted")
     expect(interrupted).to_contain_text("Long.wav")
     visit.limit_upload(-1)

@@ -46,6 +46,7 @@ def test_with_the_mouse(visits: Visits, account: str, video: Path, tmp_path: Pat
     row = visit.expect_state(NAME, "ready")
     expect(row).to_contain_text("MP3, ")
     expect(row).to_contain_text("0:03")
+    expect(row).to_contain_text("kept until")
 
     row.get_by_role("button", name=f"Play {NAME}").click()
     expect(row.get_by_role("button", name=f"Pause {NAME}")).to_be_visible()

@@ -10,7 +10,17 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, CDPSession, ConsoleMessage, FilePayload, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    Route,
+    expect,
+)
 
 from devservers.waiting import wait_for
 from tests.factories.accounts import PASSWORD
@@ -43,7 +53,7 @@ class Visit:
     @property
     def email(self) -> Locator:
         """Return the field of the sign-in form that is shown: on the page, or in the dialog of an expired session."""
-        return self.page.get_by_label("E-mail address").filter(visible=True)
+        return self.page.get_by_label("Email address").filter(visible=True)
 
     @property
     def password(self) -> Locator:
@@ -83,6 +93,16 @@ class Visit:
     def set_clock(self, seconds: float) -> None:
         """Let the page's clock be so far ahead of the true time; its timers are not affected."""
         self.page.clock.set_system_time(time.time() + seconds)
+
+    def hold_requests(self, url: str) -> list[Route]:
+        """Return a list that receives each request to a URL instead of the server."""
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        self.page.route(url, hold)
+        return held
 
     @cached_property
     def _network(self) -> CDPSession:

@@ -78,7 +78,7 @@ def test_a_file_is_converted_on_a_running_deployment(run: Run, stack: Stack, tmp
     assert ended.returncode == 1
     assert "soundlift: The video has no sound: there is no audio track in it." in ended.stderr
     wrong = {**account, "SOUNDLIFT_PASSWORD": "wrong"}
-    assert "soundlift: The e-mail address or the password is wrong." in run("convert", silent.name, **wrong).stderr
+    assert "soundlift: The email address or the password is wrong." in run("convert", silent.name, **wrong).stderr
 
 
 def test_the_options_of_the_command_are_applied_to_the_conversion(run: Run, stack: Stack, tmp_path: Path) -> None:

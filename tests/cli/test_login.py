@@ -157,7 +157,7 @@ def test_a_wrong_password_keeps_the_session_that_there_is(
     before = saved()
     (tmp_path / "password").write_text("wrong password\n")
     ended = run("login", "--email", EMAIL, "--password-file", "password", **config)
-    assert (ended.returncode, ended.stderr) == (4, "soundlift: The e-mail address or the password is wrong.\n")
+    assert (ended.returncode, ended.stderr) == (4, "soundlift: The email address or the password is wrong.\n")
     assert saved() == before
 
 

@@ -169,7 +169,7 @@ def test_a_wrong_database_fails_and_a_missing_one_is_not_created(
 ) -> None:
     ended = smoke_test(stack, "--data", str(open_stack.data))
     assert ended.returncode == 1
-    assert "FAILED: The e-mail address or the password is wrong; check that /login exists below --url" in ended.stdout
+    assert "FAILED: The email address or the password is wrong; check that /login exists below --url" in ended.stdout
     assert_nothing_is_left(open_stack)
     ended = smoke_test(stack, "--data", str(tmp_path / "none"))
     assert ended.returncode == 1

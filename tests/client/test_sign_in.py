@@ -27,7 +27,7 @@ def test_a_wrong_password_raises_the_servers_error(deployment: Deployment) -> No
         Client(deployment.url, email=EMAIL, password="wrong").validate()
     error = refusal.value
     assert (error.status, error.code, error.title) == (401, "invalid_credentials", "Invalid Credentials")
-    assert error.detail == str(error) == "The e-mail address or the password is wrong."
+    assert error.detail == str(error) == "The email address or the password is wrong."
 
 
 def test_a_busy_login_is_repeated(server: WrittenAnswers) -> None:

@@ -49,6 +49,7 @@ export class Admin extends HTMLElement {
       if (generation === this.#generation) this.#show(page);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
+      if (generation !== this.#generation) return;
       this.#problem.textContent = error.detail;
       this.#again.hidden = false;
     }

@@ -1,4 +1,4 @@
-/** What screen readers are told: polite news, and refusals, which everybody sees. */
+/** Polite announcements for screen readers, and refusals, which everybody sees. */
 
 import { element } from "./dom.js";
 
@@ -25,7 +25,11 @@ export function refuse(text) {
   for (const shown of [...region.children]) if (shown.firstChild?.textContent === text) shown.remove();
   const dismiss = element("button", { type: "button", class: "quiet" }, "Dismiss");
   const refusal = element("div", { class: "refusal" }, element("p", {}, text), dismiss);
-  dismiss.addEventListener("click", () => refusal.remove());
+  dismiss.addEventListener("click", () => {
+    refusal.remove();
+    const next = region.querySelector("button") ?? document.getElementById("main");
+    next?.focus({ preventScroll: true });
+  });
   region.append(refusal);
   while (region.children.length > 3) region.firstElementChild?.remove();
 }

@@ -2,6 +2,7 @@
 
 import "./admin.js";
 import { refuseError } from "./announcer.js";
+import { ApiError } from "./api.js";
 import { byId } from "./dom.js";
 import { JobList } from "./job-list.js";
 import { session } from "./session.js";
@@ -51,6 +52,7 @@ function showSignedIn() {
 }
 
 function showSignedOut() {
+  if (shownUser) history.replaceState(null, "", location.pathname + location.search); // the job was of this user
   shownUser = null;
   byId("who").textContent = "";
   list.stop();
@@ -73,7 +75,11 @@ function signInForm(parent) {
 }
 
 function signOut() {
-  session.signOut().catch(refuseError);
+  session.signOut().catch((error) => {
+    // Behind a modal dialog, refusals can be neither read nor dismissed.
+    if (dialog.open && error instanceof ApiError) signInForm(dialog)?.refuse(error.detail);
+    else refuseError(error);
+  });
 }
 
 async function start() {

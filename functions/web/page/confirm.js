@@ -1,6 +1,7 @@
 /** The question before something is deleted for good. */
 
 import { element } from "./dom.js";
+import { session } from "./session.js";
 
 /**
  * Ask, and return whether the user agreed. The focus begins on the button that changes nothing.
@@ -21,10 +22,13 @@ export function confirmed(question, consequence, agreement) {
   );
   keep.addEventListener("click", () => dialog.close());
   agree.addEventListener("click", () => dialog.close("agreed"));
+  const open = new AbortController();
+  session.addEventListener("signed-out", () => dialog.close(), { signal: open.signal });
   document.body.append(dialog);
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => {
+      open.abort();
       dialog.remove();
       resolve(dialog.returnValue === "agreed");
     });

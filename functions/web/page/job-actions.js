@@ -19,7 +19,7 @@ const path = ({ job_id: id }) => `/jobs/${encodeURIComponent(id)}`;
 export const actions = {
   async download({ job }) {
     save(await jobLink(job.job_id));
-    announce(`Downloading the sound of ${jobName(job)}.`);
+    announce(`Downloading the audio of ${jobName(job)}.`);
   },
 
   async copy(row) {
@@ -43,7 +43,7 @@ export const actions = {
 
   async delete({ job }, list) {
     const consequence = job.state === "ready"
-      ? "The sound and the video are deleted for good, and links to them stop working."
+      ? "The audio and the video are deleted for good, and links to them stop working."
       : "The video is deleted for good.";
     if (job.state === "expired" || (await confirmed(`Delete “${jobName(job)}”?`, consequence, "Delete"))) {
       await change("DELETE", job, list);

@@ -8,7 +8,7 @@ import { session } from "./session.js";
 const SEARCH_MILLISECONDS = 250;
 const STATES = [
   ["", "All states"], ["queued", "Waiting"], ["converting", "Converting"], ["ready", "Ready"], ["failed", "Failed"],
-  ["cancelled", "Cancelled"], ["expired", "Deleted"],
+  ["cancelled", "Cancelled"], ["expired", "Expired"],
 ];
 
 export class JobFilter extends HTMLElement {

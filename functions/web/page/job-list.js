@@ -10,6 +10,7 @@ import { count } from "./format.js";
 import { actions } from "./job-actions.js";
 import { JobFilter } from "./job-filter.js";
 import { JobRow } from "./job-row.js";
+import { isEnded } from "./job-text.js";
 import { LiveJobs } from "./live.js";
 import { reportProgress } from "./progress-news.js";
 import { Selection } from "./selection.js";
@@ -172,6 +173,7 @@ export class JobList extends HTMLElement {
 
   /** @param {JobPage} change */
   #apply({ jobs, deleted = [] }) {
+    if (deleted.length || jobs.some(isEnded)) document.dispatchEvent(new Event("place-free"));
     for (const id of deleted) this.removeJob(id);
     for (const job of jobs) {
       const row = this.#rows.get(job.job_id);
@@ -229,7 +231,7 @@ export class JobList extends HTMLElement {
   #emptyText() {
     if (!this.#isLoaded) return "Loading…";
     if (this.#filter.isActive) return "No file matches. Try another word or state.";
-    return "Nothing here yet. The sound of your first video will appear here.";
+    return "Nothing here yet. The audio of your first video will appear here.";
   }
 }
 

@@ -27,7 +27,7 @@ const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unk
 export function stateText({ state, percent }) {
   if (state === "converting") return percent > 0 ? `Converting, ${percent}\u00a0%` : "Converting";
   return {
-    queued: "Waiting", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Deleted",
+    queued: "Waiting", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Expired",
   }[state];
 }
 
@@ -38,15 +38,15 @@ export function stateText({ state, percent }) {
 export function facts(job) {
   const isReady = job.state === "ready";
   const size = isReady ? job.mp3_bytes : job.video_bytes;
-  const kind = isReady ? job.format.toUpperCase() : "Video";
+  const kind = isReady ? `${job.format.toUpperCase()}, ` : "";
   return [
     session.identity?.admin && job.username !== session.identity.username ? job.username : null,
-    size === null || job.state === "expired" ? null : `${kind}, ${formatSize(size)}`,
+    size === null || job.state === "expired" ? null : `${kind}${formatSize(size)}`,
     job.length === null ? null : formatLength(job.length),
     partText(job.options),
     job.options.bitrate ? `${job.options.bitrate}\u00a0kbit/s` : null,
     `uploaded ${formatMoment(job.created_at)}`,
-    isReady && job.expires_at ? `deleted on ${formatDay(job.expires_at)}`.replace(/on (today|tomorrow)/, "$1") : null,
+    isReady && job.expires_at ? `kept until ${formatDay(job.expires_at)}` : null,
   ].filter((fact) => fact !== null);
 }
 
@@ -66,9 +66,9 @@ function partText({ start, end }) {
 export function problemText(job) {
   if (job.state === "failed" && job.error) return [job.error.detail, ADVICE.get(job.error.code)].filter(Boolean).join(" ");
   if (job.state === "ready" && (job.missing_seconds ?? 0) > 0) {
-    return `${formatLength(job.missing_seconds ?? 0)} of sound is missing, because the video is partly damaged.`;
+    return `${formatLength(job.missing_seconds ?? 0)} of audio is missing, because the video is partly damaged.`;
   }
-  if (job.state === "expired") return "Its time here is over. To get the sound again, upload the video again.";
+  if (job.state === "expired") return "The files were deleted at the end of their storage period. Upload the video again to get the audio.";
   return "";
 }
 

@@ -67,7 +67,7 @@ export class Options extends HTMLElement {
     return this.#panel.open;
   }
 
-  /** The one file whose sound the trim shows, or null. */
+  /** The one file whose audio the trim shows, or null. */
   set file(/** @type {File | null} */ file) {
     this.#trim.file = file;
   }

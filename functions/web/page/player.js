@@ -61,8 +61,13 @@ export class Player extends HTMLElement {
     this.#audio.pause();
   }
 
+  /** Stop the download of the file, too: the row is gone for good. */
   disconnectedCallback() {
+    inView.unobserve(this);
+    if (playing === this) playing = null;
     this.pause();
+    this.#audio.removeAttribute("src");
+    this.#audio.load();
   }
 
   async loadWaveform() {
@@ -137,6 +142,7 @@ export class Player extends HTMLElement {
     this.#slider.value = String(position);
     if (this.#audio.src) this.#audio.currentTime = position;
     this.#drawPosition(position);
+    this.#describePosition(position); // a screen reader reads the new value
   }
 
   /** @param {KeyboardEvent} event */
@@ -161,7 +167,11 @@ export class Player extends HTMLElement {
     this.#track.style.setProperty("--played", String(played));
     this.#waveform.range = [0, played];
     // While it plays, a screen reader would read each new value of a slider that has the focus.
-    if (this.isPlaying && document.activeElement === this.#slider) return;
+    if (!this.isPlaying || document.activeElement !== this.#slider) this.#describePosition(position);
+  }
+
+  /** @param {number} position in seconds */
+  #describePosition(position) {
     const words = `${formatLengthInWords(position)} of ${formatLengthInWords(this.#length)}`;
     this.#slider.setAttribute("aria-valuetext", words);
   }

@@ -2,8 +2,8 @@
 
 /** @import { Job } from "../types" */
 
-import { announce } from "./announcer.js";
 import { isEnded, jobName, problemText } from "./job-text.js";
+import { tell } from "./news.js";
 import { session } from "./session.js";
 
 const STEP_PERCENT = 25;
@@ -17,7 +17,7 @@ let unseen = 0;
 export function reportProgress(before, after) {
   if (after.username !== session.identity?.username) return;
   const text = news(before, after);
-  if (text) announce(`${jobName(after)}: ${text}`);
+  if (text && after.state !== "expired") tell(jobName(after), after.state === "queued" ? "waiting" : after.state, text);
   if (document.hidden && !isEnded(before) && after.state === "ready") showUnseen(unseen + 1);
 }
 
@@ -31,7 +31,7 @@ function news(before, after) {
       failed: `failed. ${problemText(after)}`, cancelled: "cancelled.", expired: "" }[after.state];
   }
   const [earlier, now] = [before, after].map(({ percent }) => Math.floor(percent / STEP_PERCENT));
-  return after.state === "converting" && now !== earlier && now ? `${now * STEP_PERCENT} per cent converted.` : "";
+  return after.state === "converting" && now !== earlier && now ? `${now * STEP_PERCENT} percent converted.` : "";
 }
 
 /** @param {number} number */

@@ -14,7 +14,7 @@ const MAX_FILES = 100; // of one archive
 
 export class Selection {
   #list;
-  #summary = element("p", { class: "summary", "aria-live": "polite" });
+  #summary = element("p", { class: "summary" });
   #archive = element("button", { type: "button", class: "primary" }, "Download ZIP");
   #delete = element("button", { type: "button", class: "quiet" }, "Delete");
   #all = element("button", { type: "button", class: "quiet" }, "Select all");
@@ -53,7 +53,8 @@ export class Selection {
     const bytes = ready.reduce((sum, { job }) => sum + (job.mp3_bytes ?? 0), 0);
     const size = bytes ? `, ${formatSize(bytes)}` : "";
     const text = rows.length ? `${count(rows.length, "file")} selected${size}` : "Select the files to download or to delete.";
-    if (this.#summary.textContent !== text) this.#summary.textContent = text;
+    if (this.#summary.textContent !== text) announce(text);
+    this.#summary.textContent = text;
     this.#archive.disabled = ready.length === 0 || ready.length > MAX_FILES;
     this.#delete.disabled = rows.length === 0;
   }
@@ -89,7 +90,7 @@ export class Selection {
   async #deleteSelected() {
     const rows = this.#selected();
     const question = `Delete ${count(rows.length, "file")}?`;
-    const consequence = "Their sound and their videos are deleted for good, and links to them stop working.";
+    const consequence = "Their audio and videos are deleted for good, and links to them stop working.";
     if (!(await confirmed(question, consequence, "Delete"))) return;
     await this.#deleteEach(rows);
     this.update();

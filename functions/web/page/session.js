@@ -80,6 +80,14 @@ class Session extends EventTarget {
     return this.token();
   }
 
+  /**
+   * Throw ApiError unless a user is still signed in.
+   * @param {string | undefined} username
+   */
+  assertUser(username) {
+    if (!username || this.identity?.username !== username) throw new ApiError(SIGNED_OUT);
+  }
+
   #renew() {
     this.#renewal ??= this.#renewOnce().finally(() => {
       this.#renewal = null;
@@ -89,10 +97,14 @@ class Session extends EventTarget {
 
   async #renewOnce() {
     if (this.#waiting) return this.#waiting.promise;
-    if (!this.identity) throw new ApiError(SIGNED_OUT);
+    const username = this.identity?.username;
+    this.assertUser(username);
     try {
-      return this.#accept(await this.#refresh());
+      const answer = await this.#refresh();
+      this.assertUser(username);
+      return this.#accept(answer);
     } catch (error) {
+      this.assertUser(username); // nobody is asked to sign in again after having signed out
       if (!(error instanceof ApiError)) throw error;
       if (!error.isTemporary) return this.#expire();
       if (this.#token && Date.now() < this.#expiresAt) return this.#token;
@@ -111,7 +123,8 @@ class Session extends EventTarget {
   /** @param {TokenAnswer} answer */
   #accept({ access_token: token, expires_in: seconds }) {
     const identity = readIdentity(token);
-    const isNew = !this.identity || this.isExpired || this.identity.username !== identity.username;
+    if (this.identity && this.identity.username !== identity.username) this.#clear();
+    const isNew = !this.identity || this.isExpired;
     this.#token = token;
     this.#expiresAt = Date.now() + seconds * 1000;
     this.#renewAt = this.#expiresAt - Math.min(EARLY_SECONDS, seconds / 2) * 1000;

@@ -21,12 +21,12 @@ class SignIn extends HTMLElement {
     const form = element(
       "form",
       { novalidate: true },
-      element("div", { class: "field" }, element("label", { for: this.email.id }, "E-mail address"), this.email),
+      element("div", { class: "field" }, element("label", { for: this.email.id }, "Email address"), this.email),
       element("div", { class: "field" }, element("label", { for: this.password.id }, "Password"), this.password),
       this.refusal,
       this.button,
       element("p", { class: "hint no-account" }, "No account yet? The operator of this server creates it with ",
-        element("code", {}, "soundlift user add"), " and your e-mail address."),
+        element("code", {}, "soundlift user add"), " and your email address."),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -51,9 +51,9 @@ class SignIn extends HTMLElement {
   async #submit() {
     const { email, password, button } = this;
     if (!email || !password || !button || button.getAttribute("aria-disabled") === "true") return;
-    if (!email.value.trim()) return this.#refuse("Enter your e-mail address.", email);
-    if (!password.value) return this.#refuse("Enter your password.", password);
-    this.#refuse("");
+    if (!email.value.trim()) return this.refuse("Enter your email address.", email);
+    if (!password.value) return this.refuse("Enter your password.", password);
+    this.refuse("");
     button.setAttribute("aria-disabled", "true");
     button.textContent = "Signing in…";
     try {
@@ -61,7 +61,7 @@ class SignIn extends HTMLElement {
       password.value = "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#refuse(explain(error), error.status === 401 ? password : undefined);
+      this.refuse(explain(error), error.status === 401 ? password : undefined);
       if (error.status === 401) password.select();
     } finally {
       button.removeAttribute("aria-disabled");
@@ -70,10 +70,11 @@ class SignIn extends HTMLElement {
   }
 
   /**
+   * Show why the sign-in, or the sign-out instead of it, was refused.
    * @param {string} text
-   * @param {HTMLInputElement} [field]
+   * @param {HTMLInputElement} [field] the field that is wrong
    */
-  #refuse(text, field) {
+  refuse(text, field) {
     if (this.refusal) this.refusal.textContent = text;
     for (const each of [this.email, this.password]) {
       each?.toggleAttribute("aria-describedby", false);
@@ -89,7 +90,7 @@ class SignIn extends HTMLElement {
 /** @param {ApiError} error */
 function explain(error) {
   if (error.status === 401) {
-    return "The e-mail address or the password is wrong. Check both and try again. " +
+    return "The email address or the password is wrong. Check both and try again. " +
       "If you have forgotten the password, ask the operator of this server for a new one.";
   }
   if (error.status === 429) {

@@ -9,10 +9,10 @@ import { Waveform } from "./waveform.js";
 
 const SHORTEST = 0.01;
 const MAX_TIME_LENGTH = 20;
-const READING = "Reading the sound…";
-const NO_FILE = "Choose one file to see its sound here. These times apply to every file.";
-const NO_LENGTH = "This browser cannot read the length of this file: type the times.";
-const NO_SOUND = "The sound of this file is not shown, since it is long or of a format that this browser cannot read.";
+const READING = "Reading the audio…";
+const NO_FILE = "Choose one file to see its waveform here. These times apply to every file.";
+const NO_LENGTH = "This browser cannot read the length of this file. Type the times instead.";
+const NO_WAVEFORM = "The waveform is not shown, because the file is long or in a format that this browser cannot read.";
 
 /**
  * The trim of one file. It reads the file once `active` is true; without a file, or if the browser cannot read it, only
@@ -91,17 +91,17 @@ export class Trim extends HTMLElement {
     if (this.#shown !== wanted) return;
     this.#length = length;
     this.#show();
-    if (canDecode(wanted, length)) await this.#readSound(wanted);
+    if (canDecode(wanted, length)) await this.#readWaveform(wanted);
     if (this.#shown === wanted) this.#describe();
   }
 
   /** @param {File} file */
-  async #readSound(file) {
+  async #readWaveform(file) {
     this.#note.textContent = READING;
-    const sound = await decode(file);
-    if (!sound || this.#shown !== file) return;
-    this.#length ??= sound.length;
-    this.#waveform.peaks = sound.peaks;
+    const audio = await decode(file);
+    if (!audio || this.#shown !== file) return;
+    this.#length ??= audio.length;
+    this.#waveform.peaks = audio.peaks;
     this.#show();
   }
 
@@ -137,9 +137,9 @@ export class Trim extends HTMLElement {
   }
 
   #describe() {
-    const hasSound = this.#waveform.peaks.length > 0;
-    const unknown = this.#length === null ? NO_LENGTH : NO_SOUND;
-    this.#note.textContent = !this.#shown ? NO_FILE : hasSound ? "" : unknown;
+    const hasWaveform = this.#waveform.peaks.length > 0;
+    const unknown = this.#length === null ? NO_LENGTH : NO_WAVEFORM;
+    this.#note.textContent = !this.#shown ? NO_FILE : hasWaveform ? "" : unknown;
     this.fields.end.control.placeholder = this.#length === null ? "end" : formatTime(this.#length);
     this.fields.start.control.placeholder = formatTime(0);
   }

@@ -90,6 +90,7 @@ export class Upload extends EventTarget {
    * @param {number} [seconds] before the next attempt
    */
   wait(reason, seconds = 0) {
+    this.sent = 0;
     this.reason = reason;
     this.retryAt = Date.now() + seconds * 1000;
     this.change("waiting");

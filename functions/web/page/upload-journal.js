@@ -18,9 +18,18 @@ const CLOCK_DIFFERENCE_MILLISECONDS = 2 * 60 * 1000;
 
 const key = PREFIX + [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16)).join("");
 // Outside secure contexts there are no locks. What belongs to this tab alone then shows what it uploaded before.
-const storage = navigator.locks ? localStorage : sessionStorage;
+const storage = openStorage();
 let recorded = "[]";
 void navigator.locks?.request(key, () => new Promise(() => {}));
+
+/** Return where uploads are recorded, or null if the browser forbids it. */
+function openStorage() {
+  try {
+    return navigator.locks ? localStorage : sessionStorage;
+  } catch {
+    return null;
+  }
+}
 
 /**
  * Record the uploads of this tab.
@@ -39,8 +48,8 @@ export function record(username, uploads) {
   if (text === recorded) return;
   recorded = text;
   try {
-    if (files.length) storage.setItem(key, JSON.stringify({ username, at: Date.now(), files }));
-    else storage.removeItem(key);
+    if (files.length) storage?.setItem(key, JSON.stringify({ username, at: Date.now(), files }));
+    else storage?.removeItem(key);
   } catch {
     // Storage is full or forbidden: uploads work without it.
   }
@@ -52,7 +61,7 @@ export function record(username, uploads) {
  * @param {(files: Interrupted[]) => void} found
  */
 export function recover(username, found) {
-  for (const other of Object.keys(storage).filter((name) => name.startsWith(PREFIX) && name !== key)) {
+  for (const other of Object.keys(storage ?? {}).filter((name) => name.startsWith(PREFIX) && name !== key)) {
     const take = () => {
       const files = takeFiles(other, username);
       if (files.length) found(files);
@@ -70,13 +79,13 @@ export function recover(username, found) {
  */
 function takeFiles(other, username) {
   try {
-    const entry = JSON.parse(storage.getItem(other) ?? "null");
+    const entry = JSON.parse(storage?.getItem(other) ?? "null");
     const isOld = !entry || !(Date.now() - entry.at < MAX_AGE_MILLISECONDS);
     if (!isOld && entry.username !== username) return [];
-    storage.removeItem(other);
+    storage?.removeItem(other);
     return isOld ? [] : entry.files.filter(isFile);
   } catch {
-    storage.removeItem(other);
+    storage?.removeItem(other);
     return [];
   }
 }

@@ -30,6 +30,7 @@ export class UploadQueue extends EventTarget {
     super();
     addEventListener("online", () => this.#advance());
     addEventListener("offline", () => this.#advance());
+    document.addEventListener("place-free", () => this.#release());
     for (const event of ["expired", "signed-in"]) session.addEventListener(event, () => this.#showSignIn());
   }
 
@@ -70,6 +71,11 @@ export class UploadQueue extends EventTarget {
     for (const upload of [...this.uploads]) this.remove(upload);
   }
 
+  /** Cancel all uploads that have not failed. */
+  cancelAll() {
+    for (const upload of this.uploads.filter(({ isPending }) => isPending)) this.remove(upload);
+  }
+
   /**
    * Try a failed or waiting upload again now.
    * @param {Upload} upload
@@ -89,6 +95,13 @@ export class UploadQueue extends EventTarget {
       void this.#run(next);
     }
     this.#changed();
+  }
+
+  /** Try those uploads again now that wait for a job to end or for space. */
+  #release() {
+    for (const upload of this.uploads) if (upload.state === "waiting" && upload.retryAt <= this.#heldUntil) upload.retryAt = 0;
+    this.#heldUntil = 0;
+    this.#advance();
   }
 
   #canStart() {
@@ -113,6 +126,7 @@ export class UploadQueue extends EventTarget {
   /** @param {Upload} upload */
   async #run(upload) {
     upload.begin();
+    if (session.isExpired) upload.explain(SIGN_IN);
     let token = "";
     try {
       token = await session.token();

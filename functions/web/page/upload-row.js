@@ -1,10 +1,10 @@
 /** The row of one upload: its name, how far it is, what is wrong, and what can be done. */
 
-import { announce } from "./announcer.js";
 import { button } from "./controls.js";
 import { element } from "./dom.js";
-import { formatLengthInWords, formatSize } from "./format.js";
+import { displayName, formatLengthInWords, formatSize } from "./format.js";
 import { shortName } from "./names.js";
+import { tell } from "./news.js";
 import { Upload } from "./upload-item.js";
 
 const SPOKEN_STEP = 25;
@@ -53,7 +53,7 @@ export class UploadRow extends HTMLElement {
     const { state, problem, percent } = this.#upload;
     const isWaiting = state === "waiting" && this.#upload.retryAt > Date.now();
     this.dataset.state = state;
-    this.#progress.hidden = state === "failed";
+    this.#progress.hidden = state !== "uploading";
     this.#progress.value = percent;
     setText(this.#note, state === "failed" ? "" : describe(this.#upload));
     setText(this.#problem, state === "failed" ? problem.text : "");
@@ -74,13 +74,12 @@ export class UploadRow extends HTMLElement {
   }
 
   #speak() {
-    const { state, reason } = this.#upload;
-    if (reason && reason !== this.#spokenReason) announce(`${this.#name}: ${reason}`);
+    const { state, reason, file } = this.#upload;
+    const name = displayName(file.name);
+    if (reason && reason !== this.#spokenReason) tell(name, "waiting", reason);
     this.#spokenReason = reason;
     const step = Math.floor(this.#upload.percent / SPOKEN_STEP) * SPOKEN_STEP;
-    if (state === "uploading" && step > this.#spoken && step < 100) {
-      announce(`${this.#name}: ${step} percent uploaded.`);
-    }
+    if (state === "uploading" && step > this.#spoken && step < 100) tell(name, "uploading", `${step} percent uploaded.`);
     this.#spoken = state === "uploading" ? step : 0;
   }
 }

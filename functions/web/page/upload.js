@@ -4,6 +4,7 @@
 /** @import { Dropped } from "./dropped-files.js" */
 
 import { announce, refuse } from "./announcer.js";
+import { button } from "./controls.js";
 import { receiveFiles } from "./dropped-files.js";
 import { element } from "./dom.js";
 import { count } from "./format.js";
@@ -17,6 +18,7 @@ import { record, recover } from "./upload-journal.js";
 import { UploadQueue } from "./upload-queue.js";
 import { UploadRow } from "./upload-row.js";
 
+const MAX_WAITING_SHOWN = 5;
 const EMPTY = "This file is empty. Choose another one.";
 const FOLDER = "This is a folder. Open it, and choose the files in it.";
 const AT_ONCE = "The upload starts at once. To choose the quality, a part or tags first, open the options.";
@@ -35,6 +37,8 @@ export class UploadPanel extends HTMLElement {
   #label = element("span");
   #hint = element("p", { class: "muted", id: "files-hint" }, AT_ONCE);
   #rows = element("div", { class: "uploads", role: "list", "aria-label": "Uploads" });
+  #restText = element("p", { class: "muted" });
+  #rest = element("div", { class: "rest", hidden: true }, this.#restText, button("Cancel all", () => this.#cancelAll()));
   /** @type {Map<Upload, UploadRow>} */
   #shown = new Map();
 
@@ -48,7 +52,7 @@ export class UploadPanel extends HTMLElement {
       this.#hint,
     );
     const card = element("section", { class: "card", "aria-label": "Upload" }, drop, this.#staged, this.#options, this.#staged.actions);
-    this.append(this.#interrupted, card, this.#rows);
+    this.append(this.#interrupted, card, this.#rows, this.#rest);
     this.#listen();
     this.#show();
   }
@@ -137,7 +141,22 @@ export class UploadPanel extends HTMLElement {
     for (const [upload, row] of this.#shown) if (!current.has(upload)) this.#removeRow(upload, row);
     for (const upload of uploads) if (!this.#shown.has(upload)) this.#addRow(upload);
     this.#rows.hidden = !uploads.length;
+    this.#foldWaiting();
     record(session.identity?.username ?? "", session.identity ? uploads.filter(({ isPending }) => isPending) : []);
+  }
+
+  /** Show the next uploads only, so that the list of jobs below stays within reach. */
+  #foldWaiting() {
+    const folded = this.#queue.uploads.filter(({ state }) => state === "waiting").slice(MAX_WAITING_SHOWN);
+    for (const [upload, row] of this.#shown) row.hidden = folded.includes(upload);
+    this.#rest.hidden = !folded.length;
+    this.#restText.textContent = `${count(folded.length, "more file")} waiting`;
+  }
+
+  #cancelAll() {
+    this.#queue.cancelAll();
+    announce("All uploads cancelled.");
+    this.#input.focus();
   }
 
   /** @param {Upload} upload */

@@ -90,7 +90,7 @@ def test_the_mail_of_a_ready_job_states_how_much_sound_is_missing(
 ) -> None:
     notify(ready_job(services, missing_seconds=missing))
     (mail,) = mail_server.messages
-    sentence = f"{'12.5' if missing > 1 else '0.1'} s of the sound could not be read and are missing."
+    sentence = f"{'12.5' if missing > 1 else '0.1'} s of the audio could not be read and are missing."
     assert all(sentence in mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
 
 
