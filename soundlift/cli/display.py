@@ -111,10 +111,11 @@ class Bars:
         self._progress.update(TaskID(number), completed=percent or 0, total=None if percent is None else PERCENT)
 
     def end(self, number: int) -> None:
-        """Remove the bar of a file."""
+        """Remove the bar of a file, unless it is the only one."""
         with self._lock:
             self._ended += 1
-            self._progress.remove_task(TaskID(number))
+            if self._all is not None:  # rich leaves an empty line behind if it has no bar at the end
+                self._progress.remove_task(TaskID(number))
             self._show_all()
 
     def print(self, line: str, *, err: bool) -> None:

@@ -109,4 +109,5 @@ def test_a_download_shows_a_bar(on_terminal: OnTerminal, services: Services, tmp
     written = on_terminal("download", ready_job(services, MP4 + bytes(2**20)).id)
     _assert_narrow(written)
     assert "downloading" in written
+    assert written.endswith("\x1b[1A\x1b[2K"), "the bar and its line are gone"
     assert (tmp_path / "a.mp3").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing_extensions import Buffer
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaReader, check_media_id
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FolderStore:
@@ -131,4 +134,6 @@ def _flush_folder(folder: Path) -> None:
 
 
 def _unavailable(error: Exception) -> StoreUnavailable:
-    return StoreUnavailable("The media store cannot be used.", cause=str(error))
+    is_full = isinstance(error, OSError) and error.errno in NO_SPACE
+    detail = "The disk of the media store is full." if is_full else "The media store cannot be used."
+    return StoreUnavailable(detail, cause=str(error))

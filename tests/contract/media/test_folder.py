@@ -181,3 +181,13 @@ def test_a_disk_error_in_the_middle_of_a_file_is_reported_with_its_cause(
         with pytest.raises(StoreUnavailable) as raised:
             file.readinto(bytearray(4)) if into_a_buffer else file.read(4)
     assert os.strerror(errno.EISDIR) in raised.value.evidence["cause"]
+
+
+def test_a_full_disk_is_named_as_the_reason(store: MediaStore, folder: Path) -> None:
+    fid = new_media_id()
+    (folder / "videos").mkdir(parents=True)
+    (folder / "videos" / f"{fid}.part").symlink_to("/dev/full")
+    writer = store.create(fid, INFO)
+    with pytest.raises(StoreUnavailable, match="The disk of the media store is full"):
+        writer.write(b"x")
+    writer.abort()
