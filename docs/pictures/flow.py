@@ -82,7 +82,7 @@ class Arrow:
 
 
 BOXES = (
-    Box(62, 192, 92, "client", "outside", "command, API", height=316),
+    Box(62, 192, 92, "client", "outside", "page, command", height=316),
     Box(210, 58, 96, "upload", "function"),
     Box(352, 58, 92, "video", "queue", "RabbitMQ"),
     Box(512, 58, 100, "convert", "function", "FFmpeg"),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from soundlift.common.jobs.model import MAX_DATE
+
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
-MAX_MOMENT = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def readable_length(seconds: float) -> str:
@@ -39,5 +40,5 @@ def readable_period(seconds: float) -> str:
 
 def moment_text(moment: float) -> str:
     """Return a moment, given in seconds since 1970, in universal time: 4 December 2026, 18:50 UTC."""
-    time = datetime.fromtimestamp(min(moment, MAX_MOMENT), UTC)
+    time = datetime.fromtimestamp(min(moment, MAX_DATE), UTC)
     return f"{time.day} {MONTHS[time.month - 1]} {time.year}, {time:%H:%M} UTC"

@@ -151,7 +151,7 @@ class Settings:
         positive,
     )
     long_polls: int = setting(
-        "Maximum number of concurrent requests with ?wait= per process; further ones return immediately",
+        "Maximum number of concurrent requests with ?wait=, and of streams of /jobs/events, per process; further ones return immediately",
         8,
         positive,
     )
@@ -189,7 +189,9 @@ class Settings:
     max_sample_rate: int = setting("Maximum sample rate that an upload may request, in Hz", 48000, SAMPLE_RATE.read)
     token_seconds: int = setting("Lifetime of an access token, which signs a user in", 3600, positive)
     refresh_seconds: int = setting("How long a session lasts after its last use", 30 * 24 * 3600, positive)
-    link_seconds: int = setting("Lifetime of the download link in a mail", 24 * 3600, positive)
+    link_seconds: int = setting(
+        "Lifetime of a signed download link, in an email or copied from the page", 24 * 3600, positive
+    )
     retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)

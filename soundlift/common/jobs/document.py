@@ -8,12 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from soundlift.common.errors import Gone, NotReady
-from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.model import MAX_DATE, Job, State
 from soundlift.common.notifications.model import Notification
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.settings import Settings
-
-MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 
 
 def job_document(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 JOB_ID = re.compile(r"[0-9a-f]{24}")
@@ -17,6 +18,7 @@ MAX_RESEND_SECONDS = 6 * 3600
 # An upload at the minimum rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
 RECEIVE_SECONDS = 20 * 60
 MAX_MESSAGE_LENGTH = 1000  # characters
+MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # the last that Python and ISO 8601 can write
 
 
 class State(StrEnum):

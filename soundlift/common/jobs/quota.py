@@ -21,7 +21,7 @@ from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
 from soundlift.common.jobs.conditions import may_expire
-from soundlift.common.jobs.model import RECEIVE_SECONDS, WAITING, State
+from soundlift.common.jobs.model import MAX_DATE, RECEIVE_SECONDS, WAITING, State
 from soundlift.common.settings import Settings
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)
@@ -29,7 +29,6 @@ AWAITING_CLEANUP = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete t
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
 INTERRUPTED = f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes."
-MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
