@@ -100,7 +100,7 @@ def frames_of(arguments: list[str], folder: Path, environment: dict[str, str]) -
     os.close(master)
     if process.wait() != 0:
         sys.exit("The recorded command failed:\n" + "\n".join(screen.display))
-    stream.feed(f"\r\n{PROMPT}".encode())
+    stream.feed(PROMPT.encode())
     return [*frames, Frame(frames[-1].begins + FRAME_SECONDS, lines_of(screen))]
 
 
