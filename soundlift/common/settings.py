@@ -151,8 +151,8 @@ class Settings:
         positive,
     )
     long_polls: int = setting(
-        "Maximum number of concurrent requests with ?wait= and streams of /jobs/events per process; further ones return "
-        "immediately",
+        "Maximum number of concurrent requests with ?wait= and streams of /jobs/events per process; further ones "
+        "return immediately",
         8,
         positive,
     )
