@@ -78,13 +78,14 @@ def running(command: str, folder: Path, environment: dict[str, str]) -> Iterator
 
 
 def test_a_new_user_installs_with_pipx_and_converts_a_video(tmp_path: Path, environment: dict[str, str]) -> None:
-    install, up, add, login, convert = commands("With pipx")
+    install, ensure_path, up, add, login, convert = commands("With pipx")
     assert up == "soundlift up"
     folder = tmp_path / "videos"
     folder.mkdir()
     make_demo_video(folder).rename(folder / "holiday.mp4")
     environment["SOUNDLIFT_URL"] = f"http://127.0.0.1:{free_port()}"
     run(install, ROOT, environment)
+    run(ensure_path, ROOT, environment)
     with running(f"{up} --port {environment['SOUNDLIFT_URL'].rpartition(':')[2]}", folder, environment):
         run(add, folder, environment)
         assert urllib3.request("GET", environment["SOUNDLIFT_URL"], retries=False).status == 200
