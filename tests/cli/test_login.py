@@ -126,7 +126,7 @@ def test_a_profile_is_a_deployment_and_its_session_goes_nowhere_else(
     run: Run, server: Stack, config: dict[str, str]
 ) -> None:
     sign_in(run, server, config, "--profile", "work", email="root@example.org")
-    assert run("whoami", **config).returncode == 4
+    assert run("whoami", SOUNDLIFT_URL=server.url, **config).returncode == 4
     assert run("whoami", "--profile", "work", **config).stdout == f"root@example.org  admin\n{server.url}\n"
     assert run("whoami", SOUNDLIFT_PROFILE="work", **config).returncode == 0
     other_url = server.url.replace("127.0.0.1", "localhost")

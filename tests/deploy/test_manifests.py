@@ -77,6 +77,7 @@ def validated(manifest: Manifest) -> Any:
     return model.model_validate(manifest).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
+@pytest.mark.slow  # the models take seconds to import
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=manifest_id)
 def test_a_manifest_has_only_fields_of_its_kind(manifest: Manifest) -> None:
     if manifest["kind"] == "RabbitmqBrokerConfig":  # it has no published model

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.auth.sessions import end_sessions
 from soundlift.common.db.engine import Database
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
@@ -63,10 +64,10 @@ class Users:
 
     def page(self, *, after: str = "", limit: int) -> Sequence[User]:
         """Return at most `limit` accounts ordered by address, starting after the address `after`."""
-        query = sa.select(table.c.email, table.c.password, table.c.admin)
+        query = sa.select(table.c.email, table.c.password, table.c.admin).where(table.c.email > after)
+        query = force_index(query.order_by(table.c.email).limit(limit), table, "email")
         with self._database.read() as connection:
-            rows = connection.execute(query.where(table.c.email > after).order_by(table.c.email).limit(limit))
-            return [User(**row._mapping) for row in rows]
+            return [User(**row._mapping) for row in connection.execute(query)]
 
     def set_password(self, email: str, hashed: str) -> None:
         """Replace the password hash of an account, and end its sessions; raises NotFound."""

@@ -59,7 +59,7 @@ if FOLDER.name:
 
     block_around(Jobs, "receive", after="upload wrote its row")
     block_around(Jobs, "queue", before="upload stored the video", after="upload queued the job")
-    block_around(functions.upload.handler, "_publish", after="upload published the event")
+    block_around(functions.upload.handler, "publish_queued", after="upload published the event")
     block_around(Jobs, "claim", before="convert was called", after="convert claimed the job")
     block_around(functions.convert.handler, "convert_video", after="convert made the MP3")
     block_around(functions.convert.handler, "store_audio", after="convert stored the MP3")
