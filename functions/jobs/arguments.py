@@ -25,11 +25,23 @@ def identify(request: Request, services: Services) -> Identity:
 def own_job(job_id: str, request: Request, services: Services) -> Job:
     """Return a job that the user of a request may see; raises NotFound for any other."""
     identity = identify(request, services)
-    job = services.jobs.find(job_id.strip("/"))
-    if job is None or job.state in HIDDEN or not identity.may_see(job.username):
-        raise NotFound("You have no job with this id.")
+    job = existing_job(job_id.strip("/"), services)
+    if not identity.may_see(job.username):
+        raise _no_such_job()
     bind_job(job.id)
     return job
+
+
+def existing_job(job_id: str, services: Services) -> Job:
+    """Return a job that has not been deleted; raises NotFound."""
+    job = services.jobs.find(job_id)
+    if job is None or job.state in HIDDEN:
+        raise _no_such_job()
+    return job
+
+
+def _no_such_job() -> NotFound:
+    return NotFound("You have no job with this id.")
 
 
 def scope_of(request: Request, services: Services) -> str | None:

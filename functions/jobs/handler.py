@@ -11,7 +11,7 @@ from soundlift.common.services import Services
 from soundlift.common.web.application import Function
 from soundlift.common.web.query import whole_number
 
-from .arguments import documents, identify, own_job, scope_of
+from .arguments import documents, existing_job, identify, own_job, scope_of
 from .changes import MAX_WAIT_SECONDS, changes_document
 from .events import stream_events
 from .links import create_archive_link, create_link
@@ -31,7 +31,7 @@ def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def show_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Return a job, immediately or once it has ended."""
+    """Return a job, immediately or once it has ended; raises NotFound if it is deleted meanwhile."""
     job = own_job(job_id, request, services)
     wait = whole_number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
     if not job.ended and wait:
@@ -41,7 +41,7 @@ def show_job(request: Request, services: Services, job_id: str) -> ResponseRetur
 
 def _wait_until_ended(job: Job, wait: int, services: Services) -> Job:
     def read() -> Job:
-        return services.jobs.find(job.id) or job
+        return existing_job(job.id, services)
 
     with permitted_wait(services, wait) as seconds:
         return poll(read, lambda found: found.ended, services, seconds=seconds, pause=POLL_SECONDS)

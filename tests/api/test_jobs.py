@@ -213,6 +213,17 @@ def test_a_wait_ends_when_the_job_ends(function: Call, services: Services) -> No
         assert answer.result(timeout=10).json["state"] == "failed"
 
 
+def test_a_wait_for_a_job_that_is_deleted_meanwhile_ends_with_not_found(function: Call, services: Services) -> None:
+    job = queued_job(services)
+    headers, client = bearer(services), function("jobs")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(client.get, f"/{job.id}?wait=60", headers=headers)
+        assert not answer.done()
+        # In one step, so that the wait sees no state in between.
+        services.database.change(table.update().where(table.c.id == job.id).values(state=State.DELETED))
+        assert_problem(answer.result(timeout=10), 404)
+
+
 def test_a_wait_ends_after_its_time(function: Call, services: Services) -> None:
     job = queued_job(services)
     started_at = time.monotonic()

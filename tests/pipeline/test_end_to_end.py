@@ -121,7 +121,7 @@ def test_conversions_and_long_polls_do_not_delay_logins(stack: Stack, client: Cl
         assert time.monotonic() - began < 10
         assert not all(one.done() for one in waiting)
         for job in jobs:
-            client.delete(job.id)
+            client.cancel(job.id)
     assert {one.result().state for one in waiting} <= {"queued", "converting", "cancelled"}
 
 
