@@ -20,6 +20,8 @@ from devservers.ports import free_port
 from soundlift.client import ApiError, Client, ConnectionFailed
 from soundlift.common.auth.tokens import Tokens
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 SECRET = "a secret of this test, 32 bytes or more"
 SERVER = [
     sys.executable,

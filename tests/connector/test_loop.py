@@ -27,6 +27,8 @@ from tests.connector.gateway import Gateway, empty, refusing, waiting
 from tests.factories.brokers import ROUTES
 from tests.factories.queues import FileQueues, Queues
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 Start = Callable[..., Connector]
 
 

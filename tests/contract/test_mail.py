@@ -19,6 +19,8 @@ from soundlift.common.errors import MailRefused, MailUnavailable, SettingError
 from soundlift.common.mail import MAX_TOTAL_SECONDS, Mail
 from soundlift.common.notifications.model import CLAIM_SECONDS
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 USER = ("soundlift", "p@ss/word")
 CREDENTIALS = "soundlift:p%40ss%2Fword@"
 RECIPIENT = "ada@example.org"

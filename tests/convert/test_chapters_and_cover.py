@@ -13,6 +13,8 @@ from mutagen.mp3 import MP3
 from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 
+pytestmark = pytest.mark.media  # together, its tests take seconds of a fast loop
+
 CHAPTERS = [(0, 1200, "One"), (1200, 1850, "Δύο = 2; #"), (1850, 3000, "三 🎵")]
 NO_OFFSET = 0xFFFFFFFF  # ID3v2 Chapter Frame Addendum, section 3.1: the times are used instead
 WITH_COVER = (

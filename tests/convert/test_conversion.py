@@ -14,6 +14,8 @@ from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import ffmpeg
 
+pytestmark = pytest.mark.media  # together, its tests take seconds of a fast loop
+
 TONE = ("-f", "lavfi", "-i", "sine=duration=1:sample_rate=8000")
 
 

@@ -16,6 +16,8 @@ from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 
+pytestmark = pytest.mark.media  # together, its tests take seconds of a fast loop
+
 MP3_FRAME_SECONDS = 1152 / 44100
 
 

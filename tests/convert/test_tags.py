@@ -12,6 +12,8 @@ from soundlift.common.jobs.model import State
 from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import PICTURE, SINE, ffmpeg, talking_mp4
 
+pytestmark = pytest.mark.media  # together, its tests take seconds of a fast loop
+
 SHOWN = {"title": "Título 🎵", "artist": "Jürgen", "album": "音"}
 PRIVATE = {
     "creation_time": "2020-02-03T04:05:06Z",

@@ -23,6 +23,8 @@ from tests.convert.conftest import Convert
 from tests.convert.pcm import Samples, hiss, write_sound
 from tests.convert.sounds import make_sound_plan
 
+pytestmark = pytest.mark.media  # together, its tests take seconds of a fast loop
+
 RATE = 8000
 HOURS = 3600.0
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ROOT = Path(__file__).parents[2]
 PROJECT = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"])
 FUNCTIONS = sorted(path.parent for path in ROOT.glob("functions/*/handler.py"))

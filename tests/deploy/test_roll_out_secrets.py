@@ -18,7 +18,7 @@ from tests.deploy.platforms import STACK
 from tests.deploy.test_manifests import PODS
 from tests.factories.manifests import DEPLOY, mounted_secrets
 
-pytestmark = pytest.mark.usefixtures("kubectl")
+pytestmark = [pytest.mark.usefixtures("kubectl"), pytest.mark.slow]
 SCRIPT = DEPLOY / "roll-out-secrets.sh"
 ONLY_IN_JOBS = {"admin-email", "admin-password"}
 OURS = {"app.kubernetes.io/part-of": "soundlift"}

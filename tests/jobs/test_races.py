@@ -23,6 +23,8 @@ from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
 from tests.jobs.steps import NO_LIMITS, cancelled_job, expired_job
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ROUNDS = 20
 
 

@@ -13,6 +13,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from devservers.local_stack import wait_until
 from soundlift.local.cron import Cron
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 

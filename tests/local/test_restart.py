@@ -18,6 +18,8 @@ from soundlift.local.log_pipe import LogPipe
 from soundlift.local.restart import Restart
 from tests.factories.open_files import no_more_files
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 PROGRAM = "import os, time; print('started by', os.getppid(), flush=True); time.sleep(600)"
 
 

@@ -16,6 +16,8 @@ from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
 from tests.contract.broker.deliveries import QUEUES, REASON, event, id_of, receive
 from tests.factories.brokers import ROUTES, BrokerFactory
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 
 def test_an_event_arrives_in_the_queue_of_its_type(broker: Broker) -> None:
     events = [event(number, event_type) for number, event_type in enumerate(ROUTES)]

@@ -17,6 +17,8 @@ from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import VIDEO_UPLOADED, Message
 from tests.factories.queues import FileQueues
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 LEASE_SECONDS = 1.0
 VIDEO = ["video"]
 
