@@ -9,9 +9,10 @@ from soundlift.common.jobs.document import expiry_time, mp3_name, page_address, 
 from soundlift.common.jobs.model import Job
 from soundlift.common.printable import printable
 from soundlift.common.services import Services
+from soundlift.common.sizes import size_text
 
 from .advice import advice
-from .wording import moment_text, readable_length, readable_period, readable_size
+from .wording import moment_text, readable_length, readable_period
 
 FORMAT = "MP3"
 
@@ -51,7 +52,7 @@ def ready_content(job: Job, services: Services, moment: float) -> MailContent:
     kept_until = expiry_time(job, settings) or moment
     works_until = min(moment + settings.link_seconds, kept_until)
     length = readable_length(job.length) if job.length is not None else ""
-    size = readable_size(job.mp3_bytes) if job.mp3_bytes is not None else ""
+    size = size_text(job.mp3_bytes) if job.mp3_bytes is not None else ""
     return MailContent(
         subject=f"Your MP3 is ready: {mp3}",
         heading="Your MP3 is ready",
@@ -73,7 +74,7 @@ def ready_content(job: Job, services: Services, moment: float) -> MailContent:
 def failed_content(job: Job, services: Services) -> MailContent:
     """Return the content of the mail about a job that failed."""
     name = printable(job.file_name, "_")
-    size = readable_size(job.video_bytes) if job.video_bytes is not None else ""
+    size = size_text(job.video_bytes) if job.video_bytes is not None else ""
     kept_until = expiry_time(job, services.settings)
     return MailContent(
         subject=f"We could not convert {name}",

@@ -1,4 +1,4 @@
-"""Lengths, sizes, periods and moments in the words of a mail."""
+"""Lengths, periods and moments in the words of a mail."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from soundlift.common.jobs.model import MAX_DATE
 
-UNITS = ("bytes", "kB", "MB", "GB", "TB")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
           "December")  # fmt: skip
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
@@ -19,14 +18,6 @@ def readable_length(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02}:{rest:02} h"
     return f"{minutes}:{rest:02} min" if minutes else f"{rest} s"
-
-
-def readable_size(size: int) -> str:
-    """Return a size in bytes, with decimal units as on the page: 999 bytes, 4.3 MB or 120 MB."""
-    value, unit = float(size), 0
-    while value >= 999.5 and unit < len(UNITS) - 1:
-        value, unit = value / 1000, unit + 1
-    return f"{value:.1f} {UNITS[unit]}" if unit and value < 99.95 else f"{value:.0f} {UNITS[unit]}"
 
 
 def readable_period(seconds: float) -> str:

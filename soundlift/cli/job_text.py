@@ -11,9 +11,10 @@ from typing import Any
 
 from rich.cells import cell_len, chop_cells
 
-from soundlift.cli.readable import length_text, size_text
+from soundlift.cli.readable import length_text
 from soundlift.client import Job, Notification
 from soundlift.common.printable import printable
+from soundlift.common.sizes import size_text
 from soundlift.local.terminal import wrap
 
 INDENT = "  "

@@ -13,9 +13,10 @@ from soundlift.cli.error_text import error_text
 from soundlift.cli.exit_codes import ExitCode, exit_code
 from soundlift.cli.layout import about
 from soundlift.cli.outputs import Item
-from soundlift.cli.readable import length_text, size_text
+from soundlift.cli.readable import length_text
 from soundlift.client import ApiError, ClientError, Job, NotConverted
 from soundlift.common.printable import printable
+from soundlift.common.sizes import size_text
 
 STANDARD_OUTPUT = "standard output"
 

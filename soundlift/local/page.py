@@ -1,4 +1,4 @@
-"""The page on the local gateway: at / beside the gateway's own paths, and at the paths of its function."""
+"""The page on the local gateway: at / next to the gateway's own paths, and at the paths of its function."""
 
 from __future__ import annotations
 

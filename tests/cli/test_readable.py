@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from soundlift.cli.readable import length_text, size_text
+from soundlift.cli.readable import length_text
+from soundlift.common.sizes import size_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from functions.notify.wording import moment_text, readable_length, readable_period, readable_size
+from functions.notify.wording import moment_text, readable_length, readable_period
+from soundlift.common.sizes import size_text
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_length_is_readable(seconds: float, text: str) -> None:
     ],
 )
 def test_a_size_is_readable(size: int, text: str) -> None:
-    assert readable_size(size) == text
+    assert size_text(size) == text
 
 
 @pytest.mark.parametrize(
