@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -17,27 +16,11 @@ from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.auth.sessions import GRACE_SECONDS, MAX_SESSIONS, Sessions
 from soundlift.common.db.tables import sessions as table
 from soundlift.common.services import Services
+from tests.factories.races import race
 from tests.factories.sessions import ADA, age_sessions, begin_session, is_live, rotated
 
 BOB = "bob@example.org"
 ROUNDS = 10
-
-
-def _race(services: Services, steps: list[Callable[[Services], object]]) -> list[object]:
-    """Take the steps at the same moment, each over its own connection, and return their results."""
-    barrier = Barrier(len(steps))
-    rivals = [Services(services.settings) for _ in steps]
-
-    def take(rival: Services, step: Callable[[Services], object]) -> object:
-        rival.users.find("warm the connection")
-        barrier.wait()
-        return step(rival)
-
-    with ThreadPoolExecutor(len(steps)) as pool:
-        results = list(pool.map(take, rivals, steps))
-    for rival in rivals:
-        rival.database.engine.dispose()
-    return results
 
 
 def test_each_use_replaces_the_token_and_renews_the_session(services: Services) -> None:
@@ -90,7 +73,7 @@ def test_concurrent_uses_of_a_token_rotate_it_once(services: Services) -> None:
         token = begin_session(services)
         successor = services.tokens.successor(token)
         steps = [lambda rival, token=token, successor=successor: rival.sessions.rotate(token, successor)] * 4
-        assert _race(services, steps) == [ADA] * 4
+        assert race(services, steps) == [ADA] * 4
         assert rotated(services, successor)
 
 
@@ -181,7 +164,7 @@ def test_a_sign_in_concurrent_with_a_password_change_never_leaves_a_session(serv
     for number in range(ROUNDS):
         user = services.users.find(ADA)
         assert user is not None
-        _race(
+        race(
             services,
             [
                 lambda rival, user=user: rival.sessions.begin(user),

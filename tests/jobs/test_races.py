@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import pytest
 import sqlalchemy as sa
@@ -21,28 +20,12 @@ from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
+from tests.factories.races import race
 from tests.jobs.steps import NO_LIMITS, cancelled_job, expired_job
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
 ROUNDS = 20
-
-
-def _race(services: Services, steps: list[Callable[[Services], object]]) -> list[object]:
-    """Take the steps at the same moment, each over its own connection, and return their results."""
-    barrier = Barrier(len(steps))
-    rivals = [Services(services.settings) for _ in steps]
-
-    def take(rival: Services, step: Callable[[Services], object]) -> object:
-        rival.jobs.find("warm the connection")
-        barrier.wait()
-        return step(rival)
-
-    with ThreadPoolExecutor(len(steps)) as pool:
-        answers = list(pool.map(take, rivals, steps))
-    for rival in rivals:
-        rival.database.engine.dispose()
-    return answers
 
 
 def _lapsed(services: Services) -> Job:
@@ -68,7 +51,7 @@ def _long_expired(services: Services) -> Job:
 def test_exactly_one_of_several_workers_claims_a_job(services: Services, make: Callable[[Services], Job]) -> None:
     for _ in range(ROUNDS):
         job = make(services)
-        answers = _race(services, [lambda rival, job=job: rival.jobs.claim(job)] * 4)
+        answers = race(services, [lambda rival, job=job: rival.jobs.claim(job)] * 4)
         assert len([answer for answer in answers if answer]) == 1
         assert job_now(services, job.id).attempts == job.attempts + 1
 
@@ -76,7 +59,7 @@ def test_exactly_one_of_several_workers_claims_a_job(services: Services, make: C
 def test_a_job_is_either_ready_or_cancelled_but_never_both(services: Services) -> None:
     for _ in range(ROUNDS):
         job, claim = claimed_job(services)
-        answers = _race(
+        answers = race(
             services,
             [
                 lambda rival, claim=claim: rival.jobs.mark_ready(claim, mp3_bytes=1, length=1.0),
@@ -89,7 +72,7 @@ def test_a_job_is_either_ready_or_cancelled_but_never_both(services: Services) -
 def test_each_old_row_is_deleted_and_recorded_once_by_several_cleanups_and_its_owner(services: Services) -> None:
     for _ in range(ROUNDS):
         jobs = [_long_expired(services) for _ in range(5)]
-        answers = _race(
+        answers = race(
             services,
             [
                 lambda rival: rival.jobs.delete_old_rows(retention=60),
@@ -106,7 +89,7 @@ def test_each_old_row_is_deleted_and_recorded_once_by_several_cleanups_and_its_o
 def test_one_of_two_workers_claims_a_notification(services: Services) -> None:
     for _ in range(ROUNDS):
         job = ready_job(services)
-        answers = _race(services, [lambda rival, job=job: rival.notifications.claim(job.id, Channel.MAIL)] * 2)
+        answers = race(services, [lambda rival, job=job: rival.notifications.claim(job.id, Channel.MAIL)] * 2)
         assert len([answer for answer in answers if answer]) == 1
 
 
@@ -142,7 +125,7 @@ def test_a_retry_and_a_step_that_excludes_it_are_never_both_taken(
     for _ in range(ROUNDS):
         job = make(services)
         age(services, job, 3600)
-        answers = _race(
+        answers = race(
             services,
             [
                 lambda rival, job=job: rival.jobs.retry(job, NO_LIMITS),
@@ -166,7 +149,7 @@ def test_parallel_retries_never_exceed_the_limit_of_jobs_in_progress(services: S
 
     for _ in range(ROUNDS // 4):
         jobs = [cancelled_job(services) for _ in range(4)]
-        answers = _race(services, [lambda rival, job=job: retry(rival, job) for job in jobs])
+        answers = race(services, [lambda rival, job=job: retry(rival, job) for job in jobs])
         queued = [answer for answer in answers if isinstance(answer, Job)]
         assert len(queued) == 2
         assert all(services.jobs.cancel(job.id) for job in queued)
@@ -176,7 +159,7 @@ def test_a_retry_during_the_delivery_of_the_earlier_outcome_leaves_no_notificati
     for _ in range(ROUNDS):
         job = failed_job(services)
         claim = claimed_mail(services, job)
-        _race(
+        race(
             services,
             [
                 lambda rival, job=job: rival.jobs.retry(job, NO_LIMITS),
@@ -202,7 +185,7 @@ def test_a_reader_of_changes_sees_every_one_of_many_concurrent_steps(services: S
         rival.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
 
     with ThreadPoolExecutor() as pool:
-        racing = pool.submit(_race, services, [lambda rival, job=job: work(rival, job) for job in jobs])
+        racing = pool.submit(race, services, [lambda rival, job=job: work(rival, job) for job in jobs])
         is_last = False
         while not is_last:
             is_last = racing.done()
