@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.users import User
 from soundlift.common.errors import Forbidden
 from soundlift.common.jobs.quota import Usage, usage_by_user
 from soundlift.common.services import Services
@@ -27,19 +28,25 @@ def list_users(request: Request, services: Services) -> ResponseReturnValue:
     if page and len(page) == limit:
         links["next"] = f"{settings.public_url}/login/users?{urlencode({'limit': limit, 'after': page[-1].email})}"
     return jsonify(
-        users=[_document(user.email, admin=user.admin, usage=usage[user.email]) for user in page],
+        users=[_document(user, usage[user.email]) for user in page],
         limits={"max_jobs_in_flight": settings.max_jobs_in_flight, "max_stored_bytes": settings.max_stored_bytes},
         links=links,
     )
 
 
-def _document(email: str, *, admin: bool, usage: Usage) -> dict[str, Any]:
-    return {"email": email, "admin": admin, "jobs_in_flight": usage.jobs, "stored_bytes": usage.stored_bytes}
+def _document(user: User, usage: Usage) -> dict[str, Any]:
+    return {
+        "email": user.email,
+        "admin": user.admin,
+        "disabled": user.disabled,
+        "jobs_in_flight": usage.jobs,
+        "stored_bytes": usage.stored_bytes,
+    }
 
 
 def _require_admin(request: Request, services: Services) -> None:
     """Raise NotAuthorized or Forbidden unless a token is that of an admin who still is one."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
     account = services.users.find(identity.username) if identity.admin else None
-    if account is None or not account.admin:
+    if account is None or not account.admin or account.disabled:
         raise Forbidden("Only an admin may list the users.")

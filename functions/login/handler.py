@@ -1,4 +1,7 @@
-"""Signs users in and out: access tokens for passwords, sessions that last longer, and the list of users for admins."""
+"""Signs users in and out: access tokens for passwords, and sessions that last longer.
+
+It also lists the users for admins, and serves sign-up and password reset.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ from soundlift.common.web.application import Function
 
 from .accounts import list_users
 from .credentials import read_credentials
+from .password_links import choose_password, offers, read_link, reset, sign_up
 from .same_origin import require_same_origin
 from .sent_session import read_json_object, read_session
 from .session_cookie import clear_cookie, set_cookie
@@ -31,7 +35,7 @@ COOKIE, TOKEN = "cookie", "token"
 
 
 def login(request: Request, services: Services) -> ResponseReturnValue:
-    """Return a token for a correct password; an unknown account takes as long as a wrong password."""
+    """Return a token for a correct password; an unknown or disabled account takes as long as a wrong password."""
     body = read_json_object(request)
     wanted = (body or {}).get("refresh")
     if wanted not in (None, COOKIE, TOKEN):
@@ -58,7 +62,7 @@ def refresh(request: Request, services: Services) -> ResponseReturnValue:
     successor = services.tokens.successor(sent.token)
     username = services.sessions.rotate(sent.token, successor)
     user = services.users.find(username) if username is not None else None
-    if user is None:
+    if user is None or user.disabled:
         raise invalid
     response = _access(user, services, None if sent.by_cookie else successor)
     if sent.by_cookie:
@@ -82,7 +86,7 @@ def _authenticate(request: Request, body: Mapping[str, Any] | None, services: Se
     if credentials is None:
         raise MissingCredentials("Send an email address and a password, by HTTP Basic or as JSON.")
     user = services.users.find(credentials.email)
-    if not password_matches(credentials.password, user.password if user else None) or user is None:
+    if not password_matches(credentials.password, user.password if user else None) or user is None or user.disabled:
         error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
         raise error("The email address or the password is wrong.")
     return user
@@ -123,3 +127,8 @@ app.handle("/", login, methods=["POST"])
 app.handle("/refresh", refresh, methods=["POST"])
 app.handle("/sign-out", sign_out, methods=["POST"])
 app.handle("/users", list_users, methods=["GET"])
+app.handle("/offers", offers, methods=["GET"])
+app.handle("/sign-up", sign_up, methods=["POST"])
+app.handle("/reset", reset, methods=["POST"])
+app.handle("/link", read_link, methods=["POST"])
+app.handle("/password", choose_password, methods=["POST"])

@@ -53,7 +53,7 @@ def html_body(content: MailContent) -> str:
     notes = "".join(_element("p", "note", note) for note in content.notes)
     card = [
         _element("h1", "heading", content.heading),
-        _element("p", "file", content.file),
+        _element("p", "file", content.file) if content.file else "",
         _element("p", "facts", " · ".join(content.facts)) if content.facts else "",
         *(_element("p", "paragraph", text) for text in content.paragraphs),
         _styled("p", "action", _anchor("button", main)),

@@ -11,6 +11,7 @@ from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
 
 if TYPE_CHECKING:
+    from soundlift.common.auth.password_links import PasswordLinks
     from soundlift.common.auth.sessions import Sessions
     from soundlift.common.auth.tokens import Tokens
     from soundlift.common.auth.users import Users
@@ -63,6 +64,13 @@ class Services:
         from soundlift.common.auth.sessions import Sessions
 
         return Sessions(self.database, lifetime=self.settings.refresh_seconds)
+
+    @cached_property
+    def password_links(self) -> PasswordLinks:
+        """Return the store of links for choosing a password."""
+        from soundlift.common.auth.password_links import PasswordLinks
+
+        return PasswordLinks(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:

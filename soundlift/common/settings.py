@@ -23,6 +23,7 @@ from soundlift.common.setting_types import (
     addresses_by_queue,
     bitrate,
     boolean,
+    domains,
     functions_by_topic,
     internal_setting,
     kilobits,
@@ -193,6 +194,15 @@ class Settings:
     link_seconds: int = setting(
         "Lifetime of a signed download link, in an email or copied from the page", 24 * 3600, positive
     )
+    sign_up: bool = setting("Let people create accounts with their email address: true or false", False, boolean)
+    sign_up_domains: tuple[str, ...] = setting(
+        "Domains whose addresses may sign up, separated by commas; if empty, all", (), domains
+    )
+    sign_up_link_seconds: int = setting("Lifetime of the link in the email of a sign-up", 24 * 3600, positive)
+    password_reset: bool = setting(
+        "Let users choose a new password with a link in an email: true or false", False, boolean
+    )
+    reset_link_seconds: int = setting("Lifetime of the link in the email of a password reset", 3600, positive)
     retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)

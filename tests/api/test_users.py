@@ -22,20 +22,25 @@ def admin(services: Services) -> dict[str, str]:
     return bearer(services, ROOT, admin=True)
 
 
+def row(email: str, *, admin: bool = False, disabled: bool = False, **usage: int) -> dict[str, object]:
+    return {"email": email, "admin": admin, "disabled": disabled, **usage}
+
+
 def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call, services: Services) -> None:
     queued_job(services)
     claimed_job(services)
     ready_job(services, mp3=b"12345")
     receiving_job(services, email="bob@example.org")
     notified_job(services, email=ROOT)
+    services.users.disable("bob@example.org")
     response = function("login").get("/users", headers=admin(services))
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
     assert response.json == {
         "users": [
-            {"email": "ada@example.org", "admin": False, "jobs_in_flight": 2, "stored_bytes": 3 * len(MP4) + 5},
-            {"email": "bob@example.org", "admin": False, "jobs_in_flight": 1, "stored_bytes": 0},
-            {"email": ROOT, "admin": True, "jobs_in_flight": 0, "stored_bytes": len(MP4) + 3},
+            row("ada@example.org", jobs_in_flight=2, stored_bytes=3 * len(MP4) + 5),
+            row("bob@example.org", disabled=True, jobs_in_flight=1, stored_bytes=0),
+            row(ROOT, admin=True, jobs_in_flight=0, stored_bytes=len(MP4) + 3),
         ],
         "limits": {"max_jobs_in_flight": 20, "max_stored_bytes": 20 * 2**30},
         "links": {},

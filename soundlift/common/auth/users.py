@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.errors import HeaderParseError
@@ -10,6 +11,7 @@ from email.headerregistry import Address
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from soundlift.common.auth.password_links import delete_password_links
 from soundlift.common.auth.sessions import end_sessions
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
@@ -17,6 +19,7 @@ from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
 MAX_EMAIL_LENGTH = 254
+DOMAIN = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*")
 # In characters. Whatever its characters are, a password of the maximum length fits into the header of HTTP Basic (8190
 # bytes; 4 bytes per character, in base64) and into a JSON body (16 KiB; 12 bytes per character, escaped).
 MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 1000
@@ -24,11 +27,15 @@ MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 1000
 
 @dataclass(frozen=True)
 class User:
-    """A user account; `email` is the user name."""
+    """A user account; `email` is the user name. Nobody can sign in to a disabled one."""
 
     email: str
     password: str  # its hash
     admin: bool
+    disabled: bool = False
+
+
+_columns = [table.c[name] for name in User.__dataclass_fields__]
 
 
 class Users:
@@ -51,34 +58,53 @@ class Users:
 
     def find(self, email: str) -> User | None:
         """Return the account with an address, or None."""
-        query = sa.select(table.c.email, table.c.password, table.c.admin).where(table.c.email == email.strip().lower())
+        query = sa.select(*_columns).where(table.c.email == email.strip().lower())
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         return User(**row._mapping) if row else None
 
     def list(self) -> list[User]:
         """Return all accounts, ordered by address."""
-        query = sa.select(table.c.email, table.c.password, table.c.admin).order_by(table.c.email)
+        query = sa.select(*_columns).order_by(table.c.email)
         with self._database.read() as connection:
             return [User(**row._mapping) for row in connection.execute(query)]
 
     def page(self, *, after: str = "", limit: int) -> Sequence[User]:
         """Return at most `limit` accounts ordered by address, starting after the address `after`."""
-        query = sa.select(table.c.email, table.c.password, table.c.admin).where(table.c.email > after)
+        query = sa.select(*_columns).where(table.c.email > after)
         query = force_index(query.order_by(table.c.email).limit(limit), table, "email")
         with self._database.read() as connection:
             return [User(**row._mapping) for row in connection.execute(query)]
 
     def set_password(self, email: str, hashed: str) -> None:
         """Replace the password hash of an account, and end its sessions; raises NotFound."""
-        self._change(email, table.update().values(password=hashed))
+        self._change_and_sign_out(email, table.update().values(password=hashed))
 
     def remove(self, email: str) -> None:
         """Remove an account, and end its sessions; raises NotFound."""
-        self._change(email, table.delete())
+        self._change_and_sign_out(email, table.delete())
 
-    def _change(self, email: str, statement: sa.Update | sa.Delete) -> None:
-        """Change an account and end its sessions in one transaction.
+    def disable(self, email: str) -> None:
+        """Keep anybody from signing in to an account, and end its sessions; raises NotFound."""
+        self._change_and_sign_out(email, table.update().values(disabled=True))
+
+    def enable(self, email: str) -> None:
+        """Let an account be signed in to again; raises NotFound."""
+        self._change(email, table.update().values(disabled=False))
+
+    def set_admin(self, email: str, admin: bool) -> None:
+        """Give an account the rights of an admin or take them away; raises NotFound.
+
+        Sessions continue: their next access token has the new rights.
+        """
+        self._change(email, table.update().values(admin=admin))
+
+    def _change(self, email: str, statement: sa.Update) -> None:
+        if not self._database.change(statement.where(table.c.email == email.strip().lower())):
+            raise NotFound(f"{email} has no account.")
+
+    def _change_and_sign_out(self, email: str, statement: sa.Update | sa.Delete) -> None:
+        """Change an account, and end its sessions and its password links, in one transaction.
 
         The account is first, as in `Sessions.begin`: a concurrent sign-in waits, and finds its password changed.
         """
@@ -87,10 +113,19 @@ class Users:
         def change(connection: Connection) -> int:
             changed = connection.execute(statement.where(table.c.email == address)).rowcount
             end_sessions(connection, address)
+            delete_password_links(connection, address)
             return changed
 
         if not self._database.transact(change):
             raise NotFound(f"{email} has no account.")
+
+
+def check_password_length(password: str) -> None:
+    """Raise BadRequest unless a new password has an allowed length."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise BadRequest(f"A password must have at least {MIN_PASSWORD_LENGTH} characters.")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        raise BadRequest(f"A password must have at most {MAX_PASSWORD_LENGTH} characters.")
 
 
 def parse_address(email: str) -> str:
@@ -98,10 +133,12 @@ def parse_address(email: str) -> str:
     text = email.strip().lower()
     if len(text) > MAX_EMAIL_LENGTH:  # first: the parser takes quadratic time, and recurses into nested comments
         raise BadRequest(f"A mail address must have at most {MAX_EMAIL_LENGTH} characters.")
+    if not text.isprintable():
+        raise BadRequest("A mail address must not contain control or invisible characters.")
     try:
         address = Address(addr_spec=text)
-    except (ValueError, IndexError, HeaderParseError, RecursionError):
+    except (ValueError, IndexError, AttributeError, HeaderParseError, RecursionError):  # all of them for bad addresses
         address = None
-    if address is None or not address.domain or address.addr_spec != text:
+    if address is None or not DOMAIN.fullmatch(address.domain) or address.addr_spec != text:
         raise BadRequest(f"{email!r} is not a single mail address such as name@example.org.")
     return text

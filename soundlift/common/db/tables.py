@@ -15,6 +15,27 @@ users = sa.Table(
     sa.Column("email", sa.String(254), nullable=False, unique=True),
     sa.Column("password", sa.String(255), nullable=False),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
+    sa.Column("disabled", sa.Boolean, nullable=False, default=False, server_default="0"),
+)
+
+# Links that let the owner of an address choose a password, from the request until they are used or expire.
+password_links = sa.Table(
+    "password_link",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("email", sa.String(254), nullable=False),
+    sa.Column("purpose", sa.String(16), nullable=False),
+    # SHA-256 in hexadecimal digits, and the end of the link's life; NULL until the email is being sent.
+    sa.Column("token_hash", sa.String(64)),
+    sa.Column("token_expires_at", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("due_at", sa.Double),  # when the event is next due; NULL once the email is sent
+    sa.Column("delete_after", sa.Double, nullable=False),
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Index("password_link_of_address", "email"),
+    sa.Index("password_link_due_at", "due_at"),
+    sa.Index("password_link_delete_after", "delete_after"),
 )
 
 sessions = sa.Table(
