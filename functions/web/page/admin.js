@@ -8,7 +8,7 @@ import { count, formatSize } from "./format.js";
 const PAGE_SIZE = 50;
 
 /**
- * @typedef {{email: string, admin: boolean, jobs_in_flight: number, stored_bytes: number}} User
+ * @typedef {{email: string, admin: boolean, disabled: boolean, jobs_in_flight: number, stored_bytes: number}} User
  * @typedef {{max_jobs_in_flight: number, max_stored_bytes: number}} Limits
  */
 
@@ -78,11 +78,11 @@ function makeRow(user, limits) {
   const show = button("Show jobs", () => document.dispatchEvent(new CustomEvent("show-jobs-of", { detail: user.email })));
   show.ariaLabel = `Show jobs of ${user.email}`;
   const name = element("bdi", { class: "name" }, user.email);
-  const role = user.admin ? element("span", { class: "badge" }, "Admin") : null;
+  const badge = (/** @type {string} */ text) => element("span", { class: "badge" }, text);
   return element(
     "li",
     {},
-    element("div", { class: "user" }, name, role),
+    element("div", { class: "user" }, name, user.admin && badge("Admin"), user.disabled && badge("Disabled")),
     usage("Jobs in progress", user.jobs_in_flight, limits.max_jobs_in_flight, String),
     usage("Stored", user.stored_bytes, limits.max_stored_bytes, formatSize),
     show,
