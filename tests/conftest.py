@@ -114,8 +114,25 @@ def _no_log_context_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _umask_stays() -> Iterator[None]:
-    """Restore the umask, which a command run in this process may change."""
+    """Restore the umask after each test: a command run in this process changes it."""
+    with _same_umask():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    """Restore the umask after the set-up of a fixture that outlives its test, too."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with _same_umask():
+        return (yield)
+
+
+@contextmanager
+def _same_umask() -> Iterator[None]:
     umask = os.umask(0o022)
     os.umask(umask)
-    yield
-    os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(umask)

@@ -45,9 +45,11 @@ def refresh(request: Request, services: Services) -> ResponseReturnValue:
     invalid = InvalidSession("The session has ended. Sign in again.")
     if sent.token is None:
         raise invalid
-    successor = services.tokens.successor(sent.token)
-    username = services.sessions.rotate(sent.token, successor)
-    user = services.users.find(username) if username is not None else None
+    rotated = services.sessions.rotate(sent.token, services.tokens.successors(sent.token))
+    if rotated is None:
+        raise invalid
+    username, successor = rotated
+    user = services.users.find(username)
     if user is None:
         raise invalid
     response = _access(user, services, None if sent.by_cookie else successor)

@@ -65,7 +65,7 @@ class Services:
         """Return the store of attempts whose number is limited."""
         from soundlift.common.auth.attempts import Attempts
 
-        return Attempts(self.database, self.settings.jwt_secret)
+        return Attempts(self.database, secret=next(iter(self.settings.jwt_secret), ""))
 
     @cached_property
     def sign_in_limits(self) -> SignInLimits:

@@ -16,6 +16,7 @@ from soundlift.common.options.values import BITRATE
 
 MIN_KEY_BYTES = 32
 ALL_NETWORKS = ("0.0.0.0/0", "::/0")
+MAX_KEYS = 8
 
 
 def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
@@ -129,8 +130,11 @@ def boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def signing_key(text: str) -> str:
-    """Return a key that is long enough for HS256."""
-    if len(text.encode()) < MIN_KEY_BYTES:
-        raise ValueError(f"must be at least {MIN_KEY_BYTES} bytes long")
-    return text
+def signing_keys(text: str) -> tuple[str, ...]:
+    """Return keys, one per line, that are each long enough for HS256 (RFC 7518, section 3.2)."""
+    keys = tuple(filter(None, (line.strip() for line in text.split("\n"))))
+    if not keys or any(len(key.encode()) < MIN_KEY_BYTES for key in keys):
+        raise ValueError(f"must be a key of at least {MIN_KEY_BYTES} bytes, or several, one per line")
+    if len(set(keys)) < len(keys) or len(keys) > MAX_KEYS:
+        raise ValueError(f"must be at most {MAX_KEYS} different keys, one per line")
+    return keys

@@ -34,7 +34,7 @@ from soundlift.common.setting_types import (
     positive,
     queue_kind,
     setting,
-    signing_key,
+    signing_keys,
     web_address,
 )
 
@@ -95,10 +95,10 @@ class Settings:
         secret=True,
     )
     smtp_ca_file: str = setting("File with the CA of the mail server's certificate", "")
-    jwt_secret: str = setting(
-        "Key that signs all tokens, at least 32 bytes",
-        "",
-        signing_key,
+    jwt_secret: tuple[str, ...] = setting(
+        "Key that signs all tokens, at least 32 bytes; or several, one per line, of which the first signs",
+        (),
+        signing_keys,
         secret=True,
     )
     public_url: str = setting(

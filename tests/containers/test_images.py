@@ -138,7 +138,7 @@ def account_in(url: str) -> User:
 
 def test_a_stalled_request_does_not_delay_the_stop_of_a_container(podman: Podman, secrets: Path) -> None:
     port = free_port()
-    token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
+    token = Tokens((SECRET,), sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
     request = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
     container = run(podman, "upload", port, function_environment("upload"), secrets)
     try:

@@ -133,7 +133,7 @@ def test_forgotten_attempts_are_deleted_in_batches(services: Services, monkeypat
 
 def test_the_table_discloses_neither_accounts_nor_addresses(services: Services) -> None:
     services.attempts.count(POLICY, "ada@example.org")
-    other = Services(replace(services.settings, jwt_secret="another secret, longer than 32 bytes"))
+    other = Services(replace(services.settings, jwt_secret=("another secret, longer than 32 bytes",)))
     other.attempts.count(POLICY, "ada@example.org")
     other.database.engine.dispose()
     with services.database.read() as connection:

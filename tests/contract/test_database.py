@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from devservers.ports import free_port
+from soundlift.common.auth.attempts import Policy
 from soundlift.common.db import engine as module
 from soundlift.common.db.engine import MAX_PAUSE_SECONDS, Database, RolledBack, open_database
 from soundlift.common.db.migrations import migrate
-from soundlift.common.auth.attempts import Policy
 from soundlift.common.db.tables import metadata, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.services import Services

@@ -54,7 +54,7 @@ class Policy:
 class Attempts:
     """The attempts in the database. Every method raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database, secret: str) -> None:
+    def __init__(self, database: Database, *, secret: str) -> None:
         """Make a store whose keys only the holder of a secret can compute."""
         self._database = database
         self._secret = secret.encode()
