@@ -15,7 +15,8 @@ from soundlift.common.services import Services
 from tests.factories.attempts import age_attempts, count_rows
 from tests.factories.races import race
 
-POLICY = Policy("knock", "Too many knocks.", free=3, window_seconds=3600)
+POLICY = Policy("knock", "Too many knocks.", free=3, window_seconds=3600, first_lock_seconds=60)
+LATE_SECONDS = 20  # a busy machine
 ROUNDS = 5
 
 
@@ -28,84 +29,84 @@ def lock_of(services: Services, policy: Policy = POLICY, subject: str = "ada") -
     return 0
 
 
-def locks(services: Services, number: int) -> list[int]:
-    """Return how long each of several attempts locked the action, each made as soon as it was possible."""
-    found = []
-    for _ in range(number):
-        assert lock_of(services) == 0
-        found.append(lock_of(services))
-        age_attempts(services, found[-1])
-    return found
+def is_locked(services: Services, policy: Policy = POLICY, subject: str = "ada") -> bool:
+    return lock_of(services, policy, subject) > 0
 
 
 def test_each_attempt_after_the_free_ones_locks_for_twice_as_long_up_to_a_maximum(services: Services) -> None:
     for _ in range(2):
-        assert lock_of(services) == 0
-    assert locks(services, 13) == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900, 900]
+        assert not is_locked(services)
+    for seconds in (60, 120, 240, 480, 900, 900, 900):
+        assert not is_locked(services)
+        assert seconds - LATE_SECONDS < lock_of(services) <= seconds
+        age_attempts(services, seconds)
+    assert [replace(POLICY, first_lock_seconds=1).lock_seconds(count) for count in (2, 3, 4, 10**9)] == [0, 1, 2, 900]
 
 
 def test_a_refused_attempt_states_when_the_next_one_is_possible_and_is_not_counted(services: Services) -> None:
-    policy = replace(POLICY, free=1, first_lock_seconds=60)
-    assert [lock_of(services, policy) for _ in range(4)] == [0, 60, 60, 60]
-    with pytest.raises(TooManyAttempts, match=r"^Too many knocks\. Try again in 60 seconds\.$") as raised:
+    policy = replace(POLICY, free=1)
+    assert [is_locked(services, policy) for _ in range(4)] == [False, True, True, True]
+    with pytest.raises(TooManyAttempts) as raised:
         services.attempts.count(policy, "ada")
-    assert raised.value.headers == {"Retry-After": "60"}
+    assert raised.value.detail == f"Too many knocks. Try again in {raised.value.retry_after} seconds."
+    assert raised.value.headers == {"Retry-After": str(raised.value.retry_after)}
     age_attempts(services, 60)
-    assert [lock_of(services, policy) for _ in range(2)] == [0, 120]
-    with pytest.raises(TooManyAttempts, match=r"Try again in 2 minutes\.$"):
+    assert [is_locked(services, policy) for _ in range(2)] == [False, True]
+    with pytest.raises(TooManyAttempts, match=r"^Too many knocks\. Try again in 2 minutes\.$"):
         services.attempts.count(policy, "ada")
 
 
 def test_other_subjects_and_actions_are_counted_separately(services: Services) -> None:
     policy = replace(POLICY, free=1)
-    assert [lock_of(services, policy) for _ in range(2)] == [0, 1]
-    assert lock_of(services, policy, "bob") == 0
-    assert lock_of(services, replace(policy, action="ring")) == 0
+    assert [is_locked(services, policy) for _ in range(2)] == [False, True]
+    assert not is_locked(services, policy, "bob")
+    assert not is_locked(services, replace(policy, action="ring"))
 
 
 def test_attempts_are_forgotten_after_a_while_without_one(services: Services) -> None:
     for _ in range(2):
-        assert lock_of(services) == 0
+        assert not is_locked(services)
     age_attempts(services, POLICY.window_seconds - 60)
-    assert lock_of(services) == 0
-    assert lock_of(services) == 1
+    assert [is_locked(services) for _ in range(2)] == [False, True]
     age_attempts(services, POLICY.window_seconds + 60)
-    assert [lock_of(services) for _ in range(4)] == [0, 0, 0, 1]
+    assert [is_locked(services) for _ in range(4)] == [False, False, False, True]
 
 
 def test_attempts_can_be_forgotten_at_once(services: Services) -> None:
-    assert [lock_of(services) for _ in range(4)] == [0, 0, 0, 1]
-    services.attempts.forget(POLICY, "ada")
-    assert [lock_of(services) for _ in range(4)] == [0, 0, 0, 1]
+    for _ in range(2):
+        assert [is_locked(services) for _ in range(4)] == [False, False, False, True]
+        services.attempts.forget(POLICY, "ada")
 
 
 def test_an_attempt_that_is_taken_back_does_not_count(services: Services) -> None:
-    for _ in range(5):
-        assert lock_of(services) == 0
+    def take_back() -> None:
         services.attempts.transact(lambda counts: counts.take_back(POLICY, "ada"))
-    assert [lock_of(services) for _ in range(4)] == [0, 0, 0, 1]
-    services.attempts.transact(lambda counts: counts.take_back(POLICY, "ada"))
-    assert lock_of(services) == 0, "it had locked the action"
-    age_attempts(services, 1)
-    assert lock_of(services) == 0
-    services.attempts.transact(lambda counts: counts.take_back(POLICY, "ada"))
-    assert lock_of(services) == 2, "others have locked the action"
+
+    for _ in range(5):
+        assert not is_locked(services)
+        take_back()
+    assert [is_locked(services) for _ in range(4)] == [False, False, False, True]
+    take_back()
+    assert not is_locked(services), "it had locked the action"
+    age_attempts(services, POLICY.first_lock_seconds)
+    assert not is_locked(services)
+    take_back()
+    assert is_locked(services), "others have locked the action"
 
 
 def test_concurrent_attempts_do_not_exceed_the_limit(services: Services) -> None:
-    policy = replace(POLICY, first_lock_seconds=60)
     for number in range(ROUNDS):
         subject = f"user {number}"
-        allowed = race(services, [lambda rival, subject=subject: lock_of(rival, policy, subject) == 0] * 6)
-        assert allowed.count(True) == policy.free
+        refused = race(services, [lambda rival, subject=subject: is_locked(rival, POLICY, subject)] * 6)
+        assert refused.count(False) == POLICY.free
 
 
 def test_what_is_counted_within_one_transaction_is_rolled_back_together(services: Services) -> None:
     locked, other = replace(POLICY, free=1), replace(POLICY, action="ring", free=1)
-    assert lock_of(services, locked) == 0
+    assert not is_locked(services, locked)
     with pytest.raises(TooManyAttempts):
         services.attempts.transact(lambda counts: (counts.add(other, "ada"), counts.add(locked, "ada")))
-    assert lock_of(services, other) == 0
+    assert not is_locked(services, other)
 
 
 def test_only_subjects_whose_attempts_are_not_forgotten_are_found(services: Services) -> None:

@@ -158,7 +158,7 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
         begin_session(services)
     for number in range(2):
         assert services.jobs.delete(ready_job(services).id)
-        services.attempts.count(Policy("test", "Too many tests.", free=2), str(number))
+        services.attempts.count(Policy("test", "Too many tests.", free=2, window_seconds=60), str(number))
     statements: list[tuple[str, Any]] = []
 
     def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:

@@ -39,7 +39,7 @@ class Policy:
     action: str
     refusal: str
     free: int
-    window_seconds: int = 24 * 3600
+    window_seconds: int
     first_lock_seconds: int = 1
     max_lock_seconds: int = MAX_LOCK_SECONDS
 

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from soundlift.common.auth.attempts import Attempts, Counts, Policy
 
 REFUSAL = "Too many failed sign-ins."
-KNOWN = Policy("sign-in: known network", REFUSAL, free=2**31, window_seconds=30 * 24 * 3600)
+FIRST_LOCK_SECONDS = 1
+FORGET_SECONDS = 24 * 3600
+KNOWN_SECONDS = 30 * 24 * 3600
+
+KNOWN = Policy("sign-in: known network", REFUSAL, free=2**31, window_seconds=KNOWN_SECONDS, first_lock_seconds=0)
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,9 @@ class SignInLimits:
 
     def __init__(self, attempts: Attempts, *, per_account: int, per_network: int) -> None:
         self._attempts = attempts
-        self._account = Policy("sign-in: account", REFUSAL, free=per_account)
-        self._known = Policy("sign-in: account in a known network", REFUSAL, free=per_account)
-        self._network = Policy("sign-in: network", REFUSAL, free=per_network)
+        self._account = _policy("account", per_account)
+        self._known = _policy("account in a known network", per_account)
+        self._network = _policy("network", per_network)
 
     def begin(self, email: str, network: str | None) -> SignIn:
         """Count a sign-in from a network as failed, before its password is checked; raises TooManyAttempts if locked.
@@ -87,6 +91,16 @@ class SignInLimits:
         else:  # the network first: while it is locked, it adds nothing to the count of an account
             limits = [(self._network, network), (self._account, account)]
         return [(policy, subject) for policy, subject in limits if policy.free]
+
+
+def _policy(what: str, free: int) -> Policy:
+    return Policy(
+        f"sign-in: {what}",
+        REFUSAL,
+        free=free,
+        window_seconds=FORGET_SECONDS,
+        first_lock_seconds=FIRST_LOCK_SECONDS,
+    )
 
 
 def account_key(email: str) -> str:
