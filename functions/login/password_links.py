@@ -14,11 +14,11 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.opaque_tokens import OpaqueToken
 from soundlift.common.auth.password_links import PasswordLink, Purpose, invalid_link
-from soundlift.common.auth.passwords import hash_password
-from soundlift.common.auth.users import check_password_length, parse_address
+from soundlift.common.auth.users import parse_address
 from soundlift.common.errors import AddressNotAllowed, BadRequest, NotFound
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.common.web.client_address import client_network
 
 from .same_origin import require_same_origin
 from .sent_session import read_json_object
@@ -48,14 +48,17 @@ def read_link(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def choose_password(request: Request, services: Services) -> ResponseReturnValue:
-    """Set the password of the account of a link, and use the link up; the account is added if it is for a new one."""
+    """Set the password of the account of a link, which is added if the link is for a new one, and use the link up.
+
+    Failed sign-ins no longer lock the account, neither for strangers nor in the client's network.
+    """
     body = _read_body(request, services)
     text, password = _text(body, "token"), _text(body, "password")
     _find_link(text, services)  # a password is hashed for nobody else
-    check_password_length(password)
     token = OpaqueToken.parse(text)
     assert token is not None
-    link = services.password_links.use(token, hash_password(password))
+    link = services.password_links.use(token, services.passwords.hash_new(password))
+    services.sign_in_limits.forget(link.email, client_network(request, services.settings))
     return jsonify(email=link.email, purpose=link.purpose)
 
 
@@ -66,6 +69,7 @@ def _request_link(request: Request, services: Services, purpose: Purpose) -> Res
     address = parse_address(_text(body, "email"))
     if purpose == Purpose.SIGN_UP and settings.sign_up_domains:
         _require_domain(address, settings.sign_up_domains)
+    services.link_limits.count(address, client_network(request, settings))
     services.password_links.request(address, purpose)
     return jsonify(email=address), 202
 

@@ -82,7 +82,7 @@ def test_a_request_gets_the_same_answer_whoever_has_an_account(
     assert set(answers.values()) == {(202, len(response.headers))}
     # What takes time is the same too: nothing looks for the account.
     assert statements[ADA] == statements[NEW] == statements["bob@example.org"]
-    assert not [statement for statement in statements[NEW] if " user" in statement]
+    assert not [statement for statement in statements[NEW] if "user" in statement]
     assert requested_links(services) == [(each, path[1:]) for each in sorted(answers)]
 
 
@@ -120,14 +120,12 @@ def test_a_used_link_an_unknown_one_and_a_malformed_one_get_the_same_answer(
         assert len({answer.data for answer in answers}) == 1
 
 
-def test_no_password_is_hashed_for_an_invalid_link(
-    login: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("functions.login.password_links.hash_password", None)
+def test_no_password_is_hashed_for_an_invalid_link(login: FlaskClient, services: Services) -> None:
+    services.__dict__["passwords"] = None
     assert choose(login, OpaqueToken.create()).status_code == 410
 
 
-@pytest.mark.parametrize("password", ["short", "x" * 1001])
+@pytest.mark.parametrize("password", ["short", "x" * 1025])
 def test_a_link_can_be_used_after_a_password_that_was_refused(
     login: FlaskClient, services: Services, password: str
 ) -> None:
@@ -199,6 +197,49 @@ def test_only_addresses_of_the_allowed_domains_may_sign_up(function: Call, servi
         assert "at example.org or example.net" in refused.text
         assert login.post("/reset", json={"email": email}).status_code == 202
     assert login.post("/sign-up", json={"email": "Ada@EXAMPLE.net"}).status_code == 202
+
+
+@pytest.mark.parametrize("path", REQUESTS)
+def test_an_address_gets_only_a_few_emails_whether_or_not_it_has_an_account(
+    login: FlaskClient, services: Services, path: str
+) -> None:
+    for email in (ADA, NEW):
+        for _ in range(services.settings.account_emails):
+            assert login.post(path, json={"email": email}).status_code == 202
+        refused = login.post(path, json={"email": email.upper()})
+        assert_problem(refused, 429, "Too Many Attempts", "too_many_attempts")
+        assert refused.headers["Retry-After"] == "3600"
+    assert login.post(path, json={"email": "other@example.org"}).status_code == 202
+    assert len(requested_links(services)) == 3
+
+
+def test_a_network_requests_only_so_many_emails_and_a_refused_request_replaces_no_link(
+    login: FlaskClient, services: Services
+) -> None:
+    offer_links(services, account_emails_per_network=3, trusted_proxies=())
+    token = issued_token(services)
+    for number in range(3):
+        assert login.post("/sign-up", json={"email": f"{number}@example.org"}).status_code == 202
+    refused = login.post("/sign-up", json={"email": NEW})
+    assert_problem(refused, 429, "Too Many Attempts", "too_many_attempts")
+    assert "from your network" in refused.text
+    assert choose(login, token).status_code == 200
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+    assert login.post("/reset", json={"email": NEW}, environ_overrides=elsewhere).status_code == 202
+
+
+@pytest.mark.parametrize("network", [None, "192.0.2.0/24"], ids=["anywhere", "a known network"])
+def test_a_reset_unlocks_the_account(login: FlaskClient, services: Services, network: str | None) -> None:
+    offer_links(services, sign_in_failures=1)
+    address = {"REMOTE_ADDR": "192.0.2.1"}
+    if network is not None:
+        services.sign_in_limits.succeed(services.sign_in_limits.begin(ADA, network))
+    wrong, right = ({"email": ADA, "password": password} for password in ("wrong", CHOSEN))
+    assert login.post("/", json=wrong, environ_overrides=address).status_code == 401
+    assert login.post("/", json=wrong, environ_overrides=address).status_code == 429
+    body = {"token": issued_token(services, ADA, Purpose.RESET).text, "password": CHOSEN}
+    assert login.post("/password", json=body, environ_overrides=address).status_code == 200
+    assert login.post("/", json=right, environ_overrides=address).status_code == 200
 
 
 def test_a_disabled_user_gets_the_same_answer_as_for_a_wrong_password(login: FlaskClient, services: Services) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from devservers.ports import free_port
+from soundlift.common.auth.attempts import Policy
 from soundlift.common.auth.password_links import Purpose
 from soundlift.common.db import engine as module
 from soundlift.common.db.engine import MAX_PAUSE_SECONDS, Database, RolledBack, open_database
@@ -156,9 +157,10 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for _ in range(2):
         ready_job(services)
         begin_session(services)
-        services.password_links.request("carl@example.org", Purpose.SIGN_UP)
-    for _ in range(2):
+        services.password_links.request(f"{len(services.password_links.due())}@example.org", Purpose.SIGN_UP)
+    for number in range(2):
         assert services.jobs.delete(ready_job(services).id)
+        services.attempts.count(Policy("test", "Too many tests.", free=2, window_seconds=60), str(number))
     statements: list[tuple[str, Any]] = []
 
     def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:

@@ -20,9 +20,6 @@ from soundlift.common.errors import BadRequest, NotFound
 
 MAX_EMAIL_LENGTH = 254
 DOMAIN = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*")
-# In characters. Whatever its characters are, a password of the maximum length fits into the header of HTTP Basic (8190
-# bytes; 4 bytes per character, in base64) and into a JSON body (16 KiB; 12 bytes per character, escaped).
-MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 1000
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,11 @@ class Users:
         """Replace the password hash of an account, and end its sessions; raises NotFound."""
         self._change_and_sign_out(email, table.update().values(password=hashed))
 
+    def replace_hash(self, user: User, hashed: str) -> bool:
+        """Replace the hash of an unchanged password, and return whether the account still was as it was read."""
+        same = sa.and_(table.c.email == user.email, table.c.password == user.password)
+        return self._database.change(table.update().where(same).values(password=hashed)) == 1
+
     def remove(self, email: str) -> None:
         """Remove an account, and end its sessions; raises NotFound."""
         self._change_and_sign_out(email, table.delete())
@@ -118,14 +120,6 @@ class Users:
 
         if not self._database.transact(change):
             raise NotFound(f"{email} has no account.")
-
-
-def check_password_length(password: str) -> None:
-    """Raise BadRequest unless a new password has an allowed length."""
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise BadRequest(f"A password must have at least {MIN_PASSWORD_LENGTH} characters.")
-    if len(password) > MAX_PASSWORD_LENGTH:
-        raise BadRequest(f"A password must have at most {MAX_PASSWORD_LENGTH} characters.")
 
 
 def parse_address(email: str) -> str:

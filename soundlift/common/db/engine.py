@@ -13,7 +13,16 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from soundlift.common.db.tables import deletions, jobs, notifications, password_links, sessions, upload_locks, users
+from soundlift.common.db.tables import (
+    attempts,
+    deletions,
+    jobs,
+    notifications,
+    password_links,
+    sessions,
+    upload_locks,
+    users,
+)
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -97,7 +106,7 @@ class Database:
     def check(self) -> None:
         """Raise DatabaseUnavailable unless the tables that functions use exist, with every column."""
         with self.read() as connection:
-            for table in (users, password_links, jobs, notifications, sessions, upload_locks, deletions):
+            for table in (users, sessions, attempts, password_links, jobs, notifications, deletions, upload_locks):
                 connection.execute(sa.select(table).limit(1)).all()
 
 
