@@ -127,8 +127,6 @@ def parse_address(email: str) -> str:
     text = email.strip().lower()
     if len(text) > MAX_EMAIL_LENGTH:  # first: the parser takes quadratic time, and recurses into nested comments
         raise BadRequest(f"A mail address must have at most {MAX_EMAIL_LENGTH} characters.")
-    if not text.isprintable():
-        raise BadRequest("A mail address must not contain control or invisible characters.")
     try:
         address = Address(addr_spec=text)
     except (ValueError, IndexError, AttributeError, HeaderParseError, RecursionError):  # all of them for bad addresses
