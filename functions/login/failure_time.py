@@ -6,7 +6,7 @@ import time
 from collections import deque
 from statistics import median
 
-SAMPLES = 15
+SAMPLES = 31
 MAX_SECONDS = 0.25  # a waiting request occupies a thread
 FIRST_SECONDS = 0.05  # before any has been measured
 

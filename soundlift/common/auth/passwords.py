@@ -64,11 +64,18 @@ class Passwords:
         """Return whether a password matches a hash, after the same time if there is no hash."""
         text, known = normalized(password), self.dummy_hash if hashed is None else hashed
         if self._pool.run(self._matches, known, text):
-            return Match.OUTDATED if self._hasher.check_needs_rehash(known) else Match.CURRENT
+            return Match.CURRENT if self.is_current(known) else Match.OUTDATED
         # Earlier releases hashed passwords as they were typed.
         if text != password and self._pool.run(self._matches, known, password):
             return Match.OUTDATED
         return Match.NONE
+
+    def is_current(self, hashed: str) -> bool:
+        """Return whether a hash was made with the parameters of the settings."""
+        try:
+            return not self._hasher.check_needs_rehash(hashed)
+        except InvalidHashError:
+            return False
 
     @cached_property
     def _pool(self) -> BoundedPool:
