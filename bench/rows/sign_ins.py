@@ -130,10 +130,11 @@ def _attack(url: str, ended: Event) -> None:
 
 def _sign_in_together(url: str, parallel: int, first: int) -> None:
     """Send sign-ins of different accounts at the same time, and read all responses."""
+    path = urlsplit(url).path or "/"
     sockets = [connected(url) for _ in range(parallel)]
     for number, each in enumerate(sockets, first):
         header = f"Authorization: {_basic(f'{number}@example.org', WRONG)}"
-        each.sendall(f"POST / HTTP/1.1\r\nHost: localhost\r\n{header}\r\nConnection: close\r\n\r\n".encode())
+        each.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{header}\r\nConnection: close\r\n\r\n".encode())
     for each in sockets:
         answer = each.recv(65536)
         assert answer.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 429 ")), answer
