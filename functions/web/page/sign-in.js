@@ -93,6 +93,10 @@ function explain(error) {
     return "The email address or the password is wrong. Check both and try again. " +
       "If you have forgotten the password, ask the operator of this server for a new one.";
   }
+  if (error.code === "too_many_attempts") {
+    return `There were too many failed attempts to sign in. Try again in ${formatLengthInWords(error.retryAfter ?? 900)}. ` +
+      "If you have forgotten the password, ask the operator of this server for a new one.";
+  }
   if (error.status === 429) {
     return `The server is busy with other sign-ins. Try again in ${error.retryAfter ?? 5} seconds.`;
   }
