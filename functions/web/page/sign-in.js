@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { element } from "./dom.js";
+import { formatLengthInWords } from "./format.js";
 import { session } from "./session.js";
 
 let forms = 0;
@@ -94,7 +95,8 @@ function explain(error) {
       "If you have forgotten the password, ask the operator of this server for a new one.";
   }
   if (error.code === "too_many_attempts") {
-    return `There were too many failed attempts to sign in. Try again in ${formatLengthInWords(error.retryAfter ?? 900)}. ` +
+    const time = error.retryAfter === null ? "15 minutes" : formatLengthInWords(error.retryAfter);
+    return `Too many attempts to sign in have failed. Try again in ${time}. ` +
       "If you have forgotten the password, ask the operator of this server for a new one.";
   }
   if (error.status === 429) {
