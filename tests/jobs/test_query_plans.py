@@ -13,6 +13,7 @@ from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import read_usage, usage_by_user
+from soundlift.common.jobs.turns import next_turn
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import age, queued_job, ready_job
@@ -36,6 +37,11 @@ def _usage(services: Services) -> None:
 def _usage_of_many(services: Services) -> None:
     with services.database.read() as connection:
         usage_by_user(connection, [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))])
+
+
+def _next_turn(services: Services) -> None:
+    with services.database.write() as connection:
+        next_turn(connection, ADA)
 
 
 def _rotate(services: Services) -> None:
@@ -69,6 +75,8 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     ),
     "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
+    "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
+    "turn of a queued job": (lambda services, _: _next_turn(services), "job_in_turn|job_of_user_in_turn"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (

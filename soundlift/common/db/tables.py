@@ -58,6 +58,7 @@ jobs = sa.Table(
     # Each of these is NULL except in the states that its comment names, so that its index finds only those jobs.
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
+    sa.Column("turn", sa.BigInteger),  # queued: the round in which the job is to be converted; see jobs/turns.py
     sa.Column("purge_after", sa.Double),  # expired, deleted: when the files may be deleted; NULL once they have been
     sa.Column("resend_count", sa.Integer, nullable=False, default=0),
     sa.Column("traceparent", sa.String(100)),
@@ -72,6 +73,8 @@ jobs = sa.Table(
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),
     sa.Index("job_in_state", "state", "changed_at"),
+    sa.Index("job_in_turn", "state", "turn", "changed_at"),
+    sa.Index("job_of_user_in_turn", "username", "turn"),
     sa.Index("job_upload_deadline", "upload_deadline"),
     sa.Index("job_resend_at", "resend_at"),
     sa.Index("job_purge_after", "purge_after"),

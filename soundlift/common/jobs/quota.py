@@ -7,7 +7,6 @@ together.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,11 +16,11 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.index_hints import force_index
-from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
+from soundlift.common.errors import StorageFull, TooManyJobs
 from soundlift.common.jobs.conditions import may_expire
 from soundlift.common.jobs.model import MAX_DATE, RECEIVE_SECONDS, WAITING, State
+from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.settings import Settings
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)
@@ -88,7 +87,7 @@ def admit_retry(connection: Connection, username: str, limits: Limits) -> Usage:
 
     The bytes of a job that is retried are counted already.
     """
-    _lock(connection, username)
+    lock_user(connection, username)
     usage = read_usage(connection, username)
     if limits.jobs and usage.jobs >= limits.jobs:
         raise _too_many_jobs(connection, username, usage, limits.jobs)
@@ -100,7 +99,7 @@ def admit_bytes(connection: Connection, job_id: str, username: str, reservation:
 
     Waiting cannot free the upload's own bytes, so they are not counted among those of uploads in progress.
     """
-    _lock(connection, username)
+    lock_user(connection, username)
     usage = read_usage(connection, username)
     mine = sa.and_(table.c.id == job_id, table.c.state == State.RECEIVING)
     own = connection.scalar(sa.select(_size).where(mine)) or 0
@@ -144,18 +143,6 @@ def _usage(by_state: Mapping[str, tuple[int, int]]) -> Usage:
 
 
 _size = (sa.func.coalesce(table.c.video_bytes, 0) + sa.func.coalesce(table.c.mp3_bytes, 0)).label("size")
-
-
-def _lock(connection: Connection, username: str) -> None:
-    """Wait for all other transactions that admit an upload of this user.
-
-    A token may outlive its account, so there may be no user row to lock. Instead, each row of a fixed set serves as
-    the lock for some of the users. SQLite has only one writer at a time anyway.
-    """
-    number = zlib.crc32(username.encode()) % UPLOAD_LOCKS
-    query = sa.select(upload_locks.c.number).where(upload_locks.c.number == number).with_for_update()
-    if connection.scalar(query) is None:
-        raise DatabaseUnavailable("The table upload_lock is not complete: run `soundlift migrate`.")
 
 
 def _too_many_jobs(connection: Connection, username: str, usage: Usage, limit: int) -> TooManyJobs:

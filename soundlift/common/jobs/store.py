@@ -43,6 +43,7 @@ from soundlift.common.jobs.model import (
     give_up_message,
 )
 from soundlift.common.jobs.quota import Limits, admit_retry
+from soundlift.common.jobs.turns import next_turn, turn_of
 from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications, delete_notifications
 
@@ -75,6 +76,7 @@ class Jobs(DeletionSteps):
             mp3_fid=claim.mp3_fid,
             percent=0,
             resend_at=now(),
+            turn=None,
         )
         return claim if won else None
 
@@ -118,8 +120,11 @@ class Jobs(DeletionSteps):
         )
 
     def release(self, claim: Claim, *, cause: str) -> bool:
-        """Move converting → queued after trouble that the video did not cause; the attempt does not count."""
-        return self._move(
+        """Move converting → queued after trouble that the video did not cause; the attempt does not count.
+
+        The job goes behind its owner's other jobs, so that even jobs that always fail leave the other users theirs.
+        """
+        step = self._step(
             claim.job_id,
             State.QUEUED,
             table.c.claim == claim.token,
@@ -132,6 +137,12 @@ class Jobs(DeletionSteps):
             resend_count=table.c.resend_count + 1,
             last_cause=cause[:MAX_MESSAGE_LENGTH],
         )
+
+        def line_up(connection: Connection) -> bool:
+            turn = turn_of(connection, claim.job_id)
+            return connection.execute(step.values(turn=turn)).rowcount == 1
+
+        return self._database.transact(line_up)
 
     def give_up(self, job: Job) -> bool:
         """Move queued, or converting with a lapsed claim → failed, after three lapsed claims or a day."""
@@ -148,6 +159,7 @@ class Jobs(DeletionSteps):
             claim=None,
             claimed_until=None,
             resend_at=None,
+            turn=None,
             ended_at=now(),
         )
 
@@ -173,7 +185,7 @@ class Jobs(DeletionSteps):
 
         def admit_and_retry(connection: Connection) -> Job | None:
             admit_retry(connection, job.username, limits)
-            if connection.execute(step).rowcount != 1:
+            if connection.execute(step.values(turn=next_turn(connection, job.username))).rowcount != 1:
                 return None
             delete_notifications(connection, [job.id])
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job.id)).one())
@@ -205,7 +217,7 @@ class Jobs(DeletionSteps):
 
     def _end(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         """Move a job to an outcome, and add its notifications in the same transaction."""
-        cleared = {"claim": None, "claimed_until": None, "resend_at": None}
+        cleared = dict.fromkeys(("claim", "claimed_until", "resend_at", "turn"))
         step = self._step(job_id, state, *conditions, ended_at=now(), **cleared, **values)
 
         def end_and_notify(connection: Connection) -> bool:
