@@ -15,6 +15,12 @@ users = sa.Table(
     sa.Column("email", sa.String(254), nullable=False, unique=True),
     sa.Column("password", sa.String(255), nullable=False),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
+    # The user's own limits, each named after the setting that applies if it is NULL.
+    sa.Column("max_upload_bytes", sa.BigInteger),
+    sa.Column("max_jobs_in_flight", sa.BigInteger),
+    sa.Column("max_stored_bytes", sa.BigInteger),
+    sa.Column("max_uploads_per_hour", sa.BigInteger),
+    sa.Column("max_minutes_per_day", sa.BigInteger),
 )
 
 sessions = sa.Table(
@@ -46,6 +52,7 @@ jobs = sa.Table(
     sa.Column("mp3_bytes", sa.BigInteger),
     sa.Column("length", sa.Double),
     sa.Column("missing_seconds", sa.Double),
+    sa.Column("reserved_seconds", sa.Double),  # converting: the expected length, in the quota of its owner
     sa.Column("waveform", sa.LargeBinary(1024)),  # peaks, one a byte; not among the columns that queries for jobs read
     sa.Column("options", sa.Text),
     sa.Column("percent", sa.Integer, nullable=False, default=0),
@@ -94,6 +101,17 @@ deletions = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Index("deletion_update", "updated_at", "job"),
     sa.Index("deletion_update_of_user", "username", "updated_at", "job"),
+)
+
+# What each user uploaded and had converted in each recent minute since 1970; see jobs/recent.py.
+usage_minutes = sa.Table(
+    "usage_minute",
+    metadata,
+    sa.Column("username", sa.String(254), primary_key=True),
+    sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("uploads", sa.Integer, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Index("usage_minute_by_age", "minute"),
 )
 
 notifications = sa.Table(

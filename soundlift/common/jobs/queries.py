@@ -44,7 +44,7 @@ class JobQueries:
     def next_in_turn(self, limit: int) -> list[Job]:
         """Return at most `limit` jobs that wait for a worker, in the order in which they are to be converted.
 
-        Those whose worker died are first: they had their turn. Each state has its own query, whose order is the index's.
+        Those whose worker died are first: they had their turn. Each state has its own query, sorted by the index.
         """
         found: list[Job] = []
         for state in (State.CONVERTING, State.QUEUED):

@@ -1,4 +1,4 @@
-"""The limits of one user: jobs in progress, and bytes in the media store.
+"""What one user has: jobs in progress, and bytes in the media store.
 
 Both are measured on the job table itself, so no counter can drift from it. A measurement and the change that it
 permits are one transaction under one lock, so parallel uploads on any number of replicas cannot exceed a limit
@@ -19,9 +19,10 @@ from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import StorageFull, TooManyJobs
 from soundlift.common.jobs.conditions import may_expire
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import MAX_DATE, RECEIVE_SECONDS, WAITING, State
+from soundlift.common.jobs.rates import admit_upload
 from soundlift.common.jobs.user_lock import lock_user
-from soundlift.common.settings import Settings
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)
 AWAITING_CLEANUP = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
@@ -29,23 +30,6 @@ RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
 INTERRUPTED = f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes."
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The maximum numbers of one user's jobs in progress and stored bytes; 0 means no limit.
-
-    `retention` is how long files are kept after their job ended, in seconds.
-    """
-
-    jobs: int
-    stored_bytes: int
-    retention: int
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Limits:
-        """Return the limits that the settings define."""
-        return cls(settings.max_jobs_in_flight, settings.max_stored_bytes, settings.retention_seconds)
 
 
 @dataclass(frozen=True)
@@ -71,15 +55,14 @@ class Usage:
     upload_bytes: int
 
 
-def upload_size_limit(settings: Settings) -> int:
-    """Return the maximum size of one upload: its own limit, or the storage limit of its owner if that is lower."""
-    return min(settings.max_upload_bytes, settings.max_stored_bytes or settings.max_upload_bytes)
-
-
 def admit_job(connection: Connection, username: str, reservation: Reservation) -> None:
-    """Admit a new upload of a user in this transaction; raises TooManyJobs or StorageFull."""
+    """Admit a new upload of a user in this transaction.
+
+    Raises TooManyJobs, StorageFull, TooManyUploads or TooManyMinutes.
+    """
     usage = admit_retry(connection, username, reservation.limits)
     _check_bytes(connection, username, usage, reservation)
+    admit_upload(connection, username, reservation.limits)
 
 
 def admit_retry(connection: Connection, username: str, limits: Limits) -> Usage:

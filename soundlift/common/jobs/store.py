@@ -30,6 +30,7 @@ from soundlift.common.jobs.conditions import (
     too_old,
 )
 from soundlift.common.jobs.deletions import DeletionSteps
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import (
     FIRST_RESEND_SECONDS,
     MAX_ATTEMPTS,
@@ -42,8 +43,11 @@ from soundlift.common.jobs.model import (
     finite_or_none,
     give_up_message,
 )
-from soundlift.common.jobs.quota import Limits, admit_retry
+from soundlift.common.jobs.quota import admit_retry
+from soundlift.common.jobs.rates import admit_sound
+from soundlift.common.jobs.recent import count
 from soundlift.common.jobs.turns import next_turn, turn_of
+from soundlift.common.jobs.user_lock import lock_owner
 from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications, delete_notifications
 
@@ -95,6 +99,18 @@ class Jobs(DeletionSteps):
         values = (table.c.updated_at, updated_at), (table.c.percent, percent)
         return self._database.change(step.ordered_values(*values, (table.c.claimed_until, now() + CLAIM_SECONDS))) == 1
 
+    def reserve_sound(self, claim: Claim, seconds: float, limits: Limits) -> None:
+        """Count the expected length of a job's sound while it is converted; raises TooManyMinutes."""
+        step = sa.update(table).where(table.c.id == claim.job_id, holds_claim(claim)).values(reserved_seconds=seconds)
+
+        def admit_and_reserve(connection: Connection) -> None:
+            if username := lock_owner(connection, claim.job_id):
+                admit_sound(connection, claim, username, seconds, limits.minutes_per_day)
+                connection.execute(step)
+
+        if limits.minutes_per_day:
+            self._database.transact(admit_and_reserve)
+
     def mark_ready(
         self,
         claim: Claim,
@@ -111,7 +127,8 @@ class Jobs(DeletionSteps):
         """
         seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
         values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **seconds}
-        return self._end(claim.job_id, State.READY, holds_claim(claim), **values)
+        sound = seconds["length"] or 0.0
+        return self._end(claim.job_id, State.READY, holds_claim(claim), sound=sound, **values)
 
     def mark_failed(self, claim: Claim, *, code: str, message: str) -> bool:
         """Move converting → failed: this video cannot be converted, for the reason in the message."""
@@ -215,15 +232,20 @@ class Jobs(DeletionSteps):
             resend_count=table.c.resend_count + 1,
         )
 
-    def _end(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-        """Move a job to an outcome, and add its notifications in the same transaction."""
+    def _end(
+        self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], sound: float = 0.0, **values: Any
+    ) -> bool:
+        """Move a job to an outcome; in the same transaction, add its notifications and count its seconds of sound."""
         cleared = dict.fromkeys(("claim", "claimed_until", "resend_at", "turn"))
         step = self._step(job_id, state, *conditions, ended_at=now(), **cleared, **values)
 
         def end_and_notify(connection: Connection) -> bool:
+            username = lock_owner(connection, job_id) if sound else None
             ended = connection.execute(step).rowcount == 1
             if ended:
                 add_notifications(connection, job_id)
+                if username is not None:
+                    count(connection, username, seconds=sound)
             return ended
 
         return self._database.transact(end_and_notify)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import State
-from soundlift.common.jobs.user_lock import lock_user
+from soundlift.common.jobs.user_lock import lock_owner, lock_user
 
 IN_TURN = (table.c.turn, table.c.changed_at)
 
@@ -33,5 +33,5 @@ def next_turn(connection: Connection, username: str) -> int:
 
 def turn_of(connection: Connection, job_id: str) -> int | None:
     """Return the turn of a job that is queued again in this transaction; None if there is no such job."""
-    username = connection.scalar(sa.select(table.c.username).where(table.c.id == job_id))
+    username = lock_owner(connection, job_id)
     return None if username is None else next_turn(connection, username)

@@ -33,7 +33,7 @@ class UploadSteps(JobLists):
     ) -> Job:
         """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
 
-        Raises TooManyJobs or StorageFull if the reservation exceeds a limit of the user.
+        Raises TooManyJobs, StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
         """
         job_id = secrets.token_hex(12)
         row = sa.insert(table).values(

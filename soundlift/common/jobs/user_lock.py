@@ -7,7 +7,7 @@ import zlib
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
+from soundlift.common.db.tables import UPLOAD_LOCKS, jobs, upload_locks
 from soundlift.common.errors import DatabaseUnavailable
 
 
@@ -21,3 +21,11 @@ def lock_user(connection: Connection, username: str) -> None:
     query = sa.select(upload_locks.c.number).where(upload_locks.c.number == number).with_for_update()
     if connection.scalar(query) is None:
         raise DatabaseUnavailable("The table upload_lock is not complete: run `soundlift migrate`.")
+
+
+def lock_owner(connection: Connection, job_id: str) -> str | None:
+    """Hold the lock of a job's owner until the transaction ends, and return the owner; None if there is no such job."""
+    username = connection.scalar(sa.select(jobs.c.username).where(jobs.c.id == job_id))
+    if username is not None:
+        lock_user(connection, username)
+    return username
