@@ -1,4 +1,4 @@
-"""Resends overdue events, and deletes files, rows and sessions that have expired; called every minute."""
+"""Resends overdue events, and deletes files, rows, sessions and attempts that have expired; called every minute."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     disposed = _dispose(services)
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     services.sessions.delete_expired()
+    services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
     delete_old_counts(services.database)
     sweep_temporary_folders()

@@ -5,8 +5,8 @@ from itertools import groupby
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 INDEXES = {
     "job_in_turn": ["state", "turn", "changed_at"],
