@@ -45,6 +45,8 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     bind_job(named_id)
     ended_id = _convert_next(services)
     job = services.jobs.find(ended_id or named_id)
+    if job:
+        _bind_log(job)
     if job and job.state in WAITING:
         raise Busy("Another worker is converting this job; retry later.", retry_after=CLAIM_SECONDS)
     return event_for(job) if job and job.state in OUTCOMES else None
@@ -75,12 +77,17 @@ def _convert_next(services: Services) -> str | None:
 def _claim_and_convert(job: Job, services: Services) -> bool:
     """Claim a job and convert it, or give it up without attempts or time left; return whether this ended the job."""
     with _slot(services):
-        bind_job(job.id)
-        continue_trace(job.traceparent)
+        _bind_log(job)
         if services.jobs.give_up(job):
             return True
         claim = services.jobs.claim(job)
         return claim is not None and _convert_claimed(job, claim, services)
+
+
+def _bind_log(job: Job) -> None:
+    """Make all further logs name this job and the trace of its upload."""
+    bind_job(job.id)
+    continue_trace(job.traceparent)
 
 
 @contextmanager
