@@ -15,6 +15,7 @@ from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavai
 from soundlift.common.events import event_for, link_event
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.recent import delete_old_counts
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -33,6 +34,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.password_links.delete_old()
     services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
+    delete_old_counts(services.database)
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import services_for_writing
+from soundlift.cli.deployment import account_services
+from soundlift.cli.user_limits import limits
 from soundlift.common.auth.users import Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.services import Services
@@ -28,7 +29,7 @@ def user() -> None:
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
     address = parse_address(email)
-    services = _services(data, creates=True)
+    services = account_services(data, creates=True)
     users = services.users
     if users.find(address):
         if not if_absent:
@@ -48,7 +49,7 @@ def passwd(email: str, data: Path | None) -> None:
 
     The new password is read from a prompt, or from standard input.
     """
-    services = _services(data)
+    services = account_services(data)
     _require_account(services.users, email)
     services.users.set_password(email, services.passwords.hash_new(_new_password()))
     services.sign_in_limits.forget(email)
@@ -59,7 +60,7 @@ def passwd(email: str, data: Path | None) -> None:
 @data_option
 def list_(data: Path | None) -> None:
     """List all accounts, and mark admins and disabled accounts."""
-    for account in _services(data).users.list():
+    for account in account_services(data).users.list():
         marks = [mark for mark in ("admin", "disabled") if getattr(account, mark)]
         click.echo("  ".join([account.email, *marks]))
 
@@ -69,7 +70,7 @@ def list_(data: Path | None) -> None:
 @data_option
 def promote(email: str, data: Path | None) -> None:
     """Make a user an admin, who sees all jobs."""
-    _services(data).users.set_admin(email, True)
+    account_services(data).users.set_admin(email, True)
     click.echo(f"{email} is an admin from the next access token on.")
 
 
@@ -78,7 +79,7 @@ def promote(email: str, data: Path | None) -> None:
 @data_option
 def demote(email: str, data: Path | None) -> None:
     """Take the rights of an admin away."""
-    services = _services(data)
+    services = account_services(data)
     services.users.set_admin(email, False)
     click.echo(f"{email} is no admin any more.")
     _explain_access_tokens(services)
@@ -89,7 +90,7 @@ def demote(email: str, data: Path | None) -> None:
 @data_option
 def disable(email: str, data: Path | None) -> None:
     """Keep anybody from signing in to an account, and end its sessions. Its jobs continue."""
-    services = _services(data)
+    services = account_services(data)
     services.users.disable(email)
     click.echo(f"Disabled {email}.")
     _explain_access_tokens(services)
@@ -100,7 +101,7 @@ def disable(email: str, data: Path | None) -> None:
 @data_option
 def enable(email: str, data: Path | None) -> None:
     """Let a disabled account be signed in to again."""
-    _services(data).users.enable(email)
+    account_services(data).users.enable(email)
     click.echo(f"Enabled {email}.")
 
 
@@ -109,7 +110,7 @@ def enable(email: str, data: Path | None) -> None:
 @data_option
 def remove(email: str, data: Path | None) -> None:
     """Remove an account, and end its sessions. Its jobs are kept until they expire."""
-    _services(data).users.remove(email)
+    account_services(data).users.remove(email)
     click.echo(f"Removed {email}.")
 
 
@@ -121,7 +122,7 @@ def sign_out(email: str | None, everybody: bool, data: Path | None) -> None:
     """End all sessions of an account, on every device."""
     if bool(email) == everybody:
         raise BadRequest("Name an account or use --all.")
-    services = _services(data)
+    services = account_services(data)
     if email:
         _require_account(services.users, email)
     owner = email.strip().lower() if email else "all accounts"
@@ -135,21 +136,12 @@ def _explain_access_tokens(services: Services) -> None:
     click.echo(f"Access tokens that were issued before stay valid until they expire (TOKEN_SECONDS, {lifetime} here).")
 
 
+user.add_command(limits)
+
+
 def _require_account(users: Users, email: str) -> None:
     if users.find(email) is None:
         raise NotFound(f"{email} has no account.")
-
-
-def _services(data: Path | None, *, creates: bool = False) -> Services:
-    """Return the services, after migrating the database if it is a local SQLite file."""
-    services = services_for_writing(data, creates=creates)
-    url = services.settings.database_url
-    if url.startswith("sqlite"):
-        from soundlift.common.db.migrations import migrate
-
-        services.settings.soundlift_data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        migrate(url)
-    return services
 
 
 def _new_password() -> str:

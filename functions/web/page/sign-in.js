@@ -6,6 +6,7 @@ import { loadOffers, requestForm } from "./account-forms.js";
 import { ApiError } from "./api.js";
 import { button } from "./controls.js";
 import { element } from "./dom.js";
+import { formatLengthInWords } from "./format.js";
 import { session } from "./session.js";
 
 let forms = 0;
@@ -123,6 +124,11 @@ function explain(error, mayReset) {
   if (error.status === 401) {
     return "The email address or the password is wrong. Check both and try again." +
       (mayReset ? "" : " If you have forgotten the password, ask the operator of this server for a new one.");
+  }
+  if (error.code === "too_many_attempts") {
+    const time = error.retryAfter === null ? "15 minutes" : formatLengthInWords(error.retryAfter);
+    return `Too many attempts to sign in have failed. Try again in ${time}. ` +
+      "If you have forgotten the password, ask the operator of this server for a new one.";
   }
   if (error.status === 429) {
     return `The server is busy with other sign-ins. Try again in ${error.retryAfter ?? 5} seconds.`;
