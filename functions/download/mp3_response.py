@@ -51,7 +51,6 @@ def _build_response(job: Job, reader: MediaReader) -> Response:
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
     response.headers["Content-Disposition"] = content_disposition(mp3_name(job))
     response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 

@@ -20,6 +20,7 @@ from soundlift.common.errors import (
 )
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .accounts import list_users
 from .credentials import read_credentials
@@ -123,3 +124,4 @@ app.handle("/", login, methods=["POST"])
 app.handle("/refresh", refresh, methods=["POST"])
 app.handle("/sign-out", sign_out, methods=["POST"])
 app.handle("/users", list_users, methods=["GET"])
+allow_cross_origin(app, login, list_users)

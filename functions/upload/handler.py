@@ -12,6 +12,7 @@ from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.jobs.quota import upload_size_limit
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .body import receive_body
 from .form import MAX_OVERHEAD
@@ -34,3 +35,4 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
 
 
 app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], max_body_bytes=None)
+allow_cross_origin(app)
