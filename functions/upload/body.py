@@ -10,7 +10,7 @@ from flask import Request
 from werkzeug.http import parse_options_header
 
 from soundlift.common.errors import BadRequest
-from soundlift.common.printable import printable
+from soundlift.common.printable import replaced
 
 from .form import Field, FileHeader, FormReader
 from .session import UploadSession
@@ -40,7 +40,7 @@ def receive_body(request: Request, session: UploadSession) -> None:
 def clean_name(name: str) -> str:
     """Return a file name without folders and control characters (RFC 6266, section 4.3); it is never empty."""
     base_name = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
-    return printable(base_name, "_").strip()[-MAX_NAME_LENGTH:] or "video"
+    return replaced(base_name, "_").strip()[-MAX_NAME_LENGTH:] or "video"
 
 
 def _receive_raw(request: Request, session: UploadSession) -> None:

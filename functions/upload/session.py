@@ -25,7 +25,7 @@ from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 
 from .lease import ABANDONED, UploadLease
@@ -75,7 +75,7 @@ class UploadSession:
             raise BadRequest("The request has several files; send exactly one.")
         media_type = (content_type or "").partition(";")[0].strip().lower()
         if media_type.startswith(COMPOSITE):
-            raise UnsupportedMedia(f"{printable(media_type)[:60]} holds no single file. {SEND}")
+            raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
         self._file_name = name
         if MEDIA_TYPE.fullmatch(media_type):
             self._content_type = media_type
