@@ -11,11 +11,15 @@ from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
 
 if TYPE_CHECKING:
+    from soundlift.common.auth.attempts import Attempts
+    from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
+    from soundlift.common.auth.sign_in_limits import SignInLimits
     from soundlift.common.auth.tokens import Tokens
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
+    from soundlift.common.jobs.limits import UserLimits
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
@@ -58,6 +62,30 @@ class Services:
         return Users(self.database)
 
     @cached_property
+    def attempts(self) -> Attempts:
+        """Return the store of attempts whose number is limited."""
+        from soundlift.common.auth.attempts import Attempts
+
+        return Attempts(self.database, secret=next(iter(self.settings.jwt_secret), ""))
+
+    @cached_property
+    def sign_in_limits(self) -> SignInLimits:
+        """Return the limits on failed sign-ins."""
+        from soundlift.common.auth.sign_in_limits import SignInLimits
+
+        settings = self.settings
+        return SignInLimits(
+            self.attempts, per_account=settings.sign_in_failures, per_network=settings.sign_in_failures_per_network
+        )
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """Return the service that hashes and verifies passwords."""
+        from soundlift.common.auth.passwords import Passwords
+
+        return Passwords(self.settings)
+
+    @cached_property
     def sessions(self) -> Sessions:
         """Return the store of sessions."""
         from soundlift.common.auth.sessions import Sessions
@@ -70,6 +98,13 @@ class Services:
         from soundlift.common.jobs.store import Jobs
 
         return Jobs(self.database)
+
+    @cached_property
+    def limits(self) -> UserLimits:
+        """Return the store of the limits of users."""
+        from soundlift.common.jobs.limits import UserLimits
+
+        return UserLimits(self.database)
 
     @cached_property
     def notifications(self) -> Notifications:

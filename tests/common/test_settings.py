@@ -20,6 +20,8 @@ from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
         ("PUBLIC_URL", "http://example.org:99999"),
         ("MAX_UPLOAD_BYTES", "4G"),
         ("LONG_POLLS", "0"),
+        *(("PASSWORD_MEMORY_KIB", "7167"), ("PASSWORD_MEMORY_KIB", "262145"), ("PASSWORD_PASSES", "17")),
+        *(("TRUSTED_PROXIES", "10.0.0.1/8"), ("TRUSTED_PROXIES", "gateway"), ("SIGN_IN_FAILURES", "-1")),
         ("AUDIO_BITRATE", "9000k"),
         ("AUDIO_BITRATE", "192"),
         ("AUDIO_QUALITY", "10"),
@@ -52,7 +54,7 @@ def test_a_secret_may_be_a_file_in_the_layout_of_either_platform(tmp_path: Path)
         file.parent.mkdir(parents=True)
         file.write_text(secret + "\n")
         folder = file.relative_to(tmp_path).parts[0]
-        assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == secret
+        assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == (secret,)
 
 
 def test_variables_that_kubernetes_sets_for_a_service_called_mysql_are_ignored() -> None:
