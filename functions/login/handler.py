@@ -13,6 +13,7 @@ from soundlift.common.auth.users import User
 from soundlift.common.errors import BadRequest, InvalidJsonCredentials, InvalidSession
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .accounts import list_users
 from .authentication import authenticate
@@ -113,3 +114,4 @@ app.handle("/sign-up", sign_up, methods=["POST"])
 app.handle("/reset", reset, methods=["POST"])
 app.handle("/link", read_link, methods=["POST"])
 app.handle("/password", choose_password, methods=["POST"])
+allow_cross_origin(app, login, list_users)
