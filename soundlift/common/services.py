@@ -12,6 +12,8 @@ from soundlift.common.settings import Settings
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
+    from soundlift.common.auth.link_limits import LinkLimits
+    from soundlift.common.auth.password_links import PasswordLinks
     from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
     from soundlift.common.auth.sign_in_limits import SignInLimits
@@ -79,6 +81,16 @@ class Services:
         )
 
     @cached_property
+    def link_limits(self) -> LinkLimits:
+        """Return the limits on requests for links for choosing a password."""
+        from soundlift.common.auth.link_limits import LinkLimits
+
+        settings = self.settings
+        return LinkLimits(
+            self.attempts, per_address=settings.account_emails, per_network=settings.account_emails_per_network
+        )
+
+    @cached_property
     def passwords(self) -> Passwords:
         """Return the service that hashes and verifies passwords."""
         from soundlift.common.auth.passwords import Passwords
@@ -91,6 +103,13 @@ class Services:
         from soundlift.common.auth.sessions import Sessions
 
         return Sessions(self.database, lifetime=self.settings.refresh_seconds)
+
+    @cached_property
+    def password_links(self) -> PasswordLinks:
+        """Return the store of links for choosing a password."""
+        from soundlift.common.auth.password_links import PasswordLinks
+
+        return PasswordLinks(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:

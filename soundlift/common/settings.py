@@ -25,6 +25,7 @@ from soundlift.common.setting_types import (
     between,
     bitrate,
     boolean,
+    domains,
     functions_by_topic,
     internal_setting,
     kilobits,
@@ -234,6 +235,27 @@ class Settings:
     link_seconds: int = setting(
         "Lifetime of a signed download link, in an email or copied from the page", 24 * 3600, positive
     )
+    sign_up: bool = setting("Let people create accounts with their email address: true or false", False, boolean)
+    sign_up_domains: tuple[str, ...] = setting(
+        "Domains whose addresses may sign up, separated by commas; if empty, all", (), domains
+    )
+    sign_up_link_seconds: int = setting("Lifetime of the link in the email of a sign-up", 24 * 3600, positive)
+    password_reset: bool = setting(
+        "Let users choose a new password with a link in an email: true or false", False, boolean
+    )
+    account_emails: int = setting(
+        "Emails about a new account or password to one address, before each further one has to wait for one to six "
+        "hours; 0 means no limit",
+        5,
+        not_negative,
+    )
+    account_emails_per_network: int = setting(
+        "The same for the requests from one network, a /24 of IPv4 or a /64 of IPv6, which have to wait for a minute "
+        "to an hour; 0 means no limit",
+        30,
+        not_negative,
+    )
+    reset_link_seconds: int = setting("Lifetime of the link in the email of a password reset", 3600, positive)
     retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)
