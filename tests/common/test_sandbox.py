@@ -109,6 +109,7 @@ def crossings(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, dict[str, 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
         yield listener
 
 
