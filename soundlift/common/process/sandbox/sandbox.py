@@ -15,14 +15,15 @@ from typing import Any
 import structlog
 
 from soundlift.common.errors import SettingError
+from soundlift.common.process.sandbox import launcher  # which compiles it, for images that write no bytecode
 from soundlift.common.process.sandbox.connections import Connections
+from soundlift.common.process.sandbox.kernel import filters_system_calls, landlock_version
 
 LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib")
 LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 LOADERS = ("lib*/ld-*.so*", "lib/*/ld-*.so*")
 DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")
 LAUNCHER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {} import main; main(sys.argv[1:])"
-MODULE = f"{__name__.rpartition('.')[0]}.launcher"
 ROOT = Path(__file__).resolve().parents[__name__.count(".")]
 
 log = structlog.get_logger()
@@ -59,7 +60,7 @@ class Sandbox:
         connections = Connections(access.server) if self.confines and access.server else None
         descriptors = [connections.descriptor] if connections else []
         words = [*_limit_words(limits), *(self._access_words(command[0], access, descriptors))]
-        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER.format(MODULE), str(ROOT)]
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER.format(launcher.__name__), str(ROOT)]
         try:
             process = subprocess.Popen(
                 [*launch, *words, "command", "", *command], pass_fds=[*pass_fds, *descriptors], **options
@@ -103,8 +104,6 @@ def _missing() -> str:
     """Return what the system lacks for a sandbox, or an empty text."""
     if sys.platform != "linux":
         return "only Linux supports it"
-    from soundlift.common.process.sandbox.kernel import filters_system_calls, landlock_version
-
     if not landlock_version():
         return "the kernel, or the container's seccomp profile, does not offer Landlock"
     if not filters_system_calls():
