@@ -173,6 +173,21 @@ def test_a_program_makes_several_connections_to_its_server_at_a_time(listener: s
 
 
 @confined
+def test_a_program_makes_no_more_connections_than_it_may_have_open_files(listener: socket.socket) -> None:
+    code = """
+resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+connections = []
+try:
+    while True:
+        connections.append(socket.create_connection(("127.0.0.1", 1)))
+except OSError as error:
+    print(len(connections) < 20, error.strerror)
+"""
+    output = _run(code, "", confines=True, server=listener.getsockname())
+    assert output == "True Too many open files"
+
+
+@confined
 def test_a_connection_that_fails_is_reported_to_the_program_and_to_its_starter() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         server = closed.getsockname()

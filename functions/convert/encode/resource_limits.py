@@ -9,10 +9,11 @@ from soundlift.common.settings import Settings
 
 SECONDS_TO_DIE = 5
 BYTES_ABOVE_OUTPUT = 2**20
+MAX_OPEN_FILES = 256  # each connection to the range server takes a thread there
 
 
 def resource_limits(settings: Settings) -> Limits:
-    """Return the limits of CPU time, memory, file size and core dumps, as numbers of RLIMIT_ with soft and hard limits.
+    """Return the limits of CPU time, memory, file size, open files and core dumps, as numbers of RLIMIT_ with soft and hard limits.
 
     Only Linux has all of them. On other systems, only wall-clock time and the size of the output are limited.
     """
@@ -21,5 +22,6 @@ def resource_limits(settings: Settings) -> Limits:
         resource.RLIMIT_CPU: (seconds, seconds + SECONDS_TO_DIE),
         resource.RLIMIT_AS: (settings.max_memory_bytes, settings.max_memory_bytes),
         resource.RLIMIT_FSIZE: (size, size),
+        resource.RLIMIT_NOFILE: (MAX_OPEN_FILES, MAX_OPEN_FILES),
         resource.RLIMIT_CORE: (0, 0),
     }

@@ -33,8 +33,8 @@ CONNECT_SECONDS = 10
 class Connections:
     """The connections of one process to a server at an address, made by a thread until the process ends.
 
-    The process inherits `descriptor`. `serve` is called when it has been started, and `close` when it has ended or was
-    not started. `error` is the first error of a connection.
+    The process inherits `descriptor`, which is released when the process has started. `close` is called when it has
+    ended or was not started. `error` is the first error of a connection.
     """
 
     def __init__(self, server: tuple[str, int]) -> None:
@@ -42,22 +42,21 @@ class Connections:
         self._server = server
         self._own, self._inherited = socket.socketpair()
         self._thread = Thread(target=self._run, name="connections", daemon=True)
+        self._thread.start()
 
     @property
     def descriptor(self) -> int:
         """The descriptor by which the process passes on its calls."""
         return self._inherited.fileno()
 
-    def serve(self) -> None:
-        """Start making connections."""
+    def release(self) -> None:
+        """Close the descriptor in this process, so that the thread ends if no process uses it."""
         self._inherited.close()
-        self._thread.start()
 
     def close(self) -> None:
-        """Wait for the thread to end, and release what it used."""
-        self._inherited.close()
-        if self._thread.ident is not None:
-            self._thread.join()
+        """Wait for the thread to end."""
+        self.release()
+        self._thread.join()
         self._own.close()
 
     def _run(self) -> None:
@@ -82,14 +81,20 @@ class Connections:
         call = bytearray(CALL_BYTES)
         ioctl(listener, RECEIVE, call)
         (number,) = struct.unpack_from("=Q", call)
+        result, error = 0, 0
+        try:
+            with self._connect() as connection:
+                added = struct.pack(DESCRIPTOR, number, 0, connection.fileno(), 0, os.O_CLOEXEC)
+                result = ioctl(listener, ADD_DESCRIPTOR, bytearray(added))
+        except OSError as failure:  # also if the process has too many open files, or was killed
+            error = -(failure.errno or errno.ETIMEDOUT)
+        ioctl(listener, RESPOND, bytearray(struct.pack(RESPONSE, number, result, error, 0)))
+
+    def _connect(self) -> socket.socket:
         try:
             connection = socket.create_connection(self._server, CONNECT_SECONDS)
         except OSError as error:
             self.error = self.error or error
-            ioctl(listener, RESPOND, bytearray(struct.pack(RESPONSE, number, 0, -errno.ECONNREFUSED, 0)))
-            return
-        with connection:
-            connection.setblocking(True)
-            descriptor = bytearray(struct.pack(DESCRIPTOR, number, 0, connection.fileno(), 0, os.O_CLOEXEC))
-            result = ioctl(listener, ADD_DESCRIPTOR, descriptor)
-        ioctl(listener, RESPOND, bytearray(struct.pack(RESPONSE, number, result, 0, 0)))
+            raise
+        connection.setblocking(True)
+        return connection

@@ -65,12 +65,9 @@ class Sandbox:
             process = subprocess.Popen(
                 [*launch, *words, "command", "", *command], pass_fds=[*pass_fds, *descriptors], **options
             )
-        except BaseException:
+        finally:
             if connections:
-                connections.close()
-            raise
-        if connections:
-            connections.serve()
+                connections.release()
         return process, connections
 
     def _access_words(self, program: str, access: Access, descriptors: Sequence[int]) -> Iterator[str]:
