@@ -13,7 +13,7 @@ MAX_OPEN_FILES = 256  # each connection to the range server takes a thread there
 
 
 def resource_limits(settings: Settings) -> Limits:
-    """Return the limits of CPU time, memory, file size, open files and core dumps, as numbers of RLIMIT_ with soft and hard limits.
+    """Return the limits of CPU time, memory, file size, open files and core dumps.
 
     Only Linux has all of them. On other systems, only wall-clock time and the size of the output are limited.
     """
