@@ -15,6 +15,7 @@ from bench.rows import (
     images,
     large_videos,
     memory,
+    sandbox,
     sign_ins,
     slow_clients,
     stores,
@@ -27,6 +28,7 @@ from bench.rows import (
 MODULES = (
     conversions,
     waveform,
+    sandbox,
     large_videos,
     memory,
     throughput,

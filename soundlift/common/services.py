@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
     from soundlift.common.notifications.store import Notifications
+    from soundlift.common.process.sandbox.sandbox import Sandbox
 
 
 class Services:
@@ -145,6 +146,13 @@ class Services:
         from soundlift.common.media import open_media
 
         return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """Return the sandbox of FFmpeg; raises SettingError if it is required and the system does not support it."""
+        from soundlift.common.process.sandbox.sandbox import open_sandbox
+
+        return open_sandbox(self.settings.sandbox)
 
     @cached_property
     def broker(self) -> Broker:

@@ -145,6 +145,13 @@ def level_name(text: str) -> str:
     return text.lower()
 
 
+def sandbox_mode(text: str) -> str:
+    """Return a mode of the sandbox."""
+    if text not in ("auto", "required", "off"):
+        raise ValueError("must be auto, required or off")
+    return text
+
+
 def queue_kind(text: str) -> str:
     """Return a kind of RabbitMQ queue."""
     if text not in ("quorum", "classic"):

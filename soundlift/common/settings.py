@@ -35,6 +35,7 @@ from soundlift.common.setting_types import (
     origins,
     positive,
     queue_kind,
+    sandbox_mode,
     setting,
     signing_keys,
     web_address,
@@ -161,6 +162,11 @@ class Settings:
     )
     max_mp3_bytes: int = setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
+    sandbox: str = setting(
+        "Confinement of FFmpeg (Linux): auto if the kernel supports it, required to refuse to start otherwise, or off",
+        "auto",
+        sandbox_mode,
+    )
     max_conversion_seconds: int = setting("Maximum time of a conversion, and maximum processor time", 540, positive)
     drain_seconds: int = setting(
         "How long a conversion may continue after SIGTERM before its job is released", 540, int
