@@ -12,6 +12,7 @@ from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.jobs.quota import upload_size_limit
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.body_deadline import limit_body_time
 
 from .body import receive_body
 from .form import MAX_OVERHEAD
@@ -24,6 +25,7 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
     max_bytes = upload_size_limit(services.settings)
     if (request.content_length or 0) > max_bytes + MAX_OVERHEAD:
         raise TooLarge(f"A video may have at most {max_bytes} bytes.")
+    limit_body_time(services.settings.upload_seconds)
     with UploadSession(services, identity.username, announced_bytes=request.content_length or 0) as session:
         receive_body(request, session)
         job = session.commit()
