@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
@@ -18,15 +19,21 @@ from soundlift.common.errors import (
     UnsupportedMedia,
 )
 from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import HIDDEN, Job
-from soundlift.common.jobs.quota import Limits, Reservation, upload_size_limit
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options
+from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 
 from .lease import ABANDONED, UploadLease
+
+COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
+MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,50}/[a-z0-9!#$&^_.+-]{1,49}")  # RFC 6838, section 4.2, and for the tables
+SEND = "Send the file itself, as multipart/form-data or as the raw body."
 
 log = structlog.get_logger()
 
@@ -37,12 +44,12 @@ class UploadSession:
     Nothing is written until the first bytes show the format, so that a rejected file leaves no trace.
     """
 
-    def __init__(self, services: Services, username: str, *, announced_bytes: int) -> None:
+    def __init__(self, services: Services, username: str, limits: Limits, *, announced_bytes: int) -> None:
         """Prepare for a body of `announced_bytes`, 0 if unknown; a form's body is slightly longer than its file."""
         self._services = services
         self._username = username
-        self._limits = Limits.from_settings(services.settings)
-        self._max_bytes = upload_size_limit(services.settings)
+        self._limits = limits
+        self._max_bytes = limits.largest_upload
         self._expected_bytes = min(announced_bytes, self._max_bytes)
         self._given_options: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
@@ -61,16 +68,24 @@ class UploadSession:
         self._options = parse_options(self._given_options, self._services.settings)
 
     def begin_file(self, name: str, content_type: str | None) -> None:
-        """Begin the file whose bytes follow; raises BadRequest if it is the second one."""
+        """Begin the file whose bytes follow.
+
+        Raises BadRequest if it is the second one, or UnsupportedMedia for a type that holds several files, or a mail.
+        """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
+        media_type = (content_type or "").partition(";")[0].strip().lower()
+        if media_type.startswith(COMPOSITE):
+            raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
         self._file_name = name
-        self._content_type = (content_type or self._content_type)[:100]
+        if MEDIA_TYPE.fullmatch(media_type):
+            self._content_type = media_type
 
     def write(self, data: bytes) -> None:
         """Store a chunk of the file.
 
-        Raises TooLarge, UnsupportedMedia, TooManyJobs, StorageFull, StoreUnavailable or DatabaseUnavailable.
+        Raises TooLarge, UnsupportedMedia, TooManyJobs, StorageFull, TooManyUploads, TooManyMinutes, StoreUnavailable or
+        DatabaseUnavailable.
         """
         self._received_bytes += len(data)
         if self._received_bytes > self._max_bytes:

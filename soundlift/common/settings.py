@@ -31,6 +31,7 @@ from soundlift.common.setting_types import (
     level_name,
     networks,
     not_negative,
+    origins,
     positive,
     queue_kind,
     setting,
@@ -104,6 +105,12 @@ class Settings:
     public_url: str = setting(
         "Address at which clients reach the functions; links begin with it", "http://127.0.0.1:8080", web_address
     )
+    cors_origins: tuple[str, ...] = setting(
+        "Origins whose pages may call the functions, such as https://app.example.org, separated by commas, or * for "
+        "all; if empty, only PUBLIC_URL's own",
+        (),
+        origins,
+    )
     gateway_url: str = setting(
         "Address at which the connector and cron reach the functions", "http://127.0.0.1:8080", web_address
     )
@@ -142,6 +149,14 @@ class Settings:
     max_jobs_in_flight: int = setting(
         "Maximum number of unfinished jobs of one user; further uploads get a 429; 0 means no limit",
         20,
+        not_negative,
+    )
+    max_uploads_per_hour: int = setting(
+        "Maximum number of uploads of one user in an hour; further ones get a 429; 0 means no limit", 0, not_negative
+    )
+    max_minutes_per_day: int = setting(
+        "Maximum length of the sound of one user that is converted in 24 hours, in minutes; 0 means no limit",
+        0,
         not_negative,
     )
     max_mp3_bytes: int = setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import choose_encoder
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 REQUEST_SECONDS = 10.0  # between two bytes of a request
+PATHS = ("/healthz", "/readyz", "/metrics")
+METHODS = ("GET", "HEAD")
 HUNG_SECONDS = 60.0  # an iteration of the loop may wait for a broker, but never that long
 
 
@@ -45,19 +47,22 @@ class Health:
     hung_seconds: float = HUNG_SECONDS
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Respond with 200, or with 503 and a problem document whose detail is the reason."""
-        return self._page(Request(environ).path)(environ, start_response)
+        """Respond with 200, or with a problem document: its detail is the reason of a 503."""
+        return self._page(Request(environ))(environ, start_response)
 
-    def _page(self, path: str) -> WSGIApplication:
-        match path:
+    def _page(self, request: Request) -> WSGIApplication:
+        if request.path in PATHS and request.method not in METHODS:
+            return _methods(request.method)
+        match request.path:
             case "/healthz":
                 return _response(self._why_dead())
             case "/readyz":
                 return _response(self._why_not_ready())
             case "/metrics":
-                return make_wsgi_app(self.metrics.registry)
+                encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+                return Response(encode(self.metrics.registry), content_type=content_type)
             case _:
-                return _problem(HTTPStatus.NOT_FOUND, "There are only /healthz, /readyz and /metrics.")
+                return _problem(HTTPStatus.NOT_FOUND, f"There are only {', '.join(PATHS)}.")
 
     def _why_dead(self) -> str:
         seconds = self.loop.seconds_in_iteration
@@ -86,6 +91,17 @@ def _problem(status: HTTPStatus, detail: str) -> Response:
 def _document(status: HTTPStatus, detail: str) -> str:
     code = problem_code(status.phrase)
     return json.dumps({"title": status.phrase, "status": status.value, "detail": detail, "code": code})
+
+
+def _methods(method: str) -> Response:
+    """Return the response to a method other than METHODS: OPTIONS asks for them, the others are not allowed."""
+    allowed = ", ".join((*METHODS, "OPTIONS"))
+    if method == "OPTIONS":
+        response = Response(status=HTTPStatus.NO_CONTENT)
+    else:
+        response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {allowed} are allowed.")
+    response.headers["Allow"] = allowed
+    return response
 
 
 class _Handler(WSGIRequestHandler):

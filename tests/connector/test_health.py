@@ -177,3 +177,14 @@ def test_no_bytes_cause_an_answer_that_is_not_a_problem_document(start_connector
             client.shutdown(socket.SHUT_WR)
             received = b"".join(iter(lambda client=client: client.recv(2**16), b""))
             assert all(status < 500 for status in check_answers(received)), description
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_its_paths_can_only_be_read(start_connector: Start, path: str) -> None:
+    client = Client(start_connector().health)
+    assert (client.options(path).status_code, client.options(path).headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
+    for method in ("POST", "TRACE", "DELETE"):
+        response = client.open(path, method=method)
+        assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert client.head(path).data == b""
+    assert client.post("/nothing").status_code == 404
