@@ -142,6 +142,7 @@ class Settings:
         "Create jobs from other programs' bare messages {video_fid, username}: true or false", False, boolean
     )
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
+    upload_seconds: int = setting("Maximum time of an upload, however fast it is", 12 * 3600, positive)
     max_stored_bytes: int = setting(
         "Maximum size of the stored videos and MP3s of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,
