@@ -12,9 +12,11 @@ from click.testing import CliRunner
 
 from devservers.local_stack import Stack
 from soundlift.cli.user import user
-from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.errors import BadRequest, NotFound, TooManyAttempts
 from soundlift.common.services import Services
 from tests.cli.conftest import Run
+from tests.factories.accounts import SECRET
+from tests.factories.attempts import age_attempts
 from tests.factories.sessions import begin_session, is_live
 from tests.fixtures.functions import Call
 from tests.pipeline.conftest import EMAIL
@@ -118,6 +120,18 @@ def test_a_new_password_a_removal_and_a_disabled_account_end_the_sessions(
     data, token = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}, begin_session(services)
     assert CliRunner().invoke(user, [command, "ada@example.org"], input=stdin, env=data).exit_code == 0
     assert not is_live(services, token)
+
+
+def test_a_new_password_ends_the_lock_of_an_account(services: Services) -> None:
+    environment = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data), "JWT_SECRET": SECRET}
+    for _ in range(services.settings.sign_in_failures):
+        services.sign_in_limits.begin("ada@example.org", None)
+    age_attempts(services, -60)
+    with pytest.raises(TooManyAttempts):
+        services.sign_in_limits.begin("ada@example.org", None)
+    changed = CliRunner().invoke(user, ["passwd", "ada@example.org"], input="another password\n", env=environment)
+    assert changed.exit_code == 0
+    services.sign_in_limits.begin("ada@example.org", None)
 
 
 @pytest.mark.parametrize(
