@@ -15,6 +15,7 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.printable import escaped
 
 MAX_EMAIL_LENGTH = 254
 
@@ -104,6 +105,6 @@ def parse_address(email: str) -> str:
         address = Address(addr_spec=text)
     except (ValueError, IndexError, HeaderParseError, RecursionError):
         address = None
-    if address is None or not address.domain or address.addr_spec != text:
+    if address is None or not address.domain or address.addr_spec != text or escaped(text) != text:
         raise BadRequest(f"{email!r} is not a single mail address such as name@example.org.")
     return text
