@@ -102,6 +102,7 @@ def test_an_attempt_that_is_taken_back_does_not_count(services: Services) -> Non
     assert is_locked(services), "others have locked the action"
 
 
+@pytest.mark.slow
 def test_concurrent_attempts_do_not_exceed_the_limit(services: Services) -> None:
     for number in range(ROUNDS):
         subject = f"user {number}"

@@ -17,6 +17,7 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.printable import escaped
 
 MAX_EMAIL_LENGTH = 254
 DOMAIN = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*")
@@ -131,6 +132,7 @@ def parse_address(email: str) -> str:
         address = Address(addr_spec=text)
     except (ValueError, IndexError, AttributeError, HeaderParseError, RecursionError):  # all of them for bad addresses
         address = None
-    if address is None or not DOMAIN.fullmatch(address.domain) or address.addr_spec != text:
+    valid = address is not None and DOMAIN.fullmatch(address.domain) and address.addr_spec == text
+    if not valid or escaped(text) != text:
         raise BadRequest(f"{email!r} is not a single mail address such as name@example.org.")
     return text
