@@ -51,7 +51,7 @@ class MariaDb:
         if not self._emptied:
             self._emptied.append(self.new_database())
             migrate(self.url(self._emptied[0]))
-        for table in ("user", "session", "job", "notification", "deletion"):
+        for table in ("user", "session", "job", "notification", "deletion", "attempt"):
             self.execute(f"DELETE FROM {self._emptied[0]}.{table}")
         return self._emptied[0]
 

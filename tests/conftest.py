@@ -15,7 +15,7 @@ import structlog
 from devservers.mail_server import MailServer
 from devservers.rabbitmq import NotPrivate
 from devservers.server import NotInstalled
-from soundlift.common.auth.passwords import hash_password
+from soundlift.common.auth.passwords import Passwords
 from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -58,7 +58,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    return hash_password(PASSWORD)
+    return Passwords(Settings()).hash(PASSWORD)
 
 
 @pytest.fixture

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 from soundlift.common.options.values import BITRATE
 
 MIN_KEY_BYTES = 32
+ALL_NETWORKS = ("0.0.0.0/0", "::/0")
 MAX_KEYS = 8
 
 
@@ -45,6 +47,27 @@ def not_negative(text: str) -> int:
     if value < 0:
         raise ValueError("must be 0 or more")
     return value
+
+
+def between(lowest: int, highest: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers within bounds."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise ValueError(f"must be from {lowest} to {highest}")
+        return value
+
+    return parse
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return IP addresses and networks separated by commas; * means all."""
+    names = ALL_NETWORKS if text.strip() == "*" else [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        return tuple(ip_network(name) for name in names)
+    except ValueError as error:
+        raise ValueError(f"must be IP addresses or networks separated by commas, or *; {error}") from None
 
 
 def web_address(text: str) -> str:
