@@ -22,6 +22,7 @@ from tests.factories.jobs import MP4, queued_job, ready_job
 CLAIMS = Reply(200, json.dumps({"claims": {"username": EMAIL}}).encode())
 BROKEN = Reply(200, b"", {"Content-Length": "100"})
 FULL = Reply(429, b'{"code": "storage_full", "detail": "The storage is full."}')
+LOCKED = Reply(429, b'{"code": "too_many_attempts", "detail": "Try again in 30 seconds."}', {"Retry-After": "30"})
 
 pytestmark = pytest.mark.usefixtures("_no_pause")
 
@@ -59,7 +60,7 @@ def test_repetition_ends_after_the_given_time(server: WrittenAnswers) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [FULL, Reply(503, b"{}", {"Retry-After": "3600"}), Reply(500), Reply(404)])
+@pytest.mark.parametrize("reply", [FULL, LOCKED, Reply(503, b"{}", {"Retry-After": "3600"}), Reply(500), Reply(404)])
 def test_a_refusal_that_does_not_pass_soon_is_an_error(server: WrittenAnswers, reply: Reply) -> None:
     server.replies = [reply]
     client = Client(server.url, token="any", retry_seconds=float("inf"))
