@@ -39,7 +39,7 @@ class LoginRequired:
     def __init__(self, function: WSGIApplication, settings: Settings) -> None:
         self._function = function
         self._settings = settings
-        self._refusal = http_function(_refuse, methods=METHODS, max_body_bytes=None)
+        self._refusal = http_function(_refuse, methods=(*METHODS, "OPTIONS"), max_body_bytes=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, or respond with 401."""

@@ -21,7 +21,13 @@ from tests.openapi.document import read_document
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 # Settings under which limits of users do not end a run: after a few requests, everything would be refused.
-UNLIMITED = {"max_jobs_in_flight": 0, "sign_in_failures": 0, "sign_in_failures_per_network": 0}
+UNLIMITED = {
+    "max_jobs_in_flight": 0,
+    "max_uploads_per_hour": 0,
+    "max_minutes_per_day": 0,
+    "sign_in_failures": 0,
+    "sign_in_failures_per_network": 0,
+}
 LONGEST_WAIT = 1  # seconds: a job that nothing converts would make each request wait for a minute
 
 
@@ -62,6 +68,14 @@ class Report:
                     self.failures.setdefault(
                         title, f"{found.failure.message}\n{found.code_sample}\n{interaction.response.text[:500]}"
                     )
+
+    def merge(self, other: Report) -> None:
+        """Add the counts and the failures of another run."""
+        self.cases += other.cases
+        self.statuses += other.statuses
+        self.checks += other.checks
+        self.accepted |= other.accepted
+        self.failures |= other.failures
 
     def __str__(self) -> str:
         """Return the failures, each with a command that repeats it."""
