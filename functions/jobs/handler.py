@@ -9,6 +9,7 @@ from soundlift.common.errors import BadRequest, NotReady
 from soundlift.common.jobs.model import WAITING, Job
 from soundlift.common.services import Services
 from soundlift.common.web.application import Anything, Function
+from soundlift.common.web.cross_origin import allow_cross_origin
 from soundlift.common.web.query import whole_number
 
 from .arguments import documents, existing_job, own_job, scope_of
@@ -79,3 +80,4 @@ app.handle("/<job_id>/retry", retry_job, methods=["POST"])
 app.handle("/<job_id>/waveform", show_waveform, methods=["GET"])
 app.handle("/<job:job_id>", show_job, methods=["GET"])
 app.handle("/<job:job_id>", remove_job, methods=["DELETE"])
+allow_cross_origin(app)

@@ -14,6 +14,7 @@ from soundlift.common.jobs.rates import rate_limit_fields
 from soundlift.common.jobs.recent import recent_uploads
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .body import receive_body
 from .form import MAX_OVERHEAD
@@ -52,3 +53,4 @@ def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]
 
 
 app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], max_body_bytes=None)
+allow_cross_origin(app)

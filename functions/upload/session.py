@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
@@ -25,9 +26,14 @@ from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options
+from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 
 from .lease import ABANDONED, UploadLease
+
+COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
+MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,50}/[a-z0-9!#$&^_.+-]{1,49}")  # RFC 6838, section 4.2, and for the tables
+SEND = "Send the file itself, as multipart/form-data or as the raw body."
 
 log = structlog.get_logger()
 
@@ -62,11 +68,18 @@ class UploadSession:
         self._options = parse_options(self._given_options, self._services.settings)
 
     def begin_file(self, name: str, content_type: str | None) -> None:
-        """Begin the file whose bytes follow; raises BadRequest if it is the second one."""
+        """Begin the file whose bytes follow.
+
+        Raises BadRequest if it is the second one, or UnsupportedMedia for a type that holds several files, or a mail.
+        """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
+        media_type = (content_type or "").partition(";")[0].strip().lower()
+        if media_type.startswith(COMPOSITE):
+            raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
         self._file_name = name
-        self._content_type = (content_type or self._content_type)[:100]
+        if MEDIA_TYPE.fullmatch(media_type):
+            self._content_type = media_type
 
     def write(self, data: bytes) -> None:
         """Store a chunk of the file.

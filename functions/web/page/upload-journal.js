@@ -6,6 +6,7 @@
 /** @import { Job } from "../types" */
 
 import { apiUrl, request } from "./api.js";
+import { replaced } from "./printable.js";
 
 const PREFIX = `soundlift uploads ${apiUrl("/").pathname} `;
 const MAX_FILES = 50;
@@ -119,6 +120,6 @@ export async function findArrived(uploads) {
  * @param {string} name
  */
 function serverName(name) {
-  const printable = (name.split(/[/\\]/).at(-1) ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu, "_");
+  const printable = replaced(name.split(/[/\\]/).at(-1) ?? "", "_");
   return [...printable.trim()].slice(-MAX_SERVER_NAME_LENGTH).join("") || "video";
 }
