@@ -12,7 +12,7 @@ import pytest
 from functions.jobs.long_polls import permitted_wait
 from soundlift.common.auth.tokens import Identity, Tokens
 from soundlift.common.services import Services
-from tests.deploy.platforms import STACK
+from tests.deploy.platforms import PUBLIC, STACK
 from tests.fuzz.files import make_files, upload_real_files
 from tests.fuzz.run import UNLIMITED, Report, fuzz
 from tests.fuzz.server import GATEWAY_LOGIN, serving
@@ -30,13 +30,13 @@ CHEAP_PASSWORDS = {"password_memory_kib": 7 * 1024, "password_passes": 1}
 
 @dataclass
 class Target:
-    """A server, and the file that lists its users."""
+    """A server, and the folder with the lists of its users."""
 
     url: str
-    users: Path
+    folder: Path
 
-    def fuzz(self, **options: Any) -> Report:
-        return fuzz(self.url, self.users, seed=SEED, **options)
+    def fuzz(self, users: str = "users", **options: Any) -> Report:
+        return fuzz(self.url, self.folder / f"{users}.json", seed=SEED, **options)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,8 +49,9 @@ def target(services: Services, tmp_path: Path) -> Iterator[Target]:
     services.settings = replace(services.settings, **UNLIMITED, **CHEAP_PASSWORDS, long_polls=1)
     add_examples(services)
     write_users(services, tmp_path / "users.json", gateway_login=GATEWAY_LOGIN)
+    write_users(services, tmp_path / "internal.json", gateway_login=GATEWAY_LOGIN, gateway_first=True)
     with permitted_wait(services, 1), serving(services) as url:  # the only place is taken: a stream ends at once
-        yield Target(url, tmp_path / "users.json")
+        yield Target(url, tmp_path)
 
 
 class Snooper(Identity):
@@ -69,7 +70,8 @@ class NoOwners(Tokens):
 
 @pytest.mark.parametrize("name", STACK)
 def test_no_request_makes_a_function_deviate_from_its_description(target: Target, name: str) -> None:
-    report = target.fuzz(paths=PATHS[name], phases=("examples", "coverage", "fuzzing"), examples=EXAMPLES)
+    users = "users" if name in PUBLIC else "internal"
+    report = target.fuzz(users, paths=PATHS[name], phases=("examples", "coverage", "fuzzing"), examples=EXAMPLES)
     assert not report.failures, str(report)
     assert not report.never_accepted(), "only refusals of these operations were tested"
 

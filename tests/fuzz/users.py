@@ -49,14 +49,15 @@ def _rename(services: Services, job: Job, new_id: str, **values: Any) -> None:
     services.database.change(sa.update(jobs).where(jobs.c.id == job.id).values(id=new_id, **values))
 
 
-def write_users(services: Services, file: Path, *, gateway_login: str) -> None:
-    """Write the users in the format of Web Fuzzing Commons, in the order in which an operation tries them."""
+def write_users(services: Services, file: Path, *, gateway_login: str, gateway_first: bool = False) -> None:
+    """Write the users in the format of Web Fuzzing Commons, in the order in which each operation tries them."""
     bearers = {
         **{name: services.tokens.sign_in(email, admin=False) for name, email in PEERS.items()},
         "admin": services.tokens.sign_in(ADMIN, admin=True),
     }
     credentials = {name: f"Bearer {token}" for name, token in bearers.items()}
-    credentials["gateway"] = f"Basic {b64encode(gateway_login.encode()).decode()}"
+    gateway = {"gateway": f"Basic {b64encode(gateway_login.encode()).decode()}"}
+    credentials = {**gateway, **credentials} if gateway_first else {**credentials, **gateway}
     users = [
         {"name": name, "fixedHeaders": [{"name": "Authorization", "value": value}]}
         for name, value in credentials.items()
