@@ -14,6 +14,7 @@ from soundlift.common.jobs.rates import rate_limit_fields
 from soundlift.common.jobs.recent import recent_uploads
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .body import receive_body
@@ -30,6 +31,7 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
     max_bytes = limits.largest_upload
     if (request.content_length or 0) > max_bytes + MAX_OVERHEAD:
         raise TooLarge(f"A video may have at most {max_bytes} bytes.")
+    limit_body_time(services.settings.upload_seconds)
     with UploadSession(services, identity.username, limits, announced_bytes=request.content_length or 0) as session:
         receive_body(request, session)
         job = session.commit()

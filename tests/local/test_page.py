@@ -14,12 +14,13 @@ from tests.local.test_up import FUNCTIONS
 pytestmark = pytest.mark.servers
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+OTHER_PAGE = "https://app.example.org"
 PATHS = ["/", "/web/", "/function/web/", "/function/web.openfaas-fn/"]
 
 
 @pytest.fixture(scope="module")
 def stack(start: Start) -> Stack:
-    return start()
+    return start(CORS_ORIGINS=OTHER_PAGE)
 
 
 def get(stack: Stack, path: str, accept: str | None = None, method: str = "GET") -> urllib3.BaseHTTPResponse:
@@ -104,3 +105,10 @@ def test_the_description_of_the_api_is_for_every_client_and_read_only(stack: Sta
         assert answer.status == 200
         assert answer.headers["Content-Type"] in ("application/yaml", "text/html; charset=utf-8")
     assert get(stack, path, method="POST").status == 405
+
+
+@pytest.mark.parametrize(("path", "granted"), [("/jobs", True), ("/function/upload", True), ("/login/refresh", False)])
+def test_the_setting_opens_the_api_to_another_page_but_not_the_session(stack: Stack, path: str, granted: bool) -> None:
+    headers = {"Origin": OTHER_PAGE, "Access-Control-Request-Method": "POST", "Connection": "close"}
+    answer = urllib3.request("OPTIONS", stack.url + path, headers=headers, retries=False, timeout=10)
+    assert answer.headers.get("Access-Control-Allow-Origin") == (OTHER_PAGE if granted else None)

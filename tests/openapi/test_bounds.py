@@ -8,7 +8,8 @@ from functions.jobs.changes import MAX_CHANGES
 from functions.jobs.listing import MAX_SEARCH_LENGTH, PAGE_SIZE, STATES
 from functions.upload.body import MAX_NAME_LENGTH
 from soundlift.common import events
-from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES
+from soundlift.common.auth.password_links import Purpose
+from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_LENGTH
 from soundlift.common.jobs.cursor import MAX_CURSOR_LENGTH
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS
@@ -34,6 +35,7 @@ def test_the_enumerations_are_those_of_the_code() -> None:
     assert schema("Job")["properties"]["notifications"]["items"]["properties"]["channel"]["enum"] == list(Channel)
     described = re.findall("`(.*?)`", schema("Event")["properties"]["type"]["description"])
     assert described == [events.VIDEO_UPLOADED, events.MP3_READY, events.CONVERSION_FAILED]
+    assert schema("PasswordLink")["properties"]["purpose"]["enum"] == list(Purpose)
 
 
 def test_the_bounds_are_those_of_the_code() -> None:
@@ -48,4 +50,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert schema("JobList")["properties"]["jobs"]["maxItems"] == MAX_CHANGES
     assert schema("JobList")["properties"]["cursor"]["maxLength"] == MAX_CURSOR_LENGTH
     assert f"{MAX_PASSWORD_BYTES:,} bytes" in schema("Credentials")["properties"]["password"]["description"]
+    choose = read_document().root["paths"]["/login/password"]["post"]["requestBody"]["content"]["application/json"]
+    rule = f"At least {MIN_PASSWORD_LENGTH} characters, and at most {MAX_PASSWORD_BYTES:,} bytes"
+    assert rule in choose["schema"]["properties"]["password"]["description"]
     assert schema("Job")["properties"]["file_name"]["maxLength"] == MAX_NAME_LENGTH

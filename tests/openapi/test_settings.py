@@ -18,16 +18,8 @@ PLACES_AND_SECRETS = {  # where the parts of a deployment are, and how they trus
     *("BASIC_AUTH_CALLS", "STACK_FILE", "MAIL_FROM", "VIDEO_QUEUE", "MP3_QUEUE", "HOST", "PORT", "LIFELINE_FD"),
     *("CONNECTOR_PORT", "LOG_LEVEL", "TRUSTED_PROXIES", "PASSWORD_MEMORY_KIB", "PASSWORD_PASSES"),
 }
-PROCESSING = {  # how passwords are hashed, and conversions and deliveries run; clients see only the outcome
-    *(
-        "PASSWORD_MEMORY_KIB",
-        "PASSWORD_PASSES",
-        "MAX_MP3_BYTES",
-        "MAX_MEMORY_BYTES",
-        "MAX_CONVERSION_SECONDS",
-        "DRAIN_SECONDS",
-        "CONVERT_CONCURRENCY",
-    ),
+PROCESSING = {  # how conversions and deliveries are run; clients see their outcome in the job
+    *("MAX_MP3_BYTES", "MAX_MEMORY_BYTES", "MAX_CONVERSION_SECONDS", "DRAIN_SECONDS", "CONVERT_CONCURRENCY", "SANDBOX"),
     *("CONNECTOR_CONCURRENCY", "CONNECTOR_ATTEMPTS"),
 }
 

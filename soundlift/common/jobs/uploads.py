@@ -15,6 +15,7 @@ from soundlift.common.jobs.lists import JobLists
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
 from soundlift.common.jobs.turns import next_turn, turn_of
+from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
 
 
@@ -79,6 +80,7 @@ class UploadSteps(JobLists):
         )
 
         def insert(connection: Connection) -> None:
+            lock_user(connection, username)
             connection.execute(row.values(turn=next_turn(connection, username)))
 
         try:
