@@ -12,6 +12,7 @@ BASE_IMAGE ?=
 DIR ?= build/corpus
 SAMPLE ?=
 MINUTES ?=
+CASES ?=
 
 # `make PYTHON=…` replaces a virtual environment of another interpreter; without PYTHON, any that exists is used.
 NEWLY_CHOSEN := $(if $(filter file,$(origin PYTHON)),,check-python)
@@ -26,10 +27,11 @@ override BASE_IMAGE := $(value BASE_IMAGE)
 override DIR := $(value DIR)
 override SAMPLE := $(value SAMPLE)
 override MINUTES := $(value MINUTES)
-export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
+override CASES := $(value CASES)
+export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES CASES
 
 .DEFAULT_GOAL := help
-.PHONY: check-python help demo images check test corpus mutate lint bench docs sbom clean
+.PHONY: check-python help demo images check test corpus fuzz mutate lint bench docs sbom clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -48,6 +50,9 @@ test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 
 corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's; an empty DIR is first filled with unusual files
 	@$(BIN)/python -m tests.corpus "$$DIR"
+
+fuzz: $(VENV)/ready-to-develop ## send at least 10,000 generated requests to a running stack; CASES=… sends another number
+	@$(BIN)/python -m tests.fuzz $${CASES:+--cases "$$CASES"}
 
 mutate: $(VENV)/ready-to-mutate build/ferretdb ## find small bugs that the tests do not detect; ONLY="jobs tokens" mutates some modules
 	@set -f; $(BIN)/python -m tests.mutation $${SAMPLE:+--sample "$$SAMPLE"} $${MINUTES:+--minutes "$$MINUTES"} -- $$ONLY

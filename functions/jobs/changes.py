@@ -12,9 +12,8 @@ from soundlift.common.web.query import whole_number
 
 from .arguments import documents
 from .listing import page_document
-from .long_polls import permitted_wait, poll
+from .long_polls import MAX_WAIT_SECONDS, permitted_wait, poll
 
-MAX_WAIT_SECONDS = 60
 POLL_SECONDS = 0.5
 MAX_CHANGES = 500  # jobs in one document; if more have changed, it has a page instead
 

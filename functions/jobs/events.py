@@ -16,6 +16,7 @@ from soundlift.common.services import Services
 
 from .arguments import scope_of
 from .changes import POLL_SECONDS, next_changes, resync_document
+from .listing import check_query
 from .long_polls import permitted_wait
 
 STREAM_SECONDS = 25.0  # shorter than the usual time-outs of proxies
@@ -31,6 +32,7 @@ def stream_events(request: Request, services: Services) -> ResponseReturnValue:
     requests, the stream ends after the changes that there are.
     """
     scope = scope_of(request, services)
+    check_query(request)
     first = _first_document(request, services, scope)
     with ExitStack() as stack:
         seconds = stack.enter_context(permitted_wait(services, STREAM_SECONDS))

@@ -8,16 +8,16 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.errors import BadRequest, NotReady
 from soundlift.common.jobs.model import WAITING, Job
 from soundlift.common.services import Services
-from soundlift.common.web.application import Function
+from soundlift.common.web.application import Anything, Function
 from soundlift.common.web.cross_origin import allow_cross_origin
 from soundlift.common.web.query import whole_number
 
-from .arguments import documents, existing_job, identify, own_job, scope_of
-from .changes import MAX_WAIT_SECONDS, changes_document
+from .arguments import documents, existing_job, own_job, scope_of
+from .changes import changes_document
 from .events import stream_events
 from .links import create_archive_link, create_link
-from .listing import page_document
-from .long_polls import permitted_wait, poll
+from .listing import check_query, page_document
+from .long_polls import MAX_WAIT_SECONDS, permitted_wait, poll
 from .retry import retry_job
 from .waveform import show_waveform
 
@@ -27,6 +27,7 @@ POLL_SECONDS = 0.2
 def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
     """Return a page of the user's jobs, or of all jobs for an admin; or what has changed in them since a cursor."""
     scope = scope_of(request, services)
+    check_query(request)
     is_changes = "changed_since" in request.args
     return jsonify((changes_document if is_changes else page_document)(request, services, scope))
 
@@ -63,20 +64,20 @@ def remove_job(request: Request, services: Services, job_id: str) -> ResponseRet
     return Response(status=204)
 
 
-def refuse_to_remove_all(request: Request, services: Services) -> ResponseReturnValue:
-    """Raise BadRequest: jobs can only be deleted one at a time."""
-    identify(request, services)
-    raise BadRequest("Name the job to delete: DELETE /jobs/ID.")
+class JobPath(Anything):
+    """Any path except those of the other rules of this function, which would otherwise allow the methods of a job."""
+
+    regex = rf"(?!(?:events|links|[^/]+/(?:link|retry|waveform))?\Z){Anything.regex}"
 
 
 app = Function("jobs", needs=["tokens", "database"])
+app.url_map.converters["job"] = JobPath
 app.handle("/", list_jobs, methods=["GET"])
-app.handle("/", refuse_to_remove_all, methods=["DELETE"])
 app.handle("/events", stream_events, methods=["GET"])
 app.handle("/links", create_archive_link, methods=["POST"])
 app.handle("/<job_id>/link", create_link, methods=["POST"])
 app.handle("/<job_id>/retry", retry_job, methods=["POST"])
 app.handle("/<job_id>/waveform", show_waveform, methods=["GET"])
-app.handle("/<anything:job_id>", show_job, methods=["GET"])
-app.handle("/<anything:job_id>", remove_job, methods=["DELETE"])
+app.handle("/<job:job_id>", show_job, methods=["GET"])
+app.handle("/<job:job_id>", remove_job, methods=["DELETE"])
 allow_cross_origin(app)

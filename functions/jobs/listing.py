@@ -15,6 +15,7 @@ from soundlift.common.services import Services
 from soundlift.common.web.query import whole_number
 
 from .arguments import documents
+from .long_polls import MAX_WAIT_SECONDS
 
 MAX_PAGE_SIZE = 100
 PAGE_SIZE = 50
@@ -27,7 +28,7 @@ def page_document(request: Request, services: Services, scope: str | None) -> di
 
     The cursor is read first: a change between the two is on the page and is listed again.
     """
-    search, limit = _search(request), whole_number(request, "limit", default=PAGE_SIZE, highest=MAX_PAGE_SIZE)
+    search, limit = _search(request), _limit(request)
     moment = services.jobs.moment()
     updates = services.jobs.updates(scope, since=Cursor.start(moment))
     jobs, position = _page(request, services, scope, search, limit)
@@ -46,11 +47,22 @@ def _page(
     return jobs, position_of(jobs[-1]) if jobs and len(jobs) == limit else None
 
 
+def check_query(request: Request) -> None:
+    """Raise BadRequest for a malformed parameter of a list, whether or not it applies to this request."""
+    _search(request)
+    _limit(request)
+    whole_number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
+
+
+def _limit(request: Request) -> int:
+    return whole_number(request, "limit", default=PAGE_SIZE, highest=MAX_PAGE_SIZE)
+
+
 def _search(request: Request) -> Search | None:
     text = request.args.get("q", "")
     if len(text) > MAX_SEARCH_LENGTH:
         raise BadRequest(f"q may have at most {MAX_SEARCH_LENGTH} characters.")
-    wanted = [name for name in request.args.get("state", "").split(",", len(STATES)) if name]
+    wanted = [name for name in request.args.get("state", "").split(",", len(STATES) - 1) if name]
     if unknown := [name for name in wanted if name not in STATES]:
         raise BadRequest(f"state must be one or more of {', '.join(STATES)}; it contains {unknown[0][:20]!r}.")
     return Search(text, [State(name) for name in wanted]) if text or wanted else None

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from soundlift.common.services import Services
 
+MAX_WAIT_SECONDS = 60
 PAUSE_PER_READ = 10  # times as long as the read, so that waiting requests use little of the processor
 
 Result = TypeVar("Result")

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 PAGE = "web"  # the function's name
 OTHERS = re.compile(r"/(?:healthz|system/.*)", re.DOTALL)
-# The page's files, which functions/web/static_files.py names, and the description of the API.
-FILE = re.compile(r"/(?:[0-9a-f]{12}/)?[\w-]+\.\w+|/docs")
+FILE = re.compile(r"/(?:[0-9a-f]{12}/)?[\w-]+\.\w+")  # the page's files, which functions/web/static_files.py names
+DESCRIPTION = re.compile(r"/(?:docs|openapi\.yaml)")  # of the API; unlike the page's, its paths have no other meaning
 
 
 class PageAtRoot:
@@ -51,6 +51,8 @@ class PageWithSlash:
 
 
 def _is_for_page(request: Request) -> bool:
+    if DESCRIPTION.fullmatch(request.path):
+        return True
     if OTHERS.fullmatch(request.path):
         return False
     if request.method not in ("GET", "HEAD"):  # the page names the methods that it has

@@ -306,4 +306,25 @@ def test_a_job_can_be_deleted_while_the_media_store_is_unavailable(function: Cal
 
 
 def test_a_delete_without_a_job_id_is_rejected(function: Call, services: Services) -> None:
-    assert_problem(function("jobs").delete("/", headers=bearer(services)), 400)
+    assert_problem(function("jobs").delete("/", headers=bearer(services)), 405)
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [("/", {"GET"}), ("/events", {"GET"}), ("/links", {"POST"}), ("/ID/link", {"POST"}), ("/ID/retry", {"POST"}),
+     ("/ID/waveform", {"GET"}), ("/ID", {"GET", "DELETE"}), ("/ID/", {"GET", "DELETE"}), ("/ID/x", {"GET", "DELETE"}),
+     ("/links/", {"GET", "DELETE"}), ("/xlinks", {"GET", "DELETE"})],
+)  # fmt: skip
+def test_each_path_allows_its_own_methods_only(function: Call, path: str, methods: set[str]) -> None:
+    allowed = set(function("jobs").options(path).headers["Allow"].split(", "))
+    assert allowed - {"HEAD", "OPTIONS"} == methods
+
+
+@pytest.mark.parametrize(
+    "query", ["wait=-1", "limit=x", "state=none", "changed_since=x&limit=-1", "changed_since=x&state=none"]
+)
+def test_a_malformed_parameter_is_rejected_even_if_it_does_not_apply(
+    function: Call, services: Services, query: str
+) -> None:
+    for path in ("/", "/events"):
+        assert_problem(function("jobs").get(f"{path}?{query}", headers=bearer(services)), 400)

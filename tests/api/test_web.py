@@ -78,7 +78,7 @@ def test_the_index_loads_all_modules_at_once(web: FlaskClient) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_types_are_those_that_browsers_require_under_nosniff(web: FlaskClient, name: str) -> None:
-    types = {"js": "javascript", "css": "text/css", "svg": "image/svg+xml", "html": "text/html"}
+    types = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "html": "text/html"}
     response = web.get(f"/{name}")
     assert types[name.rpartition(".")[2]] in response.content_type
     assert response.headers["X-Content-Type-Options"] == "nosniff"

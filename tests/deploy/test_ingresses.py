@@ -77,3 +77,27 @@ def test_an_address_above_the_page_redirects_to_it(platform: str, address: str) 
     assert ingress["metadata"]["annotations"][f"{NGINX}/permanent-redirect"] == f"https://{rule['host']}/web/"
     assert not leads(ingress, "/web/")
     assert not leads(ingress, "/jobs")
+
+
+def rewritten(platform: str, address: str) -> tuple[str, str]:
+    """Return the host, if it is replaced, and the path with which an address reaches its function."""
+    (found,) = [
+        (ingress["metadata"]["annotations"], match)
+        for ingress in routes_in(DEPLOY / platform)
+        for path in ingress_paths(ingress)
+        if (match := re.match(path, address))
+    ]
+    annotations, match = found
+    target = re.sub(r"\$(\d)", lambda number: match[int(number[1])], annotations[f"{NGINX}/rewrite-target"])
+    return annotations.get(f"{NGINX}/upstream-vhost", ""), target
+
+
+@pytest.mark.parametrize("name", ["docs", "openapi.yaml"])
+def test_the_description_of_the_api_is_at_its_address_on_each_platform_and_behind_nginx(name: str) -> None:
+    assert rewritten("openfaas", f"/{name}") == ("", f"/function/web/{name}")
+    assert rewritten("openfaas", f"/web/{name}") == ("", f"/function/web/{name}")
+    for address in (f"/{name}", f"/web/{name}"):
+        assert rewritten("knative", address) == ("web.soundlift.svc.cluster.local", f"/{name}")
+    paths = re.findall(r"location ~ (\S+) \{\s+proxy_pass", PROXY_PAGE.read_text())
+    assert any(re.search(path, f"/{name}") for path in paths)
+    assert not any(re.search(path, f"/{name}/more") for path in paths)

@@ -98,6 +98,15 @@ def test_the_gateway_s_own_responses_have_the_security_headers(stack: Stack) -> 
         assert {answer.headers.get(name) for name in HEADERS} == set(HEADERS.values()), path
 
 
+@pytest.mark.parametrize("path", ["/docs", "/openapi.yaml", "/web/docs", "/function/web/openapi.yaml"])
+def test_the_description_of_the_api_is_for_every_client_and_read_only(stack: Stack, path: str) -> None:
+    for accept in (None, "application/json", BROWSER):
+        answer = get(stack, path, accept)
+        assert answer.status == 200
+        assert answer.headers["Content-Type"] in ("application/yaml", "text/html; charset=utf-8")
+    assert get(stack, path, method="POST").status == 405
+
+
 @pytest.mark.parametrize(("path", "granted"), [("/jobs", True), ("/function/upload", True), ("/login/refresh", False)])
 def test_the_setting_opens_the_api_to_another_page_but_not_the_session(stack: Stack, path: str, granted: bool) -> None:
     headers = {"Origin": OTHER_PAGE, "Access-Control-Request-Method": "POST", "Connection": "close"}

@@ -1,0 +1,65 @@
+"""The accounts and the job that the examples of the OpenAPI document name, and the users that Schemathesis acts as."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.db.clock import now
+from soundlift.common.db.tables import jobs, sessions
+from soundlift.common.jobs.model import Job
+from soundlift.common.services import Services
+from tests.factories.jobs import failed_job, ready_job
+from tests.factories.media import store
+from tests.openapi.document import read_document
+
+PEERS = {"you": "you@example.org", "bob": "bob@fuzz.example.org"}  # must never see each other's jobs
+ADMIN = "admin@fuzz.example.org"
+READY, OTHER_READY = "66e7c99ee44ca06f4f48bf61", "66e7c9a2e44ca06f4f48bf75"
+SESSION_SECONDS = 24 * 3600
+
+
+def example(name: str) -> Any:
+    return read_document().root["components"]["examples"][name]["value"]
+
+
+def add_examples(services: Services) -> None:
+    """Add what the examples refer to, so that they are valid requests."""
+    hashed = services.passwords.hash("correct horse battery")
+    for email in PEERS.values():
+        services.users.add(email, hashed)
+    services.users.add(ADMIN, hashed, admin=True)
+    mp3_id = example("readyJob")["mp3_fid"]
+    store(services.mp3s, mp3_id, b"mp3")
+    _rename(services, ready_job(services, email=PEERS["you"]), READY, mp3_fid=mp3_id, waveform=bytes(10))
+    _rename(services, ready_job(services, email=PEERS["you"]), OTHER_READY)
+    _rename(services, failed_job(services, email=PEERS["you"]), example("failedJob")["job_id"])
+    token = RefreshToken.parse(example("accessOfProgram")["refresh_token"])
+    assert token is not None
+    values = {"id": token.session_id, "username": PEERS["you"], "token_hash": token.hash}
+    services.database.change(sa.insert(sessions).values(**values, created_at=now(), expires_at=now() + SESSION_SECONDS))
+
+
+def _rename(services: Services, job: Job, new_id: str, **values: Any) -> None:
+    services.database.change(sa.update(jobs).where(jobs.c.id == job.id).values(id=new_id, **values))
+
+
+def write_users(services: Services, file: Path, *, gateway_login: str, gateway_first: bool = False) -> None:
+    """Write the users in the format of Web Fuzzing Commons, in the order in which each operation tries them."""
+    bearers = {
+        **{name: services.tokens.sign_in(email, admin=False) for name, email in PEERS.items()},
+        "admin": services.tokens.sign_in(ADMIN, admin=True),
+    }
+    credentials = {name: f"Bearer {token}" for name, token in bearers.items()}
+    gateway = {"gateway": f"Basic {b64encode(gateway_login.encode()).decode()}"}
+    credentials = {**gateway, **credentials} if gateway_first else {**credentials, **gateway}
+    users = [
+        {"name": name, "fixedHeaders": [{"name": "Authorization", "value": value}]}
+        for name, value in credentials.items()
+    ]
+    file.write_text(json.dumps({"schemaVersion": "0.3.0", "auth": users}))
