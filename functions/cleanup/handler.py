@@ -1,4 +1,4 @@
-"""Resends overdue events, and deletes files, rows and sessions that have expired; called every minute."""
+"""Resends overdue events, and deletes files, rows, sessions and keys that have expired; called every minute."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     services.sessions.delete_expired()
     services.jobs.delete_old_deletions()
+    services.jobs.delete_old_keys()
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 

@@ -30,7 +30,8 @@ BUSY = frozenset(
 def is_temporary(error: ClientError) -> bool:
     """Return whether a request without side effects may succeed if it is repeated."""
     if isinstance(error, ApiError):
-        return error.status in BUSY and error.code != "storage_full" and (error.retry_after or 0) <= LONGEST_WAIT
+        is_busy = error.status in BUSY or error.code == "upload_in_progress"
+        return is_busy and error.code != "storage_full" and (error.retry_after or 0) <= LONGEST_WAIT
     return isinstance(error, ConnectionFailed) and error.temporary
 
 
