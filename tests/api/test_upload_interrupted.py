@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from werkzeug.serving import make_server
 
 from devservers.waiting import wait_for
@@ -17,11 +16,10 @@ from functions.upload import lease
 from functions.upload.body import BLOCK_BYTES
 from functions.upload.handler import app
 from functions.upload.lease import REFRESH_SECONDS
-from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, UPLOAD_LEASE_SECONDS, Job
 from soundlift.common.services import Services
-from tests.api.uploads import LARGE, send, traces
+from tests.api.uploads import LARGE, SlowBody, only_job, send, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, age, job_now
 from tests.factories.problems import assert_problem
@@ -40,28 +38,9 @@ def test_a_lease_survives_two_refreshes_that_failed() -> None:
     assert 3 * REFRESH_SECONDS <= UPLOAD_LEASE_SECONDS < RECEIVE_SECONDS
 
 
-class SlowBody(io.BytesIO):
-    """A large video that calls a function before each block except the first."""
-
-    def __init__(self, before_block: Callable[[], None]) -> None:
-        super().__init__(LARGE)
-        self.before_block = before_block
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.tell():
-            self.before_block()
-        return super().read(size)
-
-
 def _is_abandoned(services: Services, job: Job) -> bool:
     age(services, job, RECEIVE_SECONDS + 1)
     return services.jobs.abandon(job)
-
-
-def _find_job(services: Services) -> Job:
-    """Return the only job."""
-    with services.database.read() as connection:
-        return job_now(services, str(connection.scalar(sa.select(table.c.id))))
 
 
 def test_an_upload_is_not_abandoned_however_slowly_its_bytes_arrive(
@@ -70,7 +49,7 @@ def test_an_upload_is_not_abandoned_however_slowly_its_bytes_arrive(
     monkeypatch.setattr(lease, "REFRESH_SECONDS", 0.01)
 
     def wait_for_lease() -> None:
-        age(services, _find_job(services), RECEIVE_SECONDS + 60)
+        age(services, only_job(services), RECEIVE_SECONDS + 60)
         wait_for(lambda: services.jobs.interrupted() == [], "the lease is renewed")
 
     assert send(function, services, SlowBody(wait_for_lease)).status_code == 202
@@ -81,7 +60,7 @@ def test_a_reservation_renews_the_lease(function: Call, services: Services, monk
 
     def pass_time() -> None:
         assert services.jobs.interrupted() == []
-        age(services, _find_job(services), RECEIVE_SECONDS - 60)
+        age(services, only_job(services), RECEIVE_SECONDS - 60)
 
     assert send(function, services, SlowBody(pass_time), announced=False).status_code == 202
 
@@ -120,7 +99,7 @@ def test_an_upload_that_was_abandoned_meanwhile_is_answered_503(
 
     def abandon() -> None:
         body.before_block = lambda: None
-        job = _find_job(services)
+        job = only_job(services)
         wait_for(lambda: _is_abandoned(services, job), "the upload is abandoned between two refreshes")
         if disposed:
             assert dispose(job_now(services, job.id), services)
