@@ -102,6 +102,17 @@ def test_a_cancelled_upload_that_has_arrived_already_leaves_no_job(
     wait_for(lambda: not stack_services.jobs.page(account), "the job is deleted")
 
 
+def test_an_upload_that_has_arrived_is_not_interrupted_by_a_reload(visit: Visit, video: Path) -> None:
+    held = hold_answers(visit, video)
+    visit.page.on("dialog", lambda dialog: dialog.accept())
+    visit.upload(video)
+    wait_for(lambda: visit.page.evaluate("1") and held, "the server has made the job")
+    with visit.page.expect_response(lambda answer: answer.url.endswith("/upload") and answer.request.method == "GET"):
+        visit.page.reload()
+    visit.expect_state("Holiday.mp4", "ready")
+    expect(visit.page.get_by_role("region", name="interrupted")).to_have_count(0)
+
+
 def hold_answers(visit: Visit, video: Path) -> list[Route]:
     """Let each upload of a video reach the server, but no answer reach the page; return the requests."""
     held: list[Route] = []
