@@ -89,7 +89,11 @@ class Container:
             except urllib3.exceptions.HTTPError:
                 return False
 
-        wait_for(answers, f"{self.name} answers: {self.log()}", seconds=60)
+        try:
+            wait_for(answers, f"{self.name} answers", seconds=60)
+        except TimeoutError as error:
+            error.add_note(self.log())
+            raise
         self.seconds_to_start = time.monotonic() - since
 
     @property
@@ -167,15 +171,21 @@ def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], se
         *variables,
         container.image,
     )
-    container.wait_until_healthy(path, began)
+    try:
+        container.wait_until_healthy(path, began)
+    except BaseException:
+        container.remove()
+        raise
     return container
 
 
 def write_secrets(folder: Path, secrets: Mapping[str, str]) -> None:
     """Write secrets as files that the images' user can read."""
     folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)  # whatever the umask
     for name, value in secrets.items():
         (folder / name).write_text(value)
+        (folder / name).chmod(0o644)
 
 
 def function_environment(name: str) -> dict[str, str]:

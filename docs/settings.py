@@ -6,7 +6,7 @@ from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
-from soundlift.common.settings import Settings
+from soundlift.common.settings import LOOPBACK, Settings
 
 FILE = Path(__file__).with_suffix(".md")
 HEAD = """# Settings
@@ -28,6 +28,7 @@ COMPUTED_DEFAULTS = {
     "CONVERT_CONCURRENCY": "number of CPU cores",
     "CONNECTOR_CONCURRENCY": "number of CPU cores",
     "CONNECTIONS_PER_ADDRESS": "`0`; `up`: `16`",
+    "TRUSTED_PROXIES": f"`{LOOPBACK}`",
     "MAX_AUDIO_BITRATE": "`320k`",
 }
 

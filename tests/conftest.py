@@ -15,7 +15,7 @@ import structlog
 from devservers.mail_server import MailServer
 from devservers.rabbitmq import NotPrivate
 from devservers.server import NotInstalled
-from soundlift.common.auth.passwords import hash_password
+from soundlift.common.auth.passwords import Passwords
 from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -58,7 +58,7 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def password_hash() -> str:
-    return hash_password(PASSWORD)
+    return Passwords(Settings()).hash(PASSWORD)
 
 
 @pytest.fixture
@@ -114,8 +114,25 @@ def _no_log_context_left() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _umask_stays() -> Iterator[None]:
-    """Restore the umask, which a command run in this process may change."""
+    """Restore the umask after each test: a command run in this process changes it."""
+    with _same_umask():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object]) -> Generator[None, object, object]:
+    """Restore the umask after the set-up of a fixture that outlives its test, too."""
+    if fixturedef.scope == "function":
+        return (yield)
+    with _same_umask():
+        return (yield)
+
+
+@contextmanager
+def _same_umask() -> Iterator[None]:
     umask = os.umask(0o022)
     os.umask(umask)
-    yield
-    os.umask(umask)
+    try:
+        yield
+    finally:
+        os.umask(umask)

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from bench.harness.comparison import Goal, Result, Row, Sample
 from bench.harness.deployment import OWNER, temporary_deployment
 from bench.harness.processes import Gunicorn, peak_mb, served
-from soundlift.common.auth.passwords import hash_password
 
 APPLICATION = "functions.login.handler:app"
 PASSWORD = "a password of the bench"
@@ -33,7 +32,8 @@ def memory(row: Row) -> Result:
 def peak_of_login(parallel: int) -> float:
     """Return the peak memory of login in MB after several rounds of concurrent sign-ins."""
     with temporary_deployment(LOG_LEVEL="error", **memory_settings()) as deployment:
-        deployment.services.users.add(OWNER, hash_password(PASSWORD))
+        services = deployment.services
+        services.users.add(OWNER, services.passwords.hash(PASSWORD))
         with served(APPLICATION, deployment.environment) as server:
             assert _sign_in(server) == 200
             for _ in range(ROUNDS):

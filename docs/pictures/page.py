@@ -15,7 +15,6 @@ from playwright.sync_api import Page, expect
 from devservers.chromium import running_chromium
 from functions.convert.encode.ffmpeg import binary
 from soundlift.cli.embedded_stack import running_stack
-from soundlift.common.auth.passwords import hash_password
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
@@ -33,7 +32,7 @@ def main() -> None:
     with TemporaryDirectory() as name, running_stack(Path(name)) as url, running_chromium() as browser:
         folder = Path(name)
         services = Services(Settings.from_environment({"SOUNDLIFT_DATA": name}))
-        services.users.add(EMAIL, hash_password(PASSWORD))
+        services.users.add(EMAIL, services.passwords.hash(PASSWORD))
         page = browser.new_page(base_url=url, viewport=WINDOW, device_scale_factor=2, locale="en-GB")
         page.set_default_timeout(PATIENCE_MILLISECONDS)
         expect.set_options(timeout=PATIENCE_MILLISECONDS)

@@ -19,7 +19,6 @@ import pyte
 
 from soundlift.cli.deployment import create_services
 from soundlift.cli.embedded_stack import environment_without_settings, running_stack
-from soundlift.common.auth.passwords import hash_password
 
 FILE = Path(__file__).parent / "terminal.svg"
 COLUMNS, ROWS = 80, 9
@@ -59,7 +58,7 @@ def record() -> list[Frame]:
         (folder / "data").mkdir(mode=0o700)
         with running_stack(folder / "data") as url:
             services = create_services(folder / "data", environment_without_settings())
-            services.users.add(EMAIL, hash_password(password))
+            services.users.add(EMAIL, services.passwords.hash(password))
             environment = {
                 **environment_without_settings(),
                 "SOUNDLIFT_URL": url,

@@ -1,4 +1,4 @@
-"""Resends overdue events, and deletes files, rows, sessions and keys that have expired; called every minute."""
+"""Resends overdue events, and deletes the files and the rows of all tables that have expired; called every minute."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     disposed = _dispose(services)
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     services.sessions.delete_expired()
+    services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
     services.jobs.delete_old_keys()
     sweep_temporary_folders()

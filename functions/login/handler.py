@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.auth.passwords import password_matches
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.auth.users import User
-from soundlift.common.errors import (
-    BadRequest,
-    InvalidCredentials,
-    InvalidJsonCredentials,
-    InvalidSession,
-    MissingCredentials,
-)
+from soundlift.common.errors import BadRequest, InvalidJsonCredentials, InvalidSession
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
 
 from .accounts import list_users
-from .credentials import read_credentials
+from .authentication import authenticate
 from .same_origin import require_same_origin
 from .sent_session import read_json_object, read_session
 from .session_cookie import clear_cookie, set_cookie
@@ -31,14 +21,14 @@ COOKIE, TOKEN = "cookie", "token"
 
 
 def login(request: Request, services: Services) -> ResponseReturnValue:
-    """Return a token for a correct password; an unknown account takes as long as a wrong password."""
+    """Return a token for a correct password."""
     body = read_json_object(request)
     wanted = (body or {}).get("refresh")
     if wanted not in (None, COOKIE, TOKEN):
         raise BadRequest('refresh must be "cookie" or "token".')
     if wanted == COOKIE:  # otherwise, a page of another site could sign a browser in to the account of its author
         require_same_origin(request, services.settings)
-    user = _authenticate(request, body, services)
+    user = authenticate(request, body, services)
     session = _begin_session(user, services) if wanted else None
     if wanted != TOKEN and _prefers_text(request):
         response = Response(services.tokens.sign_in(user.email, admin=user.admin), mimetype="text/plain")
@@ -55,9 +45,11 @@ def refresh(request: Request, services: Services) -> ResponseReturnValue:
     invalid = InvalidSession("The session has ended. Sign in again.")
     if sent.token is None:
         raise invalid
-    successor = services.tokens.successor(sent.token)
-    username = services.sessions.rotate(sent.token, successor)
-    user = services.users.find(username) if username is not None else None
+    rotated = services.sessions.rotate(sent.token, services.tokens.successors(sent.token))
+    if rotated is None:
+        raise invalid
+    username, successor = rotated
+    user = services.users.find(username)
     if user is None:
         raise invalid
     response = _access(user, services, None if sent.by_cookie else successor)
@@ -75,17 +67,6 @@ def sign_out(request: Request, services: Services) -> ResponseReturnValue:
     if sent.by_cookie:
         clear_cookie(response, request, services.settings)
     return response
-
-
-def _authenticate(request: Request, body: Mapping[str, Any] | None, services: Services) -> User:
-    credentials = read_credentials(request, body)
-    if credentials is None:
-        raise MissingCredentials("Send an email address and a password, by HTTP Basic or as JSON.")
-    user = services.users.find(credentials.email)
-    if not password_matches(credentials.password, user.password if user else None) or user is None:
-        error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
-        raise error("The email address or the password is wrong.")
-    return user
 
 
 def _begin_session(user: User, services: Services) -> RefreshToken:
@@ -117,7 +98,7 @@ def _forbid_storing(response: Response) -> Response:
     return response
 
 
-app = Function("login", needs=["users", "database", "tokens"])
+app = Function("login", needs=["users", "database", "tokens", "passwords", "sign_in_limits"])
 app.after_request(_forbid_storing)
 app.handle("/", login, methods=["POST"])
 app.handle("/refresh", refresh, methods=["POST"])

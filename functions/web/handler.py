@@ -1,4 +1,4 @@
-"""The page that people use in a browser: the files of functions/web/page/, with strict headers."""
+"""The page that people use in a browser, with strict headers, and the description of the HTTP API."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from soundlift.common.errors import NotFound
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 
+from .api_files import find_api_file
 from .static_files import INDEX, RELEASE_LENGTH, StaticFile, read_files
 
 PATH = re.compile(rf"/(?:(?P<release>[0-9a-f]{{{RELEASE_LENGTH}}})/(?=.))?(?P<name>.*)", re.DOTALL)
@@ -33,11 +34,13 @@ HEADERS = {
 
 
 def web(request: Request, services: Services) -> ResponseReturnValue:
-    """Return the file at a path of the page, or a 404 that browsers show as a page and programs read as a problem."""
+    """Return the file at a path, or a 404 that browsers show as a page and programs read as a problem."""
     found = PATH.fullmatch(request.path)
     assert found is not None
     page = read_files()
     file = page.files.get(found["name"] or INDEX)
+    if not found["release"]:
+        file = file or find_api_file(found["name"])
     if file is None or (found["release"] and found["name"] == INDEX):
         return _not_found(request, page.release)
     return _file_response(request, file, immutable=found["release"] == page.release)
@@ -56,6 +59,8 @@ def _file_response(request: Request, file: StaticFile, *, immutable: bool) -> Re
         response.content_encoding = "gzip"
     response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = f"public, max-age={YEAR_SECONDS}, immutable" if immutable else "no-cache"
+    if file.policy:
+        response.headers["Content-Security-Policy"] = file.policy
     response.make_conditional(request)
     return response
 
@@ -72,7 +77,8 @@ def _not_found(request: Request, release: str) -> Response:
 
 
 def _add_headers(response: Response) -> Response:
-    response.headers.update(HEADERS)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Self
 
 FOLDER = Path(__file__).parent / "page"
 INDEX = "index.html"
@@ -29,11 +30,17 @@ MIMETYPES = mimetypes.MimeTypes()  # only Python's own table, whatever types the
 
 @dataclass(frozen=True)
 class StaticFile:
-    """A file of the page, plain and compressed."""
+    """A file, plain and compressed, and the Content-Security-Policy that it needs instead of the usual one."""
 
     plain: bytes
     compressed: bytes
     mimetype: str
+    policy: str | None = None
+
+    @classmethod
+    def of(cls, content: bytes, mimetype: str, policy: str | None = None) -> Self:
+        """Return a file with a content; each process compresses it to the same bytes."""
+        return cls(content, gzip.compress(content, mtime=0), mimetype, policy)
 
     @property
     def etag(self) -> str:
@@ -76,9 +83,7 @@ def _preloads(names: Iterable[str]) -> bytes:
 def _static_file(name: str, content: bytes) -> StaticFile:
     if name.endswith(".js"):
         content = without_comments(content)
-    mimetype = MIMETYPES.guess_type(name)[0] or "application/octet-stream"
-    # mtime=0 gives each process the same bytes.
-    return StaticFile(content, gzip.compress(content, mtime=0), mimetype)
+    return StaticFile.of(content, MIMETYPES.guess_type(name)[0] or "application/octet-stream")
 
 
 def without_comments(script: bytes) -> bytes:

@@ -19,7 +19,6 @@ from soundlift.cli.demo_video import make_demo_video
 from soundlift.cli.deployment import create_services
 from soundlift.cli.embedded_stack import StackFailed, environment_without_settings, running_stack
 from soundlift.client import Client, Job
-from soundlift.common.auth.passwords import hash_password
 from soundlift.common.printable import printable
 from soundlift.common.process.process_group import process_group
 from soundlift.common.process.temporary_folders import temporary_folder
@@ -84,7 +83,8 @@ def _make_video(folder: Path, steps: Steps) -> Path:
 
 def _convert(video: Path, url: str, data: Path, output: Path, steps: Steps) -> Path:
     password = secrets.token_urlsafe(12)
-    create_services(data, environment_without_settings()).users.add(EMAIL, hash_password(password))
+    services = create_services(data, environment_without_settings())
+    services.users.add(EMAIL, services.passwords.hash_new(password))
     steps.show(f"added the user {EMAIL}")
     client = Client(url, email=EMAIL, password=password)
     client.login()

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from soundlift.cli.deployment import services_for_writing
 from soundlift.cli.smoke_report import CheckFailed
-from soundlift.common.auth.passwords import hash_password
-from soundlift.common.auth.users import Users
 from soundlift.common.errors import NotFound
+from soundlift.common.services import Services
 
 NOBODY = "nobody@soundlift.invalid"  # no mail server exists for .invalid (RFC 2606, section 2)
 SQLITE = "sqlite:///"
@@ -27,21 +26,21 @@ class TemporaryAccount:
         name, _, domain = (mail_to or NOBODY).rpartition("@")
         self.email = f"{name}+smoke-test-{secrets.token_hex(4)}@{domain}"
         self.password = secrets.token_urlsafe(24)
-        self._users = _users(data)
+        self._services = _services(data)
 
     def add(self) -> None:
         """Add the account."""
-        self._users.add(self.email, hash_password(self.password))
+        self._services.users.add(self.email, self._services.passwords.hash_new(self.password))
 
     def remove(self) -> None:
         """Remove the account, if it was added."""
         with suppress(NotFound):
-            self._users.remove(self.email)
+            self._services.users.remove(self.email)
 
 
-def _users(data: Path | None) -> Users:
+def _services(data: Path | None) -> Services:
     services = services_for_writing(data)
     url = services.settings.database_url
     if url.startswith(SQLITE) and not Path(url.removeprefix(SQLITE)).exists():
         raise CheckFailed(f"the database file does not exist: {url.removeprefix(SQLITE)}")
-    return services.users
+    return services

@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from soundlift.cli.deployment import services_for_writing
-from soundlift.common.auth.passwords import hash_password
-from soundlift.common.auth.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, Users, parse_address
+from soundlift.common.auth.users import Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.services import Services
 from soundlift.local.command import data_option
@@ -29,14 +28,15 @@ def user() -> None:
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
     address = parse_address(email)
-    users = _services(data, creates=True).users
+    services = _services(data, creates=True)
+    users = services.users
     if users.find(address):
         if not if_absent:
             raise BadRequest(f"{address} already has an account.")
         click.echo(f"{address} already has an account; nothing was changed.")
         click.echo(f"To change its password, run: {program_name()} user passwd {address}")
         return
-    account = users.add(address, hash_password(_new_password()), admin=admin)
+    account = users.add(address, services.passwords.hash_new(_new_password()), admin=admin)
     click.echo(f"Added {account.email}.")
 
 
@@ -44,13 +44,14 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
 @click.argument("email")
 @data_option
 def passwd(email: str, data: Path | None) -> None:
-    """Change the password of an account, and end its sessions.
+    """Change the password of an account, end its sessions, and forget its failed sign-ins.
 
     The new password is read from a prompt, or from standard input.
     """
-    users = _services(data).users
-    _require_account(users, email)
-    users.set_password(email, hash_password(_new_password()))
+    services = _services(data)
+    _require_account(services.users, email)
+    services.users.set_password(email, services.passwords.hash_new(_new_password()))
+    services.sign_in_limits.forget(email)
     click.echo(f"Changed the password of {email}.")
 
 
@@ -103,11 +104,5 @@ def _services(data: Path | None, *, creates: bool = False) -> Services:
 
 def _new_password() -> str:
     if sys.stdin.isatty():
-        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
-    else:
-        password = sys.stdin.readline().rstrip("\r\n")
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise BadRequest(f"A password must have at least {MIN_PASSWORD_LENGTH} characters.")
-    if len(password) > MAX_PASSWORD_LENGTH:
-        raise BadRequest(f"A password must have at most {MAX_PASSWORD_LENGTH} characters.")
-    return password
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().rstrip("\r\n")

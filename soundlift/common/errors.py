@@ -67,6 +67,13 @@ class BadOption(BadRequest):
     code = "bad_option"
 
 
+class BadPassword(BadRequest):
+    """A password that no account can have; the sentence states the rule."""
+
+    title = "Bad Password"
+    code = "bad_password"
+
+
 class BadEvent(BadRequest):
     """A body that is not one of our CloudEvents."""
 
@@ -298,6 +305,13 @@ class Busy(Unavailable):
     status = 429
     title = "Too Many Requests"
     code = "busy"
+
+
+class TooManyAttempts(Busy):
+    """An attempt at something that is locked for a while, because it was attempted too often."""
+
+    title = "Too Many Attempts"
+    code = "too_many_attempts"
 
 
 class TooManyJobs(Busy):

@@ -11,7 +11,10 @@ from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
 
 if TYPE_CHECKING:
+    from soundlift.common.auth.attempts import Attempts
+    from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
+    from soundlift.common.auth.sign_in_limits import SignInLimits
     from soundlift.common.auth.tokens import Tokens
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
@@ -56,6 +59,30 @@ class Services:
         from soundlift.common.auth.users import Users
 
         return Users(self.database)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """Return the store of attempts whose number is limited."""
+        from soundlift.common.auth.attempts import Attempts
+
+        return Attempts(self.database, secret=next(iter(self.settings.jwt_secret), ""))
+
+    @cached_property
+    def sign_in_limits(self) -> SignInLimits:
+        """Return the limits on failed sign-ins."""
+        from soundlift.common.auth.sign_in_limits import SignInLimits
+
+        settings = self.settings
+        return SignInLimits(
+            self.attempts, per_account=settings.sign_in_failures, per_network=settings.sign_in_failures_per_network
+        )
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """Return the service that hashes and verifies passwords."""
+        from soundlift.common.auth.passwords import Passwords
+
+        return Passwords(self.settings)
 
     @cached_property
     def sessions(self) -> Sessions:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import field
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
 from soundlift.common.options.values import BITRATE
 
 MIN_KEY_BYTES = 32
+ALL_NETWORKS = ("0.0.0.0/0", "::/0")
+MAX_KEYS = 8
 
 
 def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
@@ -44,6 +47,27 @@ def not_negative(text: str) -> int:
     if value < 0:
         raise ValueError("must be 0 or more")
     return value
+
+
+def between(lowest: int, highest: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers within bounds."""
+
+    def parse(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise ValueError(f"must be from {lowest} to {highest}")
+        return value
+
+    return parse
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return IP addresses and networks separated by commas; * means all."""
+    names = ALL_NETWORKS if text.strip() == "*" else [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        return tuple(ip_network(name) for name in names)
+    except ValueError as error:
+        raise ValueError(f"must be IP addresses or networks separated by commas, or *; {error}") from None
 
 
 def web_address(text: str) -> str:
@@ -106,8 +130,11 @@ def boolean(text: str) -> bool:
     return text.lower() == "true"
 
 
-def signing_key(text: str) -> str:
-    """Return a key that is long enough for HS256."""
-    if len(text.encode()) < MIN_KEY_BYTES:
-        raise ValueError(f"must be at least {MIN_KEY_BYTES} bytes long")
-    return text
+def signing_keys(text: str) -> tuple[str, ...]:
+    """Return keys, one per line, that are each long enough for HS256 (RFC 7518, section 3.2)."""
+    keys = tuple(filter(None, (line.strip() for line in text.split("\n"))))
+    if not keys or any(len(key.encode()) < MIN_KEY_BYTES for key in keys):
+        raise ValueError(f"must be a key of at least {MIN_KEY_BYTES} bytes, or several, one per line")
+    if len(set(keys)) < len(keys) or len(keys) > MAX_KEYS:
+        raise ValueError(f"must be at most {MAX_KEYS} different keys, one per line")
+    return keys

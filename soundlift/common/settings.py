@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,22 +22,25 @@ from soundlift.common.errors import SettingError
 from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
 from soundlift.common.setting_types import (
     addresses_by_queue,
+    between,
     bitrate,
     boolean,
     functions_by_topic,
     internal_setting,
     kilobits,
     level_name,
+    networks,
     not_negative,
     positive,
     queue_kind,
     setting,
-    signing_key,
+    signing_keys,
     web_address,
 )
 
 SECRETS_FOLDER = "/var/openfaas/secrets"
 ALL_ADDRESSES = "0.0.0.0"  # noqa: S104 - a container is reached from outside; `soundlift up` sets 127.0.0.1
+LOOPBACK = "127.0.0.1,::1"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,10 +95,10 @@ class Settings:
         secret=True,
     )
     smtp_ca_file: str = setting("File with the CA of the mail server's certificate", "")
-    jwt_secret: str = setting(
-        "Key that signs all tokens, at least 32 bytes",
-        "",
-        signing_key,
+    jwt_secret: tuple[str, ...] = setting(
+        "Key that signs all tokens, at least 32 bytes; or several, one per line, of which the first signs",
+        (),
+        signing_keys,
         secret=True,
     )
     public_url: str = setting(
@@ -162,10 +166,32 @@ class Settings:
         "Read end of a pipe from the supervisor; the process stops when it is closed", None, int
     )
     threads: int = setting("Maximum number of concurrent requests per process; further ones get a 429", 32, positive)
+    sign_in_failures: int = setting(
+        "Failed sign-ins of one account before each further one locks it for a while; 0 means no limit",
+        10,
+        not_negative,
+    )
+    sign_in_failures_per_network: int = setting(
+        "Failed sign-ins from one network (a /24 of IPv4, a /64 of IPv6) before each further one locks it for a while; "
+        "0 means no limit",
+        100,
+        not_negative,
+    )
+    password_memory_kib: int = setting(
+        "Memory of one Argon2id hash in KiB, at least 7168; existing hashes are replaced at the next sign-in",
+        19 * 1024,
+        between(7 * 1024, 256 * 1024),
+    )
+    password_passes: int = setting("Passes of one Argon2id hash over its memory", 2, between(1, 16))
     connections_per_address: int = setting(
         "Maximum number of concurrent connections of one client address without a trusted proxy; 0 means no limit",
         0,
         not_negative,
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "Addresses and networks of the proxies whose X-Forwarded-For names the client, separated by commas; * for all",
+        networks(LOOPBACK),
+        networks,
     )
     connector_concurrency: int = setting(
         "Maximum number of concurrent deliveries per queue and connector",

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 PAGE = "web"  # the function's name
 OTHERS = re.compile(r"/(?:healthz|system/.*)", re.DOTALL)
-FILE = re.compile(r"/(?:[0-9a-f]{12}/)?[\w-]+\.\w+")  # the page's files, which functions/web/static_files.py names
+# The page's files, which functions/web/static_files.py names, and the description of the API.
+FILE = re.compile(r"/(?:[0-9a-f]{12}/)?[\w-]+\.\w+|/docs")
 
 
 class PageAtRoot:

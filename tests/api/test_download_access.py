@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from soundlift.common.auth.tokens import Tokens
 from soundlift.common.jobs.model import Job
@@ -83,10 +84,20 @@ def test_a_link_is_valid_only_together_with_the_id_of_its_mp3(function: Call, se
 
 
 def test_an_expired_link_is_rejected(function: Call, services: Services, job: Job) -> None:
-    expired = Tokens(SECRET, sign_in_seconds=1, link_seconds=-1)
+    expired = Tokens((SECRET,), sign_in_seconds=1, link_seconds=-1)
     assert_problem(
         function("download").get(f"/?fid={job.mp3_fid}&token={expired.download_link(str(job.mp3_fid))}"), 401
     )
+
+
+def test_the_token_of_a_link_is_not_logged(function: Call, services: Services, job: Job) -> None:
+    token = services.tokens.download_link(str(job.mp3_fid))
+    signature = token.rpartition(".")[2]
+    with capture_logs() as logs:
+        for fid in (str(job.mp3_fid), "f" * 24):
+            function("download").get(f"/?fid={fid}&token={token}")
+    assert [entry["status"] for entry in logs] == [200, 401]
+    assert not any(signature in str(entry) for entry in logs)
 
 
 def test_a_link_and_an_access_token_are_not_interchangeable(function: Call, services: Services, job: Job) -> None:

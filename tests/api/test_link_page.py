@@ -31,7 +31,7 @@ def assert_page(response: TestResponse, status: int, heading: str, address: str)
 
 
 def expired_token(fid: str) -> str:
-    return Tokens(SECRET, sign_in_seconds=1, link_seconds=-1).download_link(fid)
+    return Tokens((SECRET,), sign_in_seconds=1, link_seconds=-1).download_link(fid)
 
 
 def expired_link(fid: str) -> str:
@@ -53,10 +53,13 @@ def test_an_expired_link_to_a_deleted_job_names_no_job(function: Call, services:
 
 def test_an_expired_token_of_another_mp3_or_of_a_sign_in_names_no_job(function: Call, services: Services) -> None:
     own, other = ready_job(services), ready_job(services, email="bob@example.org")
-    sign_in = Tokens(SECRET, sign_in_seconds=-1, link_seconds=1).sign_in("ada@example.org", admin=False)
-    for token in (expired_token(str(own.mp3_fid)), sign_in):
+    sign_in = Tokens((SECRET,), sign_in_seconds=-1, link_seconds=1).sign_in("ada@example.org", admin=False)
+    for token, heading in (
+        (expired_token(str(own.mp3_fid)), "This link has expired"),
+        (sign_in, "This link does not work"),
+    ):
         response = open_link(function, f"/?fid={other.mp3_fid}&token={token}")
-        assert_page(response, 401, "This link has expired", PAGE)
+        assert_page(response, 401, heading, PAGE)
 
 
 def test_a_link_to_a_deleted_an_expired_or_another_mp3_is_explained(function: Call, services: Services) -> None:

@@ -15,12 +15,14 @@ import argon2
 import pytest
 
 from soundlift.common.auth.bounded_pool import BoundedPool
-from soundlift.common.auth.passwords import DUMMY_HASH, hash_password, max_concurrency, password_matches
+from soundlift.common.auth.passwords import Match, Passwords, max_concurrency
 from soundlift.common.errors import Busy
 from soundlift.common.process.memory_limit import memory_limit
+from soundlift.common.settings import Settings
 
 DEADLINE_SECONDS = 30
 MEBIBYTE = 2**20
+HASH_BYTES = Settings.password_memory_kib * 1024
 UNLIMITED_VERSION_1 = str(2**63 - 4096)
 MACHINE_MEMORY = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -89,14 +91,15 @@ FIRST_CALLS = """
 import sys
 from threading import Barrier, Thread, enumerate
 from soundlift.common.errors import Busy
-from soundlift.common.auth.passwords import password_matches
+from soundlift.common.auth.passwords import Passwords
+from soundlift.common.settings import Settings
 
 barrier = Barrier(32)
 
 def call():
     barrier.wait()
     try:
-        password_matches("correct horse", None)
+        Passwords(Settings()).verify("correct horse", None)
     except Busy:
         pass
 
@@ -112,14 +115,21 @@ print(highest)
 
 def test_concurrent_first_calls_of_a_process_share_one_pool() -> None:
     ended = subprocess.run([sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, check=True)
-    assert 1 <= int(ended.stdout) <= max_concurrency(memory_limit())
+    assert 1 <= int(ended.stdout) <= max_concurrency(memory_limit(), HASH_BYTES)
 
 
 @pytest.mark.parametrize(
-    ("mebibytes", "hashes"), [(None, 2), (0, 2), (64, 2), (128, 2), (192, 3), (255, 3), (256, 4), (10**6, 4)]
+    ("mebibytes", "hash_mebibytes", "hashes"),
+    [
+        *((None, 19, 2), (0, 19, 1), (64, 19, 1), (128, 19, 2), (192, 19, 3), (255, 19, 3), (256, 19, 4)),
+        *((10**6, 19, 4), (256, 64, 2), (256, 256, 1)),
+    ],
 )
-def test_the_memory_limit_determines_the_number_of_concurrent_hashes(mebibytes: int | None, hashes: int) -> None:
-    assert max_concurrency(None if mebibytes is None else mebibytes * MEBIBYTE) == hashes
+def test_the_memory_limit_determines_the_number_of_concurrent_hashes(
+    mebibytes: int | None, hash_mebibytes: int, hashes: int
+) -> None:
+    limit = None if mebibytes is None else mebibytes * MEBIBYTE
+    assert max_concurrency(limit, hash_mebibytes * MEBIBYTE) == hashes
 
 
 @pytest.mark.parametrize(
@@ -148,8 +158,10 @@ def test_the_memory_limit_is_the_lowest_of_all_enclosing_cgroups(
 
 
 def test_the_dummy_hash_takes_as_much_work_as_a_real_one() -> None:
-    assert argon2.extract_parameters(DUMMY_HASH) == argon2.extract_parameters(hash_password("correct horse"))
-    assert not password_matches("correct horse", None)
+    passwords = Passwords(Settings(password_memory_kib=8 * 1024, password_passes=3))
+    real = passwords.hash("correct horse")
+    assert argon2.extract_parameters(passwords.dummy_hash) == argon2.extract_parameters(real)
+    assert passwords.verify("correct horse", None) is Match.NONE
 
 
 def _write(file: Path, text: str) -> None:

@@ -199,7 +199,7 @@ def test_other_paths_do_not_exist(login: FlaskClient, path: str) -> None:
 
 def test_a_refresh_hashes_no_password(login: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     token = sign_in(login)["refresh_token"]
-    monkeypatch.setattr("functions.login.handler.password_matches", None)
+    monkeypatch.setattr("soundlift.common.auth.passwords.Passwords.verify", None)
     token = refresh(login, token)["refresh_token"]
     login.post("/sign-out", json={"refresh_token": token})
 

@@ -144,7 +144,7 @@ def test_a_rejected_connection_is_closed_immediately(serve: Serve) -> None:
 
 
 def test_all_addresses_can_be_configured_as_trusted_proxies(serve: Serve) -> None:
-    server = serve("validate", CONNECTIONS_PER_ADDRESS="1", FORWARDED_ALLOW_IPS="*")
+    server = serve("validate", CONNECTIONS_PER_ADDRESS="1", TRUSTED_PROXIES="*")
     with server.open(OTHER_ADDRESS):
         assert can_connect(server)
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from devservers.chromium import running_chromium
 from devservers.local_stack import Stack
-from soundlift.common.auth.passwords import hash_password
+from soundlift.common.auth.passwords import Passwords
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.browser.visits import PATIENCE_MILLISECONDS, Visit, Visits
@@ -54,7 +54,7 @@ def stack_services(stack: Stack) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def stack_password_hash() -> str:
-    return hash_password(PASSWORD)
+    return Passwords(Settings()).hash(PASSWORD)
 
 
 @pytest.fixture

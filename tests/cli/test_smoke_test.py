@@ -16,7 +16,6 @@ from devservers.local_stack import Stack
 from devservers.mail_server import MailServer
 from devservers.ports import free_port
 from soundlift.client import Client
-from soundlift.common.auth.passwords import hash_password
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD
@@ -93,7 +92,7 @@ def test_a_working_deployment_passes_with_lines_of_at_most_60_characters(stack: 
 
 def test_an_existing_account_can_be_used_and_keeps_its_jobs(stack: Stack, tmp_path: Path) -> None:
     services = create_services(stack)
-    services.users.add(EMAIL, hash_password(PASSWORD))
+    services.users.add(EMAIL, services.passwords.hash(PASSWORD))
     services.database.engine.dispose()
     client = Client(stack.url, email=EMAIL, password=PASSWORD)
     job = client.wait(client.upload(talking_mp4(tmp_path)).id)

@@ -71,7 +71,7 @@ def test_a_wrong_token_is_reported_for_a_large_video(upload_url: str) -> None:
 
 @pytest.mark.servers
 def test_a_video_that_is_too_large_is_refused_before_it_has_been_sent(upload_url: str) -> None:
-    token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("you@example.org", admin=False)
+    token = Tokens((SECRET,), sign_in_seconds=60, link_seconds=60).sign_in("you@example.org", admin=False)
     sent: list[int] = []
     with pytest.raises(ApiError) as refusal:
         Client(upload_url, token=token).upload(

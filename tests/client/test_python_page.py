@@ -24,13 +24,12 @@ ADDRESS, EMAIL, PASSWORD = "https://soundlift.example.org", "you@example.org", "
 
 @pytest.fixture(scope="module")
 def stack(start: Callable[..., Stack]) -> Iterator[Stack]:
-    from soundlift.common.auth.passwords import hash_password
     from soundlift.common.services import Services
     from soundlift.common.settings import Settings
 
     stack = start()
     services = Services(Settings.from_environment({"SOUNDLIFT_DATA": str(stack.data)}))
-    services.users.add(EMAIL, hash_password(PASSWORD))
+    services.users.add(EMAIL, services.passwords.hash(PASSWORD))
     services.database.engine.dispose()
     yield stack
 

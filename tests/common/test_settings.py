@@ -52,7 +52,7 @@ def test_a_secret_may_be_a_file_in_the_layout_of_either_platform(tmp_path: Path)
         file.parent.mkdir(parents=True)
         file.write_text(secret + "\n")
         folder = file.relative_to(tmp_path).parts[0]
-        assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == secret
+        assert Settings.from_environment({"SECRETS_FOLDER": str(tmp_path / folder)}).jwt_secret == (secret,)
 
 
 def test_variables_that_kubernetes_sets_for_a_service_called_mysql_are_ignored() -> None:

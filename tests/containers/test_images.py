@@ -23,10 +23,11 @@ from devservers.containers import (
 )
 from devservers.mariadb import MariaDb
 from devservers.ports import free_port
-from soundlift.common.auth.passwords import password_matches
+from soundlift.common.auth.passwords import Match, Passwords
 from soundlift.common.auth.tokens import Tokens
 from soundlift.common.auth.users import User, Users
 from soundlift.common.db.engine import open_database
+from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.manifests import DEPLOY, ROOT, only_manifest
 
@@ -121,7 +122,9 @@ def test_the_deployment_s_jobs_create_tables_and_an_admin_and_can_be_repeated(
             given["admin-password"] = OTHER_PASSWORD
             account = account_in(url)
             assert account.admin
-            passwords.append([one for one in (PASSWORD, OTHER_PASSWORD) if password_matches(one, account.password)])
+            check = Passwords(Settings()).verify
+            both = (PASSWORD, OTHER_PASSWORD)
+            passwords.append([one for one in both if check(one, account.password) is Match.CURRENT])
     assert passwords == [[PASSWORD], [PASSWORD], [OTHER_PASSWORD]]
 
 
@@ -135,7 +138,7 @@ def account_in(url: str) -> User:
 
 def test_a_stalled_request_does_not_delay_the_stop_of_a_container(podman: Podman, secrets: Path) -> None:
     port = free_port()
-    token = Tokens(SECRET, sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
+    token = Tokens((SECRET,), sign_in_seconds=60, link_seconds=60).sign_in("ada@example.org", admin=False)
     request = f"POST / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\nhalf"
     container = run(podman, "upload", port, function_environment("upload"), secrets)
     try:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from devservers.ports import free_port
+from soundlift.common.auth.attempts import Policy
 from soundlift.common.db import engine as module
 from soundlift.common.db.engine import MAX_PAUSE_SECONDS, Database, RolledBack, open_database
 from soundlift.common.db.migrations import migrate
@@ -155,8 +156,9 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for _ in range(2):
         ready_job(services)
         begin_session(services)
-    for _ in range(2):
+    for number in range(2):
         assert services.jobs.delete(ready_job(services).id)
+        services.attempts.count(Policy("test", "Too many tests.", free=2, window_seconds=60), str(number))
     statements: list[tuple[str, Any]] = []
 
     def record(_: object, __: object, statement: str, parameters: Any, *___: object) -> None:
@@ -167,4 +169,4 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     sa.event.remove(services.database.engine, "before_cursor_execute", record)
     with services.database.read() as connection:
         queries = [each for each in statements if each[0].startswith("SELECT")]
-        assert [len(connection.exec_driver_sql(*query).all()) for query in queries] == [1, 1, 1, 1, 1]
+        assert [len(connection.exec_driver_sql(*query).all()) for query in queries] == [1, 1, 1, 1, 1, 1]

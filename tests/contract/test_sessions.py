@@ -46,9 +46,9 @@ def test_a_token_used_again_after_the_grace_period_ends_the_session(services: Se
     second = rotated(services, first)
     age_sessions(services, GRACE_SECONDS + 1)
     with capture_logs() as logs:
-        assert services.sessions.rotate(first, second) is None
+        assert services.sessions.rotate(first, [second]) is None
     assert [(entry["log_level"], entry["user"]) for entry in logs] == [("warning", ADA)]
-    assert services.sessions.rotate(second, services.tokens.successor(second)) is None
+    assert services.sessions.rotate(second, services.tokens.successors(second)) is None
     assert rotated(services, other)
 
 
@@ -56,25 +56,33 @@ def test_a_token_used_again_after_its_successor_was_used_ends_the_session(servic
     first = begin_session(services)
     second = rotated(services, first)
     third = rotated(services, second)
-    assert services.sessions.rotate(first, second) is None
-    assert services.sessions.rotate(third, services.tokens.successor(third)) is None
+    assert services.sessions.rotate(first, [second]) is None
+    assert services.sessions.rotate(third, services.tokens.successors(third)) is None
 
 
 def test_a_guessed_secret_is_rejected(services: Services) -> None:
     token = begin_session(services)
     forged = replace(token, secret=RefreshToken.create().secret)
-    assert services.sessions.rotate(forged, services.tokens.successor(forged)) is None
+    assert services.sessions.rotate(forged, services.tokens.successors(forged)) is None
     unknown = RefreshToken.create()
-    assert services.sessions.rotate(unknown, services.tokens.successor(unknown)) is None
+    assert services.sessions.rotate(unknown, services.tokens.successors(unknown)) is None
 
 
 def test_concurrent_uses_of_a_token_rotate_it_once(services: Services) -> None:
     for _ in range(ROUNDS):
         token = begin_session(services)
-        successor = services.tokens.successor(token)
-        steps = [lambda rival, token=token, successor=successor: rival.sessions.rotate(token, successor)] * 4
-        assert race(services, steps) == [ADA] * 4
-        assert rotated(services, successor)
+        successors = services.tokens.successors(token)
+        steps = [lambda rival, token=token, successors=successors: rival.sessions.rotate(token, successors)] * 4
+        assert race(services, steps) == [(ADA, successors[0])] * 4
+        assert rotated(services, successors[0])
+
+
+def test_replicas_that_sign_with_different_keys_agree_on_the_successor(services: Services) -> None:
+    first = begin_session(services)
+    by_one, by_other = (first.successor(key) for key in ("the one key", "the other key"))
+    assert services.sessions.rotate(first, [by_one, by_other]) == (ADA, by_one)
+    assert services.sessions.rotate(first, [by_other, by_one]) == (ADA, by_one)
+    assert rotated(services, by_one)
 
 
 class Overtaken(Sessions):
@@ -91,7 +99,7 @@ def test_a_late_use_never_brings_an_earlier_token_back(services: Services) -> No
     first = begin_session(services)
     late = Overtaken(services.database, lifetime=services.settings.refresh_seconds)
     late.__dict__["overtake"] = lambda: rotated(services, rotated(services, first))
-    assert late.rotate(first, services.tokens.successor(first)) is None
+    assert late.rotate(first, services.tokens.successors(first)) is None
     assert not is_live(services, first)
 
 
@@ -100,8 +108,8 @@ def test_a_session_expires_a_while_after_its_last_use(services: Services) -> Non
     second = rotated(services, first)
     age_sessions(services, services.settings.refresh_seconds + 1)
     with capture_logs() as logs:
-        assert services.sessions.rotate(first, second) is None
-        assert services.sessions.rotate(second, services.tokens.successor(second)) is None
+        assert services.sessions.rotate(first, [second]) is None
+        assert services.sessions.rotate(second, services.tokens.successors(second)) is None
     assert logs == []  # an expired token is no sign of a theft
     assert services.sessions.delete_expired() == 1
     assert not is_live(services, second)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from soundlift.common.auth.passwords import hash_password, password_matches
+from soundlift.common.auth.passwords import Match, Passwords
 from soundlift.common.auth.users import User, Users
 from soundlift.common.db.engine import open_database
 from soundlift.common.errors import BadRequest, NotFound
@@ -81,13 +81,14 @@ def test_an_unknown_account_can_be_neither_changed_nor_removed(users: Users) -> 
 
 
 def test_a_password_is_hashed_with_argon2id_and_a_unique_salt() -> None:
-    first, second = hash_password("correct horse"), hash_password("correct horse")
+    passwords = Passwords(Settings())
+    first, second = passwords.hash("correct horse"), passwords.hash("correct horse")
     assert first.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert first != second
-    assert password_matches("correct horse", first)
-    assert not password_matches("wrong horse", first)
+    assert passwords.verify("correct horse", first) is Match.CURRENT
+    assert passwords.verify("wrong horse", first) is Match.NONE
 
 
 @pytest.mark.parametrize("broken", [None, "", "no hash", "$argon2id$v=19$m=19456,t=2,p=1$broken"])
 def test_no_password_matches_without_a_valid_hash(broken: str | None) -> None:
-    assert not password_matches("nobody has this password", broken)
+    assert Passwords(Settings()).verify("nobody has this password", broken) is Match.NONE

@@ -23,6 +23,7 @@ from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
+from tests.factories.accounts import SECRET
 from tests.factories.jobs import age, job_now, queued_job
 from tests.factories.stores import StoreWithCommitHook, blocked_store
 
@@ -169,7 +170,7 @@ def worker(services: Services) -> Iterator[Callable[[Job], subprocess.Popen[str]
     environment = {
         "PATH": os.environ["PATH"],
         "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
-        "JWT_SECRET": services.settings.jwt_secret,
+        "JWT_SECRET": SECRET,
         "TMPDIR": str(services.settings.soundlift_data),  # so that files of a killed worker are deleted after the test
     }
 

@@ -17,6 +17,7 @@ from devservers.ports import free_port
 from devservers.waiting import wait_for
 from functions.convert.encode.ffmpeg import binary
 from soundlift.common.services import Services
+from tests.factories.accounts import SECRET
 from tests.factories.clips import ffmpeg
 from tests.factories.jobs import queued_job
 
@@ -67,7 +68,7 @@ class Workers:
         self.environment = {
             "PATH": os.environ["PATH"],
             "SOUNDLIFT_DATA": str(services.settings.soundlift_data),
-            "JWT_SECRET": services.settings.jwt_secret,
+            "JWT_SECRET": SECRET,
             "TMPDIR": str(temporary),
         }
 

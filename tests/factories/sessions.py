@@ -23,9 +23,9 @@ def begin_session(services: Services, email: str = ADA) -> RefreshToken:
 
 def rotated(services: Services, token: RefreshToken) -> RefreshToken:
     """Use a token, and return its successor."""
-    successor = services.tokens.successor(token)
-    assert services.sessions.rotate(token, successor) is not None
-    return successor
+    continued = services.sessions.rotate(token, services.tokens.successors(token))
+    assert continued is not None
+    return continued[1]
 
 
 def is_live(services: Services, token: RefreshToken) -> bool:

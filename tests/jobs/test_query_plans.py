@@ -40,7 +40,7 @@ def _usage_of_many(services: Services) -> None:
 
 def _rotate(services: Services) -> None:
     token = RefreshToken.create()
-    services.sessions.rotate(token, services.tokens.successor(token))
+    services.sessions.rotate(token, services.tokens.successors(token))
 
 
 QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {

@@ -204,8 +204,8 @@ def test_the_gateways_log_is_rotated_while_it_runs_without_losing_a_line(stack: 
 
 @pytest.mark.servers
 def test_a_killed_writer_is_restarted(stack: Stack) -> None:
+    wait_until(lambda: len(writers_of(stack)) == 2, "the writers of gateway and connector are running")
     before = writers_of(stack)
-    assert len(before) == 2
     for one in before:
         os.kill(one.pid, signal.SIGKILL)
     wait_until(

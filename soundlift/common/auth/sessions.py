@@ -7,6 +7,7 @@ is an exception for GRACE_SECONDS: its client may not have received the response
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -65,23 +66,25 @@ class Sessions:
 
         return self._database.transact(insert)
 
-    def rotate(self, token: RefreshToken, successor: RefreshToken) -> str | None:
-        """Replace a token by its successor, and return the user's address; None if the session does not continue.
+    def rotate(self, token: RefreshToken, successors: Sequence[RefreshToken]) -> tuple[str, RefreshToken] | None:
+        """Replace a token by the first successor, and return the user's address and the session's current token.
 
-        A repeated call within GRACE_SECONDS has the same result. A token that was replaced earlier ends the session.
+        A repeated call within GRACE_SECONDS has the same result, even if the first call chose another of the
+        successors. Returns None if the session does not continue: a token that was replaced earlier ends it.
         """
         for _ in range(MAX_RACES):
             if (row := self._find(token)) is None:
                 return None
             if row.token_hash == token.hash:
-                if self._replace(token, successor):
-                    return str(row.username)
-            elif row.repeated and row.token_hash == successor.hash:
-                return str(row.username)
-            else:
-                self.end(token)
-                log.warning("replaced refresh token used, session ended", user=row.username)
-                return None
+                if self._replace(token, successors[0]):
+                    return str(row.username), successors[0]
+                continue
+            current = next((other for other in successors if other.hash == row.token_hash), None)
+            if row.repeated and current is not None:
+                return str(row.username), current
+            self.end(token)
+            log.warning("replaced refresh token used, session ended", user=row.username)
+            return None
         return None
 
     def end(self, token: RefreshToken) -> None:

@@ -1,4 +1,7 @@
-"""The kinds of signed token: one identifies a user, the others give access to the files that a signed link names."""
+"""The kinds of signed token: one identifies a user, the others give access to the files that a signed link names.
+
+The kinds differ in audience and type, so that no token is accepted as another kind (RFC 8725, sections 3.11 and 3.12).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 import jwt
 
 from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.auth.signing_keys import SigningKeys
 from soundlift.common.errors import LinkExpired, NotAuthorized
 
 ISSUER = "soundlift"
@@ -37,10 +41,10 @@ class Identity:
 
 
 class Tokens:
-    """JWTs (RFC 7519) signed with one shared secret; all others are rejected."""
+    """JWTs (RFC 7519) signed with one of the shared keys; all others are rejected."""
 
-    def __init__(self, secret: str, *, sign_in_seconds: int, link_seconds: int) -> None:
-        self._secret = secret
+    def __init__(self, keys: tuple[str, ...], *, sign_in_seconds: int, link_seconds: int) -> None:
+        self._keys = SigningKeys(keys)
         self.sign_in_seconds = sign_in_seconds
         self._link_seconds = link_seconds
 
@@ -48,9 +52,9 @@ class Tokens:
         """Return the bearer token of a user."""
         return self._sign(SIGN_IN, username, self.sign_in_seconds, username=username, admin=admin)
 
-    def successor(self, token: RefreshToken) -> RefreshToken:
-        """Return the refresh token that replaces another."""
-        return token.successor(self._secret)
+    def successors(self, token: RefreshToken) -> Sequence[RefreshToken]:
+        """Return the refresh token that replaces another, and those that a replica may have chosen by another key."""
+        return [token.successor(key) for key in self._keys.all]
 
     def identify(self, authorization: str | None) -> Identity:
         """Return the user that the bearer token of an Authorization header identifies.
@@ -93,17 +97,20 @@ class Tokens:
     def _sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:
         issued = int(time.time())
         registered = {"iss": ISSUER, "aud": audience, "sub": subject, "iat": issued, "exp": issued + seconds}
-        return jwt.encode({**registered, "jti": secrets.token_hex(16), **claims}, self._secret, ALGORITHM)
+        return jwt.encode(
+            {**registered, "jti": secrets.token_hex(16), **claims},
+            self._keys.current,
+            ALGORITHM,
+            headers={"kid": self._keys.current_id, "typ": _type(audience)},
+        )
 
     def _read(
         self, token: str, audience: str, required: Sequence[str] = (), *, verify_exp: bool = True
     ) -> Mapping[str, Any]:
         try:
-            if len(token) > MAX_TOKEN_LENGTH:
-                raise jwt.DecodeError
             claims: Mapping[str, Any] = jwt.decode(
                 token,
-                self._secret,
+                self._find_key(token, audience),
                 algorithms=[ALGORITHM],
                 audience=audience,
                 issuer=ISSUER,
@@ -116,6 +123,21 @@ class Tokens:
         except (jwt.PyJWTError, ValueError):
             raise NotAuthorized("The token is not valid. Sign in again.") from None
         return claims
+
+    def _find_key(self, token: str, audience: str) -> str:
+        """Return the key that a token of a kind names; raises jwt.DecodeError."""
+        if len(token) > MAX_TOKEN_LENGTH:
+            raise jwt.DecodeError
+        header = jwt.get_unverified_header(token)
+        key = self._keys.find(header.get("kid"))
+        if key is None or header.get("typ") != _type(audience):
+            raise jwt.DecodeError
+        return key
+
+
+def _type(audience: str) -> str:
+    """Return the type of a kind of token, without `application/` (RFC 7515, section 4.1.9)."""
+    return f"{audience.replace('/', '-')}+jwt"
 
 
 def _digest(job_ids: Collection[str]) -> str:

@@ -17,9 +17,6 @@ from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 
 MAX_EMAIL_LENGTH = 254
-# In characters. Whatever its characters are, a password of the maximum length fits into the header of HTTP Basic (8190
-# bytes; 4 bytes per character, in base64) and into a JSON body (16 KiB; 12 bytes per character, escaped).
-MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 8, 1000
 
 
 @dataclass(frozen=True)
@@ -72,6 +69,11 @@ class Users:
     def set_password(self, email: str, hashed: str) -> None:
         """Replace the password hash of an account, and end its sessions; raises NotFound."""
         self._change(email, table.update().values(password=hashed))
+
+    def replace_hash(self, user: User, hashed: str) -> bool:
+        """Replace the hash of an unchanged password, and return whether the account still was as it was read."""
+        same = sa.and_(table.c.email == user.email, table.c.password == user.password)
+        return self._database.change(table.update().where(same).values(password=hashed)) == 1
 
     def remove(self, email: str) -> None:
         """Remove an account, and end its sessions; raises NotFound."""

@@ -32,6 +32,17 @@ sessions = sa.Table(
     sa.Index("session_expires_at", "expires_at"),
 )
 
+attempts = sa.Table(
+    "attempt",
+    metadata,
+    # HMAC-SHA-256 in hexadecimal digits of what is counted together, such as an account or a network.
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("locked_until", sa.Double, nullable=False),  # 0 without a lock
+    sa.Column("expires_at", sa.Double, nullable=False),  # when the count is forgotten
+    sa.Index("attempt_expires_at", "expires_at"),
+)
+
 jobs = sa.Table(
     "job",
     metadata,

@@ -32,6 +32,7 @@ workers = 1
 threads = _settings.threads + SPARE_THREADS
 # Running out of file descriptors would end the worker, so connections get at most half of them.
 worker_connections = min(MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+forwarded_allow_ips = ",".join(str(network) for network in _settings.trusted_proxies)
 # No header may override the environ: SCRIPT_NAME would let a path bypass the rules of a proxy.
 forwarder_headers = ""
 keepalive = 15

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import VIDEO_UPLOADED, from_message, to_message
@@ -66,16 +67,17 @@ def test_no_message_is_delivered_to_two_consumers(factory: BrokerFactory) -> Non
     for number in range(60):
         publisher.publish(event(number))
 
-    def take_all(broker: Broker) -> list[str]:
-        taken = []
-        while delivery := broker.receive(QUEUES, 0.1):
+    taken: list[str] = []
+
+    def take(broker: Broker) -> bool:
+        if delivery := broker.receive(QUEUES, 0.1):
             taken.append(id_of(delivery))
             broker.accept(delivery)
-        return taken
+        return len(set(taken)) == 60
 
     consumers = [factory.connect_undisturbed() for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        taken = [one for all_of_one in pool.map(take_all, consumers) for one in all_of_one]
+        list(pool.map(lambda consumer: wait_for(lambda: take(consumer), "all messages have been taken"), consumers))
     assert sorted(taken, key=int) == [str(number) for number in range(60)]
 
 

@@ -1,0 +1,77 @@
+"""The check of an address and a password: counted before it is made, and equally fast however it fails."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from flask import Request
+
+from soundlift.common.auth.passwords import Match, normalized
+from soundlift.common.auth.users import User
+from soundlift.common.errors import (
+    Busy,
+    InvalidCredentials,
+    InvalidJsonCredentials,
+    MissingCredentials,
+    TooManyAttempts,
+)
+from soundlift.common.services import Services
+from soundlift.common.web.client_address import client_network
+
+from .credentials import Credentials, read_credentials
+from .failure_time import FailureTime
+
+_failure_time = FailureTime()
+
+
+def authenticate(request: Request, body: Mapping[str, Any] | None, services: Services) -> User:
+    """Return the user whose password a request contains.
+
+    Raises MissingCredentials, BadPassword, InvalidCredentials, TooManyAttempts or Busy. Each of them is the same for an
+    account that exists and one that does not.
+    """
+    credentials = read_credentials(request, body)
+    if credentials is None:
+        raise MissingCredentials("Send an email address and a password, by HTTP Basic or as JSON.")
+    normalized(credentials.password)  # raises BadPassword, before anything is counted
+    began = time.monotonic()
+    try:
+        sign_in = services.sign_in_limits.begin(credentials.email, client_network(request, services.settings))
+    except TooManyAttempts:
+        _failure_time.wait(began)
+        raise
+    try:
+        user = _verify(credentials, services)
+    except Busy:
+        services.sign_in_limits.cancel(sign_in)
+        raise
+    if user is None:
+        _failure_time.record(began)
+        _failure_time.wait(began)
+        error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
+        raise error("The email address or the password is wrong.")
+    services.sign_in_limits.succeed(sign_in)
+    return user
+
+
+def _verify(credentials: Credentials, services: Services) -> User | None:
+    """Return the user with these credentials, or None; a hash that was made in another way is replaced."""
+    user = services.users.find(credentials.email)
+    match = services.passwords.verify(credentials.password, user.password if user else None)
+    if user is None or match is Match.NONE:
+        return None
+    return user if match is Match.CURRENT else _with_new_hash(user, credentials, services)
+
+
+def _with_new_hash(user: User, credentials: Credentials, services: Services) -> User | None:
+    """Return the user with a new hash of the same password; None if the password was changed in the meantime."""
+    try:
+        hashed = services.passwords.hash(credentials.password)
+    except Busy:
+        return user  # the next sign-in replaces it
+    if services.users.replace_hash(user, hashed):
+        return replace(user, password=hashed)
+    return _verify(credentials, services)  # a concurrent sign-in has replaced the hash, or the password was changed

@@ -1,0 +1,112 @@
+"""The limits on failed sign-ins: of an account, from a network, and of an account from a network where it is known.
+
+A stranger who fails often enough locks an account, for at most MAX_LOCK_SECONDS at a time, but could do so for ever.
+Therefore the failures from a network where the account has signed in before are counted separately: strangers elsewhere
+do not lock its user out there. A success there does not reset the count of the others either: a program of the user
+that signs in every minute would give them as many guesses as they like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soundlift.common.auth.attempts import Attempts, Counts, Policy
+
+REFUSAL = "Too many failed sign-ins."
+FIRST_LOCK_SECONDS = 1
+FORGET_SECONDS = 24 * 3600
+KNOWN_SECONDS = 30 * 24 * 3600
+
+KNOWN = Policy("sign-in: known network", REFUSAL, free=2**31, window_seconds=KNOWN_SECONDS, first_lock_seconds=0)
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """An attempt to sign in, counted as a failure until it succeeds or is not made; `counted` is under which limits."""
+
+    account: str
+    network: str | None
+    counted: tuple[tuple[Policy, str], ...]
+
+
+class SignInLimits:
+    """The limits on failed sign-ins, with a number of free failures for each account and for each network.
+
+    0 means no limit. What is counted, and for how long it locks, is the same whether an account exists or not.
+    """
+
+    def __init__(self, attempts: Attempts, *, per_account: int, per_network: int) -> None:
+        self._attempts = attempts
+        self._account = _policy("account", per_account)
+        self._known = _policy("account in a known network", per_account)
+        self._network = _policy("network", per_network)
+
+    def begin(self, email: str, network: str | None) -> SignIn:
+        """Count a sign-in from a network as failed, before its password is checked; raises TooManyAttempts if locked.
+
+        `network` is None if it is unknown; then only the account is limited.
+        """
+        account = account_key(email)
+
+        def count(counts: Counts) -> SignIn:
+            sign_in = SignIn(account, network, tuple(self._limits(counts, account, network)))
+            for policy, subject in sign_in.counted:
+                counts.add(policy, subject)
+            return sign_in
+
+        return self._attempts.transact(count)
+
+    def cancel(self, sign_in: SignIn) -> None:
+        """Take back the count of a sign-in whose password was not checked."""
+
+        def take_back(counts: Counts) -> None:
+            for policy, subject in sign_in.counted:
+                counts.take_back(policy, subject)
+
+        self._attempts.transact(take_back)
+
+    def succeed(self, sign_in: SignIn) -> None:
+        """Take back the count of a sign-in that succeeded, forget the account's failures, and remember its network."""
+
+        def settle(counts: Counts) -> None:
+            for policy, subject in sign_in.counted:
+                if policy == self._network:
+                    counts.take_back(policy, subject)
+                else:
+                    counts.forget(policy, subject)
+            if sign_in.network is not None:
+                counts.add(KNOWN, _in_network(sign_in.account, sign_in.network))
+
+        self._attempts.transact(settle)
+
+    def forget(self, email: str) -> None:
+        """Forget the failures of an account outside the networks where it is known, for example for a new password."""
+        self._attempts.forget(self._account, account_key(email))
+
+    def _limits(self, counts: Counts, account: str, network: str | None) -> list[tuple[Policy, str]]:
+        if network is None:
+            limits = [(self._account, account)]
+        elif counts.has(KNOWN, _in_network(account, network)):
+            limits = [(self._known, _in_network(account, network))]
+        else:  # the network first: while it is locked, it adds nothing to the count of an account
+            limits = [(self._network, network), (self._account, account)]
+        return [(policy, subject) for policy, subject in limits if policy.free]
+
+
+def _policy(what: str, free: int) -> Policy:
+    return Policy(
+        f"sign-in: {what}",
+        REFUSAL,
+        free=free,
+        window_seconds=FORGET_SECONDS,
+        first_lock_seconds=FIRST_LOCK_SECONDS,
+    )
+
+
+def account_key(email: str) -> str:
+    """Return what is counted as one account: all spellings with which `Users.find` finds the same one."""
+    return email.strip().lower()
+
+
+def _in_network(account: str, network: str) -> str:
+    return f"{account} {network}"

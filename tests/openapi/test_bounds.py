@@ -1,0 +1,49 @@
+"""The OpenAPI document has the fields and the bounds of the code."""
+
+from __future__ import annotations
+
+from functions.jobs.changes import MAX_CHANGES
+from functions.jobs.listing import MAX_SEARCH_LENGTH, PAGE_SIZE, STATES
+from functions.upload.body import MAX_NAME_LENGTH
+from functions.upload.idempotency_key import STRING
+from soundlift.common import events
+from soundlift.common.jobs.cursor import MAX_CURSOR_LENGTH
+from soundlift.common.jobs.document import job_document
+from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS
+from soundlift.common.notifications.model import Channel
+from soundlift.common.services import Services
+from tests.factories.jobs import mail_notification, ready_job
+from tests.openapi.document import read_document, schema
+
+
+def test_every_field_of_a_job_is_described(services: Services) -> None:
+    job = ready_job(services)
+    document = job_document(job, services.settings, [mail_notification(services, job)])
+    described = schema("Job")["properties"]
+    assert list(document) == list(described)
+    assert schema("Job")["required"] == list(described)
+    (notification,) = document["notifications"]
+    assert list(notification) == list(described["notifications"]["items"]["properties"])
+    assert set(document["links"]) <= set(described["links"]["properties"])
+
+
+def test_the_enumerations_are_those_of_the_code() -> None:
+    assert schema("State")["enum"] == list(STATES)
+    assert schema("Job")["properties"]["notifications"]["items"]["properties"]["channel"]["enum"] == list(Channel)
+    types = [events.VIDEO_UPLOADED, events.MP3_READY, events.CONVERSION_FAILED]
+    assert schema("Event")["properties"]["type"]["enum"] == types
+
+
+def test_the_bounds_are_those_of_the_code() -> None:
+    parameters = read_document().root["components"]["parameters"]
+    in_list = {each.get("name"): each for each in read_document().root["paths"]["/jobs"]["get"]["parameters"]}
+    in_download = {each.get("name"): each for each in read_document().root["paths"]["/download"]["get"]["parameters"]}
+    assert schema("IdempotencyKey")["pattern"] == f"^{STRING.pattern}$"
+    assert schema("JobId")["pattern"] == f"^{JOB_ID.pattern}$"
+    assert parameters["PageSize"]["schema"]["default"] == PAGE_SIZE
+    assert in_list["q"]["schema"]["maxLength"] == MAX_SEARCH_LENGTH
+    assert in_download["jobs"]["schema"]["maxItems"] == MAX_ARCHIVE_JOBS
+    assert schema("JobIds")["properties"]["jobs"]["maxItems"] == MAX_ARCHIVE_JOBS
+    assert schema("JobList")["properties"]["jobs"]["maxItems"] == MAX_CHANGES
+    assert schema("JobList")["properties"]["cursor"]["maxLength"] == MAX_CURSOR_LENGTH
+    assert schema("Job")["properties"]["file_name"]["maxLength"] == MAX_NAME_LENGTH
