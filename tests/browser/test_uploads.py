@@ -97,6 +97,7 @@ def test_a_cancelled_upload_that_has_arrived_already_leaves_no_job(
     assert len(stack_services.jobs.page(account)) == 1
     visit.button("Cancel: Holiday.mp4").click()
     expect(visit.uploads).to_have_count(0)
+    held[0].abort()
     visit.page.reload()
     expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
     wait_for(lambda: not stack_services.jobs.page(account), "the job is deleted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import read_usage, usage_by_user
+from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, queued_job, ready_job
+from tests.factories.jobs import age, queued_job, ready_job, receiving_job
 from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
 
@@ -25,7 +27,9 @@ JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp
 NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
 SESSION = "PRIMARY|sqlite_autoindex_session_1"
 USER = "email|sqlite_autoindex_user_1"
-TABLES = ("job", "notification", "deletion", "session", "user")
+KEY = UploadKey(ADA, "1", "0" * 64)
+UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
+TABLES = ("job", "notification", "deletion", "session", "user", "upload_key")
 
 
 def _usage(services: Services) -> None:
@@ -77,6 +81,9 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     ),
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
     "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
+    "upload with a key": (lambda services, _: services.jobs.find_upload(KEY), f"{UPLOAD_KEY}|{JOB_OF['find']}"),
+    "cancelled keys": (lambda services, _: services.jobs.refuse_upload(KEY), "upload_key_of_user"),
+    "old keys": (lambda services, _: services.jobs.delete_old_keys(), "upload_key_by_age"),
     "quota": (lambda services, _: _usage(services), "job_in_quota"),
     "quota of many users": (lambda services, _: _usage_of_many(services), "job_in_quota"),
     "user": (lambda services, _: services.users.find(ADA), USER),
@@ -98,8 +105,9 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
     for make in MAKERS.values():
         job = make(services)
         age(services, job, 60)
-    for _ in range(20):
+    for number in range(20):
         begin_session(services)
+        receiving_job(services, key=replace(KEY, text=str(number)))
     after = queued_job(services).id
     assert services.jobs.delete(ready_job(services).id)
     query, indexes = QUERIES[name]
