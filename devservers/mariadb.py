@@ -18,7 +18,7 @@ from devservers.certificates import Authority
 from devservers.ports import free_port
 from devservers.server import NotInstalled, Server
 from soundlift.common.db.migrations import migrate
-from soundlift.common.db.tables import metadata, upload_locks
+from soundlift.common.db.tables import metadata
 
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install mariadb-server"
 SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
@@ -52,7 +52,7 @@ class MariaDb:
         if not self._emptied:
             self._emptied.append(self.new_database())
             migrate(self.url(self._emptied[0]))
-        for table in metadata.tables.keys() - {upload_locks.name}:  # whose rows the migration inserts
+        for table in metadata.tables.keys() - {"upload_lock"}:
             self.execute(f"DELETE FROM {self._emptied[0]}.{table}")
         return self._emptied[0]
 

@@ -60,7 +60,7 @@ def requests_per_second(url: str, headers: Mapping[str, str], *, connections: in
     """Return the responses per second over several connections; each sends its next request after a response."""
     lines = ["GET / HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
     request = "\r\n".join([*lines, "", ""]).encode()
-    sockets = [socket.create_connection(_address(url), TIMEOUT_SECONDS) for _ in range(connections)]
+    sockets = [connected(url) for _ in range(connections)]
     began = time.perf_counter()
     for each in sockets:
         each.sendall(request)
@@ -70,6 +70,11 @@ def requests_per_second(url: str, headers: Mapping[str, str], *, connections: in
             each.sendall(request)
     _read_all(sockets)
     return requests / (time.perf_counter() - began)
+
+
+def connected(url: str) -> socket.socket:
+    """Return a new connection to the server of a URL."""
+    return socket.create_connection(_address(url), TIMEOUT_SECONDS)
 
 
 def _read_all(sockets: Sequence[socket.socket]) -> None:

@@ -12,6 +12,7 @@ from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavai
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.recent import delete_old_counts
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.notifications.store import Notifications
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
@@ -32,6 +33,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
     services.jobs.delete_old_keys()
+    delete_old_counts(services.database)
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import structlog
 
-from soundlift.common.jobs.model import Job
+from soundlift.common.errors import TooManyMinutes
+from soundlift.common.jobs.model import Claim, Job
 from soundlift.common.media import LocalFiles
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
@@ -37,11 +38,12 @@ from .failures import (
     TOO_LONG,
     UNKNOWN_CODEC,
     ConversionFailed,
+    daily_minutes_exceeded,
 )
 from .formats.mp3 import MP3
 from .heartbeat import ClaimHeartbeat
 from .output.finish import FinishedFile, finish
-from .plan.plan import make_plan, make_plan_without_timestamps
+from .plan.plan import expected_seconds, make_plan, make_plan_without_timestamps
 from .plan.track_choice import candidate_tracks
 from .probe.probe_video import probe_video
 
@@ -61,7 +63,8 @@ def convert_video(
     """
     videos, fid = services.videos, job.video_fid
     start = partial(Runner, heartbeat=heartbeat, settings=services.settings)
-    convert = partial(_convert, job=job, folder=folder, services=services, cores=spare_cores + 1)
+    reserve = partial(_reserve_sound, job=job, claim=heartbeat.claim, services=services)
+    convert = partial(_convert, job=job, folder=folder, services=services, cores=spare_cores + 1, reserve=reserve)
     if isinstance(videos, LocalFiles):
         with open_local(videos, fid) as (url, file):
             if audio := _convert_local(start(url, file), convert):
@@ -90,10 +93,13 @@ def _convert_local(runner: Runner, convert: Callable[[Runner], FinishedFile]) ->
     return None if runner.read_failed or audio.missing_seconds != 0 else audio
 
 
-def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: int) -> FinishedFile:
-    """Return the audio file of the first track that has sound."""
+def _convert(  # noqa: PLR0913 - all but the runner are bound once
+    runner: Runner, *, job: Job, folder: Path, services: Services, cores: int, reserve: Callable[[float], None]
+) -> FinishedFile:
+    """Return the audio file of the first track that has sound; call `reserve` with the expected seconds of sound."""
     options = AudioOptions.from_row(job.options, services.settings)
     probe = probe_video(runner, services.videos, job.video_fid, folder)
+    reserve(expected_seconds(probe, options) or 0.0)
     failures: list[ConversionFailed] = []
     for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:
         try:
@@ -110,3 +116,11 @@ def _convert(runner: Runner, job: Job, folder: Path, services: Services, cores: 
                 raise
             failures.append(failure)
     raise failures[-1]
+
+
+def _reserve_sound(seconds: float, *, job: Job, claim: Claim, services: Services) -> None:
+    """Count sound in the quota of the job's owner; raises ConversionFailed if it does not fit."""
+    try:
+        services.jobs.reserve_sound(claim, seconds, services.limits.of(job.username, services.settings))
+    except TooManyMinutes as error:
+        raise ConversionFailed(daily_minutes_exceeded(error.detail)) from None

@@ -86,6 +86,11 @@ def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Failu
     return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {summary}.")
 
 
+def daily_minutes_exceeded(message: str) -> FailureReason:
+    """Return the reason for a video whose sound is longer than what its owner may still have converted today."""
+    return FailureReason("daily_minutes_exceeded", message)
+
+
 def check_status(status: int, report: str) -> None:
     """Raise Unavailable if FFmpeg was killed or could not start, ConversionFailed if it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):

@@ -9,7 +9,7 @@ from threading import BoundedSemaphore
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError
+from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
@@ -29,82 +29,103 @@ from .output.store import store_audio
 
 _slots: dict[int, BoundedSemaphore] = {}  # by CONVERT_CONCURRENCY
 _running: set[Claim] = set()
+CANDIDATES = 16  # jobs that are read at a time, so that workers that start together do not wait for each other
+MAX_CHOICES = 5
 log = structlog.get_logger()
 
 
 def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     """Convert the video of a job and return the event of its outcome.
 
-    The event is made from the job's row, so a repeated event gets the same reply. Returns None if there is no such job
-    or it is cancelled.
+    An event permits one conversion: that of the job whose turn it is, which need not be the job that the event names.
+    There are as many events as jobs, so each gets its turn. If none waits, the reply is made from the row of the job
+    that the event names, so a repeated event gets the same reply; None if there is no such job or it is cancelled.
     """
-    job_id = find_or_adopt_job_id(event, services)
-    bind_job(job_id)
-    job = services.jobs.find(job_id)
+    named_id = find_or_adopt_job_id(event, services)
+    bind_job(named_id)
+    ended_id = _convert_next(services)
+    job = services.jobs.find(ended_id or named_id)
     if job:
-        continue_trace(job.traceparent)
+        _bind_log(job)
     if job and job.state in WAITING:
-        _claim_and_convert(job, services)
-        job = services.jobs.find(job_id)
+        raise Busy("Another worker is converting this job; retry later.", retry_after=CLAIM_SECONDS)
     return event_for(job) if job and job.state in OUTCOMES else None
 
 
-def _claim_and_convert(job: Job, services: Services) -> None:
-    """Claim the job and convert it, unless its attempts are used up; raises Busy while another worker converts it.
+def _convert_next(services: Services) -> str | None:
+    """Convert or give up the job whose turn it is, and return its id; None if no job waits for a worker.
 
-    After Busy the event is delivered again. If the other worker's reply was lost, that delivery is answered with it.
+    Other workers may choose the same job at the same time; those that fail to claim it try the one after it. Raises
+    Busy if this worker is at its concurrency limit, or others took every job that it tried.
     """
-    if not job.claim_lapsed:
-        raise _claimed_by_another()
-    delete_abandoned_output(job, services)
-    if services.jobs.give_up(job):
-        return
+    error: SoundliftError = Busy("Other workers took every job that was chosen; retry shortly.")
+    for _ in range(MAX_CHOICES):
+        jobs = services.jobs.next_in_turn(CANDIDATES)
+        if not jobs:
+            return None
+        for job in jobs:
+            try:
+                delete_abandoned_output(job, services)
+            except StoreUnavailable as unavailable:  # a file that cannot be deleted must not hold up the other jobs
+                error = unavailable
+            else:
+                if _claim_and_convert(job, services):
+                    return job.id
+    raise error
+
+
+def _claim_and_convert(job: Job, services: Services) -> bool:
+    """Claim a job and convert it, or give it up without attempts or time left; return whether this ended the job."""
+    with _slot(services):
+        _bind_log(job)
+        if services.jobs.give_up(job):
+            return True
+        claim = services.jobs.claim(job)
+        return claim is not None and _convert_claimed(job, claim, services)
+
+
+def _bind_log(job: Job) -> None:
+    """Make all further logs name this job and the trace of its upload."""
+    bind_job(job.id)
+    continue_trace(job.traceparent)
+
+
+@contextmanager
+def _slot(services: Services) -> Iterator[None]:
     cores = services.settings.convert_concurrency
     slots = _slots.setdefault(cores, BoundedSemaphore(cores))
     if not slots.acquire(blocking=False):
         raise Busy("This worker is at its concurrency limit; retry shortly.")
     try:
-        claim = services.jobs.claim(job)
-        if claim is None:
-            _check_ended(job, services)
-            return
-        _convert_claimed(job, claim, services)
+        yield
     finally:
         slots.release()
 
 
-def _check_ended(job: Job, services: Services) -> None:
-    """Raise Busy unless the job has ended since its row was read."""
-    found = services.jobs.find(job.id)
-    if found and found.state in WAITING:
-        raise _claimed_by_another()
+def _convert_claimed(job: Job, claim: Claim, services: Services) -> bool:
+    """Convert the claimed job, mark it as ready or failed, and return whether this ended it: the claim may be lost.
 
-
-def _claimed_by_another() -> Busy:
-    return Busy("Another worker is converting this job; retry later.", retry_after=CLAIM_SECONDS)
-
-
-def _convert_claimed(job: Job, claim: Claim, services: Services) -> None:
-    """Convert the claimed job, and mark it as ready or failed; if the video is not the cause, release it and raise."""
+    If the video is not the cause of an error, release the job and raise the error.
+    """
     try:
         audio = _convert(job, claim, services)
     except ConversionFailed as failure:
         log.info("not convertible", code=failure.reason.code)
         _discard(claim, services)
-        services.jobs.mark_failed(claim, code=failure.reason.code, message=failure.reason.message)
+        return services.jobs.mark_failed(claim, code=failure.reason.code, message=failure.reason.message)
     except ClaimLost:
         log.info("claim lost")
         _discard(claim, services)
+        return False
     except SoundliftError as error:
         _discard(claim, services)
         services.jobs.release(claim, cause=error.detail)
         raise
-    else:
-        _mark_ready(audio, claim, services)
+    return _mark_ready(audio, claim, services)
 
 
-def _mark_ready(audio: FinishedFile, claim: Claim, services: Services) -> None:
-    """Mark the job as ready; if the claim was lost, delete the audio file."""
+def _mark_ready(audio: FinishedFile, claim: Claim, services: Services) -> bool:
+    """Mark the job as ready, and return True; if the claim was lost, delete the audio file."""
     try:
         is_ready = services.jobs.mark_ready(
             claim,
@@ -121,6 +142,7 @@ def _mark_ready(audio: FinishedFile, claim: Claim, services: Services) -> None:
     else:
         log.info("claim lost")
         _discard(claim, services)
+    return is_ready
 
 
 def _release_unless_ready(claim: Claim, services: Services, *, cause: str) -> None:

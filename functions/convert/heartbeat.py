@@ -34,7 +34,7 @@ class ClaimHeartbeat:
     """
 
     def __init__(self, claim: Claim, services: Services) -> None:
-        self._claim = claim
+        self.claim = claim
         self._services = services
         self._began = self._renewed = time.monotonic()
         self._percent = 0
@@ -89,7 +89,7 @@ class ClaimHeartbeat:
 
     def _renew(self) -> Exception | None:
         try:
-            if not self._services.jobs.renew(self._claim, percent=self._percent):
+            if not self._services.jobs.renew(self.claim, percent=self._percent):
                 return ClaimLost()
             self._renewed = time.monotonic()
         except DatabaseUnavailable as error:

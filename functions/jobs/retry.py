@@ -8,7 +8,6 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.errors import Gone, NotFound, NotRetryable
 from soundlift.common.jobs.model import HIDDEN, RETRYABLE, Job, State
 from soundlift.common.jobs.publication import publish_queued
-from soundlift.common.jobs.quota import Limits
 from soundlift.common.services import Services
 
 from .arguments import documents, own_job
@@ -21,7 +20,7 @@ def retry_job(request: Request, services: Services, job_id: str) -> ResponseRetu
     """
     job = own_job(job_id, request, services)
     _require_retryable(job)
-    queued = services.jobs.retry(job, Limits.from_settings(services.settings))
+    queued = services.jobs.retry(job, services.limits.of(job.username, services.settings))
     if queued is None:
         _refuse_changed(services.jobs.find(job.id))
         raise NotRetryable("The job has just changed. Check its state again.")

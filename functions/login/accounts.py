@@ -9,7 +9,9 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import Forbidden
+from soundlift.common.jobs.limits import SETTINGS
 from soundlift.common.jobs.quota import Usage, usage_by_user
+from soundlift.common.jobs.recent import MINUTE, totals_by_user
 from soundlift.common.services import Services
 from soundlift.common.web.query import whole_number
 
@@ -17,24 +19,41 @@ MAX_PAGE_SIZE = 100
 
 
 def list_users(request: Request, services: Services) -> ResponseReturnValue:
-    """Return a page of the users with their current usage, ordered by address, and the limits of each user."""
+    """Return a page of the users with their current usage and the limits that are their own, ordered by address.
+
+    The limits outside the users are those of the settings, which apply to everybody who has no limit of their own.
+    """
     _require_admin(request, services)
     limit = whole_number(request, "limit", default=50, highest=MAX_PAGE_SIZE)
     page = services.users.page(after=request.args.get("after", ""), limit=limit)
+    emails = [user.email for user in page]
     with services.database.read() as connection:
-        usage = usage_by_user(connection, [user.email for user in page])
-    settings, links = services.settings, {}
+        usage, lately = usage_by_user(connection, emails), totals_by_user(connection, emails)
+    own = services.limits.own(emails)
+    links = {}
     if page and len(page) == limit:
-        links["next"] = f"{settings.public_url}/login/users?{urlencode({'limit': limit, 'after': page[-1].email})}"
-    return jsonify(
-        users=[_document(user.email, admin=user.admin, usage=usage[user.email]) for user in page],
-        limits={"max_jobs_in_flight": settings.max_jobs_in_flight, "max_stored_bytes": settings.max_stored_bytes},
-        links=links,
-    )
+        query = urlencode({"limit": limit, "after": page[-1].email})
+        links["next"] = f"{services.settings.public_url}/login/users?{query}"
+    users = [
+        {
+            "email": user.email,
+            "admin": user.admin,
+            **_usage_document(usage[user.email], *lately.get(user.email, (0, 0.0))),
+            "limits": {SETTINGS[name]: value for name, value in own.get(user.email, {}).items()},
+        }
+        for user in page
+    ]
+    limits = {setting: getattr(services.settings, setting) for setting in SETTINGS.values()}
+    return jsonify(users=users, limits=limits, links=links)
 
 
-def _document(email: str, *, admin: bool, usage: Usage) -> dict[str, Any]:
-    return {"email": email, "admin": admin, "jobs_in_flight": usage.jobs, "stored_bytes": usage.stored_bytes}
+def _usage_document(usage: Usage, uploads: int, seconds: float) -> dict[str, Any]:
+    return {
+        "jobs_in_flight": usage.jobs,
+        "stored_bytes": usage.stored_bytes,
+        "uploads_in_hour": uploads,
+        "minutes_in_day": round(seconds / MINUTE, 1),
+    }
 
 
 def _require_admin(request: Request, services: Services) -> None:

@@ -44,34 +44,41 @@ def authenticate(request: Request, body: Mapping[str, Any] | None, services: Ser
         _failure_time.wait(began)
         raise
     try:
-        user = _verify(credentials, services)
+        user, matches = _verify(credentials, services)
     except Busy:
         services.sign_in_limits.cancel(sign_in)
         raise
-    if user is None:
-        _failure_time.record(began)
-        _failure_time.wait(began)
+    if user is None or not matches:
+        _even_out(began, user, services)
         error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
         raise error("The email address or the password is wrong.")
     services.sign_in_limits.succeed(sign_in)
     return user
 
 
-def _verify(credentials: Credentials, services: Services) -> User | None:
-    """Return the user with these credentials, or None; a hash that was made in another way is replaced."""
+def _even_out(began: float, user: User | None, services: Services) -> None:
+    """Record how long a failure took; one whose hash is not like new ones waits for as long as others took."""
+    if user is None or services.passwords.is_current(user.password):
+        _failure_time.record(began)
+    else:
+        _failure_time.wait(began)
+
+
+def _verify(credentials: Credentials, services: Services) -> tuple[User | None, bool]:
+    """Return the user, and whether the password matches; a hash that was made in another way is replaced."""
     user = services.users.find(credentials.email)
     match = services.passwords.verify(credentials.password, user.password if user else None)
-    if user is None or match is Match.NONE:
-        return None
-    return user if match is Match.CURRENT else _with_new_hash(user, credentials, services)
+    if user is not None and match is Match.OUTDATED:
+        return _replace_hash(user, credentials, services)
+    return user, match is not Match.NONE
 
 
-def _with_new_hash(user: User, credentials: Credentials, services: Services) -> User | None:
-    """Return the user with a new hash of the same password; None if the password was changed in the meantime."""
+def _replace_hash(user: User, credentials: Credentials, services: Services) -> tuple[User | None, bool]:
+    """Return the user with a new hash of the same password, and whether that still is the password."""
     try:
         hashed = services.passwords.hash(credentials.password)
     except Busy:
-        return user  # the next sign-in replaces it
+        return user, True  # the next sign-in replaces it
     if services.users.replace_hash(user, hashed):
-        return replace(user, password=hashed)
+        return replace(user, password=hashed), True
     return _verify(credentials, services)  # a concurrent sign-in has replaced the hash, or the password was changed

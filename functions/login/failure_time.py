@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from statistics import median
 
-SAMPLES = 15
+SAMPLES = 31
 MAX_SECONDS = 0.25  # a waiting request occupies a thread
 FIRST_SECONDS = 0.05  # before any has been measured
 
@@ -27,5 +26,5 @@ class FailureTime:
 
     def wait(self, began: float) -> None:
         """Wait until a sign-in has taken as long as usual, at most MAX_SECONDS."""
-        usual = min(median(self._recent), MAX_SECONDS) if self._recent else FIRST_SECONDS
+        usual = min(sorted(self._recent)[len(self._recent) // 2], MAX_SECONDS) if self._recent else FIRST_SECONDS
         time.sleep(max(0.0, began + usual - time.monotonic()))

@@ -20,6 +20,7 @@ ADVICE = {
     "too_many_channels": OTHER_FORMAT,
     "too_long": SHORTER,
     "too_large": SHORTER,
+    "daily_minutes_exceeded": "Open it in Soundlift to try it again, or upload a part of it.",
     "nothing_left": "Upload it again with an earlier start.",
     "no_such_track": "Upload it again with a track that it has, or without choosing one.",
 }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import NotFound, TooLarge
+from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
-from soundlift.common.jobs.quota import upload_size_limit
+from soundlift.common.jobs.rates import rate_limit_fields
+from soundlift.common.jobs.recent import recent_uploads
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -21,6 +23,8 @@ from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
 from .session import UploadSession
+
+log = structlog.get_logger()
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
@@ -42,10 +46,12 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     If an earlier request with the same key made a job, return that, without reading the file.
     """
     keyed = KeyedRequest.of(request, username)
-    max_bytes = upload_size_limit(services.settings)
-    if (request.content_length or 0) > max_bytes + MAX_OVERHEAD:
+    limits = services.limits.of(username, services.settings)
+    max_bytes = limits.largest_upload
+    announced = request.content_length or 0
+    if announced > max_bytes + MAX_OVERHEAD:
         raise TooLarge(f"A video may have at most {max_bytes} bytes.")
-    with UploadSession(services, username, announced_bytes=request.content_length or 0, keyed=keyed) as session:
+    with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
         job = session.earlier or session.commit()
     if session.earlier:
@@ -54,7 +60,20 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
         if job.state == State.QUEUED:
             publish_queued(job, services.jobs, lambda: services.publisher)
         document = job_document(job, services.settings)
-    return jsonify(document), 202, {"Location": document["links"]["self"]}
+    rate = _rate_limit(username, limits.uploads_per_hour, services)
+    return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
+
+
+def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:
+    """Return the header fields about the uploads that are left in this hour, if there is a limit."""
+    if not limit:
+        return {}
+    try:
+        with services.database.read() as connection:
+            return rate_limit_fields(recent_uploads(connection, username), limit)
+    except DatabaseUnavailable as error:  # the upload has succeeded nevertheless
+        log.warning("uploads not counted", code=error.code, **error.evidence)
+        return {}
 
 
 def _show(request: Request, services: Services, username: str) -> ResponseReturnValue:

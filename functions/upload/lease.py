@@ -7,8 +7,9 @@ from threading import Event, Thread
 import structlog
 
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, StoreUnavailable
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
-from soundlift.common.jobs.quota import Limits, Reservation
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.store import Jobs
 
 RESERVATION_BYTES = 16 * 2**20  # reserved at a time for a body of unknown length

@@ -18,8 +18,9 @@ from soundlift.common.errors import (
     UnsupportedMedia,
 )
 from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import HIDDEN, Job
-from soundlift.common.jobs.quota import Limits, Reservation, upload_size_limit
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
@@ -41,7 +42,13 @@ class UploadSession:
     """
 
     def __init__(
-        self, services: Services, username: str, *, announced_bytes: int, keyed: KeyedRequest | None = None
+        self,
+        services: Services,
+        username: str,
+        limits: Limits,
+        *,
+        announced_bytes: int,
+        keyed: KeyedRequest | None = None,
     ) -> None:
         """Prepare for a body of `announced_bytes`, 0 if unknown; a form's body is slightly longer than its file.
 
@@ -49,8 +56,8 @@ class UploadSession:
         """
         self._services = services
         self._username = username
-        self._limits = Limits.from_settings(services.settings)
-        self._max_bytes = upload_size_limit(services.settings)
+        self._limits = limits
+        self._max_bytes = limits.largest_upload
         self._expected_bytes = min(announced_bytes, self._max_bytes)
         self._given_options: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
@@ -88,8 +95,8 @@ class UploadSession:
     def write(self, data: bytes) -> None:
         """Store a chunk of the file.
 
-        Raises TooLarge, UnsupportedMedia, UploadInProgress, TooManyJobs, StorageFull, StoreUnavailable or
-        DatabaseUnavailable.
+        Raises TooLarge, UnsupportedMedia, UploadInProgress, TooManyJobs, StorageFull, TooManyUploads, TooManyMinutes,
+        StoreUnavailable or DatabaseUnavailable.
         """
         self._received_bytes += len(data)
         if self._received_bytes > self._max_bytes:

@@ -32,6 +32,18 @@ def services_for_writing(data: Path | None, *, creates: bool = False) -> Service
     return services
 
 
+def account_services(data: Path | None, *, creates: bool = False) -> Services:
+    """Return the services for a command about accounts, after migrating the database if it is a local SQLite file."""
+    services = services_for_writing(data, creates=creates)
+    url = services.settings.database_url
+    if url.startswith(SQLITE):
+        from soundlift.common.db.migrations import migrate
+
+        services.settings.soundlift_data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        migrate(url)
+    return services
+
+
 def create_services(data: Path | None, environ: Mapping[str, str] = os.environ) -> Services:
     """Return the services that an environment describes, with `data` as the data folder if given.
 

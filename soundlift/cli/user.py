@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import services_for_writing
+from soundlift.cli.deployment import account_services
+from soundlift.cli.user_limits import limits
 from soundlift.common.auth.users import Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
-from soundlift.common.services import Services
 from soundlift.local.command import data_option
 from soundlift.local.program_name import program_name
 
@@ -28,7 +28,7 @@ def user() -> None:
 def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
     """Add an account. The password is read from a prompt, or from standard input."""
     address = parse_address(email)
-    services = _services(data, creates=True)
+    services = account_services(data, creates=True)
     users = services.users
     if users.find(address):
         if not if_absent:
@@ -48,7 +48,7 @@ def passwd(email: str, data: Path | None) -> None:
 
     The new password is read from a prompt, or from standard input.
     """
-    services = _services(data)
+    services = account_services(data)
     _require_account(services.users, email)
     services.users.set_password(email, services.passwords.hash_new(_new_password()))
     services.sign_in_limits.forget(email)
@@ -59,7 +59,7 @@ def passwd(email: str, data: Path | None) -> None:
 @data_option
 def list_(data: Path | None) -> None:
     """List all accounts and mark the admins."""
-    for account in _services(data).users.list():
+    for account in account_services(data).users.list():
         click.echo(f"{account.email}{'  admin' if account.admin else ''}")
 
 
@@ -68,7 +68,7 @@ def list_(data: Path | None) -> None:
 @data_option
 def remove(email: str, data: Path | None) -> None:
     """Remove an account, and end its sessions. Its jobs are kept until they expire."""
-    _services(data).users.remove(email)
+    account_services(data).users.remove(email)
     click.echo(f"Removed {email}.")
 
 
@@ -77,7 +77,7 @@ def remove(email: str, data: Path | None) -> None:
 @data_option
 def sign_out(email: str, data: Path | None) -> None:
     """End all sessions of an account, on every device."""
-    services = _services(data)
+    services = account_services(data)
     _require_account(services.users, email)
     address, lifetime = email.strip().lower(), services.settings.token_seconds
     ended = services.sessions.end_all(address)
@@ -85,21 +85,12 @@ def sign_out(email: str, data: Path | None) -> None:
     click.echo(f"Access tokens that were issued before stay valid until they expire (TOKEN_SECONDS, {lifetime} here).")
 
 
+user.add_command(limits)
+
+
 def _require_account(users: Users, email: str) -> None:
     if users.find(email) is None:
         raise NotFound(f"{email} has no account.")
-
-
-def _services(data: Path | None, *, creates: bool = False) -> Services:
-    """Return the services, after migrating the database if it is a local SQLite file."""
-    services = services_for_writing(data, creates=creates)
-    url = services.settings.database_url
-    if url.startswith("sqlite"):
-        from soundlift.common.db.migrations import migrate
-
-        services.settings.soundlift_data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        migrate(url)
-    return services
 
 
 def _new_password() -> str:

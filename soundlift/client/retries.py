@@ -16,6 +16,7 @@ OnRetry = Callable[[ClientError, float], None]
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 LONGEST_WAIT = 60.0  # suggested by a server
+LONGEST_LOCK = 5.0  # of an account: a person who waits for the sign-in should know about a longer one
 FIRST_CONTACT_TRIES = 4
 BUSY = frozenset(
     (
@@ -30,8 +31,9 @@ BUSY = frozenset(
 def is_temporary(error: ClientError) -> bool:
     """Return whether a request without side effects may succeed if it is repeated."""
     if isinstance(error, ApiError):
+        longest = LONGEST_LOCK if error.code == "too_many_attempts" else LONGEST_WAIT
         is_busy = error.status in BUSY or error.code == "upload_in_progress"
-        return is_busy and error.code != "storage_full" and (error.retry_after or 0) <= LONGEST_WAIT
+        return is_busy and error.code != "storage_full" and (error.retry_after or 0) <= longest
     return isinstance(error, ConnectionFailed) and error.temporary
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 PROBLEM = "application/problem+json"  # RFC 9457
@@ -318,6 +319,27 @@ class TooManyJobs(Busy):
     """An upload of a user at the limit of unfinished jobs."""
 
     code = "too_many_jobs"
+
+
+class TooManyUploads(Busy):
+    """An upload of a user at the limit of uploads per hour; `rate_limit` are the header fields that state the limit."""
+
+    code = "too_many_uploads"
+
+    def __init__(self, detail: str, *, retry_after: int, rate_limit: Mapping[str, str]) -> None:
+        super().__init__(detail, retry_after=retry_after)
+        self._rate_limit = rate_limit
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return Retry-After, and the limit."""
+        return {**super().headers, **self._rate_limit}
+
+
+class TooManyMinutes(Busy):
+    """An upload, or the conversion of a file, beyond the minutes of sound that its user may have converted in a day."""
+
+    code = "daily_minutes_exceeded"
 
 
 class StorageFull(SoundliftError):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
+    from soundlift.common.jobs.limits import UserLimits
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
@@ -97,6 +98,13 @@ class Services:
         from soundlift.common.jobs.store import Jobs
 
         return Jobs(self.database)
+
+    @cached_property
+    def limits(self) -> UserLimits:
+        """Return the store of the limits of users."""
+        from soundlift.common.jobs.limits import UserLimits
+
+        return UserLimits(self.database)
 
     @cached_property
     def notifications(self) -> Notifications:

@@ -143,6 +143,14 @@ class Settings:
         20,
         not_negative,
     )
+    max_uploads_per_hour: int = setting(
+        "Maximum number of uploads of one user in an hour; further ones get a 429; 0 means no limit", 0, not_negative
+    )
+    max_minutes_per_day: int = setting(
+        "Maximum length of the sound of one user that is converted in 24 hours, in minutes; 0 means no limit",
+        0,
+        not_negative,
+    )
     max_mp3_bytes: int = setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
     max_conversion_seconds: int = setting("Maximum time of a conversion, and maximum processor time", 540, positive)

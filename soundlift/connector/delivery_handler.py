@@ -87,7 +87,8 @@ class DeliveryHandler:
         match decision:
             case Accept(status, reply):
                 self.consumer.accept(delivery)
-                log.info("delivered", status=status, reply=reply and reply.get_type())
+                # convert replies with the event of the job whose turn it was, which may not be the one that was named.
+                log.info("delivered", status=status, reply=reply and reply.get_type(), reply_job_id=_job_id(reply))
             case Retry(delay, detail, status):
                 self.consumer.retry(delivery, delay=delay)
                 log.warning("delivery will be retried", status=status, detail=detail, delay=delay)
@@ -100,12 +101,13 @@ class DeliveryHandler:
 def _begin_log(delivery: Delivery, subscriber: Subscriber, event: CloudEvent | None) -> None:
     begin_trace(traceparent_from(event) if event else None)
     structlog.contextvars.bind_contextvars(function=subscriber.name, queue=delivery.queue, attempt=delivery.attempt)
-    job_id = _job_id(event) if event else None
-    if job_id:
+    if job_id := _job_id(event):
         bind_job(job_id)
 
 
-def _job_id(event: CloudEvent) -> str | None:
+def _job_id(event: CloudEvent | None) -> str | None:
+    if event is None:
+        return None
     data = event.get_data()
     job_id = event.get_subject() or (data.get("job_id") if isinstance(data, dict) else None)
     return job_id if isinstance(job_id, str) else None

@@ -18,6 +18,7 @@ from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
+from tests.factories.attempts import age_attempts, count_rows
 from tests.factories.jobs import (
     age,
     claimed_job,
@@ -291,6 +292,14 @@ def test_a_dead_letter_of_knative_is_logged_with_its_attributes(function: Call) 
         assert function("cleanup").post("/").status_code == 200
     (line,) = [line for line in logs if line["event"] == "dead letter"]
     assert line == {"event": "dead letter", "log_level": "error", "knativeerrorcode": "503"} | dead_letter
+
+
+def test_forgotten_attempts_are_deleted(function: Call, services: Services) -> None:
+    services.sign_in_limits.begin("ada@example.org", None)
+    age_attempts(services, 2 * 24 * 3600)
+    services.sign_in_limits.begin("bob@example.org", None)
+    assert function("cleanup").post("/").status_code == 200
+    assert count_rows(services) == 1
 
 
 def test_expired_sessions_are_deleted(function: Call, services: Services) -> None:

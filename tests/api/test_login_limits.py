@@ -226,3 +226,18 @@ def _hash_of_ada(services: Services) -> str:
     user = services.users.find(ADA)
     assert user is not None
     return user.password
+
+
+def test_a_failure_whose_hash_is_cheaper_than_new_ones_waits(
+    login: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(FailureTime, "wait", lambda _, began: waited.append(began))
+    fail(login, ADA, 1)
+    fail(login, NOBODY, 1)
+    assert waited == []
+    for hashed in (Passwords(replace(services.settings, password_memory_kib=8192)).hash(PASSWORD), "no hash"):
+        services.users.set_password(ADA, hashed)
+        age_attempts(services, 2 * 24 * 3600)
+        fail(login, ADA, 1)
+    assert len(waited) == 2

@@ -20,14 +20,16 @@ from tests.factories.manifests import allocator_environment
 
 pytestmark = pytest.mark.servers
 
-CONCURRENCY = 64
+CONCURRENCY = 200
 STACK = Path(__file__).parents[2] / "stack.yml"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux reports the peak memory of a process")
-def test_64_concurrent_sign_ins_fit_into_the_memory_of_the_container(services: Services) -> None:
+def test_200_concurrent_sign_ins_fit_into_the_memory_of_the_container(services: Services) -> None:
     with served("login", services, allocator_environment()) as login:
-        answers = _sign_in_concurrently(login, ["ada@example.org", "nobody@example.org"] * (CONCURRENCY // 2))
+        # Different accounts, since one would soon be locked, and a locked sign-in is not hashed.
+        strangers = [f"{number}@example.org" for number in range(CONCURRENCY - 2)]
+        answers = _sign_in_concurrently(login, ["ada@example.org", "bob@example.org", *strangers])
         assert login.peak_memory() < _memory_limit()
         assert {status for status, _, _ in answers} <= {200, 401, 429}
         for status, headers, problem in answers:

@@ -115,7 +115,7 @@ print(highest)
 
 def test_concurrent_first_calls_of_a_process_share_one_pool() -> None:
     ended = subprocess.run([sys.executable, "-c", FIRST_CALLS], capture_output=True, text=True, check=True)
-    assert 1 <= int(ended.stdout) <= max_concurrency(memory_limit(), HASH_BYTES)
+    assert 1 <= int(ended.stdout) <= max_concurrency(memory_limit(), HASH_BYTES, os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize(
@@ -125,11 +125,12 @@ def test_concurrent_first_calls_of_a_process_share_one_pool() -> None:
         *((10**6, 19, 4), (256, 64, 2), (256, 256, 1)),
     ],
 )
-def test_the_memory_limit_determines_the_number_of_concurrent_hashes(
+def test_the_memory_limit_and_the_cores_determine_the_number_of_concurrent_hashes(
     mebibytes: int | None, hash_mebibytes: int, hashes: int
 ) -> None:
     limit = None if mebibytes is None else mebibytes * MEBIBYTE
-    assert max_concurrency(limit, hash_mebibytes * MEBIBYTE) == hashes
+    assert max_concurrency(limit, hash_mebibytes * MEBIBYTE, cores=64) == hashes
+    assert max_concurrency(limit, hash_mebibytes * MEBIBYTE, cores=2) == min(hashes, 2)
 
 
 @pytest.mark.parametrize(

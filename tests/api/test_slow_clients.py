@@ -86,7 +86,7 @@ def test_an_endless_chunked_body_is_rejected(serve: Serve) -> None:
 
 
 def test_rejected_uploads_that_never_end_do_not_delay_others(serve: Serve) -> None:
-    server = serve("upload")
+    server = serve("upload", THREADS=str(SLOW_CLIENTS))
     beginning = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n" + bytes(1000)
     with ExitStack() as stack:
         connections = open_slow(server, beginning, stack)

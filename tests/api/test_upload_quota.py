@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import urllib3
@@ -30,8 +32,9 @@ MAX_BYTES = 40 * 2**20
 MEGABYTE = 2**20
 
 
-def _limit(services: Services, *, jobs: int = 0, stored_bytes: int = 0) -> None:
-    services.settings = replace(services.settings, max_jobs_in_flight=jobs, max_stored_bytes=stored_bytes)
+def _limit(services: Services, *, jobs: int = 0, stored_bytes: int = 0, **others: int) -> None:
+    limits: dict[str, Any] = {"max_jobs_in_flight": jobs, "max_stored_bytes": stored_bytes, **others}
+    services.settings = replace(services.settings, **limits)
 
 
 def test_an_upload_beyond_the_limit_of_jobs_is_rejected_until_one_ends(function: Call, services: Services) -> None:
@@ -62,6 +65,51 @@ def test_an_upload_into_full_storage_is_rejected_until_a_job_is_deleted(function
     assert still_full.headers["Retry-After"] == "60"
     assert dispose(job_now(services, job.id), services)
     assert function("upload").post("/", data=MP4, headers=bearer(services)).status_code == 202
+
+
+def test_an_upload_says_how_many_are_left_until_one_is_refused(function: Call, services: Services) -> None:
+    _limit(services, max_uploads_per_hour=2)
+    answers = [function("upload").post("/", data=MP4, headers=bearer(services)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [202, 202, 429]
+    assert_problem(answers[2], 429, "Too Many Requests", "too_many_uploads")
+    assert "at most 2 files in an hour, and you have uploaded 2. Upload more on" in answers[2].json["detail"]
+    fields = [re.fullmatch(r'"uploads";r=(\d);t=(\d{4})', answer.headers["RateLimit"]) for answer in answers]
+    assert [int(field[1]) for field in fields if field] == [1, 0, 0]
+    assert {answer.headers["RateLimit-Policy"] for answer in answers} == {'"uploads";q=2;w=3600'}
+    assert fields[2]
+    assert int(fields[2][2]) == int(answers[2].headers["Retry-After"]) <= 3660
+    assert len(services.jobs.page(None)) == 2
+
+
+def test_an_upload_has_no_such_fields_without_a_limit(function: Call, services: Services) -> None:
+    answer = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert answer.status_code == 202
+    assert not [name for name, _ in answer.headers if name.lower().startswith("ratelimit")]
+
+
+def test_an_upload_is_refused_when_the_minutes_of_the_day_are_used(function: Call, services: Services) -> None:
+    ready_job(services)
+    _limit(services, max_minutes_per_day=3)
+    refused = function("upload").post("/", data=MP4, headers=bearer(services))
+    assert_problem(refused, 429, "Too Many Requests", "daily_minutes_exceeded")
+    assert "At most 3 minutes of your sound are converted in 24 hours, and 3.1 are used" in refused.json["detail"]
+    assert 23 * 3600 < int(refused.headers["Retry-After"]) <= 24 * 3600 + 60
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_user_s_own_limits_replace_those_of_the_settings(function: Call, services: Services, announced: bool) -> None:
+    services.limits.change("ada@example.org", {"file_bytes": len(MP4), "jobs": 1, "uploads_per_hour": 2})
+    unknown = {} if announced else {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}
+    body = {"CONTENT_LENGTH": str(len(MP4) + 2 * MEGABYTE), "wsgi.input": io.BytesIO(MP4 + bytes(2 * MEGABYTE))}
+    refused = function("upload").post("/", headers=bearer(services), environ_overrides={**body, **unknown})
+    assert_problem(refused, 413, code="too_large")
+    assert f"at most {len(MP4)} bytes" in refused.json["detail"]
+    answers = [function("upload").post("/", data=MP4, headers=bearer(services)) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [202, 429]
+    assert "at most 1 jobs" in answers[1].json["detail"]
+    assert answers[0].headers["RateLimit-Policy"].startswith('"uploads";q=2;')
+    others = [function("upload").post("/", data=MP4, headers=bearer(services, "bob@example.org")) for _ in range(3)]
+    assert [answer.status_code for answer in others] == [202] * 3
 
 
 @pytest.mark.parametrize("admin", [False, True])

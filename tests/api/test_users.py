@@ -9,6 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import users
+from soundlift.common.jobs.limits import Limits
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, claimed_job, notified_job, queued_job, ready_job, receiving_job
@@ -22,10 +24,19 @@ def admin(services: Services) -> dict[str, str]:
     return bearer(services, ROOT, admin=True)
 
 
+def upload(services: Services) -> None:
+    """Begin an upload as the function does, so that it counts."""
+    reservation = Reservation(0, Limits.from_settings(services.settings))
+    common = {"file_name": "a.mp4", "content_type": "", "traceparent": None}
+    services.jobs.receive(username="ada@example.org", reservation=reservation, **common)
+
+
 def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call, services: Services) -> None:
     queued_job(services)
     claimed_job(services)
     ready_job(services, mp3=b"12345")
+    upload(services)
+    services.limits.change("bob@example.org", {"minutes_per_day": 60, "jobs": 0})
     receiving_job(services, email="bob@example.org")
     notified_job(services, email=ROOT)
     response = function("login").get("/users", headers=admin(services))
@@ -33,11 +44,41 @@ def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call,
     assert response.headers["Cache-Control"] == "no-store"
     assert response.json == {
         "users": [
-            {"email": "ada@example.org", "admin": False, "jobs_in_flight": 2, "stored_bytes": 3 * len(MP4) + 5},
-            {"email": "bob@example.org", "admin": False, "jobs_in_flight": 1, "stored_bytes": 0},
-            {"email": ROOT, "admin": True, "jobs_in_flight": 0, "stored_bytes": len(MP4) + 3},
+            {
+                "email": "ada@example.org",
+                "admin": False,
+                "jobs_in_flight": 3,
+                "stored_bytes": 3 * len(MP4) + 5,
+                "uploads_in_hour": 1,
+                "minutes_in_day": 3.1,
+                "limits": {},
+            },
+            {
+                "email": "bob@example.org",
+                "admin": False,
+                "jobs_in_flight": 1,
+                "stored_bytes": 0,
+                "uploads_in_hour": 0,
+                "minutes_in_day": 0.0,
+                "limits": {"max_jobs_in_flight": 0, "max_minutes_per_day": 60},
+            },
+            {
+                "email": ROOT,
+                "admin": True,
+                "jobs_in_flight": 0,
+                "stored_bytes": len(MP4) + 3,
+                "uploads_in_hour": 0,
+                "minutes_in_day": 3.1,
+                "limits": {},
+            },
         ],
-        "limits": {"max_jobs_in_flight": 20, "max_stored_bytes": 20 * 2**30},
+        "limits": {
+            "max_upload_bytes": 4 * 2**30,
+            "max_jobs_in_flight": 20,
+            "max_stored_bytes": 20 * 2**30,
+            "max_uploads_per_hour": 0,
+            "max_minutes_per_day": 0,
+        },
         "links": {},
     }
 

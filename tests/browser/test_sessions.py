@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from devservers.waiting import wait_for
+from soundlift.common.services import Services
 from tests.browser.visits import Visit, Visits
+from tests.factories.attempts import age_attempts
 
 COOKIE = "soundlift_refresh"
 LATER = 24 * 3600  # seconds, after which every access token has expired
@@ -40,6 +43,22 @@ def test_a_wrong_password_is_said_and_keeps_the_address(visits: Visits, account:
     expect(visit.email).to_have_value(account)
     expect(visit.password).to_be_focused()
     expect(visit.password).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_locked_account_is_said_with_the_time_until_the_next_attempt(
+    visits: Visits, account: str, stack_services: Services
+) -> None:
+    for _ in range(stack_services.settings.sign_in_failures):
+        stack_services.sign_in_limits.begin(account, None)
+    age_attempts(stack_services, -3600)
+    visit = visits()
+    visit.email.fill(account)
+    visit.password.fill("a wrong password")
+    visit.button("Sign in").click()
+    alert = visit.page.get_by_role("alert").filter(has_text="Too many attempts to sign in have failed.")
+    expect(alert).to_contain_text(re.compile(r"Try again in (1 hour|59 minutes)( 1 second| \d+ seconds)?\."))
+    expect(visit.email).to_have_value(account)
+    expect(visit.password).not_to_have_attribute("aria-invalid", "true")
 
 
 def test_a_reload_keeps_the_session_and_no_script_can_read_its_token(visit: Visit, account: str) -> None:

@@ -65,6 +65,7 @@ def test_a_second_migration_keeps_tables_and_rows(url: str) -> None:
 
 
 BEFORE_CHANGES = """
+    DROP INDEX job_in_turn; DROP INDEX job_of_user_in_turn; ALTER TABLE job DROP COLUMN turn;
     DROP TABLE deletion; DROP INDEX job_update; DROP INDEX job_update_of_user;
     ALTER TABLE job DROP COLUMN ended_at; ALTER TABLE job DROP COLUMN updated_at;
     ALTER TABLE job DROP COLUMN retried_at; ALTER TABLE job DROP COLUMN retries;
@@ -115,6 +116,28 @@ def test_all_of_many_existing_jobs_get_their_times(url: str) -> None:
     times = sa.select(job.c.updated_at, job.c.ended_at, sa.func.count()).group_by(job.c.updated_at, job.c.ended_at)
     with database.read() as connection:
         assert connection.execute(times).all() == [(2.0, 2.0, 2500)]
+
+
+def test_existing_queued_jobs_get_their_turns(url: str) -> None:
+    migrate(url)
+    database = open_database(url)
+    job = metadata.tables["job"]
+    common = {"file_name": "a", "content_type": "", "video_fid": "", "created_at": 1.0}
+    owners = {"a3": "ada", "a1": "ada", "b1": "bob", "a2": "ada"}
+    rows = [
+        {**common, "id": name, "username": owner, "state": "queued", "changed_at": float(name[1])}
+        for name, owner in owners.items()
+    ]
+    with database.write() as connection:
+        connection.execute(job.insert(), [*rows, {**rows[0], "id": "ready", "state": "ready"}])
+    database.engine.dispose()
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+        connection.executescript(BEFORE_CHANGES)
+    for _ in range(2):
+        migrate(url)
+    with database.read() as connection:
+        found = {row.id: row.turn for row in connection.execute(sa.select(job.c.id, job.c.turn))}
+    assert found == {"a1": 1, "a2": 2, "a3": 3, "b1": 1, "ready": None}
 
 
 @pytest.mark.parametrize(("table", "column"), [("job", "missing_seconds"), ("notification", "attempts")])

@@ -90,7 +90,7 @@ def test_an_address_is_checked_before_the_password_is_read(services: Services, e
 @pytest.mark.parametrize(("command", "email"), [("add", "new@example.org"), ("passwd", EMAIL)])
 @pytest.mark.parametrize(
     ("length", "sentence"),
-    [(7, "A password must have at least 8 characters."), (1001, "A password must have at most 1000 characters.")],
+    [(7, "A password must have at least 8 characters."), (1025, "A password must have at most 1024 bytes in UTF-8.")],
 )
 def test_a_password_of_invalid_length_is_refused(
     services: Services, command: str, email: str, length: int, sentence: str
@@ -102,7 +102,7 @@ def test_a_password_of_invalid_length_is_refused(
     assert services.users.list() == before
 
 
-@pytest.mark.parametrize("password", ["8 chars.", "🎵" * 1000])
+@pytest.mark.parametrize("password", ["8 chars.", "🎵" * 256])
 def test_the_shortest_and_the_longest_password_can_sign_in(stack: Stack, password: str) -> None:
     email = f"user-{len(password)}@example.org"
     added = CliRunner().invoke(user, ["add", email], input=f"{password}\n", env={"SOUNDLIFT_DATA": str(stack.data)})

@@ -25,6 +25,7 @@ NOT_FOUND = Reply(404, b'{"code": "not_found", "detail": "No upload has this key
 IN_PROGRESS = Reply(409, b'{"code": "upload_in_progress", "detail": "It is in progress."}')
 ACCEPTED = Reply(202, b'{"job_id": "1", "state": "queued", "error": null, "created_at": "2020-01-01T00:00:00Z"}')
 FULL = Reply(429, b'{"code": "storage_full", "detail": "The storage is full."}')
+LOCKED = Reply(429, b'{"code": "too_many_attempts", "detail": "Try again in 30 seconds."}', {"Retry-After": "30"})
 
 pytestmark = pytest.mark.usefixtures("_no_pause")
 
@@ -62,7 +63,7 @@ def test_repetition_ends_after_the_given_time(server: WrittenAnswers) -> None:
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("reply", [FULL, Reply(503, b"{}", {"Retry-After": "3600"}), Reply(500), Reply(404)])
+@pytest.mark.parametrize("reply", [FULL, LOCKED, Reply(503, b"{}", {"Retry-After": "3600"}), Reply(500), Reply(404)])
 def test_a_refusal_that_does_not_pass_soon_is_an_error(server: WrittenAnswers, reply: Reply) -> None:
     server.replies = [reply]
     client = Client(server.url, token="any", retry_seconds=float("inf"))

@@ -20,6 +20,8 @@ from soundlift.connector.__main__ import SECONDS_BEYOND_CONVERSION
         ("PUBLIC_URL", "http://example.org:99999"),
         ("MAX_UPLOAD_BYTES", "4G"),
         ("LONG_POLLS", "0"),
+        *(("PASSWORD_MEMORY_KIB", "7167"), ("PASSWORD_MEMORY_KIB", "262145"), ("PASSWORD_PASSES", "17")),
+        *(("TRUSTED_PROXIES", "10.0.0.1/8"), ("TRUSTED_PROXIES", "gateway"), ("SIGN_IN_FAILURES", "-1")),
         ("AUDIO_BITRATE", "9000k"),
         ("AUDIO_BITRATE", "192"),
         ("AUDIO_QUALITY", "10"),

@@ -171,4 +171,6 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     sa.event.remove(services.database.engine, "before_cursor_execute", record)
     with services.database.read() as connection:
         queries = [each for each in statements if each[0].startswith("SELECT")]
-        assert [len(connection.exec_driver_sql(*query).all()) for query in queries] == [1] * 7
+        sizes = [len(connection.exec_driver_sql(*query).all()) for query in queries]
+    assert len(sizes) == len(metadata.tables)
+    assert max(sizes) == 1

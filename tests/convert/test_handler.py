@@ -120,7 +120,9 @@ def test_an_error_of_the_worker_releases_the_job_with_its_cause(
 def test_a_lost_claim_leaves_the_job_as_it_is(services: Services, fake_conversion: Make) -> None:
     fake_conversion(_failing(ClaimLost()))
     job = queued_job(services)
-    assert convert(event_for(job), services) is None
+    with pytest.raises(Busy) as busy:
+        convert(event_for(job), services)
+    assert busy.value.retry_after == CLAIM_SECONDS
     assert job_now(services, job.id).state == State.CONVERTING
     assert stored_mp3s(services) == []
 

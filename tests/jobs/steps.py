@@ -9,8 +9,9 @@ import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.db.tables import notifications
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Claim, Job, State
-from soundlift.common.jobs.quota import Limits, Reservation
+from soundlift.common.jobs.quota import Reservation
 from soundlift.common.notifications.model import Channel, NotificationClaim
 from soundlift.common.services import Services
 from tests.factories.jobs import (

@@ -12,12 +12,15 @@ import sqlalchemy as sa
 
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.lists import Search
-from soundlift.common.jobs.model import State
+from soundlift.common.jobs.model import Claim, State
 from soundlift.common.jobs.quota import read_usage, usage_by_user
-from soundlift.common.jobs.upload_keys import UploadKey
+from soundlift.common.jobs.rates import admit_sound
+from soundlift.common.jobs.recent import count, delete_old_counts, recent_uploads, totals_by_user
+from soundlift.common.jobs.turns import next_turn
+from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, queued_job, ready_job, receiving_job
+from tests.factories.jobs import age, queued_job, ready_job
 from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
 
@@ -26,10 +29,11 @@ JOB = "1" * 24
 JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
 NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
 SESSION = "PRIMARY|sqlite_autoindex_session_1"
+RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
 KEY = UploadKey(ADA, "1", "0" * 64)
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = ("job", "notification", "deletion", "session", "user", "upload_key")
+TABLES = ("job", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
 
 
 def _usage(services: Services) -> None:
@@ -40,6 +44,26 @@ def _usage(services: Services) -> None:
 def _usage_of_many(services: Services) -> None:
     with services.database.read() as connection:
         usage_by_user(connection, [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))])
+
+
+def _next_turn(services: Services) -> None:
+    with services.database.write() as connection:
+        next_turn(connection, ADA)
+
+
+def _recent(services: Services) -> None:
+    with services.database.read() as connection:
+        recent_uploads(connection, ADA)
+
+
+def _recent_totals(services: Services) -> None:
+    with services.database.read() as connection:
+        totals_by_user(connection, [ADA, *(f"user{number}@example.org" for number in range(99))])
+
+
+def _admit_sound(services: Services) -> None:
+    with services.database.read() as connection:
+        admit_sound(connection, Claim(JOB, "", ""), ADA, 60, 10**6)
 
 
 def _rotate(services: Services) -> None:
@@ -73,6 +97,8 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     ),
     "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
+    "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
+    "turn of a queued job": (lambda services, _: _next_turn(services), "job_in_turn|job_of_user_in_turn"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
@@ -86,6 +112,11 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "old keys": (lambda services, _: services.jobs.delete_old_keys(), "upload_key_by_age"),
     "quota": (lambda services, _: _usage(services), "job_in_quota"),
     "quota of many users": (lambda services, _: _usage_of_many(services), "job_in_quota"),
+    "recent uploads": (lambda services, _: _recent(services), RECENT),
+    "recent usage of many users": (lambda services, _: _recent_totals(services), RECENT),
+    "old counts": (lambda services, _: delete_old_counts(services.database), "usage_minute_by_age"),
+    "sound in conversion": (lambda services, _: _admit_sound(services), f"job_in_quota|{RECENT}"),
+    "limits": (lambda services, _: services.limits.of(ADA, services.settings), USER),
     "user": (lambda services, _: services.users.find(ADA), USER),
     "page of users": (lambda services, _: services.users.page(after=ADA, limit=50), USER),
     "refresh": (lambda services, _: _rotate(services), SESSION),
@@ -105,9 +136,13 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
     for make in MAKERS.values():
         job = make(services)
         age(services, job, 60)
-    for number in range(20):
+    with services.database.write() as connection:
+        for number in range(200):
+            count(connection, f"user{number}@example.org", uploads=1)
+        for number in range(20):
+            insert_key(connection, replace(KEY, text=str(number)), f"{number:024}")
+    for _ in range(20):
         begin_session(services)
-        receiving_job(services, key=replace(KEY, text=str(number)))
     after = queued_job(services).id
     assert services.jobs.delete(ready_job(services).id)
     query, indexes = QUERIES[name]

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from soundlift.common.db.migrations import migrate
 from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
 from soundlift.common.jobs.disposal import dispose
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs.quota import Limits, Reservation, Usage, read_usage
+from soundlift.common.jobs.quota import Reservation, Usage, read_usage
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
 from tests.factories.jobs import (

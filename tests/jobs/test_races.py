@@ -14,8 +14,8 @@ from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import TooManyJobs
 from soundlift.common.jobs.cursor import Cursor
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
-from soundlift.common.jobs.quota import Limits
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services

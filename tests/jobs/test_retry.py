@@ -10,8 +10,8 @@ from functions.notify.message import compose
 from soundlift.common.errors import MediaNotFound, TooManyJobs
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, Job, State
-from soundlift.common.jobs.quota import Limits
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services

@@ -25,7 +25,8 @@ def upload(services: Services, text: str) -> str | SoundliftError:
     """Upload a video, and return the id of its job, or the error."""
     keyed = KeyedRequest(ADA, text, content_length=len(MP4), digest=None)
     try:
-        with UploadSession(services, ADA, announced_bytes=len(MP4), keyed=keyed) as session:
+        limits = services.limits.of(ADA, services.settings)
+        with UploadSession(services, ADA, limits, announced_bytes=len(MP4), keyed=keyed) as session:
             if session.begin_file("a.mp4", "video/mp4"):
                 session.write(MP4)
             return (session.earlier or session.commit()).id

@@ -19,10 +19,11 @@ from soundlift.common.events import (
     MP3_READY,
     STRUCTURED,
     VIDEO_UPLOADED,
+    event_for,
 )
 from soundlift.common.services import Services
 from tests.factories.clips import PICTURE, ffmpeg
-from tests.factories.jobs import is_notified, job_now
+from tests.factories.jobs import is_notified, job_now, queued_job
 from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
 
@@ -76,6 +77,28 @@ def test_lost_events_are_sent_again_until_every_owner_is_notified_once(
         assert job_now(knative.services, job_id).state == ("failed" if one is silent else "ready")
     message_ids = [mail["Message-ID"] for mail in mail_server.messages]
     assert len(message_ids) == len(set(message_ids)) == len(jobs)
+
+
+def test_the_backlog_of_one_user_delays_no_other_user(knative: Knative, mail_server: MailServer, video: Path) -> None:
+    services, content = knative.services, video.read_bytes()
+    backlog = [queued_job(services, content) for _ in range(4)]
+    mine = queued_job(services, content, email="bob@example.org")
+    for job in backlog[:3]:
+        services.publisher.publish(event_for(job))
+        knative.settle()
+    assert [job_now(services, job.id).state for job in (*backlog, mine)] == [
+        "ready",
+        "ready",
+        "queued",
+        "queued",
+        "ready",
+    ]
+    assert is_notified(services, mine.id)
+    for job in (*backlog[3:], mine):
+        services.publisher.publish(event_for(job))
+        knative.settle()
+    assert knative.all_are_notified()
+    assert len(mail_server.messages) == 5
 
 
 def test_an_event_without_a_trigger_is_sent_again_later(knative: Knative, video: Path) -> None:

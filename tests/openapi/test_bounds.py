@@ -7,6 +7,7 @@ from functions.jobs.listing import MAX_SEARCH_LENGTH, PAGE_SIZE, STATES
 from functions.upload.body import MAX_NAME_LENGTH
 from functions.upload.idempotency_key import STRING
 from soundlift.common import events
+from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES
 from soundlift.common.jobs.cursor import MAX_CURSOR_LENGTH
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS
@@ -46,4 +47,5 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert schema("JobIds")["properties"]["jobs"]["maxItems"] == MAX_ARCHIVE_JOBS
     assert schema("JobList")["properties"]["jobs"]["maxItems"] == MAX_CHANGES
     assert schema("JobList")["properties"]["cursor"]["maxLength"] == MAX_CURSOR_LENGTH
+    assert f"{MAX_PASSWORD_BYTES:,} bytes" in schema("Credentials")["properties"]["password"]["description"]
     assert schema("Job")["properties"]["file_name"]["maxLength"] == MAX_NAME_LENGTH

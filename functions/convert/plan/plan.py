@@ -77,7 +77,7 @@ def make_plan(probe: Probe, track: AudioTrack, options: AudioOptions, output_for
     return replace(
         _plan(track, options, output_format, silence=probe.silence_before(track), by_timestamps=probe.has_timestamps),
         lead=0.0 if probe.time_starts_with_first_track else probe.lead,
-        seconds=_expected_seconds(probe, options),
+        seconds=expected_seconds(probe, options),
         max_seconds=_max_seconds(probe),
     )
 
@@ -107,7 +107,8 @@ def _rate(track: AudioTrack, options: AudioOptions, output_format: OutputFormat)
     return max((rate for rate in rates if rate <= highest), default=min(rates))
 
 
-def _expected_seconds(probe: Probe, options: AudioOptions) -> float | None:
+def expected_seconds(probe: Probe, options: AudioOptions) -> float | None:
+    """Return the length of the part of a file that is to be converted, None if unknown."""
     if probe.duration is None:
         return None
     end = probe.duration if options.end is None else min(options.end, probe.duration)

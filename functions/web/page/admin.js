@@ -1,4 +1,4 @@
-/** The users of the server, for its admins: what each has in progress and stored, against the limits. */
+/** The users of the server, for its admins: what each has in progress, stored and lately sent, against the limits. */
 
 import { ApiError, request } from "./api.js";
 import { button } from "./controls.js";
@@ -8,8 +8,10 @@ import { count, formatSize } from "./format.js";
 const PAGE_SIZE = 50;
 
 /**
- * @typedef {{email: string, admin: boolean, jobs_in_flight: number, stored_bytes: number}} User
- * @typedef {{max_jobs_in_flight: number, max_stored_bytes: number}} Limits
+ * @typedef {{max_upload_bytes: number, max_jobs_in_flight: number, max_stored_bytes: number,
+ *   max_uploads_per_hour: number, max_minutes_per_day: number}} Limits by the names of their settings; 0 means none
+ * @typedef {{email: string, admin: boolean, jobs_in_flight: number, stored_bytes: number, uploads_in_hour: number,
+ *   minutes_in_day: number, limits: Partial<Limits>}} User `limits` are the user's own
  */
 
 /** The list of users; it loads them anew each time that it is shown. */
@@ -58,10 +60,7 @@ export class Admin extends HTMLElement {
 
   /** @param {{users: User[], limits: Limits, links: {next?: string}}} page */
   #show({ users, limits, links }) {
-    const jobs = limits.max_jobs_in_flight ? `${count(limits.max_jobs_in_flight, "job")} in progress` : "";
-    const bytes = limits.max_stored_bytes ? `${formatSize(limits.max_stored_bytes)} stored` : "";
-    const both = [jobs, bytes].filter(Boolean).join(" and ");
-    this.#limits.textContent = both ? `Each user may have ${both}.` : "There are no limits for a user.";
+    this.#limits.textContent = limitsText(limits);
     const first = this.#list.children.length;
     this.#list.append(...users.map((user) => makeRow(user, limits)));
     this.#more.hidden = !links.next;
@@ -70,11 +69,25 @@ export class Admin extends HTMLElement {
   }
 }
 
+/** @param {Limits} limits */
+function limitsText(limits) {
+  const texts = [
+    limits.max_upload_bytes && `${formatSize(limits.max_upload_bytes)} in a file`,
+    limits.max_jobs_in_flight && `${count(limits.max_jobs_in_flight, "job")} in progress`,
+    limits.max_stored_bytes && `${formatSize(limits.max_stored_bytes)} stored`,
+    limits.max_uploads_per_hour && `${count(limits.max_uploads_per_hour, "upload")} in an hour`,
+    limits.max_minutes_per_day && `${count(limits.max_minutes_per_day, "minute")} of sound converted in 24 hours`,
+  ].filter(Boolean);
+  const all = new Intl.ListFormat("en-GB", { type: "conjunction" }).format(/** @type {string[]} */ (texts));
+  return all ? `Each user without other limits may have ${all}.` : "There are no limits for a user.";
+}
+
 /**
  * @param {User} user
- * @param {Limits} limits
+ * @param {Limits} common
  */
-function makeRow(user, limits) {
+function makeRow(user, common) {
+  const limits = { ...common, ...user.limits };
   const show = button("Show jobs", () => document.dispatchEvent(new CustomEvent("show-jobs-of", { detail: user.email })));
   show.ariaLabel = `Show jobs of ${user.email}`;
   const name = element("bdi", { class: "name" }, user.email);
@@ -85,6 +98,8 @@ function makeRow(user, limits) {
     element("div", { class: "user" }, name, role),
     usage("Jobs in progress", user.jobs_in_flight, limits.max_jobs_in_flight, String),
     usage("Stored", user.stored_bytes, limits.max_stored_bytes, formatSize),
+    usage("Uploads in the last hour", user.uploads_in_hour, limits.max_uploads_per_hour, String),
+    usage("Minutes of sound in 24 hours", user.minutes_in_day, limits.max_minutes_per_day, String),
     show,
   );
 }

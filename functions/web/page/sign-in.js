@@ -2,6 +2,7 @@
 
 import { ApiError } from "./api.js";
 import { element } from "./dom.js";
+import { formatLengthInWords } from "./format.js";
 import { session } from "./session.js";
 
 let forms = 0;
@@ -91,6 +92,11 @@ class SignIn extends HTMLElement {
 function explain(error) {
   if (error.status === 401) {
     return "The email address or the password is wrong. Check both and try again. " +
+      "If you have forgotten the password, ask the operator of this server for a new one.";
+  }
+  if (error.code === "too_many_attempts") {
+    const time = error.retryAfter === null ? "15 minutes" : formatLengthInWords(error.retryAfter);
+    return `Too many attempts to sign in have failed. Try again in ${time}. ` +
       "If you have forgotten the password, ask the operator of this server for a new one.";
   }
   if (error.status === 429) {

@@ -7,6 +7,10 @@ const MAX_ATTEMPTS = 6;
 const FIRST_PAUSE = 2;
 const LONGEST_PAUSE = 60;
 const LONGEST_WAIT_FOR_SPACE = 120;
+/** Refusals that hold for every upload of this user, and end by themselves within an hour. */
+const HOLDS_ALL = new Set(["busy", "too_many_jobs", "too_many_uploads"]);
+/** Refusals that may hold for a day or more. */
+const HOLDS_LONG = new Set(["storage_full", "daily_minutes_exceeded"]);
 
 const NOT_MEDIA =
   "This file is not in a supported format, such as MP4, MOV, MKV, WebM, AVI or WAV. Choose a video or audio file.";
@@ -28,11 +32,11 @@ const PROXY_LIMIT = "A proxy in front of the server refuses files of this size. 
  */
 export function decide(error, { attempts, sent }) {
   const text = readable(error);
-  if (error.code === "busy" || error.code === "too_many_jobs" || isSoonFree(error)) {
+  if (HOLDS_ALL.has(error.code) || isSoonFree(error)) {
     return { kind: "all", text, seconds: Math.min(error.retryAfter ?? LONGEST_PAUSE, LONGEST_PAUSE) };
   }
   if (error.code === "upload_in_progress") return { kind: "one", text, seconds: error.retryAfter ?? FIRST_PAUSE };
-  const isTransient = error.status === 0 || error.status >= 502 || (error.status === 429 && error.code !== "storage_full");
+  const isTransient = error.status === 0 || error.status >= 502 || (error.status === 429 && !HOLDS_LONG.has(error.code));
   if (isTransient && (attempts < MAX_ATTEMPTS || !sent)) {
     const pause = Math.min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE);
     return { kind: "one", text, seconds: Math.max(pause, Math.min(error.retryAfter ?? 0, LONGEST_PAUSE)) };
@@ -43,7 +47,7 @@ export function decide(error, { attempts, sent }) {
 
 /** @param {ApiError} error */
 function isSoonFree(error) {
-  return error.code === "storage_full" && error.retryAfter !== null && error.retryAfter <= LONGEST_WAIT_FOR_SPACE;
+  return HOLDS_LONG.has(error.code) && error.retryAfter !== null && error.retryAfter <= LONGEST_WAIT_FOR_SPACE;
 }
 
 /**

@@ -10,7 +10,6 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import mysql
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now, statement_start
@@ -146,7 +145,9 @@ def _create(dialect: str, key: str) -> sa.Insert:
     """
     values = {"key": key, "attempts": 0, "locked_until": 0, "expires_at": 0}
     if dialect == "mysql":
-        return mysql.insert(table).values(values).on_duplicate_key_update(attempts=table.c.attempts)
+        from sqlalchemy.dialects.mysql import insert
+
+        return insert(table).values(values).on_duplicate_key_update(attempts=table.c.attempts)
     return sa.insert(table).values(values).prefix_with("OR IGNORE")
 
 

@@ -24,7 +24,8 @@ def login_headers(settings: Settings) -> dict[str, str]:
 def has_gateway_login(settings: Settings, authorization: str) -> bool:
     """Return whether an Authorization header has the login, or just the password as a bearer token (RFC 6750).
 
-    The comparison takes constant time. If the settings contain no login, no header is accepted.
+    The comparison takes constant time. Guesses are not counted, since the generated password has 256 random bits, and a
+    limit could be used to lock out the connector and cron. If the settings contain no login, no header is accepted.
     """
     scheme, _, credentials = authorization.partition(" ")
     expected = {"basic": _credentials(settings), "bearer": settings.basic_auth_password}.get(scheme.lower(), "")

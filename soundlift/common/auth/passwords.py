@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from enum import Enum
 from functools import cached_property
@@ -64,11 +65,18 @@ class Passwords:
         """Return whether a password matches a hash, after the same time if there is no hash."""
         text, known = normalized(password), self.dummy_hash if hashed is None else hashed
         if self._pool.run(self._matches, known, text):
-            return Match.OUTDATED if self._hasher.check_needs_rehash(known) else Match.CURRENT
+            return Match.CURRENT if self.is_current(known) else Match.OUTDATED
         # Earlier releases hashed passwords as they were typed.
         if text != password and self._pool.run(self._matches, known, password):
             return Match.OUTDATED
         return Match.NONE
+
+    def is_current(self, hashed: str) -> bool:
+        """Return whether a hash was made with the parameters of the settings."""
+        try:
+            return not self._hasher.check_needs_rehash(hashed)
+        except InvalidHashError:
+            return False
 
     @cached_property
     def _pool(self) -> BoundedPool:
@@ -77,7 +85,7 @@ class Passwords:
         Passwords have their own threads because the allocator keeps freed memory per thread: each thread that hashed
         one would keep its memory.
         """
-        threads = max_concurrency(memory_limit(), self._hasher.memory_cost * 1024)
+        threads = max_concurrency(memory_limit(), self._hasher.memory_cost * 1024, os.cpu_count() or 1)
         with _creating_pool:
             if threads not in _pools:
                 message = "Too many passwords are being verified; retry shortly."
@@ -106,11 +114,10 @@ def normalized(password: str) -> str:
     return text
 
 
-def max_concurrency(limit: int | None, hash_bytes: int) -> int:
-    """Return how many passwords a process with a memory limit in bytes may hash concurrently."""
-    if limit is None:
-        return UNLIMITED_CONCURRENCY
-    return max(1, min(limit // (hash_bytes + BYTES_PER_THREAD), MAX_CONCURRENCY))
+def max_concurrency(limit: int | None, hash_bytes: int, cores: int) -> int:
+    """Return how many passwords a process with a memory limit in bytes and some cores may hash concurrently."""
+    by_memory = UNLIMITED_CONCURRENCY if limit is None else limit // (hash_bytes + BYTES_PER_THREAD)
+    return max(1, min(by_memory, cores, MAX_CONCURRENCY))
 
 
 def _size(text: str) -> int:

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from soundlift.common.db.tables import attempts, deletions, jobs, notifications, sessions, upload_keys, upload_locks
+from soundlift.common.db.tables import metadata
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
@@ -97,7 +97,7 @@ class Database:
     def check(self) -> None:
         """Raise DatabaseUnavailable unless the tables that functions use exist, with every column."""
         with self.read() as connection:
-            for table in (jobs, notifications, sessions, upload_locks, deletions, attempts, upload_keys):
+            for table in metadata.sorted_tables:
                 connection.execute(sa.select(table).limit(1)).all()
 
 

@@ -15,6 +15,12 @@ users = sa.Table(
     sa.Column("email", sa.String(254), nullable=False, unique=True),
     sa.Column("password", sa.String(255), nullable=False),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
+    # The user's own limits, each named after the setting that applies if it is NULL.
+    sa.Column("max_upload_bytes", sa.BigInteger),
+    sa.Column("max_jobs_in_flight", sa.BigInteger),
+    sa.Column("max_stored_bytes", sa.BigInteger),
+    sa.Column("max_uploads_per_hour", sa.BigInteger),
+    sa.Column("max_minutes_per_day", sa.BigInteger),
 )
 
 sessions = sa.Table(
@@ -57,6 +63,7 @@ jobs = sa.Table(
     sa.Column("mp3_bytes", sa.BigInteger),
     sa.Column("length", sa.Double),
     sa.Column("missing_seconds", sa.Double),
+    sa.Column("reserved_seconds", sa.Double),  # converting: the expected length, in the quota of its owner
     sa.Column("waveform", sa.LargeBinary(1024)),  # peaks, one a byte; not among the columns that queries for jobs read
     sa.Column("options", sa.Text),
     sa.Column("percent", sa.Integer, nullable=False, default=0),
@@ -69,6 +76,7 @@ jobs = sa.Table(
     # Each of these is NULL except in the states that its comment names, so that its index finds only those jobs.
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
+    sa.Column("turn", sa.BigInteger),  # queued: the round in which the job is to be converted; see jobs/turns.py
     sa.Column("purge_after", sa.Double),  # expired, deleted: when the files may be deleted; NULL once they have been
     sa.Column("resend_count", sa.Integer, nullable=False, default=0),
     sa.Column("traceparent", sa.String(100)),
@@ -83,6 +91,8 @@ jobs = sa.Table(
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),
     sa.Index("job_in_state", "state", "changed_at"),
+    sa.Index("job_in_turn", "state", "turn", "changed_at"),
+    sa.Index("job_of_user_in_turn", "username", "turn"),
     sa.Index("job_upload_deadline", "upload_deadline"),
     sa.Index("job_resend_at", "resend_at"),
     sa.Index("job_purge_after", "purge_after"),
@@ -102,6 +112,17 @@ deletions = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Index("deletion_update", "updated_at", "job"),
     sa.Index("deletion_update_of_user", "username", "updated_at", "job"),
+)
+
+# What each user uploaded and had converted in each recent minute since 1970; see jobs/recent.py.
+usage_minutes = sa.Table(
+    "usage_minute",
+    metadata,
+    sa.Column("username", sa.String(254), primary_key=True),
+    sa.Column("minute", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("uploads", sa.Integer, nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Index("usage_minute_by_age", "minute"),
 )
 
 notifications = sa.Table(

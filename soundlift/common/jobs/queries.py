@@ -14,11 +14,13 @@ from soundlift.common.jobs.conditions import (
     is_due,
     is_interrupted,
     is_past_retention,
+    is_unclaimed,
     job_columns,
     job_from_row,
     needs_purge,
 )
-from soundlift.common.jobs.model import BATCH, Job
+from soundlift.common.jobs.model import BATCH, Job, State
+from soundlift.common.jobs.turns import IN_TURN
 
 
 class JobQueries:
@@ -38,6 +40,17 @@ class JobQueries:
     def find_by_video(self, video_fid: str) -> Job | None:
         """Return the job of a video; an adopted job has the video's id."""
         return self.find(video_fid) or next(iter(self._select(table.c.video_fid == video_fid)), None)
+
+    def next_in_turn(self, limit: int) -> list[Job]:
+        """Return at most `limit` jobs that wait for a worker, in the order in which they are to be converted.
+
+        Those whose worker died are first: they had their turn. Each state has its own query, sorted by the index.
+        """
+        found: list[Job] = []
+        for state in (State.CONVERTING, State.QUEUED):
+            mine = (table.c.state == state, is_unclaimed())
+            found += self._select(*mine, order=IN_TURN, limit=limit, index="job_in_turn")
+        return found[:limit]
 
     def due(self) -> list[Job]:
         """Return at most BATCH jobs whose event must be resent, the most overdue first."""

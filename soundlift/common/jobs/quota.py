@@ -1,4 +1,4 @@
-"""The limits of one user: jobs in progress, and bytes in the media store.
+"""What one user has: jobs in progress, and bytes in the media store.
 
 Both are measured on the job table itself, so no counter can drift from it. A measurement and the change that it
 permits are one transaction under one lock, so parallel uploads on any number of replicas cannot exceed a limit
@@ -7,7 +7,6 @@ together.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,12 +16,13 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.index_hints import force_index
-from soundlift.common.db.tables import UPLOAD_LOCKS, upload_locks
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.errors import DatabaseUnavailable, StorageFull, TooManyJobs
+from soundlift.common.errors import StorageFull, TooManyJobs
 from soundlift.common.jobs.conditions import may_expire
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import MAX_DATE, RECEIVE_SECONDS, WAITING, State
-from soundlift.common.settings import Settings
+from soundlift.common.jobs.rates import admit_upload
+from soundlift.common.jobs.user_lock import lock_user
 
 IN_FLIGHT = (State.RECEIVING, *WAITING)
 AWAITING_CLEANUP = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
@@ -30,23 +30,6 @@ RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
 INTERRUPTED = f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes."
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-
-
-@dataclass(frozen=True)
-class Limits:
-    """The maximum numbers of one user's jobs in progress and stored bytes; 0 means no limit.
-
-    `retention` is how long files are kept after their job ended, in seconds.
-    """
-
-    jobs: int
-    stored_bytes: int
-    retention: int
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Limits:
-        """Return the limits that the settings define."""
-        return cls(settings.max_jobs_in_flight, settings.max_stored_bytes, settings.retention_seconds)
 
 
 @dataclass(frozen=True)
@@ -72,15 +55,14 @@ class Usage:
     upload_bytes: int
 
 
-def upload_size_limit(settings: Settings) -> int:
-    """Return the maximum size of one upload: its own limit, or the storage limit of its owner if that is lower."""
-    return min(settings.max_upload_bytes, settings.max_stored_bytes or settings.max_upload_bytes)
-
-
 def admit_job(connection: Connection, username: str, reservation: Reservation) -> None:
-    """Admit a new upload of a user in this transaction; raises TooManyJobs or StorageFull."""
+    """Admit a new upload of a user in this transaction.
+
+    Raises TooManyJobs, StorageFull, TooManyUploads or TooManyMinutes.
+    """
     usage = admit_retry(connection, username, reservation.limits)
     _check_bytes(connection, username, usage, reservation)
+    admit_upload(connection, username, reservation.limits)
 
 
 def admit_retry(connection: Connection, username: str, limits: Limits) -> Usage:
@@ -88,7 +70,7 @@ def admit_retry(connection: Connection, username: str, limits: Limits) -> Usage:
 
     The bytes of a job that is retried are counted already.
     """
-    _lock(connection, username)
+    lock_user(connection, username)
     usage = read_usage(connection, username)
     if limits.jobs and usage.jobs >= limits.jobs:
         raise _too_many_jobs(connection, username, usage, limits.jobs)
@@ -100,7 +82,7 @@ def admit_bytes(connection: Connection, job_id: str, username: str, reservation:
 
     Waiting cannot free the upload's own bytes, so they are not counted among those of uploads in progress.
     """
-    _lock(connection, username)
+    lock_user(connection, username)
     usage = read_usage(connection, username)
     mine = sa.and_(table.c.id == job_id, table.c.state == State.RECEIVING)
     own = connection.scalar(sa.select(_size).where(mine)) or 0
@@ -144,18 +126,6 @@ def _usage(by_state: Mapping[str, tuple[int, int]]) -> Usage:
 
 
 _size = (sa.func.coalesce(table.c.video_bytes, 0) + sa.func.coalesce(table.c.mp3_bytes, 0)).label("size")
-
-
-def _lock(connection: Connection, username: str) -> None:
-    """Wait for all other transactions that admit an upload of this user.
-
-    A token may outlive its account, so there may be no user row to lock. Instead, each row of a fixed set serves as
-    the lock for some of the users. SQLite has only one writer at a time anyway.
-    """
-    number = zlib.crc32(username.encode()) % UPLOAD_LOCKS
-    query = sa.select(upload_locks.c.number).where(upload_locks.c.number == number).with_for_update()
-    if connection.scalar(query) is None:
-        raise DatabaseUnavailable("The table upload_lock is not complete: run `soundlift migrate`.")
 
 
 def _too_many_jobs(connection: Connection, username: str, usage: Usage, limit: int) -> TooManyJobs:

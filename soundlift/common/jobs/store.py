@@ -30,6 +30,7 @@ from soundlift.common.jobs.conditions import (
     too_old,
 )
 from soundlift.common.jobs.deletions import DeletionSteps
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import (
     FIRST_RESEND_SECONDS,
     MAX_ATTEMPTS,
@@ -42,7 +43,11 @@ from soundlift.common.jobs.model import (
     finite_or_none,
     give_up_message,
 )
-from soundlift.common.jobs.quota import Limits, admit_retry
+from soundlift.common.jobs.quota import admit_retry
+from soundlift.common.jobs.rates import admit_sound
+from soundlift.common.jobs.recent import count
+from soundlift.common.jobs.turns import next_turn, turn_of
+from soundlift.common.jobs.user_lock import lock_owner
 from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications, delete_notifications
 
@@ -75,6 +80,7 @@ class Jobs(DeletionSteps):
             mp3_fid=claim.mp3_fid,
             percent=0,
             resend_at=now(),
+            turn=None,
         )
         return claim if won else None
 
@@ -93,6 +99,18 @@ class Jobs(DeletionSteps):
         values = (table.c.updated_at, updated_at), (table.c.percent, percent)
         return self._database.change(step.ordered_values(*values, (table.c.claimed_until, now() + CLAIM_SECONDS))) == 1
 
+    def reserve_sound(self, claim: Claim, seconds: float, limits: Limits) -> None:
+        """Count the expected length of a job's sound while it is converted; raises TooManyMinutes."""
+        step = sa.update(table).where(table.c.id == claim.job_id, holds_claim(claim)).values(reserved_seconds=seconds)
+
+        def admit_and_reserve(connection: Connection) -> None:
+            if username := lock_owner(connection, claim.job_id):
+                admit_sound(connection, claim, username, seconds, limits.minutes_per_day)
+                connection.execute(step)
+
+        if limits.minutes_per_day:
+            self._database.transact(admit_and_reserve)
+
     def mark_ready(
         self,
         claim: Claim,
@@ -109,7 +127,8 @@ class Jobs(DeletionSteps):
         """
         seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
         values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **seconds}
-        return self._end(claim.job_id, State.READY, holds_claim(claim), **values)
+        sound = seconds["length"] or 0.0
+        return self._end(claim.job_id, State.READY, holds_claim(claim), sound=sound, **values)
 
     def mark_failed(self, claim: Claim, *, code: str, message: str) -> bool:
         """Move converting → failed: this video cannot be converted, for the reason in the message."""
@@ -118,8 +137,11 @@ class Jobs(DeletionSteps):
         )
 
     def release(self, claim: Claim, *, cause: str) -> bool:
-        """Move converting → queued after trouble that the video did not cause; the attempt does not count."""
-        return self._move(
+        """Move converting → queued after trouble that the video did not cause; the attempt does not count.
+
+        The job goes behind its owner's other jobs, so that even jobs that always fail leave the other users theirs.
+        """
+        step = self._step(
             claim.job_id,
             State.QUEUED,
             table.c.claim == claim.token,
@@ -132,6 +154,12 @@ class Jobs(DeletionSteps):
             resend_count=table.c.resend_count + 1,
             last_cause=cause[:MAX_MESSAGE_LENGTH],
         )
+
+        def line_up(connection: Connection) -> bool:
+            turn = turn_of(connection, claim.job_id)
+            return connection.execute(step.values(turn=turn)).rowcount == 1
+
+        return self._database.transact(line_up)
 
     def give_up(self, job: Job) -> bool:
         """Move queued, or converting with a lapsed claim → failed, after three lapsed claims or a day."""
@@ -148,6 +176,7 @@ class Jobs(DeletionSteps):
             claim=None,
             claimed_until=None,
             resend_at=None,
+            turn=None,
             ended_at=now(),
         )
 
@@ -173,7 +202,7 @@ class Jobs(DeletionSteps):
 
         def admit_and_retry(connection: Connection) -> Job | None:
             admit_retry(connection, job.username, limits)
-            if connection.execute(step).rowcount != 1:
+            if connection.execute(step.values(turn=next_turn(connection, job.username))).rowcount != 1:
                 return None
             delete_notifications(connection, [job.id])
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job.id)).one())
@@ -203,15 +232,20 @@ class Jobs(DeletionSteps):
             resend_count=table.c.resend_count + 1,
         )
 
-    def _end(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-        """Move a job to an outcome, and add its notifications in the same transaction."""
-        cleared = {"claim": None, "claimed_until": None, "resend_at": None}
+    def _end(
+        self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], sound: float = 0.0, **values: Any
+    ) -> bool:
+        """Move a job to an outcome; in the same transaction, add its notifications and count its seconds of sound."""
+        cleared = dict.fromkeys(("claim", "claimed_until", "resend_at", "turn"))
         step = self._step(job_id, state, *conditions, ended_at=now(), **cleared, **values)
 
         def end_and_notify(connection: Connection) -> bool:
+            username = lock_owner(connection, job_id) if sound else None
             ended = connection.execute(step).rowcount == 1
             if ended:
                 add_notifications(connection, job_id)
+                if username is not None:
+                    count(connection, username, seconds=sound)
             return ended
 
         return self._database.transact(end_and_notify)

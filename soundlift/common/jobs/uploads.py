@@ -14,6 +14,7 @@ from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_fr
 from soundlift.common.jobs.lists import JobLists
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
+from soundlift.common.jobs.turns import next_turn, turn_of
 from soundlift.common.jobs.upload_keys import UploadKey, forget_key, insert_key
 from soundlift.common.media import new_media_id
 
@@ -34,8 +35,8 @@ class UploadSteps(JobLists):
     ) -> Job:
         """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
 
-        Raises UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs or
-        StorageFull if the reservation exceeds a limit of the user.
+        Raises UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs,
+        StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
         """
         job_id = secrets.token_hex(12)
         row = sa.insert(table).values(
@@ -81,8 +82,12 @@ class UploadSteps(JobLists):
             traceparent=traceparent,
             resend_at=now() + FIRST_RESEND_SECONDS,
         )
+
+        def insert(connection: Connection) -> None:
+            connection.execute(row.values(turn=next_turn(connection, username)))
+
         try:
-            self._database.change(row)
+            self._database.transact(insert)
         except sa.exc.IntegrityError:
             return False
         return True
@@ -123,7 +128,7 @@ class UploadSteps(JobLists):
         )
 
         def queue_and_read(connection: Connection) -> Job | None:
-            if connection.execute(step).rowcount != 1:
+            if connection.execute(step.values(turn=turn_of(connection, job_id))).rowcount != 1:
                 return None
             # Read in the same transaction: an error after its commit would look as if the job were not queued.
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())

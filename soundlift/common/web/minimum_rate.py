@@ -1,4 +1,4 @@
-"""A minimum rate for request bodies, so that a slow client cannot hold a thread for long."""
+"""A minimum rate for request bodies and responses, so that a slow client cannot hold a thread for long."""
 
 from __future__ import annotations
 
@@ -14,18 +14,39 @@ MIN_BYTES_PER_SECOND = 1000
 PERIOD_SECONDS = 20.0
 
 
+class MinimumRate:
+    """The bytes transferred in each period of waiting for the client; the time between two transfers does not count."""
+
+    def __init__(self, period: float) -> None:
+        self._period = period
+        self._waited = 0.0
+        self._transferred = 0
+
+    @property
+    def seconds_left(self) -> float:
+        """Return the maximum time to wait for the next bytes."""
+        return self._period - self._waited
+
+    def record(self, seconds: float, transferred: int) -> bool:
+        """Add a transfer; return False if this ends a period with less than MIN_BYTES_PER_SECOND on average."""
+        self._waited += seconds
+        self._transferred += transferred
+        if self._waited < self._period:
+            return True
+        is_met = self._transferred >= MIN_BYTES_PER_SECOND * self._period
+        self._waited, self._transferred = 0.0, 0
+        return is_met
+
+
 class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries no type hints
     """gunicorn's source of a connection's bytes, which raises TooSlow below a minimum rate or after a deadline.
 
-    In each PERIOD_SECONDS of waiting for the client, MIN_BYTES_PER_SECOND must arrive on average. The time that the
-    application takes between two reads does not count. The application sets the deadline (body_deadline.py); chunk
-    extensions and trailers do not extend it.
+    The application sets the deadline (body_deadline.py); chunk extensions and trailers do not extend it.
     """
 
     def __init__(self, sock: object, on_slow: Callable[[], None]) -> None:
         super().__init__(sock)
-        self._waited = 0.0
-        self._received = 0
+        self._rate = MinimumRate(PERIOD_SECONDS)
         self._on_slow = on_slow
 
     def chunk(self, size_hint: int | None = None) -> bytes:
@@ -52,16 +73,12 @@ class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn car
         deadline = body_seconds_left()
         if deadline is not None and deadline <= 0:
             raise self._error("The request's body did not arrive in time. Send it again.")
-        left = PERIOD_SECONDS - self._waited
+        left = self._rate.seconds_left
         return left if deadline is None else min(left, deadline)
 
     def _record(self, seconds: float, received: int) -> None:
-        self._waited += seconds
-        self._received += received
-        if self._waited >= PERIOD_SECONDS:
-            if self._received < MIN_BYTES_PER_SECOND * PERIOD_SECONDS:
-                raise self._error("The request's body arrives too slowly. Send it again over a faster connection.")
-            self._waited, self._received = 0.0, 0
+        if not self._rate.record(seconds, received):
+            raise self._error("The request's body arrives too slowly. Send it again over a faster connection.")
 
     def _error(self, detail: str) -> TooSlow:
         self._on_slow()

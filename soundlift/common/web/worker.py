@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+from functools import cached_property
 from http import HTTPStatus
 from ipaddress import ip_address
-from selectors import EVENT_READ
-from socket import SHUT_WR, socket
+from selectors import EVENT_READ, EVENT_WRITE
+from socket import socket
 from typing import Any
 
 import structlog
@@ -21,12 +22,9 @@ from gunicorn.workers.gthread import ThreadWorker
 from soundlift.common.web.connection import Connection
 from soundlift.common.web.drop_counter import DropCounter
 from soundlift.common.web.error_responses import error_response, error_status
+from soundlift.common.web.lingering_close import LingeringClose
 
-REQUEST_SECONDS = 10.0  # for a request's head, and its body if that is small
 CHECK_SECONDS = 0.5  # between two checks for expired connections, however many events there are
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 2**20
-DRAIN_BYTES = 64 * 1024
 NO_PENDING_CONNECTION = (errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED)
 NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO)
 IDLE_SECONDS_AT_STOP = 2.0  # the same as gunicorn's for keep-alive connections
@@ -39,8 +37,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     gunicorn's worker passes a connection to a thread at its first byte, so that one slow client per thread blocks it
     (https://github.com/benoitc/gunicorn/issues/3634), and waits up to 2 seconds in its loop to close a connection.
-    This worker passes a request to a thread once its head, and its body if that is small, have arrived; a request that
-    takes longer than REQUEST_SECONDS gets a 408. The thread receives a larger body at a minimum rate (minimum_rate.py).
+    This worker passes a request to a thread once its head, and its body if that is small, have arrived, and the client
+    has read its previous responses. A request that takes longer than the limits in connection.py gets a 408. The thread
+    receives a larger body, and sends its response, at a minimum rate (minimum_rate.py, client_socket.py).
+
+    At its limit of connections, this worker closes the one that has waited for longest, instead of leaving new clients
+    in the queue of the operating system until the slow ones are gone.
 
     On SIGTERM, this worker accepts all pending connections and closes its listeners. gunicorn's worker keeps listening,
     so that a proxy that connects in the meantime gets no response instead of trying another instance.
@@ -54,10 +56,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._arriving: dict[Connection, None] = {}  # an ordered set
-        self._lingering: dict[socket, tuple[float, int]] = {}  # deadline, and bytes received since the response
         self._by_address: Counter[str] = Counter()
         self._dropped = DropCounter()
         self._next_check = 0.0
+
+    @cached_property
+    def _lingering(self) -> LingeringClose:
+        return LingeringClose(self.poller, self._count_closed)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         """Extend gunicorn's: when stopping, accept pending connections up to the limit, then close the listeners."""
@@ -93,33 +98,31 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     def enqueue_req(self, conn: Connection) -> None:
         """Pass a connection's next request to a thread, immediately or once it has arrived."""
-        conn.begin_request(REQUEST_SECONDS)
+        conn.begin_request()
         if conn.receive():
-            super().enqueue_req(conn)
+            self._process(conn)
         else:
-            self._arriving[conn] = None
-            self.poller.register(conn.sock, EVENT_READ, partial(self._receive, conn))
+            self._wait(conn, EVENT_READ, self._receive)
 
     def murder_pending(self) -> None:
-        """Reject requests that did not arrive in time and close lingering connections; called once per loop."""
+        """Close connections that waited for too long, or are too many; called once per loop, after all events."""
+        if self.nr_conns >= self.worker_connections and self._close_longest_waiting():
+            self._dropped.add("too many connections")
         now = time.monotonic()
         if now < self._next_check:
             return
         self._next_check = now + CHECK_SECONDS
         self._reject_late(now)
+        self._lingering.close_expired(now)
         self._dropped.log()
-        while self._lingering:
-            client, (end, _) = next(iter(self._lingering.items()))
-            if end > now:
-                break
-            self._end_linger(client)
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Process a request, and return whether its connection can be used again."""
         try:
             return bool(super().handle_request(req, conn)) and conn.has_read_all()
         except TimeoutError:
-            self._dropped.add("timeout while sending the response")
+            self._dropped.add("slow reader")
+            conn.abandon()
             return False
 
     def handle_error(self, req: Any, client: socket, addr: Any, exc: Exception) -> None:
@@ -132,17 +135,32 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         with suppress(OSError):
             client.sendall(error_response(status))
 
-    def _receive(self, conn: Connection, _: socket) -> None:
-        if conn.receive():
-            self._stop_receiving(conn)
-            super().enqueue_req(conn)
-        elif conn.buffer.is_too_large:
-            self._stop_receiving(conn)
-            self._reject(conn, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    def _wait(self, conn: Connection, event: int, resume: Callable[[Connection], None]) -> None:
+        """Call `resume` in the event loop whenever a client has sent, or can be sent, something."""
+        self._arriving[conn] = None
+        self.poller.register(conn.sock, event, lambda _: resume(conn))
 
-    def _stop_receiving(self, conn: Connection) -> None:
+    def _stop_waiting(self, conn: Connection) -> None:
         del self._arriving[conn]
         self.poller.unregister(conn.sock)
+
+    def _receive(self, conn: Connection) -> None:
+        if conn.receive():
+            self._stop_waiting(conn)
+            self._process(conn)
+
+    def _process(self, conn: Connection) -> None:
+        if status := conn.buffer.rejection:
+            log.info("unreadable request", status=status.value, reason="framing", address=conn.client[0])
+            self._reject(conn, status)
+        elif conn.takes_response():
+            super().enqueue_req(conn)
+        else:
+            self._wait(conn, EVENT_WRITE, self._resume)
+
+    def _resume(self, conn: Connection) -> None:
+        self._stop_waiting(conn)
+        super().enqueue_req(conn)
 
     def _shorten_idle_waits(self) -> None:
         """When stopping, wait for connections that have sent nothing yet only as long as for keep-alive ones."""
@@ -153,7 +171,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     def _reject_late(self, now: float) -> None:
         for conn in [conn for conn in self._arriving if conn.timeout <= now]:
-            self._stop_receiving(conn)
+            self._stop_waiting(conn)
             if conn.buffer.has_begun:
                 self._dropped.add("slow request")
                 self._reject(conn, HTTPStatus.REQUEST_TIMEOUT)
@@ -170,6 +188,21 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self.nr_conns -= 1
         conn.close(graceful=status is not HTTPStatus.TOO_MANY_REQUESTS)
 
+    def _close_longest_waiting(self) -> bool:
+        """Close a connection that waits for its client, except the newest; return whether there was one."""
+        if self._lingering.close_oldest():
+            return True
+        if len(self._arriving) > 1:
+            conn = next(iter(self._arriving))
+            self._stop_waiting(conn)
+            self._drop(conn)
+            return True
+        if not self.keepalived_conns:
+            return False
+        self.keepalived_conns[0].timeout = 0.0
+        self.murder_keepalived()
+        return True
+
     def _drop(self, conn: Connection) -> None:
         self.nr_conns -= 1
         conn.close()
@@ -181,6 +214,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
             return False
         return not any(ip_address(address) in network for network in self.cfg.forwarded_allow_networks())
 
+    def _count_closed(self) -> None:
+        self.nr_conns -= 1
+
     def count_slow_body(self) -> None:
         """Count a body that arrives too slowly; safe from any thread."""
         self._dropped.add("slow body")
@@ -191,37 +227,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
-        if graceful:
-            self._linger(connection.sock)
-        else:
+        if not graceful:
             util.close(connection.sock)
-
-    def _linger(self, client: socket) -> None:
-        """Close a connection when its client has, so that the response is not cut off (RFC 9112, section 9.6)."""
-        try:
-            client.setblocking(False)
-            client.shutdown(SHUT_WR)
-            self.poller.register(client, EVENT_READ, self._drain)
-        except (OSError, ValueError):
-            util.close(client)
-            return
-        self.nr_conns += 1
-        self._lingering[client] = time.monotonic() + LINGER_SECONDS, 0
-
-    def _drain(self, client: socket) -> None:
-        try:
-            size = len(client.recv(DRAIN_BYTES))
-        except BlockingIOError:
-            return
-        except OSError:
-            size = 0
-        end, drained = self._lingering[client]
-        self._lingering[client] = end, drained + size
-        if not size or drained + size >= LINGER_BYTES:
-            self._end_linger(client)
-
-    def _end_linger(self, client: socket) -> None:
-        del self._lingering[client]
-        self.nr_conns -= 1
-        self.poller.unregister(client)
-        util.close(client)
+        elif self._lingering.add(connection.sock):
+            self.nr_conns += 1

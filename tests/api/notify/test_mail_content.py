@@ -16,8 +16,8 @@ from devservers.mail_server import MailServer
 from functions.convert import failures
 from functions.notify.advice import ADVICE
 from functions.notify.wording import moment_text
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
-from soundlift.common.jobs.quota import Limits
 from soundlift.common.services import Services
 from tests.api.notify.conftest import Notify
 from tests.factories.jobs import (

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.api.worker import worker_loop
-from tests.api.worker.worker_loop import Serve, WorkerLoop
+from tests.api.worker.worker_loop import LIMITS, Serve, WorkerLoop
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -35,10 +34,10 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
         def start(**settings: Any) -> WorkerLoop:
             loop = WorkerLoop(echo, log_lines, **settings)
-            for module in ("worker", "connection", "drop_counter"):
+            for module in ("worker", "connection", "lingering_close", "drop_counter"):
                 monkeypatch.setattr(f"soundlift.common.web.{module}.time", loop)
-            for limit in ("REQUEST_SECONDS", "LINGER_SECONDS", "IDLE_SECONDS_AT_STOP"):
-                monkeypatch.setattr(f"soundlift.common.web.worker.{limit}", getattr(worker_loop, limit))
+            for limit, seconds in LIMITS.items():
+                monkeypatch.setattr(f"soundlift.common.web.{limit}", seconds)
             return stack.enter_context(loop.running())
 
         yield start

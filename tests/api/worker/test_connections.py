@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from devservers.waiting import wait_for
-from soundlift.common.web.worker import LINGER_BYTES
+from soundlift.common.web.lingering_close import LINGER_BYTES
 from tests.api.function_server import has_response, is_reset, read_response
 from tests.api.worker.worker_loop import (
     GET,
@@ -104,14 +104,41 @@ def test_a_failed_accept_is_tolerated_if_its_cause_is_temporary(loop: WorkerLoop
     assert loop.dropped() == {"no room for another connection": 2}
 
 
-def test_a_worker_at_its_connection_limit_accepts_again_after_a_close(serve: Serve) -> None:
+def test_a_worker_at_its_connection_limit_closes_the_connection_that_has_waited_for_longest(serve: Serve) -> None:
+    loop = serve(worker_connections=4)
+    with ExitStack() as stack:
+        kept = stack.enter_context(loop.open(GET))
+        assert read_response(kept)[0] == 200
+        first, second = (stack.enter_context(loop.connect(GET[:5])) for _ in range(2))
+        loop.wait_for_iteration()
+        for oldest in (first, second):
+            newest = stack.enter_context(loop.open())
+            assert is_closed(oldest)
+        newest.sendall(GET)
+        assert read_response(newest)[0] == 200
+        assert not has_response(kept)
+    loop.wait_until(connections=0)
+    assert loop.dropped() == {"too many connections": 2}
+
+
+def test_a_worker_at_its_connection_limit_ends_a_lingering_connection_first(serve: Serve) -> None:
     loop = serve(worker_connections=3)
-    with loop.connect(), loop.connect(), loop.connect() as last, loop.open(GET) as waiting:
+    with loop.connect(GET[:5]) as waiting, loop.open(b"NONSENSE\r\n\r\n") as lingering:
+        assert is_rejected_and_closed(loop, lingering)
+        with loop.connect() as other:
+            wait_for(lambda: is_reset(lingering), "the lingering connection is closed", seconds=TIMEOUT_SECONDS)
+            assert not has_response(waiting)
+            assert not has_response(other)
+
+
+def test_a_worker_at_its_connection_limit_closes_an_idle_connection_last(serve: Serve) -> None:
+    loop = serve(worker_connections=2, threads=1)
+    with loop.open(GET) as idle:
+        assert read_response(idle)[0] == 200
         loop.wait_for_iteration()
-        assert not has_response(waiting)
-        last.close()
-        loop.wait_for_iteration()
-        assert read_response(waiting)[0] == 200
+        with loop.open(GET) as other:
+            assert read_response(other)[0] == 200
+            assert is_closed(idle)
 
 
 def test_a_stopping_worker_serves_open_connections_and_accepts_no_others(serve: Serve) -> None:

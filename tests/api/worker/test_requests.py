@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import ExitStack, suppress
 
 import pytest
 
-from soundlift.common.web.connection import SEND_SECONDS
+from devservers.waiting import wait_for
 from soundlift.common.web.request_buffer import MAX_HEAD_BYTES, SMALL_BODY_BYTES
-from tests.api.function_server import has_response, read_problem, read_response
+from tests.api.function_server import has_response, is_reset, read_problem, read_response
+from tests.api.worker.conftest import LARGE
 from tests.api.worker.worker_loop import (
     CLIENT,
     GET,
-    REQUEST_SECONDS,
+    HEAD_SECONDS,
+    SMALL_BODY_SECONDS,
+    THREADS,
+    TIMEOUT_SECONDS,
     WorkerLoop,
     is_closed,
 )
@@ -41,12 +46,20 @@ def test_a_client_that_disconnects_before_its_request_is_complete_is_removed(loo
         loop.wait_until(connections=0, arriving=0)
 
 
-@pytest.mark.parametrize("sent", [b"P", GET[:-1], b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod"])
-def test_a_request_that_does_not_arrive_in_time_is_answered_408(loop: WorkerLoop, sent: bytes) -> None:
+@pytest.mark.parametrize(
+    ("sent", "seconds"),
+    [
+        (b"P", HEAD_SECONDS),
+        (GET[:-1], HEAD_SECONDS),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbod", SMALL_BODY_SECONDS),
+        (b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbod", SMALL_BODY_SECONDS),
+    ],
+)
+def test_a_request_that_does_not_arrive_in_time_is_answered_408(loop: WorkerLoop, sent: bytes, seconds: float) -> None:
     with loop.connect(sent) as late:
-        loop.advance(REQUEST_SECONDS / 2)
+        loop.advance(seconds / 2)
         with loop.connect(sent) as later:
-            loop.advance(REQUEST_SECONDS / 2 + 1)
+            loop.advance(seconds / 2 + 1)
             status, headers, body = read_response(late)
             assert (status, headers["connection"], json.loads(body)["code"]) == (408, "close", "request_timeout")
             assert is_closed(late)
@@ -59,9 +72,9 @@ def test_a_request_that_does_not_arrive_in_time_is_answered_408(loop: WorkerLoop
 
 def test_an_idle_connection_is_closed_without_a_response(loop: WorkerLoop) -> None:
     with loop.connect() as idle, loop.connect(b"G"):
-        loop.advance(REQUEST_SECONDS / 2)
+        loop.advance(HEAD_SECONDS / 2)
         assert not has_response(idle)
-        loop.advance(REQUEST_SECONDS / 2)
+        loop.advance(HEAD_SECONDS / 2)
         assert is_closed(idle)
     assert loop.dropped() == {"slow request": 1}
 
@@ -71,7 +84,7 @@ def test_each_request_on_a_connection_has_its_own_deadline(loop: WorkerLoop) -> 
         for _ in range(3):
             connection.sendall(GET[:5])
             loop.wait_until(arriving=1, received=5)
-            loop.advance(REQUEST_SECONDS / 2)
+            loop.advance(HEAD_SECONDS / 2)
             connection.sendall(GET[5:])
             assert read_response(connection)[0] == 200
 
@@ -129,18 +142,57 @@ def test_a_connection_is_reused_after_an_unread_body_if_it_has_arrived(
     loop.wait_until(connections=0)
 
 
-def test_an_unread_malformed_body_closes_the_connection(loop: WorkerLoop) -> None:
-    with loop.open(b"POST /unread HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n") as connection:
-        assert read_response(connection)[0] == 200
+def test_an_unread_chunked_body_closes_the_connection(loop: WorkerLoop) -> None:
+    chunk = b"%x\r\n" % (SMALL_BODY_BYTES + 1) + bytes(SMALL_BODY_BYTES + 1) + b"\r\n"
+    head = b"POST /unread HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with loop.open(head + chunk + b"0\r\n\r\n" + GET) as connection:
+        status, headers, _ = read_response(connection)
+        assert (status, headers["connection"]) == (200, "close")
         assert is_closed(connection)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b"Content-Length: 2\r\nExpect: 100-continue\r\n", b"Expect: 100-Continue\r\nTransfer-Encoding: chunked\r\n"],
+)
+def test_a_client_that_waits_for_permission_to_send_a_small_body_occupies_no_thread(
+    loop: WorkerLoop, body: bytes
+) -> None:
+    with loop.open(b"POST / HTTP/1.1\r\nHost: a\r\n" + body + b"\r\n") as connection:
+        assert read_response(connection)[0] == 100
+        loop.wait_until(arriving=1)
+        connection.sendall(b"2\r\nab\r\n0\r\n\r\n" if b"chunked" in body else b"ab")
+        assert read_response(connection)[::2] == (200, b"ab")
+
+
 def test_a_client_that_does_not_read_its_response_is_dropped(loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert SEND_SECONDS > 60
-    monkeypatch.setattr("soundlift.common.web.connection.SEND_SECONDS", 0.1)
-    with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"):
-        assert loop.dropped() == {"timeout while sending the response": 1}
+    monkeypatch.setattr("soundlift.common.web.client_socket.PERIOD_SECONDS", 0.1)
+    with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
+        assert loop.dropped() == {"slow reader": 1}
+        wait_for(lambda: is_reset(connection), "what was not sent is discarded", seconds=TIMEOUT_SECONDS)
     loop.wait_until(connections=0)
+
+
+def test_a_client_that_reads_a_little_of_its_response_is_dropped(
+    loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundlift.common.web.client_socket.PERIOD_SECONDS", 0.2)
+    monkeypatch.setattr("soundlift.common.web.minimum_rate.MIN_BYTES_PER_SECOND", LARGE)
+    with loop.open(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n") as connection:
+        wait_for(lambda: not receive(connection, 20_000), "it is dropped", seconds=TIMEOUT_SECONDS)
+    assert loop.dropped() == {"slow reader": 1}
+
+
+def test_a_client_that_reads_no_response_gets_no_thread_for_its_next_request(loop: WorkerLoop) -> None:
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000\r\n\r\n" + bytes(8000)
+    with ExitStack() as stack:
+        for _ in range(2 * THREADS):
+            stack.enter_context(loop.open(request * 100))
+        loop.wait_until(arriving=2 * THREADS)
+        with loop.open(GET) as other:
+            assert read_response(other)[0] == 200
+        loop.advance(SMALL_BODY_SECONDS + 1)
+        assert loop.arriving == 0
 
 
 def test_a_body_that_arrives_too_slowly_is_rejected_and_counted(
@@ -151,3 +203,10 @@ def test_a_body_that_arrives_too_slowly_is_rejected_and_counted(
         assert read_response(connection)[0] == 408
         assert is_closed(connection)
     assert loop.dropped() == {"slow body": 1}
+
+
+def receive(connection: socket.socket, size: int) -> bytes:
+    """Return what arrives next, or nothing at the end of the connection."""
+    with suppress(ConnectionResetError):
+        return connection.recv(size)
+    return b""

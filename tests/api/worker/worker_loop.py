@@ -25,9 +25,16 @@ if TYPE_CHECKING:
 PROXY = "127.0.0.1"
 CLIENT = "127.0.0.2"  # not a trusted proxy
 TIMEOUT_SECONDS = 10.0
+THREADS = 2
 PAST_ALL_DEADLINES = 1000.0  # seconds
 # The limits of the worker under test: too long to pass in real time.
-REQUEST_SECONDS, LINGER_SECONDS, IDLE_SECONDS_AT_STOP = 200.0, 200.0, 50.0
+HEAD_SECONDS, SMALL_BODY_SECONDS, LINGER_SECONDS, IDLE_SECONDS_AT_STOP = 200.0, 300.0, 200.0, 50.0
+LIMITS = {
+    "connection.HEAD_SECONDS": HEAD_SECONDS,
+    "connection.SMALL_BODY_SECONDS": SMALL_BODY_SECONDS,
+    "lingering_close.LINGER_SECONDS": LINGER_SECONDS,
+    "worker.IDLE_SECONDS_AT_STOP": IDLE_SECONDS_AT_STOP,
+}
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -38,7 +45,7 @@ class WorkerLoop:
         self._log_lines = log_lines
         self._advanced_seconds = 0.0
         config = Config()
-        for name, value in {"threads": 2, "worker_connections": 20, "keepalive": 60, **settings}.items():
+        for name, value in {"threads": THREADS, "worker_connections": 20, "keepalive": 60, **settings}.items():
             config.set(name, value)
         self.listener = socket.create_server((PROXY, 0))
         self.address = self.listener.getsockname()
