@@ -29,7 +29,7 @@ override MINUTES := $(value MINUTES)
 export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES
 
 .DEFAULT_GOAL := help
-.PHONY: check-python help demo images check test corpus mutate lint bench docs clean
+.PHONY: check-python help demo images check test corpus mutate lint bench docs sbom clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -78,6 +78,15 @@ build/ferretdb: $(wildcard devservers/ferretdb/*)
 docs: $(VENV)/ready-to-document ## build the documentation as a site in build/site, which can be read without a web server
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet # the warning is about a future version
 	@echo "Open build/site/index.html; to search it, run: $(BIN)/mkdocs serve"
+
+# An environment without pip and the tools for development, so that it lists what a user installs and nothing else.
+sbom: $(VENV)/ready-to-develop ## list what Soundlift depends on, with versions and licenses, in build/sbom.json (CycloneDX)
+	@rm -rf build/product && $(BIN)/python -m venv --without-pip build/product
+	@$(BIN)/python -m pip --python build/product install --quiet --disable-pip-version-check --constraint constraints.txt .
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file build/sbom.json build/product/bin/python
+	@rm -rf build/product
+	@echo "build/sbom.json lists the dependencies. Look for known vulnerabilities with: pipx run pip-audit --requirement constraints.txt"
 
 clean: ## remove the virtual environment and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache

@@ -78,6 +78,7 @@ def _row(number: int, states: Sequence[str], rows: int, now: float) -> tuple[Val
         "claimed_until": now + OVERDUE_SECONDS if kind == "converting" else None,
         "upload_deadline": overdue if kind == "receiving" else None,
         "resend_at": overdue - age if kind == "queued" else overdue if kind == "converting" else None,
+        "turn": number % ROWS_OF_USER if kind == "queued" else None,
         "purge_after": overdue if kind == "deleted" else None,
         "created_at": now - age,
         "changed_at": now - age - (2 * RETENTION_SECONDS if kind == "cancelled" else 0),

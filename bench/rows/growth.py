@@ -21,6 +21,7 @@ from soundlift.common.jobs.cursor import OVERLAP_SECONDS
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Usage, read_usage
+from soundlift.common.jobs.turns import next_turn
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -109,6 +110,20 @@ def _quota(services: Services) -> Query:
     return measure
 
 
+def _next_in_turn(services: Services) -> Query:
+    from functions.convert.handler import CANDIDATES
+
+    return partial(services.jobs.next_in_turn, CANDIDATES)
+
+
+def _turn(services: Services) -> Query:
+    def measure() -> int:
+        with services.database.write() as connection:
+            return next_turn(connection, USER)
+
+    return measure
+
+
 QUERIES: dict[str, Callable[[Services], Query]] = {
     "find": _find,
     "find-by-mp3": _find_by_mp3,
@@ -123,6 +138,8 @@ QUERIES: dict[str, Callable[[Services], Query]] = {
     "admin-updates": lambda services: partial(_updates, services, None),
     "notifications": _notifications_of_page,
     "quota": _quota,
+    "next-in-turn": _next_in_turn,
+    "turn": _turn,
     "due": lambda services: services.jobs.due,
     "due-notifications": lambda services: services.notifications.due,
     "interrupted": lambda services: services.jobs.interrupted,

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from bench.harness.clients import connected
-from bench.harness.comparison import Goal, Result, Row, Sample
+from bench.harness.comparison import Goal, Result, Row, Sample, compare
 from bench.harness.deployment import OWNER, Deployment, temporary_deployment
 from bench.harness.processes import Gunicorn, peak_mb, served
 from soundlift.common.db.tables import attempts
@@ -31,7 +31,7 @@ LOCKED = "locked@example.org"
 PARALLEL = 200
 ROUNDS = 5
 TRIES = 60
-VALIDATIONS = 1000
+VALIDATIONS = 400
 NICE = 10
 CORE = {0}  # limits.cpu of login in stack.yml is one core
 MEMORY_LIMIT_MEBIBYTES = 256  # limits.memory of login in stack.yml
@@ -78,14 +78,23 @@ def failure_times(row: Row) -> Result:
 def validate_latency(row: Row) -> Result:
     """Compare the 99th percentile of validate's times during 200 concurrent sign-ins with that without any."""
     with serving_login() as (deployment, login), served(VALIDATE, deployment.environment) as validate:
-        for thread in Path(f"/proc/{login.worker}/task").iterdir():
-            os.sched_setaffinity(int(thread.name), CORE)
+        _confine(login, CORE)
+        _confine(validate, os.sched_getaffinity(0) - CORE or CORE)
         token = deployment.services.tokens.sign_in(OWNER, admin=False)
-        _percentile(validate, token)
-        idle = _percentile(validate, token)
-        with attacked(login.url):
-            busy = _percentile(validate, token)
-    return Result(row, Sample(busy), Sample(idle), busy / idle)
+
+        def idle() -> Sample:
+            return Sample(_percentile(validate, token))
+
+        def attacked() -> Sample:
+            with attack(login.url):
+                return idle()
+
+        return compare(row, attacked, idle)
+
+
+def _confine(server: Gunicorn, cores: set[int]) -> None:
+    for thread in Path(f"/proc/{server.worker}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 @contextmanager
@@ -104,14 +113,14 @@ def memory_settings() -> dict[str, str]:
 
 
 @contextmanager
-def attacked(url: str) -> Iterator[None]:
+def attack(url: str) -> Iterator[None]:
     """Keep 200 sign-ins in progress, by a process of low priority, since attackers have machines of their own."""
     context = get_context("spawn")
-    ended = context.Event()
-    attacker = context.Process(target=_attack, args=(url, ended))
+    began, ended = context.Event(), context.Event()
+    attacker = context.Process(target=_attack, args=(url, began, ended))
     attacker.start()
     try:
-        time.sleep(2)
+        assert began.wait(TIMEOUT_SECONDS)
         yield
     finally:
         ended.set()
@@ -119,13 +128,14 @@ def attacked(url: str) -> Iterator[None]:
     assert attacker.exitcode == 0
 
 
-def _attack(url: str, ended: Event) -> None:
+def _attack(url: str, began: Event, ended: Event) -> None:
     os.sched_setaffinity(0, CORE)
     os.nice(NICE)
-    for round_ in count():
+    for turn in count():
         if ended.is_set():
             return
-        _sign_in_together(url, PARALLEL, round_ * PARALLEL)
+        _sign_in_together(url, PARALLEL, turn * PARALLEL)
+        began.set()
 
 
 def _sign_in_together(url: str, parallel: int, first: int) -> None:

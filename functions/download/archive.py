@@ -13,7 +13,7 @@ from zipstream import ZipStream
 from soundlift.common.errors import BadRequest, NotFound, SoundliftError, StoreUnavailable
 from soundlift.common.jobs.document import mp3_name, require_mp3
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
-from soundlift.common.printable import printable
+from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 
 from .mp3_response import BLOCK_BYTES
@@ -99,6 +99,6 @@ def unique_names(jobs: Iterable[Job]) -> list[str]:
 
 def _safe_name(name: str) -> str:
     """Return a name that every system accepts and that names no other folder."""
-    cleaned = FORBIDDEN.sub("_", printable(name.removesuffix(".mp3"), "_")).strip(" .")
+    cleaned = FORBIDDEN.sub("_", replaced(name.removesuffix(".mp3"), "_")).strip(" .")
     stem = cleaned.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip(" .") or "audio"
     return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}.mp3"

@@ -11,6 +11,7 @@ from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .archive import download_archive
 from .link_page import link_refusal
@@ -65,3 +66,4 @@ def _find_by_link(request: Request, services: Services) -> Job:
 
 
 app = http_function(download, methods=["GET", "HEAD"], needs=["tokens", "database", "mp3s"])
+allow_cross_origin(app)

@@ -41,8 +41,6 @@ STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 HEADERS = {
     "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",  # the address contains the link's token
-    "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
     "Vary": "Accept",
 }

@@ -15,6 +15,7 @@ from werkzeug.wsgi import FileWrapper
 from soundlift.common.jobs.document import mp3_name
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
+from soundlift.common.printable import replaced
 
 BLOCK_BYTES = 256 * 1024
 
@@ -51,7 +52,6 @@ def _build_response(job: Job, reader: MediaReader) -> Response:
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
     response.headers["Content-Disposition"] = content_disposition(mp3_name(job))
     response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
-    response.headers["X-Content-Type-Options"] = "nosniff"
     return response
 
 
@@ -60,6 +60,7 @@ def content_disposition(name: str) -> str:
 
     Browsers read filename*; curl reads only filename, as raw bytes without escapes.
     """
+    name = replaced(name, "_")
     plain = re.sub(r'["\\]', "_", name)
     header = f'attachment; filename="{plain.encode().decode("latin-1")}"'
     return header if plain == name and name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

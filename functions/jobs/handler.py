@@ -9,6 +9,7 @@ from soundlift.common.errors import BadRequest, NotReady
 from soundlift.common.jobs.model import WAITING, Job
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
+from soundlift.common.web.cross_origin import allow_cross_origin
 from soundlift.common.web.query import whole_number
 
 from .arguments import documents, existing_job, identify, own_job, scope_of
@@ -78,3 +79,4 @@ app.handle("/<job_id>/retry", retry_job, methods=["POST"])
 app.handle("/<job_id>/waveform", show_waveform, methods=["GET"])
 app.handle("/<anything:job_id>", show_job, methods=["GET"])
 app.handle("/<anything:job_id>", remove_job, methods=["DELETE"])
+allow_cross_origin(app)

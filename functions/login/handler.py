@@ -10,6 +10,7 @@ from soundlift.common.auth.users import User
 from soundlift.common.errors import BadRequest, InvalidJsonCredentials, InvalidSession
 from soundlift.common.services import Services
 from soundlift.common.web.application import Function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .accounts import list_users
 from .authentication import authenticate
@@ -104,3 +105,4 @@ app.handle("/", login, methods=["POST"])
 app.handle("/refresh", refresh, methods=["POST"])
 app.handle("/sign-out", sign_out, methods=["POST"])
 app.handle("/users", list_users, methods=["GET"])
+allow_cross_origin(app, login, list_users)

@@ -4,7 +4,8 @@ A browser adds cookies to a request regardless of which page makes it. SameSite=
 not those from other hosts of the same site. Every route that reads or sets the cookie therefore requires:
 
 - `Content-Type: application/json`, which a form cannot have, and which a page of another origin may only send after a
-  preflight request that this function does not grant (Fetch standard, CORS-safelisted request-header);
+  preflight request (Fetch standard, CORS-safelisted request-header). The routes of a session grant none, and the
+  sign-in grants it to CORS_ORIGINS without cookies;
 - `Sec-Fetch-Site: same-origin` if the browser sends this header, which pages cannot change (Fetch Metadata, section 2);
 - otherwise, if there is an `Origin` header, the origin of PUBLIC_URL or of the request's own host. Its scheme may be
   https behind a proxy that terminates TLS, but not http if PUBLIC_URL is https.

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from soundlift.common.jobs.document import expiry_time, mp3_name, page_address, signed_link
 from soundlift.common.jobs.model import Job
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 from soundlift.common.sizes import size_text
 
@@ -47,7 +47,7 @@ class MailContent:
 def ready_content(job: Job, services: Services, moment: float) -> MailContent:
     """Return the content of the mail about a job that is ready, sent at a moment in seconds since 1970."""
     settings = services.settings
-    mp3 = printable(mp3_name(job), "_")
+    mp3 = escaped(mp3_name(job))
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), settings)
     kept_until = expiry_time(job, settings) or moment
     works_until = min(moment + settings.link_seconds, kept_until)
@@ -73,7 +73,7 @@ def ready_content(job: Job, services: Services, moment: float) -> MailContent:
 
 def failed_content(job: Job, services: Services) -> MailContent:
     """Return the content of the mail about a job that failed."""
-    name = printable(job.file_name, "_")
+    name = escaped(job.file_name)
     size = size_text(job.video_bytes) if job.video_bytes is not None else ""
     kept_until = expiry_time(job, services.settings)
     return MailContent(
@@ -81,7 +81,7 @@ def failed_content(job: Job, services: Services) -> MailContent:
         heading="We could not convert your video",
         file=name,
         facts=(size,) if size else (),
-        paragraphs=(printable(job.error or "Something went wrong.", " "), advice(job.error_code)),
+        paragraphs=(escaped(" ".join((job.error or "Something went wrong.").split())), advice(job.error_code)),
         links=(Link("Open it in Soundlift", "Open it in Soundlift:", _page(job, services)),),
         notes=(f"The uploaded video is kept until {moment_text(kept_until)}.",) if kept_until else (),
         reason=_reason(services),

@@ -53,7 +53,7 @@ def html_body(content: MailContent) -> str:
     notes = "".join(_element("p", "note", note) for note in content.notes)
     card = [
         _element("h1", "heading", content.heading),
-        _element("p", "file", content.file),
+        _styled("p", "file", html.escape(content.file), ' dir="auto"'),  # so that it orders no text around it
         _element("p", "facts", " · ".join(content.facts)) if content.facts else "",
         *(_element("p", "paragraph", text) for text in content.paragraphs),
         _styled("p", "action", _anchor("button", main)),
@@ -76,8 +76,8 @@ def _element(tag: str, kind: str, text: str) -> str:
     return _styled(tag, kind, html.escape(text))
 
 
-def _styled(tag: str, kind: str, inner: str) -> str:
-    return f'<{tag} class="{kind}" style="{STYLES[kind]}">{inner}</{tag}>'
+def _styled(tag: str, kind: str, inner: str, attributes: str = "") -> str:
+    return f'<{tag} class="{kind}" style="{STYLES[kind]}"{attributes}>{inner}</{tag}>'
 
 
 def _anchor(kind: str, link: Link) -> str:

@@ -9,14 +9,16 @@ from urllib.parse import unquote
 from flask import Request
 from werkzeug.http import parse_options_header
 
-from soundlift.common.errors import BadRequest, UnsupportedMedia
-from soundlift.common.printable import printable
+from soundlift.common.errors import BadRequest
+from soundlift.common.printable import replaced
 
 from .form import Field, FileHeader, FormReader
 from .session import UploadSession
 
 # The maximum that gunicorn receives at a time: after each smaller read, it copies the rest of what it has received.
 BLOCK_BYTES = 2**20
+BOUNDARY_PARAMETER = re.compile(r"\bboundary\b(\*?)", re.IGNORECASE)
+PLAIN = ""  # not `boundary*` (RFC 2231), which few readers know
 MAX_NAME_LENGTH = 200
 MAX_PATH_LENGTH = 8192
 
@@ -25,14 +27,12 @@ def receive_body(request: Request, session: UploadSession) -> None:
     """Pass the options and the file of a request to a session, in chunks as they arrive.
 
     Options may be in the query string and in form fields, before or after the file. The rest of the body is not read if
-    an earlier upload was the same, as far as the options before its file show. Raises BadOption, UnsupportedMedia
-    for any other multipart type, or BadRequest if the body is malformed or has several files.
+    an earlier upload was the same, as far as the options before its file show. Raises BadOption, UnsupportedMedia for a
+    type that holds no single file, or BadRequest if the body is malformed or has several files.
     """
     session.add_options(request.args.items(multi=True))
     if request.mimetype == "multipart/form-data":
         _receive_form(request, session)
-    elif request.mimetype.startswith("multipart/"):
-        raise UnsupportedMedia("Send the file as multipart/form-data, or as the raw body.")
     else:
         _receive_raw(request, session)
 
@@ -40,7 +40,7 @@ def receive_body(request: Request, session: UploadSession) -> None:
 def clean_name(name: str) -> str:
     """Return a file name without folders and control characters (RFC 6266, section 4.3); it is never empty."""
     base_name = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
-    return printable(base_name, "_").strip()[-MAX_NAME_LENGTH:] or "video"
+    return replaced(base_name, "_").strip()[-MAX_NAME_LENGTH:] or "video"
 
 
 def _receive_raw(request: Request, session: UploadSession) -> None:
@@ -52,7 +52,7 @@ def _receive_raw(request: Request, session: UploadSession) -> None:
 
 
 def _receive_form(request: Request, session: UploadSession) -> None:
-    for item in FormReader(request.stream, request.mimetype_params.get("boundary", ""), BLOCK_BYTES):
+    for item in FormReader(request.stream, _boundary(request), BLOCK_BYTES):
         match item:
             case Field():
                 session.add_options([(item.name, _decode(item))])
@@ -63,6 +63,12 @@ def _receive_form(request: Request, session: UploadSession) -> None:
                     return
             case bytes():
                 session.write(item)
+
+
+def _boundary(request: Request) -> str:
+    """Return the boundary of a form, empty unless every reader of the header finds the same one."""
+    given = BOUNDARY_PARAMETER.findall(request.headers.get("Content-Type", ""))
+    return request.mimetype_params.get("boundary", "") if given == [PLAIN] else ""
 
 
 def _decode(field: Field) -> str:

@@ -6,6 +6,7 @@ The multipart library passes on the bytes of a file without copying them; Werkze
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
@@ -16,6 +17,7 @@ from werkzeug.http import parse_options_header
 
 from soundlift.common.errors import BadRequest
 
+BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046, section 5.1.1
 MAX_PARTS = 100
 MAX_HEADERS = 32
 MAX_HEADER_BYTES = 100 * 2**10  # enough for a path of 8192 characters, even if each is four percent-encoded bytes
@@ -59,8 +61,8 @@ class FormReader:
 
         Raises BadRequest if the form is malformed or incomplete, or RequestEntityTooLarge if it exceeds a limit.
         """
-        if not self._boundary:
-            raise BadRequest("The header Content-Type of the form has no valid boundary.")
+        if not BOUNDARY.fullmatch(self._boundary):
+            raise BadRequest("The header Content-Type of the form has no valid boundary (RFC 2046).")
         try:
             yield from self._items()
         except ParserLimitReached:

@@ -17,6 +17,7 @@ from soundlift.common.jobs.recent import recent_uploads
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .body import receive_body
 from .earlier import cancel, find_job
@@ -91,3 +92,4 @@ def _current_document(job: Job, services: Services) -> dict[str, Any]:
 app = http_function(
     upload, methods=["GET", "POST", "DELETE"], needs=["tokens", "database", "videos"], max_body_bytes=None
 )
+allow_cross_origin(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
@@ -26,11 +27,16 @@ from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options
+from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 
 from .earlier import find_job_or_take_over
 from .idempotency_key import KeyedRequest
 from .lease import ABANDONED, UploadLease
+
+COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
+MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,50}/[a-z0-9!#$&^_.+-]{1,49}")  # RFC 6838, section 4.2, and for the tables
+SEND = "Send the file itself, as multipart/form-data or as the raw body."
 
 log = structlog.get_logger()
 
@@ -81,12 +87,17 @@ class UploadSession:
     def begin_file(self, name: str, content_type: str | None) -> bool:
         """Begin the file whose bytes follow, and return whether they are needed: not if `earlier` is the same upload.
 
-        Raises BadRequest if it is the second file, UploadInProgress, UploadDeleted or IdempotencyKeyReused.
+        Raises BadRequest if it is the second file, UnsupportedMedia for a type that holds several files, or a mail,
+        UploadInProgress, UploadDeleted or IdempotencyKeyReused.
         """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
+        media_type = (content_type or "").partition(";")[0].strip().lower()
+        if media_type.startswith(COMPOSITE):
+            raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
         self._file_name = name
-        self._content_type = (content_type or self._content_type)[:100]
+        if MEDIA_TYPE.fullmatch(media_type):
+            self._content_type = media_type
         if self._keyed:
             self._key = self._keyed.key_of(self._given_options, name, self._content_type)
             self.earlier = find_job_or_take_over(self._key, self._services.jobs)

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.cross_origin import allow_cross_origin
 
 
 def validate(request: Request, services: Services) -> ResponseReturnValue:
@@ -19,3 +20,4 @@ def validate(request: Request, services: Services) -> ResponseReturnValue:
 
 
 app = http_function(validate, methods=["GET", "POST"], needs=["tokens"])
+allow_cross_origin(app)

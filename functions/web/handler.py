@@ -19,17 +19,14 @@ from .static_files import INDEX, RELEASE_LENGTH, StaticFile, read_files
 PATH = re.compile(rf"/(?:(?P<release>[0-9a-f]{{{RELEASE_LENGTH}}})/(?=.))?(?P<name>.*)", re.DOTALL)
 NOT_FOUND = Path(__file__).with_name("not_found.html")
 YEAR_SECONDS = 365 * 86_400
-HEADERS = {
+HEADERS = {  # besides those of every response
     # Only the page's own files run, and only its own API is called. With Trusted Types, no text becomes markup.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
     "magnetometer=(), microphone=(), midi=(), payment=(), usb=()",
-    "Referrer-Policy": "no-referrer",  # a link in the page's address would disclose its token
-    "X-Content-Type-Options": "nosniff",
 }
 
 

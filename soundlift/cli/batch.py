@@ -10,7 +10,7 @@ from threading import Thread
 
 from soundlift.cli.conversion import Conversion
 from soundlift.cli.outcome import Outcome
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.program_name import program_name
 
 POLL_SECONDS = 0.2
@@ -73,4 +73,4 @@ def _output(conversion: Conversion) -> str:
     target = conversion.item.target
     if target is None or (conversion.job and target == Path(conversion.job.output_name)):
         return ""
-    return f" -o {shlex.quote(printable(str(target), '?'))}"
+    return f" -o {shlex.quote(escaped(str(target)))}"

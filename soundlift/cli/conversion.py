@@ -17,7 +17,7 @@ from soundlift.cli.outcome import Outcome, shown_target
 from soundlift.cli.outputs import Item
 from soundlift.cli.steps import Steps
 from soundlift.client import Client, ClientError, Job, NotConverted
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 
 STANDARD_INPUT_NAME = "standard-input"
 
@@ -56,7 +56,7 @@ class Conversion:
     def _convert(self, steps: Steps) -> None:
         shown = self.item.source.shown
         self.job = self._upload(steps)
-        self.messages.progress(about(shown, f"uploaded, job {printable(self.job.id, '?')}", sys.stderr))
+        self.messages.progress(about(shown, f"uploaded, job {escaped(self.job.id)}", sys.stderr))
         self.job = steps.wait(self.job)
         self.messages.detail(about(shown, "converted", sys.stderr))
         if self.item.target:

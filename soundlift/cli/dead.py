@@ -11,7 +11,7 @@ import click
 from soundlift.cli.deployment import services_for_writing
 from soundlift.common.broker import DeadLetter
 from soundlift.common.errors import BadRequest, NotFound
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.command import data_option
 from soundlift.local.terminal import wrap
 
@@ -74,7 +74,7 @@ def _summary(letter: DeadLetter) -> str:
     values = {"queue": letter.queue, **letter.reason}
     names = ("queue", "function", "status", "attempts", "at", "detail")
     known = [f"{name} {values[name]}" for name in names if values.get(name) is not None]
-    return printable(f"{letter.id}: {', '.join(known)}", " ")
+    return escaped(f"{letter.id}: {', '.join(known)}")
 
 
 def _chosen(ids: tuple[str, ...], everything: bool, letters: Iterable[DeadLetter]) -> list[str]:

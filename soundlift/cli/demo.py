@@ -19,7 +19,7 @@ from soundlift.cli.demo_video import make_demo_video
 from soundlift.cli.deployment import create_services
 from soundlift.cli.embedded_stack import StackFailed, environment_without_settings, running_stack
 from soundlift.client import Client, Job
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.common.process.process_group import process_group
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.local.program_name import program_name
@@ -41,7 +41,7 @@ class Steps:
     def show(self, text: str) -> None:
         """Print one step."""
         prefix = f"{time.monotonic() - self._started:6.2f} s  "
-        click.echo(wrap(printable(text), sys.stdout, prefix=prefix, indent=INDENT))
+        click.echo(wrap(escaped(text), sys.stdout, prefix=prefix, indent=INDENT))
 
 
 @click.command()
@@ -69,7 +69,7 @@ def demo(video: Path | None, output: Path, verbose: bool) -> None:
             steps.show(f"started gateway, connector, mail catcher and cron at {url}")
             target = _convert(video, url, data, output, steps)
     steps.show("stopped everything")
-    click.echo(f"\nYour MP3: {printable(str(target))}\nNext:     {program_name()} up")
+    click.echo(f"\nYour MP3: {escaped(str(target))}\nNext:     {program_name()} up")
 
 
 def _make_video(folder: Path, steps: Steps) -> Path:

@@ -11,7 +11,7 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.terminal import wrap
 
 PERCENT = 100
@@ -97,7 +97,7 @@ class Bars:
 
     def begin(self, name: str) -> int:
         """Add the bar of a file."""
-        shown = self._fitting(printable(name, "?"))
+        shown = self._fitting(escaped(name))
         number = self._progress.add_task("", total=PERCENT, name=shown, stage=STAGES[0].ljust(STAGE_WIDTH))
         self._names[number] = shown
         return number

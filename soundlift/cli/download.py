@@ -21,7 +21,7 @@ from soundlift.cli.report import Report
 from soundlift.cli.safe_names import safe_name
 from soundlift.cli.steps import Steps
 from soundlift.client import Client, ClientError, Job, NotConverted
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.program_name import program_name
 
 FOREVER = float("inf")
@@ -69,7 +69,7 @@ def download(
         report = Report(display, messages, as_json=as_json, quiet=quiet, to_stdout=output == STANDARD)
         outcomes = _save_all(client, list(zip(found, items, strict=True)), display, messages, report, force=force)
     except KeyboardInterrupt:
-        again = " ".join(printable(job_id, "?") for job_id in ids)
+        again = " ".join(escaped(job_id) for job_id in ids)
         messages.error(f"Interrupted. Continue with:\n  {program_name()} download {again}")
         click.get_current_context().exit(ExitCode.INTERRUPTED)
     if len(outcomes) > 1:
@@ -85,7 +85,7 @@ def _item(job: Job, output: str | None, rule: Overwriting, *, several: bool) -> 
     if output is None or Path(output).is_dir():
         target = Path(output or "") / safe_name(job.output_name)
     elif several:
-        raise click.UsageError(f"{printable(output, '?')} is not a folder; several files need one as their output.")
+        raise click.UsageError(f"{escaped(output)} is not a folder; several files need one as their output.")
     else:
         target = Path(output)
     return Item(source, target, skipped=not check_target(target, rule))
@@ -97,7 +97,7 @@ def _require_different(items: Sequence[Item]) -> None:
     for item in items:
         if names[str(item.target).casefold()] > 1:
             raise click.UsageError(
-                f"Several of these jobs have the output {printable(str(item.target), '?')}. "
+                f"Several of these jobs have the output {escaped(str(item.target))}. "
                 "Download them one by one with -o, or together with --zip."
             )
 
@@ -150,6 +150,6 @@ def _save_archive(
         with display:
             steps = Steps(client, display, messages, display.begin(target.name))
             steps.download_zip([steps.wait(job) for job in jobs], target, replace=rule.force)
-    line = f"{printable(str(target), '?')}: {len(jobs)} files"
+    line = f"{escaped(str(target))}: {len(jobs)} files"
     document = {"output": str(target), "jobs": [job.id for job in jobs], "bytes": target.stat().st_size}
     display.print(json_line(document) if as_json else line, err=False)

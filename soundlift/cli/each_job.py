@@ -13,7 +13,7 @@ from soundlift.cli.exit_codes import ExitCode, exit_code
 from soundlift.cli.layout import about
 from soundlift.cli.outcome import json_line
 from soundlift.client import ClientError
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 
 Action = Callable[[str], tuple[str, dict[str, Any]]]
 """A function that acts on the job with an id, and returns the result as a line and as a JSON object."""
@@ -29,7 +29,7 @@ def for_each(jobs: Sequence[str], action: Action, *, as_json: bool) -> None:
         try:
             line, document = action(job)
         except ClientError as error:
-            click.echo(about(f"soundlift: {printable(job, '?')}", f"{error_text(error)}.", sys.stderr), err=True)
+            click.echo(about(f"soundlift: {escaped(job)}", f"{error_text(error)}.", sys.stderr), err=True)
             code = code or exit_code(error)
         else:
             click.echo(json_line(document) if as_json else line)

@@ -9,7 +9,7 @@ import click
 
 from soundlift.client import ClientError, ConnectionFailed
 from soundlift.common.errors import SoundliftError
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.program_name import runnable
 from soundlift.local.terminal import wrap
 
@@ -41,7 +41,7 @@ def error_text(error: Exception) -> str:
             text = f"{error.filename or ''}{': ' if error.filename else ''}{error.strerror or error}"
         case _:
             text = f"unexpected response ({error!r})"
-    return printable(" ".join(text.split())).rstrip(".")
+    return escaped(" ".join(text.split())).rstrip(".")
 
 
 def _help_of(error: click.UsageError) -> str:

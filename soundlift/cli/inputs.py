@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 
 STANDARD = "-"
 WILDCARDS = frozenset("*?[")
@@ -51,7 +51,7 @@ class Input:
     @property
     def shown(self) -> str:
         """The file as messages name it."""
-        return "standard input" if self.path is None else printable(str(self.path), "?")
+        return "standard input" if self.path is None else escaped(str(self.path))
 
 
 def find_inputs(arguments: Sequence[str], *, recursive: bool) -> list[Input]:
@@ -73,7 +73,7 @@ def _inputs(argument: str, *, recursive: bool) -> Iterable[Input]:
         return [Input(path, Path(path.name))]
     if WILDCARDS.intersection(argument):
         return _matching(argument, recursive=recursive)
-    raise click.UsageError(f"The file {printable(argument, '?')} does not exist.")
+    raise click.UsageError(f"The file {escaped(argument)} does not exist.")
 
 
 def _matching(pattern: str, *, recursive: bool) -> list[Input]:
@@ -83,16 +83,16 @@ def _matching(pattern: str, *, recursive: bool) -> list[Input]:
     if recursive:
         found += [one for path in paths if path.is_dir() for one in _in_folder(path, recursive=True)]
     if not found:
-        raise click.UsageError(f"No file matches {printable(pattern, '?')}.")
+        raise click.UsageError(f"No file matches {escaped(pattern)}.")
     return found
 
 
 def _in_folder(folder: Path, *, recursive: bool) -> list[Input]:
     if not recursive:
-        raise click.UsageError(f"{printable(str(folder), '?')} is a folder; convert the videos in it with --recursive.")
+        raise click.UsageError(f"{escaped(str(folder))} is a folder; convert the videos in it with --recursive.")
     found = [Input(path, path.relative_to(folder)) for path in sorted(_videos(folder))]
     if not found:
-        raise click.UsageError(f"There is no video in {printable(str(folder), '?')}.")
+        raise click.UsageError(f"There is no video in {escaped(str(folder))}.")
     return found
 
 

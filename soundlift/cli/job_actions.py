@@ -10,7 +10,7 @@ import click
 from soundlift.cli.connect import Connect, with_client
 from soundlift.cli.each_job import for_each, jobs_argument, json_option
 from soundlift.cli.job_text import job_document
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 
 
 @click.command()
@@ -26,7 +26,7 @@ def cancel(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
 
     def action(job_id: str) -> tuple[str, dict[str, Any]]:
         job = client.cancel(job_id)
-        return f"{printable(job.id, '?')}: {printable(job.state, '?')}", job_document(job)
+        return f"{escaped(job.id)}: {escaped(job.state)}", job_document(job)
 
     for_each(jobs, action, as_json=as_json)
 
@@ -44,7 +44,7 @@ def rm(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
 
     def action(job_id: str) -> tuple[str, dict[str, Any]]:
         client.delete(job_id)
-        return f"{printable(job_id, '?')}: deleted", {"id": job_id, "state": "deleted"}
+        return f"{escaped(job_id)}: deleted", {"id": job_id, "state": "deleted"}
 
     for_each(jobs, action, as_json=as_json)
 
@@ -62,6 +62,6 @@ def retry(jobs: Sequence[str], as_json: bool, connect: Connect) -> None:
 
     def action(job_id: str) -> tuple[str, dict[str, Any]]:
         job = client.retry(job_id)
-        return f"{printable(job.id, '?')}: {printable(job.state, '?')}", job_document(job)
+        return f"{escaped(job.id)}: {escaped(job.state)}", job_document(job)
 
     for_each(jobs, action, as_json=as_json)

@@ -13,7 +13,7 @@ from rich.cells import cell_len, chop_cells
 
 from soundlift.cli.readable import length_text
 from soundlift.client import Job, Notification
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.common.sizes import size_text
 from soundlift.local.terminal import wrap
 
@@ -87,7 +87,7 @@ def _folded(text: str, width: int) -> Iterable[str]:
 
 
 def _shown(text: str) -> str:
-    return printable(text, "?")
+    return escaped(text)
 
 
 def _json_value(value: Any) -> Any:

@@ -15,7 +15,7 @@ from soundlift.cli.layout import about
 from soundlift.cli.outputs import Item
 from soundlift.cli.readable import length_text
 from soundlift.client import ApiError, ClientError, Job, NotConverted
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.common.sizes import size_text
 
 STANDARD_OUTPUT = "standard output"
@@ -77,7 +77,7 @@ class Outcome:
 
 def shown_target(item: Item) -> str:
     """Return an output as messages name it."""
-    return STANDARD_OUTPUT if item.target is None else printable(str(item.target), "?")
+    return STANDARD_OUTPUT if item.target is None else escaped(str(item.target))
 
 
 def json_line(document: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import click
 
 from soundlift.cli.inputs import STANDARD, VIDEO_SUFFIXES, Input
 from soundlift.client.output_file import check_output
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 
 DEFAULT_FORMAT = "mp3"
 FORMAT = re.compile(r"[a-z0-9]{1,8}")
@@ -60,7 +60,7 @@ def _targets(sources: Sequence[Input], output: str | None, suffix: str) -> list[
     if output is None or Path(output).is_dir():
         return [Path(output or "") / source.place.with_suffix(suffix) for source in sources]
     if len(sources) > 1:
-        raise click.UsageError(f"{printable(output, '?')} is not a folder; several files need one as their output.")
+        raise click.UsageError(f"{escaped(output)} is not a folder; several files need one as their output.")
     return [None if output == STANDARD else _require_suffix(Path(output), suffix)]
 
 
@@ -115,4 +115,4 @@ def check_target(target: Path, rule: Overwriting, created_folders: Path = Path()
 
 
 def _shown(path: Path) -> str:
-    return printable(str(path), "?")
+    return escaped(str(path))

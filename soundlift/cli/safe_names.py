@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from soundlift.common.printable import printable
+from soundlift.common.printable import replaced
 
 MAX_BYTES = 200  # file systems allow 255, and a partial download or a number may need some of them
 NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|]')
@@ -14,7 +14,7 @@ FALLBACK = "audio"
 
 def safe_name(name: str) -> str:
     """Return a name without folders, that is not hidden, and that every file system and terminal accepts."""
-    cleaned = NOT_IN_NAMES.sub("_", printable(name, "_")).strip(" .")
+    cleaned = NOT_IN_NAMES.sub("_", replaced(name, "_")).strip(" .")
     stem, dot, suffix = cleaned.rpartition(".")
     if not dot:
         stem, suffix = cleaned, ""

@@ -251,6 +251,15 @@ class IdempotencyKeyReused(SoundliftError):
     code = "idempotency_key_reused"
 
 
+class UnsupportedEncoding(UnsupportedMedia):
+    """A body with a content coding (RFC 9110, section 8.4)."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the content codings that are accepted (RFC 9110, section 12.5.3)."""
+        return {"Accept-Encoding": "identity"}
+
+
 class NotSupported(SoundliftError):
     """A request for something that this server does not support (RFC 9110, section 15.6.2)."""
 

@@ -78,6 +78,26 @@ def web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+ANY_ORIGIN = "*"
+ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Return origins, separated by commas, as browsers write them (RFC 6454, section 6.2), or * alone."""
+    if text.strip() == ANY_ORIGIN:
+        return (ANY_ORIGIN,)
+    return tuple(_origin(each.strip()) for each in text.split(",") if each.strip())
+
+
+def _origin(text: str) -> str:
+    found = ORIGIN.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text} must be an origin such as https://app.example.org, without a path, or * alone")
+    scheme, host, port = found[1].lower(), found[2].lower(), found[3]
+    return f"{scheme}://{host}" if port in (None, DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{int(port)}"
+
+
 def addresses_by_queue(text: str) -> tuple[tuple[str, str], ...]:
     """Return the pairs of QUEUE=ADDRESS,…."""
     pairs = [pair.partition("=") for pair in text.split(",")]

@@ -31,6 +31,7 @@ from soundlift.common.setting_types import (
     level_name,
     networks,
     not_negative,
+    origins,
     positive,
     queue_kind,
     setting,
@@ -103,6 +104,12 @@ class Settings:
     )
     public_url: str = setting(
         "Address at which clients reach the functions; links begin with it", "http://127.0.0.1:8080", web_address
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "Origins whose pages may call the functions, such as https://app.example.org, separated by commas, or * for "
+        "all; if empty, only PUBLIC_URL's own",
+        (),
+        origins,
     )
     gateway_url: str = setting(
         "Address at which the connector and cron reach the functions", "http://127.0.0.1:8080", web_address

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import choose_encoder
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -23,6 +23,8 @@ from soundlift.connector.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+PATHS = ("/healthz", "/readyz", "/metrics")
+METHODS = ("GET", "HEAD")
 HUNG_SECONDS = 60.0  # an iteration of the loop may wait for a broker, but never that long
 
 
@@ -42,18 +44,21 @@ class Health:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond with 200, or with 503 and the reason in one sentence."""
-        return self._page(Request(environ).path)(environ, start_response)
+        return self._page(Request(environ))(environ, start_response)
 
-    def _page(self, path: str) -> WSGIApplication:
-        match path:
+    def _page(self, request: Request) -> WSGIApplication:
+        if request.path in PATHS and request.method not in METHODS:
+            return _methods(request.method)
+        match request.path:
             case "/healthz":
                 return _response(self._why_dead())
             case "/readyz":
                 return _response(self._why_not_ready())
             case "/metrics":
-                return make_wsgi_app(self.metrics.registry)
+                encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+                return Response(encode(self.metrics.registry), content_type=content_type)
             case _:
-                return Response("/healthz /readyz /metrics\n", HTTPStatus.NOT_FOUND)
+                return Response(" ".join(PATHS) + "\n", HTTPStatus.NOT_FOUND)
 
     def _why_dead(self) -> str:
         seconds = self.loop.seconds_in_iteration
@@ -73,6 +78,12 @@ class Health:
 
 def _response(reason: str) -> Response:
     return Response(f"{reason or 'OK'}\n", HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK)
+
+
+def _methods(method: str) -> Response:
+    """Return the response to a method other than METHODS: OPTIONS asks for them, the others are not allowed."""
+    status = HTTPStatus.NO_CONTENT if method == "OPTIONS" else HTTPStatus.METHOD_NOT_ALLOWED
+    return Response(status=status, headers={"Allow": ", ".join((*METHODS, "OPTIONS"))})
 
 
 class _Handler(WSGIRequestHandler):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.function_logs import complete_lines, is_rotated
 from soundlift.local.terminal import print_message
 
@@ -75,4 +75,5 @@ def error_sentence(line: bytes) -> str | None:
     except (ValueError, TypeError, KeyError):
         return None
     cause = f" ({entry['cause']})" if entry.get("cause") else ""
-    return printable(f"{function}: {text.rstrip('.')}{cause}.", " ")[:MAX_LENGTH]
+    sentence = f"{function}: {text.rstrip('.')}{cause}."
+    return escaped(" ".join(sentence.split()))[:MAX_LENGTH]

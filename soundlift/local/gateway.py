@@ -9,9 +9,10 @@ All of these calls need the login that `soundlift up` generates at each start.
 from __future__ import annotations
 
 import sys
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
-from flask import Request
+from flask import Request, Response
 from flask.typing import ResponseReturnValue
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -19,7 +20,8 @@ from soundlift.common.auth.gateway_login import has_gateway_login, login_headers
 from soundlift.common.errors import InvalidCredentials, NotFound, SettingError
 from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
-from soundlift.common.web.application import http_function
+from soundlift.common.web.application import Function, http_function
+from soundlift.common.web.problems import problem_response
 from soundlift.local.mounted_function import NAMESPACE, MountedFunction
 from soundlift.local.page import PAGE, PageAtRoot, PageWithSlash
 from soundlift.local.stack import read_stack
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-METHODS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class LoginRequired:
@@ -39,7 +41,7 @@ class LoginRequired:
     def __init__(self, function: WSGIApplication, settings: Settings) -> None:
         self._function = function
         self._settings = settings
-        self._refusal = http_function(_refuse, methods=METHODS, max_body_bytes=None)
+        self._refusal = http_function(_refuse, methods=(*METHODS, "OPTIONS"), max_body_bytes=None)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Pass a request on, or respond with 401."""
@@ -63,7 +65,6 @@ def gateway() -> WSGIApplication:
         )
     sys.path.insert(0, str(settings.stack_file.parent.absolute()))  # the handlers of stack.yml are relative to it
     mounted = {entry.name: MountedFunction(entry) for entry in read_stack(settings.stack_file)}
-    system_api = SystemApi(settings, mounted)
     mounts: dict[str, WSGIApplication] = {}
     for name, function in mounted.items():
         application: WSGIApplication = function
@@ -73,21 +74,38 @@ def gateway() -> WSGIApplication:
             application = PageWithSlash(function)
         mounts |= dict.fromkeys((f"/{name}", f"/function/{name}", f"/function/{name}.{NAMESPACE}"), application)
 
-    # Neither this function nor the refusal reads a body: otherwise, slow clients without the login could block those
-    # with it.
-    def system(request: Request, services: Services) -> ResponseReturnValue:
-        if request.path == "/healthz":
-            return "OK"
-        if request.path.startswith("/system/"):
-            if not has_gateway_login(settings, request.headers.get("Authorization", "")):
-                return _refuse(request, services)
-            return system_api.handle(request)
-        raise NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")
-
-    root: WSGIApplication = http_function(system, methods=METHODS, max_body_bytes=None)
+    root: WSGIApplication = _own_paths(settings, mounted)
     if page := mounted.get(PAGE):
         root = PageAtRoot(page, root)
     return DispatcherMiddleware(root, mounts)
+
+
+def _own_paths(settings: Settings, mounted: dict[str, MountedFunction]) -> Function:
+    """Return the gateway's health check and its API below /system; every other path is answered with 404.
+
+    Neither this application nor the refusal reads a body: otherwise, slow clients without the login could block those
+    with it.
+    """
+    system_api = SystemApi(settings, mounted)
+
+    def healthz(request: Request, services: Services) -> ResponseReturnValue:
+        return "OK"
+
+    def system(request: Request, services: Services, path: str) -> ResponseReturnValue:
+        if not has_gateway_login(settings, request.headers.get("Authorization", "")):
+            return _refuse(request, services)
+        return system_api.handle(request)
+
+    def nothing(error: Exception) -> Response:
+        return problem_response(
+            NotFound(f"There is no function at this path. The functions are: {', '.join(mounted)}.")
+        )
+
+    app = Function("system", max_body_bytes=None)
+    app.handle("/healthz", healthz, methods=["GET"])
+    app.handle("/system/<anything:path>", system, methods=METHODS)
+    app.register_error_handler(HTTPStatus.NOT_FOUND, nothing)
+    return app
 
 
 def _refuse(request: Request, services: Services) -> NoReturn:

@@ -13,7 +13,7 @@ from threading import Event, Thread
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 from soundlift.local.terminal import print_message
 
 LINK = re.compile(r"https?://\S+")
@@ -81,4 +81,4 @@ def _summary(recipients: list[str], content: bytes) -> str:
     text = body.get_payload(decode=True) if body else b""
     link = LINK.search(text.decode(errors="replace")) if isinstance(text, bytes) else None
     line = f"mail to {', '.join(recipients)}: {message['Subject']} {link[0] if link else ''}".rstrip()
-    return printable(line)
+    return escaped(line)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from werkzeug import Request
 from werkzeug.utils import redirect
 
+from soundlift.common.web.security_headers import HEADERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -43,12 +45,16 @@ class PageWithSlash:
         """Handle a request."""
         if environ["PATH_INFO"] or environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
             return self._page(environ, start_response)
-        return redirect(f"{environ['SCRIPT_NAME']}/", HTTPStatus.PERMANENT_REDIRECT)(environ, start_response)
+        response = redirect(f"{environ['SCRIPT_NAME']}/", HTTPStatus.PERMANENT_REDIRECT)
+        response.headers.update(HEADERS)
+        return response(environ, start_response)
 
 
 def _is_for_page(request: Request) -> bool:
-    if request.method not in ("GET", "HEAD") or OTHERS.fullmatch(request.path):
+    if OTHERS.fullmatch(request.path):
         return False
+    if request.method not in ("GET", "HEAD"):  # the page names the methods that it has
+        return request.path == "/" or bool(FILE.fullmatch(request.path))
     accepted = request.accept_mimetypes
     if request.path == "/":
         return accepted["text/html"] >= accepted["application/json"]

@@ -54,7 +54,9 @@ def test_an_upload_publishes_its_event_with_the_trace_of_its_request(function: C
     ("sent", "kept"),
     [
         ("video/quicktime", "video/quicktime"),
-        ("video/" + "x" * 200, "video/" + "x" * 94),
+        ("Video/MP4; codecs=avc1", "video/mp4"),
+        ("video/" + "x" * 200, "application/octet-stream"),
+        ("vid\u202eeo/mp4", "application/octet-stream"),
         (None, "application/octet-stream"),
     ],
 )

@@ -138,7 +138,7 @@ def test_the_page_for_an_unknown_path_shows_nothing_of_it(web: FlaskClient) -> N
 @pytest.mark.parametrize("method", ["post", "put", "delete", "options"])
 def test_the_page_is_read_only(web: FlaskClient, method: str) -> None:
     response = getattr(web, method)("/")
-    assert response.status_code == (200 if method == "options" else 405)
+    assert response.status_code == (204 if method == "options" else 405)
     assert set(response.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
 
 

@@ -20,7 +20,8 @@ from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.factories.jobs import MP4, failed_job, job_now, queued_job, ready_job
 
 EMAIL = "ada@example.org"
-HOSTILE = "../../\x1b]0;owned\x07\u202e$(touch owned)`.mp4"
+SHOWN = {chr(code) for code in range(32, 127)}
+HOSTILE = "../../\x1b]0;owned\x07\u202e\u200b\u3164\U000e0041$(touch owned)`.mp4"
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +142,10 @@ def test_a_hostile_name_neither_reaches_the_terminal_nor_leads_out_of_the_folder
     before = set(tmp_path.iterdir())
     printed = [soundlift(*command) for command in (("jobs",), ("job", row.id), ("download", row.id, "-o", "inside"))]
     assert all(ended.returncode == 0 for ended in printed)
-    assert not any(character in ended.stdout + ended.stderr for ended in printed for character in "\x1b\x07\u202e")
+    assert not any(character in ended.stdout + ended.stderr for ended in printed for character in set(HOSTILE) - SHOWN)
+    assert r"\u{1b}]0;owned\u{7}\u{202e}\u{200b}\u{3164}\u{e0041}$(touch owned)`.mp4" in "".join(
+        printed[1].stdout.split("\n")
+    )
     assert set(tmp_path.iterdir()) == before
     assert len(list(inside.iterdir())) == 1
     assert job_now(services, row.id).file_name == HOSTILE

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import Client
 
@@ -154,3 +155,14 @@ def test_a_connector_whose_loop_hangs_is_not_alive(
 
 def test_other_pages_are_not_found(start_connector: Start) -> None:
     assert get(start_connector(), "/") == (404, "/healthz /readyz /metrics\n")
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_its_paths_can_only_be_read(start_connector: Start, path: str) -> None:
+    client = Client(start_connector().health)
+    assert (client.options(path).status_code, client.options(path).headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
+    for method in ("POST", "TRACE", "DELETE"):
+        response = client.open(path, method=method)
+        assert (response.status_code, response.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert client.head(path).data == b""
+    assert client.post("/nothing").status_code == 404

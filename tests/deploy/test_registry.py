@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import yaml
 
 from soundlift.local.stack import substitute
 from tests.deploy.test_manifests import FILES, KUSTOMIZATIONS, PODS
-from tests.factories.manifests import DEPLOY, ROOT
+from tests.factories.manifests import DEPLOY, ROOT, rendered
 
 REGISTRY = DEPLOY / "registry"
 TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")
@@ -28,11 +27,6 @@ each_folder = pytest.mark.parametrize("folder", TOP, ids=lambda folder: str(fold
 def stack_images(**environ: str) -> dict[str, str]:
     stack = yaml.safe_load(substitute((ROOT / "stack.yml").read_text(encoding="utf-8"), environ))
     return {name: entry["image"] for name, entry in stack["functions"].items()}
-
-
-def rendered(folder: Path) -> list[dict[str, Any]]:
-    printed = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=True).stdout
-    return list(yaml.safe_load_all(printed))
 
 
 def container_images(manifests: list[dict[str, Any]]) -> list[str]:

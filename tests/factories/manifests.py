@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ def manifests_in(file: Path) -> list[Manifest]:
     for document in yaml.safe_load_all(file.read_text(encoding="utf-8")):
         found += document["items"] if document["kind"] == "List" else [document]
     return found
+
+
+def rendered(folder: Path) -> list[Manifest]:
+    """Return the objects that `kubectl apply -k` creates; needs kubectl."""
+    printed = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=True).stdout
+    return list(yaml.safe_load_all(printed))
 
 
 def only_manifest(file: Path, kind: str) -> Manifest:

@@ -16,7 +16,7 @@ from soundlift.common.jobs.model import Claim, State
 from soundlift.common.jobs.quota import read_usage, usage_by_user
 from soundlift.common.jobs.rates import admit_sound
 from soundlift.common.jobs.recent import count, delete_old_counts, recent_uploads, totals_by_user
-from soundlift.common.jobs.turns import next_turn
+from soundlift.common.jobs.turns import first_turn, last_turn
 from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
@@ -25,6 +25,7 @@ from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
 
 ADA = "ada@example.org"
+MANY = [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))]
 JOB = "1" * 24
 JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
 NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
@@ -36,34 +37,9 @@ UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
 TABLES = ("job", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
 
 
-def _usage(services: Services) -> None:
+def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
     with services.database.read() as connection:
-        read_usage(connection, ADA)
-
-
-def _usage_of_many(services: Services) -> None:
-    with services.database.read() as connection:
-        usage_by_user(connection, [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))])
-
-
-def _next_turn(services: Services) -> None:
-    with services.database.write() as connection:
-        next_turn(connection, ADA)
-
-
-def _recent(services: Services) -> None:
-    with services.database.read() as connection:
-        recent_uploads(connection, ADA)
-
-
-def _recent_totals(services: Services) -> None:
-    with services.database.read() as connection:
-        totals_by_user(connection, [ADA, *(f"user{number}@example.org" for number in range(99))])
-
-
-def _admit_sound(services: Services) -> None:
-    with services.database.read() as connection:
-        admit_sound(connection, Claim(JOB, "", ""), ADA, 60, 10**6)
+        measure(connection, *arguments)
 
 
 def _rotate(services: Services) -> None:
@@ -98,7 +74,8 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
-    "turn of a queued job": (lambda services, _: _next_turn(services), "job_in_turn|job_of_user_in_turn"),
+    "first turn": (lambda services, _: _read(services, first_turn), "job_in_turn"),
+    "last turn of a user": (lambda services, _: _read(services, last_turn, ADA), "job_of_user_in_turn"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
@@ -110,12 +87,15 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "upload with a key": (lambda services, _: services.jobs.find_upload(KEY), f"{UPLOAD_KEY}|{JOB_OF['find']}"),
     "cancelled keys": (lambda services, _: services.jobs.refuse_upload(KEY), "upload_key_of_user"),
     "old keys": (lambda services, _: services.jobs.delete_old_keys(), "upload_key_by_age"),
-    "quota": (lambda services, _: _usage(services), "job_in_quota"),
-    "quota of many users": (lambda services, _: _usage_of_many(services), "job_in_quota"),
-    "recent uploads": (lambda services, _: _recent(services), RECENT),
-    "recent usage of many users": (lambda services, _: _recent_totals(services), RECENT),
+    "quota": (lambda services, _: _read(services, read_usage, ADA), "job_in_quota"),
+    "quota of many users": (lambda services, _: _read(services, usage_by_user, MANY), "job_in_quota"),
+    "recent uploads": (lambda services, _: _read(services, recent_uploads, ADA), RECENT),
+    "recent usage of many users": (lambda services, _: _read(services, totals_by_user, MANY), RECENT),
     "old counts": (lambda services, _: delete_old_counts(services.database), "usage_minute_by_age"),
-    "sound in conversion": (lambda services, _: _admit_sound(services), f"job_in_quota|{RECENT}"),
+    "sound in conversion": (
+        lambda services, _: _read(services, admit_sound, Claim(JOB, "", ""), ADA, 60, 10**6),
+        f"job_in_quota|{RECENT}",
+    ),
     "limits": (lambda services, _: services.limits.of(ADA, services.settings), USER),
     "user": (lambda services, _: services.users.find(ADA), USER),
     "page of users": (lambda services, _: services.users.page(after=ADA, limit=50), USER),

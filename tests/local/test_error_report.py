@@ -20,7 +20,7 @@ def entry(**values: object) -> str:
         (entry(detail="The disk is full."), "upload: The disk is full."),
         (entry(detail="The disk is full.", cause="ENOSPC"), "upload: The disk is full (ENOSPC)."),
         (entry(), "upload: store_unavailable."),
-        (entry(detail="two\nlines\x1b[2J"), "upload: two lines [2J."),
+        (entry(detail="two\nlines\x1b[2J"), "upload: two lines\\u{1b}[2J."),
         (entry(level="info"), None),
         (json.dumps({"level": "error", "event": "of no function"}), None),
         ("[1]", None),

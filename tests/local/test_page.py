@@ -8,6 +8,7 @@ import pytest
 import urllib3
 
 from devservers.local_stack import Stack, Start
+from soundlift.common.web.security_headers import HEADERS
 from tests.local.test_up import FUNCTIONS
 
 pytestmark = pytest.mark.servers
@@ -66,4 +67,31 @@ def test_a_browser_without_the_login_is_refused_as_any_client(stack: Stack, path
 
 def test_the_gateway_s_own_health_check_is_not_the_page(stack: Stack) -> None:
     assert get(stack, "/healthz", BROWSER).data == b"OK"
-    assert get(stack, "/", BROWSER, "POST").status == 404
+    assert get(stack, "/", BROWSER, "POST").status == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/", "GET HEAD OPTIONS"),
+        ("/app.js", "GET HEAD OPTIONS"),
+        ("/healthz", "GET HEAD OPTIONS"),
+        ("/web", "GET HEAD OPTIONS"),
+        ("/upload", "OPTIONS POST"),
+        ("/function/upload", "OPTIONS POST"),
+    ],
+)
+def test_every_path_of_the_gateway_names_its_methods(stack: Stack, path: str, allowed: str) -> None:
+    for method, status in (("OPTIONS", 204), ("TRACE", 405), ("PATCH", 405)):
+        answer = get(stack, path, BROWSER, method)
+        assert (answer.status, sorted(answer.headers["Allow"].split(", "))) == (status, allowed.split())
+
+
+def test_an_internal_function_names_its_methods_to_nobody_without_the_login(stack: Stack) -> None:
+    assert get(stack, "/function/cleanup", BROWSER, "OPTIONS").status == 401
+
+
+def test_the_gateway_s_own_responses_have_the_security_headers(stack: Stack) -> None:
+    for path in ("/", "/web", "/healthz", "/system/functions", "/nothing", "/function/cleanup"):
+        answer = get(stack, path, "application/json")
+        assert {answer.headers.get(name) for name in HEADERS} == set(HEADERS.values()), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 MISLEADING = {"queue.py": "", "functions/login/handler.py": "", "soundlift/local/gateway.py": "", "stack.yml": "x"}
+MADE_BY_VENV = {"pip", "setuptools"}
 PROGRAM = """
 from soundlift.client import Client
 
@@ -80,6 +82,19 @@ def test_the_wheel_has_one_top_level_package_with_everything_that_up_needs(wheel
     assert {name for name in names if name.startswith("soundlift/")} >= tracked("soundlift")
     assert "soundlift/py.typed" in names
     assert "soundlift/deployment/functions/web/page/index.html" in names
+
+
+def test_what_a_user_installs_is_listed_with_the_pinned_versions(programs: Path, tmp_path: Path) -> None:
+    """As `make sbom` does; cyclonedx-py validates its output."""
+    command = [Path(sys.executable).with_name("cyclonedx-py"), "environment", "--pyproject", ROOT / "pyproject.toml"]
+    subprocess.run([*command, "--output-file", tmp_path / "sbom.json", programs / "python"], check=True)
+    document = json.loads((tmp_path / "sbom.json").read_text())
+    listed = {f"{one['name']}=={one['version']}" for one in document["components"] if one["name"] not in MADE_BY_VENV}
+    assert document["bomFormat"] == "CycloneDX"
+    assert document["metadata"]["component"]["name"] == "soundlift"
+    assert {"Flask", "gunicorn", "imageio-ffmpeg", "SQLAlchemy"} <= {line.partition("==")[0] for line in listed}
+    assert listed <= set((ROOT / "constraints.txt").read_text().splitlines())
+    assert not {"pytest", "ruff", "mypy"} & {one["name"] for one in document["components"]}
 
 
 def test_the_sdist_has_every_file_of_the_repository(distributions: Path) -> None:

@@ -85,15 +85,6 @@ function dayName(date) {
 }
 
 /**
- * Return a file name without control characters and without those that change the direction of text, by which
- * "evil\u202e4pm.exe" looks like another name.
- * @param {string} name
- */
-export function displayName(name) {
-  return name.replace(/[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, "\ufffd");
-}
-
-/**
  * Return the name of a job's audio file: the video's, with its suffix replaced, as the server names it.
  * @param {string} fileName
  * @param {string} [suffix]

@@ -2,7 +2,8 @@
 
 /** @import { Job } from "../types" */
 
-import { displayName, formatDay, formatLength, formatMoment, formatSize } from "./format.js";
+import { formatDay, formatLength, formatMoment, formatSize } from "./format.js";
+import { escaped } from "./printable.js";
 import { session } from "./session.js";
 
 /** What the user can do about a failure, by its code; some reasons already say it. */
@@ -84,5 +85,5 @@ export function isEnded(job) {
 
 /** @param {Job} job */
 export function jobName(job) {
-  return displayName(job.file_name);
+  return escaped(job.file_name);
 }

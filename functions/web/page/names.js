@@ -1,6 +1,6 @@
 /** File names as they are shown: without characters that disguise them, and short. */
 
-import { displayName } from "./format.js";
+import { escaped } from "./printable.js";
 
 const LONGEST = 60;
 
@@ -10,7 +10,7 @@ const LONGEST = 60;
  * @param {number} [longest] number of characters
  */
 export function shortName(name, longest = LONGEST) {
-  const letters = [...displayName(name)];
+  const letters = [...escaped(name)];
   if (letters.length <= longest) return letters.join("");
   const kept = longest - 1;
   const end = Math.floor(kept / 3);

@@ -5,8 +5,9 @@
 import { refuseError, refuse } from "./announcer.js";
 import { request } from "./api.js";
 import { element, icon } from "./dom.js";
-import { audioName, displayName, formatLength, formatLengthInWords } from "./format.js";
+import { audioName, formatLength, formatLengthInWords } from "./format.js";
 import { jobLink, localUrl } from "./links.js";
+import { escaped } from "./printable.js";
 import { Waveform } from "./waveform.js";
 
 const PLAY = "M8 5.5v13l11-6.5z";
@@ -47,7 +48,7 @@ export class Player extends HTMLElement {
     if (!this.firstChild) this.#build();
     this.#length = job.length ?? 0;
     this.#slider.max = String(Math.max(this.#length, 0.001));
-    this.#slider.setAttribute("aria-label", `Position in ${displayName(job.file_name)}`);
+    this.#slider.setAttribute("aria-label", `Position in ${escaped(job.file_name)}`);
     this.#drawButton();
     this.#drawPosition();
     if (job.links.waveform) inView.observe(this);
@@ -114,7 +115,7 @@ export class Player extends HTMLElement {
     this.#audio.src = localUrl(await jobLink(this.#job?.job_id ?? ""));
     this.#audio.currentTime = position;
     if ("mediaSession" in navigator) {
-      const title = audioName(displayName(this.#job?.file_name ?? ""), this.#job?.format);
+      const title = audioName(escaped(this.#job?.file_name ?? ""), this.#job?.format);
       navigator.mediaSession.metadata = new MediaMetadata({ title, artist: "Soundlift" });
     }
   }
@@ -154,7 +155,7 @@ export class Player extends HTMLElement {
   }
 
   #drawButton() {
-    const name = displayName(this.#job?.file_name ?? "");
+    const name = escaped(this.#job?.file_name ?? "");
     this.#button.setAttribute("aria-label", `${this.isPlaying ? "Pause" : "Play"} ${name}`);
     this.#button.replaceChildren(icon(this.isPlaying ? PAUSE : PLAY));
   }

@@ -2,9 +2,10 @@
 
 import { button } from "./controls.js";
 import { element } from "./dom.js";
-import { displayName, formatLengthInWords, formatSize } from "./format.js";
+import { formatLengthInWords, formatSize } from "./format.js";
 import { shortName } from "./names.js";
 import { tell } from "./news.js";
+import { escaped } from "./printable.js";
 import { Upload } from "./upload-item.js";
 
 const SPOKEN_STEP = 25;
@@ -75,7 +76,7 @@ export class UploadRow extends HTMLElement {
 
   #speak() {
     const { state, reason, file } = this.#upload;
-    const name = displayName(file.name);
+    const name = escaped(file.name);
     if (reason && reason !== this.#spokenReason) tell(name, "waiting", reason);
     this.#spokenReason = reason;
     const step = Math.floor(this.#upload.percent / SPOKEN_STEP) * SPOKEN_STEP;

@@ -18,17 +18,31 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import State
 from soundlift.common.jobs.user_lock import lock_owner, lock_user
 
+NOT_QUEUED = [state for state in State if state != State.QUEUED]
 IN_TURN = (table.c.turn, table.c.changed_at)
 
 
 def next_turn(connection: Connection, username: str) -> int:
     """Return the turn of a job of this user that is queued in this transaction, under the user's lock."""
     lock_user(connection, username)
-    queued = sa.select(table.c.turn).where(table.c.state == State.QUEUED, table.c.turn.is_not(None)).limit(1)
-    current = force_index(queued.order_by(table.c.turn), table, "job_in_turn")
-    own = queued.where(table.c.username == username).order_by(table.c.turn.desc())
-    queries = current, force_index(own, table, "job_of_user_in_turn")
-    return 1 + max(connection.scalar(query) or 0 for query in queries)
+    return 1 + max(first_turn(connection), last_turn(connection, username))
+
+
+def first_turn(connection: Connection) -> int:
+    """Return the turn of the first job in the queue; 0 if it is empty."""
+    query = sa.select(table.c.turn).where(table.c.state == State.QUEUED, table.c.turn.is_not(None))
+    query = query.order_by(table.c.turn).limit(1)
+    return connection.scalar(force_index(query, table, "job_in_turn")) or 0
+
+
+def last_turn(connection: Connection, username: str) -> int:
+    """Return the turn of the last of a user's queued jobs; 0 if there are none.
+
+    The condition excludes the other states, because for an equality, SQLite would read all queued jobs.
+    """
+    query = sa.select(table.c.turn).where(table.c.username == username, table.c.turn.is_not(None))
+    query = query.where(table.c.state.not_in(NOT_QUEUED)).order_by(table.c.turn.desc()).limit(1)
+    return connection.scalar(force_index(query, table, "job_of_user_in_turn")) or 0
 
 
 def turn_of(connection: Connection, job_id: str) -> int | None:

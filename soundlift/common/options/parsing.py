@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from soundlift.common.audio.mp3_rates import highest_bitrate
 from soundlift.common.errors import BadOption
 from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX, AudioOptions
-from soundlift.common.printable import printable
+from soundlift.common.printable import escaped
 
 if TYPE_CHECKING:
     from soundlift.common.settings import Settings
@@ -94,5 +94,4 @@ def _bad(name: str, text: str, problem: str) -> BadOption:
 
 def _shown(text: str) -> str:
     """Return a client's text, made printable and short."""
-    shown = printable(text, "�")
-    return shown if len(shown) <= MAX_SHOWN_LENGTH else f"{shown[:MAX_SHOWN_LENGTH]}…"
+    return escaped(text) if len(text) <= MAX_SHOWN_LENGTH else f"{escaped(text[:MAX_SHOWN_LENGTH])}…"

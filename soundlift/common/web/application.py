@@ -19,9 +19,10 @@ from soundlift.common.logging import begin_trace
 from soundlift.common.services import Services, process_services
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.concurrency_limit import ConcurrencyLimit, release
-from soundlift.common.web.function_request import FunctionRequest
+from soundlift.common.web.function_request import FunctionRequest, require_plain_body
 from soundlift.common.web.problems import problem_response, register_error_handlers, unexpected_problem
 from soundlift.common.web.request_log import HEALTH, log_requests
+from soundlift.common.web.security_headers import add_security_headers
 from soundlift.common.web.strict_json import StrictJson
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Function(Flask):
         self.add_url_rule(f"{HEALTH}health", "health", lambda: "OK")
         self.add_url_rule(f"{HEALTH}ready", "ready", self._check_services)
         self.after_request(_release_on_close)
+        add_security_headers(self)
         log_requests(self)
         register_error_handlers(self)
 
@@ -93,6 +95,13 @@ class Function(Flask):
         for name in self.needs:
             getattr(self.services, name)
 
+    def make_default_options_response(self) -> Response:
+        """Extend Flask's: a response to OPTIONS has no content, and so no 200 (RFC 9110, section 9.3.7)."""
+        response = super().make_default_options_response()
+        response.status_code = HTTPStatus.NO_CONTENT
+        del response.headers["Content-Type"]
+        return response
+
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Handle a request as Flask does; release it on errors, after which nothing closes the response."""
         try:
@@ -107,6 +116,7 @@ class Function(Flask):
 
     def _answer(self, handler: HttpHandler, **variables: str) -> ResponseReturnValue:
         self._concurrency_limit.admit(request.environ)
+        require_plain_body(request)
         if (limit := self.config["MAX_CONTENT_LENGTH"]) is not None:
             _read_body(limit)
         return handler(request, self.services, **variables)

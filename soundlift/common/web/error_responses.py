@@ -9,6 +9,7 @@ from gunicorn.http import errors
 
 from soundlift.common.errors import PROBLEM, UNEXPECTED, TooSlow, problem_code
 from soundlift.common.logging import trace_id
+from soundlift.common.web.security_headers import HEADERS
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
     TooSlow: HTTPStatus.REQUEST_TIMEOUT,
@@ -52,5 +53,6 @@ def error_response(status: HTTPStatus) -> bytes:
         f"Content-Length: {len(body)}",
         "Connection: close",
         *retry_after,
+        *(f"{name}: {value}" for name, value in HEADERS.items()),
     ]
     return "\r\n".join([*head, "", ""]).encode() + body

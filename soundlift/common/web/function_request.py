@@ -8,7 +8,7 @@ from typing import IO, Any
 from flask import Request
 from werkzeug.datastructures import Authorization
 
-from soundlift.common.errors import BadRequest
+from soundlift.common.errors import BadRequest, UnsupportedEncoding
 
 MAX_LENGTH_DIGITS = 19  # of an int64
 
@@ -32,6 +32,13 @@ class FunctionRequest(Request):
             return Authorization.from_header(self.headers.get("Authorization"))
         except ValueError:
             return None
+
+
+def require_plain_body(request: Request) -> None:
+    """Raise UnsupportedEncoding for a compressed body, which could grow beyond every limit when it is decompressed."""
+    encoding = request.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise UnsupportedEncoding("The body has a Content-Encoding. Send it without one.")
 
 
 class RequestBody:

@@ -18,6 +18,7 @@ from functions.notify.advice import ADVICE
 from functions.notify.wording import moment_text
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
+from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 from tests.api.notify.conftest import Notify
 from tests.factories.jobs import (
@@ -151,6 +152,25 @@ def test_file_names_and_errors_are_escaped_in_html(
         "http://127.0.0.1:8080/download",
         *["http://127.0.0.1:8080/web/" + f"#job={job.id}" for job in jobs],
     ]
+
+
+def test_what_cannot_be_seen_in_a_file_name_is_escaped_in_a_mail(
+    notify: Notify, services: Services, mail_server: MailServer
+) -> None:
+    name = "a\u202eb\u200bc\u3164d\U000e0041e\nf" + "\u0301" * 20
+    for job in (
+        ready_job(services, name=f"{name}.mp4"),
+        _failed_job(services, f"{name}.mp4", f"There is no sound in {name}."),
+    ):
+        notify(job)
+    shown = r"a\u{202e}b\u{200b}c\u{3164}d\u{e0041}e"
+    for mail in mail_server.messages:
+        assert shown in mail["Subject"]
+        for kind in ("plain", "html"):
+            body = _body(mail, kind)
+            assert shown in body
+            assert replaced(body.replace("\n", ""), "") == body.replace("\n", "")
+        assert '<p class="file"' in body and ' dir="auto">' in body
 
 
 def test_a_mail_loads_nothing(notify: Notify, services: Services, mail_server: MailServer) -> None:
