@@ -5,8 +5,6 @@ One port serves the public functions only, as an ingress does; another, for the 
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -17,25 +15,14 @@ from string import Template
 import urllib3
 
 from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, function_environment, run, write_secrets
+from devservers.nginx import nginx
 from devservers.ports import free_port
-from devservers.server import NotInstalled, Server
+from devservers.server import Server
 
-SEARCH_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin"))
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
 MAX_JOBS = "1000"  # a test's only user uploads continuously
-NGINX = Template("""
-daemon off;
-pid $folder/nginx.pid;
-error_log $folder/nginx.log;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path $folder/body;
-  proxy_temp_path $folder/proxy;
-  fastcgi_temp_path $folder/fastcgi;
-  uwsgi_temp_path $folder/uwsgi;
-  scgi_temp_path $folder/scgi;
+HTTP = Template("""
   client_max_body_size 0;
   proxy_request_buffering off;
   proxy_buffering off;
@@ -50,7 +37,6 @@ $public
     listen 127.0.0.1:$internal_port;
 $all
   }
-}
 """)
 # Below the range of `free_port`, because nginx passes requests to whatever listens on a future replica's port.
 PORT_BLOCKS = range(6_000, 10_000, 50)
@@ -159,30 +145,18 @@ class ContainerStack:
         return own
 
     def _make_nginx(self) -> Server:
-        program = shutil.which("nginx", path=SEARCH_PATH)
-        if program is None:
-            raise NotInstalled("nginx", "on Debian and Ubuntu, apt-get install nginx-light")
-        folder = self.data / "nginx"
-        folder.mkdir()
-        file = folder / "nginx.conf"
-        user = "user root;\n" if os.geteuid() == 0 else ""
         servers = {
             name: " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self._ports[name]) for name in FUNCTIONS
         }
-        file.write_text(
-            user
-            + NGINX.substitute(
-                folder=folder,
-                port=self.port,
-                internal_port=self.internal_port,
-                upstreams="\n".join(UPSTREAM.format(name=name, servers=servers[name]) for name in FUNCTIONS),
-                public="\n".join(LOCATION.format(name=name) for name in PUBLIC),
-                all="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
-            )
+        http = HTTP.substitute(
+            port=self.port,
+            internal_port=self.internal_port,
+            upstreams="\n".join(UPSTREAM.format(name=name, servers=servers[name]) for name in FUNCTIONS),
+            public="\n".join(LOCATION.format(name=name) for name in PUBLIC),
+            all="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
         )
 
         def answers() -> bool:
             return urllib3.request("GET", f"{self.url}/healthz", retries=False, timeout=2).status == 200
 
-        arguments = [program, "-p", str(folder), "-c", str(file), "-e", str(folder / "nginx.log")]
-        return Server(arguments, log=folder / "out.log", answers=answers)
+        return nginx(self.data / "nginx", http, answers)

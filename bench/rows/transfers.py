@@ -48,7 +48,7 @@ def download(row: Row) -> Result:
     size = content.stat().st_size
     with served_with_baseline("download") as pair:
         shutil.copy(content, pair.deployment.folder / "sent")
-        path = f"/?job={_ready_job(pair.deployment, content)}"
+        path = f"/?job={ready_job(pair.deployment, content)}"
         return compare(
             row,
             _download_run(pair.ours, path, pair.headers, size),
@@ -65,7 +65,8 @@ def _download_run(server: Gunicorn, path: str, headers: Mapping[str, str], size:
     return run
 
 
-def _ready_job(deployment: Deployment, content: Path) -> str:
+def ready_job(deployment: Deployment, content: Path) -> str:
+    """Store the content of a file as the MP3 of a new job, and return the job's id."""
     job = deployment.queued_job(content)
     claim = deployment.services.jobs.claim(job)
     assert claim is not None

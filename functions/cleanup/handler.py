@@ -1,20 +1,21 @@
-"""Resends overdue events, and deletes the files and the rows of all tables that have expired; called every minute."""
+"""Resends overdue events, and deletes files, rows and other records that have expired; called every minute."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
+from cloudevents.core.v1.event import CloudEvent
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
-from soundlift.common.events import event_for
+from soundlift.common.events import event_for, link_event
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.recent import delete_old_counts
-from soundlift.common.jobs.store import Jobs
-from soundlift.common.notifications.store import Notifications
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -30,6 +31,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     disposed = _dispose(services)
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     services.sessions.delete_expired()
+    services.password_links.delete_old()
     services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
     services.jobs.delete_old_keys()
@@ -54,26 +56,39 @@ def _send_due(services: Services) -> int:
         log.error("events wait", detail=error.detail)
         return 0
     sent = 0
-    for job, rows in _due(services):
-        if not rows.postpone(job):
+    for due in _due(services):
+        if not due.postpone():
             continue
         try:
-            publisher.publish(event_for(job))
+            publisher.publish(due.event)
         except BrokerUnavailable as error:
-            rows.send_soon(job)
+            due.send_soon()
             log.warning("broker unavailable, events wait", code=error.code, **error.evidence)
             break
         sent += 1
     return sent
 
 
-def _due(services: Services) -> Iterator[tuple[Job, Jobs | Notifications]]:
-    """Yield each job whose event is due, with the store of its due time; a job just given up has notifications due."""
-    for job in services.jobs.due():
+@dataclass(frozen=True)
+class DueEvent:
+    """An event that must be sent, and the steps of its row: `postpone` before it is sent, `send_soon` if that fails."""
+
+    event: CloudEvent
+    postpone: Callable[[], bool]
+    send_soon: Callable[[], bool]
+
+
+def _due(services: Services) -> Iterator[DueEvent]:
+    """Yield the events that are due; a job just given up has notifications due."""
+    links, jobs, notifications = services.password_links, services.jobs, services.notifications
+    for link in links.due():
+        event = link_event(link.id, requested_at=link.created_at)
+        yield DueEvent(event, partial(links.postpone, link), partial(links.send_soon, link))
+    for job in jobs.due():
         if _must_convert(job, services):
-            yield job, services.jobs
-    for job in services.notifications.due():
-        yield job, services.notifications
+            yield DueEvent(event_for(job), partial(jobs.postpone, job), partial(jobs.send_soon, job))
+    for job in notifications.due():
+        yield DueEvent(event_for(job), partial(notifications.postpone, job), partial(notifications.send_soon, job))
 
 
 def _must_convert(job: Job, services: Services) -> bool:

@@ -62,7 +62,7 @@ def convert_video(
     Raises ConversionFailed if the video is the cause, the media store's error, or the heartbeat's reason to stop.
     """
     videos, fid = services.videos, job.video_fid
-    start = partial(Runner, heartbeat=heartbeat, settings=services.settings)
+    start = partial(Runner, heartbeat=heartbeat, settings=services.settings, folder=folder)
     reserve = partial(_reserve_sound, job=job, claim=heartbeat.claim, services=services)
     convert = partial(_convert, job=job, folder=folder, services=services, cores=spare_cores + 1, reserve=reserve)
     if isinstance(videos, LocalFiles):

@@ -74,9 +74,9 @@ DAMAGE = re.compile(
     re.MULTILINE,
 )
 FINAL = (ENCRYPTED_SOUND, TOO_COMPLEX)  # whatever was decoded is noise or incomplete
-# The statuses of prlimit if it cannot execute FFmpeg, and of the dynamic loader if a library is missing.
+# The statuses of the launcher if it cannot execute FFmpeg, and of the dynamic loader if a library is missing.
 NOT_STARTED = (126, 127)
-LIMIT_NOT_SET = 1  # the status of prlimit if it cannot set a limit, and of FFmpeg after some errors, which it logs
+LAUNCHER_NOT_STARTED = 1  # the status of Python if it cannot start, and of FFmpeg after some errors, which it logs
 
 
 def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> FailureReason:
@@ -95,8 +95,8 @@ def check_status(status: int, report: str) -> None:
     """Raise Unavailable if FFmpeg was killed or could not start, ConversionFailed if it hit a limit or crashed."""
     if status in (-signal.SIGKILL, -signal.SIGTERM):
         raise Unavailable("FFmpeg was killed by another process; the job will be retried.")
-    if status in NOT_STARTED or (status == LIMIT_NOT_SET and not report):
-        raise Unavailable("FFmpeg cannot be started with its limits; the job will be retried.", retry_after=60)
+    if status in NOT_STARTED or (status == LAUNCHER_NOT_STARTED and not report):
+        raise Unavailable("FFmpeg cannot be started in its sandbox; the job will be retried.", retry_after=60)
     if status == -signal.SIGXCPU:
         raise ConversionFailed(TOO_LONG)
     if status == -signal.SIGXFSZ:

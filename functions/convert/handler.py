@@ -182,4 +182,4 @@ def _discard(claim: Claim, services: Services) -> None:
         log.warning("audio file not deleted yet", code=error.code, **error.evidence)
 
 
-app = event_function(convert, needs=["database", "videos", "mp3s"])
+app = event_function(convert, needs=["database", "videos", "mp3s", "sandbox"])

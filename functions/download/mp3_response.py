@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from flask import Request, Response
-from werkzeug.exceptions import PreconditionFailed
 from werkzeug.wsgi import FileWrapper
 
 from soundlift.common.jobs.document import mp3_name
@@ -21,13 +19,11 @@ BLOCK_BYTES = 256 * 1024
 
 
 def mp3_response(request: Request, job: Job, reader: MediaReader) -> Response:
-    """Return the response to a request for a job's MP3, which closes the reader; raises PreconditionFailed."""
+    """Return the response to a request for a job's MP3, which closes the reader."""
     response = _build_response(job, reader)
     try:
         environ = _clamp_suffix_range(request, reader.size)
         response.make_conditional(environ, accept_ranges=True, complete_length=reader.size)
-        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
-            raise PreconditionFailed
     except BaseException:
         response.close()
         raise

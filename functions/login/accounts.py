@@ -38,6 +38,7 @@ def list_users(request: Request, services: Services) -> ResponseReturnValue:
         {
             "email": user.email,
             "admin": user.admin,
+            "disabled": user.disabled,
             **_usage_document(usage[user.email], *lately.get(user.email, (0, 0.0))),
             "limits": {SETTINGS[name]: value for name, value in own.get(user.email, {}).items()},
         }
@@ -60,5 +61,5 @@ def _require_admin(request: Request, services: Services) -> None:
     """Raise NotAuthorized or Forbidden unless a token is that of an admin who still is one."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
     account = services.users.find(identity.username) if identity.admin else None
-    if account is None or not account.admin:
+    if account is None or not account.admin or account.disabled:
         raise Forbidden("Only an admin may list the users.")

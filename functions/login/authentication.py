@@ -65,9 +65,14 @@ def _even_out(began: float, user: User | None, services: Services) -> None:
 
 
 def _verify(credentials: Credentials, services: Services) -> tuple[User | None, bool]:
-    """Return the user, and whether the password matches; a hash that was made in another way is replaced."""
+    """Return the user, and whether the password matches; a hash that was made in another way is replaced.
+
+    No password matches a disabled user.
+    """
     user = services.users.find(credentials.email)
     match = services.passwords.verify(credentials.password, user.password if user else None)
+    if user is not None and user.disabled:
+        return user, False
     if user is not None and match is Match.OUTDATED:
         return _replace_hash(user, credentials, services)
     return user, match is not Match.NONE

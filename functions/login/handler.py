@@ -1,4 +1,7 @@
-"""Signs users in and out: access tokens for passwords, sessions that last longer, and the list of users for admins."""
+"""Signs users in and out: access tokens for passwords, and sessions that last longer.
+
+It also lists the users for admins, and serves sign-up and password reset.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .accounts import list_users
 from .authentication import authenticate
+from .password_links import choose_password, offers, read_link, reset, sign_up
 from .same_origin import require_same_origin
 from .sent_session import read_json_object, read_session
 from .session_cookie import clear_cookie, set_cookie
@@ -51,7 +55,7 @@ def refresh(request: Request, services: Services) -> ResponseReturnValue:
         raise invalid
     username, successor = rotated
     user = services.users.find(username)
-    if user is None:
+    if user is None or user.disabled:
         raise invalid
     response = _access(user, services, None if sent.by_cookie else successor)
     if sent.by_cookie:
@@ -105,4 +109,9 @@ app.handle("/", login, methods=["POST"])
 app.handle("/refresh", refresh, methods=["POST"])
 app.handle("/sign-out", sign_out, methods=["POST"])
 app.handle("/users", list_users, methods=["GET"])
+app.handle("/offers", offers, methods=["GET"])
+app.handle("/sign-up", sign_up, methods=["POST"])
+app.handle("/reset", reset, methods=["POST"])
+app.handle("/link", read_link, methods=["POST"])
+app.handle("/password", choose_password, methods=["POST"])
 allow_cross_origin(app, login, list_users)

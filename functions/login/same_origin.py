@@ -1,7 +1,8 @@
 """Protection of the session cookie from requests that pages of other sites make (cross-site request forgery).
 
 A browser adds cookies to a request regardless of which page makes it. SameSite=Strict excludes most such requests, but
-not those from other hosts of the same site. Every route that reads or sets the cookie therefore requires:
+not those from other hosts of the same site. Every route that reads or sets the cookie therefore requires what follows;
+so does every route of sign-up and reset, or a page of another site could have its visitors request emails:
 
 - `Content-Type: application/json`, which a form cannot have, and which a page of another origin may only send after a
   preflight request (Fetch standard, CORS-safelisted request-header). The routes of a session grant none, and the
@@ -46,11 +47,11 @@ class Origin:
 def require_same_origin(request: Request, settings: Settings) -> None:
     """Raise CrossSiteRequest unless a request comes from a page of this origin, or from a program."""
     if request.mimetype != "application/json":
-        raise CrossSiteRequest("Send Content-Type: application/json to use the session cookie.")
+        raise CrossSiteRequest("Send Content-Type: application/json.")
     site = request.headers.get("Sec-Fetch-Site")
     allowed = site == "same-origin" if site is not None else _is_own_origin(request, settings)
     if not allowed:
-        raise CrossSiteRequest("The session cookie may only be used by pages of this service's own origin.")
+        raise CrossSiteRequest("Only pages of this service's own origin may send this request.")
 
 
 def _is_own_origin(request: Request, settings: Settings) -> bool:

@@ -36,12 +36,12 @@ class MailContent:
 
     subject: str
     heading: str
-    file: str
-    facts: tuple[str, ...]
-    paragraphs: tuple[str, ...]
     links: tuple[Link, ...]
-    notes: tuple[str, ...]
     reason: str
+    file: str = ""
+    facts: tuple[str, ...] = ()
+    paragraphs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def ready_content(job: Job, services: Services, moment: float) -> MailContent:
@@ -67,7 +67,7 @@ def ready_content(job: Job, services: Services, moment: float) -> MailContent:
             f"The link works for {readable_period(works_until - moment)}, until {moment_text(works_until)}.",
             f"The file is kept until {moment_text(kept_until)}.",
         ),
-        reason=_reason(services),
+        reason=reason(services, "a video was uploaded with your account"),
     )
 
 
@@ -84,7 +84,7 @@ def failed_content(job: Job, services: Services) -> MailContent:
         paragraphs=(escaped(" ".join((job.error or "Something went wrong.").split())), advice(job.error_code)),
         links=(Link("Open it in Soundlift", "Open it in Soundlift:", _page(job, services)),),
         notes=(f"The uploaded video is kept until {moment_text(kept_until)}.",) if kept_until else (),
-        reason=_reason(services),
+        reason=reason(services, "a video was uploaded with your account"),
     )
 
 
@@ -96,6 +96,6 @@ def _loss(seconds: float) -> str:
     return f"{max(0.1, seconds):.1f} s of the audio could not be read and are missing."
 
 
-def _reason(services: Services) -> str:
-    host = urlsplit(services.settings.public_url).netloc
-    return f"Sent by Soundlift at {host}, because a video was uploaded with your account."
+def reason(services: Services, cause: str) -> str:
+    """Return the sentence that says who sent the mail and why."""
+    return f"Sent by Soundlift at {urlsplit(services.settings.public_url).netloc}, because {cause}."

@@ -1,4 +1,4 @@
-"""Mail to the owner of a job that ended."""
+"""Mail to the owner of a job that ended, and to whoever asks for a link to choose a password."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import structlog
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import Busy, MailRefused, SoundliftError
-from soundlift.common.events import job_id_from
+from soundlift.common.events import LINK_REQUESTED, job_id_from, link_id_from
 from soundlift.common.jobs.model import Job
 from soundlift.common.logging import bind_job, continue_trace
 from soundlift.common.notifications.model import Channel, NotificationClaim
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
 
-from .message import compose
+from .message import compose_for_job
+from .password_mail import send_password_mail
 
 RETRY_SECONDS = 30
 
@@ -21,11 +22,18 @@ log = structlog.get_logger()
 
 
 def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Send one mail per job that ended, to its owner only; a repeated event sends no mail.
+    """Send one mail per job that ended or link that was requested; a repeated event sends no mail.
 
     Raises Busy while another worker sends the mail, so that the event is retried in case that worker dies.
     """
-    job_id = job_id_from(event)
+    if event.get_type() == LINK_REQUESTED:
+        send_password_mail(link_id_from(event), services)
+    else:
+        _notify_owner(job_id_from(event), services)
+    return None
+
+
+def _notify_owner(job_id: str, services: Services) -> None:
     bind_job(job_id)
     claim = services.notifications.claim(job_id, Channel.MAIL)
     job = services.jobs.find(job_id)
@@ -35,12 +43,11 @@ def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
         _send(job, claim, services)
     elif services.notifications.is_pending(job_id, Channel.MAIL):
         raise Busy("Another worker is sending this mail.", retry_after=RETRY_SECONDS)
-    return None
 
 
 def _send(job: Job, claim: NotificationClaim, services: Services) -> None:
     try:
-        services.mail.send(compose(job, services), recipient=job.username)
+        services.mail.send(compose_for_job(job, services), recipient=job.username)
     except MailRefused as refusal:
         log.error("mail refused", detail=refusal.detail)
         services.notifications.give_up(claim, reason=refusal.detail)

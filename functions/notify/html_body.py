@@ -53,7 +53,8 @@ def html_body(content: MailContent) -> str:
     notes = "".join(_element("p", "note", note) for note in content.notes)
     card = [
         _element("h1", "heading", content.heading),
-        _styled("p", "file", html.escape(content.file), ' dir="auto"'),  # so that it orders no text around it
+        # dir="auto", so that it orders no text around it
+        _styled("p", "file", html.escape(content.file), ' dir="auto"') if content.file else "",
         _element("p", "facts", " · ".join(content.facts)) if content.facts else "",
         *(_element("p", "paragraph", text) for text in content.paragraphs),
         _styled("p", "action", _anchor("button", main)),

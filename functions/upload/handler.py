@@ -17,6 +17,7 @@ from soundlift.common.jobs.recent import recent_uploads
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
+from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .body import receive_body
@@ -52,6 +53,7 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     announced = request.content_length or 0
     if announced > max_bytes + MAX_OVERHEAD:
         raise TooLarge(f"A video may have at most {max_bytes} bytes.")
+    limit_body_time(services.settings.upload_seconds)
     with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
         job = session.earlier or session.commit()

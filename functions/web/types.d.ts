@@ -53,6 +53,15 @@ export interface TokenAnswer {
   expires_in: number;
 }
 
+/** What a link in an email is for. */
+export type Purpose = "sign-up" | "reset";
+
+/** What login offers to people who cannot sign in. */
+export interface Offers {
+  sign_up: boolean;
+  password_reset: boolean;
+}
+
 export interface SendOptions {
   query?: Record<string, string | number | null | undefined>;
   json?: unknown;

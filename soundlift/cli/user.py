@@ -11,6 +11,7 @@ from soundlift.cli.deployment import account_services
 from soundlift.cli.user_limits import limits
 from soundlift.common.auth.users import Users, parse_address
 from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.services import Services
 from soundlift.local.command import data_option
 from soundlift.local.program_name import program_name
 
@@ -58,9 +59,50 @@ def passwd(email: str, data: Path | None) -> None:
 @user.command("list")
 @data_option
 def list_(data: Path | None) -> None:
-    """List all accounts and mark the admins."""
+    """List all accounts, and mark admins and disabled accounts."""
     for account in account_services(data).users.list():
-        click.echo(f"{account.email}{'  admin' if account.admin else ''}")
+        marks = [mark for mark in ("admin", "disabled") if getattr(account, mark)]
+        click.echo("  ".join([account.email, *marks]))
+
+
+@user.command()
+@click.argument("email")
+@data_option
+def promote(email: str, data: Path | None) -> None:
+    """Make a user an admin, who sees all jobs."""
+    account_services(data).users.set_admin(email, True)
+    click.echo(f"{email} is an admin from the next access token on.")
+
+
+@user.command()
+@click.argument("email")
+@data_option
+def demote(email: str, data: Path | None) -> None:
+    """Take the rights of an admin away."""
+    services = account_services(data)
+    services.users.set_admin(email, False)
+    click.echo(f"{email} is no admin any more.")
+    _explain_access_tokens(services)
+
+
+@user.command()
+@click.argument("email")
+@data_option
+def disable(email: str, data: Path | None) -> None:
+    """Keep anybody from signing in to an account, and end its sessions. Its jobs continue."""
+    services = account_services(data)
+    services.users.disable(email)
+    click.echo(f"Disabled {email}.")
+    _explain_access_tokens(services)
+
+
+@user.command()
+@click.argument("email")
+@data_option
+def enable(email: str, data: Path | None) -> None:
+    """Let a disabled account be signed in to again."""
+    account_services(data).users.enable(email)
+    click.echo(f"Enabled {email}.")
 
 
 @user.command()
@@ -73,15 +115,24 @@ def remove(email: str, data: Path | None) -> None:
 
 
 @user.command("sign-out")
-@click.argument("email")
+@click.argument("email", required=False)
+@click.option("--all", "everybody", is_flag=True, help="End the sessions of all accounts.")
 @data_option
-def sign_out(email: str, data: Path | None) -> None:
+def sign_out(email: str | None, everybody: bool, data: Path | None) -> None:
     """End all sessions of an account, on every device."""
+    if bool(email) == everybody:
+        raise BadRequest("Name an account or use --all.")
     services = account_services(data)
-    _require_account(services.users, email)
-    address, lifetime = email.strip().lower(), services.settings.token_seconds
-    ended = services.sessions.end_all(address)
-    click.echo(f"Ended {ended} {'session' if ended == 1 else 'sessions'} of {address}.")
+    if email:
+        _require_account(services.users, email)
+    owner = email.strip().lower() if email else "all accounts"
+    ended = services.sessions.end_all(owner) if email else services.sessions.end_everybodys()
+    click.echo(f"Ended {ended} {'session' if ended == 1 else 'sessions'} of {owner}.")
+    _explain_access_tokens(services)
+
+
+def _explain_access_tokens(services: Services) -> None:
+    lifetime = services.settings.token_seconds
     click.echo(f"Access tokens that were issued before stay valid until they expire (TOKEN_SECONDS, {lifetime} here).")
 
 

@@ -150,8 +150,15 @@ class Forbidden(SoundliftError):
     code = "forbidden"
 
 
+class AddressNotAllowed(Forbidden):
+    """A sign-up with an address of another domain than the deployment allows."""
+
+    title = "Address Not Allowed"
+    code = "address_not_allowed"
+
+
 class CrossSiteRequest(Forbidden):
-    """A request that needs the session cookie, but may come from a page of another site."""
+    """A request that only pages of this service may send, but may come from a page of another site."""
 
     title = "Cross-Site Request"
     code = "cross_site_request"
@@ -217,6 +224,14 @@ class UploadDeleted(Gone):
 
     title = "Upload Deleted"
     code = "upload_deleted"
+
+
+class InvalidLink(SoundliftError):
+    """A link for choosing a password that does not, or no longer, exist; it does not reveal which."""
+
+    status = 410
+    title = "Invalid Link"
+    code = "invalid_link"
 
 
 class TooLarge(SoundliftError):

@@ -23,6 +23,7 @@ from soundlift.common.json_text import check_text, read_json
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"
 CONVERSION_FAILED = "dev.soundlift.conversion.failed"
+LINK_REQUESTED = "dev.soundlift.link.requested"
 
 SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
@@ -77,13 +78,35 @@ def event_id(job_id: str, event_type: str, *, retries: int = 0) -> str:
     return f"{job_id}.{f'{retries}.' if retries else ''}{event_type.rpartition('.')[2]}"
 
 
+def link_event(link_id: str, *, requested_at: float) -> CloudEvent:
+    """Return the event for the email of a password link. It names nobody, and contains no token."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event_id(link_id, LINK_REQUESTED),
+        "source": SOURCE,
+        "type": LINK_REQUESTED,
+        "time": datetime.fromtimestamp(requested_at, UTC),
+        "datacontenttype": JSON,
+    }
+    return CloudEvent(attributes, {"link_id": link_id})
+
+
 def job_id_from(event: CloudEvent) -> str:
     """Return the job id, the only part of an event that a handler uses; raises BadEvent if it is missing."""
+    return _id_from(event, "job_id")
+
+
+def link_id_from(event: CloudEvent) -> str:
+    """Return the id of a password link, the only part of its event that a handler uses; raises BadEvent."""
+    return _id_from(event, "link_id")
+
+
+def _id_from(event: CloudEvent, name: str) -> str:
     data = event.get_data()
-    job_id = data.get("job_id") if isinstance(data, dict) else None
-    if not isinstance(job_id, str):
-        raise BadEvent("The event's data must be a JSON object with a job_id.")
-    return job_id
+    value = data.get(name) if isinstance(data, dict) else None
+    if not isinstance(value, str):
+        raise BadEvent(f"The event's data must be a JSON object with a {name}.")
+    return value
 
 
 def traceparent_from(event: CloudEvent) -> str | None:

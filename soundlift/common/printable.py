@@ -34,7 +34,8 @@ def _letters(text: str) -> Iterator[tuple[str, bool]]:
     """Yield each character, and whether it is seen as what it is; a mark is only if it has a base."""
     marks, before, base = MAX_MARKS, "", ""
     for letter, after in zip(text, f"{text[1:]} ", strict=False):
-        marks = marks + 1 if category(letter).startswith("M") else 0
+        is_mark = category(letter).startswith("M")
+        marks = marks + 1 if is_mark else 0
         if letter == EMOJI_STYLE:
             is_shown = _is_symbol(before) or (after == KEYCAP and before in DIGITS)
         elif letter == JOINER:
@@ -42,6 +43,7 @@ def _letters(text: str) -> Iterator[tuple[str, bool]]:
         else:
             is_shown = letter.isprintable() and letter not in INVISIBLE and marks <= MAX_MARKS
         yield letter, is_shown
+        marks = marks if is_mark or is_shown else MAX_MARKS
         before, base = letter, base if letter == EMOJI_STYLE else letter
 
 

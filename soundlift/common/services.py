@@ -12,6 +12,8 @@ from soundlift.common.settings import Settings
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
+    from soundlift.common.auth.link_limits import LinkLimits
+    from soundlift.common.auth.password_links import PasswordLinks
     from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
     from soundlift.common.auth.sign_in_limits import SignInLimits
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
     from soundlift.common.notifications.store import Notifications
+    from soundlift.common.process.sandbox.sandbox import Sandbox
 
 
 class Services:
@@ -79,6 +82,16 @@ class Services:
         )
 
     @cached_property
+    def link_limits(self) -> LinkLimits:
+        """Return the limits on requests for links for choosing a password."""
+        from soundlift.common.auth.link_limits import LinkLimits
+
+        settings = self.settings
+        return LinkLimits(
+            self.attempts, per_address=settings.account_emails, per_network=settings.account_emails_per_network
+        )
+
+    @cached_property
     def passwords(self) -> Passwords:
         """Return the service that hashes and verifies passwords."""
         from soundlift.common.auth.passwords import Passwords
@@ -91,6 +104,13 @@ class Services:
         from soundlift.common.auth.sessions import Sessions
 
         return Sessions(self.database, lifetime=self.settings.refresh_seconds)
+
+    @cached_property
+    def password_links(self) -> PasswordLinks:
+        """Return the store of links for choosing a password."""
+        from soundlift.common.auth.password_links import PasswordLinks
+
+        return PasswordLinks(self.database)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -126,6 +146,13 @@ class Services:
         from soundlift.common.media import open_media
 
         return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """Return the sandbox of FFmpeg; raises SettingError if it is required and the system does not support it."""
+        from soundlift.common.process.sandbox.sandbox import open_sandbox
+
+        return open_sandbox(self.settings.sandbox)
 
     @cached_property
     def broker(self) -> Broker:

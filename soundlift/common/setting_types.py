@@ -30,6 +30,7 @@ def internal_setting(help_: str, default: Any, parse: Callable[[str], Any]) -> A
     return field(default=default, metadata={"help": help_, "parse": parse, "secret": False, "internal": True})
 
 
+DOMAIN = re.compile(r"[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*")
 FUNCTION_NAME = re.compile("[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # the name of a Service in Kubernetes (RFC 1123)
 
 
@@ -76,6 +77,14 @@ def web_address(text: str) -> str:
         raise ValueError("must be an http:// or https:// address")
     _ = urlsplit(text).port  # raises ValueError for a malformed port or IPv6 address
     return text.rstrip("/")
+
+
+def domains(text: str) -> tuple[str, ...]:
+    """Return the domains of DOMAIN,… in lower case."""
+    names = tuple(name.strip().lower() for name in text.split(",")) if text.strip() else ()
+    if not all(DOMAIN.fullmatch(name) for name in names):
+        raise ValueError("must be domains such as example.org, separated by commas")
+    return names
 
 
 ANY_ORIGIN = "*"
@@ -134,6 +143,13 @@ def level_name(text: str) -> str:
     if text.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError("must be debug, info, warning or error")
     return text.lower()
+
+
+def sandbox_mode(text: str) -> str:
+    """Return a mode of the sandbox."""
+    if text not in ("auto", "required", "off"):
+        raise ValueError("must be auto, required or off")
+    return text
 
 
 def queue_kind(text: str) -> str:

@@ -25,6 +25,7 @@ from soundlift.common.setting_types import (
     between,
     bitrate,
     boolean,
+    domains,
     functions_by_topic,
     internal_setting,
     kilobits,
@@ -34,6 +35,7 @@ from soundlift.common.setting_types import (
     origins,
     positive,
     queue_kind,
+    sandbox_mode,
     setting,
     signing_keys,
     web_address,
@@ -140,6 +142,7 @@ class Settings:
         "Create jobs from other programs' bare messages {video_fid, username}: true or false", False, boolean
     )
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
+    upload_seconds: int = setting("Maximum time of an upload, however fast it is", 12 * 3600, positive)
     max_stored_bytes: int = setting(
         "Maximum size of the stored videos and MP3s of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,
@@ -160,6 +163,11 @@ class Settings:
     )
     max_mp3_bytes: int = setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
+    sandbox: str = setting(
+        "Confinement of FFmpeg (Linux): auto if the kernel supports it, required to refuse to start otherwise, or off",
+        "auto",
+        sandbox_mode,
+    )
     max_conversion_seconds: int = setting("Maximum time of a conversion, and maximum processor time", 540, positive)
     drain_seconds: int = setting(
         "How long a conversion may continue after SIGTERM before its job is released", 540, int
@@ -234,6 +242,27 @@ class Settings:
     link_seconds: int = setting(
         "Lifetime of a signed download link, in an email or copied from the page", 24 * 3600, positive
     )
+    sign_up: bool = setting("Let people create accounts with their email address: true or false", False, boolean)
+    sign_up_domains: tuple[str, ...] = setting(
+        "Domains whose addresses may sign up, separated by commas; if empty, all", (), domains
+    )
+    sign_up_link_seconds: int = setting("Lifetime of the link in the email of a sign-up", 24 * 3600, positive)
+    password_reset: bool = setting(
+        "Let users choose a new password with a link in an email: true or false", False, boolean
+    )
+    account_emails: int = setting(
+        "Emails about a new account or password to one address, before each further one has to wait for one to six "
+        "hours; 0 means no limit",
+        5,
+        not_negative,
+    )
+    account_emails_per_network: int = setting(
+        "The same for the requests from one network, a /24 of IPv4 or a /64 of IPv6, which have to wait for a minute "
+        "to an hour; 0 means no limit",
+        30,
+        not_negative,
+    )
+    reset_link_seconds: int = setting("Lifetime of the link in the email of a password reset", 3600, positive)
     retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from prometheus_client.exposition import choose_encoder
 from werkzeug import Request, Response
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from soundlift.common.broker import Publisher
-from soundlift.common.errors import BrokerUnavailable, SettingError
+from soundlift.common.errors import PROBLEM, BrokerUnavailable, SettingError, problem_code
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.loop import DeliveryLoop
 from soundlift.connector.metrics import Metrics
@@ -23,6 +26,7 @@ from soundlift.connector.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+REQUEST_SECONDS = 10.0  # between two bytes of a request
 PATHS = ("/healthz", "/readyz", "/metrics")
 METHODS = ("GET", "HEAD")
 HUNG_SECONDS = 60.0  # an iteration of the loop may wait for a broker, but never that long
@@ -43,7 +47,7 @@ class Health:
     hung_seconds: float = HUNG_SECONDS
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Respond with 200, or with 503 and the reason in one sentence."""
+        """Respond with 200, or with a problem document: its detail is the reason of a 503."""
         return self._page(Request(environ))(environ, start_response)
 
     def _page(self, request: Request) -> WSGIApplication:
@@ -58,7 +62,7 @@ class Health:
                 encode, content_type = choose_encoder(request.headers.get("Accept", ""))
                 return Response(encode(self.metrics.registry), content_type=content_type)
             case _:
-                return Response(" ".join(PATHS) + "\n", HTTPStatus.NOT_FOUND)
+                return _problem(HTTPStatus.NOT_FOUND, f"There are only {', '.join(PATHS)}.")
 
     def _why_dead(self) -> str:
         seconds = self.loop.seconds_in_iteration
@@ -77,16 +81,53 @@ class Health:
 
 
 def _response(reason: str) -> Response:
-    return Response(f"{reason or 'OK'}\n", HTTPStatus.SERVICE_UNAVAILABLE if reason else HTTPStatus.OK)
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else Response("OK\n")
+
+
+def _problem(status: HTTPStatus, detail: str) -> Response:
+    return Response(_document(status, detail), status, content_type=PROBLEM)
+
+
+def _document(status: HTTPStatus, detail: str) -> str:
+    code = problem_code(status.phrase)
+    return json.dumps({"title": status.phrase, "status": status.value, "detail": detail, "code": code})
 
 
 def _methods(method: str) -> Response:
     """Return the response to a method other than METHODS: OPTIONS asks for them, the others are not allowed."""
-    status = HTTPStatus.NO_CONTENT if method == "OPTIONS" else HTTPStatus.METHOD_NOT_ALLOWED
-    return Response(status=status, headers={"Allow": ", ".join((*METHODS, "OPTIONS"))})
+    allowed = ", ".join((*METHODS, "OPTIONS"))
+    if method == "OPTIONS":
+        response = Response(status=HTTPStatus.NO_CONTENT)
+    else:
+        response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {allowed} are allowed.")
+    response.headers["Allow"] = allowed
+    return response
 
 
 class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_SECONDS
+    default_request_version = "HTTP/1.0"  # a response to HTTP/0.9 would have no status
+    error_content_type = PROBLEM
+    error_message_format = "%(explain)s"
+
+    def parse_request(self) -> bool:
+        """Parse a request as the base class does, and reject targets for which Werkzeug would raise ValueError."""
+        if not super().parse_request():
+            return False
+        with suppress(ValueError):
+            _ = urlsplit(self.path).port
+            return True
+        self.send_error(HTTPStatus.BAD_REQUEST)
+        return False
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Send a problem document for a request that is not HTTP/1.1: a client error, whatever the base class says."""
+        status = HTTPStatus(code) if code < HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.BAD_REQUEST
+        super().send_error(status, status.phrase, _document(status, "The request cannot be read."))
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log nothing; the base class raises ValueError for some targets."""
+
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
         """Log nothing: probes come every few seconds."""
 

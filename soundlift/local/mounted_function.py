@@ -31,7 +31,6 @@ class MountedFunction:
         """Handle one request; both bodies are streamed."""
         with self._lock:
             self._calls += 1
-        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"  # as in OpenFaaS, /NAME is the root of the function
         return self._app(environ, start_response)
 
     @property

@@ -95,9 +95,7 @@ class Supervisor:
         return self._settings.soundlift_data / "logs" / f"{name}.log"
 
     def _start_gateway(self) -> None:
-        # Each function has its own concurrency limit, so slow requests to one leave enough threads for the others.
-        threads = len(read_stack(self._settings.stack_file)) * self._settings.threads + SPARE_THREADS
-        gateway = self._add("gateway", [*GATEWAY, "--threads", str(threads)])
+        gateway = self._add("gateway", [*GATEWAY, "--threads", str(gateway_threads(self._settings))])
         deadline = time.monotonic() + self._start_seconds
         while not self._stop_signals and not is_healthy(self._settings.gateway_url):
             if not gateway.running or time.monotonic() > deadline:
@@ -134,6 +132,14 @@ class Supervisor:
     def _explanation(self) -> str:
         seconds = len(self._children) * self._settings.drain_seconds + self._stop_seconds
         return f"Waiting for requests and conversions in progress, at most {seconds:.0f} s. {CONTINUED}"
+
+
+def gateway_threads(settings: Settings) -> int:
+    """Return the number of the gateway's threads.
+
+    Each function has its own concurrency limit, so slow requests to one leave enough threads for the others.
+    """
+    return len(read_stack(settings.stack_file)) * settings.threads + SPARE_THREADS
 
 
 def _refusal(log: Path) -> str | None:

@@ -94,10 +94,14 @@ class FunctionServer:
 
 @contextmanager
 def served(
-    name: str, services: Services, environment: Mapping[str, str] | None = None, log: Path | None = None
+    name: str,
+    services: Services,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    application: str = "",
 ) -> Iterator[FunctionServer]:
-    """Serve a function that uses the database and the folder of the test."""
-    server = FunctionServer(name, services, environment, log)
+    """Serve a function, or another application, that uses the database and the folder of the test."""
+    server = FunctionServer(name, services, environment, log, application)
     try:
         wait_for(server.answers, f"{name} answers")
         yield server

@@ -12,9 +12,18 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
 from devservers.waiting import DEADLINE_SECONDS
+from soundlift.common.auth.password_links import MIN_RESEND_SECONDS, Purpose
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import BrokerUnavailable
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED, from_message, job_id_from
+from soundlift.common.events import (
+    CONVERSION_FAILED,
+    LINK_REQUESTED,
+    MP3_READY,
+    VIDEO_UPLOADED,
+    from_message,
+    job_id_from,
+    link_id_from,
+)
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
 from soundlift.common.services import Services
@@ -30,6 +39,7 @@ from tests.factories.jobs import (
     receiving_job,
 )
 from tests.factories.media import store
+from tests.factories.password_links import age_links, issued_token, requested_links
 from tests.factories.sessions import age_sessions, begin_session, is_live
 from tests.factories.stores import RefusingStore
 from tests.fixtures.functions import Call
@@ -308,3 +318,33 @@ def test_expired_sessions_are_deleted(function: Call, services: Services) -> Non
     current = begin_session(services)
     assert function("cleanup").post("/").status_code == 200
     assert [is_live(services, token) for token in (expired, current)] == [False, True]
+
+
+def test_the_event_of_a_password_link_is_sent_until_its_email_has_been(function: Call, services: Services) -> None:
+    link, client = services.password_links.request("new@example.org", Purpose.SIGN_UP), function("cleanup")
+    assert [client.post("/").json["sent"] for _ in range(2)] == [1, 0]
+    age_links(services, MIN_RESEND_SECONDS + 1)
+    assert client.post("/").json["sent"] == 1
+    for _ in range(2):
+        delivery = services.broker.receive(["mp3"], timeout=0)
+        assert delivery is not None
+        event = from_message(delivery.message)
+        assert (event.get_type(), link_id_from(event)) == (LINK_REQUESTED, link.id)
+    issued_token(services)
+    age_links(services, 3000)
+    assert client.post("/").json["sent"] == 0
+    assert requested_links(services) == [("new@example.org", "sign-up")]
+    age_links(services, 601)
+    client.post("/")
+    assert requested_links(services) == []
+
+
+def test_the_event_of_a_password_link_stays_due_while_the_broker_is_unavailable(
+    function: Call, services: Services
+) -> None:
+    services.password_links.request("new@example.org", Purpose.SIGN_UP)
+    publisher = services.publisher
+    services.publisher = UnavailableBroker()
+    assert function("cleanup").post("/").json["sent"] == 0
+    services.publisher = publisher
+    assert function("cleanup").post("/").json["sent"] == 1

@@ -30,6 +30,9 @@ CALLABLE = [
 CLOSED = [
     ("login", "/refresh", "POST"),
     ("login", "/sign-out", "POST"),
+    ("login", "/sign-up", "POST"),
+    ("login", "/reset", "POST"),
+    ("login", "/password", "POST"),
     ("web", "/", "GET"),
     ("convert", "/", "POST"),
     ("notify", "/", "POST"),

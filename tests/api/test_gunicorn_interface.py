@@ -8,14 +8,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import gunicorn.http.message
 import pytest
 from gunicorn.config import Config
-from gunicorn.http.parser import RequestParser
+from gunicorn.http.body import Body, ChunkedReader, LengthReader
+from gunicorn.http.parser import Parser, RequestParser
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import PollableMethodQueue, TConn, ThreadWorker
 
 from soundlift.common.web.connection import Connection
 from soundlift.common.web.minimum_rate import MinimumRateUnreader
+from soundlift.common.web.request import Request
 from soundlift.common.web.worker import Worker
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +26,7 @@ OVERRIDDEN = [
     (Worker, ThreadWorker, ["set_accept_enabled", "accept", "enqueue_req", "murder_pending", "handle_request"]),
     (Worker, ThreadWorker, ["handle_error"]),
     (Connection, TConn, ["init", "close"]),
+    (Request, gunicorn.http.message.Request, ["parse_request_line", "should_close"]),
     (MinimumRateUnreader, SocketUnreader, ["chunk"]),
 ]
 
@@ -47,6 +51,11 @@ def test_every_overridden_method_is_listed() -> None:
     [
         (ThreadWorker.__init__, ["nr_conns", "poller", "method_queue", "tpool", "worker_connections"]),
         (TConn.__init__, ["sock", "client", "timeout", "parser", "data_ready"]),
+        (gunicorn.http.message.Message.__init__, ["body", "version"]),
+        (Body.__init__, ["reader", "failed"]),
+        (LengthReader.__init__, ["length"]),
+        (ChunkedReader.__init__, ["parser"]),
+        (Parser.__next__, ["mesg_class"]),
         (SocketUnreader.__init__, ["sock"]),
         (ThreadWorker.run, ["murder_pending", "set_accept_enabled"]),
         (ThreadWorker.murder_keepalived, ["keepalived_conns"]),

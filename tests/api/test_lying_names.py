@@ -67,12 +67,12 @@ def test_names_are_stored_bounded_and_escaped_in_the_log(services: Services) -> 
     assert re.fullmatch(rb"[\x20-\x7e\n]*", log)
 
 
-@pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_a_download_s_name_names_one_file_and_hides_nothing(function: Call, services: Services, name: str) -> None:
-    job = ready_job(services, name=name[:200])
-    response = function("download").get(f"/?job={job.id}", headers=bearer(services))
-    header = response.headers["Content-Disposition"].encode("latin-1").decode()
-    assert re.fullmatch(r'attachment; filename="[^"\\\r\n]*\.mp3"(; filename\*=UTF-8\'\'[!-~]*)?', header)
-    assert replaced(header, "") == header
-    for encoded in re.findall(r"filename\*=UTF-8''(.*)", header):
-        assert replaced(unquote(encoded), "") == unquote(encoded)
+def test_a_download_s_name_names_one_file_and_hides_nothing(function: Call, services: Services) -> None:
+    for name in NAMES:
+        job = ready_job(services, name=name[:200])
+        response = function("download").get(f"/?job={job.id}", headers=bearer(services))
+        header = response.headers["Content-Disposition"].encode("latin-1").decode()
+        assert re.fullmatch(r'attachment; filename="[^"\\\r\n]*\.mp3"(; filename\*=UTF-8\'\'[!-~]*)?', header)
+        assert replaced(header, "") == header
+        for encoded in re.findall(r"filename\*=UTF-8''(.*)", header):
+            assert replaced(unquote(encoded), "") == unquote(encoded)

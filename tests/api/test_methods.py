@@ -11,11 +11,13 @@ from flask.testing import FlaskClient
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import Function
+from soundlift.local.stack import read_stack
 from tests.api.function_server import FunctionServer, read_response, served
+from tests.factories.manifests import ROOT
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
-FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "web", "convert", "notify", "cleanup"]
+FUNCTIONS = [entry.name for entry in read_stack(ROOT / "stack.yml")]
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND"]
 
 

@@ -62,10 +62,22 @@ def test_requests_are_answered_even_if_the_log_s_disk_is_full(services: Services
             assert read_response(connection)[0] == 401
 
 
+@pytest.mark.parametrize(
+    "line", [b"GET / HTTP/1.9", b"GET http://example.org/ HTTP/1.1", b"GET http://example.org HTTP/1.1"]
+)
+def test_a_later_version_and_an_absolute_target_are_answered_like_others(validate: FunctionServer, line: bytes) -> None:
+    with validate.open() as connection:
+        connection.sendall(line + b"\r\nHost: a\r\n\r\n")
+        assert connection.recv(20) == b"HTTP/1.1 401 UNAUTHO"
+
+
 def test_an_unread_malformed_body_gets_no_second_response(services: Services) -> None:
     headers = {"Transfer-Encoding": "chunked"}
-    with served("upload", services) as server, server.connect("POST /", headers, b"no size\r\n") as connection:
-        assert read_response(connection)[0] == 401
+    body = b"8000\r\n" + bytes(0x8000) + b"\r\n"
+    with served("upload", services) as server, server.connect("POST /", headers, body) as connection:
+        status, answered, _ = read_response(connection)
+        assert (status, answered["connection"]) == (401, "close")
+        connection.sendall(b"no size\r\n")
         assert connection.recv(1) == b""
 
 

@@ -119,7 +119,7 @@ def test_signing_in_never_continues_the_session_of_an_earlier_cookie(login: Flas
     planted = begin_session(services, "bob@example.org")
     login.set_cookie(COOKIE, planted.text, path="/login")
     value, _ = cookie(sign_in(login))
-    assert not value.startswith(planted.session_id)
+    assert not value.startswith(planted.id)
     assert is_live(services, planted)
 
 

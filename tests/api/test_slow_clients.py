@@ -12,8 +12,10 @@ import pytest
 
 from devservers.waiting import wait_for
 from soundlift.common.services import Services
+from soundlift.common.web.request_buffer import SMALL_BODY_BYTES
 from tests.api.function_server import FunctionServer, has_response, is_reset, read_response, served
 from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4
 
 pytestmark = pytest.mark.servers
 
@@ -48,8 +50,10 @@ def open_slow(server: FunctionServer, beginning: bytes, stack: ExitStack) -> lis
         b"P",
         b"POST / HTTP/1.1\r\nHost: a\r\nX-Slow: ",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\n{",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n{",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX-Trailer: ",
     ],
-    ids=["the first byte", "half a head", "half a small body"],
+    ids=["the first byte", "half a head", "half a small body", "half a chunk", "half a trailer"],
 )
 def test_slow_requests_do_not_occupy_threads(serve: Serve, beginning: bytes) -> None:
     server = serve("login")
@@ -60,10 +64,16 @@ def test_slow_requests_do_not_occupy_threads(serve: Serve, beginning: bytes) -> 
         assert not any(has_response(connection) for connection in connections), (
             "the slow requests must still be pending"
         )
-        status, headers, body = read_response(connections[0])
+
+
+def test_a_slow_request_is_answered_408_and_counted(serve: Serve) -> None:
+    server = serve("login")
+    with server.open() as connection:
+        connection.sendall(b"P")
+        status, headers, body = read_response(connection)
         assert (status, headers["connection"]) == (408, "close")
         assert json.loads(body)["code"] == "request_timeout"
-        assert connections[0].recv(1) == b""
+        assert connection.recv(1) == b""
     wait_for(lambda: '"slow request": ' in server.log.read_text(), "the log counts them")
 
 
@@ -74,6 +84,24 @@ def test_a_large_body_that_arrives_too_slowly_is_rejected(serve: Serve, services
         status, _, body = read_response(upload)
         assert (status, json.loads(body)["code"]) == (408, "request_timeout")
         assert upload.recv(1) == b""
+
+
+def test_an_upload_that_takes_too_long_is_rejected_however_fast_it_is(serve: Serve, services: Services) -> None:
+    server = serve("upload", UPLOAD_SECONDS="1")
+    with server.connect("POST /", {**bearer(services), "Content-Length": "900000000"}, MP4) as upload:
+        wait_for(lambda: send_until_response(upload, bytes(100_000)), "the request is answered", seconds=60)
+        status, headers, body = read_response(upload)
+    assert (status, headers["connection"], json.loads(body)["code"]) == (408, "close", "request_timeout")
+
+
+def test_a_chunked_body_beyond_the_limit_is_rejected_before_its_end(serve: Serve) -> None:
+    server = serve("login")
+    body = b"100000\r\n" + bytes(SMALL_BODY_BYTES + 1)
+    with server.connect("POST /", {"Transfer-Encoding": "chunked"}, body) as connection:
+        connection.settimeout(DEADLINE_SECONDS)
+        status, headers, body = read_response(connection)
+        assert (status, headers["connection"]) == (413, "close")
+        assert json.loads(body)["code"] == "request_entity_too_large"
 
 
 def test_an_endless_chunked_body_is_rejected(serve: Serve) -> None:

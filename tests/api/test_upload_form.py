@@ -157,9 +157,17 @@ def test_a_header_that_is_not_utf_8_is_described_without_its_bytes() -> None:
     assert raised.value.detail == "A part's header is not UTF-8."
 
 
-def test_a_form_without_a_boundary_is_rejected() -> None:
+@pytest.mark.parametrize("boundary", ["", "x" * 71, "x ", " ", "x\r\ny", "x;y", "é", "\0"])
+def test_a_form_without_a_valid_boundary_is_rejected(boundary: str) -> None:
+    form = f"--{boundary}\r\n{FILE_HEADER.decode()}\r\n\r\ncontent\r\n--{boundary}--\r\n".encode()
     with pytest.raises(BadRequest, match="no valid boundary"):
-        list(FormReader(io.BytesIO(b"--\r\n"), "", 2**16))
+        list(FormReader(io.BytesIO(form), boundary, 2**16))
+
+
+@pytest.mark.parametrize("boundary", ["x" * 70, "'()+_,-./:=?", "a b", "-"])
+def test_every_boundary_of_the_standard_is_accepted(boundary: str) -> None:
+    form = f"--{boundary}\r\n{FILE_HEADER.decode()}\r\n\r\ncontent\r\n--{boundary}--\r\n".encode()
+    assert list(FormReader(io.BytesIO(form), boundary, 2**16)) == [FileHeader("a", None), b"content"]
 
 
 @pytest.mark.parametrize(("count", "rejected"), [(MAX_PARTS, False), (MAX_PARTS + 1, True)])

@@ -39,6 +39,7 @@ def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call,
     services.limits.change("bob@example.org", {"minutes_per_day": 60, "jobs": 0})
     receiving_job(services, email="bob@example.org")
     notified_job(services, email=ROOT)
+    services.users.disable("bob@example.org")
     response = function("login").get("/users", headers=admin(services))
     assert response.status_code == 200
     assert response.headers["Cache-Control"] == "no-store"
@@ -47,6 +48,7 @@ def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call,
             {
                 "email": "ada@example.org",
                 "admin": False,
+                "disabled": False,
                 "jobs_in_flight": 3,
                 "stored_bytes": 3 * len(MP4) + 5,
                 "uploads_in_hour": 1,
@@ -56,6 +58,7 @@ def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call,
             {
                 "email": "bob@example.org",
                 "admin": False,
+                "disabled": True,
                 "jobs_in_flight": 1,
                 "stored_bytes": 0,
                 "uploads_in_hour": 0,
@@ -65,6 +68,7 @@ def test_an_admin_sees_each_user_with_their_usage_and_the_limits(function: Call,
             {
                 "email": ROOT,
                 "admin": True,
+                "disabled": False,
                 "jobs_in_flight": 0,
                 "stored_bytes": len(MP4) + 3,
                 "uploads_in_hour": 0,

@@ -42,6 +42,10 @@ def test_the_root_is_the_index_which_is_checked_at_each_visit(web: FlaskClient, 
     assert (again.status_code, again.data) == (304, b"")
 
 
+def test_a_failed_precondition_is_answered_with_a_problem_document(web: FlaskClient) -> None:
+    assert_problem(web.get("/app.js", headers={"If-Match": '"another"'}), 412)
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name != "index.html"])
 def test_a_file_is_kept_for_a_year_under_the_release_that_the_index_names(web: FlaskClient, name: str) -> None:
     response = web.get(f"/{release_in(web)}/{name}")

@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with starting(tmp_path_factory) as start:
-        yield start(TOKEN_SECONDS=TOKEN_SECONDS)
+        yield start(TOKEN_SECONDS=TOKEN_SECONDS, SIGN_UP="true", PASSWORD_RESET="true")
 
 
 @pytest.fixture(scope="session")

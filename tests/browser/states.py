@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from email import policy
+from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from playwright.sync_api import expect
 
 from devservers.local_stack import Stack
 from devservers.waiting import wait_for
+from soundlift.common.auth.opaque_tokens import OpaqueToken
+from soundlift.common.auth.password_links import Purpose
 from soundlift.common.services import Services
 from tests.browser.test_uploads import wav
 from tests.browser.visits import Visit, Visits
 from tests.browser.worker import Conversion, paused_connector
 from tests.factories.jobs import job_now, ready_job
+from tests.factories.password_links import issued_token
 
 NAME = "Holiday.mp4"
 
@@ -45,6 +49,24 @@ class Scene:
         visit.upload(self.video)
         visit.expect_state(NAME, "ready")
         return visit
+
+
+def caught_mail(stack: Stack, text: str) -> EmailMessage:
+    """Return the latest mail that contains a text, as soon as the mail catcher has one."""
+    folder = stack.data / "mail" / "new"
+
+    def containing() -> list[bytes]:
+        files = sorted(folder.glob("*"), key=lambda file: file.stat().st_mtime)
+        return [content for file in files if text.encode() in (content := file.read_bytes())]
+
+    return BytesParser(policy=policy.default).parsebytes(wait_for(containing, "the mail arrives")[-1])
+
+
+def show_mail(visit: Visit, mail: EmailMessage) -> None:
+    body = mail.get_body(("html",))
+    assert body is not None
+    visit.page.goto("about:blank")
+    visit.page.set_content(body.get_content())
 
 
 @contextmanager
@@ -163,15 +185,51 @@ def admin(scene: Scene) -> Iterator[Visit]:
 def mail(scene: Scene) -> Iterator[Visit]:
     visit = scene.with_ready_file()
     job_id = visit.job_id(NAME)
-    folder = scene.stack.data / "mail" / "new"
-    contents = wait_for(
-        lambda: [text for file in folder.glob("*") if job_id.encode() in (text := file.read_bytes())],
-        "the mail arrives",
-    )
-    body = BytesParser(policy=policy.default).parsebytes(contents[0]).get_body(("html",))
-    assert body is not None
-    visit.page.goto("about:blank")
-    visit.page.set_content(body.get_content())
+    show_mail(visit, caught_mail(scene.stack, job_id))
+    yield visit
+
+
+@contextmanager
+def requesting_link(scene: Scene) -> Iterator[Visit]:
+    visit = scene.visits()
+    visit.button("Create an account").click()
+    visit.button("Send the link").click()
+    expect(visit.email).to_have_attribute("aria-invalid", "true")
+    yield visit
+
+
+@contextmanager
+def link_requested(scene: Scene) -> Iterator[Visit]:
+    visit = scene.visits()
+    visit.button("Forgot password?").click()
+    visit.email.fill(scene.account)
+    visit.button("Send the link").click()
+    expect(visit.page.get_by_role("heading", name="Check your email")).to_be_visible()
+    yield visit
+
+
+@contextmanager
+def password_mail(scene: Scene) -> Iterator[Visit]:
+    visit = scene.visits()
+    scene.services.password_links.request(scene.account, Purpose.RESET)
+    scene.stack.cleanup()
+    show_mail(visit, caught_mail(scene.stack, f"To: {scene.account}"))
+    yield visit
+
+
+@contextmanager
+def choosing_password(scene: Scene) -> Iterator[Visit]:
+    token = issued_token(scene.services, scene.account, Purpose.RESET)
+    visit = scene.visits(f"/web/#reset={token.text}")
+    visit.button("Save password").click()
+    expect(visit.password).to_have_attribute("aria-invalid", "true")
+    yield visit
+
+
+@contextmanager
+def dead_password_link(scene: Scene) -> Iterator[Visit]:
+    visit = scene.visits(f"/web/#sign-up={OpaqueToken.create().text}")
+    expect(visit.button("Ask for a new link")).to_be_focused()
     yield visit
 
 
@@ -196,4 +254,5 @@ def not_found(scene: Scene) -> Iterator[Visit]:
 
 State = Callable[[Scene], object]
 STATES = [signed_out, refused, empty, uploading, options_open, converting, ready, playing, failed, question, selecting,
-          expired, admin, mail, dead_link, not_found]  # fmt: skip
+          expired, admin, mail, requesting_link, link_requested, password_mail, choosing_password, dead_password_link,
+          dead_link, not_found]  # fmt: skip

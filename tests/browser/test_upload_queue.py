@@ -67,8 +67,9 @@ def test_an_upload_goes_on_by_itself_after_a_pause(visit: Visit, video: Path, st
     visit.expect_state("Holiday.mp4", "ready")
 
 
-def test_all_uploads_wait_for_a_free_place(visit: Visit, video: Path) -> None:
-    visit.page.route(UPLOAD, refusal(429, "too_many_jobs", "You have too many jobs.", retry_after=60), times=1)
+@pytest.mark.parametrize("code", ["too_many_jobs", "too_many_uploads"])
+def test_all_uploads_wait_for_a_free_place(visit: Visit, video: Path, code: str) -> None:
+    visit.page.route(UPLOAD, refusal(429, code, "You may upload no more now.", retry_after=3000), times=1)
     visit.upload(video)
     expect(visit.uploads).to_contain_text("Next try in")
     visit.upload({"name": "second.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()})
@@ -91,9 +92,10 @@ def test_uploads_that_wait_for_a_free_place_go_on_as_soon_as_a_job_ends(
         visit.expect_state("second.mp4", "queued")
 
 
-def test_a_full_quota_says_what_to_do(visit: Visit, video: Path) -> None:
+@pytest.mark.parametrize("code", ["storage_full", "daily_minutes_exceeded"])
+def test_a_full_quota_says_what_to_do(visit: Visit, video: Path, code: str) -> None:
     detail = "Your files take up 9.9 GiB. Delete jobs that have ended: DELETE /jobs/ID."
-    visit.page.route(UPLOAD, refusal(429, "storage_full", detail, retry_after=90_000), times=1)
+    visit.page.route(UPLOAD, refusal(429, code, detail, retry_after=80_000), times=1)
     visit.upload(video)
     alert = visit.page.get_by_role("alert").filter(has_text="Delete jobs that have ended in the list below.")
     expect(alert).to_be_visible()

@@ -7,15 +7,17 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from soundlift.common.services import Services
 from tests.browser.silence import silent_wav
 from tests.browser.visits import Visit, Visits
 
 
 def test_an_admin_sees_each_user_and_their_jobs(
-    visits: Visits, visit: Visit, account: str, admin: str, video: Path, tmp_path: Path
+    visits: Visits, visit: Visit, account: str, admin: str, video: Path, tmp_path: Path, stack_services: Services
 ) -> None:
     visit.upload(video)
     visit.expect_state("Holiday.mp4", "ready")
+    stack_services.limits.change(account, {"minutes_per_day": 90})
     office = visits()
     office.sign_in(admin)
     page = office.page
@@ -32,6 +34,8 @@ def test_an_admin_sees_each_user_and_their_jobs(
     row = users.filter(has=page.get_by_text(account, exact=True))
     expect(row).to_contain_text(re.compile(r"Jobs in progress 0 of \d+"))
     expect(row).to_contain_text(re.compile(r"Stored \d.*\skB of \d.*\sGB"))
+    expect(row).to_contain_text("Uploads in the last hour 1")
+    expect(row).to_contain_text(re.compile(r"Minutes of sound in 24 hours 0\.\d of 90"))
     row.get_by_role("button", name=f"Show jobs of {account}").click()
     office.expect_state("Holiday.mp4", "ready")
     expect(page.locator("li.job")).to_have_count(1)

@@ -12,10 +12,13 @@ from click.testing import CliRunner
 
 from devservers.local_stack import Stack
 from soundlift.cli.user import user
-from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.errors import BadRequest, NotFound, TooManyAttempts
 from soundlift.common.services import Services
 from tests.cli.conftest import Run
+from tests.factories.accounts import SECRET
+from tests.factories.attempts import age_attempts
 from tests.factories.sessions import begin_session, is_live
+from tests.fixtures.functions import Call
 from tests.pipeline.conftest import EMAIL
 
 pytestmark = pytest.mark.servers
@@ -66,11 +69,69 @@ def test_signing_a_user_out_ends_their_sessions(services: Services) -> None:
     assert isinstance(CliRunner().invoke(user, ["sign-out", "nobody@example.org"], env=data).exception, NotFound)
 
 
-@pytest.mark.parametrize(("command", "stdin"), [("passwd", "another password\n"), ("remove", "")])
-def test_a_new_password_and_a_removal_end_the_sessions(services: Services, command: str, stdin: str) -> None:
+def test_signing_everybody_out_ends_all_sessions(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("soundlift.common.auth.sessions.DELETE_BATCH", 2)
+    data = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+    tokens = [begin_session(services, email) for email in ("ada@example.org", "bob@example.org") for _ in range(2)]
+    for arguments in ([], ["ada@example.org", "--all"]):
+        refused = CliRunner().invoke(user, ["sign-out", *arguments], env=data)
+        assert isinstance(refused.exception, BadRequest)
+    ended = CliRunner().invoke(user, ["sign-out", "--all"], env=data)
+    assert ended.output.splitlines()[0] == "Ended 4 sessions of all accounts."
+    assert "TOKEN_SECONDS, 3600 here" in ended.output
+    assert not any(is_live(services, token) for token in tokens)
+
+
+def test_a_disabled_account_is_listed_as_such_until_it_is_enabled(services: Services) -> None:
+    data = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+
+    def ada() -> str:
+        return CliRunner().invoke(user, ["list"], env=data).output.splitlines()[0]
+
+    disabled = CliRunner().invoke(user, ["disable", "Ada@example.org"], env=data)
+    assert disabled.output.splitlines()[0] == "Disabled Ada@example.org."
+    assert "TOKEN_SECONDS, 3600 here" in disabled.output
+    assert ada() == "ada@example.org  disabled"
+    assert CliRunner().invoke(user, ["enable", "ada@example.org"], env=data).output == "Enabled ada@example.org.\n"
+    assert ada() == "ada@example.org"
+
+
+@pytest.mark.parametrize("command", ["disable", "enable", "promote", "demote"])
+def test_an_unknown_account_cannot_be_changed(services: Services, command: str) -> None:
+    data = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}
+    assert isinstance(CliRunner().invoke(user, [command, "nobody@example.org"], env=data).exception, NotFound)
+
+
+def test_the_next_access_token_has_the_rights_that_were_given_or_taken(services: Services, function: Call) -> None:
+    data, login = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}, function("login")
+    token = begin_session(services).text
+    for command, admin in (("promote", True), ("demote", False)):
+        assert CliRunner().invoke(user, [command, "ada@example.org"], env=data).exit_code == 0
+        answer = login.post("/refresh", json={"refresh_token": token}).json
+        assert answer is not None
+        token = answer["refresh_token"]
+        assert services.tokens.identify(f"Bearer {answer['access_token']}").admin is admin
+
+
+@pytest.mark.parametrize(("command", "stdin"), [("passwd", "another password\n"), ("remove", ""), ("disable", "")])
+def test_a_new_password_a_removal_and_a_disabled_account_end_the_sessions(
+    services: Services, command: str, stdin: str
+) -> None:
     data, token = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data)}, begin_session(services)
     assert CliRunner().invoke(user, [command, "ada@example.org"], input=stdin, env=data).exit_code == 0
     assert not is_live(services, token)
+
+
+def test_a_new_password_ends_the_lock_of_an_account(services: Services) -> None:
+    environment = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data), "JWT_SECRET": SECRET}
+    for _ in range(services.settings.sign_in_failures):
+        services.sign_in_limits.begin("ada@example.org", None)
+    age_attempts(services, -60)
+    with pytest.raises(TooManyAttempts):
+        services.sign_in_limits.begin("ada@example.org", None)
+    changed = CliRunner().invoke(user, ["passwd", "ada@example.org"], input="another password\n", env=environment)
+    assert changed.exit_code == 0
+    services.sign_in_limits.begin("ada@example.org", None)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from unicodedata import category
 
 import pytest
 
-from soundlift.common.printable import MAX_MARKS, escaped, replaced
+from soundlift.common.printable import escaped, replaced
 
 EXAMPLES = json.loads((Path(__file__).parents[1] / "web" / "printable.json").read_text())
 UNSEEN_CATEGORIES = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -32,7 +32,7 @@ def test_no_character_that_unicode_calls_unseen_is_left_alone() -> None:
     assert replaced("".join(unseen), "") == ""
 
 
-def test_a_flood_of_a_hundred_thousand_characters_is_escaped_in_one_pass() -> None:
-    for letter in ("\u202e", "\u0301", "\u200d", "\ufe0f", "👩\u200d"):
-        assert len(replaced(letter * 10**5, "")) <= max(MAX_MARKS, 2 * 10**5)
-        assert "\u202e" not in escaped(letter * 10**5)
+def test_a_flood_of_a_hundred_thousand_characters_is_escaped() -> None:
+    flood = "\u202e" * 25_000 + "\u0301" * 25_000 + "\u200d" * 25_000 + "\ufe0f" * 25_000
+    assert replaced(flood, "") == ""
+    assert escaped(flood).isascii()

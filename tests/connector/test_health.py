@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import Client
 
+from devservers.ports import free_port
 from devservers.waiting import wait_for
 from soundlift.common.broker import Broker
 from soundlift.common.broker.sqlite import SqliteBroker
 from soundlift.common.events import MP3_READY
+from soundlift.connector.health import serve
+from tests.api.hostile.answers import check_answers
+from tests.api.hostile.raw_requests import raw_requests
 from tests.connector.conftest import Connector, over_a_file
 from tests.connector.events import event
 from tests.connector.gateway import Gateway, empty, in_turn, refusing, reply, waiting
@@ -126,7 +133,8 @@ def test_a_stopping_connector_is_not_ready_but_alive_while_it_drains(
     wait_for(lambda: gateway.calls, "convert is called")
     assert get(connector, "/readyz")[0] == 200
     connector.begin_stop()
-    assert get(connector, "/readyz") == (503, "The connector is stopping.\n")
+    status, problem = get(connector, "/readyz")
+    assert (status, json.loads(problem)["detail"]) == (503, "The connector is stopping.")
     assert get(connector, "/healthz")[0] == 200
     released.set()
 
@@ -154,7 +162,21 @@ def test_a_connector_whose_loop_hangs_is_not_alive(
 
 
 def test_other_pages_are_not_found(start_connector: Start) -> None:
-    assert get(start_connector(), "/") == (404, "/healthz /readyz /metrics\n")
+    status, problem = get(start_connector(), "/")
+    assert (status, json.loads(problem)["code"]) == (404, "not_found")
+
+
+@over_a_file
+@pytest.mark.slow
+def test_no_bytes_cause_an_answer_that_is_not_a_problem_document(start_connector: Start) -> None:
+    port = free_port()
+    serve(start_connector().health, "127.0.0.1", port)
+    for description, request in raw_requests(b"GET", b"", b"Authorization: Bearer a\r\n"):
+        with socket.create_connection(("127.0.0.1", port), 30) as client, suppress(ConnectionResetError):
+            client.sendall(request)
+            client.shutdown(socket.SHUT_WR)
+            received = b"".join(iter(lambda client=client: client.recv(2**16), b""))
+            assert all(status < 500 for status in check_answers(received)), description
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])

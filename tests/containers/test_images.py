@@ -149,5 +149,10 @@ def test_a_stalled_request_does_not_delay_the_stop_of_a_container(podman: Podman
         container.remove()
 
 
+def test_ffmpeg_can_be_confined_in_a_container_without_privileges(podman: Podman) -> None:
+    code = "from soundlift.common.process.sandbox.sandbox import open_sandbox; print(open_sandbox('required').confines)"
+    assert podman("run", "--rm", *SANDBOX, "--entrypoint=python3", image_name("convert"), "-c", code).endswith("True")
+
+
 def test_the_command_prints_its_version(podman: Podman) -> None:
     assert "version" in podman("run", "--rm", *SANDBOX, image_name("cli"), "--version")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from soundlift.common.auth import attempts as module
 from soundlift.common.auth.attempts import Policy
@@ -56,6 +57,13 @@ def test_a_refused_attempt_states_when_the_next_one_is_possible_and_is_not_count
         services.attempts.count(policy, "ada")
 
 
+def test_each_lock_is_logged_without_its_subject(services: Services) -> None:
+    with capture_logs() as logs:
+        assert [is_locked(services) for _ in range(4)] == [False, False, False, True]
+    line = {"event": "too many attempts, locked", "action": "knock", "attempts": 3, "seconds": 60}
+    assert logs == [{**line, "log_level": "warning"}]
+
+
 def test_other_subjects_and_actions_are_counted_separately(services: Services) -> None:
     policy = replace(POLICY, free=1)
     assert [is_locked(services, policy) for _ in range(2)] == [False, True]
@@ -94,6 +102,7 @@ def test_an_attempt_that_is_taken_back_does_not_count(services: Services) -> Non
     assert is_locked(services), "others have locked the action"
 
 
+@pytest.mark.slow
 def test_concurrent_attempts_do_not_exceed_the_limit(services: Services) -> None:
     for number in range(ROUNDS):
         subject = f"user {number}"

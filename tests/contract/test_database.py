@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 
 from devservers.ports import free_port
 from soundlift.common.auth.attempts import Policy
+from soundlift.common.auth.password_links import Purpose
 from soundlift.common.db import engine as module
 from soundlift.common.db.engine import MAX_PAUSE_SECONDS, Database, RolledBack, open_database
 from soundlift.common.db.migrations import migrate
@@ -158,6 +159,7 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
         ready_job(services)
         receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)
+        services.password_links.request(f"{len(services.password_links.due())}@example.org", Purpose.SIGN_UP)
     for number in range(2):
         assert services.jobs.delete(ready_job(services).id)
         services.attempts.count(Policy("test", "Too many tests.", free=2, window_seconds=60), str(number))
@@ -171,6 +173,4 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     sa.event.remove(services.database.engine, "before_cursor_execute", record)
     with services.database.read() as connection:
         queries = [each for each in statements if each[0].startswith("SELECT")]
-        sizes = [len(connection.exec_driver_sql(*query).all()) for query in queries]
-    assert len(sizes) == len(metadata.tables)
-    assert max(sizes) == 1
+        assert [len(connection.exec_driver_sql(*query).all()) for query in queries] == [1] * len(queries)

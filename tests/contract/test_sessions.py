@@ -159,6 +159,15 @@ def test_ending_all_sessions_returns_their_number(services: Services) -> None:
     assert services.sessions.end_all(ADA) == 2
 
 
+def test_no_session_begins_for_an_account_that_was_disabled_in_the_meantime(services: Services) -> None:
+    user = services.users.find(ADA)
+    assert user is not None
+    services.users.disable(ADA)
+    assert services.sessions.begin(user) is None
+    services.users.enable(ADA)
+    assert services.sessions.begin(user) is not None
+
+
 def test_no_session_begins_with_a_password_that_was_replaced_in_the_meantime(services: Services) -> None:
     user = services.users.find(ADA)
     assert user is not None

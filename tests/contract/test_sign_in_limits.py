@@ -76,6 +76,7 @@ def test_a_success_forgets_the_failures_of_the_account_but_not_those_from_the_ne
     assert is_locked(limits, NOBODY, STRANGE)
 
 
+@pytest.mark.slow
 def test_any_number_of_successes_locks_nothing(limits: SignInLimits) -> None:
     for number in range(2 * PER_NETWORK):
         succeed(limits, f"{number}@example.org", HOME)
@@ -149,6 +150,7 @@ def test_a_limit_of_0_is_no_limit(services: Services) -> None:
     fail(networks_only, ADA, None, 2 * PER_NETWORK)
 
 
+@pytest.mark.slow
 def test_concurrent_guesses_from_several_networks_do_not_exceed_the_limit_of_the_account(
     services: Services, limits: SignInLimits
 ) -> None:
@@ -162,6 +164,7 @@ def test_concurrent_guesses_from_several_networks_do_not_exceed_the_limit_of_the
         assert race(services, steps).count(False) == PER_ACCOUNT
 
 
+@pytest.mark.slow
 def test_concurrent_sign_ins_of_one_user_that_all_succeed_leave_no_failure(services: Services) -> None:
     checked = Barrier(PER_ACCOUNT)
 

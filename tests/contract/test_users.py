@@ -43,6 +43,7 @@ def test_an_address_can_have_only_one_account(users: Users) -> None:
         *("", "ada", "@example.org", "ada@", "ada@example.org, bob@example.org", "a b@example.org"),
         *("ada@example.org\nBcc: bob@example.org", "Ada <ada@example.org>", "ada@@example.org"),
         *("ada(comment)@example.org", "(comment)ada@example.org", '"ada"@example.org', "ada @example.org"),
+        *("ada\u202e@example.org", "ada@exam\u202eple.org", "ada@exam\u200bple.org", "ada@\u3164.org"),
     ],
 )
 def test_an_account_needs_a_single_valid_address(users: Users, address: str) -> None:

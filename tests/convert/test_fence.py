@@ -147,7 +147,7 @@ def _running_ffmpeg() -> int | None:
     return None
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits are set with prlimit and read from /proc, on Linux only")
+@pytest.mark.skipif(sys.platform != "linux", reason="limits are set, and read in /proc, on Linux only")
 def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,6 +172,7 @@ def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
         ("Max cpu time", settings.max_conversion_seconds),
         ("Max address space", settings.max_memory_bytes),
         ("Max file size", settings.max_mp3_bytes + 2**20),
+        ("Max open files", 256),
         ("Max core file size", 0),
     ):
         (line,) = [line for line in limits.splitlines() if line.startswith(name)]

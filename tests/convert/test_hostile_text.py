@@ -13,6 +13,7 @@ from functions.convert.encode.run_statistics import read_decoded, read_encoded
 from functions.convert.probe.audio_track import AudioTrack
 from functions.convert.probe.report import read_report
 from soundlift.common.jobs.model import State
+from soundlift.common.process.sandbox.sandbox import Access
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import SINE, ffmpeg, replace_bytes
@@ -191,7 +192,8 @@ def test_a_title_of_line_breaks_is_read_up_to_a_limit(
 @pytest.mark.parametrize("text", [DRM, MEMORY, f"[out#0/mp3 @ 0x1] {DISK}"])
 def test_a_line_with_text_of_the_file_is_not_one_of_ffmpegs_own(services: Services, tmp_path: Path, text: str) -> None:
     file = _in_language(tmp_path, f"eng\n{text}\n{DECODED}\nx")
-    run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "null", "-"], services.settings)
+    arguments = ["-protocol_whitelist", "file", "-i", str(file), "-f", "null", "-"]
+    run = Ffmpeg(arguments, services.settings, Access(tmp_path))
     outcome = run.wait()
     run.close()
     (track,) = read_report(outcome.report).tracks

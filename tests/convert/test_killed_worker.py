@@ -146,7 +146,7 @@ def test_no_ffmpeg_outlives_its_worker(
 ) -> None:
     title = f"endless-{os.getpid()}-{signal_number}"
     process = workers.start(ENDLESS_FFMPEG, title)
-    assert len(ffmpegs(title)) == 2
+    wait_for(lambda: len(ffmpegs(title)) == 2, "both are executed")
     process.send_signal(signal_number)
     process.wait()
     wait_for(lambda: not ffmpegs(title), "FFmpeg has ended", seconds=10)

@@ -8,24 +8,22 @@ import resource
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from devservers.waiting import wait_for
-from functions.convert.encode import resource_limits
 from functions.convert.encode.ffmpeg import Ffmpeg, input_args
 from functions.convert.encode.media_input import LocalFile, open_local
-from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE, limited_command
+from functions.convert.encode.resource_limits import BYTES_ABOVE_OUTPUT, SECONDS_TO_DIE
 from functions.convert.handler import convert
-from soundlift.common.errors import MediaNotFound, StoreUnavailable, Unavailable
+from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
 from soundlift.common.media import LocalFiles
 from soundlift.common.media.folder import FolderStore, StoredFile
 from soundlift.common.services import Services
-from soundlift.common.settings import Settings
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.media import store
@@ -87,27 +85,6 @@ def test_ffmpeg_has_its_limits_and_no_environment_when_it_is_executed(
         (line,) = [line.removeprefix(name).split()[:2] for line in limits if line.startswith(name)]
         assert line == [str(soft), str(hard)]
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
-
-
-@on_linux
-def test_no_limit_is_above_the_hard_limit_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource_limits.resource, "getrlimit", lambda kind: (1000, 2**20 if kind else 7))
-    settings = replace(Settings(), max_conversion_seconds=5, max_memory_bytes=2**30, max_mp3_bytes=2**30)
-    _, *limits, command = limited_command(["true"], settings)
-    assert limits == ["--cpu=5:7", "--as=1048576", "--fsize=1048576", "--core=0"]
-    assert command == "true"
-
-
-@on_linux
-def test_a_worker_without_prlimit_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(Unavailable, match="prlimit"):
-        limited_command(["true"], Settings())
-
-
-def test_a_system_without_these_limits_executes_the_command_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource_limits.sys, "platform", "darwin")
-    assert limited_command(("true", "x"), Settings()) == ["true", "x"]
 
 
 def test_each_run_reads_a_local_file_from_its_beginning(services: Services) -> None:

@@ -14,6 +14,7 @@ import pytest
 import structlog
 
 from functions.convert.handler import MAX_CHOICES, convert
+from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
@@ -36,7 +37,7 @@ class FakeConversions:
     def __init__(self) -> None:
         self.converted: list[str] = []
         self.logged: list[tuple[str | None, Any]] = []
-        self.fail: Callable[[Job], SoundliftError | None] = lambda job: None
+        self.fail: Callable[[Job], Exception | None] = lambda job: None
 
     def __call__(self, job: Job, folder: Path, *_: Any, **__: Any) -> FinishedFile:
         if error := self.fail(job):
@@ -125,6 +126,17 @@ def test_an_mp3_that_cannot_be_deleted_holds_up_no_other_job(
         with pytest.raises(StoreUnavailable):
             convert(event_for(waiting), services)
     assert _subject(waiting, services) == dead.id
+
+
+def test_an_event_whose_claim_is_lost_converts_another_job(services: Services, conversions: FakeConversions) -> None:
+    lost, waiting = queued_job(services), queued_job(services, email=BOB)
+
+    def cancel(job: Job) -> ClaimLost | None:
+        return ClaimLost() if job.id == lost.id and services.jobs.cancel(job.id) else None
+
+    conversions.fail = cancel
+    assert _subject(lost, services) == waiting.id
+    assert conversions.converted == [waiting.id]
 
 
 def test_a_worker_that_loses_every_race_for_a_job_returns_the_event(

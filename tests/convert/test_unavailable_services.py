@@ -52,9 +52,9 @@ def test_a_store_that_rejects_the_mp3_costs_no_attempt(services: Services, job: 
     assert_one_mp3(services, job)
 
 
-def test_a_store_that_cannot_delete_does_not_change_the_outcome(services: Services, job: Job) -> None:
+def test_a_store_that_cannot_delete_does_not_change_the_outcome(services: Services, video: bytes) -> None:
     services.mp3s = RefusingStore(services.mp3s, "delete")
-    no_media = queued_job(services, b"no media")
+    no_media, job = queued_job(services, b"no media"), queued_job(services, video)
     convert(event_for(no_media), services)
     assert job_now(services, no_media.id).error_code == "not_media"
     services.videos = broken_store(services.videos, beyond=0)

@@ -27,6 +27,7 @@ from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_for, to_http
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
+from soundlift.common.settings import Settings
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
 from tests.factories.problems import assert_problem
@@ -35,6 +36,7 @@ from tests.factories.stores import blocked_store
 pytestmark = pytest.mark.media
 
 AUDIO = "audio.mp3"  # the output of a conversion on one core
+NOT_CONFINED = Settings(sandbox="off")  # FFmpeg reads a file by its name, or writes to a device
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, or writes to /dev/full")
 
 
@@ -193,7 +195,7 @@ def test_a_job_claimed_by_another_worker_meanwhile_is_busy(
 @on_linux
 def test_a_full_disk_is_an_error_of_the_worker(services: Services, tmp_path: Path) -> None:
     file = ffmpeg(tmp_path / "a.wav", *SINE)
-    run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "mp3", "-y", "/dev/full"], services.settings)
+    run = Ffmpeg(["-protocol_whitelist", "file", "-i", str(file), "-f", "mp3", "-y", "/dev/full"], NOT_CONFINED)
     outcome = run.wait()
     run.close()
     with pytest.raises(Unavailable):
@@ -209,6 +211,7 @@ def test_a_disk_full_before_the_first_byte_costs_no_attempt(
     claim = services.jobs.claim(job)
     assert claim is not None
     (tmp_path / AUDIO).symlink_to("/dev/full")
+    services.settings = NOT_CONFINED
     with ClaimHeartbeat(claim, services) as heartbeat, pytest.raises(Unavailable), worker_errors_as_unavailable():
         convert_video(job, tmp_path, heartbeat, services, spare_cores=cores - 1)
 
@@ -241,19 +244,13 @@ def test_a_worker_that_cannot_start_a_process_is_unavailable(number: int) -> Non
 
 
 @on_linux
-def test_a_limit_that_cannot_be_set_is_an_error_of_the_worker(
-    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_limit_that_cannot_be_set_is_an_error_of_the_worker(services: Services, tmp_path: Path) -> None:
     job = queued_job(services, talking_mp4(tmp_path).read_bytes())
-    prlimit = tmp_path / "prlimit"
-    prlimit.write_text(
-        "#!/bin/sh\necho 'prlimit: failed to set the AS resource limit: Operation not permitted' >&2\nexit 1\n"
-    )
-    prlimit.chmod(0o755)
-    with monkeypatch.context() as patch:
-        patch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-        with pytest.raises(Unavailable, match="limits"):
-            convert(event_for(job), services)
+    settings = services.settings
+    services.settings = replace(settings, max_memory_bytes=2**70)
+    with pytest.raises(Unavailable, match="sandbox"):
+        convert(event_for(job), services)
+    services.settings = settings
     assert (job_now(services, job.id).state, job_now(services, job.id).attempts) == (State.QUEUED, 0)
     convert(event_for(job), services)
     assert job_now(services, job.id).state == State.READY

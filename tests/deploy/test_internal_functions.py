@@ -113,6 +113,7 @@ def with_namespace(policy: dict[str, Any], namespace: str) -> dict[str, Any]:
     return {**policy, "metadata": {**policy["metadata"], "namespace": namespace}}
 
 
+@pytest.mark.slow  # starts kubectl
 @pytest.mark.usefixtures("kubectl")
 def test_rendered_knative_services_of_internal_functions_are_cluster_local() -> None:
     """Kourier's public listener does not serve a Service with this label."""
@@ -123,6 +124,7 @@ def test_rendered_knative_services_of_internal_functions_are_cluster_local() -> 
     assert local == set(INTERNAL)
 
 
+@pytest.mark.slow  # starts kubectl
 @pytest.mark.usefixtures("kubectl")
 @pytest.mark.parametrize("folder", [KNATIVE, KNATIVE / "other-programs", OPENFAAS], ids=lambda folder: folder.name)
 def test_nothing_rendered_opens_a_port_or_an_address_of_its_own(folder: Any) -> None:

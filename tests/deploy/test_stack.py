@@ -60,6 +60,7 @@ SECRET_OF_SERVICE = {
     "tokens": "jwt-secret",
     "database": "database-url",
     "users": "database-url",
+    "password_links": "database-url",
     "jobs": "database-url",
     "notifications": "database-url",
     "videos": "media-url",

@@ -31,7 +31,7 @@ def rotated(services: Services, token: RefreshToken) -> RefreshToken:
 def is_live(services: Services, token: RefreshToken) -> bool:
     """Return whether a session exists, whichever of its tokens is given."""
     with services.database.read() as connection:
-        return connection.scalar(sa.select(sessions.c.id).where(sessions.c.id == token.session_id)) is not None
+        return connection.scalar(sa.select(sessions.c.id).where(sessions.c.id == token.id)) is not None
 
 
 def age_sessions(services: Services, seconds: float) -> None:

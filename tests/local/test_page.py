@@ -14,12 +14,13 @@ from tests.local.test_up import FUNCTIONS
 pytestmark = pytest.mark.servers
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+OTHER_PAGE = "https://app.example.org"
 PATHS = ["/", "/web/", "/function/web/", "/function/web.openfaas-fn/"]
 
 
 @pytest.fixture(scope="module")
 def stack(start: Start) -> Stack:
-    return start()
+    return start(CORS_ORIGINS=OTHER_PAGE)
 
 
 def get(stack: Stack, path: str, accept: str | None = None, method: str = "GET") -> urllib3.BaseHTTPResponse:
@@ -95,3 +96,10 @@ def test_the_gateway_s_own_responses_have_the_security_headers(stack: Stack) -> 
     for path in ("/", "/web", "/healthz", "/system/functions", "/nothing", "/function/cleanup"):
         answer = get(stack, path, "application/json")
         assert {answer.headers.get(name) for name in HEADERS} == set(HEADERS.values()), path
+
+
+@pytest.mark.parametrize(("path", "granted"), [("/jobs", True), ("/function/upload", True), ("/login/refresh", False)])
+def test_the_setting_opens_the_api_to_another_page_but_not_the_session(stack: Stack, path: str, granted: bool) -> None:
+    headers = {"Origin": OTHER_PAGE, "Access-Control-Request-Method": "POST", "Connection": "close"}
+    answer = urllib3.request("OPTIONS", stack.url + path, headers=headers, retries=False, timeout=10)
+    assert answer.headers.get("Access-Control-Allow-Origin") == (OTHER_PAGE if granted else None)

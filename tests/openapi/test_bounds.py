@@ -7,7 +7,8 @@ from functions.jobs.listing import MAX_SEARCH_LENGTH, PAGE_SIZE, STATES
 from functions.upload.body import MAX_NAME_LENGTH
 from functions.upload.idempotency_key import STRING
 from soundlift.common import events
-from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES
+from soundlift.common.auth.password_links import Purpose
+from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_LENGTH
 from soundlift.common.jobs.cursor import MAX_CURSOR_LENGTH
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS
@@ -31,6 +32,7 @@ def test_every_field_of_a_job_is_described(services: Services) -> None:
 def test_the_enumerations_are_those_of_the_code() -> None:
     assert schema("State")["enum"] == list(STATES)
     assert schema("Job")["properties"]["notifications"]["items"]["properties"]["channel"]["enum"] == list(Channel)
+    assert schema("PasswordLink")["properties"]["purpose"]["enum"] == list(Purpose)
     types = [events.VIDEO_UPLOADED, events.MP3_READY, events.CONVERSION_FAILED]
     assert schema("Event")["properties"]["type"]["enum"] == types
 
@@ -48,4 +50,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert schema("JobList")["properties"]["jobs"]["maxItems"] == MAX_CHANGES
     assert schema("JobList")["properties"]["cursor"]["maxLength"] == MAX_CURSOR_LENGTH
     assert f"{MAX_PASSWORD_BYTES:,} bytes" in schema("Credentials")["properties"]["password"]["description"]
+    choose = read_document().root["paths"]["/login/password"]["post"]["requestBody"]["content"]["application/json"]
+    rule = f"At least {MIN_PASSWORD_LENGTH} characters, and at most {MAX_PASSWORD_BYTES:,} bytes"
+    assert rule in choose["schema"]["properties"]["password"]["description"]
     assert schema("Job")["properties"]["file_name"]["maxLength"] == MAX_NAME_LENGTH

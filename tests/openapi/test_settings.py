@@ -19,7 +19,7 @@ PLACES_AND_SECRETS = {  # where the parts of a deployment are, and how they trus
     *("CONNECTOR_PORT", "LOG_LEVEL", "TRUSTED_PROXIES", "PASSWORD_MEMORY_KIB", "PASSWORD_PASSES"),
 }
 PROCESSING = {  # how conversions and deliveries are run; clients see their outcome in the job
-    *("MAX_MP3_BYTES", "MAX_MEMORY_BYTES", "MAX_CONVERSION_SECONDS", "DRAIN_SECONDS", "CONVERT_CONCURRENCY"),
+    *("MAX_MP3_BYTES", "MAX_MEMORY_BYTES", "MAX_CONVERSION_SECONDS", "DRAIN_SECONDS", "CONVERT_CONCURRENCY", "SANDBOX"),
     *("CONNECTOR_CONCURRENCY", "CONNECTOR_ATTEMPTS"),
 }
 

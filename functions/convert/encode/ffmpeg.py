@@ -1,4 +1,4 @@
-"""An FFmpeg process in a sandbox: what it may open, read, write and use, and how it is stopped."""
+"""An FFmpeg process: its arguments, its sandbox, its report, and how it is stopped."""
 
 from __future__ import annotations
 
@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from threading import Thread
 from typing import IO
+from urllib.parse import urlsplit
 
 from soundlift.common.audio.formats import DEMUXERS
+from soundlift.common.errors import Unavailable
 from soundlift.common.process.process_group import process_group
+from soundlift.common.process.sandbox.sandbox import Access, open_sandbox
 from soundlift.common.settings import Settings
 
 from ..probe.bounded_numbers import read_integer
 from ..probe.ffmpeg_log import ENVIRONMENT, LEVEL, QUOTED, FfmpegLog
 from ..probe.report import selects_track
-from .resource_limits import limited_command
+from .resource_limits import resource_limits
 
 # Of the lines about the file, of FFmpeg's first other messages, and of its last ones.
 MAX_HEADING_CHARS = 1024 * 1024
@@ -36,6 +39,8 @@ PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
 # FFmpeg counts junk between frames as errors, and by default fails if there are more errors than frames.
 ALL_ERRORS = ("-max_error_rate", "1")
 QUIET = ("-hide_banner", "-nostdin", "-nostats", "-loglevel", LEVEL)
+
+NOTHING = Access()
 
 OnProgress = Callable[[float], None]
 """A function that is called with the seconds of sound written so far, twice a second."""
@@ -68,8 +73,14 @@ def input_args(url: str, lead: float = 0.0) -> list[str]:
     return [*fence, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 
+def server_address(url: str) -> tuple[str, int] | None:
+    """Return the host and the port that FFmpeg connects to in order to read a stored video, None for an open file."""
+    parts = urlsplit(url)
+    return (parts.hostname, parts.port) if parts.hostname and parts.port else None
+
+
 class Ffmpeg:
-    """An FFmpeg process with resource limits and without this process's environment.
+    """An FFmpeg process with resource limits, without this process's environment, and confined to an `access`.
 
     `stdin` is a file descriptor that FFmpeg reads; `pipes` are those that it writes in addition to standard output.
     """
@@ -78,12 +89,15 @@ class Ffmpeg:
         self,
         arguments: Sequence[str],
         settings: Settings,
+        access: Access = NOTHING,
         *,
         stdin: int = subprocess.DEVNULL,
         pipes: Sequence[int] = (),
     ) -> None:
-        self._process = subprocess.Popen(
-            limited_command([binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments], settings),
+        self._process, self._connections = open_sandbox(settings.sandbox).start(
+            [binary(), *QUIET, *PROGRESS, *ALL_ERRORS, *arguments],
+            resource_limits(settings),
+            access,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -114,9 +128,11 @@ class Ffmpeg:
         self._report.text()
         with self._process:
             pass
+        if self._connections is not None:
+            self._connections.close()
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
-        """Wait for the process to end, and return its outcome."""
+        """Wait for the process to end, and return its outcome; raises Unavailable if it could not reach the server."""
         assert self._process.stdout is not None
         seconds = 0.0
         for line in self._process.stdout:
@@ -127,7 +143,10 @@ class Ffmpeg:
                 if on_progress is not None:
                     on_progress(seconds)
         text = self._report.text()
-        return Outcome(self._process.wait(), text, seconds)
+        status = self._process.wait()
+        if self._connections is not None and self._connections.error is not None:
+            raise Unavailable("FFmpeg cannot reach the stored video; the job will be retried.")
+        return Outcome(status, text, seconds)
 
 
 class _Report:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
+from soundlift.common.process.sandbox.sandbox import Access
 from soundlift.common.settings import Settings
 
 from ..failures import check_status, reports_read_error
 from ..heartbeat import ClaimHeartbeat
-from .ffmpeg import Ffmpeg, OnProgress, Outcome
+from .ffmpeg import Ffmpeg, OnProgress, Outcome, server_address
 
 
 class Run(Protocol):
@@ -42,17 +44,20 @@ class MediaInput(Protocol):
 
 
 class Runner:
-    """A runner of FFmpeg processes on a video that is available at `url`, one after another.
+    """A runner of FFmpeg processes on a video that is available at `url`, one after another, which write in a folder.
 
     `read_failed` means that FFmpeg has reported an error of a read, after which it may have missed a part of the video.
     """
 
-    def __init__(self, url: str, source: MediaInput, heartbeat: ClaimHeartbeat, settings: Settings) -> None:
+    def __init__(
+        self, url: str, source: MediaInput, heartbeat: ClaimHeartbeat, settings: Settings, folder: Path
+    ) -> None:
         self.url = url
         self.settings = settings
         self.read_failed = False
         self._source = source
         self._heartbeat = heartbeat
+        self._access = Access(folder, server_address(url))
 
     def stdin(self) -> int:
         """Return the standard input for the next FFmpeg process that reads the video; raises StoreUnavailable."""
@@ -89,7 +94,9 @@ class Runner:
         self, arguments: Sequence[str], on_progress: OnProgress | None = None, *, pipes: Sequence[int] = ()
     ) -> Outcome:
         """Run FFmpeg, which also writes `pipes`, and return its outcome; raises what `end` raises."""
-        with self.started(lambda: Ffmpeg(arguments, self.settings, stdin=self.stdin(), pipes=pipes)) as ffmpeg:
+        with self.started(
+            lambda: Ffmpeg(arguments, self.settings, self._access, stdin=self.stdin(), pipes=pipes)
+        ) as ffmpeg:
             return self.end(ffmpeg, on_progress)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:

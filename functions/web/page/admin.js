@@ -10,7 +10,7 @@ const PAGE_SIZE = 50;
 /**
  * @typedef {{max_upload_bytes: number, max_jobs_in_flight: number, max_stored_bytes: number,
  *   max_uploads_per_hour: number, max_minutes_per_day: number}} Limits by the names of their settings; 0 means none
- * @typedef {{email: string, admin: boolean, jobs_in_flight: number, stored_bytes: number, uploads_in_hour: number,
+ * @typedef {{email: string, admin: boolean, disabled: boolean, jobs_in_flight: number, stored_bytes: number, uploads_in_hour: number,
  *   minutes_in_day: number, limits: Partial<Limits>}} User `limits` are the user's own
  */
 
@@ -91,11 +91,11 @@ function makeRow(user, common) {
   const show = button("Show jobs", () => document.dispatchEvent(new CustomEvent("show-jobs-of", { detail: user.email })));
   show.ariaLabel = `Show jobs of ${user.email}`;
   const name = element("bdi", { class: "name" }, user.email);
-  const role = user.admin ? element("span", { class: "badge" }, "Admin") : null;
+  const badge = (/** @type {string} */ text) => element("span", { class: "badge" }, text);
   return element(
     "li",
     {},
-    element("div", { class: "user" }, name, role),
+    element("div", { class: "user" }, name, user.admin && badge("Admin"), user.disabled && badge("Disabled")),
     usage("Jobs in progress", user.jobs_in_flight, limits.max_jobs_in_flight, String),
     usage("Stored", user.stored_bytes, limits.max_stored_bytes, formatSize),
     usage("Uploads in the last hour", user.uploads_in_hour, limits.max_uploads_per_hour, String),

@@ -1,5 +1,6 @@
 /** The page: which view is shown, and what changes when somebody signs in or out. */
 
+import { choosePassword, takeLink } from "./account-forms.js";
 import "./admin.js";
 import { refuseError } from "./announcer.js";
 import { ApiError } from "./api.js";
@@ -9,7 +10,7 @@ import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
 import "./upload.js";
 
-const VIEWS = ["starting", "welcome", "workspace", "users"];
+const VIEWS = ["starting", "welcome", "password", "workspace", "users"];
 const USERS = "#users";
 const JOB = /^#job=([\w-]{1,64})$/; // as in the links of mails
 const START_SECONDS = 3;
@@ -58,14 +59,14 @@ function showSignedOut() {
   list.stop();
   dialog.close();
   show("welcome");
-  signInForm(byId("welcome"))?.focusFirstField();
+  signInForm(byId("welcome"))?.open();
 }
 
 function askToSignInAgain() {
   const form = signInForm(dialog);
   form?.suggest(session.identity?.username ?? "");
   dialog.showModal();
-  form?.focusFirstField();
+  form?.open();
 }
 
 /** @param {HTMLElement} parent */
@@ -82,6 +83,24 @@ function signOut() {
   });
 }
 
+/**
+ * Let the user choose a password with the link of an email; then continue as they are signed in.
+ * @param {NonNullable<ReturnType<typeof takeLink>>} link
+ */
+async function openLink(link) {
+  show("password");
+  const wanted = await choosePassword(byId("password"), link);
+  if (!session.identity) await start();
+  follow();
+  if (wanted && !session.identity) signInForm(byId("welcome"))?.request(wanted);
+}
+
+function followAddress() {
+  const link = takeLink();
+  if (link) void openLink(link);
+  else follow();
+}
+
 async function start() {
   try {
     await session.start();
@@ -94,10 +113,12 @@ async function start() {
 session.addEventListener("signed-in", showSignedIn);
 session.addEventListener("signed-out", showSignedOut);
 session.addEventListener("expired", askToSignInAgain);
-window.addEventListener("hashchange", follow);
+window.addEventListener("hashchange", followAddress);
 dialog.addEventListener("cancel", (event) => event.preventDefault());
 document.addEventListener("show-jobs-of", () => {
   location.hash = "";
 });
 for (const id of ["sign-out", "leave"]) byId(id).addEventListener("click", signOut);
-start();
+const link = takeLink();
+if (link) void openLink(link);
+else void start();

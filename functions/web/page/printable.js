@@ -18,10 +18,12 @@ export function escaped(text) {
   return letters
     .map((letter, index) => {
       const after = letters[index + 1] ?? "";
-      marks = MARK.test(letter) ? marks + 1 : 0;
+      const isMark = MARK.test(letter);
+      marks = isMark ? marks + 1 : 0;
       let isShown = !UNSEEN.test(letter) && marks <= MAX_MARKS;
       if (letter === EMOJI_STYLE) isShown = SYMBOL.test(before) || (after === KEYCAP && /[0-9#*]/.test(before));
       if (letter === JOINER) isShown = SYMBOL.test(base) && SYMBOL.test(after);
+      if (!isMark && !isShown) marks = MAX_MARKS;
       before = letter;
       if (letter !== EMOJI_STYLE) base = letter;
       return isShown ? letter : `\\u{${(letter.codePointAt(0) ?? 0).toString(16)}}`;

@@ -1,6 +1,10 @@
 /** The sign-in form, which the welcome view and the dialog of an expired session share. */
 
+/** @import { Purpose } from "../types" */
+
+import { loadOffers, requestForm } from "./account-forms.js";
 import { ApiError } from "./api.js";
+import { button } from "./controls.js";
 import { element } from "./dom.js";
 import { formatLengthInWords } from "./format.js";
 import { session } from "./session.js";
@@ -8,6 +12,12 @@ import { session } from "./session.js";
 let forms = 0;
 
 class SignIn extends HTMLElement {
+  #signUp = button("Create an account", () => this.request("sign-up"));
+  #reset = button("Forgot password?", () => this.request("reset"));
+  #noAccount = element("p", { class: "hint no-account", hidden: true },
+    "No account yet? The operator of this server creates it with ", element("code", {}, "soundlift user add"),
+    " and your email address.");
+
   connectedCallback() {
     if (this.firstChild) return;
     forms += 1;
@@ -19,26 +29,44 @@ class SignIn extends HTMLElement {
     });
     this.refusal = element("p", { class: "error", role: "alert", id: `refusal-${forms}` });
     this.button = element("button", { class: "primary" }, "Sign in");
-    const form = element(
+    this.#signUp.hidden = this.#reset.hidden = true;
+    this.#signUp.classList.add("no-account");
+    this.form = element(
       "form",
       { novalidate: true },
       element("div", { class: "field" }, element("label", { for: this.email.id }, "Email address"), this.email),
       element("div", { class: "field" }, element("label", { for: this.password.id }, "Password"), this.password),
       this.refusal,
       this.button,
-      element("p", { class: "hint no-account" }, "No account yet? The operator of this server creates it with ",
-        element("code", {}, "soundlift user add"), " and your email address."),
+      element("div", { class: "actions others" }, this.#signUp, this.#reset),
+      this.#noAccount,
     );
-    form.addEventListener("submit", (event) => {
+    this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#submit();
     });
-    this.append(form);
+    this.append(this.form);
   }
 
-  /** Put the focus where the user types next. */
-  focusFirstField() {
+  /** Show the form with what the server offers besides, and put the focus where the user types next. */
+  open() {
+    if (this.form) this.replaceChildren(this.form);
     (this.email?.value ? this.password : this.email)?.focus();
+    void loadOffers().then((offers) => {
+      this.#signUp.hidden = !offers.sign_up;
+      this.#reset.hidden = !offers.password_reset;
+      this.#noAccount.hidden = offers.sign_up;
+    });
+  }
+
+  /**
+   * Show the request for a link by email instead.
+   * @param {Purpose} purpose
+   */
+  request(purpose) {
+    const form = requestForm(purpose, this.email?.value.trim() ?? "", () => this.open());
+    this.replaceChildren(form);
+    form.querySelector("input")?.focus();
   }
 
   /**
@@ -62,7 +90,7 @@ class SignIn extends HTMLElement {
       password.value = "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.refuse(explain(error), error.status === 401 ? password : undefined);
+      this.refuse(explain(error, !this.#reset.hidden), error.status === 401 ? password : undefined);
       if (error.status === 401) password.select();
     } finally {
       button.removeAttribute("aria-disabled");
@@ -88,11 +116,14 @@ class SignIn extends HTMLElement {
   }
 }
 
-/** @param {ApiError} error */
-function explain(error) {
+/**
+ * @param {ApiError} error
+ * @param {boolean} mayReset
+ */
+function explain(error, mayReset) {
   if (error.status === 401) {
-    return "The email address or the password is wrong. Check both and try again. " +
-      "If you have forgotten the password, ask the operator of this server for a new one.";
+    return "The email address or the password is wrong. Check both and try again." +
+      (mayReset ? "" : " If you have forgotten the password, ask the operator of this server for a new one.");
   }
   if (error.code === "too_many_attempts") {
     const time = error.retryAfter === null ? "15 minutes" : formatLengthInWords(error.retryAfter);

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now, statement_start
@@ -24,6 +25,7 @@ DELETE_BATCH = 1000
 DOMAIN = b"soundlift/attempt\0"  # no token that the same secret signs contains a NUL
 
 Result = TypeVar("Result")
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,8 @@ class Counts:
         lock = policy.lock_seconds(attempts)
         locked_until, expires_at = row.now + lock if lock else 0, row.now + max(policy.window_seconds, lock)
         self._update(row.key, attempts=attempts, locked_until=locked_until, expires_at=expires_at)
+        if lock:
+            log.warning("too many attempts, locked", action=policy.action, attempts=attempts, seconds=lock)
 
     def take_back(self, policy: Policy, subject: str) -> None:
         """Undo the count of one attempt that was not made, or succeeded."""

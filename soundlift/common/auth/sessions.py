@@ -43,25 +43,26 @@ class Sessions:
     def begin(self, user: User) -> RefreshToken | None:
         """Begin a session of a user as it was read, and return its first token.
 
-        Returns None if the account was removed or its password changed in the meantime. Beyond MAX_SESSIONS, the
-        session of the user that was not used for the longest time ends.
+        Returns None if the account was removed or disabled, or its password changed, in the meantime. Beyond
+        MAX_SESSIONS, the session of the user that was not used for the longest time ends.
         """
         token = RefreshToken.create()
         row = sa.insert(table).values(
-            id=token.session_id,
+            id=token.id,
             username=user.email,
             token_hash=token.hash,
             created_at=now(),
             expires_at=now() + self._lifetime,
         )
         # Locks the row, so that a concurrent change of the password either is seen here or ends the new session.
-        unchanged = sa.select(users.c.id).where(users.c.email == user.email, users.c.password == user.password)
+        same = (users.c.email == user.email, users.c.password == user.password, users.c.disabled.is_(False))
+        unchanged = sa.select(users.c.id).where(*same)
 
         def insert(connection: Connection) -> RefreshToken | None:
             if connection.scalar(unchanged.with_for_update()) is None:
                 return None
             connection.execute(row)
-            _end_surplus(connection, user.email, token.session_id)
+            _end_surplus(connection, user.email, token.id)
             return token
 
         return self._database.transact(insert)
@@ -89,18 +90,29 @@ class Sessions:
 
     def end(self, token: RefreshToken) -> None:
         """End the session of a token, even if the token was replaced."""
-        self._database.change(sa.delete(table).where(table.c.id == token.session_id))
+        self._database.change(sa.delete(table).where(table.c.id == token.id))
 
     def end_all(self, username: str) -> int:
         """End all sessions of a user, and return how many there were."""
         return self._database.transact(lambda connection: end_sessions(connection, username))
 
+    def end_everybodys(self) -> int:
+        """End all sessions of all users, DELETE_BATCH at a time, and return how many there were."""
+        ended = 0
+        while batch := self._delete(sa.select(table.c.id).limit(DELETE_BATCH)):
+            ended += batch
+        return ended
+
     def delete_expired(self) -> int:
         """Delete at most DELETE_BATCH expired sessions, and return how many."""
         expired = sa.select(table.c.id).where(table.c.expires_at <= statement_start()).limit(DELETE_BATCH)
+        return self._delete(force_index(expired, table, "session_expires_at"))
+
+    def _delete(self, query: sa.Select[tuple[str]]) -> int:
+        """Delete the sessions whose ids a query returns, and return how many."""
 
         def delete(connection: Connection) -> int:
-            ids = connection.scalars(force_index(expired, table, "session_expires_at")).all()
+            ids = connection.scalars(query).all()
             return connection.execute(sa.delete(table).where(table.c.id.in_(ids))).rowcount if ids else 0
 
         return self._database.transact(delete)
@@ -110,11 +122,11 @@ class Sessions:
         repeated = sa.and_(table.c.previous_hash == token.hash, table.c.rotated_at > now() - GRACE_SECONDS)
         query = sa.select(table.c.username, table.c.token_hash, repeated.label("repeated"))
         with self._database.read() as connection:
-            return connection.execute(query.where(table.c.id == token.session_id, _is_live())).one_or_none()
+            return connection.execute(query.where(table.c.id == token.id, _is_live())).one_or_none()
 
     def _replace(self, token: RefreshToken, successor: RefreshToken) -> bool:
         """Return whether the token was still the current one."""
-        step = sa.update(table).where(table.c.id == token.session_id, table.c.token_hash == token.hash, _is_live())
+        step = sa.update(table).where(table.c.id == token.id, table.c.token_hash == token.hash, _is_live())
         values = {"token_hash": successor.hash, "previous_hash": token.hash}
         return self._database.change(step.values(**values, rotated_at=now(), expires_at=now() + self._lifetime)) == 1
 

@@ -79,9 +79,15 @@ class SignInLimits:
 
         self._attempts.transact(settle)
 
-    def forget(self, email: str) -> None:
-        """Forget the failures of an account outside the networks where it is known, for example for a new password."""
-        self._attempts.forget(self._account, account_key(email))
+    def forget(self, email: str, network: str | None = None) -> None:
+        """Forget the failures of an account, for example for a new password.
+
+        Of the networks where it is known, this includes only the one that is given.
+        """
+        account = account_key(email)
+        self._attempts.forget(self._account, account)
+        if network is not None:
+            self._attempts.forget(self._known, _in_network(account, network))
 
     def _limits(self, counts: Counts, account: str, network: str | None) -> list[tuple[Policy, str]]:
         if network is None:

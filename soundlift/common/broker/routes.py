@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from soundlift.common.errors import SettingError
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
+from soundlift.common.events import CONVERSION_FAILED, LINK_REQUESTED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.settings import Settings
 
 Routes = Mapping[str, Collection[str]]
@@ -28,12 +28,16 @@ def queues_by_topic(settings: Settings) -> dict[str, frozenset[str]]:
 
 
 def queues_by_event_type(settings: Settings) -> dict[str, frozenset[str]]:
-    """Return the queues of each event type; raises SettingError as `queues_by_topic` does."""
+    """Return the queues of each event type; raises SettingError as `queues_by_topic` does.
+
+    Extra subscribers of a topic receive the events of jobs only.
+    """
     topics = queues_by_topic(settings)
     return {
         VIDEO_UPLOADED: topics[settings.video_queue],
         MP3_READY: topics[settings.mp3_queue],
         CONVERSION_FAILED: topics[settings.mp3_queue],
+        LINK_REQUESTED: frozenset({settings.mp3_queue}),
     }
 
 

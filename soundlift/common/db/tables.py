@@ -15,12 +15,33 @@ users = sa.Table(
     sa.Column("email", sa.String(254), nullable=False, unique=True),
     sa.Column("password", sa.String(255), nullable=False),
     sa.Column("admin", sa.Boolean, nullable=False, default=False),
+    sa.Column("disabled", sa.Boolean, nullable=False, default=False, server_default="0"),
     # The user's own limits, each named after the setting that applies if it is NULL.
     sa.Column("max_upload_bytes", sa.BigInteger),
     sa.Column("max_jobs_in_flight", sa.BigInteger),
     sa.Column("max_stored_bytes", sa.BigInteger),
     sa.Column("max_uploads_per_hour", sa.BigInteger),
     sa.Column("max_minutes_per_day", sa.BigInteger),
+)
+
+# Links that let the owner of an address choose a password, from the request until they are used or expire.
+password_links = sa.Table(
+    "password_link",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("email", sa.String(254), nullable=False),
+    sa.Column("purpose", sa.String(16), nullable=False),
+    # SHA-256 in hexadecimal digits, and the end of the link's life; NULL until the email is being sent.
+    sa.Column("token_hash", sa.String(64)),
+    sa.Column("token_expires_at", sa.Double),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("due_at", sa.Double),  # when the event is next due; NULL once the email is sent
+    sa.Column("delete_after", sa.Double, nullable=False),
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Index("password_link_of_address", "email"),
+    sa.Index("password_link_due_at", "due_at"),
+    sa.Index("password_link_delete_after", "delete_after"),
 )
 
 sessions = sa.Table(

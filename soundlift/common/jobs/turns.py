@@ -16,15 +16,14 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import State
-from soundlift.common.jobs.user_lock import lock_owner, lock_user
+from soundlift.common.jobs.user_lock import lock_owner
 
 NOT_QUEUED = [state for state in State if state != State.QUEUED]
 IN_TURN = (table.c.turn, table.c.changed_at)
 
 
 def next_turn(connection: Connection, username: str) -> int:
-    """Return the turn of a job of this user that is queued in this transaction, under the user's lock."""
-    lock_user(connection, username)
+    """Return the turn of a job of this user that is queued in this transaction, which holds the user's lock."""
     return 1 + max(first_turn(connection), last_turn(connection, username))
 
 
@@ -46,6 +45,6 @@ def last_turn(connection: Connection, username: str) -> int:
 
 
 def turn_of(connection: Connection, job_id: str) -> int | None:
-    """Return the turn of a job that is queued again in this transaction; None if there is no such job."""
+    """Hold the lock of a job's owner, and return the job's turn in the queue; None if there is no such job."""
     username = lock_owner(connection, job_id)
     return None if username is None else next_turn(connection, username)

@@ -16,6 +16,7 @@ from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, J
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
 from soundlift.common.jobs.turns import next_turn, turn_of
 from soundlift.common.jobs.upload_keys import UploadKey, forget_key, insert_key
+from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
 
 
@@ -84,6 +85,7 @@ class UploadSteps(JobLists):
         )
 
         def insert(connection: Connection) -> None:
+            lock_user(connection, username)
             connection.execute(row.values(turn=next_turn(connection, username)))
 
         try:

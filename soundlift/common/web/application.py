@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from flask import Flask, Request, Response, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import PreconditionFailed, RequestEntityTooLarge
 from werkzeug.routing import PathConverter
 
 from soundlift.common.errors import BadRequest
@@ -103,7 +103,11 @@ class Function(Flask):
         return response
 
     def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Handle a request as Flask does; release it on errors, after which nothing closes the response."""
+        """Handle a request as Flask does; release it on errors, after which nothing closes the response.
+
+        An empty path is that of the root (RFC 9110, section 4.2.3), for which Werkzeug would redirect.
+        """
+        environ["PATH_INFO"] = environ["PATH_INFO"] or "/"
         try:
             return super().wsgi_app(environ, start_response)
         except BaseException:
@@ -119,7 +123,11 @@ class Function(Flask):
         require_plain_body(request)
         if (limit := self.config["MAX_CONTENT_LENGTH"]) is not None:
             _read_body(limit)
-        return handler(request, self.services, **variables)
+        response = handler(request, self.services, **variables)
+        if isinstance(response, Response) and response.status_code == HTTPStatus.PRECONDITION_FAILED:
+            response.close()  # Werkzeug's `make_conditional` changes only the status, and keeps the body
+            raise PreconditionFailed
+        return response
 
     def _check_services(self) -> str:
         for name in self.needs:

@@ -9,7 +9,15 @@ MAX_UNREAD_BYTES = 64 * 1024  # the most that gunicorn drains of a body that the
 
 
 class Request(message.Request):  # type: ignore[misc]  # gunicorn carries no type hints
-    """A request after which the connection is closed if its body is malformed, too slow or largely unread."""
+    """A request after which the connection is closed if its body is malformed, too slow or largely unread.
+
+    gunicorn's responses have the version of their request; they must not claim one that does not exist.
+    """
+
+    def parse_request_line(self, line_bytes: bytes) -> None:
+        """Extend gunicorn's: treat a later minor version as HTTP/1.1 (RFC 9110, section 2.5)."""
+        super().parse_request_line(line_bytes)
+        self.version: tuple[int, int] = min(self.version, (1, 1))
 
     def should_close(self) -> bool:
         """Return whether the response announces that it is the last one of its connection."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -19,6 +18,7 @@ from gunicorn import util
 from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import ThreadWorker
 
+from soundlift.common.web.address_counter import AddressCounter
 from soundlift.common.web.connection import Connection
 from soundlift.common.web.drop_counter import DropCounter
 from soundlift.common.web.error_responses import error_response, error_status
@@ -56,7 +56,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._arriving: dict[Connection, None] = {}  # an ordered set
-        self._by_address: Counter[str] = Counter()
+        self._addresses = AddressCounter()
         self._dropped = DropCounter()
         self._next_check = 0.0
 
@@ -88,8 +88,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
             return False
         self.nr_conns += 1
         connection = Connection(self.cfg, client, address, listener.getsockname(), self)
-        self._by_address[address[0]] += 1
-        if self._has_too_many(address[0]):
+        if self._has_too_many(address[0], self._addresses.add(address[0])):
             self._dropped.add("too many connections from one address")
             self._reject(connection, HTTPStatus.TOO_MANY_REQUESTS)
         else:
@@ -207,10 +206,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         self.nr_conns -= 1
         conn.close()
 
-    def _has_too_many(self, address: str) -> bool:
+    def _has_too_many(self, address: str, count: int) -> bool:
         """Return whether an address other than a trusted proxy's is over its connection limit."""
         limit = self.connections_per_address
-        if not limit or self._by_address[address] <= limit or "*" in self.cfg.forwarded_allow_ips:
+        if not limit or count <= limit or "*" in self.cfg.forwarded_allow_ips:
             return False
         return not any(ip_address(address) in network for network in self.cfg.forwarded_allow_networks())
 
@@ -223,10 +222,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
 
     def close_connection(self, connection: Connection, *, graceful: bool) -> None:
         """Close a connection; `graceful` waits until the client has its last response."""
-        address = connection.client[0]
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        self._addresses.remove(connection.client[0])
         if not graceful:
             util.close(connection.sock)
         elif self._lingering.add(connection.sock):

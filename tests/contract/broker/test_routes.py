@@ -6,7 +6,7 @@ import pytest
 
 from soundlift.common.broker.routes import all_queues, queues_by_event_type, queues_by_topic
 from soundlift.common.errors import SettingError
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
+from soundlift.common.events import CONVERSION_FAILED, LINK_REQUESTED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.settings import Settings
 
 
@@ -20,16 +20,22 @@ def test_each_topic_has_one_queue_unless_there_are_extra_subscribers() -> None:
         VIDEO_UPLOADED: {"video"},
         MP3_READY: {"mp3"},
         CONVERSION_FAILED: {"mp3"},
+        LINK_REQUESTED: {"mp3"},
     }
 
 
-def test_an_extra_subscriber_has_a_queue_with_its_name() -> None:
+def test_an_extra_subscriber_has_a_queue_with_its_name_for_the_events_of_jobs() -> None:
     named = settings(
         VIDEO_QUEUE="films", MP3_QUEUE="songs", EXTRA_SUBSCRIBERS="songs=audit, songs=web-hook,films=audit"
     )
     outcomes = {"songs", "audit", "web-hook"}
     routes = queues_by_event_type(named)
-    assert routes == {VIDEO_UPLOADED: {"films", "audit"}, MP3_READY: outcomes, CONVERSION_FAILED: outcomes}
+    assert routes == {
+        VIDEO_UPLOADED: {"films", "audit"},
+        MP3_READY: outcomes,
+        CONVERSION_FAILED: outcomes,
+        LINK_REQUESTED: {"songs"},
+    }
     assert all_queues(routes) == ["audit", "films", "songs", "web-hook"]
 
 

@@ -14,11 +14,12 @@ from subprocess import DEVNULL
 
 from fastcrc import crc16
 
+from soundlift.common.process.sandbox.sandbox import Access
 from soundlift.common.settings import Settings
 
 from ...formats.mp3_frames import HeaderFrame, read_frames
 from ...plan.plan import Plan
-from ..ffmpeg import Ffmpeg, OnProgress, Outcome, input_args
+from ..ffmpeg import Ffmpeg, OnProgress, Outcome, input_args, server_address
 from ..run_statistics import read_encoded
 from .joining import NotJoined, join_frames
 from .partition import RUN_IN, UNIT, Partition
@@ -59,11 +60,13 @@ class Pipeline:
         with ExitStack() as started, ExitStack() as inherited:
             for end in chain(*parts):
                 inherited.callback(os.close, end)
-            self._decoder = Ffmpeg(decoder_args, settings, stdin=stdin, pipes=[*pipes, *(out for _, out in parts)])
+            reads = Access(server=server_address(url))
+            outs = [*pipes, *(out for _, out in parts)]
+            self._decoder = Ffmpeg(decoder_args, settings, reads, stdin=stdin, pipes=outs)
             started.callback(self._decoder.close)
             self._encoders = []
             for file, (into, _) in zip(self._files, parts, strict=True):
-                self._encoders.append(Ffmpeg([*encoder_args, "-y", str(file)], settings, stdin=into))
+                self._encoders.append(Ffmpeg([*encoder_args, "-y", str(file)], settings, Access(folder), stdin=into))
                 started.callback(self._encoders[-1].close)
             started.pop_all()
 

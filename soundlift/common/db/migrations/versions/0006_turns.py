@@ -1,6 +1,6 @@
 """Add the order in which queued jobs are converted."""
 
-from itertools import groupby
+from itertools import groupby, islice
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ INDEXES = {
     "job_in_turn": ["state", "turn", "changed_at"],
     "job_of_user_in_turn": ["username", "turn"],
 }
+BATCH = 1000
 
 job = sa.table("job", *(sa.column(name) for name in ("id", "username", "state", "changed_at", "turn")))
 
@@ -27,9 +28,16 @@ def upgrade() -> None:
 
 
 def _line_up() -> None:
-    """Give the jobs that are queued their turns, the first of each user in the first round."""
+    """Give the jobs that are queued their turns, the first of each user in the first round.
+
+    MySQL commits each batch, so that functions that are running never wait long for the locks on its rows.
+    """
     queued = sa.select(job.c.username, job.c.id).where(job.c.state == "queued", job.c.turn.is_(None))
     rows = op.get_bind().execute(queued.order_by(job.c.username, job.c.changed_at)).all()
-    for _, theirs in groupby(rows, key=lambda row: row.username):
-        for turn, row in enumerate(theirs, start=1):
-            op.execute(job.update().where(job.c.id == row.id, job.c.state == "queued").values(turn=turn))
+    by_user = (theirs for _, theirs in groupby(rows, key=lambda row: row.username))
+    turns = ({"job_id": row.id, "its_turn": turn} for theirs in by_user for turn, row in enumerate(theirs, start=1))
+    step = job.update().where(job.c.id == sa.bindparam("job_id"), job.c.state == "queued")
+    while batch := list(islice(turns, BATCH)):
+        op.get_bind().execute(step.values(turn=sa.bindparam("its_turn")), batch)
+        if op.get_bind().dialect.name == "mysql":
+            op.execute("COMMIT")

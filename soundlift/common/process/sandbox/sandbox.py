@@ -1,0 +1,126 @@
+"""A sandbox for programs that read files from strangers: what they may use, enforced by the Linux kernel."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from soundlift.common.errors import SettingError
+from soundlift.common.process.sandbox import launcher  # which compiles it, for images that write no bytecode
+from soundlift.common.process.sandbox.connections import Connections
+from soundlift.common.process.sandbox.kernel import filters_system_calls, landlock_version
+
+LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib")
+LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
+LOADERS = ("lib*/ld-*.so*", "lib/*/ld-*.so*")
+DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")
+LAUNCHER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {} import main; main(sys.argv[1:])"
+ROOT = Path(__file__).resolve().parents[__name__.count(".")]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a confined program may use, apart from the files that it inherits: the files in a folder, and a server."""
+
+    folder: Path | None = None
+    server: tuple[str, int] | None = None
+
+
+Limits = Mapping[int, tuple[int, int]]
+"""The soft and the hard limit for each RLIMIT_ number of the module `resource`."""
+
+
+class Sandbox:
+    """A starter of programs with limits; `confines` means that they also get access only to what they are given."""
+
+    def __init__(self, *, confines: bool) -> None:
+        self.confines = confines
+
+    def start(
+        self, command: Sequence[str], limits: Limits, access: Access, *, pass_fds: Sequence[int] = (), **options: Any
+    ) -> tuple[subprocess.Popen[bytes], Connections | None]:
+        """Start a program, given by its path and its arguments, with options of Popen.
+
+        The connections, if it may use a server, are to be closed when it has ended. On other systems than Linux, the
+        program has neither limits nor a sandbox. Raises OSError.
+        """
+        if sys.platform != "linux":
+            return subprocess.Popen(command, pass_fds=pass_fds, **options), None
+        connections = Connections(access.server) if self.confines and access.server else None
+        descriptors = [connections.descriptor] if connections else []
+        words = [*_limit_words(limits), *(self._access_words(command[0], access, descriptors))]
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER.format(launcher.__name__), str(ROOT)]
+        try:
+            process = subprocess.Popen(
+                [*launch, *words, "command", "", *command], pass_fds=[*pass_fds, *descriptors], **options
+            )
+        finally:
+            if connections:
+                connections.release()
+        return process, connections
+
+    def _access_words(self, program: str, access: Access, descriptors: Sequence[int]) -> Iterator[str]:
+        if not self.confines:
+            return
+        runnable, readable = _system_files()
+        words = [("run", program), *(("run", path) for path in runnable), *(("read", path) for path in readable)]
+        words += [("create", str(access.folder))] if access.folder else []
+        words += [("server", str(descriptor)) for descriptor in descriptors]
+        yield from chain.from_iterable(words)
+
+
+@cache
+def open_sandbox(mode: str) -> Sandbox:
+    """Return the sandbox of a mode of the setting SANDBOX, and log whether it confines programs.
+
+    Raises SettingError if the mode is `required` and the kernel, or the profile of a container, does not support it.
+    """
+    missing = "" if mode == "off" else _missing()
+    if missing and mode == "required":
+        raise SettingError(f"Setting SANDBOX: a sandbox is required, but {missing}.", setting="SANDBOX")
+    sandbox = Sandbox(confines=mode != "off" and not missing)
+    if sandbox.confines:
+        log.info("ffmpeg is confined")
+    else:
+        log.warning("ffmpeg is not confined", reason=missing or "SANDBOX=off")
+    return sandbox
+
+
+def _missing() -> str:
+    """Return what the system lacks for a sandbox, or an empty text."""
+    if sys.platform != "linux":
+        return "only Linux supports it"
+    if not landlock_version():
+        return "the kernel, or the container's seccomp profile, does not offer Landlock"
+    if not filters_system_calls():
+        return "the kernel, or the processor architecture, does not offer seccomp notifications"
+    return ""
+
+
+def _limit_words(limits: Limits) -> Iterator[str]:
+    for number, (soft, hard) in limits.items():
+        yield from ("limit", f"{number}:{_capped(number, soft)}:{_capped(number, hard)}")
+
+
+def _capped(number: int, requested: int) -> int:
+    """Return the requested limit, or the hard limit if that is lower: only a privileged process may raise it."""
+    hard = resource.getrlimit(number)[1]
+    return requested if hard == resource.RLIM_INFINITY else min(requested, hard)
+
+
+@cache
+def _system_files() -> tuple[list[str], list[str]]:
+    """Return the loaders of dynamic libraries, and the other files that a program may need to start."""
+    loaders = {str(path) for pattern in LOADERS for path in Path("/").glob(pattern)}
+    return sorted(loaders), [path for path in (*LIBRARIES, *LOADER_FILES, *DEVICES) if Path(path).exists()]
