@@ -19,6 +19,7 @@ from devservers.waiting import wait_for
 from soundlift.common.jobs.document import signed_link
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.common.web.request_buffer import SMALL_BODY_BYTES
 from soundlift.local.supervisor import gateway_threads
 from tests.api.function_server import LOOPBACK, FunctionServer, read_response, served
 from tests.api.test_greedy_clients import GATEWAY
@@ -123,6 +124,16 @@ def test_an_address_may_send_a_few_uploads_at_a_time(services: Services, tmp_pat
             assert read_response(other)[0] == 202
         with open_("POST /login", {}, source="127.0.0.9") as sign_in:
             assert read_response(sign_in)[0] == 401
+
+
+def test_an_upload_of_unknown_length_is_not_buffered(services: Services, tmp_path: Path) -> None:
+    chunk = b"%x\r\n%s\r\n" % (2 * SMALL_BODY_BYTES, bytes(2 * SMALL_BODY_BYTES))
+    with (
+        served_gateway(services, threads=2) as gateway,
+        proxied(gateway, tmp_path) as open_,
+        open_("POST /upload", {"Transfer-Encoding": "chunked"}, chunk) as endless,
+    ):
+        assert read_response(endless)[0] == 401
 
 
 def test_the_token_of_a_link_is_not_logged(services: Services, tmp_path: Path) -> None:
