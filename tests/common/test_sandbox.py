@@ -208,6 +208,29 @@ def test_a_confined_program_may_use_threads_its_own_files_and_abort(tmp_path: Pa
     assert process.wait(60) == -6
 
 
+@confined
+def test_the_filter_alone_prevents_that_a_process_aborts_another_one() -> None:
+    """Landlock does so too, but only since version 6."""
+    code = """
+import sys
+from soundlift.common.process.sandbox.kernel import call, give_up_privileges, machine
+from soundlift.common.process.sandbox.seccomp import ARCHITECTURES, TGKILL, install_filter
+
+tgkill, other = TGKILL[list(ARCHITECTURES).index(machine())], int(sys.argv[1])
+give_up_privileges()
+install_filter(has_server=False)
+try:
+    call(tgkill, other, other, 6)
+except PermissionError:
+    print("not permitted")
+"""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=PIPE) as other:
+        command = [sys.executable, "-c", code, str(other.pid)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        other.communicate(b"\n", timeout=60)
+    assert (ended.stdout, other.returncode) == ("not permitted\n", 0)
+
+
 @on_linux
 def test_no_limit_is_above_the_hard_limit_of_the_process_that_starts_a_program() -> None:
     code = f"""

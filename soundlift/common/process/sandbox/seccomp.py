@@ -10,6 +10,7 @@ process that started it, which returns a connection to that server, and connect(
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 
 from soundlift.common.process.sandbox.kernel import NOTIFY, SECCOMP, SECCOMP_FILTER, call, machine
@@ -22,7 +23,7 @@ DENY, SUCCEED, UNKNOWN = ERROR | 1, ERROR, ERROR | 38  # EPERM, 0 and ENOSYS
 NEW_LISTENER = 1 << 3
 OTHER_CALLING_CONVENTION = 0x40000000  # x32, whose calls would not be recognized
 
-CLONE_THREAD, SIGABRT, AF_INET, SOCK_STREAM, SOCK_TYPE, MSG_FASTOPEN = 0x10000, 6, 2, 1, 0xF, 0x20000000
+CLONE_THREAD, AF_INET, SOCK_STREAM, SOCK_TYPE, MSG_FASTOPEN = 0x10000, 2, 1, 0xF, 0x20000000
 
 # The numbers of the calls on x86_64 and aarch64; NONE if the architecture does not have one.
 NONE = -1
@@ -86,7 +87,7 @@ def instructions(*, has_server: bool) -> list[Instruction]:
         *((numbers, [(RETURN, 0, 0, DENY)]) for numbers in FORBIDDEN.values()),
         (CLONE, _unless(0, ANY_BIT, CLONE_THREAD, DENY)),
         (CLONE3, [(RETURN, 0, 0, UNKNOWN)]),  # a filter cannot read its flags; libc uses clone instead
-        (TGKILL, _unless(2, EQUAL, SIGABRT, DENY)),  # abort(3)
+        (TGKILL, _unless(0, EQUAL, os.getpid(), DENY)),  # abort(3) signals the process itself
         (PRLIMIT, _unless(0, EQUAL, 0, DENY)),  # of the process itself
         (SENDTO, _if(3, ANY_BIT, MSG_FASTOPEN, DENY)),  # which would connect to another address
         (SENDMSG, _if(2, ANY_BIT, MSG_FASTOPEN, DENY)),
