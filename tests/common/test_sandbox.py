@@ -34,7 +34,7 @@ confined = pytest.mark.skipif(
 )
 PYTHON = os.path.realpath(sys.executable)  # not a link, from which it would not find its libraries
 OUTCOME = "\ntry:\n {}\nexcept OSError as error:\n print(type(error).__name__)\nelse:\n print('done')\n"
-IMPORTS = "import ctypes, os, resource, socket, sys, threading; FILE, PARENT = sys.argv[1], os.getppid()"
+IMPORTS = "import ctypes, fcntl, os, resource, socket, struct, sys, threading; FILE, PARENT = sys.argv[1], os.getppid()"
 
 FILES = {
     "reads another file": "open(FILE).read()",
@@ -51,6 +51,8 @@ FILES = {
 PROCESSES = {
     "reads the secrets of its parent": "open(f'/proc/{PARENT}/environ').read()",
     "signals its parent": "os.kill(PARENT, 0)",
+    "lets its parent be signalled when a file is ready": "fcntl.fcntl(1, fcntl.F_SETOWN, PARENT)",
+    "the same by another operation": "fcntl.fcntl(1, 15, struct.pack('=ii', 1, PARENT))",
     "limits its parent": "resource.prlimit(PARENT, resource.RLIMIT_CORE, resource.prlimit(PARENT, 4))",
     "slows its parent": "os.setpriority(os.PRIO_PROCESS, PARENT, os.getpriority(os.PRIO_PROCESS, PARENT))",
     "starts a process": "os.fork() or os._exit(0)",
@@ -155,6 +157,18 @@ with socket.create_connection(("127.0.0.1", int(FILE))) as connection:
                 other.accept()
         else:
             other.accept()[0].close()
+
+
+@confined
+@pytest.mark.parametrize("confines", [True, False])
+def test_a_program_does_not_let_its_parent_be_signalled_when_its_server_sends(
+    listener: socket.socket, confines: bool
+) -> None:
+    address = listener.getsockname()
+    actions = [f"fcntl.ioctl(connection, {request}, struct.pack('=i', PARENT))" for request in (0x8901, 0x8902)]
+    code = f"connection = socket.create_connection({address}){''.join(map(OUTCOME.format, actions))}"
+    output = _run(code, "", confines=confines, server=address)
+    assert output.split() == ["PermissionError" if confines else "done"] * 2
 
 
 @confined

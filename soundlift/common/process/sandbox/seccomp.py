@@ -58,6 +58,7 @@ SOCKETS = {
     "sendmmsg": (307, 269),
 }  # fmt: skip
 FORBIDDEN = NEW_PROCESSES | OTHER_PROCESSES | ATTRIBUTES_OF_FILES | PARTS_OF_THE_KERNEL | SOCKETS
+FCNTL, IOCTL, SET_OWNER, SET_OWNER_OF_SOCKET = (72, 25), (16, 29), (8, 15), (0x8901, 0x8902)
 CLONE, CLONE3, TGKILL, PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
 SOCKET, CONNECT, SENDTO, SENDMSG = (41, 198), (42, 203), (44, 206), (46, 211)
 
@@ -89,8 +90,10 @@ def instructions(*, has_server: bool) -> list[Instruction]:
         (CLONE3, [(RETURN, 0, 0, UNKNOWN)]),  # a filter cannot read its flags; libc uses clone instead
         (TGKILL, _unless(0, EQUAL, os.getpid(), DENY)),  # abort(3) signals the process itself
         (PRLIMIT, _unless(0, EQUAL, 0, DENY)),  # of the process itself
-        (SENDTO, _if(3, ANY_BIT, MSG_FASTOPEN, DENY)),  # which would connect to another address
-        (SENDMSG, _if(2, ANY_BIT, MSG_FASTOPEN, DENY)),
+        (FCNTL, _deny_if(1, EQUAL, *SET_OWNER)),  # the process that gets a signal, of any kind, when a file is ready
+        (IOCTL, _deny_if(1, EQUAL, *SET_OWNER_OF_SOCKET)),
+        (SENDTO, _deny_if(3, ANY_BIT, MSG_FASTOPEN)),  # which would connect to another address
+        (SENDMSG, _deny_if(2, ANY_BIT, MSG_FASTOPEN)),
         (SOCKET, _tcp_sockets() if has_server else [(RETURN, 0, 0, DENY)]),
         (CONNECT, [(RETURN, 0, 0, SUCCEED if has_server else DENY)]),
     ]
@@ -108,10 +111,10 @@ def instructions(*, has_server: bool) -> list[Instruction]:
     return [*program, (RETURN, 0, 0, ALLOW)]
 
 
-def _if(argument: int, test: int, value: int, action: int) -> list[Instruction]:
-    """Return instructions that return an action if a test of an argument succeeds, and otherwise allow the call."""
-    load, return_ = (LOAD, 0, 0, ARGUMENTS + 8 * argument), (RETURN, 0, 0, action)
-    return [load, (test, 0, 1, value), return_, (RETURN, 0, 0, ALLOW)]
+def _deny_if(argument: int, test: int, *values: int) -> list[Instruction]:
+    """Return instructions that deny a call if a test of an argument succeeds for a value, and otherwise allow it."""
+    tests = [step for value in values for step in ((test, 0, 1, value), (RETURN, 0, 0, DENY))]
+    return [(LOAD, 0, 0, ARGUMENTS + 8 * argument), *tests, (RETURN, 0, 0, ALLOW)]
 
 
 def _unless(argument: int, test: int, value: int, action: int) -> list[Instruction]:
