@@ -20,13 +20,11 @@ from tests.fuzz.users import PEERS
 from tests.openapi.document import read_document
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
-# Settings under which limits of users do not end a run: after a few requests, everything would be refused.
+# Settings that offer everything, and under which limits of users do not end a run: everything would soon be refused.
 UNLIMITED = {
-    "max_jobs_in_flight": 0,
-    "max_uploads_per_hour": 0,
-    "max_minutes_per_day": 0,
-    "sign_in_failures": 0,
-    "sign_in_failures_per_network": 0,
+    **{"sign_up": True, "password_reset": True, "account_emails": 0, "account_emails_per_network": 0},
+    **{"max_jobs_in_flight": 0, "max_uploads_per_hour": 0, "max_minutes_per_day": 0},
+    **{"sign_in_failures": 0, "sign_in_failures_per_network": 0},
 }
 LONGEST_WAIT = 1  # seconds: a job that nothing converts would make each request wait for a minute
 
