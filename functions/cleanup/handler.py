@@ -34,6 +34,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.password_links.delete_old()
     services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
+    services.jobs.delete_old_keys()
     delete_old_counts(services.database)
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)

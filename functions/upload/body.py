@@ -26,14 +26,14 @@ MAX_PATH_LENGTH = 8192
 def receive_body(request: Request, session: UploadSession) -> None:
     """Pass the options and the file of a request to a session, in chunks as they arrive.
 
-    Options may be in the query string and in form fields, before or after the file. Raises BadOption, UnsupportedMedia
-    for a type that holds no single file, or BadRequest if the body is malformed or has several files.
+    Options may be in the query string and in form fields, before or after the file. The rest of the body is not read if
+    an earlier upload was the same, as far as the options before its file show. Raises BadOption, UnsupportedMedia for a
+    type that holds no single file, or BadRequest if the body is malformed or has several files.
     """
     session.add_options(request.args.items(multi=True))
     if request.mimetype == "multipart/form-data":
         _receive_form(request, session)
     else:
-        session.begin_file(_raw_file_name(request), request.mimetype or None)
         _receive_raw(request, session)
 
 
@@ -45,6 +45,8 @@ def clean_name(name: str) -> str:
 
 def _receive_raw(request: Request, session: UploadSession) -> None:
     """Receive a body that consists of the file alone; the stream raises BadRequest if the body is incomplete."""
+    if not session.begin_file(_raw_file_name(request), request.mimetype or None):
+        return
     while block := request.stream.read(BLOCK_BYTES):
         session.write(block)
 
@@ -57,7 +59,8 @@ def _receive_form(request: Request, session: UploadSession) -> None:
             case FileHeader(file_name=""):
                 raise BadRequest("The file field of the form is empty; choose a file.")
             case FileHeader():
-                session.begin_file(clean_name(item.file_name), item.content_type)
+                if not session.begin_file(clean_name(item.file_name), item.content_type):
+                    return
             case bytes():
                 session.write(item)
 

@@ -2,43 +2,68 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import structlog
-from flask import Request, jsonify
+from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import DatabaseUnavailable, TooLarge
+from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge
 from soundlift.common.jobs.document import job_document
-from soundlift.common.jobs.model import State
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.jobs.rates import rate_limit_fields
 from soundlift.common.jobs.recent import recent_uploads
+from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .body import receive_body
+from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
+from .idempotency_key import KeyedRequest, require_key
 from .session import UploadSession
 
 log = structlog.get_logger()
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
-    """Store the file of a request and return its job; once the job is committed, no later error loses it."""
-    identity = services.tokens.identify(request.headers.get("Authorization"))
-    limits = services.limits.of(identity.username, services.settings)
+    """Receive an upload; or show or cancel the one that was sent with the same Idempotency-Key."""
+    username = services.tokens.identify(request.headers.get("Authorization")).username
+    match request.method:
+        case "POST":
+            return _receive(request, services, username)
+        case "DELETE":
+            cancel(require_key(request, username), services.jobs)
+            return Response(status=204)
+        case _:
+            return _show(request, services, username)
+
+
+def _receive(request: Request, services: Services, username: str) -> ResponseReturnValue:
+    """Store the file of a request and return its job; once the job is committed, no later error loses it.
+
+    If an earlier request with the same key made a job, return that, without reading the file.
+    """
+    keyed = KeyedRequest.of(request, username)
+    limits = services.limits.of(username, services.settings)
     max_bytes = limits.largest_upload
-    if (request.content_length or 0) > max_bytes + MAX_OVERHEAD:
+    announced = request.content_length or 0
+    if announced > max_bytes + MAX_OVERHEAD:
         raise TooLarge(f"A video may have at most {max_bytes} bytes.")
     limit_body_time(services.settings.upload_seconds)
-    with UploadSession(services, identity.username, limits, announced_bytes=request.content_length or 0) as session:
+    with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
-        job = session.commit()
-    if job.state == State.QUEUED:
-        publish_queued(job, services.jobs, lambda: services.publisher)
-    document = job_document(job, services.settings)
-    rate = _rate_limit(identity.username, limits.uploads_per_hour, services)
+        job = session.earlier or session.commit()
+    if session.earlier:
+        document = _current_document(job, services)
+    else:
+        if job.state == State.QUEUED:
+            publish_queued(job, services.jobs, lambda: services.publisher)
+        document = job_document(job, services.settings)
+    rate = _rate_limit(username, limits.uploads_per_hour, services)
     return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
 
 
@@ -54,5 +79,19 @@ def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]
         return {}
 
 
-app = http_function(upload, methods=["POST"], needs=["tokens", "database", "videos"], max_body_bytes=None)
+def _show(request: Request, services: Services, username: str) -> ResponseReturnValue:
+    job = find_job(require_key(request, username), services.jobs)
+    if job is None:
+        raise NotFound("No upload with this Idempotency-Key has arrived completely; send it.")
+    return jsonify(_current_document(job, services))
+
+
+def _current_document(job: Job, services: Services) -> dict[str, Any]:
+    bind_job(job.id)
+    return job_document(job, services.settings, services.notifications.by_job([job.id])[job.id])
+
+
+app = http_function(
+    upload, methods=["GET", "POST", "DELETE"], needs=["tokens", "database", "videos"], max_body_bytes=None
+)
 allow_cross_origin(app)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import time
+from threading import Event, Thread
 
-from soundlift.common.errors import StorageFull, StoreUnavailable
+import structlog
+
+from soundlift.common.errors import DatabaseUnavailable, StorageFull, StoreUnavailable
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.store import Jobs
 
 RESERVATION_BYTES = 16 * 2**20  # reserved at a time for a body of unknown length
-REFRESH_SECONDS = 60  # far below RECEIVE_SECONDS, since a block may arrive slowly
-ABANDONED = "The upload took too long and was abandoned; send it again."
+REFRESH_SECONDS = 10.0  # so that a lease survives two failures of the database
+ABANDONED = "The upload was cancelled, or took too long and was abandoned; send it again."
+
+log = structlog.get_logger()
 
 
 class UploadLease:
-    """A renewable lease: it keeps the job from being abandoned, and reserves storage ahead of the bytes received."""
+    """A lease that a thread renews: it shows that the process of the upload lives, however slowly a block arrives.
+
+    It also reserves storage ahead of the bytes received.
+    """
 
     def __init__(self, jobs: Jobs, job: Job, *, reserved: int, max_bytes: int, limits: Limits) -> None:
         self._jobs = jobs
@@ -24,22 +31,33 @@ class UploadLease:
         self._reserved = reserved
         self._max_bytes = max_bytes
         self._limits = limits
-        self._refreshed_at = time.monotonic()
+        self._is_lost = False
+        self._ended = Event()
+        self._thread = Thread(target=self._run, name="upload-lease", daemon=True)
+        self._thread.start()
 
     def extend(self, received: int) -> None:
-        """Reserve storage for the bytes received so far, or extend the deadline if REFRESH_SECONDS have passed.
+        """Reserve storage for the bytes received so far.
 
-        Raises StorageFull, StoreUnavailable if the upload was abandoned meanwhile, or DatabaseUnavailable.
+        Raises StorageFull, StoreUnavailable if the upload was cancelled or abandoned meanwhile, or DatabaseUnavailable.
         """
-        if (missing := received - self._reserved) > 0:
-            held = self._reserve(missing)
-        elif time.monotonic() - self._refreshed_at > REFRESH_SECONDS:
-            held = self._jobs.extend_deadline(self._job.id)
-        else:
-            return
-        self._refreshed_at = time.monotonic()
-        if not held:
+        missing = received - self._reserved
+        if self._is_lost or (missing > 0 and not self._reserve(missing)):
             raise StoreUnavailable(ABANDONED)
+
+    def end(self) -> None:
+        """Stop renewing the lease."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.wait(REFRESH_SECONDS):
+            try:
+                self._is_lost = not self._jobs.extend_deadline(self._job.id)
+            except DatabaseUnavailable as error:
+                log.warning("upload lease not renewed", job_id=self._job.id, **error.evidence)
+            if self._is_lost:
+                return
 
     def _reserve(self, missing: int) -> bool:
         """Reserve storage for many blocks, or only the missing bytes if there is not enough space."""

@@ -22,6 +22,7 @@ from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.jobs.quota import Reservation
+from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
@@ -29,6 +30,8 @@ from soundlift.common.options.parsing import parse_options
 from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 
+from .earlier import find_job_or_take_over
+from .idempotency_key import KeyedRequest
 from .lease import ABANDONED, UploadLease
 
 COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
@@ -44,8 +47,19 @@ class UploadSession:
     Nothing is written until the first bytes show the format, so that a rejected file leaves no trace.
     """
 
-    def __init__(self, services: Services, username: str, limits: Limits, *, announced_bytes: int) -> None:
-        """Prepare for a body of `announced_bytes`, 0 if unknown; a form's body is slightly longer than its file."""
+    def __init__(
+        self,
+        services: Services,
+        username: str,
+        limits: Limits,
+        *,
+        announced_bytes: int,
+        keyed: KeyedRequest | None = None,
+    ) -> None:
+        """Prepare for a body of `announced_bytes`, 0 if unknown; a form's body is slightly longer than its file.
+
+        `keyed` is the request, if it has a key by which an earlier upload of the same file is recognized.
+        """
         self._services = services
         self._username = username
         self._limits = limits
@@ -57,6 +71,9 @@ class UploadSession:
         self._content_type = "application/octet-stream"
         self._beginning = b""
         self._received_bytes = 0
+        self._keyed = keyed
+        self._key: UploadKey | None = None
+        self.earlier: Job | None = None
         self._job: Job | None = None
         self._lease: UploadLease | None = None
         self._writer: MediaWriter | None = None
@@ -67,10 +84,11 @@ class UploadSession:
         self._given_options += given
         self._options = parse_options(self._given_options, self._services.settings)
 
-    def begin_file(self, name: str, content_type: str | None) -> None:
-        """Begin the file whose bytes follow.
+    def begin_file(self, name: str, content_type: str | None) -> bool:
+        """Begin the file whose bytes follow, and return whether they are needed: not if `earlier` is the same upload.
 
-        Raises BadRequest if it is the second one, or UnsupportedMedia for a type that holds several files, or a mail.
+        Raises BadRequest if it is the second file, UnsupportedMedia for a type that holds several files, or a mail,
+        UploadInProgress, UploadDeleted or IdempotencyKeyReused.
         """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
@@ -80,12 +98,16 @@ class UploadSession:
         self._file_name = name
         if MEDIA_TYPE.fullmatch(media_type):
             self._content_type = media_type
+        if self._keyed:
+            self._key = self._keyed.key_of(self._given_options, name, self._content_type)
+            self.earlier = find_job_or_take_over(self._key, self._services.jobs)
+        return self.earlier is None
 
     def write(self, data: bytes) -> None:
         """Store a chunk of the file.
 
-        Raises TooLarge, UnsupportedMedia, TooManyJobs, StorageFull, TooManyUploads, TooManyMinutes, StoreUnavailable or
-        DatabaseUnavailable.
+        Raises TooLarge, UnsupportedMedia, UploadInProgress, TooManyJobs, StorageFull, TooManyUploads, TooManyMinutes,
+        StoreUnavailable or DatabaseUnavailable.
         """
         self._received_bytes += len(data)
         if self._received_bytes > self._max_bytes:
@@ -145,6 +167,7 @@ class UploadSession:
             traceparent=current_traceparent(),
             options=self._options.to_json(),
             reservation=Reservation(reserved, limits),
+            key=self._key,
         )
         bind_job(job.id)
         self._lease = UploadLease(jobs, job, reserved=reserved, max_bytes=self._max_bytes, limits=limits)
@@ -156,6 +179,8 @@ class UploadSession:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._lease is not None:
+            self._lease.end()
         if self._committed or self._job is None:
             return
         if self._writer is not None:

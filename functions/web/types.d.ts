@@ -65,6 +65,9 @@ export interface Offers {
 export interface SendOptions {
   query?: Record<string, string | number | null | undefined>;
   json?: unknown;
+  headers?: Record<string, string>;
+  /** Whether the request goes on when the page is left. */
+  keepalive?: boolean;
   signal?: AbortSignal;
   /** Seconds after which the request is given up. */
   timeout?: number;

@@ -7,8 +7,6 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Self
 from urllib.parse import urlencode, urlsplit
@@ -74,17 +72,6 @@ class Connection:
         response = self.open(request, token)
         try:
             return {} if response.status == HTTPStatus.NO_CONTENT else json_object(response)
-        finally:
-            response.release_conn()
-
-    def dated_json(self, request: Request, token: str | None = None) -> tuple[datetime, dict[str, Any]]:
-        """Send a request once, and return the server's time and the JSON object in its response."""
-        response = self.open(request, token)
-        try:
-            document = json_object(response)
-            return parsedate_to_datetime(str(response.headers.get("Date", ""))), document
-        except ValueError:
-            return datetime.now(UTC), document
         finally:
             response.release_conn()
 

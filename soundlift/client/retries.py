@@ -32,7 +32,8 @@ def is_temporary(error: ClientError) -> bool:
     """Return whether a request without side effects may succeed if it is repeated."""
     if isinstance(error, ApiError):
         longest = LONGEST_LOCK if error.code == "too_many_attempts" else LONGEST_WAIT
-        return error.status in BUSY and error.code != "storage_full" and (error.retry_after or 0) <= longest
+        is_busy = error.status in BUSY or error.code == "upload_in_progress"
+        return is_busy and error.code != "storage_full" and (error.retry_after or 0) <= longest
     return isinstance(error, ConnectionFailed) and error.temporary
 
 

@@ -1,27 +1,25 @@
-"""The body of an upload, and the job of an upload whose answer was lost."""
+"""Uploads, each with a key by which the server recognizes it when it is repeated."""
 
 from __future__ import annotations
 
 import mimetypes
 import os
-import time
+import secrets
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
-from threading import Lock
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
 from soundlift.client.api import Api
 from soundlift.client.connection import Request
-from soundlift.client.errors import ApiError, ClientError, ConnectionFailed, FileChanged
+from soundlift.client.errors import ApiError, ClientError, ConnectionFailed, FileChanged, NotSupported
 from soundlift.client.job import Job
 from soundlift.client.retries import is_temporary
 from soundlift.client.transfers import BLOCK, Progress
 
 ANSWER_SECONDS = 600  # the server stores the last bytes before it answers
 LONGEST_NAME = 255
-NEWEST = 100  # jobs among which the one of a lost answer is looked for
-CLOCK_SECONDS = 5  # between the clocks of a function and of its database
 MAX_SENT_TRIES = 8
 
 
@@ -40,6 +38,7 @@ class Upload:
         self.name = name or _name_of(file)
         self.sent = 0
         self.tries = 0
+        self.key_header = {"Idempotency-Key": f'"{secrets.token_hex(16)}"'}
         self._file = file
         self._on_progress = on_progress
         self._start = file.tell() if _can_seek(file) else None
@@ -51,6 +50,7 @@ class Upload:
     def request(self, query: dict[str, str]) -> Request:
         """Return the request that sends the file."""
         headers = {
+            **self.key_header,
             "Content-Type": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
             "X-Filename": quote(_encoded(self.name[-LONGEST_NAME:])),
         }
@@ -110,43 +110,38 @@ class Uploader:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._accepted: set[str] = set()
-        self._lock = Lock()
 
     def send(self, upload: Upload, query: dict[str, str]) -> Job:
         """Send a file, and return its job."""
-        started = time.monotonic()
         while True:
             try:
-                return self._accept(Job.of(self._send_once(upload, query)))
+                return Job.of(self._send_once(upload, query))
             except BodyFailed as failure:
                 raise failure.cause from None
             except ClientError as error:
                 if not upload.is_ambiguous(error):
                     raise
-                if job := self._find(upload, time.monotonic() - started):
-                    return self._accept(job)
+                if job := self._find(upload, error):
+                    return job
                 if not upload.may_send_again:
                     raise
 
     def _send_once(self, upload: Upload, query: dict[str, str]) -> dict[str, Any]:
         return self._api.send(upload.request(query), self._api.connection.json, upload.may_repeat)
 
-    def _accept(self, job: Job) -> Job:
-        with self._lock:
-            self._accepted.add(job.id)
-        return job
+    def _find(self, upload: Upload, loss: ClientError) -> Job | None:
+        """Return the job of an upload whose answer was lost, if there is one; raises the loss if the server is too old.
 
-    def _find(self, upload: Upload, age: float) -> Job | None:
-        """Return the job of an upload that began `age` seconds ago and whose answer was lost, if there is one."""
-        username = (self._api.json("GET", "/validate").get("claims") or {}).get("username")
-        request = Request(method="GET", path="/jobs", query={"limit": str(NEWEST)})  # of all users, for an admin
-        now, page = self._api.send(request, self._api.connection.dated_json)
-        for job in map(Job.of, page.get("jobs") or []):
-            young = (now - job.created_at).total_seconds() <= age + CLOCK_SECONDS
-            same = upload.size in (None, job.video_bytes) and upload.name.endswith(job.file_name)
-            if young and same and job.username == username and job.id not in self._accepted:
-                return job
+        To send the file again instead would be answered in the same way, but a server that does not know keys would
+        make a second job of it.
+        """
+        try:
+            return Job.of(self._api.json("GET", "/upload", headers=upload.key_header))
+        except NotSupported:
+            raise loss from None
+        except ApiError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
         return None
 
 

@@ -82,6 +82,13 @@ class BadEvent(BadRequest):
     code = "bad_event"
 
 
+class BadIdempotencyKey(BadRequest):
+    """A header Idempotency-Key that is not a quoted string of a permitted length."""
+
+    title = "Bad Idempotency Key"
+    code = "bad_idempotency_key"
+
+
 class NoEvent(BadEvent):
     """A message that is not a CloudEvent at all."""
 
@@ -187,12 +194,36 @@ class NotRetryable(SoundliftError):
     code = "not_retryable"
 
 
+class UploadInProgress(SoundliftError):
+    """An upload whose key belongs to another one that is in progress; retry after `retry_after` seconds."""
+
+    status = 409
+    title = "Upload In Progress"
+    code = "upload_in_progress"
+
+    def __init__(self, *, retry_after: int = 1) -> None:
+        super().__init__("An upload with this Idempotency-Key is in progress; repeat the request later.")
+        self.retry_after = retry_after
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return Retry-After in seconds (RFC 9110, section 10.2.3)."""
+        return {"Retry-After": str(self.retry_after)}
+
+
 class Gone(SoundliftError):
     """Something that has expired."""
 
     status = 410
     title = "Expired"
     code = "expired"
+
+
+class UploadDeleted(Gone):
+    """An upload that was cancelled, or whose job was deleted."""
+
+    title = "Upload Deleted"
+    code = "upload_deleted"
 
 
 class InvalidLink(SoundliftError):
@@ -225,6 +256,14 @@ class UnsupportedMedia(SoundliftError):
     status = 415
     title = "Unsupported Media Type"
     code = "unsupported_media_type"
+
+
+class IdempotencyKeyReused(SoundliftError):
+    """An upload whose key belongs to an upload of something else."""
+
+    status = 422
+    title = "Idempotency Key Reused"
+    code = "idempotency_key_reused"
 
 
 class UnsupportedEncoding(UnsupportedMedia):

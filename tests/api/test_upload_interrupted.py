@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from werkzeug.serving import make_server
 
 from devservers.waiting import wait_for
@@ -17,12 +16,10 @@ from functions.upload import lease
 from functions.upload.body import BLOCK_BYTES
 from functions.upload.handler import app
 from functions.upload.lease import REFRESH_SECONDS
-from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.disposal import dispose
-from soundlift.common.jobs.model import RECEIVE_SECONDS, Job
+from soundlift.common.jobs.model import RECEIVE_SECONDS, UPLOAD_LEASE_SECONDS, Job
 from soundlift.common.services import Services
-from soundlift.common.web.minimum_rate import MIN_BYTES_PER_SECOND
-from tests.api.uploads import LARGE, send, traces
+from tests.api.uploads import LARGE, SlowBody, only_job, send, traces
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, age, job_now
 from tests.factories.problems import assert_problem
@@ -37,41 +34,35 @@ def test_a_body_shorter_than_its_length_is_rejected_and_rolled_back(function: Ca
     assert traces(services) == []
 
 
-def test_an_upload_at_the_minimum_rate_is_refreshed_before_its_deadline() -> None:
-    assert REFRESH_SECONDS + BLOCK_BYTES / MIN_BYTES_PER_SECOND < RECEIVE_SECONDS
+def test_a_lease_survives_two_refreshes_that_failed() -> None:
+    assert 3 * REFRESH_SECONDS <= UPLOAD_LEASE_SECONDS < RECEIVE_SECONDS
 
 
-class SlowBody(io.BytesIO):
-    """A large video that calls a function before each block except the first."""
-
-    def __init__(self, before_block: Callable[[], None]) -> None:
-        super().__init__(LARGE)
-        self.before_block = before_block
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if self.tell():
-            self.before_block()
-        return super().read(size)
+def _is_abandoned(services: Services, job: Job) -> bool:
+    age(services, job, RECEIVE_SECONDS + 1)
+    return services.jobs.abandon(job)
 
 
-def _find_job(services: Services) -> Job:
-    """Return the only job."""
-    with services.database.read() as connection:
-        return job_now(services, str(connection.scalar(sa.select(table.c.id))))
-
-
-@pytest.mark.parametrize("announced", [True, False])
-def test_an_upload_is_not_abandoned_while_its_bytes_arrive(
-    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, announced: bool
+def test_an_upload_is_not_abandoned_however_slowly_its_bytes_arrive(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
+    monkeypatch.setattr(lease, "REFRESH_SECONDS", 0.01)
+
+    def wait_for_lease() -> None:
+        age(services, only_job(services), RECEIVE_SECONDS + 60)
+        wait_for(lambda: services.jobs.interrupted() == [], "the lease is renewed")
+
+    assert send(function, services, SlowBody(wait_for_lease)).status_code == 202
+
+
+def test_a_reservation_renews_the_lease(function: Call, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "RESERVATION_BYTES", BLOCK_BYTES)
 
     def pass_time() -> None:
         assert services.jobs.interrupted() == []
-        age(services, _find_job(services), RECEIVE_SECONDS - 60)
+        age(services, only_job(services), RECEIVE_SECONDS - 60)
 
-    assert send(function, services, SlowBody(pass_time), announced=announced).status_code == 202
+    assert send(function, services, SlowBody(pass_time), announced=False).status_code == 202
 
 
 def test_an_upload_that_cannot_be_rolled_back_is_left_to_cleanup(function: Call, services: Services) -> None:
@@ -104,15 +95,16 @@ def test_an_upload_that_was_abandoned_meanwhile_is_answered_503(
     function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, disposed: bool, noticed_by: str
 ) -> None:
     if noticed_by == "refresh":
-        monkeypatch.setattr(lease, "REFRESH_SECONDS", 0)
+        monkeypatch.setattr(lease, "REFRESH_SECONDS", 0.01)
 
     def abandon() -> None:
         body.before_block = lambda: None
-        job = _find_job(services)
-        age(services, job, RECEIVE_SECONDS + 1)
-        assert services.jobs.abandon(job)
+        job = only_job(services)
+        wait_for(lambda: _is_abandoned(services, job), "the upload is abandoned between two refreshes")
         if disposed:
             assert dispose(job_now(services, job.id), services)
+        if noticed_by == "refresh":
+            wait_for(lambda: all(one.name != "upload-lease" for one in threading.enumerate()), "the lease is lost")
 
     body = SlowBody(abandon)
     assert_problem(send(function, services, body, announced=noticed_by != "reservation"), 503)

@@ -12,11 +12,11 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.engine import Database
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import DatabaseUnavailable
-from soundlift.common.jobs.model import RECEIVE_SECONDS, Job, State
+from soundlift.common.jobs.model import RECEIVE_SECONDS, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
-from tests.api.uploads import read_stored, send, traces
-from tests.factories.jobs import MP4, age, job_now
+from tests.api.uploads import only_job, read_stored, send, traces
+from tests.factories.jobs import MP4, age
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
@@ -62,15 +62,10 @@ class BreakingDatabase(Database):
             raise DatabaseUnavailable("The database is unreachable.")
 
 
-def _only_job(services: Services) -> Job:
-    with services.database.read() as connection:
-        return job_now(services, connection.scalars(sa.select(table.c.id)).one())
-
-
 def test_an_upload_whose_job_was_queued_without_an_answer_is_accepted(function: Call, services: Services) -> None:
     BreakingDatabase(services, {State.QUEUED: AFTER})
     response = send(function, services, MP4)
-    job = _only_job(services)
+    job = only_job(services)
     assert (response.status_code, response.json["job_id"], job.state) == (202, job.id, State.QUEUED)
     assert read_stored(services, job.video_fid) == MP4
     assert services.broker.receive(["video"], timeout=0) is not None
@@ -86,7 +81,7 @@ def test_the_video_of_a_queued_job_is_kept_if_the_database_stays_down(function: 
     database = BreakingDatabase(services, {State.QUEUED: AFTER}, stays_down=True)
     assert_problem(send(function, services, MP4), 503, code="database_unavailable")
     database.down = False
-    job = _only_job(services)
+    job = only_job(services)
     assert job.state == State.QUEUED
     age(services, job, RECEIVE_SECONDS + 1)
     assert function("cleanup").post("/").json == {"expired": 0, "orphans": 0, "sent": 1}
@@ -99,7 +94,7 @@ def test_an_upload_that_was_not_queued_is_left_to_cleanup_if_the_database_stays_
     database = BreakingDatabase(services, {State.QUEUED: BEFORE}, stays_down=True)
     assert_problem(send(function, services, MP4), 503, code="database_unavailable")
     database.down = False
-    job = _only_job(services)
+    job = only_job(services)
     assert read_stored(services, job.video_fid) == MP4
     age(services, job, RECEIVE_SECONDS + 1)
     assert function("cleanup").post("/").json["orphans"] == 1
@@ -109,7 +104,7 @@ def test_an_upload_that_was_not_queued_is_left_to_cleanup_if_the_database_stays_
 def test_a_row_inserted_without_an_answer_is_abandoned_by_cleanup(function: Call, services: Services) -> None:
     BreakingDatabase(services, {State.RECEIVING: AFTER})
     assert_problem(send(function, services, MP4), 503, code="database_unavailable")
-    age(services, _only_job(services), RECEIVE_SECONDS + 1)
+    age(services, only_job(services), RECEIVE_SECONDS + 1)
     assert len(traces(services)) == 1
     assert function("cleanup").post("/").json["orphans"] == 1
     assert traces(services) == []
@@ -136,5 +131,5 @@ def test_a_job_that_moved_on_after_it_was_queued_is_answered_with_its_state(
     MovesOn(services, {State.QUEUED: AFTER})
     response = send(function, services, MP4)
     assert (response.status_code, response.json["state"]) == (202, next_state)
-    assert read_stored(services, _only_job(services).video_fid) == MP4
+    assert read_stored(services, only_job(services).video_fid) == MP4
     assert services.broker.receive(["video"], timeout=0) is None

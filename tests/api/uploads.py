@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,14 +11,28 @@ from werkzeug.test import TestResponse
 
 from functions.upload.body import BLOCK_BYTES
 from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.model import Job
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
-from tests.factories.jobs import MP4
+from tests.factories.jobs import MP4, job_now
 from tests.fixtures.functions import Call
 
 NAME = "Ünïcode 🎵.mp4"
 LARGE = MP4 + bytes(3 * BLOCK_BYTES)
 FORM_TYPE = "multipart/form-data; boundary=x"
+
+
+class SlowBody(io.BytesIO):
+    """A large video that calls a function before each block except the first."""
+
+    def __init__(self, before_block: Callable[[], None]) -> None:
+        super().__init__(LARGE)
+        self.before_block = before_block
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            self.before_block()
+        return super().read(size)
 
 
 def build_form(content: bytes, parameters: str = 'filename="a.mp4"', headers: bytes = b"") -> bytes:
@@ -46,6 +61,12 @@ def read_stored(services: Services, fid: str) -> bytes:
     """Return the content of a stored video."""
     with services.videos.open(fid).file as file:
         return file.read()
+
+
+def only_job(services: Services) -> Job:
+    """Return the only job, in any state."""
+    with services.database.read() as connection:
+        return job_now(services, connection.scalars(sa.select(table.c.id)).one())
 
 
 def traces(services: Services) -> list[object]:

@@ -7,8 +7,10 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from playwright.sync_api import FilePayload, Response, expect
+from playwright.sync_api import FilePayload, Response, Route, expect
 
+from devservers.waiting import wait_for
+from soundlift.common.services import Services
 from tests.browser.visits import Visit, Visits
 
 SLOW = 60_000  # bytes per second
@@ -84,6 +86,47 @@ def test_a_slow_upload_shows_its_speed_and_time_left_and_can_be_cancelled(visit:
     visit.limit_upload(-1)
     visit.page.reload()
     expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
+
+
+def test_a_cancelled_upload_that_has_arrived_already_leaves_no_job(
+    visit: Visit, video: Path, account: str, stack_services: Services
+) -> None:
+    held = hold_answers(visit, video)
+    visit.upload(video)
+    wait_for(lambda: visit.page.evaluate("1") and held, "the server has made the job")
+    assert len(stack_services.jobs.page(account)) == 1
+    visit.button("Cancel: Holiday.mp4").click()
+    expect(visit.uploads).to_have_count(0)
+    held[0].abort()
+    visit.page.reload()
+    expect(visit.page.get_by_text("Nothing here yet.")).to_be_visible()
+    wait_for(lambda: not stack_services.jobs.page(account), "the job is deleted")
+
+
+def test_an_upload_that_has_arrived_is_not_interrupted_by_a_reload(visit: Visit, video: Path) -> None:
+    held = hold_answers(visit, video)
+    visit.page.on("dialog", lambda dialog: dialog.accept())
+    visit.upload(video)
+    wait_for(lambda: visit.page.evaluate("1") and held, "the server has made the job")
+    with visit.page.expect_response(lambda answer: answer.url.endswith("/upload") and answer.request.method == "GET"):
+        visit.page.reload()
+    visit.expect_state("Holiday.mp4", "ready")
+    expect(visit.page.get_by_role("region", name="interrupted")).to_have_count(0)
+
+
+def hold_answers(visit: Visit, video: Path) -> list[Route]:
+    """Let each upload of a video reach the server, but no answer reach the page; return the requests."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            assert route.fetch(post_data=video.read_bytes()).status == 202  # the protocol does not show a file's bytes
+            held.append(route)
+        else:
+            route.fallback()
+
+    visit.page.route("**/upload*", hold)
+    return held
 
 
 def test_a_reload_during_an_upload_says_what_happened_and_takes_the_file_again(visit: Visit, tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import socket
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,9 @@ from tests.factories.jobs import MP4, queued_job, ready_job
 
 CLAIMS = Reply(200, json.dumps({"claims": {"username": EMAIL}}).encode())
 BROKEN = Reply(200, b"", {"Content-Length": "100"})
+NOT_FOUND = Reply(404, b'{"code": "not_found", "detail": "No upload has this key."}')
+IN_PROGRESS = Reply(409, b'{"code": "upload_in_progress", "detail": "It is in progress."}')
+ACCEPTED = Reply(202, b'{"job_id": "1", "state": "queued", "error": null, "created_at": "2020-01-01T00:00:00Z"}')
 FULL = Reply(429, b'{"code": "storage_full", "detail": "The storage is full."}')
 LOCKED = Reply(429, b'{"code": "too_many_attempts", "detail": "Try again in 30 seconds."}', {"Retry-After": "30"})
 
@@ -133,40 +136,57 @@ def test_an_upload_whose_answer_is_lost_makes_one_job(
     assert earlier.id != job.id
 
 
-@pytest.mark.parametrize("difference", [{"username": "eve@example.org"}, {"video_bytes": 1}, {"file_name": "b.mp4"}])
-def test_an_upload_whose_answer_is_lost_is_not_taken_for_another(
-    server: WrittenAnswers, difference: dict[str, object]
-) -> None:
-    """An admin sees the jobs of all users."""
-    other = _document("1") | difference
-    server.replies = [BROKEN, CLAIMS, _listed(other), Reply(202, json.dumps(_document("2")).encode())]
-    assert Client(server.url, token="any").upload(io.BytesIO(MP4), "a.mp4").id == "2"
-
-
-def test_an_upload_whose_answer_is_lost_is_not_taken_for_an_earlier_one(server: WrittenAnswers) -> None:
-    first, second = (Reply(202, json.dumps(_document(job_id)).encode()) for job_id in "12")
-    server.replies = [first, BROKEN, CLAIMS, _listed(_document("1")), second]
+def test_each_upload_has_a_key_of_its_own_which_its_repetitions_keep(server: WrittenAnswers) -> None:
+    server.replies = [Reply(503), BROKEN, NOT_FOUND, ACCEPTED, ACCEPTED]
     client = Client(server.url, token="any")
-    assert [client.upload(io.BytesIO(MP4), "a.mp4").id for _ in range(2)] == ["1", "2"]
-
-
-def _document(job_id: str) -> dict[str, object]:
-    created = {"state": "queued", "error": None, "created_at": datetime.now(UTC).isoformat()}
-    return {"job_id": job_id, "file_name": "a.mp4", "username": EMAIL, "video_bytes": len(MP4), **created}
-
-
-def _listed(document: dict[str, object]) -> Reply:
-    return Reply(200, json.dumps({"jobs": [document], "links": {}}).encode())
+    for _ in range(2):
+        assert client.upload(io.BytesIO(MP4)).id == "1"
+    keys = [headers["Idempotency-Key"] for headers in server.headers]
+    assert server.requests == ["POST /upload", "POST /upload", "GET /upload", "POST /upload", "POST /upload"]
+    assert keys[:4] == keys[:1] * 4
+    assert keys[4] != keys[0]
+    assert all(re.fullmatch('"[0-9a-f]{32}"', key) for key in keys)
 
 
 def test_an_upload_that_the_server_has_nothing_of_is_sent_again(server: WrittenAnswers, tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(MP4)
-    document = {"job_id": "1", "state": "queued", "error": None, "created_at": "2020-01-01T00:00:00Z"}
-    no_jobs = Reply(200, b'{"jobs": [], "links": {}}')
-    server.replies = [BROKEN, CLAIMS, no_jobs, Reply(503), Reply(202, json.dumps(document).encode())]
+    server.replies = [BROKEN, NOT_FOUND, Reply(503), ACCEPTED]
     assert Client(server.url, token="any").upload(tmp_path / "a.mp4").id == "1"
     sent = [body for line, body in zip(server.requests, server.bodies, strict=True) if line == "POST /upload"]
     assert sent == [MP4] * 3
+
+
+def test_an_upload_waits_while_the_server_still_stores_an_earlier_try(server: WrittenAnswers) -> None:
+    server.replies = [BROKEN, IN_PROGRESS, IN_PROGRESS, ACCEPTED]
+    assert Client(server.url, token="any").upload(io.BytesIO(MP4)).id == "1"
+    assert server.requests == ["POST /upload"] + ["GET /upload"] * 3
+
+
+def test_an_upload_whose_job_was_deleted_in_the_meantime_is_not_sent_again(server: WrittenAnswers) -> None:
+    server.replies = [BROKEN, Reply(410, b'{"code": "upload_deleted", "detail": "The job was deleted."}')]
+    with pytest.raises(ApiError, match="deleted"):
+        Client(server.url, token="any").upload(io.BytesIO(MP4))
+    assert server.requests == ["POST /upload", "GET /upload"]
+
+
+def test_a_lost_answer_of_a_server_without_keys_is_an_error(server: WrittenAnswers) -> None:
+    server.replies = [BROKEN, Reply(405)]
+    with pytest.raises(ConnectionFailed, match="interrupted"):
+        Client(server.url, token="any").upload(io.BytesIO(MP4))
+    assert server.requests == ["POST /upload", "GET /upload"]
+
+
+def test_a_lost_answer_to_a_pipe_is_found_by_its_key(
+    client: Client, deployment: Deployment, services: Services
+) -> None:
+    read_end, write_end = os.pipe()
+    with os.fdopen(write_end, "wb") as pipe:
+        pipe.write(MP4)
+    deployment.cuts = [0]
+    with os.fdopen(read_end, "rb") as pipe:
+        job = client.upload(pipe, "a.mp4")
+    assert [row.id for row in services.jobs.page(None)] == [job.id]
+    assert deployment.lines == ["POST /upload", "GET /upload"]
 
 
 def test_a_pipe_is_sent_in_chunks_and_only_once(client: Client, services: Services) -> None:

@@ -20,8 +20,9 @@ from soundlift.common.db.engine import MAX_PAUSE_SECONDS, Database, RolledBack, 
 from soundlift.common.db.migrations import migrate
 from soundlift.common.db.tables import metadata, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
+from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.services import Services
-from tests.factories.jobs import ready_job
+from tests.factories.jobs import ready_job, receiving_job
 from tests.factories.sessions import begin_session
 
 ACCOUNT = {"email": "carl@example.org", "password": "", "admin": False}
@@ -154,8 +155,9 @@ def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
 
 
 def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
-    for _ in range(2):
+    for number in range(2):
         ready_job(services)
+        receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)
         services.password_links.request(f"{len(services.password_links.due())}@example.org", Purpose.SIGN_UP)
     for number in range(2):

@@ -143,6 +143,7 @@ def test_only_one_worker_sends_an_email_until_its_claim_expires(services: Servic
     assert first is not None
     assert services.password_links.claim(link.id) is None
     assert services.password_links.is_pending(link.id)
+    assert services.password_links.due() == []
     age_links(services, CLAIM_SECONDS + 1)
     second = services.password_links.claim(link.id)
     assert second is not None

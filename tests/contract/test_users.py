@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -74,11 +75,24 @@ def test_a_password_change_and_a_removal_affect_only_one_account(users: Users) -
     assert users.list() == [bob]
 
 
+def test_an_account_is_disabled_and_given_rights_on_its_own(users: Users) -> None:
+    ada, bob = users.add("ada@example.org", "hers"), users.add("bob@example.org", "his")
+    users.disable(" Ada@example.org")
+    assert users.list() == [replace(ada, disabled=True), bob]
+    users.enable("ADA@example.org ")
+    users.set_admin("ADA@example.org ", True)
+    assert users.list() == [replace(ada, admin=True), bob]
+    users.set_admin("ada@example.org", False)
+    assert users.list() == [ada, bob]
+
+
 def test_an_unknown_account_can_be_neither_changed_nor_removed(users: Users) -> None:
     with pytest.raises(NotFound):
         users.set_password("nobody@example.org", "new")
     with pytest.raises(NotFound):
         users.remove("nobody@example.org")
+    with pytest.raises(NotFound):
+        users.set_admin("nobody@example.org", True)
 
 
 def test_a_password_is_hashed_with_argon2id_and_a_unique_salt() -> None:

@@ -60,6 +60,7 @@ def _subject(job: Job, services: Services) -> str | None:
     return reply.get_subject() if reply else None
 
 
+@pytest.mark.slow
 def test_the_events_of_10_000_jobs_convert_the_first_job_of_another_user_third(
     services: Services, conversions: FakeConversions
 ) -> None:
@@ -150,6 +151,7 @@ def test_a_worker_that_loses_every_race_for_a_job_returns_the_event(
     assert tries == [job.id] * MAX_CHOICES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_every_job_ends_whatever_the_order_of_the_events(
     services: Services, conversions: FakeConversions, seed: int
@@ -175,6 +177,7 @@ def test_every_job_ends_whatever_the_order_of_the_events(
     assert sorted(conversions.converted) == sorted(job.id for job in jobs)
 
 
+@pytest.mark.slow
 def test_concurrent_workers_convert_every_job_once(services: Services, conversions: FakeConversions) -> None:
     jobs = [queued_job(services, email=(ADA, BOB)[number % 2]) for number in range(16)]
     events, lock = [event_for(job) for job in jobs], Lock()

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs, notifications
 from soundlift.common.jobs.model import Claim, Job
+from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.notifications.model import Channel, Notification, NotificationClaim
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
@@ -32,8 +33,10 @@ def job_now(services: Services, job_id: str) -> Job:
     return job
 
 
-def receiving_job(services: Services, name: str = "a.mp4", email: str = "ada@example.org") -> Job:
-    return services.jobs.receive(username=email, file_name=name, content_type="video/mp4", traceparent=None)
+def receiving_job(
+    services: Services, name: str = "a.mp4", email: str = "ada@example.org", *, key: UploadKey | None = None
+) -> Job:
+    return services.jobs.receive(username=email, file_name=name, content_type="video/mp4", traceparent=None, key=key)
 
 
 def queued_job(

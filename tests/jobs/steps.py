@@ -46,6 +46,8 @@ STEPS: dict[str, Step] = {
     "reserve": lambda services, job: services.jobs.reserve(job, Reservation(1, NO_LIMITS)),
     "queue": lambda services, job: services.jobs.queue(job.id, video_bytes=1),
     "roll_back": lambda services, job: services.jobs.roll_back(job.id),
+    "cancel_upload": lambda services, job: services.jobs.cancel_upload(job.id),
+    "take_over": lambda services, job: services.jobs.take_over(job),
     "send_soon": lambda services, job: services.jobs.send_soon(job),
     "claim": lambda services, job: services.jobs.claim(job),
     "renew": lambda services, job: services.jobs.renew(own_claim(job), percent=1),

@@ -34,6 +34,8 @@ INVISIBLE = {"send_soon", "extend_deadline", "reserve", "roll_back", "postpone",
     "release_mail",
     "disposed",
     "abandon",
+    "cancel_upload",
+    "take_over",
 }
 # SQLite has one writer at a time, so changes are committed in the order of their times.
 on_mariadb = pytest.mark.parametrize(

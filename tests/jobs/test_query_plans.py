@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from soundlift.common.jobs.quota import read_usage, usage_by_user
 from soundlift.common.jobs.rates import admit_sound
 from soundlift.common.jobs.recent import count, delete_old_counts, recent_uploads, totals_by_user
 from soundlift.common.jobs.turns import first_turn, last_turn
+from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import age, queued_job, ready_job
@@ -30,7 +32,9 @@ NOTIFICATION = "PRIMARY|sqlite_autoindex_notification_1"
 SESSION = "PRIMARY|sqlite_autoindex_session_1"
 RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
-TABLES = ("job", "notification", "deletion", "session", "user", "usage_minute")
+KEY = UploadKey(ADA, "1", "0" * 64)
+UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
+TABLES = ("job", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -80,6 +84,9 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     ),
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
     "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
+    "upload with a key": (lambda services, _: services.jobs.find_upload(KEY), f"{UPLOAD_KEY}|{JOB_OF['find']}"),
+    "cancelled keys": (lambda services, _: services.jobs.refuse_upload(KEY), "upload_key_of_user"),
+    "old keys": (lambda services, _: services.jobs.delete_old_keys(), "upload_key_by_age"),
     "quota": (lambda services, _: _read(services, read_usage, ADA), "job_in_quota"),
     "quota of many users": (lambda services, _: _read(services, usage_by_user, MANY), "job_in_quota"),
     "recent uploads": (lambda services, _: _read(services, recent_uploads, ADA), RECENT),
@@ -112,6 +119,8 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
     with services.database.write() as connection:
         for number in range(200):
             count(connection, f"user{number}@example.org", uploads=1)
+        for number in range(20):
+            insert_key(connection, replace(KEY, text=str(number)), f"{number:024}")
     for _ in range(20):
         begin_session(services)
     after = queued_job(services).id

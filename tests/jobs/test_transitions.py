@@ -13,7 +13,7 @@ from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_
 
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
 ALLOWED = {
-    State.RECEIVING: {"extend_deadline", "reserve", "queue", "roll_back"},
+    State.RECEIVING: {"extend_deadline", "reserve", "queue", "roll_back", "cancel_upload"},
     State.QUEUED: {"send_soon", "claim", "cancel"},
     State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
     State.READY: {"delete", *MAIL_STEPS},
@@ -63,7 +63,7 @@ def test_each_deadline_is_set_only_in_its_own_states(services: Services, state: 
     assert (row.purge_after is not None) == (state in (State.EXPIRED, State.DELETED))
 
 
-@pytest.mark.parametrize("step", ["abandon", "roll_back"])
+@pytest.mark.parametrize("step", ["abandon", "roll_back", "cancel_upload", "take_over"])
 def test_an_upload_that_was_deleted_has_no_deadline_left(services: Services, step: str) -> None:
     job = MAKERS[State.RECEIVING](services)
     age(services, job, 3600)

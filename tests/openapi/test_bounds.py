@@ -7,6 +7,7 @@ import re
 from functions.jobs.changes import MAX_CHANGES
 from functions.jobs.listing import MAX_SEARCH_LENGTH, PAGE_SIZE, STATES
 from functions.upload.body import MAX_NAME_LENGTH
+from functions.upload.idempotency_key import STRING
 from soundlift.common import events
 from soundlift.common.auth.password_links import Purpose
 from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_LENGTH
@@ -42,6 +43,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
     parameters = read_document().root["components"]["parameters"]
     in_list = {each.get("name"): each for each in read_document().root["paths"]["/jobs"]["get"]["parameters"]}
     in_download = {each.get("name"): each for each in read_document().root["paths"]["/download"]["get"]["parameters"]}
+    assert schema("IdempotencyKey")["pattern"] == f"^{STRING.pattern}$"
     assert schema("JobId")["pattern"] == f"^{JOB_ID.pattern}$"
     assert parameters["PageSize"]["schema"]["default"] == PAGE_SIZE
     assert in_list["q"]["schema"]["maxLength"] == MAX_SEARCH_LENGTH

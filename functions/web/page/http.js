@@ -51,8 +51,9 @@ export class ApiError extends Error {
  * @param {SendOptions & { token?: string }} [options]
  * @returns {Promise<any>}
  */
-export async function send(method, path, { query, json, signal, timeout = DEFAULT_TIMEOUT, token } = {}) {
-  const headers = new Headers({ Accept: "application/json" });
+export async function send(method, path, options = {}) {
+  const { query, json, signal, timeout = DEFAULT_TIMEOUT, token, keepalive } = options;
+  const headers = new Headers({ Accept: "application/json", ...options.headers });
   if (token) headers.set("Authorization", `Bearer ${token}`);
   if (json !== undefined) headers.set("Content-Type", "application/json");
   const deadline = AbortSignal.timeout(timeout * 1000);
@@ -63,6 +64,7 @@ export async function send(method, path, { query, json, signal, timeout = DEFAUL
       body: json === undefined ? undefined : JSON.stringify(json),
       signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
       credentials: "same-origin",
+      keepalive,
     });
     if (!response.ok) throw await toError(response);
     return response.status === 204 ? null : await response.json();

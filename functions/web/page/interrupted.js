@@ -2,11 +2,13 @@
 
 /** @import { Interrupted } from "./upload-journal.js" */
 
+import { ApiError } from "./api.js";
 import { button } from "./controls.js";
 import { element } from "./dom.js";
 import { count, formatSize } from "./format.js";
 import { shortName } from "./names.js";
-import { findArrived } from "./upload-journal.js";
+import { Upload } from "./upload-item.js";
+import { findArrived } from "./upload-key.js";
 
 const MAX_SHOWN = 5;
 
@@ -41,8 +43,8 @@ export class InterruptedUploads extends HTMLElement {
    * @param {Interrupted[]} files
    */
   async add(files) {
-    const jobs = await findArrived(files).catch(() => []);
-    this.#files.push(...files.filter((_, index) => !jobs[index]));
+    const arrived = await Promise.all(files.map(hasArrived));
+    this.#files.push(...files.filter((_, index) => !arrived[index]));
     this.#show();
   }
 
@@ -52,9 +54,9 @@ export class InterruptedUploads extends HTMLElement {
   }
 
   /**
-   * Start those of the chosen files that were interrupted, with their options; return the others.
+   * Start those of the chosen files that were interrupted, with their options and keys; return the others.
    * @param {File[]} chosen
-   * @param {(file: File, options: Map<string, string>) => void} start
+   * @param {(upload: Upload) => void} start
    */
   match(chosen, start) {
     return chosen.filter((file) => {
@@ -62,7 +64,7 @@ export class InterruptedUploads extends HTMLElement {
         ({ name, size, modified }) => file.name.endsWith(name) && file.size === size && file.lastModified === modified,
       );
       const [found] = index < 0 ? [] : this.#files.splice(index, 1);
-      if (found) start(file, new Map(found.options));
+      if (found) start(new Upload(file, new Map(found.options), found.key));
       this.#show();
       return !found;
     });
@@ -78,6 +80,19 @@ export class InterruptedUploads extends HTMLElement {
     });
     if (more > 0) items.push(element("li", { class: "muted" }, `and ${more} more`));
     this.#list.replaceChildren(...items);
+  }
+}
+
+/**
+ * Return whether the server received an upload completely; no if it cannot be asked.
+ * @param {Interrupted} upload
+ */
+async function hasArrived({ key, hasBegun }) {
+  try {
+    return hasBegun && (await findArrived(key)) !== null;
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    return error.code === "upload_deleted";
   }
 }
 

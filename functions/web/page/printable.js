@@ -13,23 +13,6 @@ const KEYCAP = "\u20e3";
  * @param {string} text
  */
 export function escaped(text) {
-  return shown(text, (letter) => `\\u{${(letter.codePointAt(0) ?? 0).toString(16)}}`);
-}
-
-/**
- * Return a text with each character that would not be seen as what it is replaced.
- * @param {string} text
- * @param {string} replacement
- */
-export function replaced(text, replacement) {
-  return shown(text, () => replacement);
-}
-
-/**
- * @param {string} text
- * @param {(letter: string) => string} replace
- */
-function shown(text, replace) {
   const letters = [...text];
   let [marks, before, base] = [MAX_MARKS, "", ""];
   return letters
@@ -43,7 +26,7 @@ function shown(text, replace) {
       if (!isMark && !isShown) marks = MAX_MARKS;
       before = letter;
       if (letter !== EMOJI_STYLE) base = letter;
-      return isShown ? letter : replace(letter);
+      return isShown ? letter : `\\u{${(letter.codePointAt(0) ?? 0).toString(16)}}`;
     })
     .join("");
 }

@@ -1,4 +1,6 @@
-/** One upload: its file, its options, how far it is, and what it waits for. */
+/** One upload: its file, its options, its key, how far it is, and what it waits for. */
+
+import { newKey } from "./upload-key.js";
 
 /** @typedef {"waiting" | "uploading" | "uploaded" | "failed" | "cancelled"} UploadState */
 
@@ -19,8 +21,8 @@ export class Upload extends EventTarget {
   attempts = 0;
   /** Whether the server may have received all of it, although its answer was lost. */
   mayHaveArrived = false;
-  /** Milliseconds since 1970 at which the last request began. */
-  startedAt = 0;
+  /** Who has sent the last request, with which token. */
+  sender = { token: "", username: "" };
   /** What went wrong and what to do, and what can be done, if the upload has failed. */
   problem = { text: "", canRetry: false, isOption: false };
   controller = new AbortController();
@@ -30,11 +32,13 @@ export class Upload extends EventTarget {
   /**
    * @param {File} file
    * @param {Map<string, string>} options
+   * @param {string} [key] of the same upload before the page was reloaded
    */
-  constructor(file, options) {
+  constructor(file, options, key = newKey()) {
     super();
     this.file = file;
     this.options = options;
+    this.key = key;
   }
 
   /** Whether leaving the page would lose this upload. */
@@ -68,11 +72,12 @@ export class Upload extends EventTarget {
     this.change("uploading");
   }
 
-  beginSending() {
+  /** @param {Upload["sender"]} sender */
+  beginSending(sender) {
     this.isSending = true;
     this.mayHaveArrived = false;
-    this.startedAt = Date.now();
-    this.#samples = [{ at: this.startedAt, sent: 0 }];
+    this.sender = sender;
+    this.#samples = [{ at: Date.now(), sent: 0 }];
     this.changed();
   }
 

@@ -3,25 +3,25 @@
  * those that were interrupted. Each tab holds a lock while it lives: what a living tab uploads is not interrupted.
  */
 
-/** @import { Job } from "../types" */
+/** @import { Upload } from "./upload-item.js" */
 
-import { apiUrl, request } from "./api.js";
-import { replaced } from "./printable.js";
+import { apiUrl } from "./http.js";
 
 const PREFIX = `soundlift uploads ${apiUrl("/").pathname} `;
 const MAX_FILES = 50;
 const MAX_NAME_LENGTH = 300;
-const MAX_SERVER_NAME_LENGTH = 200;
 const MAX_AGE_MILLISECONDS = 7 * 24 * 3600 * 1000;
-const CLOCK_DIFFERENCE_MILLISECONDS = 2 * 60 * 1000;
 
-/** @typedef {{name: string, size: number, modified: number, startedAt: number, options: Array<[string, string]>}} Interrupted */
+/**
+ * An upload that was interrupted; it may have arrived if it has begun.
+ * @typedef {{name: string, size: number, modified: number, options: Array<[string, string]>, key: string, hasBegun: boolean}} Interrupted
+ */
 
-const key = PREFIX + [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16)).join("");
+const entryName = PREFIX + [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16)).join("");
 // Outside secure contexts there are no locks. What belongs to this tab alone then shows what it uploaded before.
 const storage = openStorage();
 let recorded = "[]";
-void navigator.locks?.request(key, () => new Promise(() => {}));
+void navigator.locks?.request(entryName, () => new Promise(() => {}));
 
 /** Return where uploads are recorded, or null if the browser forbids it. */
 function openStorage() {
@@ -35,22 +35,23 @@ function openStorage() {
 /**
  * Record the uploads of this tab.
  * @param {string} username
- * @param {Array<{file: File, startedAt: number, options: Map<string, string>}>} uploads
+ * @param {Upload[]} uploads
  */
 export function record(username, uploads) {
-  const files = uploads.slice(0, MAX_FILES).map(({ file, startedAt, options }) => ({
+  const files = uploads.slice(0, MAX_FILES).map(({ file, options, key, attempts, mayHaveArrived }) => ({
     name: file.name.slice(-MAX_NAME_LENGTH),
     size: file.size,
     modified: file.lastModified,
-    startedAt,
     options: [...options],
+    key,
+    hasBegun: attempts > 0 || mayHaveArrived,
   }));
   const text = JSON.stringify(files);
   if (text === recorded) return;
   recorded = text;
   try {
-    if (files.length) storage?.setItem(key, JSON.stringify({ username, at: Date.now(), files }));
-    else storage?.removeItem(key);
+    if (files.length) storage?.setItem(entryName, JSON.stringify({ username, at: Date.now(), files }));
+    else storage?.removeItem(entryName);
   } catch {
     // Storage is full or forbidden: uploads work without it.
   }
@@ -62,7 +63,7 @@ export function record(username, uploads) {
  * @param {(files: Interrupted[]) => void} found
  */
 export function recover(username, found) {
-  for (const other of Object.keys(storage ?? {}).filter((name) => name.startsWith(PREFIX) && name !== key)) {
+  for (const other of Object.keys(storage ?? {}).filter((name) => name.startsWith(PREFIX) && name !== entryName)) {
     const take = () => {
       const files = takeFiles(other, username);
       if (files.length) found(files);
@@ -93,33 +94,5 @@ function takeFiles(other, username) {
 
 /** @param {any} file */
 function isFile(file) {
-  return typeof file?.name === "string" && Number.isFinite(file.size) && Array.isArray(file.options);
-}
-
-/**
- * Find the jobs of uploads whose answers were lost, although the server received them completely; null stands for none.
- * Throws ApiError.
- * @param {Array<{name: string, size: number, startedAt: number}>} uploads
- * @returns {Promise<Array<Job | null>>}
- */
-export async function findArrived(uploads) {
-  /** @type {{jobs: Job[]}} */
-  const { jobs } = await request("GET", "/jobs", { query: { limit: 100 } });
-  return uploads.map(({ name, size, startedAt }) => {
-    const expected = serverName(name);
-    const earliest = startedAt - CLOCK_DIFFERENCE_MILLISECONDS;
-    const index = jobs.findIndex(
-      (job) => job.video_bytes === size && job.file_name === expected && Date.parse(job.created_at) > earliest,
-    );
-    return index < 0 ? null : (jobs.splice(index, 1)[0] ?? null);
-  });
-}
-
-/**
- * Return a file name as the server keeps it: clean_name in functions/upload/body.py.
- * @param {string} name
- */
-function serverName(name) {
-  const printable = replaced(name.split(/[/\\]/).at(-1) ?? "", "_");
-  return [...printable.trim()].slice(-MAX_SERVER_NAME_LENGTH).join("") || "video";
+  return typeof file?.name === "string" && Number.isFinite(file.size) && Array.isArray(file.options) && typeof file.key === "string";
 }

@@ -5,7 +5,7 @@
 import { ApiError } from "./http.js";
 import { session } from "./session.js";
 import { Upload } from "./upload-item.js";
-import { findArrived } from "./upload-journal.js";
+import { cancelUpload, findArrived } from "./upload-key.js";
 import { decide } from "./upload-refusal.js";
 import { sendFile } from "./upload-send.js";
 
@@ -39,12 +39,9 @@ export class UploadQueue extends EventTarget {
     return this.uploads.some((upload) => upload.isPending);
   }
 
-  /**
-   * @param {File[]} files
-   * @param {Map<string, string>} options
-   */
-  add(files, options) {
-    this.uploads.push(...files.map((file) => new Upload(file, options)));
+  /** @param {Upload[]} uploads */
+  add(uploads) {
+    this.uploads.push(...uploads);
     this.#advance();
   }
 
@@ -60,10 +57,16 @@ export class UploadQueue extends EventTarget {
     this.#changed();
   }
 
-  /** @param {Upload} upload */
+  /**
+   * Cancel an upload, or dismiss a failed one. If its last bytes have been sent, aborting the request does not keep the
+   * server from accepting it.
+   * @param {Upload} upload
+   */
   remove(upload) {
+    const mayArrive = upload.isSending || upload.mayHaveArrived;
     upload.change("cancelled");
     upload.controller.abort();
+    if (mayArrive) void cancelUpload(upload.key, upload.sender);
     this.#forget(upload);
   }
 
@@ -130,7 +133,8 @@ export class UploadQueue extends EventTarget {
     let token = "";
     try {
       token = await session.token();
-      const job = (await findLost(upload)) ?? (await this.#send(upload, token));
+      const arrived = upload.mayHaveArrived ? await findArrived(upload.key) : null;
+      const job = arrived ?? (await this.#send(upload, token));
       if (upload.state === "uploading") this.#finish(upload, job);
     } catch (error) {
       if (upload.state === "uploading") await this.#recover(upload, error, token);
@@ -143,10 +147,11 @@ export class UploadQueue extends EventTarget {
    * @param {string} token
    */
   #send(upload, token) {
-    const { file, options, controller } = upload;
-    controller.signal.throwIfAborted();
-    upload.beginSending();
-    return sendFile(file, options, { token, signal: controller.signal, onProgress: (sent) => upload.progress(sent) });
+    const { file, options, key, controller } = upload;
+    const { signal } = controller;
+    signal.throwIfAborted();
+    upload.beginSending({ token, username: session.identity?.username ?? "" });
+    return sendFile(file, options, { key, token, signal, onProgress: (sent) => upload.progress(sent) });
   }
 
   /**
@@ -229,12 +234,4 @@ async function isReadable(file) {
   } catch {
     return false;
   }
-}
-
-/**
- * Return the job of an upload that arrived although its answer was lost, or null; throws ApiError.
- * @param {Upload} upload
- */
-async function findLost({ mayHaveArrived, file: { name, size }, startedAt }) {
-  return mayHaveArrived ? ((await findArrived([{ name, size, startedAt }]))[0] ?? null) : null;
 }

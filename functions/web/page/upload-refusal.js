@@ -14,6 +14,8 @@ const HOLDS_LONG = new Set(["storage_full", "daily_minutes_exceeded"]);
 
 const NOT_MEDIA =
   "This file is not in a supported format, such as MP4, MOV, MKV, WebM, AVI or WAV. Choose a video or audio file.";
+const IN_PROGRESS = "The server is still ending the interrupted attempt.";
+const DELETED = "This upload was cancelled, or its job was deleted in the meantime. Choose the file again to upload it.";
 const PROXY_LIMIT = "A proxy in front of the server refuses files of this size. Ask the server's operator to allow them.";
 
 /**
@@ -33,12 +35,13 @@ export function decide(error, { attempts, sent }) {
   if (HOLDS_ALL.has(error.code) || isSoonFree(error)) {
     return { kind: "all", text, seconds: Math.min(error.retryAfter ?? LONGEST_PAUSE, LONGEST_PAUSE) };
   }
+  if (error.code === "upload_in_progress") return { kind: "one", text, seconds: error.retryAfter ?? FIRST_PAUSE };
   const isTransient = error.status === 0 || error.status >= 502 || (error.status === 429 && !HOLDS_LONG.has(error.code));
   if (isTransient && (attempts < MAX_ATTEMPTS || !sent)) {
     const pause = Math.min(FIRST_PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE);
     return { kind: "one", text, seconds: Math.max(pause, Math.min(error.retryAfter ?? 0, LONGEST_PAUSE)) };
   }
-  const isFinal = error.status === 413 || error.status === 415;
+  const isFinal = error.status === 413 || error.status === 415 || error.code === "upload_deleted";
   return { kind: "never", text, canRetry: !isFinal, isOption: error.code === "bad_option" };
 }
 
@@ -54,6 +57,8 @@ function isSoonFree(error) {
 function readable({ status, code, detail }) {
   if (status === 415) return NOT_MEDIA;
   if (code === "http_413") return PROXY_LIMIT;
+  if (code === "upload_in_progress") return IN_PROGRESS;
+  if (code === "upload_deleted") return DELETED;
   const text = detail
     .replaceAll(": DELETE /jobs/ID", " in the list below")
     .replace(/\b(\d{4,15}) bytes\b/g, (_, bytes) => formatSize(Number(bytes)));

@@ -3,6 +3,7 @@
 /** @import { Job } from "../types" */
 
 import { ApiError, apiUrl, problemError } from "./http.js";
+import { keyHeader } from "./upload-key.js";
 
 const MAX_NAME_LENGTH = 200;
 const MAX_QUERY_LENGTH = 2000;
@@ -12,16 +13,16 @@ const UNREACHABLE = "The connection to the server was lost. Check your network."
  * Upload a file; throws ApiError (status 0 if the connection was lost), or the signal's reason.
  * @param {File} file
  * @param {Map<string, string>} options
- * @param {{token: string, signal: AbortSignal, onProgress: (sent: number) => void}} more
+ * @param {{key: string, token: string, signal: AbortSignal, onProgress: (sent: number) => void}} more
  * @returns {Promise<Job>}
  */
-export function sendFile(file, options, { token, signal, onProgress }) {
+export function sendFile(file, options, { key, token, signal, onProgress }) {
   return new Promise((resolve, reject) => {
     const { url, headers, body } = describeRequest(file, options);
     const request = new XMLHttpRequest();
     request.open("POST", url);
     request.setRequestHeader("Authorization", `Bearer ${token}`);
-    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries({ ...headers, ...keyHeader(key) })) request.setRequestHeader(name, value);
     request.upload.onprogress = (event) => onProgress(Math.min(event.loaded, file.size));
     request.onload = () => settle(request, resolve, reject);
     request.onerror = () => reject(new ApiError({ status: 0, code: "unreachable", detail: UNREACHABLE }));

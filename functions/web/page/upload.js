@@ -90,10 +90,11 @@ export class UploadPanel extends HTMLElement {
   /** @param {File[]} files */
   #take(files) {
     for (const file of files.filter(({ size }) => !size)) this.#queue.refuse(file, EMPTY);
-    const rest = this.#interrupted.match(files.filter(({ size }) => size), (file, options) => this.#start([file], options));
+    const whole = files.filter(({ size }) => size);
+    const rest = this.#interrupted.match(whole, (upload) => this.#start([upload]));
     if (!rest.length) return;
     if (this.#options.isOpen || this.#staged.files.length || !this.#options.check()) this.#stage(rest);
-    else this.#start(rest, this.#takeOptions());
+    else this.#start(this.#withOptions(rest));
   }
 
   /** @param {File[]} files */
@@ -106,24 +107,22 @@ export class UploadPanel extends HTMLElement {
   #convertStaged() {
     if (!this.#options.check()) return;
     const files = this.#staged.takeAll();
-    this.#start(files, this.#takeOptions());
+    this.#start(this.#withOptions(files));
     this.#options.close(); // so that the uploads below are in view
     this.#input.focus();
   }
 
-  #takeOptions() {
+  /** @param {File[]} files */
+  #withOptions(files) {
     const options = this.#options.read();
     this.#options.clearForNextFiles();
-    return options;
+    return files.map((file) => new Upload(file, options));
   }
 
-  /**
-   * @param {File[]} files
-   * @param {Map<string, string>} options
-   */
-  #start(files, options) {
-    announce(files.length === 1 ? `Upload of ${shortName(files[0]?.name ?? "")} started.` : `${files.length} uploads started.`);
-    this.#queue.add(files, options);
+  /** @param {Upload[]} uploads */
+  #start(uploads) {
+    announce(uploads.length === 1 ? `Upload of ${shortName(uploads[0]?.file.name ?? "")} started.` : `${uploads.length} uploads started.`);
+    this.#queue.add(uploads);
     this.#rows.scrollIntoView({ block: "nearest" });
   }
 

@@ -138,9 +138,9 @@ class PasswordLinks:
         ended = {"due_at": None, "claim": None, "claimed_until": None}
         return self._update(*_is_mine(claim), **ended, delete_after=table.c.token_expires_at)
 
-    def discard(self, claim: LinkClaim) -> bool:
+    def discard(self, claim: LinkClaim) -> None:
         """Delete a claimed link that nobody gets."""
-        return self._database.change(sa.delete(table).where(*_is_mine(claim))) == 1
+        self._database.change(sa.delete(table).where(*_is_mine(claim)))
 
     def release(self, claim: LinkClaim) -> bool:
         """Release a claim after a temporary failure, so that any worker can send the email later."""

@@ -160,6 +160,21 @@ notifications = sa.Table(
     sa.Index("notification_due_at", "due_at"),
 )
 
+# The keys that clients gave their uploads (Idempotency-Key), for a day.
+upload_keys = sa.Table(
+    "upload_key",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),  # SHA-256 of the user and the key, in hexadecimal digits
+    sa.Column("username", sa.String(254), nullable=False),
+    # SHA-256 of what was uploaded, and the job that it made; both are NULL if it was cancelled before it arrived.
+    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("job", sa.String(24)),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Index("upload_key_of_job", "job"),
+    sa.Index("upload_key_of_user", "username", "job"),
+    sa.Index("upload_key_by_age", "created_at"),
+)
+
 upload_locks = sa.Table(
     "upload_lock",
     metadata,

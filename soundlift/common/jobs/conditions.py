@@ -47,7 +47,7 @@ next_resend_at = now() + sa.case(
 
 def job_from_row(row: sa.Row[Any]) -> Job:
     """Return the job of a row with the `job_columns`."""
-    values = dict(row._mapping)
+    values = {column.name: row._mapping[column.name] for column in job_columns}
     seconds = {name: finite_or_none(values[name]) for name in ("length", "missing_seconds")}
     answers = {name: bool(values[name]) for name in _computed}
     return Job(**{**values, **seconds, **_times(values), **answers, "state": State(values["state"])})
@@ -80,7 +80,7 @@ def is_due(moment: Moment) -> sa.ColumnElement[bool]:
 
 
 def is_interrupted(moment: Moment) -> sa.ColumnElement[bool]:
-    """Select uploads that have received no bytes for RECEIVE_SECONDS."""
+    """Select uploads that have not extended their lease for RECEIVE_SECONDS."""
     return table.c.upload_deadline < moment
 
 

@@ -12,14 +12,14 @@ from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_row_expired
 from soundlift.common.jobs.cursor import KEEP_DELETIONS_SECONDS
+from soundlift.common.jobs.keyed_uploads import KeyedUploadSteps
 from soundlift.common.jobs.model import ENDED, State
-from soundlift.common.jobs.uploads import UploadSteps
 from soundlift.common.notifications.rows import delete_notifications
 
 DELETE_BATCH = 1000
 
 
-class DeletionSteps(UploadSteps):
+class DeletionSteps(KeyedUploadSteps):
     """The steps that delete jobs and the records of deleted ones. Every method raises DatabaseUnavailable."""
 
     def delete(self, job_id: str) -> bool:

@@ -15,7 +15,9 @@ MAX_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
 MAX_RESEND_SECONDS = 6 * 3600
-# An upload at the minimum rate of a body needs 17.5 minutes for a block, and refreshes its row between two blocks.
+# An upload in progress extends its lease every few seconds. After the shorter time, an upload with the same key may
+# take its place; after the longer one, which also bridges an outage of the database, cleanup abandons it.
+UPLOAD_LEASE_SECONDS = 30
 RECEIVE_SECONDS = 20 * 60
 MAX_MESSAGE_LENGTH = 1000  # characters
 MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # the last that Python and ISO 8601 can write

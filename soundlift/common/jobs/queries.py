@@ -57,7 +57,7 @@ class JobQueries:
         return self._select(is_due(statement_start()), order=(table.c.resend_at,), limit=BATCH, index="job_resend_at")
 
     def interrupted(self) -> list[Job]:
-        """Return at most BATCH uploads that have received no bytes for RECEIVE_SECONDS."""
+        """Return at most BATCH uploads that have not extended their lease for RECEIVE_SECONDS."""
         return self._select(is_interrupted(statement_start()), limit=BATCH, index="job_upload_deadline")
 
     def past_retention(self, *, retention: int) -> list[Job]:

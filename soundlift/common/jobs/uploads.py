@@ -15,6 +15,7 @@ from soundlift.common.jobs.lists import JobLists
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
 from soundlift.common.jobs.turns import next_turn, turn_of
+from soundlift.common.jobs.upload_keys import UploadKey, forget_key, insert_key
 from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
 
@@ -22,7 +23,7 @@ from soundlift.common.media import new_media_id
 class UploadSteps(JobLists):
     """The steps of uploads and of adopted videos. Every method raises DatabaseUnavailable."""
 
-    def receive(  # noqa: PLR0913 - each is a column, except the reservation
+    def receive(  # noqa: PLR0913 - each is a column, except the last two
         self,
         *,
         username: str,
@@ -31,10 +32,12 @@ class UploadSteps(JobLists):
         traceparent: str | None,
         options: str | None = None,
         reservation: Reservation | None = None,
+        key: UploadKey | None = None,
     ) -> Job:
         """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
 
-        Raises TooManyJobs, StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
+        Raises UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs,
+        StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
         """
         job_id = secrets.token_hex(12)
         row = sa.insert(table).values(
@@ -54,6 +57,8 @@ class UploadSteps(JobLists):
         )
 
         def admit_and_insert(connection: Connection) -> Job:
+            if key:
+                insert_key(connection, key, job_id)
             if reservation:
                 admit_job(connection, username, reservation)
             connection.execute(row)
@@ -133,14 +138,23 @@ class UploadSteps(JobLists):
         return self._database.transact(queue_and_read)
 
     def roll_back(self, job_id: str) -> bool:
-        """Move receiving → deleted, after an upload has failed."""
-        return self._move(
-            job_id, State.DELETED, table.c.state == State.RECEIVING, upload_deadline=None, purge_after=now()
-        )
+        """Move receiving → deleted, after an upload has failed; its key can be used again."""
+        return self._break_off(job_id, table.c.state == State.RECEIVING)
 
     def abandon(self, job: Job) -> bool:
-        """Move receiving → deleted, if the upload is still interrupted."""
-        return self._move(job.id, State.DELETED, is_interrupted(now()), upload_deadline=None, purge_after=now())
+        """Move receiving → deleted, if the upload is still interrupted; its key can be used again."""
+        return self._break_off(job.id, is_interrupted(now()))
+
+    def _break_off(self, job_id: str, condition: sa.ColumnElement[bool]) -> bool:
+        step = self._step(job_id, State.DELETED, condition, upload_deadline=None, purge_after=now())
+
+        def delete_and_forget(connection: Connection) -> bool:
+            deleted = connection.execute(step).rowcount == 1
+            if deleted:
+                forget_key(connection, job_id)
+            return deleted
+
+        return self._database.transact(delete_and_forget)
 
     def _move(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
         return self._database.change(self._step(job_id, state, *conditions, **values)) == 1

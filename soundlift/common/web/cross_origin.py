@@ -22,7 +22,7 @@ HEALTH_CHECKS = {"health", "ready"}
 MAX_AGE_SECONDS = 7200  # browsers keep the response to a preflight request no longer
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, "
-    "If-Unmodified-Since, Last-Event-ID, Range, Traceparent, X-Filename"
+    "If-Unmodified-Since, Last-Event-ID, Range, Repr-Digest, Traceparent, X-Filename"
 )
 RESPONSE_HEADERS = (
     "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, RateLimit, RateLimit-Policy, Retry-After"
