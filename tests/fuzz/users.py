@@ -15,6 +15,7 @@ from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs, password_links, sessions
 from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.services import Services
 from tests.factories.jobs import failed_job, ready_job
 from tests.factories.media import store
@@ -41,6 +42,9 @@ def add_examples(services: Services) -> None:
     store(services.mp3s, mp3_id, b"mp3")
     _rename(services, ready_job(services, email=PEERS["you"]), READY, mp3_fid=mp3_id, waveform=bytes(10))
     _rename(services, ready_job(services, email=PEERS["you"]), OTHER_READY)
+    key = read_document().root["components"]["parameters"]["UploadKey"]["example"].strip('"')
+    upload_key = UploadKey(PEERS["you"], key, fingerprint="that of another upload")
+    services.database.transact(lambda connection: insert_key(connection, upload_key, OTHER_READY))
     _rename(services, failed_job(services, email=PEERS["you"]), example("failedJob")["job_id"])
     token = RefreshToken.parse(example("accessOfProgram")["refresh_token"])
     assert token is not None
