@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,13 @@ class FunctionServer:
         return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
     def stop(self) -> None:
+        """Kill gunicorn and its worker, which would otherwise finish its requests first."""
+        workers = [process.pid for process in living_processes().values() if process.parent == self.process.pid]
         self.process.kill()
         self.process.wait()
+        for worker in workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
 
 
 @contextmanager

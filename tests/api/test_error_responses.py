@@ -12,6 +12,7 @@ from gunicorn.http import errors
 from soundlift.common.errors import TooSlow
 from soundlift.common.logging import begin_trace, end_trace
 from soundlift.common.web.error_responses import DETAILS, error_response, error_status
+from soundlift.common.web.security_headers import HEADERS
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
@@ -48,6 +49,7 @@ def test_an_error_response_is_a_problem_document_and_closes_the_connection(statu
         "Content-Type": "application/problem+json",
         "Content-Length": str(len(body)),
         "Connection": "close",
+        **HEADERS,
     }
     problem = json.loads(body)
     assert problem.pop("detail")

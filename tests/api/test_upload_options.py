@@ -135,7 +135,7 @@ def test_a_job_without_an_upload_shows_the_server_s_current_defaults(function: C
         ([("normalize", "loud")], ["normalize=loud", "true, false", "-70 to -5 (LUFS)"]),
         ([("tags", "none")], ["tags=none", "keep or strip"]),
         ([("cover", "no")], ["cover=no", "keep or drop"]),
-        ([("tag.title", "a\nb")], ["tag.title=a�b", "1000 characters on one line"]),
+        ([("tag.title", "a\nb")], ["tag.title=a\\u{a}b", "1000 characters on one line"]),
         ([("tag.date", "soon")], ["tag.date=soon", "YYYY-MM-DD"]),
         ([("tag.track", "A1")], ["tag.track=A1", "3/12"]),
         ([("tag.disc", "-")], ["tag.disc=-", "1/2"]),

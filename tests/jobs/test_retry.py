@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from functions.notify.message import compose
+from functions.notify.message import compose_for_job
 from soundlift.common.errors import MediaNotFound, TooManyJobs
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
@@ -93,9 +93,9 @@ def test_the_event_and_the_mail_of_each_outcome_have_their_own_ids(services: Ser
     second = fail(services, retried(services, first))
     third = fail(services, retried(services, second))
     outcomes = [first, second, third]
-    assert len({compose(job, services)["Message-ID"] for job in outcomes}) == 3
+    assert len({compose_for_job(job, services)["Message-ID"] for job in outcomes}) == 3
     assert len({event_for(job).get_id() for job in outcomes}) == 3
-    assert compose(second, services)["Message-ID"] == compose(second, services)["Message-ID"]
+    assert compose_for_job(second, services)["Message-ID"] == compose_for_job(second, services)["Message-ID"]
 
 
 def test_a_retry_needs_a_place_among_the_jobs_in_progress_of_the_owner(services: Services) -> None:
