@@ -64,7 +64,7 @@ def test_a_locked_account_gets_the_same_answer_whether_it_exists_or_not_and_what
         assert 60 < int(answer.headers["Retry-After"]) <= 201
         assert answer.headers["Cache-Control"] == "no-store"
         assert "WWW-Authenticate" not in answer.headers
-    assert answers[0].json["detail"] == "Too many failed sign-ins. Try again in 2 minutes."
+    assert answers[0].json["detail"] == "Too many sign-ins have failed or are in progress. Try again in 2 minutes."
 
 
 def test_the_user_signs_in_when_the_lock_is_over_and_starts_anew(login: FlaskClient, services: Services) -> None:

@@ -75,12 +75,14 @@ def test_concurrent_uses_of_a_link_choose_one_password(services: Services, email
             services.users.remove(email)
 
 
-def test_a_request_replaces_earlier_links_of_the_address(services: Services) -> None:
+def test_a_request_replaces_earlier_links_of_the_address_for_the_same_purpose(services: Services) -> None:
     earlier = issued_token(services, ADA, Purpose.RESET)
     other = issued_token(services, "bob@example.org", Purpose.RESET)
+    sign_up = issued_token(services, ADA, Purpose.SIGN_UP)
     services.password_links.request(ADA, Purpose.RESET)
     assert_unusable(services, earlier)
     assert services.password_links.find(other) is not None
+    assert services.password_links.find(sign_up) is not None
 
 
 def test_a_further_email_of_a_request_replaces_the_link_of_the_one_before(services: Services) -> None:

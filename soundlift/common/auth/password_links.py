@@ -64,7 +64,10 @@ class PasswordLinks:
         self._database = database
 
     def request(self, email: str, purpose: Purpose) -> PasswordLink:
-        """Replace all links of an address by a new one, whose email is due immediately."""
+        """Replace the link of an address for a purpose by a new one, whose email is due immediately.
+
+        One for the other purpose stays: strangers who sign up with the address of a user do not undo the user's reset.
+        """
         link_id = secrets.token_hex(ID_BYTES)
         moment = now()
         row = sa.insert(table).values(
@@ -77,7 +80,7 @@ class PasswordLinks:
         )
 
         def replace(connection: Connection) -> PasswordLink:
-            delete_password_links(connection, email)
+            connection.execute(sa.delete(table).where(table.c.email == email, table.c.purpose == purpose))
             connection.execute(row)
             return _link(connection.execute(sa.select(*_columns).where(table.c.id == link_id)).one())
 
