@@ -49,6 +49,13 @@ def test_a_reset_changes_the_password_once_and_ends_the_sessions_of_the_user_onl
     assert_unusable(services, token)
 
 
+def test_a_used_link_ends_all_links_of_its_address_only(services: Services) -> None:
+    issued_token(services, ADA, Purpose.SIGN_UP)
+    issued_token(services, NEW)
+    services.password_links.use(issued_token(services, ADA, Purpose.RESET), "chosen")
+    assert requested_links(services) == [(NEW, "sign-up")]
+
+
 def test_an_admin_who_resets_the_password_stays_one(services: Services) -> None:
     services.password_links.use(issued_token(services, "root@example.org", Purpose.RESET), "chosen")
     assert services.users.find("root@example.org") == User("root@example.org", "chosen", admin=True)

@@ -156,7 +156,7 @@ class PasswordLinks:
         return _link(row) if row else None
 
     def use(self, token: OpaqueToken, hashed: str) -> PasswordLink:
-        """Set the hash of the chosen password and use the link up, in one transaction; end all sessions of the account.
+        """Set the hash of the chosen password, and end all links and sessions of the account, in one transaction.
 
         Raises InvalidLink, and changes nothing, if the link was used, or the account was disabled, removed or added
         in the meantime.
@@ -169,6 +169,7 @@ class PasswordLinks:
             end_sessions(connection, row.email)
             if connection.execute(sa.delete(table).where(*_is_opened_by(token))).rowcount != 1:
                 raise invalid_link()
+            delete_password_links(connection, row.email)
             return _link(row)
 
         try:
