@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from soundlift.common.auth import attempts as module
 from soundlift.common.auth.attempts import Attempt, Policy
+from soundlift.common.db import batches
 from soundlift.common.db.tables import attempts as table
 from soundlift.common.errors import TooManyAttempts
 from soundlift.common.services import Services
@@ -165,9 +166,9 @@ def test_forgotten_attempts_are_deleted_in_batches(services: Services, monkeypat
     assert services.attempts.delete_expired() == 0
     age_attempts(services, POLICY.window_seconds)
     services.attempts.count(POLICY, "dora")
-    monkeypatch.setattr(module, "MAX_BATCHES", 1)
+    monkeypatch.setattr(batches, "MAX_BATCHES", 1)
     assert services.attempts.delete_expired() == 2
-    monkeypatch.setattr(module, "MAX_BATCHES", 3)
+    monkeypatch.setattr(batches, "MAX_BATCHES", 3)
     for subject in ("ada", "bob", "carl"):
         services.attempts.count(POLICY, subject)
     age_attempts(services, POLICY.window_seconds)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from soundlift.common.auth import password_links as module
 from soundlift.common.auth.opaque_tokens import OpaqueToken
 from soundlift.common.auth.password_links import CLAIM_SECONDS, GIVE_UP_SECONDS, MIN_RESEND_SECONDS, Purpose
 from soundlift.common.auth.users import User, Users
@@ -185,6 +186,16 @@ def test_an_event_is_due_at_once_and_then_at_growing_intervals(services: Service
     assert services.password_links.due() == []
     assert services.password_links.send_soon(link)
     assert [due.id for due in services.password_links.due()] == [link.id]
+
+
+def test_all_old_links_are_deleted_however_many_there_are(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DELETE_BATCH", 2)
+    for number in range(3):
+        services.password_links.request(f"{number}@example.org", Purpose.SIGN_UP)
+    age_links(services, GIVE_UP_SECONDS)
+    services.password_links.request(NEW, Purpose.SIGN_UP)
+    assert services.password_links.delete_old() == 3
+    assert requested_links(services) == [(NEW, "sign-up")]
 
 
 def test_a_link_is_deleted_when_it_has_expired_or_its_email_cannot_be_sent_for_a_day(services: Services) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from soundlift.common.db.batches import delete_in_batches
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
@@ -22,7 +23,6 @@ from soundlift.common.errors import TooManyAttempts
 MAX_LOCK_SECONDS = 15 * 60
 MAX_DOUBLINGS = 30  # more would exceed any lock
 DELETE_BATCH = 1000
-MAX_BATCHES = 50  # in one run of cleanup, each minute: more rows than replicas under attack add in a minute
 DOMAIN = b"soundlift/attempt\0"  # no token that the same secret signs contains a NUL
 
 Result = TypeVar("Result")
@@ -92,14 +92,8 @@ class Attempts:
         return self._database.transact(lambda connection: work(Counts(connection, self._secret)))
 
     def delete_expired(self) -> int:
-        """Delete rows of forgotten attempts, at most MAX_BATCHES of DELETE_BATCH, and return how many."""
-        deleted = 0
-        for _ in range(MAX_BATCHES):
-            batch = self._delete_batch()
-            deleted += batch
-            if batch < DELETE_BATCH:
-                break
-        return deleted
+        """Delete rows of forgotten attempts, DELETE_BATCH at a time, and return how many."""
+        return delete_in_batches(self._delete_batch, size=DELETE_BATCH)
 
     def _delete_batch(self) -> int:
         expired = sa.select(table.c.key).where(table.c.expires_at <= statement_start()).limit(DELETE_BATCH)

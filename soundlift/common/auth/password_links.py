@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.auth.opaque_tokens import ID_BYTES, OpaqueToken
 from soundlift.common.auth.sessions import end_sessions
+from soundlift.common.db.batches import delete_in_batches
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
@@ -26,7 +27,8 @@ from soundlift.common.db.tables import password_links as table
 from soundlift.common.db.tables import users
 from soundlift.common.errors import InvalidLink
 
-BATCH = 100  # of events that are resent, and of rows that are deleted, in one run of cleanup
+BATCH = 100  # of events that are sent in one run of cleanup
+DELETE_BATCH = 1000
 CLAIM_SECONDS = 60  # longer than any attempt to send the email
 MIN_RESEND_SECONDS, MAX_RESEND_SECONDS = 60, 6 * 3600
 GIVE_UP_SECONDS = 24 * 3600  # an email that cannot be sent for so long is not sent at all
@@ -178,8 +180,11 @@ class PasswordLinks:
             raise invalid_link() from None
 
     def delete_old(self) -> int:
-        """Delete at most BATCH links that have expired or could not be sent, and return how many."""
-        old = sa.select(table.c.id).where(table.c.delete_after <= statement_start()).limit(BATCH)
+        """Delete links that have expired or could not be sent, DELETE_BATCH at a time, and return how many."""
+        return delete_in_batches(self._delete_batch, size=DELETE_BATCH)
+
+    def _delete_batch(self) -> int:
+        old = sa.select(table.c.id).where(table.c.delete_after <= statement_start()).limit(DELETE_BATCH)
 
         def delete(connection: Connection) -> int:
             ids = connection.scalars(force_index(old, table, "password_link_delete_after")).all()
