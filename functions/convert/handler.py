@@ -58,8 +58,8 @@ def _convert_next(services: Services) -> str | None:
     Other workers may choose the same job at the same time; those that fail to claim it try the one after it. Raises
     Busy if this worker is at its concurrency limit, or others took every job that it tried.
     """
-    error: SoundliftError = Busy("Other workers took every job that was chosen; retry shortly.")
     for _ in range(MAX_CHOICES):
+        error: StoreUnavailable | None = None
         jobs = services.jobs.next_in_turn(CANDIDATES)
         if not jobs:
             return None
@@ -71,7 +71,9 @@ def _convert_next(services: Services) -> str | None:
             else:
                 if _claim_and_convert(job, services):
                     return job.id
-    raise error
+        if error:  # each failure may have taken as long as the store's timeout
+            raise error
+    raise Busy("Other workers took every job that was chosen; retry shortly.")
 
 
 def _claim_and_convert(job: Job, services: Services) -> bool:

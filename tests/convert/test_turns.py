@@ -118,14 +118,19 @@ def test_an_mp3_that_cannot_be_deleted_holds_up_no_other_job(
     dead, waiting = claimed_job(services)[0], queued_job(services, email=BOB)
     age(services, dead, CLAIM_SECONDS + 1)
 
+    tries: list[str] = []
+
     def refuse(fid: str) -> None:
+        tries.append(fid)
         raise StoreUnavailable("The media store does not answer.")
 
     with monkeypatch.context() as patch:
         patch.setattr(services.mp3s, "delete", refuse)
         assert _subject(waiting, services) == waiting.id
+        tries.clear()
         with pytest.raises(StoreUnavailable):
             convert(event_for(waiting), services)
+        assert len(tries) == 1
     assert _subject(waiting, services) == dead.id
 
 
