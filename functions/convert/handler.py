@@ -38,12 +38,13 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     """Convert the video of a job and return the event of its outcome.
 
     An event permits one conversion: that of the job whose turn it is, which need not be the job that the event names.
-    There are as many events as jobs, so each gets its turn. If none waits, the reply is made from the row of the job
-    that the event names, so a repeated event gets the same reply; None if there is no such job or it is cancelled.
+    There are as many events as jobs, so each gets its turn; cleanup replaces those that are lost. If none waits, the
+    reply is made from the row of the job that the event names, so a repeated event gets the same reply; None if there
+    is no such job or it is cancelled.
     """
     named_id = find_or_adopt_job_id(event, services)
     bind_job(named_id)
-    ended_id = _convert_next(services)
+    ended_id = _convert_next(named_id, services)
     job = services.jobs.find(ended_id or named_id)
     if job:
         _bind_log(job)
@@ -52,7 +53,7 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     return event_for(job) if job and job.state in OUTCOMES else None
 
 
-def _convert_next(services: Services) -> str | None:
+def _convert_next(named_id: str, services: Services) -> str | None:
     """Convert or give up the job whose turn it is, and return its id; None if no job waits for a worker.
 
     Other workers may choose the same job at the same time; those that fail to claim it try the one after it. Raises
@@ -69,19 +70,21 @@ def _convert_next(services: Services) -> str | None:
             except StoreUnavailable as unavailable:  # a file that cannot be deleted must not hold up the other jobs
                 error = unavailable
             else:
-                if _claim_and_convert(job, services):
+                if _claim_and_convert(job, named_id, services):
                     return job.id
         if error:  # each failure may have taken as long as the store's timeout
             raise error
     raise Busy("Other workers took every job that was chosen; retry shortly.")
 
 
-def _claim_and_convert(job: Job, services: Services) -> bool:
+def _claim_and_convert(job: Job, named_id: str, services: Services) -> bool:
     """Claim a job and convert it, or give it up without attempts or time left; return whether this ended the job."""
     with _slot(services):
         _bind_log(job)
         if services.jobs.give_up(job):
             return True
+        if job.id != named_id:
+            services.jobs.inherit_resend(named_id, job)
         claim = services.jobs.claim(job)
         return claim is not None and _convert_claimed(job, claim, services)
 

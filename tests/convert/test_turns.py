@@ -18,7 +18,7 @@ from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, Job, State
+from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import current_traceparent
 from soundlift.common.services import Services
@@ -143,6 +143,18 @@ def test_an_event_whose_claim_is_lost_converts_another_job(services: Services, c
     conversions.fail = cancel
     assert _subject(lost, services) == waiting.id
     assert conversions.converted == [waiting.id]
+
+
+def test_a_lost_event_is_replaced_in_time_although_other_events_convert_its_job(
+    services: Services, conversions: FakeConversions
+) -> None:
+    jobs = [queued_job(services, email=email) for email in (ADA, BOB, ADA, BOB)]
+    age(services, jobs[0], FIRST_RESEND_SECONDS - 60, "resend_at")
+    assert [_subject(job, services) for job in jobs[1:]] == [job.id for job in jobs[:-1]]
+    assert services.jobs.due() == []
+    age(services, jobs[-1], 61, "resend_at")
+    (due,) = services.jobs.due()
+    assert due.id == jobs[-1].id
 
 
 def test_a_worker_that_loses_every_race_for_a_job_returns_the_event(
