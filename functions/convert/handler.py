@@ -70,21 +70,42 @@ def _convert_next(named_id: str, services: Services) -> str | None:
             except StoreUnavailable as unavailable:  # a file that cannot be deleted must not hold up the other jobs
                 error = unavailable
             else:
-                if _claim_and_convert(job, named_id, services):
-                    return job.id
+                if ended_id := _convert_one(job, named_id, services):
+                    return ended_id
         if error:  # each failure may have taken as long as the store's timeout
             raise error
     raise Busy("Other workers took every job that was chosen; retry shortly.")
 
 
-def _claim_and_convert(job: Job, named_id: str, services: Services) -> bool:
+def _convert_one(job: Job, named_id: str, services: Services) -> str | None:
+    """Convert a job in its turn, and return the id of the job that ended; None if another worker took this one.
+
+    If the job has to be released, convert the one that the event names: otherwise a few jobs that always fail would use
+    up all deliveries of the events of others.
+    """
+    if job.id != named_id:
+        services.jobs.inherit_resend(named_id, job)
+    try:
+        return job.id if _claim_and_convert(job, services) else None
+    except Busy:
+        raise
+    except SoundliftError as error:
+        named = services.jobs.find(named_id)
+        if job.id == named_id or named is None or named.state not in WAITING or services.shutdown.is_overdue(0):
+            raise
+        log.warning("job released, the one that the event names is next", code=error.code, **error.evidence)
+        delete_abandoned_output(named, services)
+        if not _claim_and_convert(named, services):
+            raise
+        return named_id
+
+
+def _claim_and_convert(job: Job, services: Services) -> bool:
     """Claim a job and convert it, or give it up without attempts or time left; return whether this ended the job."""
     with _slot(services):
         _bind_log(job)
         if services.jobs.give_up(job):
             return True
-        if job.id != named_id:
-            services.jobs.inherit_resend(named_id, job)
         claim = services.jobs.claim(job)
         return claim is not None and _convert_claimed(job, claim, services)
 

@@ -21,6 +21,7 @@ from soundlift.common.events import event_for
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import current_traceparent
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.convert.outcome import finished_mp3
 from tests.factories.backlog import queue_many
@@ -143,6 +144,38 @@ def test_an_event_whose_claim_is_lost_converts_another_job(services: Services, c
     conversions.fail = cancel
     assert _subject(lost, services) == waiting.id
     assert conversions.converted == [waiting.id]
+
+
+def test_jobs_that_always_fail_use_up_no_delivery_of_the_event_of_another_job(
+    services: Services, conversions: FakeConversions
+) -> None:
+    broken = [queued_job(services, email=f"{number}@example.org").id for number in range(3)]
+    mine = queued_job(services, email=BOB)
+    conversions.fail = lambda job: StoreUnavailable("Its video is missing.") if job.id in broken else None
+    assert _subject(mine, services) == mine.id
+    with pytest.raises(StoreUnavailable):
+        convert(event_for(mine), services)
+    with pytest.raises(StoreUnavailable):
+        convert(event_for(job_now(services, broken[2])), services)
+    released = [job_now(services, job_id).resend_count for job_id in broken]
+    assert (released, conversions.converted) == ([1, 1, 1], [mine.id])
+
+
+def test_a_worker_that_shuts_down_begins_no_other_conversion(
+    services: Services, conversions: FakeConversions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Services, "shutdown", Shutdown())
+    first, second = (queued_job(services, email=email) for email in (ADA, BOB))
+
+    def stop(job: Job) -> StoreUnavailable:
+        services.shutdown.begin()
+        return StoreUnavailable("The worker is shutting down.")
+
+    conversions.fail = stop
+    with pytest.raises(StoreUnavailable):
+        convert(event_for(second), services)
+    assert job_now(services, second.id).resend_count == 0
+    assert job_now(services, first.id).resend_count == 1
 
 
 def test_a_lost_event_is_replaced_in_time_although_other_events_convert_its_job(
