@@ -21,7 +21,8 @@ STALL_SECONDS = 0.01
 class MailServer:
     """An SMTP server; `replies` overrides replies by command, and the commands in `stalls` are left unanswered.
 
-    With `login`, a user and a password, the server accepts mail from that user only.
+    With `login`, a user and a password, the server accepts mail from that user only; without `utf8`, only for addresses
+    in ASCII.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class MailServer:
         starttls: ssl.SSLContext | None = None,
         tls: ssl.SSLContext | None = None,
         login: tuple[str, str] | None = None,
+        utf8: bool = True,
     ) -> None:
         self.messages: list[EmailMessage] = []
         self.recipients: list[list[str]] = []
@@ -46,7 +48,7 @@ class MailServer:
             self,
             hostname="127.0.0.1",
             port=port,
-            enable_SMTPUTF8=True,
+            enable_SMTPUTF8=utf8,
             tls_context=starttls,
             ssl_context=tls,
             authenticator=self._authenticate,

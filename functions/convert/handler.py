@@ -38,12 +38,13 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     """Convert the video of a job and return the event of its outcome.
 
     An event permits one conversion: that of the job whose turn it is, which need not be the job that the event names.
-    There are as many events as jobs, so each gets its turn. If none waits, the reply is made from the row of the job
-    that the event names, so a repeated event gets the same reply; None if there is no such job or it is cancelled.
+    There are as many events as jobs, so each gets its turn; cleanup replaces those that are lost. If none waits, the
+    reply is made from the row of the job that the event names, so a repeated event gets the same reply; None if there
+    is no such job or it is cancelled.
     """
     named_id = find_or_adopt_job_id(event, services)
     bind_job(named_id)
-    ended_id = _convert_next(services)
+    ended_id = _convert_next(named_id, services)
     job = services.jobs.find(ended_id or named_id)
     if job:
         _bind_log(job)
@@ -52,14 +53,14 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     return event_for(job) if job and job.state in OUTCOMES else None
 
 
-def _convert_next(services: Services) -> str | None:
+def _convert_next(named_id: str, services: Services) -> str | None:
     """Convert or give up the job whose turn it is, and return its id; None if no job waits for a worker.
 
     Other workers may choose the same job at the same time; those that fail to claim it try the one after it. Raises
     Busy if this worker is at its concurrency limit, or others took every job that it tried.
     """
-    error: SoundliftError = Busy("Other workers took every job that was chosen; retry shortly.")
     for _ in range(MAX_CHOICES):
+        error: StoreUnavailable | None = None
         jobs = services.jobs.next_in_turn(CANDIDATES)
         if not jobs:
             return None
@@ -69,9 +70,34 @@ def _convert_next(services: Services) -> str | None:
             except StoreUnavailable as unavailable:  # a file that cannot be deleted must not hold up the other jobs
                 error = unavailable
             else:
-                if _claim_and_convert(job, services):
-                    return job.id
-    raise error
+                if ended_id := _convert_one(job, named_id, services):
+                    return ended_id
+        if error:  # each failure may have taken as long as the store's timeout
+            raise error
+    raise Busy("Other workers took every job that was chosen; retry shortly.")
+
+
+def _convert_one(job: Job, named_id: str, services: Services) -> str | None:
+    """Convert a job in its turn, and return the id of the job that ended; None if another worker took this one.
+
+    If the job has to be released, convert the one that the event names: otherwise a few jobs that always fail would use
+    up all deliveries of the events of others.
+    """
+    if job.id != named_id:
+        services.jobs.inherit_resend(named_id, job)
+    try:
+        return job.id if _claim_and_convert(job, services) else None
+    except Busy:
+        raise
+    except SoundliftError as error:
+        named = services.jobs.find(named_id)
+        if job.id == named_id or named is None or named.state not in WAITING or services.shutdown.is_overdue(0):
+            raise
+        log.warning("job released, the one that the event names is next", code=error.code, **error.evidence)
+        delete_abandoned_output(named, services)
+        if not _claim_and_convert(named, services):
+            raise
+        return named_id
 
 
 def _claim_and_convert(job: Job, services: Services) -> bool:

@@ -16,6 +16,7 @@ from soundlift.common.errors import (
     InvalidCredentials,
     InvalidJsonCredentials,
     MissingCredentials,
+    SoundliftError,
     TooManyAttempts,
 )
 from soundlift.common.services import Services
@@ -45,7 +46,7 @@ def authenticate(request: Request, body: Mapping[str, Any] | None, services: Ser
         raise
     try:
         user, matches = _verify(credentials, services)
-    except Busy:
+    except SoundliftError:  # the password was not checked
         services.sign_in_limits.cancel(sign_in)
         raise
     if user is None or not matches:

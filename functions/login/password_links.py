@@ -69,7 +69,7 @@ def _request_link(request: Request, services: Services, purpose: Purpose) -> Res
     address = parse_address(_text(body, "email"))
     if purpose == Purpose.SIGN_UP and settings.sign_up_domains:
         _require_domain(address, settings.sign_up_domains)
-    services.link_limits.count(address, client_network(request, settings))
+    services.link_limits.count(purpose, address, client_network(request, settings))
     services.password_links.request(address, purpose)
     return jsonify(email=address), 202
 

@@ -121,7 +121,10 @@ class UploadSession:
             self._open_writer()
 
     def commit(self) -> Job:
-        """Make the file durable and queue its job; return the job."""
+        """Make the file durable and queue its job; return the job.
+
+        If another upload has taken its place, cleanup may have deleted the row already, so nobody else knows the file.
+        """
         if self._file_name is None:
             raise BadRequest("The request has no file; send exactly one.")
         if not self._received_bytes:
@@ -131,6 +134,7 @@ class UploadSession:
         assert job is not None
         queued = self._queue(job, writer.commit())
         if queued is None:
+            self._services.videos.delete(job.video_fid)
             raise StoreUnavailable(ABANDONED)
         self._committed = True
         return queued

@@ -47,13 +47,17 @@ def add(email: str, admin: bool, if_absent: bool, data: Path | None) -> None:
 def passwd(email: str, data: Path | None) -> None:
     """Change the password of an account, end its sessions, and forget its failed sign-ins.
 
-    The new password is read from a prompt, or from standard input.
+    The new password is read from a prompt, or from standard input. Failed sign-ins are counted by the JWT_SECRET of
+    login: without it, they are not forgotten.
     """
     services = account_services(data)
     _require_account(services.users, email)
     services.users.set_password(email, services.passwords.hash_new(_new_password()))
-    services.sign_in_limits.forget(email)
     click.echo(f"Changed the password of {email}.")
+    if services.settings.jwt_secret:
+        services.sign_in_limits.forget(email)
+    else:
+        click.echo("Its failed sign-ins still count: without the JWT_SECRET of login, they cannot be found.", err=True)
 
 
 @user.command("list")

@@ -69,11 +69,11 @@ class Mail:
         """Send a message to one recipient, regardless of its headers.
 
         Raises MailRefused if the server permanently refuses this recipient or this message (a 5xx reply to RCPT or
-        DATA), and MailUnavailable for any other failure.
+        DATA, or no support of addresses beyond ASCII), and MailUnavailable for any other failure.
         """
         try:
             with self._connected() as server:
-                server.send_message(message, to_addrs=[recipient])
+                _send(server, message, recipient)
         except smtplib.SMTPRecipientsRefused as refusal:
             status, reply = next(iter(refusal.recipients.values()))
             raise _error("this address", status, reply) from None
@@ -116,6 +116,15 @@ class Mail:
             if not isinstance(server.sock, ssl.SSLSocket) and not _is_local(server.sock):
                 raise MailUnavailable("The mail server offers no TLS, and the password is not sent without TLS.")
             server.login(*self._login)
+
+
+def _send(server: smtplib.SMTP, message: EmailMessage, recipient: str) -> None:
+    try:
+        server.send_message(message, to_addrs=[recipient])
+    except smtplib.SMTPNotSupportedError:  # SMTPUTF8 (RFC 6531)
+        if recipient.isascii():  # it is the sender, which the operator can correct
+            raise
+        raise MailRefused("The mail server refuses this address: it supports only addresses in ASCII.") from None
 
 
 def _tls_context(ca_file: str) -> ssl.SSLContext:

@@ -251,8 +251,8 @@ class Settings:
         "Let users choose a new password with a link in an email: true or false", False, boolean
     )
     account_emails: int = setting(
-        "Emails about a new account or password to one address, before each further one has to wait for one to six "
-        "hours; 0 means no limit",
+        "Emails about a new account, and as many about a new password, to one address, before each further one has to "
+        "wait for one to six hours; 0 means no limit",
         5,
         not_negative,
     )

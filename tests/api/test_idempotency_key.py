@@ -198,6 +198,15 @@ def test_a_key_is_forgotten_after_a_day(uploads: Uploads, function: Call) -> Non
     assert uploads.post().json["job_id"] != first
 
 
+def test_a_key_is_kept_as_long_as_its_upload_is_in_progress(uploads: Uploads, function: Call) -> None:
+    def repeat() -> None:
+        _age_keys(uploads.services, 25 * 3600)
+        function("cleanup").post("/")
+        assert_problem(uploads.post(LARGE), 409, code="upload_in_progress")
+
+    assert uploads.post(SlowBody(repeat)).status_code == 202
+
+
 def _age_keys(services: Services, seconds: float) -> None:
     with services.database.write() as connection:
         connection.execute(sa.text(f"UPDATE upload_key SET created_at = created_at - {seconds}"))

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from functions.login.failure_time import FIRST_SECONDS, MAX_SECONDS, FailureTime
 from soundlift.common.auth.passwords import Match, Passwords
-from soundlift.common.errors import Busy
+from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError
 from soundlift.common.services import Services
 from tests.factories.accounts import PASSWORD
 from tests.factories.attempts import age_attempts, count_rows
@@ -64,7 +64,7 @@ def test_a_locked_account_gets_the_same_answer_whether_it_exists_or_not_and_what
         assert 60 < int(answer.headers["Retry-After"]) <= 201
         assert answer.headers["Cache-Control"] == "no-store"
         assert "WWW-Authenticate" not in answer.headers
-    assert answers[0].json["detail"] == "Too many failed sign-ins. Try again in 2 minutes."
+    assert answers[0].json["detail"] == "Too many sign-ins have failed or are in progress. Try again in 2 minutes."
 
 
 def test_the_user_signs_in_when_the_lock_is_over_and_starts_anew(login: FlaskClient, services: Services) -> None:
@@ -108,16 +108,18 @@ def test_a_sign_in_is_counted_before_its_password_is_checked(
     assert rows == [2]  # the network and the account
 
 
-def test_a_sign_in_that_finds_no_room_to_be_checked_is_not_counted(
-    login: FlaskClient, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [Busy("Busy.", retry_after=1), DatabaseUnavailable("It does not answer.")])
+def test_a_sign_in_that_cannot_be_checked_is_not_counted(
+    login: FlaskClient, services: Services, monkeypatch: pytest.MonkeyPatch, error: SoundliftError
 ) -> None:
-    def busy(*_: object) -> Match:
-        raise Busy("Busy.", retry_after=1)
+    def fail_to_verify(*_: object) -> Match:
+        raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(Passwords, "verify", busy)
+        patch.setattr(Passwords, "verify", fail_to_verify)
         for _ in range(2 * FREE):
-            assert_problem(sign_in(login, ADA), 429, code="busy")
+            assert_problem(sign_in(login, ADA), error.status, code=error.code)
+    assert count_rows(services) == 0
     assert sign_in(login, ADA).status_code == 200
 
 

@@ -28,6 +28,7 @@ FILE = b'Content-Disposition: form-data; name="f"; filename="a.mp4"'
 NEXT = b"GET /_/health HTTP/1.1\r\nHost: a\r\n\r\n"
 BUFFERS = 32 * MEBIBYTE  # which the allocator keeps; all forms together have more than 100 MiB
 GROWTH = 4 * MEBIBYTE  # when the same forms are sent again
+PASSES = 4  # a leak grows at each; what the allocator keeps does not
 
 
 def form(*parts: bytes) -> bytes:
@@ -144,9 +145,13 @@ def refuse_all_forms(server: FunctionServer, services: Services) -> int:
 def test_no_form_leaves_a_trace_holds_a_thread_or_takes_memory(server: FunctionServer, services: Services) -> None:
     assert upload(server, services) == 202
     before, memory = traces(services), server.peak_memory()
-    first = refuse_all_forms(server, services)
-    assert first - memory < BUFFERS
-    assert refuse_all_forms(server, services) - first < GROWTH
+    peak = refuse_all_forms(server, services)
+    assert peak - memory < BUFFERS
+    growth = []
+    while len(growth) < PASSES and min(growth, default=GROWTH) >= GROWTH:
+        earlier, peak = peak, refuse_all_forms(server, services)
+        growth.append(peak - earlier)
+    assert min(growth) < GROWTH, growth
     assert traces(services) == before
     assert upload(server, services) == 202
 

@@ -213,6 +213,16 @@ def test_an_address_gets_only_a_few_emails_whether_or_not_it_has_an_account(
     assert len(requested_links(services)) == 3
 
 
+def test_strangers_who_sign_up_with_the_address_of_a_user_do_not_prevent_a_reset(
+    login: FlaskClient, services: Services
+) -> None:
+    token = issued_token(services, ADA, Purpose.RESET)
+    while login.post("/sign-up", json={"email": ADA}).status_code == 202:
+        pass
+    assert choose(login, token).status_code == 200
+    assert login.post("/reset", json={"email": ADA}).status_code == 202
+
+
 def test_a_network_requests_only_so_many_emails_and_a_refused_request_replaces_no_link(
     login: FlaskClient, services: Services
 ) -> None:

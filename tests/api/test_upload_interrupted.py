@@ -18,6 +18,7 @@ from functions.upload.handler import app
 from functions.upload.lease import REFRESH_SECONDS
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import RECEIVE_SECONDS, UPLOAD_LEASE_SECONDS, Job
+from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from tests.api.uploads import LARGE, SlowBody, only_job, send, traces
 from tests.factories.accounts import bearer
@@ -113,6 +114,22 @@ def test_an_upload_that_was_abandoned_meanwhile_is_answered_503(
         assert function("cleanup").post("/").json["orphans"] == 1
     assert traces(services) == []
     assert services.broker.receive(["video"], timeout=0) is None
+
+
+def test_an_upload_whose_row_was_deleted_before_its_file_began_leaves_no_file(
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = services.videos.create
+
+    def wake_up_too_late(fid: str, info: MediaInfo) -> MediaWriter:
+        job = job_now(services, info.job_id)
+        assert _is_abandoned(services, job)
+        assert dispose(job_now(services, job.id), services)
+        return create(fid, info)
+
+    monkeypatch.setattr(services.videos, "create", wake_up_too_late)
+    assert_problem(send(function, services, io.BytesIO(MP4)), 503)
+    assert traces(services) == []
 
 
 @pytest.fixture

@@ -103,6 +103,14 @@ def test_a_full_quota_says_what_to_do(visit: Visit, video: Path, code: str) -> N
     visit.expect_state("Holiday.mp4", "ready")
 
 
+def test_an_upload_that_waits_for_its_earlier_attempt_is_cancelled_on_the_server_too(visit: Visit, video: Path) -> None:
+    visit.page.route(UPLOAD, refusal(409, "upload_in_progress", "It is in progress.", retry_after=30), times=1)
+    visit.upload(video)
+    expect(visit.uploads).to_contain_text("still ending the interrupted attempt")
+    with visit.page.expect_request(lambda request: request.method == "DELETE" and bool(UPLOAD.search(request.url))):
+        visit.page.get_by_role("button", name="Cancel: Holiday.mp4").click()
+
+
 def test_a_refused_option_can_be_changed(visit: Visit, video: Path) -> None:
     refuse = refusal(400, "bad_option", "bitrate=320 must be at most 192 on this server.")
     visit.page.route(UPLOAD, refuse, times=1)

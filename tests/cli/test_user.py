@@ -132,6 +132,14 @@ def test_a_new_password_ends_the_lock_of_an_account(services: Services) -> None:
     changed = CliRunner().invoke(user, ["passwd", "ada@example.org"], input="another password\n", env=environment)
     assert changed.exit_code == 0
     services.sign_in_limits.begin("ada@example.org", None)
+    assert "still count" not in changed.output
+
+
+def test_without_the_key_of_login_a_new_password_says_that_a_lock_remains(services: Services) -> None:
+    environment = {"SOUNDLIFT_DATA": str(services.settings.soundlift_data), "JWT_SECRET": None}
+    changed = CliRunner().invoke(user, ["passwd", "ada@example.org"], input="another password\n", env=environment)
+    assert changed.exit_code == 0
+    assert "Its failed sign-ins still count: without the JWT_SECRET of login" in changed.output
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import urllib3
 from devservers.ports import free_port
 from soundlift.client import ApiError, Client, ConnectionFailed
 from soundlift.common.auth.tokens import Tokens
+from soundlift.common.db.migrations import migrate
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
@@ -38,6 +39,7 @@ MP4 = b"\x00\x00\x00\x18ftypmp42"
 
 @pytest.fixture
 def upload_url(tmp_path: Path) -> Iterator[str]:
+    migrate(f"sqlite:///{tmp_path}/soundlift.db")
     port = str(free_port())
     settings = {"JWT_SECRET": SECRET, "SOUNDLIFT_DATA": str(tmp_path), "MAX_UPLOAD_BYTES": str(2**20)}
     environment = {**os.environ, "HOST": "127.0.0.1", "PORT": port, **settings}

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from structlog.testing import capture_logs
 
 from soundlift.common.auth import attempts as module
-from soundlift.common.auth.attempts import Policy
+from soundlift.common.auth.attempts import Attempt, Policy
+from soundlift.common.db import batches
 from soundlift.common.db.tables import attempts as table
 from soundlift.common.errors import TooManyAttempts
 from soundlift.common.services import Services
@@ -86,20 +87,48 @@ def test_attempts_can_be_forgotten_at_once(services: Services) -> None:
         services.attempts.forget(POLICY, "ada")
 
 
-def test_an_attempt_that_is_taken_back_does_not_count(services: Services) -> None:
-    def take_back() -> None:
-        services.attempts.transact(lambda counts: counts.take_back(POLICY, "ada"))
+def add(services: Services) -> Attempt:
+    return services.attempts.transact(lambda counts: counts.add(POLICY, "ada"))
 
+
+def take_back(services: Services, attempt: Attempt) -> None:
+    services.attempts.transact(lambda counts: counts.take_back(attempt))
+
+
+def test_attempts_that_are_taken_back_leave_nothing(services: Services) -> None:
     for _ in range(5):
-        assert not is_locked(services)
-        take_back()
+        take_back(services, add(services))
+    assert count_rows(services) == 0
     assert [is_locked(services) for _ in range(4)] == [False, False, False, True]
-    take_back()
-    assert not is_locked(services), "it had locked the action"
+
+
+def test_an_attempt_that_is_taken_back_does_not_lock_even_beyond_the_free_ones(services: Services) -> None:
+    for _ in range(POLICY.free):
+        add(services)
     age_attempts(services, POLICY.first_lock_seconds)
+    for _ in range(3):
+        take_back(services, add(services))
     assert not is_locked(services)
-    take_back()
-    assert is_locked(services), "others have locked the action"
+
+
+def test_a_lock_by_a_later_attempt_remains_when_one_is_taken_back(services: Services) -> None:
+    add(services)
+    slow = add(services)
+    assert not is_locked(services)
+    take_back(services, slow)
+    assert is_locked(services)
+
+
+def test_an_attempt_that_is_taken_back_does_not_keep_the_ones_before_it_from_being_forgotten(
+    services: Services,
+) -> None:
+    add(services)
+    add(services)
+    with services.database.read() as connection:
+        before = connection.scalar(sa.select(table.c.expires_at))
+    take_back(services, add(services))
+    with services.database.read() as connection:
+        assert connection.scalar(sa.select(table.c.expires_at)) == before
 
 
 @pytest.mark.slow
@@ -137,7 +166,14 @@ def test_forgotten_attempts_are_deleted_in_batches(services: Services, monkeypat
     assert services.attempts.delete_expired() == 0
     age_attempts(services, POLICY.window_seconds)
     services.attempts.count(POLICY, "dora")
-    assert [services.attempts.delete_expired() for _ in range(3)] == [2, 1, 0]
+    monkeypatch.setattr(batches, "MAX_BATCHES", 1)
+    assert services.attempts.delete_expired() == 2
+    monkeypatch.setattr(batches, "MAX_BATCHES", 3)
+    for subject in ("ada", "bob", "carl"):
+        services.attempts.count(POLICY, subject)
+    age_attempts(services, POLICY.window_seconds)
+    services.attempts.count(POLICY, "emil")
+    assert [services.attempts.delete_expired() for _ in range(2)] == [4, 0]
     assert count_rows(services) == 1
 
 

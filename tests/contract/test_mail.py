@@ -190,6 +190,20 @@ def test_a_url_without_a_port_uses_the_default_port(
     assert attempts == [(address, 3)]
 
 
+def test_an_address_that_the_server_cannot_have_is_a_permanent_refusal(start: Start) -> None:
+    address = "zo\u00eb@example.org"
+    mail = EmailMessage()
+    mail["From"], mail["To"] = "soundlift@example.org", address
+    server = start()
+    Mail(server.url).send(mail, recipient=address)
+    assert server.recipients == [[address]]
+    with pytest.raises(MailRefused, match="only addresses in ASCII"):
+        Mail(start(utf8=False).url).send(mail, recipient=address)
+    mail.replace_header("From", address)
+    with pytest.raises(MailUnavailable):
+        Mail(start(utf8=False).url).send(mail, recipient="ada@example.org")
+
+
 def test_a_refused_sender_is_a_temporary_failure(start: Start) -> None:
     server = start()
     server.replies["MAIL"] = PERMANENT

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
+from soundlift.common.auth import password_links as module
 from soundlift.common.auth.opaque_tokens import OpaqueToken
 from soundlift.common.auth.password_links import CLAIM_SECONDS, GIVE_UP_SECONDS, MIN_RESEND_SECONDS, Purpose
 from soundlift.common.auth.users import User, Users
@@ -49,6 +50,13 @@ def test_a_reset_changes_the_password_once_and_ends_the_sessions_of_the_user_onl
     assert_unusable(services, token)
 
 
+def test_a_used_link_ends_all_links_of_its_address_only(services: Services) -> None:
+    issued_token(services, ADA, Purpose.SIGN_UP)
+    issued_token(services, NEW)
+    services.password_links.use(issued_token(services, ADA, Purpose.RESET), "chosen")
+    assert requested_links(services) == [(NEW, "sign-up")]
+
+
 def test_an_admin_who_resets_the_password_stays_one(services: Services) -> None:
     services.password_links.use(issued_token(services, "root@example.org", Purpose.RESET), "chosen")
     assert services.users.find("root@example.org") == User("root@example.org", "chosen", admin=True)
@@ -75,12 +83,14 @@ def test_concurrent_uses_of_a_link_choose_one_password(services: Services, email
             services.users.remove(email)
 
 
-def test_a_request_replaces_earlier_links_of_the_address(services: Services) -> None:
+def test_a_request_replaces_earlier_links_of_the_address_for_the_same_purpose(services: Services) -> None:
     earlier = issued_token(services, ADA, Purpose.RESET)
     other = issued_token(services, "bob@example.org", Purpose.RESET)
+    sign_up = issued_token(services, ADA, Purpose.SIGN_UP)
     services.password_links.request(ADA, Purpose.RESET)
     assert_unusable(services, earlier)
     assert services.password_links.find(other) is not None
+    assert services.password_links.find(sign_up) is not None
 
 
 def test_a_further_email_of_a_request_replaces_the_link_of_the_one_before(services: Services) -> None:
@@ -176,6 +186,16 @@ def test_an_event_is_due_at_once_and_then_at_growing_intervals(services: Service
     assert services.password_links.due() == []
     assert services.password_links.send_soon(link)
     assert [due.id for due in services.password_links.due()] == [link.id]
+
+
+def test_all_old_links_are_deleted_however_many_there_are(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DELETE_BATCH", 2)
+    for number in range(3):
+        services.password_links.request(f"{number}@example.org", Purpose.SIGN_UP)
+    age_links(services, GIVE_UP_SECONDS)
+    services.password_links.request(NEW, Purpose.SIGN_UP)
+    assert services.password_links.delete_old() == 3
+    assert requested_links(services) == [(NEW, "sign-up")]
 
 
 def test_a_link_is_deleted_when_it_has_expired_or_its_email_cannot_be_sent_for_a_day(services: Services) -> None:

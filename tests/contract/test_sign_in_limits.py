@@ -123,6 +123,20 @@ def test_a_sign_in_whose_password_was_not_checked_does_not_count(limits: SignInL
     assert is_locked(limits, ADA, HOME)
 
 
+def test_sign_ins_that_succeed_or_are_not_checked_lock_nothing_even_after_too_many_failures(
+    services: Services, limits: SignInLimits
+) -> None:
+    fail(limits, NOBODY, STRANGE, PER_ACCOUNT)
+    age_attempts(services, LOCK_SECONDS)
+    for number in range(PER_NETWORK):
+        fail(limits, f"{number}@example.org", HOME, 1)
+    age_attempts(services, LOCK_SECONDS)
+    for _ in range(3):
+        limits.cancel(limits.begin(NOBODY, ELSEWHERE))
+    succeed(limits, ADA, HOME)
+    succeed(limits, BOB, HOME)
+
+
 def test_a_refused_sign_in_counts_neither_for_the_account_nor_for_the_network(
     services: Services, limits: SignInLimits
 ) -> None:

@@ -18,9 +18,10 @@ from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, Job, State
+from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import current_traceparent
+from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.convert.outcome import finished_mp3
 from tests.factories.backlog import queue_many
@@ -118,14 +119,19 @@ def test_an_mp3_that_cannot_be_deleted_holds_up_no_other_job(
     dead, waiting = claimed_job(services)[0], queued_job(services, email=BOB)
     age(services, dead, CLAIM_SECONDS + 1)
 
+    tries: list[str] = []
+
     def refuse(fid: str) -> None:
+        tries.append(fid)
         raise StoreUnavailable("The media store does not answer.")
 
     with monkeypatch.context() as patch:
         patch.setattr(services.mp3s, "delete", refuse)
         assert _subject(waiting, services) == waiting.id
+        tries.clear()
         with pytest.raises(StoreUnavailable):
             convert(event_for(waiting), services)
+        assert len(tries) == 1
     assert _subject(waiting, services) == dead.id
 
 
@@ -138,6 +144,50 @@ def test_an_event_whose_claim_is_lost_converts_another_job(services: Services, c
     conversions.fail = cancel
     assert _subject(lost, services) == waiting.id
     assert conversions.converted == [waiting.id]
+
+
+def test_jobs_that_always_fail_use_up_no_delivery_of_the_event_of_another_job(
+    services: Services, conversions: FakeConversions
+) -> None:
+    broken = [queued_job(services, email=f"{number}@example.org").id for number in range(3)]
+    mine = queued_job(services, email=BOB)
+    conversions.fail = lambda job: StoreUnavailable("Its video is missing.") if job.id in broken else None
+    assert _subject(mine, services) == mine.id
+    with pytest.raises(StoreUnavailable):
+        convert(event_for(mine), services)
+    with pytest.raises(StoreUnavailable):
+        convert(event_for(job_now(services, broken[2])), services)
+    released = [job_now(services, job_id).resend_count for job_id in broken]
+    assert (released, conversions.converted) == ([1, 1, 1], [mine.id])
+
+
+def test_a_worker_that_shuts_down_begins_no_other_conversion(
+    services: Services, conversions: FakeConversions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Services, "shutdown", Shutdown())
+    first, second = (queued_job(services, email=email) for email in (ADA, BOB))
+
+    def stop(job: Job) -> StoreUnavailable:
+        services.shutdown.begin()
+        return StoreUnavailable("The worker is shutting down.")
+
+    conversions.fail = stop
+    with pytest.raises(StoreUnavailable):
+        convert(event_for(second), services)
+    assert job_now(services, second.id).resend_count == 0
+    assert job_now(services, first.id).resend_count == 1
+
+
+def test_a_lost_event_is_replaced_in_time_although_other_events_convert_its_job(
+    services: Services, conversions: FakeConversions
+) -> None:
+    jobs = [queued_job(services, email=email) for email in (ADA, BOB, ADA, BOB)]
+    age(services, jobs[0], FIRST_RESEND_SECONDS - 60, "resend_at")
+    assert [_subject(job, services) for job in jobs[1:]] == [job.id for job in jobs[:-1]]
+    assert services.jobs.due() == []
+    age(services, jobs[-1], 61, "resend_at")
+    (due,) = services.jobs.due()
+    assert due.id == jobs[-1].id
 
 
 def test_a_worker_that_loses_every_race_for_a_job_returns_the_event(

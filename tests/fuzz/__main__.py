@@ -53,7 +53,7 @@ def main() -> None:
 def running_stack(folder: Path) -> Iterator[Stack]:
     """Yield a `soundlift up` with its data in a folder."""
     port, terminal = free_port(), folder / "terminal"
-    environment = {**os.environ, **{name.upper(): str(value) for name, value in UNLIMITED.items()}}
+    environment = {**os.environ, **{name.upper(): str(value).lower() for name, value in UNLIMITED.items()}}
     command = [sys.executable, "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(folder / "data")]
     with terminal.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)

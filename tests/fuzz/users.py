@@ -9,10 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from soundlift.common.auth.opaque_tokens import OpaqueToken
+from soundlift.common.auth.password_links import Purpose
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.db.clock import now
-from soundlift.common.db.tables import jobs, sessions
+from soundlift.common.db.tables import jobs, password_links, sessions
 from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.services import Services
 from tests.factories.jobs import failed_job, ready_job
 from tests.factories.media import store
@@ -20,6 +23,7 @@ from tests.openapi.document import read_document
 
 PEERS = {"you": "you@example.org", "bob": "bob@fuzz.example.org"}  # must never see each other's jobs
 ADMIN = "admin@fuzz.example.org"
+NEW = "new@fuzz.example.org"  # signs up
 READY, OTHER_READY = "66e7c99ee44ca06f4f48bf61", "66e7c9a2e44ca06f4f48bf75"
 SESSION_SECONDS = 24 * 3600
 
@@ -38,11 +42,25 @@ def add_examples(services: Services) -> None:
     store(services.mp3s, mp3_id, b"mp3")
     _rename(services, ready_job(services, email=PEERS["you"]), READY, mp3_fid=mp3_id, waveform=bytes(10))
     _rename(services, ready_job(services, email=PEERS["you"]), OTHER_READY)
+    key = read_document().root["components"]["parameters"]["UploadKey"]["example"].strip('"')
+    upload_key = UploadKey(PEERS["you"], key, fingerprint="that of another upload")
+    services.database.transact(lambda connection: insert_key(connection, upload_key, OTHER_READY))
     _rename(services, failed_job(services, email=PEERS["you"]), example("failedJob")["job_id"])
     token = RefreshToken.parse(example("accessOfProgram")["refresh_token"])
     assert token is not None
-    values = {"id": token.session_id, "username": PEERS["you"], "token_hash": token.hash}
+    values = {"id": token.id, "username": PEERS["you"], "token_hash": token.hash}
     services.database.change(sa.insert(sessions).values(**values, created_at=now(), expires_at=now() + SESSION_SECONDS))
+    _add_password_link(services)
+
+
+def _add_password_link(services: Services) -> None:
+    """Add the link of a sign-up that the examples of its routes name."""
+    body = read_document().root["paths"]["/login/link"]["post"]["requestBody"]["content"]["application/json"]
+    token = OpaqueToken.parse(body["examples"]["link"]["value"]["token"])
+    assert token is not None
+    values = {"id": token.id, "token_hash": token.hash, "email": NEW, "purpose": Purpose.SIGN_UP}
+    times = {name: now() + SESSION_SECONDS for name in ("token_expires_at", "delete_after")}
+    services.database.change(sa.insert(password_links).values(**values, **times, created_at=now()))
 
 
 def _rename(services: Services, job: Job, new_id: str, **values: Any) -> None:

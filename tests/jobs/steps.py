@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -49,6 +50,7 @@ STEPS: dict[str, Step] = {
     "cancel_upload": lambda services, job: services.jobs.cancel_upload(job.id),
     "take_over": lambda services, job: services.jobs.take_over(job),
     "send_soon": lambda services, job: services.jobs.send_soon(job),
+    "inherit_resend": lambda services, job: services.jobs.inherit_resend(job.id, replace(job, resend_at=1.0)),
     "claim": lambda services, job: services.jobs.claim(job),
     "renew": lambda services, job: services.jobs.renew(own_claim(job), percent=1),
     "ready": lambda services, job: services.jobs.mark_ready(own_claim(job), mp3_bytes=1, length=1.0),

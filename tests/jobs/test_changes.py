@@ -36,6 +36,7 @@ INVISIBLE = {"send_soon", "extend_deadline", "reserve", "roll_back", "postpone",
     "abandon",
     "cancel_upload",
     "take_over",
+    "inherit_resend",
 }
 # SQLite has one writer at a time, so changes are committed in the order of their times.
 on_mariadb = pytest.mark.parametrize(

@@ -22,6 +22,14 @@ def test_the_event_of_a_job_that_changed_since_it_was_read_is_not_sent(services:
     assert row_of(services, job) == before
 
 
+def test_a_job_inherits_only_an_earlier_resend(services: Services) -> None:
+    jobs = [queued_job(services) for _ in range(2)]
+    assert not services.jobs.inherit_resend(jobs[0].id, jobs[1])
+    assert services.jobs.inherit_resend(jobs[1].id, jobs[0])
+    assert job_now(services, jobs[1].id).resend_at == jobs[0].resend_at
+    assert job_now(services, jobs[0].id).resend_at == jobs[0].resend_at
+
+
 def test_the_event_of_a_released_job_is_sent_after_ten_minutes_and_twice_as_long_each_time(services: Services) -> None:
     job = queued_job(services)
     for minutes in (10, 20, 40):

@@ -14,7 +14,7 @@ from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
 ALLOWED = {
     State.RECEIVING: {"extend_deadline", "reserve", "queue", "roll_back", "cancel_upload"},
-    State.QUEUED: {"send_soon", "claim", "cancel"},
+    State.QUEUED: {"send_soon", "inherit_resend", "claim", "cancel"},
     State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
     State.READY: {"delete", *MAIL_STEPS},
     State.FAILED: {"retry", "delete", *MAIL_STEPS},

@@ -78,8 +78,8 @@ def test_the_gateway_s_own_health_check_is_not_the_page(stack: Stack) -> None:
         ("/app.js", "GET HEAD OPTIONS"),
         ("/healthz", "GET HEAD OPTIONS"),
         ("/web", "GET HEAD OPTIONS"),
-        ("/upload", "OPTIONS POST"),
-        ("/function/upload", "OPTIONS POST"),
+        ("/upload", "DELETE GET HEAD OPTIONS POST"),
+        ("/function/upload", "DELETE GET HEAD OPTIONS POST"),
     ],
 )
 def test_every_path_of_the_gateway_names_its_methods(stack: Stack, path: str, allowed: str) -> None:

@@ -121,14 +121,11 @@ class SignIn extends HTMLElement {
  * @param {boolean} mayReset
  */
 function explain(error, mayReset) {
-  if (error.status === 401) {
-    return "The email address or the password is wrong. Check both and try again." +
-      (mayReset ? "" : " If you have forgotten the password, ask the operator of this server for a new one.");
-  }
+  const help = mayReset ? "" : " If you have forgotten the password, ask the operator of this server for a new one.";
+  if (error.status === 401) return `The email address or the password is wrong. Check both and try again.${help}`;
   if (error.code === "too_many_attempts") {
     const time = error.retryAfter === null ? "15 minutes" : formatLengthInWords(error.retryAfter);
-    return `Too many attempts to sign in have failed. Try again in ${time}. ` +
-      "If you have forgotten the password, ask the operator of this server for a new one.";
+    return `Too many attempts to sign in have failed. Try again in ${time}.${help}`;
   }
   if (error.status === 429) {
     return `The server is busy with other sign-ins. Try again in ${error.retryAfter ?? 5} seconds.`;

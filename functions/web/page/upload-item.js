@@ -19,7 +19,7 @@ export class Upload extends EventTarget {
   /** Milliseconds since 1970 before which it is not tried again. */
   retryAt = 0;
   attempts = 0;
-  /** Whether the server may have received all of it, although its answer was lost. */
+  /** Whether the server may have received all of it, or be receiving it, although no answer says so. */
   mayHaveArrived = false;
   /** Who has sent the last request, with which token. */
   sender = { token: "", username: "" };

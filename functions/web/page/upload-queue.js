@@ -172,7 +172,8 @@ export class UploadQueue extends EventTarget {
   async #recover(upload, error, token) {
     if (!(error instanceof ApiError)) throw error;
     if (error.status === 401) return this.#signIn(upload, error, token);
-    upload.mayHaveArrived ||= upload.isSending && (error.status === 0 || error.status >= 500);
+    const isUnknown = error.status === 0 || error.status >= 500 || error.code === "upload_in_progress";
+    upload.mayHaveArrived ||= upload.isSending && isUnknown;
     const isLost = error.status === 0 && !(await isReadable(upload.file));
     if (upload.state !== "uploading") return;
     if (isLost) upload.fail(UNREADABLE);

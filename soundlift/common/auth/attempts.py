@@ -13,6 +13,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from soundlift.common.db.batches import delete_in_batches
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
@@ -52,6 +53,17 @@ class Policy:
         return min(doubled, self.max_lock_seconds)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt that was counted: until when it locks, and when it and those before it are forgotten."""
+
+    policy: Policy
+    subject: str
+    locked_until: float
+    expires_at: float
+    previous_expires_at: float
+
+
 class Attempts:
     """The attempts in the database. Every method raises DatabaseUnavailable."""
 
@@ -80,7 +92,10 @@ class Attempts:
         return self._database.transact(lambda connection: work(Counts(connection, self._secret)))
 
     def delete_expired(self) -> int:
-        """Delete at most DELETE_BATCH rows of forgotten attempts, and return how many."""
+        """Delete rows of forgotten attempts, DELETE_BATCH at a time, and return how many."""
+        return delete_in_batches(self._delete_batch, size=DELETE_BATCH)
+
+    def _delete_batch(self) -> int:
         expired = sa.select(table.c.key).where(table.c.expires_at <= statement_start()).limit(DELETE_BATCH)
 
         def delete(connection: Connection) -> int:
@@ -98,7 +113,7 @@ class Counts:
         self._connection = connection
         self._secret = secret
 
-    def add(self, policy: Policy, subject: str) -> None:
+    def add(self, policy: Policy, subject: str) -> Attempt:
         """Count an attempt; raises TooManyAttempts while the action is locked for the subject."""
         row = self._row(policy, subject)
         if row.locked_until > row.now:
@@ -110,13 +125,21 @@ class Counts:
         self._update(row.key, attempts=attempts, locked_until=locked_until, expires_at=expires_at)
         if lock:
             log.warning("too many attempts, locked", action=policy.action, attempts=attempts, seconds=lock)
+        return Attempt(policy, subject, locked_until, expires_at, row.expires_at)
 
-    def take_back(self, policy: Policy, subject: str) -> None:
-        """Undo the count of one attempt that was not made, or succeeded."""
-        row = self._row(policy, subject)
-        attempts = max(row.attempts - 1, 0)
-        locked_until = row.locked_until if policy.lock_seconds(attempts) else 0
-        self._update(row.key, attempts=attempts, locked_until=locked_until)
+    def take_back(self, attempt: Attempt) -> None:
+        """Undo all that an attempt has changed, since it was not made, or succeeded; later ones keep their effect."""
+        row = self._row(attempt.policy, attempt.subject)
+        if row.attempts <= 1:
+            self.forget(attempt.policy, attempt.subject)
+            return
+        is_last = row.expires_at <= attempt.expires_at
+        self._update(
+            row.key,
+            attempts=row.attempts - 1,
+            locked_until=row.locked_until if row.locked_until > attempt.locked_until else 0,
+            expires_at=attempt.previous_expires_at if is_last else row.expires_at,
+        )
 
     def forget(self, policy: Policy, subject: str) -> None:
         """Forget the attempts of a subject, and end its lock."""

@@ -19,6 +19,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.auth.opaque_tokens import ID_BYTES, OpaqueToken
 from soundlift.common.auth.sessions import end_sessions
+from soundlift.common.db.batches import delete_in_batches
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
@@ -26,7 +27,8 @@ from soundlift.common.db.tables import password_links as table
 from soundlift.common.db.tables import users
 from soundlift.common.errors import InvalidLink
 
-BATCH = 100  # of events that are resent, and of rows that are deleted, in one run of cleanup
+BATCH = 100  # of events that are sent in one run of cleanup
+DELETE_BATCH = 1000
 CLAIM_SECONDS = 60  # longer than any attempt to send the email
 MIN_RESEND_SECONDS, MAX_RESEND_SECONDS = 60, 6 * 3600
 GIVE_UP_SECONDS = 24 * 3600  # an email that cannot be sent for so long is not sent at all
@@ -64,7 +66,10 @@ class PasswordLinks:
         self._database = database
 
     def request(self, email: str, purpose: Purpose) -> PasswordLink:
-        """Replace all links of an address by a new one, whose email is due immediately."""
+        """Replace the link of an address for a purpose by a new one, whose email is due immediately.
+
+        One for the other purpose stays: strangers who sign up with the address of a user do not undo the user's reset.
+        """
         link_id = secrets.token_hex(ID_BYTES)
         moment = now()
         row = sa.insert(table).values(
@@ -77,7 +82,7 @@ class PasswordLinks:
         )
 
         def replace(connection: Connection) -> PasswordLink:
-            delete_password_links(connection, email)
+            connection.execute(sa.delete(table).where(table.c.email == email, table.c.purpose == purpose))
             connection.execute(row)
             return _link(connection.execute(sa.select(*_columns).where(table.c.id == link_id)).one())
 
@@ -153,7 +158,7 @@ class PasswordLinks:
         return _link(row) if row else None
 
     def use(self, token: OpaqueToken, hashed: str) -> PasswordLink:
-        """Set the hash of the chosen password and use the link up, in one transaction; end all sessions of the account.
+        """Set the hash of the chosen password, and end all links and sessions of the account, in one transaction.
 
         Raises InvalidLink, and changes nothing, if the link was used, or the account was disabled, removed or added
         in the meantime.
@@ -166,6 +171,7 @@ class PasswordLinks:
             end_sessions(connection, row.email)
             if connection.execute(sa.delete(table).where(*_is_opened_by(token))).rowcount != 1:
                 raise invalid_link()
+            delete_password_links(connection, row.email)
             return _link(row)
 
         try:
@@ -174,8 +180,11 @@ class PasswordLinks:
             raise invalid_link() from None
 
     def delete_old(self) -> int:
-        """Delete at most BATCH links that have expired or could not be sent, and return how many."""
-        old = sa.select(table.c.id).where(table.c.delete_after <= statement_start()).limit(BATCH)
+        """Delete links that have expired or could not be sent, DELETE_BATCH at a time, and return how many."""
+        return delete_in_batches(self._delete_batch, size=DELETE_BATCH)
+
+    def _delete_batch(self) -> int:
+        old = sa.select(table.c.id).where(table.c.delete_after <= statement_start()).limit(DELETE_BATCH)
 
         def delete(connection: Connection) -> int:
             ids = connection.scalars(force_index(old, table, "password_link_delete_after")).all()

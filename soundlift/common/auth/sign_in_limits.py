@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from soundlift.common.auth.attempts import Attempts, Counts, Policy
+from soundlift.common.auth.attempts import Attempt, Attempts, Counts, Policy
 
-REFUSAL = "Too many failed sign-ins."
+REFUSAL = "Too many sign-ins have failed or are in progress."
 FIRST_LOCK_SECONDS = 1
 FORGET_SECONDS = 24 * 3600
 KNOWN_SECONDS = 30 * 24 * 3600
@@ -22,11 +22,11 @@ KNOWN = Policy("sign-in: known network", REFUSAL, free=2**31, window_seconds=KNO
 
 @dataclass(frozen=True)
 class SignIn:
-    """An attempt to sign in, counted as a failure until it succeeds or is not made; `counted` is under which limits."""
+    """An attempt to sign in, counted as a failure until it succeeds or is not made; `counted` is under each limit."""
 
     account: str
     network: str | None
-    counted: tuple[tuple[Policy, str], ...]
+    counted: tuple[Attempt, ...]
 
 
 class SignInLimits:
@@ -49,10 +49,8 @@ class SignInLimits:
         account = account_key(email)
 
         def count(counts: Counts) -> SignIn:
-            sign_in = SignIn(account, network, tuple(self._limits(counts, account, network)))
-            for policy, subject in sign_in.counted:
-                counts.add(policy, subject)
-            return sign_in
+            limits = self._limits(counts, account, network)
+            return SignIn(account, network, tuple(counts.add(policy, subject) for policy, subject in limits))
 
         return self._attempts.transact(count)
 
@@ -60,8 +58,8 @@ class SignInLimits:
         """Take back the count of a sign-in whose password was not checked."""
 
         def take_back(counts: Counts) -> None:
-            for policy, subject in sign_in.counted:
-                counts.take_back(policy, subject)
+            for attempt in sign_in.counted:
+                counts.take_back(attempt)
 
         self._attempts.transact(take_back)
 
@@ -69,11 +67,11 @@ class SignInLimits:
         """Take back the count of a sign-in that succeeded, forget the account's failures, and remember its network."""
 
         def settle(counts: Counts) -> None:
-            for policy, subject in sign_in.counted:
-                if policy == self._network:
-                    counts.take_back(policy, subject)
+            for attempt in sign_in.counted:
+                if attempt.policy == self._network:
+                    counts.take_back(attempt)
                 else:
-                    counts.forget(policy, subject)
+                    counts.forget(attempt.policy, attempt.subject)
             if sign_in.network is not None:
                 counts.add(KNOWN, _in_network(sign_in.account, sign_in.network))
 

@@ -79,8 +79,9 @@ class KeyedUploadSteps(UploadSteps):
         return True
 
     def delete_old_keys(self) -> int:
-        """Delete at most DELETE_BATCH keys of uploads that began KEEP_KEYS_SECONDS ago."""
-        old = sa.select(keys.c.id).where(keys.c.created_at < statement_start() - KEEP_KEYS_SECONDS)
+        """Delete at most DELETE_BATCH keys of uploads that began KEEP_KEYS_SECONDS ago, and have ended."""
+        in_progress = sa.exists().where(table.c.id == keys.c.job, table.c.state == State.RECEIVING)
+        old = sa.select(keys.c.id).where(keys.c.created_at < statement_start() - KEEP_KEYS_SECONDS, ~in_progress)
 
         def delete_rows(connection: Connection) -> int:
             if not (ids := connection.scalars(old.limit(DELETE_BATCH)).all()):

@@ -69,6 +69,7 @@ class Job:
     claim: str | None
     claim_lapsed: bool
     attempts: int
+    resend_at: float | None
     resend_count: int
     last_cause: str | None
     traceparent: str | None

@@ -61,6 +61,14 @@ class Jobs(DeletionSteps):
         """Make the event of a waiting job due immediately, after its publication failed."""
         return self._update(job.id, table.c.state == job.state, table.c.state.in_(WAITING), resend_at=now())
 
+    def inherit_resend(self, job_id: str, converted: Job) -> bool:
+        """Resend the event of a queued job no later than that of the job that is converted with it.
+
+        If that one was lost, both would wait for it: so it is replaced in time, however many jobs are queued meanwhile.
+        """
+        due = sa.literal(converted.resend_at, sa.Double)
+        return self._update(job_id, table.c.state == State.QUEUED, table.c.resend_at > due, resend_at=due)
+
     def claim(self, job: Job) -> Claim | None:
         """Move queued, or converting with a lapsed claim → converting, unless the row names another MP3 than when read.
 

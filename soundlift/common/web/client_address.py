@@ -1,4 +1,4 @@
-"""The address of the client that sent a request, behind the proxies that TRUSTED_PROXIES names.
+"""The network of the client that sent a request, behind the proxies that TRUSTED_PROXIES names.
 
 A proxy appends the address of its own client to X-Forwarded-For, so the header is read from its right end, as long as
 the addresses there are those of trusted proxies. What is further left was sent by the client, and may be forged.
@@ -21,12 +21,6 @@ IPV4_PREFIX, IPV6_PREFIX = 24, 64  # what one client usually has: a small networ
 Address = IPv4Address | IPv6Address
 
 
-def client_address(request: Request, settings: Settings) -> str:
-    """Return the client's IP address; that of the peer if X-Forwarded-For is malformed, and "" for a Unix socket."""
-    address = _client(request, settings)
-    return "" if address is None else str(address)
-
-
 def client_network(request: Request, settings: Settings) -> str | None:
     """Return the network in which a client's attempts are counted together, such as 192.0.2.0/24 or 2001:db8::/64.
 
@@ -40,6 +34,7 @@ def client_network(request: Request, settings: Settings) -> str | None:
 
 
 def _client(request: Request, settings: Settings) -> Address | None:
+    """Return the client's address; that of the peer if X-Forwarded-For is malformed, and None for a Unix socket."""
     peer = address = parse_address(request.remote_addr or "")
     hops = request.headers.get("X-Forwarded-For", "").rsplit(",", MAX_HOPS)[-MAX_HOPS:]
     while address is not None and hops[-1].strip() and _is_trusted(address, settings):
