@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from playwright.sync_api import Page, expect
 
 from devservers.chromium import running_chromium
-from functions.convert.encode.ffmpeg import binary
 from soundlift.cli.embedded_stack import running_stack
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.encode.ffmpeg import binary
 from soundlift.common.audio.formats import DEMUXERS, SIGNATURE_BYTES, is_known_format
+from soundlift.common.process.ffmpeg import binary
 from tests.corpus.recipes import Recipe, literal, noise, text
 from tests.corpus.silent import MAGIC, NO_MEDIA
 

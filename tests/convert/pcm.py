@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from functions.convert.encode.ffmpeg import binary
+from soundlift.common.process.ffmpeg import binary
 
 Samples: TypeAlias = npt.NDArray[np.float32]
 # A frame in the output of FFmpeg's filter ashowinfo, with its time in samples.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.parallel.pipeline import NO_RESERVOIR
 from functions.convert.formats.mp3 import MP3
 from functions.convert.plan.plan import Plan, make_plan
 from functions.convert.probe.audio_track import AudioTrack
 from functions.convert.probe.probe import Probe
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.process.ffmpeg import binary
 from tests.convert.pcm import Samples
 from tests.factories.clips import ffmpeg
 

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.encode.ffmpeg import binary, input_args
+from functions.convert.encode.ffmpeg import input_args
 from functions.convert.encode.range_server import Source, serve
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.corpus.verdicts import decoded_seconds

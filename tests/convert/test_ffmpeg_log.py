@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.probe.ffmpeg_log import ENVIRONMENT, LEVEL, FfmpegLog, own_lines, own_text
+from soundlift.common.process.ffmpeg import binary
 from tests.factories.clips import SINE, ffmpeg
 
 OPEN, CLOSE = b"\x1b[1;31m", b"\x1b[0m"

@@ -18,9 +18,10 @@ from functions.convert.encode.ffmpeg import Ffmpeg, server_address
 from functions.convert.handler import convert
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
-from soundlift.common.process.sandbox.sandbox import Access, open_sandbox
+from soundlift.common.process.sandbox.sandbox import Access
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from tests.common.test_sandbox import confined
 from tests.convert.conftest import Convert
 from tests.factories.clips import SINE, ffmpeg, talking_mp4
 from tests.factories.jobs import job_now, queued_job
@@ -28,7 +29,7 @@ from tests.factories.stores import WatchedStore
 
 pytestmark = [
     pytest.mark.media,
-    pytest.mark.skipif(not open_sandbox("auto").confines, reason="needs Landlock and seccomp notifications"),
+    confined,
 ]
 
 DECODE = ("-f", "null", "-")

@@ -15,7 +15,7 @@ import pytest
 from devservers.local_stack import living_processes
 from devservers.ports import free_port
 from devservers.waiting import wait_for
-from functions.convert.encode.ffmpeg import binary
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.factories.accounts import SECRET
 from tests.factories.clips import ffmpeg

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from mutagen.mp3 import MP3, BitrateMode, MPEGInfo
 
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import State
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
 from tests.convert.pcm import decode_file, hiss, lag, write_sound

@@ -15,7 +15,6 @@ from fastcrc import crc16
 from mutagen.mp3 import MP3
 from structlog.testing import capture_logs
 
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.parallel.joining import NotJoined
 from functions.convert.encode.parallel.partition import MIN_BLOCK, RUN_IN, Partition
 from functions.convert.encode.parallel.pipeline import Pipeline
@@ -27,6 +26,7 @@ from functions.convert.plan.plan import Plan
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
 from tests.convert.sounds import RATE, SECONDS, SOUNDS, encode_whole, make_sound_plan, write_wavs

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from fastcrc import crc16
 
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.parallel.repacking import repack
 from functions.convert.formats.mp3_frames import HeaderFrame, NotMp3, read_frames
 from functions.convert.plan.plan import Plan
 from soundlift.common.audio.mp3_rates import SAMPLE_RATES
 from soundlift.common.audio.mpeg_audio import frame_length
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.process.ffmpeg import binary
 from tests.convert.sounds import SOUNDS, encode_whole, make_sound_plan, write_wavs
 
 pytestmark = pytest.mark.media

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mutagen.mp3 import MP3, BitrateMode
 
-from functions.convert.encode.ffmpeg import binary
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert, SaveMp3
 from tests.factories.clips import SINE, ffmpeg, talking_mp4

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from functions.convert.encode.encoder import MAX_WINDOW_SECONDS
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.encode.waveform import PARTS, WaveformRecorder, read_waveform, windows
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.convert.conftest import Convert
 from tests.convert.pcm import Samples, hiss, write_sound

@@ -19,13 +19,14 @@ from cloudevents.core.v1.event import CloudEvent
 from devservers.waiting import wait_for
 from functions.convert.conversion import convert_video
 from functions.convert.disk import check_disk, worker_errors_as_unavailable
-from functions.convert.encode.ffmpeg import Ffmpeg, binary
+from functions.convert.encode.ffmpeg import Ffmpeg
 from functions.convert.handler import app, convert
 from functions.convert.heartbeat import ClaimHeartbeat
 from functions.convert.probe.metadata import FILE_NAME
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_for, to_http
 from soundlift.common.jobs.model import Job, State
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.clips import SINE, ffmpeg, talking_mp4

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from functions.convert.encode.ffmpeg import binary
 from functions.convert.handler import convert
 from soundlift.common.audio.formats import DEMUXERS, SIGNATURE_BYTES, is_known_format
 from soundlift.common.errors import SoundliftError
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.media import MediaInfo
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
 from tests.factories.jobs import job_now, receiving_job
 

@@ -1,4 +1,4 @@
-"""nginx with exactly the documented configuration keeps greedy clients away from the functions."""
+"""nginx with exactly the documented configuration keeps greedy clients away from the functions, and logs no tokens."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -15,8 +16,10 @@ from devservers.certificates import Authority
 from devservers.nginx import nginx
 from devservers.ports import free_port
 from devservers.waiting import wait_for
+from soundlift.common.jobs.document import signed_link
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
+from soundlift.common.web.request_buffer import SMALL_BODY_BYTES
 from soundlift.local.supervisor import gateway_threads
 from tests.api.function_server import LOOPBACK, FunctionServer, read_response, served
 from tests.api.test_greedy_clients import GATEWAY
@@ -47,18 +50,19 @@ def served_gateway(services: Services, threads: int) -> Iterator[FunctionServer]
 
 
 @contextmanager
-def proxied(gateway: FunctionServer, folder: Path) -> Iterator[Open]:
+def proxied(gateway: FunctionServer, folder: Path, http_port: int | None = None) -> Iterator[Open]:
     """Run nginx with the documented configuration; yield a function that sends a request from an address."""
     port = free_port()
     authority = Authority(folder)
     certificate, key = authority.issue(HOST)
     (documented,) = re.findall(r"```nginx\n(.*?)```", PROXY_PAGE.read_text(), re.DOTALL)
     for name, value in {
-        "listen 80;": f"listen {LOOPBACK}:{free_port()};",
+        "listen 80;": f"listen {LOOPBACK}:{http_port or free_port()};",
         "listen 443 ssl;": f"listen {LOOPBACK}:{port} ssl;",
         "http://127.0.0.1:8080": gateway.url,
         "/etc/nginx/soundlift.crt": str(certificate),
         "/etc/nginx/soundlift.key": str(key),
+        "/var/log/nginx": str(folder),
     }.items():
         assert name in documented
         documented = documented.replace(name, value)
@@ -120,6 +124,35 @@ def test_an_address_may_send_a_few_uploads_at_a_time(services: Services, tmp_pat
             assert read_response(other)[0] == 202
         with open_("POST /login", {}, source="127.0.0.9") as sign_in:
             assert read_response(sign_in)[0] == 401
+
+
+def test_an_upload_of_unknown_length_is_not_buffered(services: Services, tmp_path: Path) -> None:
+    chunk = b"%x\r\n%s\r\n" % (2 * SMALL_BODY_BYTES, bytes(2 * SMALL_BODY_BYTES))
+    with (
+        served_gateway(services, threads=2) as gateway,
+        proxied(gateway, tmp_path) as open_,
+        open_("POST /upload", {"Transfer-Encoding": "chunked"}, chunk) as endless,
+    ):
+        assert read_response(endless)[0] == 401
+
+
+def test_the_token_of_a_link_is_not_logged(services: Services, tmp_path: Path) -> None:
+    job = ready_job(services, b"sound")
+    link = urlsplit(signed_link(job, services.tokens.download_link(str(job.mp3_fid)), services.settings))
+    request, port = f"GET {link.path}?{link.query}", free_port()
+    with served_gateway(services, threads=2) as gateway, proxied(gateway, tmp_path, port) as open_:
+        with open_(request, {}) as connection:
+            assert read_response(connection)[2] == b"sound"
+        with socket.create_connection((LOOPBACK, port), 30) as connection:
+            connection.sendall(f"{request} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            assert read_response(connection)[0] == 301
+        gateway.stop()
+        with open_(request, {}) as connection:
+            assert read_response(connection)[0] == 502
+        log = tmp_path / "soundlift.log"
+        wait_for(lambda: log.read_text().count('"GET /download HTTP/1.1"') == 3, "the requests are in the log")
+    token = parse_qs(link.query)["token"][0]
+    assert [file.name for file in tmp_path.rglob("*.log") if token in file.read_text()] == []
 
 
 def downloaded(open_: Open, request: str, services: Services) -> int:

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from functions.convert.encode.ffmpeg import binary
+from soundlift.common.process.ffmpeg import binary
 
 SINE = ("-f", "lavfi", "-i", "sine=frequency=440:duration=3:sample_rate=44100")
 PICTURE = ("-f", "lavfi", "-i", "testsrc=duration=3:size=64x64:rate=10")

@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from threading import Thread
 from typing import IO
 from urllib.parse import urlsplit
 
 from soundlift.common.audio.formats import DEMUXERS
 from soundlift.common.errors import Unavailable
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.process.process_group import process_group
 from soundlift.common.process.sandbox.sandbox import Access, open_sandbox
 from soundlift.common.settings import Settings
@@ -53,14 +53,6 @@ class Outcome:
     status: int
     report: str
     seconds: float
-
-
-@cache
-def binary() -> str:
-    """Return the path of the FFmpeg that the imageio-ffmpeg package ships."""
-    import imageio_ffmpeg
-
-    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def input_args(url: str, lead: float = 0.0) -> list[str]:

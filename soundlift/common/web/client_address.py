@@ -35,10 +35,10 @@ def client_network(request: Request, settings: Settings) -> str | None:
 
 def _client(request: Request, settings: Settings) -> Address | None:
     """Return the client's address; that of the peer if X-Forwarded-For is malformed, and None for a Unix socket."""
-    peer = address = _parse(request.remote_addr or "")
+    peer = address = parse_address(request.remote_addr or "")
     hops = request.headers.get("X-Forwarded-For", "").rsplit(",", MAX_HOPS)[-MAX_HOPS:]
     while address is not None and hops[-1].strip() and _is_trusted(address, settings):
-        address = _parse(hops.pop())
+        address = parse_address(hops.pop())
         if address is None or not hops:
             return address or peer
     return address
@@ -48,8 +48,11 @@ def _is_trusted(address: Address, settings: Settings) -> bool:
     return any(address in network for network in settings.trusted_proxies)
 
 
-def _parse(text: str) -> Address | None:
-    """Return an address, which may have a port, as OpenFaaS's gateway writes it; None for anything else."""
+def parse_address(text: str) -> Address | None:
+    """Return an address, which may have a port, as OpenFaaS's gateway writes it; None for anything else.
+
+    An IPv4 address is returned as such, even if a socket for both versions of IP writes it as an IPv6 address.
+    """
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

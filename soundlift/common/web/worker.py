@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from http import HTTPStatus
-from ipaddress import ip_address
 from selectors import EVENT_READ, EVENT_WRITE
 from socket import socket
 from typing import Any
@@ -19,6 +18,7 @@ from gunicorn.sock import BaseSocket
 from gunicorn.workers.gthread import ThreadWorker
 
 from soundlift.common.web.address_counter import AddressCounter
+from soundlift.common.web.client_address import parse_address
 from soundlift.common.web.connection import Connection
 from soundlift.common.web.drop_counter import DropCounter
 from soundlift.common.web.error_responses import error_response, error_status
@@ -211,7 +211,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # gunicorn carries no type hi
         limit = self.connections_per_address
         if not limit or count <= limit or "*" in self.cfg.forwarded_allow_ips:
             return False
-        return not any(ip_address(address) in network for network in self.cfg.forwarded_allow_networks())
+        client = parse_address(address)
+        return client is None or not any(client in network for network in self.cfg.forwarded_allow_networks())
 
     def _count_closed(self) -> None:
         self.nr_conns -= 1

@@ -45,6 +45,24 @@ def test_the_connections_of_an_address_are_limited_unless_it_is_a_proxy(loop: Wo
     assert loop.dropped() == {"too many connections from one address": 1}
 
 
+def test_a_proxy_is_recognized_by_a_listener_for_both_versions_of_ip(loop: WorkerLoop) -> None:
+    loop.worker.connections_per_address = 1
+    with ExitStack() as stack:
+
+        class Listener:
+            def accept(self) -> tuple[socket.socket, tuple[str, int, int, int]]:
+                accepted, client = socket.socketpair()
+                stack.enter_context(client)
+                return accepted, (f"::ffff:{PROXY}", 1, 0, 0)
+
+            def getsockname(self) -> tuple[str, int, int, int]:
+                return ("::", 8080, 0, 0)
+
+        for _ in range(3):
+            loop.worker.method_queue.defer(loop.worker.accept, Listener())
+        loop.wait_until(connections=3, arriving=3)
+
+
 @pytest.mark.parametrize(("limit", "settings"), [(0, {}), (1, {"forwarded_allow_ips": "*"})])
 def test_the_limit_of_connections_can_be_disabled(serve: Serve, limit: int, settings: dict[str, str]) -> None:
     loop = serve(**settings)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 import structlog
 
 from soundlift.common.errors import SettingError
+from soundlift.common.process.ffmpeg import binary
 from soundlift.common.process.sandbox import launcher  # which compiles it, for images that write no bytecode
 from soundlift.common.process.sandbox.connections import Connections
 from soundlift.common.process.sandbox.kernel import filters_system_calls, landlock_version
@@ -39,6 +41,10 @@ class Access:
 
 Limits = Mapping[int, tuple[int, int]]
 """The soft and the hard limit for each RLIMIT_ number of the module `resource`."""
+
+TRIAL_SECONDS = 60
+TRIAL_ACCESS = Access(server=("127.0.0.1", 0))  # to which it does not connect
+TRIAL_OPTIONS: Mapping[str, Any] = {"stdin": DEVNULL, "stdout": DEVNULL, "stderr": PIPE, "env": {}}
 
 
 class Sandbox:
@@ -82,9 +88,9 @@ class Sandbox:
 
 @cache
 def open_sandbox(mode: str) -> Sandbox:
-    """Return the sandbox of a mode of the setting SANDBOX, and log whether it confines programs.
+    """Return the sandbox of a mode of the setting SANDBOX, and log whether it confines FFmpeg.
 
-    Raises SettingError if the mode is `required` and the kernel, or the profile of a container, does not support it.
+    Raises SettingError if the mode is `required` and FFmpeg cannot be started in a sandbox on this system.
     """
     missing = "" if mode == "off" else _missing()
     if missing and mode == "required":
@@ -105,7 +111,29 @@ def _missing() -> str:
         return "the kernel, or the container's seccomp profile, does not offer Landlock"
     if not filters_system_calls():
         return "the kernel, or the processor architecture, does not offer seccomp notifications"
-    return ""
+    return _trial_error()
+
+
+def _trial_error() -> str:
+    """Return why FFmpeg does not start in a sandbox, or an empty text.
+
+    Only a start shows that its libraries can be read, that it is no script, and that no listener of a container manager
+    for system calls is in the way, of which a process can have one. A conversion would fail again and again instead.
+    """
+    try:
+        process, connections = Sandbox(confines=True).start([binary(), "-version"], {}, TRIAL_ACCESS, **TRIAL_OPTIONS)
+    except (OSError, RuntimeError) as error:
+        return f"FFmpeg cannot be started: {error}"
+    try:
+        _, output = process.communicate(timeout=TRIAL_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        _, output = process.communicate()
+    finally:
+        if connections:
+            connections.close()
+    reason = output.decode(errors="replace").strip() or f"it ends with status {process.returncode}"
+    return f"FFmpeg does not start in one: {reason}" if process.returncode else ""
 
 
 def _limit_words(limits: Limits) -> Iterator[str]:

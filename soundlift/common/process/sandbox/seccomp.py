@@ -10,6 +10,7 @@ process that started it, which returns a connection to that server, and connect(
 from __future__ import annotations
 
 import ctypes
+import os
 import struct
 
 from soundlift.common.process.sandbox.kernel import NOTIFY, SECCOMP, SECCOMP_FILTER, call, machine
@@ -22,7 +23,7 @@ DENY, SUCCEED, UNKNOWN = ERROR | 1, ERROR, ERROR | 38  # EPERM, 0 and ENOSYS
 NEW_LISTENER = 1 << 3
 OTHER_CALLING_CONVENTION = 0x40000000  # x32, whose calls would not be recognized
 
-CLONE_THREAD, SIGABRT, AF_INET, SOCK_STREAM, SOCK_TYPE, MSG_FASTOPEN = 0x10000, 6, 2, 1, 0xF, 0x20000000
+CLONE_THREAD, AF_INET, SOCK_STREAM, SOCK_TYPE, MSG_FASTOPEN = 0x10000, 2, 1, 0xF, 0x20000000
 
 # The numbers of the calls on x86_64 and aarch64; NONE if the architecture does not have one.
 NONE = -1
@@ -57,6 +58,7 @@ SOCKETS = {
     "sendmmsg": (307, 269),
 }  # fmt: skip
 FORBIDDEN = NEW_PROCESSES | OTHER_PROCESSES | ATTRIBUTES_OF_FILES | PARTS_OF_THE_KERNEL | SOCKETS
+FCNTL, IOCTL, SET_OWNER, SET_OWNER_OF_SOCKET = (72, 25), (16, 29), (8, 15), (0x8901, 0x8902)
 CLONE, CLONE3, TGKILL, PRLIMIT = (56, 220), (435, 435), (234, 131), (302, 261)
 SOCKET, CONNECT, SENDTO, SENDMSG = (41, 198), (42, 203), (44, 206), (46, 211)
 
@@ -86,10 +88,12 @@ def instructions(*, has_server: bool) -> list[Instruction]:
         *((numbers, [(RETURN, 0, 0, DENY)]) for numbers in FORBIDDEN.values()),
         (CLONE, _unless(0, ANY_BIT, CLONE_THREAD, DENY)),
         (CLONE3, [(RETURN, 0, 0, UNKNOWN)]),  # a filter cannot read its flags; libc uses clone instead
-        (TGKILL, _unless(2, EQUAL, SIGABRT, DENY)),  # abort(3)
+        (TGKILL, _unless(0, EQUAL, os.getpid(), DENY)),  # abort(3) signals the process itself
         (PRLIMIT, _unless(0, EQUAL, 0, DENY)),  # of the process itself
-        (SENDTO, _if(3, ANY_BIT, MSG_FASTOPEN, DENY)),  # which would connect to another address
-        (SENDMSG, _if(2, ANY_BIT, MSG_FASTOPEN, DENY)),
+        (FCNTL, _deny_if(1, EQUAL, *SET_OWNER)),  # the process that gets a signal, of any kind, when a file is ready
+        (IOCTL, _deny_if(1, EQUAL, *SET_OWNER_OF_SOCKET)),
+        (SENDTO, _deny_if(3, ANY_BIT, MSG_FASTOPEN)),  # which would connect to another address
+        (SENDMSG, _deny_if(2, ANY_BIT, MSG_FASTOPEN)),
         (SOCKET, _tcp_sockets() if has_server else [(RETURN, 0, 0, DENY)]),
         (CONNECT, [(RETURN, 0, 0, SUCCEED if has_server else DENY)]),
     ]
@@ -107,10 +111,10 @@ def instructions(*, has_server: bool) -> list[Instruction]:
     return [*program, (RETURN, 0, 0, ALLOW)]
 
 
-def _if(argument: int, test: int, value: int, action: int) -> list[Instruction]:
-    """Return instructions that return an action if a test of an argument succeeds, and otherwise allow the call."""
-    load, return_ = (LOAD, 0, 0, ARGUMENTS + 8 * argument), (RETURN, 0, 0, action)
-    return [load, (test, 0, 1, value), return_, (RETURN, 0, 0, ALLOW)]
+def _deny_if(argument: int, test: int, *values: int) -> list[Instruction]:
+    """Return instructions that deny a call if a test of an argument succeeds for a value, and otherwise allow it."""
+    tests = [step for value in values for step in ((test, 0, 1, value), (RETURN, 0, 0, DENY))]
+    return [(LOAD, 0, 0, ARGUMENTS + 8 * argument), *tests, (RETURN, 0, 0, ALLOW)]
 
 
 def _unless(argument: int, test: int, value: int, action: int) -> list[Instruction]:
