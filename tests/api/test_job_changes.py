@@ -27,6 +27,8 @@ from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 from tests.jobs.steps import adopted_job
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ADA = "ada@example.org"
 
 

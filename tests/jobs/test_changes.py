@@ -28,6 +28,8 @@ from tests.factories.jobs import (
 )
 from tests.jobs.steps import MAKERS, STEPS, adopted_job
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ADA = "ada@example.org"
 INVISIBLE = {"send_soon", "extend_deadline", "reserve", "roll_back", "postpone", "postpone_mail", "send_mail_soon"} | {
     "claim_mail",

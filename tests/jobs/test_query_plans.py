@@ -24,6 +24,8 @@ from tests.factories.jobs import age, queued_job, ready_job
 from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ADA = "ada@example.org"
 MANY = [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))]
 JOB = "1" * 24

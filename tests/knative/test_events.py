@@ -27,6 +27,8 @@ from tests.factories.jobs import is_notified, job_now, queued_job
 from tests.fixtures.functions import Call
 from tests.knative.conftest import Knative
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 
 def test_a_video_becomes_an_mp3_and_its_owner_receives_a_mail(
     knative: Knative, mail_server: MailServer, video: Path
