@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now, statement_start
+from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_row_expired
@@ -37,9 +38,9 @@ class DeletionSteps(KeyedUploadSteps):
 
     def delete_old_rows(self, *, retention: int) -> int:
         """Delete at most DELETE_BATCH rows of jobs that expired `retention` seconds ago and have no files."""
-        ids = sa.select(table.c.id).where(is_row_expired(retention, statement_start())).limit(DELETE_BATCH)
+        expired = sa.select(table.c.id).where(is_row_expired(retention, statement_start())).limit(DELETE_BATCH)
         # Otherwise, a concurrent run would delete the records of this one, whose rows it would not find any more.
-        ids = ids.with_for_update()
+        ids = force_index(expired, table, "job_in_state").with_for_update()
 
         def delete_rows(connection: Connection) -> int:
             if not (job_ids := connection.scalars(ids).all()):
