@@ -71,7 +71,8 @@ def test_ffmpeg_has_its_limits_and_no_environment_when_it_is_executed(
         process = Path(f"/proc/{run.pid}")
         wait_for(lambda: _executable(run.pid).startswith("ffmpeg"), "FFmpeg is executed")
         limits = (process / "limits").read_text().splitlines()
-        environment = (process / "environ").read_bytes()
+        # Empty for a moment after the program has been replaced.
+        environment = wait_for((process / "environ").read_bytes, "the environment can be read")
     finally:
         run.close()
     assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
