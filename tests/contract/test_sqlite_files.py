@@ -68,7 +68,8 @@ class CountingConnection(sqlite3.Connection):
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     """Return a connection that holds the write lock of a new file."""
-    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, timeout=0)) as writer:
+    # Its commit waits for another connection that is reading the file at that moment.
+    with closing(sqlite3.connect(tmp_path / "new.db", isolation_level=None, timeout=10)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         yield writer
 
