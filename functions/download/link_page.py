@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-from base64 import b64encode
-from hashlib import sha256
 
 from flask import Request, Response
 
@@ -20,6 +18,7 @@ from soundlift.common.jobs.document import page_address
 from soundlift.common.jobs.model import HIDDEN
 from soundlift.common.services import Services
 from soundlift.common.web.problems import problem_response
+from soundlift.common.web.security_headers import page_policy
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #faf9f7; --card: #ffffff; --ink: #1d1b19; --muted: #655f59; --line: #e4dfd9;
@@ -37,10 +36,8 @@ a:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
 @media (max-width: 34rem) { main { margin: 1rem } }
 @media (forced-colors: active) { a { border: 1px solid } }
 """
-STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
 HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": page_policy(STYLE),
     "Cache-Control": "no-store",
     "Vary": "Accept",
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
+
+from soundlift.common.web.security_headers import page_policy
 
 from .static_files import FOLDER, StaticFile
 
@@ -31,9 +31,5 @@ def _make_page() -> StaticFile:
     from .api_page import render_page  # reads YAML, which takes longer than all else that a start of this function does
 
     style = "".join(file.read_text(encoding="utf-8") for file in (FOLDER / "style.css", API_FOLDER / "docs.css"))
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
     html = render_page(_read_document().plain, template=API_FOLDER / "docs.html", style=style)
-    return StaticFile.of(html.encode(), "text/html", policy)
+    return StaticFile.of(html.encode(), "text/html", page_policy(style))
