@@ -15,16 +15,7 @@ class SigningKeys:
     def __init__(self, keys: tuple[str, ...]) -> None:
         self.all = keys
         self._by_id = {_key_id(key): key for key in keys}
-
-    @property
-    def current(self) -> str:
-        """Return the key that signs."""
-        return self.all[0]
-
-    @property
-    def current_id(self) -> str:
-        """Return the id of the key that signs."""
-        return _key_id(self.current)
+        self.current_id, self.current = next(iter(self._by_id.items()))  # the key that signs
 
     def find(self, key_id: object) -> str | None:
         """Return the key with an id that a client sent, or None."""
