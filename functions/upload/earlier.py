@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from soundlift.common.errors import IdempotencyKeyReused, NotReady, UploadDeleted, UploadInProgress
-from soundlift.common.jobs.keyed_uploads import KeyedUpload
 from soundlift.common.jobs.model import WAITING, Job, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.jobs.upload_keys import UploadKey
@@ -19,15 +18,13 @@ def find_job(key: UploadKey, jobs: Jobs) -> Job | None:
 
     Raises UploadInProgress, UploadDeleted, or IdempotencyKeyReused if the fingerprints differ.
     """
-    found = jobs.find_upload(key)
-    job = _job_of(found, key) if found else None
+    job = _find(key, jobs)
     return None if job is None or job.state == State.RECEIVING else job
 
 
 def find_job_or_take_over(key: UploadKey, jobs: Jobs) -> Job | None:
     """Return a job as `find_job` does; an upload whose process has died loses its key to this one."""
-    found = jobs.find_upload(key)
-    job = _job_of(found, key) if found else None
+    job = _find(key, jobs)
     if job is None or job.state != State.RECEIVING:
         return job
     if not jobs.take_over(job):
@@ -35,8 +32,11 @@ def find_job_or_take_over(key: UploadKey, jobs: Jobs) -> Job | None:
     return None
 
 
-def _job_of(found: KeyedUpload, key: UploadKey) -> Job:
-    """Return the job of an upload, which is in the state RECEIVING if the lease is over."""
+def _find(key: UploadKey, jobs: Jobs) -> Job | None:
+    """Return the job of an upload, in the state RECEIVING only if its lease is over; None if there is no upload."""
+    found = jobs.find_upload(key)
+    if found is None:
+        return None
     job = found.job
     if found.fingerprint and key.fingerprint and found.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused(
