@@ -23,8 +23,8 @@ from .tags import collect_tags
 class FinishedFile:
     """An audio file on the local disk, and the `head` with which it is stored.
 
-    `size` is that of the stored file, in bytes. `seconds` is the length of the audio, and `missing_seconds` the length that
-    could not be read, None if unknown. `waveform` is described at Encoded.
+    `size` is that of the stored file, in bytes. `seconds` is the length of the audio, and `missing_seconds` the
+    length that could not be read, None if unknown. `waveform` is described at Encoded.
     """
 
     format: OutputFormat
