@@ -18,7 +18,7 @@ from .wav import WAV
 
 ENCODED: Mapping[str, OutputFormat] = {each.facts.name: each for each in (MP3, M4A, OPUS, FLAC, WAV)}
 CARRIERS: Mapping[str, OutputFormat] = {
-    codec: each for each in (MP3, M4A, OPUS, FLAC, WAV) for codec in each.copied_codecs
+    codec: each for each in (MP3, M4A, OPUS, FLAC, WAV) for codec in each.carried_codecs
 }
 
 
