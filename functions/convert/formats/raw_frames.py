@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,16 +48,17 @@ def measure_seconds(path: Path, sync: re.Pattern[bytes], read_frame: ReadFrame) 
     """Return the length of a file's complete frames in seconds, 0 if it has none; other bytes are skipped."""
     if not path.stat().st_size:
         return 0.0
-    seconds, at = 0.0, 0
+    samples: Counter[int] = Counter()
+    at = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         while match := sync.search(data, at):
             frame = read_frame(data[match.start() : match.start() + HEADER_BYTES])
             if frame is not None and match.start() + frame.size <= len(data):
-                seconds += frame.samples / frame.rate
+                samples[frame.rate] += frame.samples
                 at = match.start() + frame.size
             else:
                 at = match.start() + 1
-    return seconds
+    return sum(count / rate for rate, count in samples.items())
 
 
 def read_ac3_frame(header: bytes) -> Frame | None:
@@ -101,7 +103,7 @@ def read_dts_frame(header: bytes) -> Frame | None:
         number = number << bits | int.from_bytes(word, "little" if is_little else "big") & 2**bits - 1
 
     def field(position: int, size: int) -> int:
-        return number >> len(words) * bits - position - size & 2**size - 1
+        return number >> len(words) * bits - position - size & (1 << size) - 1
 
     blocks, size, rate = field(39, 7) + 1, field(46, 14) + 1, DTS_RATES.get(field(66, 4))
     if rate is None or blocks <= MIN_DTS_BLOCKS or size <= MIN_DTS_BYTES:
