@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import structlog
-from flask import Request, Response
+from flask import Response
 from zipstream import ZipStream
 
-from soundlift.common.errors import BadRequest, NotFound, SoundliftError, StoreUnavailable
+from soundlift.common.errors import SoundliftError, StoreUnavailable
 from soundlift.common.jobs.document import mp3_name, require_mp3
-from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
+from soundlift.common.jobs.model import Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 
@@ -26,13 +26,12 @@ FILE_NAME = "soundlift.zip"
 log = structlog.get_logger()
 
 
-def download_archive(request: Request, services: Services) -> Response:
-    """Return the ZIP file of the jobs in ?jobs=, of exactly the announced length.
+def archive_response(jobs: Sequence[Job], services: Services) -> Response:
+    """Return the ZIP file of some jobs, at least one, of exactly the announced length; raises NotReady or Gone.
 
     The first MP3 is opened before the response begins, so an unavailable store is a 503. If the store fails later, the
     connection is closed before the announced length is reached, so that every client notices.
     """
-    jobs = _find_jobs(request, services)
     mp3_ids = [require_mp3(job) for job in jobs]
     services.mp3s.open(mp3_ids[0]).file.close()
     archive = ZipStream(sized=True)
@@ -46,27 +45,6 @@ def download_archive(request: Request, services: Services) -> Response:
     response.headers["Accept-Ranges"] = "none"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
-
-
-def _find_jobs(request: Request, services: Services) -> list[Job]:
-    """Return the jobs that a request names, in its order; raises NotFound unless all of them exist and are visible."""
-    ids = _job_ids(request)
-    identity = None
-    if "token" in request.args:
-        services.tokens.check_archive_link(request.args["token"], ids)
-    else:
-        identity = services.tokens.identify(request.headers.get("Authorization"))
-    jobs = [job for job in services.jobs.find_all(ids) if identity is None or identity.may_see(job.username)]
-    if len(jobs) < len(ids):
-        raise NotFound("One of these jobs does not exist any more." if identity is None else "You have no such job.")
-    return jobs
-
-
-def _job_ids(request: Request) -> list[str]:
-    ids = list(dict.fromkeys(request.args["jobs"].split(",", MAX_ARCHIVE_JOBS)))
-    if len(ids) > MAX_ARCHIVE_JOBS or not all(JOB_ID.fullmatch(each) for each in ids):
-        raise BadRequest(f"jobs must be 1 to {MAX_ARCHIVE_JOBS} job ids, separated by commas.")
-    return ids
 
 
 def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:

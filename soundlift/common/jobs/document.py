@@ -89,9 +89,9 @@ def mp3_name(job: Job) -> str:
 def require_mp3(job: Job) -> str:
     """Return the id of a job's MP3; raises Gone if it has expired, NotReady if there is none."""
     if job.state == State.EXPIRED:
-        raise Gone("This MP3 has expired and was deleted.")
+        raise Gone(f"The audio file of the job {job.id} has expired and was deleted.")
     if job.state != State.READY or job.mp3_fid is None:
-        raise NotReady(f"The job has no MP3; its state is {job.state}.")
+        raise NotReady(f"The job {job.id} has no audio file; its state is {job.state}.")
     return job.mp3_fid
 
 
