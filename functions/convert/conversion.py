@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from soundlift.common.media import LocalFiles
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 
-from .encode.encoded import UnreliableTimestamps
+from .encode.copying import NotCopied, copy_track
+from .encode.encoded import Encoded, UnreliableTimestamps
 from .encode.encoder import encode
 from .encode.media_input import open_local, serve_input
 from .encode.range_server import url_suffix
@@ -38,13 +40,16 @@ from .failures import (
     TOO_LONG,
     UNKNOWN_CODEC,
     ConversionFailed,
+    cannot_copy,
     daily_minutes_exceeded,
 )
-from .formats.mp3 import MP3
+from .formats.registry import format_for
 from .heartbeat import ClaimHeartbeat
 from .output.finish import FinishedFile, finish
-from .plan.plan import expected_seconds, make_plan, make_plan_without_timestamps
+from .plan.copying import NEVER, must_be_copied, reason_not_to_copy
+from .plan.plan import Plan, expected_seconds, make_plan, make_plan_without_timestamps
 from .plan.track_choice import candidate_tracks
+from .probe.probe import Probe
 from .probe.probe_video import probe_video
 
 MAX_TRACKS_TRIED = 10  # FFmpeg reads the whole file for each
@@ -103,19 +108,42 @@ def _convert(  # noqa: PLR0913 - all but the runner are bound once
     failures: list[ConversionFailed] = []
     for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:
         try:
-            try:
-                encoded = encode(make_plan(probe, track, options, MP3), runner, folder, cores=cores)
-                check_timestamps(encoded, probe, runner, folder)
-            except UnreliableTimestamps:
-                log.info("unreliable timestamps")
-                plan = make_plan_without_timestamps(track, options, MP3)
-                encoded = encode(plan, runner, folder, cores=cores)
+            plan = make_plan(probe, track, options, format_for(track, options))
+            encoded = _copy(plan, runner, folder) or _encode(plan, probe, runner, folder, cores)
             return finish(encoded, probe, runner, folder)
         except ConversionFailed as failure:
             if failure.reason not in TRY_NEXT_TRACK:
                 raise
             failures.append(failure)
     raise failures[-1]
+
+
+def _copy(plan: Plan, runner: Runner, folder: Path) -> Encoded | None:
+    """Return a copy of a track, or None if it has to be encoded; raises ConversionFailed if a job forbids that."""
+    if plan.options.copy == NEVER and not must_be_copied(plan.options):
+        return None
+    reason = reason_not_to_copy(plan.track, plan.options, plan.format)
+    if reason is None:
+        try:
+            return copy_track(replace(plan, copies=True), runner, folder)
+        except NotCopied as error:
+            reason = str(error)
+    if must_be_copied(plan.options):
+        raise ConversionFailed(cannot_copy(reason))
+    log.info("not copied", reason=reason)
+    return None
+
+
+def _encode(plan: Plan, probe: Probe, runner: Runner, folder: Path, cores: int) -> Encoded:
+    """Encode a track, again without timestamps if they turn out to be unreliable."""
+    try:
+        encoded = encode(plan, runner, folder, cores=cores)
+        check_timestamps(encoded, probe, runner, folder)
+    except UnreliableTimestamps:
+        log.info("unreliable timestamps")
+        plan = make_plan_without_timestamps(plan.track, plan.options, plan.format)
+        return encode(plan, runner, folder, cores=cores)
+    return encoded
 
 
 def _reserve_sound(seconds: float, *, job: Job, claim: Claim, services: Services) -> None:

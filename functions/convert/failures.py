@@ -86,6 +86,19 @@ def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Failu
     return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {summary}.")
 
 
+def no_container(codec: str) -> FailureReason:
+    """Return the reason for a track that cannot be stored as it is."""
+    return FailureReason(
+        "no_container",
+        f"The track is {codec}, which cannot be stored as it is in any of our formats. Ask for mp3 or flac instead.",
+    )
+
+
+def cannot_copy(reason: str) -> FailureReason:
+    """Return the reason for a track that was to be copied but must be encoded again."""
+    return FailureReason("cannot_copy", f"The track cannot be copied: {reason}. Leave out copy=always to encode it.")
+
+
 def daily_minutes_exceeded(message: str) -> FailureReason:
     """Return the reason for a video whose sound is longer than what its owner may still have converted today."""
     return FailureReason("daily_minutes_exceeded", message)

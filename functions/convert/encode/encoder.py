@@ -25,7 +25,7 @@ def encode(plan: Plan, runner: Runner, folder: Path, *, cores: int) -> Encoded:
     """
     if plan.needs_levels:
         plan = plan.with_levels(measure_levels(plan, runner))
-    output = folder / f"audio{plan.format.suffix}"
+    output = folder / f"audio{plan.format.facts.suffix}"
     return encode_in_parallel(plan, runner, output, cores=cores) or _encode(plan, runner, output)
 
 

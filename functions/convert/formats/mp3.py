@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from soundlift.common.audio import output_formats
 from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
 from .id3 import build_id3_tag
 from .mp3_frames import HeaderFrame, NotMp3
-from .output_format import OutputFormat, Tags
+from .output_format import OutputFormat, Sound, Tags
 
 # In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
 # dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
@@ -20,24 +21,33 @@ MAX_SPLIT_BITRATE = 96
 class Mp3:
     """MPEG audio, layer III, in a file that contains only its frames."""
 
-    name = "mp3"
-    suffix = ".mp3"
-    media_type = "audio/mpeg"
+    facts = output_formats.MP3
     sample_rates = SAMPLE_RATES
+    is_lossless = False
+    copied_codecs = frozenset({"mp3"})
 
-    def bitrate(self, options: AudioOptions, rate: int) -> int | None:
-        """Return the requested bit rate, limited to the highest that LAME supports at this sample rate."""
-        return None if options.bitrate is None else min(options.bitrate, highest_bitrate(rate))
+    def codec(self, sound: Sound) -> str:
+        """Return MP3, whatever the sound."""
+        del sound
+        return "mp3"
 
-    def encoder_args(self, options: AudioOptions, rate: int) -> tuple[str, ...]:
+    def bitrate(self, options: AudioOptions, sound: Sound) -> int | None:
+        """Return the requested bit rate, limited to the highest that LAME supports at the sample rate."""
+        return None if options.bitrate is None else min(options.bitrate, highest_bitrate(sound.rate))
+
+    def encoder_args(self, options: AudioOptions, sound: Sound) -> tuple[str, ...]:
         """Return the arguments for LAME, with a constant bit rate or a quality."""
-        bitrate = self.bitrate(options, rate)
+        bitrate = self.bitrate(options, sound)
         quality = ("-q:a", str(options.quality)) if bitrate is None else ("-b:a", f"{bitrate}k")
         return ("-c:a", "libmp3lame", *quality)
 
     def container_args(self) -> tuple[str, ...]:
         """Return the arguments for a file without tags, because the tag is stored before the file."""
         return ("-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3")
+
+    def copy_args(self) -> tuple[str, ...]:
+        """Return the arguments for a file that contains only the frames of the track."""
+        return (*self.container_args(), "-write_xing", "0")
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether frames without the bit reservoir sound practically the same."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from soundlift.common.audio.output_formats import AudioFormat
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..probe.metadata import Chapter
@@ -27,29 +28,46 @@ class Tags:
     cover: bytes = b""
 
 
-class OutputFormat(Protocol):
-    """An audio format. To add one, write a module like `mp3` in this folder.
+@dataclass(frozen=True)
+class Sound:
+    """The sound that an encoder receives: its sample rate in Hz, its channels, and the bits of a sample."""
 
-    `suffix` begins with a dot. `sample_rates` are the allowed rates in Hz, in ascending order.
+    rate: int
+    channels: int
+    bits: int = 16
+    is_float: bool = False
+
+
+class OutputFormat(Protocol):
+    """An audio format. To add one, write a module like `mp3` in this folder, and list it in `registry`.
+
+    `sample_rates` are the allowed rates in Hz, in ascending order; if it is empty, all are. A lossless format keeps the
+    samples of the track. `copied_codecs` are FFmpeg's names of the codecs that can be copied into the format.
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102 - described by the class
-    @property
-    def suffix(self) -> str: ...  # noqa: D102
-    @property
-    def media_type(self) -> str: ...  # noqa: D102
+    def facts(self) -> AudioFormat: ...  # noqa: D102 - described by the class
     @property
     def sample_rates(self) -> Sequence[int]: ...  # noqa: D102
+    @property
+    def is_lossless(self) -> bool: ...  # noqa: D102
+    @property
+    def copied_codecs(self) -> frozenset[str]: ...  # noqa: D102
 
-    def bitrate(self, options: AudioOptions, rate: int) -> int | None:
-        """Return the constant bit rate in kbit/s at a sample rate in Hz, or None if it varies."""
+    def codec(self, sound: Sound) -> str:
+        """Return the name of the codec that a sound is encoded with, as FFmpeg reports it for a file."""
 
-    def encoder_args(self, options: AudioOptions, rate: int) -> tuple[str, ...]:
-        """Return FFmpeg's arguments for the codec and its quality, at a sample rate in Hz."""
+    def bitrate(self, options: AudioOptions, sound: Sound) -> int | None:
+        """Return the constant bit rate in kbit/s for a sound, or None if it varies."""
+
+    def encoder_args(self, options: AudioOptions, sound: Sound) -> tuple[str, ...]:
+        """Return FFmpeg's arguments for the codec and its quality."""
 
     def container_args(self) -> tuple[str, ...]:
         """Return FFmpeg's arguments for the container, without any metadata."""
+
+    def copy_args(self) -> tuple[str, ...]:
+        """Return FFmpeg's arguments for the container of a copied track, without any metadata."""
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether `encode.parallel` can encode this bit rate on several cores without audible loss."""

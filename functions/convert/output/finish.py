@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from soundlift.common.jobs.model import AudioDescription
+
 from ..disk import check_disk
 from ..encode.encoded import Encoded
 from ..encode.ffmpeg import input_args
@@ -31,6 +33,7 @@ class FinishedFile:
     size: int
     seconds: float
     missing_seconds: float | None
+    description: AudioDescription
     waveform: bytes | None = None
 
 
@@ -38,21 +41,44 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
     """Check and complete an encoded file; raises ConversionFailed or Unavailable if it is not usable."""
     plan = encoded.plan
     check_disk(encoded.status, folder)
-    check_outcome(
-        encoded.status,
-        encoded.report,
-        decoded=encoded.decoded,
-        output_bytes=encoded.size,
-        max_bytes=runner.settings.max_mp3_bytes,
-    )
-    plan.format.write_length(encoded.path, encoded.samples)
+    if not plan.copies:
+        check_outcome(
+            encoded.status,
+            encoded.report,
+            decoded=encoded.decoded,
+            output_bytes=encoded.size,
+            max_bytes=runner.settings.max_mp3_bytes,
+        )
+        plan.format.write_length(encoded.path, encoded.samples)
     seconds = plan.format.read_length(encoded.path)
     if not seconds:
         raise ConversionFailed(NOTHING_LEFT)
     head = plan.format.write_tags(encoded.path, collect_tags(probe, plan, runner, folder, seconds))
     written = Written(_whole_seconds(encoded, probe), probe.has_timestamps, _junk(encoded, probe, runner, folder))
     missing = missing_seconds(encoded.report, probe, plan.track, written)
-    return FinishedFile(plan.format, encoded.path, head, len(head) + encoded.size, seconds, missing, encoded.waveform)
+    return FinishedFile(
+        plan.format,
+        encoded.path,
+        head,
+        len(head) + encoded.size,
+        seconds,
+        missing,
+        _describe(encoded, seconds),
+        encoded.waveform,
+    )
+
+
+def _describe(encoded: Encoded, seconds: float) -> AudioDescription:
+    """Return the contents of an audio file that is `seconds` long."""
+    plan = encoded.plan
+    return AudioDescription(
+        format=plan.format.facts.name,
+        codec=plan.track.codec if plan.copies else plan.format.codec(plan.sound),
+        bitrate=round(encoded.size * 8 / seconds / 1000),
+        sample_rate=plan.track.rate if plan.copies else plan.rate,
+        channels=plan.sound.channels,
+        copied=plan.copies,
+    )
 
 
 def _whole_seconds(encoded: Encoded, probe: Probe) -> float | None:

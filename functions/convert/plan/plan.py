@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 
 from soundlift.common.options.audio_options import AudioOptions
 
-from ..formats.output_format import OutputFormat
+from ..formats.output_format import OutputFormat, Sound
 from ..probe.audio_track import AudioTrack
 from ..probe.probe import Probe
 from .filters import BY_TIMESTAMPS, IN_SEQUENCE, filters_for
 from .loudness import Levels, downmix_gain, measuring_filters, normalization
 
 UNKNOWN_RATE = 44100
+MAX_RATE = 655_350  # in FLAC (RFC 9639, section 8.2)
 # Output that exceeds the container's duration by more than this is mostly silence between unreliable timestamps.
 MAX_LENGTH_RATIO, MAX_EXTRA_SECONDS = 1.02, 10
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The filters, in order, the sample rate in Hz and the format with which a track is encoded.
+    """The filters, in order, and the format with which a track is encoded; `sound` is what the encoder receives.
 
+    If the plan `copies`, the track is not encoded but stored as it is, and the filters do not apply.
     If `is_downmix` or `loudness` (in LUFS) is set, the levels must be measured first. `lead` is the number of seconds
     by which FFmpeg's clock starts before all audio and video. `seconds` is the expected length of the output, None if
     unknown; output longer than `max_seconds` is evidence of unreliable timestamps.
@@ -30,7 +32,8 @@ class Plan:
     options: AudioOptions
     format: OutputFormat
     filters: tuple[str, ...]
-    rate: int
+    sound: Sound
+    copies: bool = False
     is_downmix: bool = False
     loudness: float | None = None
     lead: float = 0.0
@@ -38,14 +41,19 @@ class Plan:
     max_seconds: float | None = None
 
     @property
+    def rate(self) -> int:
+        """Return the sample rate of the audio file in Hz."""
+        return self.sound.rate
+
+    @property
     def bitrate(self) -> int | None:
         """Return the constant bit rate in kbit/s, None if it varies."""
-        return self.format.bitrate(self.options, self.rate)
+        return self.format.bitrate(self.options, self.sound)
 
     @property
     def encoder_args(self) -> tuple[str, ...]:
         """Return FFmpeg's arguments for the codec."""
-        return self.format.encoder_args(self.options, self.rate)
+        return self.format.encoder_args(self.options, self.sound)
 
     @property
     def by_timestamps(self) -> bool:
@@ -92,18 +100,21 @@ def _plan(
 ) -> Plan:
     rate = _rate(track, options, output_format)
     channels = options.channels or min(track.channels, 2)
+    sound = Sound(rate, channels, track.bits, track.is_float)
     filters = (
         BY_TIMESTAMPS if by_timestamps else IN_SEQUENCE,
         *filters_for(track, options, channels=channels, rate=rate, silence=silence),
     )
     is_downmix = track.channels > channels
-    return Plan(track, options, output_format, filters, rate, is_downmix=is_downmix, loudness=options.normalize)
+    return Plan(track, options, output_format, filters, sound, is_downmix=is_downmix, loudness=options.normalize)
 
 
 def _rate(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> int:
     """Return the format's highest sample rate in Hz that exceeds neither the track's nor the requested one."""
     rates = output_format.sample_rates
-    highest = min(track.rate or UNKNOWN_RATE, options.sample_rate or max(rates))
+    highest = min(track.rate or UNKNOWN_RATE, options.sample_rate or MAX_RATE)
+    if not rates:
+        return highest
     return max((rate for rate in rates if rate <= highest), default=min(rates))
 
 

@@ -19,7 +19,8 @@ class AudioTrack:
     """An audio track: its `index` among all streams of the file, `rate` in Hz, and channel `layout` in FFmpeg's terms.
 
     `rate` and `layout` are None if FFmpeg does not report them, for example because it cannot decode the track.
-    `start` is the first timestamp, in seconds on the container's clock.
+    `start` is the first timestamp, in seconds on the container's clock. `bits` is the depth of its samples, 16 for a
+    codec that has none; `is_float` means that they are floating-point numbers.
     """
 
     index: int
@@ -28,6 +29,8 @@ class AudioTrack:
     layout: str | None
     language: str | None = None
     start: float = 0.0
+    bits: int = 16
+    is_float: bool = False
 
     @property
     def channels(self) -> int:

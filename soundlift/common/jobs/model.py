@@ -45,6 +45,25 @@ RETRYABLE = (State.FAILED, State.CANCELLED)
 
 
 @dataclass(frozen=True, kw_only=True)
+class AudioDescription:
+    """The contents of an audio file: the names of its format and, as in FFmpeg, of its codec.
+
+    `bitrate` is the average in kbit/s, `sample_rate` is in Hz; None means unknown. `copied` means that the track was
+    not encoded again. `cut_start` and `cut_end` are the positions in the source, in seconds, between which a copied
+    track was cut out; both are None if it was not cut.
+    """
+
+    format: str
+    codec: str
+    bitrate: int | None
+    sample_rate: int | None
+    channels: int | None
+    copied: bool = False
+    cut_start: float | None = None
+    cut_end: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One row as it was read; times in seconds since 1970, `length` and `missing_seconds` in seconds of sound.
 

@@ -134,6 +134,7 @@ class AudioOptions:
         help="Keep or leave out the cover picture.",
     )
     tags: Mapping[str, str] = field(default_factory=dict)
+    copy: str = "never"
 
     @classmethod
     def defaults(cls, settings: Settings) -> Self:

@@ -1,0 +1,26 @@
+"""The copy of one audio track into an audio file, without encoding it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..plan.plan import Plan
+from .encoded import Encoded
+from .ffmpeg import input_args
+from .progress import watch
+from .runner import Runner
+
+
+class NotCopied(Exception):
+    """The copy of a track would not have the sound of the track; the message is the reason."""
+
+
+def copy_track(plan: Plan, runner: Runner, folder: Path) -> Encoded:
+    """Copy a track to a file in a folder; raises NotCopied, and what `Runner.run` raises."""
+    output = folder / f"audio{plan.format.facts.suffix}"
+    size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
+    copy = ["-map", f"0:{plan.track.index}", "-c:a", "copy", *size, *plan.format.copy_args(), "-y", str(output)]
+    outcome = runner.run([*input_args(runner.url, plan.lead), *copy], watch(plan, runner))
+    if outcome.status or not output.exists():
+        raise NotCopied("FFmpeg cannot copy it")
+    return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, 0, None)

@@ -1,0 +1,68 @@
+"""FLAC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from soundlift.common.audio import output_formats
+from soundlift.common.options.audio_options import AudioOptions
+
+from ..failures import BROKEN, ConversionFailed
+from .output_format import OutputFormat, Sound, Tags
+
+
+class Flac:
+    """FLAC, encoded by FFmpeg."""
+
+    facts = output_formats.FLAC
+    sample_rates = ()
+    is_lossless = True
+    copied_codecs = frozenset({"flac"})
+
+    def codec(self, sound: Sound) -> str:
+        """Return FFmpeg's name of the codec."""
+        del sound
+        return "flac"
+
+    def bitrate(self, options: AudioOptions, sound: Sound) -> int | None:
+        """Return the bit rate in kbit/s, None if it varies."""
+        del options, sound
+        return None
+
+    def encoder_args(self, options: AudioOptions, sound: Sound) -> tuple[str, ...]:
+        """Return the arguments for the encoder."""
+        del options
+        return ("-c:a", "flac", "-sample_fmt", "s16" if sound.bits <= 16 else "s32")
+
+    def container_args(self) -> tuple[str, ...]:
+        """Return the arguments for the container."""
+        return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "flac")
+
+    def copy_args(self) -> tuple[str, ...]:
+        """Return the arguments for the container of a copied track."""
+        return self.container_args()
+
+    def can_be_split(self, bitrate: int | None) -> bool:
+        """Return False: the frames of this format depend on the ones before."""
+        del bitrate
+        return False
+
+    def write_length(self, path: Path, samples: int) -> None:
+        """Leave the file as it is: FFmpeg has written the exact length."""
+
+    def read_length(self, path: Path) -> float:
+        """Return the length of a file in seconds; raises ConversionFailed if it is unknown."""
+        from mutagen import File
+
+        file = File(path)
+        if file is None:
+            raise ConversionFailed(BROKEN)
+        return float(file.info.length)
+
+    def write_tags(self, path: Path, tags: Tags) -> bytes:
+        """Write no tags yet."""
+        del path, tags
+        return b""
+
+
+FLAC: OutputFormat = Flac()

@@ -1,0 +1,66 @@
+"""AAC in an MP4 file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from soundlift.common.audio import output_formats
+from soundlift.common.options.audio_options import AudioOptions
+
+from ..failures import BROKEN, ConversionFailed
+from .output_format import OutputFormat, Sound, Tags
+
+
+class M4a:
+    """AAC-LC, encoded by FFmpeg, in an MP4 file for audio."""
+
+    facts = output_formats.M4A
+    sample_rates = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+    is_lossless = False
+    copied_codecs = frozenset({"aac"})
+
+    def codec(self, sound: Sound) -> str:
+        """Return FFmpeg's name of the codec."""
+        del sound
+        return "aac"
+
+    def bitrate(self, options: AudioOptions, sound: Sound) -> int | None:
+        """Return the bit rate in kbit/s, None if it varies."""
+        return options.bitrate or 64 * sound.channels
+
+    def encoder_args(self, options: AudioOptions, sound: Sound) -> tuple[str, ...]:
+        """Return the arguments for the encoder."""
+        return ("-c:a", "aac", "-b:a", f"{self.bitrate(options, sound)}k")
+
+    def container_args(self) -> tuple[str, ...]:
+        """Return the arguments for the container."""
+        return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "ipod", "-movflags", "+faststart")
+
+    def copy_args(self) -> tuple[str, ...]:
+        """Return the arguments for the container of a copied track."""
+        return self.container_args()
+
+    def can_be_split(self, bitrate: int | None) -> bool:
+        """Return False: the frames of this format depend on the ones before."""
+        del bitrate
+        return False
+
+    def write_length(self, path: Path, samples: int) -> None:
+        """Leave the file as it is: FFmpeg has written the exact length."""
+
+    def read_length(self, path: Path) -> float:
+        """Return the length of a file in seconds; raises ConversionFailed if it is unknown."""
+        from mutagen import File
+
+        file = File(path)
+        if file is None:
+            raise ConversionFailed(BROKEN)
+        return float(file.info.length)
+
+    def write_tags(self, path: Path, tags: Tags) -> bytes:
+        """Write no tags yet."""
+        del path, tags
+        return b""
+
+
+M4A: OutputFormat = M4a()
