@@ -6,7 +6,7 @@ from flask import Request
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BadRequest, NotAuthorized, NotFound, SoundliftError
-from soundlift.common.jobs.document import require_mp3
+from soundlift.common.jobs.document import require_audio
 from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
@@ -41,7 +41,7 @@ def _download(request: Request, services: Services) -> ResponseReturnValue:
         return archive_response(jobs_of_query(request, services), services)
     job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
-    return mp3_response(request, job, services.mp3s.open(require_mp3(job)))
+    return mp3_response(request, job, services.mp3s.open(require_audio(job)))
 
 
 def _find_by_bearer(request: Request, services: Services) -> Job:
