@@ -1,4 +1,4 @@
-"""Several MP3s as one ZIP file, which is streamed: nothing is written to disk, and one block is in memory."""
+"""Several audio files as one ZIP file, which is streamed: nothing is written to disk, and one block is in memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flask import Response
 from zipstream import ZipStream
 
 from soundlift.common.errors import SoundliftError, StoreUnavailable
-from soundlift.common.jobs.document import audio_name, require_audio
+from soundlift.common.jobs.document import audio_format, audio_name, require_audio
 from soundlift.common.jobs.model import Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 def archive_response(jobs: Sequence[Job], services: Services) -> Response:
     """Return the ZIP file of some jobs, at least one, of exactly the announced length; raises NotReady or Gone.
 
-    The first MP3 is opened before the response begins, so an unavailable store is a 503. If the store fails later, the
+    The first file is opened before the response begins, so an unavailable store is a 503. If the store fails later, the
     connection is closed before the announced length is reached, so that every client notices.
     """
     mp3_ids = [require_audio(job) for job in jobs]
@@ -52,7 +52,7 @@ def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
         reader = services.mp3s.open(mp3_id)
         with reader.file as file:
             if reader.size != size:
-                raise StoreUnavailable("The stored MP3 does not have the recorded size.", fid=mp3_id)
+                raise StoreUnavailable("The stored file does not have the recorded size.", fid=mp3_id)
             while block := file.read(BLOCK_BYTES):
                 yield block
     except SoundliftError as error:
@@ -61,22 +61,23 @@ def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
 
 
 def unique_names(jobs: Iterable[Job]) -> list[str]:
-    """Return a file name for each job's MP3, all different even where case and the form of accents do not matter."""
+    """Return a file name for each job's audio, all different even where case and the form of accents do not matter."""
     names: list[str] = []
     taken: set[str] = set()
     for job in jobs:
-        name = _safe_name(audio_name(job))
-        stem, number = name.removesuffix(".mp3"), 1
+        suffix = audio_format(job).suffix
+        stem, number = _safe_stem(audio_name(job).removesuffix(suffix)), 1
+        name = f"{stem}{suffix}"
         while (key := unicodedata.normalize("NFKC", name).casefold()) in taken:
             number += 1
-            name = f"{stem} ({number}).mp3"
+            name = f"{stem} ({number}){suffix}"
         taken.add(key)
         names.append(name)
     return names
 
 
-def _safe_name(name: str) -> str:
-    """Return a name that every system accepts and that names no other folder."""
-    cleaned = FORBIDDEN.sub("_", replaced(name.removesuffix(".mp3"), "_")).strip(" .")
+def _safe_stem(name: str) -> str:
+    """Return a name without its suffix that every system accepts and that names no other folder."""
+    cleaned = FORBIDDEN.sub("_", replaced(name, "_")).strip(" .")
     stem = cleaned.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip(" .") or "audio"
-    return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}.mp3"
+    return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}"

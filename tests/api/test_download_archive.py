@@ -21,7 +21,7 @@ from functions.download.archive import unique_names
 from functions.download.handler import MAX_LIST_BYTES
 from functions.download.mp3_response import BLOCK_BYTES
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS, Job, State
+from soundlift.common.jobs.model import MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS, AudioDescription, Job, State
 from soundlift.common.services import Services
 from tests.api.function_server import served
 from tests.factories.accounts import bearer
@@ -130,6 +130,18 @@ def test_names_are_different_even_where_case_and_accents_do_not_matter(services:
         "a_b.mp3",
         "a_b (2).mp3",
     ]
+
+
+def test_names_have_the_suffixes_of_their_formats(services: Services) -> None:
+    job = queued_job(services)
+    sounds = [("a.mp4", "m4a"), ("a.mkv", "flac"), ("A.m4a", "m4a"), ("b.mp3", "opus"), ("c.mp4", "newer")]
+    jobs = [
+        replace(
+            job, file_name=name, audio=AudioDescription(format=kind, codec=None, bitrate=None, sample_rate=None, channels=None)
+        )
+        for name, kind in sounds
+    ]
+    assert unique_names(jobs) == ["a.m4a", "a.flac", "A (2).m4a", "b.opus", "c.newer"]
 
 
 def test_names_beyond_ascii_are_marked_as_utf_8(function: Call, services: Services) -> None:
