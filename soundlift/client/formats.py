@@ -12,8 +12,12 @@ REQUESTABLE = ("mp3", "m4a", "opus", "flac", "wav")
 RESULTS = (*REQUESTABLE, "ogg", "ac3", "eac3", "dts")
 """The formats of audio files, which are their suffixes; the last are only those of copied tracks."""
 OTHER_SUFFIXES = frozenset(
-    "3g2 3gp aac aif aiff alac amr ape asf au avi caf divx dv f4v flv m2t m2ts m2v m4b m4v mka mkv mov mp2 mp4 mpeg mpg"
-    " mts mxf nut oga ogm ogv qt rm rmvb ts vob wave weba webm wma wmv wtv wv zip".split()
+    (
+        *("3g2", "3gp", "asf", "avi", "divx", "dv", "f4v", "flv", "m2t", "m2ts", "m2v", "m4v", "mjpeg", "mkv", "mov"),
+        *("mp4", "mpeg", "mpg", "mts", "mxf", "nut", "ogm", "ogv", "qt", "rm", "rmvb", "ts", "vob", "webm", "wmv"),
+        *("aac", "aif", "aiff", "alac", "amr", "ape", "au", "caf", "m4b", "mka", "mp2", "oga", "wave", "weba", "wma"),
+        *("wtv", "wv", "zip"),
+    )
 )
 """Suffixes of audio, video and ZIP files in formats that are never made."""
 

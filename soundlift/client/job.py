@@ -47,13 +47,12 @@ class Job:
     """A video and its conversion; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
 
     `missing_seconds` of the sound could not be read; None means unknown. `format` is the one that was asked for, which
-    may be `original`, until the job is ready; then it is the one of the audio file. Once ready, `codec` is FFmpeg's name
+    may be `original`, until the job is ready; then it is that of the audio file. Once ready, `codec` is FFmpeg's name
     of the codec, `bitrate` the average in kbit/s, `sample_rate` is in Hz; `copied` is whether the track was not encoded
     again, and `cut` the part of the source that was copied, if it was not all. `options` are those of the upload, with
     the server's defaults, under the names of the HTTP API. `notifications` is empty until the job has ended.
-    `expires_at` is None while it is unknown. `links` are addresses, among them `page`. An older server does not send
-    `format`, what describes the audio file, `updated_at`, `ended_at` and `expires_at`, nor that link; they are then None
-    or missing.
+    `expires_at` is None while it is unknown. `links` are addresses, among them `page`. Of what an older server does not
+    send, fields are None, and links are missing.
     """
 
     id: str
@@ -96,7 +95,8 @@ class Job:
     def output_name(self) -> str:
         """Return the name of the audio file: the video's, with its suffix replaced.
 
-        It has no suffix while the format of an original track is not known. The name comes from whoever uploaded the video: it may contain any character, even separators of folders.
+        It has no suffix while the format of an original track is not known. The name comes from whoever uploaded the
+        video: it may contain any character, even separators of folders.
         """
         stem, dot, suffix = self.file_name.rpartition(".")
         name = stem if dot and stem and len(suffix) <= 5 else self.file_name

@@ -135,12 +135,7 @@ def test_names_are_different_even_where_case_and_accents_do_not_matter(services:
 def test_names_have_the_suffixes_of_their_formats(services: Services) -> None:
     job = queued_job(services)
     sounds = [("a.mp4", "m4a"), ("a.mkv", "flac"), ("A.m4a", "m4a"), ("b.mp3", "opus"), ("c.mp4", "newer")]
-    jobs = [
-        replace(
-            job, file_name=name, audio=AudioDescription(format=kind, codec=None, bitrate=None, sample_rate=None, channels=None)
-        )
-        for name, kind in sounds
-    ]
+    jobs = [replace(job, file_name=name, audio=AudioDescription(format=kind)) for name, kind in sounds]
     assert unique_names(jobs) == ["a.m4a", "a.flac", "A (2).m4a", "b.opus", "c.newer"]
 
 

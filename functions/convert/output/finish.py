@@ -47,7 +47,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
             encoded.report,
             decoded=encoded.decoded,
             output_bytes=encoded.size,
-            max_bytes=runner.settings.max_mp3_bytes,
+            max_bytes=runner.settings.max_audio_bytes,
         )
         plan.format.write_length(encoded.path, encoded.samples)
     seconds = plan.format.read_length(encoded.path)

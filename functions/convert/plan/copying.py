@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from soundlift.common.audio.output_formats import ORIGINAL
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.copying import ALWAYS
 
 from ..formats.output_format import OutputFormat
 from ..probe.audio_track import AudioTrack
-
-NEVER, ALWAYS = "never", "always"
 
 
 def must_be_copied(options: AudioOptions) -> bool:
