@@ -21,7 +21,7 @@ FRAMES = {
     "track": "TRCK",
     "disc": "TPOS",
 }
-ENCODER = "Soundlift, with FFmpeg and LAME"
+SOFTWARE = "Soundlift, with FFmpeg"
 UTF_8 = 3
 MAX_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
 NO_OFFSET = 0xFFFFFFFF
@@ -29,8 +29,8 @@ FRONT_COVER = 3
 ALPHA_3 = 3
 
 
-def build_id3_tag(tags: Tags) -> bytes:
-    """Return a tag as the bytes that precede an MP3's frames."""
+def build_id3_tag(tags: Tags, encoder: str = SOFTWARE) -> bytes:
+    """Return a tag, without padding, that names the `encoder` of the file."""
     from mutagen.id3 import APIC, ID3, TLAN, TSSE
 
     tag = ID3()
@@ -40,7 +40,7 @@ def build_id3_tag(tags: Tags) -> bytes:
         tag.add(TLAN(encoding=UTF_8, text=[code]))
     if media_type := picture_type(tags.cover):
         tag.add(APIC(encoding=UTF_8, mime=media_type, type=FRONT_COVER, desc="Cover", data=tags.cover))
-    tag.add(TSSE(encoding=UTF_8, text=[ENCODER]))
+    tag.add(TSSE(encoding=UTF_8, text=[encoder]))
     file = BytesIO()
     tag.save(file, v1=0, v2_version=4, padding=lambda _: 0)
     return file.getvalue()
