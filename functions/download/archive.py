@@ -1,4 +1,4 @@
-"""Several MP3s as one ZIP file, which is streamed: nothing is written to disk, and one block is in memory."""
+"""Several audio files as one ZIP file, which is streamed: nothing is written to disk, and one block is in memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from flask import Request, Response
 from zipstream import ZipStream
 
 from soundlift.common.errors import BadRequest, NotFound, SoundliftError, StoreUnavailable
-from soundlift.common.jobs.document import audio_name, require_audio
+from soundlift.common.jobs.document import audio_format, audio_name, require_audio
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 
-from .mp3_response import BLOCK_BYTES
+from .audio_response import BLOCK_BYTES
 
 FORBIDDEN = re.compile(r'[/\\<>:"|?*]')  # on Windows; a slash would name a folder
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)  # devices of Windows
@@ -29,16 +29,16 @@ log = structlog.get_logger()
 def download_archive(request: Request, services: Services) -> Response:
     """Return the ZIP file of the jobs in ?jobs=, of exactly the announced length.
 
-    The first MP3 is opened before the response begins, so an unavailable store is a 503. If the store fails later, the
-    connection is closed before the announced length is reached, so that every client notices.
+    The first audio file is opened before the response begins, so an unavailable store is a 503. If the store fails
+    later, the connection is closed before the announced length is reached, so that every client notices.
     """
     jobs = _find_jobs(request, services)
-    mp3_ids = [require_audio(job) for job in jobs]
-    services.mp3s.open(mp3_ids[0]).file.close()
+    fids = [require_audio(job) for job in jobs]
+    services.mp3s.open(fids[0]).file.close()
     archive = ZipStream(sized=True)
-    for job, mp3_id, name in zip(jobs, mp3_ids, unique_names(jobs), strict=True):
+    for job, fid, name in zip(jobs, fids, unique_names(jobs), strict=True):
         size = job.mp3_bytes or 0
-        archive.add(_read(mp3_id, size, services), name, size=size)
+        archive.add(_read(fid, size, services), name, size=size)
     response = Response(archive.finalize(), mimetype="application/zip")
     response.content_length = len(archive)
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
@@ -69,12 +69,12 @@ def _job_ids(request: Request) -> list[str]:
     return ids
 
 
-def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
+def _read(fid: str, size: int, services: Services) -> Iterator[bytes]:
     try:
-        reader = services.mp3s.open(mp3_id)
+        reader = services.mp3s.open(fid)
         with reader.file as file:
             if reader.size != size:
-                raise StoreUnavailable("The stored MP3 does not have the recorded size.", fid=mp3_id)
+                raise StoreUnavailable("The stored audio file does not have the recorded size.", fid=fid)
             while block := file.read(BLOCK_BYTES):
                 yield block
     except SoundliftError as error:
@@ -83,22 +83,23 @@ def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
 
 
 def unique_names(jobs: Iterable[Job]) -> list[str]:
-    """Return a file name for each job's MP3, all different even where case and the form of accents do not matter."""
+    """Return a name for each job's audio file; they differ even where case and the form of accents do not matter."""
     names: list[str] = []
     taken: set[str] = set()
     for job in jobs:
-        name = _safe_name(audio_name(job))
-        stem, number = name.removesuffix(".mp3"), 1
+        suffix = audio_format(job).suffix
+        stem, number = _safe_stem(audio_name(job).removesuffix(suffix)), 1
+        name = f"{stem}{suffix}"
         while (key := unicodedata.normalize("NFKC", name).casefold()) in taken:
             number += 1
-            name = f"{stem} ({number}).mp3"
+            name = f"{stem} ({number}){suffix}"
         taken.add(key)
         names.append(name)
     return names
 
 
-def _safe_name(name: str) -> str:
-    """Return a name that every system accepts and that names no other folder."""
-    cleaned = FORBIDDEN.sub("_", replaced(name.removesuffix(".mp3"), "_")).strip(" .")
+def _safe_stem(text: str) -> str:
+    """Return a name without its suffix that every system accepts and that names no other folder."""
+    cleaned = FORBIDDEN.sub("_", replaced(text, "_")).strip(" .")
     stem = cleaned.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip(" .") or "audio"
-    return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}.mp3"
+    return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}"

@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from functions.download.archive import unique_names
-from functions.download.mp3_response import BLOCK_BYTES
+from functions.download.audio_response import BLOCK_BYTES
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.model import AudioDescription, Job, State
 from soundlift.common.services import Services
 from tests.api.function_server import served
 from tests.factories.accounts import bearer
@@ -119,6 +119,13 @@ def test_names_are_different_even_where_case_and_accents_do_not_matter(services:
         "a_b.mp3",
         "a_b (2).mp3",
     ]
+
+
+def test_files_of_different_formats_keep_their_suffixes_and_do_not_collide(function: Call, services: Services) -> None:
+    formats = ("mp3", "m4a", "m4a", "flac")
+    jobs = [ready_job(services, name="talk.mp4", audio=AudioDescription(format=name)) for name in formats]
+    with ZipFile(io.BytesIO(get(function, services, *jobs).data)) as archive:
+        assert archive.namelist() == ["talk.mp3", "talk.m4a", "talk (2).m4a", "talk.flac"]
 
 
 def test_names_beyond_ascii_are_marked_as_utf_8(function: Call, services: Services) -> None:
