@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import structlog
-from flask import Request, Response
+from flask import Response
 from zipstream import ZipStream
 
-from soundlift.common.errors import BadRequest, NotFound, SoundliftError, StoreUnavailable
+from soundlift.common.errors import SoundliftError, StoreUnavailable
 from soundlift.common.jobs.document import audio_format, audio_name, require_audio
-from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
+from soundlift.common.jobs.model import Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 
@@ -26,19 +26,18 @@ FILE_NAME = "soundlift.zip"
 log = structlog.get_logger()
 
 
-def download_archive(request: Request, services: Services) -> Response:
-    """Return the ZIP file of the jobs in ?jobs=, of exactly the announced length.
+def archive_response(jobs: Sequence[Job], services: Services) -> Response:
+    """Return the ZIP file of some jobs, at least one, of exactly the announced length; raises NotReady or Gone.
 
-    The first audio file is opened before the response begins, so an unavailable store is a 503. If the store fails
-    later, the connection is closed before the announced length is reached, so that every client notices.
+    The first file is opened before the response begins, so an unavailable store is a 503. If the store fails later, the
+    connection is closed before the announced length is reached, so that every client notices.
     """
-    jobs = _find_jobs(request, services)
-    fids = [require_audio(job) for job in jobs]
-    services.mp3s.open(fids[0]).file.close()
+    mp3_ids = [require_audio(job) for job in jobs]
+    services.mp3s.open(mp3_ids[0]).file.close()
     archive = ZipStream(sized=True)
-    for job, fid, name in zip(jobs, fids, unique_names(jobs), strict=True):
+    for job, mp3_id, name in zip(jobs, mp3_ids, unique_names(jobs), strict=True):
         size = job.mp3_bytes or 0
-        archive.add(_read(fid, size, services), name, size=size)
+        archive.add(_read(mp3_id, size, services), name, size=size)
     response = Response(archive.finalize(), mimetype="application/zip")
     response.content_length = len(archive)
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
@@ -48,33 +47,12 @@ def download_archive(request: Request, services: Services) -> Response:
     return response
 
 
-def _find_jobs(request: Request, services: Services) -> list[Job]:
-    """Return the jobs that a request names, in its order; raises NotFound unless all of them exist and are visible."""
-    ids = _job_ids(request)
-    identity = None
-    if "token" in request.args:
-        services.tokens.check_archive_link(request.args["token"], ids)
-    else:
-        identity = services.tokens.identify(request.headers.get("Authorization"))
-    jobs = [job for job in services.jobs.find_all(ids) if identity is None or identity.may_see(job.username)]
-    if len(jobs) < len(ids):
-        raise NotFound("One of these jobs does not exist any more." if identity is None else "You have no such job.")
-    return jobs
-
-
-def _job_ids(request: Request) -> list[str]:
-    ids = list(dict.fromkeys(request.args["jobs"].split(",", MAX_ARCHIVE_JOBS)))
-    if len(ids) > MAX_ARCHIVE_JOBS or not all(JOB_ID.fullmatch(each) for each in ids):
-        raise BadRequest(f"jobs must be 1 to {MAX_ARCHIVE_JOBS} job ids, separated by commas.")
-    return ids
-
-
-def _read(fid: str, size: int, services: Services) -> Iterator[bytes]:
+def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
     try:
-        reader = services.mp3s.open(fid)
+        reader = services.mp3s.open(mp3_id)
         with reader.file as file:
             if reader.size != size:
-                raise StoreUnavailable("The stored audio file does not have the recorded size.", fid=fid)
+                raise StoreUnavailable("The stored file does not have the recorded size.", fid=mp3_id)
             while block := file.read(BLOCK_BYTES):
                 yield block
     except SoundliftError as error:
@@ -83,7 +61,7 @@ def _read(fid: str, size: int, services: Services) -> Iterator[bytes]:
 
 
 def unique_names(jobs: Iterable[Job]) -> list[str]:
-    """Return a name for each job's audio file; they differ even where case and the form of accents do not matter."""
+    """Return a file name for each job's audio, all different even where case and the form of accents do not matter."""
     names: list[str] = []
     taken: set[str] = set()
     for job in jobs:
@@ -98,8 +76,8 @@ def unique_names(jobs: Iterable[Job]) -> list[str]:
     return names
 
 
-def _safe_stem(text: str) -> str:
+def _safe_stem(name: str) -> str:
     """Return a name without its suffix that every system accepts and that names no other folder."""
-    cleaned = FORBIDDEN.sub("_", replaced(text, "_")).strip(" .")
+    cleaned = FORBIDDEN.sub("_", replaced(name, "_")).strip(" .")
     stem = cleaned.encode()[:MAX_STEM_BYTES].decode(errors="ignore").strip(" .") or "audio"
     return f"{'_' if RESERVED.fullmatch(stem) else ''}{stem}"
