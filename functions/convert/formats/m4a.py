@@ -8,6 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.packets import Packets
 from .output_format import OutputFormat, Sound, Tags
 
 
@@ -18,6 +19,7 @@ class M4a:
     sample_rates = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
     is_lossless = False
     copied_codecs = frozenset({"aac"})
+    lead_packets = 0
 
     def codec(self, sound: Sound) -> str:
         """Return FFmpeg's name of the codec."""
@@ -39,6 +41,11 @@ class M4a:
     def copy_args(self) -> tuple[str, ...]:
         """Return the arguments for the container of a copied track."""
         return self.container_args()
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Leave the file as it is, and return the length of the track."""
+        del path
+        return packets.samples
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: the frames of this format depend on the ones before."""

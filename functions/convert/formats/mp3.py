@@ -9,7 +9,9 @@ from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.packets import Packets
 from .id3 import build_id3_tag
+from .mp3_copy import LEAD_FRAMES, complete_copy
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import OutputFormat, Sound, Tags
 
@@ -25,6 +27,7 @@ class Mp3:
     sample_rates = SAMPLE_RATES
     is_lossless = False
     copied_codecs = frozenset({"mp3"})
+    lead_packets = LEAD_FRAMES
 
     def codec(self, sound: Sound) -> str:
         """Return MP3, whatever the sound."""
@@ -46,8 +49,12 @@ class Mp3:
         return ("-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3")
 
     def copy_args(self) -> tuple[str, ...]:
-        """Return the arguments for a file that contains only the frames of the track."""
-        return (*self.container_args(), "-write_xing", "0")
+        """Return the arguments for a file like an encoded one; FFmpeg writes a header frame for `complete_copy`."""
+        return self.container_args()
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Write the header frame, and mute frames whose data is missing; raises NotCopied for other than MP3 frames."""
+        return complete_copy(path, packets)
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether frames without the bit reservoir sound practically the same."""

@@ -11,6 +11,11 @@ from soundlift.common.audio.output_formats import AudioFormat
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..probe.metadata import Chapter
+from ..probe.packets import Packets
+
+
+class NotCopied(Exception):
+    """The copy of a track would not have the sound of the track; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class OutputFormat(Protocol):
     """An audio format. To add one, write a module like `mp3` in this folder, and list it in `registry`.
 
     `sample_rates` are the allowed rates in Hz, in ascending order; if it is empty, all are. A lossless format keeps the
-    samples of the track. `copied_codecs` are FFmpeg's names of the codecs that can be copied into the format.
+    samples of the track. `copied_codecs` are FFmpeg's names of the codecs that can be copied into the format. A copied
+    part of a track is exact to the sample if `lead_packets` before it are copied, too; if it is 0, packets stay whole.
     """
 
     @property
@@ -53,6 +59,9 @@ class OutputFormat(Protocol):
     def is_lossless(self) -> bool: ...  # noqa: D102
     @property
     def copied_codecs(self) -> frozenset[str]: ...  # noqa: D102
+
+    @property
+    def lead_packets(self) -> int: ...  # noqa: D102
 
     def codec(self, sound: Sound) -> str:
         """Return the name of the codec that a sound is encoded with, as FFmpeg reports it for a file."""
@@ -68,6 +77,12 @@ class OutputFormat(Protocol):
 
     def copy_args(self) -> tuple[str, ...]:
         """Return FFmpeg's arguments for the container of a copied track, without any metadata."""
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Let players play a copied file without the samples that `packets` skips and discards.
+
+        Return its length in samples per channel, at the track's rate. Raises NotCopied if it cannot be exact.
+        """
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether `encode.parallel` can encode this bit rate on several cores without audible loss."""

@@ -8,6 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.packets import Packets
 from .output_format import OutputFormat, Sound, Tags
 
 
@@ -18,6 +19,7 @@ class Wav:
     sample_rates = ()
     is_lossless = True
     copied_codecs = frozenset({"pcm_u8", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le"})
+    lead_packets = 0
 
     def codec(self, sound: Sound) -> str:
         """Return FFmpeg's name of the codec."""
@@ -42,6 +44,11 @@ class Wav:
     def copy_args(self) -> tuple[str, ...]:
         """Return the arguments for the container of a copied track."""
         return self.container_args()
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Leave the file as it is, and return the length of the track."""
+        del path
+        return packets.samples
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: the frames of this format depend on the ones before."""

@@ -7,6 +7,8 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..formats.output_format import OutputFormat
 from ..probe.audio_track import AudioTrack
+from ..probe.packets import Packets
+from .cutting import MAX_SHIFT_SECONDS
 
 NEVER, ALWAYS = "never", "always"
 
@@ -14,6 +16,11 @@ NEVER, ALWAYS = "never", "always"
 def must_be_copied(options: AudioOptions) -> bool:
     """Return whether a job requests a copy and nothing else."""
     return options.format == ORIGINAL or options.copy == ALWAYS
+
+
+def is_cut(options: AudioOptions) -> bool:
+    """Return whether a job requests only a part of the sound."""
+    return bool(options.start) or options.end is not None
 
 
 def reason_not_to_copy(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> str | None:
@@ -24,4 +31,25 @@ def reason_not_to_copy(track: AudioTrack, options: AudioOptions, output_format: 
         return f"it does not have {options.channels} channels"
     if options.sample_rate is not None and (track.rate is None or track.rate > options.sample_rate):
         return f"its sample rate is above {options.sample_rate} Hz"
+    if track.rate is None:
+        return "its sample rate is unknown"
+    if must_be_copied(options):
+        return None
+    if is_cut(options):
+        return "only a part of it was requested"
+    return None if options.normalize is None else "its loudness is to be changed"
+
+
+def difference_of_copy(packets: Packets, *, late: float, by_timestamps: bool) -> str | None:
+    """Return why a copy would sound different from an encoded file, or None.
+
+    The track begins `late` seconds after its first timestamp. A file without timestamps has neither silence before a
+    late start nor gaps.
+    """
+    if not packets.is_regular:
+        return "some of its packets are damaged or trimmed"
+    if by_timestamps and abs(packets.start + late) > MAX_SHIFT_SECONDS:
+        return "it does not begin at the start of the file"
+    if by_timestamps and packets.deviation > MAX_SHIFT_SECONDS:
+        return "its timestamps have gaps or overlaps"
     return None
