@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.convert.encode.run_statistics import Decoded
 from functions.convert.output.missing_sound import Written, missing_seconds
 from functions.convert.probe.audio_track import AudioTrack
 from functions.convert.probe.declared_duration import DeclaredDuration

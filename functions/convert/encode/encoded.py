@@ -18,8 +18,8 @@ class Encoded:
     """An encoded file that is not checked yet, with FFmpeg's exit status and report.
 
     `seconds` is the position on the output's timeline at which FFmpeg ended. `samples` is the number of samples per
-    channel that were encoded, at the plan's rate. `waveform` is that of `WaveformRecorder`, None if unknown. `copied` is
-    what a copied track would decode to, None for an encoded one. The plan's options have the real start and end of a
+    channel that were encoded, at the plan's rate. `waveform` is that of `WaveformRecorder`, None if unknown. `copied`
+    is what a copied track would decode to, None for an encoded one; the plan's options have the real start and end of a
     copied part.
     """
 

@@ -13,7 +13,7 @@ from ..probe.packets import Packets
 from .id3 import build_id3_tag
 from .mp3_copy import LEAD_FRAMES, complete_copy
 from .mp3_frames import HeaderFrame, NotMp3
-from .output_format import OutputFormat, Sound, Tags
+from .output_format import Head, OutputFormat, Sound, Tags
 
 # In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
 # dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
@@ -85,10 +85,10 @@ class Mp3:
             raise ConversionFailed(BROKEN) from None
         return max(0, header.samples) / header.rate
 
-    def write_tags(self, path: Path, tags: Tags) -> bytes:
+    def write_tags(self, path: Path, tags: Tags) -> Head:
         """Return an ID3 tag, which is stored before the file, so that the file is not rewritten."""
         del path
-        return build_id3_tag(tags)
+        return Head(build_id3_tag(tags))
 
 
 MP3: OutputFormat = Mp3()

@@ -35,9 +35,7 @@ class Written:
     junk: int
 
 
-def missing_seconds(
-    decoded: Decoded, report: str, probe: Probe, track: AudioTrack, written: Written
-) -> float | None:
+def missing_seconds(decoded: Decoded, report: str, probe: Probe, track: AudioTrack, written: Written) -> float | None:
     """Return the seconds of a track that could not be read or were dropped, None if unknown.
 
     A container's duration is evidence only if FFmpeg reported damage, if the file's own header declares more than the

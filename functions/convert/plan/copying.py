@@ -31,10 +31,11 @@ def reason_not_to_copy(track: AudioTrack, options: AudioOptions, output_format: 
         return f"it does not have {options.channels} channels"
     if options.sample_rate is not None and (track.rate is None or track.rate > options.sample_rate):
         return f"its sample rate is above {options.sample_rate} Hz"
-    if track.rate is None:
-        return "its sample rate is unknown"
-    if must_be_copied(options):
-        return None
+    return None if must_be_copied(options) else _reason_to_encode(options)
+
+
+def _reason_to_encode(options: AudioOptions) -> str | None:
+    """Return what a job requests that a copy cannot have exactly, or None."""
     if is_cut(options):
         return "only a part of it was requested"
     return None if options.normalize is None else "its loudness is to be changed"

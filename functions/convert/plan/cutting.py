@@ -13,9 +13,9 @@ MAX_SHIFT_SECONDS = 0.02
 
 @dataclass(frozen=True)
 class Part:
-    """The packets from `first` to `last`, of which `skip` samples at the beginning and `discard` at the end are cut off.
+    """The packets from `first` to `last`, without `skip` samples at the beginning and `discard` at the end.
 
-    `start` and `end` are the positions of the remaining sound in the source, in seconds.
+    `start` and `end` are the positions of this sound in the source, in seconds.
     """
 
     first: int
