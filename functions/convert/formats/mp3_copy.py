@@ -13,7 +13,7 @@ from fastcrc import crc16
 
 from ..probe.packets import Packets
 from .mp3_frames import PADDING_LIMIT, HeaderFrame, NotMp3, read_frames, read_header
-from .mp3_reservoir import data_before, mute_incomplete_frames, silent_frame
+from .mp3_reservoir import data_before, look_alike, mute_incomplete_frames, silent_frame
 from .output_format import NotCopied
 
 BLOCK = 256 * 1024
@@ -23,8 +23,9 @@ LEAD_FRAMES = 100
 MAX_RESERVOIR_FRAMES = 100
 WARM_UP_SAMPLES = 1152  # a filter bank remembers 480 samples, and a transform the granule before
 # Decoders have a delay of 529 samples. They drop 529 more at the beginning than LAME's tag says, and fewer at the end.
+# The tag has 12 bits for each; at the beginning, there must be room for another frame.
 DECODER_DELAY = 529
-MAX_SKIP, MAX_DISCARD = PADDING_LIMIT - 1 + DECODER_DELAY, PADDING_LIMIT - 1 - DECODER_DELAY
+MAX_SKIP, MAX_DISCARD = PADDING_LIMIT - 1 + DECODER_DELAY - 1152, PADDING_LIMIT - 1 - DECODER_DELAY
 # What all frames have in common: the version and layer, the sample rate, and whether it is mono.
 KIND_MASKS, MONO = (0xFE, 0x0C), 3
 
@@ -94,24 +95,24 @@ def _kind(frame: bytes) -> tuple[int, int, bool]:
 
 
 def _with_exact_ends(frames: _Frames) -> _Frames:
-    """Return frames whose ends LAME's tag can describe.
+    """Return frames whose ends LAME's tag can describe, and which FFmpeg does not take for junk.
 
-    If too much is skipped, frames are left out, and their main data that is still needed is put into a frame without
-    sound. If less is skipped than decoders always drop, a frame without sound is put before the others.
+    If too much is skipped, frames are left out. A frame without sound comes first if frames are left out, if less is
+    skipped than decoders always drop, or if the first two frames do not look alike.
     """
-    left_out = frames.discard // frames.samples if frames.discard > MAX_DISCARD else 0
-    if left_out:
+    if frames.discard > MAX_DISCARD:
+        left_out = frames.discard // frames.samples
         frames = replace(frames, sizes=frames.sizes[:-left_out], discard=frames.discard - left_out * frames.samples)
     if frames.skip > MAX_SKIP:
-        return _without_beginning(frames, (frames.skip - WARM_UP_SAMPLES) // frames.samples)
-    if (frames.skip or frames.discard) and frames.skip < DECODER_DELAY:
-        return _without_beginning(frames, 0)
+        return _after_silence(frames, (frames.skip - WARM_UP_SAMPLES) // frames.samples)
+    if frames.skip < DECODER_DELAY or not look_alike(*[*frames.first, frames.first[0]][:2]):
+        return _after_silence(frames, 0)
     return frames
 
 
-def _without_beginning(frames: _Frames, count: int) -> _Frames:
+def _after_silence(frames: _Frames, count: int) -> _Frames:
     """Return frames without the first `count`, after a frame without sound that contains the data they need."""
-    silence = silent_frame(frames.first[0], data_before(frames.first, count))
+    silence = silent_frame(frames.first[count], data_before(frames.first, count))
     return replace(
         frames,
         first=[silence, *frames.first[count:]],
@@ -148,6 +149,4 @@ def _checksum(file: BinaryIO, at: int) -> int:
 
 def _completed(header: HeaderFrame, frames: _Frames, checksum: int) -> HeaderFrame:
     """Return the header frame for some frames."""
-    if not frames.skip and not frames.discard:
-        return header.with_delay(0).for_frames(frames.sizes, frames.length, checksum).without_delay()
     return header.with_delay(frames.skip - DECODER_DELAY).for_frames(frames.sizes, frames.length, checksum)

@@ -146,10 +146,6 @@ class HeaderFrame:
         """Return the frame with another encoder's delay, in samples per channel, and no padding."""
         return self._with({DELAY_AND_PADDING: (delay << 12).to_bytes(3)})
 
-    def without_delay(self) -> HeaderFrame:
-        """Return the frame without LAME's tag, so that decoders play all samples; with a delay of 0 they drop 529."""
-        return HeaderFrame(self.data[: self._tag + LAME_TAG].ljust(len(self.data), b"\0"))
-
     def _with(self, fields: Mapping[int, bytes]) -> HeaderFrame:
         """Return the frame with other bytes at some offsets, and a new checksum."""
         data = bytearray(self.data)

@@ -25,7 +25,8 @@ MPEG_1_BLOCK, MPEG_2_BLOCK = 59, 63
 PART_LENGTH, BIG_VALUES, GAIN = 12, 9, 8
 MPEG_1_GRANULES, MPEG_2_GRANULES = 2, 1
 HIGHEST_BITRATE = 14
-RATE_MASK, MODE_MASK = 0x0C, 0xC0
+# What FFmpeg compares in the third and fourth byte of the first headers; it takes frames that differ for junk.
+RATE_MASK, MODE_MASK = 0x0C, 0xCF
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,10 @@ def main_data(frame: bytes) -> bytes:
 
 
 def data_before(frames: Sequence[bytes], number: int) -> bytes:
-    """Return the main data of a frame that lies in the frames before it."""
+    """Return the main data of a frame that lies in the frames before it; zeros if there are not enough."""
     begin = _SideInformation.of(frames[number]).begin
-    data = b"".join(map(main_data, frames[max(0, number - MAX_BEGIN) : number]))
-    return data[-begin:] if begin else b""
+    data = b"".join(map(main_data, frames[:number])).rjust(begin, b"\0")
+    return data[len(data) - begin :]
 
 
 def mute_incomplete_frames(frames: Iterable[bytes]) -> Iterator[bytes]:
@@ -111,6 +112,11 @@ def _with_side_information(frame: bytes, side: _SideInformation, changed: bytes)
     """Return a frame with other side information, and its checksum if it has one (section 2.4.3.1)."""
     checksum = b"" if frame[1] & NO_CHECKSUM else crc16.cms(frame[2:HEADER_BYTES] + changed).to_bytes(CHECKSUM_BYTES)
     return frame[:HEADER_BYTES] + checksum + changed + frame[side.offset + side.size :]
+
+
+def look_alike(one: bytes, other: bytes) -> bool:
+    """Return whether FFmpeg takes two frames at the beginning of a file for frames of the same stream."""
+    return one[2] & RATE_MASK == other[2] & RATE_MASK and one[3] & MODE_MASK == other[3] & MODE_MASK
 
 
 def silent_frame(like: bytes, reservoir: bytes) -> bytes:
