@@ -36,7 +36,7 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     part = _find_part(plan, late, runner, folder) if is_cut(plan.options) else None
     output = folder / f"audio{plan.format.facts.suffix}"
     outcome, packets = _copy(plan, part, output, runner)
-    _check(plan, outcome, packets, output, max_bytes=runner.settings.max_mp3_bytes)
+    _check(plan, outcome, packets, output, max_bytes=runner.settings.max_audio_bytes)
     if not must_be_copied(plan.options) and (
         reason := difference_of_copy(packets, late=late, by_timestamps=plan.by_timestamps)
     ):
@@ -74,8 +74,8 @@ def _copy(plan: Plan, part: Part | None, output: Path, runner: Runner) -> tuple[
     """Copy some packets with one FFmpeg, and return them. Its size limit is one byte higher, as in `encoder`."""
     file = output.with_name("packets")
     track = ["-map", f"0:{plan.track.index}", "-c:a", "copy", *_selection_args(part)]
-    size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
-    copy = [*track, *size, *plan.format.copy_args(), "-y", str(output)]
+    size = ["-fs", str(runner.settings.max_audio_bytes + 1)]
+    copy = [*track, *size, *plan.format.copy_args(plan.track), "-y", str(output)]
     try:
         outcome = runner.run(
             [*input_args(runner.url, plan.lead), *copy, *_list_args(plan, file, part)], _on_progress(plan, runner)

@@ -9,6 +9,7 @@ from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .id3 import build_id3_tag
 from .mp3_copy import LEAD_FRAMES, complete_copy
@@ -18,6 +19,7 @@ from .output_format import Head, OutputFormat, Sound, Tags
 # In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
 # dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
 MAX_SPLIT_BITRATE = 96
+ENCODER = "Soundlift, with FFmpeg and LAME"
 
 
 class Mp3:
@@ -26,7 +28,7 @@ class Mp3:
     facts = output_formats.MP3
     sample_rates = SAMPLE_RATES
     is_lossless = False
-    copied_codecs = frozenset({"mp3"})
+    carried_codecs = copied_codecs = frozenset({"mp3"})
     lead_packets = LEAD_FRAMES
 
     def codec(self, sound: Sound) -> str:
@@ -48,8 +50,13 @@ class Mp3:
         """Return the arguments for a file without tags, because the tag is stored before the file."""
         return ("-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3")
 
-    def copy_args(self) -> tuple[str, ...]:
+    def copied_codec(self, track: AudioTrack) -> str:
+        """Return the codec of the track."""
+        return track.codec
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
         """Return the arguments for a file like an encoded one; FFmpeg writes a header frame for `complete_copy`."""
+        del track
         return self.container_args()
 
     def complete_copy(self, path: Path, packets: Packets) -> int:
@@ -88,7 +95,7 @@ class Mp3:
     def write_tags(self, path: Path, tags: Tags) -> Head:
         """Return an ID3 tag, which is stored before the file, so that the file is not rewritten."""
         del path
-        return Head(build_id3_tag(tags))
+        return Head(build_id3_tag(tags, ENCODER))
 
 
 MP3: OutputFormat = Mp3()

@@ -8,6 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .output_format import Head, OutputFormat, Sound, Tags
 
@@ -18,7 +19,7 @@ class Opus:
     facts = output_formats.OPUS
     sample_rates = (48000,)
     is_lossless = False
-    copied_codecs = frozenset({"opus"})
+    carried_codecs = copied_codecs = frozenset({"opus"})
     lead_packets = 0
 
     def codec(self, sound: Sound) -> str:
@@ -38,8 +39,13 @@ class Opus:
         """Return the arguments for the container."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "opus")
 
-    def copy_args(self) -> tuple[str, ...]:
+    def copied_codec(self, track: AudioTrack) -> str:
+        """Return the codec of the track."""
+        return track.codec
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
         """Return the arguments for the container of a copied track."""
+        del track
         return self.container_args()
 
     def complete_copy(self, path: Path, packets: Packets) -> int:

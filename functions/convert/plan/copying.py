@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from soundlift.common.audio.output_formats import ORIGINAL
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.copying import ALWAYS
 
 from ..formats.output_format import OutputFormat
 from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .cutting import MAX_SHIFT_SECONDS
-
-NEVER, ALWAYS = "never", "always"
 
 
 def must_be_copied(options: AudioOptions) -> bool:
@@ -25,17 +24,21 @@ def is_cut(options: AudioOptions) -> bool:
 
 def reason_not_to_copy(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> str | None:
     """Return why a track has to be encoded, or None if it can be copied."""
+    if options.format == ORIGINAL:
+        return None  # the format has been chosen because it carries the codec
     if track.codec not in output_format.copied_codecs:
         return f"it is {track.codec}, which is not stored in {output_format.facts.title} files"
     if options.channels is not None and options.channels != track.channels:
         return f"it does not have {options.channels} channels"
     if options.sample_rate is not None and (track.rate is None or track.rate > options.sample_rate):
         return f"its sample rate is above {options.sample_rate} Hz"
-    return None if must_be_copied(options) else _reason_to_encode(options)
+    return None if must_be_copied(options) else _reason_to_encode(track, options)
 
 
-def _reason_to_encode(options: AudioOptions) -> str | None:
-    """Return what a job requests that a copy cannot have exactly, or None."""
+def _reason_to_encode(track: AudioTrack, options: AudioOptions) -> str | None:
+    """Return why a copy may not be exactly what a job requests, or None."""
+    if track.rate is None:
+        return "its sample rate is unknown"
     if is_cut(options):
         return "only a part of it was requested"
     return None if options.normalize is None else "its loudness is to be changed"
