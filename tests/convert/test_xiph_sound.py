@@ -88,7 +88,9 @@ def test_a_flac_declares_its_samples_and_their_checksum(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, count: int, rate: int, depth: str
 ) -> None:
     samples = hiss(2, rate, 2)[:count]
-    file = save_mp3(convert_file(write_sound(tmp_path / "a.wav", samples, rate, "-c:a", f"pcm_{depth}le"), format="flac"))
+    file = save_mp3(
+        convert_file(write_sound(tmp_path / "a.wav", samples, rate, "-c:a", f"pcm_{depth}le"), format="flac")
+    )
     info = FLAC(file).info
     assert (info.total_samples, info.sample_rate, info.channels, info.bits_per_sample) == (
         count,
