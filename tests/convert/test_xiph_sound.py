@@ -92,12 +92,8 @@ def test_a_flac_declares_its_samples_and_their_checksum(
         convert_file(write_sound(tmp_path / "a.wav", samples, rate, "-c:a", f"pcm_{depth}le"), format="flac")
     )
     info = FLAC(file).info
-    assert (info.total_samples, info.sample_rate, info.channels, info.bits_per_sample) == (
-        count,
-        rate,
-        2,
-        int(depth[1:]),
-    )
+    assert (info.total_samples, info.sample_rate, info.channels) == (count, rate, 2)
+    assert info.bits_per_sample == int(depth[1:])
     assert (info.min_blocksize, info.max_blocksize) == (4096, 4096)
     assert info.md5_signature == int.from_bytes(hashlib.md5(_decode(file, f"{depth}le")).digest())
 
@@ -138,7 +134,7 @@ def test_a_part_of_opus_is_copied_to_the_sample(convert_file: Convert, save_mp3:
     assert (job.state, job.error) == (State.READY, None)
     found, expected = decode_file(save_mp3(job)).samples, decode_file(source).samples[14_448:52_800]
     assert_same_sound(found, expected)
-    assert np.abs(found - expected).max() < 1e-3
+    assert np.abs(found - expected).max() < 1e-2  # the decoder begins anew 200 ms before
 
 
 @pytest.mark.media
@@ -147,7 +143,7 @@ def test_a_part_of_flac_consists_of_whole_frames_numbered_from_0(
 ) -> None:
     job = convert_file(copied / "flac.mka", format="flac", copy="always", start="0.5", end="1.1")
     file = save_mp3(job)
-    first, last = 5 * 4608, 12 * 4608
+    first, last = 5 * 4096, 13 * 4096
     assert FLAC(file).info.total_samples == last - first
     assert FLAC(file).info.md5_signature == 0
     assert _decode(file) == _decode(copied / "flac.mka")[first * 4 : last * 4]

@@ -19,10 +19,6 @@ class NotCopied(Exception):
     """The copy of a track would not have the sound of the track; the message is the reason."""
 
 
-class NotCopied(Exception):
-    """The copy of a track would not have the sound of the track; the message is the reason."""
-
-
 @dataclass(frozen=True)
 class Tags:
     """The tags of an audio file, independent of its format.

@@ -61,12 +61,14 @@ def cut_packets(packets: Packets, *, late: float, start: float, end: float | Non
 class _Times:
     """The time at which each packet begins, and the last one ends, in seconds, as a sequence.
 
-    Without gaps, times are counted in samples, because the clocks of some containers are coarse.
+    Without gaps, times are counted in samples, because the clocks of some containers are coarse. For the same reason,
+    a track that begins nearly at 0 begins there.
     """
 
     def __init__(self, packets: Packets, late: float) -> None:
         self._packets = packets
-        self._first = late + float(packets.starts[0] * packets.tick)
+        begin = late + packets.start
+        self._first = (begin if abs(begin) > MAX_SHIFT_SECONDS else 0.0) - packets.skip / packets.rate
         self._is_steady = packets.deviation <= MAX_SHIFT_SECONDS
 
     def __len__(self) -> int:
