@@ -76,12 +76,12 @@ class Packets:
     @property
     def deviation(self) -> float:
         """Return the largest deviation of a packet's time from the end of the packets before, in seconds."""
-        pace = [self.position(number) / self.tick for number in (0, 1)] if self.frame else None
         first, tick = self.starts[0], float(self.tick)
-        if pace is None:
-            return max(abs(at - first - played) for at, played in zip(self.starts, self.durations, strict=False)) * tick
-        step = float(pace[1])
-        return max(abs(at - first - number * step) for number, at in enumerate(self.starts)) * tick
+        if self.frame:
+            step = self.frame / self.rate / tick
+            return max(abs(at - first - number * step) for number, at in enumerate(self.starts)) * tick
+        played = zip(self.starts, self.durations, strict=False)  # the durations have one more, of all packets
+        return max(abs(at - first - length) for at, length in played) * tick
 
     def position(self, number: int) -> float:
         """Return the length of the packets before a packet, in seconds."""
@@ -97,9 +97,10 @@ def packet_list_args(output: Path) -> list[str]:
 
 def read_packets(file: Path, codec: str, rate: int) -> Packets:
     """Return the packets in a list; without any packets if FFmpeg wrote none."""
-    tick, is_regular = Fraction(0), True
+    tick, is_regular, listed = Fraction(0), True, 0
     starts, durations, sizes, trims = array("q"), array("q", [0]), array("I"), list[tuple[int, bytes]]()
     for block in _blocks(file):
+        listed += len(block)
         if match := TICK.search(block):
             tick = Fraction(int(match[1]), int(match[2]))
         found = PACKET.findall(block)
@@ -121,7 +122,7 @@ def read_packets(file: Path, codec: str, rate: int) -> Packets:
         frame=_frame_samples(codec, rate, float(tick), durations) if len(starts) else None,
         skip=skip or 0,
         discard=discard or 0,
-        is_regular=is_regular and skip is not None and file.stat().st_size < MAX_LIST_BYTES,
+        is_regular=is_regular and skip is not None and listed < MAX_LIST_BYTES,
     )
 
 
