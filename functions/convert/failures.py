@@ -86,12 +86,10 @@ def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Failu
     return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {summary}.")
 
 
-def no_container(codec: str) -> FailureReason:
-    """Return the reason for a track that cannot be stored as it is."""
-    return FailureReason(
-        "no_container",
-        f"The track is {codec}, which cannot be stored as it is in any of our formats. Ask for mp3 or flac instead.",
-    )
+def no_container(codec: str, formats: str) -> FailureReason:
+    """Return the reason for a track that cannot be stored as it is; `formats` are those to request instead."""
+    message = f"The track is {codec}, for which there is no file format here. Request {formats} instead of original."
+    return FailureReason("no_container", message)
 
 
 def cannot_copy(reason: str) -> FailureReason:

@@ -17,6 +17,8 @@ def must_be_copied(options: AudioOptions) -> bool:
 
 def reason_not_to_copy(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> str | None:
     """Return why a track has to be encoded, or None if it can be copied."""
+    if options.format == ORIGINAL:
+        return None  # the format has been chosen because it carries the codec
     if track.codec not in output_format.copied_codecs:
         return f"it is {track.codec}, which is not stored in {output_format.facts.title} files"
     if options.channels is not None and options.channels != track.channels:
