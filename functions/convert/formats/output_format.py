@@ -14,6 +14,10 @@ from ..probe.audio_track import AudioTrack
 from ..probe.metadata import Chapter
 
 
+class NotCopied(Exception):
+    """The copy of a track would not have the sound of the track; the message is the reason."""
+
+
 @dataclass(frozen=True)
 class Tags:
     """The tags of an audio file, independent of its format.
