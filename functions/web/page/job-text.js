@@ -24,6 +24,9 @@ const ADVICE = new Map(Object.entries({
 const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unknown_codec", "empty_audio", "nothing_left",
   "no_such_track", "too_many_channels", "no_container", "cannot_copy"]);
 
+/** What people call formats and codecs, if not by their names in capitals. */
+const TITLES = new Map([["opus", "Opus"], ["ogg", "Ogg"], ["vorbis", "Vorbis"], ["ac3", "AC-3"], ["eac3", "E-AC-3"]]);
+
 /** @param {Job} job */
 export function stateText({ state, percent }) {
   if (state === "converting") return percent > 0 ? `Converting, ${percent}\u00a0%` : "Converting";
@@ -60,7 +63,12 @@ export function facts(job) {
  */
 export function formatName({ format, codec }) {
   const isNamed = !codec || codec === format || codec.startsWith("pcm_");
-  return `${format}${isNamed ? "" : ` (${codec})`}`.toUpperCase();
+  return isNamed ? title(format) : `${title(format)} (${title(codec)})`;
+}
+
+/** @param {string} name */
+function title(name) {
+  return TITLES.get(name) ?? name.toUpperCase();
 }
 
 /**
