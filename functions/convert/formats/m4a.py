@@ -14,6 +14,7 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
+from ..probe.packets import Packets
 from .itunes_tags import build_itunes_tags
 from .languages import alpha_3
 from .mp4_index import NotMp4
@@ -33,6 +34,7 @@ class M4a:
     is_lossless = False
     copied_codecs = frozenset({"aac"})
     carried_codecs = frozenset({"aac", "alac"})
+    lead_packets = 0
 
     def codec(self, sound: Sound) -> str:
         """Return FFmpeg's name of the codec."""
@@ -60,6 +62,11 @@ class M4a:
         """Return the arguments for the container of a copied track."""
         del track
         return self.container_args()
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Leave the file as it is, and return the length of the track."""
+        del path
+        return packets.samples
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: the encoder distributes its bits over the whole sound."""
