@@ -29,7 +29,7 @@ override DIR := $(value DIR)
 override SAMPLE := $(value SAMPLE)
 override MINUTES := $(value MINUTES)
 override CASES := $(value CASES)
-export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES CASES
+export PYTHON VIDEO ONLY BASE_IMAGE DIR FORMAT SAMPLE MINUTES CASES
 
 .DEFAULT_GOAL := help
 .PHONY: check-python help demo images check test corpus fuzz mutate lint bench docs sbom clean
