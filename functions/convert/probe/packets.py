@@ -22,6 +22,7 @@ PACKET = re.compile(
     rb"^0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,9}), 0x[0-9a-f]{8}(.{0,1000})\n", re.MULTILINE
 )
 FLAGS = b", F=0x"
+UNPLAYED = b", F=0x5"  # a key packet that is not played, because all its samples are skipped
 TRIM = re.compile(rb", Skip Samples, *10, 0x([0-9a-f]{8})")
 # Samples per channel in a packet of codecs in which most files have the same number in all packets.
 FRAME_SAMPLES = {
@@ -97,33 +98,55 @@ def packet_list_args(output: Path) -> list[str]:
 
 def read_packets(file: Path, codec: str, rate: int) -> Packets:
     """Return the packets in a list; without any packets if FFmpeg wrote none."""
-    tick, is_regular, listed = Fraction(0), True, 0
-    starts, durations, sizes, trims = array("q"), array("q", [0]), array("I"), list[tuple[int, bytes]]()
+    found = _List()
     for block in _blocks(file):
-        listed += len(block)
-        if match := TICK.search(block):
-            tick = Fraction(int(match[1]), int(match[2]))
-        found = PACKET.findall(block)
-        is_regular = is_regular and len(found) == block.count(b"\n") - block.count(b"#")
-        for start, duration, size, rest in found:
-            starts.append(int(start))
-            durations.append(durations[-1] + int(duration))
-            sizes.append(int(size))
-            if rest:
-                is_regular = is_regular and FLAGS not in rest
-                trims += [(len(starts) - 1, match[1]) for match in TRIM.finditer(rest)]
-    skip, discard = _trims(trims, len(starts) - 1)
+        found.read(block)
+    skip, discard = _trims(found.trims, len(found.starts) - 1)
+    is_regular = found.is_regular and skip is not None and found.size < MAX_LIST_BYTES
+    unplayed = (found.durations[found.unplayed] - 1) * found.tick * rate  # times are rounded
     return Packets(
         rate,
-        tick,
-        starts,
-        durations,
-        sizes,
-        frame=_frame_samples(codec, rate, float(tick), durations) if len(starts) else None,
+        found.tick,
+        found.starts,
+        found.durations,
+        found.sizes,
+        frame=_frame_samples(codec, rate, float(found.tick), found.durations) if found.starts else None,
         skip=skip or 0,
         discard=discard or 0,
-        is_regular=is_regular and skip is not None and listed < MAX_LIST_BYTES,
+        is_regular=is_regular and unplayed <= (skip or 0),
     )
+
+
+class _List:
+    """The columns of a list, the packets with trims and their checksums, and the number of first unplayed packets."""
+
+    def __init__(self) -> None:
+        self.tick = Fraction(0)
+        self.starts, self.durations, self.sizes = array("q"), array("q", [0]), array("I")
+        self.trims: list[tuple[int, bytes]] = []
+        self.unplayed = self.size = 0
+        self.is_regular = True
+
+    def read(self, block: bytes) -> None:
+        """Read some lines."""
+        self.size += len(block)
+        if match := TICK.search(block):
+            self.tick = Fraction(int(match[1]), int(match[2]))
+        found = PACKET.findall(block)
+        self.is_regular = self.is_regular and len(found) == block.count(b"\n") - block.count(b"#")
+        for start, duration, size, rest in found:
+            self.starts.append(int(start))
+            self.durations.append(self.durations[-1] + int(duration))
+            self.sizes.append(int(size))
+            if rest:
+                self._read_rest(rest)
+
+    def _read_rest(self, rest: bytes) -> None:
+        number = len(self.starts) - 1
+        is_unplayed = number == self.unplayed and rest.startswith(UNPLAYED)
+        self.unplayed += is_unplayed
+        self.is_regular = self.is_regular and (is_unplayed or FLAGS not in rest)
+        self.trims += [(number, match[1]) for match in TRIM.finditer(rest)]
 
 
 def _blocks(file: Path) -> Iterator[bytes]:
