@@ -59,6 +59,11 @@ class Movie:
         return self.length / self.timescale
 
     @property
+    def codec(self) -> bytes:
+        """Return the type of the first entry in stsd, the first table (ISO/IEC 14496-12, section 8.5.2)."""
+        return self.tables[20:24]
+
+    @property
     def frame(self) -> int:
         """Return the length of a frame, which most frames have."""
         lengths = Counter[int]()
@@ -66,15 +71,26 @@ class Movie:
             lengths[each] += count
         return lengths.most_common(1)[0][0]
 
-    def with_length(self, length: int, skip: int) -> Movie:
-        """Return the movie with another length and start, and with frames of one length.
+    @property
+    def frames(self) -> int:
+        """Return the number of frames."""
+        return sum(count for count, _ in self.times)
 
-        Raises NotMp4 if there are too few frames.
-        """
-        frames = sum(count for count, _ in self.times)
-        if not 0 <= skip <= skip + length <= frames * self.frame:
-            raise NotMp4(f"{frames} frames of {self.frame} do not contain {length} after {skip}")
-        return replace(self, times=[(frames, self.frame)], skip=skip, length=length)
+    @property
+    def total(self) -> int:
+        """Return the length of all frames."""
+        return sum(count * each for count, each in self.times)
+
+    def with_frames(self, length: int, last: int | None = None) -> Movie:
+        """Return the movie with frames of one length, and possibly a shorter last one."""
+        runs = [(self.frames, length)] if last is None else [(self.frames - 1, length), (1, last)]
+        return replace(self, times=[run for run in runs if run[0]])
+
+    def with_length(self, length: int, skip: int) -> Movie:
+        """Return the movie with another length and start; raises NotMp4 if the frames are too short."""
+        if not 0 <= skip <= skip + length <= self.total:
+            raise NotMp4(f"its frames last {self.total}, and do not contain {length} after {skip}")
+        return replace(self, skip=skip, length=length)
 
     def write_index(self, path: Path) -> None:
         """Write the index to the end of the file, in place of the previous one."""
@@ -114,7 +130,7 @@ class Movie:
             MEDIA_HEADER,
             times + self.tables,
             array("Q", (offset + shift for offset in self.offsets)),
-            media_length=sum(count * each for count, each in self.times),
+            media_length=self.total,
             length=self.length,
             skip=self.skip,
         )
