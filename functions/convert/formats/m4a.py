@@ -18,7 +18,7 @@ from ..probe.packets import Packets
 from .itunes_tags import build_itunes_tags
 from .languages import alpha_3
 from .mp4_copy import complete_copy
-from .mp4_index import NotMp4
+from .mp4_index import NoSound, NotMp4
 from .mp4_movie import Movie
 from .output_format import Head, OutputFormat, Sound, Tags
 
@@ -84,9 +84,11 @@ class M4a:
             raise ConversionFailed(BROKEN) from None
 
     def read_length(self, path: Path) -> float:
-        """Return the length in the index, without the encoder's delay and padding."""
+        """Return the length in the index, without the encoder's delay and padding; 0 if nothing was encoded."""
         try:
             return Movie.read(path).seconds
+        except NoSound:
+            return 0.0
         except NotMp4:
             raise ConversionFailed(BROKEN) from None
 

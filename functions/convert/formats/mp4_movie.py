@@ -12,7 +12,7 @@ from typing import Self
 
 from ..probe.metadata import Chapter
 from .mp4_chapters import chapter_list, chapter_texts, chapter_track, from_the_start
-from .mp4_index import Index, Layout, NotMp4
+from .mp4_index import Index, Layout, NoSound, NotMp4
 from .mp4_writing import UNDETERMINED, Track, box, full_box, movie, table
 from .output_format import Head
 
@@ -43,15 +43,18 @@ class Movie:
         """Return the movie in a file; raises NotMp4."""
         layout = Layout.of(path)
         index = Index.read(path, layout)
-        timescale, times = index.timescale(b"mdhd"), index.times()
+        try:
+            timescale, times, offsets, edit = index.timescale(b"mdhd"), index.times(), index.offsets(), index.edit()
+        except struct.error:
+            raise NotMp4("a table in its index is too short") from None
         if not timescale or not times:
-            raise NotMp4("it has no frames")
+            raise NoSound("it has no frames")
         total = sum(count * each for count, each in times)
-        length, skip = index.edit() or (total, 0)
+        length, skip = (edit[0], max(0, edit[1])) if edit else (total, 0)
         if timescale != index.timescale(b"mvhd"):
             length = total - skip  # the edit's is rounded
         tables = b"".join(box(kind, index.boxes[kind]) for kind in COPIED_TABLES if kind in index.boxes)
-        return cls(layout, tables, index.offsets(), times, timescale, skip, max(0, length))
+        return cls(layout, tables, offsets, times, timescale, skip, max(0, length))
 
     @property
     def seconds(self) -> float:
