@@ -60,13 +60,14 @@ def test_a_damaged_or_unreadable_packet_is_irregular(tmp_path: Path, line: str) 
     assert not _read(tmp_path, _line(0), line, _line(2304)).is_regular
 
 
-def test_first_packets_that_are_not_played_are_regular_if_they_are_skipped(tmp_path: Path) -> None:
-    unplayed = ", F=0x5"
-    for skip, count, is_regular in ((1152, 1, True), (2304, 2, True), (1000, 1, False), (1152, 2, False)):
-        first = _line(-skip, rest=unplayed + _trim(skip))
-        more = [_line(1152 * n - skip, rest=unplayed if n < count else "") for n in range(1, 9)]
-        assert _read(tmp_path, first, *more).is_regular == is_regular
-    assert not _read(tmp_path, _line(0, rest=_trim(2304)), _line(1152), _line(2304, rest=unplayed)).is_regular
+def test_first_packets_may_be_dropped_as_a_whole(tmp_path: Path) -> None:
+    dropped = ", F=0x5"
+    for skip, count, expected in ((1152, 1, 1152), (2000, 1, 2000), (1000, 1, 1152), (1152, 2, 2304)):
+        first = _line(-skip, rest=dropped + _trim(skip))
+        more = [_line(1152 * n - skip, rest=dropped if n < count else "") for n in range(1, 9)]
+        packets = _read(tmp_path, first, *more)
+        assert (packets.is_regular, packets.skip) == (True, expected)
+    assert not _read(tmp_path, _line(0, rest=_trim(2304)), _line(1152), _line(2304, rest=dropped)).is_regular
 
 
 def test_frames_are_longer_than_a_coarse_clock_says(tmp_path: Path) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate, pairwise
+from operator import sub
 from pathlib import Path
 
 MAX_LIST_BYTES = 128 * 2**20  # about 2 million packets, or 15 hours of MP3
@@ -21,8 +24,10 @@ TICK = re.compile(rb"^#tb 0: ([0-9]{1,10})/([1-9][0-9]{0,9})\n", re.MULTILINE)
 PACKET = re.compile(
     rb"^0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,9}), 0x[0-9a-f]{8}(.{0,1000})\n", re.MULTILINE
 )
+MAX_SHIFT_SECONDS = 0.02
+"""Sound is placed by its timestamps if it would otherwise be off by more than this, as in an encoded file."""
 FLAGS = b", F=0x"
-UNPLAYED = b", F=0x5"  # a key packet that is not played, because all its samples are skipped
+DROPPED = b", F=0x5"  # before an MP4's edit: the decoder drops the whole packet, even if the number to skip is smaller
 TRIM = re.compile(rb", Skip Samples, *10, 0x([0-9a-f]{8})")
 # Samples per channel in a packet of codecs in which most files have the same number in all packets.
 FRAME_SAMPLES = {
@@ -77,12 +82,18 @@ class Packets:
     @property
     def deviation(self) -> float:
         """Return the largest deviation of a packet's time from the end of the packets before, in seconds."""
-        first, tick = self.starts[0], float(self.tick)
+        first = float(self.starts[0])
         if self.frame:
-            step = self.frame / self.rate / tick
-            return max(abs(at - first - number * step) for number, at in enumerate(self.starts)) * tick
-        played = zip(self.starts, self.durations, strict=False)  # the durations have one more, of all packets
-        return max(abs(at - first - length) for at, length in played) * tick
+            step = self.frame / self.rate / float(self.tick)
+            expected = map(first.__add__, map(step.__mul__, range(len(self))))
+        else:
+            expected = map(first.__add__, self.durations)
+        return float(max(map(abs, map(sub, self.starts, expected)))) * float(self.tick)
+
+    @property
+    def is_steady(self) -> bool:
+        """Return whether each packet begins about where the previous one ends."""
+        return self.deviation <= MAX_SHIFT_SECONDS
 
     def position(self, number: int) -> float:
         """Return the length of the packets before a packet, in seconds."""
@@ -102,29 +113,29 @@ def read_packets(file: Path, codec: str, rate: int) -> Packets:
     for block in _blocks(file):
         found.read(block)
     skip, discard = _trims(found.trims, len(found.starts) - 1)
+    frame = _frame_samples(codec, rate, float(found.tick), found.durations) if found.starts else None
     is_regular = found.is_regular and skip is not None and found.size < MAX_LIST_BYTES
-    unplayed = (found.durations[found.unplayed] - 1) * found.tick * rate  # times are rounded
     return Packets(
         rate,
         found.tick,
         found.starts,
         found.durations,
         found.sizes,
-        frame=_frame_samples(codec, rate, float(found.tick), found.durations) if found.starts else None,
-        skip=skip or 0,
+        frame=frame,
+        skip=max(skip or 0, found.dropped * (frame or 0)),
         discard=discard or 0,
-        is_regular=is_regular and unplayed <= (skip or 0),
+        is_regular=is_regular and bool(frame or not found.dropped),
     )
 
 
 class _List:
-    """The columns of a list, the packets with trims and their checksums, and the number of first unplayed packets."""
+    """The columns of a list, the packets that are trimmed with checksums of how, and the number of dropped ones."""
 
     def __init__(self) -> None:
         self.tick = Fraction(0)
         self.starts, self.durations, self.sizes = array("q"), array("q", [0]), array("I")
         self.trims: list[tuple[int, bytes]] = []
-        self.unplayed = self.size = 0
+        self.dropped = self.size = 0
         self.is_regular = True
 
     def read(self, block: bytes) -> None:
@@ -134,18 +145,20 @@ class _List:
             self.tick = Fraction(int(match[1]), int(match[2]))
         found = PACKET.findall(block)
         self.is_regular = self.is_regular and len(found) == block.count(b"\n") - block.count(b"#")
-        for start, duration, size, rest in found:
-            self.starts.append(int(start))
-            self.durations.append(self.durations[-1] + int(duration))
-            self.sizes.append(int(size))
-            if rest:
-                self._read_rest(rest)
+        if found:
+            before = len(self.starts)
+            starts, durations, sizes, rests = zip(*found, strict=True)
+            self.starts.extend(map(int, starts))
+            self.durations.extend(accumulate(map(int, durations), initial=self.durations.pop()))
+            self.sizes.extend(map(int, sizes))
+            for number, rest in enumerate(rests, before):
+                if rest:
+                    self._read_rest(number, rest)
 
-    def _read_rest(self, rest: bytes) -> None:
-        number = len(self.starts) - 1
-        is_unplayed = number == self.unplayed and rest.startswith(UNPLAYED)
-        self.unplayed += is_unplayed
-        self.is_regular = self.is_regular and (is_unplayed or FLAGS not in rest)
+    def _read_rest(self, number: int, rest: bytes) -> None:
+        is_dropped = number == self.dropped and rest.startswith(DROPPED)
+        self.dropped += is_dropped
+        self.is_regular = self.is_regular and (is_dropped or FLAGS not in rest)
         self.trims += [(number, match[1]) for match in TRIM.finditer(rest)]
 
 
@@ -185,10 +198,11 @@ def read_trim(checksum: int) -> tuple[int, int] | None:
 
 
 def _frame_samples(codec: str, rate: int, tick: float, durations: Sequence[int]) -> int | None:
-    """Return the usual number of samples that is nearest to the packets' mean duration, None if none is within a tick.
+    """Return the usual number of samples that is nearest to what most packets last, None if none is within a tick.
 
     A container's clock may be too coarse for the duration of a frame.
     """
-    mean = durations[-1] * tick / (len(durations) - 1)
-    usual = min(FRAME_SAMPLES.get(codec, ()), key=lambda samples: abs(samples / rate - mean), default=0)
-    return usual if usual and abs(usual / rate - mean) <= tick else None
+    lengths = Counter(after - before for before, after in pairwise(durations))
+    seconds = lengths.most_common(1)[0][0] * tick
+    usual = min(FRAME_SAMPLES.get(codec, ()), key=lambda samples: abs(samples / rate - seconds), default=0)
+    return usual if usual and abs(usual / rate - seconds) <= tick else None
