@@ -8,15 +8,15 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate, pairwise
 from operator import sub
-from pathlib import Path
+from typing import BinaryIO
 
 MAX_LIST_BYTES = 128 * 2**20  # about 2 million packets, or 15 hours of MP3
-BLOCK = 256 * 1024
+BLOCK = 64 * 1024
 MAX_LINE_BYTES = 4096
 TICK = re.compile(rb"^#tb 0: ([0-9]{1,10})/([1-9][0-9]{0,9})\n", re.MULTILINE)
 # Presentation time, duration, size, and what follows the checksum: flags other than those of an ordinary packet, and
@@ -102,16 +102,16 @@ class Packets:
         return float(self.durations[number] * self.tick)
 
 
-def packet_list_args(output: Path) -> list[str]:
+def packet_list_args(output: str) -> list[str]:
     """Return the arguments that write a list of a track's packets to a file, limited in its size."""
-    return ["-c", "copy", "-fs", str(MAX_LIST_BYTES), "-f", "framecrc", "-y", str(output)]
+    return ["-c", "copy", "-fs", str(MAX_LIST_BYTES), "-f", "framecrc", "-y", output]
 
 
-def read_packets(file: Path, codec: str, rate: int) -> Packets:
+def read_packets(lines: BinaryIO, codec: str, rate: int) -> Packets:
     """Return the packets in a list; without any packets if FFmpeg wrote none."""
     found = _List()
-    for block in _blocks(file):
-        found.read(block)
+    while block := lines.read(BLOCK):
+        found.read(block + lines.readline(MAX_LINE_BYTES))
     skip, discard = _trims(found.trims, len(found.starts) - 1)
     frame = _frame_samples(codec, rate, float(found.tick), found.durations) if found.starts else None
     is_regular = found.is_regular and skip is not None and found.size < MAX_LIST_BYTES
@@ -160,14 +160,6 @@ class _List:
         self.dropped += is_dropped
         self.is_regular = self.is_regular and (is_dropped or FLAGS not in rest)
         self.trims += [(number, match[1]) for match in TRIM.finditer(rest)]
-
-
-def _blocks(file: Path) -> Iterator[bytes]:
-    """Yield the lines of a list, many at a time."""
-    if file.exists():
-        with file.open("rb") as lines:
-            while block := lines.read(BLOCK):
-                yield block + lines.readline(MAX_LINE_BYTES)
 
 
 def _trims(found: Sequence[tuple[int, bytes]], last: int) -> tuple[int | None, int | None]:
