@@ -11,7 +11,7 @@ from flask import Request, Response
 from zipstream import ZipStream
 
 from soundlift.common.errors import BadRequest, NotFound, SoundliftError, StoreUnavailable
-from soundlift.common.jobs.document import mp3_name, require_mp3
+from soundlift.common.jobs.document import audio_name, require_audio
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
@@ -33,7 +33,7 @@ def download_archive(request: Request, services: Services) -> Response:
     connection is closed before the announced length is reached, so that every client notices.
     """
     jobs = _find_jobs(request, services)
-    mp3_ids = [require_mp3(job) for job in jobs]
+    mp3_ids = [require_audio(job) for job in jobs]
     services.mp3s.open(mp3_ids[0]).file.close()
     archive = ZipStream(sized=True)
     for job, mp3_id, name in zip(jobs, mp3_ids, unique_names(jobs), strict=True):
@@ -87,7 +87,7 @@ def unique_names(jobs: Iterable[Job]) -> list[str]:
     names: list[str] = []
     taken: set[str] = set()
     for job in jobs:
-        name = _safe_name(mp3_name(job))
+        name = _safe_name(audio_name(job))
         stem, number = name.removesuffix(".mp3"), 1
         while (key := unicodedata.normalize("NFKC", name).casefold()) in taken:
             number += 1

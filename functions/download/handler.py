@@ -6,7 +6,7 @@ from flask import Request
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BadRequest, NotAuthorized, NotFound, SoundliftError
-from soundlift.common.jobs.document import require_mp3
+from soundlift.common.jobs.document import require_audio
 from soundlift.common.jobs.model import HIDDEN, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
@@ -36,7 +36,7 @@ def _download(request: Request, services: Services) -> ResponseReturnValue:
         return download_archive(request, services)
     job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
-    return mp3_response(request, job, services.mp3s.open(require_mp3(job)))
+    return mp3_response(request, job, services.mp3s.open(require_audio(job)))
 
 
 def _find_by_bearer(request: Request, services: Services) -> Job:

@@ -17,6 +17,7 @@ from soundlift.common.errors import (
 from soundlift.common.jobs.document import page_address
 from soundlift.common.jobs.model import HIDDEN
 from soundlift.common.services import Services
+from soundlift.common.web.page_icon import INLINE_ICON
 from soundlift.common.web.problems import problem_response
 from soundlift.common.web.security_headers import page_policy
 
@@ -81,7 +82,8 @@ def _page(error: SoundliftError, address: str) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{html.escape(heading)} – Soundlift</title>"
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{INLINE_ICON}<style>{STYLE}</style></head>"
         f"<body><main><p>Soundlift</p><h1>{html.escape(heading)}</h1><p>{html.escape(sentence)}</p>"
         f'<a href="{html.escape(address)}">{button}</a></main></body></html>\n'
     )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from flask import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from soundlift.common.jobs.document import mp3_name
+from soundlift.common.jobs.document import audio_name
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
 from soundlift.common.printable import replaced
@@ -46,7 +46,7 @@ def _build_response(job: Job, reader: MediaReader) -> Response:
     response.content_length = reader.size
     response.set_etag(str(job.mp3_fid))
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)
-    response.headers["Content-Disposition"] = content_disposition(mp3_name(job))
+    response.headers["Content-Disposition"] = content_disposition(audio_name(job))
     response.headers["Cache-Control"] = "private, max-age=0, must-revalidate"
     return response
 

@@ -9,7 +9,7 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BadRequest, NotFound
-from soundlift.common.jobs.document import archive_link, expiry_time, iso_time, require_mp3, signed_link
+from soundlift.common.jobs.document import archive_link, expiry_time, iso_time, require_audio, signed_link
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
 from soundlift.common.services import Services
 
@@ -19,7 +19,7 @@ from .arguments import identify, own_job
 def create_link(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
     """Return a link to one MP3; raises NotReady or Gone."""
     job = own_job(job_id, request, services)
-    token = services.tokens.download_link(require_mp3(job))
+    token = services.tokens.download_link(require_audio(job))
     return _link(signed_link(job, token, services.settings), [job], services)
 
 
@@ -31,7 +31,7 @@ def create_archive_link(request: Request, services: Services) -> ResponseReturnV
     if missing := set(ids) - {job.id for job in jobs}:
         raise NotFound(f"You have no job with the id {min(missing)}.")
     for job in jobs:
-        require_mp3(job)
+        require_audio(job)
     token = services.tokens.archive_link(ids)
     return _link(archive_link(ids, token, services.settings), jobs, services)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from soundlift.common.jobs.document import expiry_time, mp3_name, page_address, signed_link
+from soundlift.common.jobs.document import audio_name, expiry_time, page_address, signed_link
 from soundlift.common.jobs.model import Job
 from soundlift.common.printable import escaped
 from soundlift.common.services import Services
@@ -47,7 +47,7 @@ class MailContent:
 def ready_content(job: Job, services: Services, moment: float) -> MailContent:
     """Return the content of the mail about a job that is ready, sent at a moment in seconds since 1970."""
     settings = services.settings
-    mp3 = escaped(mp3_name(job))
+    mp3 = escaped(audio_name(job))
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), settings)
     kept_until = expiry_time(job, settings) or moment
     works_until = min(moment + settings.link_seconds, kept_until)

@@ -45,6 +45,7 @@ def clean_name(name: str) -> str:
 
 def _receive_raw(request: Request, session: UploadSession) -> None:
     """Receive a body that consists of the file alone; the stream raises BadRequest if the body is incomplete."""
+    session.complete_options()
     if not session.begin_file(_raw_file_name(request), request.mimetype or None):
         return
     while block := request.stream.read(BLOCK_BYTES):
@@ -63,6 +64,7 @@ def _receive_form(request: Request, session: UploadSession) -> None:
                     return
             case bytes():
                 session.write(item)
+    session.complete_options()
 
 
 def _boundary(request: Request) -> str:

@@ -26,7 +26,7 @@ from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
-from soundlift.common.options.parsing import parse_options
+from soundlift.common.options.parsing import parse_options, parse_options_so_far
 from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 
@@ -82,6 +82,10 @@ class UploadSession:
     def add_options(self, given: Iterable[tuple[str, str]]) -> None:
         """Add options as pairs of name and value; raises BadOption."""
         self._given_options += given
+        self._options = parse_options_so_far(self._given_options, self._services.settings)
+
+    def complete_options(self) -> None:
+        """Check the options, of which none follow; raises BadOption."""
         self._options = parse_options(self._given_options, self._services.settings)
 
     def begin_file(self, name: str, content_type: str | None) -> bool:

@@ -12,6 +12,8 @@ import yaml
 from jinja2 import Environment
 from markupsafe import Markup, escape
 
+from soundlift.common.web.page_icon import INLINE_ICON
+
 METHODS = ("get", "post", "put", "patch", "delete")
 CODE = re.compile(r"`([^`]+)`")
 BOUNDS = {"minimum": "at least", "maximum": "at most", "maxLength": "at most {} characters", "maxItems": "at most {}"}
@@ -82,7 +84,8 @@ def render_page(document: bytes, *, template: Path, style: str) -> str:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {"prose": prose, "example": example}
     text = template.read_text(encoding="utf-8")
-    return environment.from_string(text).render(api=api, root=api.root, style=Markup(style))  # noqa: S704 - our file
+    own = {"style": Markup(style), "icon": Markup(INLINE_ICON)}  # noqa: S704 - our files
+    return environment.from_string(text).render(api=api, root=api.root, **own)
 
 
 def prose(text: str) -> Markup:

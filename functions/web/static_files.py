@@ -18,8 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Self
 
+from soundlift.common.web.page_icon import ICON
+
 FOLDER = Path(__file__).parent / "page"
 INDEX = "index.html"
+ICON_NAME = "icon.svg"
 MAX_BYTES = 2**20  # of all files; they stay in memory
 RELEASE_LENGTH = 12
 HEAD_END = b"</head>"
@@ -59,10 +62,9 @@ class StaticFiles:
 
 @cache
 def read_files(folder: Path = FOLDER) -> StaticFiles:
-    """Return the files of a folder; the index refers to the others by their release."""
-    contents = {
-        str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    """Return the files of a folder and the icon; the index refers to the others by their release."""
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    contents = {ICON_NAME: ICON} | {str(file.relative_to(folder)): file.read_bytes() for file in files}
     size = sum(map(len, contents.values()))
     if size > MAX_BYTES:
         raise ValueError(f"{folder} has {size} bytes; the page may have {MAX_BYTES}.")

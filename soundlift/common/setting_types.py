@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from soundlift.common.options.values import BITRATE
+from soundlift.common.options.values import MP3_BITRATE
 
 MIN_KEY_BYTES = 32
 ALL_NETWORKS = ("0.0.0.0/0", "::/0")
@@ -128,8 +128,8 @@ def functions_by_topic(text: str) -> tuple[tuple[str, str], ...]:
 def bitrate(text: str) -> str:
     """Return a bit rate as it was given, such as 192k."""
     if not text.endswith("k"):
-        raise ValueError(f"must be {BITRATE.allowed} followed by k, such as 192k")
-    BITRATE.read(text)
+        raise ValueError(f"must be {MP3_BITRATE.allowed} followed by k, such as 192k")
+    MP3_BITRATE.read(text)
     return text
 
 

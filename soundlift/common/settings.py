@@ -224,9 +224,9 @@ class Settings:
     connector_attempts: int = setting("Deliveries of one event before it becomes a dead letter", 10, positive)
     connector_port: int = setting("Port of the connector's /healthz, /readyz and /metrics; 0 disables them", 0, int)
     audio_bitrate: str = setting(
-        "Constant bit rate, such as 192k, for uploads that request none; if empty, variable", "", bitrate
+        "Constant bit rate of MP3, such as 192k, for uploads that request none; if empty, variable", "", bitrate
     )
-    audio_quality: int = setting("Quality of a variable bit rate, from LAME's V0 (best) to V9", 2, QUALITY.read)
+    audio_quality: int = setting("Quality of MP3 at a variable bit rate, from LAME's V0 (best) to V9", 2, QUALITY.read)
     audio_normalize: float | None = setting(
         "Loudness in LUFS for uploads that request none; if empty, the loudness is not changed", None, LOUDNESS.read
     )

@@ -27,7 +27,9 @@ def open_link(function: Call, url: str, accept: str = BROWSER) -> TestResponse:
 def assert_page(response: TestResponse, status: int, heading: str, address: str) -> None:
     assert (response.status_code, response.content_type) == (status, "text/html; charset=utf-8")
     assert f"<h1>{heading}</h1>" in response.text
-    assert re.findall(r'href="([^"]*)"', response.text) == [address]
+    (icon,) = re.findall(r'<link rel="icon" href="([^"]*)"', response.text)
+    assert icon.startswith("data:")
+    assert re.findall(r'href="([^"]*)"', response.text) == [icon, address]
 
 
 def expired_token(fid: str) -> str:
@@ -86,6 +88,7 @@ def test_the_page_may_load_nothing_and_keeps_the_address_with_the_token_to_itsel
     assert set(response.headers["Content-Security-Policy"].split("; ")) == {
         "default-src 'none'",
         f"style-src 'sha256-{digest}'",
+        "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

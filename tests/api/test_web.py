@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from functions.web.static_files import FOLDER, MAX_BYTES, read_files, without_comments
+from functions.web.static_files import FOLDER, ICON_NAME, MAX_BYTES, read_files, without_comments
+from soundlift.common.web.page_icon import ICON
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
-FILES = sorted(file.name for file in FOLDER.iterdir())
+FILES = sorted([*(file.name for file in FOLDER.iterdir()), ICON_NAME])
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
@@ -50,7 +51,7 @@ def test_a_failed_precondition_is_answered_with_a_problem_document(web: FlaskCli
 def test_a_file_is_kept_for_a_year_under_the_release_that_the_index_names(web: FlaskClient, name: str) -> None:
     response = web.get(f"/{release_in(web)}/{name}")
     assert response.status_code == 200
-    content = (FOLDER / name).read_bytes()
+    content = ICON if name == ICON_NAME else (FOLDER / name).read_bytes()
     assert response.data == (without_comments(content) if name.endswith(".js") else content)
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
@@ -131,6 +132,7 @@ def test_an_unknown_path_is_a_page_for_browsers_and_leads_to_the_right_one(
     assert response.headers["Content-Security-Policy"] == POLICY
     assert f' href="{page}">Open Soundlift</a>' in response.text
     assert f'href="{page}{release_in(web)}/style.css"' in response.text
+    assert f'<link rel="icon" href="{page}{release_in(web)}/icon.svg"' in response.text
 
 
 def test_the_page_for_an_unknown_path_shows_nothing_of_it(web: FlaskClient) -> None:

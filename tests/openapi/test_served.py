@@ -57,17 +57,19 @@ def test_the_page_describes_every_operation_parameter_schema_and_problem_code(we
     assert all(f"<code>{code}</code>" in text for _, codes, _ in problems() for code in codes)
 
 
-def test_the_page_has_no_script_and_only_its_own_style(web: FlaskClient) -> None:
+def test_the_page_has_no_script_and_only_its_own_style_and_icon(web: FlaskClient) -> None:
     response = web.get("/docs")
     assert (response.status_code, response.content_type) == (200, "text/html; charset=utf-8")
     (style,) = re.findall(r"<style>(.*)</style>", response.text, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = response.headers["Content-Security-Policy"]
-    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'; ")
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; ")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     markup = Markup(response.text)
+    assert [attributes["rel"] for tag, attributes in markup.tags if tag == "link"] == ["icon"]
     for tag, attributes in markup.tags:
-        assert tag not in ("script", "link", "img", "iframe", "base")
+        assert tag not in ("script", "img", "iframe", "base")
+        assert tag != "link" or (attributes["rel"], attributes["href"][:19]) == ("icon", "data:image/svg+xml,")
         assert not [name for name in attributes if name == "style" or name.startswith("on")]
 
 

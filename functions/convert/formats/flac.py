@@ -8,7 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from .output_format import OutputFormat, Sound, Tags
+from .output_format import Head, OutputFormat, Sound, Tags
 
 
 class Flac:
@@ -59,10 +59,10 @@ class Flac:
             raise ConversionFailed(BROKEN)
         return float(file.info.length)
 
-    def write_tags(self, path: Path, tags: Tags) -> bytes:
+    def write_tags(self, path: Path, tags: Tags) -> Head:
         """Write no tags yet."""
         del path, tags
-        return b""
+        return Head()
 
 
 FLAC: OutputFormat = Flac()

@@ -11,7 +11,7 @@ from soundlift.common.options.audio_options import AudioOptions
 from ..failures import BROKEN, ConversionFailed
 from .id3 import build_id3_tag
 from .mp3_frames import HeaderFrame, NotMp3
-from .output_format import OutputFormat, Sound, Tags
+from .output_format import Head, OutputFormat, Sound, Tags
 
 # In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
 # dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
@@ -78,10 +78,10 @@ class Mp3:
             raise ConversionFailed(BROKEN) from None
         return max(0, header.samples) / header.rate
 
-    def write_tags(self, path: Path, tags: Tags) -> bytes:
+    def write_tags(self, path: Path, tags: Tags) -> Head:
         """Return an ID3 tag, which is stored before the file, so that the file is not rewritten."""
         del path
-        return build_id3_tag(tags)
+        return Head(build_id3_tag(tags))
 
 
 MP3: OutputFormat = Mp3()

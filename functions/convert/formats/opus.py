@@ -8,7 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from .output_format import OutputFormat, Sound, Tags
+from .output_format import Head, OutputFormat, Sound, Tags
 
 
 class Opus:
@@ -57,10 +57,10 @@ class Opus:
             raise ConversionFailed(BROKEN)
         return float(file.info.length)
 
-    def write_tags(self, path: Path, tags: Tags) -> bytes:
+    def write_tags(self, path: Path, tags: Tags) -> Head:
         """Write no tags yet."""
         del path, tags
-        return b""
+        return Head()
 
 
 OPUS: OutputFormat = Opus()

@@ -38,6 +38,17 @@ class Sound:
     is_float: bool = False
 
 
+@dataclass(frozen=True)
+class Head:
+    """The bytes with which a stored audio file begins, instead of the first `replaces` bytes of the local file.
+
+    A tag before the sound can then have any size, although nothing of the local file is moved.
+    """
+
+    content: bytes = b""
+    replaces: int = 0
+
+
 class OutputFormat(Protocol):
     """An audio format. To add one, write a module like `mp3` in this folder, and list it in `registry`.
 
@@ -78,5 +89,5 @@ class OutputFormat(Protocol):
     def read_length(self, path: Path) -> float:
         """Return the length of a file in seconds, as players show it; raises ConversionFailed."""
 
-    def write_tags(self, path: Path, tags: Tags) -> bytes:
-        """Write tags to a file, or return the bytes of a tag that must be stored before the file."""
+    def write_tags(self, path: Path, tags: Tags) -> Head:
+        """Write tags to a file, or return the beginning of the file that contains them."""

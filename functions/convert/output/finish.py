@@ -12,7 +12,7 @@ from ..encode.encoded import Encoded
 from ..encode.ffmpeg import input_args
 from ..encode.runner import Runner
 from ..failures import NOTHING_LEFT, ConversionFailed, check_outcome
-from ..formats.output_format import OutputFormat
+from ..formats.output_format import Head, OutputFormat
 from ..probe.probe import Probe
 from .junk import count_junk, packet_list_args
 from .missing_sound import Written, missing_seconds
@@ -21,15 +21,15 @@ from .tags import collect_tags
 
 @dataclass(frozen=True)
 class FinishedFile:
-    """An audio file on the local disk, and the bytes (`head`) that must be stored before it.
+    """An audio file on the local disk, and the `head` with which it is stored.
 
-    `size` is in bytes and includes `head`. `seconds` is the length of the audio, and `missing_seconds` the length that
-    could not be read, None if unknown. `waveform` is described at Encoded.
+    `size` is that of the stored file, in bytes. `seconds` is the length of the audio, and `missing_seconds` the
+    length that could not be read, None if unknown. `waveform` is described at Encoded.
     """
 
     format: OutputFormat
     path: Path
-    head: bytes
+    head: Head
     size: int
     seconds: float
     missing_seconds: float | None
@@ -60,7 +60,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
         plan.format,
         encoded.path,
         head,
-        len(head) + encoded.size,
+        len(head.content) + encoded.size - head.replaces,
         seconds,
         missing,
         _describe(encoded, seconds),

@@ -20,8 +20,9 @@ def store_audio(job: Job, audio: FinishedFile, fid: str, heartbeat: ClaimHeartbe
     )  # fmt: skip
     writer = services.mp3s.create(fid, info)
     try:
-        writer.write(audio.head)
+        writer.write(audio.head.content)
         with audio.path.open("rb") as file:
+            file.seek(audio.head.replaces)
             while block := file.read(BLOCK):
                 heartbeat.check()
                 writer.write(block)

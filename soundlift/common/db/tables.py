@@ -108,6 +108,17 @@ jobs = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("retried_at", sa.Double),
     sa.Column("retries", sa.Integer, nullable=False, server_default="0"),
+    # What is in the audio file; NULL until the job is ready. Functions of an older release, which make MP3s, write no
+    # values.
+    sa.Column("format", sa.String(16)),
+    sa.Column("codec", sa.String(32)),
+    sa.Column("bitrate", sa.Integer),  # kbit/s, on average
+    sa.Column("sample_rate", sa.Integer),  # Hz
+    sa.Column("channels", sa.Integer),
+    sa.Column("copied", sa.Boolean),
+    # The seconds of the source between which a copy was really cut; NULL if it is not a copy, or not cut.
+    sa.Column("cut_start", sa.Double),
+    sa.Column("cut_end", sa.Double),
     sa.Index("job_of_video", "video_fid"),
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),

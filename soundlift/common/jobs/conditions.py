@@ -18,6 +18,7 @@ from soundlift.common.jobs.model import (
     GIVE_UP_SECONDS,
     MAX_RESEND_SECONDS,
     OUTCOMES,
+    AudioDescription,
     Claim,
     Job,
     State,
@@ -33,9 +34,9 @@ _computed: dict[str, sa.ColumnElement[Any]] = {
     "claim_lapsed": sa.func.coalesce(table.c.claimed_until < now(), sa.true()),
     "has_waveform": table.c.waveform.is_not(None),
 }
-job_columns = [
-    _computed[item.name].label(item.name) if item.name in _computed else table.c[item.name] for item in fields(Job)
-]
+_audio_names = [item.name for item in fields(AudioDescription)]
+_names = [item.name for item in fields(Job) if item.name != "audio"] + _audio_names
+job_columns = [_computed[name].label(name) if name in _computed else table.c[name] for name in _names]
 too_old = sa.func.coalesce(table.c.retried_at, table.c.created_at) < now() - GIVE_UP_SECONDS
 # Strictly increasing for each job, even if the clock is coarse or is set back, so that no two versions look the same.
 next_update = sa.case((now() > table.c.updated_at, now()), else_=table.c.updated_at + MIN_UPDATE_STEP)
@@ -48,9 +49,18 @@ next_resend_at = now() + sa.case(
 def job_from_row(row: sa.Row[Any]) -> Job:
     """Return the job of a row with the `job_columns`."""
     values = {column.name: row._mapping[column.name] for column in job_columns}
+    audio = _audio({name: values.pop(name) for name in _audio_names}, mp3_bytes=values["mp3_bytes"])
     seconds = {name: finite_or_none(values[name]) for name in ("length", "missing_seconds")}
     answers = {name: bool(values[name]) for name in _computed}
-    return Job(**{**values, **seconds, **_times(values), **answers, "state": State(values["state"])})
+    return Job(**{**values, **seconds, **_times(values), **answers, "state": State(values["state"]), "audio": audio})
+
+
+def _audio(values: dict[str, Any], *, mp3_bytes: int | None) -> AudioDescription | None:
+    """Return the description of an audio file; those that functions of an older release have made are MP3s."""
+    if mp3_bytes is None:
+        return None
+    copied = None if values["copied"] is None else bool(values["copied"])
+    return AudioDescription(**{**values, "format": values["format"] or "mp3", "copied": copied})
 
 
 def _times(values: Mapping[str, Any]) -> dict[str, float | None]:

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from soundlift.common.audio.output_formats import FORMATS, AudioFormat
 from soundlift.common.errors import Gone, NotReady
-from soundlift.common.jobs.model import MAX_DATE, Job, State
+from soundlift.common.jobs.model import MAX_DATE, AudioDescription, Job, State
 from soundlift.common.notifications.model import Notification
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.settings import Settings
@@ -16,6 +17,7 @@ from soundlift.common.settings import Settings
 
 def job_document(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
     """Return the fields of a job that clients see; sizes in bytes, `length` and `missing_seconds` in seconds."""
+    options = AudioOptions.from_row(job.options, settings)
     return {
         "job_id": job.id,
         "state": job.state,
@@ -28,8 +30,8 @@ def job_document(job: Job, settings: Settings, notifications: Sequence[Notificat
         "mp3_bytes": job.mp3_bytes,
         "length": job.length,
         "missing_seconds": job.missing_seconds,
-        "options": AudioOptions.from_row(job.options, settings).document(),
-        "format": "mp3",
+        "options": options.document(),
+        **_audio_document(job.audio or AudioDescription(format=options.format)),
         "error": {"code": job.error_code, "detail": job.error} if job.error_code else None,
         "created_at": iso_time(job.created_at),
         "updated_at": iso_time(job.updated_at),
@@ -37,6 +39,20 @@ def job_document(job: Job, settings: Settings, notifications: Sequence[Notificat
         "expires_at": iso_time(expiry_time(job, settings)),
         "notifications": [_notification_document(notification) for notification in notifications],
         "links": job_links(job, settings),
+    }
+
+
+def _audio_document(audio: AudioDescription) -> dict[str, Any]:
+    """Return the fields that describe an audio file; while there is none, only the requested format is known."""
+    is_cut = audio.cut_start is not None and audio.cut_end is not None
+    return {
+        "format": audio.format,
+        "codec": audio.codec,
+        "bitrate": audio.bitrate,
+        "sample_rate": audio.sample_rate,
+        "channels": audio.channels,
+        "copied": audio.copied,
+        "cut": {"start": audio.cut_start, "end": audio.cut_end} if is_cut else None,
     }
 
 
@@ -80,26 +96,33 @@ def page_address(settings: Settings, job_id: str | None = None) -> str:
     return f"{settings.public_url}/web/{f'#job={job_id}' if job_id else ''}"
 
 
-def mp3_name(job: Job) -> str:
-    """Return the file name of a downloaded MP3: the video's, with its suffix replaced."""
+def audio_name(job: Job) -> str:
+    """Return the file name of a downloaded audio file: the video's, with its suffix replaced."""
     stem, dot, suffix = job.file_name.rpartition(".")
-    return f"{stem if dot and stem and len(suffix) <= 5 else job.file_name}.mp3"
+    return f"{stem if dot and stem and len(suffix) <= 5 else job.file_name}{audio_format(job).suffix}"
 
 
-def require_mp3(job: Job) -> str:
-    """Return the id of a job's MP3; raises Gone if it has expired, NotReady if there is none."""
+def audio_format(job: Job) -> AudioFormat:
+    """Return the format of a job's audio file; of one that a newer release has made, what is known of it."""
+    name = job.audio.format if job.audio else "mp3"
+    unknown = AudioFormat(name=name, title=name.upper(), media_type="application/octet-stream")
+    return FORMATS.get(name, unknown)
+
+
+def require_audio(job: Job) -> str:
+    """Return the id of a job's audio file; raises Gone if it has expired, NotReady if there is none."""
     if job.state == State.EXPIRED:
-        raise Gone("This MP3 has expired and was deleted.")
+        raise Gone("This audio file has expired and was deleted.")
     if job.state != State.READY or job.mp3_fid is None:
-        raise NotReady(f"The job has no MP3; its state is {job.state}.")
+        raise NotReady(f"The job has no audio file; its state is {job.state}.")
     return job.mp3_fid
 
 
 def signed_link(job: Job, token: str, settings: Settings) -> str:
-    """Return the URL that downloads a job's MP3 without a sign-in."""
+    """Return the URL that downloads a job's audio file without a sign-in."""
     return f"{settings.public_url}/download?fid={job.mp3_fid}&token={quote(token)}"
 
 
 def archive_link(job_ids: Iterable[str], token: str, settings: Settings) -> str:
-    """Return the URL that downloads the MP3s of several jobs as a ZIP file without a sign-in."""
+    """Return the URL that downloads the audio files of several jobs as a ZIP file without a sign-in."""
     return f"{settings.public_url}/download?jobs={','.join(job_ids)}&token={quote(token)}"

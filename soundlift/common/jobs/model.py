@@ -45,19 +45,19 @@ RETRYABLE = (State.FAILED, State.CANCELLED)
 
 @dataclass(frozen=True, kw_only=True)
 class AudioDescription:
-    """The contents of an audio file: the names of its format and, as in FFmpeg, of its codec.
+    """The contents of an audio file: the names of its format and, as in FFmpeg, of its codec; None means unknown.
 
-    `bitrate` is the average in kbit/s, `sample_rate` is in Hz; None means unknown. `copied` means that the track was
+    `bitrate` is the average in kbit/s, `sample_rate` is in Hz. `copied` means that the track was
     not encoded again. `cut_start` and `cut_end` are the positions in the source, in seconds, between which a copied
     track was cut out; both are None if it was not cut.
     """
 
     format: str
-    codec: str
-    bitrate: int | None
-    sample_rate: int | None
-    channels: int | None
-    copied: bool = False
+    codec: str | None = None
+    bitrate: int | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    copied: bool | None = None
     cut_start: float | None = None
     cut_end: float | None = None
 
@@ -67,7 +67,7 @@ class Job:
     """One row as it was read; times in seconds since 1970, `length` and `missing_seconds` in seconds of sound.
 
     `options` is what AudioOptions.from_json reads, or None if the job has none. `missing_seconds` of the sound could
-    not be read; None means unknown.
+    not be read; None means unknown. `audio` describes the audio file; None until there is one.
     """
 
     id: str
@@ -81,6 +81,7 @@ class Job:
     mp3_bytes: int | None
     length: float | None
     missing_seconds: float | None
+    audio: AudioDescription | None
     options: str | None
     percent: int
     error_code: str | None

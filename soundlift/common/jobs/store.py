@@ -11,6 +11,7 @@ A step that changes no row means that another process acted first; it returns Fa
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -37,6 +38,7 @@ from soundlift.common.jobs.model import (
     MAX_MESSAGE_LENGTH,
     RETRYABLE,
     WAITING,
+    AudioDescription,
     Claim,
     Job,
     State,
@@ -123,18 +125,19 @@ class Jobs(DeletionSteps):
         self,
         claim: Claim,
         *,
+        audio: AudioDescription,
         mp3_bytes: int,
         length: float,
         missing_seconds: float | None = None,
         waveform: bytes | None = None,
     ) -> bool:
-        """Move converting → ready: the store has the complete MP3; `missing_seconds` of sound could not be read.
+        """Move converting → ready: the store has the complete audio file; `missing_seconds` could not be read.
 
         `waveform` has a byte for the peak of each of several equal parts, 255 for full scale; None means unknown.
         Seconds that are not finite are stored as unknown.
         """
         seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
-        values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **seconds}
+        values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **asdict(audio), **seconds}
         sound = seconds["length"] or 0.0
         return self._end(claim.job_id, State.READY, holds_claim(claim), sound=sound, **values)
 

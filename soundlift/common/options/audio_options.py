@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from soundlift.common.audio.output_formats import REQUESTABLE, known_options
 from soundlift.common.options import values
+from soundlift.common.options.copying import ALWAYS, AUTO, COPY_CHOICES, ENCODING_OPTIONS, NEVER, copy_choice
 from soundlift.common.options.values import Value
 
 if TYPE_CHECKING:
@@ -27,7 +29,8 @@ class Option:
     """An option: its name in an upload, the field of AudioOptions that holds its value, and its documentation.
 
     `default` describes what applies if the option is not given; `help` and `details` are sentences. `metavar` stands
-    for the value in the help of `soundlift convert`. `maximum` names the setting that limits the value.
+    for the value in the help of `soundlift convert`. `maximum` names the setting that limits the value. `by_format` has
+    the values of the formats that allow only some.
     """
 
     name: str
@@ -38,9 +41,14 @@ class Option:
     details: str = ""
     metavar: str = ""
     maximum: str = ""
+    by_format: Mapping[str, Value] = field(default_factory=dict)
+
+    def value_in(self, audio_format: str) -> Value:
+        """Return the kind of value that a format allows."""
+        return self.by_format.get(audio_format, self.value)
 
 
-def _option(default: Any, value: Value, *, name: str = "", default_text: str, **texts: str) -> Any:
+def _option(default: Any, value: Value, *, name: str = "", default_text: str, **texts: Any) -> Any:
     return field(default=default, metadata={"option": {"name": name, "value": value, "default": default_text, **texts}})
 
 
@@ -48,33 +56,44 @@ def _option(default: Any, value: Value, *, name: str = "", default_text: str, **
 class AudioOptions:
     """The complete options of one job; options that the upload did not give have the server's defaults.
 
-    `bitrate` is constant, in kbit/s; if it is None, LAME's `quality`, from 0 (best) to 9, applies. `track` is the
+    `bitrate` is in kbit/s; if it is None, LAME's `quality`, from 0 (best) to 9, or the format's default applies. `copy`
+    is `auto` only if nothing that the upload gave changes the sound; see `options.copying`. `track` is the
     number of an audio track, from 1, or an ISO 639 language code in lower case; None selects the main track.
     `normalize` is a loudness in LUFS (EBU R 128). `tags` replace the source's tags; an empty value removes the tag.
     """
 
     format: str = _option(
         "mp3",
-        values.keyword({"mp3": "mp3"}),
+        values.keyword({name: name for name in REQUESTABLE}),
         metavar="FORMAT",
         default_text="`mp3`",
-        help="Format of the audio file: mp3.",
+        help="Format of the audio file.",
+        details="`original` is the track as it is, in the format that fits its codec.",
+    )
+    copy: str = _option(
+        AUTO,
+        values.keyword({name: name for name in COPY_CHOICES}),
+        metavar="auto|never|always",
+        default_text="`auto`",
+        help="Copy a track that has the format already, without encoding it again.",
+        details="`auto` copies if no option changes the sound. `always` fails if the track cannot be copied.",
     )
     bitrate: int | None = _option(
         None,
         values.BITRATE,
         metavar="KBIT/S",
         maximum="max_audio_bitrate",
-        default_text="`AUDIO_BITRATE` if set, else variable",
-        help="Constant bit rate, from 32 to 320.",
-        details="Written `192` or `192k`. At most 64 up to 12000 Hz, and at most 160 up to 24000 Hz.",
+        by_format=values.BITRATES,
+        default_text="`AUDIO_BITRATE` for MP3 if set, else variable",
+        help="Bit rate: constant for MP3, on average for M4A and Opus.",
+        details="Written `192` or `192k`. MP3: at most 64 up to 12000 Hz, and at most 160 up to 24000 Hz.",
     )
     quality: int = _option(
         2,
         values.QUALITY,
         metavar="0-9",
         default_text="`AUDIO_QUALITY`",
-        help="Quality of a variable bit rate: 0 is best, 9 is smallest.",
+        help="Quality of MP3 at a variable bit rate: 0 is best, 9 is smallest.",
         details="LAME's V0 to V9; not together with `bitrate`.",
     )
     sample_rate: int | None = _option(
@@ -95,7 +114,7 @@ class AudioOptions:
         metavar="TIME",
         default_text="`0`",
         help="Start time in the source: seconds, or [HH:]MM:SS[.mmm].",
-        details="Exact to the sample.",
+        details="Exact to the sample, unless the track is copied.",
     )
     end: float | None = _option(
         None,
@@ -103,7 +122,7 @@ class AudioOptions:
         metavar="TIME",
         default_text="the end of the source",
         help="End time in the source.",
-        details="Exact to the sample.",
+        details="Exact to the sample, unless the track is copied.",
     )
     track: int | str | None = _option(
         None,
@@ -139,13 +158,15 @@ class AudioOptions:
     @classmethod
     def defaults(cls, settings: Settings) -> Self:
         """Return the options of an upload without options."""
-        bitrate = values.BITRATE.read(settings.audio_bitrate) if settings.audio_bitrate else None
-        return cls(bitrate=bitrate, quality=settings.audio_quality, normalize=settings.audio_normalize)
+        bitrate = values.MP3_BITRATE.read(settings.audio_bitrate) if settings.audio_bitrate else None
+        copy = AUTO if settings.audio_normalize is None else NEVER
+        return cls(bitrate=bitrate, quality=settings.audio_quality, normalize=settings.audio_normalize, copy=copy)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Return the options stored in a job row."""
-        return cls(**json.loads(text))
+        stored = json.loads(text)
+        return cls(**{"copy": copy_choice(stored), **stored})
 
     @classmethod
     def from_row(cls, text: str | None, settings: Settings) -> Self:
@@ -153,18 +174,24 @@ class AudioOptions:
         return cls.defaults(settings) if text is None else cls.from_json(text)
 
     def to_json(self) -> str:
-        """Return the options for a job row: those that differ from the defaults of this class."""
+        """Return the options for a job row: those that differ from what `from_json` otherwise assumes."""
         defaults = AudioOptions()
-        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "copy"}
         different = {name: value for name, value in own.items() if value != getattr(defaults, name)}
+        if self.copy != copy_choice(different):
+            different["copy"] = self.copy
         return json.dumps(different, ensure_ascii=False, separators=(",", ":"))
 
     def document(self) -> dict[str, Any]:
         """Return all options by their names in an upload; None stands for an option without effect."""
         declared = [option for option in OPTIONS.values() if option.field != "tags"]
         shown = {option.name: option.value.show(getattr(self, option.field)) for option in declared}
+        without_effect = OPTIONS.keys() - known_options(self.format)
+        if self.copy == ALWAYS:
+            without_effect |= {*ENCODING_OPTIONS}
         if self.bitrate is not None:
-            shown["quality"] = None
+            without_effect |= {"quality"}
+        shown |= dict.fromkeys(shown.keys() & without_effect)
         return shown | {TAG_PREFIX + tag: text for tag, text in self.tags.items()}
 
 

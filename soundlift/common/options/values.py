@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from soundlift.common.audio.mp3_rates import BITRATES, SAMPLE_RATES
+from soundlift.common.audio.mp3_rates import SAMPLE_RATES
+from soundlift.common.audio.output_formats import FORMATS
 
 MAX_TEXT_LENGTH = 1000
 LOUDNESS_RANGE = (-70.0, -5.0)  # in LUFS: the range of targets of FFmpeg's loudnorm
@@ -40,10 +42,30 @@ def one_of(numbers: Iterable[int], unit: str, suffix: str = "") -> Value:
     return Value(f"one of {', '.join(values)} ({unit})", lambda text: _find(values, text.removesuffix(suffix)))
 
 
+def whole_number(numbers: Sequence[int], unit: str, suffix: str = "") -> Value:
+    """Return a kind of value: any whole number of a range, optionally followed by a suffix."""
+    values = {str(number): number for number in numbers}
+    allowed = f"a whole number from {numbers[0]} to {numbers[-1]} ({unit})"
+    return Value(allowed, lambda text: _find(values, text.removesuffix(suffix)))
+
+
 def keyword(meanings: Mapping[str, Any]) -> Value:
     """Return a kind of value: one of several keywords, each with the value that it stands for."""
     words = {meaning: word for word, meaning in meanings.items()}
-    return Value(" or ".join(meanings), lambda text: _find(meanings, text), words.__getitem__)
+    *others, last = meanings
+    return Value(f"{', '.join(others)} or {last}", lambda text: _find(meanings, text), words.__getitem__)
+
+
+def by_format(kinds: Mapping[str, Value]) -> Value:
+    """Return a kind of value that depends on the format; it accepts what is allowed in one of the formats."""
+
+    def parse(text: str) -> Any:
+        for kind in kinds.values():
+            with suppress(ValueError):
+                return kind.parse(text)
+        raise ValueError(text)
+
+    return Value("; ".join(f"for {FORMATS[name].title} {kind.allowed}" for name, kind in kinds.items()), parse)
 
 
 def matching(allowed: str, pattern: str, convert: Callable[[str], Any] = str) -> Value:
@@ -97,7 +119,13 @@ def _line(text: str) -> str:
     return text
 
 
-BITRATE = one_of(BITRATES, "kbit/s", suffix="k")
+MP3_BITRATE = one_of(FORMATS["mp3"].bitrates, "kbit/s", suffix="k")
+BITRATES = {
+    "mp3": MP3_BITRATE,
+    "m4a": whole_number(FORMATS["m4a"].bitrates, "kbit/s", suffix="k"),
+    "opus": whole_number(FORMATS["opus"].bitrates, "kbit/s", suffix="k"),
+}
+BITRATE = by_format(BITRATES)
 QUALITY = matching("a whole number from 0 (best) to 9 (smallest)", r"\d", int)
 SAMPLE_RATE = one_of(SAMPLE_RATES, "Hz")
 CHANNELS = matching("1 or 2", "[12]", int)

@@ -26,10 +26,14 @@ TLS_ONLY = "max-age=31536000"
 
 
 def page_policy(style: str) -> str:
-    """Return the Content-Security-Policy of a page that uses nothing but one style element with exactly this text."""
+    """Return the Content-Security-Policy of a page that loads nothing.
+
+    It has one style element with exactly this text, and images only in `data:` URLs.
+    """
     digest = b64encode(sha256(style.encode()).digest()).decode()
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
     )
 
 

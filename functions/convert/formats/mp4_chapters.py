@@ -1,0 +1,71 @@
+"""The chapters of an MP4, in the two ways that players read: QuickTime's track of texts, and Nero's list.
+
+Apple's players read only the track. Its format is described in Apple's QuickTime File Format Specification, "Text
+media"; Nero's box `chpl` is not standardized.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+from ..probe.metadata import Chapter
+from .mp4_writing import Track, box, full_box, table
+
+MAX_LISTED = 255  # chpl has a count and lengths of one byte
+CHPL_VERSION = 1
+TICKS_PER_SECOND = 10**7
+UTF_8_TEXT = box(b"encd", struct.pack(">I", 0x100))
+MAX_TITLE_BYTES = 2**16 - 1
+# Without colours, box and font: the texts are not displayed by themselves.
+TEXT_DESCRIPTION = box(b"text", bytes(6), struct.pack(">H", 1), bytes(44))
+MEDIA_HEADER = box(b"gmhd", full_box(b"gmin", struct.pack(">HHHHhH", 0x40, 0x8000, 0x8000, 0x8000, 0, 0)))
+
+
+def chapter_list(chapters: Sequence[Chapter]) -> bytes:
+    """Return Nero's list of the first 255 chapters."""
+    listed = chapters[:MAX_LISTED]
+    titles = (_cut(chapter.title, MAX_LISTED) for chapter in listed)
+    entries = (
+        struct.pack(">QB", round(chapter.start * TICKS_PER_SECOND), len(title)) + title
+        for chapter, title in zip(listed, titles, strict=True)
+    )
+    return full_box(b"chpl", bytes(4), bytes([len(listed)]), *entries, version=CHPL_VERSION)
+
+
+def chapter_texts(chapters: Sequence[Chapter]) -> list[bytes]:
+    """Return the samples of the track with chapters: an empty one first if the first chapter does not begin at 0."""
+    titles = (_cut(title, MAX_TITLE_BYTES) for title in (*([""] if _begins_late(chapters) else []), *_titles(chapters)))
+    return [struct.pack(">H", len(title)) + title + UTF_8_TEXT for title in titles]
+
+
+def chapter_track(chapters: Sequence[Chapter], texts: Sequence[bytes], offset: int, timescale: int) -> Track:
+    """Return the track with chapters, whose texts are at an offset in the file, one after another."""
+    starts = [0.0] if _begins_late(chapters) else []
+    times = [round(time * timescale) for time in (*starts, *(one.start for one in chapters), chapters[-1].end)]
+    durations = [max(0, end - start) for start, end in pairwise(times)]
+    sizes = array("I", map(len, texts))
+    samples = (
+        table(b"stsd", 1, TEXT_DESCRIPTION),
+        table(b"stts", len(durations), b"".join(struct.pack(">II", 1, duration) for duration in durations)),
+        table(b"stsc", 1, struct.pack(">III", 1, 1, 1)),
+        full_box(b"stsz", struct.pack(">II", 0, len(sizes)), struct.pack(f">{len(sizes)}I", *sizes)),
+    )
+    offsets = [offset + start for start in accumulate(sizes[:-1], initial=0)]
+    length = sum(durations)
+    return Track(b"text", MEDIA_HEADER, b"".join(samples), offsets, length, length, enabled=False)
+
+
+def _titles(chapters: Sequence[Chapter]) -> list[str]:
+    return [chapter.title for chapter in chapters]
+
+
+def _begins_late(chapters: Sequence[Chapter]) -> bool:
+    return chapters[0].start > 0
+
+
+def _cut(text: str, size: int) -> bytes:
+    """Return a text in UTF-8, cut at a character after at most `size` bytes."""
+    return text.encode()[:size].decode(errors="ignore").encode()
