@@ -16,6 +16,7 @@ from bench.harness.deployment import OWNER, Deployment
 from bench.harness.pair import served_with_baseline
 from bench.harness.processes import Gunicorn, Memory
 from bench.inputs.clips import compressed
+from soundlift.common.jobs.model import AudioDescription
 from soundlift.common.media import MediaInfo
 
 MEGABYTES = 300
@@ -72,7 +73,9 @@ def ready_job(deployment: Deployment, content: Path) -> str:
     assert claim is not None
     writer = deployment.services.mp3s.create(str(claim.mp3_fid), MediaInfo(OWNER, "a.mp3", "audio/mpeg", job.id))
     writer.write(content.read_bytes())
-    assert deployment.services.jobs.mark_ready(claim, mp3_bytes=writer.commit(), length=1.0)
+    assert deployment.services.jobs.mark_ready(
+        claim, audio=AudioDescription(format="mp3"), mp3_bytes=writer.commit(), length=1.0
+    )
     return job.id
 
 

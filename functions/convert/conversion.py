@@ -22,6 +22,7 @@ from soundlift.common.errors import TooManyMinutes
 from soundlift.common.jobs.model import Claim, Job
 from soundlift.common.media import LocalFiles
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.copying import NEVER
 from soundlift.common.services import Services
 
 from .encode.copying import NotCopied, copy_track
@@ -46,7 +47,7 @@ from .failures import (
 from .formats.registry import format_for
 from .heartbeat import ClaimHeartbeat
 from .output.finish import FinishedFile, finish
-from .plan.copying import NEVER, must_be_copied, reason_not_to_copy
+from .plan.copying import must_be_copied, reason_not_to_copy
 from .plan.plan import Plan, expected_seconds, make_plan, make_plan_without_timestamps
 from .plan.track_choice import candidate_tracks
 from .probe.probe import Probe

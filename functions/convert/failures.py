@@ -36,7 +36,7 @@ UNKNOWN_CODEC = FailureReason("unknown_codec", "The audio uses a codec that is n
 EMPTY_AUDIO = FailureReason("empty_audio", "The video's audio track is empty: there is no sound in it.")
 NOTHING_LEFT = FailureReason("nothing_left", "The requested start is after the end of the audio.")
 TOO_LONG = FailureReason("too_long", "The conversion took too long and was stopped. Try a shorter video.")
-TOO_LARGE = FailureReason("too_large", "The MP3 would exceed this server's size limit. Try a shorter video.")
+TOO_LARGE = FailureReason("too_large", "The audio file would exceed this server's size limit. Try a shorter video.")
 TOO_COMPLEX = FailureReason(
     "too_complex", "The file needs more memory than this server allows for one video, or contains too much text."
 )
@@ -86,17 +86,16 @@ def no_such_track(wanted: int | str, tracks: int, languages: list[str]) -> Failu
     return FailureReason("no_such_track", f"The video has no audio track {wanted}. It has {summary}.")
 
 
-def no_container(codec: str) -> FailureReason:
-    """Return the reason for a track that cannot be stored as it is."""
-    return FailureReason(
-        "no_container",
-        f"The track is {codec}, which cannot be stored as it is in any of our formats. Ask for mp3 or flac instead.",
-    )
+def no_container(codec: str, formats: str) -> FailureReason:
+    """Return the reason for a track that cannot be stored as it is; `formats` are those to request instead."""
+    message = f"The track is {codec}, for which there is no file format here. Request {formats} instead of original."
+    return FailureReason("no_container", message)
 
 
 def cannot_copy(reason: str) -> FailureReason:
     """Return the reason for a track that was to be copied but must be encoded again."""
-    return FailureReason("cannot_copy", f"The track cannot be copied: {reason}. Leave out copy=always to encode it.")
+    request = "Leave out copy=always, or ask for a format such as mp3 instead of the original."
+    return FailureReason("cannot_copy", f"The track cannot be copied: {reason}. {request}")
 
 
 def daily_minutes_exceeded(message: str) -> FailureReason:

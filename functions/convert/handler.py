@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
-from soundlift.common.jobs.model import OUTCOMES, WAITING, AudioDescription, Claim, Job
+from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.logging import bind_job, continue_trace
 from soundlift.common.process.temporary_folders import temporary_folder
@@ -155,7 +155,7 @@ def _mark_ready(audio: FinishedFile, claim: Claim, services: Services) -> bool:
     try:
         is_ready = services.jobs.mark_ready(
             claim,
-            audio=AudioDescription(format="mp3"),
+            audio=audio.description,
             mp3_bytes=audio.size,
             length=audio.seconds,
             missing_seconds=audio.missing_seconds,

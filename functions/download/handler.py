@@ -13,16 +13,21 @@ from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
 from soundlift.common.web.cross_origin import allow_cross_origin
 
-from .archive import download_archive
+from .archive import archive_response
+from .archive_jobs import jobs_of_body, jobs_of_query
 from .link_page import link_refusal
 from .mp3_response import mp3_response
+
+MAX_LIST_BYTES = 64 * 1024  # of MAX_POSTED_JOBS ids, even if each has a line of its own
 
 
 def download(request: Request, services: Services) -> ResponseReturnValue:
     """Return what ?fid=, ?job= or ?jobs= names to the bearer of a token, or of a signed link.
 
-    A browser that follows a signed link gets every refusal as a page.
+    A browser that follows a signed link gets every refusal as a page. A POST has a list of jobs as its body.
     """
+    if request.method == "POST":
+        return archive_response(jobs_of_body(request, services), services)
     if "token" not in request.args:
         return _download(request, services)
     try:
@@ -33,7 +38,7 @@ def download(request: Request, services: Services) -> ResponseReturnValue:
 
 def _download(request: Request, services: Services) -> ResponseReturnValue:
     if "jobs" in request.args:
-        return download_archive(request, services)
+        return archive_response(jobs_of_query(request, services), services)
     job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
     return mp3_response(request, job, services.mp3s.open(require_audio(job)))
@@ -65,5 +70,10 @@ def _find_by_link(request: Request, services: Services) -> Job:
     return job
 
 
-app = http_function(download, methods=["GET", "HEAD"], needs=["tokens", "database", "mp3s"])
+app = http_function(
+    download,
+    methods=["GET", "HEAD", "POST"],
+    needs=["tokens", "database", "mp3s"],
+    max_body_bytes=MAX_LIST_BYTES,
+)
 allow_cross_origin(app)

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.errors import NotFound
 from soundlift.common.jobs.document import archive_link, expiry_time, iso_time, require_audio, signed_link
-from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, Job
+from soundlift.common.jobs.model import MAX_ARCHIVE_JOBS, Job
 from soundlift.common.services import Services
+from soundlift.common.web.job_ids import read_job_ids
 
 from .arguments import identify, own_job
 
@@ -26,7 +27,7 @@ def create_link(request: Request, services: Services, job_id: str) -> ResponseRe
 def create_archive_link(request: Request, services: Services) -> ResponseReturnValue:
     """Return a link to a ZIP file with the MP3s of several jobs; raises NotReady or Gone if one of them has none."""
     identity = identify(request, services)
-    ids = _job_ids(request)
+    ids = read_job_ids(request, highest=MAX_ARCHIVE_JOBS)
     jobs = [job for job in services.jobs.find_all(ids) if identity.may_see(job.username)]
     if missing := set(ids) - {job.id for job in jobs}:
         raise NotFound(f"You have no job with the id {min(missing)}.")
@@ -34,17 +35,6 @@ def create_archive_link(request: Request, services: Services) -> ResponseReturnV
         require_audio(job)
     token = services.tokens.archive_link(ids)
     return _link(archive_link(ids, token, services.settings), jobs, services)
-
-
-def _job_ids(request: Request) -> list[str]:
-    """Return the job ids in the body, each once."""
-    sent = request.get_json(force=True, silent=True)
-    ids = sent.get("jobs") if isinstance(sent, dict) else None
-    if not isinstance(ids, list) or not all(isinstance(each, str) and JOB_ID.fullmatch(each) for each in ids):
-        raise BadRequest('The body must be a JSON object with job ids: {"jobs": ["…", "…"]}.')
-    if not 1 <= len(ids) <= MAX_ARCHIVE_JOBS:
-        raise BadRequest(f"A link is for 1 to {MAX_ARCHIVE_JOBS} jobs.")
-    return list(dict.fromkeys(ids))
 
 
 def _link(url: str, jobs: Sequence[Job], services: Services) -> ResponseReturnValue:

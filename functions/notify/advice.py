@@ -5,6 +5,7 @@ from __future__ import annotations
 CHECK_SOUND = "Check that it plays with sound, then upload it again."
 CHECK_FILE = "Check that the file plays, then upload it again."
 OTHER_FORMAT = "Save the video in another format, such as MP4 with AAC audio, and upload that."
+ENCODED = "Upload it again, and ask for a format such as MP3, without a copy of the track."
 SHORTER = "Upload a part of it, or choose another start and end."
 TRY_AGAIN = "Open it in Soundlift and choose “Try again”; you need not upload it again."
 # By the error codes of convert and of jobs that were given up.
@@ -21,6 +22,8 @@ ADVICE = {
     "too_long": SHORTER,
     "too_large": SHORTER,
     "daily_minutes_exceeded": "Open it in Soundlift to try it again, or upload a part of it.",
+    "no_container": ENCODED,
+    "cannot_copy": ENCODED,
     "nothing_left": "Upload it again with an earlier start.",
     "no_such_track": "Upload it again with a track that it has, or without choosing one.",
 }

@@ -3,7 +3,8 @@
 The function serves a file at its name and at /RELEASE/NAME, where RELEASE is a hash of all files. The first page refers
 to the second kind, so that browsers keep the files for a year, load no file twice, and never mix two releases.
 
-Comments with types are for the type checker: without them, the page weighs a fifth less.
+Scripts and styles are served without comments and indentation, which are for those who read the source: without them,
+the page weighs a fifth less, compressed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ MAX_BYTES = 2**20  # of all files; they stay in memory
 RELEASE_LENGTH = 12
 HEAD_END = b"</head>"
 REFERENCE = re.compile(rb'\b(src|href)="(?=[\w-]+\.\w+")')
-COMMENT = re.compile(rb"^[ \t]*/\*\*(?:[^*]|\*(?!/))*\*/[ \t]*$", re.MULTILINE)
+CONDENSED = (".js", ".css")
+COMMENT = re.compile(rb"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*$", re.MULTILINE)
+INDENTATION = re.compile(rb"^[ \t]+", re.MULTILINE)
 MIMETYPES = mimetypes.MimeTypes()  # only Python's own table, whatever types the machine has configured
 MIMETYPES.add_type("text/javascript", ".js")  # RFC 9239; Python before 3.12 has an obsolete type
 
@@ -84,11 +87,14 @@ def _preloads(names: Iterable[str]) -> bytes:
 
 
 def _static_file(name: str, content: bytes) -> StaticFile:
-    if name.endswith(".js"):
-        content = without_comments(content)
+    if name.endswith(CONDENSED):
+        content = condensed(content)
     return StaticFile.of(content, MIMETYPES.guess_type(name)[0] or "application/octet-stream")
 
 
-def without_comments(script: bytes) -> bytes:
-    """Return a script without the /** comments that have lines of their own; all other lines keep their numbers."""
-    return COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), script)
+def condensed(code: bytes) -> bytes:
+    """Return a script or style sheet without indentation and the comments that have lines of their own.
+
+    All other lines keep their numbers.
+    """
+    return INDENTATION.sub(b"", COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), code))

@@ -11,8 +11,9 @@ from soundlift.client.errors import (
     FileChanged,
     NotConverted,
     NotSupported,
+    OtherFormat,
 )
-from soundlift.client.job import Job, Link, Notification
+from soundlift.client.job import Cut, Job, Link, Notification
 from soundlift.client.options import Options, Tags
 from soundlift.client.transfers import Progress
 
@@ -22,6 +23,7 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionFailed",
+    "Cut",
     "FileChanged",
     "Job",
     "Link",
@@ -29,6 +31,7 @@ __all__ = [
     "NotSupported",
     "Notification",
     "Options",
+    "OtherFormat",
     "Progress",
     "Tags",
 ]

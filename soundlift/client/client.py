@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO, Self, Unpack
+from typing import Any, BinaryIO, Self, Unpack, cast
 from urllib.parse import quote
 
 from soundlift.client.api import Api
 from soundlift.client.connection import Connection
 from soundlift.client.downloader import Downloader
 from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
+from soundlift.client.formats import check_format, format_for
 from soundlift.client.job import Job, Link
 from soundlift.client.job_list import listed_jobs
-from soundlift.client.options import Options, query_of
+from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
 from soundlift.client.session import Credentials, OnTokens, TokenSource
@@ -127,13 +128,17 @@ class Client:
     ) -> Job:
         """Convert a video to an audio file at `path`, and return the job once the file is complete.
 
-        The path is checked before the upload. Raises NotConverted if the job ends without an audio file, and
-        FileExistsError if there is a file that is not to be replaced. `on_job` is called while the job is waited for.
+        The format is that of the path's suffix, unless `format` names one; with `original`, OtherFormat is raised if
+        the track has another format than the suffix. The path is checked before the upload. Raises NotConverted if the
+        job ends without an audio file, and FileExistsError if there is a file that is not to be replaced. `on_job` is
+        called while the job is waited for.
         """
         check_output(Path(path), replace=replace)
+        options["format"] = cast("Format | None", format_for(Path(path), options.get("format")))
         job = self.wait(self.upload(file, name=name, on_progress=on_upload, **options), on_progress=on_job)
         if not job.ready:
             raise NotConverted(job)
+        check_format(Path(path), job)
         self.download(job, path, on_download, replace=replace)
         return job
 

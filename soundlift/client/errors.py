@@ -61,3 +61,11 @@ class NotConverted(ClientError):
     def __init__(self, job: Job) -> None:
         super().__init__(job.error or f"The job was {job.state} before its audio file was ready.")
         self.job = job
+
+
+class OtherFormat(ClientError):
+    """An original track in another format than the file name asks for; `job` has it, ready to be downloaded."""
+
+    def __init__(self, job: Job, path: str) -> None:
+        super().__init__(f"The audio is {job.format}, which does not fit the name {path}.")
+        self.job = job

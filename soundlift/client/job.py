@@ -30,13 +30,29 @@ class Notification:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cut:
+    """The part of the source that a copied track is, in seconds; a copy begins and ends between packets."""
+
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None) -> Self | None:
+        """Parse the cut of a job's JSON document; None if the track was not cut out of a longer one."""
+        return cls(start=float(document["start"]), end=float(document["end"])) if document else None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """A video and its conversion; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
 
-    `missing_seconds` of the sound could not be read; None means unknown. `options` are those of the upload, with the
-    server's defaults, under the names of the HTTP API. `notifications` is empty until the job has ended. `expires_at`
-    is None while it is unknown. `links` are addresses, among them `page`. An older server does not send the fields
-    `format`, `updated_at`, `ended_at` and `expires_at`, nor that link; they are then None or missing.
+    `missing_seconds` of the sound could not be read; None means unknown. `format` is the one that was asked for, which
+    may be `original`, until the job is ready; then it is that of the audio file. Once ready, `codec` is FFmpeg's name
+    of the codec, `bitrate` the average in kbit/s, `sample_rate` is in Hz; `copied` is whether the track was not encoded
+    again, and `cut` the part of the source that was copied, if it was not all. `options` are those of the upload, with
+    the server's defaults, under the names of the HTTP API. `notifications` is empty until the job has ended.
+    `expires_at` is None while it is unknown. `links` are addresses, among them `page`. Of what an older server does not
+    send, fields are None, and links are missing.
     """
 
     id: str
@@ -49,6 +65,12 @@ class Job:
     length: float | None
     missing_seconds: float | None
     format: str | None
+    codec: str | None
+    bitrate: int | None
+    sample_rate: int | None
+    channels: int | None
+    copied: bool | None
+    cut: Cut | None
     options: Mapping[str, Any]
     error_code: str | None
     error: str | None
@@ -73,10 +95,12 @@ class Job:
     def output_name(self) -> str:
         """Return the name of the audio file: the video's, with its suffix replaced.
 
-        The name comes from whoever uploaded the video: it may contain any character, even separators of folders.
+        It has no suffix while the format of an original track is not known. The name comes from whoever uploaded the
+        video: it may contain any character, even separators of folders.
         """
         stem, dot, suffix = self.file_name.rpartition(".")
-        return f"{stem if dot and stem and len(suffix) <= 5 else self.file_name}.{self.format or 'mp3'}"
+        name = stem if dot and stem and len(suffix) <= 5 else self.file_name
+        return name if self.format == "original" else f"{name}.{self.format or 'mp3'}"
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
@@ -102,6 +126,7 @@ class Job:
             "error": error.get("detail"),
             "created_at": datetime.fromisoformat(document["created_at"]),
             **{name: _time(document.get(name)) for name in ("updated_at", "ended_at", "expires_at")},
+            "cut": Cut.of(document.get("cut")),
             "notifications": [Notification.of(entry) for entry in document.get("notifications") or []],
             "links": {name: str(link) for name, link in (document.get("links") or {}).items()},
         }

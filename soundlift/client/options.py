@@ -9,7 +9,8 @@ from soundlift.client.errors import BadArgument
 
 TAG_PREFIX = "tag."
 
-Format = Literal["mp3"]
+Format = Literal["mp3", "m4a", "opus", "flac", "wav", "original"]
+Copy = Literal["auto", "never", "always"]
 
 
 class Tags(TypedDict, total=False):
@@ -30,11 +31,13 @@ class Tags(TypedDict, total=False):
 class Options(TypedDict, total=False):
     """How the audio file is made; the server has a default for each option that is missing or None.
 
+    `copy` is for a track that has the format already: by default, it is copied unless an option changes its sound.
     Times are seconds, or texts such as "1:30". `normalize` is a loudness in LUFS, or True for the server's. `tag` holds
     the tags to set. The server checks the values, since each deployment has its own bounds.
     """
 
     format: Format | None
+    copy: Copy | None
     bitrate: int | str | None
     quality: int | str | None
     sample_rate: int | str | None

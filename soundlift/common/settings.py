@@ -161,7 +161,7 @@ class Settings:
         0,
         not_negative,
     )
-    max_mp3_bytes: int = setting("Maximum size of an MP3 without its tag", 2 * 2**30, positive)
+    max_audio_bytes: int = setting("Maximum size of an audio file without its tags", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
     sandbox: str = setting(
         "Confinement of FFmpeg (Linux): auto if the system supports it, required to refuse to start otherwise, or off",

@@ -26,6 +26,7 @@ CALLABLE = [
     ("jobs", "/abc", "DELETE"),
     ("jobs", "/events", "GET"),
     ("jobs", "/links", "POST"),
+    ("download", "/", "POST"),
 ]
 CLOSED = [
     ("login", "/refresh", "POST"),

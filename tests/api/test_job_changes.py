@@ -22,7 +22,7 @@ from soundlift.common.jobs.cursor import MAX_AGE_SECONDS, MAX_CURSOR_LENGTH, Cur
 from soundlift.common.services import Services
 from tests.api.function_server import served
 from tests.factories.accounts import bearer
-from tests.factories.jobs import claimed_job, claimed_mail, job_now, queued_job, ready_job
+from tests.factories.jobs import MP3_SOUND, claimed_job, claimed_mail, job_now, queued_job, ready_job
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 from tests.jobs.steps import adopted_job
@@ -72,7 +72,7 @@ def test_each_change_is_listed_once_as_the_document_of_its_job(
     (changed,) = follower.next()["jobs"]
     assert changed == function("jobs").get(f"/{job.id}", headers=bearer(services)).json
     assert changed["percent"] == 42
-    services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+    services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
     assert [each["state"] for each in follower.next()["jobs"]] == ["ready"]
     services.notifications.mark_delivered(claimed_mail(services, job))
     assert follower.next()["jobs"][0]["notifications"][0]["delivered_at"]

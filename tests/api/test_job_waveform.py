@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
-from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, ready_job
+from tests.factories.jobs import MP3_SOUND, age, claimed_job, claimed_mail, failed_job, job_now, ready_job
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
@@ -13,7 +13,7 @@ PEAKS = bytes(range(200)) * 2
 
 def _drawn_job(services: Services) -> str:
     job, claim = claimed_job(services)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=187.5, waveform=PEAKS)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=187.5, waveform=PEAKS)
     return job.id
 
 

@@ -20,6 +20,7 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.jobs import (
+    MP3_SOUND,
     MP4,
     age,
     claimed_job,
@@ -65,7 +66,8 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
     job = queued_job(services, options=AudioOptions(channels=1))
     claim = services.jobs.claim(job)
     assert claim is not None
-    assert services.jobs.mark_ready(claim, mp3_bytes=3, length=187.0, missing_seconds=2.5)
+    sound = replace(MP3_SOUND, copied=True, cut_start=1.25, cut_end=188.5)
+    assert services.jobs.mark_ready(claim, audio=sound, mp3_bytes=3, length=187.0, missing_seconds=2.5)
     assert services.notifications.mark_delivered(claimed_mail(services, job))
     delivered_at = mail_notification(services, job).delivered_at
     assert delivered_at is not None
@@ -85,6 +87,12 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
         "missing_seconds": 2.5,
         "options": AudioOptions(channels=1).document(),
         "format": "mp3",
+        "codec": "mp3",
+        "bitrate": 128,
+        "sample_rate": 44100,
+        "channels": 2,
+        "copied": True,
+        "cut": {"start": 1.25, "end": 188.5},
         "error": None,
         "created_at": _iso(job.created_at),
         "updated_at": _iso(ready.updated_at),

@@ -8,7 +8,7 @@ from soundlift.common.jobs import keyed_uploads
 from soundlift.common.services import Services
 from tests.api.keyed_uploads import UnreadBody, Uploads
 from tests.api.uploads import LARGE, SlowBody, traces
-from tests.factories.jobs import MP4, job_now
+from tests.factories.jobs import MP3_SOUND, MP4, job_now
 from tests.factories.media import store
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
@@ -50,7 +50,7 @@ def test_an_upload_that_is_cancelled_after_it_has_arrived_leaves_no_job(
         assert claim is not None
         store(services.mp3s, claim.mp3_fid, b"mp3")
         if state == "ready":
-            assert services.jobs.mark_ready(claim, mp3_bytes=3, length=1.0)
+            assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=3, length=1.0)
     assert uploads.delete().status_code == 204
     assert services.jobs.page(None) == []
     assert_problem(uploads.get(), 410, code="upload_deleted")

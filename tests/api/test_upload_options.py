@@ -28,6 +28,7 @@ PLACES = [
 ]
 VALID = {
     "format": "mp3",
+    "copy": "auto",
     "bitrate": "128k",
     "sample_rate": "44100",
     "channels": "1",
@@ -42,6 +43,7 @@ VALID = {
 }
 SHOWN = {
     "format": "mp3",
+    "copy": "never",
     "bitrate": 128,
     "quality": None,
     "sample_rate": 44100,
@@ -56,7 +58,7 @@ SHOWN = {
     "tag.genre": "",
 }
 UNTOUCHED = dict.fromkeys(("bitrate", "sample_rate", "channels", "end", "track", "normalize"))
-DEFAULTS = {**UNTOUCHED, "format": "mp3", "quality": 2, "start": 0.0, "tags": "keep", "cover": "keep"}
+DEFAULTS = {**UNTOUCHED, "format": "mp3", "copy": "auto", "quality": 2, "start": 0.0, "tags": "keep", "cover": "keep"}
 
 
 def _form(before: Fields, after: Fields = (), file: bytes = MP4) -> dict[str, object]:
@@ -100,7 +102,8 @@ def test_options_are_stored_with_the_job_and_shown(function: Call, services: Ser
 def test_options_may_be_given_in_several_places_of_one_upload(function: Call, services: Services) -> None:
     form = _form([("channels", "1")], [("tag.title", "T"), ("end", "20")])
     answer = function("upload").post("/?start=10", headers=bearer(services), **form)
-    assert answer.json["options"] == {**DEFAULTS, "channels": 1, "start": 10.0, "end": 20.0, "tag.title": "T"}
+    cut = {"copy": "never", "start": 10.0, "end": 20.0}
+    assert answer.json["options"] == {**DEFAULTS, **cut, "channels": 1, "tag.title": "T"}
 
 
 def test_an_upload_without_options_shows_the_server_s_defaults(function: Call, services: Services) -> None:
@@ -123,7 +126,7 @@ def test_a_job_without_an_upload_shows_the_server_s_current_defaults(function: C
 @pytest.mark.parametrize(
     ("given", "phrases"),
     [
-        ([("format", "aac")], ["format=aac", "mp3"]),
+        ([("format", "aac")], ["format=aac", "mp3, m4a, opus, flac, wav or original"]),
         ([("bitrate", "500")], ["bitrate=500", "32, 40", "320 (kbit/s)"]),
         ([("quality", "11")], ["quality=11", "0 (best) to 9"]),
         ([("sample_rate", "96000")], ["sample_rate=96000", "8000, 11025", "48000 (Hz)"]),

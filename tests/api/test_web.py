@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from functions.web.static_files import FOLDER, ICON_NAME, MAX_BYTES, read_files, without_comments
+from functions.web.static_files import CONDENSED, FOLDER, ICON_NAME, MAX_BYTES, condensed, read_files
 from soundlift.common.web.page_icon import ICON
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
@@ -52,7 +52,7 @@ def test_a_file_is_kept_for_a_year_under_the_release_that_the_index_names(web: F
     response = web.get(f"/{release_in(web)}/{name}")
     assert response.status_code == 200
     content = ICON if name == ICON_NAME else (FOLDER / name).read_bytes()
-    assert response.data == (without_comments(content) if name.endswith(".js") else content)
+    assert response.data == (condensed(content) if name.endswith(CONDENSED) else content)
     assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
 
 
@@ -164,10 +164,10 @@ import { a } from "./a.js"; /** not alone */
   /**
    * @param {string} b
    */
-export const c = `
-/* no type */`; // */
+  // A reason.
+export const c = "// text"; // */
 /** @type {string} **/
-let d = "/**"; d = "*/";
+\tlet d = "/**"; d = "*/";
 """
 SERVED = b"""
 import { a } from "./a.js"; /** not alone */
@@ -175,15 +175,15 @@ import { a } from "./a.js"; /** not alone */
 
 
 
-export const c = `
-/* no type */`; // */
+
+export const c = "// text"; // */
 
 let d = "/**"; d = "*/";
 """
 
 
-def test_scripts_are_served_without_comments_of_types_and_with_the_same_line_numbers() -> None:
-    assert without_comments(SCRIPT) == SERVED
+def test_scripts_are_served_without_comments_and_indentation_and_with_the_same_line_numbers() -> None:
+    assert condensed(SCRIPT) == SERVED
 
 
 def test_a_folder_that_is_too_large_for_memory_is_refused(tmp_path: Path) -> None:

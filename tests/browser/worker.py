@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from devservers.local_stack import Stack, wait_until
 from soundlift.common.jobs.model import Claim
 from soundlift.common.services import Services
-from tests.factories.jobs import job_now
+from tests.factories.jobs import MP3_SOUND, job_now
 from tests.factories.media import store
 
 
@@ -44,4 +44,4 @@ class Conversion:
 
     def finish(self, mp3: bytes, length: float) -> None:
         store(self._services.mp3s, self._claim.mp3_fid, mp3)
-        assert self._services.jobs.mark_ready(self._claim, mp3_bytes=len(mp3), length=length)
+        assert self._services.jobs.mark_ready(self._claim, audio=MP3_SOUND, mp3_bytes=len(mp3), length=length)

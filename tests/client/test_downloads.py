@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from soundlift.client import ApiError, Client, ConnectionFailed
 from soundlift.client.transfers import BLOCK
 from soundlift.common.services import Services
-from tests.client.servers import Reply, WrittenAnswers
+from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.factories.jobs import MP4, queued_job, ready_job
 
 VIDEO = MP4 + bytes(BLOCK)
@@ -78,6 +79,16 @@ def test_an_mp3_is_saved_to_the_path_and_replaces_an_existing_file(
     assert seen == sorted(seen)
     assert {total for _, total in seen} == {len(VIDEO)}
     assert seen[-1] == (len(VIDEO), len(VIDEO))
+
+
+@pytest.mark.parametrize(("count", "line"), [(2, "GET /download"), (101, "POST /download")])
+def test_more_jobs_than_a_url_can_name_are_downloaded_as_well(
+    client: Client, services: Services, deployment: Deployment, tmp_path: Path, count: int, line: str
+) -> None:
+    row = ready_job(services, VIDEO)
+    with ZipFile(client.download_zip([row.id] * count, tmp_path / "a.zip")) as archive:
+        assert [archive.read(name) for name in archive.namelist()] == [VIDEO]
+    assert deployment.lines[-1] == line
 
 
 def test_a_missing_mp3_leaves_no_file(client: Client, services: Services, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ def test_a_zip_file_of_an_older_server_is_named_as_the_reason(server: WrittenAns
     server.replies = [Reply(400, b'{"code": "bad_request", "detail": "fid is required"}')]
     with pytest.raises(NotSupported, match="does not make ZIP files"):
         Client(server.url, token="any").download_zip(["1", "2"], tmp_path / "a.zip")
+    server.replies = [Reply(405, b"{}")]
+    with pytest.raises(NotSupported, match="it may be older than this client"):
+        Client(server.url, token="any").download_zip(map(str, range(101)), tmp_path / "a.zip")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, Literal, get_args, get_type_hints
 
 import pytest
 
-from soundlift.client import BadArgument, Client, Options, Tags
+from soundlift.client import BadArgument, Client, Options, Tags, formats
 from soundlift.client.options import TAG_PREFIX, query_of
+from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import OPTIONS, TAGS
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
 from tests.factories.jobs import MP4
 
-KEYWORDS = {"format", "tags", "cover"}
+KEYWORDS = {"format", "copy", "tags", "cover"}
 
 
 def test_the_client_has_every_option_of_the_server_and_no_other() -> None:
@@ -26,8 +29,39 @@ def test_the_client_has_every_option_of_the_server_and_no_other() -> None:
 def test_the_client_has_every_keyword_of_the_server_and_no_other(name: str) -> None:
     literals = [part for part in get_args(get_type_hints(Options)[name]) if part is not type(None)]
     ours = {word for literal in literals for word in get_args(literal)}
-    assert ours == set(OPTIONS[name].value.allowed.split(" or "))
+    assert ours == set(re.split(", | or ", OPTIONS[name].value.allowed))
     assert all(OPTIONS[name].value.read(word) is not None for word in ours)
+
+
+def test_the_formats_of_the_client_are_those_of_the_server() -> None:
+    assert (*formats.REQUESTABLE, formats.ORIGINAL) == output_formats.REQUESTABLE
+    assert formats.RESULTS == tuple(output_formats.FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("path", "requested", "used"),
+    [
+        ("a.m4a", None, "m4a"),
+        ("a.FLAC", None, "flac"),
+        ("a.m4a", "m4a", "m4a"),
+        ("a", None, None),
+        ("a", "opus", "opus"),
+        ("talk of 3.5 h", None, None),
+        ("a.ac3", "original", "original"),
+        ("a.mp3", "original", "original"),
+        ("a.wav", "a newer format", "the format is a newer format"),
+        ("a.m4a", "flac", "the format is flac"),
+        ("a.ogg", None, "are converted to .mp3"),
+        ("a.mp4", None, "are converted to .mp3"),
+        ("a.mkv", "original", "the format is original"),
+    ],
+)
+def test_a_file_has_the_suffix_of_its_format(path: str, requested: str | None, used: str | None) -> None:
+    if used and " " in used:
+        with pytest.raises(BadArgument, match=used):
+            formats.format_for(Path(path), requested)
+    else:
+        assert formats.format_for(Path(path), requested) == used
 
 
 def test_the_options_without_keywords_accept_texts_because_servers_differ_in_their_bounds() -> None:

@@ -27,7 +27,7 @@ from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.availability import is_usable
-from tests.factories.jobs import claimed_job, job_now, queued_job, receiving_job
+from tests.factories.jobs import MP3_SOUND, claimed_job, job_now, queued_job, receiving_job
 
 Open = Callable[[str], Database]
 
@@ -82,7 +82,7 @@ def test_every_call_to_an_unreachable_server_fails_until_it_is_back(
             lambda: receiving_job(services),
             lambda: services.jobs.queue(job.id, video_bytes=1),
             lambda: services.jobs.renew(claim, percent=1),
-            lambda: services.jobs.mark_ready(claim, mp3_bytes=1, length=1),
+            lambda: services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1),
             services.jobs.due,
             lambda: services.users.find("ada@example.org"),
             services.database.check,

@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from functions.convert.formats.mp3 import MP3
+from functions.convert.formats.output_format import Head
 from functions.convert.output.finish import FinishedFile
-from soundlift.common.jobs.model import AudioDescription, Job, State
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.services import Services
-from tests.factories.jobs import job_now
-
-AUDIO = AudioDescription(format="mp3", codec="mp3", bitrate=128, sample_rate=44100, channels=2)
+from tests.factories.jobs import MP3_SOUND, job_now
 
 
 def finished_mp3(folder: Path, content: bytes = b"frames") -> FinishedFile:
     """Return a finished file with made-up content."""
     path = folder / "sound.mp3"
     path.write_bytes(content)
-    return FinishedFile(MP3, path, b"tag", len(b"tag" + content), 12.5, 0.25, AUDIO)
+    return FinishedFile(MP3, path, Head(b"tag"), len(b"tag" + content), 12.5, 0.25, MP3_SOUND)
 
 
 def stored_mp3s(services: Services) -> list[Path]:

@@ -171,7 +171,7 @@ def test_ffmpeg_has_limits_and_no_environment_before_it_reads_a_byte(
     for name, limit in (
         ("Max cpu time", settings.max_conversion_seconds),
         ("Max address space", settings.max_memory_bytes),
-        ("Max file size", settings.max_mp3_bytes + 2**20),
+        ("Max file size", settings.max_audio_bytes + 2**20),
         ("Max open files", 256),
         ("Max core file size", 0),
     ):

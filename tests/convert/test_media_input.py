@@ -76,7 +76,7 @@ def test_ffmpeg_has_its_limits_and_no_environment_when_it_is_executed(
     finally:
         run.close()
     assert environment.split(b"\0") == [b"LC_ALL=C", b"AV_LOG_FORCE_COLOR=1", b""]
-    cpu, size = settings.max_conversion_seconds, settings.max_mp3_bytes + BYTES_ABOVE_OUTPUT
+    cpu, size = settings.max_conversion_seconds, settings.max_audio_bytes + BYTES_ABOVE_OUTPUT
     for name, soft, hard in (
         ("Max cpu time", cpu, cpu + SECONDS_TO_DIE),
         ("Max address space", settings.max_memory_bytes, settings.max_memory_bytes),

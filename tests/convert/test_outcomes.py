@@ -70,7 +70,7 @@ def test_a_real_video_with_six_channels_is_converted(convert_file: Convert) -> N
 
 
 def test_an_mp3_over_the_size_limit_is_too_large(services: Services, convert_file: Convert, tmp_path: Path) -> None:
-    services.settings = replace(services.settings, max_mp3_bytes=5000)
+    services.settings = replace(services.settings, max_audio_bytes=5000)
     assert convert_file(talking_mp4(tmp_path)).error_code == "too_large"
 
 
@@ -89,13 +89,13 @@ def test_an_mp3_of_exactly_the_size_limit_is_complete(
         sizes = [len(frame) for frame in read_frames(mp3)]
     size = sum(sizes)
 
-    services.settings = replace(settings, max_mp3_bytes=size)
+    services.settings = replace(settings, max_audio_bytes=size)
     job = convert_file(file)
     assert (job.state, job.length) == (State.READY, samples / 44100)
     assert save_mp3(job).read_bytes() == whole.read_bytes()
 
     for excess in (1, sizes[-1]):  # FFmpeg cuts between two frames
-        services.settings = replace(settings, max_mp3_bytes=size - excess)
+        services.settings = replace(settings, max_audio_bytes=size - excess)
         assert convert_file(file).error_code == "too_large"
 
 

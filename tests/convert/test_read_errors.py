@@ -129,7 +129,7 @@ def test_an_error_in_the_repetition_releases_the_job(
 
 
 def test_a_limit_fails_a_job_without_a_repetition(services: Services, tmp_path: Path, wav: bytes) -> None:
-    services.settings = replace(services.settings, max_mp3_bytes=1000)
+    services.settings = replace(services.settings, max_audio_bytes=1000)
     file = tmp_path / "a.wav"
     job = queued_job(services, wav, name="video")
     services.videos = LocalReads(services.videos, lambda: StoredFile(file), _fail_after_header)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs, notifications
-from soundlift.common.jobs.model import Claim, Job
+from soundlift.common.jobs.model import AudioDescription, Claim, Job
 from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.notifications.model import Channel, Notification, NotificationClaim
 from soundlift.common.options.audio_options import AudioOptions
@@ -24,6 +24,7 @@ JOB_TIMES = (
     "claimed_until",
 )
 NOTIFICATION_TIMES = ("due_at", "claimed_until", "delivered_at")
+MP3_SOUND = AudioDescription(format="mp3", codec="mp3", bitrate=128, sample_rate=44100, channels=2, copied=False)
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(2000)
 
 
@@ -67,12 +68,15 @@ def ready_job(
     name: str = "a.mp4",
     email: str = "ada@example.org",
     missing_seconds: float | None = None,
+    audio: AudioDescription = MP3_SOUND,
 ) -> Job:
     job = queued_job(services, name=name, email=email)
     claim = services.jobs.claim(job)
     assert claim is not None
     store(services.mp3s, claim.mp3_fid, mp3)
-    assert services.jobs.mark_ready(claim, mp3_bytes=len(mp3), length=187.0, missing_seconds=missing_seconds)
+    assert services.jobs.mark_ready(
+        claim, audio=audio, mp3_bytes=len(mp3), length=187.0, missing_seconds=missing_seconds
+    )
     return job_now(services, job.id)
 
 

@@ -16,6 +16,7 @@ from soundlift.common.jobs.quota import Reservation
 from soundlift.common.notifications.model import Channel, NotificationClaim
 from soundlift.common.services import Services
 from tests.factories.jobs import (
+    MP3_SOUND,
     age,
     claimed_job,
     failed_job,
@@ -53,7 +54,7 @@ STEPS: dict[str, Step] = {
     "inherit_resend": lambda services, job: services.jobs.inherit_resend(job.id, replace(job, resend_at=1.0)),
     "claim": lambda services, job: services.jobs.claim(job),
     "renew": lambda services, job: services.jobs.renew(own_claim(job), percent=1),
-    "ready": lambda services, job: services.jobs.mark_ready(own_claim(job), mp3_bytes=1, length=1.0),
+    "ready": lambda services, job: services.jobs.mark_ready(own_claim(job), audio=MP3_SOUND, mp3_bytes=1, length=1.0),
     "failed": lambda services, job: services.jobs.mark_failed(own_claim(job), code="x", message="x"),
     "release": lambda services, job: services.jobs.release(own_claim(job), cause="x"),
     "give_up": lambda services, job: services.jobs.give_up(job),

@@ -16,6 +16,7 @@ from soundlift.common.jobs.model import HIDDEN, Job, State
 from soundlift.common.notifications.model import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.factories.jobs import (
+    MP3_SOUND,
     age,
     claimed_job,
     claimed_mail,
@@ -77,7 +78,7 @@ def test_each_change_of_a_job_has_a_later_time_even_if_the_clock_is_set_back(ser
     for percent in (10, 20, 30):
         assert services.jobs.renew(claim, percent=percent)
         times.append(job_now(services, job.id).updated_at)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
     times.append(job_now(services, job.id).updated_at)
     assert times == sorted(set(times))
 

@@ -14,7 +14,7 @@ from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, job_now, queued_job
+from tests.factories.jobs import MP3_SOUND, age, claimed_job, job_now, queued_job
 from tests.factories.media import store
 from tests.jobs.steps import NO_LIMITS
 
@@ -22,7 +22,7 @@ from tests.jobs.steps import NO_LIMITS
 @pytest.mark.parametrize("missing", [None, 0.0, 12.5])
 def test_a_ready_job_records_how_much_of_its_sound_is_missing(services: Services, missing: float | None) -> None:
     _, claim = claimed_job(services)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0, missing_seconds=missing)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0, missing_seconds=missing)
     assert job_now(services, claim.job_id).missing_seconds == missing
 
 
@@ -31,7 +31,7 @@ def test_a_ready_job_records_its_waveform_which_no_query_for_jobs_reads(
     services: Services, waveform: bytes | None
 ) -> None:
     _, claim = claimed_job(services)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0, waveform=waveform)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0, waveform=waveform)
     with services.database.read() as connection:
         assert connection.scalar(sa.select(table.c.waveform).where(table.c.id == claim.job_id)) == waveform
     assert "waveform" not in {column.name for column in job_columns}
@@ -40,7 +40,7 @@ def test_a_ready_job_records_its_waveform_which_no_query_for_jobs_reads(
 @pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan])
 def test_seconds_that_are_not_finite_are_stored_as_unknown(services: Services, seconds: float) -> None:
     _, claim = claimed_job(services)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=seconds, missing_seconds=seconds)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=seconds, missing_seconds=seconds)
     query = sa.select(table.c.length, table.c.missing_seconds).where(table.c.id == claim.job_id)
     with services.database.read() as connection:
         assert tuple(connection.execute(query).one()) == (None, None)
@@ -55,7 +55,7 @@ def test_a_lapsed_claim_permits_no_step(services: Services) -> None:
     job, claim = claimed_job(services)
     age(services, job, CLAIM_SECONDS + 1)
     assert not services.jobs.renew(claim, percent=50)
-    assert not services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+    assert not services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
     assert not services.jobs.mark_failed(claim, code="x", message="x")
     assert job_now(services, job.id).state == State.CONVERTING
 
@@ -70,7 +70,7 @@ def test_the_job_of_a_lapsed_claim_is_claimed_again_with_another_mp3(services: S
     assert second.mp3_fid != first.mp3_fid
     assert job_now(services, job.id).percent == 0
     assert not services.jobs.release(first, cause="too late")
-    assert services.jobs.mark_ready(second, mp3_bytes=1, length=1.0)
+    assert services.jobs.mark_ready(second, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
 
 
 def test_a_claim_is_refused_when_the_row_has_changed_since_it_was_read(services: Services) -> None:

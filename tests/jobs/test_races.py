@@ -19,7 +19,7 @@ from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
+from tests.factories.jobs import MP3_SOUND, age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
 from tests.factories.races import race
 from tests.jobs.steps import NO_LIMITS, cancelled_job, expired_job
 
@@ -62,7 +62,7 @@ def test_a_job_is_either_ready_or_cancelled_but_never_both(services: Services) -
         answers = race(
             services,
             [
-                lambda rival, claim=claim: rival.jobs.mark_ready(claim, mp3_bytes=1, length=1.0),
+                lambda rival, claim=claim: rival.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0),
                 lambda rival, job=job: rival.jobs.cancel(job.id),
             ],
         )
@@ -182,7 +182,7 @@ def test_a_reader_of_changes_sees_every_one_of_many_concurrent_steps(services: S
         assert claim is not None
         for percent in range(0, 100, 20):
             rival.jobs.renew(claim, percent=percent)
-        rival.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+        rival.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
 
     with ThreadPoolExecutor() as pool:
         racing = pool.submit(race, services, [lambda rival, job=job: work(rival, job) for job in jobs])

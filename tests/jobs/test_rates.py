@@ -26,7 +26,7 @@ from soundlift.common.jobs.recent import (
 )
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, job_now, queued_job, ready_job
+from tests.factories.jobs import MP3_SOUND, age, claimed_job, job_now, queued_job, ready_job
 from tests.factories.races import race
 
 ADA, BOB = "ada@example.org", "bob@example.org"
@@ -51,7 +51,7 @@ def _convert(services: Services, seconds: float, limits: Limits, email: str = AD
     """Convert a file of this length as the function does."""
     _, claim = claimed_job(services, email)
     services.jobs.reserve_sound(claim, seconds, limits)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=seconds)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=seconds)
     return job_now(services, claim.job_id)
 
 
@@ -195,7 +195,7 @@ def test_conversions_that_race_never_pass_the_minutes_of_the_day(services: Servi
 @pytest.mark.parametrize("length", [math.nan, math.inf, 0.0])
 def test_a_length_that_is_unknown_is_not_counted(services: Services, length: float) -> None:
     _, claim = claimed_job(services)
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=length)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=length)
     with services.database.read() as connection:
         assert recent_seconds(connection, ADA).amounts == ()
 
@@ -203,7 +203,7 @@ def test_a_length_that_is_unknown_is_not_counted(services: Services, length: flo
 def test_a_conversion_whose_claim_was_lost_is_not_counted(services: Services) -> None:
     job, claim = claimed_job(services)
     assert services.jobs.cancel(job.id)
-    assert not services.jobs.mark_ready(claim, mp3_bytes=1, length=60.0)
+    assert not services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=60.0)
     with services.database.read() as connection:
         assert totals_by_user(connection, [ADA]) == {}
 

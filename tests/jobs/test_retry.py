@@ -15,7 +15,7 @@ from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, Job, Stat
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
-from tests.factories.jobs import age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
+from tests.factories.jobs import MP3_SOUND, age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
 from tests.factories.media import store
 from tests.jobs.steps import NO_LIMITS, cancelled_job, notification_rows, row_of
 
@@ -56,7 +56,7 @@ def test_a_retried_job_starts_from_the_beginning_with_the_same_video(
     assert notification_rows(services, job) == []
     claim = services.jobs.claim(again)
     assert claim is not None
-    assert services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
     assert len(notification_rows(services, job)) == 1
 
 
@@ -124,7 +124,7 @@ def test_the_worker_of_a_cancelled_conversion_cannot_end_the_retry(services: Ser
     assert services.jobs.cancel(job.id)
     again = retried(services, job)
     assert not services.jobs.renew(claim, percent=50)
-    assert not services.jobs.mark_ready(claim, mp3_bytes=1, length=1.0)
+    assert not services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
     assert not services.jobs.release(claim, cause="x")
     assert job_now(services, job.id) == again
 

@@ -13,7 +13,7 @@ from soundlift.common.auth.password_links import Purpose
 from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_LENGTH
 from soundlift.common.jobs.cursor import MAX_CURSOR_LENGTH
 from soundlift.common.jobs.document import job_document
-from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS
+from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import mail_notification, ready_job
@@ -49,6 +49,8 @@ def test_the_bounds_are_those_of_the_code() -> None:
     assert in_list["q"]["schema"]["maxLength"] == MAX_SEARCH_LENGTH
     assert in_download["jobs"]["schema"]["maxItems"] == MAX_ARCHIVE_JOBS
     assert schema("JobIds")["properties"]["jobs"]["maxItems"] == MAX_ARCHIVE_JOBS
+    posted = read_document().root["paths"]["/download"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    assert posted["properties"]["jobs"]["maxItems"] == MAX_POSTED_JOBS
     assert schema("JobList")["properties"]["jobs"]["maxItems"] == MAX_CHANGES
     assert schema("JobList")["properties"]["cursor"]["maxLength"] == MAX_CURSOR_LENGTH
     assert f"{MAX_PASSWORD_BYTES:,} bytes" in schema("Credentials")["properties"]["password"]["description"]

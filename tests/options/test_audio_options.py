@@ -102,7 +102,8 @@ def test_an_option_is_parsed(name: str, text: str, field: str, value: Any) -> No
         ("normalize", ["yes", "True", "0", "-4.9", "-70.1", "16", "-inf", "nan", "-16 LUFS"], LOUDNESS),
         ("tags", ["yes", "Keep", "none"], "keep or strip"),
         ("cover", ["false", "no"], "keep or drop"),
-        ("format", ["aac", "MP3", "wav"], "mp3"),
+        ("format", ["aac", "MP3", "ogg", "mp3 "], "mp3, m4a, opus, flac, wav or original"),
+        ("copy", ["yes", "AUTO"], "auto, never or always"),
         ("tag.title", ["x" * 1001, "a\nb", "a\0b", "a\x7fb", "a\u2028b", "\ud800"], LINE),
         ("tag.date", ["99", "1999-13", "1999-1", "1999-02-32", "soon"], "YYYY, YYYY-MM or YYYY-MM-DD, or empty"),
         ("tag.track", ["three", "3/", "3 of 12"], "a number such as 3 or 3/12, or empty"),
@@ -124,7 +125,7 @@ def test_an_invalid_value_is_refused_with_the_allowed_values(name: str, texts: l
 def test_no_option_accepts_nonsense(name: str, text: str) -> None:
     sentence = refusal((name, text))
     assert sentence.startswith(f"{name}=")
-    assert OPTIONS[name].value.allowed in sentence
+    assert OPTIONS[name].value_in("mp3").allowed in sentence
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,10 @@ class NotCopied(Exception):
 def copy_track(plan: Plan, runner: Runner, folder: Path) -> Encoded:
     """Copy a track to a file in a folder; raises NotCopied, and what `Runner.run` raises."""
     output = folder / f"audio{plan.format.facts.suffix}"
-    size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
-    copy = ["-map", f"0:{plan.track.index}", "-c:a", "copy", *size, *plan.format.copy_args(), "-y", str(output)]
-    outcome = runner.run([*input_args(runner.url, plan.lead), *copy], watch(plan, runner))
+    size = ["-fs", str(runner.settings.max_audio_bytes + 1)]
+    track = ["-map", f"0:{plan.track.index}", "-c:a", "copy", *plan.format.copy_args(plan.track)]
+    arguments = [*input_args(runner.url, plan.lead), *track, *size, "-y", str(output)]
+    outcome = runner.run(arguments, watch(plan, runner))
     if outcome.status or not output.exists():
         raise NotCopied("FFmpeg cannot copy it")
     return Encoded(plan, output, outcome.status, outcome.report, outcome.seconds, 0, None)

@@ -36,7 +36,7 @@ def encoding_args(plan: Plan, output: Path) -> list[str]:
 
 def _encode(plan: Plan, runner: Runner, output: Path) -> Encoded:
     """Encode with one FFmpeg. It does not report that it stopped at a size limit, so its limit is one byte higher."""
-    size = ["-fs", str(runner.settings.max_mp3_bytes + 1)]
+    size = ["-fs", str(runner.settings.max_audio_bytes + 1)]
     with WaveformRecorder(plan, output.parent, max_window=MAX_WINDOW_SECONDS) as recorder:
         track = ["-map", f"0:{plan.track.index}", "-af", ",".join(recorder.plan.filters)]
         arguments = [*input_args(runner.url, plan.lead), *track, *size, *encoding_args(plan, output)]

@@ -17,7 +17,7 @@ def resource_limits(settings: Settings) -> Limits:
 
     Only Linux has all of them. On other systems, only wall-clock time and the size of the output are limited.
     """
-    seconds, size = settings.max_conversion_seconds, settings.max_mp3_bytes + BYTES_ABOVE_OUTPUT
+    seconds, size = settings.max_conversion_seconds, settings.max_audio_bytes + BYTES_ABOVE_OUTPUT
     return {
         resource.RLIMIT_CPU: (seconds, seconds + SECONDS_TO_DIE),
         resource.RLIMIT_AS: (settings.max_memory_bytes, settings.max_memory_bytes),

@@ -8,6 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.audio_track import AudioTrack
 from .output_format import Head, OutputFormat, Sound, Tags
 
 
@@ -17,7 +18,7 @@ class Flac:
     facts = output_formats.FLAC
     sample_rates = ()
     is_lossless = True
-    copied_codecs = frozenset({"flac"})
+    carried_codecs = copied_codecs = frozenset({"flac"})
 
     def codec(self, sound: Sound) -> str:
         """Return FFmpeg's name of the codec."""
@@ -38,8 +39,13 @@ class Flac:
         """Return the arguments for the container."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "flac")
 
-    def copy_args(self) -> tuple[str, ...]:
+    def copied_codec(self, track: AudioTrack) -> str:
+        """Return the codec of the track."""
+        return track.codec
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
         """Return the arguments for the container of a copied track."""
+        del track
         return self.container_args()
 
     def can_be_split(self, bitrate: int | None) -> bool:

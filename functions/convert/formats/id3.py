@@ -7,6 +7,7 @@ from io import BytesIO
 
 from ..probe.metadata import Chapter
 from .output_format import Tags
+from .pictures import picture_type
 
 TITLE = "TIT2"
 FRAMES = {
@@ -20,17 +21,16 @@ FRAMES = {
     "track": "TRCK",
     "disc": "TPOS",
 }
-ENCODER = "Soundlift, with FFmpeg and LAME"
+SOFTWARE = "Soundlift, with FFmpeg"
 UTF_8 = 3
 MAX_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
 NO_OFFSET = 0xFFFFFFFF
 FRONT_COVER = 3
-PICTURES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"GIF8": "image/gif", b"BM": "image/bmp"}
 ALPHA_3 = 3
 
 
-def build_id3_tag(tags: Tags) -> bytes:
-    """Return a tag as the bytes that precede an MP3's frames."""
+def build_id3_tag(tags: Tags, encoder: str = SOFTWARE) -> bytes:
+    """Return a tag, without padding, that names the `encoder` of the file."""
     from mutagen.id3 import APIC, ID3, TLAN, TSSE
 
     tag = ID3()
@@ -38,9 +38,9 @@ def build_id3_tag(tags: Tags) -> bytes:
         tag.add(frame)
     if code := _alpha_3(tags.language):
         tag.add(TLAN(encoding=UTF_8, text=[code]))
-    if media_type := _picture_type(tags.cover):
+    if media_type := picture_type(tags.cover):
         tag.add(APIC(encoding=UTF_8, mime=media_type, type=FRONT_COVER, desc="Cover", data=tags.cover))
-    tag.add(TSSE(encoding=UTF_8, text=[ENCODER]))
+    tag.add(TSSE(encoding=UTF_8, text=[encoder]))
     file = BytesIO()
     tag.save(file, v1=0, v2_version=4, padding=lambda _: 0)
     return file.getvalue()
@@ -86,8 +86,3 @@ def _alpha_3(language: str | None) -> str | None:
         return Language.get(language).to_alpha3()
     except (LanguageTagError, LookupError):
         return None
-
-
-def _picture_type(picture: bytes) -> str | None:
-    """Return the media type of a picture, by its first bytes, or None if players do not support it."""
-    return next((kind for magic, kind in PICTURES.items() if picture.startswith(magic)), None)

@@ -8,6 +8,7 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.audio_track import AudioTrack
 from .output_format import Head, OutputFormat, Sound, Tags
 
 
@@ -18,6 +19,7 @@ class M4a:
     sample_rates = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
     is_lossless = False
     copied_codecs = frozenset({"aac"})
+    carried_codecs = frozenset({"aac", "alac"})
 
     def codec(self, sound: Sound) -> str:
         """Return FFmpeg's name of the codec."""
@@ -36,8 +38,13 @@ class M4a:
         """Return the arguments for the container."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "ipod", "-movflags", "+faststart")
 
-    def copy_args(self) -> tuple[str, ...]:
+    def copied_codec(self, track: AudioTrack) -> str:
+        """Return the codec of the track."""
+        return track.codec
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
         """Return the arguments for the container of a copied track."""
+        del track
         return self.container_args()
 
     def can_be_split(self, bitrate: int | None) -> bool:

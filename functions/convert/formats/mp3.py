@@ -9,6 +9,7 @@ from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
+from ..probe.audio_track import AudioTrack
 from .id3 import build_id3_tag
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import Head, OutputFormat, Sound, Tags
@@ -16,6 +17,7 @@ from .output_format import Head, OutputFormat, Sound, Tags
 # In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
 # dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
 MAX_SPLIT_BITRATE = 96
+ENCODER = "Soundlift, with FFmpeg and LAME"
 
 
 class Mp3:
@@ -24,7 +26,7 @@ class Mp3:
     facts = output_formats.MP3
     sample_rates = SAMPLE_RATES
     is_lossless = False
-    copied_codecs = frozenset({"mp3"})
+    carried_codecs = copied_codecs = frozenset({"mp3"})
 
     def codec(self, sound: Sound) -> str:
         """Return MP3, whatever the sound."""
@@ -45,8 +47,13 @@ class Mp3:
         """Return the arguments for a file without tags, because the tag is stored before the file."""
         return ("-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3")
 
-    def copy_args(self) -> tuple[str, ...]:
+    def copied_codec(self, track: AudioTrack) -> str:
+        """Return the codec of the track."""
+        return track.codec
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
         """Return the arguments for a file that contains only the frames of the track."""
+        del track
         return (*self.container_args(), "-write_xing", "0")
 
     def can_be_split(self, bitrate: int | None) -> bool:
@@ -81,7 +88,7 @@ class Mp3:
     def write_tags(self, path: Path, tags: Tags) -> Head:
         """Return an ID3 tag, which is stored before the file, so that the file is not rewritten."""
         del path
-        return Head(build_id3_tag(tags))
+        return Head(build_id3_tag(tags, ENCODER))
 
 
 MP3: OutputFormat = Mp3()

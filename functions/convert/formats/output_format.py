@@ -10,6 +10,7 @@ from typing import Protocol
 from soundlift.common.audio.output_formats import AudioFormat
 from soundlift.common.options.audio_options import AudioOptions
 
+from ..probe.audio_track import AudioTrack
 from ..probe.metadata import Chapter
 
 
@@ -53,7 +54,8 @@ class OutputFormat(Protocol):
     """An audio format. To add one, write a module like `mp3` in this folder, and list it in `registry`.
 
     `sample_rates` are the allowed rates in Hz, in ascending order; if it is empty, all are. A lossless format keeps the
-    samples of the track. `copied_codecs` are FFmpeg's names of the codecs that can be copied into the format.
+    samples of the track. `carried_codecs` are FFmpeg's names of the codecs that files of the format can have, and
+    `copied_codecs` those with which a track already is what a request for the format means.
     """
 
     @property
@@ -62,6 +64,8 @@ class OutputFormat(Protocol):
     def sample_rates(self) -> Sequence[int]: ...  # noqa: D102
     @property
     def is_lossless(self) -> bool: ...  # noqa: D102
+    @property
+    def carried_codecs(self) -> frozenset[str]: ...  # noqa: D102
     @property
     def copied_codecs(self) -> frozenset[str]: ...  # noqa: D102
 
@@ -77,8 +81,11 @@ class OutputFormat(Protocol):
     def container_args(self) -> tuple[str, ...]:
         """Return FFmpeg's arguments for the container, without any metadata."""
 
-    def copy_args(self) -> tuple[str, ...]:
-        """Return FFmpeg's arguments for the container of a copied track, without any metadata."""
+    def copied_codec(self, track: AudioTrack) -> str:
+        """Return FFmpeg's name of the codec that a copy of a track has."""
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
+        """Return FFmpeg's arguments, besides `-c:a copy`, for a copy of a track without any metadata."""
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether `encode.parallel` can encode this bit rate on several cores without audible loss."""

@@ -47,7 +47,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
             encoded.report,
             decoded=encoded.decoded,
             output_bytes=encoded.size,
-            max_bytes=runner.settings.max_mp3_bytes,
+            max_bytes=runner.settings.max_audio_bytes,
         )
         plan.format.write_length(encoded.path, encoded.samples)
     seconds = plan.format.read_length(encoded.path)
@@ -73,10 +73,10 @@ def _describe(encoded: Encoded, seconds: float) -> AudioDescription:
     plan = encoded.plan
     return AudioDescription(
         format=plan.format.facts.name,
-        codec=plan.track.codec if plan.copies else plan.format.codec(plan.sound),
+        codec=plan.format.copied_codec(plan.track) if plan.copies else plan.format.codec(plan.sound),
         bitrate=round(encoded.size * 8 / seconds / 1000),
         sample_rate=plan.track.rate if plan.copies else plan.rate,
-        channels=plan.sound.channels,
+        channels=plan.track.channel_count or plan.sound.channels if plan.copies else plan.sound.channels,
         copied=plan.copies,
     )
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from soundlift.common.audio.output_formats import ORIGINAL
 from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.copying import ALWAYS
 
 from ..formats.output_format import OutputFormat
 from ..probe.audio_track import AudioTrack
-
-NEVER, ALWAYS = "never", "always"
 
 
 def must_be_copied(options: AudioOptions) -> bool:
@@ -18,6 +17,8 @@ def must_be_copied(options: AudioOptions) -> bool:
 
 def reason_not_to_copy(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> str | None:
     """Return why a track has to be encoded, or None if it can be copied."""
+    if options.format == ORIGINAL:
+        return None  # the format has been chosen because it carries the codec
     if track.codec not in output_format.copied_codecs:
         return f"it is {track.codec}, which is not stored in {output_format.facts.title} files"
     if options.channels is not None and options.channels != track.channels:

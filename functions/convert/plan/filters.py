@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from soundlift.common.options.audio_options import AudioOptions
 
+from ..formats.output_format import Sound
 from ..probe.audio_track import AudioTrack
 
 # Keeps the position of the first sample, and fills gaps of 20 ms or more with silence, so that sound stays in sync with
@@ -24,19 +25,27 @@ STEREO_FROM_MONO = "pan=stereo|c0=c0|c1=c0"
 LAYOUTS = {1: "mono", 2: "stereo"}
 
 
-def filters_for(track: AudioTrack, options: AudioOptions, *, channels: int, rate: int, silence: float) -> Iterator[str]:
-    """Yield the filters that convert a track to `channels` and `rate`, preceded by `silence` in seconds."""
-    yield FLOAT_SAMPLES
+def filters_for(
+    track: AudioTrack, options: AudioOptions, sound: Sound, *, silence: float, is_lossless: bool
+) -> Iterator[str]:
+    """Yield the filters that convert a track to the channels and the rate of a sound, preceded by `silence` in seconds.
+
+    For a lossless format, samples are only converted to floating-point numbers if they are mixed, resampled or
+    normalized. The other filters copy samples of any kind, and those that they insert are zero.
+    """
+    is_resampled = sound.rate != track.rate and track.rate is not None
+    if not is_lossless or track.channels > sound.channels or is_resampled or options.normalize is not None:
+        yield FLOAT_SAMPLES
     if track.codec.startswith(FLOAT_PCM):
         yield ONLY_FINITE
     if delay := round(silence * (track.rate or 0)):
         yield f"adelay={delay}S:all=1"
-    if track.channels > channels:
-        yield _downmix(track, LAYOUTS[channels])
-    elif track.channels < channels:
+    if track.channels > sound.channels:
+        yield _downmix(track, LAYOUTS[sound.channels])
+    elif track.channels < sound.channels:
         yield STEREO_FROM_MONO
-    if rate != track.rate and track.rate is not None:
-        yield resample(rate)
+    if is_resampled:
+        yield resample(sound.rate)
     if options.start or options.end is not None:
         end = "" if options.end is None else f":end={options.end:f}"
         yield f"atrim=start={options.start:f}{end},asetpts=PTS-STARTPTS"

@@ -103,7 +103,7 @@ def _plan(
     sound = Sound(rate, channels, track.bits, track.is_float)
     filters = (
         BY_TIMESTAMPS if by_timestamps else IN_SEQUENCE,
-        *filters_for(track, options, channels=channels, rate=rate, silence=silence),
+        *filters_for(track, options, sound, silence=silence, is_lossless=output_format.is_lossless),
     )
     is_downmix = track.channels > channels
     return Plan(track, options, output_format, filters, sound, is_downmix=is_downmix, loudness=options.normalize)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from ..failures import NO_AUDIO, NOT_MEDIA, UNKNOWN_CODEC, ConversionFailed, find_reason
 from .audio_track import AudioTrack
@@ -26,6 +25,7 @@ DURATION = re.compile(
 RATE = re.compile(r"([0-9]{1,9}) Hz")
 TRACK_START = re.compile(r"start (-?[0-9.]{1,30})(?: \(.*)?")
 SELECTED = re.compile(r"\[aost#0:0/[^ \]]+ @ 0x[0-9a-f]+\] Created audio stream from input stream 0:([0-9]{1,9})")
+SAMPLE_FORMAT = re.compile(r"(u8|s16|s32|s64|flt|dbl)p?(?: \(([0-9]{1,2}) bit\))?")
 DISPOSITIONS = re.compile(r"(?: \([a-z ]{1,30}\)){1,20}$")  # such as (default)
 ESTIMATED = re.compile(
     CONTEXT + r"(?:Estimating duration from bitrate, this may be inaccurate"
@@ -72,7 +72,8 @@ class _Stream:
 
     def track(self) -> AudioTrack:
         """Return the stream as an audio track."""
-        rate, layout = self._rate_and_layout()
+        rate, layout, samples = self._sound()
+        sample_format = SAMPLE_FORMAT.fullmatch(samples)
         is_known = self.language != "und" and LANGUAGE.fullmatch(self.language)
         return AudioTrack(
             index=self.index,
@@ -81,18 +82,23 @@ class _Stream:
             layout=layout,
             language=self.language if is_known else None,
             start=self.start,
+            sample_format=sample_format[1] if sample_format else None,
+            significant_bits=int(sample_format[2]) or None if sample_format and sample_format[2] else None,
         )
 
-    def _rate_and_layout(self) -> tuple[int | None, str | None]:
-        """Return the sample rate and the layout, which is the next field; None for what FFmpeg does not know."""
-        for field, following in pairwise(self.fields):
+    def _sound(self) -> tuple[int | None, str | None, str]:
+        """Return the rate and the layout, None if FFmpeg does not know them, and the text of the sample format.
+
+        They are adjacent fields.
+        """
+        for number, field in enumerate(self.fields):
             if match := RATE.fullmatch(field):
-                return int(match[1]) or None, _layout(following)
-        return None, None
+                layout, samples, *_ = map(_without_dispositions, (*self.fields[number + 1 :], "", ""))
+                return int(match[1]) or None, layout or None, samples
+        return None, None, ""
 
 
-def _layout(field: str) -> str:
-    """Return the channel layout, without the dispositions that may follow it."""
+def _without_dispositions(field: str) -> str:
     return DISPOSITIONS.sub("", field).strip()
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from soundlift.common.jobs.model import (
 )
 from soundlift.common.notifications.rows import has_pending_notification
 
+MAX_INTEGER = 2**31 - 1
 MIN_UPDATE_STEP = 1e-6  # seconds; a double of today's date has a resolution of 2.4e-7
 
 Moment = sa.ColumnElement[float]
@@ -61,6 +62,13 @@ def _audio(values: dict[str, Any], *, mp3_bytes: int | None) -> AudioDescription
         return None
     copied = None if values["copied"] is None else bool(values["copied"])
     return AudioDescription(**{**values, "format": values["format"] or "mp3", "copied": copied})
+
+
+def audio_columns(audio: AudioDescription) -> dict[str, Any]:
+    """Return the columns for an audio file. Numbers that do not fit, which hostile files may cause, are unknown."""
+    values = asdict(audio)
+    numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+    return values | {name: None for name, number in numbers.items() if not 0 <= number <= MAX_INTEGER}
 
 
 def _times(values: Mapping[str, Any]) -> dict[str, float | None]:

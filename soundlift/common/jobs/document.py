@@ -112,9 +112,9 @@ def audio_format(job: Job) -> AudioFormat:
 def require_audio(job: Job) -> str:
     """Return the id of a job's audio file; raises Gone if it has expired, NotReady if there is none."""
     if job.state == State.EXPIRED:
-        raise Gone("This audio file has expired and was deleted.")
+        raise Gone(f"The audio file of the job {job.id} has expired and was deleted.")
     if job.state != State.READY or job.mp3_fid is None:
-        raise NotReady(f"The job has no audio file; its state is {job.state}.")
+        raise NotReady(f"The job {job.id} has no audio file; its state is {job.state}.")
     return job.mp3_fid
 
 

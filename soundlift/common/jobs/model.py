@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 JOB_ID = re.compile(r"[0-9a-f]{24}")
-MAX_ARCHIVE_JOBS = 100  # in one ZIP file
+MAX_ARCHIVE_JOBS = 100  # in one ZIP file whose URL names them
+MAX_POSTED_JOBS = 1000  # in one ZIP file for which a body names them
 BATCH = 100  # maximum number of jobs that cleanup lists at a time
 MAX_ATTEMPTS = 3
 GIVE_UP_SECONDS = 24 * 3600

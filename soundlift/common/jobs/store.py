@@ -11,7 +11,6 @@ A step that changes no row means that another process acted first; it returns Fa
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import (
+    audio_columns,
     holds_claim,
     is_due,
     is_past_retention,
@@ -121,7 +121,7 @@ class Jobs(DeletionSteps):
         if limits.minutes_per_day:
             self._database.transact(admit_and_reserve)
 
-    def mark_ready(
+    def mark_ready(  # noqa: PLR0913 - what is known of an audio file
         self,
         claim: Claim,
         *,
@@ -137,7 +137,7 @@ class Jobs(DeletionSteps):
         Seconds that are not finite are stored as unknown.
         """
         seconds = {"length": finite_or_none(length), "missing_seconds": finite_or_none(missing_seconds)}
-        values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **asdict(audio), **seconds}
+        values = {"mp3_bytes": mp3_bytes, "percent": 100, "waveform": waveform, **audio_columns(audio), **seconds}
         sound = seconds["length"] or 0.0
         return self._end(claim.job_id, State.READY, holds_claim(claim), sound=sound, **values)
 

@@ -41,11 +41,11 @@ class Option:
     details: str = ""
     metavar: str = ""
     maximum: str = ""
-    by_format: Mapping[str, Value] = field(default_factory=dict)
+    by_format: Mapping[str, Value] | None = None
 
     def value_in(self, audio_format: str) -> Value:
         """Return the kind of value that a format allows."""
-        return self.by_format.get(audio_format, self.value)
+        return (self.by_format or {}).get(audio_format, self.value)
 
 
 def _option(default: Any, value: Value, *, name: str = "", default_text: str, **texts: Any) -> Any:
@@ -71,7 +71,7 @@ class AudioOptions:
         details="`original` is the track as it is, in the format that fits its codec.",
     )
     copy: str = _option(
-        AUTO,
+        NEVER,
         values.keyword({name: name for name in COPY_CHOICES}),
         metavar="auto|never|always",
         default_text="`auto`",
@@ -153,7 +153,6 @@ class AudioOptions:
         help="Keep or leave out the cover picture.",
     )
     tags: Mapping[str, str] = field(default_factory=dict)
-    copy: str = "never"
 
     @classmethod
     def defaults(cls, settings: Settings) -> Self:
@@ -200,7 +199,10 @@ def _declared() -> dict[str, Option]:
     declared = [(item.name, item.metadata["option"]) for item in fields(AudioOptions) if item.metadata]
     options = [Option(**{**texts, "name": texts["name"] or name, "field": name}) for name, texts in declared]
     for tag, value in TAGS.items():
-        texts = {"default": "the source's", "help": "Replaces the source's tag; an empty value removes it."}
+        texts: dict[str, Any] = {
+            "default": "the source's",
+            "help": "Replaces the source's tag; an empty value removes it.",
+        }
         options.append(Option(name=TAG_PREFIX + tag, field="tags", value=value, **texts))
     return {option.name: option for option in options}
 

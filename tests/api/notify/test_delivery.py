@@ -18,6 +18,7 @@ from soundlift.common.notifications.model import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.api.notify.conftest import Notify
 from tests.factories.jobs import (
+    MP3_SOUND,
     age,
     claimed_job,
     claimed_mail,
@@ -57,7 +58,7 @@ def test_the_owner_of_a_job_that_ends_during_its_event_is_notified_by_a_retry(
     def end_job_after_first_query(connection: object) -> None:
         connections.append(connection)
         if len(connections) == 2:
-            assert worker.jobs.mark_ready(claim, mp3_bytes=3, length=187.0)
+            assert worker.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=3, length=187.0)
 
     sa.event.listen(services.database.engine, "engine_connect", end_job_after_first_query)
     assert_problem(notify(_event(job_id=job.id)), 429, code="busy")

@@ -219,6 +219,7 @@ def test_a_job_that_failed_for_another_reason_may_be_tried_again(
 def test_every_failure_of_a_conversion_has_its_own_advice() -> None:
     reasons = [value for value in vars(failures).values() if isinstance(value, failures.FailureReason)]
     reasons += [failures.no_such_track(2, 1, []), failures.daily_minutes_exceeded("")]
+    reasons += [failures.no_container("atrac3"), failures.cannot_copy("it is damaged")]
     assert {reason.code for reason in reasons} == set(ADVICE)
 
 

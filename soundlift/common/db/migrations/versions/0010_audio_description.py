@@ -1,5 +1,7 @@
 """Describe the audio files of jobs."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -7,7 +9,7 @@ revision = "0010"
 down_revision = "0009"
 
 # NULL in the rows of jobs that became ready before: their audio files are MP3s; see jobs/model.py.
-COLUMNS = [
+COLUMNS: list[sa.Column[Any]] = [
     sa.Column("format", sa.String(16)),
     sa.Column("codec", sa.String(32)),
     sa.Column("bitrate", sa.Integer),

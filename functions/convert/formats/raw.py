@@ -1,0 +1,57 @@
+"""Raw AC-3, E-AC-3 and DTS: a copied track without any container, in which there is no place for tags."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundlift.common.audio import output_formats
+from soundlift.common.audio.output_formats import AudioFormat
+
+from ..failures import BROKEN, ConversionFailed
+from ..probe.audio_track import AudioTrack
+from .copied_only import CopiedOnly
+from .output_format import Head, OutputFormat, Tags
+from .raw_frames import AC3_SYNC, DTS_SYNC, ReadFrame, measure_seconds, read_ac3_frame, read_dts_frame
+
+
+@dataclass(frozen=True)
+class Raw(CopiedOnly):
+    """The frames of a codec, which has the name of the format, one after another."""
+
+    facts: AudioFormat
+    sync: re.Pattern[bytes]
+    read_frame: ReadFrame
+
+    @property
+    def carried_codecs(self) -> frozenset[str]:
+        """The codec."""
+        return frozenset({self.facts.name})
+
+    @property
+    def copied_codecs(self) -> frozenset[str]:
+        """The codec."""
+        return self.carried_codecs
+
+    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
+        """Return the arguments for a file that contains only the frames of the track."""
+        del track
+        return ("-f", self.facts.name)
+
+    def read_length(self, path: Path) -> float:
+        """Return the length of all frames in seconds; raises ConversionFailed if there is none."""
+        seconds = measure_seconds(path, self.sync, self.read_frame)
+        if not seconds:
+            raise ConversionFailed(BROKEN)
+        return seconds
+
+    def write_tags(self, path: Path, tags: Tags) -> Head:
+        """Write nothing."""
+        del path, tags
+        return Head()
+
+
+AC3: OutputFormat = Raw(output_formats.AC3, AC3_SYNC, read_ac3_frame)
+EAC3: OutputFormat = Raw(output_formats.EAC3, AC3_SYNC, read_ac3_frame)
+DTS: OutputFormat = Raw(output_formats.DTS, DTS_SYNC, read_dts_frame)

@@ -1,0 +1,111 @@
+"""The length of raw AC-3, E-AC-3 and DTS, by their frames: the files have no header, and FFmpeg estimates the length.
+
+AC-3 and E-AC-3: ETSI TS 102 366, sections 4.4.1, E.1.3.1 and table 4.13. DTS: ETSI TS 102 114, section 5.3.1.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame: its size in bytes, the samples per channel that it adds, and their rate in Hz."""
+
+    size: int
+    samples: int
+    rate: int
+
+
+ReadFrame = Callable[[bytes], Frame | None]
+"""A function that returns the frame that begins with HEADER_BYTES bytes, or None if it is not one."""
+
+HEADER_BYTES = 16
+
+AC3_SYNC = re.compile(rb"\x0b\x77")
+AC3_RATES = (48000, 44100, 32000)
+AC3_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
+AC3_BLOCKS, EAC3_BLOCKS, BLOCK_SAMPLES = 6, (1, 2, 3, 6), 256
+AC3_MAX_ID, EAC3_MAX_ID = 10, 16
+DEPENDENT = 1  # the type of a substream that adds channels to the one before
+
+# In words of 16 or 14 bits, in either byte order.
+DTS_SYNC = re.compile(
+    rb"\x7f\xfe\x80\x01|\xfe\x7f\x01\x80|\x1f\xff\xe8\x00\x07[\xf0-\xff]|\xff\x1f\x00\xe8[\xf0-\xff]\x07"
+)
+DTS_RATES = {
+    1: 8000, 2: 16000, 3: 32000, 6: 11025, 7: 22050, 8: 44100, 11: 12000, 12: 24000, 13: 48000,
+}  # fmt: skip
+DTS_BLOCK_SAMPLES, MIN_DTS_BLOCKS, MIN_DTS_BYTES = 32, 5, 95
+
+
+def measure_seconds(path: Path, sync: re.Pattern[bytes], read_frame: ReadFrame) -> float:
+    """Return the length of a file's complete frames in seconds, 0 if it has none; other bytes are skipped."""
+    if not path.stat().st_size:
+        return 0.0
+    samples: Counter[int] = Counter()
+    at = 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        while match := sync.search(data, at):
+            frame = read_frame(data[match.start() : match.start() + HEADER_BYTES])
+            if frame is not None and match.start() + frame.size <= len(data):
+                samples[frame.rate] += frame.samples
+                at = match.start() + frame.size
+            else:
+                at = match.start() + 1
+    return sum(count / rate for rate, count in samples.items())
+
+
+def read_ac3_frame(header: bytes) -> Frame | None:
+    """Return the frame of AC-3 or E-AC-3 that begins with a header, or None if it is not one."""
+    if len(header) < HEADER_BYTES:
+        return None
+    version = header[5] >> 3
+    if version > EAC3_MAX_ID:
+        return None
+    return _read_ac3_frame(header, version) if version <= AC3_MAX_ID else _read_eac3_frame(header)
+
+
+def _read_ac3_frame(header: bytes, version: int) -> Frame | None:
+    rate_code, size_code = header[4] >> 6, header[4] & 63
+    if rate_code >= len(AC3_RATES) or size_code // 2 >= len(AC3_KBPS):
+        return None
+    rate, kbps = AC3_RATES[rate_code], AC3_KBPS[size_code // 2]
+    words = kbps * 1000 * AC3_BLOCKS * BLOCK_SAMPLES // rate // 16 + (size_code % 2 if rate == 44100 else 0)
+    return Frame(2 * words, AC3_BLOCKS * BLOCK_SAMPLES, rate >> max(0, version - 8))
+
+
+def _read_eac3_frame(header: bytes) -> Frame | None:
+    kind, substream = header[2] >> 6, header[2] >> 3 & 7
+    rate_code, next_code = header[4] >> 6, header[4] >> 4 & 3
+    is_halved = rate_code == len(AC3_RATES)  # then the next code is that of the rate, and not of the number of blocks
+    if is_halved and next_code == len(AC3_RATES):
+        return None
+    rate = AC3_RATES[next_code] // 2 if is_halved else AC3_RATES[rate_code]
+    blocks = AC3_BLOCKS if is_halved else EAC3_BLOCKS[next_code]
+    is_counted = kind != DEPENDENT and substream == 0
+    return Frame(2 * ((header[2] & 7) << 8 | header[3]) + 2, blocks * BLOCK_SAMPLES * is_counted, rate)
+
+
+def read_dts_frame(header: bytes) -> Frame | None:
+    """Return the core frame of DTS that begins with a header, or None if it is not one."""
+    if len(header) < HEADER_BYTES:
+        return None
+    is_little, bits = header[0] in (0xFE, 0xFF), 14 if header[0] in (0x1F, 0xFF) else 16
+    words = [header[at : at + 2] for at in range(0, HEADER_BYTES, 2)]
+    number = 0
+    for word in words:
+        number = number << bits | int.from_bytes(word, "little" if is_little else "big") & 2**bits - 1
+
+    def field(position: int, size: int) -> int:
+        return number >> len(words) * bits - position - size & (1 << size) - 1
+
+    blocks, size, rate = field(39, 7) + 1, field(46, 14) + 1, DTS_RATES.get(field(66, 4))
+    if rate is None or blocks <= MIN_DTS_BLOCKS or size <= MIN_DTS_BYTES:
+        return None
+    return Frame(size * 16 // bits, blocks * DTS_BLOCK_SAMPLES, rate)
