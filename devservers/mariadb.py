@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pymysql
@@ -37,9 +38,12 @@ class MariaDb:
     def url(self, database: str) -> str:
         return f"mysql://root@127.0.0.1:{self.port}/{database}"
 
-    def execute(self, statement: str) -> None:
-        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
-            connection.cursor().execute(statement)
+    def execute(self, *statements: str) -> None:
+        """Execute statements over one connection without TLS, for which the client would read all root certificates."""
+        connect = partial(pymysql.connect, host="127.0.0.1", port=self.port, user="root")
+        with connect(autocommit=True, ssl_disabled=True) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
     def new_database(self) -> str:
         """Create a database without tables, and return its name."""
@@ -52,8 +56,7 @@ class MariaDb:
         if not self._emptied:
             self._emptied.append(self.new_database())
             migrate(self.url(self._emptied[0]))
-        for table in metadata.tables.keys() - {"upload_lock"}:
-            self.execute(f"DELETE FROM {self._emptied[0]}.{table}")
+        self.execute(*(f"DELETE FROM {self._emptied[0]}.{table}" for table in metadata.tables.keys() - {"upload_lock"}))
         return self._emptied[0]
 
 
@@ -96,6 +99,7 @@ def _options(folder: Path, port: int, authority: Authority) -> list[str]:
         f"--ssl-key={key}",
         "--innodb-buffer-pool-size=16M",
         "--innodb-log-file-size=8M",
+        "--innodb-flush-log-at-trx-commit=2",  # a commit outlives the process; that of the machine takes an fsync
         "--skip-name-resolve",
         "--default-time-zone=+05:30",  # our times must not depend on it
     ]

@@ -21,7 +21,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 
-pytest_plugins = [f"tests.fixtures.{name}" for name in ("functions", "local_stack", "selection", "servers")]
+pytest_plugins = [f"tests.fixtures.{name}" for name in ("functions", "heap", "local_stack", "selection", "servers")]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.copying import NEVER
 from soundlift.common.services import Services
 
-from .encode.copying import NotCopied, copy_track
+from .encode.copying import copy_track
 from .encode.encoded import Encoded, UnreliableTimestamps
 from .encode.encoder import encode, usual_output
 from .encode.media_input import open_local, serve_input
@@ -44,6 +43,7 @@ from .failures import (
     cannot_copy,
     daily_minutes_exceeded,
 )
+from .formats.output_format import NotCopied
 from .formats.registry import format_for
 from .heartbeat import ClaimHeartbeat
 from .output.finish import FinishedFile, finish
@@ -114,7 +114,7 @@ def _convert(  # noqa: PLR0913 - all but the runner are bound once
     for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:
         try:
             plan = make_plan(probe, track, options, format_for(track, options))
-            encoded = _copy(plan, runner, folder) or _encode(plan, probe, runner, folder, cores)
+            encoded = _copy(plan, probe, runner, folder) or _encode(plan, probe, runner, folder, cores)
             return finish(encoded, probe, runner, folder)
         except ConversionFailed as failure:
             if failure.reason not in TRY_NEXT_TRACK:
@@ -123,14 +123,14 @@ def _convert(  # noqa: PLR0913 - all but the runner are bound once
     raise failures[-1]
 
 
-def _copy(plan: Plan, runner: Runner, folder: Path) -> Encoded | None:
+def _copy(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encoded | None:
     """Return a copy of a track, or None if it has to be encoded; raises ConversionFailed if a job forbids that."""
     if plan.options.copy == NEVER and not must_be_copied(plan.options):
         return None
     reason = reason_not_to_copy(plan.track, plan.options, plan.format)
     if reason is None:
         try:
-            return copy_track(replace(plan, copies=True), runner, folder)
+            return copy_track(plan, probe, runner, folder)
         except NotCopied as error:
             reason = str(error)
     if must_be_copied(plan.options):

@@ -16,7 +16,7 @@ from soundlift.common.jobs.model import Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 
-from .mp3_response import BLOCK_BYTES
+from .audio_response import BLOCK_BYTES
 
 FORBIDDEN = re.compile(r'[/\\<>:"|?*]')  # on Windows; a slash would name a folder
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE)  # devices of Windows

@@ -1,4 +1,4 @@
-"""The download of an MP3, complete or by ranges, or of several as a ZIP file."""
+"""The download of an audio file, complete or by ranges, or of several as a ZIP file."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from soundlift.common.web.cross_origin import allow_cross_origin
 
 from .archive import archive_response
 from .archive_jobs import jobs_of_body, jobs_of_query
+from .audio_response import audio_response
 from .link_page import link_refusal
-from .mp3_response import mp3_response
 
 MAX_LIST_BYTES = 64 * 1024  # of MAX_POSTED_JOBS ids, even if each has a line of its own
 
@@ -41,7 +41,7 @@ def _download(request: Request, services: Services) -> ResponseReturnValue:
         return archive_response(jobs_of_query(request, services), services)
     job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
-    return mp3_response(request, job, services.mp3s.open(require_audio(job)))
+    return audio_response(request, job, services.mp3s.open(require_audio(job)))
 
 
 def _find_by_bearer(request: Request, services: Services) -> Job:
@@ -53,20 +53,20 @@ def _find_by_bearer(request: Request, services: Services) -> Job:
     else:
         raise BadRequest("fid is required")
     if job is None or job.state in HIDDEN or not identity.may_see(job.username):
-        raise NotFound("You have no such MP3; check its id.")
+        raise NotFound("You have no such audio file; check its id.")
     return job
 
 
 def _find_by_link(request: Request, services: Services) -> Job:
-    linked_fid = services.tokens.linked_mp3(request.args["token"])
+    linked_fid = services.tokens.linked_audio(request.args["token"])
     fid = request.args.get("fid")
     if not fid:
         raise BadRequest("fid is required")
     if fid != linked_fid:
-        raise NotAuthorized("The link is for a different MP3.")
+        raise NotAuthorized("The link is for a different audio file.")
     job = services.jobs.find_by_mp3(fid)
     if job is None or job.state in HIDDEN:
-        raise NotFound("This MP3 has been deleted.")
+        raise NotFound("This audio file has been deleted.")
     return job
 
 

@@ -1,4 +1,4 @@
-"""The jobs of a user: list and search them, wait for changes, show, cancel, retry and delete one, link to MP3s."""
+"""The jobs of a user: list and search them, wait for changes, show, cancel, retry and delete one, link to files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed links to the MP3s of jobs, which work without a sign-in for LINK_SECONDS."""
+"""Signed links to the audio files of jobs, which work without a sign-in for LINK_SECONDS."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .arguments import identify, own_job
 
 
 def create_link(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Return a link to one MP3; raises NotReady or Gone."""
+    """Return a link to one audio file; raises NotReady or Gone."""
     job = own_job(job_id, request, services)
     token = services.tokens.download_link(require_audio(job))
     return _link(signed_link(job, token, services.settings), [job], services)
 
 
 def create_archive_link(request: Request, services: Services) -> ResponseReturnValue:
-    """Return a link to a ZIP file with the MP3s of several jobs; raises NotReady or Gone if one of them has none."""
+    """Return a link to a ZIP file of several jobs' audio files; raises NotReady or Gone if one of them has none."""
     identity = identify(request, services)
     ids = read_job_ids(request, highest=MAX_ARCHIVE_JOBS)
     jobs = [job for job in services.jobs.find_all(ids) if identity.may_see(job.username)]

@@ -10,7 +10,7 @@ from soundlift.common.services import Services
 
 from .arguments import own_job
 
-CACHE_SECONDS = 24 * 3600  # it changes only with the MP3, whose id is the entity tag
+CACHE_SECONDS = 24 * 3600  # it changes only with the audio file, whose id is the entity tag
 
 
 def show_waveform(request: Request, services: Services, job_id: str) -> ResponseReturnValue:

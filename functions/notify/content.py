@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from soundlift.common.jobs.document import audio_name, expiry_time, page_address, signed_link
+from soundlift.common.jobs.document import audio_format, audio_name, expiry_time, page_address, signed_link
 from soundlift.common.jobs.model import Job
 from soundlift.common.printable import escaped
 from soundlift.common.services import Services
@@ -14,7 +15,7 @@ from soundlift.common.sizes import size_text
 from .advice import advice
 from .wording import moment_text, readable_length, readable_period
 
-FORMAT = "MP3"
+CODECS = {"aac": "AAC", "alac": "ALAC"}  # of formats whose name leaves it open
 
 
 @dataclass(frozen=True)
@@ -47,20 +48,18 @@ class MailContent:
 def ready_content(job: Job, services: Services, moment: float) -> MailContent:
     """Return the content of the mail about a job that is ready, sent at a moment in seconds since 1970."""
     settings = services.settings
-    mp3 = escaped(audio_name(job))
+    name = escaped(audio_name(job))
     link = signed_link(job, services.tokens.download_link(str(job.mp3_fid)), settings)
     kept_until = expiry_time(job, settings) or moment
     works_until = min(moment + settings.link_seconds, kept_until)
-    length = readable_length(job.length) if job.length is not None else ""
-    size = size_text(job.mp3_bytes) if job.mp3_bytes is not None else ""
     return MailContent(
-        subject=f"Your MP3 is ready: {mp3}",
-        heading="Your MP3 is ready",
-        file=mp3,
-        facts=tuple(fact for fact in (FORMAT, length, size) if fact),
-        paragraphs=(_loss(job.missing_seconds),) if job.missing_seconds else (),
+        subject=f"Your audio file is ready: {name}",
+        heading="Your audio file is ready",
+        file=name,
+        facts=tuple(_facts(job)),
+        paragraphs=tuple(_remarks(job)),
         links=(
-            Link("Download the MP3", "Download it:", link),
+            Link("Download the audio file", "Download it:", link),
             Link("Open it in Soundlift", "Play it, get a new link, or delete it in Soundlift:", _page(job, services)),
         ),
         notes=(
@@ -88,12 +87,34 @@ def failed_content(job: Job, services: Services) -> MailContent:
     )
 
 
+def _facts(job: Job) -> Iterator[str]:
+    """Yield what is known of an audio file: its format and bit rate, its length and its size."""
+    codec = CODECS.get(job.audio.codec or "") if job.audio else None
+    yield f"{audio_format(job).title} ({codec})" if codec else audio_format(job).title
+    if job.audio and job.audio.bitrate is not None:
+        yield f"{job.audio.bitrate} kbit/s"
+    if job.length is not None:
+        yield readable_length(job.length)
+    if job.mp3_bytes is not None:
+        yield size_text(job.mp3_bytes)
+
+
+def _remarks(job: Job) -> Iterator[str]:
+    """Yield what the owner of an audio file should know of it."""
+    audio = job.audio
+    if job.missing_seconds:
+        yield f"{max(0.1, job.missing_seconds):.1f} s of the audio could not be read and are missing."
+    if audio and audio.copied:
+        yield "It has the sound of the video unchanged, which was copied and not encoded again."
+    if audio and audio.cut_start is not None and audio.cut_end is not None:
+        yield (
+            f"A copy can be cut only between two packets of sound: this one is from {audio.cut_start:.3f} s "
+            f"to {audio.cut_end:.3f} s of the video."
+        )
+
+
 def _page(job: Job, services: Services) -> str:
     return page_address(services.settings, job.id)
-
-
-def _loss(seconds: float) -> str:
-    return f"{max(0.1, seconds):.1f} s of the audio could not be read and are missing."
 
 
 def reason(services: Services, cause: str) -> str:

@@ -173,13 +173,13 @@ class NotFound(SoundliftError):
 
 
 class NoWaveform(NotFound):
-    """A job without a waveform, because it has no MP3, or its levels are unknown."""
+    """A job without a waveform, because it has no audio file, or its levels are unknown."""
 
     code = "no_waveform"
 
 
 class NotReady(SoundliftError):
-    """A job without an MP3, or whose MP3 is not ready yet."""
+    """A job without an audio file, or whose audio file is not ready yet."""
 
     status = 409
     title = "Not Ready"

@@ -142,7 +142,7 @@ class Services:
 
     @cached_property
     def mp3s(self) -> MediaStore:
-        """Return the media store of MP3s."""
+        """Return the media store of audio files."""
         from soundlift.common.media import open_media
 
         return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")

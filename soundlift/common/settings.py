@@ -77,7 +77,7 @@ class Settings:
     mysql_ssl_cert: str = setting("File with the client certificate, if the MySQL server requires one", "")
     mysql_ssl_key: str = setting("File with the private key of the client certificate", "")
     media_url: str = setting(
-        "Videos and MP3s: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
+        "Videos and audio files: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
         None,
         secret=True,
     )
@@ -144,7 +144,7 @@ class Settings:
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
     upload_seconds: int = setting("Maximum time of an upload, however fast it is", 12 * 3600, positive)
     max_stored_bytes: int = setting(
-        "Maximum size of the stored videos and MP3s of one user; further uploads get a 429; 0 means no limit",
+        "Maximum size of the stored videos and audio files of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,
         not_negative,
     )
@@ -263,7 +263,9 @@ class Settings:
         not_negative,
     )
     reset_link_seconds: int = setting("Lifetime of the link in the email of a password reset", 3600, positive)
-    retention_seconds: int = setting("How long the video and the MP3 of an ended job are kept", 7 * 24 * 3600, positive)
+    retention_seconds: int = setting(
+        "How long the video and the audio file of an ended job are kept", 7 * 24 * 3600, positive
+    )
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)
 

@@ -11,9 +11,9 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from werkzeug.http import parse_options_header
 
+from functions.download.audio_response import BLOCK_BYTES
 from functions.download.handler import download
-from functions.download.mp3_response import BLOCK_BYTES
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import AudioDescription, Job
 from soundlift.common.media import MediaReader
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -38,6 +38,31 @@ def test_the_owner_downloads_the_complete_mp3(function: Call, services: Services
     assert response.headers["Accept-Ranges"] == "bytes"
     assert response.headers["ETag"] == f'"{job.mp3_fid}"'
     assert "Last-Modified" in response.headers
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("mp3", "audio/mpeg"),
+        ("m4a", "audio/mp4"),
+        ("opus", "audio/ogg"),
+        ("ogg", "audio/ogg"),
+        ("flac", "audio/flac"),
+        ("wav", "audio/wav"),
+        ("ac3", "audio/ac3"),
+        ("eac3", "audio/eac3"),
+        ("dts", "audio/vnd.dts"),
+        ("m4b", "application/octet-stream"),
+    ],
+)
+def test_a_file_has_the_suffix_and_the_media_type_of_its_format(
+    function: Call, services: Services, name: str, media_type: str
+) -> None:
+    job = ready_job(services, MP3, name="talk.mp4", audio=AudioDescription(format=name))
+    for asked, status in (({}, 200), ({"Range": "bytes=5-9"}, 206)):
+        response = function("download").get(f"/?job={job.id}", headers=bearer(services) | asked)
+        assert (response.status_code, response.headers["Content-Type"]) == (status, media_type)
+        assert response.headers["Content-Disposition"] == f'attachment; filename="talk.{name}"'
 
 
 def test_an_mp3_can_be_requested_by_the_id_of_its_job(function: Call, services: Services, job: Job) -> None:

@@ -18,8 +18,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from functions.download.archive import unique_names
+from functions.download.audio_response import BLOCK_BYTES
 from functions.download.handler import MAX_LIST_BYTES
-from functions.download.mp3_response import BLOCK_BYTES
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS, AudioDescription, Job, State
 from soundlift.common.services import Services

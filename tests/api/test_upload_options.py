@@ -106,6 +106,19 @@ def test_options_may_be_given_in_several_places_of_one_upload(function: Call, se
     assert answer.json["options"] == {**DEFAULTS, **cut, "channels": 1, "tag.title": "T"}
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_the_format_may_follow_the_options_that_depend_on_it(function: Call, services: Services, place: str) -> None:
+    answer = _upload(function, services, [("bitrate", "100"), ("format", "m4a")], place)
+    assert answer.status_code == 202, answer.text
+    assert answer.json["options"] == {**DEFAULTS, "format": "m4a", "copy": "never", "bitrate": 100, "quality": None}
+    assert (answer.json["format"], answer.json["codec"], answer.json["copied"]) == ("m4a", None, None)
+    refused = _upload(function, services, [("bitrate", "100"), ("format", "flac")], place)
+    assert_problem(refused, 400, code="bad_option")
+    assert "bitrate=100: FLAC does not know this option; it knows: channels, " in refused.json["detail"]
+    assert_problem(_upload(function, services, [("bitrate", "100")], place), 400, code="bad_option")
+    assert len(traces(services)) == len(("row", "video"))  # of the first upload
+
+
 def test_an_upload_without_options_shows_the_server_s_defaults(function: Call, services: Services) -> None:
     assert _upload(function, services, [], PLACES[0]).json["options"] == DEFAULTS
     services.settings = replace(services.settings, audio_bitrate="192k", audio_normalize=-23.0)

@@ -30,7 +30,13 @@ def test_the_demo_converts_a_video_and_leaves_no_process(run: Run, tmp_path: Pat
         SMTP_URL="gopher://",
     )
     assert ended.returncode == 0, ended.stderr
-    for word in ("logged in", "uploaded own.mp4", "ready, 100 %", "44100 Hz, mono", "Subject: Your MP3 is ready"):
+    for word in (
+        "logged in",
+        "uploaded own.mp4",
+        "ready, 100 %",
+        "44100 Hz, mono",
+        "Subject: Your audio file is ready",
+    ):
         assert word in ended.stdout
     assert (tmp_path / "out" / "own.mp3").exists()
     assert not [one for one in living_processes().values() if str(tmp_path) in one.command]

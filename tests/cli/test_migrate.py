@@ -19,6 +19,9 @@ from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.migrations import migrate
 from soundlift.common.db.tables import metadata
 from soundlift.common.errors import DatabaseUnavailable
+from soundlift.common.jobs.document import audio_name
+from soundlift.common.jobs.model import AudioDescription
+from soundlift.common.jobs.store import Jobs
 
 MIGRATE = "import sys; from soundlift.common.db.migrations import migrate; migrate(sys.argv[1])"
 
@@ -138,6 +141,32 @@ def test_existing_queued_jobs_get_their_turns(url: str) -> None:
     with database.read() as connection:
         found = {row.id: row.turn for row in connection.execute(sa.select(job.c.id, job.c.turn))}
     assert found == {"a1": 1, "a2": 2, "a3": 3, "b1": 1, "ready": None}
+
+
+def test_jobs_that_were_ready_before_have_mp3s(url: str) -> None:
+    migrate(url)
+    database = open_database(url)
+    common = {"username": "a@example.org", "file_name": "a.mp4", "content_type": "", "video_fid": "", "created_at": 1.0}
+    rows = [
+        {**common, "id": state, "state": state, "mp3_bytes": size, "changed_at": 2.0}
+        for state, size in {"queued": None, "ready": 3, "expired": 3}.items()
+    ]
+    with database.write() as connection:
+        connection.execute(metadata.tables["job"].insert(), rows)
+    database.engine.dispose()
+    columns = ("format", "codec", "bitrate", "sample_rate", "channels", "copied", "cut_start", "cut_end")
+    with closing(sqlite3.connect(str(make_url(url).database))) as connection:
+        connection.executescript("".join(f"ALTER TABLE job DROP COLUMN {column};" for column in columns))
+        connection.executescript("UPDATE alembic_version SET version_num = '0009'")
+    migrate(url)
+    assert differences(database) == []
+    jobs = {state: Jobs(database).find(state) for state in ("queued", "ready", "expired")}
+    assert {state: job and job.audio for state, job in jobs.items()} == {
+        "queued": None,
+        "ready": AudioDescription(format="mp3"),
+        "expired": AudioDescription(format="mp3"),
+    }
+    assert jobs["ready"] and audio_name(jobs["ready"]) == "a.mp3"
 
 
 @pytest.mark.parametrize(("table", "column"), [("job", "missing_seconds"), ("notification", "attempts")])

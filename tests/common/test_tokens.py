@@ -129,7 +129,7 @@ def test_no_kind_of_token_is_accepted_as_another() -> None:  # section 3.12
         assert not is_accepted(token)
     for token in (access, archive):
         with pytest.raises(NotAuthorized):
-            ours.linked_mp3(token)
+            ours.linked_audio(token)
     for token in (access, download):
         with pytest.raises(NotAuthorized):
             ours.check_archive_link(token, [FID])
@@ -140,7 +140,7 @@ def test_a_new_key_signs_while_tokens_of_the_old_one_stay_valid() -> None:
     access, link = old.sign_in(ADA, admin=False), old.download_link(FID)
     for keys in ((OLD, NEW), (NEW, OLD)):  # first every replica knows the new key, then it signs
         assert is_accepted(access, *keys)
-        assert tokens(*keys).linked_mp3(link) == FID
+        assert tokens(*keys).linked_audio(link) == FID
     fresh = tokens(NEW, OLD).sign_in(ADA, admin=False)
     assert jwt.get_unverified_header(fresh)["kid"] == SigningKeys((NEW,)).current_id
     assert is_accepted(fresh, OLD, NEW)  # a replica that still signs with the old key
@@ -158,7 +158,7 @@ def test_a_key_id_discloses_nothing_of_the_key() -> None:
 def test_an_expired_link_says_so() -> None:
     expired = Tokens((OLD,), sign_in_seconds=60, link_seconds=-1).download_link(FID)
     with pytest.raises(LinkExpired):
-        tokens().linked_mp3(expired)
+        tokens().linked_audio(expired)
     assert tokens().is_link_to(expired, FID)
     assert not tokens(NEW).is_link_to(expired, FID)
 

@@ -12,6 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from functions.convert.handler import convert
 from soundlift.common.events import event_for
+from soundlift.common.jobs.document import audio_format
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
@@ -47,10 +48,10 @@ def convert_file(services: Services) -> Convert:
 
 @pytest.fixture
 def save_mp3(services: Services, tmp_path: Path) -> SaveMp3:
-    """Return a function that saves a job's MP3 to a file."""
+    """Return a function that saves a job's audio file, with the suffix of its format."""
 
     def save(job: Job) -> Path:
-        target = tmp_path / f"{job.id}.mp3"
+        target = tmp_path / f"{job.id}{audio_format(job).suffix}"
         with services.mp3s.open(str(job.mp3_fid)).file as file:
             target.write_bytes(file.read())
         return target

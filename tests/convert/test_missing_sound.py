@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from functions.convert.encode.run_statistics import Decoded
 from functions.convert.output.missing_sound import Written, missing_seconds
 from functions.convert.probe.audio_track import AudioTrack
 from functions.convert.probe.declared_duration import DeclaredDuration
@@ -30,10 +31,9 @@ def _missing(
     **probe: Any,
 ) -> float | None:
     """Return the missing seconds if ten seconds were decoded, in frames of a tenth of a second each."""
-    counts = f"{frames} frames decoded; {errors} decode errors ({frames * 100} samples); "
-    decoded = f"[in#0/mp3 @ 0x1]   Input stream #0:1 (audio): 9 packets read (9 bytes); {counts}"
+    decoded = Decoded(frames, errors, frames * 100)
     track = replace(TRACK, start=track_start, rate=rate)
-    return missing_seconds("\n".join([*messages, decoded]), replace(PROBE, **probe), track, written)
+    return missing_seconds(decoded, "\n".join(messages), replace(PROBE, **probe), track, written)
 
 
 def test_missing_sound_is_unknown_if_nothing_was_decoded_or_the_rate_is_unknown() -> None:

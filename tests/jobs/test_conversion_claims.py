@@ -11,7 +11,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import MediaNotFound
 from soundlift.common.jobs.conditions import job_columns
 from soundlift.common.jobs.disposal import delete_abandoned_output
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
+from soundlift.common.jobs.model import GIVE_UP_SECONDS, AudioDescription, State
 from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, age, claimed_job, job_now, queued_job
@@ -35,6 +35,44 @@ def test_a_ready_job_records_its_waveform_which_no_query_for_jobs_reads(
     with services.database.read() as connection:
         assert connection.scalar(sa.select(table.c.waveform).where(table.c.id == claim.job_id)) == waveform
     assert "waveform" not in {column.name for column in job_columns}
+
+
+SOUNDS = [
+    AudioDescription(format="m4a", codec="aac", bitrate=128, sample_rate=48000, channels=6, copied=False),
+    AudioDescription(format="opus", codec="opus", bitrate=9, copied=True, cut_start=0.0, cut_end=12.5),
+    AudioDescription(format="flac"),
+]
+
+
+@pytest.mark.parametrize("sound", SOUNDS)
+def test_a_ready_job_describes_its_audio_file(services: Services, sound: AudioDescription) -> None:
+    job, claim = claimed_job(services)
+    assert job.audio is None
+    assert services.jobs.mark_ready(claim, audio=sound, mp3_bytes=1, length=1.0)
+    assert job_now(services, claim.job_id).audio == sound
+
+
+def test_what_does_not_fit_into_the_description_of_an_audio_file_is_unknown(services: Services) -> None:
+    _, claim = claimed_job(services)
+    hostile = AudioDescription(
+        format="wav",
+        codec="x" * 1000,
+        bitrate=2**31,
+        sample_rate=-1,
+        channels=2**63,
+        cut_start=math.nan,
+        cut_end=math.inf,
+    )
+    assert services.jobs.mark_ready(claim, audio=hostile, mp3_bytes=1, length=1.0)
+    assert job_now(services, claim.job_id).audio == AudioDescription(format="wav", codec="x" * 32)
+
+
+def test_an_mp3_that_a_worker_of_an_older_release_has_made_is_recognized(services: Services) -> None:
+    job, claim = claimed_job(services)
+    assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1.0)
+    unknown = dict.fromkeys(("format", "codec", "bitrate", "sample_rate", "channels", "copied"))
+    services.database.change(sa.update(table).where(table.c.id == job.id).values(**unknown))
+    assert job_now(services, job.id).audio == AudioDescription(format="mp3")
 
 
 @pytest.mark.parametrize("seconds", [math.inf, -math.inf, math.nan])

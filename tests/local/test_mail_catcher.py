@@ -26,7 +26,7 @@ def message(text: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = "soundlift@localhost"
     message["To"] = "somebody@else.example"
-    message["Subject"] = "Your MP3 is ready: Ünïcode 🎵.mp3"
+    message["Subject"] = "Your audio file is ready: Ünïcode 🎵.mp3"
     message.set_content(text)
     message.add_alternative("<p>HTML</p>", subtype="html")
     return message
@@ -43,14 +43,14 @@ def test_the_line_about_a_mail_has_recipient_subject_and_link(
 ) -> None:
     link = "http://127.0.0.1:8080/download?fid=0123456789abcdef01234567&token=" + "x" * 300
     Mail(catcher.url).send(message(f"Download it:\n{link}\n\nThe link works."), recipient="ann@example.org")
-    assert capsys.readouterr().out == f"mail to ann@example.org: Your MP3 is ready: Ünïcode 🎵.mp3 {link}\n"
+    assert capsys.readouterr().out == f"mail to ann@example.org: Your audio file is ready: Ünïcode 🎵.mp3 {link}\n"
 
 
 def test_the_line_about_a_mail_without_a_link_has_recipient_and_subject(
     catcher: MailCatcher, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Mail(catcher.url).send(message("\x1b[2J could not"), recipient="ann@example.org")
-    assert capsys.readouterr().out == "mail to ann@example.org: Your MP3 is ready: Ünïcode 🎵.mp3\n"
+    assert capsys.readouterr().out == "mail to ann@example.org: Your audio file is ready: Ünïcode 🎵.mp3\n"
 
 
 def test_a_mail_that_cannot_be_stored_is_refused_temporarily(

@@ -50,7 +50,7 @@ def test_a_video_becomes_an_mp3_and_its_owner_is_notified(mailbox: Mailbox, clie
     assert mp3.info.length == pytest.approx(3, abs=0.1)
     assert str(mp3.tags["TIT2"]) == "Título"
     mail = mailbox.first_about(job.id)
-    assert (mail["To"], mail["Subject"]) == (EMAIL, "Your MP3 is ready: Ünïcode 🎵.mp3")
+    assert (mail["To"], mail["Subject"]) == (EMAIL, "Your audio file is ready: Ünïcode 🎵.mp3")
     assert next(client.jobs()).id == job.id
 
 

@@ -18,7 +18,9 @@ class Encoded:
     """An encoded file that is not checked yet, with FFmpeg's exit status and report.
 
     `seconds` is the position on the output's timeline at which FFmpeg ended. `samples` is the number of samples per
-    channel that were encoded, at the plan's rate. `waveform` is that of `WaveformRecorder`, None if unknown.
+    channel that were encoded, at the plan's rate. `waveform` is that of `WaveformRecorder`, None if unknown. `copied`
+    is what a copied track would decode to, None for an encoded one; the plan's options have the real start and end of a
+    copied part.
     """
 
     plan: Plan
@@ -28,11 +30,12 @@ class Encoded:
     seconds: float
     samples: int
     waveform: bytes | None
+    copied: Decoded | None = None
 
     @property
     def decoded(self) -> Decoded:
-        """Return how much of the track was decoded."""
-        return read_decoded(self.report, self.plan.track.index)
+        """Return how much of the track was decoded, or would be."""
+        return self.copied or read_decoded(self.report, self.plan.track.index)
 
     @property
     def size(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 
 from ..probe.metadata import Chapter
+from .languages import alpha_3
 from .output_format import Tags
 from .pictures import picture_type
 
@@ -26,7 +27,6 @@ UTF_8 = 3
 MAX_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
 NO_OFFSET = 0xFFFFFFFF
 FRONT_COVER = 3
-ALPHA_3 = 3
 
 
 def build_id3_tag(tags: Tags, encoder: str = SOFTWARE) -> bytes:
@@ -36,7 +36,7 @@ def build_id3_tag(tags: Tags, encoder: str = SOFTWARE) -> bytes:
     tag = ID3()
     for frame in (*_texts(tags.texts), *_table_of_contents(tags.chapters[:MAX_CHAPTERS])):
         tag.add(frame)
-    if code := _alpha_3(tags.language):
+    if code := alpha_3(tags.language):
         tag.add(TLAN(encoding=UTF_8, text=[code]))
     if media_type := picture_type(tags.cover):
         tag.add(APIC(encoding=UTF_8, mime=media_type, type=FRONT_COVER, desc="Cover", data=tags.cover))
@@ -73,16 +73,3 @@ def _table_of_contents(chapters: Sequence[Chapter]) -> Iterable[object]:
     if ids:
         flags = CTOCFlags.TOP_LEVEL | CTOCFlags.ORDERED
         yield CTOC(element_id="toc", flags=flags, child_element_ids=ids, sub_frames=[])
-
-
-def _alpha_3(language: str | None) -> str | None:
-    """Return a language as a code of three letters (ISO 639-2), as in TLAN, or None if there is none."""
-    if language is None or len(language) == ALPHA_3:
-        return language
-    from langcodes import Language
-    from langcodes.tag_parser import LanguageTagError
-
-    try:
-        return Language.get(language).to_alpha3()
-    except (LanguageTagError, LookupError):
-        return None

@@ -8,6 +8,7 @@ from io import BytesIO
 
 from .mp4_writing import box
 from .output_format import Tags
+from .pictures import picture_type
 
 TEXTS = {
     "title": "\xa9nam",
@@ -25,7 +26,6 @@ MAX_NUMBER = 2**16 - 1
 COVER = "covr"
 ENCODER_TAG = "\xa9too"
 ENCODER = "Soundlift, with FFmpeg"
-JPEG, PNG = b"\xff\xd8\xff", b"\x89PNG"
 
 
 def build_itunes_tags(tags: Tags) -> bytes:
@@ -52,11 +52,11 @@ def _numbers(texts: Mapping[str, str]) -> dict[str, tuple[int, int]]:
 
 
 def _cover(picture: bytes) -> bytes | None:
-    from mutagen.mp4 import MP4Cover
+    from mutagen.mp4 import AtomDataType, MP4Cover
 
-    if picture.startswith(JPEG):
-        return MP4Cover(picture, MP4Cover.FORMAT_JPEG)  # type: ignore[no-any-return] # mutagen has no type hints
-    return MP4Cover(picture, MP4Cover.FORMAT_PNG) if picture.startswith(PNG) else None
+    kinds = {"image/jpeg": AtomDataType.JPEG, "image/png": AtomDataType.PNG}
+    kind = kinds.get(picture_type(picture) or "")
+    return None if kind is None else MP4Cover(picture, kind)
 
 
 def _render(atoms: object) -> bytes:

@@ -10,7 +10,9 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
+from ..probe.packets import Packets
 from .id3 import build_id3_tag
+from .mp3_copy import LEAD_FRAMES, complete_copy
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import Head, OutputFormat, Sound, Tags
 
@@ -27,6 +29,7 @@ class Mp3:
     sample_rates = SAMPLE_RATES
     is_lossless = False
     carried_codecs = copied_codecs = frozenset({"mp3"})
+    lead_packets = LEAD_FRAMES
 
     def codec(self, sound: Sound) -> str:
         """Return MP3, whatever the sound."""
@@ -52,9 +55,13 @@ class Mp3:
         return track.codec
 
     def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for a file that contains only the frames of the track."""
+        """Return the arguments for a file like an encoded one; FFmpeg writes a header frame for `complete_copy`."""
         del track
-        return (*self.container_args(), "-write_xing", "0")
+        return self.container_args()
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Write the header frame, and mute frames whose data is missing; raises NotCopied for other than MP3 frames."""
+        return complete_copy(path, packets)
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether frames without the bit reservoir sound practically the same."""

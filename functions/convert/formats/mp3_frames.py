@@ -142,6 +142,10 @@ class HeaderFrame:
             raise NotMp3(f"a padding of {padding} samples")
         return self._with({DELAY_AND_PADDING: (delay << 12 | padding).to_bytes(3)})
 
+    def with_delay(self, delay: int) -> HeaderFrame:
+        """Return the frame with another encoder's delay, in samples per channel, and no padding."""
+        return self._with({DELAY_AND_PADDING: (delay << 12).to_bytes(3)})
+
     def _with(self, fields: Mapping[int, bytes]) -> HeaderFrame:
         """Return the frame with other bytes at some offsets, and a new checksum."""
         data = bytearray(self.data)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from ..probe.metadata import Chapter
-from .mp4_writing import Track, box, full_box, table
+from .mp4_writing import MATRIX, Track, box, full_box, table
 
 MAX_LISTED = 255  # chpl has a count and lengths of one byte
 CHPL_VERSION = 1
@@ -21,7 +21,9 @@ UTF_8_TEXT = box(b"encd", struct.pack(">I", 0x100))
 MAX_TITLE_BYTES = 2**16 - 1
 # Without colours, box and font: the texts are not displayed by themselves.
 TEXT_DESCRIPTION = box(b"text", bytes(6), struct.pack(">H", 1), bytes(44))
-MEDIA_HEADER = box(b"gmhd", full_box(b"gmin", struct.pack(">HHHHhH", 0x40, 0x8000, 0x8000, 0x8000, 0, 0)))
+MEDIA_HEADER = box(
+    b"gmhd", full_box(b"gmin", struct.pack(">HHHHhH", 0x40, 0x8000, 0x8000, 0x8000, 0, 0)), box(b"text", MATRIX)
+)
 
 
 def chapter_list(chapters: Sequence[Chapter]) -> bytes:
@@ -35,16 +37,24 @@ def chapter_list(chapters: Sequence[Chapter]) -> bytes:
     return full_box(b"chpl", bytes(4), bytes([len(listed)]), *entries, version=CHPL_VERSION)
 
 
+def from_the_start(chapters: Sequence[Chapter]) -> Sequence[Chapter]:
+    """Return chapters preceded by one without a title, unless they begin at 0.
+
+    The track cannot begin later: not all players heed the edit list of a track of texts.
+    """
+    first = chapters[0].start if chapters else 0.0
+    return [Chapter(0.0, first, ""), *chapters] if first > 0 else chapters
+
+
 def chapter_texts(chapters: Sequence[Chapter]) -> list[bytes]:
-    """Return the samples of the track with chapters: an empty one first if the first chapter does not begin at 0."""
-    titles = (_cut(title, MAX_TITLE_BYTES) for title in (*([""] if _begins_late(chapters) else []), *_titles(chapters)))
+    """Return the samples of the track with chapters, one for each."""
+    titles = (_cut(chapter.title, MAX_TITLE_BYTES) for chapter in chapters)
     return [struct.pack(">H", len(title)) + title + UTF_8_TEXT for title in titles]
 
 
 def chapter_track(chapters: Sequence[Chapter], texts: Sequence[bytes], offset: int, timescale: int) -> Track:
-    """Return the track with chapters, whose texts are at an offset in the file, one after another."""
-    starts = [0.0] if _begins_late(chapters) else []
-    times = [round(time * timescale) for time in (*starts, *(one.start for one in chapters), chapters[-1].end)]
+    """Return the track with chapters from the start, whose texts are at an offset in the file, one after another."""
+    times = [round(time * timescale) for time in (*(one.start for one in chapters), chapters[-1].end)]
     durations = [max(0, end - start) for start, end in pairwise(times)]
     sizes = array("I", map(len, texts))
     samples = (
@@ -56,14 +66,6 @@ def chapter_track(chapters: Sequence[Chapter], texts: Sequence[bytes], offset: i
     offsets = [offset + start for start in accumulate(sizes[:-1], initial=0)]
     length = sum(durations)
     return Track(b"text", MEDIA_HEADER, b"".join(samples), offsets, length, length, enabled=False)
-
-
-def _titles(chapters: Sequence[Chapter]) -> list[str]:
-    return [chapter.title for chapter in chapters]
-
-
-def _begins_late(chapters: Sequence[Chapter]) -> bool:
-    return chapters[0].start > 0
 
 
 def _cut(text: str, size: int) -> bytes:

@@ -27,9 +27,9 @@ def full_box(kind: bytes, *content: bytes, version: int = 0, flags: int = 0) -> 
     return box(kind, struct.pack(">I", version << 24 | flags), *content)
 
 
-def table(kind: bytes, entries: int, content: bytes) -> bytes:
+def table(kind: bytes, entries: int, content: bytes, *, version: int = 0) -> bytes:
     """Return a box that counts its entries."""
-    return full_box(kind, struct.pack(">I", entries), content)
+    return full_box(kind, struct.pack(">I", entries), content, version=version)
 
 
 def chunk_offsets(offsets: Sequence[int]) -> bytes:
@@ -43,8 +43,8 @@ class Track:
     """A track of a movie, all of whose times are in units of `timescale` per second.
 
     Players skip the first `skip` units of its media and play `length` units; `media_length` is that of all its samples.
-    `handler` is its type; `header` is the box with the media header of that type. `samples` are the tables that describe
-    its samples, without those of their offsets; `offsets` are those of its chunks. `chapters` is the number of the
+    `handler` is its type, and `header` the box with the media header of that type. `samples` are the tables that
+    describe its samples, except where they are; `offsets` are those of its chunks. `chapters` is the number of the
     track with its chapters. A track that is not `enabled` is not played by itself.
     """
 
@@ -105,7 +105,7 @@ def _track_header(number: int, track: Track, version: int) -> bytes:
 def _edit_list(track: Track, version: int) -> bytes:
     """Return the edit that makes players skip the beginning of the media and stop after the length."""
     edit = struct.pack(">QQ" if version else ">II", track.length, track.skip) + NORMAL_SPEED
-    return box(b"edts", full_box(b"elst", struct.pack(">I", 1), edit, version=version))
+    return box(b"edts", table(b"elst", 1, edit, version=version))
 
 
 def _media_information(track: Track) -> bytes:

@@ -51,31 +51,54 @@ def replace_headers(path: Path, headers: Headers, packets: Sequence[bytes]) -> H
     return Head(b"".join(page.write() for page in pages), headers.size)
 
 
-def set_positions(path: Path, headers: Headers, samples: Callable[[bytes], int], *, skip: int, discard: int) -> int:
+def replace_first(file: BinaryIO, packet: bytes) -> None:
+    """Replace the first packet of a file by another one of the same length; raises NotOgg."""
+    file.seek(0)
+    page = _read_page(file)
+    page.packets[0] = packet
+    file.seek(0)
+    file.write(page.write())
+
+
+def set_positions(
+    file: BinaryIO, headers: Headers, samples: Callable[[bytes], int], *, discard: Callable[[int], int]
+) -> int:
     """Set the position of each page after the headers, and return the position at the end.
 
-    `samples` returns how many samples a packet decodes to, and is called with each in turn. The positions are counted
-    from -`skip`, and the last `discard` samples are not played. Raises NotOgg or NotCopied.
+    `samples` returns how many samples a packet decodes to, and is called with each in turn. `discard` returns how many
+    of those of the last packet are not played. Raises NotOgg, or NotCopied if the last
+    page would have no sound.
     """
-    position, packet_samples = -skip, 0
-    with path.open("r+b") as file:
-        file.seek(headers.size)
-        while True:
-            page, start = _read_page(file), position
-            for number, packet in enumerate(page.packets):
-                if number or not page.continued:
-                    packet_samples = samples(packet)
-                if number < _ended(page):
-                    position += packet_samples
-            if page.last:
-                position -= discard
-            if position < start:
-                raise NotCopied("more than its last page is padding")
-            page.position = position if _ended(page) else UNFINISHED
-            file.seek(page.offset)
-            file.write(page.write())
-            if page.last:
-                return position
+    position, packet_samples = 0, 0
+    file.seek(headers.size)
+    while True:
+        begin, offset = position, file.tell()
+        page = _read_page(file)
+        for number, packet in enumerate(page.packets):
+            if number or not page.continued:
+                packet_samples = samples(packet)
+            if number < _ended(page):
+                position += packet_samples
+        if page.last:
+            position -= discard(packet_samples)
+        if position < begin:
+            raise NotCopied("more than its last page is not played")
+        page.position = position if _ended(page) else UNFINISHED
+        file.seek(offset)
+        file.write(page.write())
+        if page.last:
+            return position
+
+
+def read_end(file: BinaryIO, headers: Headers) -> int:
+    """Return the position at the end of a file; raises NotOgg."""
+    try:
+        page = OggPage.find_last(file, headers.serial, finishing=True)
+    except error:
+        raise NotOgg from None
+    if page is None:
+        raise NotOgg
+    return int(page.position)
 
 
 def _build_pages(packets: Sequence[bytes], serial: int) -> Iterator[OggPage]:

@@ -1,7 +1,9 @@
-"""Opus in an Ogg file."""
+"""Opus in an Ogg file (RFC 7845), encoded by libopus."""
 
 from __future__ import annotations
 
+from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from soundlift.common.audio import output_formats
@@ -9,32 +11,48 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
-from .output_format import Head, OutputFormat, Sound, Tags
+from ..probe.packets import Packets
+from .ogg_stream import Headers, NotOgg, read_end, replace_first, replace_headers, set_positions
+from .opus_packets import RATE, count_samples
+from .output_format import Head, NotCopied, OutputFormat, Sound, Tags
+from .vorbis_comments import build_comment_header, read_vendor
+
+HEADERS = 2
+TAGS_MAGIC = b"OpusTags"
+PRE_SKIP = slice(10, 12)
+MAX_PRE_SKIP = 2**16 - 1
+# In kbit/s, by the number of channels: what the recommendations for Opus give for music
+# (https://wiki.xiph.org/Opus_Recommended_Settings).
+DEFAULT_BITRATES = {1: 64, 2: 128}
+# A decoder needs 80 ms before a cut to sound as if it had decoded everything (RFC 7845, section 4.6). Packets last
+# at least 2.5 ms and mostly 20 ms, at most 120 ms.
+LEAD_PACKETS = 10
 
 
 class Opus:
-    """Opus, encoded by libopus, in an Ogg file."""
+    """Opus, at 48 kHz, in an Ogg file."""
 
     facts = output_formats.OPUS
-    sample_rates = (48000,)
+    sample_rates = (RATE,)
     is_lossless = False
     carried_codecs = copied_codecs = frozenset({"opus"})
+    lead_packets = LEAD_PACKETS
 
     def codec(self, sound: Sound) -> str:
-        """Return FFmpeg's name of the codec."""
+        """Return Opus, whatever the sound."""
         del sound
         return "opus"
 
-    def bitrate(self, options: AudioOptions, sound: Sound) -> int | None:
-        """Return the bit rate in kbit/s, None if it varies."""
-        return options.bitrate or 64 * sound.channels
+    def bitrate(self, options: AudioOptions, sound: Sound) -> int:
+        """Return the requested bit rate, which is that of the whole file, or a default by the number of channels."""
+        return options.bitrate or DEFAULT_BITRATES[sound.channels]
 
     def encoder_args(self, options: AudioOptions, sound: Sound) -> tuple[str, ...]:
-        """Return the arguments for the encoder."""
+        """Return the arguments for libopus, which varies the bit rate around its average."""
         return ("-c:a", "libopus", "-b:a", f"{self.bitrate(options, sound)}k")
 
     def container_args(self) -> tuple[str, ...]:
-        """Return the arguments for the container."""
+        """Return the arguments for an Ogg file without tags."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "opus")
 
     def copied_codec(self, track: AudioTrack) -> str:
@@ -42,12 +60,30 @@ class Opus:
         return track.codec
 
     def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for the container of a copied track."""
+        """Return the arguments for an Ogg file without tags."""
         del track
         return self.container_args()
 
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Write the numbers of samples before and after the sound into the file, and all positions.
+
+        FFmpeg takes positions from timestamps, which may be coarse. Raises NotCopied if the sound cannot be exact.
+        """
+        if packets.skip > MAX_PRE_SKIP:
+            raise NotCopied("too much of its beginning is not played")
+        try:
+            with path.open("r+b") as file:
+                headers = Headers.read(file, HEADERS)
+                head = bytearray(headers.packets[0])
+                head[PRE_SKIP] = packets.skip.to_bytes(2, "little")
+                replace_first(file, bytes(head))
+                end = set_positions(file, headers, count_samples, discard=partial(_discard, packets))
+        except NotOgg:
+            raise NotCopied("FFmpeg cannot store it in an Ogg file") from None
+        return end - packets.skip
+
     def can_be_split(self, bitrate: int | None) -> bool:
-        """Return False: the frames of this format depend on the ones before."""
+        """Return False: only MP3 is encoded in parts."""
         del bitrate
         return False
 
@@ -55,18 +91,35 @@ class Opus:
         """Leave the file as it is: FFmpeg has written the exact length."""
 
     def read_length(self, path: Path) -> float:
-        """Return the length of a file in seconds; raises ConversionFailed if it is unknown."""
-        from mutagen import File
-
-        file = File(path)
-        if file is None:
-            raise ConversionFailed(BROKEN)
-        return float(file.info.length)
+        """Return the length in seconds that the positions declare; raises ConversionFailed."""
+        try:
+            with path.open("rb") as file:
+                headers = Headers.read(file, HEADERS)
+                return max(0, read_end(file, headers) - int.from_bytes(headers.packets[0][PRE_SKIP], "little")) / RATE
+        except NotOgg:
+            raise ConversionFailed(BROKEN) from None
 
     def write_tags(self, path: Path, tags: Tags) -> Head:
-        """Write no tags yet."""
-        del path, tags
-        return Head()
+        """Return the header pages with other tags; raises ConversionFailed."""
+        try:
+            with path.open("rb") as file:
+                headers = Headers.read(file, HEADERS)
+        except NotOgg:
+            raise ConversionFailed(BROKEN) from None
+        head, old = headers.packets
+        vendor = read_vendor(old.removeprefix(TAGS_MAGIC))
+        return replace_headers(path, headers, [head, TAGS_MAGIC + build_comment_header(tags, vendor)])
+
+
+def _discard(packets: Packets, last: int) -> int:
+    """Return how many of the `last` samples, those of the last packet, are not played.
+
+    In MP4, only the duration of the packet is shorter.
+    """
+    if packets.discard or packets.tick > Fraction(1, RATE):
+        return packets.discard
+    duration = round((packets.durations[-1] - packets.durations[-2]) * packets.tick * RATE)
+    return max(0, last - duration)
 
 
 OPUS: OutputFormat = Opus()

@@ -12,6 +12,11 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..probe.audio_track import AudioTrack
 from ..probe.metadata import Chapter
+from ..probe.packets import Packets
+
+
+class NotCopied(Exception):
+    """The copy of a track would not have the sound of the track; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class OutputFormat(Protocol):
 
     `sample_rates` are the allowed rates in Hz, in ascending order; if it is empty, all are. A lossless format keeps the
     samples of the track. `carried_codecs` are FFmpeg's names of the codecs that files of the format can have, and
-    `copied_codecs` those with which a track already is what a request for the format means.
+    `copied_codecs` those with which a track already is what a request for the format means. A copied part of a track is
+    exact to the sample if `lead_packets` before it are copied, too; if it is 0, packets stay whole.
     """
 
     @property
@@ -68,6 +74,9 @@ class OutputFormat(Protocol):
     def carried_codecs(self) -> frozenset[str]: ...  # noqa: D102
     @property
     def copied_codecs(self) -> frozenset[str]: ...  # noqa: D102
+
+    @property
+    def lead_packets(self) -> int: ...  # noqa: D102
 
     def codec(self, sound: Sound) -> str:
         """Return the name of the codec that a sound is encoded with, as FFmpeg reports it for a file."""
@@ -86,6 +95,12 @@ class OutputFormat(Protocol):
 
     def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
         """Return FFmpeg's arguments, besides `-c:a copy`, for a copy of a track without any metadata."""
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Let players play a copied file without the samples that `packets` skips and discards.
+
+        Return its length in samples per channel, at the track's rate. Raises NotCopied if it cannot be exact.
+        """
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return whether `encode.parallel` can encode this bit rate on several cores without audible loss."""

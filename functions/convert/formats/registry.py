@@ -13,6 +13,7 @@ from .codec_names import LOSSLESS, full_name
 from .flac import FLAC
 from .m4a import M4A
 from .mp3 import MP3
+from .ogg import OGG
 from .opus import OPUS
 from .output_format import OutputFormat
 from .raw import AC3, DTS, EAC3
@@ -20,7 +21,7 @@ from .wav import WAV
 
 ENCODED: Mapping[str, OutputFormat] = {each.facts.name: each for each in (MP3, M4A, OPUS, FLAC, WAV)}
 CARRIERS: Mapping[str, OutputFormat] = {
-    codec: each for each in (*ENCODED.values(), AC3, EAC3, DTS) for codec in each.carried_codecs
+    codec: each for each in (*ENCODED.values(), OGG, AC3, EAC3, DTS) for codec in each.carried_codecs
 }
 
 

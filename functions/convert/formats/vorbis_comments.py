@@ -74,6 +74,13 @@ def build_comment_header(tags: Tags, vendor: str) -> bytes:
     return bytes(header.write())
 
 
+def read_vendor(header: bytes) -> str:
+    """Return the name of the encoder in the comments of an Ogg stream."""
+    from mutagen.flac import VCFLACDict
+
+    return str(VCFLACDict(header).vendor)
+
+
 def _numbers(number_name: str, total_name: str, text: str) -> Iterator[tuple[str, str]]:
     """Yield the number, and the total if there is one, of a text such as 3/12."""
     number, _, total = text.partition("/")

@@ -10,6 +10,7 @@ from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
+from ..probe.packets import Packets
 from .id3 import SOFTWARE, build_id3_tag
 from .output_format import Head, OutputFormat, Sound, Tags
 from .riff import NotWav, WavHeader, make_chunk
@@ -37,6 +38,7 @@ class Wav:
     is_lossless = True
     copied_codecs = LINEAR | REORDERED
     carried_codecs = copied_codecs | COMPANDED
+    lead_packets = 0
 
     def codec(self, sound: Sound) -> str:
         """Return the PCM with the fewest bits that has all bits of the sound."""
@@ -69,6 +71,11 @@ class Wav:
         """Return the arguments for a copy, with samples in the order of bytes that WAV files have."""
         codec = self.copied_codec(track)
         return (*(() if codec == track.codec else ("-c:a", codec)), *self.container_args())
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Leave the file as it is, and return the length of the track."""
+        del path
+        return packets.samples
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: one core is enough for PCM."""

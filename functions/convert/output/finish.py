@@ -13,6 +13,7 @@ from ..encode.ffmpeg import input_args
 from ..encode.runner import Runner
 from ..failures import NOTHING_LEFT, ConversionFailed, check_outcome
 from ..formats.output_format import Head, OutputFormat
+from ..plan.copying import is_cut
 from ..probe.probe import Probe
 from .junk import count_junk, packet_list_args
 from .missing_sound import Written, missing_seconds
@@ -54,8 +55,9 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
     if not seconds:
         raise ConversionFailed(NOTHING_LEFT)
     head = plan.format.write_tags(encoded.path, collect_tags(probe, plan, runner, folder, seconds))
-    written = Written(_whole_seconds(encoded, probe), probe.has_timestamps, _junk(encoded, probe, runner, folder))
-    missing = missing_seconds(encoded.report, probe, plan.track, written)
+    by_timestamps = probe.has_timestamps and not plan.copies
+    written = Written(_whole_seconds(encoded, probe), by_timestamps, _junk(encoded, probe, runner, folder))
+    missing = missing_seconds(encoded.decoded, encoded.report, probe, plan.track, written)
     return FinishedFile(
         plan.format,
         encoded.path,
@@ -71,6 +73,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
 def _describe(encoded: Encoded, seconds: float) -> AudioDescription:
     """Return the contents of an audio file that is `seconds` long."""
     plan = encoded.plan
+    is_cut_copy = plan.copies and is_cut(plan.options)
     return AudioDescription(
         format=plan.format.facts.name,
         codec=plan.format.copied_codec(plan.track) if plan.copies else plan.format.codec(plan.sound),
@@ -78,6 +81,8 @@ def _describe(encoded: Encoded, seconds: float) -> AudioDescription:
         sample_rate=plan.track.rate if plan.copies else plan.rate,
         channels=plan.track.channel_count or plan.sound.channels if plan.copies else plan.sound.channels,
         copied=plan.copies,
+        cut_start=plan.options.start if is_cut_copy else None,
+        cut_end=plan.options.end if is_cut_copy else None,
     )
 
 

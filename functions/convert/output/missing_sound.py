@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ..encode.run_statistics import read_decoded
+from ..encode.run_statistics import Decoded
 from ..failures import has_damage
 from ..probe.audio_track import AudioTrack
 from ..probe.ffmpeg_log import CONTEXT, own_lines, own_text
@@ -35,13 +35,12 @@ class Written:
     junk: int
 
 
-def missing_seconds(report: str, probe: Probe, track: AudioTrack, written: Written) -> float | None:
+def missing_seconds(decoded: Decoded, report: str, probe: Probe, track: AudioTrack, written: Written) -> float | None:
     """Return the seconds of a track that could not be read or were dropped, None if unknown.
 
     A container's duration is evidence only if FFmpeg reported damage, if the file's own header declares more than the
     file contains, or if there is no picture, because a picture may be longer than the sound.
     """
-    decoded = read_decoded(report, track.index)
     if not decoded.frames or not track.rate:
         return None
     seconds = decoded.samples / track.rate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundlift.common.jobs.document import audio_name
+from soundlift.common.jobs.document import named_after
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
@@ -15,9 +15,9 @@ BLOCK = 256 * 1024
 
 def store_audio(job: Job, audio: FinishedFile, fid: str, heartbeat: ClaimHeartbeat, services: Services) -> None:
     """Put an audio file into the media store; raises StoreUnavailable, or the heartbeat's reason to stop."""
-    info = MediaInfo(
-        owner=job.username, file_name=audio_name(job), content_type=audio.format.facts.media_type, job_id=job.id
-    )  # fmt: skip
+    facts = audio.format.facts
+    name = named_after(job.file_name, facts)
+    info = MediaInfo(owner=job.username, file_name=name, content_type=facts.media_type, job_id=job.id)
     writer = services.mp3s.create(fid, info)
     try:
         writer.write(audio.head.content)

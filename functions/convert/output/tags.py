@@ -17,6 +17,7 @@ from ..probe.probe import Probe
 
 # Nothing else is copied: where, when and with which phone a video was recorded is private.
 COPIED = ("title", "artist", "album", "album_artist", "composer", "genre", "date", "track", "disc")
+TOTALS = {"track": ("tracktotal", "totaltracks"), "disc": ("disctotal", "totaldiscs")}
 MAX_TEXT_CHARS = 1000
 DAY = re.compile(r"\d{4}(?:-\d\d(?:-\d\d)?)?")
 MAX_COVER_BYTES = 2**24
@@ -58,12 +59,20 @@ def _cover(runner: Runner, stream: int, folder: Path) -> bytes:
 
 def _texts(found: Mapping[str, str], requested: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in COPIED:
-        source = found.get(name, "")
-        text = requested.get(name, _day(source) if name == "date" else source).strip()
+        text = requested.get(name, _found_text(found, name)).strip()
         if text:
             yield name, text[:MAX_TEXT_CHARS]
     if comment := requested.get("comment"):
         yield "comment", comment
+
+
+def _found_text(found: Mapping[str, str], name: str) -> str:
+    """Return the text of a tag of the source; that of a number includes the total, which Vorbis comments separate."""
+    text = found.get(name, "")
+    if name == "date":
+        return _day(text)
+    total = next((found[tag] for tag in TOTALS.get(name, ()) if tag in found), "")
+    return f"{text}/{total}" if text and total and "/" not in text else text
 
 
 def _day(text: str) -> str:

@@ -71,28 +71,28 @@ class Tokens:
         return Identity(username=username, admin=admin, claims=claims)
 
     def download_link(self, mp3_fid: str) -> str:
-        """Return the token that gives access to one MP3 without a sign-in."""
+        """Return the token that gives access to one audio file without a sign-in."""
         return self._sign(DOWNLOAD, mp3_fid, self._link_seconds)
 
-    def linked_mp3(self, token: str) -> str:
-        """Return the MP3 id that a download token gives access to; raises NotAuthorized."""
+    def linked_audio(self, token: str) -> str:
+        """Return the id of the audio file that a download token gives access to; raises NotAuthorized."""
         return str(self._read(token, DOWNLOAD)["sub"])
 
     def is_link_to(self, token: str, mp3_fid: str) -> bool:
-        """Return whether a download token was made for an MP3, even if it has expired."""
+        """Return whether a download token was made for an audio file, even if it has expired."""
         try:
             return bool(self._read(token, DOWNLOAD, verify_exp=False)["sub"] == mp3_fid)
         except NotAuthorized:
             return False
 
     def archive_link(self, job_ids: Collection[str]) -> str:
-        """Return the token that gives access to the MP3s of exactly these jobs without a sign-in."""
+        """Return the token that gives access to the audio files of exactly these jobs without a sign-in."""
         return self._sign(ARCHIVE, _digest(job_ids), self._link_seconds)
 
     def check_archive_link(self, token: str, job_ids: Collection[str]) -> None:
         """Raise NotAuthorized unless a token gives access to exactly these jobs, in any order."""
         if self._read(token, ARCHIVE)["sub"] != _digest(job_ids):
-            raise NotAuthorized("The link is for different MP3s.")
+            raise NotAuthorized("The link is for different audio files.")
 
     def _sign(self, audience: str, subject: str, seconds: int, **claims: Any) -> str:
         issued = int(time.time())

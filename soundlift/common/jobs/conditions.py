@@ -27,6 +27,7 @@ from soundlift.common.jobs.model import (
 from soundlift.common.notifications.rows import has_pending_notification
 
 MAX_INTEGER = 2**31 - 1
+MAX_CODEC_LENGTH = 32
 MIN_UPDATE_STEP = 1e-6  # seconds; a double of today's date has a resolution of 2.4e-7
 
 Moment = sa.ColumnElement[float]
@@ -65,10 +66,11 @@ def _audio(values: dict[str, Any], *, mp3_bytes: int | None) -> AudioDescription
 
 
 def audio_columns(audio: AudioDescription) -> dict[str, Any]:
-    """Return the columns for an audio file. Numbers that do not fit, which hostile files may cause, are unknown."""
+    """Return the columns for an audio file. Numbers that do not fit, which a hostile file may have, are unknown."""
     values = asdict(audio)
     numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-    return values | {name: None for name, number in numbers.items() if not 0 <= number <= MAX_INTEGER}
+    unknown = {name: None for name, number in numbers.items() if not 0 <= number <= MAX_INTEGER}
+    return {**values, **unknown, "codec": audio.codec and audio.codec[:MAX_CODEC_LENGTH]}
 
 
 def _times(values: Mapping[str, Any]) -> dict[str, float | None]:

@@ -97,9 +97,14 @@ def page_address(settings: Settings, job_id: str | None = None) -> str:
 
 
 def audio_name(job: Job) -> str:
-    """Return the file name of a downloaded audio file: the video's, with its suffix replaced."""
-    stem, dot, suffix = job.file_name.rpartition(".")
-    return f"{stem if dot and stem and len(suffix) <= 5 else job.file_name}{audio_format(job).suffix}"
+    """Return the file name of a downloaded audio file."""
+    return named_after(job.file_name, audio_format(job))
+
+
+def named_after(file_name: str, audio: AudioFormat) -> str:
+    """Return the name of an audio file that was made from a video: the video's, with its suffix replaced."""
+    stem, dot, suffix = file_name.rpartition(".")
+    return f"{stem if dot and stem and len(suffix) <= 5 else file_name}{audio.suffix}"
 
 
 def audio_format(job: Job) -> AudioFormat:

@@ -109,7 +109,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Claim:
-    """One worker's right to convert a job, until the claim lapses; `mp3_fid` is the id to store its MP3 under."""
+    """One worker's right to convert a job, until the claim lapses; `mp3_fid` is the id for its audio file."""
 
     job_id: str
     token: str

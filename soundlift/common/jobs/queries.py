@@ -34,7 +34,7 @@ class JobQueries:
         return next(iter(self._select(table.c.id == job_id)), None)
 
     def find_by_mp3(self, mp3_fid: str) -> Job | None:
-        """Return the job that made an MP3."""
+        """Return the job that made an audio file."""
         return next(iter(self._select(table.c.mp3_fid == mp3_fid)), None)
 
     def find_by_video(self, video_fid: str) -> Job | None:

@@ -72,9 +72,9 @@ class Jobs(DeletionSteps):
         return self._update(job_id, table.c.state == State.QUEUED, table.c.resend_at > due, resend_at=due)
 
     def claim(self, job: Job) -> Claim | None:
-        """Move queued, or converting with a lapsed claim → converting, unless the row names another MP3 than when read.
+        """Move queued, or converting with a lapsed claim → converting, unless the row names another file than it did.
 
-        That MP3 would be what another worker left behind since then, and nobody would delete it.
+        That file would be what another worker left behind since then, and nobody would delete it.
         """
         claim = Claim(job_id=job.id, token=secrets.token_hex(12), mp3_fid=new_media_id())
         won = self._move(
@@ -95,7 +95,7 @@ class Jobs(DeletionSteps):
         return claim if won else None
 
     def confirm_unclaimed(self, job: Job) -> bool:
-        """Return whether a job still waits for a worker and its row names the same MP3 as when it was read.
+        """Return whether a job still waits for a worker and its row names the same audio file as when it was read.
 
         This changes no value, but waits for a transaction that began to end the job before its claim lapsed.
         """
@@ -194,7 +194,7 @@ class Jobs(DeletionSteps):
     def retry(self, job: Job, limits: Limits) -> Job | None:
         """Move failed, cancelled → queued with the same video, and return the job; None if it is in another state.
 
-        The notifications of the earlier outcome are deleted, so that the next outcome gets its own. An MP3 id stays:
+        The notifications of the earlier outcome are deleted, so that the next outcome gets its own. An `mp3_fid` stays:
         it names what a worker that was interrupted may have left behind. Raises TooManyJobs.
         """
         cleared = dict.fromkeys(("claim", "claimed_until", "error_code", "error", "last_cause", "ended_at"))

@@ -139,8 +139,9 @@ def _complete(values: Mapping[str, Any], settings: Settings) -> AudioOptions:
     options = replace(_defaults(given, settings), **given)
     if options.normalize is not None and options.copy == AUTO:
         options = replace(options, copy=NEVER)
-    if options.bitrate is None or options.sample_rate is None:
+    if options.bitrate is None or options.sample_rate is None or "bitrate" in given:
         return options
+    # The server's default, which is for MP3 only.
     return replace(options, bitrate=min(options.bitrate, highest_bitrate(options.sample_rate)))
 
 

@@ -64,7 +64,7 @@ def test_the_owner_of_a_job_that_ends_during_its_event_is_notified_by_a_retry(
     assert_problem(notify(_event(job_id=job.id)), 429, code="busy")
     assert mail_server.messages == []
     assert notify(_event(job_id=job.id)).status_code == 204
-    assert [mail["Subject"] for mail in mail_server.messages] == ["Your MP3 is ready: a.mp3"]
+    assert [mail["Subject"] for mail in mail_server.messages] == ["Your audio file is ready: a.mp3"]
     worker.database.engine.dispose()
 
 

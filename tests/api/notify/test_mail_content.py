@@ -17,7 +17,7 @@ from functions.convert import failures
 from functions.notify.advice import ADVICE
 from functions.notify.wording import moment_text
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import AudioDescription, Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 from tests.api.notify.conftest import Notify
@@ -75,7 +75,7 @@ def test_the_mail_of_a_ready_job_has_a_link_to_its_mp3(
     assert notify(job).status_code == 204
     (mail,) = mail_server.messages
     assert mail["To"] == "ada@example.org"
-    assert mail["Subject"] == "Your MP3 is ready: Ünïcode 🎵.mp3"
+    assert mail["Subject"] == "Your audio file is ready: Ünïcode 🎵.mp3"
     plain, html = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
     link, page = [line for line in plain.splitlines() if line.startswith("http")]
     assert page == f"http://127.0.0.1:8080/web/#job={job.id}"
@@ -112,11 +112,37 @@ def test_the_mail_of_a_ready_job_names_the_service_the_file_and_when_it_is_delet
     notify(job)
     plain, html = _bodies(mail_server)
     kept_until = moment_text(job.changed_at + services.settings.retention_seconds)
-    assert plain.startswith("Your MP3 is ready\n\nTalk.mp3\nMP3, 3:07 min, 4.3 MB\n\nDownload it:\nhttps://")
+    assert plain.startswith(
+        "Your audio file is ready\n\nTalk.mp3\nMP3, 128 kbit/s, 3:07 min, 4.3 MB\n\nDownload it:\nhttps://"
+    )
     for text in ("Talk.mp3", f"The file is kept until {kept_until}.", "Sent by Soundlift at sound.example.org"):
         assert text in plain
         assert text in Page(html).text
-    assert "MP3 · 3:07 min · 4.3 MB" in Page(html).text
+    assert "MP3 · 128 kbit/s · 3:07 min · 4.3 MB" in Page(html).text
+
+
+SOUNDS = {
+    "M4A (AAC), 160 kbit/s": AudioDescription(format="m4a", codec="aac", bitrate=160, copied=False),
+    "M4A (ALAC), 700 kbit/s": AudioDescription(format="m4a", codec="alac", bitrate=700, copied=True),
+    "Opus, 96 kbit/s": AudioDescription(format="opus", codec="opus", bitrate=96, copied=False),
+    "Ogg Vorbis": AudioDescription(format="ogg", codec="vorbis", copied=True, cut_start=9.98, cut_end=20.0416667),
+}
+
+
+@pytest.mark.parametrize("facts", SOUNDS)
+def test_the_mail_of_a_ready_job_says_what_the_file_is_and_how_it_was_made(
+    notify: Notify, services: Services, mail_server: MailServer, facts: str
+) -> None:
+    sound = SOUNDS[facts]
+    notify(ready_job(services, name="Talk.mp4", audio=sound))
+    assert mail_server.messages[0]["Subject"] == f"Your audio file is ready: Talk.{sound.format}"
+    plain, html = _bodies(mail_server)
+    assert f"\nTalk.{sound.format}\n{facts}, 3:07 min, 3 bytes\n" in plain
+    for sentence, is_expected in (
+        ("which was copied and not encoded again", sound.copied),
+        ("this one is from 9.980 s to 20.042 s of the video", sound.cut_start),
+    ):
+        assert (sentence in plain.replace("\n", " ")) == (sentence in Page(html).text) == bool(is_expected)
 
 
 def test_a_link_does_not_outlive_its_file(notify: Notify, services: Services, mail_server: MailServer) -> None:
@@ -219,7 +245,7 @@ def test_a_job_that_failed_for_another_reason_may_be_tried_again(
 def test_every_failure_of_a_conversion_has_its_own_advice() -> None:
     reasons = [value for value in vars(failures).values() if isinstance(value, failures.FailureReason)]
     reasons += [failures.no_such_track(2, 1, []), failures.daily_minutes_exceeded("")]
-    reasons += [failures.no_container("atrac3"), failures.cannot_copy("it is damaged")]
+    reasons += [failures.no_container("atrac3", "mp3 or flac"), failures.cannot_copy("it is damaged")]
     assert {reason.code for reason in reasons} == set(ADVICE)
 
 

@@ -8,7 +8,7 @@ from alembic import op
 revision = "0010"
 down_revision = "0009"
 
-# NULL in the rows of jobs that became ready before: their audio files are MP3s; see jobs/model.py.
+# NULL in the rows of jobs that became ready before: their audio files are MP3s; see jobs/conditions.py.
 COLUMNS: list[sa.Column[Any]] = [
     sa.Column("format", sa.String(16)),
     sa.Column("codec", sa.String(32)),

@@ -1,4 +1,4 @@
-"""The HTTP response with one MP3, complete or a range of it."""
+"""The HTTP response with one audio file, complete or a range of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from flask import Request, Response
 from werkzeug.wsgi import FileWrapper
 
-from soundlift.common.jobs.document import audio_name
+from soundlift.common.jobs.document import audio_format, audio_name
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaReader
 from soundlift.common.printable import replaced
@@ -18,8 +18,8 @@ from soundlift.common.printable import replaced
 BLOCK_BYTES = 256 * 1024
 
 
-def mp3_response(request: Request, job: Job, reader: MediaReader) -> Response:
-    """Return the response to a request for a job's MP3, which closes the reader."""
+def audio_response(request: Request, job: Job, reader: MediaReader) -> Response:
+    """Return the response to a request for a job's audio file, which closes the reader."""
     response = _build_response(job, reader)
     try:
         environ = _clamp_suffix_range(request, reader.size)
@@ -42,7 +42,7 @@ def _clamp_suffix_range(request: Request, size: int) -> dict[str, Any]:
 
 
 def _build_response(job: Job, reader: MediaReader) -> Response:
-    response = Response(FileWrapper(reader.file, BLOCK_BYTES), mimetype="audio/mpeg")
+    response = Response(FileWrapper(reader.file, BLOCK_BYTES), content_type=audio_format(job).media_type)
     response.content_length = reader.size
     response.set_etag(str(job.mp3_fid))
     response.last_modified = datetime.fromtimestamp(job.changed_at, UTC)

@@ -1,0 +1,170 @@
+"""The packets of an audio track: their times, sizes, and how many samples at both ends are not played.
+
+They are read from the list that FFmpeg writes with `-c copy -f framecrc`, without decoding anything.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+MAX_LIST_BYTES = 128 * 2**20  # about 2 million packets, or 15 hours of MP3
+BLOCK = 256 * 1024
+MAX_LINE_BYTES = 4096
+TICK = re.compile(rb"^#tb 0: ([0-9]{1,10})/([1-9][0-9]{0,9})\n", re.MULTILINE)
+# Presentation time, duration, size, and what follows the checksum: flags other than those of an ordinary packet, and
+# checksums of side data. https://github.com/FFmpeg/FFmpeg/blob/master/libavformat/framecrcenc.c
+PACKET = re.compile(
+    rb"^0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,9}), 0x[0-9a-f]{8}(.{0,1000})\n", re.MULTILINE
+)
+FLAGS = b", F=0x"
+TRIM = re.compile(rb", Skip Samples, *10, 0x([0-9a-f]{8})")
+# Samples per channel in a packet of codecs in which most files have the same number in all packets.
+FRAME_SAMPLES = {
+    "mp3": (1152, 576),
+    "aac": (1024, 2048, 960, 1920),
+    "alac": (4096,),
+    "flac": (4096, 4608, 1152),
+    "ac3": (1536,),
+}
+
+
+@dataclass(frozen=True)
+class Packets:
+    """The packets of a track at a sample rate in Hz.
+
+    `starts` are their times in ticks, `tick` is in seconds, and `durations` are the sums of the durations before each
+    packet and after all of them, in ticks; `sizes` are in bytes. `skip` and `discard` are the numbers of samples at the
+    beginning and at the end that are not played. `frame` is the number of samples in each packet, None if it varies or
+    is unknown. The list `is_regular` if it is complete, and no packet is damaged or trimmed except at both ends.
+    """
+
+    rate: int
+    tick: Fraction
+    starts: Sequence[int]
+    durations: Sequence[int]
+    sizes: Sequence[int]
+    frame: int | None = None
+    skip: int = 0
+    discard: int = 0
+    is_regular: bool = True
+
+    def __len__(self) -> int:
+        """Return the number of packets."""
+        return len(self.starts)
+
+    @property
+    def start(self) -> float:
+        """Return the time of the first sample that is played, in seconds."""
+        return float(self.starts[0] * self.tick) + self.skip / self.rate
+
+    @property
+    def samples(self) -> int:
+        """Return the number of samples per channel that are played."""
+        return max(0, round(self.position(len(self)) * self.rate) - self.skip - self.discard)
+
+    @property
+    def end(self) -> float:
+        """Return the time at which the last packet ends, in seconds."""
+        last = len(self) - 1
+        return float(self.starts[last] * self.tick) + self.position(last + 1) - self.position(last)
+
+    @property
+    def deviation(self) -> float:
+        """Return the largest deviation of a packet's time from the end of the packets before, in seconds."""
+        pace = [self.position(number) / self.tick for number in (0, 1)] if self.frame else None
+        first, tick = self.starts[0], float(self.tick)
+        if pace is None:
+            return max(abs(at - first - played) for at, played in zip(self.starts, self.durations, strict=False)) * tick
+        step = float(pace[1])
+        return max(abs(at - first - number * step) for number, at in enumerate(self.starts)) * tick
+
+    def position(self, number: int) -> float:
+        """Return the length of the packets before a packet, in seconds."""
+        if self.frame:
+            return number * self.frame / self.rate
+        return float(self.durations[number] * self.tick)
+
+
+def packet_list_args(output: Path) -> list[str]:
+    """Return the arguments that write a list of a track's packets to a file, limited in its size."""
+    return ["-c", "copy", "-fs", str(MAX_LIST_BYTES), "-f", "framecrc", "-y", str(output)]
+
+
+def read_packets(file: Path, codec: str, rate: int) -> Packets:
+    """Return the packets in a list; without any packets if FFmpeg wrote none."""
+    tick, is_regular = Fraction(0), True
+    starts, durations, sizes, trims = array("q"), array("q", [0]), array("I"), list[tuple[int, bytes]]()
+    for block in _blocks(file):
+        if match := TICK.search(block):
+            tick = Fraction(int(match[1]), int(match[2]))
+        found = PACKET.findall(block)
+        is_regular = is_regular and len(found) == block.count(b"\n") - block.count(b"#")
+        for start, duration, size, rest in found:
+            starts.append(int(start))
+            durations.append(durations[-1] + int(duration))
+            sizes.append(int(size))
+            if rest:
+                is_regular = is_regular and FLAGS not in rest
+                trims += [(len(starts) - 1, match[1]) for match in TRIM.finditer(rest)]
+    skip, discard = _trims(trims, len(starts) - 1)
+    return Packets(
+        rate,
+        tick,
+        starts,
+        durations,
+        sizes,
+        frame=_frame_samples(codec, rate, float(tick), durations) if len(starts) else None,
+        skip=skip or 0,
+        discard=discard or 0,
+        is_regular=is_regular and skip is not None and file.stat().st_size < MAX_LIST_BYTES,
+    )
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    """Yield the lines of a list, many at a time."""
+    if file.exists():
+        with file.open("rb") as lines:
+            while block := lines.read(BLOCK):
+                yield block + lines.readline(MAX_LINE_BYTES)
+
+
+def _trims(found: Sequence[tuple[int, bytes]], last: int) -> tuple[int | None, int | None]:
+    """Return how many samples are skipped and discarded, given the packets that are trimmed; None if it is unclear."""
+    skip = discard = 0
+    for number, checksum in found:
+        trim = read_trim(int(checksum, 16))
+        if trim is None or (trim[0] and number != 0) or (trim[1] and number != last):
+            return None, None
+        skip, discard = max(skip, trim[0]), max(discard, trim[1])
+    return skip, discard
+
+
+def read_trim(checksum: int) -> tuple[int, int] | None:
+    """Return the samples that a packet's side data skips and discards, or None if it does both.
+
+    FFmpeg prints only an Adler-32 of its ten bytes, starting from 0: the number to skip, the number to discard, both in
+    32 bits in little-endian order, and two zeros. One number below 2^16 is two unknown bytes, which the two sums of the
+    checksum determine.
+    """
+    weighted, total = divmod(checksum, 2**16)
+    for is_skip, weight in ((True, 10), (False, 6)):
+        high = weight * total - weighted
+        low = total - high
+        if 0 <= low <= 255 and 0 <= high <= 255:
+            return (high << 8 | low, 0) if is_skip else (0, high << 8 | low)
+    return None
+
+
+def _frame_samples(codec: str, rate: int, tick: float, durations: Sequence[int]) -> int | None:
+    """Return the usual number of samples that is nearest to the packets' mean duration, None if none is within a tick.
+
+    A container's clock may be too coarse for the duration of a frame.
+    """
+    mean = durations[-1] * tick / (len(durations) - 1)
+    usual = min(FRAME_SAMPLES.get(codec, ()), key=lambda samples: abs(samples / rate - mean), default=0)
+    return usual if usual and abs(usual / rate - mean) <= tick else None
