@@ -10,6 +10,7 @@ VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
 DIR ?= build/corpus
+FORMAT ?= mp3
 SAMPLE ?=
 MINUTES ?=
 CASES ?=
@@ -28,7 +29,7 @@ override DIR := $(value DIR)
 override SAMPLE := $(value SAMPLE)
 override MINUTES := $(value MINUTES)
 override CASES := $(value CASES)
-export PYTHON VIDEO ONLY BASE_IMAGE DIR SAMPLE MINUTES CASES
+export PYTHON VIDEO ONLY BASE_IMAGE DIR FORMAT SAMPLE MINUTES CASES
 
 .DEFAULT_GOAL := help
 .PHONY: check-python help demo images check test corpus fuzz mutate lint bench docs sbom clean
@@ -48,8 +49,8 @@ check: lint ## the fast loop: lint, and the tests that need no server, no contai
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto
 
-corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's; an empty DIR is first filled with unusual files
-	@$(BIN)/python -m tests.corpus "$$DIR"
+corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's, in each FORMAT, or all; an empty DIR is first filled with unusual files
+	@$(BIN)/python -m tests.corpus "$$DIR" $$FORMAT
 
 fuzz: $(VENV)/ready-to-develop ## send at least 10,000 generated requests to a running stack; CASES=… sends another number
 	@$(BIN)/python -m tests.fuzz $${CASES:+--cases "$$CASES"}

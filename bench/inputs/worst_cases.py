@@ -70,8 +70,7 @@ def _missing(log: bytes) -> float | None:
     """Return the missing seconds according to a log in which two of three seconds were decoded."""
     report = _read_log(HEADING + log + b"\n" + CLOSE + TWO_SECONDS)
     probe = read_report(report)
-    track = probe.preferred_track
-    written = Written(probe.duration, by_timestamps=True, junk=0)
+    track, written = probe.preferred_track, Written(probe.duration, by_timestamps=True, junk=0)
     return missing_seconds(read_decoded(report, track.index), report, probe, track, written)
 
 

@@ -133,9 +133,9 @@ def _copy(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encoded | N
             return copy_track(plan, probe, runner, folder)
         except NotCopied as error:
             reason = str(error)
+            log.info("not copied", reason=reason)
     if must_be_copied(plan.options):
         raise ConversionFailed(cannot_copy(reason))
-    log.info("not copied", reason=reason)
     return None
 
 

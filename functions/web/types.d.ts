@@ -14,13 +14,20 @@ export interface Job {
   mp3_bytes: number | null;
   length: number | null;
   missing_seconds: number | null;
-  options: { bitrate?: number | null; start?: number | null; end?: number | null };
+  options: { start?: number | null; end?: number | null };
   error: { code: string; detail: string } | null;
   created_at: string;
   updated_at: string;
   ended_at: string | null;
   expires_at: string | null;
+  /** The requested format until the job is ready; the fields below are null until then. */
   format: string;
+  codec: string | null;
+  bitrate: number | null;
+  sample_rate: number | null;
+  channels: number | null;
+  copied: boolean | null;
+  cut: { start: number; end: number } | null;
   notifications: { channel: string; delivered_at: string | null; error: string | null }[];
   links: { self: string; download?: string; waveform?: string; page?: string };
 }

@@ -71,6 +71,8 @@ def stop_advice(conversions: Sequence[Conversion]) -> str:
 def _output(conversion: Conversion) -> str:
     """Return the option that saves a job where the conversion would have, if the default is another place."""
     target = conversion.item.target
-    if target is None or (conversion.job and target == Path(conversion.job.output_name)):
+    if target is not None and conversion.item.suffix_follows:
+        target = target.parent / ""
+    if target is None or target == Path() or (conversion.job and target == Path(conversion.job.output_name)):
         return ""
     return f" -o {shlex.quote(escaped(str(target)))}"

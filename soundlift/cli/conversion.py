@@ -59,8 +59,7 @@ class Conversion:
         self.messages.progress(about(shown, f"uploaded, job {escaped(self.job.id)}", sys.stderr))
         self.job = steps.wait(self.job)
         self.messages.detail(about(shown, "converted", sys.stderr))
-        if self.item.target:
-            self.item.target.parent.mkdir(parents=True, exist_ok=True)
+        self.item = self.item.settled(self.job)
         steps.download(self.job, self.item.target, replace=self.replace)
         self.messages.detail(about(shown, f"saved as {shown_target(self.item)}", sys.stderr))
 

@@ -15,7 +15,7 @@ from soundlift.cli.exit_codes import ExitCode
 from soundlift.cli.inputs import STANDARD, find_inputs
 from soundlift.cli.messages import Messages
 from soundlift.cli.outcome import Outcome, batch_exit_code, summary
-from soundlift.cli.outputs import Item, Overwriting, plan
+from soundlift.cli.outputs import Item, Overwriting, output_option, plan, requested_format
 from soundlift.cli.report import Report
 from soundlift.cli.upload_options import upload_options
 from soundlift.client import Client
@@ -26,10 +26,10 @@ FOREVER = float("inf")
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("-o", "--output", metavar="PATH", help="File or folder to write; - is standard output. [default: here]")
+@output_option
 @click.option("--force", is_flag=True, help="Overwrite existing output files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out files whose output exists.")
-@click.option("-r", "--recursive", is_flag=True, help="Convert the videos in folders, too.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders with all folders in them.")
 @click.option(
     "-j",
     "--jobs",
@@ -61,7 +61,8 @@ def convert(
 
     They are uploaded, and the results are downloaded.
 
-    FILE is a video, a pattern such as '*.mp4', a folder (with --recursive), or - for standard input.
+    FILE is a video, a pattern such as '*.mp4', a folder with videos, or - for standard input. The suffix of an output
+    file names its format, unless --format does.
 
     Conversions continue on the server if this command is stopped, and the command continues after an interruption of
     the network or a restart of the server.
@@ -69,7 +70,10 @@ def convert(
     if quiet and verbose:
         raise click.UsageError("Use either --quiet or --verbose, not both.")
     rule = Overwriting(force=force, skip=skip_existing)
-    items = plan(find_inputs(files, recursive=recursive), output, options.get("format"), rule)
+    if file_format := requested_format(output, options.get("format")):
+        options = {**options, "format": file_format}
+    inputs = find_inputs(files, recursive=recursive)
+    items = plan(inputs.files, output, file_format, rule)
     if output == STANDARD and sys.stdout.isatty():
         raise click.UsageError("Standard output is a terminal; redirect it to a file or a program.")
     if STANDARD in files and sys.stdin.isatty():
@@ -80,6 +84,8 @@ def convert(
     display = create_display(len(items), bars=not quiet)
     messages = Messages(display, verbose - quiet)
     client.keep_trying(FOREVER, messages.retrying)
+    for note in inputs.notes:
+        messages.note(note)
     report = Report(display, messages, as_json=as_json, quiet=quiet, to_stdout=output == STANDARD)
     outcomes = _convert_all(items, client, display, messages, options, report, force=force, parallel=parallel)
     if len(items) > 1:

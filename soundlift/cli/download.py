@@ -16,11 +16,12 @@ from soundlift.cli.exit_codes import ExitCode
 from soundlift.cli.inputs import STANDARD, Input
 from soundlift.cli.messages import Messages
 from soundlift.cli.outcome import Outcome, batch_exit_code, json_line, summary
-from soundlift.cli.outputs import Item, Overwriting, check_target
+from soundlift.cli.outputs import Item, Overwriting, check_target, checked_stem, is_folder, new_folders, output_option
 from soundlift.cli.report import Report
 from soundlift.cli.safe_names import safe_name
 from soundlift.cli.steps import Steps
 from soundlift.client import Client, ClientError, Job, NotConverted
+from soundlift.client.formats import ORIGINAL
 from soundlift.common.printable import escaped
 from soundlift.local.program_name import program_name
 
@@ -30,7 +31,7 @@ ARCHIVE_NAME = "soundlift.zip"
 
 @click.command()
 @jobs_argument
-@click.option("-o", "--output", metavar="PATH", help="File or folder to write; - is standard output. [default: here]")
+@output_option
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @click.option("--skip-existing", is_flag=True, help="Leave out jobs whose file exists.")
 @click.option("--zip", "as_zip", is_flag=True, help="Save one ZIP file with all of them.")
@@ -82,13 +83,15 @@ def _item(job: Job, output: str | None, rule: Overwriting, *, several: bool) -> 
     source = Input(Path(job.file_name), Path())
     if output == STANDARD and not several:
         return Item(source, None)
-    if output is None or Path(output).is_dir():
+    if output is None or is_folder(output):
         target = Path(output or "") / safe_name(job.output_name)
+        if job.format == ORIGINAL:
+            return checked_stem(Item(source, target, suffix_follows=True), target, rule, new_folders(output))
     elif several:
         raise click.UsageError(f"{escaped(output)} is not a folder; several files need one as their output.")
     else:
         target = Path(output)
-    return Item(source, target, skipped=not check_target(target, rule))
+    return Item(source, target, skipped=not check_target(target, rule, new_folders(output)))
 
 
 def _require_different(items: Sequence[Item]) -> None:
@@ -125,13 +128,14 @@ def _save(job: Job, item: Item, steps: Steps, *, replace: bool) -> Outcome:
     if item.skipped:
         return Outcome(item=item)
     try:
-        ready = steps.wait(job)
-        steps.download(ready, item.target, replace=replace)
+        job = steps.wait(job)
+        item = item.settled(job)
+        steps.download(job, item.target, replace=replace)
     except NotConverted as error:
         return Outcome(item=item, job=error.job, error=error)
     except (ClientError, OSError) as error:
         return Outcome(item=item, job=job, error=error)
-    return Outcome(item=item, job=ready)
+    return Outcome(item=item, job=job)
 
 
 def _save_archive(

@@ -12,6 +12,7 @@ from typing import Any
 from rich.cells import cell_len, chop_cells
 
 from soundlift.cli.readable import length_text
+from soundlift.cli.sound_text import short_sound_text, sound_text
 from soundlift.client import Job, Notification
 from soundlift.common.printable import escaped
 from soundlift.common.sizes import size_text
@@ -29,14 +30,18 @@ def job_document(job: Job) -> dict[str, Any]:
 
 def list_lines(jobs: Sequence[Job]) -> list[str]:
     """Return a line for each job, or several if a terminal is too narrow for one."""
-    rows = [
-        (f"{_shown(job.id)}{INDENT}{_state(job):<{STATE_WIDTH}}{INDENT}{_time(job.created_at)}", job) for job in jobs
+    rows = [f"{_shown(job.id)}{INDENT}{_state(job):<{STATE_WIDTH}}{INDENT}{_time(job.created_at)}" for job in jobs]
+    sounds = [_shown(short_sound_text(job)) for job in jobs]
+    sound_width = max(map(len, sounds), default=0)
+    names = [
+        f"{f'{sound:<{sound_width}}{INDENT}' if sound_width else ''}{_shown(job.file_name)}"
+        for sound, job in zip(sounds, jobs, strict=True)
     ]
-    lines = [f"{row}{INDENT}{_shown(job.file_name)}" for row, job in rows]
+    lines = [f"{row}{INDENT}{name}" for row, name in zip(rows, names, strict=True)]
     width = shutil.get_terminal_size().columns
     if not sys.stdout.isatty() or all(cell_len(line) <= width for line in lines):
         return lines
-    return [line for row, job in rows for line in (row, *_folded(_shown(job.file_name), width))]
+    return [line for row, name in zip(rows, names, strict=True) for line in (row, *_folded(name, width))]
 
 
 def detail_lines(job: Job) -> list[str]:
@@ -48,6 +53,8 @@ def detail_lines(job: Job) -> list[str]:
         ("State", _state(job)),
         ("Error", job.error),
         ("Result", f"{length_text(job.length)}{_size(job.mp3_bytes)}" if job.length is not None else None),
+        ("Format", _format(job)),
+        ("Cut", f"from {job.cut.start:g} s to {job.cut.end:g} s of the source" if job.cut else None),
         ("Missing", f"{job.missing_seconds:.1f} s could not be read" if job.missing_seconds else None),
         ("Options", ", ".join(f"{name}={value}" for name, value in job.options.items() if value is not None)),
         ("Created", _time(job.created_at)),
@@ -65,6 +72,12 @@ def _row(label: str, value: str, indent: str) -> str:
 
 def _state(job: Job) -> str:
     return f"{job.state} {job.percent}%" if job.state == "converting" else _shown(job.state)
+
+
+def _format(job: Job) -> str | None:
+    """Return the format of a job with what its audio file contains, or with what it will be."""
+    sound = sound_text(job)
+    return f"{job.format}{f': {sound}' if sound else ''}" if job.format else None
 
 
 def _size(number: int | None) -> str:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from rich.cells import cell_len, chop_cells
 
 from soundlift.cli.error_text import error_text
 from soundlift.cli.exit_codes import ExitCode, exit_code
 from soundlift.cli.layout import about
 from soundlift.cli.outputs import Item
 from soundlift.cli.readable import length_text
+from soundlift.cli.sound_text import short_sound_text, sound_text
 from soundlift.client import ApiError, ClientError, Job, NotConverted
 from soundlift.common.printable import escaped
 from soundlift.common.sizes import size_text
+from soundlift.local.program_name import program_name
 
 STANDARD_OUTPUT = "standard output"
+DESCRIPTION = ("format", "codec", "bitrate", "sample_rate", "channels", "copied")  # of an audio file
+
+SKIPPED = ("", "", "exists, skipped")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +51,29 @@ class Outcome:
             return about(f"soundlift: {self.item.source.shown}", self.reason, sys.stderr)
         if self.item.skipped or self.job is None:
             return about(shown_target(self.item), "exists, skipped", sys.stdout)
-        size = f"{length_text(self.job.length or 0)}, {size_text(self.job.mp3_bytes or 0)}"
-        job = "" if sys.stderr.isatty() else f", job {self.job.id}"  # a terminal has shown the job at its begin
-        return about(shown_target(self.item), f"{size}{job}", sys.stdout)
+        parts = [length_text(self.job.length or 0), size_text(self.job.mp3_bytes or 0), sound_text(self.job)]
+        if not sys.stderr.isatty():  # a terminal has shown the job at its begin
+            parts.append(f"job {self.job.id}")
+        return about(shown_target(self.item), ", ".join(filter(None, parts)), sys.stdout)
+
+    @property
+    def row(self) -> str:
+        """The result of a file that has not failed, as a row of a table; a name that does not fit stands above it."""
+        job = self.job
+        cells = (length_text(job.length or 0), size_text(job.mp3_bytes or 0), short_sound_text(job)) if job else SKIPPED
+        row = f"{cells[0]:>8}  {cells[1]:>9}  {cells[2]:<16}"
+        name, width = shown_target(self.item), shutil.get_terminal_size().columns
+        line = f"{row}  {name}"
+        return line if cell_len(line) <= width else "\n".join([*chop_cells(name, width), row.rstrip()])
 
     @property
     def reason(self) -> str:
-        """The error as a sentence."""
-        return f"{error_text(self.error)}." if self.error else ""
+        """The error as a sentence, and how to get an audio file that the server has nevertheless."""
+        if self.error is None:
+            return ""
+        if self.job is None or not self.job.ready:
+            return f"{error_text(self.error)}."
+        return f"{error_text(self.error)}. Save it with `{program_name()} download {self.job.id} -o PATH`."
 
     @property
     def warning(self) -> str | None:
@@ -70,6 +93,8 @@ class Outcome:
             "output": "-" if target is None else str(target),
             "bytes": self.job.mp3_bytes if self.job else None,
             "length": self.job.length if self.job else None,
+            **{name: getattr(self.job, name, None) for name in DESCRIPTION},
+            "cut": asdict(self.job.cut) if self.job and self.job.cut else None,
             "missing_seconds": self.job.missing_seconds if self.job else None,
             "error": _error_document(self.error) if self.error else None,
         }

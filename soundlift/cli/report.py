@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from soundlift.cli.display import Display
 from soundlift.cli.messages import Messages
 from soundlift.cli.outcome import Outcome, json_line
 
 
 class Report:
-    """The printed results: a line or a JSON object for each file."""
+    """The printed results: a line or a JSON object for each file, or a row of a table on a terminal."""
 
     def __init__(self, display: Display, messages: Messages, *, as_json: bool, quiet: bool, to_stdout: bool) -> None:
         self._display = display
@@ -24,6 +26,7 @@ class Report:
         elif outcome.error:
             self._messages.error(outcome.line if several else f"soundlift: {outcome.reason}")
         elif not self._quiet:
-            self._display.print(outcome.line, err=self._err)
+            is_row = several and sys.stdout.isatty()
+            self._display.print(outcome.row if is_row else outcome.line, err=self._err)
         if outcome.warning and not self._as_json:
             self._messages.error(f"{outcome.item.source.shown}: {outcome.warning}" if several else outcome.warning)

@@ -52,9 +52,10 @@ class Steps:
         return ended
 
     def download(self, job: Job, target: Path | None, *, replace: bool) -> None:
-        """Save the audio file of a job, or write it to standard output for None."""
+        """Save the audio file of a job, after creating its folder, or write it to standard output for None."""
         show = self._transfer("downloading")
         if target:
+            target.parent.mkdir(parents=True, exist_ok=True)
             self.client.download(job, target, show, replace=replace)
             return
         with StandardOutput() as file:

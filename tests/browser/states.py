@@ -16,6 +16,7 @@ from devservers.local_stack import Stack
 from devservers.waiting import wait_for
 from soundlift.common.auth.opaque_tokens import OpaqueToken
 from soundlift.common.auth.password_links import Purpose
+from soundlift.common.jobs.model import AudioDescription
 from soundlift.common.services import Services
 from tests.browser.test_uploads import wav
 from tests.browser.visits import Visit, Visits
@@ -153,8 +154,11 @@ def question(scene: Scene) -> Iterator[Visit]:
 
 @contextmanager
 def selecting(scene: Scene) -> Iterator[Visit]:
-    for number in range(6):
-        ready_job(scene.services, name=f"Talk {number}.mp4", email=scene.account)
+    for number, (form, codec) in enumerate((("m4a", "alac"), ("eac3", "eac3"), ("opus", "opus"), ("wav", "pcm_s24le"))):
+        sound = AudioDescription(
+            format=form, codec=codec, bitrate=1411, sample_rate=44_100, channels=6, copied=True, cut_start=1, cut_end=99
+        )
+        ready_job(scene.services, name=f"Talk {number}.mp4", email=scene.account, audio=sound)
     visit = scene.visits()
     visit.sign_in(scene.account)
     visit.button("Select").click()

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from soundlift.common.audio.mp3_rates import BITRATES, SAMPLE_RATES
+from soundlift.common.audio.output_formats import FORMATS, REQUESTABLE, known_options
 from soundlift.common.errors import BadOption
-from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX, TAGS
+from soundlift.common.options.audio_options import TAG_PREFIX, TAGS
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.settings import Settings
 from tests.browser.visits import Visits
@@ -32,6 +33,15 @@ TIMES = [
 LINES = ["", "A talk", "é" * 1000, "😀" * 1000, "x" * 1001, "two\nlines", "tab\there", "a\u2028b", "a\u200bb", "\x7f"]
 DATES = ["2026", "2026-12", "2026-12-31", "2026-13", "2026-1-1", "26", "soon", "2026-12-32"]
 NUMBERS = ["3", "3/12", "3/", "/12", "12345", "0", "three"]
+FIELDS = {"quality": "bitrate", "channels": "channels", "sample_rate": "sample_rate", "loudness": "normalize"}
+CHANGES: list[dict[str, str]] = [
+    {},
+    {"bitrate": "128"},
+    {"quality": "2"},
+    {"normalize": "true"},
+    {"normalize": "false"},
+    {"start": "1"},
+]
 GIVEN: list[dict[str, str]] = [
     *({"start": text} for text in TIMES),
     *({"end": text} for text in TIMES if text not in ("0", "")),
@@ -46,6 +56,9 @@ GIVEN: list[dict[str, str]] = [
     *({"tag.track": text} for text in NUMBERS),
     *({"tag.disc": text} for text in NUMBERS),
     *({"bitrate": str(bitrate), "sample_rate": str(rate)} for bitrate in BITRATES for rate in SAMPLE_RATES),
+    *({"format": "m4a", "bitrate": rate, "sample_rate": "8000"} for rate in ("64", "96", "97", "128")),
+    *({"copy": "always", **changed} for changed in CHANGES),
+    *({"copy": "never", **changed} for changed in CHANGES),
 ]
 
 
@@ -82,17 +95,20 @@ def test_page_and_server_refuse_the_same_values(visits: Visits) -> None:
 def offered(visits: Visits) -> Any:
     """Return the names that the page sends for each list that it offers."""
     script = """async () => {
-        const { FORMATS, BITRATES, SAMPLE_RATES, TAGS } = await import("/web/option-values.js");
-        return { formats: Object.keys(FORMATS), bitrates: BITRATES, rates: SAMPLE_RATES, tags: Object.keys(TAGS) };
+        const { FORMATS, SAMPLE_RATES, TAGS } = await import("/web/option-values.js");
+        return { formats: FORMATS, rates: SAMPLE_RATES, tags: Object.keys(TAGS) };
     }"""
     return visits().page.evaluate(script)
 
 
 def test_the_page_offers_what_the_server_takes(offered: Any) -> None:
-    assert sorted(offered["bitrates"]) == list(BITRATES)
     assert sorted(offered["rates"]) == list(SAMPLE_RATES)
     assert sorted(offered["tags"]) == sorted(TAGS)
-    for name in offered["formats"]:
-        assert OPTIONS["format"].value.read(name)
-    allowed = OPTIONS["format"].value.allowed.split(" or ")
-    assert offered["formats"] == allowed
+    assert tuple(offered["formats"]) == REQUESTABLE
+    assert sorted(offered["formats"]["mp3"]["bitrates"]) == list(BITRATES)
+    for name, offer in offered["formats"].items():
+        bitrates = FORMATS[name].bitrates if name in FORMATS else ()
+        assert set(offer["bitrates"]) <= set(bitrates)
+        assert bool(offer["bitrates"]) == bool(bitrates)
+        unknown = {field for field, option in FIELDS.items() if option not in known_options(name)}
+        assert set(offer["without"]) - {"copy"} == unknown, name

@@ -122,6 +122,32 @@ def test_only_the_choice_that_fits_other_files_is_remembered(visit: Visit, panel
     expect(panel.locator(".options-summary")).to_have_text("MP3")
 
 
+def test_each_format_has_its_own_options_and_is_remembered(visit: Visit, panel: Locator, video: Path) -> None:
+    quality, rate = panel.get_by_label("Quality"), panel.get_by_label("Sample rate")
+    choose, loudness = (
+        panel.get_by_label("Format", exact=True).select_option,
+        panel.get_by_label("Loudness", exact=True),
+    )
+    quality.select_option("bitrate=64")
+    rate.select_option("8000")
+    choose("opus")
+    expect(quality).to_have_value("bitrate=64")
+    expect(rate).to_be_hidden()
+    expect(panel).to_contain_text("Opus · 64 kbit/s")
+    choose("flac")
+    expect(quality).to_be_hidden()
+    loudness.select_option("-16")
+    panel.get_by_label("Audio in this format").select_option("always")
+    expect(panel).to_contain_text("Audio in this format cannot be combined with a quality or a loudness")
+    choose("original")
+    for field in (quality, rate, loudness, panel.get_by_label("Audio in this format")):
+        expect(field).to_be_hidden()
+    visit.page.reload()
+    expect(panel.locator(".options-summary")).to_have_text("Original track")
+    options = options_of_next_job(visit, lambda: visit.upload(video))
+    assert (options["format"], options["copy"], options["normalize"]) == ("original", "always", None)
+
+
 @pytest.mark.parametrize(
     "remembered", ["no JSON", "null", "[]", json.dumps({"quality": "bitrate=1", "track": ["x"], "loudness": 7})]
 )

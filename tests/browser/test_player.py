@@ -113,3 +113,21 @@ def test_a_deleted_file_stops_playing(visit: Visit, row: Locator) -> None:
     other.page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     expect(row).to_have_count(0)
     assert playing.evaluate("audio => audio.paused")
+
+
+def test_a_file_that_the_browser_cannot_play_is_described_and_offered_for_download(visit: Visit, video: Path) -> None:
+    visit.open("/web/")
+    visit.page.evaluate("HTMLMediaElement.prototype.canPlayType = () => ''")
+    visit.page.get_by_text("Options", exact=True).click()
+    visit.page.get_by_label("Format", exact=True).select_option("original")
+    visit.page.get_by_text("Options", exact=True).click()
+    visit.upload(video)
+    row = visit.expect_state("Holiday.mp4", "ready")
+    expect(row).to_contain_text("This browser cannot play M4A (AAC). Download the file to listen.")
+    expect(row).to_contain_text(
+        re.compile(r"M4A \(AAC\), .* · 0:03 · \d+\u00a0kbit/s · 44\.1\u00a0kHz · mono · copied · ")
+    )
+    expect(row.get_by_role("button", name="Play")).to_have_count(0)
+    with visit.page.expect_download() as download:
+        row.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "Holiday.m4a"

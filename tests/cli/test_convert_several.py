@@ -78,6 +78,25 @@ def test_each_result_is_one_json_object(run: Run, account: dict[str, str], tmp_p
     assert {client.job(result["job"]).file_name for result in results.values()} == {"talking.mp4", "silent.mp4"}
 
 
+def test_files_get_the_format_of_their_name_or_the_name_of_their_format(
+    run: Run, account: dict[str, str], tmp_path: Path, videos: list[str]
+) -> None:
+    named = run("convert", "talking.mp4", "-o", "talk.flac", **account)
+    assert (named.returncode, ", FLAC, " in named.stdout) == (0, True), named.stderr
+    assert (tmp_path / "talk.flac").read_bytes()[:4] == b"fLaC"
+    original = run("convert", "talking.mp4", "folder", "--format", "original", "-o", "new/", "--json", **account)
+    results = [json.loads(line) for line in original.stdout.splitlines()]
+    assert {(result["output"], result["codec"], result["copied"]) for result in results} == {
+        ("new/talking.m4a", "aac", True),
+        ("new/d.m4a", "aac", True),
+    }
+    assert (tmp_path / "new" / "d.m4a").read_bytes()[4:8] == b"ftyp"
+    wrong = run("convert", "talking.mp4", "--format", "original", "-o", "talk.ogg", **account)
+    assert wrong.returncode == ExitCode.FAILED
+    assert "The audio is m4a, which does not fit the name talk.ogg. Save it with" in wrong.stderr
+    assert not (tmp_path / "talk.ogg").exists()
+
+
 def test_quiet_prints_nothing_and_verbose_prints_each_step(
     run: Run, account: dict[str, str], videos: list[str]
 ) -> None:

@@ -23,11 +23,17 @@ from tests.factories.clips import PICTURE, ffmpeg
 
 pytestmark = pytest.mark.media
 
+RATE = 48000
 SOUND = ("-f", "lavfi", "-i", "anoisesrc=d=1.5:r=48000:a=0.3")
 JUNK = b"\x0b\x77\xff\xff\xff\xff\x7f\xfe\x80\x01" + bytes(20)  # looks like the beginnings of frames
 SURROUND = ("-af", "aformat=cl=5.1(side)")
 # A file's name, its audio codec with arguments, and the format, codec and channels of the copy.
 CARRIED = [
+    ("a.mp4", ("aac",), ("m4a", "aac", 1)),
+    ("b.mp4", ("aac", *SURROUND), ("m4a", "aac", 6)),
+    ("a.avi", ("libmp3lame",), ("mp3", "mp3", 1)),
+    ("a.mkv", ("libopus",), ("opus", "opus", 1)),
+    ("b.mkv", ("libvorbis",), ("ogg", "vorbis", 1)),
     ("a.mov", ("alac",), ("m4a", "alac", 1)),
     ("c.mkv", ("flac",), ("flac", "flac", 1)),
     ("d.mkv", ("pcm_s24le", *SURROUND), ("wav", "pcm_s24le", 6)),
@@ -69,11 +75,11 @@ def test_a_track_is_stored_as_it_is(
     assert (job.state, job.error) == (State.READY, None)
     assert job.audio is not None
     assert (job.audio.format, job.audio.codec, job.audio.channels) == expected
-    assert (job.audio.copied, job.audio.sample_rate) == (True, 48000)
+    assert (job.audio.copied, job.audio.sample_rate) == (True, RATE)
     file = save_mp3(job)
     assert file.suffix == f".{expected[0]}"
     samples = _samples(file)
-    assert job.length == pytest.approx(len(samples) / 8 / expected[2] / 48000, abs=0.0011)
+    assert job.length == pytest.approx(len(samples) / 8 / expected[2] / RATE, abs=0.0011)
     assert samples == _samples(source)
 
 
@@ -99,6 +105,36 @@ def test_a_codec_that_no_format_can_carry_is_named(
 ) -> None:
     job = convert_file(_source(tmp_path, name, codec), format="original")
     assert (job.state, job.error_code, job.error) == (State.FAILED, "no_container", message)
+
+
+def test_samples_that_an_edit_list_excludes_are_left_out(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
+) -> None:
+    whole = ffmpeg(tmp_path / "a.mov", *SOUND, "-c:a", "pcm_s16le")
+    source = ffmpeg(tmp_path / "cut.mov", "-ss", "0.0123", "-t", "0.5", "-i", str(whole), "-c", "copy")
+    assert _samples(whole).find(_samples(source)) > 0
+    for output_format in ("original", "wav"):
+        job = convert_file(source, format=output_format)
+        assert job.audio is not None
+        assert job.audio.copied
+        assert _samples(save_mp3(job)) == _samples(source)
+
+
+@pytest.mark.parametrize(("name", "codec", "packet"), [("a.mov", "pcm_s24be", 1024), ("a.mkv", "ac3", 1536)])
+def test_a_part_is_cut_between_packets(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str, codec: str, packet: int
+) -> None:
+    source = ffmpeg(tmp_path / name, *SOUND, "-c:a", codec)
+    job = convert_file(source, format="original", start="0.5", end="1")
+    assert job.audio is not None
+    assert job.audio.cut_start is not None
+    assert job.audio.cut_end is not None
+    assert job.audio.cut_start == pytest.approx(0.5, abs=packet / RATE)
+    assert job.audio.cut_end == pytest.approx(1, abs=packet / RATE)
+    found = _samples(save_mp3(job))
+    assert len(found) / 8 / RATE == pytest.approx(job.audio.cut_end - job.audio.cut_start, abs=0.002)
+    if codec.startswith("pcm"):
+        assert _samples(source).find(found) == round(job.audio.cut_start * RATE) * 8
 
 
 def test_who_asks_for_a_wav_gets_linear_pcm(convert_file: Convert, tmp_path: Path) -> None:

@@ -13,12 +13,16 @@ from typing import BinaryIO, cast
 
 from functions.convert.handler import convert
 from soundlift.common.audio.formats import DEMUXERS, SIGNATURE_BYTES, is_known_format
+from soundlift.common.audio.output_formats import FORMATS, ORIGINAL
 from soundlift.common.errors import SoundliftError
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.model import AudioDescription, Job, State
 from soundlift.common.media import MediaInfo
+from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.options.parsing import parse_options
 from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
+from tests.corpus.comparison import difference
 from tests.factories.jobs import job_now, receiving_job
 
 FENCE = ("-protocol_whitelist", "file", "-format_whitelist", DEMUXERS)
@@ -26,6 +30,10 @@ DECODED = re.compile(
     r"^\[in#0\S* @ \w+\]   Input stream #0:\d+ .*?(\d+) frames decoded.*?\((\d+) samples\)", re.MULTILINE
 )
 AUDIO_TRACK = re.compile(r"^  Stream #0:\d+.*?: Audio:", re.MULTILINE)
+DEMUXER_NAMES = {"m4a": "mov", "opus": "ogg"}
+# The codes of failures of `original` without any fault of the file.
+NOT_CARRIED = ("no_container", "cannot_copy")
+GUESS = b"Guessed Channel Layout"  # a WAV of one or two channels does not name them
 PROTECTED_MARKS = (b"enca", b"drms")
 TIMEOUT_SECONDS = 3600
 
@@ -49,22 +57,26 @@ class Reference:
 
 @dataclass(frozen=True)
 class Result:
-    """The result for a file: rejected at upload, a job that ended, or an error."""
+    """The result for a file: rejected at upload, a job that ended, or an error.
+
+    `difference` states how the sound differs from that of the file, if that was compared.
+    """
 
     accepted: bool
     job: Job | None = None
     error: str = ""
     decodes: bool = False
+    difference: str = ""
 
     @property
     def is_conclusive(self) -> bool:
-        """Return whether the result is a valid MP3, a failure with a code and a sentence, or a rejection."""
+        """Return whether the result is a valid audio file, a failure with a code and a sentence, or a rejection."""
         if not self.accepted:
             return True
         if self.job is None or self.error:
             return False
         if self.job.state == State.READY:
-            return self.decodes
+            return self.decodes and not self.difference
         sentence = self.job.error or ""
         return self.job.state == State.FAILED and bool(self.job.error_code) and sentence.endswith(".")
 
@@ -78,8 +90,15 @@ class Result:
         if self.error or self.job is None:
             return f"error: {self.error}"
         if self.ready:
-            return "an MP3" if self.decodes else "an MP3 that does not decode"
+            return self._describe_audio()
         return f"{self.job.state}: {self.job.error_code}"
+
+    def _describe_audio(self) -> str:
+        audio = self.job.audio if self.job is not None else None
+        title = FORMATS[audio.format].title if audio is not None else "an unknown format"
+        if not self.decodes:
+            return f"{title} that does not decode"
+        return f"{title} that {self.difference}" if self.difference else title
 
 
 def decode_with_ffmpeg(file: Path) -> Reference:
@@ -92,13 +111,13 @@ def decode_with_ffmpeg(file: Path) -> Reference:
     return Reference(selected_track_decodes=False, other_track=next(others, None))
 
 
-def convert_file(file: Path, services: Services) -> Result:
-    """Upload and convert a file of any size, and delete what is stored."""
+def convert_file(file: Path, services: Services, audio_format: str = "mp3", *, compare: bool = False) -> Result:
+    """Upload and convert a file of any size, and delete what is stored; `compare` the samples if requested."""
     with file.open("rb") as content:
         if not is_known_format(content.read(SIGNATURE_BYTES)):
             return Result(accepted=False)
         content.seek(0)
-        job = _queue(content, file.name, services)
+        job = _queue(content, file.name, services, audio_format)
     try:
         convert(event_for(job), services)
     except SoundliftError as error:
@@ -109,16 +128,19 @@ def convert_file(file: Path, services: Services) -> Result:
     if job.state != State.READY:
         return Result(accepted=True, job=job)
     try:
-        return Result(accepted=True, job=job, decodes=_decodes(job, services))
+        return _check_audio(file, job, services, compare=compare)
     finally:
         services.mp3s.delete(str(job.mp3_fid))
 
 
 def agree(file: Path, expected: Reference, result: Result) -> bool:
-    """Return whether the result is an MP3 if FFmpeg decodes something, and a stated failure otherwise.
+    """Return whether the result is an audio file if FFmpeg decodes something, and a stated failure otherwise.
 
-    Encrypted sound is the exception: FFmpeg decodes it as noise, but the conversion has to fail.
+    There are two exceptions: FFmpeg decodes encrypted sound as noise, but the conversion has to fail; and no format
+    carries a copy of some codecs.
     """
+    if result.job is not None and result.job.error_code in NOT_CARRIED and _is_original(result.job):
+        return result.is_conclusive
     if expected.decodes and result.job is not None and result.job.error_code == "drm_protected":
         return result.is_conclusive and _has_protected_sound(file)
     return result.is_conclusive and result.ready == expected.decodes
@@ -150,35 +172,38 @@ def _decode(file: Path, *arguments: str) -> str:
     return done.stderr.decode("utf-8", "replace")
 
 
-def _queue(content: BinaryIO, name: str, services: Services) -> Job:
+def _queue(content: BinaryIO, name: str, services: Services, audio_format: str) -> Job:
     job = receiving_job(services, name)
     writer = services.videos.create(job.video_fid, MediaInfo(job.username, job.file_name, job.content_type, job.id))
     shutil.copyfileobj(content, cast(BinaryIO, writer), 2**20)
-    assert services.jobs.queue(job.id, video_bytes=writer.commit())
+    options = parse_options([("format", audio_format)], services.settings).to_json()
+    assert services.jobs.queue(job.id, video_bytes=writer.commit(), options=options)
     return job_now(services, job.id)
 
 
-def _decodes(job: Job, services: Services) -> bool:
-    """Return whether FFmpeg decodes the MP3 of a job without a warning."""
-    with services.mp3s.open(str(job.mp3_fid)).file as mp3, tempfile.NamedTemporaryFile(suffix=".mp3") as file:
-        shutil.copyfileobj(mp3, file)
+def _is_original(job: Job) -> bool:
+    return AudioOptions.from_json(job.options or "{}").format == ORIGINAL
+
+
+def _check_audio(source: Path, job: Job, services: Services, *, compare: bool) -> Result:
+    """Return the result for a job with an audio file: whether FFmpeg decodes it, and how its sound differs."""
+    assert job.audio is not None
+    suffix = FORMATS[job.audio.format].suffix
+    with services.mp3s.open(str(job.mp3_fid)).file as audio, tempfile.NamedTemporaryFile(suffix=suffix) as file:
+        shutil.copyfileobj(audio, file)
         file.flush()
-        command = [
-            binary(),
-            "-nostdin",
-            "-hide_banner",
-            "-v",
-            "warning",
-            "-f",
-            "mp3",
-            "-i",
-            file.name,
-            "-f",
-            "null",
-            "-",
-        ]
-        done = subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
-    return done.returncode == 0 and not done.stderr
+        decodes = _decodes_without_warning(file.name, job.audio)
+        found = difference(source, Path(file.name), job.audio, job.length or 0.0) if compare and decodes else ""
+    return Result(accepted=True, job=job, decodes=decodes, difference=found)
+
+
+def _decodes_without_warning(file: str, audio: AudioDescription) -> bool:
+    """Return whether FFmpeg decodes an audio file, without a warning unless it is a copy, which may be damaged."""
+    demuxer = DEMUXER_NAMES.get(audio.format, audio.format)
+    level = "fatal" if audio.copied else "warning"
+    command = [binary(), "-nostdin", "-hide_banner", "-v", level, "-f", demuxer, "-i", file, "-f", "null", "-"]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
+    return done.returncode == 0 and all(GUESS in line for line in done.stderr.splitlines())
 
 
 def _has_protected_sound(file: Path) -> bool:

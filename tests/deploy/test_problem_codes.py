@@ -24,7 +24,8 @@ RAISED_BY_FLASK = (
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 )
 ERRORS = SoundliftError.__module__  # other modules' subclasses are errors of commands, which no response contains
-MADE_BY_FUNCTIONS = {"no_such_track", "daily_minutes_exceeded", "gave_up"}  # their messages differ from job to job
+# Their messages differ from job to job.
+MADE_BY_FUNCTIONS = {"no_such_track", "daily_minutes_exceeded", "no_container", "cannot_copy", "gave_up"}
 
 
 def errors_below(parent: type[SoundliftError]) -> Iterator[type[SoundliftError]]:

@@ -8,7 +8,6 @@ from typing import NoReturn
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..probe.audio_track import AudioTrack
-from ..probe.packets import Packets
 from .output_format import Sound
 
 
@@ -46,8 +45,3 @@ class CopiedOnly:
     def copied_codec(self, track: AudioTrack) -> str:
         """Return the codec of the track."""
         return track.codec
-
-    def complete_copy(self, path: Path, packets: Packets) -> int:
-        """Leave the file as it is, and return the length of the track."""
-        del path
-        return packets.samples

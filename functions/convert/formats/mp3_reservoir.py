@@ -87,7 +87,7 @@ def mute_incomplete_frames(frames: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the frames of a track, silent where their main data lies before the first frame.
 
     FFmpeg skips such granules. Other decoders would find the bytes of the header frame there, and play a loud noise. At
-    the lowest gain, which is more than 300 dB below full scale, any bytes are silence.
+    the lowest gain, which is more than 250 dB below full scale, any bytes are silence.
     """
     available = 0
     for frame in frames:

@@ -11,6 +11,7 @@ from soundlift.common.audio.output_formats import AudioFormat
 
 from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
+from ..probe.packets import Packets
 from .copied_only import CopiedOnly
 from .output_format import Head, OutputFormat, Tags
 from .raw_frames import AC3_SYNC, DTS_SYNC, ReadFrame, measure_seconds, read_ac3_frame, read_dts_frame
@@ -38,6 +39,10 @@ class Raw(CopiedOnly):
         """Return the arguments for a file that contains only the frames of the track."""
         del track
         return ("-f", self.facts.name)
+
+    def complete_copy(self, path: Path, packets: Packets) -> int:
+        """Leave the file as it is, and return the length of all frames in samples per channel."""
+        return round(self.read_length(path) * packets.rate)
 
     def read_length(self, path: Path) -> float:
         """Return the length of all frames in seconds; raises ConversionFailed if there is none."""

@@ -68,14 +68,18 @@ class Wav:
         return self.codec(Sound(track.rate or 0, track.channels, track.bits, track.is_float))
 
     def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for a copy, with samples in the order of bytes that WAV files have."""
-        codec = self.copied_codec(track)
-        return (*(() if codec == track.codec else ("-c:a", codec)), *self.container_args())
+        """Return the arguments for a copy, with samples in the order of bytes that WAV files have.
+
+        FFmpeg decodes linear PCM, which changes no sample, in order to leave out those that an edit list excludes, as
+        in a MOV that was cut without encoding it again: only a decoder does that within a packet.
+        """
+        codec = "copy" if track.codec in COMPANDED else self.copied_codec(track)
+        return ("-c:a", codec, *self.container_args())
 
     def complete_copy(self, path: Path, packets: Packets) -> int:
-        """Leave the file as it is, and return the length of the track."""
-        del path
-        return packets.samples
+        """Leave the file as it is, and return the length of its samples."""
+        del packets
+        return self._read_header(path).samples
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: one core is enough for PCM."""
@@ -87,9 +91,12 @@ class Wav:
 
     def read_length(self, path: Path) -> float:
         """Return the length of the samples in seconds; raises ConversionFailed."""
+        return self._read_header(path).seconds
+
+    def _read_header(self, path: Path) -> WavHeader:
         with path.open("rb") as file:
             try:
-                return WavHeader.read(file).seconds
+                return WavHeader.read(file)
             except NotWav:
                 raise ConversionFailed(BROKEN) from None
 

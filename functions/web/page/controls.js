@@ -55,13 +55,20 @@ export function textInput(placeholder = "", maxLength = 1000) {
  * @param {Array<[string, string | Array<[string, string]>]>} choices
  */
 export function selection(choices) {
+  return element("select", {}, ...choiceItems(choices));
+}
+
+/**
+ * Return the contents of a selection.
+ * @param {Parameters<typeof selection>[0]} choices
+ */
+export function choiceItems(choices) {
   const option = (/** @type {string} */ value, /** @type {string} */ text) => element("option", { value }, text);
-  const items = choices.map(([value, text]) =>
+  return choices.map(([value, text]) =>
     typeof text === "string"
       ? option(value, text)
       : element("optgroup", { label: value }, ...text.map((choice) => option(...choice))),
   );
-  return element("select", {}, ...items);
 }
 
 /**

@@ -22,7 +22,10 @@ const ADVICE = new Map(Object.entries({
 
 /** Failures that the same video would end in again. */
 const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unknown_codec", "empty_audio", "nothing_left",
-  "no_such_track", "too_many_channels"]);
+  "no_such_track", "too_many_channels", "no_container", "cannot_copy"]);
+
+/** What people call formats and codecs, if not by their names in capitals. */
+const TITLES = new Map([["opus", "Opus"], ["ogg", "Ogg"], ["vorbis", "Vorbis"], ["ac3", "AC-3"], ["eac3", "E-AC-3"]]);
 
 /** @param {Job} job */
 export function stateText({ state, percent }) {
@@ -39,16 +42,33 @@ export function stateText({ state, percent }) {
 export function facts(job) {
   const isReady = job.state === "ready";
   const size = isReady ? job.mp3_bytes : job.video_bytes;
-  const kind = isReady ? `${job.format.toUpperCase()}, ` : "";
+  const kind = isReady ? `${formatName(job)}, ` : "";
   return [
     session.identity?.admin && job.username !== session.identity.username ? job.username : null,
     size === null || job.state === "expired" ? null : `${kind}${formatSize(size)}`,
     job.length === null ? null : formatLength(job.length),
-    partText(job.options),
-    job.options.bitrate ? `${job.options.bitrate}\u00a0kbit/s` : null,
+    partText(job.cut ?? job.options),
+    job.bitrate ? `${job.bitrate}\u00a0kbit/s` : null,
+    job.sample_rate ? `${job.sample_rate / 1000}\u00a0kHz` : null,
+    job.channels ? ["mono", "stereo"][job.channels - 1] ?? `${job.channels}\u00a0channels` : null,
+    job.copied ? "copied" : null,
     `uploaded ${formatMoment(job.created_at)}`,
     isReady && job.expires_at ? `kept until ${formatDay(job.expires_at)}` : null,
   ].filter((fact) => fact !== null);
+}
+
+/**
+ * Return the format of an audio file, with its codec if that has another name: "M4A (AAC)".
+ * @param {Job} job
+ */
+export function formatName({ format, codec }) {
+  const isNamed = !codec || codec === format || codec.startsWith("pcm_");
+  return isNamed ? title(format) : `${title(format)} (${title(codec)})`;
+}
+
+/** @param {string} name */
+function title(name) {
+  return TITLES.get(name) ?? name.toUpperCase();
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The fields of the options of an upload, other than its trim. */
 
-import { checkbox, labelled, selection, textInput } from "./controls.js";
-import { BITRATES, FORMATS, SAMPLE_RATES, TAGS } from "./option-values.js";
+import { checkbox, choiceItems, labelled, selection, textInput } from "./controls.js";
+import { FORMATS, SAMPLE_RATES, TAGS } from "./option-values.js";
 
 /** @typedef {Array<[string, string]>} Choices */
 
@@ -20,24 +20,30 @@ const variable = ABOUT_KILOBITS.map((kilobits, quality) => {
   return [`quality=${quality}`, `V${quality}, about ${kilobits} kbit/s${remark ? `: ${remark}` : ""}`];
 });
 /** @type {Choices} */
-const constant = BITRATES.map((kilobits) => [`bitrate=${kilobits}`, `${kilobits} kbit/s`]);
-/** @type {Choices} */
 const rates = SAMPLE_RATES.map((hertz) => [String(hertz), `At most ${hertz / 1000} kHz`]);
 
 export const OTHER_LOUDNESS = "other";
 
+/**
+ * Return the choices of the quality in a format.
+ * @param {string} format
+ */
+export function qualities(format) {
+  /** @type {Choices} */
+  const rates = (FORMATS[format]?.bitrates ?? []).map((kilobits) => [`bitrate=${kilobits}`, `${kilobits} kbit/s`]);
+  return choiceItems([
+    ["", "Standard"],
+    ...(format === "mp3"
+      ? /** @type {Array<[string, Choices]>} */ ([["Variable bit rate", variable], ["Constant bit rate", rates]])
+      : rates),
+  ]);
+}
+
 /** Make the fields; their values are what is remembered, by these names. */
 export function makeFields() {
   return {
-    format: labelled("Format", selection(Object.entries(FORMATS))),
-    quality: labelled(
-      "Quality",
-      selection([
-        ["", "Standard"],
-        ["Variable bit rate", variable],
-        ["Constant bit rate", constant],
-      ]),
-    ),
+    format: labelled("Format", selection(Object.entries(FORMATS).map(([value, { name }]) => [value, name]))),
+    quality: labelled("Quality", selection([])),
     channels: labelled("Channels", selection([["", "As in the video"], ["1", "Mono"], ["2", "Stereo"]])),
     sample_rate: labelled("Sample rate", selection([["", "As in the video"], ...rates])),
     loudness: labelled(
@@ -53,6 +59,10 @@ export function makeFields() {
       ]),
     ),
     lufs: labelled("Loudness in LUFS", textInput("-18", 10)),
+    copy: labelled(
+      "Audio in this format",
+      selection([["", "Copy, if nothing changes it"], ["never", "Encode again"], ["always", "Copy or fail"]]),
+    ),
     track: labelled("Audio track", textInput("the main one", 3)),
     tags: checkbox("Keep the title and other tags of the video"),
     cover: checkbox("Keep its cover picture"),

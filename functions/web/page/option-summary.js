@@ -9,6 +9,8 @@ const WORDS = new Map([
   ["normalize=false", "loudness unchanged"],
   ["tags=strip", "no tags of the video"],
   ["cover=drop", "no cover"],
+  ["copy=never", "encoded again"],
+  ["copy=always", "only copied"],
 ]);
 
 /**
@@ -16,7 +18,7 @@ const WORDS = new Map([
  * @param {Map<string, string>} options
  */
 export function describe(options) {
-  const format = FORMATS[options.get("format") ?? "mp3"] ?? "";
+  const format = FORMATS[options.get("format") ?? "mp3"]?.name;
   const words = [...options].map(([name, value]) => describeOne(name, value)).filter(Boolean);
   return [format, ...words, describeTrim(options), describeTags(options)].filter(Boolean).join(" · ");
 }

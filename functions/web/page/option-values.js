@@ -2,9 +2,19 @@
 
 import { parseTime } from "./times.js";
 
-/** @type {Record<string, string>} */
-export const FORMATS = { mp3: "MP3" };
-export const BITRATES = [320, 256, 224, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32];
+/**
+ * The values of the option `format`: their names, the bit rates to choose from in kbit/s, and the fields that a format
+ * has no use for.
+ * @type {Record<string, {name: string, bitrates: number[], without: string[]}>}
+ */
+export const FORMATS = {
+  mp3: { name: "MP3", bitrates: [320, 256, 224, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32], without: [] },
+  m4a: { name: "M4A (AAC)", bitrates: [320, 256, 192, 160, 128, 96, 64], without: [] },
+  opus: { name: "Opus", bitrates: [256, 192, 160, 128, 96, 64, 48, 32, 24, 16], without: ["sample_rate"] },
+  flac: { name: "FLAC", bitrates: [], without: ["quality"] },
+  wav: { name: "WAV", bitrates: [], without: ["quality"] },
+  original: { name: "Original track", bitrates: [], without: ["quality", "channels", "sample_rate", "loudness", "copy"] },
+};
 export const SAMPLE_RATES = [48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000];
 export const TAGS = {
   title: "Title",
@@ -62,10 +72,12 @@ const CHECKS = {
 };
 
 /**
- * Return the highest constant bit rate in kbit/s that can be combined with a sample rate in Hz.
+ * Return the highest bit rate in kbit/s of a format that can be combined with a sample rate in Hz.
+ * @param {string | undefined} format
  * @param {number} sampleRate
  */
-function highestBitrate(sampleRate) {
+function highestBitrate(format, sampleRate) {
+  if (format === "m4a") return Math.floor(sampleRate * 0.012);
   if (sampleRate <= 12000) return 64;
   return sampleRate <= 24000 ? 160 : 320;
 }
@@ -85,8 +97,13 @@ export function findProblems(options) {
   const [start, end] = [parseTime(options.get("start") ?? "0"), parseTime(options.get("end") ?? "")];
   if (start !== null && end !== null && end <= start) problems.set("end", "must be after the start");
   const [bitrate, rate] = [Number(options.get("bitrate")), Number(options.get("sample_rate"))];
-  if (bitrate && rate && bitrate > highestBitrate(rate)) {
-    problems.set("sample_rate", `allows at most ${highestBitrate(rate)} kbit/s: choose a higher one, or a lower bit rate`);
+  const highest = highestBitrate(options.get("format"), rate);
+  if (bitrate && rate && bitrate > highest) {
+    problems.set("sample_rate", `allows at most ${highest} kbit/s: choose a higher one, or a lower bit rate`);
+  }
+  const changes = ["bitrate", "quality", "normalize"].filter((name) => (options.get(name) ?? "false") !== "false");
+  if (options.get("copy") === "always" && changes.length) {
+    problems.set("copy", "cannot be combined with a quality or a loudness: a copy keeps those of the video");
   }
   return problems;
 }

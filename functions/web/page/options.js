@@ -2,9 +2,9 @@
 
 import { button } from "./controls.js";
 import { element } from "./dom.js";
-import { OTHER_LOUDNESS, makeFields, makeTagFields } from "./option-fields.js";
+import { OTHER_LOUDNESS, makeFields, makeTagFields, qualities } from "./option-fields.js";
 import { describe } from "./option-summary.js";
-import { findProblems } from "./option-values.js";
+import { FORMATS, findProblems } from "./option-values.js";
 import { recall, remember } from "./option-memory.js";
 import { Trim } from "./trim.js";
 
@@ -30,6 +30,7 @@ export class Options extends HTMLElement {
   );
   #panel = this.#makePanel();
   #isPressed = false;
+  #format = "";
 
   #makePanel() {
     const { tags, cover, ...fields } = this.#fields;
@@ -74,27 +75,28 @@ export class Options extends HTMLElement {
 
   /** Return the options that differ from the defaults, by the names that an upload gives them. */
   read() {
-    const { format, quality, channels, sample_rate: rate, track, tags, cover } = this.#fields;
-    const [qualityName = "", qualityValue = ""] = quality.control.value.split("=");
+    const { format, quality, channels, sample_rate: rate, copy, track, tags, cover } = this.#fields;
+    const [qualityName = "", qualityValue = ""] = valueOf(quality).split("=");
     /** @type {Array<[string, string]>} */
     const pairs = [
       ["format", format.control.selectedIndex ? format.control.value : ""],
       [qualityName, qualityValue],
-      ["channels", channels.control.value],
-      ["sample_rate", rate.control.value],
+      ["channels", valueOf(channels)],
+      ["sample_rate", valueOf(rate)],
       ["normalize", this.#loudness()],
-      ["track", track.control.value.trim()],
+      ["copy", valueOf(copy)],
+      ["track", valueOf(track)],
       ["tags", tags.control.checked ? "" : "strip"],
       ["cover", cover.control.checked ? "" : "drop"],
       ...Object.entries(this.#trim.times),
-      ...[...this.#tags].map(([name, { control }]) => /** @type {[string, string]} */ ([name, control.value.trim()])),
+      ...[...this.#tags].map(([name, field]) => /** @type {[string, string]} */ ([name, valueOf(field)])),
     ];
     return new Map(pairs.filter(([, value]) => value));
   }
 
   #loudness() {
     const { loudness, lufs } = this.#fields;
-    return loudness.control.value === OTHER_LOUDNESS ? lufs.control.value.trim() : loudness.control.value;
+    return valueOf(loudness) === OTHER_LOUDNESS ? valueOf(lufs) : valueOf(loudness);
   }
 
   /** Show what is wrong, open the panel and move to the first problem; return whether all values are allowed. */
@@ -132,9 +134,9 @@ export class Options extends HTMLElement {
   /** Show the problem of each field; return how many there are. */
   #showProblems() {
     const problems = findProblems(this.read());
-    const { track, lufs, sample_rate: rate } = this.#fields;
+    const { track, lufs, sample_rate: rate, copy } = this.#fields;
     const { start, end } = this.#trim.fields;
-    const fields = { track, normalize: lufs, sample_rate: rate, start, end, ...Object.fromEntries(this.#tags) };
+    const fields = { track, normalize: lufs, sample_rate: rate, copy, start, end, ...Object.fromEntries(this.#tags) };
     for (const [name, field] of Object.entries(fields)) {
       const problem = problems.get(name);
       const label = field.field.querySelector("label")?.textContent;
@@ -144,15 +146,28 @@ export class Options extends HTMLElement {
   }
 
   #changed() {
-    if (!findProblems(this.read()).size) remember(this.#choice());
     this.#show();
+    if (!findProblems(this.read()).size) remember(this.#choice());
   }
 
   #show() {
-    const { loudness, lufs } = this.#fields;
-    lufs.field.hidden = loudness.control.value !== OTHER_LOUDNESS;
+    this.#showFormat();
     if (!this.#isPressed) this.#showProblems();
     this.#summary.textContent = describe(this.read());
+  }
+
+  /** Offer what the chosen format knows; the values of hidden fields are kept, but not sent. */
+  #showFormat() {
+    const { format, quality, lufs, ...others } = this.#fields;
+    if (this.#format !== format.control.value) {
+      const chosen = quality.control.value;
+      this.#format = format.control.value;
+      quality.control.replaceChildren(...qualities(this.#format));
+      choose(quality.control, chosen);
+    }
+    const without = FORMATS[this.#format]?.without ?? [];
+    for (const [name, { field }] of Object.entries({ quality, ...others })) field.hidden = without.includes(name);
+    lufs.field.hidden = valueOf(others.loudness) !== OTHER_LOUDNESS;
   }
 
   #toggled() {
@@ -177,6 +192,7 @@ export class Options extends HTMLElement {
       if (control.type === "checkbox") /** @type {HTMLInputElement} */ (control).checked = value !== false;
       else if (control instanceof HTMLSelectElement) choose(control, value);
       else control.value = typeof value === "string" ? value : "";
+      this.#showFormat(); // before the quality is chosen
     }
   }
 
@@ -186,6 +202,14 @@ export class Options extends HTMLElement {
     this.#trim.reset();
     this.#changed();
   }
+}
+
+/**
+ * Return the value of a field, which is empty while it is hidden.
+ * @param {{field: HTMLElement, control: HTMLInputElement | HTMLSelectElement}} field
+ */
+function valueOf({ field, control }) {
+  return field.hidden ? "" : control.value.trim();
 }
 
 /**

@@ -6,6 +6,7 @@ import { refuseError, refuse } from "./announcer.js";
 import { request } from "./api.js";
 import { element, icon } from "./dom.js";
 import { audioName, formatLength, formatLengthInWords } from "./format.js";
+import { formatName } from "./job-text.js";
 import { jobLink, localUrl } from "./links.js";
 import { escaped } from "./printable.js";
 import { Waveform } from "./waveform.js";
@@ -23,6 +24,20 @@ const inView = new IntersectionObserver((entries) => {
     target.loadWaveform();
   }
 }, { rootMargin: "200px" });
+
+/** The media types of files; of the others, the name of the format. */
+const TYPES = new Map(Object.entries({
+  mp3: "mpeg", m4a: "mp4; codecs=mp4a.40.2", opus: "ogg; codecs=opus", ogg: "ogg; codecs=vorbis",
+}));
+
+/**
+ * Return whether this browser can play a file.
+ * @param {Job} job
+ */
+function canPlay({ format, codec }) {
+  const type = codec === "alac" ? "mp4; codecs=alac" : TYPES.get(format) ?? format;
+  return document.createElement("audio").canPlayType(`audio/${type}`) !== "";
+}
 
 /** @type {Player | null} */
 let playing = null;
@@ -45,6 +60,10 @@ export class Player extends HTMLElement {
     const isNew = this.#job?.mp3_fid !== job.mp3_fid;
     this.#job = job;
     if (!isNew) return;
+    if (!canPlay(job)) {
+      this.textContent = `This browser cannot play ${formatName(job)}. Download the file to listen.`;
+      return;
+    }
     if (!this.firstChild) this.#build();
     this.#length = job.length ?? 0;
     this.#slider.max = String(Math.max(this.#length, 0.001));

@@ -21,7 +21,7 @@ import { UploadRow } from "./upload-row.js";
 const MAX_WAITING_SHOWN = 5;
 const EMPTY = "This file is empty. Choose another one.";
 const FOLDER = "This is a folder. Open it, and choose the files in it.";
-const AT_ONCE = "The upload starts at once. To choose the quality, a part or tags first, open the options.";
+const AT_ONCE = "The upload starts at once. To choose the format, a part or tags first, open the options.";
 const LATER = "Nothing is uploaded until you have set the options and press Convert.";
 
 /**

@@ -84,7 +84,7 @@ class AudioOptions:
         metavar="KBIT/S",
         maximum="max_audio_bitrate",
         by_format=values.BITRATES,
-        default_text="`AUDIO_BITRATE` for MP3 if set, else variable",
+        default_text="MP3: `AUDIO_BITRATE` if set, else variable; others: [by channels](#formats)",
         help="Bit rate: constant for MP3, on average for M4A and Opus.",
         details="Written `192` or `192k`. MP3: at most 64 up to 12000 Hz, and at most 160 up to 24000 Hz.",
     )
