@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pika
 
 from devservers.certificates import Authority
+from devservers.erlang import ErlangShell
 from devservers.forwarder import Forwarder
 from devservers.ports import free_port
 from devservers.server import NotInstalled, Server
@@ -49,6 +50,7 @@ class OwnNode:
     tls_port: int
     authority: Authority
     control: Callable[..., str]
+    shell: ErlangShell
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class RabbitMq:
     def count(self, url: str) -> int:
         """Count the messages in all quorum queues at a URL: waiting, unacknowledged or being moved."""
         virtual_host = urlsplit(url).path.removeprefix("/") or "/"
-        return int(self.control("eval", COUNT_ALL % virtual_host))
+        return int(self.own.shell.evaluate(COUNT_ALL % virtual_host))
 
     def delete(self, topology: Topology) -> None:
         """Delete everything that a topology declares."""
@@ -130,11 +132,13 @@ def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
         own = {**os.environ, **environment}
         return subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
 
+    shell = ErlangShell(_find("erl"), environment["RABBITMQ_NODENAME"], {**os.environ, **environment})
     epmd.start()
     try:
         node.start(seconds=100)
-        yield RabbitMq(port, OwnNode(node, tls_port, authority, control))
+        yield RabbitMq(port, OwnNode(node, tls_port, authority, control, shell))
     finally:
+        shell.stop()
         node.kill()
         epmd.kill()
 

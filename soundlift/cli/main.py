@@ -32,7 +32,7 @@ from soundlift.local.command import data_option, up
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="soundlift")
 def soundlift() -> None:
-    """Turn videos into MP3s."""
+    """Turn videos into audio files."""
 
 
 @soundlift.command()

@@ -1,4 +1,4 @@
-"""The command-line options of an upload, which determine how the MP3 is made."""
+"""The command-line options of an upload, which determine how the audio file is made."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
+from soundlift.common.jobs.model import AudioDescription
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
 from tests.factories.jobs import MP4, failed_job, queued_job, ready_job
@@ -103,6 +104,16 @@ def test_bars_and_results_fit(on_terminal: OnTerminal, services: Services, tmp_p
     assert "all files" in written
     assert "2 files: 2 failed." in written
     assert bool(COLOR.search(written)) != bool(no_color)
+
+
+def test_results_of_several_files_are_rows_of_a_table(on_terminal: OnTerminal, services: Services) -> None:
+    copied = AudioDescription(format="m4a", codec="aac", bitrate=128, sample_rate=48_000, channels=2, copied=True)
+    rows = [ready_job(services, b"12345", audio=copied), ready_job(services, name=LONG, audio=copied)]
+    written = on_terminal("download", *(row.id for row in rows))
+    _assert_narrow(written)
+    assert "    3:07    5 bytes  m4a 128k copied   a.m4a" in _lines(written)
+    assert "    3:07    3 bytes  m4a 128k copied" in _lines(written)
+    assert LONG.removesuffix(".mp4")[-20:] in "".join(_lines(written))
 
 
 def test_a_download_shows_a_bar(on_terminal: OnTerminal, services: Services, tmp_path: Path) -> None:

@@ -1,16 +1,22 @@
-"""Every file of the corpus becomes an MP3 if FFmpeg decodes any of it, and otherwise fails with a stated reason."""
+"""Every file of the corpus becomes an audio file if FFmpeg decodes any of it, and otherwise fails with a stated reason.
+
+All become MP3s here. A selection also becomes each other format, in turn, and then has the samples that FFmpeg decodes;
+`make corpus FORMAT=all` does that with all files.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import cycle
 from pathlib import Path
 
 import pytest
 
+from soundlift.common.audio.output_formats import REQUESTABLE
 from soundlift.common.services import Services
 from tests.corpus.broken import SECONDS
-from tests.corpus.clips import BROKEN, COMPLETE, PROTECTED, SILENT, UNUSUAL_BEGINNINGS
+from tests.corpus.clips import BROKEN, CLIPS, COMPLETE, PROTECTED, SILENT, UNUSUAL_BEGINNINGS
 from tests.corpus.recipes import Recipe
 from tests.corpus.verdicts import (
     Result,
@@ -26,6 +32,9 @@ pytestmark = pytest.mark.media
 
 # A declared length includes the codec's padding at both ends, here at most 2 × 2048 samples, in WMA.
 PADDING_SECONDS = 0.1
+OTHER_FORMATS = [name for name in REQUESTABLE if name != "mp3"]
+# Every seventh file, so that neighbours, which resemble each other, become different formats.
+SELECTION = list(CLIPS)[::7]
 
 
 def _make(folder: Path, name: str, recipe: Recipe) -> Path:
@@ -48,6 +57,15 @@ def test_a_complete_file_becomes_an_mp3_without_missing_sound(services: Services
     assert not result.job.missing_seconds or count_decode_errors(tmp_path / name), (
         "sound is missing although FFmpeg decodes all of it"
     )
+
+
+@pytest.mark.parametrize(("name", "audio_format"), list(zip(SELECTION, cycle(OTHER_FORMATS), strict=False)))
+def test_a_file_has_the_samples_that_ffmpeg_decodes_in_other_formats(
+    services: Services, tmp_path: Path, name: str, audio_format: str
+) -> None:
+    file = _make(tmp_path, name, CLIPS[name])
+    expected, result = decode_with_ffmpeg(file), convert_file(file, services, audio_format, compare=True)
+    assert agree(file, expected, result), f"{name} as {audio_format}: FFmpeg {expected}, Soundlift {result}"
 
 
 @pytest.mark.parametrize("name", UNUSUAL_BEGINNINGS)
@@ -94,8 +112,13 @@ def test_a_command_compares_a_folder_with_ffmpeg(tmp_path: Path) -> None:
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "-not media.mp4").write_text("no")
     run = subprocess.run(
-        [sys.executable, "-m", "tests.corpus", str(tmp_path)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tests.corpus", str(tmp_path), "mp3", "flac"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert "1 × an MP3, 1 × refused at upload" in run.stdout
+    assert "mp3: 0 disagreements" in run.stdout
+    assert "1 × MP3, 1 × refused at upload" in run.stdout
+    assert "1 × FLAC, 1 × refused at upload" in run.stdout
     assert "No disagreements with FFmpeg." in run.stdout

@@ -160,3 +160,8 @@ def test_the_bit_rate_is_limited_to_what_a_frame_can_hold(
     requested: int | None, rate: int, channels: int, expected: int
 ) -> None:
     assert M4A.bitrate(AudioOptions(format="m4a", bitrate=requested), Sound(rate, channels)) == expected
+
+
+def test_a_start_after_the_end_leaves_nothing(convert_file: Convert, tmp_path: Path) -> None:
+    job = convert_file(ffmpeg(tmp_path / "a.wav", *SINE), format="m4a", start="100")
+    assert (job.state, job.error_code) == (State.FAILED, "nothing_left")

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -35,7 +36,7 @@ DEMUXER_NAMES = {"m4a": "mov", "opus": "ogg"}
 NOT_CARRIED = ("no_container", "cannot_copy")
 GUESS = b"Guessed Channel Layout"  # a WAV of one or two channels does not name them
 PROTECTED_MARKS = (b"enca", b"drms")
-TIMEOUT_SECONDS = 3600
+TIMEOUT_SECONDS, POLL_SECONDS = 3600, 0.05
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,11 @@ def convert_file(file: Path, services: Services, audio_format: str = "mp3", *, c
         job = _queue(content, file.name, services, audio_format)
     try:
         convert(event_for(job), services)
+        job = _wait_for_end(job, services)
     except SoundliftError as error:
         return Result(accepted=True, job=job_now(services, job.id), error=error.detail)
     finally:
         services.videos.delete(job.video_fid)
-    job = job_now(services, job.id)
     if job.state != State.READY:
         return Result(accepted=True, job=job)
     try:
@@ -179,6 +180,14 @@ def _queue(content: BinaryIO, name: str, services: Services, audio_format: str) 
     options = parse_options([("format", audio_format)], services.settings).to_json()
     assert services.jobs.queue(job.id, video_bytes=writer.commit(), options=options)
     return job_now(services, job.id)
+
+
+def _wait_for_end(job: Job, services: Services) -> Job:
+    """Return a job once it has ended: its event may have converted another one, and the other's event this one."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while (job := job_now(services, job.id)).state in (State.QUEUED, State.CONVERTING) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return job
 
 
 def _is_original(job: Job) -> bool:

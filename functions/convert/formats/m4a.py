@@ -17,7 +17,8 @@ from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .itunes_tags import build_itunes_tags
 from .languages import alpha_3
-from .mp4_index import NotMp4
+from .mp4_copy import complete_copy
+from .mp4_index import NoSound, NotMp4
 from .mp4_movie import Movie
 from .output_format import Head, OutputFormat, Sound, Tags
 
@@ -34,7 +35,7 @@ class M4a:
     is_lossless = False
     copied_codecs = frozenset({"aac"})
     carried_codecs = frozenset({"aac", "alac"})
-    lead_packets = 0
+    lead_packets = 3  # AAC needs the previous frame, and the one before for the high frequencies of HE-AAC
 
     def codec(self, sound: Sound) -> str:
         """Return FFmpeg's name of the codec."""
@@ -64,9 +65,8 @@ class M4a:
         return self.container_args()
 
     def complete_copy(self, path: Path, packets: Packets) -> int:
-        """Leave the file as it is, and return the length of the track."""
-        del path
-        return packets.samples
+        """Write the exact times into the index; raises NotCopied if FFmpeg has not written the file as expected."""
+        return complete_copy(path, packets)
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: the encoder distributes its bits over the whole sound."""
@@ -79,14 +79,16 @@ class M4a:
             return
         try:
             found = Movie.read(path)
-            found.with_length(samples, found.skip).write_index(path)
+            found.with_frames(found.frame).with_length(samples, found.skip).write_index(path)
         except NotMp4:
             raise ConversionFailed(BROKEN) from None
 
     def read_length(self, path: Path) -> float:
-        """Return the length in the index, without the encoder's delay and padding."""
+        """Return the length in the index, without the encoder's delay and padding; 0 if nothing was encoded."""
         try:
             return Movie.read(path).seconds
+        except NoSound:
+            return 0.0
         except NotMp4:
             raise ConversionFailed(BROKEN) from None
 

@@ -25,6 +25,10 @@ class NotMp4(Exception):
     """A file is not an MP4 with one audio track, or cannot have the requested length."""
 
 
+class NoSound(NotMp4):
+    """A file has an index, but FFmpeg has written no frames."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """The parts of a file: the box that identifies it, and the offsets of the sound, in its box, and of the index."""
@@ -62,6 +66,8 @@ class Index:
         with path.open("rb") as file:
             data = read_index(file, layout.index, layout.end)
         boxes = dict(_leaves(data, 8, layout.end - layout.index, iter(range(MAX_BOXES))))
+        if b"stts" not in boxes:
+            raise NoSound("it has no track")
         if any(len(boxes.get(kind, b"")) < TABLE for kind in NEEDED):
             raise NotMp4("its index is incomplete")
         return cls(boxes)

@@ -12,7 +12,7 @@ from typing import Self
 
 from ..probe.metadata import Chapter
 from .mp4_chapters import chapter_list, chapter_texts, chapter_track, from_the_start
-from .mp4_index import Index, Layout, NotMp4
+from .mp4_index import Index, Layout, NoSound, NotMp4
 from .mp4_writing import UNDETERMINED, Track, box, full_box, movie, table
 from .output_format import Head
 
@@ -43,20 +43,28 @@ class Movie:
         """Return the movie in a file; raises NotMp4."""
         layout = Layout.of(path)
         index = Index.read(path, layout)
-        timescale, times = index.timescale(b"mdhd"), index.times()
+        try:
+            timescale, times, offsets, edit = index.timescale(b"mdhd"), index.times(), index.offsets(), index.edit()
+        except struct.error:
+            raise NotMp4("a table in its index is too short") from None
         if not timescale or not times:
-            raise NotMp4("it has no frames")
+            raise NoSound("it has no frames")
         total = sum(count * each for count, each in times)
-        length, skip = index.edit() or (total, 0)
+        length, skip = (edit[0], max(0, edit[1])) if edit else (total, 0)
         if timescale != index.timescale(b"mvhd"):
             length = total - skip  # the edit's is rounded
         tables = b"".join(box(kind, index.boxes[kind]) for kind in COPIED_TABLES if kind in index.boxes)
-        return cls(layout, tables, index.offsets(), times, timescale, skip, max(0, length))
+        return cls(layout, tables, offsets, times, timescale, skip, max(0, length))
 
     @property
     def seconds(self) -> float:
         """Return the length in seconds that players show."""
         return self.length / self.timescale
+
+    @property
+    def codec(self) -> bytes:
+        """Return the type of the first entry in stsd, the first table (ISO/IEC 14496-12, section 8.5.2)."""
+        return self.tables[20:24]
 
     @property
     def frame(self) -> int:
@@ -66,15 +74,26 @@ class Movie:
             lengths[each] += count
         return lengths.most_common(1)[0][0]
 
-    def with_length(self, length: int, skip: int) -> Movie:
-        """Return the movie with another length and start, and with frames of one length.
+    @property
+    def frames(self) -> int:
+        """Return the number of frames."""
+        return sum(count for count, _ in self.times)
 
-        Raises NotMp4 if there are too few frames.
-        """
-        frames = sum(count for count, _ in self.times)
-        if not 0 <= skip <= skip + length <= frames * self.frame:
-            raise NotMp4(f"{frames} frames of {self.frame} do not contain {length} after {skip}")
-        return replace(self, times=[(frames, self.frame)], skip=skip, length=length)
+    @property
+    def total(self) -> int:
+        """Return the length of all frames."""
+        return sum(count * each for count, each in self.times)
+
+    def with_frames(self, length: int, last: int | None = None) -> Movie:
+        """Return the movie with frames of one length, and possibly a shorter last one."""
+        runs = [(self.frames, length)] if last is None else [(self.frames - 1, length), (1, last)]
+        return replace(self, times=[run for run in runs if run[0]])
+
+    def with_length(self, length: int, skip: int) -> Movie:
+        """Return the movie with another length and start; raises NotMp4 if the frames are too short."""
+        if not 0 <= skip <= skip + length <= self.total:
+            raise NotMp4(f"its frames last {self.total}, and do not contain {length} after {skip}")
+        return replace(self, skip=skip, length=length)
 
     def write_index(self, path: Path) -> None:
         """Write the index to the end of the file, in place of the previous one."""
@@ -114,7 +133,7 @@ class Movie:
             MEDIA_HEADER,
             times + self.tables,
             array("Q", (offset + shift for offset in self.offsets)),
-            media_length=sum(count * each for count, each in self.times),
+            media_length=self.total,
             length=self.length,
             skip=self.skip,
         )

@@ -10,7 +10,7 @@ from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .copied_only import CopiedOnly
-from .ogg_stream import Headers, NotOgg, read_end, replace_headers, set_positions
+from .ogg_stream import Headers, NotOgg, read_end, replace_headers, set_positions, split_only_page
 from .output_format import Head, NotCopied, OutputFormat, Tags
 from .vorbis_blocks import Blocks, NotVorbis
 from .vorbis_comments import build_comment_header, read_vendor
@@ -40,8 +40,11 @@ class OggVorbisFile(CopiedOnly):
         try:
             with path.open("r+b") as file:
                 headers = Headers.read(file, HEADERS)
+                split_only_page(file, headers)
                 blocks = Blocks(headers.packets[0], headers.packets[2])
-                return set_positions(file, headers, blocks.count_samples, discard=lambda _: packets.discard)
+                return set_positions(
+                    file, headers, blocks.count_samples, end=lambda samples, _: samples - packets.discard
+                )
         except (NotOgg, NotVorbis):
             raise NotCopied("FFmpeg cannot store it in an Ogg file") from None
 

@@ -60,14 +60,31 @@ def replace_first(file: BinaryIO, packet: bytes) -> None:
     file.write(page.write())
 
 
+def split_only_page(file: BinaryIO, headers: Headers) -> None:
+    """Divide the page after the headers into two if it is the last one, so that only one of them is the first.
+
+    In the first page of Vorbis, FFmpeg takes padding at the end for padding at the beginning. Raises NotOgg.
+    """
+    file.seek(headers.size)
+    page = _read_page(file)
+    count = len(page.packets) // 2
+    if not page.last or not count:
+        return
+    second = OggPage()
+    second.packets, page.packets = page.packets[count:], page.packets[:count]
+    second.serial, second.sequence, second.last, page.last = page.serial, page.sequence + 1, True, False
+    file.seek(headers.size)
+    file.write(page.write() + second.write())
+
+
 def set_positions(
-    file: BinaryIO, headers: Headers, samples: Callable[[bytes], int], *, discard: Callable[[int], int]
+    file: BinaryIO, headers: Headers, samples: Callable[[bytes], int], *, end: Callable[[int, int], int]
 ) -> int:
     """Set the position of each page after the headers, and return the position at the end.
 
-    `samples` returns how many samples a packet decodes to, and is called with each in turn. `discard` returns how many
-    of those of the last packet are not played. Raises NotOgg, or NotCopied if the last
-    page would have no sound.
+    `samples` returns how many samples a packet decodes to, and is called with each in turn. `end` returns how many of
+    all samples are before the end, given their number and that of the last packet's. Raises NotOgg, or NotCopied if the
+    last page would have no sound.
     """
     position, packet_samples = 0, 0
     file.seek(headers.size)
@@ -80,7 +97,7 @@ def set_positions(
             if number < _ended(page):
                 position += packet_samples
         if page.last:
-            position -= discard(packet_samples)
+            position = end(position, packet_samples)
         if position < begin:
             raise NotCopied("more than its last page is not played")
         page.position = position if _ended(page) else UNFINISHED

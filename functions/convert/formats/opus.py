@@ -77,7 +77,7 @@ class Opus:
                 head = bytearray(headers.packets[0])
                 head[PRE_SKIP] = packets.skip.to_bytes(2, "little")
                 replace_first(file, bytes(head))
-                end = set_positions(file, headers, count_samples, discard=partial(_discard, packets))
+                end = set_positions(file, headers, count_samples, end=partial(_end, packets))
         except NotOgg:
             raise NotCopied("FFmpeg cannot store it in an Ogg file") from None
         return end - packets.skip
@@ -88,14 +88,27 @@ class Opus:
         return False
 
     def write_length(self, path: Path, samples: int) -> None:
-        """Leave the file as it is: FFmpeg has written the exact length."""
+        """Write the exact length and all positions, unless FFmpeg has written them; raises ConversionFailed.
+
+        FFmpeg takes positions from timestamps, which begin anew if the sample rate of the track changes.
+        """
+        if not samples:
+            return
+        try:
+            with path.open("r+b") as file:
+                headers = Headers.read(file, HEADERS)
+                end = _pre_skip(headers) + samples
+                if read_end(file, headers) != end:
+                    set_positions(file, headers, count_samples, end=lambda all_samples, _: min(all_samples, end))
+        except (NotOgg, NotCopied):
+            raise ConversionFailed(BROKEN) from None
 
     def read_length(self, path: Path) -> float:
         """Return the length in seconds that the positions declare; raises ConversionFailed."""
         try:
             with path.open("rb") as file:
                 headers = Headers.read(file, HEADERS)
-                return max(0, read_end(file, headers) - int.from_bytes(headers.packets[0][PRE_SKIP], "little")) / RATE
+                return max(0, read_end(file, headers) - _pre_skip(headers)) / RATE
         except NotOgg:
             raise ConversionFailed(BROKEN) from None
 
@@ -111,15 +124,19 @@ class Opus:
         return replace_headers(path, headers, [head, TAGS_MAGIC + build_comment_header(tags, vendor)])
 
 
-def _discard(packets: Packets, last: int) -> int:
-    """Return how many of the `last` samples, those of the last packet, are not played.
+def _pre_skip(headers: Headers) -> int:
+    return int.from_bytes(headers.packets[0][PRE_SKIP], "little")
+
+
+def _end(packets: Packets, samples: int, last: int) -> int:
+    """Return how many of all `samples` are before the end; `last` is the number of those in the last packet.
 
     In MP4, only the duration of the packet is shorter.
     """
     if packets.discard or packets.tick > Fraction(1, RATE):
-        return packets.discard
+        return samples - packets.discard
     duration = round((packets.durations[-1] - packets.durations[-2]) * packets.tick * RATE)
-    return max(0, last - duration)
+    return samples - max(0, last - duration)
 
 
 OPUS: OutputFormat = Opus()

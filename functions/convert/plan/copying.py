@@ -8,8 +8,7 @@ from soundlift.common.options.copying import ALWAYS
 
 from ..formats.output_format import OutputFormat
 from ..probe.audio_track import AudioTrack
-from ..probe.packets import Packets
-from .cutting import MAX_SHIFT_SECONDS
+from ..probe.packets import MAX_SHIFT_SECONDS, Packets
 
 
 def must_be_copied(options: AudioOptions) -> bool:
@@ -54,6 +53,6 @@ def difference_of_copy(packets: Packets, *, late: float, by_timestamps: bool) ->
         return "some of its packets are damaged or trimmed"
     if by_timestamps and abs(packets.start + late) > MAX_SHIFT_SECONDS:
         return "it does not begin at the start of the file"
-    if by_timestamps and packets.deviation > MAX_SHIFT_SECONDS:
+    if by_timestamps and not packets.is_steady:
         return "its timestamps have gaps or overlaps"
     return None

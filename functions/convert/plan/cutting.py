@@ -5,10 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
-from ..probe.packets import Packets
-
-MAX_SHIFT_SECONDS = 0.02
-"""Sound is placed by its timestamps if it would otherwise be off by more than this, as in an encoded file."""
+from ..probe.packets import MAX_SHIFT_SECONDS, Packets
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ class _Times:
         self._packets = packets
         begin = late + packets.start
         self._first = (begin if abs(begin) > MAX_SHIFT_SECONDS else 0.0) - packets.skip / packets.rate
-        self._is_steady = packets.deviation <= MAX_SHIFT_SECONDS
+        self._is_steady = packets.is_steady
 
     def __len__(self) -> int:
         return len(self._packets)

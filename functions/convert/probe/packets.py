@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 MAX_LIST_BYTES = 128 * 2**20  # about 2 million packets, or 15 hours of MP3
@@ -21,7 +23,10 @@ TICK = re.compile(rb"^#tb 0: ([0-9]{1,10})/([1-9][0-9]{0,9})\n", re.MULTILINE)
 PACKET = re.compile(
     rb"^0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,9}), 0x[0-9a-f]{8}(.{0,1000})\n", re.MULTILINE
 )
+MAX_SHIFT_SECONDS = 0.02
+"""Sound is placed by its timestamps if it would otherwise be off by more than this, as in an encoded file."""
 FLAGS = b", F=0x"
+DROPPED = b", F=0x5"  # before an MP4's edit: the decoder drops the whole packet, even if the number to skip is smaller
 TRIM = re.compile(rb", Skip Samples, *10, 0x([0-9a-f]{8})")
 # Samples per channel in a packet of codecs in which most files have the same number in all packets.
 FRAME_SAMPLES = {
@@ -83,6 +88,11 @@ class Packets:
         step = float(pace[1])
         return max(abs(at - first - number * step) for number, at in enumerate(self.starts)) * tick
 
+    @property
+    def is_steady(self) -> bool:
+        """Return whether each packet begins about where the previous one ends."""
+        return self.deviation <= MAX_SHIFT_SECONDS
+
     def position(self, number: int) -> float:
         """Return the length of the packets before a packet, in seconds."""
         if self.frame:
@@ -97,7 +107,7 @@ def packet_list_args(output: Path) -> list[str]:
 
 def read_packets(file: Path, codec: str, rate: int) -> Packets:
     """Return the packets in a list; without any packets if FFmpeg wrote none."""
-    tick, is_regular = Fraction(0), True
+    tick, is_regular, dropped = Fraction(0), True, 0
     starts, durations, sizes, trims = array("q"), array("q", [0]), array("I"), list[tuple[int, bytes]]()
     for block in _blocks(file):
         if match := TICK.search(block):
@@ -109,17 +119,21 @@ def read_packets(file: Path, codec: str, rate: int) -> Packets:
             durations.append(durations[-1] + int(duration))
             sizes.append(int(size))
             if rest:
-                is_regular = is_regular and FLAGS not in rest
+                if rest.startswith(DROPPED) and dropped == len(starts) - 1:
+                    dropped += 1
+                else:
+                    is_regular = is_regular and FLAGS not in rest
                 trims += [(len(starts) - 1, match[1]) for match in TRIM.finditer(rest)]
     skip, discard = _trims(trims, len(starts) - 1)
+    frame = _frame_samples(codec, rate, float(tick), durations) if len(starts) else None
     return Packets(
         rate,
         tick,
         starts,
         durations,
         sizes,
-        frame=_frame_samples(codec, rate, float(tick), durations) if len(starts) else None,
-        skip=skip or 0,
+        frame=frame,
+        skip=max(skip or 0, dropped * (frame or 0)),
         discard=discard or 0,
         is_regular=is_regular and skip is not None and file.stat().st_size < MAX_LIST_BYTES,
     )
@@ -161,10 +175,11 @@ def read_trim(checksum: int) -> tuple[int, int] | None:
 
 
 def _frame_samples(codec: str, rate: int, tick: float, durations: Sequence[int]) -> int | None:
-    """Return the usual number of samples that is nearest to the packets' mean duration, None if none is within a tick.
+    """Return the usual number of samples that is nearest to what most packets last, None if none is within a tick.
 
     A container's clock may be too coarse for the duration of a frame.
     """
-    mean = durations[-1] * tick / (len(durations) - 1)
-    usual = min(FRAME_SAMPLES.get(codec, ()), key=lambda samples: abs(samples / rate - mean), default=0)
-    return usual if usual and abs(usual / rate - mean) <= tick else None
+    lengths = Counter(after - before for before, after in pairwise(durations))
+    seconds = lengths.most_common(1)[0][0] * tick
+    usual = min(FRAME_SAMPLES.get(codec, ()), key=lambda samples: abs(samples / rate - seconds), default=0)
+    return usual if usual and abs(usual / rate - seconds) <= tick else None
