@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from functions.convert.formats.mp3_copy import complete_copy
 from functions.convert.formats.mp3_frames import read_frames
+from functions.convert.probe.packets import read_packets
 from soundlift.common.jobs.model import State
 from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
@@ -90,6 +92,17 @@ def test_a_track_that_begins_with_a_header_frame_keeps_it_as_silence(
     assert job.audio
     assert job.audio.copied
     assert np.array_equal(_decoded(save_mp3(job)), _decoded(file))
+
+
+def test_ffmpeg_does_not_take_a_first_frame_with_another_channel_mode_for_junk(tmp_path: Path, mp3: Path) -> None:
+    frames, file, listing = tmp_path / "frames.mp3", tmp_path / "copy.mp3", tmp_path / "packets"
+    first = mp3.read_bytes()[:417].replace(b"Info", b"none")  # stereo, and the others are joint stereo
+    frames.write_bytes(first + first + mp3.read_bytes()[417:])
+    ffmpeg(file, "-i", str(frames), "-bsf:a", r"noise=drop=lt(n\,1)", "-c", "copy", *PURE[4:])
+    ffmpeg(listing, "-i", str(frames), "-bsf:a", r"noise=drop=lt(n\,1)", "-c", "copy", "-f", "framecrc")
+    with listing.open("rb") as lines:
+        packets = replace(read_packets(lines, "mp3", RATE), skip=1105)
+    assert complete_copy(file, packets) == len(packets) * SAMPLES - 1105 == len(_decoded(file))
 
 
 @pytest.mark.parametrize(("delay", "more"), [("0.5", ()), ("0", ("-bsf:a", r"noise=drop=between(n\,20\,24)"))])
