@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def _with_another_rate(mp3: bytes) -> bytes:
     return mp3 + subprocess.run(command, check=True, capture_output=True).stdout
 
 
-@pytest.mark.parametrize("change", [_with_junk, _with_another_rate, lambda mp3: mp3[:-100]])
+@pytest.mark.parametrize("change", [_with_junk, _with_another_rate])
 def test_anything_other_than_whole_frames_of_one_kind_is_encoded(
     convert_file: Convert, tmp_path: Path, mp3: Path, change: Callable[[bytes], bytes]
 ) -> None:
@@ -167,9 +168,13 @@ def test_a_copy_is_limited_like_an_encoded_file(convert_file: Convert, services:
 def test_the_end_of_a_truncated_file_is_missing_from_a_copy_as_from_an_encoded_file(
     convert_file: Convert, mp3: Path
 ) -> None:
-    file = truncate(_in_container(mp3, "short.avi"), 0.7)
-    copied, encoded = convert_file(file, copy="always"), convert_file(file, copy="never")
-    assert copied.audio
-    assert copied.audio.copied
-    assert copied.missing_seconds == pytest.approx(encoded.missing_seconds, abs=0.05)
-    assert copied.missing_seconds
+    for file in (
+        truncate(_in_container(mp3, "short.avi"), 0.7),
+        truncate(copyfile(mp3, mp3.with_name("short.mp3")), 0.7),
+    ):
+        copied, encoded = convert_file(file, copy="always"), convert_file(file)
+        assert copied.audio
+        assert encoded.audio
+        assert (copied.audio.copied, encoded.audio.copied) == (True, False)
+        assert copied.missing_seconds == pytest.approx(encoded.missing_seconds, abs=0.05)
+        assert copied.missing_seconds
