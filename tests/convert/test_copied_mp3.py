@@ -168,13 +168,14 @@ def test_a_copy_is_limited_like_an_encoded_file(convert_file: Convert, services:
 def test_the_end_of_a_truncated_file_is_missing_from_a_copy_as_from_an_encoded_file(
     convert_file: Convert, mp3: Path
 ) -> None:
-    for file in (
-        truncate(_in_container(mp3, "short.avi"), 0.7),
-        truncate(copyfile(mp3, mp3.with_name("short.mp3")), 0.7),
-    ):
-        copied, encoded = convert_file(file, copy="always"), convert_file(file)
+    avi, raw = _in_container(mp3, "short.avi"), copyfile(mp3, mp3.with_name("short.mp3"))
+    for file in (truncate(avi, 0.7), truncate(raw, 0.7)):
+        copied, encoded = convert_file(file, copy="always"), convert_file(file, copy="never")
         assert copied.audio
-        assert encoded.audio
-        assert (copied.audio.copied, encoded.audio.copied) == (True, False)
+        assert copied.audio.copied
         assert copied.missing_seconds == pytest.approx(encoded.missing_seconds, abs=0.05)
         assert copied.missing_seconds
+    # FFmpeg decodes a part of the incomplete last frame, which a copy leaves out.
+    audio = convert_file(raw).audio
+    assert audio
+    assert not audio.copied
