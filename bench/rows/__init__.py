@@ -16,6 +16,7 @@ from bench.rows import (
     images,
     large_videos,
     memory,
+    processor_time,
     sandbox,
     sign_ins,
     slow_clients,
@@ -28,6 +29,7 @@ from bench.rows import (
 
 MODULES = (
     conversions,
+    processor_time,
     waveform,
     sandbox,
     large_videos,

@@ -65,13 +65,47 @@ def test_a_program_has_the_usual_signals_and_ends_by_each() -> None:
             process.kill()  # which does nothing anymore
 
 
-def test_a_killed_fork_server_is_replaced() -> None:
-    assert _printed(_started("/bin/echo", "1")) == "1"
+def test_a_killed_fork_server_is_replaced_while_its_programs_run_on() -> None:
+    read, write = os.pipe()
+    earlier = _started("/bin/sh", "-c", "echo ready; read line; echo $line", stdin=read)
+    os.close(read)
+    assert earlier.stdout is not None
+    assert earlier.stdout.readline() == b"ready\n"
     (server,) = _servers()
     os.kill(server, signal.SIGKILL)
     os.waitid(os.P_PID, server, os.WEXITED | os.WNOWAIT)
-    assert _printed(_started("/bin/echo", "2")) == "2"
+    assert _printed(_started("/bin/echo", "later")) == "later"
     assert _servers() not in ([], [server])
+    with os.fdopen(write, "w") as pipe:
+        pipe.write("earlier\n")
+    assert _printed(earlier) == "earlier"
+
+
+def test_a_forked_process_has_a_fork_server_of_its_own() -> None:
+    code = f"""
+import os
+from soundlift.common.process.sandbox.sandbox import Access, Sandbox
+def printed():
+    with Sandbox(confines=False).start(["/bin/sh", "-c", "echo $PPID"], {{}}, Access(), stdout={PIPE})[0] as process:
+        return int(process.stdout.read())
+assert printed() == os.getpid()
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+assert printed() == os.getpid()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_starts_leave_no_descriptors_behind_and_the_server_knows_no_secrets() -> None:
+    def counts() -> list[int]:
+        return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in (os.getpid(), *_servers())]
+
+    assert _printed(_started("/bin/echo", "1")) == "1"
+    before = counts()
+    for _ in range(100):
+        _printed(_started("/bin/true"))
+    assert counts() == before
+    assert [Path(f"/proc/{server}/environ").read_bytes() for server in _servers()] == [b""]
 
 
 @confined
