@@ -170,6 +170,23 @@ def test_vorbis_on_one_page_keeps_its_beginning(convert_file: Convert, save_mp3:
 
 
 @pytest.mark.media
+def test_opus_without_a_declared_delay_skips_its_own(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+    source = write_sound(tmp_path / "a.flv", hiss(1, RATE), RATE, "-c:a", "libopus")
+    assert _decode(save_mp3(convert_file(source, format="original"))) == _decode(source)
+
+
+@pytest.mark.media
+def test_what_no_single_stream_can_hold_is_not_copied(convert_file: Convert, tmp_path: Path) -> None:
+    first = write_sound(tmp_path / "a.ogg", hiss(1, RATE), RATE, "-c:a", "libvorbis")
+    (tmp_path / "twice.ogg").write_bytes(first.read_bytes() * 2)
+    without_description = write_sound(tmp_path / "a.caf", hiss(1, RATE), RATE, "-c:a", "flac")
+    for source in (tmp_path / "twice.ogg", without_description):
+        job = convert_file(source, format="original")
+        assert (job.state, job.error_code) == (State.FAILED, "cannot_copy")
+    assert convert_file(without_description, format="flac").state == State.READY
+
+
+@pytest.mark.media
 def test_opus_has_all_sound_of_a_track_that_changes_its_rate(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:
