@@ -1,6 +1,7 @@
 """The exact times of a track that FFmpeg has copied into an MP4.
 
-FFmpeg takes them from the source, where they may be rounded to a coarser clock, such as milliseconds in Matroska.
+FFmpeg takes them from the source, where they may be rounded to a coarser clock, such as milliseconds in Matroska, or
+have gaps, which players of an audio file treat differently.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ MAX_UINT32 = 2**32 - 1
 def complete_copy(path: Path, packets: Packets) -> int:
     """Write the exact times of a copied track into its index, and return its length in samples; raises NotCopied.
 
-    The times that FFmpeg wrote are kept if the source has gaps, or if the length of its frames is unknown.
+    The frames follow each other. The times that FFmpeg wrote are kept if the length of a frame is unknown.
     """
     try:
         movie = Movie.read(path)
@@ -42,7 +43,7 @@ def _with_times(path: Path, movie: Movie, packets: Packets, unit: Fraction) -> M
     There are `unit` units of the movie's times in each sample.
     """
     frame = (packets.frame or 0) * unit
-    if frame and frame.denominator == 1 and len(packets) == movie.frames and packets.is_steady:
+    if frame and frame.denominator == 1 and len(packets) == movie.frames:
         last = _last_alac_samples(path, movie, packets.sizes[-1]) if movie.codec == ALAC else None
         movie = movie.with_frames(int(frame), last if last and last < frame else None)
     skip, discard = round(packets.skip * unit), round(packets.discard * unit)
