@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from mutagen.flac import FLAC
 
-from functions.convert.formats.flac_frames import FrameHeader, NotFlac
+from functions.convert.formats.flac_frames import FrameHeader, NotFlac, StreamInfo
 from functions.convert.formats.opus import OPUS
 from functions.convert.formats.opus_packets import count_samples
-from functions.convert.formats.output_format import Sound
+from functions.convert.formats.output_format import NotCopied, Sound
 from functions.convert.formats.vorbis_blocks import Blocks, NotVorbis, read_modes
 from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
@@ -223,6 +223,19 @@ def test_the_number_of_a_flac_frame_can_be_changed(number: int) -> None:
     found = FrameHeader.read(changed)
     assert (found.number, found.samples, found.is_variable) == (number, 4096, False)
     assert FrameHeader.read(found.renumber(changed, 0)).number == 0
+
+
+def test_a_flac_of_more_samples_than_its_header_can_declare_is_not_copied() -> None:
+    info = StreamInfo(bytes(34))
+    assert info.with_samples(2**36 - 1).samples == 2**36 - 1
+    with pytest.raises(NotCopied):
+        info.with_samples(2**36)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"fLaC", b"fLaC\0\0\0\x22" + bytes(34), b"OggS" + b"\xff" * 60])
+def test_a_file_without_a_description_of_flac_is_recognized(beginning: bytes) -> None:
+    with pytest.raises(NotFlac):
+        StreamInfo.of(beginning)
 
 
 @pytest.mark.parametrize("setup", [b"", b"\x05vorbis", b"\x05vorbis" + bytes(400), b"\x05vorbis" + b"\xff" * 400])

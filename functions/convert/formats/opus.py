@@ -20,6 +20,7 @@ from .vorbis_comments import build_comment_header, read_vendor
 HEADERS = 2
 TAGS_MAGIC = b"OpusTags"
 PRE_SKIP = slice(10, 12)
+HEAD_BYTES = 19  # at least
 MAX_PRE_SKIP = 2**16 - 1
 # In kbit/s, by the number of channels: what the recommendations for Opus give for music
 # (https://wiki.xiph.org/Opus_Recommended_Settings).
@@ -76,6 +77,8 @@ class Opus:
             with path.open("r+b") as file:
                 headers = Headers.read(file, HEADERS)
                 head = bytearray(headers.packets[0])
+                if len(head) < HEAD_BYTES:
+                    raise NotOgg
                 skip = packets.skip or _pre_skip(headers)
                 head[PRE_SKIP] = skip.to_bytes(2, "little")
                 replace_first(file, bytes(head))
