@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mutagen.flac import FLAC
 
-from functions.convert.formats.flac_frames import FrameHeader, NotFlac, StreamInfo
+from functions.convert.formats.flac_frames import FrameHeader, NotFlac, StreamInfo, read_metadata
 from functions.convert.formats.opus import OPUS
 from functions.convert.formats.opus_packets import count_samples
 from functions.convert.formats.output_format import NotCopied, Sound
@@ -146,6 +146,9 @@ def test_a_part_of_flac_consists_of_whole_frames_numbered_from_0(
     first, last = 5 * 4096, 13 * 4096
     assert FLAC(file).info.total_samples == last - first
     assert FLAC(file).info.md5_signature == 0
+    with file.open("rb") as stream:
+        read_metadata(stream)
+        assert FrameHeader.read(stream.read(16)).number == 0
     assert _decode(file) == _decode(copied / "flac.mka")[first * 4 : last * 4]
 
 
