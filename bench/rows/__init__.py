@@ -10,12 +10,14 @@ from bench.rows import (
     cold_starts,
     connector,
     conversions,
+    copies,
     greedy_clients,
     growth,
     hostile_text,
     images,
     large_videos,
     memory,
+    processor_time,
     sandbox,
     sign_ins,
     slow_clients,
@@ -28,6 +30,8 @@ from bench.rows import (
 
 MODULES = (
     conversions,
+    copies,
+    processor_time,
     waveform,
     sandbox,
     large_videos,

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from soundlift.common.audio.formats import DEMUXERS
 from soundlift.common.errors import Unavailable
 from soundlift.common.process.ffmpeg import binary
-from soundlift.common.process.process_group import process_group
 from soundlift.common.process.sandbox.sandbox import Access, open_sandbox
 from soundlift.common.settings import Settings
 
@@ -94,7 +93,6 @@ class Ffmpeg:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C", **ENVIRONMENT},
-            process_group=process_group(),  # FFmpeg ends with this process, and Ctrl-C does not reach it earlier
             pass_fds=pipes,
         )
         _work_in_batches(self._process.pid)
