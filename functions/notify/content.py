@@ -107,10 +107,7 @@ def _remarks(job: Job) -> Iterator[str]:
     if audio and audio.copied:
         yield "It has the sound of the video unchanged, which was copied and not encoded again."
     if audio and audio.cut_start is not None and audio.cut_end is not None:
-        yield (
-            f"A copy can be cut only between two packets of sound: this one is from {audio.cut_start:.3f} s "
-            f"to {audio.cut_end:.3f} s of the video."
-        )
+        yield f"It begins at {audio.cut_start:.3f} s of the video and ends at {audio.cut_end:.3f} s."
 
 
 def _page(job: Job, services: Services) -> str:

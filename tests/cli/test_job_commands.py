@@ -14,12 +14,16 @@ import sqlalchemy as sa
 
 from soundlift.cli.exit_codes import ExitCode
 from soundlift.common.db.tables import jobs
+from soundlift.common.jobs.model import AudioDescription
 from soundlift.common.services import Services
 from tests.cli.conftest import Run
 from tests.client.servers import Deployment, Reply, WrittenAnswers
 from tests.factories.jobs import MP4, failed_job, job_now, queued_job, ready_job
 
 EMAIL = "ada@example.org"
+COPY = AudioDescription(
+    format="m4a", codec="aac", bitrate=128, sample_rate=44_100, channels=2, copied=True, cut_start=60.02, cut_end=120.5
+)
 SHOWN = {chr(code) for code in range(32, 127)}
 HOSTILE = "../../\x1b]0;owned\x07\u202e\u200b\u3164\U000e0041$(touch owned)`.mp4"
 
@@ -62,7 +66,10 @@ def test_a_job_is_shown_with_its_error_and_its_page(soundlift: Run, services: Se
     assert f"/web/#job={row.id}\n" in shown.stdout
     assert json.loads(soundlift("job", row.id, "--json").stdout)["state"] == "failed"
     assert soundlift("job", row.id, "--wait").returncode == ExitCode.FAILED
-    assert soundlift("job", ready_job(services).id, "--wait").returncode == 0
+    ready = soundlift("job", ready_job(services, audio=COPY).id, "--wait")
+    assert ready.returncode == 0
+    assert "Format     m4a: AAC, 128 kbit/s, 44.1 kHz, stereo, copied\n" in ready.stdout
+    assert "Cut        from 60.02 s to 120.5 s of the source\n" in ready.stdout
     missing = soundlift("job", "nonsense")
     assert (missing.returncode, missing.stderr) == (ExitCode.REFUSED, "soundlift: You have no job with this id.\n")
 

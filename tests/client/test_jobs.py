@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
-from soundlift.client import ApiError, Client, Job
+from soundlift.client import ApiError, Client, Cut, Job
+from soundlift.common.jobs.model import AudioDescription
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.client.servers import Deployment
 from tests.factories.jobs import failed_job, notified_job, queued_job, ready_job, receiving_job
+
+COPY = AudioDescription(
+    format="m4a", codec="aac", bitrate=128, sample_rate=44_100, channels=2, copied=True, cut_start=60.02, cut_end=120.5
+)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,16 @@ def test_a_job_has_the_fields_of_its_row(client: Client, services: Services, mak
         assert notification.pending == (stored.due_at is not None)
     assert job.options["quality"] == 2
     assert job.ready == (row.state == "ready")
+
+
+def test_a_job_describes_its_audio_file_once_there_is_one(client: Client, services: Services) -> None:
+    described = ("format", "codec", "bitrate", "sample_rate", "channels", "copied", "cut", "output_name")
+    ready = client.job(ready_job(services, audio=COPY).id)
+    assert [getattr(ready, name) for name in described] == [
+        *("m4a", "aac", 128, 44_100, 2, True, Cut(start=60.02, end=120.5), "a.m4a")
+    ]
+    queued = client.job(queued_job(services, options=AudioOptions(format="original")).id)
+    assert [getattr(queued, name) for name in described] == ["original", *[None] * 6, "a"]
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,25 @@ def test_flac_without_a_length_gets_it_when_copied(convert_file: Convert, save_m
     assert FLAC(save_mp3(job)).info.total_samples == 3 * 44100 == (job.length or 0) * 44100
 
 
+@pytest.mark.media
+def test_vorbis_on_one_page_keeps_its_beginning(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+    source = write_sound(tmp_path / "a.webm", hiss(1, RATE)[: RATE // 2], RATE, "-c:a", "libvorbis")
+    job = convert_file(source, format="original")
+    assert _decode(save_mp3(job)) == _decode(source)
+    assert job.length == 0.5
+
+
+@pytest.mark.media
+def test_opus_has_all_sound_of_a_track_that_changes_its_rate(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
+) -> None:
+    parts = [write_sound(tmp_path / f"{rate}.aac", hiss(1, rate), rate) for rate in (RATE, 22050)]
+    (tmp_path / "a.aac").write_bytes(b"".join(part.read_bytes() for part in parts))
+    job = convert_file(tmp_path / "a.aac", format="opus")
+    assert job.length == pytest.approx(2, abs=0.2)
+    assert len(decode_file(save_mp3(job)).samples) == round((job.length or 0) * RATE)
+
+
 @pytest.mark.parametrize(
     ("packet", "samples"),
     [

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ DTS_SYNC = re.compile(
 DTS_RATES = {
     1: 8000, 2: 16000, 3: 32000, 6: 11025, 7: 22050, 8: 44100, 11: 12000, 12: 24000, 13: 48000,
 }  # fmt: skip
+DTS_FIELDS_END = 70  # bits up to the last field that is read: NBLKS (7 bits), FSIZE (14), AMODE (6) and SFREQ (4)
 DTS_BLOCK_SAMPLES, MIN_DTS_BLOCKS, MIN_DTS_BYTES = 32, 5, 95
 
 
@@ -96,16 +98,20 @@ def read_dts_frame(header: bytes) -> Frame | None:
     """Return the core frame of DTS that begins with a header, or None if it is not one."""
     if len(header) < HEADER_BYTES:
         return None
-    is_little, bits = header[0] in (0xFE, 0xFF), 14 if header[0] in (0x1F, 0xFF) else 16
-    words = [header[at : at + 2] for at in range(0, HEADER_BYTES, 2)]
-    number = 0
-    for word in words:
-        number = number << bits | int.from_bytes(word, "little" if is_little else "big") & 2**bits - 1
-
-    def field(position: int, size: int) -> int:
-        return number >> len(words) * bits - position - size & (1 << size) - 1
-
-    blocks, size, rate = field(39, 7) + 1, field(46, 14) + 1, DTS_RATES.get(field(66, 4))
+    bits = 14 if header[0] in (0x1F, 0xFF) else 16
+    fields = _first_words(header, bits) >> 8 * bits - DTS_FIELDS_END
+    blocks, size, rate = (fields >> 24 & 0x7F) + 1, (fields >> 10 & 0x3FFF) + 1, DTS_RATES.get(fields & 0xF)
     if rate is None or blocks <= MIN_DTS_BLOCKS or size <= MIN_DTS_BYTES:
         return None
     return Frame(size * 16 // bits, blocks * DTS_BLOCK_SAMPLES, rate)
+
+
+def _first_words(header: bytes, bits: int) -> int:
+    """Return the first eight words of `bits` each as one number; the byte order is that of the first one."""
+    if bits == 16 and header[0] == 0x7F:
+        return int.from_bytes(header)
+    order: Literal["little", "big"] = "little" if header[0] in (0xFE, 0xFF) else "big"
+    number = 0
+    for at in range(0, HEADER_BYTES, 2):
+        number = number << bits | int.from_bytes(header[at : at + 2], order) & (1 << bits) - 1
+    return number

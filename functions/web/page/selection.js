@@ -51,7 +51,8 @@ export class Selection {
     const rows = this.#selected();
     const ready = rows.filter(({ job }) => job.state === "ready");
     const bytes = ready.reduce((sum, { job }) => sum + (job.mp3_bytes ?? 0), 0);
-    const size = bytes ? `, ${formatSize(bytes)}` : "";
+    const limit = ready.length > MAX_FILES ? `; a ZIP archive holds ${MAX_FILES}` : "";
+    const size = bytes ? `, ${formatSize(bytes)}${limit}` : "";
     const text = rows.length ? `${count(rows.length, "file")} selected${size}` : "Select the files to download or to delete.";
     if (this.#summary.textContent !== text) announce(text);
     this.#summary.textContent = text;

@@ -140,7 +140,7 @@ def test_the_mail_of_a_ready_job_says_what_the_file_is_and_how_it_was_made(
     assert f"\nTalk.{sound.format}\n{facts}, 3:07 min, 3 bytes\n" in plain
     for sentence, is_expected in (
         ("which was copied and not encoded again", sound.copied),
-        ("this one is from 9.980 s to 20.042 s of the video", sound.cut_start),
+        ("It begins at 9.980 s of the video and ends at 20.042 s.", sound.cut_start),
     ):
         assert (sentence in plain.replace("\n", " ")) == (sentence in Page(html).text) == bool(is_expected)
 
