@@ -14,10 +14,18 @@ from bench.inputs.clips import ffmpeg
 
 def bare_ffmpeg(video: Path, mp3: Path, quality: Sequence[str]) -> Run:
     """Return a run that converts a video to an MP3 of the given quality."""
+    return _bare(video, mp3, ["-c:a", "libmp3lame", *quality])
 
+
+def bare_copy(video: Path, output: Path) -> Run:
+    """Return a run that copies the track of a video."""
+    return _bare(video, output, ["-c:a", "copy"])
+
+
+def _bare(video: Path, output: Path, codec: Sequence[str]) -> Run:
     def run() -> Sample:
         began = time.perf_counter()
-        command = ffmpeg("-y", "-i", str(video), "-vn", "-c:a", "libmp3lame", *quality, str(mp3))
+        command = ffmpeg("-y", "-i", str(video), "-vn", *codec, str(output))
         with subprocess.Popen(command) as process, Memory(process.pid) as memory:
             assert process.wait() == 0
             seconds = time.perf_counter() - began

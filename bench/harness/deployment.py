@@ -32,14 +32,17 @@ class Deployment:
         """Return the services of this process."""
         return Services(Settings.from_environment(self.environment))
 
-    def queued_job(self, video: Path, content: Iterable[bytes] | None = None) -> Job:
-        """Store a video, or other content under its name, and return its job in the state queued."""
+    def queued_job(self, video: Path, content: Iterable[bytes] | None = None, *, options: str | None = None) -> Job:
+        """Store a video, or other content under its name, and return its job in the state queued.
+
+        `options` are those of the row, as JSON.
+        """
         services = self.services
         job = services.jobs.receive(username=OWNER, file_name=video.name, content_type="video/mp4", traceparent=None)
         writer = services.videos.create(job.video_fid, MediaInfo(OWNER, video.name, "video/mp4", job.id))
         for block in content or _blocks(video):
             writer.write(block)
-        assert services.jobs.queue(job.id, video_bytes=writer.commit())
+        assert services.jobs.queue(job.id, video_bytes=writer.commit(), options=options)
         queued = services.jobs.find(job.id)
         assert queued is not None
         return queued

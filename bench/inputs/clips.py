@@ -25,6 +25,12 @@ def clip(seconds: int) -> Path:
     return _made(f"{seconds}-seconds.mp4", [*sources, *codecs])
 
 
+def clip_with_mp3(seconds: int) -> Path:
+    """Return the same video with MP3 at 128 kbit/s."""
+    codecs = ("-c:v", "copy", "-c:a", "libmp3lame", "-b:a", "128k")
+    return _made(f"{seconds}-seconds-mp3.mp4", ["-i", str(clip(seconds)), *codecs])
+
+
 def clip_4k(seconds: int) -> Path:
     """Return a 4K video with stereo AAC and 65 Mbit/s of H.264 pictures, which repeat every four seconds.
 

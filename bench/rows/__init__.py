@@ -10,6 +10,7 @@ from bench.rows import (
     cold_starts,
     connector,
     conversions,
+    copies,
     greedy_clients,
     growth,
     hostile_text,
@@ -28,6 +29,7 @@ from bench.rows import (
 
 MODULES = (
     conversions,
+    copies,
     waveform,
     sandbox,
     large_videos,

@@ -70,11 +70,14 @@ def in_worker(pool: ProcessPoolExecutor, task: Callable[[], float]) -> Run:
     return run
 
 
-def ours(deployment: Deployment, pool: ProcessPoolExecutor, video: Path) -> Run:
-    """Return a run of our conversion, from the event to the MP3 in the store and the state `ready` in the row."""
+def ours(deployment: Deployment, pool: ProcessPoolExecutor, video: Path, options: str | None = None) -> Run:
+    """Return a run of our conversion, from the event to the audio file in the store and the state `ready` in the row.
+
+    `options` are those of the row, as JSON.
+    """
 
     def run() -> Sample:
-        job = deployment.queued_job(video)
+        job = deployment.queued_job(video, options=options)
         sample = in_worker(pool, partial(convert_job, job.id))()
         deployment.delete_files(job.id)
         return sample

@@ -13,12 +13,13 @@ from ..failures import EMPTY_AUDIO, NOTHING_LEFT, TOO_LARGE, ConversionFailed, F
 from ..formats.output_format import NotCopied
 from ..plan.copying import difference_of_copy, is_cut, must_be_copied
 from ..plan.cutting import Part, cut_packets
-from ..plan.plan import UNKNOWN_RATE, Plan
+from ..plan.plan import Plan
 from ..probe.ffmpeg_log import own_text
-from ..probe.packets import Packets, packet_list_args, read_packets
+from ..probe.packets import Packets
 from ..probe.probe import Probe
 from .encoded import Encoded, UnreliableTimestamps
 from .ffmpeg import OnProgress, Outcome, input_args
+from .packet_pipe import PacketPipe
 from .progress import watch
 from .run_statistics import Decoded
 from .runner import Runner
@@ -33,7 +34,7 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     requests nothing but a copy cannot have it; and what `Runner.run` raises.
     """
     late = probe.silence_before(plan.track)
-    part = _find_part(plan, late, runner, folder) if is_cut(plan.options) else None
+    part = _find_part(plan, late, runner) if is_cut(plan.options) else None
     output = folder / f"audio{plan.format.facts.suffix}"
     outcome, packets = _copy(plan, part, output, runner)
     _check(plan, outcome, packets, output, max_bytes=runner.settings.max_audio_bytes)
@@ -54,17 +55,13 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     )
 
 
-def _find_part(plan: Plan, late: float, runner: Runner, folder: Path) -> Part:
+def _find_part(plan: Plan, late: float, runner: Runner) -> Part:
     """List the packets of a track, and return those of the requested part; raises ConversionFailed if there is none."""
-    file, options = folder / "packets", plan.options
-    on_progress = runner.progress(plan.seconds, percents=LISTING_PERCENTS)
-    runner.run([*input_args(runner.url, plan.lead), *_list_args(plan, file, None)], on_progress)
-    packets = _read(plan, file)
+    options = plan.options
+    _, packets = _run(plan, None, [], runner, runner.progress(plan.seconds, percents=LISTING_PERCENTS))
     if not packets:
         raise ConversionFailed(EMPTY_AUDIO)
-    part = cut_packets(
-        packets, late=late, start=options.start, end=options.end, lead=plan.format.lead_packets
-    )  # fmt: skip
+    part = cut_packets(packets, late=late, start=options.start, end=options.end, lead=plan.format.lead_packets)
     if part is None:
         raise ConversionFailed(NOTHING_LEFT)
     return part
@@ -72,38 +69,35 @@ def _find_part(plan: Plan, late: float, runner: Runner, folder: Path) -> Part:
 
 def _copy(plan: Plan, part: Part | None, output: Path, runner: Runner) -> tuple[Outcome, Packets]:
     """Copy some packets with one FFmpeg, and return them. Its size limit is one byte higher, as in `encoder`."""
-    file = output.with_name("packets")
-    track = ["-map", f"0:{plan.track.index}", "-c:a", "copy", *_selection_args(part)]
     size = ["-fs", str(runner.settings.max_audio_bytes + 1)]
-    copy = [*track, *size, *plan.format.copy_args(plan.track), "-y", str(output)]
+    copy = [*_track_args(plan, part), "-c:a", "copy", *size, *plan.format.copy_args(plan.track), "-y", str(output)]
     try:
-        outcome = runner.run(
-            [*input_args(runner.url, plan.lead), *copy, *_list_args(plan, file, part)], _on_progress(plan, runner)
-        )
+        outcome, packets = _run(plan, part, copy, runner, _on_progress(plan, runner))
     except UnreliableTimestamps:
         raise NotCopied("its timestamps are unreliable") from None
-    packets = _read(plan, file)
     return outcome, packets if part is None else replace(packets, skip=part.skip, discard=part.discard)
+
+
+def _run(
+    plan: Plan, part: Part | None, output: list[str], runner: Runner, on_progress: OnProgress
+) -> tuple[Outcome, Packets]:
+    """Run FFmpeg with an output, and return the packets of a part, or all."""
+    with PacketPipe(plan.track) as listing:
+        arguments = [*input_args(runner.url, plan.lead), *output, *_track_args(plan, part), *listing.args]
+        outcome = runner.run(arguments, on_progress, pipes=[listing.pipe])
+        return outcome, listing.packets()
 
 
 def _on_progress(plan: Plan, runner: Runner) -> OnProgress:
     return runner.progress(plan.seconds) if must_be_copied(plan.options) else watch(plan, runner)
 
 
-def _list_args(plan: Plan, file: Path, part: Part | None) -> list[str]:
-    """Return the arguments that list the packets of a track, or of a part of it."""
-    return ["-map", f"0:{plan.track.index}", *_selection_args(part), *packet_list_args(file)]
-
-
-def _selection_args(part: Part | None) -> list[str]:
-    """Return the arguments that drop all packets outside a part, and let its time begin at 0."""
+def _track_args(plan: Plan, part: Part | None) -> list[str]:
+    """Return the arguments that select a track, or drop all packets outside a part of it, and let it begin at 0."""
+    track = ["-map", f"0:{plan.track.index}"]
     if part is None:
-        return []
-    return ["-bsf:a", rf"noise=drop=lt(n\,{part.first})+gt(n\,{part.last}),setts=ts=TS-STARTPTS"]
-
-
-def _read(plan: Plan, file: Path) -> Packets:
-    return read_packets(file, plan.track.codec, plan.track.rate or UNKNOWN_RATE)
+        return track
+    return [*track, "-bsf:a", rf"noise=drop=lt(n\,{part.first})+gt(n\,{part.last}),setts=ts=TS-STARTPTS"]
 
 
 def _check(plan: Plan, outcome: Outcome, packets: Packets, output: Path, *, max_bytes: int) -> None:

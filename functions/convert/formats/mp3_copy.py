@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copyfileobj
@@ -12,11 +12,11 @@ from typing import BinaryIO
 from fastcrc import crc16
 
 from ..probe.packets import Packets
-from .mp3_frames import PADDING_LIMIT, HeaderFrame, NotMp3, read_frames, read_header
+from .mp3_frames import HEADER_BYTES, PADDING_LIMIT, HeaderFrame, NotMp3, read_header
 from .mp3_reservoir import data_before, look_alike, mute_incomplete_frames, silent_frame
 from .output_format import NotCopied
 
-BLOCK = 256 * 1024
+BLOCK, FRAMES_READ = 256 * 1024, 1000  # at a time
 # Enough for the bit reservoir of the first frame that is played, even in frames that have only three bytes for it, and
 # for the frames before it that a decoder needs.
 LEAD_FRAMES = 100
@@ -70,23 +70,35 @@ def complete_copy(path: Path, packets: Packets) -> int:
 
 def _read(file: BinaryIO, packets: Packets) -> tuple[HeaderFrame, _Frames]:
     """Return the header frame and the frames of a file; raises NotMp3 if they are not one for each packet."""
-    found = read_frames(file)
-    header = HeaderFrame.of(next(found, b""))
-    samples, kind = read_header(header.data).samples, _kind(header.data)
+    header = HeaderFrame.at_start_of(file)
+    samples = read_header(header.data).samples
     kept = packets.skip // samples + MAX_RESERVOIR_FRAMES
-    first, sizes = list[bytes](), array("I")
-    for frame in found:
-        if _kind(frame) != kind:
-            raise NotMp3("the sample rate or the number of channels changes")
-        if len(sizes) < kept:
-            first.append(frame)
-        sizes.append(len(frame))
-    if sizes != packets.sizes:
-        raise NotMp3("there is something between the frames")
-    frames = _Frames(first, sizes, samples, packets.skip, packets.discard)
-    if frames.length <= 0:
-        raise NotMp3("none of them is played")
+    first = list[bytes]()
+    found = set[tuple[bytes, int]]()
+    file.seek(len(header.data))
+    for start in range(0, len(packets), FRAMES_READ):
+        sizes = packets.sizes[start : start + FRAMES_READ]
+        data, at = file.read(sum(sizes)), 0
+        for size in sizes:
+            found.add((data[at : at + HEADER_BYTES], size))
+            if len(first) < kept:
+                first.append(data[at : at + size])
+            at += size
+    _check(header, found)
+    frames = _Frames(first, packets.sizes, samples, packets.skip, packets.discard)
+    if file.read(1) or frames.length <= 0:
+        raise NotMp3("there is something after them, or none of them is played")
     return header, frames
+
+
+def _check(header: HeaderFrame, found: Iterable[tuple[bytes, int]]) -> None:
+    """Raise NotMp3 unless headers and the bytes to the next one are those of frames of the same kind."""
+    kind = _kind(header.data)
+    for start, size in found:
+        if read_header(start).size != size:
+            raise NotMp3("there is something between them")
+        if _kind(start) != kind:
+            raise NotMp3("the sample rate or the number of channels changes")
 
 
 def _kind(frame: bytes) -> tuple[int, int, bool]:

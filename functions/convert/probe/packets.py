@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
-from pathlib import Path
+from itertools import accumulate, pairwise
+from operator import sub
+from typing import BinaryIO
 
 MAX_LIST_BYTES = 128 * 2**20  # about 2 million packets, or 15 hours of MP3
-BLOCK = 256 * 1024
+BLOCK = 64 * 1024
 MAX_LINE_BYTES = 4096
 TICK = re.compile(rb"^#tb 0: ([0-9]{1,10})/([1-9][0-9]{0,9})\n", re.MULTILINE)
 # Presentation time, duration, size, and what follows the checksum: flags other than those of an ordinary packet, and
@@ -81,12 +82,13 @@ class Packets:
     @property
     def deviation(self) -> float:
         """Return the largest deviation of a packet's time from the end of the packets before, in seconds."""
-        pace = [self.position(number) / self.tick for number in (0, 1)] if self.frame else None
-        first, tick = self.starts[0], float(self.tick)
-        if pace is None:
-            return max(abs(at - first - played) for at, played in zip(self.starts, self.durations, strict=False)) * tick
-        step = float(pace[1])
-        return max(abs(at - first - number * step) for number, at in enumerate(self.starts)) * tick
+        first = float(self.starts[0])
+        if self.frame:
+            step = self.frame / self.rate / float(self.tick)
+            expected = map(first.__add__, map(step.__mul__, range(len(self))))
+        else:
+            expected = map(first.__add__, self.durations)
+        return float(max(map(abs, map(sub, self.starts, expected)))) * float(self.tick)
 
     @property
     def is_steady(self) -> bool:
@@ -100,51 +102,64 @@ class Packets:
         return float(self.durations[number] * self.tick)
 
 
-def packet_list_args(output: Path) -> list[str]:
+def packet_list_args(output: str) -> list[str]:
     """Return the arguments that write a list of a track's packets to a file, limited in its size."""
-    return ["-c", "copy", "-fs", str(MAX_LIST_BYTES), "-f", "framecrc", "-y", str(output)]
+    return ["-c", "copy", "-fs", str(MAX_LIST_BYTES), "-f", "framecrc", "-y", output]
 
 
-def read_packets(file: Path, codec: str, rate: int) -> Packets:
+def read_packets(lines: BinaryIO, codec: str, rate: int) -> Packets:
     """Return the packets in a list; without any packets if FFmpeg wrote none."""
-    tick, is_regular, dropped = Fraction(0), True, 0
-    starts, durations, sizes, trims = array("q"), array("q", [0]), array("I"), list[tuple[int, bytes]]()
-    for block in _blocks(file):
-        if match := TICK.search(block):
-            tick = Fraction(int(match[1]), int(match[2]))
-        found = PACKET.findall(block)
-        is_regular = is_regular and len(found) == block.count(b"\n") - block.count(b"#")
-        for start, duration, size, rest in found:
-            starts.append(int(start))
-            durations.append(durations[-1] + int(duration))
-            sizes.append(int(size))
-            if rest:
-                if rest.startswith(DROPPED) and dropped == len(starts) - 1:
-                    dropped += 1
-                else:
-                    is_regular = is_regular and FLAGS not in rest
-                trims += [(len(starts) - 1, match[1]) for match in TRIM.finditer(rest)]
-    skip, discard = _trims(trims, len(starts) - 1)
-    frame = _frame_samples(codec, rate, float(tick), durations) if len(starts) else None
+    found = _List()
+    while block := lines.read(BLOCK):
+        found.read(block + lines.readline(MAX_LINE_BYTES))
+    skip, discard = _trims(found.trims, len(found.starts) - 1)
+    frame = _frame_samples(codec, rate, float(found.tick), found.durations) if found.starts else None
+    is_regular = found.is_regular and skip is not None and found.size < MAX_LIST_BYTES
     return Packets(
         rate,
-        tick,
-        starts,
-        durations,
-        sizes,
+        found.tick,
+        found.starts,
+        found.durations,
+        found.sizes,
         frame=frame,
-        skip=max(skip or 0, dropped * (frame or 0)),
+        skip=max(skip or 0, found.dropped * (frame or 0)),
         discard=discard or 0,
-        is_regular=is_regular and skip is not None and file.stat().st_size < MAX_LIST_BYTES,
+        is_regular=is_regular and bool(frame or not found.dropped),
     )
 
 
-def _blocks(file: Path) -> Iterator[bytes]:
-    """Yield the lines of a list, many at a time."""
-    if file.exists():
-        with file.open("rb") as lines:
-            while block := lines.read(BLOCK):
-                yield block + lines.readline(MAX_LINE_BYTES)
+class _List:
+    """The columns of a list, the packets that are trimmed with checksums of how, and the number of dropped ones."""
+
+    def __init__(self) -> None:
+        self.tick = Fraction(0)
+        self.starts, self.durations, self.sizes = array("q"), array("q", [0]), array("I")
+        self.trims: list[tuple[int, bytes]] = []
+        self.dropped = self.size = 0
+        self.is_regular = True
+
+    def read(self, block: bytes) -> None:
+        """Read some lines."""
+        self.size += len(block)
+        if match := TICK.search(block):
+            self.tick = Fraction(int(match[1]), int(match[2]))
+        found = PACKET.findall(block)
+        self.is_regular = self.is_regular and len(found) == block.count(b"\n") - block.count(b"#")
+        if found:
+            before = len(self.starts)
+            starts, durations, sizes, rests = zip(*found, strict=True)
+            self.starts.extend(map(int, starts))
+            self.durations.extend(accumulate(map(int, durations), initial=self.durations.pop()))
+            self.sizes.extend(map(int, sizes))
+            for number, rest in enumerate(rests, before):
+                if rest:
+                    self._read_rest(number, rest)
+
+    def _read_rest(self, number: int, rest: bytes) -> None:
+        is_dropped = number == self.dropped and rest.startswith(DROPPED)
+        self.dropped += is_dropped
+        self.is_regular = self.is_regular and (is_dropped or FLAGS not in rest)
+        self.trims += [(number, match[1]) for match in TRIM.finditer(rest)]
 
 
 def _trims(found: Sequence[tuple[int, bytes]], last: int) -> tuple[int | None, int | None]:
