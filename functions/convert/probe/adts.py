@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from .audio_track import AudioTrack
+from .probe import Probe
+
+CONTAINERS = frozenset({"aac", "mpeg", "mpegts"})
 HEADER_BYTES = 7
 # In the header's first 32 bits: the sync word with the layer, and the version, profile, sample rate and channels.
 SYNC_MASK, SYNC = 0xFFF60000, 0xFFF00000
 CONFIGURATION = 0x0008FDC0
 LENGTH_MASK, LENGTH_SHIFT = 2**13 - 1, 13  # in all 56 bits
+
+
+def has_headers(probe: Probe, track: AudioTrack) -> bool:
+    """Return whether the frames of a track have headers."""
+    return track.codec == "aac" and probe.container in CONTAINERS
 
 
 def has_one_configuration(frames: BinaryIO) -> bool:
