@@ -17,6 +17,7 @@ from bench.rows import (
     images,
     large_videos,
     memory,
+    processor_time,
     sandbox,
     sign_ins,
     slow_clients,
@@ -30,6 +31,7 @@ from bench.rows import (
 MODULES = (
     conversions,
     copies,
+    processor_time,
     waveform,
     sandbox,
     large_videos,

@@ -54,7 +54,6 @@ def detail_lines(job: Job) -> list[str]:
         ("Error", job.error),
         ("Result", f"{length_text(job.length)}{_size(job.mp3_bytes)}" if job.length is not None else None),
         ("Format", _format(job)),
-        ("Cut", f"from {job.cut.start:g} s to {job.cut.end:g} s of the source" if job.cut else None),
         ("Missing", f"{job.missing_seconds:.1f} s could not be read" if job.missing_seconds else None),
         ("Options", ", ".join(f"{name}={value}" for name, value in job.options.items() if value is not None)),
         ("Created", _time(job.created_at)),

@@ -26,7 +26,7 @@ output_option = click.option(
     "-o",
     "--output",
     metavar="PATH",
-    help="File or folder to write; PATH/ is created if missing, - is standard output. [default: here]",
+    help="File or folder to write; PATH/ is created if missing, - is standard output. [default: this folder]",
 )
 
 

@@ -27,9 +27,16 @@ def sound_text(job: Job) -> str:
         f"{job.bitrate} kbit/s" if job.bitrate else None,
         f"{job.sample_rate / 1000:g} kHz" if job.sample_rate else None,
         LAYOUTS.get(job.channels, f"{job.channels} channels") if job.channels else None,
-        "copied" if job.copied else None,
+        _copied(job),
     )
     return ", ".join(part for part in parts if part)
+
+
+def _copied(job: Job) -> str | None:
+    """Return whether a track was copied, and which part of the source; a copy cannot begin or end within a packet."""
+    if job.cut:
+        return f"copied from {job.cut.start:g} s to {job.cut.end:g} s"
+    return "copied" if job.copied else None
 
 
 def short_sound_text(job: Job) -> str:

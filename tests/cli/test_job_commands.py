@@ -68,8 +68,7 @@ def test_a_job_is_shown_with_its_error_and_its_page(soundlift: Run, services: Se
     assert soundlift("job", row.id, "--wait").returncode == ExitCode.FAILED
     ready = soundlift("job", ready_job(services, audio=COPY).id, "--wait")
     assert ready.returncode == 0
-    assert "Format     m4a: AAC, 128 kbit/s, 44.1 kHz, stereo, copied\n" in ready.stdout
-    assert "Cut        from 60.02 s to 120.5 s of the source\n" in ready.stdout
+    assert "Format     m4a: AAC, 128 kbit/s, 44.1 kHz, stereo, copied from 60.02 s to 120.5 s\n" in ready.stdout
     missing = soundlift("job", "nonsense")
     assert (missing.returncode, missing.stderr) == (ExitCode.REFUSED, "soundlift: You have no job with this id.\n")
 

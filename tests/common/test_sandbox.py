@@ -15,17 +15,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from subprocess import PIPE, Popen
+from subprocess import PIPE
 
 import pytest
 
 from soundlift.common.process.sandbox.connections import Connections
 from soundlift.common.process.sandbox.kernel import filters_system_calls, landlock_version
-from soundlift.common.process.sandbox.sandbox import Access, Limits, Sandbox
+from soundlift.common.process.sandbox.sandbox import Access, Limits, Program, Sandbox
 
 pytestmark = pytest.mark.slow
 
-Started = tuple[Popen[bytes], Connections | None]
+Started = tuple[Program, Connections | None]
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has these limits")
 confined = pytest.mark.skipif(
@@ -76,13 +76,20 @@ def _start(code: str, *arguments: str, confines: bool, server: tuple[str, int] |
     """Start a Python program; its own folder is that of Python, which it needs in order to start."""
     command = [PYTHON, "-I", "-S", "-u", "-c", f"{IMPORTS}\n{code}", *arguments]
     access = Access(Path(sys.base_prefix), server)
-    return Sandbox(confines=confines).start(command, {}, access, stdout=PIPE, stderr=subprocess.STDOUT)
+    return Sandbox(confines=confines).start(command, {}, access, stdout=PIPE)
+
+
+def _output(process: Program) -> bytes:
+    """Return what a program prints until it ends."""
+    assert process.stdout is not None
+    with process:
+        return process.stdout.read()
 
 
 def _run(code: str, *arguments: str, confines: bool, server: tuple[str, int] | None = None) -> str:
     """Return what a Python program prints."""
     process, connections = _start(code, *arguments, confines=confines, server=server)
-    output, _ = process.communicate(timeout=60)
+    output = _output(process)
     if connections is not None:
         connections.close()
         assert connections.error is None
@@ -209,7 +216,7 @@ def test_a_connection_that_fails_is_reported_to_the_program_and_to_its_starter()
     process, connections = _start(OUTCOME.format("socket.socket()"), "", confines=True, server=server)
     assert connections is not None
     with closing(connections):
-        assert process.communicate(timeout=60)[0] == b"ConnectionRefusedError\n"
+        assert _output(process) == b"ConnectionRefusedError\n"
     assert isinstance(connections.error, ConnectionRefusedError)
 
 
@@ -219,7 +226,7 @@ def test_a_confined_program_may_use_threads_its_own_files_and_abort(tmp_path: Pa
     assert _run(code, "", confines=True) == "done"
     access = Access(Path(sys.base_prefix))
     process, _ = Sandbox(confines=True).start([PYTHON, "-I", "-S", "-c", "import os; os.abort()"], {}, access)
-    assert process.wait(60) == -6
+    assert process.wait() == -6
 
 
 @confined
@@ -270,13 +277,15 @@ process.wait()
 )
 def test_a_program_that_cannot_be_started_with_its_limits_is_not_started(command: list[str], limits: Limits) -> None:
     process, _ = Sandbox(confines=False).start(command, limits, Access(), stdout=PIPE, stderr=PIPE)
-    output, errors = process.communicate(timeout=60)
-    assert (process.returncode, output) == (126, b"")
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    assert (_output(process), process.wait()) == (b"", 126)
     assert errors.startswith(b"The program cannot be started with its limits: ")
 
 
 def test_a_system_without_these_limits_executes_the_program_directly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     process, _ = Sandbox(confines=False).start([PYTHON, "-c", "print('started')"], {}, Access(), stdout=PIPE)
+    assert isinstance(process, subprocess.Popen)
     assert process.args == [PYTHON, "-c", "print('started')"]
-    assert process.communicate(timeout=60)[0] == b"started\n"
+    assert _output(process) == b"started\n"

@@ -6,11 +6,14 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copyfile
 
 import numpy as np
 import pytest
 
+from functions.convert.formats.mp3_copy import complete_copy
 from functions.convert.formats.mp3_frames import read_frames
+from functions.convert.probe.packets import read_packets
 from soundlift.common.jobs.model import State
 from soundlift.common.process.ffmpeg import binary
 from soundlift.common.services import Services
@@ -92,6 +95,17 @@ def test_a_track_that_begins_with_a_header_frame_keeps_it_as_silence(
     assert np.array_equal(_decoded(save_mp3(job)), _decoded(file))
 
 
+def test_ffmpeg_does_not_take_a_first_frame_with_another_channel_mode_for_junk(tmp_path: Path, mp3: Path) -> None:
+    frames, file, listing = tmp_path / "frames.mp3", tmp_path / "copy.mp3", tmp_path / "packets"
+    first = mp3.read_bytes()[:417].replace(b"Info", b"none")  # stereo, and the others are joint stereo
+    frames.write_bytes(first + first + mp3.read_bytes()[417:])
+    ffmpeg(file, "-i", str(frames), "-bsf:a", r"noise=drop=lt(n\,1)", "-c", "copy", *PURE[4:])
+    ffmpeg(listing, "-i", str(frames), "-bsf:a", r"noise=drop=lt(n\,1)", "-c", "copy", "-f", "framecrc")
+    with listing.open("rb") as lines:
+        packets = replace(read_packets(lines, "mp3", RATE), skip=1105)
+    assert complete_copy(file, packets) == len(packets) * SAMPLES - 1105 == len(_decoded(file))
+
+
 @pytest.mark.parametrize(("delay", "more"), [("0.5", ()), ("0", ("-bsf:a", r"noise=drop=between(n\,20\,24)"))])
 def test_a_late_start_or_a_gap_is_encoded_as_silence_unless_a_copy_is_required(
     convert_file: Convert, mp3: Path, delay: str, more: tuple[str, ...]
@@ -117,7 +131,7 @@ def _with_another_rate(mp3: bytes) -> bytes:
     return mp3 + subprocess.run(command, check=True, capture_output=True).stdout
 
 
-@pytest.mark.parametrize("change", [_with_junk, _with_another_rate, lambda mp3: mp3[:-100]])
+@pytest.mark.parametrize("change", [_with_junk, _with_another_rate])
 def test_anything_other_than_whole_frames_of_one_kind_is_encoded(
     convert_file: Convert, tmp_path: Path, mp3: Path, change: Callable[[bytes], bytes]
 ) -> None:
@@ -154,9 +168,14 @@ def test_a_copy_is_limited_like_an_encoded_file(convert_file: Convert, services:
 def test_the_end_of_a_truncated_file_is_missing_from_a_copy_as_from_an_encoded_file(
     convert_file: Convert, mp3: Path
 ) -> None:
-    file = truncate(_in_container(mp3, "short.avi"), 0.7)
-    copied, encoded = convert_file(file, copy="always"), convert_file(file, copy="never")
-    assert copied.audio
-    assert copied.audio.copied
-    assert copied.missing_seconds == pytest.approx(encoded.missing_seconds, abs=0.05)
-    assert copied.missing_seconds
+    avi, raw = _in_container(mp3, "short.avi"), copyfile(mp3, mp3.with_name("short.mp3"))
+    for file in (truncate(avi, 0.7), truncate(raw, 0.7)):
+        copied, encoded = convert_file(file, copy="always"), convert_file(file, copy="never")
+        assert copied.audio
+        assert copied.audio.copied
+        assert copied.missing_seconds == pytest.approx(encoded.missing_seconds, abs=0.05)
+        assert copied.missing_seconds
+    # FFmpeg decodes a part of the incomplete last frame, which a copy leaves out.
+    audio = convert_file(raw).audio
+    assert audio
+    assert not audio.copied

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from functions.convert.formats.raw import AC3, DTS, EAC3
 from functions.convert.formats.raw_frames import (
     AC3_SYNC,
     DTS_SYNC,
@@ -145,16 +146,20 @@ def test_who_asks_for_a_wav_gets_linear_pcm(convert_file: Convert, tmp_path: Pat
 
 @pytest.mark.parametrize("rate", [32000, 44100, 48000])
 def test_the_length_of_raw_frames_is_exact(tmp_path: Path, rate: int) -> None:
-    for name, codec, sync, read in (
-        ("a.ac3", "ac3", AC3_SYNC, read_ac3_frame),
-        ("a.eac3", "eac3", AC3_SYNC, read_ac3_frame),
-        ("a.dts", "dca", DTS_SYNC, read_dts_frame),
-    ):
-        file = ffmpeg(tmp_path / name, *SOUND, "-ar", str(rate), "-ac", "2", "-c:a", codec, "-strict", "experimental")
-        expected = len(_samples(file)) / 16 / rate
-        assert measure_seconds(file, sync, read) == pytest.approx(expected, abs=1e-9)
-        file.write_bytes(JUNK + file.read_bytes() + file.read_bytes()[:90])
-        assert measure_seconds(file, sync, read) == pytest.approx(expected, abs=1e-9)
+    """Decoders complete the last frame of AC-3 and E-AC-3, but not that of DTS."""
+    for kind, codec in ((AC3, "ac3"), (EAC3, "eac3"), (DTS, "dca")):
+        file = tmp_path / f"a{kind.facts.suffix}"
+        content = ffmpeg(
+            file, *SOUND, "-ar", str(rate), "-ac", "2", "-c:a", codec, "-strict", "experimental"
+        ).read_bytes()
+        whole = len(_samples(file)) / 16 / rate
+        assert kind.read_length(file) == pytest.approx(whole, abs=1e-9)
+        file.write_bytes(JUNK + content)
+        assert kind.read_length(file) == pytest.approx(whole, abs=1e-9)
+        file.write_bytes(content + content[:300])
+        decoded = len(_samples(file)) / 16 / rate
+        assert (decoded > whole) == kind.conceals_incomplete
+        assert kind.read_length(file) == pytest.approx(decoded, abs=1e-9)
 
 
 def test_dts_is_measured_in_any_packing(tmp_path: Path) -> None:

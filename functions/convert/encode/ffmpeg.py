@@ -9,14 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 from typing import IO
 from urllib.parse import urlsplit
 
 from soundlift.common.audio.formats import DEMUXERS
 from soundlift.common.errors import Unavailable
 from soundlift.common.process.ffmpeg import binary
-from soundlift.common.process.process_group import process_group
 from soundlift.common.process.sandbox.sandbox import Access, open_sandbox
 from soundlift.common.settings import Settings
 
@@ -94,7 +93,6 @@ class Ffmpeg:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={"LC_ALL": "C", **ENVIRONMENT},
-            process_group=process_group(),  # FFmpeg ends with this process, and Ctrl-C does not reach it earlier
             pass_fds=pipes,
         )
         _work_in_batches(self._process.pid)
@@ -122,6 +120,10 @@ class Ffmpeg:
             pass
         if self._connections is not None:
             self._connections.close()
+
+    def report_at_selection(self) -> str | None:
+        """Wait until FFmpeg has selected a track, and return its report so far; None if it has ended."""
+        return self._report.at_selection()
 
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
         """Wait for the process to end, and return its outcome; raises Unavailable if it could not reach the server."""
@@ -155,14 +157,30 @@ class _Report:
         self._heading, self._beginning = _Lines(MAX_HEADING_CHARS), _Lines(MAX_BEGINNING_CHARS)
         self._end: deque[str] = deque()
         self._end_size = 0
+        self._selected, self._ended = Event(), False
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
         self._thread.start()
 
     def text(self) -> str:
         self._thread.join()
+        return self._kept()
+
+    def at_selection(self) -> str | None:
+        """Wait for the selection of a track, and return the text so far; None if the stream has ended."""
+        self._selected.wait()
+        return None if self._ended else self._kept()
+
+    def _kept(self) -> str:
         return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
+        try:
+            self._read()
+        finally:
+            self._ended = True
+            self._selected.set()
+
+    def _read(self) -> None:
         while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # not in IO, but in a pipe's buffered reader
             self._keep(self._lines.read(block))
             if self._lines.skipped > MAX_SKIPPED_BYTES:
@@ -171,7 +189,10 @@ class _Report:
 
     def _keep(self, lines: Iterable[str]) -> None:
         for line in lines:
-            if line.startswith(QUOTED) or selects_track(line):
+            if selects_track(line):
+                self._heading.keep(line)
+                self._selected.set()
+            elif line.startswith(QUOTED):
                 self._heading.keep(line)
             elif not self._beginning.keep(line):
                 self._keep_at_end(line)

@@ -13,8 +13,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
-from pathlib import Path
-from tempfile import TemporaryFile
+from typing import IO
 
 from ..plan.plan import Plan
 
@@ -27,18 +26,14 @@ STATISTICS = "astats=threads=1:metadata=1:reset=1:measure_perchannel=none:measur
 
 
 class WaveformRecorder:
-    """A temporary file to which FFmpeg writes the peak level of each window, at most `max_window` seconds long."""
+    """A file to which FFmpeg writes the peak level of each window, at most `max_window` seconds long."""
 
-    def __init__(self, plan: Plan, folder: Path, *, max_window: float) -> None:
-        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
+    def __init__(self, plan: Plan, file: IO[bytes], *, max_window: float) -> None:
+        self._file = file
         self._plan = plan
         self._max_window = max_window
-
-    def __enter__(self) -> WaveformRecorder:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
+        file.seek(0)
+        file.truncate()
 
     @property
     def pipe(self) -> int:
@@ -64,8 +59,9 @@ class WaveformRecorder:
         `samples` is the length of the audio, per channel.
         """
         try:
-            self._file.seek(0)
-            return read_waveform(self._file, samples / self._plan.rate)
+            with open(self.pipe, "rb", closefd=False) as lines:
+                lines.seek(0)
+                return read_waveform(lines, samples / self._plan.rate)
         except (OSError, ValueError, ArithmeticError):
             return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from os import SEEK_END
 from pathlib import Path
 from shutil import copyfileobj
 from typing import BinaryIO
@@ -53,7 +54,8 @@ class _Frames:
 def complete_copy(path: Path, packets: Packets) -> int:
     """Write the header frame of a file that FFmpeg copied from some packets, and return its length in samples.
 
-    Raises NotCopied if the file does not consist of one frame for each packet, all of the same kind.
+    An incomplete frame at the end is left out. Raises NotCopied if the file does not consist of one frame for each
+    packet, all of the same kind.
     """
     try:
         with path.open("rb") as file:
@@ -69,15 +71,17 @@ def complete_copy(path: Path, packets: Packets) -> int:
 
 
 def _read(file: BinaryIO, packets: Packets) -> tuple[HeaderFrame, _Frames]:
-    """Return the header frame and the frames of a file; raises NotMp3 if they are not one for each packet."""
+    """Return the header frame and the whole frames of a file; raises NotMp3 if they are not one for each packet."""
     header = HeaderFrame.at_start_of(file)
     samples = read_header(header.data).samples
     kept = packets.skip // samples + MAX_RESERVOIR_FRAMES
+    is_cut_off = _ends_within_frame(file, packets.sizes[-1])
+    whole = packets.sizes[:-1] if is_cut_off else packets.sizes
     first = list[bytes]()
     found = set[tuple[bytes, int]]()
     file.seek(len(header.data))
-    for start in range(0, len(packets), FRAMES_READ):
-        sizes = packets.sizes[start : start + FRAMES_READ]
+    for start in range(0, len(whole), FRAMES_READ):
+        sizes = whole[start : start + FRAMES_READ]
         data, at = file.read(sum(sizes)), 0
         for size in sizes:
             found.add((data[at : at + HEADER_BYTES], size))
@@ -85,10 +89,17 @@ def _read(file: BinaryIO, packets: Packets) -> tuple[HeaderFrame, _Frames]:
                 first.append(data[at : at + size])
             at += size
     _check(header, found)
-    frames = _Frames(first, packets.sizes, samples, packets.skip, packets.discard)
-    if file.read(1) or frames.length <= 0:
-        raise NotMp3("there is something after them, or none of them is played")
+    frames = _Frames(first, whole, samples, packets.skip, max(0, packets.discard - samples * is_cut_off))
+    if frames.length <= 0:
+        raise NotMp3("none of them is played")
     return header, frames
+
+
+def _ends_within_frame(file: BinaryIO, last: int) -> bool:
+    """Return whether the last packet, of `last` bytes, is a frame without its end."""
+    file.seek(-last, SEEK_END)
+    start = file.read(HEADER_BYTES)
+    return len(start) < HEADER_BYTES or read_header(start).size > last
 
 
 def _check(header: HeaderFrame, found: Iterable[tuple[bytes, int]]) -> None:

@@ -13,17 +13,21 @@ from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .copied_only import CopiedOnly
-from .output_format import Head, OutputFormat, Tags
+from .output_format import Head, Tags
 from .raw_frames import AC3_SYNC, DTS_SYNC, ReadFrame, measure_seconds, read_ac3_frame, read_dts_frame
 
 
 @dataclass(frozen=True)
 class Raw(CopiedOnly):
-    """The frames of a codec, which has the name of the format, one after another."""
+    """The frames of a codec, which has the name of the format, one after another.
+
+    FFmpeg and others decode an incomplete frame to a whole one if the codec `conceals_incomplete` ones.
+    """
 
     facts: AudioFormat
     sync: re.Pattern[bytes]
     read_frame: ReadFrame
+    conceals_incomplete: bool
 
     @property
     def carried_codecs(self) -> frozenset[str]:
@@ -46,7 +50,7 @@ class Raw(CopiedOnly):
 
     def read_length(self, path: Path) -> float:
         """Return the length of all frames in seconds; raises ConversionFailed if there is none."""
-        seconds = measure_seconds(path, self.sync, self.read_frame)
+        seconds = measure_seconds(path, self.sync, self.read_frame, conceals_incomplete=self.conceals_incomplete)
         if not seconds:
             raise ConversionFailed(BROKEN)
         return seconds
@@ -57,6 +61,6 @@ class Raw(CopiedOnly):
         return Head()
 
 
-AC3: OutputFormat = Raw(output_formats.AC3, AC3_SYNC, read_ac3_frame)
-EAC3: OutputFormat = Raw(output_formats.EAC3, AC3_SYNC, read_ac3_frame)
-DTS: OutputFormat = Raw(output_formats.DTS, DTS_SYNC, read_dts_frame)
+AC3 = Raw(output_formats.AC3, AC3_SYNC, read_ac3_frame, conceals_incomplete=True)
+EAC3 = Raw(output_formats.EAC3, AC3_SYNC, read_ac3_frame, conceals_incomplete=True)
+DTS = Raw(output_formats.DTS, DTS_SYNC, read_dts_frame, conceals_incomplete=False)

@@ -46,8 +46,13 @@ DTS_FIELDS_END = 70  # bits up to the last field that is read: NBLKS (7 bits), F
 DTS_BLOCK_SAMPLES, MIN_DTS_BLOCKS, MIN_DTS_BYTES = 32, 5, 95
 
 
-def measure_seconds(path: Path, sync: re.Pattern[bytes], read_frame: ReadFrame) -> float:
-    """Return the length of a file's complete frames in seconds, 0 if it has none; other bytes are skipped."""
+def measure_seconds(
+    path: Path, sync: re.Pattern[bytes], read_frame: ReadFrame, *, conceals_incomplete: bool = False
+) -> float:
+    """Return the length of a file's frames in seconds, 0 if it has none; other bytes are skipped.
+
+    The last frame, if it is incomplete, has a length if decoders conceal what is missing.
+    """
     if not path.stat().st_size:
         return 0.0
     samples: Counter[int] = Counter()
@@ -55,7 +60,7 @@ def measure_seconds(path: Path, sync: re.Pattern[bytes], read_frame: ReadFrame) 
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         while match := sync.search(data, at):
             frame = read_frame(data[match.start() : match.start() + HEADER_BYTES])
-            if frame is not None and match.start() + frame.size <= len(data):
+            if frame is not None and (conceals_incomplete or match.start() + frame.size <= len(data)):
                 samples[frame.rate] += frame.samples
                 at = match.start() + frame.size
             else:

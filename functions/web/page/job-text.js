@@ -5,6 +5,7 @@
 import { formatDay, formatLength, formatMoment, formatSize } from "./format.js";
 import { escaped } from "./printable.js";
 import { session } from "./session.js";
+import { formatTime } from "./times.js";
 
 /** What the user can do about a failure, by its code; some reasons already say it. */
 const ADVICE = new Map(Object.entries({
@@ -47,11 +48,11 @@ export function facts(job) {
     session.identity?.admin && job.username !== session.identity.username ? job.username : null,
     size === null || job.state === "expired" ? null : `${kind}${formatSize(size)}`,
     job.length === null ? null : formatLength(job.length),
-    partText(job.cut ?? job.options),
+    job.cut ? null : partText(job.options),
     job.bitrate ? `${job.bitrate}\u00a0kbit/s` : null,
     job.sample_rate ? `${job.sample_rate / 1000}\u00a0kHz` : null,
     job.channels ? ["mono", "stereo"][job.channels - 1] ?? `${job.channels}\u00a0channels` : null,
-    job.copied ? "copied" : null,
+    job.cut ? `copied from ${formatTime(job.cut.start)} to ${formatTime(job.cut.end)}` : job.copied ? "copied" : null,
     `uploaded ${formatMoment(job.created_at)}`,
     isReady && job.expires_at ? `kept until ${formatDay(job.expires_at)}` : null,
   ].filter((fact) => fact !== null);

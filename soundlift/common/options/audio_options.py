@@ -24,6 +24,9 @@ TAGS = {
 }
 
 
+FORMATS = values.keyword({name: name for name in REQUESTABLE})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Option:
     """An option: its name in an upload, the field of AudioOptions that holds its value, and its documentation.
@@ -64,10 +67,10 @@ class AudioOptions:
 
     format: str = _option(
         "mp3",
-        values.keyword({name: name for name in REQUESTABLE}),
+        FORMATS,
         metavar="FORMAT",
         default_text="`mp3`",
-        help="Format of the audio file.",
+        help=f"Format of the audio file: {FORMATS.allowed}.",
         details="`original` is the track as it is, in the format that fits its codec.",
     )
     copy: str = _option(

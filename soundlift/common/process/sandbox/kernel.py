@@ -6,6 +6,7 @@ glibc has no functions for most of them either, so they are called by their numb
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import sys
 
@@ -15,8 +16,12 @@ SECCOMP = {"x86_64": 317, "aarch64": 277}
 CAPSET = {"x86_64": 126, "aarch64": 91}
 SECCOMP_FILTER, SECCOMP_ACTION_AVAILABLE = 1, 2
 NOTIFY = 0x7FC00000  # SECCOMP_RET_USER_NOTIF
+CLONE = {"x86_64": 56, "aarch64": 220}
+CLONE_PARENT, SIGCHLD = 0x8000, 17
 PR_SET_NO_NEW_PRIVS = 38
 CAPABILITIES_VERSION = 0x20080522
+
+IGNORE = 1  # SIG_IGN
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -60,6 +65,23 @@ def default_signals(numbers: tuple[int, ...]) -> None:
     """Give signals their default effect; the module `signal` takes 4 ms to import."""
     for number in numbers:
         _libc.signal(number, None)
+
+
+def ignore_signals(numbers: tuple[int, ...]) -> None:
+    """Ignore signals, as this process and those that it forks."""
+    for number in numbers:
+        _libc.signal(number, ctypes.c_void_p(IGNORE))
+
+
+def fork_sibling() -> int:
+    """Fork this process, which must have no other threads, as another child of its parent (CLONE_PARENT).
+
+    Return 0 in the new process and its id in this one; raises OSError.
+    """
+    number = CLONE.get(machine())
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    return call(number, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0)
 
 
 def _checked(result: int) -> int:

@@ -1,8 +1,9 @@
 """A program that limits and confines its process, and then executes another program in it.
 
 Python's preexec_fn could do the same, but may deadlock in a process with threads
-(https://docs.python.org/3/library/subprocess.html). This program starts in 10 ms. It imports little, because `typing`,
-`signal`, `pathlib` and `glob` would take 2 to 6 ms each.
+(https://docs.python.org/3/library/subprocess.html). The process is a fork of the fork server, or a Python of its own
+where the system does not let the server fork. It imports little, because `typing`, `signal`, `pathlib` and `glob` would
+take 2 to 6 ms each.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from soundlift.common.process.sandbox.seccomp import install_filter
 
 TYPE_CHECKING = False  # `typing` and `collections` are not imported
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 LIMIT, SERVER, COMMAND = "limit", "server", "command"
 RIGHTS = {"read": READ, "run": RUN, "create": CREATE}
@@ -25,7 +26,12 @@ CANNOT_START = 126  # the exit status, as that of a shell
 IGNORED_BY_PYTHON = (13, 25)  # SIGPIPE and SIGXFSZ; a program that is executed inherits that
 
 
-def main(arguments: Sequence[str]) -> None:
+def main() -> None:
+    """Execute the program at the end of this program's arguments."""
+    launch(sys.argv[1:], os.environ)
+
+
+def launch(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Execute the program at the end of the arguments; exit with CANNOT_START if that fails.
 
     Pairs of a word and a value precede it: a `limit` NUMBER:SOFT:HARD; a path that the program may `read`, `run`, or
@@ -53,7 +59,7 @@ def main(arguments: Sequence[str]) -> None:
         for limit in limits:
             number, soft, hard = map(int, limit.split(":"))
             resource.setrlimit(number, (soft, hard))
-        os.execv(command[0], command)  # noqa: S606 - no shell
+        os.execve(command[0], command, environment)  # noqa: S606 - no shell
     except Exception as error:  # any error, since the program must not run without its limits
         sys.stderr.write(f"The program cannot be started with its limits: {error}\n")
         sys.exit(CANNOT_START)

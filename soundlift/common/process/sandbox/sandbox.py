@@ -11,22 +11,24 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 from subprocess import DEVNULL, PIPE
+from threading import Timer
 from typing import Any
 
 import structlog
 
 from soundlift.common.errors import SettingError
 from soundlift.common.process.ffmpeg import binary
+from soundlift.common.process.process_group import process_group
 from soundlift.common.process.sandbox import launcher  # which compiles it, for images that write no bytecode
 from soundlift.common.process.sandbox.connections import Connections
+from soundlift.common.process.sandbox.forked_programs import ROOT, CannotFork, ForkedProgram, start_forked
 from soundlift.common.process.sandbox.kernel import filters_system_calls, landlock_version
 
 LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib")
 LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 LOADERS = ("lib*/ld-*.so*", "lib/*/ld-*.so*")
 DEVICES = ("/dev/null", "/dev/random", "/dev/urandom")
-LAUNCHER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {} import main; main(sys.argv[1:])"
-ROOT = Path(__file__).resolve().parents[__name__.count(".")]
+LAUNCHER = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {} import main; main()"
 
 log = structlog.get_logger()
 
@@ -44,7 +46,9 @@ Limits = Mapping[int, tuple[int, int]]
 
 TRIAL_SECONDS = 60
 TRIAL_ACCESS = Access(server=("127.0.0.1", 0))  # to which it does not connect
-TRIAL_OPTIONS: Mapping[str, Any] = {"stdin": DEVNULL, "stdout": DEVNULL, "stderr": PIPE, "env": {}}
+NO_ENVIRONMENT: Mapping[str, str] = {}
+
+Program = ForkedProgram | subprocess.Popen[bytes]
 
 
 class Sandbox:
@@ -54,23 +58,30 @@ class Sandbox:
         self.confines = confines
 
     def start(
-        self, command: Sequence[str], limits: Limits, access: Access, *, pass_fds: Sequence[int] = (), **options: Any
-    ) -> tuple[subprocess.Popen[bytes], Connections | None]:
-        """Start a program, given by its path and its arguments, with options of Popen.
+        self,
+        command: Sequence[str],
+        limits: Limits,
+        access: Access,
+        *,
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] = NO_ENVIRONMENT,
+        **streams: int,
+    ) -> tuple[Program, Connections | None]:
+        """Start a program, given by its path and its arguments, with an environment and the standard streams of Popen.
 
-        The connections, if it may use a server, are to be closed when it has ended. On other systems than Linux, the
-        program has neither limits nor a sandbox. Raises OSError.
+        The program is in the group of processes that end with this one. The connections, if it may use a server, are to
+        be closed when it has ended. On other systems than Linux, the program has neither limits nor a sandbox. Raises
+        OSError.
         """
         if sys.platform != "linux":
-            return subprocess.Popen(command, pass_fds=pass_fds, **options), None
+            group = process_group()
+            return subprocess.Popen(command, pass_fds=pass_fds, env=env, process_group=group, **streams), None
         connections = Connections(access.server) if self.confines and access.server else None
         descriptors = [connections.descriptor] if connections else []
         words = [*_limit_words(limits), *(self._access_words(command[0], access, descriptors))]
-        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER.format(launcher.__name__), str(ROOT)]
+        words += [launcher.COMMAND, "", *command]
         try:
-            process = subprocess.Popen(
-                [*launch, *words, "command", "", *command], pass_fds=[*pass_fds, *descriptors], **options
-            )
+            process = _launch(words, pass_fds=[*pass_fds, *descriptors], env=env, **streams)
         finally:
             if connections:
                 connections.release()
@@ -84,6 +95,15 @@ class Sandbox:
         words += [("create", str(access.folder))] if access.folder else []
         words += [("server", str(descriptor)) for descriptor in descriptors]
         yield from chain.from_iterable(words)
+
+
+def _launch(words: Sequence[str], *, env: Mapping[str, str], **options: Any) -> Program:
+    """Start a program as the launcher's arguments describe it: in a fork, or in a Python of its own."""
+    try:
+        return start_forked(words, env=env, **options)
+    except CannotFork:
+        launch = [sys.executable, "-I", "-S", "-c", LAUNCHER.format(launcher.__name__), str(ROOT)]
+        return subprocess.Popen([*launch, *words], env=env, process_group=process_group(), **options)
 
 
 @cache
@@ -121,17 +141,19 @@ def _trial_error() -> str:
     for system calls is in the way, of which a process can have one. A conversion would fail again and again instead.
     """
     try:
-        process, connections = Sandbox(confines=True).start([binary(), "-version"], {}, TRIAL_ACCESS, **TRIAL_OPTIONS)
+        process, connections = Sandbox(confines=True).start(
+            [binary(), "-version"], {}, TRIAL_ACCESS, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE
+        )
     except (OSError, RuntimeError) as error:
         return f"FFmpeg cannot be started: {error}"
-    try:
-        _, output = process.communicate(timeout=TRIAL_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        _, output = process.communicate()
-    finally:
-        if connections:
-            connections.close()
+    timer = Timer(TRIAL_SECONDS, process.kill)
+    timer.start()
+    assert process.stderr is not None
+    with process:
+        output = process.stderr.read()
+    timer.cancel()
+    if connections:
+        connections.close()
     reason = output.decode(errors="replace").strip() or f"it ends with status {process.returncode}"
     return f"FFmpeg does not start in one: {reason}" if process.returncode else ""
 
