@@ -51,6 +51,8 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     samples = plan.format.complete_copy(output, packets)
     if not must_be_copied(plan.options) and packets.frame and samples < packets.samples:
         raise NotCopied("its last packet is incomplete")
+    if not must_be_copied(plan.options) and plan.by_timestamps and not packets.keep_pace_with(samples):
+        raise NotCopied("its timestamps do not advance like its sound")
     return Encoded(
         _plan_of(plan, part),
         output,
