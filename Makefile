@@ -44,10 +44,10 @@ images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BAS
 	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
 
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
-	$(BIN)/pytest -n auto -m 'not (servers or containers or browser or media or slow)'
+	$(BIN)/pytest -n auto --dist worksteal -m 'not (servers or containers or browser or media or slow)'
 
 test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's, in each FORMAT, or all; an empty DIR is first filled with unusual files
 	@$(BIN)/python -m tests.corpus "$$DIR" $$FORMAT

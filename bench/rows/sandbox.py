@@ -24,6 +24,8 @@ from soundlift.common.process.ffmpeg import binary
 from soundlift.common.process.sandbox.sandbox import Access, Limits, Sandbox
 from soundlift.common.services import process_services
 
+STARTS = 100
+
 
 def added(row: Row, *, seconds: int, cores: int) -> Result:
     """Compare conversions in a sandbox with those by an FFmpeg that is started directly."""

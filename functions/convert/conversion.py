@@ -26,7 +26,7 @@ from soundlift.common.services import Services
 
 from .encode.copying import copy_track
 from .encode.encoded import Encoded, UnreliableTimestamps
-from .encode.encoder import encode, usual_output
+from .encode.encoder import encode
 from .encode.media_input import open_local, serve_input
 from .encode.range_server import url_suffix
 from .encode.runner import Runner
@@ -72,23 +72,19 @@ def convert_video(
     reserve = partial(_reserve_sound, job=job, claim=heartbeat.claim, services=services)
     convert = partial(_convert, job=job, folder=folder, services=services, cores=spare_cores + 1, reserve=reserve)
     if isinstance(videos, LocalFiles):
-        with open_local(videos, fid) as (url, file), start(url, file) as runner:
-            if audio := _convert_local(runner, convert):
+        with open_local(videos, fid) as (url, file):
+            if audio := _convert_local(start(url, file), convert):
                 return audio
     try:
-        with serve_input(videos, fid) as (url, source), start(url, source) as runner:
-            return convert(runner)
+        with serve_input(videos, fid) as (url, source):
+            return convert(start(url, source))
     except ConversionFailed as failure:
         suffix = url_suffix(job.file_name)
         if failure.reason != NOT_MEDIA or not suffix:
             raise
         # FFmpeg recognizes some files only by their suffix, such as an Ogg that follows other bytes.
-        with (
-            suppress(ConversionFailed),
-            serve_input(videos, fid, suffix) as (url, source),
-            start(url, source) as runner,
-        ):
-            return convert(runner)
+        with suppress(ConversionFailed), serve_input(videos, fid, suffix) as (url, source):
+            return convert(start(url, source))
         raise
 
 
@@ -108,7 +104,7 @@ def _convert(  # noqa: PLR0913 - all but the runner are bound once
 ) -> FinishedFile:
     """Return the audio file of the first track that has sound; call `reserve` with the expected seconds of sound."""
     options = AudioOptions.from_row(job.options, services.settings)
-    probe = probe_video(runner, services.videos, job.video_fid, folder, usual_output(options, runner, folder))
+    probe = probe_video(runner, services.videos, job.video_fid, folder)
     reserve(expected_seconds(probe, options) or 0.0)
     failures: list[ConversionFailed] = []
     for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:

@@ -108,6 +108,16 @@ def test_a_codec_that_no_format_can_carry_is_named(
     assert (job.state, job.error_code, job.error) == (State.FAILED, "no_container", message)
 
 
+def test_ac3_with_swapped_bytes_cannot_be_copied(convert_file: Convert, tmp_path: Path) -> None:
+    swapped = bytearray(ffmpeg(tmp_path / "a.ac3", *SOUND).read_bytes())
+    swapped[::2], swapped[1::2] = swapped[1::2], swapped[::2]
+    source = tmp_path / "swapped.ac3"
+    source.write_bytes(swapped)
+    job = convert_file(source, format="original")
+    assert (job.state, job.error_code) == (State.FAILED, "cannot_copy")
+    assert "AC-3 frames are in a form that needs another container" in str(job.error)
+
+
 def test_samples_that_an_edit_list_excludes_are_left_out(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
 ) -> None:

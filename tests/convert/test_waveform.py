@@ -8,7 +8,6 @@ import subprocess
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import numpy as np
 import pytest
@@ -122,8 +121,7 @@ def test_the_number_of_windows_is_small_whatever_length_a_container_declares(
 def test_ffmpeg_lengthens_the_windows_of_a_sound_of_unknown_length(tmp_path: Path) -> None:
     file = write_sound(tmp_path / "a.wav", np.zeros((60 * RATE, 1), np.float32), RATE)
     plan = replace(make_sound_plan(AudioOptions(), RATE), seconds=None)
-    with TemporaryFile(buffering=0) as levels:
-        recorder = WaveformRecorder(plan, levels, max_window=1)
+    with WaveformRecorder(plan, tmp_path, max_window=1) as recorder:
         command = [binary(), "-v", "error", "-nostdin", "-i", str(file), "-af", ",".join(recorder.plan.filters)]
         subprocess.run([*command, "-f", "null", "-"], check=True, pass_fds=[recorder.pipe])
         with io.FileIO(recorder.pipe, closefd=False) as lines:
@@ -157,9 +155,9 @@ def test_levels_become_amplitudes() -> None:
     assert read_waveform(lines, 8.0)[::50] == bytes([0, 255, 127, 255, 0, 255, 255, 255])
 
 
-def test_a_list_that_cannot_be_read_is_an_unknown_waveform() -> None:
+def test_a_list_that_cannot_be_read_is_an_unknown_waveform(tmp_path: Path) -> None:
     for lines in ([], [b"frame"], _lines(("0", "")), _lines(("inf", "-6.0")), _lines(("nan", "-6.0"))):
-        with TemporaryFile(buffering=0) as file:
-            recorder = WaveformRecorder(make_sound_plan(AudioOptions()), file, max_window=1)
-            file.write(b"".join(lines))
+        with WaveformRecorder(make_sound_plan(AudioOptions()), tmp_path, max_window=1) as recorder:
+            with io.FileIO(recorder.pipe, "w", closefd=False) as file:
+                file.write(b"".join(lines))
             assert [recorder.read(0), recorder.read(44100)] == [None, None]

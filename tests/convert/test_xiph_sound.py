@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from mutagen.flac import FLAC
 
-from functions.convert.formats.flac_frames import FrameHeader, NotFlac
+from functions.convert.formats.flac_frames import FrameHeader, NotFlac, StreamInfo, read_metadata
 from functions.convert.formats.opus import OPUS
 from functions.convert.formats.opus_packets import count_samples
-from functions.convert.formats.output_format import Sound
+from functions.convert.formats.output_format import NotCopied, Sound
 from functions.convert.formats.vorbis_blocks import Blocks, NotVorbis, read_modes
 from soundlift.common.jobs.model import State
 from soundlift.common.options.audio_options import AudioOptions
@@ -146,6 +146,9 @@ def test_a_part_of_flac_consists_of_whole_frames_numbered_from_0(
     first, last = 5 * 4096, 13 * 4096
     assert FLAC(file).info.total_samples == last - first
     assert FLAC(file).info.md5_signature == 0
+    with file.open("rb") as stream:
+        read_metadata(stream)
+        assert FrameHeader.read(stream.read(16)).number == 0
     assert _decode(file) == _decode(copied / "flac.mka")[first * 4 : last * 4]
 
 
@@ -167,6 +170,23 @@ def test_vorbis_on_one_page_keeps_its_beginning(convert_file: Convert, save_mp3:
     job = convert_file(source, format="original")
     assert _decode(save_mp3(job)) == _decode(source)
     assert job.length == 0.5
+
+
+@pytest.mark.media
+def test_opus_without_a_declared_delay_skips_its_own(convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path) -> None:
+    source = write_sound(tmp_path / "a.flv", hiss(1, RATE), RATE, "-c:a", "libopus")
+    assert _decode(save_mp3(convert_file(source, format="original"))) == _decode(source)
+
+
+@pytest.mark.media
+def test_what_no_single_stream_can_hold_is_not_copied(convert_file: Convert, tmp_path: Path) -> None:
+    first = write_sound(tmp_path / "a.ogg", hiss(1, RATE), RATE, "-c:a", "libvorbis")
+    (tmp_path / "twice.ogg").write_bytes(first.read_bytes() * 2)
+    without_description = write_sound(tmp_path / "a.caf", hiss(1, RATE), RATE, "-c:a", "flac")
+    for source in (tmp_path / "twice.ogg", without_description):
+        job = convert_file(source, format="original")
+        assert (job.state, job.error_code) == (State.FAILED, "cannot_copy")
+    assert convert_file(without_description, format="flac").state == State.READY
 
 
 @pytest.mark.media
@@ -206,6 +226,19 @@ def test_the_number_of_a_flac_frame_can_be_changed(number: int) -> None:
     found = FrameHeader.read(changed)
     assert (found.number, found.samples, found.is_variable) == (number, 4096, False)
     assert FrameHeader.read(found.renumber(changed, 0)).number == 0
+
+
+def test_a_flac_of_more_samples_than_its_header_can_declare_is_not_copied() -> None:
+    info = StreamInfo(bytes(34))
+    assert info.with_samples(2**36 - 1).samples == 2**36 - 1
+    with pytest.raises(NotCopied):
+        info.with_samples(2**36)
+
+
+@pytest.mark.parametrize("beginning", [b"", b"fLaC", b"fLaC\0\0\0\x22" + bytes(34), b"OggS" + b"\xff" * 60])
+def test_a_file_without_a_description_of_flac_is_recognized(beginning: bytes) -> None:
+    with pytest.raises(NotFlac):
+        StreamInfo.of(beginning)
 
 
 @pytest.mark.parametrize("setup", [b"", b"\x05vorbis", b"\x05vorbis" + bytes(400), b"\x05vorbis" + b"\xff" * 400])

@@ -23,7 +23,7 @@ MAX_ROUNDING = 1.5  # samples by which the length of resampled sound may differ
 MAX_OPUS_PADDING = 5760  # samples in the longest packet
 MAX_TRACKS = 10
 BLOCK = 2**20
-CHANGE = b"Reconfiguring filter graph because audio parameters changed"
+MARKS = (b"Reconfiguring filter graph because audio parameters changed", b"corrupt decoded frame")
 ERRORS = re.compile(rb" frames decoded; ([0-9]{1,9}) decode errors")
 
 
@@ -94,7 +94,7 @@ def _is_unsteady(source: Path) -> bool:
     """Return whether the sound has errors, or changes its format: then its length depends on how it is decoded."""
     command = [binary(), "-nostdin", "-v", "verbose", *FENCE, "-i", f"file:{source}", "-map", "0:a", "-f", "null", "-"]
     report = subprocess.run(command, check=False, capture_output=True).stderr
-    return CHANGE in report or any(int(match[1]) for match in ERRORS.finditer(report))
+    return any(mark in report for mark in MARKS) or any(int(match[1]) for match in ERRORS.finditer(report))
 
 
 def _sample_format(result: Path, audio: AudioDescription) -> str:

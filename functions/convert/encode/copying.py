@@ -17,7 +17,7 @@ from ..plan.copying import difference_of_copy, is_cut, must_be_copied
 from ..plan.cutting import Part, cut_packets
 from ..plan.plan import UNKNOWN_RATE, Plan
 from ..probe.adts import has_headers, has_one_configuration
-from ..probe.ffmpeg_log import own_text
+from ..probe.ffmpeg_log import own_lines, own_text
 from ..probe.packets import Packets, packet_list_args, read_packets
 from ..probe.probe import Probe
 from .encoded import Encoded, UnreliableTimestamps
@@ -28,6 +28,8 @@ from .run_statistics import Decoded
 from .runner import Runner
 
 LISTING_PERCENTS = 50
+# FFmpeg's message if a track has no proper description, such as FLAC in a CAF; then no packet is read either.
+REJECTED = "Could not write header (incorrect codec parameters ?): Invalid data found when processing input"
 
 
 def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encoded:
@@ -49,7 +51,7 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     ):
         raise NotCopied(reason)
     samples = plan.format.complete_copy(output, packets)
-    if not must_be_copied(plan.options) and packets.frame and samples < packets.samples:
+    if not must_be_copied(plan.options) and packets.frame and samples <= packets.samples - packets.frame:
         raise NotCopied("its last packet is incomplete")
     if not must_be_copied(plan.options) and plan.by_timestamps and not packets.keep_pace_with(samples):
         raise NotCopied("its timestamps do not advance like its sound")
@@ -153,7 +155,9 @@ def _check(plan: Plan, outcome: Outcome, packets: Packets, output: Path, *, max_
 def _failure(outcome: Outcome, packets: Packets, output: Path, max_bytes: int) -> FailureReason | None:
     if output.exists() and output.stat().st_size > max_bytes:
         return TOO_LARGE
-    return None if packets else find_reason(outcome.report) or EMPTY_AUDIO
+    if packets or any(line.endswith(REJECTED) for line in own_lines(outcome.report)):
+        return None
+    return find_reason(outcome.report) or EMPTY_AUDIO
 
 
 def _plan_of(plan: Plan, part: Part | None) -> Plan:

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from threading import Event, Thread
+from threading import Thread
 from typing import IO
 from urllib.parse import urlsplit
 
@@ -121,10 +121,6 @@ class Ffmpeg:
         if self._connections is not None:
             self._connections.close()
 
-    def report_at_selection(self) -> str | None:
-        """Wait until FFmpeg has selected a track, and return its report so far; None if it has ended."""
-        return self._report.at_selection()
-
     def wait(self, on_progress: OnProgress | None = None) -> Outcome:
         """Wait for the process to end, and return its outcome; raises Unavailable if it could not reach the server."""
         assert self._process.stdout is not None
@@ -157,30 +153,14 @@ class _Report:
         self._heading, self._beginning = _Lines(MAX_HEADING_CHARS), _Lines(MAX_BEGINNING_CHARS)
         self._end: deque[str] = deque()
         self._end_size = 0
-        self._selected, self._ended = Event(), False
         self._thread = Thread(target=self._drain, name="ffmpeg-report", daemon=True)
         self._thread.start()
 
     def text(self) -> str:
         self._thread.join()
-        return self._kept()
-
-    def at_selection(self) -> str | None:
-        """Wait for the selection of a track, and return the text so far; None if the stream has ended."""
-        self._selected.wait()
-        return None if self._ended else self._kept()
-
-    def _kept(self) -> str:
         return "".join([*self._heading.kept, *self._beginning.kept, *self._end])
 
     def _drain(self) -> None:
-        try:
-            self._read()
-        finally:
-            self._ended = True
-            self._selected.set()
-
-    def _read(self) -> None:
         while block := self._stream.read1(BLOCK):  # type: ignore[attr-defined] # not in IO, but in a pipe's buffered reader
             self._keep(self._lines.read(block))
             if self._lines.skipped > MAX_SKIPPED_BYTES:
@@ -189,10 +169,7 @@ class _Report:
 
     def _keep(self, lines: Iterable[str]) -> None:
         for line in lines:
-            if selects_track(line):
-                self._heading.keep(line)
-                self._selected.set()
-            elif line.startswith(QUOTED):
+            if line.startswith(QUOTED) or selects_track(line):
                 self._heading.keep(line)
             elif not self._beginning.keep(line):
                 self._keep_at_end(line)

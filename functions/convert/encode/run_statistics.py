@@ -13,7 +13,7 @@ DECODED = re.compile(
     r"([0-9]{1,19}) frames decoded; ([0-9]{1,19}) decode errors \(([0-9]{1,19}) samples\).*"
 )
 ENCODED = re.compile(
-    r"\[out#[0-9]/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Output stream #[0-9]:0 \(audio\): "
+    r"\[out#0/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Output stream #0:0 \(audio\): "
     r"[0-9]+ frames encoded \(([0-9]{1,19}) samples\).*"
 )
 

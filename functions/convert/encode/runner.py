@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO, Protocol, Self, TypeVar
+from typing import Protocol, TypeVar
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.process.sandbox.sandbox import Access
@@ -16,7 +14,6 @@ from soundlift.common.settings import Settings
 from ..failures import check_status, reports_read_error
 from ..heartbeat import ClaimHeartbeat
 from .ffmpeg import Ffmpeg, OnProgress, Outcome, server_address
-from .waiting import FIRST_TRACK, NOTHING, Output, WaitingFfmpeg
 
 
 class Run(Protocol):
@@ -50,7 +47,6 @@ class Runner:
     """A runner of FFmpeg processes on a video that is available at `url`, one after another, which write in a folder.
 
     `read_failed` means that FFmpeg has reported an error of a read, after which it may have missed a part of the video.
-    `levels` is a temporary file to which FFmpeg may write. A context manager.
     """
 
     def __init__(
@@ -62,16 +58,6 @@ class Runner:
         self._source = source
         self._heartbeat = heartbeat
         self._access = Access(folder, server_address(url))
-        self.levels: IO[bytes] = TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115 - closed on exit
-        self._first: WaitingFfmpeg | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.levels.close()
-        if self._first is not None:
-            self._first.close()
 
     def stdin(self) -> int:
         """Return the standard input for the next FFmpeg process that reads the video; raises StoreUnavailable."""
@@ -82,8 +68,7 @@ class Runner:
 
     @contextmanager
     def started(self, start: Callable[[], Running]) -> Iterator[Running]:
-        """Start a run, and close it at the end of the block; the process that waits since `probe` ends without it."""
-        self._dismiss()
+        """Start a run, and close it at the end of the block."""
         run = start()
         self._heartbeat.on_stop(run.kill)
         try:
@@ -113,50 +98,6 @@ class Runner:
             lambda: Ffmpeg(arguments, self.settings, self._access, stdin=self.stdin(), pipes=pipes)
         ) as ffmpeg:
             return self.end(ffmpeg, on_progress)
-
-    def probe(self, arguments: Sequence[str], output: Output | None = None) -> str:
-        """Run FFmpeg until it has selected a track, and return its report so far; raises what `end` raises.
-
-        With an `output`, FFmpeg then waits until `resume` gives it a track and filters, or another run begins.
-        """
-        if output is None:
-            return self.run(arguments).report
-        self._first = WaitingFfmpeg(partial(self._start, arguments), output)
-        ffmpeg = self._first.ffmpeg
-        self._heartbeat.on_stop(ffmpeg.kill)
-        report = ffmpeg.report_at_selection()
-        if report is not None:
-            return report
-        try:
-            return self.end(ffmpeg).report
-        finally:
-            self._first.close()
-
-    def _start(self, arguments: Sequence[str], late: Sequence[str], pipes: Sequence[int]) -> Ffmpeg:
-        inherited = [*pipes, self.levels.fileno()]
-        return Ffmpeg([*arguments, *late], self.settings, self._access, stdin=self.stdin(), pipes=inherited)
-
-    def waits_for(self, arguments: Sequence[str]) -> Path | None:
-        """Return the path at which FFmpeg waits to write an output with these arguments, None if it does not."""
-        first = self._first
-        return first.output.path if first and first.waits_for(arguments) else None
-
-    def resume(self, track: int, filters: str, on_progress: OnProgress) -> Outcome:
-        """Let FFmpeg, which waits, write its output, and return its outcome; raises what `end` raises."""
-        assert self._first is not None
-        self._first.resume(f"0:{track}", filters)
-        return self.end(self._first.ffmpeg, on_progress)
-
-    def finish_probe(self) -> None:
-        """Wait until all that `probe` writes is written; raises Unavailable."""
-        self._dismiss()
-        if self._first is not None:
-            self._first.ffmpeg.wait()
-
-    def _dismiss(self) -> None:
-        """Let FFmpeg, if it waits, end without its output."""
-        if self._first is not None and self._first.is_waiting:
-            self._first.resume(FIRST_TRACK, NOTHING)
 
     def progress(self, seconds: float | None, *, percents: int = 100) -> OnProgress:
         """Return a callback that reports the progress of a run that writes `seconds` and is `percents` of all work."""

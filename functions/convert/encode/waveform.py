@@ -13,7 +13,8 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, pairwise
-from typing import IO
+from pathlib import Path
+from tempfile import TemporaryFile
 
 from ..plan.plan import Plan
 
@@ -26,14 +27,18 @@ STATISTICS = "astats=threads=1:metadata=1:reset=1:measure_perchannel=none:measur
 
 
 class WaveformRecorder:
-    """A file to which FFmpeg writes the peak level of each window, at most `max_window` seconds long."""
+    """A temporary file to which FFmpeg writes the peak level of each window, at most `max_window` seconds long."""
 
-    def __init__(self, plan: Plan, file: IO[bytes], *, max_window: float) -> None:
-        self._file = file
+    def __init__(self, plan: Plan, folder: Path, *, max_window: float) -> None:
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
         self._plan = plan
         self._max_window = max_window
-        file.seek(0)
-        file.truncate()
+
+    def __enter__(self) -> WaveformRecorder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     @property
     def pipe(self) -> int:
@@ -59,9 +64,8 @@ class WaveformRecorder:
         `samples` is the length of the audio, per channel.
         """
         try:
-            with open(self.pipe, "rb", closefd=False) as lines:
-                lines.seek(0)
-                return read_waveform(lines, samples / self._plan.rate)
+            self._file.seek(0)
+            return read_waveform(self._file, samples / self._plan.rate)
         except (OSError, ValueError, ArithmeticError):
             return None
 

@@ -80,9 +80,10 @@ class StreamInfo:
         """Return the description at the beginning of a file; raises NotFlac."""
         start = len(SIGNATURE) + 4
         data = beginning[start : start + STREAM_INFO_BYTES]
-        if not beginning.startswith(SIGNATURE) or len(data) < STREAM_INFO_BYTES:
+        stream = cls(data)
+        if not beginning.startswith(SIGNATURE) or len(data) < STREAM_INFO_BYTES or not stream.rate:
             raise NotFlac
-        return cls(data)
+        return stream
 
     @property
     def rate(self) -> int:
@@ -95,9 +96,11 @@ class StreamInfo:
         return int.from_bytes(self.data[10:18]) & ((1 << TOTAL_BITS) - 1)
 
     def with_samples(self, samples: int) -> StreamInfo:
-        """Return the description of a stream of another length, of which no checksum is known."""
+        """Return the description of a stream of another length, of which no checksum is known; raises NotCopied."""
         if samples == self.samples:
             return self
+        if samples >= 1 << TOTAL_BITS:
+            raise NotCopied("it is too long")
         field = int.from_bytes(self.data[10:18]) >> TOTAL_BITS << TOTAL_BITS | samples
         return StreamInfo(self.data[:10] + field.to_bytes(8) + bytes(MD5_BYTES))
 

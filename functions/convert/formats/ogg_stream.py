@@ -84,7 +84,7 @@ def set_positions(
 
     `samples` returns how many samples a packet decodes to, and is called with each in turn. `end` returns how many of
     all samples are before the end, given their number and that of the last packet's. Raises NotOgg, or NotCopied if the
-    last page would have no sound.
+    last page would have no sound or another stream follows.
     """
     position, packet_samples = 0, 0
     file.seek(headers.size)
@@ -104,6 +104,8 @@ def set_positions(
         file.seek(offset)
         file.write(page.write())
         if page.last:
+            if file.read(1):
+                raise NotCopied("it consists of several streams, one after another")
             return position
 
 

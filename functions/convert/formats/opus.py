@@ -20,6 +20,7 @@ from .vorbis_comments import build_comment_header, read_vendor
 HEADERS = 2
 TAGS_MAGIC = b"OpusTags"
 PRE_SKIP = slice(10, 12)
+HEAD_BYTES = 19  # at least
 MAX_PRE_SKIP = 2**16 - 1
 # In kbit/s, by the number of channels: what the recommendations for Opus give for music
 # (https://wiki.xiph.org/Opus_Recommended_Settings).
@@ -67,7 +68,8 @@ class Opus:
     def complete_copy(self, path: Path, packets: Packets) -> int:
         """Write the numbers of samples before and after the sound into the file, and all positions.
 
-        FFmpeg takes positions from timestamps, which may be coarse. Raises NotCopied if the sound cannot be exact.
+        FFmpeg takes positions from timestamps, which may be coarse. If the container does not say how much is skipped,
+        decoders skip what the track itself says. Raises NotCopied if the sound cannot be exact.
         """
         if packets.skip > MAX_PRE_SKIP:
             raise NotCopied("too much of its beginning is not played")
@@ -75,12 +77,14 @@ class Opus:
             with path.open("r+b") as file:
                 headers = Headers.read(file, HEADERS)
                 head = bytearray(headers.packets[0])
-                head[PRE_SKIP] = packets.skip.to_bytes(2, "little")
+                if len(head) < HEAD_BYTES:
+                    raise NotOgg
+                skip = packets.skip or _pre_skip(headers)
+                head[PRE_SKIP] = skip.to_bytes(2, "little")
                 replace_first(file, bytes(head))
-                end = set_positions(file, headers, count_samples, end=partial(_end, packets))
+                return set_positions(file, headers, count_samples, end=partial(_end, packets)) - skip
         except NotOgg:
             raise NotCopied("FFmpeg cannot store it in an Ogg file") from None
-        return end - packets.skip
 
     def can_be_split(self, bitrate: int | None) -> bool:
         """Return False: only MP3 is encoded in parts."""

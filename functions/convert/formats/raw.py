@@ -13,7 +13,7 @@ from ..failures import BROKEN, ConversionFailed
 from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .copied_only import CopiedOnly
-from .output_format import Head, Tags
+from .output_format import Head, NotCopied, Tags
 from .raw_frames import AC3_SYNC, DTS_SYNC, ReadFrame, measure_seconds, read_ac3_frame, read_dts_frame
 
 
@@ -45,15 +45,25 @@ class Raw(CopiedOnly):
         return ("-f", self.facts.name)
 
     def complete_copy(self, path: Path, packets: Packets) -> int:
-        """Leave the file as it is, and return the length of all frames in samples per channel."""
-        return round(self.read_length(path) * packets.rate)
+        """Leave the file as it is, and return the length of all frames in samples per channel.
+
+        Raises NotCopied if there are none that players find in such a file: FFmpeg also reads AC-3 with swapped bytes,
+        and DTS without its core.
+        """
+        seconds = self._measure(path)
+        if not seconds:
+            raise NotCopied(f"its {self.facts.title} frames are in a form that needs another container")
+        return round(seconds * packets.rate)
 
     def read_length(self, path: Path) -> float:
         """Return the length of all frames in seconds; raises ConversionFailed if there is none."""
-        seconds = measure_seconds(path, self.sync, self.read_frame, conceals_incomplete=self.conceals_incomplete)
+        seconds = self._measure(path)
         if not seconds:
             raise ConversionFailed(BROKEN)
         return seconds
+
+    def _measure(self, path: Path) -> float:
+        return measure_seconds(path, self.sync, self.read_frame, conceals_incomplete=self.conceals_incomplete)
 
     def write_tags(self, path: Path, tags: Tags) -> Head:
         """Write nothing."""

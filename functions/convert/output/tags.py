@@ -12,7 +12,7 @@ from ..encode.ffmpeg import input_args
 from ..encode.runner import Runner
 from ..formats.output_format import Tags
 from ..plan.plan import Plan
-from ..probe.metadata import Chapter, Metadata, has_metadata, metadata_args, read_metadata
+from ..probe.metadata import Chapter, Metadata, metadata_args, read_metadata
 from ..probe.probe import Probe
 
 # Nothing else is copied: where, when and with which phone a video was recorded is private.
@@ -26,12 +26,10 @@ MAX_COVER_BYTES = 2**24
 def collect_tags(probe: Probe, plan: Plan, runner: Runner, folder: Path, seconds: float) -> Tags:
     """Return the tags of an audio file of `seconds`; FFmpeg reads the video again if necessary."""
     options = plan.options
-    runner.finish_probe()
+    metadata = probe.metadata
     if probe.has_tags_on_tracks:
         runner.run([*input_args(runner.url), *metadata_args(folder, plan.track.index)])
-    elif not has_metadata(folder):  # FFmpeg has ended before it wrote them
-        runner.run([*input_args(runner.url), *metadata_args(folder)])
-    metadata = read_metadata(folder)
+        metadata = read_metadata(folder)
     cover = _cover(runner, probe.pictures[0], folder) if probe.pictures and options.cover else b""
     return make_tags(metadata.shifted_by(-plan.lead), plan.track.language, options, seconds, cover)
 

@@ -52,12 +52,6 @@ def metadata_args(folder: Path, track: int | None = None) -> list[str]:
     return [*selection, "-f", "ffmetadata", "-y", str(folder / FILE_NAME)]
 
 
-def has_metadata(folder: Path) -> bool:
-    """Return whether FFmpeg wrote metadata to a folder; without any, it writes a line."""
-    path = folder / FILE_NAME
-    return path.exists() and path.stat().st_size > 0
-
-
 def read_metadata(folder: Path) -> Metadata:
     """Return the metadata that FFmpeg wrote to a folder; empty if FFmpeg ended before it wrote any."""
     path = folder / FILE_NAME

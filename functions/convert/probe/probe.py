@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from .audio_track import AudioTrack
 from .declared_duration import UNKNOWN, DeclaredDuration
+from .metadata import NO_METADATA, Metadata
 
 # Demuxers of raw streams. FFmpeg computes their timestamps from the position of a frame in the file, so bytes between
 # two frames that are not audio would become silence.
@@ -34,6 +35,7 @@ class Probe:
     is_audio_only: bool = False
     duration_is_estimated: bool = False
     declared: DeclaredDuration = UNKNOWN
+    metadata: Metadata = NO_METADATA
 
     @property
     def has_timestamps(self) -> bool:

@@ -9,10 +9,9 @@ from soundlift.common.media import MediaStore
 
 from ..encode.ffmpeg import input_args
 from ..encode.runner import Runner
-from ..encode.waiting import Output
 from ..failures import ENCRYPTED_SOUND, ConversionFailed
 from .declared_duration import declared_duration
-from .metadata import metadata_args
+from .metadata import metadata_args, read_metadata
 from .mp4_boxes import has_protected_sound
 from .probe import Probe
 from .report import read_report
@@ -21,15 +20,15 @@ from .report import read_report
 SELECT_TRACK = ("-vn", "-sn", "-dn", "-c", "copy", "-frames:a", "0", "-f", "null", "-")
 
 
-def probe_video(runner: Runner, videos: MediaStore, fid: str, folder: Path, output: Output | None) -> Probe:
-    """Return the contents of a video, whose metadata FFmpeg writes to a folder: `Runner.finish_probe` waits for it.
+def probe_video(runner: Runner, videos: MediaStore, fid: str, folder: Path) -> Probe:
+    """Return the contents of a video; FFmpeg writes the metadata to a folder.
 
-    FFmpeg then waits to encode a track to an `output`, unless it is None. Raises ConversionFailed if there is no audio
-    that can be decoded, and what `Runner.run` and the media store raise.
+    Raises ConversionFailed if there is no audio that can be decoded, and what `Runner.run` and the media store raise.
     """
-    probe = read_report(runner.probe([*input_args(runner.url), *SELECT_TRACK, *metadata_args(folder)], output))
+    outcome = runner.run([*input_args(runner.url), *SELECT_TRACK, *metadata_args(folder)])
+    probe = read_report(outcome.report)
     reader = videos.open(fid)
     with reader.file as file:
         if has_protected_sound(file, reader.size):
             raise ConversionFailed(ENCRYPTED_SOUND)
-        return replace(probe, declared=declared_duration(file, reader.size))
+        return replace(probe, declared=declared_duration(file, reader.size), metadata=read_metadata(folder))

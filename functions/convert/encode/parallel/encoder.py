@@ -41,9 +41,9 @@ def encode_in_parallel(plan: Plan, runner: Runner, output: Path, *, cores: int) 
     partition = Partition.of(plan.seconds, plan.rate, cores) if plan.seconds else None
     if partition is None or not plan.format.can_be_split(plan.bitrate):
         return None
-    recorder = WaveformRecorder(plan, runner.levels, max_window=MAX_WINDOW_SECONDS)
-    start = partial(Pipeline, runner.url, recorder.plan, partition, output.parent, runner.settings)
-    return _encode(plan, runner, output, partial(start, pipes=[recorder.pipe]), recorder)
+    with WaveformRecorder(plan, output.parent, max_window=MAX_WINDOW_SECONDS) as recorder:
+        start = partial(Pipeline, runner.url, recorder.plan, partition, output.parent, runner.settings)
+        return _encode(plan, runner, output, partial(start, pipes=[recorder.pipe]), recorder)
 
 
 def _encode(

@@ -114,6 +114,8 @@ class ReconnectingConnection:
         finally:
             self._connection = None
             connection.ioloop.close()
+            if (transport := connection._transport) is not None:  # it was still opening; pika leaves its socket open
+                transport._sock.close()
 
     def _opened(self, connection: Any) -> None:
         connection.add_on_connection_blocked_callback(

@@ -1,8 +1,8 @@
 """A small process that starts programs for the process that started it: it forks, and the fork becomes the program.
 
-A fork takes 3 ms of processor time, where another Python would take 14 ms: a clip of ten seconds takes 107 ms of it
-instead of 120 (`make bench ONLY="sandbox-start clip-processor-time"`). A process with threads cannot fork safely, but
-this one has none. Its environment is empty, so a fork inherits no secrets.
+A fork takes 3 ms of processor time, where another Python would take 14 ms: with two starts, a clip of ten seconds takes
+117 ms of it instead of 139 (`make bench ONLY="sandbox-start clip-processor-time"`). A process with threads cannot fork
+safely, but this one has none. Its environment is empty, so a fork inherits no secrets.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,11 +13,12 @@ from structlog.testing import capture_logs
 from devservers.forwarder import Forwarder
 from devservers.ports import free_port
 from devservers.rabbitmq import RabbitMq, url_through
-from devservers.waiting import wait_for
-from soundlift.common.broker.rabbitmq import CONFIRM_SECONDS
+from devservers.waiting import DEADLINE_SECONDS, wait_for
+from soundlift.common.broker.rabbitmq import CONFIRM_SECONDS, RabbitMqBroker
+from soundlift.common.broker.rabbitmq.addresses import read_addresses
 from soundlift.common.errors import BrokerUnavailable
 from tests.contract.broker.deliveries import VIDEO, event, id_of, receive
-from tests.contract.broker.rabbitmq.conftest import Connect
+from tests.contract.broker.rabbitmq.conftest import NO_FILES, TOPOLOGY, Connect
 from tests.factories.availability import is_usable
 
 
@@ -122,3 +125,21 @@ def test_an_idle_connection_keeps_sending_heartbeats(rabbitmq_forwarder: Forward
     broker.accept(delivery)
     broker.check()
     assert rabbitmq_forwarder.accepted == accepted
+
+
+def test_a_connection_that_is_closed_while_it_opens_leaves_no_socket() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor() as pool:
+        addresses = read_addresses(f"amqp://127.0.0.1:{listener.getsockname()[1]}", NO_FILES)
+        broker = RabbitMqBroker(addresses, TOPOLOGY, prefetch=4, confirm_timeout=0.5)
+        check = pool.submit(is_usable, broker)
+        server, _ = listener.accept()
+        with server:
+            server.settimeout(DEADLINE_SECONDS)
+            assert server.recv(8) == b"AMQP\0\0\t\1"
+            gc.disable()
+            try:
+                broker.close()
+                assert server.recv(1) == b""
+            finally:
+                gc.enable()
+        assert not check.result()
