@@ -33,7 +33,7 @@ def read_configuration(description: bytes) -> AacConfiguration | None:
     if kind in (SBR, PS):
         _rate(bits)
         _object_type(bits)
-    return AacConfiguration(rate, SHORT_FRAME if bits.read(1) else FRAME) if rate else None
+    return AacConfiguration(rate, SHORT_FRAME if bits.read(1) else FRAME) if kind and rate else None
 
 
 class _Bits:
