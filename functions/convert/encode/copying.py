@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from ..disk import check_disk
@@ -15,14 +14,15 @@ from ..failures import EMPTY_AUDIO, NOTHING_LEFT, TOO_LARGE, ConversionFailed, F
 from ..formats.output_format import NotCopied
 from ..plan.copying import difference_of_copy, is_cut, must_be_copied
 from ..plan.cutting import Part, cut_packets
-from ..plan.plan import UNKNOWN_RATE, Plan
+from ..plan.plan import Plan
 from ..probe.adts import has_headers, has_one_configuration
 from ..probe.ffmpeg_log import own_lines, own_text
-from ..probe.packets import Packets, packet_list_args, read_packets
+from ..probe.packets import Packets
 from ..probe.probe import Probe
 from .encoded import Encoded, UnreliableTimestamps
 from .ffmpeg import OnProgress, Outcome, input_args
 from .output_pipe import OutputPipe
+from .packet_listing import listing_args, packet_listing
 from .progress import watch
 from .run_statistics import Decoded
 from .runner import Runner
@@ -55,6 +55,8 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     samples = plan.format.complete_copy(output, packets)
     if not must_be_copied(plan.options) and packets.frame and samples <= packets.samples - packets.frame:
         raise NotCopied("its last packet is incomplete")
+    if not must_be_copied(plan.options) and plan.by_timestamps and not packets.keep_pace_with(samples):
+        raise NotCopied("its timestamps do not advance like its sound")
     return Encoded(
         _plan_of(plan, part),
         output,
@@ -121,10 +123,10 @@ def _run(  # noqa: PLR0913
     pipes: Sequence[int] = (),
 ) -> tuple[Outcome, Packets]:
     """Run FFmpeg with some outputs, and return the packets of a part, or all."""
-    with OutputPipe(partial(read_packets, codec=plan.track.codec, rate=plan.track.rate or UNKNOWN_RATE)) as listing:
+    with packet_listing(plan.track) as listing:
         arguments = [*input_args(runner.url, plan.lead), *outputs, *_track_args(plan, part)]
         pipes = [*pipes, listing.descriptor]
-        outcome = runner.run([*arguments, *packet_list_args(listing.url)], on_progress, pipes=pipes)
+        outcome = runner.run([*arguments, *listing_args(listing)], on_progress, pipes=pipes)
         return outcome, listing.result()
 
 
