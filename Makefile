@@ -26,6 +26,7 @@ override VIDEO := $(value VIDEO)
 override ONLY := $(value ONLY)
 override BASE_IMAGE := $(value BASE_IMAGE)
 override DIR := $(value DIR)
+override FORMAT := $(value FORMAT)
 override SAMPLE := $(value SAMPLE)
 override MINUTES := $(value MINUTES)
 override CASES := $(value CASES)
@@ -50,7 +51,7 @@ test: $(VENV)/ready-to-develop build/ferretdb ## run all tests
 	$(BIN)/pytest -n auto --dist worksteal
 
 corpus: $(VENV)/ready-to-develop ## compare our result for every media file in DIR with FFmpeg's, in each FORMAT, or all; an empty DIR is first filled with unusual files
-	@$(BIN)/python -m tests.corpus "$$DIR" $$FORMAT
+	@set -f; $(BIN)/python -m tests.corpus "$$DIR" $$FORMAT
 
 fuzz: $(VENV)/ready-to-develop ## send at least 10,000 generated requests to a running stack; CASES=… sends another number
 	@$(BIN)/python -m tests.fuzz $${CASES:+--cases "$$CASES"}

@@ -77,8 +77,9 @@ def test_the_demo_needs_no_video(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_folder_name_is_passed_to_the_corpus_unchanged(checkout: Checkout, name: str) -> None:
-    assert checkout.make("corpus", f"DIR={name}")[-1] == name
+def test_any_folder_name_is_passed_to_the_corpus_unchanged_before_the_formats(checkout: Checkout, name: str) -> None:
+    called = ["-m", "tests.corpus", name, "flac", "$(touch", "broken)", "*"]
+    assert checkout.make("corpus", f"DIR={name}", "FORMAT=flac $(touch broken) *") == called
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -45,7 +45,7 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     ):
         raise NotCopied(reason)
     samples = plan.format.complete_copy(output, packets)
-    if not must_be_copied(plan.options) and packets.frame and samples < packets.samples:
+    if not must_be_copied(plan.options) and packets.frame and samples <= packets.samples - packets.frame:
         raise NotCopied("its last packet is incomplete")
     return Encoded(
         _plan_of(plan, part),

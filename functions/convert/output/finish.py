@@ -10,12 +10,13 @@ from soundlift.common.jobs.model import AudioDescription
 from ..disk import check_disk
 from ..encode.encoded import Encoded
 from ..encode.ffmpeg import input_args
+from ..encode.packet_pipe import PacketPipe
 from ..encode.runner import Runner
 from ..failures import NOTHING_LEFT, ConversionFailed, check_outcome
 from ..formats.output_format import Head, OutputFormat
 from ..plan.copying import is_cut
 from ..probe.probe import Probe
-from .junk import count_junk, packet_list_args
+from .junk import count_junk
 from .missing_sound import Written, missing_seconds
 from .tags import collect_tags
 
@@ -56,7 +57,7 @@ def finish(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> Fini
         raise ConversionFailed(NOTHING_LEFT)
     head = plan.format.write_tags(encoded.path, collect_tags(probe, plan, runner, folder, seconds))
     by_timestamps = probe.has_timestamps and not plan.copies
-    written = Written(_whole_seconds(encoded, probe), by_timestamps, _junk(encoded, probe, runner, folder))
+    written = Written(_whole_seconds(encoded, probe), by_timestamps, _junk(encoded, probe, runner))
     missing = missing_seconds(encoded.decoded, encoded.report, probe, plan.track, written)
     return FinishedFile(
         plan.format,
@@ -92,10 +93,11 @@ def _whole_seconds(encoded: Encoded, probe: Probe) -> float | None:
     return None if timestamps_were_ignored or options.end is not None else encoded.seconds + options.start
 
 
-def _junk(encoded: Encoded, probe: Probe, runner: Runner, folder: Path) -> int:
+def _junk(encoded: Encoded, probe: Probe, runner: Runner) -> int:
     """Return the number of packets that are not frames, if FFmpeg had errors in a stream without timestamps."""
     if probe.has_timestamps or not encoded.decoded.errors:
         return 0
-    file = folder / "packets"
-    runner.run([*input_args(runner.url), "-map", f"0:{encoded.plan.track.index}", *packet_list_args(file)])
-    return count_junk(file, encoded.decoded.frames)
+    track = encoded.plan.track
+    with PacketPipe(track) as listing:
+        runner.run([*input_args(runner.url), "-map", f"0:{track.index}", *listing.args], pipes=[listing.pipe])
+        return count_junk(listing.packets().sizes, encoded.decoded.frames)
