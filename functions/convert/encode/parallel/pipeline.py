@@ -32,7 +32,7 @@ MAX_BITRATE_WITHOUT_RESERVOIR = 96  # in kbit/s; constant bit rates up to this o
 def uses_reservoir(bitrate: int | None) -> bool:
     """Return whether frames of a constant bit rate (in kbit/s), or of a variable one (None), use the bit reservoir.
 
-    Above 96 kbit/s, two encoders left the same bits unused after at most 83 frames, of all sounds that were tried; at
+    Above 96 kbit/s, two encoders left the same bits unused after at most 86 frames, of all sounds that were tried; at
     lower rates, this may take longer than a run-in. Frames of a variable bit rate need no reservoir: they are repacked.
     """
     return bitrate is not None and bitrate > MAX_BITRATE_WITHOUT_RESERVOIR
