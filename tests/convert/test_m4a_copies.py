@@ -54,6 +54,19 @@ def test_a_copy_plays_the_samples_of_its_source(
     assert MediaInfo.parse(file).audio_tracks[0].duration == pytest.approx(1000 * len(expected) / RATE, abs=1)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(RATE, 1), (RATE // 2, 2)])
+def test_a_track_whose_channels_or_rate_change_is_encoded(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, rate: int, channels: int
+) -> None:
+    first = write_sound(tmp_path / "1.aac", hiss(1, RATE, 2), RATE)
+    parts = [first, write_sound(tmp_path / "2.aac", hiss(1, rate, channels), rate)]
+    changing = tmp_path / "a.aac"
+    changing.write_bytes(b"".join(part.read_bytes() for part in parts))
+    job = convert_file(changing, format="m4a")
+    assert (job.state, job.audio and job.audio.copied) == (State.READY, False)
+    assert decode_file(save_mp3(job)).seconds == pytest.approx(2, abs=0.15)  # with padding
+
+
 @pytest.mark.parametrize("name", ["a.mov", "a.mkv"])
 def test_an_alac_track_is_copied_as_the_original(
     convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path, name: str

@@ -10,7 +10,7 @@ from soundlift.common.jobs.model import AudioDescription
 from ..disk import check_disk
 from ..encode.encoded import Encoded
 from ..encode.ffmpeg import input_args
-from ..encode.packet_pipe import PacketPipe
+from ..encode.packet_listing import listing_args, packet_listing
 from ..encode.runner import Runner
 from ..failures import NOTHING_LEFT, ConversionFailed, check_outcome
 from ..formats.output_format import Head, OutputFormat
@@ -98,6 +98,7 @@ def _junk(encoded: Encoded, probe: Probe, runner: Runner) -> int:
     if probe.has_timestamps or not encoded.decoded.errors:
         return 0
     track = encoded.plan.track
-    with PacketPipe(track) as listing:
-        runner.run([*input_args(runner.url), "-map", f"0:{track.index}", *listing.args], pipes=[listing.pipe])
-        return count_junk(listing.packets().sizes, encoded.decoded.frames)
+    with packet_listing(track) as listing:
+        arguments = [*input_args(runner.url), "-map", f"0:{track.index}", *listing_args(listing)]
+        runner.run(arguments, pipes=[listing.descriptor])
+        return count_junk(listing.result().sizes, encoded.decoded.frames)

@@ -26,6 +26,7 @@ PACKET = re.compile(
 )
 MAX_SHIFT_SECONDS = 0.02
 """Sound is placed by its timestamps if it would otherwise be off by more than this, as in an encoded file."""
+MAX_DRIFT_SECONDS = 0.1
 FLAGS = b", F=0x"
 DROPPED = b", F=0x5"  # before an MP4's edit: the decoder drops the whole packet, even if the number to skip is smaller
 TRIM = re.compile(rb", Skip Samples, *10, 0x([0-9a-f]{8})")
@@ -94,6 +95,16 @@ class Packets:
     def is_steady(self) -> bool:
         """Return whether each packet begins about where the previous one ends."""
         return self.deviation <= MAX_SHIFT_SECONDS
+
+    def keep_pace_with(self, samples: int) -> bool:
+        """Return whether the times advance like packets with so many samples that are played.
+
+        The lengths of the packets may vary.
+        """
+        length = (samples + self.skip + self.discard) / self.rate
+        packet = length / len(self)
+        last = float((self.starts[-1] - self.starts[0]) * self.tick)
+        return abs(last - (length - packet)) <= MAX_DRIFT_SECONDS + packet
 
     def position(self, number: int) -> float:
         """Return the length of the packets before a packet, in seconds."""
