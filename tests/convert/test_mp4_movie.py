@@ -72,6 +72,7 @@ def test_a_sound_of_more_than_2_to_the_32_samples_has_its_length(sound: Path) ->
     movie = Movie.read(sound)
     length = 2**32 + SECOND
     long = replace(movie, times=[(2**22 + 100, FRAME)], length=length)
+    assert long.head(b"", None, [Chapter(0.0, length / SECOND, "One")]).content
     head = long.head(b"", None, [])
     assert MP4(io.BytesIO(head.content)).info.length == (2**22 + 100) * FRAME / SECOND
     file = sound.with_name("b.m4a")

@@ -5,6 +5,7 @@ The same FFmpeg process lists the packets. Their times and sizes reveal whether 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from ..formats.output_format import NotCopied
 from ..plan.copying import difference_of_copy, is_cut, must_be_copied
 from ..plan.cutting import Part, cut_packets
 from ..plan.plan import Plan
+from ..probe.adts import has_headers, has_one_configuration
 from ..probe.ffmpeg_log import own_lines, own_text
 from ..probe.packets import Packets
 from ..probe.probe import Probe
 from .encoded import Encoded, UnreliableTimestamps
 from .ffmpeg import OnProgress, Outcome, input_args
-from .packet_pipe import PacketPipe
+from .output_pipe import OutputPipe
+from .packet_listing import listing_args, packet_listing
 from .progress import watch
 from .run_statistics import Decoded
 from .runner import Runner
@@ -38,8 +41,13 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     late = probe.silence_before(plan.track)
     part = _find_part(plan, late, runner) if is_cut(plan.options) else None
     output = folder / f"audio{plan.format.facts.suffix}"
-    outcome, packets = _copy(plan, part, output, runner)
+    if has_headers(probe, plan.track) and not must_be_copied(plan.options):
+        outcome, packets = _copy_if_uniform(plan, output, runner)
+    else:
+        outcome, packets = _copy(plan, part, output, runner)
     _check(plan, outcome, packets, output, max_bytes=runner.settings.max_audio_bytes)
+    if not packets.is_uniform:
+        raise NotCopied("its sample rate, channels or profile change")
     if not must_be_copied(plan.options) and (
         reason := difference_of_copy(packets, late=late, by_timestamps=plan.by_timestamps)
     ):
@@ -47,6 +55,8 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     samples = plan.format.complete_copy(output, packets)
     if not must_be_copied(plan.options) and packets.frame and samples <= packets.samples - packets.frame:
         raise NotCopied("its last packet is incomplete")
+    if not must_be_copied(plan.options) and plan.by_timestamps and not packets.keep_pace_with(samples):
+        raise NotCopied("its timestamps do not advance like its sound")
     return Encoded(
         _plan_of(plan, part),
         output,
@@ -71,25 +81,53 @@ def _find_part(plan: Plan, late: float, runner: Runner) -> Part:
     return part
 
 
-def _copy(plan: Plan, part: Part | None, output: Path, runner: Runner) -> tuple[Outcome, Packets]:
-    """Copy some packets with one FFmpeg, and return them. Its size limit is one byte higher, as in `encoder`."""
+def _copy_if_uniform(plan: Plan, output: Path, runner: Runner) -> tuple[Outcome, Packets]:
+    """Copy a track whose frames have headers, which FFmpeg leaves out; raises NotCopied if these do not agree."""
+    with OutputPipe(has_one_configuration) as headers:
+        frames = [*_track_args(plan, None), "-c", "copy", "-f", "data", "-y", headers.url]
+        outcome, packets = _copy(plan, None, output, runner, frames, pipes=[headers.descriptor])
+        if packets and not headers.result():
+            raise NotCopied("its sample rate, channels or profile change")
+    return outcome, packets
+
+
+def _copy(  # noqa: PLR0913
+    plan: Plan,
+    part: Part | None,
+    output: Path,
+    runner: Runner,
+    more: Sequence[str] = (),
+    *,
+    pipes: Sequence[int] = (),
+) -> tuple[Outcome, Packets]:
+    """Copy some packets with one FFmpeg, and return them; `more` are arguments for another output, to `pipes`.
+
+    The size limit is one byte higher, as in `encoder`.
+    """
     size = ["-fs", str(runner.settings.max_audio_bytes + 1)]
     copy = [*_track_args(plan, part), "-c:a", "copy", *size, *plan.format.copy_args(plan.track), "-y", str(output)]
     try:
-        outcome, packets = _run(plan, part, copy, runner, _on_progress(plan, runner))
+        outcome, packets = _run(plan, part, [*copy, *more], runner, _on_progress(plan, runner), pipes=pipes)
     except UnreliableTimestamps:
         raise NotCopied("its timestamps are unreliable") from None
     return outcome, packets if part is None else replace(packets, skip=part.skip, discard=part.discard)
 
 
-def _run(
-    plan: Plan, part: Part | None, output: list[str], runner: Runner, on_progress: OnProgress
+def _run(  # noqa: PLR0913
+    plan: Plan,
+    part: Part | None,
+    outputs: Sequence[str],
+    runner: Runner,
+    on_progress: OnProgress,
+    *,
+    pipes: Sequence[int] = (),
 ) -> tuple[Outcome, Packets]:
-    """Run FFmpeg with an output, and return the packets of a part, or all."""
-    with PacketPipe(plan.track) as listing:
-        arguments = [*input_args(runner.url, plan.lead), *output, *_track_args(plan, part), *listing.args]
-        outcome = runner.run(arguments, on_progress, pipes=[listing.pipe])
-        return outcome, listing.packets()
+    """Run FFmpeg with some outputs, and return the packets of a part, or all."""
+    with packet_listing(plan.track) as listing:
+        arguments = [*input_args(runner.url, plan.lead), *outputs, *_track_args(plan, part)]
+        pipes = [*pipes, listing.descriptor]
+        outcome = runner.run([*arguments, *listing_args(listing)], on_progress, pipes=pipes)
+        return outcome, listing.result()
 
 
 def _on_progress(plan: Plan, runner: Runner) -> OnProgress:

@@ -23,6 +23,7 @@ from .mp4_movie import Movie
 from .output_format import Head, OutputFormat, Sound, Tags
 
 DEFAULT_BITRATES = {1: 96, 2: 160}  # in kbit/s, by channels
+FRAME = 1024  # samples that FFmpeg's encoder puts into a frame
 # In bits for each sample of a channel: a frame of 1024 samples has at most 6144 for each (ISO/IEC 14496-3, 4.5.3.1).
 MAX_BITS = 6
 
@@ -79,7 +80,7 @@ class M4a:
             return
         try:
             found = Movie.read(path)
-            found.with_frames(found.frame).with_length(samples, found.skip).write_index(path)
+            found.with_frames(FRAME).with_length(samples, found.skip).write_index(path)
         except NotMp4:
             raise ConversionFailed(BROKEN) from None
 

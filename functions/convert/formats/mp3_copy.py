@@ -18,6 +18,7 @@ from .mp3_reservoir import data_before, look_alike, mute_incomplete_frames, sile
 from .output_format import NotCopied
 
 BLOCK, FRAMES_READ = 256 * 1024, 1000  # at a time
+MAX_FRAME_BYTES = 1441  # at 320 kbit/s and 32 kHz, with padding
 # Enough for the bit reservoir of the first frame that is played, even in frames that have only three bytes for it, and
 # for the frames before it that a decoder needs.
 LEAD_FRAMES = 100
@@ -72,6 +73,8 @@ def complete_copy(path: Path, packets: Packets) -> int:
 
 def _read(file: BinaryIO, packets: Packets) -> tuple[HeaderFrame, _Frames]:
     """Return the header frame and the whole frames of a file; raises NotMp3 if they are not one for each packet."""
+    if max(packets.sizes) > MAX_FRAME_BYTES:
+        raise NotMp3("there is something between them")
     header = HeaderFrame.at_start_of(file)
     samples = read_header(header.data).samples
     kept = packets.skip // samples + MAX_RESERVOIR_FRAMES

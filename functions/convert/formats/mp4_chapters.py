@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
 from ..probe.metadata import Chapter
-from .mp4_writing import MATRIX, Track, box, full_box, table
+from .mp4_writing import MATRIX, MAX_UINT32, Track, box, full_box, table
 
 MAX_LISTED = 255  # chpl has a count and lengths of one byte
 CHPL_VERSION = 1
@@ -55,7 +55,7 @@ def chapter_texts(chapters: Sequence[Chapter]) -> list[bytes]:
 def chapter_track(chapters: Sequence[Chapter], texts: Sequence[bytes], offset: int, timescale: int) -> Track:
     """Return the track with chapters from the start, whose texts are at an offset in the file, one after another."""
     times = [round(time * timescale) for time in (*(one.start for one in chapters), chapters[-1].end)]
-    durations = [max(0, end - start) for start, end in pairwise(times)]
+    durations = [min(max(0, end - start), MAX_UINT32) for start, end in pairwise(times)]
     sizes = array("I", map(len, texts))
     samples = (
         table(b"stsd", 1, TEXT_DESCRIPTION),

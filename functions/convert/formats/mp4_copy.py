@@ -10,6 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..probe.packets import Packets
+from .mp4_aac import read_configuration
 from .mp4_index import NotMp4
 from .mp4_movie import Movie
 from .output_format import NotCopied
@@ -42,12 +43,19 @@ def _with_times(path: Path, movie: Movie, packets: Packets, unit: Fraction) -> M
 
     There are `unit` units of the movie's times in each sample.
     """
-    frame = (packets.frame or 0) * unit
+    frame = (_aac_samples(movie, packets.rate) or packets.frame or 0) * unit
     if frame and frame.denominator == 1 and len(packets) == movie.frames:
         last = _last_alac_samples(path, movie, packets.sizes[-1]) if movie.codec == ALAC else None
         movie = movie.with_frames(int(frame), last if last and last < frame else None)
     skip, discard = round(packets.skip * unit), round(packets.discard * unit)
     return movie.with_length(max(0, movie.total - skip - discard), skip)
+
+
+def _aac_samples(movie: Movie, rate: int) -> int | None:
+    """Return the samples at a rate in Hz in each frame of AAC, whatever its timestamps declare, or None if unknown."""
+    found = read_configuration(movie.tables)
+    doubled = found is not None and rate == 2 * found.rate
+    return found.frame * (2 if doubled else 1) if found and (doubled or rate == found.rate) else None
 
 
 def _last_alac_samples(path: Path, movie: Movie, size: int) -> int | None:

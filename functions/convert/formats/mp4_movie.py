@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -65,14 +64,6 @@ class Movie:
     def codec(self) -> bytes:
         """Return the type of the first entry in stsd, the first table (ISO/IEC 14496-12, section 8.5.2)."""
         return self.tables[20:24]
-
-    @property
-    def frame(self) -> int:
-        """Return the length of a frame, which most frames have."""
-        lengths = Counter[int]()
-        for count, each in self.times:
-            lengths[each] += count
-        return lengths.most_common(1)[0][0]
 
     @property
     def frames(self) -> int:

@@ -10,7 +10,7 @@ from soundlift.common.jobs.model import AudioDescription
 from ..disk import check_disk
 from ..encode.encoded import Encoded
 from ..encode.ffmpeg import input_args
-from ..encode.packet_pipe import PacketPipe
+from ..encode.packet_listing import listing_args, packet_listing
 from ..encode.runner import Runner
 from ..failures import NOTHING_LEFT, ConversionFailed, check_outcome
 from ..formats.output_format import Head, OutputFormat
@@ -19,6 +19,8 @@ from ..probe.probe import Probe
 from .junk import count_junk
 from .missing_sound import Written, missing_seconds
 from .tags import collect_tags
+
+MAX_BITRATE = 2**31 - 1  # in kbit/s, the largest number that the database stores; of a huge packet with little sound
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def _describe(encoded: Encoded, seconds: float) -> AudioDescription:
     return AudioDescription(
         format=plan.format.facts.name,
         codec=plan.format.copied_codec(plan.track) if plan.copies else plan.format.codec(plan.sound),
-        bitrate=round(encoded.size * 8 / seconds / 1000),
+        bitrate=min(round(encoded.size * 8 / seconds / 1000), MAX_BITRATE),
         sample_rate=plan.track.rate if plan.copies else plan.rate,
         channels=plan.track.channel_count or plan.sound.channels if plan.copies else plan.sound.channels,
         copied=plan.copies,
@@ -98,6 +100,7 @@ def _junk(encoded: Encoded, probe: Probe, runner: Runner) -> int:
     if probe.has_timestamps or not encoded.decoded.errors:
         return 0
     track = encoded.plan.track
-    with PacketPipe(track) as listing:
-        runner.run([*input_args(runner.url), "-map", f"0:{track.index}", *listing.args], pipes=[listing.pipe])
-        return count_junk(listing.packets().sizes, encoded.decoded.frames)
+    with packet_listing(track) as listing:
+        arguments = [*input_args(runner.url), "-map", f"0:{track.index}", *listing_args(listing)]
+        runner.run(arguments, pipes=[listing.descriptor])
+        return count_junk(listing.result().sizes, encoded.decoded.frames)
