@@ -92,9 +92,10 @@ class Opus:
         return False
 
     def write_length(self, path: Path, samples: int) -> None:
-        """Write the exact length and all positions, unless FFmpeg has written them; raises ConversionFailed.
+        """Write the exact length and all positions; raises ConversionFailed.
 
-        FFmpeg takes positions from timestamps, which begin anew if the sample rate of the track changes.
+        FFmpeg takes positions from timestamps. They may be off by one if the sound is resampled, and begin anew if the
+        sample rate of the track changes.
         """
         if not samples:
             return
@@ -102,8 +103,7 @@ class Opus:
             with path.open("r+b") as file:
                 headers = Headers.read(file, HEADERS)
                 end = _pre_skip(headers) + samples
-                if read_end(file, headers) != end:
-                    set_positions(file, headers, count_samples, end=lambda all_samples, _: min(all_samples, end))
+                set_positions(file, headers, count_samples, end=lambda all_samples, _: min(all_samples, end))
         except (NotOgg, NotCopied):
             raise ConversionFailed(BROKEN) from None
 
