@@ -95,6 +95,7 @@ def test_with_the_keyboard_alone(visits: Visits, account: str, video: Path, tmp_
     wait_for(lambda: playing_time(page) > 0.2, "it plays")
     page.keyboard.press("Space")
     tab_to(page, row.get_by_role("slider"))
+    expect(row.get_by_role("slider")).not_to_have_js_property("value", "0")  # it shows the position every 250 ms
     page.keyboard.press("Home")
     expect(row.get_by_role("slider")).to_have_js_property("value", "0")
     page.keyboard.press("PageUp")

@@ -197,7 +197,7 @@ def test_a_line_with_text_of_the_file_is_not_one_of_ffmpegs_own(services: Servic
     outcome = run.wait()
     run.close()
     (track,) = read_report(outcome.report).tracks
-    assert track == AudioTrack(index=0, codec="aac", rate=44100, layout="mono")
+    assert track == AudioTrack(index=0, codec="aac", rate=44100, layout="mono", sample_format="flt")
     assert read_decoded(outcome.report, track.index).samples > 3 * 44100
     assert not [line for line in outcome.report.split("\n") if line.startswith(text)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
-from soundlift.common.options.audio_options import OPTIONS
+from soundlift.common.audio.output_formats import REQUESTABLE, known_options
+from soundlift.common.options.audio_options import OPTIONS, TAG_PREFIX
 from tests.fuzz.users import PEERS
 from tests.openapi.document import read_document
 
@@ -138,13 +139,29 @@ def _complete_upload(context: Any, case: Any, kwargs: Any) -> None:
         return
     if case.headers and case.headers.get("Idempotency-Key") == "0":
         case.headers["Idempotency-Key"] = f'"{uuid4()}"'
-    body = case.body if isinstance(case.body, dict) else {}
-    if isinstance(case.query, dict):
-        for name in [name for name in case.query if name in body or name == "quality"]:
-            if _is_valid(name, case.query[name]):
-                del case.query[name]
-    if "bitrate" in body and _is_valid("quality", body.get("quality")):
-        case.body = {name: value for name, value in body.items() if name != "quality"}
+    parts = [part for part in (case.body, case.query) if isinstance(part, dict)]
+    given = {name: value for part in reversed(parts) for name, value in part.items()}
+    excluded = _excluded(given)
+    for number, part in enumerate(parts):
+        earlier = parts[0] if number else {}
+        for name in [name for name in part if name in earlier or name in excluded]:
+            if _is_valid(name, part[name]):
+                del part[name]
+
+
+def _excluded(given: Mapping[str, Any]) -> set[str]:
+    """Return the names of options that the others exclude, or that the requested format does not know."""
+    audio_format = given.get("format", "mp3")
+    if audio_format not in REQUESTABLE:
+        return set()
+    excluded = set(OPTIONS) - known_options(audio_format) - {name for name in OPTIONS if name.startswith(TAG_PREFIX)}
+    if audio_format != "mp3":
+        excluded.add("bitrate")  # the ranges differ
+    if "bitrate" in given:
+        excluded.add("quality")
+    if given.get("copy") == "always":
+        excluded |= {"bitrate", "quality", "normalize"}
+    return excluded
 
 
 def _is_valid(name: str, value: Any) -> bool:
