@@ -90,7 +90,7 @@ BOXES = (
     Box(826, 58, 96, "notify", "function"),
     Box(944, 58, 70, "mail", "outside"),
     Box(571, 168, 818, "job rows: the source of truth", "store", "MySQL, MariaDB or SQLite"),
-    Box(571, 238, 818, "media store: videos and MP3s", "store", "MongoDB GridFS, S3 or a folder"),
+    Box(571, 238, 818, "media store: videos and audio files", "store", "MongoDB GridFS, S3 or a folder"),
     Box(210, 322, 96, "login", "function"),
     Box(326, 322, 96, "validate", "function"),
     Box(442, 322, 96, "jobs", "function"),

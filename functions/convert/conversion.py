@@ -29,6 +29,7 @@ from .encode.encoded import Encoded, UnreliableTimestamps
 from .encode.encoder import encode
 from .encode.media_input import open_local, serve_input
 from .encode.range_server import url_suffix
+from .encode.run_statistics import reports_change
 from .encode.runner import Runner
 from .encode.timestamp_check import check_timestamps
 from .failures import (
@@ -48,13 +49,14 @@ from .formats.registry import format_for
 from .heartbeat import ClaimHeartbeat
 from .output.finish import FinishedFile, finish
 from .plan.copying import must_be_copied, reason_not_to_copy
-from .plan.plan import Plan, expected_seconds, make_plan, make_plan_without_timestamps
+from .plan.plan import Plan, expected_seconds, make_plan, make_plan_for_changes, make_plan_without_timestamps
 from .plan.track_choice import candidate_tracks
 from .probe.probe import Probe
 from .probe.probe_video import probe_video
 
 MAX_TRACKS_TRIED = 10  # FFmpeg reads the whole file for each
 TRY_NEXT_TRACK = (EMPTY_AUDIO, UNKNOWN_CODEC, BROKEN)
+LIMITS_OF_COPIES = (TOO_LARGE, TOO_COMPLEX)  # an encoded file may be smaller, and FFmpeg need less memory for it
 LIMITS = (TOO_LONG, TOO_LARGE, TOO_COMPLEX)
 
 log = structlog.get_logger()
@@ -129,16 +131,23 @@ def _copy(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encoded | N
             return copy_track(plan, probe, runner, folder)
         except NotCopied as error:
             reason = str(error)
-            log.info("not copied", reason=reason)
+        except ConversionFailed as failure:
+            if must_be_copied(plan.options) or failure.reason not in LIMITS_OF_COPIES:
+                raise
+            reason = failure.reason.code
+        log.info("not copied", reason=reason)
     if must_be_copied(plan.options):
         raise ConversionFailed(cannot_copy(reason))
     return None
 
 
 def _encode(plan: Plan, probe: Probe, runner: Runner, folder: Path, cores: int) -> Encoded:
-    """Encode a track, again without timestamps if they turn out to be unreliable."""
+    """Encode a track, again if its sound changes, or without timestamps if they turn out to be unreliable."""
     try:
         encoded = encode(plan, runner, folder, cores=cores)
+        if plan.by_timestamps and reports_change(encoded.report):
+            log.info("changing sound")
+            encoded = encode(make_plan_for_changes(plan), runner, folder, cores=cores)
         check_timestamps(encoded, probe, runner, folder)
     except UnreliableTimestamps:
         log.info("unreliable timestamps")

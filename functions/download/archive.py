@@ -63,17 +63,24 @@ def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
 def unique_names(jobs: Iterable[Job]) -> list[str]:
     """Return a file name for each job's audio, all different even where case and the form of accents do not matter."""
     names: list[str] = []
-    taken: set[str] = set()
+    numbers: dict[str, int] = {}  # by the names taken, and the last number that was added to each
     for job in jobs:
         suffix = audio_format(job).suffix
-        stem, number = _safe_stem(audio_name(job).removesuffix(suffix)), 1
+        stem = _safe_stem(audio_name(job).removesuffix(suffix))
         name = f"{stem}{suffix}"
-        while (key := unicodedata.normalize("NFKC", name).casefold()) in taken:
-            number += 1
-            name = f"{stem} ({number}){suffix}"
-        taken.add(key)
+        wanted = key = _folded(name)
+        while key in numbers:
+            numbers[wanted] += 1
+            name = f"{stem} ({numbers[wanted]}){suffix}"
+            key = _folded(name)
+        numbers[key] = 1
         names.append(name)
     return names
+
+
+def _folded(name: str) -> str:
+    """Return what all forms of a name have in common."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _safe_stem(name: str) -> str:

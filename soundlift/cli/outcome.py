@@ -51,7 +51,7 @@ class Outcome:
             return about(f"soundlift: {self.item.source.shown}", self.reason, sys.stderr)
         if self.item.skipped or self.job is None:
             return about(shown_target(self.item), "exists, skipped", sys.stdout)
-        parts = [length_text(self.job.length or 0), size_text(self.job.mp3_bytes or 0), sound_text(self.job)]
+        parts = [length_text(self.job.length or 0), size_text(self.job.mp3_bytes or 0), escaped(sound_text(self.job))]
         if not sys.stderr.isatty():  # a terminal has shown the job at its begin
             parts.append(f"job {self.job.id}")
         return about(shown_target(self.item), ", ".join(filter(None, parts)), sys.stdout)
@@ -59,8 +59,9 @@ class Outcome:
     @property
     def row(self) -> str:
         """The result of a file that has not failed, as a row of a table; a name that does not fit stands above it."""
-        job = self.job
-        cells = (length_text(job.length or 0), size_text(job.mp3_bytes or 0), short_sound_text(job)) if job else SKIPPED
+        job, cells = self.job, SKIPPED
+        if job:
+            cells = (length_text(job.length or 0), size_text(job.mp3_bytes or 0), escaped(short_sound_text(job)))
         row = f"{cells[0]:>8}  {cells[1]:>9}  {cells[2]:<16}"
         name, width = shown_target(self.item), shutil.get_terminal_size().columns
         line = f"{row}  {name}"

@@ -33,7 +33,7 @@ def sound_text(job: Job) -> str:
 
 
 def _copied(job: Job) -> str | None:
-    """Return whether a track was copied, and which part of the source; a copy cannot begin or end within a packet."""
+    """Return whether a track was copied, and which part of the source if not all of it."""
     if job.cut:
         return f"copied from {job.cut.start:g} s to {job.cut.end:g} s"
     return "copied" if job.copied else None

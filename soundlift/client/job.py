@@ -31,7 +31,7 @@ class Notification:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """The part of the source that a copied track is, in seconds; a copy begins and ends between packets."""
+    """The part of the source that a copied track is, in seconds; most codecs can be cut only between packets."""
 
     start: float
     end: float

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import socket
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -130,6 +131,14 @@ def test_names_are_different_even_where_case_and_accents_do_not_matter(services:
         "a_b.mp3",
         "a_b (2).mp3",
     ]
+
+
+def test_a_thousand_equal_names_take_no_longer_than_different_ones(services: Services) -> None:
+    job = queued_job(services)
+    jobs = [replace(job, file_name="\ufdfa" * 60 + ".mp4")] * MAX_POSTED_JOBS  # a ligature of 18 letters
+    started_at = time.process_time()
+    assert len({*unique_names(jobs)}) == MAX_POSTED_JOBS
+    assert time.process_time() - started_at < 1
 
 
 def test_names_have_the_suffixes_of_their_formats(services: Services) -> None:

@@ -81,6 +81,43 @@ def test_a_killed_fork_server_is_replaced_while_its_programs_run_on() -> None:
     assert _printed(earlier) == "earlier"
 
 
+def test_a_fork_server_that_does_not_answer_is_replaced() -> None:
+    code = f"""
+import errno, os, signal
+from soundlift.common.process.sandbox import forked_programs
+from soundlift.common.process.sandbox.sandbox import Access, Sandbox
+def printed(word):
+    with Sandbox(confines=False).start(["/bin/echo", word], {{}}, Access(), stdout={PIPE})[0] as process:
+        return process.stdout.read().decode().strip()
+def stop():
+    assert printed("started") == "started"
+    (server,) = forked_programs._servers
+    os.kill(server._process.pid, signal.SIGSTOP)
+def interrupt(*_):
+    raise KeyboardInterrupt
+stop()
+signal.signal(signal.SIGALRM, interrupt)
+signal.setitimer(signal.ITIMER_REAL, 0.1)
+try:
+    printed("interrupted")
+except KeyboardInterrupt:
+    forked_programs.ANSWER_SECONDS = 0.1
+stop()
+forked_programs.ANSWER_SECONDS = 60
+try:
+    printed("late")
+except OSError as error:
+    print(error.errno == errno.EAGAIN, printed("later"))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout.strip() == "True later", ended.stderr
+
+
+def test_a_word_cannot_become_two() -> None:
+    with pytest.raises(ValueError, match="null byte"):
+        _started("/bin/echo", "one\0two")
+
+
 def test_a_forked_process_has_a_fork_server_of_its_own() -> None:
     code = f"""
 import os

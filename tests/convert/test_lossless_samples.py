@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from soundlift.common.jobs.model import State
 from soundlift.common.process.ffmpeg import binary
 from tests.convert.conftest import Convert, SaveMp3
 from tests.convert.pcm import hiss, write_sound
-from tests.factories.clips import PICTURE, SINE, ffmpeg
+from tests.factories.clips import PICTURE, SINE, ffmpeg, replace_bytes
 
 pytestmark = pytest.mark.media
 
@@ -99,3 +100,13 @@ def test_a_mix_keeps_the_depth(convert_file: Convert, save_mp3: SaveMp3, tmp_pat
     assert job.audio is not None
     assert (job.audio.codec, job.audio.channels, job.audio.sample_rate) == ("pcm_s24le", 2, 32000)
     assert len(_decode(save_mp3(job), "s24le")) == 16000 * 2 * 3
+
+
+def test_no_sound_is_lost_after_frames_that_are_cut_off(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
+) -> None:
+    source, cut, length = _write(tmp_path / "a.wav", "s16le"), 11 * 576 + 100, 3000
+    file = ffmpeg(tmp_path / "a.mp4", "-i", str(source), "-c:a", "flac", "-frame_size", "576")
+    whole, begin = (struct.pack(">IIi", 1, *edit) for edit in ((LENGTH, 0), (length, cut)))  # elst: ISO/IEC 14496-12
+    job = convert_file(replace_bytes(file, whole, begin), format="wav")
+    assert _decode(save_mp3(job), "s16le") == _raw("s16le")[4 * cut : 4 * (cut + length)]

@@ -20,6 +20,7 @@ SAMPLES = 50_001  # not a whole number of frames
 VIDEO = ("-map", "0:v", "-map", "1:a", "-shortest", "-c:v", "mpeg2video", "-r", "25")
 # The first bytes of an AudioSpecificConfig (ISO/IEC 14496-3, section 1.6.2.1): AAC-LC at 22,050 Hz, followed by the
 # statement that there is no SBR; and HE-AAC, which doubles that rate.
+FLV_HEADER_BYTES = 13  # with the size of the tag before the first one
 LC, HE = bytes.fromhex("139056e500"), bytes.fromhex("2b92080000")
 
 
@@ -65,6 +66,20 @@ def test_a_track_whose_channels_or_rate_change_is_encoded(
     job = convert_file(changing, format="m4a")
     assert (job.state, job.audio and job.audio.copied) == (State.READY, False)
     assert decode_file(save_mp3(job)).seconds == pytest.approx(2, abs=0.15)  # with padding
+
+
+@pytest.mark.parametrize("options", [{"format": "m4a"}, {"format": "original"}])
+def test_a_track_whose_configuration_changes_in_an_flv_is_not_copied(
+    convert_file: Convert, tmp_path: Path, options: dict[str, str]
+) -> None:
+    first, second = (write_sound(tmp_path / f"{rate}.flv", hiss(1, rate, 2), rate) for rate in (RATE, RATE // 2))
+    source = tmp_path / "a.flv"
+    source.write_bytes(first.read_bytes() + second.read_bytes()[FLV_HEADER_BYTES:])
+    job = convert_file(source, **options)
+    assert (job.state, job.audio and job.audio.copied, job.error_code) in [
+        (State.READY, False, None),
+        (State.FAILED, None, "cannot_copy"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.mov", "a.mkv"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from functions.convert.formats.raw_frames import (
     AC3_SYNC,
     DTS_SYNC,
     HEADER_BYTES,
+    MAX_MISSES,
+    Frame,
+    ReadFrame,
     measure_seconds,
     read_ac3_frame,
     read_dts_frame,
@@ -194,3 +198,26 @@ def test_bytes_without_a_frame_have_no_length(tmp_path: Path, content: bytes) ->
     file.write_bytes(content)
     assert measure_seconds(file, AC3_SYNC, read_ac3_frame) == 0
     assert measure_seconds(file, DTS_SYNC, read_dts_frame) == 0
+
+
+@pytest.mark.parametrize(
+    ("beginning", "sync", "read_frame"),
+    [
+        (b"\x0b\x77\xff\xff\xff\xff", AC3_SYNC, read_ac3_frame),
+        (b"\x0b\x77\x00\x00\x00\x80", AC3_SYNC, read_ac3_frame),  # E-AC-3 of two bytes
+        (b"\x7f\xfe\x80\x01", DTS_SYNC, read_dts_frame),
+    ],
+)
+def test_the_search_for_frames_ends_in_a_file_that_only_looks_like_frames(
+    tmp_path: Path, beginning: bytes, sync: re.Pattern[bytes], read_frame: ReadFrame
+) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(beginning * (MAX_MISSES + 10))
+    headers: list[bytes] = []
+
+    def read(header: bytes) -> Frame | None:
+        headers.append(header)
+        return read_frame(header)
+
+    assert measure_seconds(file, sync, read) == 0
+    assert len(headers) == MAX_MISSES + 1

@@ -50,6 +50,23 @@ def test_samples_cut_off_at_both_ends_of_one_packet_or_in_the_middle_are_irregul
         assert not _read(*lines).is_regular
 
 
+@pytest.mark.parametrize(("skip", "discard"), [(312, 8), (1, 1030), (105, 0), (0, 500)])
+def test_the_only_packet_of_a_track_is_irregular_if_it_is_trimmed(skip: int, discard: int) -> None:
+    assert not _read(_line(0, rest=_trim(skip, discard))).is_regular
+
+
+def test_a_track_is_uniform_unless_its_configuration_changes() -> None:
+    head, new = "#extradata 0:        5, 0x0366015d\n", ", S=1, New Extradata,        5, 0x{}"
+    assert _read(head, _line(0), _line(1152, rest=new.format("0366015d")), _line(2304)).is_uniform
+    assert not _read(head, _line(0), _line(1152, rest=new.format("054b01d6")), _line(2304)).is_uniform
+    assert not _read(_line(0), _line(1152, rest=new.format("054b01d6")), _line(2304)).is_uniform
+    assert not _read(_line(0), _line(1152, rest=", S=1, Param Change,        8, 0x00000000")).is_uniform
+
+
+def test_durations_whose_sum_would_exceed_64_bits_are_irregular() -> None:
+    assert not _read(*(_line(0, duration=10**18 - 1) for _ in range(12))).is_regular
+
+
 @pytest.mark.parametrize(
     "line", [_line(1152, rest=", F=0x3"), _line(1152).replace("1152,", "NOPTS,", 1), "0, 1\n", "\n", "junk\n"]
 )

@@ -205,3 +205,17 @@ def test_chapters_keep_their_times_if_subtitles_begin_before_the_sound(
                   "-map_chapters", "3")  # fmt: skip
     (chapter,) = MP3(save_mp3(convert_file(file))).tags.getall("CHAP")
     assert (chapter.start_time, chapter.end_time) == (1000, 1400)
+
+
+def test_channels_that_change_add_no_silence_and_keep_the_requested_part_in_its_place(
+    convert_file: Convert, save_mp3: SaveMp3, tmp_path: Path
+) -> None:
+    parts = [write_sound(tmp_path / f"{count}.ac3", hiss(2, RATE, count), RATE) for count in (1, 2)]
+    joined = tmp_path / "a.ac3"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    file = ffmpeg(tmp_path / "a.mkv", "-i", str(joined), "-c", "copy")
+    # FFmpeg loses the frames in its filters at the change.
+    for options, seconds in (({"format": "m4a"}, 4), ({"format": "flac", "start": "1", "end": "3"}, 2)):
+        job = convert_file(file, **options)
+        assert decode_file(save_mp3(job)).seconds == pytest.approx(seconds, abs=0.2)
+        assert job.length == pytest.approx(decode_file(save_mp3(job)).seconds)

@@ -46,6 +46,8 @@ def copy_track(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encode
     else:
         outcome, packets = _copy(plan, part, output, runner)
     _check(plan, outcome, packets, output, max_bytes=runner.settings.max_audio_bytes)
+    if not packets.is_uniform:
+        raise NotCopied("its sample rate, channels or profile change")
     if not must_be_copied(plan.options) and (
         reason := difference_of_copy(packets, late=late, by_timestamps=plan.by_timestamps)
     ):

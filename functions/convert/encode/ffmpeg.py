@@ -34,6 +34,8 @@ BLOCK = 64 * 1024
 # Only the protocols that reach the stored file, and no demuxers that open further URLs, such as playlists. Otherwise an
 # uploaded file could choose what is read and connected to.
 PROTOCOLS = {"fd": "fd", "http": "http,tcp"}
+# A decoder with several threads loses frames after packets that are to be dropped, such as those before an MP4's edit.
+ONE_DECODER_THREAD = ("-threads", "1")
 PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5")
 # FFmpeg counts junk between frames as errors, and by default fails if there are more errors than frames.
 ALL_ERRORS = ("-max_error_rate", "1")
@@ -61,7 +63,7 @@ def input_args(url: str, lead: float = 0.0) -> list[str]:
     """
     protocols = PROTOCOLS[url.partition(":")[0]]
     fence = ["-protocol_whitelist", protocols, "-format_whitelist", DEMUXERS]
-    return [*fence, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
+    return [*fence, *ONE_DECODER_THREAD, *(["-itsoffset", f"{-lead:f}"] if lead else []), "-i", url]
 
 
 def server_address(url: str) -> tuple[str, int] | None:

@@ -16,6 +16,9 @@ ENCODED = re.compile(
     r"\[out#0/[^\] ]{1,99} @ 0x[0-9a-f]{1,16}\]   Output stream #0:0 \(audio\): "
     r"[0-9]+ frames encoded \(([0-9]{1,19}) samples\).*"
 )
+CHANGED = re.compile(
+    r"\[af#0:0 @ 0x[0-9a-f]{1,16}\] Reconfiguring filter graph because audio parameters changed to .{1,999}"
+)
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,8 @@ def read_decoded(report: str, track: int) -> Decoded:
 def read_encoded(report: str) -> int:
     """Return the number of samples per channel that were encoded."""
     return next((int(match[1]) for line in own_lines(report) if (match := ENCODED.fullmatch(line))), 0)
+
+
+def reports_change(report: str) -> bool:
+    """Return whether the sample rate or the channels of a track changed."""
+    return any(CHANGED.fullmatch(line) for line in own_lines(report))

@@ -16,9 +16,6 @@ from .mp3_copy import LEAD_FRAMES, complete_copy
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import Head, OutputFormat, Sound, Tags
 
-# In kbit/s. Without the bit reservoir, constant bit rates up to this one lose at most 0.25 dB, and higher ones up to 2
-# dB. Variable bit rates only take more bytes (`make bench ONLY=reservoir-V2`).
-MAX_SPLIT_BITRATE = 96
 ENCODER = "Soundlift, with FFmpeg and LAME"
 
 
@@ -64,8 +61,9 @@ class Mp3:
         return complete_copy(path, packets)
 
     def can_be_split(self, bitrate: int | None) -> bool:
-        """Return whether frames without the bit reservoir sound practically the same."""
-        return bitrate is None or bitrate <= MAX_SPLIT_BITRATE
+        """Return True: the frames of several encoders can be joined."""
+        del bitrate
+        return True
 
     def write_length(self, path: Path, samples: int) -> None:
         """Write the length into the header frame, unless there is no sound.

@@ -27,6 +27,7 @@ ReadFrame = Callable[[bytes], Frame | None]
 """A function that returns the frame that begins with HEADER_BYTES bytes, or None if it is not one."""
 
 HEADER_BYTES = 16
+MAX_MISSES = 100_000  # of places that look like the beginning of a frame; a crafted file may have any number of them
 
 AC3_SYNC = re.compile(rb"\x0b\x77")
 AC3_RATES = (48000, 44100, 32000)
@@ -56,7 +57,7 @@ def measure_seconds(
     if not path.stat().st_size:
         return 0.0
     samples: Counter[int] = Counter()
-    at = 0
+    at = misses = 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         while match := sync.search(data, at):
             frame = read_frame(data[match.start() : match.start() + HEADER_BYTES])
@@ -64,7 +65,9 @@ def measure_seconds(
                 samples[frame.rate] += frame.samples
                 at = match.start() + frame.size
             else:
-                at = match.start() + 1
+                at, misses = match.start() + 1, misses + 1
+                if misses > MAX_MISSES:
+                    return 0.0
     return sum(count / rate for rate, count in samples.items())
 
 
@@ -96,7 +99,8 @@ def _read_eac3_frame(header: bytes) -> Frame | None:
     rate = AC3_RATES[next_code] // 2 if is_halved else AC3_RATES[rate_code]
     blocks = AC3_BLOCKS if is_halved else EAC3_BLOCKS[next_code]
     is_counted = kind != DEPENDENT and substream == 0
-    return Frame(2 * ((header[2] & 7) << 8 | header[3]) + 2, blocks * BLOCK_SAMPLES * is_counted, rate)
+    size = 2 * ((header[2] & 7) << 8 | header[3]) + 2
+    return None if size < HEADER_BYTES else Frame(size, blocks * BLOCK_SAMPLES * is_counted, rate)
 
 
 def read_dts_frame(header: bytes) -> Frame | None:

@@ -20,6 +20,8 @@ from .junk import count_junk
 from .missing_sound import Written, missing_seconds
 from .tags import collect_tags
 
+MAX_BITRATE = 2**31 - 1  # in kbit/s, the largest number that the database stores; of a huge packet with little sound
+
 
 @dataclass(frozen=True)
 class FinishedFile:
@@ -78,7 +80,7 @@ def _describe(encoded: Encoded, seconds: float) -> AudioDescription:
     return AudioDescription(
         format=plan.format.facts.name,
         codec=plan.format.copied_codec(plan.track) if plan.copies else plan.format.codec(plan.sound),
-        bitrate=round(encoded.size * 8 / seconds / 1000),
+        bitrate=min(round(encoded.size * 8 / seconds / 1000), MAX_BITRATE),
         sample_rate=plan.track.rate if plan.copies else plan.rate,
         channels=plan.track.channel_count or plan.sound.channels if plan.copies else plan.sound.channels,
         copied=plan.copies,

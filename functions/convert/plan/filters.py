@@ -12,6 +12,9 @@ from ..probe.audio_track import AudioTrack
 # Keeps the position of the first sample, and fills gaps of 20 ms or more with silence, so that sound stays in sync with
 # the picture. Smaller deviations are jitter.
 BY_TIMESTAMPS = "aresample=async=1:first_pts=0:min_hard_comp=0.02"
+# The same for a track that changes its sample rate or channels: FFmpeg then begins with new filters, which would add
+# silence from 0 again. Therefore there is none before a late start, either.
+BY_CHANGING_TIMESTAMPS = "aresample=async=1:min_hard_comp=0.02"
 IN_SEQUENCE = "asetpts=N/SR/TB"
 FLOAT_SAMPLES = "aformat=fltp"  # the format that LAME computes in
 # Float PCM may hold any value, and LAME rejects values that are not finite or near the maximum. Values 96 dB above full

@@ -9,7 +9,7 @@ from soundlift.common.options.audio_options import AudioOptions
 from ..formats.output_format import OutputFormat, Sound
 from ..probe.audio_track import AudioTrack
 from ..probe.probe import Probe
-from .filters import BY_TIMESTAMPS, IN_SEQUENCE, filters_for
+from .filters import BY_CHANGING_TIMESTAMPS, BY_TIMESTAMPS, IN_SEQUENCE, filters_for
 from .loudness import Levels, downmix_gain, measuring_filters, normalization
 
 UNKNOWN_RATE = 44100
@@ -58,7 +58,7 @@ class Plan:
     @property
     def by_timestamps(self) -> bool:
         """Return whether the sound is placed by its timestamps."""
-        return BY_TIMESTAMPS in self.filters
+        return self.filters[0] in (BY_TIMESTAMPS, BY_CHANGING_TIMESTAMPS)
 
     @property
     def needs_levels(self) -> bool:
@@ -88,6 +88,13 @@ def make_plan(probe: Probe, track: AudioTrack, options: AudioOptions, output_for
         seconds=expected_seconds(probe, options),
         max_seconds=_max_seconds(probe),
     )
+
+
+def make_plan_for_changes(plan: Plan) -> Plan:
+    """Return a plan for a track that changes its sample rate or channels, by a plan that uses timestamps."""
+    changed = _plan(plan.track, plan.options, plan.format, silence=0.0, by_timestamps=True)
+    filters = (BY_CHANGING_TIMESTAMPS, *changed.filters[1:])
+    return replace(changed, filters=filters, lead=plan.lead, seconds=plan.seconds, max_seconds=plan.max_seconds)
 
 
 def make_plan_without_timestamps(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> Plan:

@@ -20,9 +20,10 @@ BLOCK = 64 * 1024
 MAX_LINE_BYTES = 4096
 TICK = re.compile(rb"^#tb 0: ([0-9]{1,10})/([1-9][0-9]{0,9})\n", re.MULTILINE)
 # Presentation time, duration, size, and what follows the checksum: flags other than those of an ordinary packet, and
-# checksums of side data. https://github.com/FFmpeg/FFmpeg/blob/master/libavformat/framecrcenc.c
+# checksums of side data. The sum of the durations of MAX_LIST_BYTES of packets fits into 64 bits.
+# https://github.com/FFmpeg/FFmpeg/blob/master/libavformat/framecrcenc.c
 PACKET = re.compile(
-    rb"^0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,18}), *([0-9]{1,9}), 0x[0-9a-f]{8}(.{0,1000})\n", re.MULTILINE
+    rb"^0, *-?[0-9]{1,18}, *(-?[0-9]{1,18}), *([0-9]{1,12}), *([0-9]{1,9}), 0x[0-9a-f]{8}(.{0,1000})\n", re.MULTILINE
 )
 MAX_SHIFT_SECONDS = 0.02
 """Sound is placed by its timestamps if it would otherwise be off by more than this, as in an encoded file."""
@@ -30,6 +31,9 @@ MAX_DRIFT_SECONDS = 0.1
 FLAGS = b", F=0x"
 DROPPED = b", F=0x5"  # before an MP4's edit: the decoder drops the whole packet, even if the number to skip is smaller
 TRIM = re.compile(rb", Skip Samples, *10, 0x([0-9a-f]{8})")
+# The size and checksum of the codec's configuration, at the beginning and where FFmpeg reads one between packets.
+CONFIGURATION = re.compile(rb"^#extradata 0: *([0-9]{1,9}, 0x[0-9a-f]{8})\n", re.MULTILINE)
+NEW_CONFIGURATION = re.compile(rb", (?:New Extradata, *([0-9]{1,9}, 0x[0-9a-f]{8})|Param Change, )")
 # Samples per channel in a packet of codecs in which most files have the same number in all packets.
 FRAME_SAMPLES = {
     "mp3": (1152, 576),
@@ -47,7 +51,8 @@ class Packets:
     `starts` are their times in ticks, `tick` is in seconds, and `durations` are the sums of the durations before each
     packet and after all of them, in ticks; `sizes` are in bytes. `skip` and `discard` are the numbers of samples at the
     beginning and at the end that are not played. `frame` is the number of samples in each packet, None if it varies or
-    is unknown. The list `is_regular` if it is complete, and no packet is damaged or trimmed except at both ends.
+    is unknown. The list `is_regular` if it is complete, and no packet is damaged or trimmed except at both ends; it is
+    not if one packet is trimmed at its both ends. It `is_uniform` if all packets have the same configuration.
     """
 
     rate: int
@@ -59,6 +64,7 @@ class Packets:
     skip: int = 0
     discard: int = 0
     is_regular: bool = True
+    is_uniform: bool = True
 
     def __len__(self) -> int:
         """Return the number of packets."""
@@ -126,6 +132,7 @@ def read_packets(lines: BinaryIO, codec: str, rate: int) -> Packets:
     skip, discard = _trims(found.trims, len(found.starts) - 1)
     frame = _frame_samples(codec, rate, float(found.tick), found.durations) if found.starts else None
     is_regular = found.is_regular and skip is not None and found.size < MAX_LIST_BYTES
+    is_regular = is_regular and not (found.trims and len(found.starts) == 1)
     return Packets(
         rate,
         found.tick,
@@ -136,6 +143,7 @@ def read_packets(lines: BinaryIO, codec: str, rate: int) -> Packets:
         skip=max(skip or 0, found.dropped * (frame or 0)),
         discard=discard or 0,
         is_regular=is_regular and bool(frame or not found.dropped),
+        is_uniform=found.is_uniform,
     )
 
 
@@ -147,13 +155,16 @@ class _List:
         self.starts, self.durations, self.sizes = array("q"), array("q", [0]), array("I")
         self.trims: list[tuple[int, bytes]] = []
         self.dropped = self.size = 0
-        self.is_regular = True
+        self.configuration = b""
+        self.is_regular = self.is_uniform = True
 
     def read(self, block: bytes) -> None:
         """Read some lines."""
         self.size += len(block)
         if match := TICK.search(block):
             self.tick = Fraction(int(match[1]), int(match[2]))
+        if match := CONFIGURATION.search(block):
+            self.configuration = match[1]
         found = PACKET.findall(block)
         self.is_regular = self.is_regular and len(found) == block.count(b"\n") - block.count(b"#")
         if found:
@@ -170,6 +181,8 @@ class _List:
         is_dropped = number == self.dropped and rest.startswith(DROPPED)
         self.dropped += is_dropped
         self.is_regular = self.is_regular and (is_dropped or FLAGS not in rest)
+        changes = (match[1] != self.configuration for match in NEW_CONFIGURATION.finditer(rest))
+        self.is_uniform = self.is_uniform and not any(changes)
         self.trims += [(number, match[1]) for match in TRIM.finditer(rest)]
 
 
@@ -185,7 +198,7 @@ def _trims(found: Sequence[tuple[int, bytes]], last: int) -> tuple[int | None, i
 
 
 def read_trim(checksum: int) -> tuple[int, int] | None:
-    """Return the samples that a packet's side data skips and discards, or None if it does both.
+    """Return the samples that a packet's side data skips and discards, or None if it does both, as some do.
 
     FFmpeg prints only an Adler-32 of its ten bytes, starting from 0: the number to skip, the number to discard, both in
     32 bits in little-endian order, and two zeros. One number below 2^16 is two unknown bytes, which the two sums of the

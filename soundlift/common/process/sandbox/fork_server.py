@@ -40,7 +40,8 @@ def _receive(connection: socket.socket) -> tuple[bytes, list[int]] | None:
     if len(data) < size:
         return None
     (length,) = struct.unpack(LENGTH, data)
-    return connection.recv(length, socket.MSG_WAITALL), descriptors
+    request = connection.recv(length, socket.MSG_WAITALL)
+    return (request, descriptors) if len(request) == length else None
 
 
 def _start(request: bytes, descriptors: list[int]) -> int:

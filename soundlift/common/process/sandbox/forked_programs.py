@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from soundlift.common.process.sandbox import fork_server
 
 ROOT = Path(__file__).resolve().parents[__name__.count(".")]
 SERVE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from {} import main; main()"
+ANSWER_SECONDS = 60  # for what takes milliseconds; a server that is stopped or hangs must not hold up all conversions
 
 
 class CannotFork(Exception):
@@ -78,6 +80,7 @@ class _Server:
     def __init__(self) -> None:
         self._owner = os.getpid()
         self._connection, inherited = socket.socketpair()
+        self._connection.settimeout(ANSWER_SECONDS)
         with inherited:
             command = [sys.executable, "-I", "-S", "-c", SERVE.format(fork_server.__name__), str(ROOT)]
             self._process = subprocess.Popen(
@@ -95,8 +98,13 @@ class _Server:
         if self._owner == os.getpid():
             self._process.wait()
 
+    def kill(self) -> None:
+        """End the server, whatever it is doing; a program that it is starting may still run."""
+        self._process.kill()
+        self.close()
+
     def start(self, request: bytes, descriptors: Sequence[int]) -> int:
-        """Return the id of the started program; raises CannotFork and OSError."""
+        """Return the id of the started program; raises CannotFork, and OSError if the server does not answer."""
         length = struct.pack(fork_server.LENGTH, len(request))
         socket.send_fds(self._connection, [length], descriptors)
         self._connection.sendall(request)
@@ -124,7 +132,7 @@ def start_forked(  # noqa: PLR0913 - those of Popen
 ) -> ForkedProgram:
     """Start a program as the launcher's arguments describe it; the other arguments are those of Popen.
 
-    Raises CannotFork if the system does not let the server fork, and OSError.
+    Raises CannotFork if the system does not let the server fork, OSError, and ValueError for a text with a NUL.
     """
     pipes: dict[int, IO[bytes]] = {}
     with ExitStack() as inherited, ExitStack() as own:
@@ -142,7 +150,7 @@ def start_forked(  # noqa: PLR0913 - those of Popen
 
         streams = {number: opened(number, stream) for number, stream in enumerate((stdin, stdout, stderr))}
         descriptors = streams | {one: one for one in pass_fds}
-        request = "\0".join(_request(descriptors, env, words)).encode("utf-8", "surrogateescape")
+        request = _joined(_request(descriptors, env, words))
         pid = _start(request, list(descriptors.values()))
         own.pop_all()
     return ForkedProgram(pid, pipes.get(1), pipes.get(2))
@@ -156,10 +164,27 @@ def _request(descriptors: Mapping[int, int], env: Mapping[str, str], words: Sequ
     yield from words
 
 
+def _joined(words: Iterator[str]) -> bytes:
+    """Return words with a NUL between them; raises ValueError for a NUL in one, which would make it two."""
+    texts = [*words]
+    if any("\0" in text for text in texts):
+        raise ValueError("embedded null byte")
+    return "\0".join(texts).encode("utf-8", "surrogateescape")
+
+
 def _start(request: bytes, descriptors: Sequence[int]) -> int:
     with _lock:
         if not _servers or not _servers[0].usable:
             for server in _servers:
                 server.close()
-            _servers[:] = [_Server()]
-        return _servers[0].start(request, descriptors)
+            _servers.clear()
+            _servers.append(_Server())
+        try:
+            return _servers[0].start(request, descriptors)
+        except CannotFork:
+            raise
+        except BaseException as error:  # also that of a signal: the next start must not get the answer to this one
+            _servers.pop().kill()
+            if isinstance(error, OSError):
+                raise OSError(errno.EAGAIN, f"The fork server does not answer: {error}") from error
+            raise
