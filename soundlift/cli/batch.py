@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -71,8 +72,9 @@ def stop_advice(conversions: Sequence[Conversion]) -> str:
 def _output(conversion: Conversion) -> str:
     """Return the option that saves a job where the conversion would have, if the default is another place."""
     target = conversion.item.target
-    if target is not None and conversion.item.suffix_follows:
-        target = target.parent / ""
-    if target is None or target == Path() or (conversion.job and target == Path(conversion.job.output_name)):
+    if target is None or (conversion.job and target == Path(conversion.job.output_name)):
         return ""
-    return f" -o {shlex.quote(escaped(str(target)))}"
+    place = str(target)
+    if conversion.item.suffix_follows or not target.parent.exists():
+        place = "" if target.parent == Path() else f"{target.parent}{os.sep}"  # which is created, as it would have been
+    return f" -o {shlex.quote(escaped(place))}" if place else ""

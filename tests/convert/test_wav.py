@@ -93,6 +93,13 @@ def test_the_info_list_has_the_tags_that_it_can_hold(tmp_path: Path) -> None:
     assert content[end : end + 4] == b"id3 "
 
 
+def test_a_chapter_after_50_days_fits_into_its_tag(tmp_path: Path) -> None:
+    file, days = _wav(tmp_path), 60 * 86400.0  # of sound at a few Hz
+    WAV.write_tags(file, Tags({}, chapters=[Chapter(0, days, "a"), Chapter(days, 2 * days, "b")]))
+    chapters = WAVE(file).tags.getall("CHAP")
+    assert [(one.start_time, one.end_time) for one in chapters] == [(0, 2**32 - 1), (2**32 - 1, 2**32 - 1)]
+
+
 def test_the_header_states_the_size_of_the_whole_file(tmp_path: Path) -> None:
     file = _wav(tmp_path, bits=24)
     before = file.read_bytes()

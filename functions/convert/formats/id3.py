@@ -26,6 +26,7 @@ SOFTWARE = "Soundlift, with FFmpeg"
 UTF_8 = 3
 MAX_CHAPTERS = 255  # ID3v2 Chapter Frame Addendum, CTOC's entry count
 NO_OFFSET = 0xFFFFFFFF
+MAX_MILLISECONDS = 2**32 - 1  # about 50 days, which a sound at a few Hz may exceed
 FRONT_COVER = 3
 
 
@@ -64,8 +65,8 @@ def _table_of_contents(chapters: Sequence[Chapter]) -> Iterable[object]:
     for element_id, chapter in zip(ids, chapters, strict=True):
         yield CHAP(
             element_id=element_id,
-            start_time=round(chapter.start * 1000),
-            end_time=round(chapter.end * 1000),
+            start_time=_milliseconds(chapter.start),
+            end_time=_milliseconds(chapter.end),
             start_offset=NO_OFFSET,
             end_offset=NO_OFFSET,
             sub_frames=[Frames[TITLE](encoding=UTF_8, text=[chapter.title])] if chapter.title else [],
@@ -73,3 +74,7 @@ def _table_of_contents(chapters: Sequence[Chapter]) -> Iterable[object]:
     if ids:
         flags = CTOCFlags.TOP_LEVEL | CTOCFlags.ORDERED
         yield CTOC(element_id="toc", flags=flags, child_element_ids=ids, sub_frames=[])
+
+
+def _milliseconds(seconds: float) -> int:
+    return min(round(seconds * 1000), MAX_MILLISECONDS)
