@@ -165,3 +165,8 @@ def test_the_bit_rate_is_limited_to_what_a_frame_can_hold(
 def test_a_start_after_the_end_leaves_nothing(convert_file: Convert, tmp_path: Path) -> None:
     job = convert_file(ffmpeg(tmp_path / "a.wav", *SINE), format="m4a", start="100")
     assert (job.state, job.error_code) == (State.FAILED, "nothing_left")
+
+
+def test_channels_without_positions_get_them(convert_file: Convert, tmp_path: Path) -> None:
+    job = convert_file(ffmpeg(tmp_path / "a.mkv", *SINE, "-c:a", "tta"), format="m4a")
+    assert (job.state, job.error) == (State.READY, None)

@@ -170,6 +170,10 @@ def test_vorbis_on_one_page_keeps_its_beginning(convert_file: Convert, save_mp3:
     job = convert_file(source, format="original")
     assert _decode(save_mp3(job)) == _decode(source)
     assert job.length == 0.5
+    short = write_sound(tmp_path / "a.ogg", hiss(1, RATE)[:1600], RATE, "-c:a", "libvorbis")
+    job = convert_file(short, format="original")
+    assert len(_decode(save_mp3(job))) == 1600 * 2  # FFmpeg plays 64 more of the source
+    assert job.length == 1600 / RATE
 
 
 @pytest.mark.media

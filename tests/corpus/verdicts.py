@@ -34,7 +34,8 @@ AUDIO_TRACK = re.compile(r"^  Stream #0:\d+.*?: Audio:", re.MULTILINE)
 DEMUXER_NAMES = {"m4a": "mov", "opus": "ogg"}
 # The codes of failures of `original` without any fault of the file.
 NOT_CARRIED = ("no_container", "cannot_copy")
-GUESS = b"Guessed Channel Layout"  # a WAV of one or two channels does not name them
+# A WAV of one or two channels does not name them, and FFmpeg prints the other for a cover in its own M4A, too.
+HARMLESS = (b"Guessed Channel Layout", b"timescale not set")
 PROTECTED_MARKS = (b"enca", b"drms")
 TIMEOUT_SECONDS, POLL_SECONDS = 3600, 0.05
 
@@ -212,7 +213,7 @@ def _decodes_without_warning(file: str, audio: AudioDescription) -> bool:
     level = "fatal" if audio.copied else "warning"
     command = [binary(), "-nostdin", "-hide_banner", "-v", level, "-f", demuxer, "-i", file, "-f", "null", "-"]
     done = subprocess.run(command, check=False, capture_output=True, timeout=TIMEOUT_SECONDS)
-    return done.returncode == 0 and all(GUESS in line for line in done.stderr.splitlines())
+    return done.returncode == 0 and all(any(text in line for text in HARMLESS) for line in done.stderr.splitlines())
 
 
 def _has_protected_sound(file: Path) -> bool:

@@ -50,7 +50,8 @@ class M4a:
 
     def encoder_args(self, options: AudioOptions, sound: Sound) -> tuple[str, ...]:
         """Return the arguments for FFmpeg's encoder."""
-        return ("-c:a", "aac", "-b:a", f"{self.bitrate(options, sound)}k")
+        # With -ac, channels have positions, which the encoder needs and some containers do not have.
+        return ("-c:a", "aac", "-ac", str(sound.channels), "-b:a", f"{self.bitrate(options, sound)}k")
 
     def container_args(self) -> tuple[str, ...]:
         """Return the arguments for an MP4 with the brand of M4A, whose index is after the sound."""

@@ -40,11 +40,15 @@ class OggVorbisFile(CopiedOnly):
         try:
             with path.open("r+b") as file:
                 headers = Headers.read(file, HEADERS)
-                split_only_page(file, headers)
+                was_divided = split_only_page(file, headers)
                 blocks = Blocks(headers.packets[0], headers.packets[2])
-                return set_positions(
-                    file, headers, blocks.count_samples, end=lambda samples, _: samples - packets.discard
-                )
+
+                def end(samples: int, _: int) -> int:
+                    # In an Ogg file of one page, FFmpeg counts the first packet, too, and so discards more.
+                    extra = blocks.first_size // 2 if was_divided and not packets.skip else 0
+                    return samples - max(0, packets.discard - extra)
+
+                return set_positions(file, headers, blocks.count_samples, end=end)
         except (NotOgg, NotVorbis):
             raise NotCopied("FFmpeg cannot store it in an Ogg file") from None
 

@@ -60,8 +60,8 @@ def replace_first(file: BinaryIO, packet: bytes) -> None:
     file.write(page.write())
 
 
-def split_only_page(file: BinaryIO, headers: Headers) -> None:
-    """Divide the page after the headers into two if it is the last one, so that only one of them is the first.
+def split_only_page(file: BinaryIO, headers: Headers) -> bool:
+    """Divide the page after the headers into two if it is the last one, and return whether it was.
 
     In the first page of Vorbis, FFmpeg takes padding at the end for padding at the beginning. Raises NotOgg.
     """
@@ -69,12 +69,13 @@ def split_only_page(file: BinaryIO, headers: Headers) -> None:
     page = _read_page(file)
     count = len(page.packets) // 2
     if not page.last or not count:
-        return
+        return False
     second = OggPage()
     second.packets, page.packets = page.packets[count:], page.packets[:count]
     second.serial, second.sequence, second.last, page.last = page.serial, page.sequence + 1, True, False
     file.seek(headers.size)
     file.write(page.write() + second.write())
+    return True
 
 
 def set_positions(

@@ -16,7 +16,10 @@ class NotVorbis(Exception):
 
 
 class Blocks:
-    """A counter of samples: a packet decodes to the samples between the centers of its block and the one before."""
+    """A counter of samples: a packet decodes to the samples between the centers of its block and the one before.
+
+    `first_size` is the size of the first block in samples, once it was counted.
+    """
 
     def __init__(self, identification: bytes, setup: bytes) -> None:
         """Read the headers; raises NotVorbis."""
@@ -27,6 +30,7 @@ class Blocks:
         self._is_long = read_modes(setup)
         self._mode_bits = (len(self._is_long) - 1).bit_length()
         self._previous = 0
+        self.first_size = 0
 
     def count_samples(self, packet: bytes) -> int:
         """Return how many samples per channel a packet decodes to, if the packets are given in their order."""
@@ -36,6 +40,7 @@ class Blocks:
         size = self._sizes[self._is_long[mode]] if mode < len(self._is_long) else 0
         samples = (self._previous + size) // 4 if self._previous and size else 0
         self._previous = size or self._previous
+        self.first_size = self.first_size or size
         return samples
 
 
