@@ -9,7 +9,7 @@ from soundlift.common.options.audio_options import AudioOptions
 from ..formats.output_format import OutputFormat, Sound
 from ..probe.audio_track import AudioTrack
 from ..probe.probe import Probe
-from .filters import BY_CHANGING_TIMESTAMPS, BY_TIMESTAMPS, IN_SEQUENCE, filters_for
+from .filters import BY_CHANGING_TIMESTAMPS, BY_TIMESTAMPS, IN_SEQUENCE, LAYOUTS, filters_for
 from .loudness import Levels, downmix_gain, measuring_filters, normalization
 
 UNKNOWN_RATE = 44100
@@ -93,13 +93,19 @@ def make_plan(probe: Probe, track: AudioTrack, options: AudioOptions, output_for
 def make_plan_for_changes(plan: Plan) -> Plan:
     """Return a plan for a track that changes its sample rate or channels, by a plan that uses timestamps."""
     changed = _plan(plan.track, plan.options, plan.format, silence=0.0, by_timestamps=True)
-    filters = (BY_CHANGING_TIMESTAMPS, *changed.filters[1:])
+    filters = (BY_CHANGING_TIMESTAMPS, *changed.filters[1:], _channels(changed.sound))
     return replace(changed, filters=filters, lead=plan.lead, seconds=plan.seconds, max_seconds=plan.max_seconds)
 
 
 def make_plan_without_timestamps(track: AudioTrack, options: AudioOptions, output_format: OutputFormat) -> Plan:
     """Return a plan for a track with unreliable timestamps, which make the container's duration unreliable, too."""
-    return _plan(track, options, output_format, silence=0.0, by_timestamps=False)
+    plan = _plan(track, options, output_format, silence=0.0, by_timestamps=False)
+    return replace(plan, filters=(*plan.filters, _channels(plan.sound)))
+
+
+def _channels(sound: Sound) -> str:
+    """Return the filter without which an encoder gets the channels of the first frame, whatever the track declares."""
+    return f"aformat=cl={LAYOUTS[sound.channels]}"
 
 
 def _plan(
