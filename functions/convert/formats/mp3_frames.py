@@ -49,7 +49,7 @@ class Header:
 def read_header(data: bytes) -> Header:
     """Return the header of a frame; raises NotMp3."""
     if len(data) < HEADER_BYTES or data[0] != 0xFF or data[1] & 0xE0 != 0xE0:
-        raise NotMp3(data[:HEADER_BYTES].hex())
+        raise NotMp3(f"one begins with {data[:HEADER_BYTES].hex()}")
     return _header(data[1], data[2], data[3] >> 6)
 
 
@@ -63,7 +63,7 @@ def _header(kind: int, numbers: int, mode: int) -> Header:
         or numbers >> 4 in (0, 15)
         or not sample_rate(header)
     ):
-        raise NotMp3(header.hex())
+        raise NotMp3(f"one begins with {header.hex()}")
     samples, sides = (1152, (17, 32)) if version == MPEG_1 else (576, (9, 17))
     return Header(frame_length(header), samples, sample_rate(header), sides[mode != MONO])
 
