@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from flask import Request
 
-from soundlift.common.auth.tokens import Identity
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS, Job
 from soundlift.common.services import Services
-from soundlift.common.web.job_ids import read_job_ids
+from soundlift.common.web.job_ids import find_visible_jobs, read_job_ids
 
 
 def jobs_of_query(request: Request, services: Services) -> list[Job]:
@@ -20,7 +17,7 @@ def jobs_of_query(request: Request, services: Services) -> list[Job]:
     """
     ids = _ids_of_query(request)
     if "token" not in request.args:
-        return _visible_jobs(ids, services, services.tokens.identify(request.headers.get("Authorization")))
+        return find_visible_jobs(ids, services.tokens.identify(request.headers.get("Authorization")), services)
     services.tokens.check_archive_link(request.args["token"], ids)
     jobs = services.jobs.find_all(ids)
     if len(jobs) < len(ids):
@@ -31,14 +28,7 @@ def jobs_of_query(request: Request, services: Services) -> list[Job]:
 def jobs_of_body(request: Request, services: Services) -> list[Job]:
     """Return the jobs in a JSON body, which may be more than a URL can name; raises NotFound like `jobs_of_query`."""
     identity = services.tokens.identify(request.headers.get("Authorization"))
-    return _visible_jobs(read_job_ids(request, highest=MAX_POSTED_JOBS), services, identity)
-
-
-def _visible_jobs(ids: Sequence[str], services: Services, identity: Identity) -> list[Job]:
-    jobs = [job for job in services.jobs.find_all(ids) if identity.may_see(job.username)]
-    if missing := set(ids) - {job.id for job in jobs}:
-        raise NotFound(f"You have no job with the id {min(missing)}.")
-    return jobs
+    return find_visible_jobs(read_job_ids(request, highest=MAX_POSTED_JOBS), identity, services)
 
 
 def _ids_of_query(request: Request) -> list[str]:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import NotFound
 from soundlift.common.jobs.document import archive_link, expiry_time, iso_time, require_audio, signed_link
 from soundlift.common.jobs.model import MAX_ARCHIVE_JOBS, Job
 from soundlift.common.services import Services
-from soundlift.common.web.job_ids import read_job_ids
+from soundlift.common.web.job_ids import find_visible_jobs, read_job_ids
 
 from .arguments import identify, own_job
 
@@ -28,9 +27,7 @@ def create_archive_link(request: Request, services: Services) -> ResponseReturnV
     """Return a link to a ZIP file of several jobs' audio files; raises NotReady or Gone if one of them has none."""
     identity = identify(request, services)
     ids = read_job_ids(request, highest=MAX_ARCHIVE_JOBS)
-    jobs = [job for job in services.jobs.find_all(ids) if identity.may_see(job.username)]
-    if missing := set(ids) - {job.id for job in jobs}:
-        raise NotFound(f"You have no job with the id {min(missing)}.")
+    jobs = find_visible_jobs(ids, identity, services)
     for job in jobs:
         require_audio(job)
     token = services.tokens.archive_link(ids)

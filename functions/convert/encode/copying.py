@@ -91,7 +91,7 @@ def _copy_if_uniform(plan: Plan, output: Path, runner: Runner) -> tuple[Outcome,
     return outcome, packets
 
 
-def _copy(  # noqa: PLR0913
+def _copy(  # noqa: PLR0913 - those of `_run`
     plan: Plan,
     part: Part | None,
     output: Path,
@@ -113,7 +113,7 @@ def _copy(  # noqa: PLR0913
     return outcome, packets if part is None else replace(packets, skip=part.skip, discard=part.discard)
 
 
-def _run(  # noqa: PLR0913
+def _run(  # noqa: PLR0913 - a run of FFmpeg and the part of the track
     plan: Plan,
     part: Part | None,
     outputs: Sequence[str],

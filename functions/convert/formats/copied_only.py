@@ -7,11 +7,11 @@ from typing import NoReturn
 
 from soundlift.common.options.audio_options import AudioOptions
 
-from ..probe.audio_track import AudioTrack
 from .output_format import Sound
+from .usual_format import UsualFormat
 
 
-class CopiedOnly:
+class CopiedOnly(UsualFormat):
     """A format only for tracks that are copied; nothing calls the methods that are about encoding."""
 
     sample_rates = ()
@@ -41,7 +41,3 @@ class CopiedOnly:
     def write_length(self, path: Path, samples: int) -> NoReturn:
         """Raise AssertionError."""
         raise AssertionError
-
-    def copied_codec(self, track: AudioTrack) -> str:
-        """Return the codec of the track."""
-        return track.codec

@@ -8,10 +8,10 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .flac_frames import SIGNATURE, NotFlac, StreamInfo, complete_frames, read_metadata
 from .output_format import Head, NotCopied, OutputFormat, Sound, Tags
+from .usual_format import UsualFormat
 from .vorbis_comments import build_picture, comments
 
 # The types of metadata blocks (RFC 9639, section 8.1).
@@ -24,7 +24,7 @@ BLOCK_SIZE = 4096
 LOSSY_BITS, FLOAT_BITS = 16, 24
 
 
-class Flac:
+class Flac(UsualFormat):
     """FLAC in a file of its own."""
 
     facts = output_formats.FLAC
@@ -51,15 +51,6 @@ class Flac:
         """Return the arguments for a file without tags."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "flac")
 
-    def copied_codec(self, track: AudioTrack) -> str:
-        """Return the codec of the track."""
-        return track.codec
-
-    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for a file without tags."""
-        del track
-        return self.container_args()
-
     def complete_copy(self, path: Path, packets: Packets) -> int:
         """Let the frames be numbered from 0, and write their length; raises NotCopied if some are missing."""
         if packets.skip or packets.discard:
@@ -74,11 +65,6 @@ class Flac:
             file.seek(len(SIGNATURE) + 4)
             file.write(StreamInfo(blocks[STREAM_INFO]).with_samples(samples).data)
         return samples
-
-    def can_be_split(self, bitrate: int | None) -> bool:
-        """Return False: only MP3 is encoded in parts."""
-        del bitrate
-        return False
 
     def write_length(self, path: Path, samples: int) -> None:
         """Leave the file as it is: FFmpeg has written the exact length."""

@@ -13,7 +13,6 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .itunes_tags import build_itunes_tags
 from .languages import alpha_3
@@ -21,6 +20,7 @@ from .mp4_copy import complete_copy
 from .mp4_index import NoSound, NotMp4
 from .mp4_movie import Movie
 from .output_format import Head, OutputFormat, Sound, Tags
+from .usual_format import UsualFormat
 
 DEFAULT_BITRATES = {1: 96, 2: 160}  # in kbit/s, by channels
 FRAME = 1024  # samples that FFmpeg's encoder puts into a frame
@@ -28,7 +28,7 @@ FRAME = 1024  # samples that FFmpeg's encoder puts into a frame
 MAX_BITS = 6
 
 
-class M4a:
+class M4a(UsualFormat):
     """AAC in an MP4 for audio."""
 
     facts = output_formats.M4A
@@ -57,23 +57,9 @@ class M4a:
         """Return the arguments for an MP4 with the brand of M4A, whose index is after the sound."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "ipod")
 
-    def copied_codec(self, track: AudioTrack) -> str:
-        """Return the codec of the track."""
-        return track.codec
-
-    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for the container of a copied track."""
-        del track
-        return self.container_args()
-
     def complete_copy(self, path: Path, packets: Packets) -> int:
         """Write the exact times into the index; raises NotCopied if FFmpeg has not written the file as expected."""
         return complete_copy(path, packets)
-
-    def can_be_split(self, bitrate: int | None) -> bool:
-        """Return False: the encoder distributes its bits over the whole sound."""
-        del bitrate
-        return False
 
     def write_length(self, path: Path, samples: int) -> None:
         """Write the length into the index, unless there is no sound."""

@@ -9,17 +9,17 @@ from soundlift.common.audio.mp3_rates import SAMPLE_RATES, highest_bitrate
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .id3 import build_id3_tag
 from .mp3_copy import LEAD_FRAMES, complete_copy
 from .mp3_frames import HeaderFrame, NotMp3
 from .output_format import Head, OutputFormat, Sound, Tags
+from .usual_format import UsualFormat
 
 ENCODER = "Soundlift, with FFmpeg and LAME"
 
 
-class Mp3:
+class Mp3(UsualFormat):
     """MPEG audio, layer III, in a file that contains only its frames."""
 
     facts = output_formats.MP3
@@ -47,17 +47,8 @@ class Mp3:
         """Return the arguments for a file without tags, because the tag is stored before the file."""
         return ("-map_metadata", "-1", "-id3v2_version", "0", "-f", "mp3")
 
-    def copied_codec(self, track: AudioTrack) -> str:
-        """Return the codec of the track."""
-        return track.codec
-
-    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for a file like an encoded one; FFmpeg writes a header frame for `complete_copy`."""
-        del track
-        return self.container_args()
-
     def complete_copy(self, path: Path, packets: Packets) -> int:
-        """Write the header frame, and mute frames whose data is missing; raises NotCopied for other than MP3 frames."""
+        """Write the header frame over that of FFmpeg, and mute frames whose data is missing; raises NotCopied."""
         return complete_copy(path, packets)
 
     def can_be_split(self, bitrate: int | None) -> bool:

@@ -10,11 +10,11 @@ from soundlift.common.audio import output_formats
 from soundlift.common.options.audio_options import AudioOptions
 
 from ..failures import BROKEN, ConversionFailed
-from ..probe.audio_track import AudioTrack
 from ..probe.packets import Packets
 from .ogg_stream import Headers, NotOgg, read_end, replace_first, replace_headers, set_positions
 from .opus_packets import RATE, count_samples
 from .output_format import Head, NotCopied, OutputFormat, Sound, Tags
+from .usual_format import UsualFormat
 from .vorbis_comments import build_comment_header, read_vendor
 
 HEADERS = 2
@@ -30,7 +30,7 @@ DEFAULT_BITRATES = {1: 64, 2: 128}
 LEAD_PACKETS = 10
 
 
-class Opus:
+class Opus(UsualFormat):
     """Opus, at 48 kHz, in an Ogg file."""
 
     facts = output_formats.OPUS
@@ -56,15 +56,6 @@ class Opus:
         """Return the arguments for an Ogg file without tags."""
         return ("-map_metadata", "-1", "-map_chapters", "-1", "-f", "opus")
 
-    def copied_codec(self, track: AudioTrack) -> str:
-        """Return the codec of the track."""
-        return track.codec
-
-    def copy_args(self, track: AudioTrack) -> tuple[str, ...]:
-        """Return the arguments for an Ogg file without tags."""
-        del track
-        return self.container_args()
-
     def complete_copy(self, path: Path, packets: Packets) -> int:
         """Write the numbers of samples before and after the sound into the file, and all positions.
 
@@ -85,11 +76,6 @@ class Opus:
                 return set_positions(file, headers, count_samples, end=partial(_end, packets)) - skip
         except NotOgg:
             raise NotCopied("FFmpeg cannot store it in an Ogg file") from None
-
-    def can_be_split(self, bitrate: int | None) -> bool:
-        """Return False: only MP3 is encoded in parts."""
-        del bitrate
-        return False
 
     def write_length(self, path: Path, samples: int) -> None:
         """Write the exact length and all positions; raises ConversionFailed.

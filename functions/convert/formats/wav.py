@@ -15,6 +15,7 @@ from .id3 import SOFTWARE, build_id3_tag
 from .output_format import Head, OutputFormat, Sound, Tags
 from .riff import NotWav, WavHeader, make_chunk
 from .riff_info import build_info_list
+from .usual_format import UsualFormat
 
 DEPTHS = (16, 24, 32, 64)  # bits per sample of integers, besides 8, which are unsigned
 LINEAR = frozenset(f"pcm_{samples}" for samples in ("u8", "s16le", "s24le", "s32le", "s64le", "f32le", "f64le"))
@@ -30,7 +31,7 @@ REORDERED = frozenset(
 )
 
 
-class Wav:
+class Wav(UsualFormat):
     """PCM in a WAV file, with tags in an INFO list, and in an ID3 tag for what that cannot hold."""
 
     facts = output_formats.WAV
@@ -80,11 +81,6 @@ class Wav:
         """Leave the file as it is, and return the length of its samples."""
         del packets
         return self._read_header(path).samples
-
-    def can_be_split(self, bitrate: int | None) -> bool:
-        """Return False: one core is enough for PCM."""
-        del bitrate
-        return False
 
     def write_length(self, path: Path, samples: int) -> None:
         """Leave the file as it is: FFmpeg has written the exact length."""

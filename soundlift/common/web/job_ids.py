@@ -1,11 +1,15 @@
-"""Lists of job ids in the bodies of requests."""
+"""Lists of job ids in the bodies of requests, and the jobs that they name."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flask import Request
 
-from soundlift.common.errors import BadRequest
-from soundlift.common.jobs.model import JOB_ID
+from soundlift.common.auth.tokens import Identity
+from soundlift.common.errors import BadRequest, NotFound
+from soundlift.common.jobs.model import JOB_ID, Job
+from soundlift.common.services import Services
 
 
 def read_job_ids(request: Request, *, highest: int) -> list[str]:
@@ -20,3 +24,11 @@ def read_job_ids(request: Request, *, highest: int) -> list[str]:
     if not 1 <= len(ids) <= highest:
         raise BadRequest(f"jobs must be 1 to {highest} job ids.")
     return list(dict.fromkeys(ids))
+
+
+def find_visible_jobs(ids: Sequence[str], identity: Identity, services: Services) -> list[Job]:
+    """Return jobs by their ids, in that order; raises NotFound unless all of them exist and the user may see them."""
+    jobs = [job for job in services.jobs.find_all(ids) if identity.may_see(job.username)]
+    if missing := set(ids) - {job.id for job in jobs}:
+        raise NotFound(f"You have no job with the id {min(missing)}.")
+    return jobs
