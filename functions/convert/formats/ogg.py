@@ -64,11 +64,7 @@ class OggVorbisFile(CopiedOnly):
 
     def write_tags(self, path: Path, tags: Tags) -> Head:
         """Return the header pages with other tags; raises ConversionFailed."""
-        try:
-            with path.open("rb") as file:
-                headers = Headers.read(file, HEADERS)
-        except NotOgg:
-            raise ConversionFailed(BROKEN) from None
+        headers = Headers.of_finished(path, HEADERS)
         identification, old, setup = headers.packets
         vendor = read_vendor(old.removeprefix(COMMENT_MAGIC))
         comment = COMMENT_MAGIC + build_comment_header(tags, vendor) + FRAMING

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from mutagen.ogg import OggPage, error
 
+from ..failures import BROKEN, ConversionFailed
 from .output_format import Head, NotCopied
 
 PAGE_BYTES = 254 * 255  # of one packet: a page has at most 255 segments, and the last one ends the packet
@@ -39,6 +40,15 @@ class Headers:
         except ValueError:
             raise NotOgg from None
         return cls(tuple(packets), pages[0].serial, len(pages), file.tell())
+
+    @classmethod
+    def of_finished(cls, path: Path, count: int) -> Headers:
+        """Read the first `count` packets of a file that is complete; raises ConversionFailed."""
+        try:
+            with path.open("rb") as file:
+                return cls.read(file, count)
+        except NotOgg:
+            raise ConversionFailed(BROKEN) from None
 
 
 def replace_headers(path: Path, headers: Headers, packets: Sequence[bytes]) -> Head:

@@ -104,11 +104,7 @@ class Opus(UsualFormat):
 
     def write_tags(self, path: Path, tags: Tags) -> Head:
         """Return the header pages with other tags; raises ConversionFailed."""
-        try:
-            with path.open("rb") as file:
-                headers = Headers.read(file, HEADERS)
-        except NotOgg:
-            raise ConversionFailed(BROKEN) from None
+        headers = Headers.of_finished(path, HEADERS)
         head, old = headers.packets
         vendor = read_vendor(old.removeprefix(TAGS_MAGIC))
         return replace_headers(path, headers, [head, TAGS_MAGIC + build_comment_header(tags, vendor)])
