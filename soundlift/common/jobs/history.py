@@ -72,7 +72,7 @@ def read_history(connection: Connection, job_id: str) -> list[HistoryEntry]:
     """Return the recorded steps of a job, the first one first."""
     columns = [table.c[name] for name in HistoryEntry.__dataclass_fields__]
     rows = connection.execute(sa.select(*columns).where(table.c.job == job_id).order_by(table.c.id))
-    return [HistoryEntry(**{**row._mapping, "step": Step(row.step)}) for row in rows]
+    return [HistoryEntry(**row._mapping) for row in rows]
 
 
 def delete_history(connection: Connection, job_ids: Collection[str]) -> None:

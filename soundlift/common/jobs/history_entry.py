@@ -40,11 +40,11 @@ class HistoryEntry:
     """One step of a job, `at` seconds since 1970.
 
     `attempt` counts the attempts to convert it, or to send its mail, and `claim` is the token of the claim under which
-    the step was taken. `detail` is the cause, if there is one.
+    the step was taken. `detail` is the cause, if there is one. `step` may be one of a newer release.
     """
 
     at: float
-    step: Step
+    step: str
     attempt: int | None
     claim: str | None
     detail: str | None
