@@ -33,7 +33,10 @@ class JobGroup(click.Group):
 
 @click.group(cls=JobGroup)
 def job() -> None:
-    """Show, list and retry jobs; `soundlift job JOB` shows one."""
+    """Show, list and retry jobs.
+
+    `soundlift job JOB` is `soundlift job show JOB`.
+    """
 
 
 @job.command()
