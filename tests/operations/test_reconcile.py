@@ -98,6 +98,7 @@ def test_a_job_that_is_converted_again_becomes_ready_and_its_owner_is_notified_a
     assert job.audio
     assert services.jobs.mark_ready(claim, audio=job.audio, mp3_bytes=3, length=187.0)
     assert mail_notification(services, job).due_at is not None
+    assert job_now(services, job.id).retries == 1  # so that its event and its mail have other ids than the first
     assert [entry.step for entry in services.jobs.history(job.id)][-3:] == ["audio_lost", "claimed", "ready"]
 
 

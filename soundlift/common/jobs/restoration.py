@@ -52,10 +52,16 @@ class RestorationSteps(ConversionSteps):
     def convert_again(self, job: Job) -> bool:
         """Move ready → queued: the store does not have the job's audio file, but its video.
 
-        The next outcome gets its own notifications, because it has another link.
+        As after a retry, the next outcome gets its own events and notifications: its audio file has another link.
         """
-        times = {"resend_at": now(), "retried_at": now()}
-        update = self._without_audio(job, State.QUEUED).values(attempts=0, percent=0, resend_count=0, **times)
+        update = self._without_audio(job, State.QUEUED).values(
+            attempts=0,
+            percent=0,
+            resend_at=now(),
+            resend_count=0,
+            retried_at=now(),
+            retries=table.c.retries + 1,
+        )
 
         def queue_again(connection: Connection) -> bool:
             in_turn = update.values(turn=turn_of(connection, job.id))
