@@ -73,8 +73,7 @@ def the_event_of_an_outcome_arrives_twice(stack: GuardedStack) -> None:
 
 
 def the_store_fails_while_ffmpeg_reads(stack: GuardedStack) -> None:
-    stack.upload("transport-stream")
-    stack.end_disk_error()
+    stack.end_disk_error(stack.upload("transport-stream"))
 
 
 def the_power_is_cut_after_an_upload_and_after_a_conversion(stack: GuardedStack) -> None:

@@ -20,7 +20,9 @@ import os
 import stat
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +63,8 @@ def hold_around(owner: Any, name: str, *, before: str = "", after: str = "") -> 
 
 
 def replace_everywhere(package: str, name: str, value: object) -> None:
-    """Replace a name in each loaded module of a package that has it."""
+    """Replace a name in a module, or in each loaded module of a package that has it."""
+    import_module(package)
     found = [module for path, module in sys.modules.items() if path.startswith(package) and hasattr(module, name)]
     assert found, f"No module of {package} has the name {name}; change this safeguard's switch."
     for module in found:
@@ -96,10 +99,10 @@ def record_syncs() -> None:
     def recording(file: Any) -> None:
         fsync(file)
         descriptor = file if isinstance(file, int) else file.fileno()
-        path, status = os.readlink(f"/proc/self/fd/{descriptor}"), os.fstat(descriptor)
-        entry = {"inode": status.st_ino}
+        path, status = Path(f"/proc/self/fd/{descriptor}").readlink(), os.fstat(descriptor)
+        entry: dict[str, Any] = {"inode": status.st_ino}
         if stat.S_ISDIR(status.st_mode):
-            entry = {"folder": path, "names": [name.name for name in Path(path).iterdir()]}
+            entry = {"folder": str(path), "names": [one.name for one in path.iterdir()]}
         with (FOLDER / "synced").open("a") as journal:
             journal.write(json.dumps(entry) + "\n")
 
@@ -143,7 +146,8 @@ def _without_heartbeat() -> Any:
     return ClaimHeartbeat
 
 
-if FOLDER.name:
+def prepare() -> None:
+    """Change this process as the environment and the folder say."""
     import functions.cleanup.handler
     import functions.convert.handler
     import functions.notify.handler
@@ -164,3 +168,11 @@ if FOLDER.name:
     hold_around(functions.convert.handler, "store_audio", after="convert stored the file")
     hold_around(Jobs, "mark_ready", before="convert ends the job")
     hold_around(Mail, "send", after="notify sent the mail")
+
+
+if FOLDER.name:
+    try:
+        prepare()
+    except BaseException:  # Python would go on without it
+        traceback.print_exc()
+        os._exit(70)
