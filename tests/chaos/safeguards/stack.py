@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from devservers.local_stack import GATEWAY, Stack, Start, living_processes
 from devservers.waiting import wait_for
-from soundlift.client import Client
+from soundlift.client import ApiError, Client
 from soundlift.common.db.tables import jobs
 from soundlift.common.events import event_for
 from soundlift.common.services import Services
@@ -71,7 +71,7 @@ class GuardedStack:
         self._history.close()
 
     def upload(self, kind: str) -> str:
-        """Upload a clip of a kind, and return its job's id."""
+        """Upload a clip of a kind, and return its job's id; raises ApiError if it is refused."""
         number = len(self._clips)
         self._clips += make_clips_of(self._folder / "clips", [kind], first=number)
         clip = self._clips[-1]
@@ -79,8 +79,12 @@ class GuardedStack:
         file_name = f"{name}{clip.suffix}"
         sent = {"user": OWNER, "clip": number, "file_name": file_name, "key": None, "way": "client"}
         self._history.record("upload", upload=name, request=1, **sent)
-        with Client(self._stack.url, email=OWNER, password=PASSWORD) as client:
-            job = client.upload(clip.path, file_name)
+        try:
+            with Client(self._stack.url, email=OWNER, password=PASSWORD) as client:
+                job = client.upload(clip.path, file_name)
+        except ApiError as error:
+            self._history.record("response", upload=name, request=1, status=error.status, code=error.code, job=None)
+            raise
         self._history.record("response", upload=name, request=1, status=202, code=None, job=job.id)
         return job.id
 
