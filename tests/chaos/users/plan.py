@@ -59,6 +59,9 @@ OPTIONS: dict[str, tuple[dict[str, str], int]] = {
 }
 
 
+NO_ORIGINAL = ("transport-stream",)  # kinds of clips whose tracks no file format here holds as they are
+
+
 @dataclass(frozen=True)
 class UploadPlan:
     """One logical upload; `sent_share` is the part of the body that is sent before an abort."""
@@ -70,6 +73,10 @@ class UploadPlan:
     options: dict[str, str]
     key: str | None
     sent_share: float
+
+    def options_for(self, kind: str) -> dict[str, str]:
+        """Return the options for a kind of clip, which it must be possible to fulfil."""
+        return {} if kind in NO_ORIGINAL and self.options.get("format") == "original" else self.options
 
 
 def plan_upload(seed: int, number: int, clips: int) -> UploadPlan:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 BLOCK = 16 * 1024
 TIMEOUT_SECONDS = 60.0
-BOUNDARY = "a-boundary-of-chaos"
+BOUNDARY = "----chaos-5b0a4e"
 
 
 @dataclass(frozen=True)
@@ -86,19 +86,14 @@ def _send(
         connection.send(b"0\r\n\r\n")
 
 
-def _response(connection: http.client.HTTPConnection, method: str) -> http.client.HTTPResponse:
-    """Return the response to a request that need not be complete, which `getresponse` would not read."""
-    response = http.client.HTTPResponse(connection.sock, method=method)
-    response.begin()
-    return response
-
-
 def _read(
     connection: http.client.HTTPConnection, method: str, *, keep: bool, otherwise: Exception | None = None
 ) -> Answer:
     try:
-        response = _response(connection, method)
-        content = response.read()
+        # `getresponse` would not read the response to a request that is not complete.
+        with closing(http.client.HTTPResponse(connection.sock, method=method)) as response:
+            response.begin()
+            content = response.read()
     except (OSError, http.client.HTTPException, AttributeError, ValueError) as error:  # no socket, no response
         shown = otherwise or error
         return Answer(None, error=f"{type(shown).__name__}: {shown}"[:200])

@@ -49,17 +49,18 @@ class Sender:
         about = {"upload": plan.name, "request": number}
         self.history.record(
             "upload", **about, user=self.user, clip=clip.number, file_name=name, key=key, way=plan.way,
-            options=plan.options,
+            options=plan.options_for(clip.kind),
         )  # fmt: skip
-        answer = self._by_client(plan, clip.path, name) if plan.way == Way.CLIENT else self._raw(plan, clip, name)
+        answer = self._by_client(plan, clip, name) if plan.way == Way.CLIENT else self._raw(plan, clip, name)
         self.history.record("response", **about, job=answer.job, **answer.facts)
         return answer
 
-    def _by_client(self, plan: UploadPlan, file: Path, name: str) -> Answer:
-        options = {field: value for field, value in plan.options.items() if not field.startswith("tag.")}
-        tags = {field.removeprefix("tag."): value for field, value in plan.options.items() if field.startswith("tag.")}
+    def _by_client(self, plan: UploadPlan, clip: Clip, name: str) -> Answer:
+        given = plan.options_for(clip.kind)
+        options = {field: value for field, value in given.items() if not field.startswith("tag.")}
+        tags = {field.removeprefix("tag."): value for field, value in given.items() if field.startswith("tag.")}
         try:
-            job = self.client.upload(file, name, **options, **({"tag": tags} if tags else {}))  # type: ignore[arg-type]
+            job = self.client.upload(clip.path, name, **options, **({"tag": tags} if tags else {}))  # type: ignore[arg-type]
         except ApiError as error:
             return Answer(error.status, {"code": error.code}, error.detail)
         except (ClientError, OSError) as error:
@@ -67,15 +68,16 @@ class Sender:
         return Answer(202, {"job_id": job.id})
 
     def _raw(self, plan: UploadPlan, clip: Clip, name: str) -> Answer:
+        options = plan.options_for(clip.kind)
         headers = {"Authorization": f"Bearer {self.token(False)}"}
         if plan.key:
             headers["Idempotency-Key"] = f'"{plan.key}"'
         if plan.way in (Way.FORM, Way.KEYED_FORM):
             headers["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
-            body = form_body(clip.path, name, clip.content_type, plan.options)
+            body = form_body(clip.path, name, clip.content_type, options)
             return request(self.url, "POST", "/upload", headers, body)
         headers |= {"Content-Type": clip.content_type, "X-Filename": quote(name)}
-        return request(self.url, "POST", with_query("/upload", plan.options), headers, _raw_body(plan, clip.path))
+        return request(self.url, "POST", with_query("/upload", options), headers, _raw_body(plan, clip.path))
 
 
 def _raw_body(plan: UploadPlan, file: Path) -> Body:

@@ -28,6 +28,7 @@ class Pending:
 
     plan: UploadPlan
     job: str
+    state: str = ""
     looks: int = 0
     has_retried: bool = False
 
@@ -94,7 +95,9 @@ class User:
         if answer.status != 200:
             return False
         state = answer.document["state"]
-        self.history.record("seen", upload=pending.plan.name, job=pending.job, state=state)
+        if state != pending.state:
+            self.history.record("seen", upload=pending.plan.name, job=pending.job, state=state)
+        pending.state = state
         pending.looks += 1
         if state not in ("ready", "failed", "cancelled", "expired"):
             if pending.plan.then == Then.CANCEL_LATER and (state == "converting" or pending.looks > 1):
