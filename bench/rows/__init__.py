@@ -13,6 +13,7 @@ from bench.rows import (
     copies,
     greedy_clients,
     growth,
+    growth_functions,
     hostile_text,
     images,
     large_videos,
@@ -47,6 +48,7 @@ MODULES = (
     cold_starts,
     connector,
     growth,
+    growth_functions,
     hostile_text,
     images,
 )
