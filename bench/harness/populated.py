@@ -28,6 +28,7 @@ from soundlift.common.settings import Settings
 PASSWORD = "a password of the bench"
 STATEMENT_TIMEOUT_SECONDS = 600  # building an index on the larger table
 TIMEOUT_SECONDS = 120
+MAX_IDLE_SECONDS = 0.5
 # One user sends every upload, and signs in again and again. The cheapest hash: the database is what may grow.
 SETTINGS = {
     "MAX_JOBS_IN_FLIGHT": "0",
@@ -51,6 +52,7 @@ class Populated:
     services: Services
     _functions: dict[str, Gunicorn] = field(default_factory=dict)
     _connections: dict[str, HTTPConnection] = field(default_factory=dict)
+    _used_at: dict[str, float] = field(default_factory=dict)
 
     def token(self, username: str, *, admin: bool = False) -> dict[str, str]:
         """Return the headers that sign a user in."""
@@ -67,18 +69,27 @@ class Populated:
         self, function: str, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> tuple[float, bytes]:
         """Send a request over a connection that is kept; return the seconds to its response, and the body."""
-        if function not in self._connections:
-            address = urlsplit(self.function(function).url)
-            connection = HTTPConnection(str(address.hostname), address.port, timeout=TIMEOUT_SECONDS)
-            self._connections[function] = connection
-        connection = self._connections[function]
+        connection = self._connection(function)
         began = time.perf_counter()
         connection.request(method, path, body=body, headers=dict(headers))
         answer = connection.getresponse()
         data = answer.read()
         seconds = time.perf_counter() - began
+        self._used_at[function] = time.monotonic()
         assert answer.status < 300, (answer.status, data)
         return seconds, data
+
+    def _connection(self, function: str) -> HTTPConnection:
+        """Return the connection to a function; one that was idle for long is replaced, before the server closes it."""
+        if function not in self._connections:
+            address = urlsplit(self.function(function).url)
+            connection = HTTPConnection(str(address.hostname), address.port, timeout=TIMEOUT_SECONDS)
+            self._connections[function] = connection
+        connection = self._connections[function]
+        if time.monotonic() - self._used_at.get(function, 0) > MAX_IDLE_SECONDS:
+            connection.close()
+            connection.connect()
+        return connection
 
 
 @cache

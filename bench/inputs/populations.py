@@ -61,9 +61,12 @@ def _users(population: Population, password: str) -> Iterator[Values]:
 
 
 def state_of(number: int) -> State:
-    """Return the state of a job by its number: of each user's hundred, ten are queued and half have expired."""
+    """Return the state of a job by its number: of each user's hundred, ten are queued and half have expired.
+
+    The first user has more that are queued, as many as a worker chooses from.
+    """
     place = number % ROWS_OF_USER
-    if place < ROWS_OF_USER // 10:
+    if place < (ROWS_OF_USER // 5 if number < ROWS_OF_USER else ROWS_OF_USER // 10):
         return State.QUEUED
     return State.READY if place < ROWS_OF_USER // 2 else State.EXPIRED
 

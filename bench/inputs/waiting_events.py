@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable
 from contextlib import closing
 
 import pika
@@ -56,12 +55,9 @@ def _set_in_rabbitmq(url: str, count: int) -> None:
 
         if waiting() > 2 * count:
             channel.queue_purge(QUEUE)
-        _publish(channel, (message_for_event(event(number)) for number in range(count - waiting())))
+        for number in range(count - waiting()):
+            each = message_for_event(event(number))
+            channel.basic_publish(each.exchange, each.routing_key, each.body, each.properties)
         wait_for(lambda: waiting() >= count, f"{count} events wait", seconds=FILL_SECONDS)
         for _ in range(waiting() - count):
             channel.basic_get(QUEUE, auto_ack=True)
-
-
-def _publish(channel: pika.adapters.blocking_connection.BlockingChannel, messages: Iterable[object]) -> None:
-    for each in messages:
-        channel.basic_publish(each.exchange, each.routing_key, each.body, each.properties)

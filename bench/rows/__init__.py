@@ -7,6 +7,7 @@ from collections.abc import Callable
 from bench.harness.comparison import Result, Row
 from bench.rows import (
     bit_reservoir,
+    claims,
     cold_starts,
     connector,
     conversions,
@@ -14,6 +15,7 @@ from bench.rows import (
     greedy_clients,
     growth,
     growth_functions,
+    growth_queues,
     hostile_text,
     images,
     large_videos,
@@ -49,6 +51,8 @@ MODULES = (
     connector,
     growth,
     growth_functions,
+    growth_queues,
+    claims,
     hostile_text,
     images,
 )

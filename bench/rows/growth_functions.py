@@ -24,6 +24,7 @@ from bench.inputs.cleanup_work import add_work, remove_work
 from bench.inputs.populations import OWNER, delete_jobs, job_id
 from soundlift.common.db.tables import jobs, notifications
 from soundlift.common.jobs.model import AudioDescription, State
+from soundlift.common.jobs.turns import first_turn
 
 VIDEO = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(2**16)
 VIDEO_NAME = "growth.mp4"
@@ -61,31 +62,27 @@ def list_changes(side: Populated, *, admin: bool) -> float:
     """List what has changed since the last list: one job."""
     _, body = side.request("jobs", "GET", LIST, side.token(OWNER, admin=admin))
     cursor = quote(json.loads(body)["cursor"])
-    change = sa.update(jobs).where(jobs.c.id == job_id(20))
+    change = sa.update(jobs).where(jobs.c.id == job_id(30))
     side.services.database.change(change.values(updated_at=side.services.jobs.moment()))
     return list_jobs(side, f"/?changed_since={cursor}", admin=admin, expected=1)
 
 
 def claim(side: Populated) -> float:
     """Choose the job whose turn it is, claim it, renew the claim once, and mark the job as ready."""
-    from functions.convert.handler import CANDIDATES
+    from functions.convert.choice import choose
 
-    store, before = side.services.jobs, _first_turn(side)
+    store = side.services.jobs
+    with side.services.database.read() as connection:
+        turn = first_turn(connection)
     began = time.perf_counter()
-    job = store.next_in_turn(CANDIDATES)[0]
-    assert not store.give_up(job)
+    job = choose(store, 0)[0]
     claimed = store.claim(job)
     assert claimed is not None
     assert store.renew(claimed, percent=50)
     assert store.mark_ready(claimed, audio=AudioDescription(format="mp3"), mp3_bytes=1, length=1.0)
     seconds = time.perf_counter() - began
-    _queue_again(side, job.id, before)
+    _queue_again(side, job.id, turn)
     return seconds
-
-
-def _first_turn(side: Populated) -> int:
-    with side.services.database.read() as connection:
-        return int(connection.scalar(sa.select(sa.func.min(jobs.c.turn))) or 0)
 
 
 def _queue_again(side: Populated, claimed_id: str, turn: int) -> None:
