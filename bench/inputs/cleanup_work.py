@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from bench.inputs.bulk import Values, insert_in_batches
 from bench.inputs.job_rows import user
-from bench.inputs.populations import delete_jobs
+from bench.inputs.populations import STEPS, delete_jobs
 from soundlift.common.db import tables
 from soundlift.common.db.engine import Database
 from soundlift.common.jobs.model import State
@@ -40,6 +40,8 @@ def add_work(database: Database) -> None:
     pending = [job["id"] for job in jobs if job["state"] == State.READY]
     due = ({"job": job_id, "channel": "mail", "due_at": now - 60} for job_id in pending)
     insert_in_batches(database, tables.notifications, due)
+    steps = ({"job": job["id"], "at": now, "step": step} for step in STEPS for job in jobs)
+    insert_in_batches(database, tables.job_history, steps)
     own = numbers[:ROWS_OF_KIND]
     session = {"username": USER, "token_hash": "", "created_at": 0, "expires_at": 1}
     insert_in_batches(database, tables.sessions, ({"id": f"{PREFIX}{number:023x}", **session} for number in own))

@@ -16,6 +16,7 @@ from bench.inputs.bulk import Values, insert_in_bulk
 from bench.inputs.job_rows import ROWS_OF_USER, user
 from soundlift.common.db import tables
 from soundlift.common.db.engine import Database
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import State
 
 OWNER = user(0)
@@ -24,6 +25,8 @@ SPREAD_SECONDS = 3 * DAY  # the age of the oldest job; all are younger than any 
 LATER_SECONDS = 6 * 3600
 SESSIONS_OF_USER, ATTEMPTS_OF_USER, MINUTES_OF_USER = 3, 2, 10
 KEY_DIGITS = 64
+STEPS = (Step.RECEIVING, Step.QUEUED, Step.CLAIMED, Step.READY, Step.MAIL_DELIVERED)
+HISTORY_BATCH = 100_000
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,24 @@ def fill(database: Database, population: Population, password: str) -> None:
         tables.deletions: _deletions(population, now),
     }
     insert_in_bulk(database, rows)
+    _insert_history(database, population)
+
+
+def _insert_history(database: Database, population: Population) -> None:
+    """Insert the steps of all jobs; the database makes the rows, of which there are too many to send."""
+    history = tables.job_history
+    with database.write() as connection:
+        for index in history.indexes:
+            index.drop(connection)
+    for step in STEPS:
+        for first in range(0, population.jobs, HISTORY_BATCH):
+            part = tables.jobs.c.id.between(job_id(first), job_id(first + HISTORY_BATCH - 1))
+            rows = sa.select(tables.jobs.c.id, tables.jobs.c.created_at, sa.literal(step)).where(part)
+            with database.write() as connection:
+                connection.execute(sa.insert(history).from_select(["job", "at", "step"], rows))
+    with database.write() as connection:
+        for index in history.indexes:
+            index.create(connection)
 
 
 def _users(population: Population, password: str) -> Iterator[Values]:
@@ -155,9 +176,10 @@ def _deletions(population: Population, now: float) -> Iterator[Values]:
 
 
 def delete_jobs(database: Database, condition: sa.ColumnElement[bool]) -> None:
-    """Delete rows of jobs, with those of their notifications."""
+    """Delete rows of jobs, with those of their notifications and steps."""
     ids = sa.select(tables.jobs.c.id).where(condition)
     with database.write() as connection:
         found = list(connection.scalars(ids))
-        connection.execute(sa.delete(tables.notifications).where(tables.notifications.c.job.in_(found)))
+        for table in (tables.notifications, tables.job_history):
+            connection.execute(sa.delete(table).where(table.c.job.in_(found)))
         connection.execute(sa.delete(tables.jobs).where(tables.jobs.c.id.in_(found)))
