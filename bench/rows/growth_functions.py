@@ -22,7 +22,7 @@ from bench.harness.populated import PASSWORD, Populated, populated
 from bench.inputs.bulk import Values
 from bench.inputs.cleanup_work import add_work, remove_work
 from bench.inputs.populations import OWNER, delete_jobs, job_id
-from soundlift.common.db.tables import job_history, jobs, notifications
+from soundlift.common.db.tables import jobs, notifications
 from soundlift.common.jobs.model import AudioDescription, State
 from soundlift.common.jobs.turns import first_turn
 
