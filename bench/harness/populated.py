@@ -6,6 +6,7 @@ Both are kept until the process ends, since filling the larger one takes a minut
 from __future__ import annotations
 
 import atexit
+import os
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -115,4 +116,5 @@ def _populated(servers_of: str, population: Population) -> Populated:
     large.engine.dispose()
     services.broker.check()
     set_waiting(urls["BROKER_URL"], population.events)
+    os.sync()  # otherwise the first operations wait for the disk, which still writes all these rows
     return Populated(population, environment, services)
