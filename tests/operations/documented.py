@@ -7,18 +7,19 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from textwrap import dedent
 
 from devservers.server import NotInstalled
 
 DOCS = Path(__file__).parents[2] / "docs"
-BLOCK = re.compile(r"^```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^ *```\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def documented_commands(page: str, heading: str) -> list[str]:
     """Return the blocks of commands below a heading of a page."""
     text = (DOCS / page).read_text()
     section = re.split(r"^## ", text.split(f"## {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
-    return BLOCK.findall(section)
+    return [dedent(block) for block in BLOCK.findall(section)]
 
 
 def require_programs(*names: str) -> None:
