@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 IN_NAMESPACE = "CHAOS_IN_NAMESPACE"  # set in the environment once the program runs in a mount namespace of its own
@@ -67,12 +68,18 @@ class Hosts:
         self._file.write_text("127.0.0.1 localhost\n")
 
 
-def mount_small_disk(folder: Path, megabytes: int) -> bool:
-    """Mount a small file system in memory on a folder, and return whether that is possible."""
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
+    """Mount a small file system in memory on a folder, and yield whether that is possible."""
     folder.mkdir(parents=True, exist_ok=True)
-    if has_namespace():
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
-    return has_namespace()
+    if not has_namespace():
+        yield False
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 class Clock:

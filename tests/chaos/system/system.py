@@ -20,7 +20,7 @@ from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.chaos.history import History
-from tests.chaos.system.machine import mount_small_disk
+from tests.chaos.system.machine import small_disk
 from tests.chaos.system.servers import Servers, running_servers
 from tests.factories.accounts import PASSWORD, SECRET
 
@@ -41,8 +41,7 @@ class System:
     services: Services
     history: History
     temporary: Path
-    small_disk: Path
-    has_small_disk: bool
+    disk: Path
     stopping: threading.Event = field(default_factory=threading.Event)
     locks: dict[int, threading.Lock] = field(default_factory=dict)
 
@@ -90,17 +89,16 @@ def running_system(
     folder: Path, store: str, history: History, users: list[str], extra: Mapping[str, str] | None = None
 ) -> Iterator[System]:
     """Run a deployment in a folder with accounts for users, and `extra` in the environment of its processes."""
-    with running_servers(folder / "servers", store) as servers:
+    disk = folder / "tmp" / "convert"
+    with running_servers(folder / "servers", store) as servers, small_disk(disk, SMALL_DISK_MEGABYTES):
         migrate(servers.direct["DATABASE_URL"])
-        small_disk = folder / "tmp" / "convert"
-        has_small_disk = mount_small_disk(small_disk, SMALL_DISK_MEGABYTES)
         common = {"JWT_SECRET": SECRET, "SOUNDLIFT_DATA": str(folder), **UNLIMITED, **(extra or {})}
         ports = {GATEWAY: free_port(), FUNCTIONS: free_port()}
         with Forwarder(ports[GATEWAY]) as gateway, Forwarder(ports[FUNCTIONS]) as functions:
             stack = ProcessStack(
                 folder,
                 {**common, **servers.settings},
-                settings_of={"convert": {"TMPDIR": str(small_disk)}},
+                settings_of={"convert": {"TMPDIR": str(disk)}},
                 count=REPLICAS,
                 port=ports[GATEWAY],
                 internal_port=ports[FUNCTIONS],
@@ -109,7 +107,7 @@ def running_system(
             )
             services = Services(Settings.from_environment({**common, **servers.direct}))
             proxies = {**servers.proxies, GATEWAY: gateway, FUNCTIONS: functions}
-            system = System(servers, stack, proxies, services, history, folder / "tmp", small_disk, has_small_disk)
+            system = System(servers, stack, proxies, services, history, folder / "tmp", disk)
             _add_accounts(services, users)
             try:
                 stack.start()
