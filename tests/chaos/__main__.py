@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from devservers.server import NotInstalled
+from tests.chaos.deployments import STORES
 from tests.chaos.run import Plan, Result, run
 from tests.chaos.system.machine import enter_namespace
 
@@ -26,7 +27,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(MAX_SEED))
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
     parser.add_argument("--uploads", type=int, default=Plan.uploads)
-    parser.add_argument("--store", choices=["gridfs", "s3", "folder"], default=Plan.store)
+    parser.add_argument("--store", choices=STORES, default=Plan.store)
     parser.add_argument("--users", type=int, default=Plan.users)
     parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="omit a kind of fault")
     given = parser.parse_args()

@@ -210,7 +210,7 @@ def test_a_violation_is_printed_with_the_history_of_its_job_and_the_faults_aroun
         '      1.000 upload    {"upload": "good", "request": 1, "user": "ada@example.org", "clip": 0, "key": "a key", '
         '"file_name": "good.mp4"}',
         '      2.000 response  {"upload": "good", "request": 1, "status": 202, "job": "j1"}',
-        '     11.000 fault     {"number": 1, "name": "kill", "target": "notify", "phase": "begin"}',
+        '     11.000 fault     {"name": "kill", "target": "notify", "phase": "begin"}',
         "  soundlift job history j1",
         "    queued j1",
         "    converting j1",

@@ -27,10 +27,16 @@ def read_mails(messages: Iterable[EmailMessage]) -> list[Mail]:
     return [_mail(match, str(message["To"]), None) for match, message in seen if match]
 
 
+def read_messages(folder: Path) -> list[EmailMessage]:
+    """Return the messages in a Maildir, the oldest first, as far as their names say."""
+    files = sorted((file for name in ("new", "cur") for file in (folder / name).glob("*")), key=lambda file: file.name)
+    parser = BytesParser(EmailMessage, policy=policy.default)
+    return [parser.parsebytes(file.read_bytes()) for file in files]
+
+
 def read_maildir(folder: Path) -> list[Mail]:
     """Return the mails about jobs in a Maildir."""
-    contents = [path.read_bytes() for name in ("new", "cur") for path in sorted((folder / name).glob("*"))]
-    return read_mails(BytesParser(EmailMessage, policy=policy.default).parsebytes(content) for content in contents)
+    return read_mails(read_messages(folder))
 
 
 def _mail(match: re.Match[str], recipient: str, moment: float | None) -> Mail:

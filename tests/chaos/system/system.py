@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from pathlib import Path
 
 import pika
+import urllib3
 
 from devservers.forwarder import Forwarder
 from devservers.ports import free_port
@@ -28,6 +30,7 @@ GATEWAY, FUNCTIONS = "gateway", "functions"
 ADMIN = "admin@example.org"
 REPLICAS = {"convert": 2, "connector": 2}
 SMALL_DISK_MEGABYTES = 64
+READY_SECONDS = 10
 UNLIMITED = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0"}
 
 
@@ -45,6 +48,14 @@ class System:
     stopping: threading.Event = field(default_factory=threading.Event)
     locks: dict[int, threading.Lock] = field(default_factory=dict)
 
+    @property
+    def url(self) -> str:
+        return self.stack.url
+
+    @property
+    def media_url(self) -> str:
+        return self.servers.direct["MEDIA_URL"]
+
     def process(self, part: str, choice: float) -> Process:
         """Return one of a part's processes, chosen by a number below 1."""
         processes = self.stack.processes[part]
@@ -53,6 +64,33 @@ class System:
     def lock(self, process: Process) -> threading.Lock:
         """Return the lock of a process, which is held while it is stopped and started again."""
         return self.locks.setdefault(process.port, threading.Lock())
+
+    def is_up(self) -> bool:
+        """Return whether every process is ready, with everything that it needs."""
+        processes = [process for running in self.stack.processes.values() for process in running]
+        return all(map(_is_ready, processes))
+
+    def messages(self) -> Sequence[EmailMessage]:
+        """Return the mails that have been received, in their order."""
+        return self.servers.mail.messages
+
+    def restart_ended(self) -> None:
+        """Start processes again that have ended by themselves, as a platform does."""
+        for process in [process for running in list(self.stack.processes.values()) for process in running]:
+            lock = self.lock(process)
+            if lock.acquire(blocking=False):  # otherwise a fault has stopped it
+                try:
+                    self._restart_if_ended(process)
+                finally:
+                    lock.release()
+
+    def _restart_if_ended(self, process: Process) -> None:
+        if process.server.has_ended:
+            about = {"number": 0, "name": "ended by itself", "target": process.part, "phase": "begin"}
+            self.history.record("fault", **about, code=process.server.exit_code)
+            process.server.kill()
+            with suppress(TimeoutError, AssertionError):
+                process.server.start()
 
     def admin(self) -> Client:
         """Return a client of an admin that no proxy disturbs."""
@@ -84,6 +122,14 @@ class System:
         return {queue: count for queue, count in counts.items() if count and not queue.endswith(".dead")}
 
 
+def _is_ready(process: Process) -> bool:
+    path = "/readyz" if process.part == "connector" else "/_/ready"
+    with suppress(urllib3.exceptions.HTTPError):
+        url = f"http://127.0.0.1:{process.port}{path}"
+        return urllib3.request("GET", url, retries=False, timeout=READY_SECONDS).status == 200
+    return False
+
+
 @contextmanager
 def running_system(
     folder: Path, store: str, history: History, users: list[str], extra: Mapping[str, str] | None = None
@@ -108,7 +154,7 @@ def running_system(
             services = Services(Settings.from_environment({**common, **servers.direct}))
             proxies = {**servers.proxies, GATEWAY: gateway, FUNCTIONS: functions}
             system = System(servers, stack, proxies, services, history, folder / "tmp", disk)
-            _add_accounts(services, users)
+            add_accounts(services, users)
             try:
                 stack.start()
                 yield system
@@ -118,7 +164,8 @@ def running_system(
                 services.database.engine.dispose()
 
 
-def _add_accounts(services: Services, users: list[str]) -> None:
+def add_accounts(services: Services, users: list[str]) -> None:
+    """Add an account for each user, and one for the admin."""
     password_hash = services.passwords.hash_new(PASSWORD)
     for user in users:
         services.users.add(user, password_hash)
