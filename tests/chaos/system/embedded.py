@@ -54,6 +54,7 @@ class EmbeddedSystem:
     temporary: Path
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    seen_mails: dict[str, EmailMessage] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -94,7 +95,10 @@ class EmbeddedSystem:
         return count_queue_file(self.data / "queue.db")
 
     def messages(self) -> list[EmailMessage]:
-        return read_messages(self.data / "mail")
+        """Return the mails in the order in which this method first saw them."""
+        for name, message in read_messages(self.data / "mail").items():
+            self.seen_mails.setdefault(name, message)
+        return list(self.seen_mails.values())
 
     def restart_ended(self) -> None:
         """Start the stack again if the supervisor has ended; it starts the others itself."""
