@@ -92,6 +92,15 @@ def shorten_a_file(run: Run) -> None:
     run.sounds["j1"] = Sound(0.5, tone_of(GOOD))
 
 
+def change_an_outcome(run: Run) -> None:
+    run.facts.append({"at": 3.0, "kind": "seen", "upload": "good", "job": "j1", "state": "failed"})
+
+
+def download_two_files(run: Run) -> None:
+    for digest in ("one", "two"):
+        run.facts.append({"at": 3.0, "kind": "download", "upload": "good", "job": "j1", "sha256": digest})
+
+
 def lose_a_mail(run: Run) -> None:
     run.mails.pop()
 
@@ -123,7 +132,8 @@ def leave_a_video(run: Run) -> None:
 
 
 def leave_an_audio_file(run: Run) -> None:
-    run.outputs = Stored(run.outputs.files | {"orphan"})
+    of_the_failed_job = "one file that its row may name"
+    run.outputs = Stored(run.outputs.files | {"orphan", of_the_failed_job})
 
 
 def leave_a_part(run: Run) -> None:
@@ -159,6 +169,8 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("a_file_has_the_tone_of_its_own_clip", swap_a_file),
     ("a_file_has_the_tone_of_its_own_clip", silence_a_file),
     ("a_file_has_the_length_of_its_clip", shorten_a_file),
+    ("an_outcome_is_final", change_an_outcome),
+    ("a_file_is_the_same_at_each_download", download_two_files),
     ("an_owner_is_notified_of_the_outcome", lose_a_mail),
     ("an_owner_is_notified_of_the_outcome", notify_of_an_earlier_outcome_only),
     ("an_owner_is_not_notified_of_two_outcomes", notify_of_both_outcomes),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from devservers.local_stack import Start
 from soundlift.client import ApiError
 from tests.chaos.clips.clips import make_clips, make_good_clips
 from tests.chaos.clips.recipes import RECIPES
@@ -32,7 +32,7 @@ def test_a_seed_determines_the_clips(tmp_path: Path) -> None:
 
 @pytest.mark.servers
 @pytest.mark.slow
-def test_each_kind_of_clip_ends_as_it_must(start: Callable[..., object], tmp_path: Path, password_hash: str) -> None:
+def test_each_kind_of_clip_ends_as_it_must(start: Start, tmp_path: Path, password_hash: str) -> None:
     stack = GuardedStack(start, tmp_path / "stack", password_hash, off="", disk_error=False)
     with closing(stack):
         for kind in RECIPES:

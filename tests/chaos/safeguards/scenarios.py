@@ -28,6 +28,7 @@ def a_second_worker_gets_the_event_and_the_first_is_killed(stack: GuardedStack) 
     stack.wait_until_held("convert stored the file")
     stack.send_again(job)
     stack.wait_for_deliveries("video", running=1)
+    stack.wait_for_deliveries("mp3", running=0)
     stack.kill_gateway()
 
 

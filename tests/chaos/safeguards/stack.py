@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -22,6 +23,7 @@ from soundlift.common.settings import Settings
 from soundlift.local.environment import STACK_FILE
 from tests.chaos.accounts.accountant import account
 from tests.chaos.accounts.books import Violation
+from tests.chaos.accounts.emptying import empty
 from tests.chaos.clips.clips import Clip, make_clips_of
 from tests.chaos.history import History, read_history
 from tests.chaos.outside.deployment import Deployment, look
@@ -174,13 +176,13 @@ class GuardedStack:
 
     def violations(self) -> list[Violation]:
         """Let the stack come to rest, and return what the accountant finds."""
+        seconds = UNREST_SECONDS if self._off else REST_SECONDS
         with Client(self._stack.url, email=ADMIN, password=PASSWORD) as admin:
             deployment = Deployment(admin, f"file://{self.data}/media", self._waiting, self._mails, self._temporary)
-            come_to_rest(
-                deployment, self.services.database, self.cleanup, seconds=UNREST_SECONDS if self._off else REST_SECONDS
-            )
+            come_to_rest(deployment, self.services.database, self.cleanup, seconds=seconds)
             outside = look(deployment)
-        return account(read_history(self._folder / "history.jsonl"), self._clips, outside)
+            left = empty(deployment, self.services.database, self.cleanup, seconds=seconds)
+        return account(read_history(self._folder / "history.jsonl"), self._clips, outside) + left
 
     def _kill_all(self) -> None:
         processes = [self._stack.process.pid, *(one.pid for one in self._stack.descendants())]
@@ -198,7 +200,7 @@ class GuardedStack:
     def _mails(self) -> list[Mail]:
         return read_maildir(self.data / "mail")
 
-    def _queue(self, statement: str, *values: object) -> int | None:
+    def _queue(self, statement: str, *values: object) -> Any:
         with closing(sqlite3.connect(self.data / "queue.db", timeout=10)) as connection, connection:
             found = connection.execute(statement, values).fetchone()
         return found and found[0]

@@ -62,6 +62,12 @@ def hold_around(owner: Any, name: str, *, before: str = "", after: str = "") -> 
     setattr(owner, name, holding)
 
 
+def replace(owner: object, name: str, value: object) -> None:
+    """Replace an attribute that its type does not let be replaced."""
+    assert hasattr(owner, name), f"{owner} has no {name}; change this safeguard's switch."
+    setattr(owner, name, value)
+
+
 def replace_everywhere(package: str, name: str, value: object) -> None:
     """Replace a name in a module, or in each loaded module of a package that has it."""
     import_module(package)
@@ -77,7 +83,7 @@ def fail_reads() -> None:
     from soundlift.common.errors import StoreUnavailable
     from soundlift.common.media.folder import StoredFile
 
-    functions.convert.conversion.LocalFiles = type("NoStoreHasLocalFiles", (), {})
+    replace(functions.convert.conversion, "LocalFiles", type("NoStoreHasLocalFiles", (), {}))
     read = StoredFile.read
 
     def failing(file: Any, size: int | None = -1) -> bytes:
@@ -89,7 +95,7 @@ def fail_reads() -> None:
             size = left if size is None or size < 0 else min(size, left)
         return read(file, size)
 
-    StoredFile.read = failing  # type: ignore[method-assign]
+    replace(StoredFile, "read", failing)
 
 
 def record_syncs() -> None:
@@ -106,7 +112,7 @@ def record_syncs() -> None:
         with (FOLDER / "synced").open("a") as journal:
             journal.write(json.dumps(entry) + "\n")
 
-    os.fsync = recording
+    replace(os, "fsync", recording)
 
 
 def switch_off(safeguard: str) -> None:
@@ -120,8 +126,9 @@ def switch_off(safeguard: str) -> None:
         case "compare-and-set":  # a step does not ask whose claim it is
             replace_everywhere("soundlift.common.jobs", "holds_claim", lambda claim: jobs.c.state == "converting")
         case "heartbeat":
-            replace_everywhere("functions.convert.heartbeat", "ClaimHeartbeat", _without_heartbeat())
-            replace_everywhere("functions.convert.handler", "ClaimHeartbeat", _without_heartbeat())
+            from functions.convert.heartbeat import ClaimHeartbeat
+
+            replace(ClaimHeartbeat, "_renew", lambda heartbeat: None)
         case "resend":
             replace_everywhere("functions.cleanup.handler", "_send_due", lambda services: 0)
         case "notification claim":
@@ -131,19 +138,11 @@ def switch_off(safeguard: str) -> None:
         case "store-error record":
             from functions.convert.encode.range_server import Source
 
-            Source.record_error = lambda source, error: None  # type: ignore[method-assign]
+            replace(Source, "record_error", lambda source, error: None)
         case "fsync":
-            os.fsync = lambda file: None
+            replace(os, "fsync", lambda file: None)
         case _:
             raise ValueError(safeguard)
-
-
-def _without_heartbeat() -> Any:
-    """Return a heartbeat that never renews its claim."""
-    from functions.convert.heartbeat import ClaimHeartbeat
-
-    ClaimHeartbeat._renew = lambda heartbeat: None  # type: ignore[method-assign]
-    return ClaimHeartbeat
 
 
 def prepare() -> None:
