@@ -14,6 +14,7 @@ import urllib3
 
 from devservers.waiting import wait_for
 from tests.chaos.accounts.accountant import account
+from tests.chaos.accounts.emptying import empty
 from tests.chaos.accounts.report import describe
 from tests.chaos.clips.clips import make_clips
 from tests.chaos.faults.kinds import possible_kinds
@@ -97,6 +98,10 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
         outside = look(_deployment(system, history_file))
         violations = account(facts, clips, outside)
         report = describe(violations, facts, lambda job: _job_history(system, job))
+        left = empty(
+            _deployment(system, history_file), system.services.database, _settling(system), seconds=plan.rest_seconds
+        )
+        report = "\n\n".join(text for text in (report, describe(left, facts, lambda job: "")) if text)
         if not rested:
             report = f"VIOLATED: the deployment did not come to rest within {plan.rest_seconds:g} s\n\n{report}"
         states = Counter(str(seen.job.state) for seen in outside.jobs.values())
@@ -108,7 +113,7 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
         states=states,
         mails=sum(fact["kind"] == "mail" for fact in facts),
         skipped=skipped,
-        violations=len(violations) + (not rested),
+        violations=len(violations) + len(left) + (not rested),
         report=report,
     )
 
@@ -171,9 +176,11 @@ def _deployment(system: System, history_file: Path) -> Deployment:
 
 
 def _job_history(system: System, job: str) -> str:
-    """Return the row of a job as an operator sees it."""
-    found = system.services.jobs.find(job)
-    return repr(found) if found else "The job has no row."
+    """Return the steps of a job as `soundlift job history` shows them to an operator."""
+    return "\n".join(
+        f"{entry.at:.3f} {entry.step:16} {entry.attempt or ''} {entry.claim or ''} {entry.detail or ''}"
+        for entry in system.services.jobs.history(job)
+    )
 
 
 def _responses(facts: Sequence[Fact]) -> Counter[str]:
