@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="omit a kind of fault")
     given = parser.parse_args()
     enter_namespace([*sys.argv[1:], "--seed", str(given.seed)])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops everything that was started, as Ctrl-C does
     structlog.configure(processors=[_drop])
     plan = Plan(given.seed, given.seconds, given.uploads, given.store, given.users, without=frozenset(given.without))
     sizes = f"SEED={plan.seed} SECONDS={plan.seconds:g} UPLOADS={plan.uploads} STORE={plan.store}"

@@ -13,7 +13,8 @@ from pathlib import Path
 IN_NAMESPACE = "CHAOS_IN_NAMESPACE"  # set in the environment once the program runs in a mount namespace of its own
 LIBRARY = "libfaketimeMT.so.1"
 NO_NAMESPACE = "needs root, or the right to create user namespaces, and starts with `make chaos`"
-NO_LIBRARY = "needs libfaketime: on Debian and Ubuntu, apt-get install faketime"
+HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install faketime"
+NO_LIBRARY = f"needs libfaketime: {HOW_TO_INSTALL}"
 RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"  # nothing answers there
 
 
