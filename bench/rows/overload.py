@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from statistics import median
@@ -26,6 +26,7 @@ from bench.harness.deployment import OWNER, Deployment, temporary_deployment
 from bench.harness.pair import NO_QUOTA
 from bench.harness.processes import Gunicorn, resident_mb, served
 from bench.inputs.clips import clip
+from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.events import event_for, to_http
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import Job
@@ -150,10 +151,11 @@ def _delete_excess(deployment: Deployment, ended: Event) -> None:
     """Delete the jobs that have ended, and those that exceed a small number of queued ones."""
     services = deployment.services
     while not ended.wait(0.2):
-        jobs = services.jobs.page(OWNER, limit=10 * KEPT_JOBS)
-        waiting = [job for job in jobs if not job.ended]
-        for job in [*(job for job in jobs if job.ended), *waiting[: -KEPT_JOBS or None]]:
-            _delete(deployment, job)
+        with suppress(DatabaseUnavailable):  # SQLite has one writer at a time, for which the functions compete, too
+            jobs = services.jobs.page(OWNER, limit=10 * KEPT_JOBS)
+            waiting = [job for job in jobs if not job.ended]
+            for job in [*(job for job in jobs if job.ended), *waiting[:-KEPT_JOBS]]:
+                _delete(deployment, job)
 
 
 def _delete(deployment: Deployment, job: Job) -> None:
