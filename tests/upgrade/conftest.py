@@ -14,10 +14,11 @@ import pytest
 from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import MongoDb, running_mongodb
-from devservers.process_stack import ROOT, ProcessStack
+from devservers.process_stack import PARTS, ROOT, ProcessStack
 from devservers.rabbitmq import RabbitMq
 from devservers.waiting import wait_for
 from soundlift.client import Client
+from soundlift.common.db.migrations import migrate
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
@@ -30,7 +31,7 @@ STORE_OPTIONS = "?serverSelectionTimeoutMS=3000&connectTimeoutMS=20000&socketTim
 SETTLE_SECONDS = 60
 
 
-@dataclass(frozen=True)
+@dataclass
 class Deployment:
     """A running deployment with its servers; `earlier` is the checkout that its processes were started from."""
 
@@ -40,6 +41,15 @@ class Deployment:
     mongodb: MongoDb
     mail_server: MailServer
     earlier: Path
+    is_upgraded: bool = False
+
+    def upgrade(self) -> None:
+        """Replace every part by one of this release, unless that has been done."""
+        migrate(self.services.settings.database_url)
+        if not self.is_upgraded and self.earlier != ROOT:
+            for part in PARTS:
+                self.stack.replace(part)
+        self.is_upgraded = True
 
     def client(self, url: str | None = None) -> Client:
         """Return a client of the gateway, or of one process."""

@@ -22,7 +22,8 @@ from soundlift.client import Client
 
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = 30
-PIECES, PIECE_SECONDS = 10, 0.1  # of an upload or a download
+PIECES, PIECE_SECONDS = 10, 0.2  # of an upload or a download
+SLOW = 3  # concurrent ones of each kind: at any time, some are in progress in each process
 RECEIVE_BUFFER = 64 * 1024
 
 
@@ -44,7 +45,7 @@ class Traffic:
     @contextmanager
     def flowing(self) -> Iterator[None]:
         """Send requests of all kinds within the block; at its end, wait for those in progress."""
-        kinds = (self.sign_in, self.upload_slowly, self.download_slowly, self.poll, self.follow, self.convert)
+        kinds = [self.sign_in, self.poll, self.follow, self.convert, *[self.upload_slowly, self.download_slowly] * SLOW]
         threads = [threading.Thread(target=self._repeat, args=(kind,), daemon=True) for kind in kinds]
         for thread in threads:
             thread.start()
@@ -60,13 +61,13 @@ class Traffic:
             assert json.loads(response.read())["access_token"]
 
     def upload_slowly(self) -> None:
-        """Upload a video whose body arrives over a second."""
+        """Upload a video whose body arrives over two seconds."""
         length = {"Content-Length": str(len(self.video)), "X-Filename": "slow.mp4"}
         with self._response("POST", "/upload", length, body=self.video) as response:
             self.job_ids.append(json.loads(response.read())["job_id"])
 
     def download_slowly(self) -> None:
-        """Download a file, which is too large for the buffers on its way, over a second."""
+        """Download a file, which is too large for the buffers on its way, over two seconds."""
         with self._response("GET", f"/download?job={self.ready_job}") as response:
             received = 0
             while data := response.read(self.size // PIECES):
