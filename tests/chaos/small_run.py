@@ -28,9 +28,9 @@ CLIPS = [clip(GOOD, "ready"), clip(BROKEN, "no_audio"), clip(REFUSED, refusals=(
 
 
 def seen(job_id: str, file_name: str, state: str = "ready", code: str | None = None) -> SeenJob:
-    document = {"job_id": job_id, "state": state, "file_name": file_name, "username": OWNER, "error": None}
-    document |= {"error": {"code": code, "detail": "It failed."} if code else None}
-    job = Job.of({**document, "created_at": datetime.now(UTC).isoformat()})
+    document = {"job_id": job_id, "state": state, "file_name": file_name, "username": OWNER}
+    error = {"code": code, "detail": "It failed."} if code else None
+    job = Job.of({**document, "error": error, "created_at": datetime.now(UTC).isoformat()})
     return SeenJob(job, f"video of {job_id}", f"audio of {job_id}" if state == "ready" else None)
 
 

@@ -24,6 +24,7 @@ CHECKS: Sequence[Check] = (
     outcomes.no_job_is_stuck,
     outcomes.only_its_owner_cancels_a_job,
     outcomes.a_job_ends_as_its_clip_must,
+    outcomes.a_job_is_given_up_only_after_interruptions,
     outcomes.a_ready_job_has_a_file_that_decodes,
     outcomes.a_file_has_the_tone_of_its_own_clip,
     outcomes.a_file_has_the_length_of_its_clip,

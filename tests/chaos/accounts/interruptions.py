@@ -1,4 +1,4 @@
-"""The faults that may make Soundlift send a mail again: after sending one, it must also record that."""
+"""The faults that may make Soundlift repeat work: send a mail again whose sending was not recorded, or lose a claim."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MARGIN_SECONDS = 90.0  # longer than a claim, after which a mail is sent again
 
 
 def interruptions(faults: Iterable[Fact]) -> list[tuple[float, float]]:
-    """Return the begin and end of each fault that may interrupt the recording of a mail; its end may be unknown."""
+    """Return the begin and end of each fault that may interrupt a worker; its end may be unknown."""
     periods: dict[int, tuple[float, float]] = {}
     for fact in faults:
         if any(word in fact["name"] for word in REPEATED_EVENTS):

@@ -17,9 +17,15 @@ def every_video_in_the_store_has_a_job(books: Books) -> Remains:
 
 
 def every_audio_file_in_the_store_has_a_job(books: Books) -> Remains:
-    known = {seen.output_fid for seen in books.outside.jobs.values()}
-    for fid in sorted(books.outside.outputs.files - known):
-        yield f"no job that is ready has the audio file {fid}", None, None
+    """The row of a job that is not ready may name a file that an interrupted worker left, which the API does not show.
+
+    So there may be as many others as such jobs; when they are deleted, emptying.py sees whether their rows did.
+    """
+    jobs = books.outside.jobs.values()
+    known = {seen.output_fid for seen in jobs}
+    unknown = sorted(books.outside.outputs.files - known)
+    if len(unknown) > sum(not seen.job.ready for seen in jobs):
+        yield f"no job that is ready has the audio files {', '.join(unknown)}", None, None
 
 
 def no_unfinished_file_is_left_in_the_store(books: Books) -> Remains:

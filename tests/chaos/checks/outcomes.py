@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.chaos.accounts.books import Books
+from tests.chaos.accounts.interruptions import interruptions
 from tests.chaos.clips.clips import Clip
 from tests.chaos.clips.recipes import READY
 from tests.chaos.clips.tones import TOLERANCE, Sound
@@ -35,6 +36,13 @@ def a_job_ends_as_its_clip_must(books: Books) -> Found:
         outcome = READY if job.ready else job.error_code
         if job.state in (READY, "failed") and outcome not in {*clip.outcomes, GAVE_UP}:
             yield f"a clip of the kind {clip.kind} ended as {outcome}: {job.error}", upload.name, job.id
+
+
+def a_job_is_given_up_only_after_interruptions(books: Books) -> Found:
+    """A claim is lost when its worker dies, is stopped, or cannot reach the database; the third one ends the job."""
+    for upload, seen in books.with_jobs():
+        if seen.job.error_code == GAVE_UP and not interruptions(books.faults):
+            yield f"nothing was interrupted, but the job was given up: {seen.job.error}", upload.name, seen.job.id
 
 
 def a_ready_job_has_a_file_that_decodes(books: Books) -> Found:

@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 import boto3
 import pymongo
 
-from soundlift.common.media.s3 import Address, read_address
+from soundlift.common.media.s3.address import Address, read_address
 from tests.chaos.outside.view import Stored
 
 PART = ".part"

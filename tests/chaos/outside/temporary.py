@@ -8,5 +8,6 @@ from soundlift.common.process.temporary_folders import PREFIX
 
 
 def read_temporary(folder: Path) -> frozenset[str]:
-    """Return the names of the files and folders that a process of Soundlift left behind."""
-    return frozenset(path.name for path in folder.iterdir() if path.name.startswith(PREFIX))
+    """Return the names of what a process of Soundlift left behind, in the folder or in that of one process."""
+    found = [*folder.glob(f"{PREFIX}*"), *folder.glob(f"*/{PREFIX}*")]
+    return frozenset(str(path.relative_to(folder)) for path in found)
