@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.harness.comparison import Result, Row
 from bench.rows import (
+    admission,
     bit_reservoir,
     claims,
     cold_starts,
@@ -42,6 +43,7 @@ MODULES = (
     memory,
     overload,
     throughput,
+    admission,
     bit_reservoir,
     transfers,
     stores,
