@@ -76,9 +76,7 @@ def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) ->
     return DeliveryLoop(
         broker,
         subscriptions,
-        DeliveryHandler(
-            broker, services.publisher, reader, client, policy, metrics, messaging_system(settings.broker_url)
-        ),
+        DeliveryHandler(broker, services.publisher, reader, client, policy, metrics, system),
         concurrency=settings.connector_concurrency,
         drain_seconds=settings.drain_seconds + SECONDS_BEYOND_DRAIN,
     )
