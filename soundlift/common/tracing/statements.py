@@ -17,12 +17,11 @@ FIRST_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+[`\"]?([a-z_]+)")
 
 def trace_statements(engine: Engine) -> None:
     """Record the statements of an engine that are executed within a span."""
-    system = "mariadb" if getattr(engine.dialect, "is_mariadb", False) else engine.dialect.name
 
     @event.listens_for(engine, "before_cursor_execute", named=True)
     def begin(statement: str, context: Any, **_: Any) -> None:
         if context is not None and current_span() is not None:
-            setattr(context, SPAN, _begin(system, statement))
+            setattr(context, SPAN, _begin(_system(engine), statement))
 
     @event.listens_for(engine, "after_cursor_execute", named=True)
     def end(context: Any, **_: Any) -> None:
@@ -40,6 +39,11 @@ def _begin(system: str, statement: str) -> Span:
         return begin_step(operation, Kind.CLIENT, attributes)
     attributes["db.collection.name"] = table[1]
     return begin_step(f"{operation} {table[1]}", Kind.CLIENT, attributes)
+
+
+def _system(engine: Engine) -> str:
+    """Return the name of a database, which SQLAlchemy knows once it is connected."""
+    return "mariadb" if getattr(engine.dialect, "is_mariadb", False) else engine.dialect.name
 
 
 def _end(context: Any, error: str = "") -> None:
