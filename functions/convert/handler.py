@@ -12,8 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
-from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, OUTCOMES, WAITING, Claim, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services

@@ -18,8 +18,7 @@ from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
 from soundlift.common.logging import current_traceparent
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services

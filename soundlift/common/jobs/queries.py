@@ -19,6 +19,8 @@ from soundlift.common.jobs.conditions import (
     job_from_row,
     needs_purge,
 )
+from soundlift.common.jobs.history import read_history
+from soundlift.common.jobs.history_entry import HistoryEntry
 from soundlift.common.jobs.model import BATCH, Job, State
 from soundlift.common.jobs.turns import IN_TURN
 
@@ -40,6 +42,11 @@ class JobQueries:
     def find_by_video(self, video_fid: str) -> Job | None:
         """Return the job of a video; an adopted job has the video's id."""
         return self.find(video_fid) or next(iter(self._select(table.c.video_fid == video_fid)), None)
+
+    def history(self, job_id: str) -> list[HistoryEntry]:
+        """Return the recorded steps of a job, the first one first, until the row of the job is deleted."""
+        with self._database.read() as connection:
+            return read_history(connection, job_id)
 
     def next_in_turn(self, limit: int) -> list[Job]:
         """Return at most `limit` jobs that wait for a worker, in the order in which they are to be converted.
