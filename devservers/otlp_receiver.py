@@ -38,7 +38,7 @@ class ReceivedSpan:
 
 
 class OtlpReceiver:
-    """A collector on a free port; a context manager. While `stalls`, it accepts requests without answering them."""
+    """A collector on a free port; a context manager. After `stall`, it answers no request."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -75,6 +75,10 @@ class OtlpReceiver:
     def stall(self) -> None:
         """Answer no request from now on."""
         self._answering.clear()
+
+    def proceed(self) -> None:
+        """Answer requests again, also those that wait."""
+        self._answering.set()
 
     def receive(self, path: str, headers: Mapping[str, str], body: bytes) -> int:
         """Keep the spans of a request, and return the status of the answer."""
