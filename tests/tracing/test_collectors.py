@@ -39,6 +39,7 @@ def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_no_process_loads_opentelemetry_without_a_collector() -> None:
     assert run(IMPORT, OTEL_EXPORTER_OTLP_ENDPOINT="").stdout == "[]\n"
 
