@@ -75,6 +75,22 @@ class Server:
         return process.returncode
 
     @property
+    def pid(self) -> int:
+        """Return the id of the running process, which is also that of its group."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the process was started, and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code of a process that has ended by itself, otherwise None."""
+        return self._process.poll() if self._process is not None else None
+
+    @property
     def is_running(self) -> bool:
         """Return whether the process was started and has not been killed since."""
         return self._process is not None

@@ -12,7 +12,7 @@ Every fact has `at`, the seconds since the start of the run on the monotonic clo
             problem document), `job` (id, or null), `error` (class and text if no answer arrived, or null).
 `cancel`, `retry`, `delete`
             `upload`, `job`, `user`, `status` (null if no answer arrived), `code`, `error`.
-`seen`      a state in which a job was seen: `upload`, `job`, `state`.
+`seen`      a state in which its owner saw a job for the first time: `upload`, `job`, `state`.
 `download`  `upload`, `job`, `user`, `status`, `error`, `bytes`, `sha256` (of a complete file, otherwise null).
 `mail`      an email that the mail server accepted: `job`, `to`, `outcome` ("ready" or "failed"), `message_id`.
 """

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MADE_BY_MAKE = ("PYTHON", "VIDEO", "ONLY", "BASE_IMAGE", "TRACES", "DIR", "SAMPLE", "MINUTES", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+MADE_BY_MAKE = (
+    *("PYTHON", "VIDEO", "ONLY", "BASE_IMAGE", "TRACES", "DIR", "SAMPLE", "MINUTES", "MAKEFLAGS", "MAKELEVEL"),
+    "MFLAGS",
+)
 RECORD = """#!/bin/sh
 printf '%s\\0' "$@" > arguments
 """

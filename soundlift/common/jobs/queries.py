@@ -48,15 +48,16 @@ class JobQueries:
         with self._database.read() as connection:
             return read_history(connection, job_id)
 
-    def next_in_turn(self, limit: int) -> list[Job]:
+    def next_in_turn(self, limit: int, *, skip: int = 0) -> list[Job]:
         """Return at most `limit` jobs that wait for a worker, in the order in which they are to be converted.
 
-        Those whose worker died are first: they had their turn. Each state has its own query, sorted by the index.
+        Those whose worker died are first: they had their turn. `skip` is a number of queued jobs that are left out.
+        Each state has its own query, sorted by the index.
         """
         found: list[Job] = []
-        for state in (State.CONVERTING, State.QUEUED):
+        for state, offset in ((State.CONVERTING, 0), (State.QUEUED, skip)):
             mine = (table.c.state == state, is_unclaimed())
-            found += self._select(*mine, order=IN_TURN, limit=limit, index="job_in_turn")
+            found += self._select(*mine, order=IN_TURN, limit=limit, offset=offset, index="job_in_turn")
         return found[:limit]
 
     def due(self) -> list[Job]:
@@ -80,9 +81,12 @@ class JobQueries:
         *conditions: sa.ColumnElement[bool],
         order: Any = (),
         limit: int | None = None,
+        offset: int = 0,
         index: str = "",
     ) -> list[Job]:
         query = sa.select(*job_columns).where(*conditions).order_by(*order).limit(limit)
+        if offset:
+            query = query.offset(offset)
         if index:
             query = force_index(query, table, index)
         with self._database.read() as connection:
