@@ -26,6 +26,7 @@ from bench.rows import (
     slow_clients,
     stores,
     throughput,
+    traces,
     transfers,
     validate,
     waveform,
@@ -34,6 +35,7 @@ from bench.rows import (
 MODULES = (
     conversions,
     copies,
+    traces,
     processor_time,
     waveform,
     sandbox,
