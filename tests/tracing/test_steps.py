@@ -115,6 +115,7 @@ def test_a_recorded_store_does_what_the_store_does(services: Services, tracing: 
     job = received(services, UPLOAD)
     assert isinstance(services.videos, LocalFiles)
     assert isinstance(services.videos, LimitedSpace)
+    services.videos.check()
     assert services.videos.free_bytes() > 0
     services.publisher.publish(event_for(replace(job, state="queued")))
     tracing()
