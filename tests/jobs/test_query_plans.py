@@ -79,6 +79,7 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
+    "enough waiting jobs": (lambda services, _: services.jobs.has_waiting(2), "job_in_turn"),
     "first turn": (lambda services, _: _read(services, first_turn), "job_in_turn"),
     "last turn of a user": (lambda services, _: _read(services, last_turn, ADA), "job_of_user_in_turn"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
