@@ -27,6 +27,7 @@ from bench.rows import (
     slow_clients,
     stores,
     throughput,
+    traces,
     transfers,
     validate,
     waveform,
@@ -35,6 +36,7 @@ from bench.rows import (
 MODULES = (
     conversions,
     copies,
+    traces,
     processor_time,
     waveform,
     sandbox,
