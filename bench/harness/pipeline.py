@@ -41,10 +41,10 @@ class Pipeline:
 
     def processor_seconds(self) -> dict[str, float]:
         """Return the processor time of each function and server so far, that of its children included."""
-        found = {name: _tree_seconds(pid) for name, pid in self.pids.items()}
+        found = {name: tree_seconds(pid) for name, pid in self.pids.items()}
         for pid in children(os.getpid()):
             if name := SERVERS.get(_command(pid)):
-                found[name] = found.get(name, 0.0) + _tree_seconds(pid)
+                found[name] = found.get(name, 0.0) + tree_seconds(pid)
         return found
 
 
@@ -77,7 +77,7 @@ def pipeline(*, slots: int, deliveries: int) -> Iterator[Pipeline]:
         yield Pipeline(Services(Settings.from_environment(environment)), urls, pids, mail)
 
 
-def _tree_seconds(pid: int) -> float:
+def tree_seconds(pid: int) -> float:
     """Return the processor time of a process, its descendants, and those of them that have ended (Linux)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -85,7 +85,7 @@ def _tree_seconds(pid: int) -> float:
         below = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:  # it has just ended
         return 0.0
-    return sum(map(int, fields[11:15])) / TICKS + sum(map(_tree_seconds, below))
+    return sum(map(int, fields[11:15])) / TICKS + sum(map(tree_seconds, below))
 
 
 def _command(pid: int) -> str:

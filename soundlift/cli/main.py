@@ -21,6 +21,7 @@ from soundlift.cli.jobs import jobs
 from soundlift.cli.link import link
 from soundlift.cli.login import login, logout, whoami
 from soundlift.cli.open import open_
+from soundlift.cli.size import size
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.user import user
 from soundlift.client import ClientError
@@ -57,7 +58,7 @@ def migrate(data: Path | None) -> None:
 COMMANDS = (
     *(up, demo, login, logout, whoami),
     *(convert, jobs, job, download, cancel, rm, retry, link, open_),
-    *(user, migrate, dead, smoke_test, connector),
+    *(user, migrate, dead, size, smoke_test, connector),
 )
 for command in COMMANDS:
     soundlift.add_command(command)
