@@ -11,13 +11,12 @@ from pathlib import Path
 
 from bench.harness import servers
 from bench.harness.clients import send_raw
-from bench.harness.deployment import OWNER, SECRET
+from bench.harness.deployment import OWNER, SECRET, Deployment
 from bench.harness.processes import children, running, served
 from devservers.mail_server import MailServer
 from soundlift.common.db.migrations import migrate
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
-from soundlift.common.settings import Settings
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS = {"mariadbd": "mariadb", "beam.smp": "rabbitmq", "erl": "rabbitmq", "rabbitmq-server": "rabbitmq"}
@@ -28,10 +27,15 @@ NO_QUOTA = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0"}
 class Pipeline:
     """The running processes: functions by name, with the pids of their parents, and what the bench needs of them."""
 
-    services: Services
+    deployment: Deployment
     urls: Mapping[str, str]
     pids: Mapping[str, int]
     mail: MailServer
+
+    @property
+    def services(self) -> Services:
+        """Return the services of this process."""
+        return self.deployment.services
 
     def upload(self, video: Path) -> None:
         """Upload a video as its owner."""
@@ -74,7 +78,7 @@ def pipeline(*, slots: int, deliveries: int) -> Iterator[Pipeline]:
         subscribers = {"SUBSCRIBERS": f"video={urls['convert']},mp3={urls['notify']}"}
         program = [sys.executable, "-m", "soundlift.connector"]
         pids["connector"] = stack.enter_context(running(program, environment | subscribers)).pid
-        yield Pipeline(Services(Settings.from_environment(environment)), urls, pids, mail)
+        yield Pipeline(Deployment(folder, environment), urls, pids, mail)
 
 
 def tree_seconds(pid: int) -> float:
