@@ -20,7 +20,7 @@ from soundlift.common.services import Services
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS = {"mariadbd": "mariadb", "beam.smp": "rabbitmq", "erl": "rabbitmq", "rabbitmq-server": "rabbitmq"}
-NO_QUOTA = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0"}
+NO_QUOTA = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0", "MAX_WAITING_JOBS": "0"}
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,13 @@ from platformdirs import user_data_path
 from soundlift.common.errors import SettingError
 from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
 from soundlift.common.setting_types import (
+    SAMPLERS,
     addresses_by_queue,
     between,
     bitrate,
     boolean,
+    collector_address,
+    collector_headers,
     domains,
     functions_by_topic,
     internal_setting,
@@ -35,8 +38,10 @@ from soundlift.common.setting_types import (
     origins,
     positive,
     queue_kind,
+    sampler,
     sandbox_mode,
     setting,
+    share,
     signing_keys,
     web_address,
 )
@@ -161,6 +166,13 @@ class Settings:
         0,
         not_negative,
     )
+    # Jobs that have waited for a day are given up: in this time, one conversion after the other, each of 8.6 seconds,
+    # ends 10,000 of them.
+    max_waiting_jobs: int = setting(
+        "Maximum number of jobs of all users that wait for conversion; further uploads get a 503; 0 means no limit",
+        10_000,
+        not_negative,
+    )
     max_audio_bytes: int = setting("Maximum size of an audio file without its tags", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
     sandbox: str = setting(
@@ -267,6 +279,21 @@ class Settings:
         "How long the video and the audio file of an ended job are kept", 7 * 24 * 3600, positive
     )
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
+    otel_exporter_otlp_endpoint: str = setting(
+        "Address of an OpenTelemetry collector for traces, such as http://collector:4318; if empty, none are recorded",
+        "",
+        collector_address,
+    )
+    otel_exporter_otlp_headers: tuple[tuple[str, str], ...] = setting(
+        "Headers for the collector, such as a token: NAME=VALUE,…, percent-encoded", (), collector_headers, secret=True
+    )
+    otel_service_name: str = setting(
+        "Name of the service in traces; if empty, soundlift- and the name of the function or `connector`", ""
+    )
+    otel_traces_sampler: str = setting(
+        f"Which traces are recorded: {', '.join(SAMPLERS)}", "parentbased_always_on", sampler
+    )
+    otel_traces_sampler_arg: float = setting("Share of traces that traceidratio records, from 0 to 1", 1.0, share)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)
 
     @classmethod
@@ -275,24 +302,40 @@ class Settings:
 
         Raises SettingError, which names the first malformed variable.
         """
+        settings, errors = cls.read(environ)
+        if errors:
+            raise errors[0]
+        return settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> tuple[Settings, list[SettingError]]:
+        """Return all settings, and an error for each malformed variable, which has its default instead."""
         folder = Path(environ.get("SECRETS_FOLDER", SECRETS_FOLDER))
-        values = {}
+        values, errors = {}, []
         for item in fields(cls):
-            name = item.name.upper()
-            text = _variable(environ, name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
-            if text is not None:
-                values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
-        data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
-        embedded = values.get("embedded", True)
-        embedded_urls = {
-            "database_url": f"sqlite:///{data}/soundlift.db",
-            "broker_url": f"sqlite:///{data}/queue.db",
-            "media_url": (data / "media").absolute().as_uri(),
-        }
-        server_urls = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
-        for name, url in embedded_urls.items():
-            values.setdefault(name, server_urls.get(name) or (url if embedded else ""))
-        return cls(**values)
+            name, is_secret = item.name.upper(), item.metadata["secret"]
+            try:
+                text = _variable(environ, name) or (_secret_file(folder, name) if is_secret else None)
+                if text is not None:
+                    values[item.name] = _parse(name, text, item.metadata["parse"], secret=is_secret)
+            except SettingError as error:
+                errors.append(error)
+        return cls(**_with_urls(cls, values)), errors
+
+
+def _with_urls(cls: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with the addresses of the embedded services, or of those that other settings describe."""
+    data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
+    embedded = values.get("embedded", True)
+    embedded_urls = {
+        "database_url": f"sqlite:///{data}/soundlift.db",
+        "broker_url": f"sqlite:///{data}/queue.db",
+        "media_url": (data / "media").absolute().as_uri(),
+    }
+    server_urls = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
+    for name, url in embedded_urls.items():
+        values.setdefault(name, server_urls.get(name) or (url if embedded else ""))
+    return values
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str | None:

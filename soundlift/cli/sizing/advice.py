@@ -12,6 +12,7 @@ from soundlift.common.settings import Settings
 
 COMMUNITY_PODS = 5  # at most, of a function, in OpenFaaS's Community Edition
 SERVER_CONNECTIONS = 151  # of MySQL and MariaDB by default
+SPARE_FACTOR = 2  # uploads are refused beyond so many times the videos of an outage
 OPENFAAS_PODS, KNATIVE_PODS = "com.openfaas.scale.max", "autoscaling.knative.dev/max-scale"
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"
 
@@ -46,6 +47,8 @@ def _settings(estimate: Estimate) -> Iterator[tuple[Change, str]]:
         ("row_retention_seconds", load.row_retention_days, "cleanup"),
     ):
         yield Change(name.upper(), str(round(days * DAY_SECONDS)), where), str(getattr(Settings, name))
+    waiting = max(Settings.max_waiting_jobs, SPARE_FACTOR * estimate.outage_events)
+    yield Change("MAX_WAITING_JOBS", str(waiting), "upload"), str(Settings.max_waiting_jobs)
     upload_bytes = max(Settings.max_upload_bytes, math.ceil(load.megabytes * 1e6))
     yield Change("MAX_UPLOAD_BYTES", str(upload_bytes), "all functions"), str(Settings.max_upload_bytes)
     connections = max(SERVER_CONNECTIONS, estimate.connections)
