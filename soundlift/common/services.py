@@ -9,6 +9,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.logging import set_up_logging
 from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
+from soundlift.common.tracing.spans import is_on
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
@@ -56,7 +57,12 @@ class Services:
         """Return the database."""
         from soundlift.common.db.engine import open_database
 
-        return open_database(_require_url("DATABASE_URL", self.settings.database_url))
+        database = open_database(_require_url("DATABASE_URL", self.settings.database_url))
+        if is_on():
+            from soundlift.common.tracing.statements import trace_statements
+
+            trace_statements(database.engine)
+        return database
 
     @cached_property
     def users(self) -> Users:
@@ -146,14 +152,14 @@ class Services:
         """Return the media store of videos."""
         from soundlift.common.media import open_media
 
-        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "videos")
+        return _traced_store(open_media(_require_url("MEDIA_URL", self.settings.media_url), "videos"), "videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
         """Return the media store of audio files."""
         from soundlift.common.media import open_media
 
-        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")
+        return _traced_store(open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s"), "mp3s")
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -183,7 +189,7 @@ class Services:
                 "Settings BROKER_URL and K_SINK are missing: set one of them, or EMBEDDED=true.",
                 setting="BROKER_URL",
             )
-        return open_publisher(self.settings, lambda: self.broker)
+        return _traced_publisher(open_publisher(self.settings, lambda: self.broker), self.settings.broker_url)
 
     @cached_property
     def mail(self) -> Mail:
@@ -203,6 +209,24 @@ class Services:
         check = getattr(service, "check", None)
         if check is not None:
             check()
+
+
+def _traced_store(store: MediaStore, bucket: str) -> MediaStore:
+    """Return a store that records its calls, if spans are recorded."""
+    if not is_on():
+        return store
+    from soundlift.common.tracing.stores import traced_store
+
+    return traced_store(store, bucket)
+
+
+def _traced_publisher(publisher: Publisher, url: str) -> Publisher:
+    """Return a publisher that records each publication, if spans are recorded."""
+    if not is_on():
+        return publisher
+    from soundlift.common.tracing.events import TracedPublisher, messaging_system
+
+    return TracedPublisher(publisher, messaging_system(url))
 
 
 def _require_url(name: str, url: str) -> str:
