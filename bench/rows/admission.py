@@ -39,7 +39,12 @@ def admission(row: Row, store: str) -> Result:
 
 def _queue(deployment: Deployment) -> None:
     """Insert jobs that wait, which no worker converts."""
-    same = {"username": OWNER, "state": State.QUEUED, "file_name": "a.mp4", "content_type": "video/mp4"}
+    same: dict[str, object] = {
+        "username": OWNER,
+        "state": State.QUEUED,
+        "file_name": "a.mp4",
+        "content_type": "video/mp4",
+    }
     same |= {"created_at": time.time(), "changed_at": time.time()}
     ids = (f"{number:024x}" for number in range(WAITING))
     rows = [{**same, "id": job_id, "video_fid": job_id, "turn": turn} for turn, job_id in enumerate(ids)]
