@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
+    from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
     from soundlift.common.process.sandbox.sandbox import Sandbox
 
@@ -115,6 +116,10 @@ class Services:
     @cached_property
     def jobs(self) -> Jobs:
         """Return the store of jobs."""
+        if self.metrics:
+            from soundlift.common.metrics.jobs import MeasuredJobs
+
+            return MeasuredJobs(self.database, self.metrics)
         from soundlift.common.jobs.store import Jobs
 
         return Jobs(self.database)
@@ -129,6 +134,10 @@ class Services:
     @cached_property
     def notifications(self) -> Notifications:
         """Return the store of notifications of ended jobs."""
+        if self.metrics:
+            from soundlift.common.metrics.notifications import MeasuredNotifications
+
+            return MeasuredNotifications(self.database, self.metrics)
         from soundlift.common.notifications.store import Notifications
 
         return Notifications(self.database)
@@ -136,16 +145,12 @@ class Services:
     @cached_property
     def videos(self) -> MediaStore:
         """Return the media store of videos."""
-        from soundlift.common.media import open_media
-
-        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "videos")
+        return self._open_media("videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
         """Return the media store of audio files."""
-        from soundlift.common.media import open_media
-
-        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")
+        return self._open_media("mp3s")
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -175,7 +180,12 @@ class Services:
                 "Settings BROKER_URL and K_SINK are missing: set one of them, or EMBEDDED=true.",
                 setting="BROKER_URL",
             )
-        return open_publisher(self.settings, lambda: self.broker)
+        publisher = open_publisher(self.settings, lambda: self.broker)
+        if self.metrics:
+            from soundlift.common.metrics.publisher import MeasuredPublisher
+
+            publisher = MeasuredPublisher(publisher, self.metrics)
+        return publisher
 
     @cached_property
     def mail(self) -> Mail:
@@ -189,12 +199,31 @@ class Services:
         """Return the state of this process's shutdown."""
         return shutdown
 
+    @cached_property
+    def metrics(self) -> Metrics | None:
+        """Return the metrics of this process, or None if they are not served."""
+        if not self.settings.metrics_port:
+            return None
+        from soundlift.common.metrics.metrics import Metrics
+
+        return Metrics()
+
     def check(self, name: str) -> None:
         """Raise the error of a service, named by its attribute, unless it is available."""
         service = getattr(self, name)
         check = getattr(service, "check", None)
         if check is not None:
             check()
+
+    def _open_media(self, bucket: str) -> MediaStore:
+        from soundlift.common.media import open_media
+
+        store = open_media(_require_url("MEDIA_URL", self.settings.media_url), bucket)
+        if self.metrics:
+            from soundlift.common.metrics.media import MeasuredStore
+
+            store = MeasuredStore(store, bucket, self.metrics)
+        return store
 
 
 def _require_url(name: str, url: str) -> str:

@@ -15,6 +15,7 @@ from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.process.shutdown import shutdown
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
+from soundlift.common.services import process_services
 from soundlift.common.settings import Settings
 
 RELEASE_SECONDS = 15  # to release the claims of conversions that DRAIN_SECONDS has interrupted
@@ -56,6 +57,10 @@ def post_worker_init(worker: Any) -> None:
     """Stop if a setting is missing, remove what killed workers left behind, and report SIGTERM to long-running work."""
     try:
         getattr(worker.wsgi, "open_services", lambda: None)()
+        if _settings.metrics_port:
+            from soundlift.common.metrics.endpoint import serve_metrics
+
+            serve_metrics(process_services())
     except SettingError as error:
         print(f"soundlift: {error.detail}", file=sys.stderr)
         sys.exit(Arbiter.APP_LOAD_ERROR)
