@@ -146,7 +146,7 @@ def test_secrets_are_secret_settings() -> None:
 
 
 def test_topics_are_the_queues() -> None:
-    topics = {name: entry["annotations"]["topic"] for name, entry in FUNCTIONS.items() if "annotations" in entry}
+    topics = {name: entry["annotations"]["topic"] for name, entry in FUNCTIONS.items() if "topic" in entry["annotations"]}
     settings = Settings.from_environment({})
     assert topics == {"convert": settings.video_queue, "notify": settings.mp3_queue, "cleanup": "cron-function"}
 

@@ -41,6 +41,10 @@ class MeasuredJobs(Jobs):
         self.metrics = metrics
         self._uploads = Stopwatches()
         self._conversions = Stopwatches()
+        # From the start on, so that a rate includes the first one.
+        for outcome in (READY, RELEASED, LOST):
+            metrics.conversions.labels(outcome, NO_CODE)
+        metrics.conversions.labels(FAILED, GAVE_UP)
 
     adopt = _counted("adopted", Jobs.adopt)
     roll_back = _counted("upload_failed", Jobs.roll_back)
@@ -71,11 +75,9 @@ class MeasuredJobs(Jobs):
         return job
 
     def claim(self, job: Job) -> Claim | None:
-        """Begin to time a conversion. From the first one on, there is a series of each outcome without a code."""
+        """Begin to time a conversion."""
         claim = super().claim(job)
         if claim:
-            for outcome in (READY, RELEASED, LOST):
-                self.metrics.conversions.labels(outcome, NO_CODE)
             self._conversions.start(claim.token)
             self._count_step("claimed")
         return claim

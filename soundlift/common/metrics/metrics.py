@@ -26,7 +26,7 @@ TIMES_REAL_TIME = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 
 
 class Metrics:
-    """The metrics of a process since its start; thread-safe. Those with labels have no series before the first event."""
+    """The metrics of a process since its start; thread-safe. Those with labels have no series before an event."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # a second series for each one, which nothing here reads

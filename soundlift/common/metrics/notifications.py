@@ -11,17 +11,14 @@ DELIVERED, RETRIED, GIVEN_UP = "delivered", "retried", "given_up"
 
 
 class MeasuredNotifications(Notifications):
-    """Notifications whose outcomes are counted by channel; each series exists from the first claim on."""
+    """Notifications whose outcomes are counted by channel, each from 0 on."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         super().__init__(database)
         self._outcomes = metrics.notifications
-
-    def claim(self, job_id: str, channel: Channel) -> NotificationClaim | None:
-        """Create the series of a channel."""
-        for outcome in (DELIVERED, RETRIED, GIVEN_UP):
-            self._outcomes.labels(channel, outcome)
-        return super().claim(job_id, channel)
+        for channel in Channel:
+            for outcome in (DELIVERED, RETRIED, GIVEN_UP):
+                self._outcomes.labels(channel, outcome)
 
     def mark_delivered(self, claim: NotificationClaim) -> bool:
         """Count a notification that was delivered."""
