@@ -14,6 +14,10 @@ FORMAT ?= mp3
 SAMPLE ?=
 MINUTES ?=
 CASES ?=
+SEED ?=
+SECONDS ?=
+UPLOADS ?=
+STORE ?=
 
 # `make PYTHON=…` replaces a virtual environment of another interpreter; without PYTHON, any that exists is used.
 NEWLY_CHOSEN := $(if $(filter file,$(origin PYTHON)),,check-python)
@@ -30,10 +34,15 @@ override FORMAT := $(value FORMAT)
 override SAMPLE := $(value SAMPLE)
 override MINUTES := $(value MINUTES)
 override CASES := $(value CASES)
-export PYTHON VIDEO ONLY BASE_IMAGE DIR FORMAT SAMPLE MINUTES CASES
+override SEED := $(value SEED)
+# bash, which may be the shell, has a variable SECONDS of its own.
+CHAOS_SECONDS := $(value SECONDS)
+override UPLOADS := $(value UPLOADS)
+override STORE := $(value STORE)
+export PYTHON VIDEO ONLY BASE_IMAGE DIR FORMAT SAMPLE MINUTES CASES SEED CHAOS_SECONDS UPLOADS STORE
 
 .DEFAULT_GOAL := help
-.PHONY: check-python help demo images check test corpus fuzz mutate lint bench docs sbom clean
+.PHONY: check-python help demo images check test corpus fuzz chaos mutate lint bench docs sbom clean
 
 help: ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
@@ -55,6 +64,10 @@ corpus: $(VENV)/ready-to-develop ## compare our result for every media file in D
 
 fuzz: $(VENV)/ready-to-develop ## send at least 10,000 generated requests to a running stack; CASES=… sends another number
 	@$(BIN)/python -m tests.fuzz $${CASES:+--cases "$$CASES"}
+
+chaos: $(VENV)/ready-to-develop build/ferretdb ## disturb a deployment in every way while users upload, and check that nothing is lost; SEED=… SECONDS=… UPLOADS=… STORE=gridfs|s3|folder
+	@$(BIN)/python -m tests.chaos $${SEED:+--seed "$$SEED"} $${CHAOS_SECONDS:+--seconds "$$CHAOS_SECONDS"} \
+	  $${UPLOADS:+--uploads "$$UPLOADS"} $${STORE:+--store "$$STORE"}
 
 mutate: $(VENV)/ready-to-mutate build/ferretdb ## find small bugs that the tests do not detect; ONLY="jobs tokens" mutates some modules
 	@set -f; $(BIN)/python -m tests.mutation $${SAMPLE:+--sample "$$SAMPLE"} $${MINUTES:+--minutes "$$MINUTES"} -- $$ONLY

@@ -1,67 +1,21 @@
-"""A deployment of containers, one for each function and the connector, with nginx as their gateway.
-
-One port serves the public functions only, as an ingress does; another, for the connector, serves all functions.
-"""
+"""A deployment of containers, one for each function and the connector, with nginx as their gateway."""
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from string import Template
 
 import urllib3
 
 from devservers.containers import FUNCTIONS, PUBLIC, Container, Podman, function_environment, run, write_secrets
-from devservers.nginx import nginx
-from devservers.ports import free_port
+from devservers.gateway import gateway
+from devservers.ports import free_port, reserve_ports
 from devservers.server import Server
 
 SECRETS = {"DATABASE_URL": "database-url", "BROKER_URL": "broker-url", "MEDIA_URL": "media-url", "SMTP_URL": "smtp-url"}
 REPLICAS = 2
 MAX_JOBS = "1000"  # a test's only user uploads continuously
-HTTP = Template("""
-  client_max_body_size 0;
-  proxy_request_buffering off;
-  proxy_buffering off;
-  proxy_read_timeout 600s;
-$upstreams
-  server {
-    listen 127.0.0.1:$port;
-    location = /healthz { return 200; }
-$public
-  }
-  server {
-    listen 127.0.0.1:$internal_port;
-$all
-  }
-""")
-# Below the range of `free_port`, because nginx passes requests to whatever listens on a future replica's port.
-PORT_BLOCKS = range(6_000, 10_000, 50)
-UPSTREAM = "  upstream {name} {{ {servers} }}"
-LOCATION = """
-    location ~ ^(/function)?/{name}(/.*)?$ {{
-      rewrite ^(/function)?/{name}/?(.*)$ /$2 break;
-      proxy_pass http://{name};
-    }}"""
-
-
-def reserve_ports(count: int) -> tuple[socket.socket, list[int]]:
-    """Return a block of free ports and a socket on the preceding port, which reserves the block while open."""
-    for first in PORT_BLOCKS:
-        with ExitStack() as bound:
-            try:
-                reservation = bound.enter_context(socket.socket())
-                reservation.bind(("127.0.0.1", first))
-                ports = list(range(first + 1, first + 1 + count))
-                for port in ports:
-                    bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return reservation.dup(), ports
-    raise AssertionError("no block of ports is free")
 
 
 @dataclass
@@ -145,18 +99,5 @@ class ContainerStack:
         return own
 
     def _make_nginx(self) -> Server:
-        servers = {
-            name: " ".join(f"server 127.0.0.1:{port} max_fails=0;" for port in self._ports[name]) for name in FUNCTIONS
-        }
-        http = HTTP.substitute(
-            port=self.port,
-            internal_port=self.internal_port,
-            upstreams="\n".join(UPSTREAM.format(name=name, servers=servers[name]) for name in FUNCTIONS),
-            public="\n".join(LOCATION.format(name=name) for name in PUBLIC),
-            all="\n".join(LOCATION.format(name=name) for name in FUNCTIONS),
-        )
-
-        def answers() -> bool:
-            return urllib3.request("GET", f"{self.url}/healthz", retries=False, timeout=2).status == 200
-
-        return nginx(self.data / "nginx", http, answers)
+        ports = {name: self._ports[name] for name in FUNCTIONS}
+        return gateway(self.data / "nginx", ports, PUBLIC, port=self.port, internal_port=self.internal_port)

@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,7 +61,9 @@ class MariaDb:
 
 
 @contextmanager
-def running_mariadb(folder: Path) -> Iterator[MariaDb]:
+def running_mariadb(
+    folder: Path, *, extra_options: Sequence[str] = (), environment: Mapping[str, str] | None = None
+) -> Iterator[MariaDb]:
     """Run a server in a folder, with and without TLS."""
     install, program = (shutil.which(name, path=SEARCH_PATH) for name in ("mariadb-install-db", "mariadbd"))
     if install is None or program is None:
@@ -76,9 +78,10 @@ def running_mariadb(folder: Path) -> Iterator[MariaDb]:
         timeout=100,
     )
     server = Server(
-        [program, *options, *_options(folder, port, authority)],
+        [program, *options, *_options(folder, port, authority), *extra_options],
         log=folder / "server.log",
         answers=lambda: _answers(port),
+        environment=environment,
     )
     server.start()
     try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import socket
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+
+# Below the range of `free_port`, because nginx passes requests to whatever listens on a future replica's port.
+PORT_BLOCKS = range(6_000, 10_000, 50)
 
 
 def free_port() -> int:
@@ -17,3 +20,19 @@ def free_port() -> int:
         with socket.socket() as listener, suppress(OSError):
             listener.bind(("127.0.0.1", random.randrange(10_000, 32_000)))
             return int(listener.getsockname()[1])
+
+
+def reserve_ports(count: int) -> tuple[socket.socket, list[int]]:
+    """Return a block of free ports and a socket on the preceding port, which reserves the block while open."""
+    for first in PORT_BLOCKS:
+        with ExitStack() as bound:
+            try:
+                reservation = bound.enter_context(socket.socket())
+                reservation.bind(("127.0.0.1", first))
+                ports = list(range(first + 1, first + 1 + count))
+                for port in ports:
+                    bound.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return reservation.dup(), ports
+    raise AssertionError("no block of ports is free")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -27,13 +28,14 @@ from soundlift.common.broker.rabbitmq.topology import Topology, dead_name, delay
 SEARCH_PATH = ("/usr/lib/rabbitmq/bin", os.environ.get("PATH", ""))
 # Asks the leader of each quorum queue, because `list_queues` lags by seconds. Discarded messages are being moved to
 # another queue.
-COUNT_ALL = """
-lists:sum([begin
+COUNT = """
+[begin
   {ok, {_, #{num_messages := Here, num_discarded := Leaving, num_discard_checked_out := Left}}, _} =
     ra:leader_query(amqqueue:get_pid(Queue), fun rabbit_fifo:overview/1),
-  Here + Leaving + Left
-end || Queue <- rabbit_amqqueue:list(<<"%s">>)]).
+  {element(4, amqqueue:get_name(Queue)), Here + Leaving + Left}
+end || Queue <- rabbit_amqqueue:list(<<"%s">>)].
 """
+COUNTED = re.compile(r'\{<<"([^"]+)">>,(\d+)\}')
 CONFIRM_SECONDS = 30.0
 HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install rabbitmq-server"
 
@@ -95,8 +97,13 @@ class RabbitMq:
 
     def count(self, url: str) -> int:
         """Count the messages in all quorum queues at a URL: waiting, unacknowledged or being moved."""
+        return sum(self.count_by_queue(url).values())
+
+    def count_by_queue(self, url: str) -> dict[str, int]:
+        """Count the messages in each quorum queue at a URL: waiting, unacknowledged or being moved."""
         virtual_host = urlsplit(url).path.removeprefix("/") or "/"
-        return int(self.own.shell.evaluate(COUNT_ALL % virtual_host))
+        counted = self.own.shell.evaluate(COUNT % virtual_host)
+        return {name: int(number) for name, number in COUNTED.findall(counted)}
 
     def delete(self, topology: Topology) -> None:
         """Delete everything that a topology declares."""

@@ -29,8 +29,10 @@ class Server:
         log: Path,
         answers: Callable[[], object],
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._arguments = arguments
+        self._folder = folder
         self._environment = {**os.environ, **(environment or {})}
         self._log = log
         self._answers = answers
@@ -42,6 +44,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._arguments,
                 env=self._environment,
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -56,6 +59,36 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def terminate(self, *, seconds: float = 30) -> int:
+        """Stop the process as a platform does: by SIGTERM, and after `seconds` by SIGKILL to its whole group.
+
+        Return the exit code, which is negative if the process was killed.
+        """
+        process = self._process
+        if process is None:
+            return 0
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        self.kill()
+        return process.returncode
+
+    @property
+    def pid(self) -> int:
+        """Return the id of the running process, which is also that of its group."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the process was started, and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Return the exit code of a process that has ended by itself, otherwise None."""
+        return self._process.poll() if self._process is not None else None
 
     @property
     def is_running(self) -> bool:

@@ -48,16 +48,18 @@ def command_page() -> str:
     codes = ["| code | meaning |", "|---|---|", *(f"| {code} | {MEANINGS[code]} |" for code in ExitCode)]
     context = click.Context(soundlift, info_name="soundlift")
     sections = [
-        section for _, command in sorted(soundlift.commands.items()) for section in sections_of(command, context)
+        section
+        for name, command in sorted(soundlift.commands.items())
+        for section in sections_of(name, command, context)
     ]
     return "\n".join([INTRODUCTION.format(codes="\n".join(codes)), *sections])
 
 
-def sections_of(command: click.Command, parent: click.Context) -> list[str]:
+def sections_of(name: str, command: click.Command, parent: click.Context) -> list[str]:
     """Return the section of a command, or those of the commands in a group."""
-    context = click.Context(command, info_name=command.name, parent=parent)
+    context = click.Context(command, info_name=name, parent=parent)
     if isinstance(command, click.Group):
-        return [section for inner in command.commands.values() for section in sections_of(inner, context)]
+        return [section for item in command.commands.items() for section in sections_of(*item, context)]
     usage = command.get_usage(context).removeprefix("Usage: ")
     lines = [f"## {context.command_path}", "", inspect.cleandoc(command.help or ""), "", "```", usage, "```", ""]
     if rows := [row for row in map(option_row, command.get_params(context)) if row]:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from bench.harness.comparison import Result, Row
 from bench.rows import (
     bit_reservoir,
+    claims,
     cold_starts,
     connector,
     conversions,
     copies,
     greedy_clients,
     growth,
+    growth_functions,
+    growth_queues,
     hostile_text,
     images,
     large_videos,
@@ -47,6 +50,9 @@ MODULES = (
     cold_starts,
     connector,
     growth,
+    growth_functions,
+    growth_queues,
+    claims,
     hostile_text,
     images,
 )

@@ -111,7 +111,7 @@ def _quota(services: Services) -> Query:
 
 
 def _next_in_turn(services: Services) -> Query:
-    from functions.convert.handler import CANDIDATES
+    from functions.convert.choice import CANDIDATES
 
     return partial(services.jobs.next_in_turn, CANDIDATES)
 

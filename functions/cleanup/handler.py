@@ -14,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
 from soundlift.common.events import event_for, link_event
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
+from soundlift.common.jobs.history import delete_orphaned_history
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.recent import delete_old_counts
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
@@ -35,6 +36,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.attempts.delete_expired()
     services.jobs.delete_old_deletions()
     services.jobs.delete_old_keys()
+    delete_orphaned_history(services.database)
     delete_old_counts(services.database)
     sweep_temporary_folders()
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import BoundedSemaphore
 
@@ -12,14 +12,14 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
-from soundlift.common.jobs.model import OUTCOMES, WAITING, Claim, Job
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, OUTCOMES, WAITING, Claim, Job
 from soundlift.common.logging import bind_job, continue_trace
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
 from soundlift.common.web.application import event_function
 
 from .adoption import find_or_adopt_job_id
+from .choice import MAX_CHOICES, MAX_LOST_RACES, choose
 from .conversion import convert_video
 from .disk import worker_errors_as_unavailable
 from .failures import ConversionFailed
@@ -29,8 +29,6 @@ from .output.store import store_audio
 
 _slots: dict[int, BoundedSemaphore] = {}  # by CONVERT_CONCURRENCY
 _running: set[Claim] = set()
-CANDIDATES = 16  # jobs that are read at a time, so that workers that start together do not wait for each other
-MAX_CHOICES = 5
 log = structlog.get_logger()
 
 
@@ -56,25 +54,36 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
 def _convert_next(named_id: str, services: Services) -> str | None:
     """Convert or give up the job whose turn it is, and return its id; None if no job waits for a worker.
 
-    Other workers may choose the same job at the same time; those that fail to claim it try the one after it. Raises
-    Busy if this worker is at its concurrency limit, or others took every job that it tried.
+    Other workers may choose the same job at the same time; those that fail to claim it try others. Raises Busy if this
+    worker is at its concurrency limit, or others took every job that it tried.
     """
-    for _ in range(MAX_CHOICES):
-        error: StoreUnavailable | None = None
-        jobs = services.jobs.next_in_turn(CANDIDATES)
+    for choice in range(MAX_CHOICES):
+        jobs = choose(services.jobs, choice)
         if not jobs:
             return None
-        for job in jobs:
-            try:
-                delete_abandoned_output(job, services)
-            except StoreUnavailable as unavailable:  # a file that cannot be deleted must not hold up the other jobs
-                error = unavailable
-            else:
-                if ended_id := _convert_one(job, named_id, services):
-                    return ended_id
-        if error:  # each failure may have taken as long as the store's timeout
-            raise error
+        if ended_id := _convert_one_of(jobs, named_id, services):
+            return ended_id
     raise Busy("Other workers took every job that was chosen; retry shortly.")
+
+
+def _convert_one_of(jobs: Sequence[Job], named_id: str, services: Services) -> str | None:
+    """Convert the first of some jobs that other workers do not take, and return the id of the job that ended."""
+    error: StoreUnavailable | None = None
+    lost_races = 0
+    for job in jobs:
+        try:
+            delete_abandoned_output(job, services)
+        except StoreUnavailable as unavailable:  # a file that cannot be deleted must not hold up the other jobs
+            error = unavailable
+            continue
+        if ended_id := _convert_one(job, named_id, services):
+            return ended_id
+        lost_races += 1
+        if lost_races == MAX_LOST_RACES:
+            break
+    if error:  # each failure may have taken as long as the store's timeout
+        raise error
+    return None
 
 
 def _convert_one(job: Job, named_id: str, services: Services) -> str | None:
@@ -104,10 +113,10 @@ def _claim_and_convert(job: Job, services: Services) -> bool:
     """Claim a job and convert it, or give it up without attempts or time left; return whether this ended the job."""
     with _slot(services):
         _bind_log(job)
-        if services.jobs.give_up(job):
-            return True
         claim = services.jobs.claim(job)
-        return claim is not None and _convert_claimed(job, claim, services)
+        if claim is None:  # another worker took it, or it has no attempts or time left
+            return services.jobs.give_up(job)
+        return _convert_claimed(job, claim, services)
 
 
 def _bind_log(job: Job) -> None:

@@ -11,8 +11,7 @@ from typing import Self
 import structlog
 
 from soundlift.common.errors import DatabaseUnavailable, Unavailable
-from soundlift.common.jobs.model import Claim
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Claim
 from soundlift.common.services import Services
 
 from .failures import TOO_LONG, ConversionFailed

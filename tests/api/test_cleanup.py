@@ -24,8 +24,8 @@ from soundlift.common.events import (
     job_id_from,
     link_id_from,
 )
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
+from soundlift.common.jobs.model import CLAIM_SECONDS, GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
+from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
 from tests.factories.attempts import age_attempts, count_rows
 from tests.factories.jobs import (

@@ -73,6 +73,18 @@ def test_a_job_is_shown_with_its_error_and_its_page(soundlift: Run, services: Se
     assert (missing.returncode, missing.stderr) == (ExitCode.REFUSED, "soundlift: You have no job with this id.\n")
 
 
+def test_commands_about_jobs_are_also_a_group(soundlift: Run, services: Services) -> None:
+    row = failed_job(services)
+    for short, long in (
+        (["job", row.id], ["job", "show", row.id]),
+        (["job", "--json", row.id], ["job", "show", row.id, "--json"]),
+        (["jobs", "--state", "failed"], ["job", "list", "--state", "failed"]),
+    ):
+        assert soundlift(*short).stdout == soundlift(*long).stdout != ""
+    assert soundlift("job", "retry", row.id).stdout == f"{row.id}: queued\n"
+    assert soundlift("job").returncode == ExitCode.USAGE
+
+
 def test_a_download_has_the_name_of_the_video_and_replaces_nothing(
     soundlift: Run, services: Services, tmp_path: Path
 ) -> None:

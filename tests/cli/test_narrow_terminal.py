@@ -88,6 +88,14 @@ def test_a_job_fits(on_terminal: OnTerminal, services: Services, make: Callable[
     _assert_narrow(on_terminal("job", make(services).id))  # type: ignore[attr-defined]
 
 
+def test_the_history_of_a_job_fits(on_terminal: OnTerminal, services: Services) -> None:
+    job = failed_job(services, "A reason. " * 20)
+    written = on_terminal("job", "history", job.id, SOUNDLIFT_DATA=str(services.settings.soundlift_data))
+    _assert_narrow(written)
+    assert "upload complete, queued" in written
+    assert written.count("reason") == 20
+
+
 @pytest.mark.parametrize("command", ["convert", "download", "jobs", "job", "cancel", "rm", "retry", "link", "open"])
 def test_the_help_fits_and_its_summary_is_not_cut(on_terminal: OnTerminal, command: str) -> None:
     _assert_narrow(on_terminal(command, "--help"))

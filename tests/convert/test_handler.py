@@ -18,8 +18,7 @@ from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, StoreUnavailable, Unavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_for
-from soundlift.common.jobs.model import Claim, Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Claim, Job, State
 from soundlift.common.logging import current_traceparent
 from soundlift.common.services import Services
 from tests.convert.outcome import finished_mp3, stored_mp3s

@@ -13,8 +13,7 @@ from functions.convert import heartbeat as module
 from functions.convert.failures import TOO_LONG, ConversionFailed
 from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
 from soundlift.common.errors import DatabaseUnavailable, Unavailable
-from soundlift.common.jobs.model import Claim
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Claim
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 

@@ -18,8 +18,7 @@ from devservers.waiting import wait_for
 from functions.convert.handler import convert
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Job, State
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s

@@ -10,8 +10,8 @@ import pytest
 from functions.convert.handler import convert
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.events import MP3_READY, event_for
-from soundlift.common.jobs.model import Claim, Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS, Jobs
+from soundlift.common.jobs.model import CLAIM_SECONDS, Claim, Job, State
+from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.jobs import age, job_now

@@ -21,8 +21,7 @@ from soundlift.common.events import (
     job_id_from,
     to_http,
 )
-from soundlift.common.jobs.model import Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Job, State
 from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.jobs import age, job_now, queued_job

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import structlog
 
-from functions.convert.handler import MAX_CHOICES, convert
+from functions.convert.choice import CANDIDATES, MAX_CHOICES, choose
+from functions.convert.handler import convert
 from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
 from soundlift.common.logging import current_traceparent
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
@@ -199,6 +199,21 @@ def test_a_worker_that_loses_every_race_for_a_job_returns_the_event(
         convert(event_for(job), services)
     assert busy.value.retry_after < CLAIM_SECONDS
     assert tries == [job.id] * MAX_CHOICES
+
+
+def test_workers_that_lost_a_race_try_different_jobs(services: Services) -> None:
+    turns = [queued_job(services, email=f"{number}@example.org").id for number in range(2 * CANDIDATES)]
+    first_tries = [choose(services.jobs, 0)[0].id for _ in range(20)]
+    later_tries = {choose(services.jobs, choice)[0].id for choice in range(1, MAX_CHOICES) for _ in range(20)}
+    assert first_tries == turns[:1] * 20
+    assert len(later_tries) > CANDIDATES / 2
+    assert later_tries.issubset(turns)
+
+
+@pytest.mark.parametrize("choice", range(MAX_CHOICES))
+def test_every_choice_finds_the_only_job_that_waits(services: Services, choice: int) -> None:
+    job = queued_job(services)
+    assert [found.id for found in choose(services.jobs, choice)] == [job.id]
 
 
 @pytest.mark.slow

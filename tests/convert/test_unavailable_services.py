@@ -12,8 +12,7 @@ from soundlift.common.errors import Busy, DatabaseUnavailable, StoreUnavailable
 from soundlift.common.events import (
     event_for,
 )
-from soundlift.common.jobs.model import Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Job, State
 from soundlift.common.services import Services
 from tests.convert.outcome import assert_one_mp3, stored_mp3s
 from tests.factories.clips import ffmpeg

@@ -11,8 +11,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import MediaNotFound
 from soundlift.common.jobs.conditions import job_columns
 from soundlift.common.jobs.disposal import delete_abandoned_output
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, AudioDescription, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, GIVE_UP_SECONDS, AudioDescription, State
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, age, claimed_job, job_now, queued_job
 from tests.factories.media import store

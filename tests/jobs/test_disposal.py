@@ -13,8 +13,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, GIVE_UP_SECONDS, State
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, job_now
 from tests.factories.media import is_stored, store

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.jobs.history import delete_orphaned_history, record
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import Claim, State
 from soundlift.common.jobs.quota import read_usage, usage_by_user
@@ -36,7 +38,7 @@ RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
 KEY = UploadKey(ADA, "1", "0" * 64)
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = ("job", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
+TABLES = ("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -86,6 +88,18 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     ),
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
     "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
+    "history": (lambda services, job_id: services.jobs.history(job_id), "job_history_of_job"),
+    "length of a history": (
+        lambda services, job_id: services.database.transact(
+            lambda connection: record(connection, job_id, Step.EVENT_RESENT)
+        ),
+        "job_history_of_job",
+    ),
+    # The ORPHAN_BATCH oldest rows, in the order of the primary key.
+    "orphaned history": (
+        lambda services, _: delete_orphaned_history(services.database),
+        f"PRIMARY|SCAN job_history|{JOB_OF['find']}",
+    ),
     "upload with a key": (lambda services, _: services.jobs.find_upload(KEY), f"{UPLOAD_KEY}|{JOB_OF['find']}"),
     "cancelled keys": (lambda services, _: services.jobs.refuse_upload(KEY), "upload_key_of_user"),
     "old keys": (  # MariaDB may read the uploads in progress first

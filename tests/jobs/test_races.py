@@ -15,8 +15,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import TooManyJobs
 from soundlift.common.jobs.cursor import Cursor
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Job, State
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job

@@ -12,7 +12,7 @@ from soundlift.common.db.tables import usage_minutes
 from soundlift.common.errors import TooManyMinutes, TooManyUploads
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import Claim, Job
+from soundlift.common.jobs.model import CLAIM_SECONDS, Claim, Job
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.recent import (
     DAY,
@@ -24,7 +24,6 @@ from soundlift.common.jobs.recent import (
     recent_uploads,
     totals_by_user,
 )
-from soundlift.common.jobs.store import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, age, claimed_job, job_now, queued_job, ready_job
 from tests.factories.races import race

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, job_now, queued_job
 from tests.jobs.steps import STEPS, row_of

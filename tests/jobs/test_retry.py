@@ -11,8 +11,7 @@ from soundlift.common.errors import MediaNotFound, TooManyJobs
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, GIVE_UP_SECONDS, MAX_ATTEMPTS, Job, State
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job

@@ -6,8 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import Job, State
-from soundlift.common.jobs.store import CLAIM_SECONDS
+from soundlift.common.jobs.model import CLAIM_SECONDS, Job, State
 from soundlift.common.services import Services
 from tests.factories.backlog import queue_many
 from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, receiving_job

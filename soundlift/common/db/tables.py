@@ -171,6 +171,21 @@ notifications = sa.Table(
     sa.Index("notification_due_at", "due_at"),
 )
 
+# The steps of jobs and of their notifications; see jobs/history.py. Functions of an older release write no rows.
+job_history = sa.Table(
+    "job_history",
+    metadata,
+    # SQLite numbers the rows of an INTEGER column only.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("job", sa.String(24), nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("step", sa.String(32), nullable=False),
+    sa.Column("attempt", sa.Integer),
+    sa.Column("claim", sa.String(24)),
+    sa.Column("detail", sa.String(1000)),
+    sa.Index("job_history_of_job", "job", "id"),
+)
+
 # The keys that clients gave their uploads (Idempotency-Key), for a day.
 upload_keys = sa.Table(
     "upload_key",

@@ -13,6 +13,8 @@ from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_row_expired
 from soundlift.common.jobs.cursor import KEEP_DELETIONS_SECONDS
+from soundlift.common.jobs.history import delete_history, take_step
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.keyed_uploads import KeyedUploadSteps
 from soundlift.common.jobs.model import ENDED, State
 from soundlift.common.notifications.rows import delete_notifications
@@ -25,13 +27,13 @@ class DeletionSteps(KeyedUploadSteps):
 
     def delete(self, job_id: str) -> bool:
         """Move any end → deleted, record the deletion, and delete the job's notifications, pending or not."""
-        step = self._step(job_id, State.DELETED, table.c.state.in_(ENDED), purge_after=now())
+        update = self._transition(job_id, State.DELETED, table.c.state.in_(ENDED), purge_after=now())
 
         def delete_both(connection: Connection) -> bool:
-            deleted = connection.execute(step).rowcount == 1
+            deleted = take_step(connection, update, job_id, Step.DELETED)
             if deleted:
                 delete_notifications(connection, [job_id])
-                _record(connection, [job_id])
+                _record_deletions(connection, [job_id])
             return deleted
 
         return self._database.transact(delete_both)
@@ -46,7 +48,8 @@ class DeletionSteps(KeyedUploadSteps):
             if not (job_ids := connection.scalars(ids).all()):
                 return 0
             delete_notifications(connection, job_ids)
-            _record(connection, job_ids)
+            delete_history(connection, job_ids)
+            _record_deletions(connection, job_ids)
             return connection.execute(sa.delete(table).where(table.c.id.in_(job_ids))).rowcount
 
         return self._database.transact(delete_rows)
@@ -63,7 +66,7 @@ class DeletionSteps(KeyedUploadSteps):
         return self._database.transact(delete_rows)
 
 
-def _record(connection: Connection, job_ids: Collection[str]) -> None:
+def _record_deletions(connection: Connection, job_ids: Collection[str]) -> None:
     """Record that jobs whose rows still exist are deleted.
 
     A job that another program's video created has the video's id, so it may be deleted again after it was recreated.

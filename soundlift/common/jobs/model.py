@@ -13,6 +13,7 @@ MAX_ARCHIVE_JOBS = 100  # in one ZIP file whose URL names them
 MAX_POSTED_JOBS = 1000  # in one ZIP file for which a body names them
 BATCH = 100  # maximum number of jobs that cleanup lists at a time
 MAX_ATTEMPTS = 3
+CLAIM_SECONDS = 30  # a worker renews its claim to convert a job before this time is over
 GIVE_UP_SECONDS = 24 * 3600
 FIRST_RESEND_SECONDS = 600
 MAX_RESEND_SECONDS = 6 * 3600

@@ -19,6 +19,8 @@ from soundlift.common.jobs.conditions import (
     job_from_row,
     needs_purge,
 )
+from soundlift.common.jobs.history import read_history
+from soundlift.common.jobs.history_entry import HistoryEntry
 from soundlift.common.jobs.model import BATCH, WAITING, Job, State
 from soundlift.common.jobs.turns import IN_TURN
 
@@ -43,15 +45,21 @@ class JobQueries:
         """Return the job of a video; an adopted job has the video's id."""
         return self.find(video_fid) or next(iter(self._select(table.c.video_fid == video_fid)), None)
 
-    def next_in_turn(self, limit: int) -> list[Job]:
+    def history(self, job_id: str) -> list[HistoryEntry]:
+        """Return the recorded steps of a job, the first one first, until the row of the job is deleted."""
+        with self._database.read() as connection:
+            return read_history(connection, job_id)
+
+    def next_in_turn(self, limit: int, *, skip: int = 0) -> list[Job]:
         """Return at most `limit` jobs that wait for a worker, in the order in which they are to be converted.
 
-        Those whose worker died are first: they had their turn. Each state has its own query, sorted by the index.
+        Those whose worker died are first: they had their turn. `skip` is a number of queued jobs that are left out.
+        Each state has its own query, sorted by the index.
         """
         found: list[Job] = []
-        for state in (State.CONVERTING, State.QUEUED):
+        for state, offset in ((State.CONVERTING, 0), (State.QUEUED, skip)):
             mine = (table.c.state == state, is_unclaimed())
-            found += self._select(*mine, order=IN_TURN, limit=limit, index="job_in_turn")
+            found += self._select(*mine, order=IN_TURN, limit=limit, offset=offset, index="job_in_turn")
         return found[:limit]
 
     def due(self) -> list[Job]:
@@ -87,9 +95,12 @@ class JobQueries:
         *conditions: sa.ColumnElement[bool],
         order: Any = (),
         limit: int | None = None,
+        offset: int = 0,
         index: str = "",
     ) -> list[Job]:
         query = sa.select(*job_columns).where(*conditions).order_by(*order).limit(limit)
+        if offset:
+            query = query.offset(offset)
         if index:
             query = force_index(query, table, index)
         with self._database.read() as connection:

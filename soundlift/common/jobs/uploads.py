@@ -11,6 +11,8 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row, next_update
+from soundlift.common.jobs.history import record, take_step
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.lists import JobLists
 from soundlift.common.jobs.model import FIRST_RESEND_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.quota import Reservation, admit_bytes, admit_job
@@ -62,6 +64,7 @@ class UploadSteps(JobLists):
             if reservation:
                 admit_job(connection, username, reservation)
             connection.execute(row)
+            record(connection, job_id, Step.RECEIVING)
             # Read in the same transaction: after its commit, an error would leave a row that no caller knows about.
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
 
@@ -87,6 +90,7 @@ class UploadSteps(JobLists):
         def insert(connection: Connection) -> None:
             lock_user(connection, username)
             connection.execute(row.values(turn=next_turn(connection, username)))
+            record(connection, video_fid, Step.ADOPTED)
 
         try:
             self._database.transact(insert)
@@ -119,7 +123,7 @@ class UploadSteps(JobLists):
         The store must have the complete video. After DatabaseUnavailable, the job may be queued nevertheless.
         From then on the user's quota contains the video's actual size instead of the reservation.
         """
-        step = self._step(
+        update = self._transition(
             job_id,
             State.QUEUED,
             table.c.state == State.RECEIVING,
@@ -130,7 +134,8 @@ class UploadSteps(JobLists):
         )
 
         def queue_and_read(connection: Connection) -> Job | None:
-            if connection.execute(step.values(turn=turn_of(connection, job_id))).rowcount != 1:
+            in_turn = update.values(turn=turn_of(connection, job_id))
+            if not take_step(connection, in_turn, job_id, Step.QUEUED):
                 return None
             # Read in the same transaction: an error after its commit would look as if the job were not queued.
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
@@ -139,29 +144,32 @@ class UploadSteps(JobLists):
 
     def roll_back(self, job_id: str) -> bool:
         """Move receiving → deleted, after an upload has failed; its key can be used again."""
-        return self._break_off(job_id, table.c.state == State.RECEIVING)
+        return self._break_off(job_id, Step.UPLOAD_FAILED, table.c.state == State.RECEIVING)
 
     def abandon(self, job: Job) -> bool:
         """Move receiving → deleted, if the upload is still interrupted; its key can be used again."""
-        return self._break_off(job.id, is_interrupted(now()))
+        return self._break_off(job.id, Step.UPLOAD_INTERRUPTED, is_interrupted(now()))
 
-    def _break_off(self, job_id: str, condition: sa.ColumnElement[bool]) -> bool:
-        step = self._step(job_id, State.DELETED, condition, upload_deadline=None, purge_after=now())
+    def _break_off(self, job_id: str, step: Step, condition: sa.ColumnElement[bool]) -> bool:
+        update = self._transition(job_id, State.DELETED, condition, upload_deadline=None, purge_after=now())
 
         def delete_and_forget(connection: Connection) -> bool:
-            deleted = connection.execute(step).rowcount == 1
+            deleted = take_step(connection, update, job_id, step)
             if deleted:
                 forget_key(connection, job_id)
             return deleted
 
         return self._database.transact(delete_and_forget)
 
-    def _move(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-        return self._database.change(self._step(job_id, state, *conditions, **values)) == 1
+    def _take(self, update: sa.Update, job_id: str, step: Step, **entry: Any) -> bool:
+        """Take a step, and record it with these values, unless another process acted first."""
+        return self._database.transact(lambda connection: take_step(connection, update, job_id, step, **entry))
 
-    def _step(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> sa.Update:
-        times = {"changed_at": now(), "updated_at": next_update}
-        return sa.update(table).where(table.c.id == job_id, *conditions).values(state=state, **times, **values)
+    def _transition(self, job_id: str, state: State, *conditions: sa.ColumnElement[bool], **values: Any) -> sa.Update:
+        return self._change(job_id, *conditions, state=state, changed_at=now(), updated_at=next_update, **values)
+
+    def _change(self, job_id: str, *conditions: sa.ColumnElement[bool], **values: Any) -> sa.Update:
+        return sa.update(table).where(table.c.id == job_id, *conditions).values(**values)
 
     def _update(self, job_id: str, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-        return self._database.change(sa.update(table).where(table.c.id == job_id, *conditions).values(**values)) == 1
+        return self._database.change(self._change(job_id, *conditions, **values)) == 1

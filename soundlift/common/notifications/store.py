@@ -20,6 +20,8 @@ from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
 from soundlift.common.jobs.conditions import job_columns, job_from_row, next_update
+from soundlift.common.jobs.history import attempts_to_notify, take_step
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import BATCH, MAX_MESSAGE_LENGTH, Job
 from soundlift.common.notifications.model import (
     CLAIM_SECONDS,
@@ -74,23 +76,21 @@ class Notifications:
             (age > MAX_RESEND_SECONDS, MAX_RESEND_SECONDS),
             else_=age,
         )
-        return self._update(table.c.job == job.id, _is_due(now()), due_at=now() + pause)
+        update = sa.update(table).where(table.c.job == job.id, _is_due(now())).values(due_at=now() + pause)
+        return self._take(update, job.id, Step.EVENT_RESENT)
 
     def send_soon(self, job: Job) -> bool:
         """Make the event of a job's pending notifications due immediately, after its publication failed."""
-        return self._update(table.c.job == job.id, table.c.due_at.is_not(None), due_at=now())
+        update = sa.update(table).where(table.c.job == job.id, table.c.due_at.is_not(None)).values(due_at=now())
+        return self._take(update, job.id, Step.EVENT_UNSENT)
 
     def claim(self, job_id: str, channel: Channel) -> NotificationClaim | None:
         """Claim a pending notification for CLAIM_SECONDS, and count an attempt."""
         claim = NotificationClaim(job_id, channel, token=secrets.token_hex(12))
-        won = self._update(
-            *_is_pending(job_id, channel),
-            _is_unclaimed(now()),
-            claim=claim.token,
-            claimed_until=now() + CLAIM_SECONDS,
-            attempts=table.c.attempts + 1,
-        )
-        return claim if won else None
+        free = (*_is_pending(job_id, channel), _is_unclaimed(now()))
+        values = {"claimed_until": now() + CLAIM_SECONDS, "attempts": table.c.attempts + 1}
+        update = sa.update(table).where(*free).values(claim=claim.token, **values)
+        return claim if self._take(update, job_id, Step.MAIL_CLAIMED, **_entry(claim)) else None
 
     def is_pending(self, job_id: str, channel: Channel) -> bool:
         """Return whether a job has a notification that is neither delivered nor given up."""
@@ -106,17 +106,18 @@ class Notifications:
 
     def mark_delivered(self, claim: NotificationClaim) -> bool:
         """Record that the recipient's server accepted the notification."""
-        return self._settle(claim, due_at=None, delivered_at=now(), last_error=None)
+        return self._settle(claim, Step.MAIL_DELIVERED, delivered_at=now(), last_error=None)
 
     def give_up(self, claim: NotificationClaim, *, reason: str) -> bool:
         """Record that the notification can never be delivered."""
-        return self._settle(claim, due_at=None, last_error=reason[:MAX_MESSAGE_LENGTH])
+        return self._settle(claim, Step.MAIL_GAVE_UP, last_error=reason[:MAX_MESSAGE_LENGTH])
 
     def release(self, claim: NotificationClaim, *, cause: str) -> bool:
         """Release a claim after a temporary failure, so that any worker can claim the notification again."""
-        return self._database.change(_end_of(claim, last_error=cause[:MAX_MESSAGE_LENGTH])) == 1
+        update = _end_of(claim, last_error=cause[:MAX_MESSAGE_LENGTH])
+        return self._take(update, claim.job_id, Step.MAIL_RELEASED, **_entry(claim, detail=cause))
 
-    def _settle(self, claim: NotificationClaim, **values: Any) -> bool:
+    def _settle(self, claim: NotificationClaim, step: Step, **values: Any) -> bool:
         """End a claim, and record the change on the job, whose document shows it.
 
         The job is changed first, as in the transactions that change a job and then its notifications, which could
@@ -124,15 +125,23 @@ class Notifications:
         """
         mine = sa.select(table.c.job).where(*_is_mine(claim)).scalar_subquery().is_not(None)
         touch = sa.update(jobs).where(jobs.c.id == claim.job_id, mine).values(updated_at=next_update)
+        update = _end_of(claim, due_at=None, **values)
 
         def settle(connection: Connection) -> bool:
             connection.execute(touch)
-            return connection.execute(_end_of(claim, **values)).rowcount == 1
+            return take_step(connection, update, claim.job_id, step, **_entry(claim, detail=values["last_error"]))
 
         return self._database.transact(settle)
 
-    def _update(self, *conditions: sa.ColumnElement[bool], **values: Any) -> bool:
-        return self._database.change(sa.update(table).where(*conditions).values(**values)) > 0
+    def _take(self, update: sa.Update, job_id: str, step: Step, **entry: Any) -> bool:
+        """Take a step, and record it with these values, unless another process acted first."""
+        return self._database.transact(lambda connection: take_step(connection, update, job_id, step, **entry))
+
+
+def _entry(claim: NotificationClaim, *, detail: str | None = None) -> dict[str, Any]:
+    """Return the values of the entry for a step that is taken under a claim."""
+    attempt = attempts_to_notify(claim.job_id, claim.channel)
+    return {"attempt": attempt, "claim": claim.token, "detail": detail}
 
 
 def _is_pending(job_id: str, channel: Channel) -> tuple[sa.ColumnElement[bool], ...]:

@@ -1,0 +1,85 @@
+"""Uploads as their clients saw them: what was sent, what was answered, and what the owner did to the job since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.chaos.history import Fact
+
+FROM_A_PROXY = (502, 504)  # it does not know what the function did
+ACTIONS = ("cancel", "retry", "delete")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one request; `status` is None if none arrived."""
+
+    status: int | None
+    code: str | None
+    job: str | None
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether the request may have had an effect, although its client does not know of one."""
+        return self.status is None or self.status in FROM_A_PROXY
+
+
+@dataclass
+class Upload:
+    """One file that a user uploaded, possibly in several requests; with a key, all of them mean the same upload."""
+
+    name: str
+    user: str
+    clip: int
+    key: str | None
+    file_name: str
+    requests: int = 0
+    answers: list[Answer] = field(default_factory=list)
+    actions: dict[str, list[Answer]] = field(default_factory=lambda: {action: [] for action in ACTIONS})
+
+    @property
+    def accepted_jobs(self) -> list[str]:
+        """Return the job of each answer that accepted the upload, in their order."""
+        return [answer.job for answer in self.answers if answer.is_accepted and answer.job]
+
+    @property
+    def lost_answers(self) -> int:
+        """Return the number of requests that may have made a job unnoticed."""
+        return self.requests - len(self.answers) + sum(answer.is_lost for answer in self.answers)
+
+    def did(self, action: str) -> int:
+        """Return how often the owner did something to the job, as far as the owner knows."""
+        return sum(answer.is_accepted for answer in self.actions[action])
+
+    def may_have_done(self, action: str) -> int:
+        """Return how often the owner may have done something to the job."""
+        return sum(answer.is_accepted or answer.is_lost for answer in self.actions[action])
+
+
+def read_uploads(facts: Iterable[Fact]) -> dict[str, Upload]:
+    """Return the uploads of a history by their names."""
+    uploads: dict[str, Upload] = {}
+    for fact in facts:
+        match fact["kind"]:
+            case "upload":
+                _begun(uploads, fact).requests += 1
+            case "response":
+                uploads[fact["upload"]].answers.append(_answer(fact))
+            case action if action in ACTIONS and fact.get("upload") in uploads:
+                uploads[fact["upload"]].actions[action].append(_answer(fact))
+    return uploads
+
+
+def _begun(uploads: dict[str, Upload], fact: Fact) -> Upload:
+    name = fact["upload"]
+    new = Upload(name, fact["user"], fact["clip"], fact.get("key"), fact["file_name"])
+    return uploads.setdefault(name, new)
+
+
+def _answer(fact: Fact) -> Answer:
+    return Answer(fact.get("status"), fact.get("code"), fact.get("job"))

@@ -1,0 +1,72 @@
+"""What becomes of a job: one audio file with the sound of its own clip, or one stated failure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.chaos.accounts.books import Books
+from tests.chaos.accounts.interruptions import interruptions
+from tests.chaos.clips.clips import Clip
+from tests.chaos.clips.recipes import READY
+from tests.chaos.clips.tones import TOLERANCE, Sound
+
+GAVE_UP = "gave_up"  # the failure that blames no video
+SHORTEST, LONGEST = 0.05, 0.2  # seconds that an output may be shorter and longer than the clip, by its codecs' delays
+
+Found = Iterator[tuple[str, str, str]]
+
+
+def no_job_is_stuck(books: Books) -> Found:
+    for upload, seen in books.with_jobs():
+        if not seen.job.ended:
+            yield f"the job is still {seen.job.state}", upload.name, seen.job.id
+
+
+def only_its_owner_cancels_a_job(books: Books) -> Found:
+    for upload, seen in books.with_jobs():
+        # A deletion cancels first, and may be interrupted then.
+        asked = upload.may_have_done("cancel") + upload.may_have_done("delete")
+        if seen.job.state in ("cancelled", "expired") and not asked:
+            yield f"the job is {seen.job.state}, which nobody asked for", upload.name, seen.job.id
+
+
+def a_job_ends_as_its_clip_must(books: Books) -> Found:
+    for upload, seen in books.with_jobs():
+        clip, job = books.clip_of(upload), seen.job
+        outcome = READY if job.ready else job.error_code
+        if job.state in (READY, "failed") and outcome not in {*clip.outcomes, GAVE_UP}:
+            yield f"a clip of the kind {clip.kind} ended as {outcome}: {job.error}", upload.name, job.id
+
+
+def a_job_is_given_up_only_after_interruptions(books: Books) -> Found:
+    """A claim is lost when its worker dies, is stopped, or cannot reach the database; the third one ends the job."""
+    for upload, seen in books.with_jobs():
+        if seen.job.error_code == GAVE_UP and not interruptions(books.faults):
+            yield f"nothing was interrupted, but the job was given up: {seen.job.error}", upload.name, seen.job.id
+
+
+def a_ready_job_has_a_file_that_decodes(books: Books) -> Found:
+    for upload, seen in books.with_jobs():
+        if seen.job.ready and books.outside.sounds.get(seen.job.id) is None:
+            yield "the job is ready, but its file cannot be downloaded and decoded", upload.name, seen.job.id
+
+
+def a_file_has_the_tone_of_its_own_clip(books: Books) -> Found:
+    for upload, clip, job_id, sound in _heard(books):
+        if sound.tone is None or abs(sound.tone - clip.tone) > TOLERANCE:
+            heard = f"{sound.tone:.1f} Hz" if sound.tone else "no tone"
+            yield f"the file has {heard} instead of {clip.tone:g} Hz", upload, job_id
+
+
+def a_file_has_the_length_of_its_clip(books: Books) -> Found:
+    for upload, clip, job_id, sound in _heard(books):
+        shortest = clip.seconds - SHORTEST if clip.is_whole else 0.0
+        if not shortest <= sound.seconds <= clip.seconds + LONGEST:
+            yield f"the file has {sound.seconds:.2f} s of sound instead of {clip.seconds:g} s", upload, job_id
+
+
+def _heard(books: Books) -> Iterator[tuple[str, Clip, str, Sound]]:
+    for upload, seen in books.with_jobs():
+        sound = books.outside.sounds.get(seen.job.id)
+        if seen.job.ready and sound is not None:
+            yield upload.name, books.clip_of(upload), seen.job.id, sound

@@ -1,0 +1,181 @@
+"""A run: users upload while faults happen; then everything must come to rest, and the accounts must be right."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import urllib3
+
+from devservers.waiting import wait_for
+from tests.chaos.accounts.accountant import account
+from tests.chaos.accounts.report import describe
+from tests.chaos.clips.clips import make_clips
+from tests.chaos.faults.kinds import possible_kinds
+from tests.chaos.history import Fact, History, read_history
+from tests.chaos.injection import Injection
+from tests.chaos.outside.deployment import Deployment, look
+from tests.chaos.outside.mailboxes import mails_of_history
+from tests.chaos.outside.rest import come_to_rest
+from tests.chaos.schedule import Fault, Kind, make_schedule
+from tests.chaos.system.system import System, running_system
+from tests.chaos.system.upkeep import Upkeep
+from tests.chaos.users.user import User
+
+MAX_CLIPS = 200
+FINISH_SECONDS = 90.0  # for the requests that users have begun
+UP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does: it ends after `uploads`, or after `seconds` if that is sooner.
+
+    It must come to rest within `rest_seconds`. `extra` is added to the environment of the processes. `without` names
+    kinds of faults.
+    """
+
+    seed: int
+    seconds: float = 120.0
+    uploads: int = 100
+    store: str = "gridfs"
+    users: int = 4
+    rest_seconds: float = 600.0
+    without: frozenset[str] = frozenset()
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """What happened in a run, and a text about each violation."""
+
+    seconds: float
+    kinds: Counter[str]
+    failed_faults: int
+    responses: Counter[str]
+    states: Counter[str]
+    mails: int
+    skipped: Mapping[str, str]
+    violations: int
+    report: str
+
+
+def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]) -> Result:
+    """Run everything in a new folder, and write the history to a new file."""
+    began = time.monotonic()
+    history = History(history_file)
+    emails = [f"user{number}@example.org" for number in range(plan.users)]
+    clips = make_clips(folder / "clips", seed=plan.seed, count=min(plan.uploads, MAX_CLIPS))
+    with running_system(folder / "system", plan.store, history, emails, plan.extra) as system:
+        kinds, skipped = possible_kinds(system, plan.store)
+        kinds = [kind for kind in kinds if kind.name not in plan.without]
+        about = {"seed": plan.seed, "seconds": plan.seconds, "uploads": plan.uploads, "store": plan.store}
+        history.record("run", **about, users=plan.users, skipped=skipped)
+        say(f"{plan.users} users, {len(kinds)} kinds of faults; {len(skipped)} cannot be injected here.")
+        users = [
+            User(system.stack.url, email, plan.seed, clips, range(index, plan.uploads, plan.users), history,
+                 system.stopping)
+            for index, email in enumerate(emails)
+        ]  # fmt: skip
+        with Upkeep(system) as upkeep:
+            injected = _disturb(plan, kinds, system, users, say)
+            say("The faults are over; waiting until everything has come to rest.")
+            _wait_until_up(system)
+            upkeep.stop_cleanup()
+            rested = come_to_rest(
+                _deployment(system, history_file), system.services.database, _settling(system),
+                seconds=plan.rest_seconds,
+            )  # fmt: skip
+        history.record("run", ended=True)
+        history.close()
+        facts = list(read_history(history_file))
+        outside = look(_deployment(system, history_file))
+        violations = account(facts, clips, outside)
+        report = describe(violations, facts, lambda job: _job_history(system, job))
+        if not rested:
+            report = f"VIOLATED: the deployment did not come to rest within {plan.rest_seconds:g} s\n\n{report}"
+        states = Counter(str(seen.job.state) for seen in outside.jobs.values())
+    return Result(
+        seconds=time.monotonic() - began,
+        kinds=Counter(fault.name for fault in injected),
+        failed_faults=sum(fact.get("phase") == "failed" for fact in facts),
+        responses=_responses(facts),
+        states=states,
+        mails=sum(fact["kind"] == "mail" for fact in facts),
+        skipped=skipped,
+        violations=len(violations) + (not rested),
+        report=report,
+    )
+
+
+def _disturb(
+    plan: Plan, kinds: Sequence[Kind], system: System, users: Sequence[User], say: Callable[[str], None]
+) -> list[Fault]:
+    """Let users upload while faults happen, until they have finished or the time is over; return the faults."""
+    for user in users:
+        user.thread.start()
+    lanes = [Injection(system, faults) for faults in make_schedule(plan.seed, plan.seconds, kinds).values()]
+    deadline = time.monotonic() + plan.seconds
+    try:
+        while any(user.thread.is_alive() for user in users) and (left := deadline - time.monotonic()) > 0:
+            say(f"{left:5.0f} s left, {sum(len(lane.injected) for lane in lanes)} faults")
+            _join(users, min(30.0, left))
+    finally:
+        system.stopping.set()
+        for stop in [threading.Thread(target=lane.stop) for lane in lanes]:
+            stop.start()
+            stop.join()
+    _join(users, FINISH_SECONDS)
+    return [fault for lane in lanes for fault in lane.injected]
+
+
+def _join(users: Sequence[User], seconds: float) -> None:
+    until = time.monotonic() + seconds
+    for user in users:
+        user.thread.join(max(0.0, until - time.monotonic()))
+
+
+def _wait_until_up(system: System) -> None:
+    """Wait until every function is ready, with everything that it needs."""
+
+    def is_ready(port: int, path: str) -> bool:
+        with suppress(urllib3.exceptions.HTTPError):
+            return urllib3.request("GET", f"http://127.0.0.1:{port}{path}", retries=False, timeout=10).status == 200
+        return False
+
+    for process in [process for running in system.stack.processes.values() for process in running]:
+        path = "/readyz" if process.part == "connector" else "/_/ready"
+        wait_for(lambda: is_ready(process.port, path), f"{process.part} is ready", seconds=UP_SECONDS)  # noqa: B023
+
+
+def _settling(system: System) -> Callable[[], dict[str, int]]:
+    def settle() -> dict[str, int]:
+        return {**system.cleanup(), "delayed": system.end_delays()}
+
+    return settle
+
+
+def _deployment(system: System, history_file: Path) -> Deployment:
+    return Deployment(
+        admin=system.admin(),
+        media_url=system.servers.direct["MEDIA_URL"],
+        waiting=system.waiting,
+        mails=lambda: mails_of_history(read_history(history_file)),
+        temporary=system.temporary,
+    )
+
+
+def _job_history(system: System, job: str) -> str:
+    """Return the row of a job as an operator sees it."""
+    found = system.services.jobs.find(job)
+    return repr(found) if found else "The job has no row."
+
+
+def _responses(facts: Sequence[Fact]) -> Counter[str]:
+    statuses = [fact["status"] for fact in facts if fact["kind"] == "response"]
+    return Counter(str(status) if status else "no answer" for status in statuses)

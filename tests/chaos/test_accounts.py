@@ -1,0 +1,206 @@
+"""The accountant reports each kind of violation, and nothing else, in a small run that is otherwise as promised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.chaos.accounts.accountant import CHECKS, account, sentence
+from tests.chaos.accounts.report import describe
+from tests.chaos.clips.tones import Sound, tone_of
+from tests.chaos.outside.view import Outside, Stored
+from tests.chaos.small_run import BROKEN, CLIPS, GOOD, OTHER, Run, action, fault, mail, response, upload
+
+
+def answer_again(run: Run, name: str, status: int | None, job: str | None) -> None:
+    run.facts += [upload(name, request=2), response(name, status, job, request=2)]
+
+
+def lose_the_job(run: Run) -> None:
+    run.remove("j1")
+
+
+def make_a_job_of_a_refused_upload(run: Run) -> None:
+    run.facts += [upload("unavailable"), response("unavailable", 503)]
+    run.add("j3", "unavailable.mp4")
+
+
+def make_a_second_job(run: Run) -> None:
+    answer_again(run, "good", None, None)
+    run.add("j3", "good.mp4")
+
+
+def make_a_second_job_without_a_key(run: Run) -> None:
+    run.facts[0] = upload("good", key=None)
+    run.add("j3", "good.mp4")
+
+
+def make_a_job_of_nothing(run: Run) -> None:
+    run.add("j3", "unknown.mp4")
+
+
+def accept_a_text(run: Run) -> None:
+    run.facts[5] = response("refused", 202, "j3")
+    run.add("j3", "refused.mp4")
+    run.facts.append(action("delete", "refused", "j3", 204))
+    run.remove("j3")
+
+
+def keep_a_deleted_job(run: Run) -> None:
+    run.facts.append(action("delete", "good", "j1", 204))
+
+
+def answer_500(run: Run) -> None:
+    run.facts[5] = response("refused", 500)
+
+
+def leave_a_job_queued(run: Run) -> None:
+    run.end("j1", "queued")
+
+
+def cancel_a_job(run: Run) -> None:
+    run.end("j1", "cancelled")
+
+
+def blame_a_good_video(run: Run) -> None:
+    run.end("j1", "failed", "broken")
+    run.mails.append(mail("j1", "failed"))
+
+
+def give_up_a_job(run: Run) -> None:
+    run.end("j1", "failed", "gave_up")
+    run.mails.append(mail("j1", "failed"))
+
+
+def lose_a_file(run: Run) -> None:
+    run.sounds["j1"] = None
+    run.outputs = Stored()
+
+
+def swap_a_file(run: Run) -> None:
+    run.sounds["j1"] = Sound(1.0, tone_of(BROKEN))
+
+
+def silence_a_file(run: Run) -> None:
+    run.sounds["j1"] = Sound(1.0, None)
+
+
+def shorten_a_file(run: Run) -> None:
+    run.sounds["j1"] = Sound(0.5, tone_of(GOOD))
+
+
+def lose_a_mail(run: Run) -> None:
+    run.mails.pop()
+
+
+def notify_of_an_earlier_outcome_only(run: Run) -> None:
+    run.facts.append(action("retry", "good", "j1", 202))
+
+
+def notify_of_both_outcomes(run: Run) -> None:
+    run.mails.append(mail("j1", "failed"))
+
+
+def repeat_a_mail(run: Run) -> None:
+    run.mails.append(mail("j1"))
+
+
+def repeat_a_mail_for_a_repeated_event(run: Run) -> None:
+    run.facts.append(fault("duplicate"))
+    run.mails.append(mail("j1"))
+
+
+def notify_somebody_else(run: Run) -> None:
+    run.mails.append(replace(mail("j1"), recipient=OTHER))
+    run.facts.append(fault("kill"))
+
+
+def leave_a_video(run: Run) -> None:
+    run.videos = Stored(run.videos.files | {"orphan"})
+
+
+def leave_an_audio_file(run: Run) -> None:
+    of_the_failed_job = "one file that its row may name"
+    run.outputs = Stored(run.outputs.files | {"orphan", of_the_failed_job})
+
+
+def leave_a_part(run: Run) -> None:
+    run.outputs = replace(run.outputs, unfinished=frozenset({"orphan.part"}))
+
+
+def lose_a_video(run: Run) -> None:
+    run.videos = Stored(frozenset({"video of j1"}))
+
+
+def leave_a_temporary_folder(run: Run) -> None:
+    run.temporary = frozenset({"soundlift-abc"})
+
+
+def leave_a_message(run: Run) -> None:
+    run.waiting = {"video": 0, "mp3": 1}
+
+
+VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
+    ("an_accepted_upload_has_its_job", lose_the_job),
+    ("a_refused_upload_leaves_no_job", make_a_job_of_a_refused_upload),
+    ("a_key_makes_at_most_one_job", make_a_second_job),
+    ("a_request_makes_at_most_one_job", make_a_second_job_without_a_key),
+    ("every_job_was_uploaded", make_a_job_of_nothing),
+    ("a_clip_that_must_be_refused_is_never_accepted", accept_a_text),
+    ("a_deleted_job_is_gone", keep_a_deleted_job),
+    ("no_upload_is_answered_with_500", answer_500),
+    ("no_job_is_stuck", leave_a_job_queued),
+    ("only_its_owner_cancels_a_job", cancel_a_job),
+    ("a_job_ends_as_its_clip_must", blame_a_good_video),
+    ("a_job_is_given_up_only_after_interruptions", give_up_a_job),
+    ("a_ready_job_has_a_file_that_decodes", lose_a_file),
+    ("a_file_has_the_tone_of_its_own_clip", swap_a_file),
+    ("a_file_has_the_tone_of_its_own_clip", silence_a_file),
+    ("a_file_has_the_length_of_its_clip", shorten_a_file),
+    ("an_owner_is_notified_of_the_outcome", lose_a_mail),
+    ("an_owner_is_notified_of_the_outcome", notify_of_an_earlier_outcome_only),
+    ("an_owner_is_not_notified_of_two_outcomes", notify_of_both_outcomes),
+    ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail),
+    ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail_for_a_repeated_event),
+    ("a_mail_goes_to_the_owner", notify_somebody_else),
+    ("every_video_in_the_store_has_a_job", leave_a_video),
+    ("every_audio_file_in_the_store_has_a_job", leave_an_audio_file),
+    ("no_unfinished_file_is_left_in_the_store", leave_a_part),
+    ("every_job_has_its_video", lose_a_video),
+    ("no_temporary_folder_is_left", leave_a_temporary_folder),
+    ("no_message_is_left_in_a_queue", leave_a_message),
+]
+
+
+@pytest.mark.parametrize(("check", "violate"), VIOLATIONS, ids=[change.__name__ for _, change in VIOLATIONS])
+def test_a_violation_is_found_by_its_check_alone(check: str, violate: Callable[[Run], None]) -> None:
+    run = Run()
+    violate(run)
+    assert run.violations() == [check]
+
+
+def test_each_check_can_fail() -> None:
+    assert {check.__name__ for check in CHECKS} == {name for name, _ in VIOLATIONS}
+
+
+def test_a_run_as_promised_has_no_violation() -> None:
+    assert Run().violations() == []
+
+
+def test_a_violation_is_printed_with_the_history_of_its_job_and_the_faults_around_it() -> None:
+    facts: list[Any] = [upload("good"), response("good", 202, "j1"), fault("kill", 11.0), fault("stop", 90.0)]
+    outside = Outside()
+    text = describe(account(facts, CLIPS, outside), facts, lambda job: f"queued {job}\nconverting {job}")
+    assert text.splitlines() == [
+        f"VIOLATED: {sentence(CHECKS[0])}: the upload was answered with the job j1, which is gone (good j1)",
+        '      1.000 upload    {"upload": "good", "request": 1, "user": "ada@example.org", "clip": 0, "key": "a key", '
+        '"file_name": "good.mp4"}',
+        '      2.000 response  {"upload": "good", "request": 1, "status": 202, "job": "j1"}',
+        '     11.000 fault     {"number": 1, "name": "kill", "target": "notify", "phase": "begin"}',
+        "  soundlift job history j1",
+        "    queued j1",
+        "    converting j1",
+    ]
