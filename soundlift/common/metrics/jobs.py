@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import DatabaseUnavailable
+from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import AudioDescription, Claim, Job
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.metrics.metrics import NO_CODE, Metrics
@@ -20,7 +21,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _counted(step: str, method: Callable[Concatenate[Jobs, Arguments], Result]) -> Any:
+def _counted(step: Step, method: Callable[Concatenate[Jobs, Arguments], Result]) -> Any:
     """Return a method that counts a step if the store took it, which is when the method returns something true."""
 
     @wraps(method)
@@ -46,21 +47,24 @@ class MeasuredJobs(Jobs):
             metrics.conversions.labels(outcome, NO_CODE)
         metrics.conversions.labels(FAILED, GAVE_UP)
 
-    adopt = _counted("adopted", Jobs.adopt)
-    roll_back = _counted("upload_failed", Jobs.roll_back)
-    abandon = _counted("upload_interrupted", Jobs.abandon)
-    cancel = _counted("cancelled", Jobs.cancel)
-    retry = _counted("retried", Jobs.retry)
-    expire = _counted("expired", Jobs.expire)
-    mark_disposed = _counted("files_deleted", Jobs.mark_disposed)
-    delete = _counted("deleted", Jobs.delete)
-    postpone = _counted("event_resent", Jobs.postpone)
+    adopt = _counted(Step.ADOPTED, Jobs.adopt)
+    roll_back = _counted(Step.UPLOAD_FAILED, Jobs.roll_back)
+    abandon = _counted(Step.UPLOAD_INTERRUPTED, Jobs.abandon)
+    take_over = _counted(Step.UPLOAD_REPLACED, Jobs.take_over)
+    cancel_upload = _counted(Step.UPLOAD_CANCELLED, Jobs.cancel_upload)
+    cancel = _counted(Step.CANCELLED, Jobs.cancel)
+    retry = _counted(Step.RETRIED, Jobs.retry)
+    expire = _counted(Step.EXPIRED, Jobs.expire)
+    mark_disposed = _counted(Step.FILES_DELETED, Jobs.mark_disposed)
+    delete = _counted(Step.DELETED, Jobs.delete)
+    postpone = _counted(Step.EVENT_RESENT, Jobs.postpone)
+    send_soon = _counted(Step.EVENT_UNSENT, Jobs.send_soon)
 
     def receive(self, *arguments: Any, **named: Any) -> Job:
         """Count and time an upload."""
         job = super().receive(*arguments, **named)
         self._uploads.start(job.id)
-        self._count_step("receiving")
+        self._count_step(Step.RECEIVING)
         return job
 
     def queue(self, job_id: str, *, video_bytes: int, options: str | None = None) -> Job | None:
@@ -68,7 +72,7 @@ class MeasuredJobs(Jobs):
         job = super().queue(job_id, video_bytes=video_bytes, options=options)
         seconds = self._uploads.stop(job_id)
         if job:
-            self._count_step("queued")
+            self._count_step(Step.QUEUED)
             self.metrics.upload_bytes.observe(video_bytes)
             if seconds is not None:
                 self.metrics.upload_seconds.observe(seconds)
@@ -79,7 +83,7 @@ class MeasuredJobs(Jobs):
         claim = super().claim(job)
         if claim:
             self._conversions.start(claim.token)
-            self._count_step("claimed")
+            self._count_step(Step.CLAIMED)
         return claim
 
     def renew(self, claim: Claim, *, percent: int) -> bool:
@@ -98,7 +102,7 @@ class MeasuredJobs(Jobs):
         ready = super().mark_ready(claim, audio=audio, length=length, **named)
         seconds = self._end_attempt(claim, READY if ready else LOST)
         if ready:
-            self._count_step(READY)
+            self._count_step(Step.READY)
             if seconds:
                 self._measure_audio(audio, length, seconds)
         return ready
@@ -108,7 +112,7 @@ class MeasuredJobs(Jobs):
         failed = super().mark_failed(claim, code=code, message=message)
         if failed:
             self._end_attempt(claim, FAILED, code)
-            self._count_step(FAILED)
+            self._count_step(Step.FAILED)
         else:
             self._end_attempt(claim, LOST)
         return failed
@@ -118,7 +122,7 @@ class MeasuredJobs(Jobs):
         released = super().release(claim, cause=cause)
         if released:
             self._end_attempt(claim, RELEASED)
-            self._count_step(RELEASED)
+            self._count_step(Step.RELEASED)
         return released
 
     def give_up(self, job: Job) -> bool:
@@ -126,10 +130,10 @@ class MeasuredJobs(Jobs):
         gave_up = super().give_up(job)
         if gave_up:
             self.metrics.conversions.labels(FAILED, GAVE_UP).inc()
-            self._count_step(GAVE_UP)
+            self._count_step(Step.GAVE_UP)
         return gave_up
 
-    def _count_step(self, step: str) -> None:
+    def _count_step(self, step: Step) -> None:
         self.metrics.job_steps.labels(step).inc()
 
     def _end_attempt(self, claim: Claim, outcome: str, code: str = NO_CODE) -> float | None:
