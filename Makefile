@@ -65,7 +65,7 @@ corpus: $(VENV)/ready-to-develop ## compare our result for every media file in D
 fuzz: $(VENV)/ready-to-develop ## send at least 10,000 generated requests to a running stack; CASES=… sends another number
 	@$(BIN)/python -m tests.fuzz $${CASES:+--cases "$$CASES"}
 
-chaos: $(VENV)/ready-to-develop build/ferretdb ## disturb a deployment in every way while users upload, and check that nothing is lost; SEED=… SECONDS=… UPLOADS=… STORE=gridfs|s3|folder
+chaos: $(VENV)/ready-to-develop build/ferretdb ## disturb a deployment in every way while users upload, and check that nothing is lost; SEED=… SECONDS=… UPLOADS=… STORE=gridfs|s3|folder|embedded
 	@$(BIN)/python -m tests.chaos $${SEED:+--seed "$$SEED"} $${CHAOS_SECONDS:+--seconds "$$CHAOS_SECONDS"} \
 	  $${UPLOADS:+--uploads "$$UPLOADS"} $${STORE:+--store "$$STORE"}
 

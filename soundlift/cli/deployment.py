@@ -26,7 +26,7 @@ def services_for_writing(data: Path | None, *, creates: bool = False) -> Service
     services = create_services(data)
     folder = services.settings.soundlift_data
     if services.settings.embedded:
-        _check_deployment(services.settings, named=data is not None or "SOUNDLIFT_DATA" in os.environ, creates=creates)
+        check_deployment(services.settings, named=data is not None or "SOUNDLIFT_DATA" in os.environ, creates=creates)
         if folder.is_dir():
             restrict_data_folder(folder)
     return services
@@ -49,14 +49,19 @@ def create_services(data: Path | None, environ: Mapping[str, str] = os.environ) 
 
     Secrets are read from the data folder, as `up` does. Raises SettingError.
     """
+    return Services(Settings.from_environment(deployment_variables(data, environ)))
+
+
+def deployment_variables(data: Path | None, environ: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Return the variables that `create_services` reads; raises SettingError if the data folder cannot be used."""
     variables = {**environ, **({"SOUNDLIFT_DATA": str(data.absolute())} if data else {})}
-    folder = Settings.from_environment(variables).soundlift_data
+    folder = Settings.read(variables)[0].soundlift_data
     check_access(folder)
-    return Services(Settings.from_environment({"SECRETS_FOLDER": str(folder / "secrets"), **variables}))
+    return {"SECRETS_FOLDER": str(folder / "secrets"), **variables}
 
 
-def _check_deployment(settings: Settings, *, named: bool, creates: bool) -> None:
-    """Raise SettingError if the command expects a deployment, and the data folder or its database does not exist."""
+def check_deployment(settings: Settings, *, named: bool, creates: bool) -> None:
+    """Raise SettingError if a command expects a deployment, and the data folder or its database does not exist."""
     folder = settings.soundlift_data
     database = Path(settings.database_url.removeprefix(SQLITE))
     if database.parent != folder:

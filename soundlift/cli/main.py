@@ -12,6 +12,7 @@ from soundlift.cli.convert import convert
 from soundlift.cli.dead import dead
 from soundlift.cli.demo import demo
 from soundlift.cli.deployment import services_for_writing
+from soundlift.cli.doctor.command import doctor
 from soundlift.cli.download import download
 from soundlift.cli.error_text import print_error
 from soundlift.cli.exit_codes import ExitCode, exit_code
@@ -57,7 +58,7 @@ def migrate(data: Path | None) -> None:
 COMMANDS = (
     *(up, demo, login, logout, whoami),
     *(convert, jobs, job, download, cancel, rm, retry, link, open_),
-    *(user, migrate, dead, smoke_test, connector),
+    *(user, migrate, dead, doctor, smoke_test, connector),
 )
 for command in COMMANDS:
     soundlift.add_command(command)

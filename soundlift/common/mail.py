@@ -84,9 +84,14 @@ class Mail:
 
     def check(self) -> None:
         """Raise MailUnavailable unless the server answers and accepts the login."""
+        self.check_login()
+
+    def check_login(self) -> bool:
+        """Return whether the connection is encrypted; raises MailUnavailable as `check` does."""
         try:
             with self._connected() as server:
                 server.noop()
+                return isinstance(server.sock, ssl.SSLSocket)
         except (OSError, smtplib.SMTPException) as error:
             raise MailUnavailable("The mail server does not answer.", cause=str(error)) from error
 

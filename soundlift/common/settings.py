@@ -280,24 +280,40 @@ class Settings:
 
         Raises SettingError, which names the first malformed variable.
         """
+        settings, errors = cls.read(environ)
+        if errors:
+            raise errors[0]
+        return settings
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> tuple[Settings, list[SettingError]]:
+        """Return all settings, and an error for each malformed variable, which has its default instead."""
         folder = Path(environ.get("SECRETS_FOLDER", SECRETS_FOLDER))
-        values = {}
+        values, errors = {}, []
         for item in fields(cls):
-            name = item.name.upper()
-            text = _variable(environ, name) or (_secret_file(folder, name) if item.metadata["secret"] else None)
-            if text is not None:
-                values[item.name] = _parse(name, text, item.metadata["parse"], secret=item.metadata["secret"])
-        data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
-        embedded = values.get("embedded", True)
-        embedded_urls = {
-            "database_url": f"sqlite:///{data}/soundlift.db",
-            "broker_url": f"sqlite:///{data}/queue.db",
-            "media_url": (data / "media").absolute().as_uri(),
-        }
-        server_urls = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
-        for name, url in embedded_urls.items():
-            values.setdefault(name, server_urls.get(name) or (url if embedded else ""))
-        return cls(**values)
+            name, is_secret = item.name.upper(), item.metadata["secret"]
+            try:
+                text = _variable(environ, name) or (_secret_file(folder, name) if is_secret else None)
+                if text is not None:
+                    values[item.name] = _parse(name, text, item.metadata["parse"], secret=is_secret)
+            except SettingError as error:
+                errors.append(error)
+        return cls(**_with_urls(cls, values)), errors
+
+
+def _with_urls(cls: type[Settings], values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with the addresses of the embedded services, or of those that other settings describe."""
+    data = values.setdefault("soundlift_data", user_data_path("soundlift", appauthor=False))
+    embedded = values.get("embedded", True)
+    embedded_urls = {
+        "database_url": f"sqlite:///{data}/soundlift.db",
+        "broker_url": f"sqlite:///{data}/queue.db",
+        "media_url": (data / "media").absolute().as_uri(),
+    }
+    server_urls = {"database_url": _mysql_url(cls(**values)), "broker_url": values.get("k_sink")}
+    for name, url in embedded_urls.items():
+        values.setdefault(name, server_urls.get(name) or (url if embedded else ""))
+    return values
 
 
 def _variable(environ: Mapping[str, str], name: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from devservers.server import NotInstalled
+from tests.chaos.deployments import STORES
 from tests.chaos.run import Plan, Result, run
 from tests.chaos.system.machine import enter_namespace
 
@@ -26,11 +28,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(MAX_SEED))
     parser.add_argument("--seconds", type=float, default=Plan.seconds)
     parser.add_argument("--uploads", type=int, default=Plan.uploads)
-    parser.add_argument("--store", choices=["gridfs", "s3", "folder"], default=Plan.store)
+    parser.add_argument("--store", choices=STORES, default=Plan.store)
     parser.add_argument("--users", type=int, default=Plan.users)
     parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="omit a kind of fault")
     given = parser.parse_args()
     enter_namespace([*sys.argv[1:], "--seed", str(given.seed)])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops everything that was started, as Ctrl-C does
     structlog.configure(processors=[_drop])
     plan = Plan(given.seed, given.seconds, given.uploads, given.store, given.users, without=frozenset(given.without))
     sizes = f"SEED={plan.seed} SECONDS={plan.seconds:g} UPLOADS={plan.uploads} STORE={plan.store}"

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from tests.chaos.faults.kinds import BY_NAME
+from tests.chaos.faults.kinds import Injector
 from tests.chaos.schedule import Fault
-from tests.chaos.system.system import System
+from tests.chaos.system.running import RunningSystem
 
 
 class Injection:
-    """The faults of one lane; `stop` ends the current one and begins no other."""
+    """The faults of one lane, each injected by the entry with its name; `stop` ends the current one and all others."""
 
-    def __init__(self, system: System, faults: Sequence[Fault]) -> None:
+    def __init__(self, system: RunningSystem, faults: Sequence[Fault], injectors: Mapping[str, Injector]) -> None:
         self.injected: list[Fault] = []
         self._system = system
         self._faults = faults
+        self._injectors = injectors
         self._began = time.monotonic()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
@@ -40,7 +41,7 @@ class Injection:
         del values["at"]
         self._record(values, "begin")
         try:
-            with BY_NAME[fault.name](self._system, fault):
+            with self._injectors[fault.name](self._system, fault):
                 self._record(values, "active")
                 self._stopping.wait(fault.seconds)
             self._record(values, "end")

@@ -6,30 +6,30 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import urllib3
-
 from devservers.waiting import wait_for
+from soundlift.cli.history_text import history_lines
 from tests.chaos.accounts.accountant import account
+from tests.chaos.accounts.emptying import empty
 from tests.chaos.accounts.report import describe
 from tests.chaos.clips.clips import make_clips
-from tests.chaos.faults.kinds import possible_kinds
+from tests.chaos.deployments import Faults, running
 from tests.chaos.history import Fact, History, read_history
 from tests.chaos.injection import Injection
 from tests.chaos.outside.deployment import Deployment, look
 from tests.chaos.outside.mailboxes import mails_of_history
 from tests.chaos.outside.rest import come_to_rest
-from tests.chaos.schedule import Fault, Kind, make_schedule
-from tests.chaos.system.system import System, running_system
+from tests.chaos.schedule import Fault, make_schedule
+from tests.chaos.system.running import RunningSystem
 from tests.chaos.system.upkeep import Upkeep
 from tests.chaos.users.user import User
 
 MAX_CLIPS = 200
 FINISH_SECONDS = 90.0  # for the requests that users have begun
 UP_SECONDS = 120.0
+EMPTY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -71,21 +71,20 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
     history = History(history_file)
     emails = [f"user{number}@example.org" for number in range(plan.users)]
     clips = make_clips(folder / "clips", seed=plan.seed, count=min(plan.uploads, MAX_CLIPS))
-    with running_system(folder / "system", plan.store, history, emails, plan.extra) as system:
-        kinds, skipped = possible_kinds(system, plan.store)
-        kinds = [kind for kind in kinds if kind.name not in plan.without]
+    with running(folder / "system", plan.store, history, emails, plan.extra) as (system, possible):
+        faults = possible.without(plan.without)
         about = {"seed": plan.seed, "seconds": plan.seconds, "uploads": plan.uploads, "store": plan.store}
-        history.record("run", **about, users=plan.users, skipped=skipped)
-        say(f"{plan.users} users, {len(kinds)} kinds of faults; {len(skipped)} cannot be injected here.")
+        history.record("run", **about, users=plan.users, skipped=faults.skipped)
+        say(f"{plan.users} users, {len(faults.kinds)} kinds of faults; {len(faults.skipped)} cannot be injected here.")
         users = [
-            User(system.stack.url, email, plan.seed, clips, range(index, plan.uploads, plan.users), history,
+            User(system.url, email, plan.seed, clips, range(index, plan.uploads, plan.users), history,
                  system.stopping)
             for index, email in enumerate(emails)
         ]  # fmt: skip
         with Upkeep(system) as upkeep:
-            injected = _disturb(plan, kinds, system, users, say)
+            injected = _disturb(plan, faults, system, users, say)
             say("The faults are over; waiting until everything has come to rest.")
-            _wait_until_up(system)
+            wait_for(system.is_up, "every process is ready", seconds=UP_SECONDS)
             upkeep.stop_cleanup()
             rested = come_to_rest(
                 _deployment(system, history_file), system.services.database, _settling(system),
@@ -97,6 +96,10 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
         outside = look(_deployment(system, history_file))
         violations = account(facts, clips, outside)
         report = describe(violations, facts, lambda job: _job_history(system, job))
+        left = empty(
+            _deployment(system, history_file), system.services.database, _settling(system), seconds=EMPTY_SECONDS
+        )
+        report = "\n\n".join(text for text in (report, describe(left, [], str)) if text)
         if not rested:
             report = f"VIOLATED: the deployment did not come to rest within {plan.rest_seconds:g} s\n\n{report}"
         states = Counter(str(seen.job.state) for seen in outside.jobs.values())
@@ -107,19 +110,22 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
         responses=_responses(facts),
         states=states,
         mails=sum(fact["kind"] == "mail" for fact in facts),
-        skipped=skipped,
-        violations=len(violations) + (not rested),
+        skipped=faults.skipped,
+        violations=len(violations) + len(left) + (not rested),
         report=report,
     )
 
 
 def _disturb(
-    plan: Plan, kinds: Sequence[Kind], system: System, users: Sequence[User], say: Callable[[str], None]
+    plan: Plan, faults: Faults, system: RunningSystem, users: Sequence[User], say: Callable[[str], None]
 ) -> list[Fault]:
     """Let users upload while faults happen, until they have finished or the time is over; return the faults."""
     for user in users:
         user.thread.start()
-    lanes = [Injection(system, faults) for faults in make_schedule(plan.seed, plan.seconds, kinds).values()]
+    lanes = [
+        Injection(system, own, faults.injectors)
+        for own in make_schedule(plan.seed, plan.seconds, faults.kinds).values()
+    ]
     deadline = time.monotonic() + plan.seconds
     try:
         while any(user.thread.is_alive() for user in users) and (left := deadline - time.monotonic()) > 0:
@@ -140,40 +146,26 @@ def _join(users: Sequence[User], seconds: float) -> None:
         user.thread.join(max(0.0, until - time.monotonic()))
 
 
-def _wait_until_up(system: System) -> None:
-    """Wait until every function is ready, with everything that it needs."""
-
-    def is_ready(port: int, path: str) -> bool:
-        with suppress(urllib3.exceptions.HTTPError):
-            return urllib3.request("GET", f"http://127.0.0.1:{port}{path}", retries=False, timeout=10).status == 200
-        return False
-
-    for process in [process for running in system.stack.processes.values() for process in running]:
-        path = "/readyz" if process.part == "connector" else "/_/ready"
-        wait_for(lambda: is_ready(process.port, path), f"{process.part} is ready", seconds=UP_SECONDS)  # noqa: B023
-
-
-def _settling(system: System) -> Callable[[], dict[str, int]]:
+def _settling(system: RunningSystem) -> Callable[[], dict[str, int]]:
     def settle() -> dict[str, int]:
         return {**system.cleanup(), "delayed": system.end_delays()}
 
     return settle
 
 
-def _deployment(system: System, history_file: Path) -> Deployment:
+def _deployment(system: RunningSystem, history_file: Path) -> Deployment:
     return Deployment(
         admin=system.admin(),
-        media_url=system.servers.direct["MEDIA_URL"],
+        media_url=system.media_url,
         waiting=system.waiting,
         mails=lambda: mails_of_history(read_history(history_file)),
         temporary=system.temporary,
     )
 
 
-def _job_history(system: System, job: str) -> str:
-    """Return the row of a job as an operator sees it."""
-    found = system.services.jobs.find(job)
-    return repr(found) if found else "The job has no row."
+def _job_history(system: RunningSystem, job: str) -> str:
+    """Return what `soundlift job history` shows an operator."""
+    return "\n".join(history_lines(system.services.jobs.history(job))) or "The job has no history; it was deleted."
 
 
 def _responses(facts: Sequence[Fact]) -> Counter[str]:

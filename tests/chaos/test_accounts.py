@@ -92,6 +92,15 @@ def shorten_a_file(run: Run) -> None:
     run.sounds["j1"] = Sound(0.5, tone_of(GOOD))
 
 
+def change_an_outcome(run: Run) -> None:
+    run.facts.append({"at": 3.0, "kind": "seen", "upload": "good", "job": "j1", "state": "failed"})
+
+
+def download_two_files(run: Run) -> None:
+    for digest in ("one", "two"):
+        run.facts.append({"at": 3.0, "kind": "download", "upload": "good", "job": "j1", "sha256": digest})
+
+
 def lose_a_mail(run: Run) -> None:
     run.mails.pop()
 
@@ -160,6 +169,8 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("a_file_has_the_tone_of_its_own_clip", swap_a_file),
     ("a_file_has_the_tone_of_its_own_clip", silence_a_file),
     ("a_file_has_the_length_of_its_clip", shorten_a_file),
+    ("an_outcome_is_final", change_an_outcome),
+    ("a_file_is_the_same_at_each_download", download_two_files),
     ("an_owner_is_notified_of_the_outcome", lose_a_mail),
     ("an_owner_is_notified_of_the_outcome", notify_of_an_earlier_outcome_only),
     ("an_owner_is_not_notified_of_two_outcomes", notify_of_both_outcomes),
@@ -199,7 +210,7 @@ def test_a_violation_is_printed_with_the_history_of_its_job_and_the_faults_aroun
         '      1.000 upload    {"upload": "good", "request": 1, "user": "ada@example.org", "clip": 0, "key": "a key", '
         '"file_name": "good.mp4"}',
         '      2.000 response  {"upload": "good", "request": 1, "status": 202, "job": "j1"}',
-        '     11.000 fault     {"number": 1, "name": "kill", "target": "notify", "phase": "begin"}',
+        '     11.000 fault     {"name": "kill", "target": "notify", "phase": "begin"}',
         "  soundlift job history j1",
         "    queued j1",
         "    converting j1",

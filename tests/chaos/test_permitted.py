@@ -32,6 +32,17 @@ def a_deletion_whose_answer_was_lost(run: Run) -> None:
     run.end("j1", "cancelled")
 
 
+def a_cancellation_answered_with_503(run: Run) -> None:
+    run.facts.append(action("cancel", "good", "j1", 503))
+    run.end("j1", "cancelled")
+
+
+def a_failure_that_was_retried(run: Run) -> None:
+    states = ("failed", "queued", "ready")
+    run.facts.append(action("retry", "good", "j1", None))
+    run.facts += [{"at": 3.0, "kind": "seen", "upload": "good", "job": "j1", "state": state} for state in states]
+
+
 def a_job_cancelled_by_its_owner(run: Run) -> None:
     run.facts.append(action("cancel", "good", "j1", 200))
     run.end("j1", "cancelled")
@@ -61,6 +72,8 @@ def a_mail_repeated_after_a_kill(run: Run) -> None:
         an_answer_repeated_for_a_key,
         a_job_deleted_by_its_owner,
         a_deletion_whose_answer_was_lost,
+        a_cancellation_answered_with_503,
+        a_failure_that_was_retried,
         a_job_cancelled_by_its_owner,
         a_job_given_up_after_a_kill,
         a_retried_job_with_a_mail_of_each_outcome,

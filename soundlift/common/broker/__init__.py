@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,20 @@ class DeadLetter:
     queue: str
     message: Message
     reason: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class QueueCount:
+    """The messages of one queue, and its consumers; None means that the broker does not tell.
+
+    `waiting` includes those whose delay is not over, if the queue itself keeps them.
+    """
+
+    queue: str
+    waiting: int
+    in_flight: int | None
+    dead: int | None
+    consumers: int | None
 
 
 class Publisher(Protocol):
@@ -103,8 +117,20 @@ class DeadLetters(Protocol):
         ...
 
 
-class Broker(Publisher, Consumer, DeadLetters, Protocol):
-    """A complete broker; most of its users need only one of its three sides."""
+class QueueInspection(Protocol):
+    """The side of a broker that tells an operator about its queues."""
+
+    def counts(self) -> Sequence[QueueCount]:
+        """Return the counts of each queue that exists; raises BrokerUnavailable."""
+        ...
+
+    def verify(self) -> None:
+        """Raise BrokerUnavailable unless all queues can be used, and messages are accepted; creates missing queues."""
+        ...
+
+
+class Broker(Publisher, Consumer, DeadLetters, QueueInspection, Protocol):
+    """A complete broker; most of its users need only one of its sides."""
 
     def close(self) -> None:
         """Close the connections; unsettled messages are delivered again."""

@@ -7,15 +7,15 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.broker import DeadLetter, Delivery
-from soundlift.common.broker.routes import Routes
+from soundlift.common.broker import DeadLetter, Delivery, QueueCount
+from soundlift.common.broker.routes import Routes, all_queues
 from soundlift.common.db.write_ahead_log import use_write_ahead_log
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.events import Message, to_message
@@ -47,6 +47,15 @@ WHERE id = (
     ORDER BY visible_at LIMIT 1
 )
 RETURNING id, queue, body, content_type, headers, attempts
+"""
+
+
+COUNT_LIVE = "SELECT queue, count(*) FROM message WHERE reason IS NULL GROUP BY queue"
+COUNT_DEAD = "SELECT queue, count(*) FROM message WHERE reason IS NOT NULL GROUP BY queue"
+COUNT_LEASED = """
+SELECT queue, count(*) FROM message
+WHERE reason IS NULL AND visible_at > :now AND holder IS NOT NULL AND queue IN (SELECT value FROM json_each(:queues))
+GROUP BY queue
 """
 
 
@@ -123,6 +132,23 @@ class SqliteBroker:
         for row in rows:
             yield DeadLetter(str(row["id"]), row["queue"], _message(row), json.loads(row["reason"]))
 
+    def counts(self) -> Sequence[QueueCount]:
+        """Count the messages in the file, without waiting for a writer."""
+        queues = all_queues(self._routes)
+        values = {"now": time.time(), "queues": json.dumps(queues)}
+        with self._read() as connection:
+            live, dead, leased = (
+                dict(map(tuple, connection.execute(query, values))) for query in (COUNT_LIVE, COUNT_DEAD, COUNT_LEASED)
+            )
+        return [
+            QueueCount(name, live.get(name, 0) - leased.get(name, 0), leased.get(name, 0), dead.get(name, 0), None)
+            for name in queues
+        ]
+
+    def verify(self) -> None:
+        """Raise BrokerUnavailable unless the file can be written."""
+        self.check()
+
     def replay(self, letter_id: str) -> bool:
         """Clear the reason and the attempts, which makes the message visible again."""
         return self._change_dead(
@@ -166,13 +192,17 @@ class SqliteBroker:
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
+        with self._read() as connection, connection:
+            # A lease begins when the lock is acquired, not when the wait for it began.
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._lock:
                 self._connection = self._connection or self._connect()
-                with self._connection:
-                    # A lease begins when the lock is acquired, not when the wait for it began.
-                    self._connection.execute("BEGIN IMMEDIATE")
-                    yield self._connection
+                yield self._connection
         except sqlite3.Error as error:
             self._connection = None
             raise BrokerUnavailable("The queue file cannot be used.", cause=str(error)) from error

@@ -28,6 +28,8 @@ CHECKS: Sequence[Check] = (
     outcomes.a_ready_job_has_a_file_that_decodes,
     outcomes.a_file_has_the_tone_of_its_own_clip,
     outcomes.a_file_has_the_length_of_its_clip,
+    outcomes.an_outcome_is_final,
+    outcomes.a_file_is_the_same_at_each_download,
     notifications.an_owner_is_notified_of_the_outcome,
     notifications.an_owner_is_not_notified_of_two_outcomes,
     notifications.a_mail_is_repeated_only_after_an_interruption,

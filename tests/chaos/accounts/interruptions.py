@@ -13,13 +13,14 @@ MARGIN_SECONDS = 90.0  # longer than a claim, after which a mail is sent again
 
 
 def interruptions(faults: Iterable[Fact]) -> list[tuple[float, float]]:
-    """Return the begin and end of each fault that may interrupt a worker; its end may be unknown."""
-    periods: dict[int, tuple[float, float]] = {}
+    """Return the begin and end of each fault that may interrupt a worker; those with the number 0 just happened."""
+    periods: dict[tuple[int, float | None], tuple[float, float]] = {}
     for fact in faults:
         if any(word in fact["name"] for word in REPEATED_EVENTS):
             continue
-        begin, _ = periods.get(fact["number"], (fact["at"], 0.0))
-        periods[fact["number"]] = (begin, fact["at"])
+        name = (fact["number"], None if fact["number"] else fact["at"])
+        begin, _ = periods.get(name, (fact["at"], 0.0))
+        periods[name] = (begin, fact["at"])
     return list(periods.values())
 
 

@@ -10,7 +10,7 @@ from tests.chaos.history import Fact
 
 AROUND_SECONDS = 10.0  # before the first and after the last fact of a job
 SHOWN = 20  # violations with their whole history
-UNSHOWN = ("at", "kind")
+UNSHOWN = ("at", "kind", "number", "choice")
 
 JobHistory = Callable[[str], str]
 
@@ -27,7 +27,7 @@ def _lines(violation: Violation, facts: Sequence[Fact], job_history: JobHistory)
     own = [fact for fact in facts if _is_about(fact, violation)]
     if own:
         begin, end = own[0]["at"] - AROUND_SECONDS, own[-1]["at"] + AROUND_SECONDS
-        around = [fact for fact in facts if fact["kind"] == "fault" and begin <= fact["at"] <= end]
+        around = [fact for fact in facts if _is_begin(fact) and begin <= fact["at"] <= end]
         for fact in sorted([*own, *around], key=lambda fact: float(fact["at"])):
             values = {name: value for name, value in fact.items() if name not in UNSHOWN and value is not None}
             yield f"  {fact['at']:9.3f} {fact['kind']:9} {json.dumps(values, ensure_ascii=False)}"
@@ -39,6 +39,10 @@ def _lines(violation: Violation, facts: Sequence[Fact], job_history: JobHistory)
 def _headline(violation: Violation) -> str:
     names = " ".join(name for name in (violation.upload, violation.job) if name)
     return f"VIOLATED: {violation.check}: {violation.detail}{f' ({names})' if names else ''}"
+
+
+def _is_begin(fact: Fact) -> bool:
+    return fact["kind"] == "fault" and fact["phase"] in ("begin", "failed")
 
 
 def _is_about(fact: Fact, violation: Violation) -> bool:

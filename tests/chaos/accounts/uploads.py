@@ -28,10 +28,18 @@ class Answer:
         """Return whether the request may have had an effect, although its client does not know of one."""
         return self.status is None or self.status in FROM_A_PROXY
 
+    @property
+    def is_uncertain(self) -> bool:
+        """Return whether an action may have had an effect: unlike an upload, nothing undoes it after an error."""
+        return self.status is None or self.status >= 500
+
 
 @dataclass
 class Upload:
-    """One file that a user uploaded, possibly in several requests; with a key, all of them mean the same upload."""
+    """One file that a user uploaded, possibly in several requests; with a key, all of them mean the same upload.
+
+    `states` are those in which the owner saw a job, each with its id; `downloads` are the digests of the audio files.
+    """
 
     name: str
     user: str
@@ -40,6 +48,8 @@ class Upload:
     file_name: str
     requests: int = 0
     answers: list[Answer] = field(default_factory=list)
+    states: list[tuple[str, str]] = field(default_factory=list)
+    downloads: set[str] = field(default_factory=set)
     actions: dict[str, list[Answer]] = field(default_factory=lambda: {action: [] for action in ACTIONS})
 
     @property
@@ -57,8 +67,11 @@ class Upload:
         return sum(answer.is_accepted for answer in self.actions[action])
 
     def may_have_done(self, action: str) -> int:
-        """Return how often the owner may have done something to the job."""
-        return sum(answer.is_accepted or answer.is_lost for answer in self.actions[action])
+        """Return how often the owner may have done something to the job.
+
+        A function that does not know whether its transaction was committed answers with a 503.
+        """
+        return sum(answer.is_accepted or answer.is_uncertain for answer in self.actions[action])
 
 
 def read_uploads(facts: Iterable[Fact]) -> dict[str, Upload]:
@@ -70,6 +83,10 @@ def read_uploads(facts: Iterable[Fact]) -> dict[str, Upload]:
                 _begun(uploads, fact).requests += 1
             case "response":
                 uploads[fact["upload"]].answers.append(_answer(fact))
+            case "seen":
+                uploads[fact["upload"]].states.append((fact["job"], fact["state"]))
+            case "download" if fact.get("sha256"):
+                uploads[fact["upload"]].downloads.add(fact["sha256"])
             case action if action in ACTIONS and fact.get("upload") in uploads:
                 uploads[fact["upload"]].actions[action].append(_answer(fact))
     return uploads

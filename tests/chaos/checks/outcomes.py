@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.chaos.accounts.books import Books
 from tests.chaos.accounts.interruptions import interruptions
@@ -10,6 +11,7 @@ from tests.chaos.clips.clips import Clip
 from tests.chaos.clips.recipes import READY
 from tests.chaos.clips.tones import TOLERANCE, Sound
 
+OUTCOMES = (READY, "failed", "cancelled")
 GAVE_UP = "gave_up"  # the failure that blames no video
 SHORTEST, LONGEST = 0.05, 0.2  # seconds that an output may be shorter and longer than the clip, by its codecs' delays
 
@@ -70,3 +72,22 @@ def _heard(books: Books) -> Iterator[tuple[str, Clip, str, Sound]]:
         sound = books.outside.sounds.get(seen.job.id)
         if seen.job.ready and sound is not None:
             yield upload.name, books.clip_of(upload), seen.job.id, sound
+
+
+def an_outcome_is_final(books: Books) -> Found:
+    """Only a retry follows a failure, and only expiry follows a file."""
+    for upload in books.uploads.values():
+        for job_id in {job for job, _ in upload.states}:
+            states = [state for job, state in upload.states if job == job_id]
+            if seen := books.outside.jobs.get(job_id):
+                states.append(seen.job.state)
+            for earlier, later in pairwise(states):
+                may_be_retried = earlier != READY and upload.may_have_done("retry")
+                if earlier in OUTCOMES and later not in (earlier, "expired") and not may_be_retried:
+                    yield f"the job was {earlier}, then {later}", upload.name, job_id
+
+
+def a_file_is_the_same_at_each_download(books: Books) -> Iterator[tuple[str, str, None]]:
+    for upload in books.uploads.values():
+        if len(upload.downloads) > 1:
+            yield f"the downloads have {len(upload.downloads)} different digests", upload.name, None

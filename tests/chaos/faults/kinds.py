@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 from devservers.process_stack import PARTS
 from tests.chaos.faults import events, machine, network, processes, servers
@@ -12,7 +13,7 @@ from tests.chaos.system.machine import NO_LIBRARY, NO_NAMESPACE, has_namespace
 from tests.chaos.system.servers import BROKER, DATABASE, MAIL, STORE
 from tests.chaos.system.system import FUNCTIONS, GATEWAY, System
 
-Injector = Callable[[System, Fault], AbstractContextManager[None]]
+Injector = Callable[[Any, Fault], AbstractContextManager[None]]  # of the system that the kind is for
 
 ALL_PROXIES = (DATABASE, BROKER, STORE, MAIL, GATEWAY, FUNCTIONS)
 SHORT, LONG, LONGER_THAN_A_CLAIM = (2.0, 5.0), (15.0, 60.0), (32.0, 40.0)

@@ -16,7 +16,7 @@ BACKWARDS = (-35, 35)
 @contextmanager
 def fill_disk(system: System, fault: Fault) -> Iterator[None]:
     """Fill the disk of convert's temporary files."""
-    filler = system.small_disk / "filler"
+    filler = system.disk / "filler"
     try:
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:

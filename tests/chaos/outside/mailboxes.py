@@ -27,10 +27,16 @@ def read_mails(messages: Iterable[EmailMessage]) -> list[Mail]:
     return [_mail(match, str(message["To"]), None) for match, message in seen if match]
 
 
+def read_messages(folder: Path) -> dict[str, EmailMessage]:
+    """Return the messages in a Maildir by the names of their files, which have no order in time."""
+    parser = BytesParser(EmailMessage, policy=policy.default)
+    files = [file for name in ("new", "cur") for file in (folder / name).glob("*")]
+    return {file.name: parser.parsebytes(file.read_bytes()) for file in files}
+
+
 def read_maildir(folder: Path) -> list[Mail]:
     """Return the mails about jobs in a Maildir."""
-    contents = [path.read_bytes() for name in ("new", "cur") for path in sorted((folder / name).glob("*"))]
-    return read_mails(BytesParser(EmailMessage, policy=policy.default).parsebytes(content) for content in contents)
+    return read_mails(read_messages(folder).values())
 
 
 def _mail(match: re.Match[str], recipient: str, moment: float | None) -> Mail:

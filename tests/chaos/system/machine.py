@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 IN_NAMESPACE = "CHAOS_IN_NAMESPACE"  # set in the environment once the program runs in a mount namespace of its own
 LIBRARY = "libfaketimeMT.so.1"
 NO_NAMESPACE = "needs root, or the right to create user namespaces, and starts with `make chaos`"
-NO_LIBRARY = "needs libfaketime: on Debian and Ubuntu, apt-get install faketime"
+HOW_TO_INSTALL = "on Debian and Ubuntu, apt-get install faketime"
+NO_LIBRARY = f"needs libfaketime: {HOW_TO_INSTALL}"
 RESOLVER = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"  # nothing answers there
 
 
@@ -67,12 +69,18 @@ class Hosts:
         self._file.write_text("127.0.0.1 localhost\n")
 
 
-def mount_small_disk(folder: Path, megabytes: int) -> bool:
-    """Mount a small file system in memory on a folder, and return whether that is possible."""
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
+    """Mount a small file system in memory on a folder, and yield whether that is possible."""
     folder.mkdir(parents=True, exist_ok=True)
-    if has_namespace():
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
-    return has_namespace()
+    if not has_namespace():
+        yield False
+        return
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield True
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 class Clock:

@@ -41,7 +41,7 @@ class Servers:
 def running_servers(folder: Path, store: str) -> Iterator[Servers]:
     """Run all servers in a folder, with `store` (gridfs, s3 or folder) for the media; raises NotInstalled."""
     folder.mkdir(parents=True)
-    clock, hosts = Clock(folder), Hosts(folder, [f"{name}.test" for name in (DATABASE, BROKER, STORE, MAIL)])
+    clock, hosts = Clock(folder), Hosts(folder, [f"{name}-host" for name in (DATABASE, BROKER, STORE, MAIL)])
     with ExitStack() as running:
         places = {name: folder / name for name in (DATABASE, BROKER, STORE)}
         for place in places.values():
@@ -67,7 +67,7 @@ def running_servers(folder: Path, store: str) -> Iterator[Servers]:
         settings = dict(direct)
         for (setting, url), server in zip(direct.items(), (DATABASE, BROKER, STORE, MAIL), strict=True):
             if server in proxies:
-                through = f"{hosts.of(f'{server}.test')}:{proxies[server].port}"
+                through = f"{hosts.of(f'{server}-host')}:{proxies[server].port}"
                 settings[setting] = url.replace(f"127.0.0.1:{ports[server]}", through)
         yield Servers(database, broker, media, mail, hosts, clock, proxies, settings, direct)
 

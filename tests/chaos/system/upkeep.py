@@ -10,9 +10,8 @@ from typing import Self
 
 import urllib3
 
-from devservers.process_stack import Process
 from tests.chaos.outside.mailboxes import read_mails
-from tests.chaos.system.system import System
+from tests.chaos.system.running import RunningSystem
 
 CLEANUP_SECONDS = 3.0
 POLL_SECONDS = 0.5
@@ -21,7 +20,7 @@ POLL_SECONDS = 0.5
 class Upkeep:
     """Threads that do so from the beginning to the end of a `with` statement."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: RunningSystem) -> None:
         self._system = system
         self._ended, self._cleanup_ended = threading.Event(), threading.Event()
         self._seen = 0
@@ -29,7 +28,7 @@ class Upkeep:
             threading.Thread(target=self._repeat, args=(work, ended, pause), daemon=True)
             for work, ended, pause in (
                 (self._clean_up, self._cleanup_ended, CLEANUP_SECONDS),
-                (self._restart, self._ended, POLL_SECONDS),
+                (system.restart_ended, self._ended, POLL_SECONDS),
                 (self.record_mails, self._ended, POLL_SECONDS),
             )
         ]
@@ -54,7 +53,7 @@ class Upkeep:
 
     def record_mails(self) -> None:
         """Record the mails that have arrived since the last call."""
-        messages = self._system.servers.mail.messages
+        messages = self._system.messages()
         while self._seen < len(messages):
             message = messages[self._seen]
             self._seen += 1
@@ -69,23 +68,3 @@ class Upkeep:
     def _clean_up(self) -> None:
         with suppress(urllib3.exceptions.HTTPError):  # killed, or its servers are away
             self._system.cleanup()
-
-    def _restart(self) -> None:
-        """Start processes again that have ended by themselves, as a platform does."""
-        for running in list(self._system.stack.processes.values()):
-            for process in running:
-                self._restart_one(process)
-
-    def _restart_one(self, process: Process) -> None:
-        lock = self._system.lock(process)
-        if not lock.acquire(blocking=False):
-            return  # a fault has stopped it
-        try:
-            if process.server.has_ended:
-                about = {"number": 0, "name": "ended by itself", "target": process.part, "phase": "begin"}
-                self._system.history.record("fault", **about, code=process.server.exit_code)
-                process.server.kill()
-                with suppress(TimeoutError, AssertionError):
-                    process.server.start()
-        finally:
-            lock.release()

@@ -8,9 +8,10 @@ from typing import Any
 import pika
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.broker import DeadLetter, Delivery
+from soundlift.common.broker import DeadLetter, Delivery, QueueCount
 from soundlift.common.broker.rabbitmq.consumer import PrefetchingConsumer
 from soundlift.common.broker.rabbitmq.dead_letters import DeadLetterQueues
+from soundlift.common.broker.rabbitmq.inspection import Inspection
 from soundlift.common.broker.rabbitmq.messages import message_for_event
 from soundlift.common.broker.rabbitmq.publisher import ConfirmingPublisher
 from soundlift.common.broker.rabbitmq.topology import Topology
@@ -38,6 +39,7 @@ class RabbitMqBroker:
         self._publisher = ConfirmingPublisher(addresses, topology, timeout=confirm_timeout)
         self._consumer = PrefetchingConsumer(addresses, topology, self._publisher, prefetch=prefetch)
         self._dead_letters = DeadLetterQueues(addresses, topology)
+        self._inspection = Inspection(addresses, topology)
 
     def publish(self, event: CloudEvent) -> None:
         """Publish to the topic exchange, waiting at most `confirm_timeout` seconds for the confirm."""
@@ -68,6 +70,14 @@ class RabbitMqBroker:
     def reject(self, delivery: Delivery, reason: Mapping[str, Any]) -> None:
         """Send the message to the dead-letter queue of its queue."""
         self._consumer.reject(delivery, reason)
+
+    def counts(self) -> Sequence[QueueCount]:
+        """Return the counts of the queues, and one for the messages whose delay is not over."""
+        return self._inspection.counts()
+
+    def verify(self) -> None:
+        """Declare the queues, which fails if they have other properties, and see whether an alarm blocks publishers."""
+        self._inspection.verify()
 
     def list(self) -> Iterator[DeadLetter]:
         """Yield all dead letters, queue by queue."""

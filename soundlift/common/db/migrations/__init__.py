@@ -11,8 +11,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import Connection, make_url
 
 from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.write_ahead_log import use_write_ahead_log
@@ -39,6 +41,25 @@ def migrate(url: str) -> None:
         _use_write_ahead_log(database)
     finally:
         database.engine.dispose()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Return the version of a database's tables, such as 0010; None if there are no tables."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def newest_revision() -> str:
+    """Return the version of the tables that this release needs."""
+    return _scripts().get_current_head() or ""
+
+
+def is_known(revision: str) -> bool:
+    """Return whether this release can migrate tables of a version; it cannot, if that is of a newer release."""
+    return any(script.revision == revision for script in _scripts().walk_revisions())
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(__file__).parent))
 
 
 def _upgrade(config: Config) -> None:
