@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
+from soundlift.common import observed
 from soundlift.common.errors import SettingError
 from soundlift.common.logging import set_up_logging
 from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
+from soundlift.common.tracing.spans import is_on
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
@@ -56,7 +58,12 @@ class Services:
         """Return the database."""
         from soundlift.common.db.engine import open_database
 
-        return open_database(_require_url("DATABASE_URL", self.settings.database_url))
+        database = open_database(_require_url("DATABASE_URL", self.settings.database_url))
+        if is_on():
+            from soundlift.common.tracing.statements import trace_statements
+
+            trace_statements(database.engine)
+        return database
 
     @cached_property
     def users(self) -> Users:
@@ -116,13 +123,7 @@ class Services:
     @cached_property
     def jobs(self) -> Jobs:
         """Return the store of jobs."""
-        if self.metrics:
-            from soundlift.common.metrics.jobs import MeasuredJobs
-
-            return MeasuredJobs(self.database, self.metrics)
-        from soundlift.common.jobs.store import Jobs
-
-        return Jobs(self.database)
+        return observed.open_jobs(self.database, self.metrics)
 
     @cached_property
     def limits(self) -> UserLimits:
@@ -134,13 +135,7 @@ class Services:
     @cached_property
     def notifications(self) -> Notifications:
         """Return the store of notifications of ended jobs."""
-        if self.metrics:
-            from soundlift.common.metrics.notifications import MeasuredNotifications
-
-            return MeasuredNotifications(self.database, self.metrics)
-        from soundlift.common.notifications.store import Notifications
-
-        return Notifications(self.database)
+        return observed.open_notifications(self.database, self.metrics)
 
     @cached_property
     def videos(self) -> MediaStore:
@@ -181,11 +176,7 @@ class Services:
                 setting="BROKER_URL",
             )
         publisher = open_publisher(self.settings, lambda: self.broker)
-        if self.metrics:
-            from soundlift.common.metrics.publisher import MeasuredPublisher
-
-            publisher = MeasuredPublisher(publisher, self.metrics)
-        return publisher
+        return observed.observed_publisher(publisher, self.settings.broker_url, self.metrics)
 
     @cached_property
     def mail(self) -> Mail:
@@ -219,11 +210,7 @@ class Services:
         from soundlift.common.media import open_media
 
         store = open_media(_require_url("MEDIA_URL", self.settings.media_url), bucket)
-        if self.metrics:
-            from soundlift.common.metrics.media import MeasuredStore
-
-            store = MeasuredStore(store, bucket, self.metrics)
-        return store
+        return observed.observed_store(store, bucket, self.metrics)
 
 
 def _require_url(name: str, url: str) -> str:

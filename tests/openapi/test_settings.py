@@ -22,8 +22,12 @@ PROCESSING = {  # how conversions and deliveries are run; clients see their outc
     *("MAX_AUDIO_BYTES", "MAX_MEMORY_BYTES", "MAX_CONVERSION_SECONDS", "DRAIN_SECONDS", "CONVERT_CONCURRENCY"),
     *("CONNECTOR_CONCURRENCY", "CONNECTOR_ATTEMPTS", "SANDBOX"),
 }
+TRACES = {  # what operators see
+    *("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SERVICE_NAME", "OTEL_TRACES_SAMPLER"),
+    "OTEL_TRACES_SAMPLER_ARG",
+}
 
 
 def test_every_setting_is_either_described_or_not_visible_to_clients() -> None:
-    assert DESCRIBED | PLACES_AND_SECRETS | PROCESSING == SETTINGS
-    assert not DESCRIBED & (PLACES_AND_SECRETS | PROCESSING)
+    assert DESCRIBED | PLACES_AND_SECRETS | PROCESSING | TRACES == SETTINGS
+    assert not DESCRIBED & (PLACES_AND_SECRETS | PROCESSING | TRACES)
