@@ -20,7 +20,11 @@ from bench.rows import (
     images,
     large_videos,
     memory,
+<<<<<<< HEAD
     metrics_overhead,
+=======
+    overload,
+>>>>>>> 48f4f1614b114c741bd132b64e6e778df349491a
     processor_time,
     sandbox,
     sign_ins,
@@ -40,7 +44,11 @@ MODULES = (
     sandbox,
     large_videos,
     memory,
+<<<<<<< HEAD
     metrics_overhead,
+=======
+    overload,
+>>>>>>> 48f4f1614b114c741bd132b64e6e778df349491a
     throughput,
     bit_reservoir,
     transfers,

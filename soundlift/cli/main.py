@@ -23,6 +23,7 @@ from soundlift.cli.link import link
 from soundlift.cli.login import login, logout, whoami
 from soundlift.cli.open import open_
 from soundlift.cli.smoke_test import smoke_test
+from soundlift.cli.top.command import top
 from soundlift.cli.user import user
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
@@ -58,7 +59,7 @@ def migrate(data: Path | None) -> None:
 COMMANDS = (
     *(up, demo, login, logout, whoami),
     *(convert, jobs, job, download, cancel, rm, retry, link, open_),
-    *(user, migrate, dead, doctor, smoke_test, connector),
+    *(user, migrate, dead, top, doctor, smoke_test, connector),
 )
 for command in COMMANDS:
     soundlift.add_command(command)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
+    from soundlift.common.jobs.admission import UploadAdmission
     from soundlift.common.jobs.limits import UserLimits
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
@@ -124,6 +125,13 @@ class Services:
     def jobs(self) -> Jobs:
         """Return the store of jobs."""
         return observed.open_jobs(self.database, self.metrics)
+
+    @cached_property
+    def upload_admission(self) -> UploadAdmission:
+        """Return the admission of uploads to the deployment."""
+        from soundlift.common.jobs.admission import UploadAdmission
+
+        return UploadAdmission(self.jobs, self.videos, self.settings)
 
     @cached_property
     def limits(self) -> UserLimits:

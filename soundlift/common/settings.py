@@ -166,6 +166,13 @@ class Settings:
         0,
         not_negative,
     )
+    # Jobs that have waited for a day are given up: in this time, one conversion after the other, each of 8.6 seconds,
+    # ends 10,000 of them.
+    max_waiting_jobs: int = setting(
+        "Maximum number of jobs of all users that wait for conversion; further uploads get a 503; 0 means no limit",
+        10_000,
+        not_negative,
+    )
     max_audio_bytes: int = setting("Maximum size of an audio file without its tags", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
     sandbox: str = setting(

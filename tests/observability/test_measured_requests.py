@@ -34,7 +34,7 @@ def test_a_request_is_counted_and_timed_once_its_response_is_sent(series: Series
         validate.test_client().get("/").close()
     assert series("requests_total", function="validate", method="GET", status="401") == 2
     assert series("request_duration_seconds_count", function="validate", method="GET") == 2
-    assert series("problems_total", function="validate", code="missing_credentials") == 2
+    assert series("problems_total", function="validate", code="not_authorized") == 2
     assert series("last_success_timestamp_seconds", function="validate") is None
 
 

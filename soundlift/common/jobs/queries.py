@@ -62,6 +62,13 @@ class JobQueries:
             found += self._select(*mine, order=IN_TURN, limit=limit, offset=offset, index="job_in_turn")
         return found[:limit]
 
+    def has_waiting(self, count: int) -> bool:
+        """Return whether at least `count` jobs are queued; this reads no more index entries than that."""
+        query = sa.select(table.c.turn).where(table.c.state == State.QUEUED).order_by(*IN_TURN)
+        query = force_index(query.limit(1).offset(count - 1), table, "job_in_turn")
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
+
     def due(self) -> list[Job]:
         """Return at most BATCH jobs whose event must be resent, the most overdue first."""
         return self._select(is_due(statement_start()), order=(table.c.resend_at,), limit=BATCH, index="job_resend_at")

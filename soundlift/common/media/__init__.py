@@ -79,6 +79,15 @@ class LocalFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class LimitedSpace(Protocol):
+    """A media store on a disk of which it knows how much is free."""
+
+    def free_bytes(self) -> int:
+        """Return how many bytes a new file may have; raises StoreUnavailable."""
+        ...
+
+
 def new_media_id() -> str:
     """Return a new media id: in every store 24 hexadecimal digits, like an ObjectId."""
     return secrets.token_hex(12)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -60,6 +61,13 @@ class FolderStore:
             raise _unavailable(error) from error
         if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
             raise _unavailable(PermissionError(f"{self._folder} is not writable"))
+
+    def free_bytes(self) -> int:
+        """Return the free space of the disk, as far as this user may fill it."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise _unavailable(error) from error
 
     def _path(self, fid: str) -> Path:
         return self._folder / check_media_id(fid)
