@@ -20,11 +20,8 @@ from bench.rows import (
     images,
     large_videos,
     memory,
-<<<<<<< HEAD
     metrics_overhead,
-=======
     overload,
->>>>>>> 48f4f1614b114c741bd132b64e6e778df349491a
     processor_time,
     sandbox,
     sign_ins,
@@ -44,11 +41,8 @@ MODULES = (
     sandbox,
     large_videos,
     memory,
-<<<<<<< HEAD
     metrics_overhead,
-=======
     overload,
->>>>>>> 48f4f1614b114c741bd132b64e6e778df349491a
     throughput,
     bit_reservoir,
     transfers,
