@@ -28,6 +28,7 @@ from bench.rows import (
     slow_clients,
     stores,
     throughput,
+    traces,
     transfers,
     validate,
     waveform,
@@ -36,6 +37,7 @@ from bench.rows import (
 MODULES = (
     conversions,
     copies,
+    traces,
     processor_time,
     waveform,
     sandbox,

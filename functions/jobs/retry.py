@@ -6,7 +6,7 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import Gone, NotFound, NotRetryable
-from soundlift.common.jobs.model import HIDDEN, RETRYABLE, Job, State
+from soundlift.common.jobs.model import HIDDEN, LOST, RETRYABLE, Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.services import Services
 
@@ -37,6 +37,8 @@ def _refuse_changed(job: Job | None) -> None:
 def _require_retryable(job: Job) -> None:
     if job.state == State.EXPIRED:
         raise Gone("The video of this job has expired and was deleted. Upload it again.")
+    if job.error_code in LOST:
+        raise Gone("This server has lost the video of this job. Upload it again.")
     if job.state not in RETRYABLE:
         raise NotRetryable(
             f"Only a job that failed or was cancelled can be retried; the state of this one is {job.state}."

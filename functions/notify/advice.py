@@ -8,7 +8,8 @@ OTHER_FORMAT = "Save the video in another format, such as MP4 with AAC audio, an
 ENCODED = "Upload it again, and ask for a format such as MP3, without a copy of the track."
 SHORTER = "Upload a part of it, or choose another start and end."
 TRY_AGAIN = "Open it in Soundlift and choose “Try again”; you need not upload it again."
-# By the error codes of convert and of jobs that were given up.
+LOST = "We are sorry. The video is not on our server any more, so it cannot be converted without a new upload."
+# By the error codes of convert, of jobs that were given up, and of jobs whose files were lost.
 ADVICE = {
     "no_audio": CHECK_SOUND,
     "empty_audio": CHECK_SOUND,
@@ -25,6 +26,8 @@ ADVICE = {
     "no_container": ENCODED,
     "cannot_copy": ENCODED,
     "nothing_left": "Upload it again with an earlier start.",
+    "video_lost": LOST,
+    "audio_lost": LOST,
     "no_such_track": "Upload it again with a track that it has, or without choosing one.",
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from soundlift.common.jobs.document import audio_format, audio_name, expiry_time, page_address, signed_link
-from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.model import LOST, Job
 from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 from soundlift.common.sizes import size_text
@@ -74,7 +74,7 @@ def failed_content(job: Job, services: Services) -> MailContent:
     """Return the content of the mail about a job that failed."""
     name = escaped(job.file_name)
     size = size_text(job.video_bytes) if job.video_bytes is not None else ""
-    kept_until = expiry_time(job, services.settings)
+    kept_until = None if job.error_code in LOST else expiry_time(job, services.settings)
     return MailContent(
         subject=f"We could not convert {name}",
         heading="We could not convert your video",
@@ -82,7 +82,9 @@ def failed_content(job: Job, services: Services) -> MailContent:
         facts=(size,) if size else (),
         paragraphs=(escaped(" ".join((job.error or "Something went wrong.").split())), advice(job.error_code)),
         links=(Link("Open it in Soundlift", "Open it in Soundlift:", _page(job, services)),),
-        notes=(f"The uploaded video is kept until {moment_text(kept_until)}.",) if kept_until else (),
+        notes=(f"The uploaded video is kept until {moment_text(kept_until)}.",)
+        if kept_until and job.error_code not in LOST
+        else (),
         reason=reason(services, "a video was uploaded with your account"),
     )
 

@@ -48,7 +48,7 @@ def download(
     quiet: bool,
     connect: Connect,
 ) -> None:
-    """Wait for jobs, and save their audio files.
+    """Wait for jobs, and save their audio.
 
     A download that was interrupted continues where it was.
     """

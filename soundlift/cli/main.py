@@ -21,7 +21,9 @@ from soundlift.cli.job_actions import cancel, retry, rm
 from soundlift.cli.jobs import jobs
 from soundlift.cli.link import link
 from soundlift.cli.login import login, logout, whoami
+from soundlift.cli.migrate_data import migrate_data
 from soundlift.cli.open import open_
+from soundlift.cli.reconcile import reconcile
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.top.command import top
 from soundlift.cli.user import user
@@ -59,7 +61,7 @@ def migrate(data: Path | None) -> None:
 COMMANDS = (
     *(up, demo, login, logout, whoami),
     *(convert, jobs, job, download, cancel, rm, retry, link, open_),
-    *(user, migrate, dead, top, doctor, smoke_test, connector),
+    *(user, migrate, migrate_data, reconcile, dead, top, doctor, smoke_test, connector),
 )
 for command in COMMANDS:
     soundlift.add_command(command)

@@ -83,3 +83,11 @@ def test_a_deleted_job_cannot_be_retried(function: Call, services: Services) -> 
     job = failed_job(services)
     services.jobs.delete(job.id)
     assert_problem(function("jobs").post(f"/{job.id}/retry", headers=bearer(services)), 404)
+
+
+def test_a_job_whose_video_this_server_has_lost_cannot_be_retried(function: Call, services: Services) -> None:
+    job = queued_job(services)
+    assert services.jobs.fail_without_video(job)
+    answer = function("jobs").post(f"/{job.id}/retry", headers=bearer(services))
+    assert_problem(answer, 410, code="expired")
+    assert job_now(services, job.id).state == State.FAILED

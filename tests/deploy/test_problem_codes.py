@@ -11,6 +11,7 @@ from werkzeug.exceptions import default_exceptions
 
 from functions.convert import failures
 from soundlift.common.errors import SoundliftError, problem_code
+from soundlift.common.jobs.model import LOST
 from soundlift.common.web.error_responses import DETAILS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "problems.md").read_text()
@@ -25,7 +26,7 @@ RAISED_BY_FLASK = (
 )
 ERRORS = SoundliftError.__module__  # other modules' subclasses are errors of commands, which no response contains
 # Their messages differ from job to job.
-MADE_BY_FUNCTIONS = {"no_such_track", "daily_minutes_exceeded", "no_container", "cannot_copy", "gave_up"}
+MADE_BY_FUNCTIONS = {"no_such_track", "daily_minutes_exceeded", "no_container", "cannot_copy", "gave_up", *LOST}
 
 
 def errors_below(parent: type[SoundliftError]) -> Iterator[type[SoundliftError]]:

@@ -23,7 +23,7 @@ const ADVICE = new Map(Object.entries({
 
 /** Failures that the same video would end in again. */
 const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unknown_codec", "empty_audio", "nothing_left",
-  "no_such_track", "too_many_channels", "no_container", "cannot_copy"]);
+  "no_such_track", "too_many_channels", "no_container", "cannot_copy", "video_lost", "audio_lost"]);
 
 /** What people call formats and codecs, if not by their names in capitals. */
 const TITLES = new Map([["opus", "Opus"], ["ogg", "Ogg"], ["vorbis", "Vorbis"], ["ac3", "AC-3"], ["eac3", "E-AC-3"]]);

@@ -21,6 +21,8 @@ class Step(StrEnum):
     READY = "ready"
     FAILED = "failed"
     GAVE_UP = "gave_up"
+    VIDEO_LOST = "video_lost"  # found by `soundlift reconcile`, as the next one
+    AUDIO_LOST = "audio_lost"
     CANCELLED = "cancelled"
     RETRIED = "retried"
     EXPIRED = "expired"

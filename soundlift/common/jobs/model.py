@@ -43,6 +43,10 @@ OUTCOMES = (State.READY, State.FAILED)
 ENDED = (*OUTCOMES, State.CANCELLED, State.EXPIRED)
 HIDDEN = (State.RECEIVING, State.DELETED)
 RETRYABLE = (State.FAILED, State.CANCELLED)
+# The error codes of jobs whose video is not in the store any more, so that nobody can convert it again.
+VIDEO_LOST = "video_lost"
+AUDIO_LOST = "audio_lost"
+LOST = (VIDEO_LOST, AUDIO_LOST)
 
 
 @dataclass(frozen=True, kw_only=True)

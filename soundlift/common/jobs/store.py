@@ -3,6 +3,7 @@
     receiving ─▶ queued ⇄ converting ─▶ ready | failed ─▶ (owner notified) ─▶ expired
                     └───────┴─▶ cancelled ─▶ expired        receiving, any end ─▶ deleted
     failed | cancelled ─▶ (retried) ─▶ queued
+    ready ─▶ (audio lost) ─▶ queued | failed: after a restore of the database or of the store; see restoration.py
     (adopted) ─▶ queued: a video that another program stored
 
 A step that changes no row means that another process acted first; it returns False or None and raises no error.
@@ -24,7 +25,6 @@ from soundlift.common.jobs.conditions import (
     next_resend_at,
     too_old,
 )
-from soundlift.common.jobs.conversions import ConversionSteps
 from soundlift.common.jobs.history import delete_history, take_step
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.limits import Limits
@@ -39,11 +39,12 @@ from soundlift.common.jobs.model import (
     give_up_message,
 )
 from soundlift.common.jobs.quota import admit_retry
+from soundlift.common.jobs.restoration import RestorationSteps
 from soundlift.common.jobs.turns import next_turn
 from soundlift.common.notifications.rows import delete_notifications
 
 
-class Jobs(ConversionSteps):
+class Jobs(RestorationSteps):
     """The steps of jobs, and the queries for them. Every method raises DatabaseUnavailable."""
 
     def send_soon(self, job: Job) -> bool:

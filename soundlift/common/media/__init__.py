@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol, runtime_checkable
 from urllib.parse import urlsplit
@@ -88,6 +89,34 @@ class LimitedSpace(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class ListedFile:
+    """A file in the listing of a store; `modified_at` is in seconds since 1970, by the clock of the store.
+
+    A file that is not committed is what a writer, dead or still at work, has written so far; its size is 0. A file is
+    not `ours` if another program stored it.
+    """
+
+    fid: str
+    size: int
+    modified_at: float
+    committed: bool = True
+    ours: bool = True
+
+
+@runtime_checkable
+class MediaListing(Protocol):
+    """A media store whose files can be listed, for operators."""
+
+    def list(self) -> Iterator[ListedFile]:
+        """Yield each file in any order, without holding all of them in memory; raises StoreUnavailable.
+
+        Files whose names are not media ids are left out. A file that is written or deleted meanwhile may be listed or
+        not, and one that is committed meanwhile may be listed twice.
+        """
+        ...
+
+
 def new_media_id() -> str:
     """Return a new media id: in every store 24 hexadecimal digits, like an ObjectId."""
     return secrets.token_hex(12)
@@ -103,6 +132,13 @@ def check_media_id(fid: str) -> str:
     if not is_media_id(fid):
         raise MediaNotFound("The media id is malformed; it must be 24 hexadecimal digits.", fid=fid)
     return fid
+
+
+def list_files(store: MediaStore) -> Iterator[ListedFile]:
+    """Return the listing of a store; every adapter has one."""
+    if not isinstance(store, MediaListing):
+        raise TypeError(f"{type(store).__name__} has no listing")
+    return store.list()
 
 
 def open_media(url: str, bucket: str) -> MediaStore:

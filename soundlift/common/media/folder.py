@@ -6,14 +6,16 @@ import errno
 import io
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from typing_extensions import Buffer
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
-from soundlift.common.media import MediaInfo, MediaReader, check_media_id
+from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id, is_media_id
 
+PART_SUFFIX = ".part"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -66,6 +68,16 @@ class FolderStore:
         """Return the free space of the disk, as far as this user may fill it."""
         try:
             return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise _unavailable(error) from error
+
+    def list(self) -> Iterator[ListedFile]:
+        """Yield the files of the folder, part files among them."""
+        try:
+            with os.scandir(self._folder) as entries:
+                yield from filter(None, map(_listed, entries))
+        except FileNotFoundError:
+            return  # nothing has been stored yet
         except OSError as error:
             raise _unavailable(error) from error
 
@@ -130,7 +142,19 @@ class StoredFile(io.FileIO):
 
 
 def _part_path(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
+    return path.with_name(path.name + PART_SUFFIX)
+
+
+def _listed(entry: os.DirEntry[str]) -> ListedFile | None:
+    """Return the file of an entry; None if it is none of the store's, or has been deleted meanwhile."""
+    fid, committed = entry.name.removesuffix(PART_SUFFIX), not entry.name.endswith(PART_SUFFIX)
+    try:
+        if not is_media_id(fid) or not entry.is_file(follow_symlinks=False):
+            return None
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return ListedFile(fid, status.st_size if committed else 0, status.st_mtime, committed=committed)
 
 
 def _flush_folder(folder: Path) -> None:

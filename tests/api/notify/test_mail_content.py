@@ -17,7 +17,7 @@ from functions.convert import failures
 from functions.notify.advice import ADVICE
 from functions.notify.wording import moment_text
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import AudioDescription, Job
+from soundlift.common.jobs.model import LOST, AudioDescription, Job
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 from tests.api.notify.conftest import Notify
@@ -246,7 +246,15 @@ def test_every_failure_of_a_conversion_has_its_own_advice() -> None:
     reasons = [value for value in vars(failures).values() if isinstance(value, failures.FailureReason)]
     reasons += [failures.no_such_track(2, 1, []), failures.daily_minutes_exceeded("")]
     reasons += [failures.no_container("atrac3", "mp3 or flac"), failures.cannot_copy("it is damaged")]
-    assert {reason.code for reason in reasons} == set(ADVICE)
+    assert {reason.code for reason in reasons} | set(LOST) == set(ADVICE)
+
+
+@pytest.mark.parametrize("code", LOST)
+def test_the_mail_about_a_lost_file_does_not_say_that_it_is_kept(
+    notify: Notify, services: Services, mail_server: MailServer, code: str
+) -> None:
+    notify(_failed_job(services, "a.mp4", "This server has lost the video.", code))
+    assert "is kept until" not in _bodies(mail_server)[0]
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,15 @@ upload in memory and does not notice the concurrent deletion of its file; GridOu
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from bson import ObjectId
 from pymongo import ASCENDING, ReadPreference
 
 from soundlift.common.errors import MediaNotFound
-from soundlift.common.media import MediaInfo, MediaReader, check_media_id
+from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id
+from soundlift.common.media.gridfs.listing import committed_files, unfinished_files
 from soundlift.common.media.gridfs.server import get_client, store_errors
 from soundlift.common.media.gridfs.stored_file import StoredFile
 from soundlift.common.media.gridfs.writer import Collections, GridFsWriter
@@ -65,6 +67,13 @@ class GridFsStore:
         """Raise StoreUnavailable unless the database answers a query."""
         with store_errors():
             self._collections.files.find_one({}, {"_id": True})
+
+    def list(self) -> Iterator[ListedFile]:
+        """Yield the committed files, then those that a writer has begun."""
+        collections = self._collections
+        with store_errors():
+            yield from committed_files(collections)
+            yield from unfinished_files(collections)
 
     @property
     def _collections(self) -> Collections:

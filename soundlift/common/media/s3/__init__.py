@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
-from soundlift.common.media import MediaInfo, MediaReader, check_media_id
+from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id, is_media_id
 from soundlift.common.media.s3.address import Address
 from soundlift.common.media.s3.address import read_address as read_address
 from soundlift.common.media.s3.server import get_client, has_status, store_errors
@@ -58,6 +59,19 @@ class S3Store:
         with store_errors(f"The bucket {bucket} cannot be used; check that it exists and that the keys allow access."):
             self.client.head_bucket(Bucket=bucket)
 
+    def list(self) -> Iterator[ListedFile]:
+        """Yield the objects, then the multipart uploads in progress."""
+        folder = {"Bucket": self._address.bucket, "Prefix": self._path("")}
+        with store_errors():
+            for page in self.client.get_paginator("list_objects_v2").paginate(**folder):
+                for found in page.get("Contents", []):
+                    if is_media_id(fid := self._fid(found["Key"])):
+                        yield ListedFile(fid, int(found["Size"]), found["LastModified"].timestamp())
+            for page in self.client.get_paginator("list_multipart_uploads").paginate(**folder):
+                for found in page.get("Uploads", []):
+                    if is_media_id(fid := self._fid(found["Key"])):
+                        yield ListedFile(fid, 0, found["Initiated"].timestamp(), committed=False)
+
     @property
     def client(self) -> Any:
         """Return the client; it is created on first use, since loading boto3's models is slow."""
@@ -72,5 +86,11 @@ class S3Store:
                 raise
 
     def _key(self, fid: str) -> dict[str, str]:
-        path = "/".join(part for part in (self._address.prefix, self._folder, check_media_id(fid)) if part)
-        return {"Bucket": self._address.bucket, "Key": path}
+        return {"Bucket": self._address.bucket, "Key": self._path(check_media_id(fid))}
+
+    def _path(self, name: str) -> str:
+        """Return the key of a name in this store's folder; with an empty name, what all of its keys begin with."""
+        return "/".join([*filter(None, (self._address.prefix, self._folder)), name])
+
+    def _fid(self, key: str) -> str:
+        return key.removeprefix(self._path(""))

@@ -1,0 +1,23 @@
+"""Whether functions are at work, before something that they must not do meanwhile."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from soundlift.common.db.clock import now
+from soundlift.common.db.engine import Database
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.model import RECEIVE_SECONDS, UPLOAD_LEASE_SECONDS, State
+
+_lease_end = table.c.upload_deadline - (RECEIVE_SECONDS - UPLOAD_LEASE_SECONDS)
+
+
+def has_activity(database: Database) -> bool:
+    """Return whether an upload or a conversion has extended its lease lately; raises DatabaseUnavailable."""
+    receiving = sa.and_(table.c.state == State.RECEIVING, _lease_end > now())
+    converting = sa.and_(table.c.state == State.CONVERTING, table.c.claimed_until > now())
+    with database.read() as connection:
+        return any(
+            connection.scalar(sa.select(table.c.id).where(condition).limit(1)) is not None
+            for condition in (receiving, converting)
+        )

@@ -1,0 +1,231 @@
+"""A deployment moves from one machine to servers, and its files from one kind of store to another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from devservers.mariadb import MariaDb
+from soundlift.cli.migration.rows import TABLES
+from soundlift.common.auth.password_links import Purpose
+from soundlift.common.db.tables import jobs as job_table
+from soundlift.common.jobs.model import State
+from soundlift.common.jobs.recent import count
+from soundlift.common.jobs.upload_keys import UploadKey
+from soundlift.common.media import list_files, open_media
+from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.services import Services
+from soundlift.local.data_folder import lock_data_folder
+from tests.cli.conftest import Run
+from tests.factories.jobs import (
+    age,
+    claimed_job,
+    failed_job,
+    job_now,
+    notified_job,
+    queued_job,
+    ready_job,
+    receiving_job,
+)
+from tests.factories.media import is_stored, store
+from tests.operations.conftest import Open
+
+VIDEO = os.urandom(700_000)
+
+
+def rows_of(services: Services) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows, without the time at which an event is next due."""
+    tables = {}
+    with services.database.read() as connection:
+        for table in TABLES:
+            columns = [column for column in table.columns if column is not job_table.c.resend_at]
+            query = sa.select(*columns).order_by(*table.primary_key.columns)
+            tables[table.name] = [tuple(row) for row in connection.execute(query)]
+    return tables
+
+
+def files_of(services: Services, url: str | None = None) -> dict[str, bytes]:
+    contents = {}
+    for bucket in ("videos", "mp3s"):
+        opened = open_media(url or services.settings.media_url, bucket)
+        for file in list_files(opened):
+            with opened.open(file.fid).file as reader:
+                contents[f"{bucket}/{file.fid}"] = reader.read()
+    return contents
+
+
+@pytest.fixture
+def source(open_deployment: Open, password_hash: str) -> Services:
+    """Return a deployment on one machine with something in every table, and files."""
+    services = open_deployment("sqlite", "folder")
+    ada = services.users.add("ada@example.org", password_hash)
+    services.users.add("bob@example.org", password_hash, admin=True)
+    services.limits.change("ada@example.org", {"jobs": 7})
+    assert services.sessions.begin(ada)
+    services.password_links.request("ada@example.org", Purpose.RESET)
+    queued_job(services, VIDEO, "Äpfel.mp4", options=AudioOptions(bitrate="320k"))
+    claimed, _ = claimed_job(services)
+    age(services, claimed, 3600, "claimed_until")
+    notified_job(services)
+    ready_job(services, b"a large file" * 100_000)
+    failed_job(services)
+    services.jobs.cancel(queued_job(services).id)
+    services.jobs.delete(failed_job(services).id)
+    receiving_job(services, key=UploadKey("ada@example.org", "key", "f" * 64))
+    with services.database.write() as connection:
+        count(connection, "ada@example.org", seconds=12.345678901234567)
+    return services
+
+
+def settings_file(folder: Path, **variables: str) -> Path:
+    file = folder / "servers.env"
+    file.write_text("# the servers\n" + "".join(f"{name}='{value}'\n" for name, value in variables.items()))
+    file.chmod(0o600)
+    return file
+
+
+def target_file(folder: Path, target: Services) -> Path:
+    urls = {"DATABASE_URL": target.settings.database_url, "MEDIA_URL": target.settings.media_url}
+    return settings_file(folder, **urls)
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("media", ["gridfs", "s3"])
+def test_a_deployment_on_one_machine_moves_to_servers(
+    source: Services, open_deployment: Open, tmp_path: Path, run: Run, media: str
+) -> None:
+    target = open_deployment("mariadb", media)
+    orphan = "e" * 24
+    store(source.videos, orphan, b"a file that no job names")
+
+    moved = run("migrate-data", "--to", str(target_file(tmp_path, target)))
+
+    assert moved.returncode == 0, moved.stderr
+    assert "The target is complete.\n" in moved.stdout
+    assert "1 that no job names were left out" in moved.stdout
+    assert rows_of(target) == rows_of(source)
+    filled = {name for name, rows in rows_of(target).items() if rows}
+    assert filled == {table.name for table in TABLES} - {"attempt"}
+    source.videos.delete(orphan)
+    assert files_of(target) == files_of(source)
+    waiting = {job.id for job in target.jobs.due()}
+    assert len(waiting) == 2  # the events of the source's queue are sent again at once
+    again = run("migrate-data", "--to", str(target_file(tmp_path, target)))
+    assert again.returncode == 0, again.stderr
+    assert "job: 0 rows copied, 8 were there already" in again.stdout
+    assert target.jobs.claim(job_now(target, waiting.pop()))
+    refused = run("migrate-data", "--to", str(target_file(tmp_path, target)))
+    assert refused.returncode == 1
+    assert "has been used" in " ".join(refused.stderr.split())
+
+
+@pytest.mark.servers
+def test_a_migration_that_is_killed_continues(
+    source: Services, open_deployment: Open, tmp_path: Path, run: Run
+) -> None:
+    jobs = [queued_job(source, os.urandom(5_500_000)) for _ in range(8)]
+    target = open_deployment("mariadb", "s3")
+    arguments = ["migrate-data", "--to", str(target_file(tmp_path, target))]
+    command = [sys.executable, "-m", "soundlift.cli", *arguments]
+    environment = {**os.environ, "SOUNDLIFT_DATA": str(source.settings.soundlift_data)}
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while sum(file.committed for file in list_files(target.videos)) < 2:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGKILL)
+    assert process.wait(10) == -signal.SIGKILL
+    assert sum(is_stored(target.videos, job.video_fid) for job in jobs) < len(jobs)
+
+    again = run(*arguments)
+
+    assert again.returncode == 0, again.stderr
+    assert "The target is complete." in again.stdout
+    assert rows_of(target) == rows_of(source)
+    assert files_of(target) == files_of(source)
+    assert all(file.committed for file in list_files(target.videos))
+
+
+@pytest.mark.servers
+def test_a_target_with_other_data_is_refused_before_anything_is_copied(
+    source: Services, open_deployment: Open, tmp_path: Path, run: Run, password_hash: str
+) -> None:
+    target = open_deployment("mariadb", "folder")
+    target.users.add("eve@example.org", password_hash)
+    before = rows_of(target)
+    refused = run("migrate-data", "--to", str(target_file(tmp_path, target)))
+    assert refused.returncode == 1
+    assert "table user" in " ".join(refused.stderr.split())
+    assert rows_of(target) == before
+
+
+@pytest.mark.servers
+def test_a_target_without_tables_is_refused(
+    source: Services, mariadb_server: MariaDb, tmp_path: Path, run: Run
+) -> None:
+    url = mariadb_server.url(mariadb_server.new_database())
+    refused = run("migrate-data", "--to", str(settings_file(tmp_path, DATABASE_URL=url, MEDIA_URL="s3://bucket")))
+    assert refused.returncode == 1
+    assert "soundlift migrate" in " ".join(refused.stderr.split())
+
+
+def test_a_source_that_is_running_is_refused(source: Services, tmp_path: Path, run: Run, empty_database: Path) -> None:
+    target = settings_file(tmp_path, DATABASE_URL=f"sqlite:///{empty_database}", MEDIA_URL=tmp_path.as_uri())
+    child = os.fork()
+    if child == 0:
+        lock_data_folder(source.settings.soundlift_data)
+        time.sleep(60)
+        os._exit(0)
+    try:
+        deadline = time.monotonic() + 10
+        while not (source.settings.soundlift_data / "up.lock").exists():
+            assert time.monotonic() < deadline
+        refused = run("migrate-data", "--to", str(target))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert refused.returncode == 1
+    assert "stop it" in " ".join(refused.stderr.split())
+
+
+@pytest.mark.servers
+def test_the_files_move_between_all_stores_in_both_directions_while_the_functions_run(
+    source: Services, open_deployment: Open, tmp_path: Path, run: Run
+) -> None:
+    gridfs, s3 = (open_deployment("sqlite", kind).settings.media_url for kind in ("gridfs", "s3"))
+    folder = source.settings.media_url
+    back = (tmp_path / "back").as_uri()
+    steps = ((folder, gridfs), (gridfs, s3), (s3, gridfs), (s3, back))
+    contents = files_of(source)
+    database = {"DATABASE_URL": source.settings.database_url}
+    for old, new in steps:
+        _delete_all(new)
+        moved = run(
+            "migrate-data",
+            "--media-only",
+            "--to",
+            str(settings_file(tmp_path, MEDIA_URL=new)),
+            MEDIA_URL=old,
+            **database,
+        )
+        assert moved.returncode == 0, moved.stderr
+        assert files_of(source, new) == contents
+    job = queued_job(source, VIDEO)  # while the functions still use the first store
+    moved = run("migrate-data", "--media-only", "--to", str(settings_file(tmp_path, MEDIA_URL=back)), **database)
+    assert "videos: 1 files copied (700 kB)" in moved.stdout
+    assert files_of(source, back) == files_of(source)
+    assert job_now(source, job.id).state == State.QUEUED
+
+
+def _delete_all(url: str) -> None:
+    for bucket in ("videos", "mp3s"):
+        opened = open_media(url, bucket)
+        for file in list_files(opened):
+            opened.delete(file.fid)
