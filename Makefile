@@ -9,6 +9,7 @@ TSC := $(TYPESCRIPT)/node_modules/.bin/tsc
 VIDEO ?=
 ONLY ?=
 BASE_IMAGE ?=
+TRACES ?=
 DIR ?= build/corpus
 FORMAT ?= mp3
 SAMPLE ?=
@@ -29,6 +30,7 @@ override PYTHON := $(value PYTHON)
 override VIDEO := $(value VIDEO)
 override ONLY := $(value ONLY)
 override BASE_IMAGE := $(value BASE_IMAGE)
+override TRACES := $(value TRACES)
 override DIR := $(value DIR)
 override FORMAT := $(value FORMAT)
 override SAMPLE := $(value SAMPLE)
@@ -39,7 +41,7 @@ override SEED := $(value SEED)
 CHAOS_SECONDS := $(value SECONDS)
 override UPLOADS := $(value UPLOADS)
 override STORE := $(value STORE)
-export PYTHON VIDEO ONLY BASE_IMAGE DIR FORMAT SAMPLE MINUTES CASES SEED CHAOS_SECONDS UPLOADS STORE
+export PYTHON VIDEO ONLY BASE_IMAGE TRACES DIR FORMAT SAMPLE MINUTES CASES SEED CHAOS_SECONDS UPLOADS STORE
 
 .DEFAULT_GOAL := help
 .PHONY: check-python help demo images check test corpus fuzz chaos mutate lint bench docs sbom clean
@@ -50,8 +52,8 @@ help: ## show this help
 demo: $(VENV)/ready ## convert a video through the complete pipeline; VIDEO=path/to/own.mp4 converts your own
 	@$(BIN)/soundlift demo --output build/demo -- $${VIDEO:+"$$VIDEO"}
 
-images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… uses another base image
-	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$ONLY
+images: $(VENV)/ready ## build all images; ONLY="login convert" builds some, BASE_IMAGE=… uses another base image, TRACES=true adds OpenTelemetry
+	@set -f; $(BIN)/python deploy/images/build.py $${BASE_IMAGE:+--base "$$BASE_IMAGE"} $$(test "$$TRACES" != true || echo --traces) $$ONLY
 
 check: lint ## the fast loop: lint, and the tests that need no server, no container and no long conversion
 	$(BIN)/pytest -n auto --dist worksteal -m 'not (servers or containers or browser or media or slow)'

@@ -70,11 +70,12 @@ class ProcessStack:
     def internal_url(self) -> str:
         return f"http://127.0.0.1:{self.internal_port}"
 
-    def start(self) -> None:
+    def start(self, checkout: Path = ROOT) -> None:
+        """Start the gateway and all parts, from this or another checkout."""
         self.gateway.start()
         for name in PARTS:
             for _ in range(self.count.get(name, 1)):
-                self.add(name)
+                self.add(name, checkout)
 
     def add(self, name: str, checkout: Path = ROOT, **settings: str) -> Process:
         """Start another process of a part, on its first free port, from this or another checkout."""

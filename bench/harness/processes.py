@@ -49,7 +49,7 @@ class Memory(Peak):
     """The largest resident memory of a process tree; shared pages count once per process. Linux only."""
 
     def __init__(self, pid: int) -> None:
-        super().__init__(lambda: sum(map(_resident, _tree(pid))) / 1e6)
+        super().__init__(lambda: sum(map(resident_mb, _tree(pid))))
 
     @property
     def peak_mb(self) -> float | None:
@@ -67,11 +67,12 @@ def _tree(pid: int) -> Iterator[int]:
         return
 
 
-def _resident(pid: int) -> int:
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MB, 0 if it has ended (Linux)."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE / 1e6
     except OSError:
-        return 0
+        return 0.0
 
 
 def peak_mb(pid: int) -> float:

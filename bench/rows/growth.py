@@ -140,6 +140,7 @@ QUERIES: dict[str, Callable[[Services], Query]] = {
     "quota": _quota,
     "next-in-turn": _next_in_turn,
     "turn": _turn,
+    "waiting": lambda services: partial(services.jobs.has_waiting, FEW // 10),
     "due": lambda services: services.jobs.due,
     "due-notifications": lambda services: services.notifications.due,
     "interrupted": lambda services: services.jobs.interrupted,

@@ -37,16 +37,20 @@ def main() -> None:
         "names", nargs="*", help=f"images to build: {', '.join((*functions, *OWN_PACKAGES))}; default: all"
     )
     parser.add_argument("--base", default="", help="base image with Python; default: the one in the Dockerfiles")
+    parser.add_argument("--traces", action="store_true", help="add OpenTelemetry to the images (docs/traces.md)")
     parser.add_argument("--trees", type=Path, default=TREES, help=f"folder for the build trees; default: {TREES}")
     parser.add_argument("--only-lay-out", action="store_true", help="write the build trees without building images")
     options = parser.parse_args()
     if unknown := set(options.names) - {*functions, *OWN_PACKAGES}:
         parser.error(f"there is no image {', '.join(sorted(unknown))}")
-    base = _argument("BASE_IMAGE", options.base) if options.base else []
+    arguments = [
+        *(_argument("BASE_IMAGE", options.base) if options.base else []),
+        *(_argument("TRACES", "true") if options.traces else []),
+    ]
     commands = {}
     for name in options.names or (*functions, *OWN_PACKAGES):
         if name in functions and _faas_cli_can_build() and not options.only_lay_out:
-            commands[name] = ["faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *base]
+            commands[name] = ["faas-cli", "build", "--yaml", str(STACK_FILE), "--filter", name, *arguments]
             continue
         tree = _empty(ROOT / options.trees / name)
         if name in functions:
@@ -55,7 +59,7 @@ def main() -> None:
             image = lay_out_own(name, tree, like=next(iter(functions.values())))
         if not options.only_lay_out:
             part = [*_argument("PART", name), "--target", name] if name in OWN_PACKAGES else []
-            commands[name] = [_find_builder(), "build", "--tag", image, *base, *part, str(tree)]
+            commands[name] = [_find_builder(), "build", "--tag", image, *arguments, *part, str(tree)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         built = {name: pool.submit(_build, name, command) for name, command in commands.items()}
     failed = [name for name, future in built.items() if not future.result()]

@@ -12,11 +12,12 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
-from soundlift.common.events import event_for, link_event
+from soundlift.common.events import event_for, link_event, traceparent_from
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.history import delete_orphaned_history
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.recent import delete_old_counts
+from soundlift.common.logging import trace_of
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
 from soundlift.common.services import Services
 from soundlift.common.web.application import http_function
@@ -26,7 +27,7 @@ log = structlog.get_logger()
 
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     """Return how much was done. If several runs are concurrent, only one of them takes each step."""
-    _log_dead_letter(request)
+    _log_dead_letter(request, services)
     sent = _send_due(services)
     _expire(services)
     disposed = _dispose(services)
@@ -42,12 +43,14 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 
 
-def _log_dead_letter(request: Request) -> None:
+def _log_dead_letter(request: Request, services: Services) -> None:
     """Log an event that Knative could not deliver; like any other event, it is resent when it is due."""
     if destination := request.headers.get("Ce-Knativeerrordest"):
         names = ("Type", "Id", "Subject", "Knativeerrorcode")
         attributes = {name.lower(): request.headers.get(f"Ce-{name}") for name in names}
         log.error("dead letter", destination=destination, **attributes)
+        if services.metrics:
+            services.metrics.dead_letters.inc()
 
 
 def _send_due(services: Services) -> int:
@@ -65,7 +68,7 @@ def _send_due(services: Services) -> int:
             publisher.publish(due.event)
         except BrokerUnavailable as error:
             due.send_soon()
-            log.warning("broker unavailable, events wait", code=error.code, **error.evidence)
+            log.warning("broker unavailable, events wait", code=error.code, **_about(due.event), **error.evidence)
             break
         sent += 1
     return sent
@@ -99,7 +102,7 @@ def _must_convert(job: Job, services: Services) -> bool:
         delete_abandoned_output(job, services)
         return not services.jobs.give_up(job)
     except StoreUnavailable as error:
-        log.warning("store unavailable, job waits", code=error.code, job_id=job.id, **error.evidence)
+        log.warning("store unavailable, job waits", code=error.code, **_about(event_for(job)), **error.evidence)
         return False
 
 
@@ -113,11 +116,22 @@ def _expire(services: Services) -> None:
 
 def _dispose(services: Services) -> list[State]:
     """Return the states of the jobs whose files this run has deleted."""
-    try:
-        return [job.state for job in services.jobs.to_dispose() if dispose(job, services)]
-    except StoreUnavailable as error:
-        log.warning("store unavailable, files wait", code=error.code, **error.evidence)
-        return []
+    disposed = []
+    for job in services.jobs.to_dispose():
+        try:
+            if dispose(job, services):
+                disposed.append(job.state)
+        except StoreUnavailable as error:
+            about = {"job_id": job.id, **trace_of(job.traceparent)}
+            log.warning("store unavailable, files wait", code=error.code, **about, **error.evidence)
+            break
+    return disposed
+
+
+def _about(event: CloudEvent) -> dict[str, str]:
+    """Return the job that an event is about, and the trace of its upload, for a log line."""
+    job_id = event.get_subject()
+    return {**({"job_id": job_id} if job_id else {}), **trace_of(traceparent_from(event))}
 
 
 app = http_function(cleanup, methods=["POST"], needs=["database", "videos", "mp3s"])

@@ -23,6 +23,7 @@ from soundlift.common.media import LocalFiles
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.copying import NEVER
 from soundlift.common.services import Services
+from soundlift.common.tracing.spans import span
 
 from .encode.copying import copy_track
 from .encode.encoded import Encoded, UnreliableTimestamps
@@ -106,14 +107,16 @@ def _convert(  # noqa: PLR0913 - all but the runner are bound once
 ) -> FinishedFile:
     """Return the audio file of the first track that has sound; call `reserve` with the expected seconds of sound."""
     options = AudioOptions.from_row(job.options, services.settings)
-    probe = probe_video(runner, services.videos, job.video_fid, folder)
+    with span("probe"):
+        probe = probe_video(runner, services.videos, job.video_fid, folder)
     reserve(expected_seconds(probe, options) or 0.0)
     failures: list[ConversionFailed] = []
     for track in candidate_tracks(probe, options)[:MAX_TRACKS_TRIED]:
         try:
             plan = make_plan(probe, track, options, format_for(track, options))
             encoded = _copy(plan, probe, runner, folder) or _encode(plan, probe, runner, folder, cores)
-            return finish(encoded, probe, runner, folder)
+            with span("finish"):
+                return finish(encoded, probe, runner, folder)
         except ConversionFailed as failure:
             if failure.reason not in TRY_NEXT_TRACK:
                 raise
@@ -128,7 +131,8 @@ def _copy(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encoded | N
     reason = reason_not_to_copy(plan.track, plan.options, plan.format)
     if reason is None:
         try:
-            return copy_track(plan, probe, runner, folder)
+            with span("copy", expected=(NotCopied,)):
+                return copy_track(plan, probe, runner, folder)
         except NotCopied as error:
             reason = str(error)
         except ConversionFailed as failure:
@@ -144,15 +148,17 @@ def _copy(plan: Plan, probe: Probe, runner: Runner, folder: Path) -> Encoded | N
 def _encode(plan: Plan, probe: Probe, runner: Runner, folder: Path, cores: int) -> Encoded:
     """Encode a track, again if its sound changes, or without timestamps if they turn out to be unreliable."""
     try:
-        encoded = encode(plan, runner, folder, cores=cores)
-        if plan.by_timestamps and reports_change(encoded.report):
-            log.info("changing sound")
-            encoded = encode(make_plan_for_changes(plan), runner, folder, cores=cores)
-        check_timestamps(encoded, probe, runner, folder)
+        with span("encode", expected=(UnreliableTimestamps,)):
+            encoded = encode(plan, runner, folder, cores=cores)
+            if plan.by_timestamps and reports_change(encoded.report):
+                log.info("changing sound")
+                encoded = encode(make_plan_for_changes(plan), runner, folder, cores=cores)
+            check_timestamps(encoded, probe, runner, folder)
     except UnreliableTimestamps:
         log.info("unreliable timestamps")
         plan = make_plan_without_timestamps(plan.track, plan.options, plan.format)
-        return encode(plan, runner, folder, cores=cores)
+        with span("encode"):
+            return encode(plan, runner, folder, cores=cores)
     return encoded
 
 

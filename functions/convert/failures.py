@@ -26,6 +26,7 @@ class ConversionFailed(Exception):
     def __init__(self, reason: FailureReason) -> None:
         super().__init__(reason.message)
         self.reason = reason
+        self.code = reason.code
 
 
 NO_AUDIO = FailureReason("no_audio", "The video has no sound: there is no audio track in it.")

@@ -13,9 +13,10 @@ from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError, S
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
 from soundlift.common.jobs.model import CLAIM_SECONDS, OUTCOMES, WAITING, Claim, Job
-from soundlift.common.logging import bind_job, continue_trace
+from soundlift.common.logging import bind_job
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
+from soundlift.common.tracing.jobs import job_span, log_job
 from soundlift.common.web.application import event_function
 
 from .adoption import find_or_adopt_job_id
@@ -45,7 +46,7 @@ def convert(event: CloudEvent, services: Services) -> CloudEvent | None:
     ended_id = _convert_next(named_id, services)
     job = services.jobs.find(ended_id or named_id)
     if job:
-        _bind_log(job)
+        log_job(job)
     if job and job.state in WAITING:
         raise Busy("Another worker is converting this job; retry later.", retry_after=CLAIM_SECONDS)
     return event_for(job) if job and job.state in OUTCOMES else None
@@ -111,18 +112,11 @@ def _convert_one(job: Job, named_id: str, services: Services) -> str | None:
 
 def _claim_and_convert(job: Job, services: Services) -> bool:
     """Claim a job and convert it, or give it up without attempts or time left; return whether this ended the job."""
-    with _slot(services):
-        _bind_log(job)
+    with _slot(services), job_span("convert", job):
         claim = services.jobs.claim(job)
         if claim is None:  # another worker took it, or it has no attempts or time left
             return services.jobs.give_up(job)
         return _convert_claimed(job, claim, services)
-
-
-def _bind_log(job: Job) -> None:
-    """Make all further logs name this job and the trace of its upload."""
-    bind_job(job.id)
-    continue_trace(job.traceparent)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import structlog
 
 from soundlift.common.errors import DatabaseUnavailable, Unavailable
 from soundlift.common.jobs.model import CLAIM_SECONDS, Claim
+from soundlift.common.logging import with_log_context
 from soundlift.common.services import Services
 
 from .failures import TOO_LONG, ConversionFailed
@@ -41,7 +42,7 @@ class ClaimHeartbeat:
         self._stop: Callable[[], None] | None = None
         self._lock = Lock()
         self._ended = Event()
-        self._thread = Thread(target=self._run, name="claim-heartbeat", daemon=True)
+        self._thread = Thread(target=with_log_context(self._run), name="claim-heartbeat", daemon=True)
 
     def report_progress(self, percent: float) -> None:
         """Set the percentage that the next renewal writes, unless it is lower than before."""

@@ -36,8 +36,7 @@ def archive_response(jobs: Sequence[Job], services: Services) -> Response:
     services.mp3s.open(mp3_ids[0]).file.close()
     archive = ZipStream(sized=True)
     for job, mp3_id, name in zip(jobs, mp3_ids, unique_names(jobs), strict=True):
-        size = job.mp3_bytes or 0
-        archive.add(_read(mp3_id, size, services), name, size=size)
+        archive.add(_read(job, mp3_id, services), name, size=job.mp3_bytes or 0)
     response = Response(archive.finalize(), mimetype="application/zip")
     response.content_length = len(archive)
     response.headers["Content-Disposition"] = f'attachment; filename="{FILE_NAME}"'
@@ -47,16 +46,16 @@ def archive_response(jobs: Sequence[Job], services: Services) -> Response:
     return response
 
 
-def _read(mp3_id: str, size: int, services: Services) -> Iterator[bytes]:
+def _read(job: Job, mp3_id: str, services: Services) -> Iterator[bytes]:
     try:
         reader = services.mp3s.open(mp3_id)
         with reader.file as file:
-            if reader.size != size:
+            if reader.size != (job.mp3_bytes or 0):
                 raise StoreUnavailable("The stored file does not have the recorded size.", fid=mp3_id)
             while block := file.read(BLOCK_BYTES):
                 yield block
     except SoundliftError as error:
-        log.warning("archive cut off", code=error.code, **error.evidence)
+        log.warning("archive cut off", code=error.code, job_id=job.id, **error.evidence)
         raise
 
 

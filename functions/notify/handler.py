@@ -8,9 +8,10 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import Busy, MailRefused, SoundliftError
 from soundlift.common.events import LINK_REQUESTED, job_id_from, link_id_from
 from soundlift.common.jobs.model import Job
-from soundlift.common.logging import bind_job, continue_trace
+from soundlift.common.logging import bind_job
 from soundlift.common.notifications.model import Channel, NotificationClaim
 from soundlift.common.services import Services
+from soundlift.common.tracing.jobs import job_span, log_job
 from soundlift.common.web.application import event_function
 
 from .message import compose_for_job
@@ -38,9 +39,10 @@ def _notify_owner(job_id: str, services: Services) -> None:
     claim = services.notifications.claim(job_id, Channel.MAIL)
     job = services.jobs.find(job_id)
     if job:
-        continue_trace(job.traceparent)
+        log_job(job)
     if job and claim and services.notifications.holds(claim):  # otherwise the job may have been retried before the read
-        _send(job, claim, services)
+        with job_span("send mail", job):
+            _send(job, claim, services)
     elif services.notifications.is_pending(job_id, Channel.MAIL):
         raise Busy("Another worker is sending this mail.", retry_after=RETRY_SECONDS)
 

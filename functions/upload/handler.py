@@ -8,7 +8,7 @@ import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge
+from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
@@ -53,6 +53,7 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     announced = request.content_length or 0
     if announced > max_bytes + MAX_OVERHEAD:
         raise TooLarge(f"A video may have at most {max_bytes} bytes.")
+    _admit(keyed, services, announced_bytes=announced)
     limit_body_time(services.settings.upload_seconds)
     with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
@@ -65,6 +66,15 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
         document = job_document(job, services.settings)
     rate = _rate_limit(username, limits.uploads_per_hour, services)
     return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
+
+
+def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: int) -> None:
+    """Raise an error before the body is read if the deployment cannot accept it; a repeated upload needs no room."""
+    try:
+        services.upload_admission.check(announced_bytes=announced_bytes)
+    except Unavailable:
+        if keyed is None or find_job(keyed.key, services.jobs) is None:
+            raise
 
 
 def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:

@@ -35,6 +35,11 @@ class KeyedRequest:
             return None
         return cls(username, key.text, request.content_length, request.headers.get("Repr-Digest"))
 
+    @property
+    def key(self) -> UploadKey:
+        """Return the key of the upload, whatever its file and options are."""
+        return UploadKey(self.username, self.text)
+
     def key_of(self, options: Iterable[tuple[str, str]], file_name: str, content_type: str) -> UploadKey:
         """Return the key of an upload with these options of the user, and this file, with its fingerprint."""
         payload = [sorted(options), file_name, content_type, self.content_length, self.digest]

@@ -11,6 +11,7 @@ from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.store import Jobs
+from soundlift.common.logging import with_log_context
 
 RESERVATION_BYTES = 16 * 2**20  # reserved at a time for a body of unknown length
 REFRESH_SECONDS = 10.0  # so that a lease survives two failures of the database
@@ -33,7 +34,7 @@ class UploadLease:
         self._limits = limits
         self._is_lost = False
         self._ended = Event()
-        self._thread = Thread(target=self._run, name="upload-lease", daemon=True)
+        self._thread = Thread(target=with_log_context(self._run), name="upload-lease", daemon=True)
         self._thread.start()
 
     def extend(self, received: int) -> None:
@@ -55,7 +56,7 @@ class UploadLease:
             try:
                 self._is_lost = not self._jobs.extend_deadline(self._job.id)
             except DatabaseUnavailable as error:
-                log.warning("upload lease not renewed", job_id=self._job.id, **error.evidence)
+                log.warning("upload lease not renewed", **error.evidence)
             if self._is_lost:
                 return
 

@@ -324,6 +324,17 @@ class MailUnavailable(Unavailable):
     code = "mail_unavailable"
 
 
+class QueueFull(Unavailable):
+    """An upload while too many jobs wait for conversion.
+
+    It is a 503 (RFC 9110, section 15.6.4) because the service is overloaded. A 429 would state that this user has sent
+    too many requests (RFC 6585, section 4).
+    """
+
+    title = "Queue Full"
+    code = "queue_full"
+
+
 class Busy(Unavailable):
     """A process at its concurrency limit; retry, perhaps with another replica (RFC 6585, section 4)."""
 

@@ -7,11 +7,13 @@ import logging
 import math
 import random
 import re
+from collections.abc import Callable
 from contextvars import ContextVar
 
 import structlog
 from structlog.typing import EventDict
 
+from soundlift.common.library_logs import log_for_libraries
 from soundlift.common.log_lines import LogLines
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -52,6 +54,7 @@ def set_up_logging(level: str) -> None:
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
+    log_for_libraries()
 
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
@@ -84,6 +87,24 @@ def current_traceparent() -> str | None:
 def trace_id() -> str:
     """Return the trace id of the current request, 32 hex digits; empty outside a request."""
     return (_traceparent.get() or "--").split("-")[1]
+
+
+def trace_of(traceparent: str | None) -> dict[str, str]:
+    """Return the trace id of a traceparent as a field for a log line, none if there is no valid one."""
+    valid = traceparent is not None and TRACEPARENT.fullmatch(traceparent)
+    return {"trace_id": valid[1]} if valid else {}
+
+
+def with_log_context(run: Callable[[], None]) -> Callable[[], None]:
+    """Return a function for another thread, which logs everything that is bound here and now, and calls `run`."""
+    bound, traceparent = structlog.contextvars.get_contextvars(), _traceparent.get()
+
+    def run_with_context() -> None:
+        structlog.contextvars.bind_contextvars(**bound)
+        _traceparent.set(traceparent)
+        run()
+
+    return run_with_context
 
 
 def bind_job(job_id: str) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
+from soundlift.common import observed
 from soundlift.common.errors import SettingError
 from soundlift.common.logging import set_up_logging
 from soundlift.common.process.shutdown import Shutdown, shutdown
 from soundlift.common.settings import Settings
+from soundlift.common.tracing.spans import is_on
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
+    from soundlift.common.jobs.admission import UploadAdmission
     from soundlift.common.jobs.limits import UserLimits
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
+    from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
     from soundlift.common.process.sandbox.sandbox import Sandbox
 
@@ -55,7 +59,12 @@ class Services:
         """Return the database."""
         from soundlift.common.db.engine import open_database
 
-        return open_database(_require_url("DATABASE_URL", self.settings.database_url))
+        database = open_database(_require_url("DATABASE_URL", self.settings.database_url))
+        if is_on():
+            from soundlift.common.tracing.statements import trace_statements
+
+            trace_statements(database.engine)
+        return database
 
     @cached_property
     def users(self) -> Users:
@@ -115,9 +124,14 @@ class Services:
     @cached_property
     def jobs(self) -> Jobs:
         """Return the store of jobs."""
-        from soundlift.common.jobs.store import Jobs
+        return observed.open_jobs(self.database, self.metrics)
 
-        return Jobs(self.database)
+    @cached_property
+    def upload_admission(self) -> UploadAdmission:
+        """Return the admission of uploads to the deployment."""
+        from soundlift.common.jobs.admission import UploadAdmission
+
+        return UploadAdmission(self.jobs, self.videos, self.settings)
 
     @cached_property
     def limits(self) -> UserLimits:
@@ -129,23 +143,17 @@ class Services:
     @cached_property
     def notifications(self) -> Notifications:
         """Return the store of notifications of ended jobs."""
-        from soundlift.common.notifications.store import Notifications
-
-        return Notifications(self.database)
+        return observed.open_notifications(self.database, self.metrics)
 
     @cached_property
     def videos(self) -> MediaStore:
         """Return the media store of videos."""
-        from soundlift.common.media import open_media
-
-        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "videos")
+        return self._open_media("videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
         """Return the media store of audio files."""
-        from soundlift.common.media import open_media
-
-        return open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s")
+        return self._open_media("mp3s")
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -175,7 +183,8 @@ class Services:
                 "Settings BROKER_URL and K_SINK are missing: set one of them, or EMBEDDED=true.",
                 setting="BROKER_URL",
             )
-        return open_publisher(self.settings, lambda: self.broker)
+        publisher = open_publisher(self.settings, lambda: self.broker)
+        return observed.observed_publisher(publisher, self.settings.broker_url, self.metrics)
 
     @cached_property
     def mail(self) -> Mail:
@@ -189,12 +198,27 @@ class Services:
         """Return the state of this process's shutdown."""
         return shutdown
 
+    @cached_property
+    def metrics(self) -> Metrics | None:
+        """Return the metrics of this process, or None if they are not served."""
+        if not self.settings.metrics_port:
+            return None
+        from soundlift.common.metrics.metrics import Metrics
+
+        return Metrics()
+
     def check(self, name: str) -> None:
         """Raise the error of a service, named by its attribute, unless it is available."""
         service = getattr(self, name)
         check = getattr(service, "check", None)
         if check is not None:
             check()
+
+    def _open_media(self, bucket: str) -> MediaStore:
+        from soundlift.common.media import open_media
+
+        store = open_media(_require_url("MEDIA_URL", self.settings.media_url), bucket)
+        return observed.observed_store(store, bucket, self.metrics)
 
 
 def _require_url(name: str, url: str) -> str:

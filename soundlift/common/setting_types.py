@@ -10,13 +10,19 @@ from collections.abc import Callable
 from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from soundlift.common.options.values import MP3_BITRATE
 
 MIN_KEY_BYTES = 32
 ALL_NETWORKS = ("0.0.0.0/0", "::/0")
 MAX_KEYS = 8
+HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")  # RFC 9110, section 5.6.2
+# The OpenTelemetry specification's names for OTEL_TRACES_SAMPLER; the last three follow the caller's decision.
+SAMPLERS = (
+    *("always_on", "always_off", "traceidratio"),
+    *("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
+)
 
 
 def setting(help_: str, default: Any = None, parse: Callable[[str], Any] = str, *, secret: bool = False) -> Any:
@@ -77,6 +83,38 @@ def web_address(text: str) -> str:
         raise ValueError("must be an http:// or https:// address")
     _ = urlsplit(text).port  # raises ValueError for a malformed port or IPv6 address
     return text.rstrip("/")
+
+
+def collector_address(text: str) -> str:
+    """Return a web address without a login, or an empty text."""
+    address = web_address(text) if text else ""
+    if "@" in urlsplit(address).netloc:
+        raise ValueError("must have no user or password; OTEL_EXPORTER_OTLP_HEADERS can log in")
+    return address
+
+
+def collector_headers(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of NAME=VALUE,…, whose values are percent-encoded (OTLP exporter specification)."""
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    headers = tuple((name.strip().lower(), unquote(value.strip())) for name, _, value in pairs)
+    if not all(HEADER.fullmatch(name) and value.isascii() and value.isprintable() for name, value in headers):
+        raise ValueError("must be NAME=VALUE pairs, separated by commas, with percent-encoded values")
+    return headers
+
+
+def sampler(text: str) -> str:
+    """Return the name of a sampler."""
+    if text not in SAMPLERS:
+        raise ValueError(f"must be one of {', '.join(SAMPLERS)}")
+    return text
+
+
+def share(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError("must be from 0 to 1")
+    return value
 
 
 def domains(text: str) -> tuple[str, ...]:

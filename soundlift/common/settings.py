@@ -21,10 +21,13 @@ from platformdirs import user_data_path
 from soundlift.common.errors import SettingError
 from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
 from soundlift.common.setting_types import (
+    SAMPLERS,
     addresses_by_queue,
     between,
     bitrate,
     boolean,
+    collector_address,
+    collector_headers,
     domains,
     functions_by_topic,
     internal_setting,
@@ -35,8 +38,10 @@ from soundlift.common.setting_types import (
     origins,
     positive,
     queue_kind,
+    sampler,
     sandbox_mode,
     setting,
+    share,
     signing_keys,
     web_address,
 )
@@ -161,6 +166,13 @@ class Settings:
         0,
         not_negative,
     )
+    # Jobs that have waited for a day are given up: in this time, one conversion after the other, each of 8.6 seconds,
+    # ends 10,000 of them.
+    max_waiting_jobs: int = setting(
+        "Maximum number of jobs of all users that wait for conversion; further uploads get a 503; 0 means no limit",
+        10_000,
+        not_negative,
+    )
     max_audio_bytes: int = setting("Maximum size of an audio file without its tags", 2 * 2**30, positive)
     max_memory_bytes: int = setting("Maximum address space of one FFmpeg process (Linux)", 2**30, positive)
     sandbox: str = setting(
@@ -223,6 +235,11 @@ class Settings:
     )
     connector_attempts: int = setting("Deliveries of one event before it becomes a dead letter", 10, positive)
     connector_port: int = setting("Port of the connector's /healthz, /readyz and /metrics; 0 disables them", 0, int)
+    metrics_port: int = setting(
+        "Port on which a function, or the gateway of `up`, serves /metrics for Prometheus; 0 disables it",
+        0,
+        between(0, 65535),
+    )
     audio_bitrate: str = setting(
         "Constant bit rate of MP3, such as 192k, for uploads that request none; if empty, variable", "", bitrate
     )
@@ -267,6 +284,21 @@ class Settings:
         "How long the video and the audio file of an ended job are kept", 7 * 24 * 3600, positive
     )
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
+    otel_exporter_otlp_endpoint: str = setting(
+        "Address of an OpenTelemetry collector for traces, such as http://collector:4318; if empty, none are recorded",
+        "",
+        collector_address,
+    )
+    otel_exporter_otlp_headers: tuple[tuple[str, str], ...] = setting(
+        "Headers for the collector, such as a token: NAME=VALUE,…, percent-encoded", (), collector_headers, secret=True
+    )
+    otel_service_name: str = setting(
+        "Name of the service in traces; if empty, soundlift- and the name of the function or `connector`", ""
+    )
+    otel_traces_sampler: str = setting(
+        f"Which traces are recorded: {', '.join(SAMPLERS)}", "parentbased_always_on", sampler
+    )
+    otel_traces_sampler_arg: float = setting("Share of traces that traceidratio records, from 0 to 1", 1.0, share)
     log_level: str = setting("Minimum log level: debug, info, warning or error", "info", level_name)
 
     @classmethod

@@ -10,10 +10,13 @@ from threading import Thread
 from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.broker.routes import all_queues, queues_by_topic
 from soundlift.common.errors import SettingError
+from soundlift.common.metrics.state import State
 from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.services import Services, process_services
 from soundlift.common.settings import Settings
+from soundlift.common.tracing.events import messaging_system
+from soundlift.common.tracing.start import start_tracing, stop_tracing
 from soundlift.connector.delivery_handler import DeliveryHandler
 from soundlift.connector.discovery import Discovery
 from soundlift.connector.event_reader import EventReader
@@ -34,9 +37,11 @@ def main() -> None:
     try:
         services = process_services()
         settings, metrics = services.settings, Metrics()
+        start_tracing(settings, "connector")
         subscriptions = _subscriptions(settings)
         loop = _loop(services, subscriptions, metrics)
         if settings.connector_port:
+            metrics.registry.register(State(services))
             health = Health(loop, subscriptions, services.broker, services.shutdown, metrics)
             serve(health, settings.host, settings.connector_port)
     except SettingError as error:
@@ -45,7 +50,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: services.shutdown.begin())
     Thread(target=subscriptions.follow, args=(services.shutdown,), daemon=True).start()
-    if loop.run(services.shutdown):
+    unfinished = loop.run(services.shutdown)
+    stop_tracing()
+    if unfinished:
         # The interpreter would wait for the threads that are still waiting for a function.
         os._exit(0)
 
@@ -67,10 +74,11 @@ def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) ->
     )
     reader = EventReader(settings.video_queue, settings.accept_bare_messages)
     policy = RetryPolicy(settings.connector_attempts)
+    system = messaging_system(settings.broker_url)
     return DeliveryLoop(
         broker,
         subscriptions,
-        DeliveryHandler(broker, broker, reader, client, policy, metrics),
+        DeliveryHandler(broker, services.publisher, reader, client, policy, metrics, system),
         concurrency=settings.connector_concurrency,
         drain_seconds=settings.drain_seconds + SECONDS_BEYOND_DRAIN,
     )

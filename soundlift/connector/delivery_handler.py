@@ -14,6 +14,7 @@ from soundlift.common.broker import Consumer, Delivery, Publisher
 from soundlift.common.errors import BadEvent, BrokerUnavailable
 from soundlift.common.events import traceparent_from
 from soundlift.common.logging import begin_trace, bind_job
+from soundlift.common.tracing.events import delivery_span
 from soundlift.connector.event_reader import EventReader
 from soundlift.connector.function_client import FunctionClient
 from soundlift.connector.metrics import DEAD_LETTERED, DELIVERED, FAILED, PUBLISHED, RETRIED, Metrics
@@ -36,6 +37,7 @@ class DeliveryHandler:
     client: FunctionClient
     retry_policy: RetryPolicy
     metrics: Metrics
+    messaging_system: str = ""
 
     def handle(self, delivery: Delivery, subscriber: Subscriber) -> None:
         """Call the function, publish its reply, and settle the message, whatever happens."""
@@ -58,6 +60,14 @@ class DeliveryHandler:
         except BadEvent as error:
             return Reject(error.detail)
         _begin_log(delivery, subscriber, event)
+        with delivery_span(delivery, event, self.messaging_system) as span:
+            decision = self._call(delivery, subscriber, event)
+            span.set("soundlift.outcome", OUTCOMES[type(decision)])
+            if not isinstance(decision, Accept):
+                span.end(str(decision.status or "no_response"))
+            return decision
+
+    def _call(self, delivery: Delivery, subscriber: Subscriber, event: CloudEvent) -> Decision:
         response = self.client.call(subscriber.url, event)
         decision = self.retry_policy.decide(response, delivery.attempt, now=datetime.now(UTC))
         if isinstance(decision, Accept) and decision.reply is not None:

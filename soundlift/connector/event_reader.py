@@ -9,8 +9,9 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.broker import Delivery
 from soundlift.common.errors import BadEvent, NoEvent
-from soundlift.common.events import SOURCE, VIDEO_UPLOADED, event_id, from_message
+from soundlift.common.events import SOURCE, VIDEO_UPLOADED, event_id, from_message, traceparent_from
 from soundlift.common.json_text import read_json
+from soundlift.common.logging import trace_of
 
 HOW_TO_ACCEPT = "This is not a CloudEvent but a bare message; set ACCEPT_BARE_MESSAGES=true to make a job from it."
 
@@ -33,6 +34,16 @@ class EventReader:
             if not self.accepts_bare:
                 raise BadEvent(HOW_TO_ACCEPT) from None
             return _event_from_bare(data)
+
+
+def job_fields(delivery: Delivery) -> dict[str, str]:
+    """Return the job that a delivery is about, and the trace of its upload, for a log line; none if unreadable."""
+    try:
+        event = from_message(delivery.message)
+    except BadEvent:
+        return {}
+    job_id = event.get_subject()
+    return {**({"job_id": job_id} if job_id else {}), **trace_of(traceparent_from(event))}
 
 
 def _bare_data(body: bytes) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from soundlift.common.broker import Consumer, Delivery
 from soundlift.common.errors import BrokerUnavailable
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.connector.delivery_handler import DeliveryHandler
+from soundlift.connector.event_reader import job_fields
 from soundlift.connector.subscriptions import Subscriber, Subscriptions
 
 RECEIVE_SECONDS = 0.05
@@ -100,5 +101,8 @@ class DeliveryLoop:
             try:
                 self._consumer.retry(delivery, delay=0)
             except BrokerUnavailable as error:
-                log.warning("message could not be returned to its queue", detail=error.detail, **error.evidence)
+                about = {"queue": delivery.queue, **job_fields(delivery)}
+                log.warning(
+                    "message could not be returned to its queue", detail=error.detail, **about, **error.evidence
+                )
         return len(self._in_flight)

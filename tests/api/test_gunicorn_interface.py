@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gunicorn.http.message
+import gunicorn.http.wsgi
 import pytest
 from gunicorn.config import Config
 from gunicorn.http.body import Body, ChunkedReader, LengthReader
@@ -26,7 +27,7 @@ OVERRIDDEN = [
     (Worker, ThreadWorker, ["set_accept_enabled", "accept", "enqueue_req", "murder_pending", "handle_request"]),
     (Worker, ThreadWorker, ["handle_error"]),
     (Connection, TConn, ["init", "close"]),
-    (Request, gunicorn.http.message.Request, ["parse_request_line", "should_close"]),
+    (Request, gunicorn.http.message.Request, ["parse_request_line", "set_body_reader", "should_close"]),
     (MinimumRateUnreader, SocketUnreader, ["chunk"]),
 ]
 
@@ -51,7 +52,7 @@ def test_every_overridden_method_is_listed() -> None:
     [
         (ThreadWorker.__init__, ["nr_conns", "poller", "method_queue", "tpool", "worker_connections"]),
         (TConn.__init__, ["sock", "client", "timeout", "parser", "data_ready"]),
-        (gunicorn.http.message.Message.__init__, ["body", "version"]),
+        (gunicorn.http.message.Message.__init__, ["body", "version", "unreader", "_expected_100_continue"]),
         (Body.__init__, ["reader", "failed"]),
         (LengthReader.__init__, ["length"]),
         (ChunkedReader.__init__, ["parser"]),

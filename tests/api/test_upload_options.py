@@ -10,6 +10,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from soundlift.common.audio.formats import SIGNATURE_BYTES
+from soundlift.common.errors import StoreUnavailable
+from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import OPTIONS, AudioOptions
 from soundlift.common.services import Services
 from tests.api.uploads import traces
@@ -175,9 +177,12 @@ def test_a_bad_option_is_rejected_with_the_allowed_values(
 
 @pytest.mark.parametrize("place", PLACES[:3])
 def test_a_bad_option_before_the_file_is_rejected_before_anything_is_stored(
-    function: Call, services: Services, place: str
+    function: Call, services: Services, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    (services.settings.soundlift_data / "media").write_text("a file in place of the folder")
+    def fail(fid: str, info: MediaInfo) -> MediaWriter:
+        raise StoreUnavailable("The store can be used, but not for new files.")
+
+    monkeypatch.setattr(services.videos, "create", fail)
     assert_problem(_upload(function, services, [("quality", "4"), ("bitrate", "x")], place), 400, code="bad_option")
     assert _upload(function, services, [("quality", "4")], place).status_code == 503
 

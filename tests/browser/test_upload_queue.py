@@ -67,9 +67,9 @@ def test_an_upload_goes_on_by_itself_after_a_pause(visit: Visit, video: Path, st
     visit.expect_state("Holiday.mp4", "ready")
 
 
-@pytest.mark.parametrize("code", ["too_many_jobs", "too_many_uploads"])
-def test_all_uploads_wait_for_a_free_place(visit: Visit, video: Path, code: str) -> None:
-    visit.page.route(UPLOAD, refusal(429, code, "You may upload no more now.", retry_after=3000), times=1)
+@pytest.mark.parametrize(("status", "code"), [(429, "too_many_jobs"), (429, "too_many_uploads"), (503, "queue_full")])
+def test_all_uploads_wait_for_a_free_place(visit: Visit, video: Path, status: int, code: str) -> None:
+    visit.page.route(UPLOAD, refusal(status, code, "You may upload no more now.", retry_after=3000), times=1)
     visit.upload(video)
     expect(visit.uploads).to_contain_text("Next try in")
     visit.upload({"name": "second.mp4", "mimeType": "video/mp4", "buffer": video.read_bytes()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from soundlift.cli.history_text import history_lines
 from tests.chaos.accounts.accountant import account
 from tests.chaos.accounts.emptying import empty
 from tests.chaos.accounts.report import describe
-from tests.chaos.clips.clips import make_clips
+from tests.chaos.clips.clips import Clip, make_clips
 from tests.chaos.deployments import Faults, running
 from tests.chaos.history import Fact, History, read_history
 from tests.chaos.injection import Injection
 from tests.chaos.outside.deployment import Deployment, look
 from tests.chaos.outside.mailboxes import mails_of_history
 from tests.chaos.outside.rest import come_to_rest
+from tests.chaos.outside.view import Outside
 from tests.chaos.schedule import Fault, make_schedule
 from tests.chaos.system.running import RunningSystem
 from tests.chaos.system.upkeep import Upkeep
@@ -43,7 +44,7 @@ class Plan:
     seed: int
     seconds: float = 120.0
     uploads: int = 100
-    store: str = "gridfs"
+    store: str = "s3"
     users: int = 4
     rest_seconds: float = 600.0
     without: frozenset[str] = frozenset()
@@ -81,39 +82,41 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
                  system.stopping)
             for index, email in enumerate(emails)
         ]  # fmt: skip
+        deployment = _deployment(system, history_file)
         with Upkeep(system) as upkeep:
             injected = _disturb(plan, faults, system, users, say)
             say("The faults are over; waiting until everything has come to rest.")
             wait_for(system.is_up, "every process is ready", seconds=UP_SECONDS)
             upkeep.stop_cleanup()
-            rested = come_to_rest(
-                _deployment(system, history_file), system.services.database, _settling(system),
-                seconds=plan.rest_seconds,
-            )  # fmt: skip
+            rested = come_to_rest(deployment, system.services.database, _settling(system), seconds=plan.rest_seconds)
         history.record("run", ended=True)
         history.close()
         facts = list(read_history(history_file))
-        outside = look(_deployment(system, history_file))
-        violations = account(facts, clips, outside)
-        report = describe(violations, facts, lambda job: _job_history(system, job))
-        left = empty(
-            _deployment(system, history_file), system.services.database, _settling(system), seconds=EMPTY_SECONDS
-        )
-        report = "\n\n".join(text for text in (report, describe(left, [], str)) if text)
-        if not rested:
-            report = f"VIOLATED: the deployment did not come to rest within {plan.rest_seconds:g} s\n\n{report}"
-        states = Counter(str(seen.job.state) for seen in outside.jobs.values())
+        outside = look(deployment)
+        texts = list(_violations(system, facts, clips, outside, deployment))
+    if not rested:
+        texts.insert(0, f"VIOLATED: the deployment did not come to rest within {plan.rest_seconds:g} s")
     return Result(
         seconds=time.monotonic() - began,
         kinds=Counter(fault.name for fault in injected),
         failed_faults=sum(fact.get("phase") == "failed" for fact in facts),
         responses=_responses(facts),
-        states=states,
+        states=Counter(str(seen.job.state) for seen in outside.jobs.values()),
         mails=sum(fact["kind"] == "mail" for fact in facts),
         skipped=faults.skipped,
-        violations=len(violations) + len(left) + (not rested),
-        report=report,
+        violations=sum(text.count("VIOLATED: ") for text in texts),
+        report="\n\n".join(texts),
     )
+
+
+def _violations(
+    system: RunningSystem, facts: Sequence[Fact], clips: Sequence[Clip], outside: Outside, deployment: Deployment
+) -> Iterator[str]:
+    """Check the accounts, then delete everything and check that nothing is left; yield a text about what is wrong."""
+    if found := account(facts, clips, outside):
+        yield describe(found, facts, lambda job: _job_history(system, job))
+    if left := empty(deployment, system.services.database, _settling(system), seconds=EMPTY_SECONDS):
+        yield describe(left, [], str)
 
 
 def _disturb(
@@ -133,8 +136,10 @@ def _disturb(
             _join(users, min(30.0, left))
     finally:
         system.stopping.set()
-        for stop in [threading.Thread(target=lane.stop) for lane in lanes]:
+        stops = [threading.Thread(target=lane.stop) for lane in lanes]
+        for stop in stops:
             stop.start()
+        for stop in stops:
             stop.join()
     _join(users, FINISH_SECONDS)
     return [fault for lane in lanes for fault in lane.injected]

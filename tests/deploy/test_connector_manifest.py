@@ -60,7 +60,7 @@ def test_a_stopping_connector_hands_back_its_messages_before_it_is_killed() -> N
 
 def test_the_connector_s_settings_lead_to_the_functions() -> None:
     container = connector_container()
-    own = {name: str(value) for name, value in container_environment(container).items()}
+    own = {name: str(value) for name, value in container_environment(container).items() if value is not None}
     Settings.from_environment({**own, **variable_added_by("openfaas")})
     static = Settings.from_environment({**own, **variable_added_by("knative/other-programs")})
     namespace = only_manifest(KNATIVE / "namespace.yaml", "Namespace")["metadata"]["name"]

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-MADE_BY_MAKE = ("PYTHON", "VIDEO", "ONLY", "BASE_IMAGE", "DIR", "SAMPLE", "MINUTES", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+MADE_BY_MAKE = (
+    *("PYTHON", "VIDEO", "ONLY", "BASE_IMAGE", "TRACES", "DIR", "SAMPLE", "MINUTES", "MAKEFLAGS", "MAKELEVEL"),
+    "MFLAGS",
+)
 RECORD = """#!/bin/sh
 printf '%s\\0' "$@" > arguments
 """
@@ -86,6 +89,11 @@ def test_any_folder_name_is_passed_to_the_corpus_unchanged_before_the_formats(ch
 def test_a_base_image_is_one_word_and_image_names_are_split_into_words(checkout: Checkout, name: str) -> None:
     called = ["deploy/images/build.py", "--base", name, "login", "$(touch", "broken)", "*"]
     assert checkout.make("images", f"BASE_IMAGE={name}", "ONLY=login $(touch broken) *") == called
+
+
+@pytest.mark.parametrize(("traces", "called"), [("true", ["--traces"]), ("false", []), ("$(touch broken)", [])])
+def test_traces_are_added_to_the_images_on_request(checkout: Checkout, traces: str, called: list[str]) -> None:
+    assert checkout.make("images", f"TRACES={traces}", "ONLY=login") == ["deploy/images/build.py", *called, "login"]
 
 
 def test_row_names_are_split_into_words(checkout: Checkout) -> None:

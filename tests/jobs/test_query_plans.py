@@ -15,6 +15,7 @@ from soundlift.common.jobs.history import delete_orphaned_history, record
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import Claim, State
+from soundlift.common.jobs.overview import read_overview
 from soundlift.common.jobs.quota import read_usage, usage_by_user
 from soundlift.common.jobs.rates import admit_sound
 from soundlift.common.jobs.recent import count, delete_old_counts, recent_uploads, totals_by_user
@@ -78,9 +79,11 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
+    "enough waiting jobs": (lambda services, _: services.jobs.has_waiting(2), "job_in_turn"),
     "first turn": (lambda services, _: _read(services, first_turn), "job_in_turn"),
     "last turn of a user": (lambda services, _: _read(services, last_turn, ADA), "job_of_user_in_turn"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
+    "waiting jobs": (lambda services, _: services.jobs.count_waiting(), "job_in_state|job_in_turn"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
         lambda services, _: services.jobs.past_retention(retention=60),
@@ -99,6 +102,11 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "orphaned history": (
         lambda services, _: delete_orphaned_history(services.database),
         f"PRIMARY|SCAN job_history|{JOB_OF['find']}",
+    ),
+    "overview": (
+        lambda services, _: read_overview(services.database),
+        # The RATE_ROWS newest steps are read in the order of the primary key.
+        "job_in_state|job_in_turn|notification_due_at|PRIMARY|SCAN job_history",
     ),
     "upload with a key": (lambda services, _: services.jobs.find_upload(KEY), f"{UPLOAD_KEY}|{JOB_OF['find']}"),
     "cancelled keys": (lambda services, _: services.jobs.refuse_upload(KEY), "upload_key_of_user"),

@@ -7,8 +7,8 @@ const MAX_ATTEMPTS = 6;
 const FIRST_PAUSE = 2;
 const LONGEST_PAUSE = 60;
 const LONGEST_WAIT_FOR_SPACE = 120;
-/** Refusals that hold for every upload of this user, and end by themselves within an hour. */
-const HOLDS_ALL = new Set(["busy", "too_many_jobs", "too_many_uploads"]);
+/** Refusals that hold for every upload of this user, and end by themselves, nearly always within an hour. */
+const HOLDS_ALL = new Set(["busy", "too_many_jobs", "too_many_uploads", "queue_full"]);
 /** Refusals that may hold for a day or more. */
 const HOLDS_LONG = new Set(["storage_full", "daily_minutes_exceeded"]);
 

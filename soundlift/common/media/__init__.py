@@ -80,6 +80,15 @@ class LocalFiles(Protocol):
         ...
 
 
+@runtime_checkable
+class LimitedSpace(Protocol):
+    """A media store on a disk of which it knows how much is free."""
+
+    def free_bytes(self) -> int:
+        """Return how many bytes a new file may have; raises StoreUnavailable."""
+        ...
+
+
 @dataclass(frozen=True)
 class ListedFile:
     """A file in the listing of a store; `modified_at` is in seconds since 1970, by the clock of the store.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -47,10 +48,15 @@ class FolderStore:
             raise _unavailable(error) from error
 
     def delete(self, fid: str) -> None:
-        """Remove the part file, so that its writer cannot commit, then the file in case it has committed already."""
+        """Remove the part file, so that its writer cannot commit, then the file in case it has committed already.
+
+        Then flush the folder: a power cut could bring the file back, when no row names it any longer.
+        """
         try:
             _part_path(self._path(fid)).unlink(missing_ok=True)
             self._path(fid).unlink(missing_ok=True)
+            if self._folder.is_dir():
+                _flush_folder(self._folder)
         except OSError as error:
             raise _unavailable(error) from error
 
@@ -62,6 +68,13 @@ class FolderStore:
             raise _unavailable(error) from error
         if not os.access(self._folder, os.R_OK | os.W_OK | os.X_OK):
             raise _unavailable(PermissionError(f"{self._folder} is not writable"))
+
+    def free_bytes(self) -> int:
+        """Return the free space of the disk, as far as this user may fill it."""
+        try:
+            return shutil.disk_usage(self._folder).free
+        except OSError as error:
+            raise _unavailable(error) from error
 
     def list(self) -> Iterator[ListedFile]:
         """Yield the files of the folder, part files among them."""

@@ -16,7 +16,9 @@ from werkzeug.routing import PathConverter
 
 from soundlift.common.errors import BadRequest
 from soundlift.common.logging import begin_trace
+from soundlift.common.metrics.requests import measure_requests
 from soundlift.common.services import Services, process_services
+from soundlift.common.tracing.requests import RECEIVES_EVENTS, trace_requests
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.concurrency_limit import ConcurrencyLimit, release
 from soundlift.common.web.function_request import FunctionRequest, require_plain_body
@@ -75,6 +77,8 @@ class Function(Flask):
         self.after_request(_release_on_close)
         add_security_headers(self)
         log_requests(self)
+        measure_requests(self)
+        trace_requests(self)
         register_error_handlers(self)
 
     @property
@@ -159,10 +163,12 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
     An unexpected error becomes a 503, since a Knative source does not resend an event after a 500.
     """
     from soundlift.common.events import from_http, to_http, traceparent_from
+    from soundlift.common.tracing.events import begin_event_span
 
     def answer(request: Request, services: Services) -> ResponseReturnValue:
         event = from_http(dict(request.headers), request.get_data())
         begin_trace(traceparent_from(event) or request.headers.get("traceparent"), function=handler.__name__)
+        begin_event_span(handler.__name__, request.headers.get("traceparent"), event)
         reply = handler(event, services)
         if reply is None:
             return Response(status=HTTPStatus.NO_CONTENT)
@@ -178,6 +184,7 @@ def event_function(handler: EventHandler, *, needs: Sequence[str] = (), services
 
     answer.__name__ = handler.__name__
     app = http_function(answer, methods=["POST"], needs=needs, max_body_bytes=MAX_EVENT_BYTES, services=services)
+    app.config[RECEIVES_EVENTS] = True
     app.register_error_handler(BadRequest, refuse)
     app.register_error_handler(
         Exception, lambda _: unexpected_problem(HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "30"})

@@ -12,14 +12,13 @@ from soundlift.common.errors import TooSlow
 from soundlift.common.logging import end_trace
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.client_socket import ClientSocket
-from soundlift.common.web.minimum_rate import MinimumRateUnreader
+from soundlift.common.web.minimum_rate import CONTINUE, MinimumRateUnreader
 from soundlift.common.web.request import Request
 from soundlift.common.web.request_buffer import RequestBuffer
 
 HEAD_SECONDS = 10.0
 SMALL_BODY_SECONDS = 20.0  # from its head on: at the minimum rate, SMALL_BODY_BYTES take 16 seconds
 RECEIVE_BYTES = 64 * 1024
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 DRAIN_SECONDS = 0.1  # for the rest of a body that was not read: enough for what has arrived, even on a busy machine
 
 

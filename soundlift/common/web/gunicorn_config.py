@@ -15,7 +15,9 @@ from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.process.shutdown import shutdown
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
+from soundlift.common.services import process_services
 from soundlift.common.settings import Settings
+from soundlift.common.tracing.start import start_tracing, stop_tracing
 
 RELEASE_SECONDS = 15  # to release the claims of conversions that DRAIN_SECONDS has interrupted
 SPARE_THREADS = 8  # for health checks, and for 429 responses at the concurrency limit
@@ -55,7 +57,12 @@ def when_ready(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """Stop if a setting is missing, remove what killed workers left behind, and report SIGTERM to long-running work."""
     try:
+        start_tracing(_settings, getattr(worker.wsgi, "name", "gateway"))
         getattr(worker.wsgi, "open_services", lambda: None)()
+        if _settings.metrics_port:
+            from soundlift.common.metrics.endpoint import serve_metrics
+
+            serve_metrics(process_services())
     except SettingError as error:
         print(f"soundlift: {error.detail}", file=sys.stderr)
         sys.exit(Arbiter.APP_LOAD_ERROR)
@@ -69,3 +76,8 @@ def post_worker_init(worker: Any) -> None:
             graceful(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Send the last spans; called in the worker's process, when it has answered its last request."""
+    stop_tracing()

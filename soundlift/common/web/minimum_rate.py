@@ -12,6 +12,7 @@ from soundlift.common.web.body_deadline import body_seconds_left
 
 MIN_BYTES_PER_SECOND = 1000
 PERIOD_SECONDS = 20.0
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class MinimumRate:
@@ -41,8 +42,11 @@ class MinimumRate:
 class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn carries no type hints
     """gunicorn's source of a connection's bytes, which raises TooSlow below a minimum rate or after a deadline.
 
-    The application sets the deadline (body_deadline.py); chunk extensions and trailers do not extend it.
+    The application sets the deadline (body_deadline.py); chunk extensions and trailers do not extend it. If
+    `must_continue`, the client waits for "100 Continue", which it gets before the next bytes are awaited.
     """
+
+    must_continue = False
 
     def __init__(self, sock: object, on_slow: Callable[[], None]) -> None:
         super().__init__(sock)
@@ -51,6 +55,9 @@ class MinimumRateUnreader(SocketUnreader):  # type: ignore[misc]  # gunicorn car
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """Return the next bytes, or none at the end; raises TooSlow, or TimeoutError after the socket's own timeout."""
+        if self.must_continue:
+            self.must_continue = False
+            self.sock.sendall(CONTINUE)
         socket_timeout = self.sock.gettimeout()
         while True:
             left = self._seconds_left()

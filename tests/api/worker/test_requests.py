@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from devservers.waiting import wait_for
+from soundlift.common.web.request import MAX_UNREAD_BYTES
 from soundlift.common.web.request_buffer import MAX_HEAD_BYTES, SMALL_BODY_BYTES
 from tests.api.function_server import has_response, is_reset, read_problem, read_response
 from tests.api.worker.conftest import LARGE
@@ -163,6 +164,34 @@ def test_a_client_that_waits_for_permission_to_send_a_small_body_occupies_no_thr
         loop.wait_until(arriving=1)
         connection.sendall(b"2\r\nab\r\n0\r\n\r\n" if b"chunked" in body else b"ab")
         assert read_response(connection)[::2] == (200, b"ab")
+
+
+BODY = bytes(MAX_UNREAD_BYTES + 1)
+EXPECTING = b"Host: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+
+
+def test_a_client_that_waits_for_permission_gets_it_when_its_body_is_read(loop: WorkerLoop) -> None:
+    with loop.open(b"POST / HTTP/1.1\r\n" + EXPECTING) as connection:
+        assert read_response(connection)[0] == 100
+        connection.sendall(BODY)
+        assert read_response(connection)[0] == 200
+
+
+def test_a_client_that_waits_for_permission_to_send_a_body_that_is_not_read_gets_the_response_instead(
+    loop: WorkerLoop,
+) -> None:
+    with loop.open(b"POST /unread HTTP/1.1\r\n" + EXPECTING) as connection:
+        status, headers, _ = read_response(connection)
+        assert (status, headers["connection"]) == (200, "close")
+        assert is_closed(connection)
+
+
+@pytest.mark.parametrize("length", [b"", b"Content-Length: 0\r\n"])
+def test_a_request_without_a_body_gets_no_permission_to_send_one(loop: WorkerLoop, length: bytes) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n" + length + b"\r\n"
+    with loop.open(request + GET) as connection:
+        answers = [read_response(connection) for _ in range(2)]
+    assert [(status, headers["connection"]) for status, headers, _ in answers] == [(200, "keep-alive")] * 2
 
 
 def test_a_client_that_does_not_read_its_response_is_dropped(loop: WorkerLoop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,36 @@
+"""The release before the newest migration, whose functions run beside the new ones during an upgrade."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MIGRATIONS = "soundlift/common/db/migrations/versions"
+PARTS = ("functions", "soundlift", "stack.yml")
+
+
+class NoHistory(Exception):
+    """A checkout without the commit before the newest migration, such as a shallow clone."""
+
+
+def extract_earlier_release(folder: Path) -> Path:
+    """Write the functions and the shared code of the earlier release to a folder, and return it; raises NoHistory.
+
+    While the newest migration has not been committed, the earlier release is the last commit.
+    """
+    newest = max(path.name for path in (ROOT / MIGRATIONS).glob("[0-9]*.py"))
+    added = _git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{MIGRATIONS}/{newest}").decode().strip()
+    archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
+    folder.mkdir()
+    subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
+    assert not (folder / MIGRATIONS / newest).exists()
+    return folder
+
+
+def _git(*arguments: str) -> bytes:
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        output = getattr(error, "stderr", b"") or str(error).encode()
+        raise NoHistory(f"The earlier release is not in this checkout: {output.decode().strip()}") from None
