@@ -13,6 +13,7 @@ from contextvars import ContextVar
 import structlog
 from structlog.typing import EventDict
 
+from soundlift.common.library_logs import log_for_libraries
 from soundlift.common.log_lines import LogLines
 
 TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -53,6 +54,7 @@ def set_up_logging(level: str) -> None:
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
+    log_for_libraries()
 
 
 _traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shlex
 import shutil
 import signal
 import sys
@@ -36,17 +37,26 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops everything that was started, as Ctrl-C does
     structlog.configure(processors=[_drop])
     plan = Plan(given.seed, given.seconds, given.uploads, given.store, given.users, without=frozenset(given.without))
-    sizes = f"SEED={plan.seed} SECONDS={plan.seconds:g} UPLOADS={plan.uploads} STORE={plan.store}"
-    print(f"To repeat this run: make chaos {sizes}", flush=True)
+    command = _command(plan)
+    print(f"To repeat this run: {command}", flush=True)
     try:
         result = _run(plan)
     except NotInstalled as missing:
         sys.exit(str(missing))
     _print(result)
     if result.violations:
-        print(f"{result.violations} violations. To repeat: make chaos {sizes}")
+        print(f"{result.violations} violations. To repeat: {command}")
         sys.exit(1)
     print("No violation.")
+
+
+def _command(plan: Plan) -> str:
+    """Return the command that repeats a run; make knows no rare arguments."""
+    if plan.users == Plan.users and not plan.without:
+        return f"make chaos SEED={plan.seed} SECONDS={plan.seconds:g} UPLOADS={plan.uploads} STORE={plan.store}"
+    given = {"seed": plan.seed, "seconds": f"{plan.seconds:g}", "uploads": plan.uploads, "store": plan.store}
+    pairs = [*given.items(), ("users", plan.users), *(("without", name) for name in sorted(plan.without))]
+    return shlex.join([".venv/bin/python", "-m", "tests.chaos", *(f"--{name}={value}" for name, value in pairs)])
 
 
 def _run(plan: Plan) -> Result:
