@@ -156,7 +156,8 @@ def image_name(name: str) -> str:
 def run(podman: Podman, name: str, port: int, environment: Mapping[str, str], secrets: Path) -> Container:
     """Start a container and wait until it is healthy; secrets are mounted as files, as on both platforms."""
     path = "/healthz" if name == "connector" else "/_/health"
-    own = {"HOST": "127.0.0.1", "PORT": str(port), "CONNECTOR_PORT": str(port), **environment}
+    # All containers share the ports of this machine.
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "CONNECTOR_PORT": str(port), "METRICS_PORT": "0", **environment}
     container = Container(podman, f"soundlift-{name}-{port}", image_name(name), f"http://127.0.0.1:{port}")
     began = time.monotonic()
     variables = [f"--env={key}={value}" for key, value in own.items()]

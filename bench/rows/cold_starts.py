@@ -26,12 +26,12 @@ def cold_start(row: Row, function: str) -> Result:
     with temporary_deployment(LOG_LEVEL="error") as deployment:
         return compare(
             row,
-            _start_run(READY.format(function, STATUS.get(function, 200)), deployment.environment),
-            _start_run("import flask", deployment.environment),
+            start_run(READY.format(function, STATUS.get(function, 200)), deployment.environment),
+            start_run("import flask", deployment.environment),
         )
 
 
-def _start_run(program: str, environment: dict[str, str]) -> Run:
+def start_run(program: str, environment: dict[str, str]) -> Run:
     """Return a run of a Python program, timed from its start to its last statement, without the process's exit."""
 
     def run() -> Sample:

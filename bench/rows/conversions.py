@@ -19,6 +19,8 @@ from bench.harness.processes import Memory
 from bench.inputs.clips import clip
 from soundlift.common.events import event_for
 from soundlift.common.services import process_services
+from soundlift.common.settings import Settings
+from soundlift.common.tracing.start import start_tracing
 
 MINUTES = 10
 GOAL = Goal(0.65)
@@ -57,6 +59,7 @@ def worker(deployment: Deployment) -> Iterator[ProcessPoolExecutor]:
 
 def _begin(environment: Mapping[str, str]) -> None:
     os.environ.update(environment, LOG_LEVEL="error")
+    start_tracing(Settings.from_environment(), "bench")
 
 
 def in_worker(pool: ProcessPoolExecutor, task: Callable[[], float]) -> Run:

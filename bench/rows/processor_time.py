@@ -27,10 +27,12 @@ def of_a_clip(row: Row) -> Result:
     with temporary_deployment(CONVERT_CONCURRENCY="1") as deployment, worker(deployment) as pool:
         convert = ours(deployment, pool, video)
         bare = bare_ffmpeg(video, deployment.folder / "bare.mp3", QUALITY)
-        return compare(row, _per_clip(convert, partial(_of_worker, pool)), _per_clip(bare, _of_children))
+        return compare(row, per_clip(convert, partial(of_worker, pool)), per_clip(bare, _of_children))
 
 
-def _per_clip(run: Run, processor_seconds: Callable[[], float]) -> Run:
+def per_clip(run: Run, processor_seconds: Callable[[], float]) -> Run:
+    """Return a run of many clips, which measures the processor time of one in milliseconds."""
+
     def measured() -> Sample:
         began = processor_seconds()
         for _ in range(CLIPS):
@@ -40,7 +42,8 @@ def _per_clip(run: Run, processor_seconds: Callable[[], float]) -> Run:
     return measured
 
 
-def _of_worker(pool: ProcessPoolExecutor) -> float:
+def of_worker(pool: ProcessPoolExecutor) -> float:
+    """Return the processor time of a worker and its ended children so far, in seconds."""
     return pool.submit(_of_this_and_children).result()
 
 

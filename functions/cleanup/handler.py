@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     """Return how much was done. If several runs are concurrent, only one of them takes each step."""
-    _log_dead_letter(request)
+    _log_dead_letter(request, services)
     sent = _send_due(services)
     _expire(services)
     disposed = _dispose(services)
@@ -43,12 +43,14 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     return jsonify(expired=disposed.count(State.EXPIRED), orphans=disposed.count(State.DELETED), sent=sent)
 
 
-def _log_dead_letter(request: Request) -> None:
+def _log_dead_letter(request: Request, services: Services) -> None:
     """Log an event that Knative could not deliver; like any other event, it is resent when it is due."""
     if destination := request.headers.get("Ce-Knativeerrordest"):
         names = ("Type", "Id", "Subject", "Knativeerrorcode")
         attributes = {name.lower(): request.headers.get(f"Ce-{name}") for name in names}
         log.error("dead letter", destination=destination, **attributes)
+        if services.metrics:
+            services.metrics.dead_letters.inc()
 
 
 def _send_due(services: Services) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
+from soundlift.common import observed
 from soundlift.common.errors import SettingError
 from soundlift.common.logging import set_up_logging
 from soundlift.common.process.shutdown import Shutdown, shutdown
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
+    from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
     from soundlift.common.process.sandbox.sandbox import Sandbox
 
@@ -122,9 +124,7 @@ class Services:
     @cached_property
     def jobs(self) -> Jobs:
         """Return the store of jobs."""
-        from soundlift.common.jobs.store import Jobs
-
-        return Jobs(self.database)
+        return observed.open_jobs(self.database, self.metrics)
 
     @cached_property
     def upload_admission(self) -> UploadAdmission:
@@ -143,23 +143,17 @@ class Services:
     @cached_property
     def notifications(self) -> Notifications:
         """Return the store of notifications of ended jobs."""
-        from soundlift.common.notifications.store import Notifications
-
-        return Notifications(self.database)
+        return observed.open_notifications(self.database, self.metrics)
 
     @cached_property
     def videos(self) -> MediaStore:
         """Return the media store of videos."""
-        from soundlift.common.media import open_media
-
-        return _traced_store(open_media(_require_url("MEDIA_URL", self.settings.media_url), "videos"), "videos")
+        return self._open_media("videos")
 
     @cached_property
     def mp3s(self) -> MediaStore:
         """Return the media store of audio files."""
-        from soundlift.common.media import open_media
-
-        return _traced_store(open_media(_require_url("MEDIA_URL", self.settings.media_url), "mp3s"), "mp3s")
+        return self._open_media("mp3s")
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -189,7 +183,8 @@ class Services:
                 "Settings BROKER_URL and K_SINK are missing: set one of them, or EMBEDDED=true.",
                 setting="BROKER_URL",
             )
-        return _traced_publisher(open_publisher(self.settings, lambda: self.broker), self.settings.broker_url)
+        publisher = open_publisher(self.settings, lambda: self.broker)
+        return observed.observed_publisher(publisher, self.settings.broker_url, self.metrics)
 
     @cached_property
     def mail(self) -> Mail:
@@ -203,6 +198,15 @@ class Services:
         """Return the state of this process's shutdown."""
         return shutdown
 
+    @cached_property
+    def metrics(self) -> Metrics | None:
+        """Return the metrics of this process, or None if they are not served."""
+        if not self.settings.metrics_port:
+            return None
+        from soundlift.common.metrics.metrics import Metrics
+
+        return Metrics()
+
     def check(self, name: str) -> None:
         """Raise the error of a service, named by its attribute, unless it is available."""
         service = getattr(self, name)
@@ -210,23 +214,11 @@ class Services:
         if check is not None:
             check()
 
+    def _open_media(self, bucket: str) -> MediaStore:
+        from soundlift.common.media import open_media
 
-def _traced_store(store: MediaStore, bucket: str) -> MediaStore:
-    """Return a store that records its calls, if spans are recorded."""
-    if not is_on():
-        return store
-    from soundlift.common.tracing.stores import traced_store
-
-    return traced_store(store, bucket)
-
-
-def _traced_publisher(publisher: Publisher, url: str) -> Publisher:
-    """Return a publisher that records each publication, if spans are recorded."""
-    if not is_on():
-        return publisher
-    from soundlift.common.tracing.events import TracedPublisher, messaging_system
-
-    return TracedPublisher(publisher, messaging_system(url))
+        store = open_media(_require_url("MEDIA_URL", self.settings.media_url), bucket)
+        return observed.observed_store(store, bucket, self.metrics)
 
 
 def _require_url(name: str, url: str) -> str:

@@ -235,6 +235,11 @@ class Settings:
     )
     connector_attempts: int = setting("Deliveries of one event before it becomes a dead letter", 10, positive)
     connector_port: int = setting("Port of the connector's /healthz, /readyz and /metrics; 0 disables them", 0, int)
+    metrics_port: int = setting(
+        "Port on which a function, or the gateway of `up`, serves /metrics for Prometheus; 0 disables it",
+        0,
+        between(0, 65535),
+    )
     audio_bitrate: str = setting(
         "Constant bit rate of MP3, such as 192k, for uploads that request none; if empty, variable", "", bitrate
     )

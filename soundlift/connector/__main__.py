@@ -10,6 +10,7 @@ from threading import Thread
 from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.broker.routes import all_queues, queues_by_topic
 from soundlift.common.errors import SettingError
+from soundlift.common.metrics.state import State
 from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.services import Services, process_services
@@ -40,6 +41,7 @@ def main() -> None:
         subscriptions = _subscriptions(settings)
         loop = _loop(services, subscriptions, metrics)
         if settings.connector_port:
+            metrics.registry.register(State(services))
             health = Health(loop, subscriptions, services.broker, services.shutdown, metrics)
             serve(health, settings.host, settings.connector_port)
     except SettingError as error:

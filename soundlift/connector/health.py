@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import socket
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from threading import Thread
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
-from prometheus_client.exposition import choose_encoder
 from werkzeug import Request, Response
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from soundlift.common.broker import Publisher
-from soundlift.common.errors import PROBLEM, BrokerUnavailable, SettingError, problem_code
+from soundlift.common.errors import BrokerUnavailable
+from soundlift.common.metrics.exposition import metrics_response
 from soundlift.common.process.shutdown import Shutdown
+from soundlift.common.web.second_port import problem, respond, serve_second_port
 from soundlift.connector.loop import DeliveryLoop
 from soundlift.connector.metrics import Metrics
 from soundlift.connector.subscriptions import Subscriptions
@@ -26,9 +21,6 @@ from soundlift.connector.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-REQUEST_SECONDS = 10.0  # between two bytes of a request
-PATHS = ("/healthz", "/readyz", "/metrics")
-METHODS = ("GET", "HEAD")
 HUNG_SECONDS = 60.0  # an iteration of the loop may wait for a broker, but never that long
 
 
@@ -48,21 +40,12 @@ class Health:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Respond with 200, or with a problem document: its detail is the reason of a 503."""
-        return self._page(Request(environ))(environ, start_response)
-
-    def _page(self, request: Request) -> WSGIApplication:
-        if request.path in PATHS and request.method not in METHODS:
-            return _methods(request.method)
-        match request.path:
-            case "/healthz":
-                return _response(self._why_dead())
-            case "/readyz":
-                return _response(self._why_not_ready())
-            case "/metrics":
-                encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-                return Response(encode(self.metrics.registry), content_type=content_type)
-            case _:
-                return _problem(HTTPStatus.NOT_FOUND, f"There are only {', '.join(PATHS)}.")
+        pages = {
+            "/healthz": lambda _: _response(self._why_dead()),
+            "/readyz": lambda _: _response(self._why_not_ready()),
+            "/metrics": lambda request: metrics_response(request, self.metrics.registry),
+        }
+        return respond(Request(environ), pages)(environ, start_response)
 
     def _why_dead(self) -> str:
         seconds = self.loop.seconds_in_iteration
@@ -81,64 +64,9 @@ class Health:
 
 
 def _response(reason: str) -> Response:
-    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else Response("OK\n")
-
-
-def _problem(status: HTTPStatus, detail: str) -> Response:
-    return Response(_document(status, detail), status, content_type=PROBLEM)
-
-
-def _document(status: HTTPStatus, detail: str) -> str:
-    code = problem_code(status.phrase)
-    return json.dumps({"title": status.phrase, "status": status.value, "detail": detail, "code": code})
-
-
-def _methods(method: str) -> Response:
-    """Return the response to a method other than METHODS: OPTIONS asks for them, the others are not allowed."""
-    allowed = ", ".join((*METHODS, "OPTIONS"))
-    if method == "OPTIONS":
-        response = Response(status=HTTPStatus.NO_CONTENT)
-    else:
-        response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"Only {allowed} are allowed.")
-    response.headers["Allow"] = allowed
-    return response
-
-
-class _Handler(WSGIRequestHandler):
-    timeout = REQUEST_SECONDS
-    default_request_version = "HTTP/1.0"  # a response to HTTP/0.9 would have no status
-    error_content_type = PROBLEM
-    error_message_format = "%(explain)s"
-
-    def parse_request(self) -> bool:
-        """Parse a request as the base class does, and reject targets for which Werkzeug would raise ValueError."""
-        if not super().parse_request():
-            return False
-        with suppress(ValueError):
-            _ = urlsplit(self.path).port
-            return True
-        self.send_error(HTTPStatus.BAD_REQUEST)
-        return False
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Send a problem document for a request that is not HTTP/1.1: a client error, whatever the base class says."""
-        status = HTTPStatus(code) if code < HTTPStatus.INTERNAL_SERVER_ERROR else HTTPStatus.BAD_REQUEST
-        super().send_error(status, status.phrase, _document(status, "The request cannot be read."))
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log nothing; the base class raises ValueError for some targets."""
-
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - Werkzeug's name for it
-        """Log nothing: probes come every few seconds."""
+    return problem(HTTPStatus.SERVICE_UNAVAILABLE, reason) if reason else Response("OK\n")
 
 
 def serve(app: WSGIApplication, host: str, port: int) -> None:
     """Serve an application in threads until the process ends; raises SettingError if the port cannot be bound."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        detail = f"port {port} cannot be bound: {error}."
-        raise SettingError(f"Setting CONNECTOR_PORT: {detail}", setting="CONNECTOR_PORT") from None
-    server = make_server(host, port, app, threaded=True, request_handler=_Handler, fd=listener.detach())
-    Thread(target=server.serve_forever, name="health", daemon=True).start()
+    serve_second_port(app, host, port, "CONNECTOR_PORT")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 
 LABELS = ("queue", "function")
 DELIVERED, RETRIED, DEAD_LETTERED = "delivered", "retried", "dead_lettered"
@@ -20,6 +20,7 @@ class Metrics:
     """
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a second series for each one, which nothing here reads
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._deliveries = Counter(

@@ -27,7 +27,7 @@ OUTSIDE = [
     Pod("default", {"app": "stranger"}),
     Pod("kube-system"),
 ]
-PORTS = (80, 443, 8080, 8081, 8012, 8013, 8022, 8112, 9090, 9091)
+PORTS = (80, 443, 8080, 8081, 8012, 8013, 8022, 8112, 9090, 9091, 9464)
 
 each_internal = pytest.mark.parametrize("name", INTERNAL)
 

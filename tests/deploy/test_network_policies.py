@@ -62,7 +62,7 @@ def test_a_function_s_pod_is_reached_only_through_knative(name: str, stranger: P
         assert may_connect(OURS, GATEWAY, function_pod(name), port)
         assert may_connect(OURS, ACTIVATOR, function_pod(name), port)
     assert may_connect(OURS, AUTOSCALER, function_pod(name), 9090)
-    for port in (*QUEUE_PROXY, USER_PORT, 8022, 9090, 9091):
+    for port in (*QUEUE_PROXY, USER_PORT, 8022, 9090, 9091, 9464):
         assert not may_connect(OURS, stranger, function_pod(name), port)
         assert not may_connect(OURS, function_pod("login"), function_pod(name), port)
     assert not may_connect(OURS, GATEWAY, function_pod(name), USER_PORT)
@@ -103,7 +103,9 @@ def test_events_are_accepted_only_from_dispatchers_and_functions_that_send_them(
 @each_stranger
 def test_only_prometheus_reaches_the_metrics_of_our_pods(stranger: Pod) -> None:
     prometheus = Pod("monitoring", {"app.kubernetes.io/name": "prometheus"})
-    for target, port in ((DISPATCHER, 9090), (CONNECTOR, 8081), (INGRESS, 9090), (function_pod("login"), 9091)):
+    ports = [(DISPATCHER, 9090), (CONNECTOR, 8081), (INGRESS, 9090)]
+    ports += [(function_pod("login"), port) for port in (9091, 9464)]
+    for target, port in ports:
         assert may_connect(OURS, prometheus, target, port)
         assert not may_connect(OURS, stranger, target, port)
 

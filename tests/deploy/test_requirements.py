@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.factories.manifests import image_environment
+
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,7 @@ IMPORTED = """
 import importlib.metadata, sys
 from functions.{}.handler import app
 app.open_services()
+import soundlift.common.metrics.endpoint
 distributions = importlib.metadata.packages_distributions()
 for name in {{module.partition(".")[0] for module in sys.modules}}:
     print(*distributions.get(name, []), sep="\\n")
@@ -43,7 +46,12 @@ def _names(requirements: Iterable[str]) -> set[str]:
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda path: path.name)
 def test_a_function_imports_only_what_it_requires(function: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "SOUNDLIFT_DATA": str(tmp_path), "JWT_SECRET": "a secret of 32 bytes, or of some more"}
+    environment = {
+        **os.environ,
+        "SOUNDLIFT_DATA": str(tmp_path),
+        "JWT_SECRET": "a secret of 32 bytes, or of some more",
+        "METRICS_PORT": image_environment()["METRICS_PORT"],
+    }
     command = [sys.executable, "-c", IMPORTED.format(function.name)]
     printed = subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True).stdout
     imported = {name.lower() for name in printed.split()} & _names(PROJECT)

@@ -146,7 +146,8 @@ def test_secrets_are_secret_settings() -> None:
 
 
 def test_topics_are_the_queues() -> None:
-    topics = {name: entry["annotations"]["topic"] for name, entry in FUNCTIONS.items() if "annotations" in entry}
+    annotations = {name: entry["annotations"] for name, entry in FUNCTIONS.items()}
+    topics = {name: found["topic"] for name, found in annotations.items() if "topic" in found}
     settings = Settings.from_environment({})
     assert topics == {"convert": settings.video_queue, "notify": settings.mp3_queue, "cleanup": "cron-function"}
 

@@ -83,6 +83,7 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "first turn": (lambda services, _: _read(services, first_turn), "job_in_turn"),
     "last turn of a user": (lambda services, _: _read(services, last_turn, ADA), "job_of_user_in_turn"),
     "due": (lambda services, _: services.jobs.due(), "job_resend_at"),
+    "waiting jobs": (lambda services, _: services.jobs.count_waiting(), "job_in_state|job_in_turn"),
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
         lambda services, _: services.jobs.past_retention(retention=60),

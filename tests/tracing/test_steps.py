@@ -14,7 +14,7 @@ from soundlift.common.errors import StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.model import Job
 from soundlift.common.logging import trace_id, with_log_context
-from soundlift.common.media import LocalFiles
+from soundlift.common.media import LimitedSpace, LocalFiles
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.tracing.jobs import job_span
@@ -114,9 +114,13 @@ def test_a_recorded_store_does_what_the_store_does(services: Services, tracing: 
     begin_span("request", Kind.SERVER)
     job = received(services, UPLOAD)
     assert isinstance(services.videos, LocalFiles)
+    assert isinstance(services.videos, LimitedSpace)
+    services.videos.check()
+    assert services.videos.free_bytes() > 0
     services.publisher.publish(event_for(replace(job, state="queued")))
     tracing()
     (published,) = (span for span in receiver.spans if span.kind == "PRODUCER")
+    assert published.links == [(TRACE, PARENT)]
     assert (
         published.attributes.items()
         >= {

@@ -21,8 +21,10 @@ from soundlift.common.jobs.conditions import (
 )
 from soundlift.common.jobs.history import read_history
 from soundlift.common.jobs.history_entry import HistoryEntry
-from soundlift.common.jobs.model import BATCH, Job, State
+from soundlift.common.jobs.model import BATCH, WAITING, Job, State
 from soundlift.common.jobs.turns import IN_TURN
+
+UNFINISHED = (State.RECEIVING, *WAITING)
 
 
 class JobQueries:
@@ -82,6 +84,18 @@ class JobQueries:
     def to_dispose(self) -> list[Job]:
         """Return at most BATCH jobs whose files must be deleted."""
         return self._select(needs_purge(statement_start()), limit=BATCH, index="job_purge_after")
+
+    def count_waiting(self) -> dict[State, tuple[int, float]]:
+        """Return the number of jobs in each state that does not last, and the seconds since its first job entered it.
+
+        The query reads only the entries of these jobs in one index.
+        """
+        seconds = statement_start() - sa.func.min(table.c.changed_at)
+        query = sa.select(table.c.state, sa.func.count(), seconds).where(table.c.state.in_(UNFINISHED))
+        query = force_index(query.group_by(table.c.state), table, "job_in_state")
+        with self._database.read() as connection:
+            found = {state: (count, max(0.0, age)) for state, count, age in connection.execute(query)}
+        return {state: found.get(state, (0, 0.0)) for state in UNFINISHED}
 
     def _select(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from soundlift.common.media import LocalFiles, MediaInfo, MediaReader, MediaStore, MediaWriter
+from soundlift.common.media import LimitedSpace, LocalFiles, MediaInfo, MediaReader, MediaStore, MediaWriter
 from soundlift.common.tracing.spans import Kind, Value, span
 
 
@@ -35,11 +35,12 @@ class TracedStore:
 
 
 class _TracedFolder(TracedStore):
-    """A bucket whose files other processes can read."""
+    """A bucket on this machine, whose files other processes can read."""
 
-    def __init__(self, store: MediaStore, files: LocalFiles, bucket: str) -> None:
+    def __init__(self, store: MediaStore, files: LocalFiles, space: LimitedSpace, bucket: str) -> None:
         super().__init__(store, bucket)
         self._files = files
+        self.free_bytes = space.free_bytes
 
     def open_file(self, fid: str) -> io.FileIO:
         with span(f"{self._bucket}.open", Kind.CLIENT, self._attributes(fid)):
@@ -68,4 +69,6 @@ class _TracedWriter:
 
 def traced_store(store: MediaStore, bucket: str) -> MediaStore:
     """Return a store that records its calls, and is local if the given one is."""
-    return _TracedFolder(store, store, bucket) if isinstance(store, LocalFiles) else TracedStore(store, bucket)
+    if isinstance(store, LocalFiles) and isinstance(store, LimitedSpace):
+        return _TracedFolder(store, store, store, bucket)
+    return TracedStore(store, bucket)

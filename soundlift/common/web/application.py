@@ -16,6 +16,7 @@ from werkzeug.routing import PathConverter
 
 from soundlift.common.errors import BadRequest
 from soundlift.common.logging import begin_trace
+from soundlift.common.metrics.requests import measure_requests
 from soundlift.common.services import Services, process_services
 from soundlift.common.tracing.requests import RECEIVES_EVENTS, trace_requests
 from soundlift.common.web.body_deadline import limit_body_time
@@ -76,6 +77,7 @@ class Function(Flask):
         self.after_request(_release_on_close)
         add_security_headers(self)
         log_requests(self)
+        measure_requests(self)
         trace_requests(self)
         register_error_handlers(self)
 

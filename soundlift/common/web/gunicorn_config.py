@@ -15,6 +15,7 @@ from soundlift.common.process import lifeline
 from soundlift.common.process.data_folder import make_files_private
 from soundlift.common.process.shutdown import shutdown
 from soundlift.common.process.temporary_folders import sweep_temporary_folders
+from soundlift.common.services import process_services
 from soundlift.common.settings import Settings
 from soundlift.common.tracing.start import start_tracing, stop_tracing
 
@@ -58,6 +59,10 @@ def post_worker_init(worker: Any) -> None:
     try:
         start_tracing(_settings, getattr(worker.wsgi, "name", "gateway"))
         getattr(worker.wsgi, "open_services", lambda: None)()
+        if _settings.metrics_port:
+            from soundlift.common.metrics.endpoint import serve_metrics
+
+            serve_metrics(process_services())
     except SettingError as error:
         print(f"soundlift: {error.detail}", file=sys.stderr)
         sys.exit(Arbiter.APP_LOAD_ERROR)
