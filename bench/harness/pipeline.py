@@ -11,27 +11,31 @@ from pathlib import Path
 
 from bench.harness import servers
 from bench.harness.clients import send_raw
-from bench.harness.deployment import OWNER, SECRET
+from bench.harness.deployment import OWNER, SECRET, Deployment
 from bench.harness.processes import children, running, served
 from devservers.mail_server import MailServer
 from soundlift.common.db.migrations import migrate
 from soundlift.common.process.temporary_folders import temporary_folder
 from soundlift.common.services import Services
-from soundlift.common.settings import Settings
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVERS = {"mariadbd": "mariadb", "beam.smp": "rabbitmq", "erl": "rabbitmq", "rabbitmq-server": "rabbitmq"}
-NO_QUOTA = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0"}
+NO_QUOTA = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0", "MAX_WAITING_JOBS": "0"}
 
 
 @dataclass(frozen=True)
 class Pipeline:
     """The running processes: functions by name, with the pids of their parents, and what the bench needs of them."""
 
-    services: Services
+    deployment: Deployment
     urls: Mapping[str, str]
     pids: Mapping[str, int]
     mail: MailServer
+
+    @property
+    def services(self) -> Services:
+        """Return the services of this process."""
+        return self.deployment.services
 
     def upload(self, video: Path) -> None:
         """Upload a video as its owner."""
@@ -41,10 +45,10 @@ class Pipeline:
 
     def processor_seconds(self) -> dict[str, float]:
         """Return the processor time of each function and server so far, that of its children included."""
-        found = {name: _tree_seconds(pid) for name, pid in self.pids.items()}
+        found = {name: tree_seconds(pid) for name, pid in self.pids.items()}
         for pid in children(os.getpid()):
             if name := SERVERS.get(_command(pid)):
-                found[name] = found.get(name, 0.0) + _tree_seconds(pid)
+                found[name] = found.get(name, 0.0) + tree_seconds(pid)
         return found
 
 
@@ -74,10 +78,10 @@ def pipeline(*, slots: int, deliveries: int) -> Iterator[Pipeline]:
         subscribers = {"SUBSCRIBERS": f"video={urls['convert']},mp3={urls['notify']}"}
         program = [sys.executable, "-m", "soundlift.connector"]
         pids["connector"] = stack.enter_context(running(program, environment | subscribers)).pid
-        yield Pipeline(Services(Settings.from_environment(environment)), urls, pids, mail)
+        yield Pipeline(Deployment(folder, environment), urls, pids, mail)
 
 
-def _tree_seconds(pid: int) -> float:
+def tree_seconds(pid: int) -> float:
     """Return the processor time of a process, its descendants, and those of them that have ended (Linux)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -85,7 +89,7 @@ def _tree_seconds(pid: int) -> float:
         below = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:  # it has just ended
         return 0.0
-    return sum(map(int, fields[11:15])) / TICKS + sum(map(_tree_seconds, below))
+    return sum(map(int, fields[11:15])) / TICKS + sum(map(tree_seconds, below))
 
 
 def _command(pid: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from bench.harness.comparison import Result, Row
 from bench.rows import (
+    admission,
     bit_reservoir,
     claims,
     cold_starts,
@@ -46,6 +47,7 @@ MODULES = (
     metrics_overhead,
     overload,
     throughput,
+    admission,
     bit_reservoir,
     transfers,
     stores,

@@ -24,6 +24,8 @@ TEXTS: dict[str, str] = {
     Step.READY: "ready",
     Step.FAILED: "failed",
     Step.GAVE_UP: "given up",
+    Step.VIDEO_LOST: "video lost from the store",
+    Step.AUDIO_LOST: "audio file lost from the store",
     Step.CANCELLED: "cancelled",
     Step.RETRIED: "retried, queued",
     Step.EXPIRED: "expired",
@@ -37,7 +39,7 @@ TEXTS: dict[str, str] = {
     Step.MAIL_GAVE_UP: "mail given up",
     Step.OMITTED: "… further steps, which are not kept …",
 }
-CONVERSION_ENDS = (Step.RELEASED, Step.READY, Step.FAILED, Step.GAVE_UP, Step.CANCELLED, Step.OMITTED)
+CONVERSION_ENDS = (Step.RELEASED, Step.READY, Step.FAILED, Step.GAVE_UP, Step.CANCELLED, Step.VIDEO_LOST, Step.OMITTED)
 
 
 def history_lines(entries: Sequence[HistoryEntry]) -> Iterator[str]:

@@ -24,6 +24,7 @@ from soundlift.cli.login import login, logout, whoami
 from soundlift.cli.migrate_data import migrate_data
 from soundlift.cli.open import open_
 from soundlift.cli.reconcile import reconcile
+from soundlift.cli.size import size
 from soundlift.cli.smoke_test import smoke_test
 from soundlift.cli.top.command import top
 from soundlift.cli.user import user
@@ -61,7 +62,7 @@ def migrate(data: Path | None) -> None:
 COMMANDS = (
     *(up, demo, login, logout, whoami),
     *(convert, jobs, job, download, cancel, rm, retry, link, open_),
-    *(user, migrate, migrate_data, reconcile, dead, top, doctor, smoke_test, connector),
+    *(user, migrate, migrate_data, reconcile, dead, top, doctor, size, smoke_test, connector),
 )
 for command in COMMANDS:
     soundlift.add_command(command)

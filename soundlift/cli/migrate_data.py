@@ -34,11 +34,12 @@ path_type = click.Path(exists=True, path_type=Path)
 @click.option("--media-only", is_flag=True, help="Copy only the files; the functions may be running.")
 @data_option
 def migrate_data(source_path: Path | None, target_path: Path, media_only: bool, data: Path | None) -> None:
-    """Copy the database and the files of a deployment to another database and store.
+    """Copy a deployment's data elsewhere.
 
-    A file of settings has lines NAME=VALUE, such as DATABASE_URL and MEDIA_URL, so that no password is in the command
-    line. The source must be stopped, and the target must have its tables (`soundlift migrate`) and no data. If the
-    command is interrupted, run it again: it continues. At the end, it compares both. Queues are not copied.
+    It copies the database and the files to another database and store. A file of settings has lines NAME=VALUE, such as
+    DATABASE_URL and MEDIA_URL, so that no password is in the command line. The source must be stopped, and the target
+    must have its tables (`soundlift migrate`) and no data. If the command is interrupted, run it again: it continues.
+    At the end, it compares both. Queues are not copied.
     """
     source, target = read_endpoint(source_path, data), read_endpoint(target_path)
     database = source.open_database()

@@ -40,11 +40,12 @@ ABOUT_FILES = (Action.DELETE_FILE, *KEPT)
 @json_option
 @data_option
 def reconcile(apply: bool, grace: int, force: bool, as_json: bool, data: Path | None) -> None:
-    """Compare the jobs with the files in the media store, and make them agree.
+    """Make jobs and stored files agree.
 
-    For use after one of the two has been restored from a backup. Jobs without a video fail, with a reason that their
-    owners are notified of; ready ones without an audio file are converted again, or fail if their video is missing too.
-    Files that no job names are deleted. Each is printed, then a summary. The functions may be running.
+    For use after the database or the media store has been restored from a backup. Jobs without a video fail, with a
+    reason that their owners are notified of; ready ones without an audio file are converted again, or fail if their
+    video is missing too. Files that no job names are deleted. Each is printed, then a summary. The functions may be
+    running.
     """
     counts: Counter[Action] = Counter()
     with open_deployment(services_for_writing(data)) as deployment:

@@ -48,7 +48,7 @@ MAX_MEGABYTES_ABOVE_BASE = {
     "jobs": 56,  # the same, and what publishes the event of a retried job
     "web": 30,
     **dict.fromkeys(("upload", "download", "cleanup"), 70),
-    "cli": 80,  # with the drivers of the stores, which `doctor` checks
+    "cli": 75,  # with the drivers of the stores, which `doctor` checks
     "convert": 330,
 }
 

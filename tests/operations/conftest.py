@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from devservers.mongodb import MongoDb
+from devservers.mongodb import MongoDb, closing_client
 from devservers.s3 import S3
 from soundlift.common.media import list_files, open_media
 from soundlift.common.services import Services
@@ -31,11 +32,12 @@ def open_deployment(
 ) -> Iterator[Open]:
     """Return a function that opens an empty deployment over a kind of database and a kind of store."""
     opened: list[Services] = []
+    clients = ExitStack()
 
     def media_url(kind: str) -> str:
         if kind == "gridfs":
             server: MongoDb = request.getfixturevalue("mongodb_server")
-            return server.url
+            return clients.enter_context(closing_client(server.url))
         if kind == "s3":
             s3: S3 = request.getfixturevalue("s3_server")
             return s3.url()
@@ -49,10 +51,11 @@ def open_deployment(
         opened.append(services)
         return services
 
-    yield open_services
-    for services in opened:
-        _empty(services)
-        services.database.engine.dispose()
+    with clients:
+        yield open_services
+        for services in opened:
+            _empty(services)
+            services.database.engine.dispose()
 
 
 @pytest.fixture(params=KINDS, ids="-".join)

@@ -8,18 +8,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from devservers.mariadb import MariaDb
+from soundlift.cli.migration.media import MediaCopy
 from soundlift.cli.migration.rows import TABLES
 from soundlift.common.auth.password_links import Purpose
 from soundlift.common.db.tables import jobs as job_table
+from soundlift.common.errors import StoreUnavailable
 from soundlift.common.jobs.model import State
 from soundlift.common.jobs.recent import count
 from soundlift.common.jobs.upload_keys import UploadKey
-from soundlift.common.media import list_files, open_media
+from soundlift.common.media import MediaInfo, MediaStore, MediaWriter, list_files, open_media
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from soundlift.local.data_folder import lock_data_folder
@@ -229,3 +232,33 @@ def _delete_all(url: str) -> None:
         opened = open_media(url, bucket)
         for file in list_files(opened):
             opened.delete(file.fid)
+
+
+def test_a_copy_that_differs_is_deleted_and_reported(source: Services, tmp_path: Path) -> None:
+    target = open_media((tmp_path / "damaging").as_uri(), "videos")
+    copy = MediaCopy("videos", source.videos, DamagingStore(target), source.database)
+    with pytest.raises(StoreUnavailable, match="differs"):
+        list(copy.run())
+    assert list(list_files(target)) == []
+
+
+class DamagingStore:
+    """A store that changes the first byte of every chunk."""
+
+    def __init__(self, store: MediaStore) -> None:
+        self._store = store
+
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        writer = self._store.create(fid, info)
+
+        class Writer:
+            commit = writer.commit
+            abort = writer.abort
+
+            def write(self, data: bytes, /) -> int:
+                return writer.write(bytes([data[0] ^ 1]) + data[1:])
+
+        return Writer()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)

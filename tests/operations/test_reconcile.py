@@ -143,6 +143,12 @@ def test_an_upload_and_a_conversion_in_progress_keep_their_files(any_services: S
     assert audio.commit() == 4
 
 
+def test_a_job_that_a_worker_is_converting_is_left_to_it(services: Services) -> None:
+    job, _ = claimed_job(services)
+    services.videos.delete(job.video_fid)
+    assert reconcile(services, apply=False) == []
+
+
 def test_a_dry_run_changes_nothing(services: Services) -> None:
     job, orphan = queued_job(services), new_media_id()
     services.videos.delete(job.video_fid)

@@ -120,6 +120,7 @@ def test_a_recorded_store_does_what_the_store_does(services: Services, tracing: 
     services.publisher.publish(event_for(replace(job, state="queued")))
     tracing()
     (published,) = (span for span in receiver.spans if span.kind == "PRODUCER")
+    assert published.links == [(TRACE, PARENT)]
     assert (
         published.attributes.items()
         >= {

@@ -17,6 +17,8 @@ from soundlift.common.db.engine import Database, open_database
 
 FOLDER = Path(migrations.__file__).parent
 REVISIONS = sorted(path.name.partition("_")[0] for path in (FOLDER / "versions").glob("[0-9]*.py"))
+# Migrations that remove what the release before did not use either, each with its reason.
+CONTRACTIONS: dict[str, str] = {}
 
 Tables = dict[str, dict[str, Any]]
 
@@ -47,10 +49,15 @@ def test_each_migration_adds_tables_and_columns_that_earlier_functions_need_not_
     for revision in REVISIONS[1:]:
         migrate_to(database, revision)
         after = read_tables(database)
-        assert before.keys() <= after.keys(), f"{revision} removes a table"
-        for name, table in before.items():
-            check_table(table, after[name], f"{revision} of {name}")
+        if revision not in CONTRACTIONS:
+            check_tables(before, after, revision)
         before = after
+
+
+def check_tables(before: Tables, after: Tables, revision: str) -> None:
+    assert before.keys() <= after.keys(), f"{revision} removes a table"
+    for name, table in before.items():
+        check_table(table, after[name], f"{revision} of {name}")
 
 
 def check_table(before: dict[str, Any], after: dict[str, Any], what: str) -> None:

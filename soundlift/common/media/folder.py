@@ -48,10 +48,15 @@ class FolderStore:
             raise _unavailable(error) from error
 
     def delete(self, fid: str) -> None:
-        """Remove the part file, so that its writer cannot commit, then the file in case it has committed already."""
+        """Remove the part file, so that its writer cannot commit, then the file in case it has committed already.
+
+        Then flush the folder: a power cut could bring the file back, when no row names it any longer.
+        """
         try:
             _part_path(self._path(fid)).unlink(missing_ok=True)
             self._path(fid).unlink(missing_ok=True)
+            if self._folder.is_dir():
+                _flush_folder(self._folder)
         except OSError as error:
             raise _unavailable(error) from error
 

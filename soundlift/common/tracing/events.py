@@ -84,7 +84,8 @@ class TracedPublisher:
             "messaging.operation.name": "publish",
             **event_attributes(event),
         }
-        with span(f"publish {event.get_type()}", Kind.PRODUCER, attributes):
+        # The event of a retry, or one that cleanup sends again, belongs to another trace.
+        with span(f"publish {event.get_type()}", Kind.PRODUCER, attributes, links=[traceparent_from(event)]):
             self._publisher.publish(event)
 
     def check(self) -> None:  # noqa: D102 - documented at the port

@@ -134,12 +134,13 @@ def begin_span(  # noqa: PLR0913 - what a span consists of
     return span
 
 
-def begin_step(name: str, kind: Kind, attributes: Mapping[str, Value]) -> Span:
-    """Begin a step of the current span without making it the current one."""
+def begin_step(name: str, kind: Kind, attributes: Mapping[str, Value], *, links: Sequence[str | None] = ()) -> Span:
+    """Begin a step of the current span without making it the current one; `links` of the same trace are ignored."""
     outer = current_span()
     if _recorder is None or outer is None:
         return NO_SPAN
-    return _recorder.begin(name, kind, parent=outer.traceparent, links=(), attributes=attributes, began=None)
+    others = [link for link in links if link and TRACEPARENT.fullmatch(link) and _is_other_trace(link, outer)]
+    return _recorder.begin(name, kind, parent=outer.traceparent, links=others, attributes=attributes, began=None)
 
 
 @contextmanager
@@ -149,6 +150,7 @@ def span(
     attributes: Mapping[str, Value] = NO_ATTRIBUTES,
     *,
     expected: tuple[type[Exception], ...] = (),
+    links: Sequence[str | None] = (),
 ) -> Iterator[Span]:
     """Record the block as a step of the current span; without one, such as in a thread of its own, record nothing.
 
@@ -158,7 +160,7 @@ def span(
     if outer is None:
         yield NO_SPAN
         return
-    step = begin_step(name, kind, attributes)
+    step = begin_step(name, kind, attributes, links=links)
     _current.set(step)
     try:
         with _ended(step, expected):

@@ -1,10 +1,13 @@
 """A power cut, as far as a folder of media files can tell.
 
 SIGKILL loses nothing that a process has written, because the kernel keeps it in the page cache. A power cut loses what
-was not flushed: the content of a file without fsync, and the name of a file without an fsync of its folder after it was
-created or renamed (fsync(2)). So while the processes run, each fsync is recorded (`record_syncs` of sitecustomize.py).
-After the processes were killed, this module does to the folder the worst that a file system may do: it empties each
-file that was never flushed, and removes each name that its folder did not have when it was last flushed.
+was not flushed: the content of a file without fsync, and every change of a name without an fsync of the folder after it
+(fsync(2)). So while the processes run, each fsync is recorded, and each removed file is kept (`record_syncs` and
+`keep_deleted` of sitecustomize.py). After the processes were killed, this module does to the folder the worst that a
+file system may do:
+
+- It empties each file that was never flushed.
+- It removes each name that the folder did not have when it was last flushed, and brings back each that it had then.
 
 The databases are left alone: SQLite flushes its files itself, with `PRAGMA synchronous = FULL`, from C, where Python
 cannot see it.
@@ -16,24 +19,30 @@ import json
 from pathlib import Path
 
 
-def lose_unsynced(folder: Path, journal: Path) -> list[str]:
-    """Take back what was not flushed in a folder, and return the names of the files that changed."""
-    inodes: set[int] = set()
-    durable_names: set[str] = set()
-    for line in journal.read_text().splitlines() if journal.exists() else []:
-        entry = json.loads(line)
-        if "inode" in entry:
-            inodes.add(entry["inode"])
-        elif Path(entry["folder"]) == folder:
-            durable_names = set(entry["names"])
-    return [path.name for path in sorted(folder.glob("*")) if _lose(path, inodes, durable_names)]
+class Journal:
+    """What was flushed to the disk: the inodes of files, and the names in each folder at its last flush."""
+
+    def __init__(self, file: Path) -> None:
+        self.inodes: set[int] = set()
+        self._names: dict[Path, set[str]] = {}
+        for line in file.read_text().splitlines() if file.exists() else []:
+            entry = json.loads(line)
+            if "inode" in entry:
+                self.inodes.add(entry["inode"])
+            else:
+                self._names[Path(entry["folder"])] = set(entry["names"])
+
+    def names_in(self, folder: Path) -> set[str]:
+        return self._names.get(folder, set())
 
 
-def _lose(path: Path, inodes: set[int], durable_names: set[str]) -> bool:
-    if path.name not in durable_names:
-        path.unlink()
-        return True
-    if path.stat().st_ino not in inodes:
-        path.write_bytes(b"")
-        return True
-    return False
+def lose_unsynced(folder: Path, journal: Journal, deleted: Path) -> None:
+    """Take back what was not flushed in a folder; `deleted` has the files that were removed from it."""
+    durable_names = journal.names_in(folder)
+    for path in folder.iterdir():
+        if path.name not in durable_names:
+            path.unlink()
+        elif path.stat().st_ino not in journal.inodes:
+            path.write_bytes(b"")
+    for name in durable_names - {path.name for path in folder.iterdir()}:
+        (deleted / name).rename(folder / name)

@@ -77,8 +77,11 @@ def the_store_fails_while_ffmpeg_reads(stack: GuardedStack) -> None:
     stack.end_disk_error(stack.upload("transport-stream"))
 
 
-def the_power_is_cut_after_an_upload_and_after_a_conversion(stack: GuardedStack) -> None:
+def the_power_is_cut_after_an_upload_a_conversion_and_a_deletion(stack: GuardedStack) -> None:
+    deleted = stack.upload("flac")
+    stack.wait_for_state(deleted, "ready")
     stack.wait_for_state(stack.upload("mp4"), "ready")
+    stack.delete(deleted)
     stack.hold("convert was called")
     stack.upload("matroska")
     stack.wait_until_held("convert was called")
@@ -111,5 +114,7 @@ SCENARIOS = [
         frozenset({"a file has the length of its clip"}),
         disk_error=True,
     ),
-    Scenario("fsync", the_power_is_cut_after_an_upload_and_after_a_conversion, frozenset({"every job has its video"})),
+    Scenario(
+        "fsync", the_power_is_cut_after_an_upload_a_conversion_and_a_deletion, frozenset({"every job has its video"})
+    ),
 ]

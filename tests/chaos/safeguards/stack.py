@@ -29,9 +29,9 @@ from tests.chaos.history import History, read_history
 from tests.chaos.outside.deployment import Deployment, look
 from tests.chaos.outside.mailboxes import read_maildir
 from tests.chaos.outside.queues import count_queue_file
-from tests.chaos.outside.rest import come_to_rest
+from tests.chaos.outside.rest import come_to_rest, skip_time
 from tests.chaos.outside.view import Mail
-from tests.chaos.safeguards.power_cut import lose_unsynced
+from tests.chaos.safeguards.power_cut import Journal, lose_unsynced
 from tests.factories.accounts import PASSWORD, SECRET
 
 OWNER, ADMIN = "ada@example.org", "admin@example.org"
@@ -89,6 +89,17 @@ class GuardedStack:
             raise
         self._history.record("response", upload=name, request=1, status=202, code=None, job=job.id)
         return job.id
+
+    def delete(self, job_id: str) -> None:
+        """Delete a job as its owner, and let cleanup delete its files."""
+        job = self.services.jobs.find(job_id)
+        assert job
+        with Client(self._stack.url, email=OWNER, password=PASSWORD) as client:
+            client.delete(job_id)
+        name = job.file_name.partition(".")[0]
+        self._history.record("delete", upload=name, job=job_id, user=OWNER, status=204)
+        skip_time(self.services.database)
+        wait_for(lambda: not sum(self.cleanup().values()), "cleanup has nothing to do")
 
     def hold(self, point: str) -> None:
         (self._control / f"hold {point}").touch()
@@ -154,7 +165,8 @@ class GuardedStack:
         for path in self._control.glob("h[eo]ld *"):
             path.unlink()
         for bucket in ("videos", "mp3s"):
-            lose_unsynced(self.data / "media" / bucket, self._control / "synced")
+            folder = self.data / "media" / bucket
+            lose_unsynced(folder, Journal(self._control / "synced"), self._control / "deleted")
         self._stack = self._start()
 
     def cleanup(self) -> dict[str, int]:

@@ -7,6 +7,7 @@ names a folder, whose files control it while the process runs:
 `hold all POINT`  every call that reaches the point waits while the file is there
 `disk error`      reads of a stored file beyond its first DISK_ERROR_BYTES fail, and create the file `disk failed`
 `synced`          the journal of what the folder store has made durable, see power_cut.py
+`deleted`         the files that it has removed
 
 SAFEGUARDS_OFF names the safeguard that is off, if any. A claim has CLAIM_SECONDS, and its heartbeat beats several times
 in it, so that a scenario takes seconds.
@@ -22,12 +23,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(os.environ.get("SAFEGUARDS", ""))
 OFF = os.environ.get("SAFEGUARDS_OFF", "")
+GATEWAY = "soundlift.local.gateway_process"
 CLAIM_SECONDS, TICK_SECONDS = 1.5, 0.2
 DISK_ERROR_BYTES = 30_000
 POLL_SECONDS = 0.02
@@ -115,6 +118,20 @@ def record_syncs() -> None:
     replace(os, "fsync", recording)
 
 
+def keep_deleted() -> None:
+    """Keep each file that the folder store removes, because a power cut may bring it back."""
+    unlink = os.unlink
+    (FOLDER / "deleted").mkdir(exist_ok=True)
+
+    def keeping(path: Any, **named: Any) -> None:
+        if Path(path).parent.name in ("videos", "mp3s"):
+            with suppress(FileExistsError, FileNotFoundError):
+                os.link(path, FOLDER / "deleted" / Path(path).name)
+        unlink(path, **named)
+
+    replace(os, "unlink", keeping)
+
+
 def switch_off(safeguard: str) -> None:
     """Switch one safeguard off."""
     from soundlift.common.db.tables import jobs
@@ -155,6 +172,7 @@ def prepare() -> None:
     from soundlift.common.mail import Mail
 
     record_syncs()
+    keep_deleted()
     if (FOLDER / "disk error").exists():
         fail_reads()
     if OFF:
@@ -169,7 +187,7 @@ def prepare() -> None:
     hold_around(Mail, "send", after="notify sent the mail")
 
 
-if FOLDER.name:
+if FOLDER.name and GATEWAY in sys.orig_argv:  # which runs all functions
     try:
         prepare()
     except BaseException:  # Python would go on without it

@@ -1,0 +1,120 @@
+"""The command `soundlift size`, which computes what a number of videos needs."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import click
+
+from soundlift.cli.sizing.estimate import Estimate
+from soundlift.cli.sizing.load import DAY_SECONDS, Load
+from soundlift.cli.sizing.report import document, lines
+from soundlift.common.audio.output_formats import REQUESTABLE
+from soundlift.common.settings import Settings
+
+MEGABYTES_PER_MINUTE = 15.0  # 2 Mbit/s, as of a video of 720p
+
+
+class Number(click.FloatRange):
+    """A number between two others; NaN is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+positive = Number(0.01, 10**6)
+
+
+@click.command()
+@click.option("--videos-per-day", type=click.IntRange(1, 10**8), required=True, help="Videos in 24 hours.")
+@click.option(
+    "--minutes-per-video", type=Number(0.01, 1440), default=10.0, show_default=True, help="Length of a video."
+)
+@click.option("--megabytes-per-video", type=positive, help="Size of a video; by default, 15 for each minute.")
+@click.option(
+    "--format",
+    "audio_format",
+    type=click.Choice(REQUESTABLE),
+    default=REQUESTABLE[0],
+    show_default=True,
+    help="Format of the audio files.",
+)
+@click.option(
+    "--peak-factor",
+    type=Number(1, 1000),
+    default=3.0,
+    show_default=True,
+    help="How many times as many arrive at the peak as on average.",
+)
+@click.option(
+    "--retention-days",
+    type=Number(0, 3650),
+    default=Settings.retention_seconds / DAY_SECONDS,
+    show_default=True,
+    help="How long files are kept.",
+)
+@click.option(
+    "--row-retention-days",
+    type=Number(0, 3650),
+    default=Settings.row_retention_seconds / DAY_SECONDS,
+    show_default=True,
+    help="How long expired jobs are listed.",
+)
+@click.option(
+    "--client-megabits", type=positive, default=20.0, show_default=True, help="Mbit/s with which a client uploads."
+)
+@click.option("--downloads", type=Number(0, 1000), default=1.0, show_default=True, help="Downloads of an audio file.")
+@click.option(
+    "--outage-minutes",
+    type=Number(0, 1440),
+    default=10.0,
+    show_default=True,
+    help="How long convert may be away at the peak.",
+)
+@click.option("--slots-per-pod", type=click.IntRange(1, 64), default=2, show_default=True, help="Conversions of a pod.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def size(
+    videos_per_day: int,
+    minutes_per_video: float,
+    megabytes_per_video: float | None,
+    audio_format: str,
+    peak_factor: float,
+    retention_days: float,
+    row_retention_days: float,
+    client_megabits: float,
+    downloads: float,
+    outage_minutes: float,
+    slots_per_pod: int,
+    as_json: bool,
+) -> None:
+    """Compute what a number of videos needs.
+
+    It prints pods, cores, memory, storage, and the settings to change. The figures were measured on one machine; the
+    page Scaling of the documentation says how to measure them on yours.
+    """
+    megabytes = megabytes_per_video or minutes_per_video * MEGABYTES_PER_MINUTE
+    load = Load(
+        videos_per_day=videos_per_day,
+        minutes=minutes_per_video,
+        megabytes=megabytes,
+        audio_format=audio_format,
+        peak_factor=peak_factor,
+        retention_days=retention_days,
+        row_retention_days=row_retention_days,
+        client_megabits=client_megabits,
+        downloads=downloads,
+        outage_minutes=outage_minutes,
+        slots_per_pod=slots_per_pod,
+    )
+    estimate = Estimate(load)
+    if as_json:
+        click.echo(json.dumps(document(estimate)))
+        return
+    for line in lines(estimate):
+        click.echo(line)
