@@ -19,7 +19,7 @@ MAX_OVERHEAD = 1.02
 
 
 def conversion(row: Row) -> Result:
-    """Compare the processor time of conversions that are measured, and of others, which is steadier than their duration.
+    """Compare the processor time of conversions with and without metrics, which is steadier than their duration.
 
     The deployments are otherwise the same.
     """
