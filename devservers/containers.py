@@ -211,6 +211,8 @@ def _debootstrap_log(folder: Path) -> str:
 def _make_base(podman: Podman) -> None:
     """Make a base image of Debian packages, with this machine's certificate authorities for pip."""
     folder = FOLDER / "base"
+    # A debootstrap that was killed leaves /proc mounted there, in which nothing can be deleted or created.
+    subprocess.run(["umount", str(folder / "proc")], check=False, capture_output=True)
     shutil.rmtree(folder, ignore_errors=True)
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
     for _ in range(DOWNLOAD_ATTEMPTS):  # downloads are kept; a mirror may be briefly unavailable

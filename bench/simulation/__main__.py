@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from bench.simulation.calibration import RealRun, real_run
@@ -20,7 +21,7 @@ from bench.simulation.parameters import Deployment, Times
 
 VIDEOS = 100
 REPLICAS = (1, 2, 5, 10, 20, 50, 100)
-VIDEOS_PER_REPLICA = 40
+VIDEOS_PER_REPLICA = 100
 LONG_FACTOR = 25  # a conversion of ten minutes takes as long as 25 of ten seconds (soundlift/cli/sizing/figures.py)
 FILE = Path("build", "simulation.json")
 HEADER = f"{'replicas':>8}{'videos/s':>10}{'ideal':>9}{'wait, s':>9}{'tries':>7}{'busy':>6}{'database':>10}"
@@ -76,13 +77,18 @@ def _read(file: Path) -> Times:
 
 
 def _row(deployment: Deployment, times: Times, outcome: Outcome) -> str:
-    """Return a row; the ideal rate is that of as many replicas that never wait for each other."""
-    one = Model(replace(deployment, replicas=1, videos=VIDEOS_PER_REPLICA, deliveries=None), times, seed=1).run()
+    """Return a row; the ideal rate is that of slots that never wait for each other, for the database or for events."""
     tries = outcome.tries / len(outcome.ready)
     return (
-        f"{deployment.replicas:>8}{outcome.per_second:>10.3g}{one.per_second * deployment.replicas:>9.3g}"
+        f"{deployment.replicas:>8}{outcome.steady_per_second:>10.3g}{_ideal(deployment, times):>9.3g}"
         f"{outcome.mean_wait:>9.3g}{tries:>7.2g}{outcome.busy:>6}{outcome.database_use:>10.0%}"
     )
+
+
+def _ideal(deployment: Deployment, times: Times) -> float:
+    conversion = mean(times.conversions) * deployment.conversion_factor
+    seconds = conversion + times.delivery + times.choose + times.claim + times.convert
+    return deployment.replicas * deployment.slots / seconds
 
 
 if __name__ == "__main__":

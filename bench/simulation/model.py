@@ -37,6 +37,12 @@ class Outcome:
         return len(self.ready) / max(self.ready)
 
     @property
+    def steady_per_second(self) -> float:
+        """Return the videos per second between the first tenth and the last fifth, while all slots are in use."""
+        first, last = len(self.ready) // 10, len(self.ready) * 8 // 10
+        return (last - first) / (self.ready[last] - self.ready[first])
+
+    @property
     def mean_wait(self) -> float:
         """Return the seconds from the end of an upload until a worker has claimed the job."""
         return mean(self.waits)

@@ -31,7 +31,7 @@ def start(host: str, port: int, data: Path | None, retention_seconds: int | None
     fault, if it cannot start.
     """
     data = (data or Settings.from_environment().soundlift_data).absolute()
-    _check_port(host, port)
+    _check_port(host, port, "PORT", "--port")
     check_access(data)
     kept = {} if retention_seconds is None else {"RETENTION_SECONDS": str(retention_seconds)}
     environment = stack_environment({**os.environ, **kept}, host=host, port=port, data=data)
@@ -39,6 +39,9 @@ def start(host: str, port: int, data: Path | None, retention_seconds: int | None
     lock_data_folder(data)
     settings = Settings.from_environment(environment)
     lifeline.watch(settings.lifeline_fd)
+    for number, name in ((settings.metrics_port, "METRICS_PORT"), (settings.connector_port, "CONNECTOR_PORT")):
+        if number:
+            _check_port(host, number, name, name)
     read_stack(settings.stack_file)
     _prepare(Services(settings))
     write_gateway_login(data, settings)
@@ -74,8 +77,11 @@ def _name_setting(setting: str) -> Iterator[None]:
         raise Unavailable(f"Setting {setting}: {error.detail}", **error.evidence) from error
 
 
-def _check_port(host: str, port: int) -> None:
-    """Raise SettingError unless the port can be bound with the socket options that gunicorn uses."""
+def _check_port(host: str, port: int, setting: str, option: str) -> None:
+    """Raise SettingError unless the port can be bound with the socket options that gunicorn uses.
+
+    `option` is what chooses another port.
+    """
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -84,6 +90,6 @@ def _check_port(host: str, port: int) -> None:
             raise SettingError(f"The address {host} cannot be resolved: {error.strerror}.", setting="HOST") from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise SettingError(f"Port {port} is in use. Choose another with --port.", setting="PORT") from None
-            message = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with --port."
-            raise SettingError(message, setting="PORT") from None
+                raise SettingError(f"Port {port} is in use. Choose another with {option}.", setting=setting) from None
+            message = f"Port {port} cannot be bound on {host}: {error.strerror}. Choose another with {option}."
+            raise SettingError(message, setting=setting) from None

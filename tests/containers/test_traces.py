@@ -45,7 +45,13 @@ def traced_image(podman: Podman, tmp_path: Path) -> Iterator[str]:
 
 def start(podman: Podman, image: str, folder: Path, port: int, **environment: str) -> str:
     write_secrets(folder, {"jwt-secret": SECRET})
-    own = {**function_environment("validate"), "HOST": "127.0.0.1", "PORT": str(port), **environment}
+    own = {
+        **function_environment("validate"),
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "METRICS_PORT": "0",
+        **environment,
+    }
     variables = [f"--env={name}={value}" for name, value in own.items()]
     return podman("run", "--detach", *SANDBOX, f"--volume={folder}:/var/openfaas/secrets:ro", *variables, image)
 

