@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
 from devservers.mariadb import MariaDb
+from devservers.waiting import wait_for
+from soundlift.cli.main import soundlift
 from soundlift.cli.migration.media import MediaCopy
 from soundlift.cli.migration.rows import TABLES
 from soundlift.common.auth.password_links import Purpose
@@ -120,29 +125,41 @@ def test_a_deployment_on_one_machine_moves_to_servers(
     assert files_of(target) == files_of(source)
     waiting = {job.id for job in target.jobs.due()}
     assert len(waiting) == 2  # the events of the source's queue are sent again at once
-    again = run("migrate-data", "--to", str(target_file(tmp_path, target)))
+
+
+def test_a_repeated_migration_copies_nothing_and_does_not_overwrite_a_target_in_use(
+    source: Services, empty_database: Path, tmp_path: Path, run: Run
+) -> None:
+    database = tmp_path / "target.db"
+    shutil.copy(empty_database, database)
+    target = replace(source.settings, database_url=f"sqlite:///{database}", media_url=(tmp_path / "media").as_uri())
+    file = settings_file(tmp_path, DATABASE_URL=target.database_url, MEDIA_URL=target.media_url)
+    assert run("migrate-data", "--to", str(file)).returncode == 0
+    again = run("migrate-data", "--to", str(file))
     assert again.returncode == 0, again.stderr
     assert "job: 0 rows copied, 8 were there already" in again.stdout
-    assert target.jobs.claim(job_now(target, waiting.pop()))
-    refused = run("migrate-data", "--to", str(target_file(tmp_path, target)))
+    services = Services(target)
+    assert services.jobs.claim(services.jobs.due()[0])
+    before = rows_of(services)
+    refused = run("migrate-data", "--to", str(file))
     assert refused.returncode == 1
     assert "has been used" in " ".join(refused.stderr.split())
+    assert rows_of(services) == before
+    services.database.engine.dispose()
 
 
 @pytest.mark.servers
 def test_a_migration_that_is_killed_continues(
     source: Services, open_deployment: Open, tmp_path: Path, run: Run
 ) -> None:
-    jobs = [queued_job(source, os.urandom(5_500_000)) for _ in range(8)]
+    jobs = [queued_job(source, os.urandom(5_300_000)) for _ in range(6)]
     target = open_deployment("mariadb", "s3")
     arguments = ["migrate-data", "--to", str(target_file(tmp_path, target))]
     command = [sys.executable, "-m", "soundlift.cli", *arguments]
     environment = {**os.environ, "SOUNDLIFT_DATA": str(source.settings.soundlift_data)}
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while sum(file.committed for file in list_files(target.videos)) < 2:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
+    wait_for(lambda: sum(file.committed for file in list_files(target.videos)) >= 2, "two files are copied", seconds=60)
+    assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     assert process.wait(10) == -signal.SIGKILL
     assert sum(is_stored(target.videos, job.video_fid) for job in jobs) < len(jobs)
@@ -200,31 +217,32 @@ def test_a_source_that_is_running_is_refused(source: Services, tmp_path: Path, r
 
 @pytest.mark.servers
 def test_the_files_move_between_all_stores_in_both_directions_while_the_functions_run(
-    source: Services, open_deployment: Open, tmp_path: Path, run: Run
+    source: Services, open_deployment: Open, tmp_path: Path
 ) -> None:
+    folder, back = source.settings.media_url, (tmp_path / "back").as_uri()
     gridfs, s3 = (open_deployment("sqlite", kind).settings.media_url for kind in ("gridfs", "s3"))
-    folder = source.settings.media_url
-    back = (tmp_path / "back").as_uri()
-    steps = ((folder, gridfs), (gridfs, s3), (s3, gridfs), (s3, back))
     contents = files_of(source)
-    database = {"DATABASE_URL": source.settings.database_url}
-    for old, new in steps:
+    for old, new in ((folder, gridfs), (gridfs, s3), (s3, gridfs), (gridfs, back)):
         _delete_all(new)
-        moved = run(
-            "migrate-data",
-            "--media-only",
-            "--to",
-            str(settings_file(tmp_path, MEDIA_URL=new)),
-            MEDIA_URL=old,
-            **database,
-        )
-        assert moved.returncode == 0, moved.stderr
+        assert "The target is complete.\n" in _copy_media(source, tmp_path, old, new)
         assert files_of(source, new) == contents
     job = queued_job(source, VIDEO)  # while the functions still use the first store
-    moved = run("migrate-data", "--media-only", "--to", str(settings_file(tmp_path, MEDIA_URL=back)), **database)
-    assert "videos: 1 files copied (700 kB)" in moved.stdout
+    assert "videos: 1 files copied (700 kB), 7 were there already" in _copy_media(source, tmp_path, folder, back)
     assert files_of(source, back) == files_of(source)
     assert job_now(source, job.id).state == State.QUEUED
+
+
+def _copy_media(source: Services, folder: Path, old: str, new: str) -> str:
+    """Run the command in this process, and return its output."""
+    file = settings_file(folder, MEDIA_URL=new)
+    environment = {
+        "SOUNDLIFT_DATA": str(source.settings.soundlift_data),
+        "DATABASE_URL": source.settings.database_url,
+        "MEDIA_URL": old,
+    }
+    result = CliRunner().invoke(soundlift, ["migrate-data", "--media-only", "--to", str(file)], env=environment)
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def _delete_all(url: str) -> None:
