@@ -47,6 +47,13 @@ def test_the_table_is_no_wider_than_60_columns(videos: int) -> None:
     assert "MAX_UPLOAD_BYTES = 5000000000" in table
 
 
+def test_small_numbers_have_a_unit_or_a_bound_that_makes_them_readable() -> None:
+    table = _shown("--videos-per-day", "10")
+    assert "1.25 an hour" in table
+    assert "e-" not in table
+    assert "< 0.001" in table
+
+
 def test_the_defaults_are_enough_for_a_thousand_videos_a_day() -> None:
     assert _document(1000)["settings"] == []
     assert "The defaults are enough." in _shown("--videos-per-day", "1000")

@@ -15,6 +15,8 @@ from soundlift.common.sizes import size_text
 WIDTH = 60
 LABEL = 33
 SECONDS_UNITS = (("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0))
+RATE_UNITS = (("a second", 1), ("a minute", 60), ("an hour", 3600))
+LEAST = 0.001  # that is shown as a number
 FIGURES = (
     *("conversion_seconds", "other_seconds", "slots", "pods", "max_pods", "cores", "memory_bytes"),
     *("connectors", "deliveries", "deliveries_per_connector", "waiting_events", "outage_events"),
@@ -112,7 +114,8 @@ def _wrapped(text: str) -> list[str]:
 
 
 def _rate(per_second: float) -> str:
-    return f"{_number(per_second)} a second" if per_second >= 0.1 else f"{_number(per_second * 60)} a minute"
+    unit, factor = next((unit for unit in RATE_UNITS if per_second * unit[1] >= 1), RATE_UNITS[-1])
+    return f"{_number(per_second * factor)} {unit}"
 
 
 def _seconds(seconds: float) -> str:
@@ -127,4 +130,6 @@ def _size(size: float) -> str:
 
 def _number(number: float) -> str:
     """Return a number with about three digits, and with separators."""
+    if 0 < number < LEAST:
+        return f"< {LEAST}"
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
