@@ -62,8 +62,12 @@ def read_variables(path: Path) -> dict[str, str]:
 
     Raises SettingError.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not a text file: write lines NAME=VALUE, in UTF-8.", setting="") from None
     variables = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("export ")
         if not text or text.startswith("#"):
             continue
