@@ -75,7 +75,9 @@ def stack(start: Callable[..., Stack]) -> Stack:
 def open_stack(start: Callable[..., Stack], tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """Return a stack whose convert is public: it receives no events, and everybody may call it."""
     file = tmp_path_factory.mktemp("open") / "stack.yml"
-    file.write_text(STACK_FILE.read_text().replace("    annotations:\n      topic: video\n", ""))
+    private, topic = STACK_FILE.read_text(), "      topic: video\n"
+    assert private.count(topic) == 1
+    file.write_text(private.replace(topic, ""))
     return start(STACK_FILE=str(file))
 
 

@@ -17,7 +17,8 @@ from tests.factories.manifests import DEPLOY, Manifest, manifests_in, mounted_se
 
 FILES_OF_KUSTOMIZE = sorted(DEPLOY.rglob("kustomization.yaml"))
 KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.read_text())["kind"] == "Kustomization"]
-FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*FILES_OF_KUSTOMIZE} - {DEPLOY / "openfaas" / "values.yaml"})
+OF_OTHER_PROGRAMS = {DEPLOY / "openfaas" / "values.yaml", *(DEPLOY / "observability").iterdir()}
+FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*FILES_OF_KUSTOMIZE} - OF_OTHER_PROGRAMS)
 MANIFESTS = [manifest for file in FILES for manifest in manifests_in(file)]
 PODS = [manifest for manifest in MANIFESTS if "template" in manifest.get("spec", {})]
 APPLIED_SEPARATELY = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml"}

@@ -22,6 +22,8 @@ from soundlift.common.settings import Settings
 from tests.cli.doctor.conftest import Examine, of, run_doctor
 from tests.client.servers import Reply, WrittenAnswers
 
+SEARCH_PATHS = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+
 pytestmark = pytest.mark.slow
 
 
@@ -146,7 +148,7 @@ def test_what_follows_from_a_malformed_address_is_no_further_fault(examine: Exam
 
 def test_the_command_prints_one_line_each_and_fails_if_something_is_wrong(examine: Examine, tmp_path: Path) -> None:
     examine()
-    environment = {"PATH": os.environ["PATH"], "SOUNDLIFT_DATA": str(tmp_path), "PYTHONPATH": os.environ["PYTHONPATH"]}
+    environment = {**SEARCH_PATHS, "SOUNDLIFT_DATA": str(tmp_path)}
     good = run_doctor(**environment)
     assert good.returncode == 0, good.stdout
     assert all(re.match(r"(ok|WARNING|skipped) +[a-z]", line) for line in good.stdout.splitlines())
@@ -157,7 +159,7 @@ def test_the_command_prints_one_line_each_and_fails_if_something_is_wrong(examin
 
 
 def test_a_mistyped_folder_does_not_become_a_deployment(tmp_path: Path) -> None:
-    ended = run_doctor("--data", str(tmp_path / "typo"), PATH=os.environ["PATH"], PYTHONPATH=os.environ["PYTHONPATH"])
+    ended = run_doctor("--data", str(tmp_path / "typo"), **SEARCH_PATHS)
     assert ended.returncode == 1
     assert "FAILED   data folder      There is no Soundlift in the data folder" in ended.stdout
     assert not (tmp_path / "typo").exists()
