@@ -196,6 +196,18 @@ def test_a_target_without_tables_is_refused(
     assert "soundlift migrate" in " ".join(refused.stderr.split())
 
 
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_mistyped_folder_does_not_become_a_deployment(
+    source: Services, tmp_path: Path, run: Run, option: str
+) -> None:
+    typo, data = tmp_path / "typo", str(source.settings.soundlift_data)
+    typo.mkdir()
+    refused = run("migrate-data", option, str(typo), *(["--to", data] if option == "--from" else ["--data", data]))
+    assert refused.returncode == 1
+    assert "There is no Soundlift in the data folder" in " ".join(refused.stderr.split())
+    assert list(typo.iterdir()) == []
+
+
 def test_a_file_of_settings_that_is_no_text_is_refused_in_one_sentence(
     source: Services, tmp_path: Path, run: Run
 ) -> None:
