@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import click
 
 from soundlift.cli.connect import Connect, with_client
@@ -26,8 +28,8 @@ class JobGroup(click.Group):
     """A group in which `job JOB` means `job show JOB`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments of the group, whose first one is the name of a command."""
-        is_named = not args or args[0] in self.commands or args[0] in HELP_OPTIONS
+        """Parse the arguments of the group, whose first one is the name of a command, or a mistyped one."""
+        is_named = not args or args[0] in HELP_OPTIONS or bool(get_close_matches(args[0], self.commands))
         return super().parse_args(ctx, args if is_named else ["show", *args])
 
 

@@ -17,6 +17,7 @@ from soundlift.cli.migration.rows import (
     latest_change,
     make_events_due,
 )
+from soundlift.cli.readable import count_text
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import BadRequest
 from soundlift.common.jobs.activity import has_activity
@@ -62,7 +63,7 @@ def _migrate_rows(source: Endpoint, target: Endpoint, database: Database) -> Non
         before = latest_change(database)
         check_target(database, copy)
         for table in copy_rows(database, copy):
-            click.echo(f"{table.table}: {table.copied} rows copied, {table.present} were there already")
+            click.echo(f"{table.table}: {count_text(table.copied, 'row')} copied, {table.present:,} already there")
         make_events_due(copy)
         if latest_change(database) != before or count_rows(copy) != before[0]:
             raise DataDiffer("The source has changed while it was copied. Stop its functions, and use an empty target.")
@@ -84,8 +85,8 @@ def _migrate_files(source: Endpoint, target: Endpoint, database: Database, *, me
         _copy_bucket(copy)
     if missing := sum(copy.missing() for copy in copies):
         raise DataDiffer(
-            f"{missing} files of the source are not in the target yet; they are new. Stop the functions of the source, "
-            "and run the command again."
+            f"The target still lacks {count_text(missing, 'file')} of the source, stored in the meantime. Stop the "
+            "functions of the source, and run the command again."
         )
     click.echo("The target is complete.")
 
@@ -97,8 +98,8 @@ def _copy_bucket(copy: MediaCopy) -> None:
             click.echo(f"\r{copy.bucket}: {counts.copied + counts.present} files", nl=False, err=True)
     if sys.stderr.isatty():
         click.echo("\r", nl=False, err=True)
-    rest = f", {counts.without_job} that no job names were left out" if counts.without_job else ""
+    rest = f", {counts.without_job:,} without a job left out" if counts.without_job else ""
     click.echo(
-        f"{counts.bucket}: {counts.copied} files copied ({size_text(counts.copied_bytes)}), "
-        f"{counts.present} were there already{rest}"
+        f"{counts.bucket}: {count_text(counts.copied, 'file')} copied ({size_text(counts.copied_bytes)}), "
+        f"{counts.present:,} already there{rest}"
     )

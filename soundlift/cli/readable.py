@@ -1,6 +1,11 @@
-"""Lengths as people read them, in the same form as on the page."""
+"""Lengths and counts as people read them; lengths in the same form as on the page."""
 
 from __future__ import annotations
+
+
+def count_text(count: int, noun: str) -> str:
+    """Return a count with its noun, such as 1 file or 1,200 files."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def length_text(seconds: float) -> str:

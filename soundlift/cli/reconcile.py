@@ -11,6 +11,7 @@ import click
 from soundlift.cli.deployment import services_for_writing
 from soundlift.cli.each_job import json_option
 from soundlift.cli.outcome import json_line
+from soundlift.cli.readable import count_text
 from soundlift.cli.reconciliation.deployment import Deployment, open_deployment
 from soundlift.cli.reconciliation.file_check import check_files, has_named_file
 from soundlift.cli.reconciliation.findings import KEPT, Action, Finding
@@ -21,12 +22,12 @@ from soundlift.local.retention import Duration
 
 ONE_DAY = 24 * 3600
 COUNTED = {
-    Action.FAIL_WITHOUT_VIDEO: "fail: their videos are missing",
-    Action.FAIL_WITHOUT_AUDIO: "fail: their audio files and videos are missing",
-    Action.CONVERT_AGAIN: "are converted again",
-    Action.DELETE_FILE: "that no job names are deleted",
-    Action.KEEP_YOUNG_FILE: "that no job names are kept: they are younger than --grace",
-    Action.KEEP_FOREIGN_FILE: "of other programs are kept",
+    Action.FAIL_WITHOUT_VIDEO: "without a video: failed (video_lost)",
+    Action.FAIL_WITHOUT_AUDIO: "without an audio file and a video: failed (audio_lost)",
+    Action.CONVERT_AGAIN: "without an audio file: converted again",
+    Action.DELETE_FILE: "without a job: deleted",
+    Action.KEEP_YOUNG_FILE: "without a job: kept, younger than --grace",
+    Action.KEEP_FOREIGN_FILE: "of another program: kept",
 }
 ABOUT_FILES = (Action.DELETE_FILE, *KEPT)
 
@@ -34,7 +35,7 @@ ABOUT_FILES = (Action.DELETE_FILE, *KEPT)
 @click.command()
 @click.option("--apply", is_flag=True, help="Act on what is found; without it, nothing is changed.")
 @click.option(
-    "--grace", type=Duration(), default=ONE_DAY, help="Keep files without a job that are younger, such as 12h; 1d."
+    "--grace", type=Duration(), default=ONE_DAY, help="Keep files without a job that are younger; default: 1d."
 )
 @click.option("--force", is_flag=True, help="Act even if no file in the store belongs to any job.")
 @json_option
@@ -74,8 +75,7 @@ def _print_summary(counts: Counter[Action], *, apply: bool) -> None:
         return
     click.echo("Done:" if apply else "Nothing was changed. With --apply:")
     for action, number in counts.items():
-        noun = "file" if action in ABOUT_FILES else "job"
-        click.echo(f"  {number} {noun}{'' if number == 1 else 's'}: {COUNTED[action]}")
+        click.echo(f"  {count_text(number, 'file' if action in ABOUT_FILES else 'job')} {COUNTED[action]}")
 
 
 def _is_plausible(deployment: Deployment) -> bool:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Any
 
 import click
 
+from soundlift.cli.number_range import NumberRange
 from soundlift.cli.sizing.estimate import Estimate
 from soundlift.cli.sizing.load import DAY_SECONDS, Load
 from soundlift.cli.sizing.report import document, lines
@@ -15,26 +14,13 @@ from soundlift.common.audio.output_formats import REQUESTABLE
 from soundlift.common.settings import Settings
 
 MEGABYTES_PER_MINUTE = 15.0  # 2 Mbit/s, as of a video of 720p
-
-
-class Number(click.FloatRange):
-    """A number between two others; NaN is none."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the number."""
-        number = float(super().convert(value, param, ctx))
-        if math.isnan(number):
-            self.fail(f"{value!r} is not a number.", param, ctx)
-        return number
-
-
-positive = Number(0.01, 10**6)
+positive = NumberRange(0.01, 10**6)
 
 
 @click.command()
 @click.option("--videos-per-day", type=click.IntRange(1, 10**8), required=True, help="Videos in 24 hours.")
 @click.option(
-    "--minutes-per-video", type=Number(0.01, 1440), default=10.0, show_default=True, help="Length of a video."
+    "--minutes-per-video", type=NumberRange(0.01, 1440), default=10.0, show_default=True, help="Length of a video."
 )
 @click.option("--megabytes-per-video", type=positive, help="Size of a video; by default, 15 for each minute.")
 @click.option(
@@ -47,21 +33,21 @@ positive = Number(0.01, 10**6)
 )
 @click.option(
     "--peak-factor",
-    type=Number(1, 1000),
+    type=NumberRange(1, 1000),
     default=3.0,
     show_default=True,
     help="How many times as many arrive at the peak as on average.",
 )
 @click.option(
     "--retention-days",
-    type=Number(0, 3650),
+    type=NumberRange(0, 3650),
     default=Settings.retention_seconds / DAY_SECONDS,
     show_default=True,
     help="How long files are kept.",
 )
 @click.option(
     "--row-retention-days",
-    type=Number(0, 3650),
+    type=NumberRange(0, 3650),
     default=Settings.row_retention_seconds / DAY_SECONDS,
     show_default=True,
     help="How long expired jobs are listed.",
@@ -69,10 +55,12 @@ positive = Number(0.01, 10**6)
 @click.option(
     "--client-megabits", type=positive, default=20.0, show_default=True, help="Mbit/s with which a client uploads."
 )
-@click.option("--downloads", type=Number(0, 1000), default=1.0, show_default=True, help="Downloads of an audio file.")
+@click.option(
+    "--downloads", type=NumberRange(0, 1000), default=1.0, show_default=True, help="Downloads of an audio file."
+)
 @click.option(
     "--outage-minutes",
-    type=Number(0, 1440),
+    type=NumberRange(0, 1440),
     default=10.0,
     show_default=True,
     help="How long convert may be away at the peak.",

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from soundlift.cli.number_range import NumberRange
 from soundlift.cli.sample_video import sample_video
 from soundlift.cli.sign_in import EMAIL_HELP, create_client, sign_in_options_with
 from soundlift.cli.smoke_account import TemporaryAccount
@@ -44,7 +45,7 @@ ADVICE = {
 @click.option("--mail-to", metavar="ADDRESS", help="Address that receives the temporary account's mail. Default: none.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(1, 3600),
+    type=NumberRange(1, 3600),
     default=120,
     show_default=True,
     help="Seconds to wait for the MP3, and then for the mail.",

@@ -47,6 +47,12 @@ def soundlift(deployment: Deployment, services: Services, run: Run) -> Run:
     return signed_in
 
 
+def test_a_mistyped_command_is_not_taken_for_a_job(run: Run) -> None:
+    ended = run("job", "histroy", "66e7c99ee44ca06f4f48bf61")
+    assert ended.returncode == ExitCode.USAGE
+    assert "No such command 'histroy'. Did you mean 'history'?" in ended.stderr
+
+
 def test_jobs_are_listed_newest_first_in_one_line_each(soundlift: Run, services: Services) -> None:
     assert soundlift("jobs").stderr == "You have no jobs.\n"
     first, second = queued_job(services, name="Holiday.mp4"), ready_job(services)

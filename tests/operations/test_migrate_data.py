@@ -137,7 +137,7 @@ def test_a_repeated_migration_copies_nothing_and_does_not_overwrite_a_target_in_
     assert run("migrate-data", "--to", str(file)).returncode == 0
     again = run("migrate-data", "--to", str(file))
     assert again.returncode == 0, again.stderr
-    assert "job: 0 rows copied, 8 were there already" in again.stdout
+    assert "job: 0 rows copied, 8 already there" in again.stdout
     services = Services(target)
     assert services.jobs.claim(services.jobs.due()[0])
     before = rows_of(services)
@@ -196,6 +196,29 @@ def test_a_target_without_tables_is_refused(
     assert "soundlift migrate" in " ".join(refused.stderr.split())
 
 
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_mistyped_folder_does_not_become_a_deployment(
+    source: Services, tmp_path: Path, run: Run, option: str
+) -> None:
+    typo, data = tmp_path / "typo", str(source.settings.soundlift_data)
+    typo.mkdir()
+    refused = run("migrate-data", option, str(typo), *(["--to", data] if option == "--from" else ["--data", data]))
+    assert refused.returncode == 1
+    assert "There is no Soundlift in the data folder" in " ".join(refused.stderr.split())
+    assert list(typo.iterdir()) == []
+
+
+def test_a_file_of_settings_that_is_no_text_is_refused_in_one_sentence(
+    source: Services, tmp_path: Path, run: Run
+) -> None:
+    file = tmp_path / "servers.env"
+    file.write_bytes(b"\xff\xfe\x00")
+    file.chmod(0o600)
+    refused = run("migrate-data", "--to", str(file))
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert "servers.env is not a text file: write lines NAME=VALUE" in refused.stderr
+
+
 def test_a_source_that_is_running_is_refused(source: Services, tmp_path: Path, run: Run, empty_database: Path) -> None:
     target = settings_file(tmp_path, DATABASE_URL=f"sqlite:///{empty_database}", MEDIA_URL=tmp_path.as_uri())
     child = os.fork()
@@ -227,7 +250,7 @@ def test_the_files_move_between_all_stores_in_both_directions_while_the_function
         assert "The target is complete.\n" in _copy_media(source, tmp_path, old, new)
         assert files_of(source, new) == contents
     job = queued_job(source, VIDEO)  # while the functions still use the first store
-    assert "videos: 1 files copied (700 kB), 7 were there already" in _copy_media(source, tmp_path, folder, back)
+    assert "videos: 1 file copied (700 kB), 7 already there" in _copy_media(source, tmp_path, folder, back)
     assert files_of(source, back) == files_of(source)
     assert job_now(source, job.id).state == State.QUEUED
 

@@ -219,8 +219,8 @@ class TestCommand:
             f"job {job.id} (queued): its video is missing: would fail (video_lost)",
             f"mp3s/{orphan} (5.0 kB): no job names this file: would be deleted",
             "Nothing was changed. With --apply:",
-            "  1 job: fail: their videos are missing",
-            "  1 file: that no job names are deleted",
+            "  1 job without a video: failed (video_lost)",
+            "  1 file without a job: deleted",
         ]
         done = run("reconcile", "--apply", "--json")
         assert done.returncode == 0, done.stderr

@@ -12,6 +12,7 @@ from soundlift.cli.deployment import deployment_variables
 from soundlift.cli.doctor.deployment import check_all
 from soundlift.cli.doctor.finding import Finding, Status
 from soundlift.cli.exit_codes import ExitCode
+from soundlift.cli.number_range import NumberRange
 from soundlift.cli.outcome import json_line
 from soundlift.common.printable import escaped
 from soundlift.local.command import data_option
@@ -24,7 +25,7 @@ PART_WIDTH = 17
 @click.command()
 @click.option(
     "--timeout",
-    type=click.FloatRange(1, 600),
+    type=NumberRange(1, 600),
     default=20,
     show_default=True,
     help="Seconds for all checks, which run at the same time.",

@@ -49,6 +49,10 @@ def _findings(
         collector.CHECK,
         conversion.FFMPEG,
         conversion.MACHINE,
-        functions_check(variables),
+        functions_check(names_its_gateway="GATEWAY_URL" in variables.keys() - _malformed(errors)),
     ]
     yield from run_checks(checks, Services(settings), seconds=seconds)
+
+
+def _malformed(errors: list[SettingError]) -> set[str]:
+    return {str(error.evidence.get("setting")) for error in errors}

@@ -17,21 +17,21 @@ PART = "functions"
 FUNCTIONS = ("login", "validate", "upload", "jobs", "download", "web", "convert", "notify", "cleanup")
 TIMEOUT = urllib3.Timeout(connect=3, read=6)
 NO_ANSWER = "no answer"
-UNAUTHORIZED = ("401", "403")
+READY_RETURNED = "/_/ready returned "
+UNAUTHORIZED = (f"{READY_RETURNED}401", f"{READY_RETURNED}403")
 
 
-def functions_check(environ: Mapping[str, str]) -> Check:
-    """Return the check, which asks the functions only if an environment says where they are."""
-    is_set = "GATEWAY_URL" in environ
+def functions_check(*, names_its_gateway: bool) -> Check:
+    """Return the check, which asks the functions only if the settings say where they are."""
 
     def check(services: Services) -> Iterator[Finding]:
         if services.settings.subscribers:
             addresses = {queue: f"{url}/_/ready" for queue, url in services.settings.subscribers}
-        elif is_set:
+        elif names_its_gateway:
             gateway = services.settings.gateway_url
             addresses = {name: f"{gateway}/function/{name}/_/ready" for name in FUNCTIONS}
         else:
-            yield skipped(PART, "GATEWAY_URL is not set")
+            yield skipped(PART, "GATEWAY_URL is not set, or malformed")
             return
         login = login_headers(services.settings) if services.settings.basic_auth_calls else {}
         yield from _check_functions(addresses, login)
@@ -57,7 +57,7 @@ def _pool(headers: Mapping[str, str]) -> urllib3.PoolManager:
 def _advice(fault: str) -> str:
     if fault.startswith(NO_ANSWER):
         return "check GATEWAY_URL, and that the gateway can be reached from here"
-    if fault.endswith(UNAUTHORIZED):
+    if fault.startswith(UNAUTHORIZED):
         return "set BASIC_AUTH_USER and BASIC_AUTH_PASSWORD to those of the gateway, and BASIC_AUTH_CALLS=true"
     return "check that it is deployed, and its log"
 
@@ -70,7 +70,7 @@ def _fault(http: urllib3.PoolManager, url: str) -> str:
         return f"{NO_ANSWER} ({type(error).__name__})"
     if response.status == 200:
         return ""
-    return f"/_/ready returned {response.status}{_detail(response.data)}"
+    return f"{READY_RETURNED}{response.status}{_detail(response.data)}"
 
 
 def _detail(body: bytes) -> str:

@@ -26,7 +26,7 @@ def check_mail(services: Services) -> Iterator[Finding]:
         encrypted = mail.check_login()
     except MailUnavailable:
         if settings.embedded and settings.smtp_url == DEFAULT_URL:
-            yield skipped(PART, "the mail catcher of `soundlift up` does not run")
+            yield skipped(PART, "no mail server is set; `soundlift up` keeps mails in the data folder")
             return
         raise
     address = urlsplit(settings.smtp_url)

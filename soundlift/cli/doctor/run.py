@@ -9,7 +9,7 @@ from threading import Thread
 
 from soundlift.cli.doctor.finding import Check, Finding, failed
 from soundlift.cli.error_text import error_text
-from soundlift.common.errors import SoundliftError
+from soundlift.common.errors import SettingError, SoundliftError
 from soundlift.common.services import Services
 
 
@@ -41,6 +41,8 @@ class _RunningCheck:
         try:
             for finding in self._check.run(services):
                 self._findings.put(finding)
+        except SettingError as error:  # which says itself what the setting must be
+            self._findings.put(failed(part, error_text(error).rstrip("."), ""))
         except (SoundliftError, OSError) as error:
             self._findings.put(failed(part, error_text(error), advice))
         except Exception as error:

@@ -31,11 +31,16 @@ ADVICE = {
 
 def check_store(services: Services) -> Iterator[Finding]:
     """Yield one finding for each bucket, and one for the disk of a folder."""
+    address = urlsplit(services.settings.media_url)
+    folder = Path(url2pathname(address.path)) if address.scheme == "file" else None
+    is_new = folder is not None and not folder.exists()
     for name in ("videos", "mp3s"):
         yield _probe(f"store {name}", getattr(services, name))
-    address = urlsplit(services.settings.media_url)
-    if address.scheme == "file":
-        yield _check_disk(Path(url2pathname(address.path)), services.settings.max_upload_bytes)
+    if folder is not None:
+        yield _check_disk(folder, services.settings.max_upload_bytes)
+    if is_new:
+        advice = "nothing, before the first start; otherwise correct MEDIA_URL, and remove the new folder"
+        yield warning(PART, f"the folder {folder} did not exist yet, and was created", advice)
 
 
 def store_check(media_url: str) -> Check:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.deployment import SQLITE, create_services
+from soundlift.cli.deployment import SQLITE, check_deployment, create_services
 from soundlift.common.db.engine import Database, open_database
 from soundlift.common.errors import SettingError
 from soundlift.common.settings import Settings
@@ -46,12 +46,17 @@ class Endpoint:
 
 
 def read_endpoint(path: Path | None, data: Path | None = None) -> Endpoint:
-    """Return the deployment of a data folder or of a file of settings; without a path, that of the environment."""
+    """Return the deployment of a data folder or of a file of settings; without a path, that of the environment.
+
+    Raises SettingError, also for a folder without a deployment: SQLite would create an empty database there.
+    """
     if path is None:
         return Endpoint(create_services(data).settings)
     if path.is_dir():
         folder = path.absolute()
-        return Endpoint(_settings({"SOUNDLIFT_DATA": str(folder), "SECRETS_FOLDER": str(folder / "secrets")}))
+        settings = _settings({"SOUNDLIFT_DATA": str(folder), "SECRETS_FOLDER": str(folder / "secrets")})
+        check_deployment(settings, named=True, creates=False)
+        return Endpoint(settings)
     if stat.S_IMODE(path.stat().st_mode) & GROUP_AND_OTHERS:
         click.echo(f"Warning: other users can read {path}, which has passwords: run chmod 600 {path}", err=True)
     return Endpoint(_settings({"EMBEDDED": "false", "SECRETS_FOLDER": os.devnull, **read_variables(path)}))
@@ -62,8 +67,12 @@ def read_variables(path: Path) -> dict[str, str]:
 
     Raises SettingError.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not a text file: write lines NAME=VALUE, in UTF-8.", setting="") from None
     variables = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         text = line.strip().removeprefix("export ")
         if not text or text.startswith("#"):
             continue

@@ -12,6 +12,7 @@ from rich.live import Live
 
 from soundlift.cli.deployment import services_for_writing
 from soundlift.cli.exit_codes import ExitCode
+from soundlift.cli.number_range import NumberRange
 from soundlift.cli.outcome import json_line
 from soundlift.cli.top.keyboard import read_key, single_keys
 from soundlift.cli.top.snapshot import Snapshot, Sources
@@ -26,7 +27,7 @@ REDRAW_SECONDS = 0.5
 @click.command()
 @click.option("--once", is_flag=True, help="Print the state once; so it is without a terminal.")
 @click.option(
-    "--every", type=click.FloatRange(0.5, 3600), default=2, show_default=True, help="Seconds between two readings."
+    "--every", type=NumberRange(0.5, 3600), default=2, show_default=True, help="Seconds between two readings."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the state once, as a JSON object.")
 @data_option

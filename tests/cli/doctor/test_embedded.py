@@ -31,8 +31,9 @@ def test_nothing_is_wrong_with_a_good_deployment(examine: Examine) -> None:
     findings = examine()
     assert {one.status for one in findings} <= {Status.OK, Status.SKIPPED, Status.WARNING}
     parts = [one.part for one in findings]
-    expected = ["settings", "database", "tables", "clock", "writing", "store videos", "store mp3s", "disk", "broker"]
+    expected = ["settings", "database", "tables", "clock", "writing", "store videos", "store mp3s", "disk"]
     assert parts[: len(expected)] == expected
+    assert parts[len(expected) :][:2] == ["store", "broker"]  # a folder of media is new here
     assert {"ffmpeg", "sandbox", "temporary files", "open files", "mail", "functions"} <= set(parts)
 
 
@@ -89,6 +90,13 @@ def test_a_read_only_folder_is_reported(examine: Examine, tmp_path: Path) -> Non
     assert (status, "Permission denied" in detail) == ("failed", True)
 
 
+def test_a_media_folder_that_is_created_is_reported(examine: Examine, tmp_path: Path) -> None:
+    url = f"file://{tmp_path}/typo"
+    ((status, detail, _),) = of(examine(MEDIA_URL=url), "store")
+    assert (status, detail) == ("warning", f"the folder {tmp_path}/typo did not exist yet, and was created")
+    assert of(examine(MEDIA_URL=url), "store") == []
+
+
 def test_a_queue_file_that_cannot_be_used_is_reported(examine: Examine, tmp_path: Path) -> None:
     (tmp_path / "queue.db").write_bytes(b"no database" * 1000)
     ((status, detail, _),) = of(examine(), "broker")
@@ -122,6 +130,20 @@ def test_functions_are_asked_through_the_gateway(examine: Examine) -> None:
     assert (status, detail.endswith("returned 503: The database does not answer.")) == ("failed", True)
     ((status, detail, _),) = of(examine(GATEWAY_URL=f"http://127.0.0.1:{free_port()}"), "functions")
     assert (status, detail.startswith("login, validate, upload") and "no answer" in detail) == ("failed", True)
+
+
+def test_a_missing_login_of_the_gateway_has_its_own_advice(examine: Examine) -> None:
+    problem = b'{"detail": "This path needs the login."}'
+    with WrittenAnswers([Reply(401, problem)]).running() as gateway:
+        ((status, _, advice),) = of(examine(GATEWAY_URL=gateway.url), "functions")
+    assert (status, advice.startswith("set BASIC_AUTH_USER")) == ("failed", True)
+
+
+def test_what_follows_from_a_malformed_address_is_no_further_fault(examine: Examine) -> None:
+    findings = examine(GATEWAY_URL="foo", BROKER_URL="foo")
+    assert [part for part in ("functions", "mail") if of(findings, part)[0][0] == "failed"] == []
+    ((_, detail, advice),) = of(findings, "broker")
+    assert (detail.startswith("Setting BROKER_URL must be"), advice) == (True, "")
 
 
 def test_the_command_prints_one_line_each_and_fails_if_something_is_wrong(examine: Examine, tmp_path: Path) -> None:
