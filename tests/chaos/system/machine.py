@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 IN_NAMESPACE = "CHAOS_IN_NAMESPACE"  # set in the environment once the program runs in a mount namespace of its own
 LIBRARY = "libfaketimeMT.so.1"
@@ -84,7 +86,10 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[bool]:
 
 
 class Clock:
-    """The clock of processes that are started with its environment; it can be stepped if libfaketime is installed."""
+    """The clock of processes that are started with its environment; it can be stepped if libfaketime is installed.
+
+    At the end of the block, the shared memory that killed processes could not release is removed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.offset = 0
@@ -110,3 +115,18 @@ class Clock:
         """Move the clock forwards, or backwards if negative; processes notice it within a second."""
         self.offset += seconds
         self._file.write_text(f"{self.offset:+d}\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for file in left_shared_memory():
+            file.unlink(missing_ok=True)
+
+
+def left_shared_memory() -> list[Path]:
+    """Return the shared memory and the semaphores of libfaketime whose processes have ended."""
+    files = Path("/dev/shm").glob("*faketime_s*_*")  # faketime_shm_PID and sem.faketime_sem_PID
+    return [file for file in files if not Path("/proc", file.name.rpartition("_")[2]).exists()]

@@ -41,8 +41,9 @@ class Servers:
 def running_servers(folder: Path, store: str) -> Iterator[Servers]:
     """Run all servers in a folder, with `store` (gridfs, s3 or folder) for the media; raises NotInstalled."""
     folder.mkdir(parents=True)
-    clock, hosts = Clock(folder), Hosts(folder, [f"{name}-host" for name in (DATABASE, BROKER, STORE, MAIL)])
+    hosts = Hosts(folder, [f"{name}-host" for name in (DATABASE, BROKER, STORE, MAIL)])
     with ExitStack() as running:
+        clock = running.enter_context(Clock(folder))
         places = {name: folder / name for name in (DATABASE, BROKER, STORE)}
         for place in places.values():
             place.mkdir()
