@@ -117,7 +117,7 @@ def test_a_deployment_on_one_machine_moves_to_servers(
 
     assert moved.returncode == 0, moved.stderr
     assert "The target is complete.\n" in moved.stdout
-    assert "1 that no job names were left out" in moved.stdout
+    assert "1 without a job left out" in moved.stdout
     assert rows_of(target) == rows_of(source)
     filled = {name for name, rows in rows_of(target).items() if rows}
     assert filled == {table.name for table in TABLES} - {"attempt"}
