@@ -75,6 +75,16 @@ def give_up_a_job(run: Run) -> None:
     run.mails.append(mail("j1", "failed"))
 
 
+def give_up_a_job_after_a_kill_of_another_function(run: Run) -> None:
+    run.facts.append(fault("kill", target="login"))
+    give_up_a_job(run)
+
+
+def give_up_a_job_that_was_uploaded_after_the_interruption(run: Run) -> None:
+    run.facts.append(fault("kill", at=0.5, target="convert"))
+    give_up_a_job(run)
+
+
 def lose_a_file(run: Run) -> None:
     run.sounds["j1"] = None
     run.outputs = Stored()
@@ -122,6 +132,24 @@ def repeat_a_mail_for_a_repeated_event(run: Run) -> None:
     run.mails.append(mail("j1"))
 
 
+def repeat_a_mail_after_a_kill_of_another_function(run: Run) -> None:
+    run.facts.append(fault("kill", target="login"))
+    run.mails.append(mail("j1"))
+
+
+def repeat_a_mail_long_after_an_interruption(run: Run) -> None:
+    run.facts.append(fault("kill", at=10.0))
+    run.mails[0] = mail("j1", at=200.0)
+    run.mails.append(mail("j1", at=260.0))
+
+
+def repeat_a_mail_twice_of_which_one_is_explained(run: Run) -> None:
+    """Two interruptions near the first mail do not explain the third one."""
+    run.facts += [fault("kill", at=190.0), {**fault("kill", at=195.0), "number": 2}]
+    run.mails[0] = mail("j1", at=200.0)
+    run.mails += [mail("j1", at=300.0), mail("j1", at=301.0)]
+
+
 def notify_somebody_else(run: Run) -> None:
     run.mails.append(replace(mail("j1"), recipient=OTHER))
     run.facts.append(fault("kill"))
@@ -165,6 +193,8 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("only_its_owner_cancels_a_job", cancel_a_job),
     ("a_job_ends_as_its_clip_must", blame_a_good_video),
     ("a_job_is_given_up_only_after_interruptions", give_up_a_job),
+    ("a_job_is_given_up_only_after_interruptions", give_up_a_job_after_a_kill_of_another_function),
+    ("a_job_is_given_up_only_after_interruptions", give_up_a_job_that_was_uploaded_after_the_interruption),
     ("a_ready_job_has_a_file_that_decodes", lose_a_file),
     ("a_file_has_the_tone_of_its_own_clip", swap_a_file),
     ("a_file_has_the_tone_of_its_own_clip", silence_a_file),
@@ -176,6 +206,9 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("an_owner_is_not_notified_of_two_outcomes", notify_of_both_outcomes),
     ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail),
     ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail_for_a_repeated_event),
+    ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail_after_a_kill_of_another_function),
+    ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail_long_after_an_interruption),
+    ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail_twice_of_which_one_is_explained),
     ("a_mail_goes_to_the_owner", notify_somebody_else),
     ("every_video_in_the_store_has_a_job", leave_a_video),
     ("every_audio_file_in_the_store_has_a_job", leave_an_audio_file),
