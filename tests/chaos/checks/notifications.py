@@ -47,6 +47,13 @@ def a_mail_goes_to_the_owner(books: Books) -> Found:
                 yield f"a mail went to {mail.recipient} instead of {upload.user}", upload.name, seen.job.id
 
 
+def a_mail_is_about_a_job_that_was_uploaded(books: Books) -> Iterator[tuple[str, None, str]]:
+    """A job that nobody got an answer about cannot have been deleted, so it is among those that are seen."""
+    for job in books.mails_by_job:
+        if job not in books.outside.jobs and books.name_of(job) is None:
+            yield "a mail is about a job that nobody uploaded", None, job
+
+
 def _equal_mails(books: Books) -> dict[tuple[str, str, int], list[Mail]]:
     equal: dict[tuple[str, str, int], list[Mail]] = {}
     for mail in books.outside.mails:
