@@ -16,6 +16,7 @@ from pathlib import Path
 import urllib3
 import yaml
 
+from devservers.mounts import CONTAINED, remove_folder
 from devservers.server import NotInstalled
 from devservers.waiting import wait_for
 from soundlift.local.stack import read_stack, substitute
@@ -211,10 +212,8 @@ def _debootstrap_log(folder: Path) -> str:
 def _make_base(podman: Podman) -> None:
     """Make a base image of Debian packages, with this machine's certificate authorities for pip."""
     folder = FOLDER / "base"
-    # A debootstrap that was killed leaves /proc mounted there, in which nothing can be deleted or created.
-    subprocess.run(["umount", str(folder / "proc")], check=False, capture_output=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
+    remove_folder(folder)
+    command = [*CONTAINED, "debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(folder)]
     for _ in range(DOWNLOAD_ATTEMPTS):  # downloads are kept; a mirror may be briefly unavailable
         made = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
         if made.returncode == 0:
@@ -222,9 +221,9 @@ def _make_base(podman: Podman) -> None:
     assert made.returncode == 0, _debootstrap_log(folder) + made.stdout[-1000:]
     if AUTHORITIES.exists():
         shutil.copy(AUTHORITIES, folder / AUTHORITIES.relative_to("/"))
-    shutil.rmtree(folder / "var" / "cache" / "apt", ignore_errors=True)
+    remove_folder(folder / "var" / "cache" / "apt")
     archive = FOLDER / "base.tar"
     subprocess.run(["tar", "-C", str(folder), "-cf", str(archive), "."], check=True)
     podman("import", str(archive), BASE, seconds=300)
     archive.unlink()
-    shutil.rmtree(folder)
+    remove_folder(folder)

@@ -47,12 +47,12 @@ def action(kind: str, name: str, job: str, status: int | None) -> Fact:
     return {"at": 3.0, "kind": kind, "upload": name, "job": job, "status": status}
 
 
-def fault(name: str, at: float = 2.5) -> Fact:
-    return {"at": at, "kind": "fault", "number": 1, "name": name, "target": "notify", "phase": "begin"}
+def fault(name: str, at: float = 2.5, target: str = "notify") -> Fact:
+    return {"at": at, "kind": "fault", "number": 1, "name": name, "target": target, "phase": "begin"}
 
 
-def mail(job: str, outcome: str = "ready", retry: int = 0) -> Mail:
-    return Mail(job, outcome, retry, OWNER)
+def mail(job: str, outcome: str = "ready", retry: int = 0, at: float | None = None) -> Mail:
+    return Mail(job, outcome, retry, OWNER, at)
 
 
 @dataclass

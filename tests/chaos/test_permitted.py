@@ -49,7 +49,7 @@ def a_job_cancelled_by_its_owner(run: Run) -> None:
 
 
 def a_job_given_up_after_a_kill(run: Run) -> None:
-    run.facts.append(fault("kill"))
+    run.facts.append(fault("kill", target="convert"))
     run.end("j1", "failed", "gave_up")
     run.mails.append(mail("j1", "failed"))
 
@@ -62,6 +62,12 @@ def a_retried_job_with_a_mail_of_each_outcome(run: Run) -> None:
 def a_mail_repeated_after_a_kill(run: Run) -> None:
     run.facts.append(fault("kill"))
     run.mails.append(mail("j1"))
+
+
+def a_mail_repeated_soon_after_its_sending_was_interrupted(run: Run) -> None:
+    run.facts.append(fault("read only", at=10.0, target="database"))
+    run.mails[0] = mail("j1", at=9.0)
+    run.mails.append(mail("j1", at=75.0))
 
 
 @pytest.mark.parametrize(
@@ -78,6 +84,7 @@ def a_mail_repeated_after_a_kill(run: Run) -> None:
         a_job_given_up_after_a_kill,
         a_retried_job_with_a_mail_of_each_outcome,
         a_mail_repeated_after_a_kill,
+        a_mail_repeated_soon_after_its_sending_was_interrupted,
     ],
 )
 def test_what_was_never_promised_is_no_violation(happen: Callable[[Run], None]) -> None:

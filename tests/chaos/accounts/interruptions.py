@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 from tests.chaos.history import Fact
 from tests.chaos.outside.view import Mail
 
+# What a fault must hit: the function that does the work, or what it needs to do and to record it. In the embedded
+# stack, all functions run in the gateway, and everything is on one disk.
+EVERYTHING = frozenset({"all", "gateway", "supervisor", "data"})
+NOTIFYING = EVERYTHING | {"notify", "database", "mail", "names"}
+CONVERTING = EVERYTHING | {"convert", "database", "store", "names"}
 # Soundlift must recognize an event that it gets again, so these excuse nothing.
 REPEATED_EVENTS = ("duplicate", "reorder", "repeat")
 MARGIN_SECONDS = 90.0  # longer than a claim, after which a mail is sent again
 
+Period = tuple[float, float]
 
-def interruptions(faults: Iterable[Fact]) -> list[tuple[float, float]]:
-    """Return the begin and end of each fault that may interrupt a worker; those with the number 0 just happened."""
-    periods: dict[tuple[int, float | None], tuple[float, float]] = {}
+
+def interruptions(faults: Iterable[Fact], targets: Collection[str]) -> list[Period]:
+    """Return the begin and end of each fault that may interrupt work; those with the number 0 just happened."""
+    periods: dict[tuple[int, float | None], Period] = {}
     for fact in faults:
-        if any(word in fact["name"] for word in REPEATED_EVENTS):
+        if fact["target"] not in targets or any(word in fact["name"] for word in REPEATED_EVENTS):
             continue
         name = (fact["number"], None if fact["number"] else fact["at"])
         begin, _ = periods.get(name, (fact["at"], 0.0))
@@ -24,10 +32,15 @@ def interruptions(faults: Iterable[Fact]) -> list[tuple[float, float]]:
     return list(periods.values())
 
 
-def count_between(mails: Sequence[Mail], periods: Iterable[tuple[float, float]]) -> int:
-    """Return how many interruptions may have repeated these mails: all, if the time of a mail is unknown."""
-    times = [mail.at for mail in mails if mail.at is not None]
+def unexplained(mails: Sequence[Mail], periods: Collection[Period]) -> int:
+    """Return how many of these mails repeat an earlier one, although nothing interrupted its sending.
+
+    If the time of a mail is unknown, each interruption explains one.
+    """
+    times = sorted(mail.at for mail in mails if mail.at is not None)
     if len(times) < len(mails):
-        return len(list(periods))
-    first, last = min(times) - MARGIN_SECONDS, max(times)
-    return sum(begin <= last and end >= first for begin, end in periods)
+        return max(0, len(mails) - 1 - len(periods))
+    return sum(
+        not any(begin <= again and end >= first - MARGIN_SECONDS for begin, end in periods)
+        for first, again in pairwise(times)
+    )

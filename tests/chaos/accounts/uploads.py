@@ -38,7 +38,8 @@ class Answer:
 class Upload:
     """One file that a user uploaded, possibly in several requests; with a key, all of them mean the same upload.
 
-    `states` are those in which the owner saw a job, each with its id; `downloads` are the digests of the audio files.
+    `began` is in seconds since the start of the run. `states` are those in which the owner saw a job, each with its id;
+    `downloads` are the digests of the audio files.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Upload:
     clip: int
     key: str | None
     file_name: str
+    began: float
     requests: int = 0
     answers: list[Answer] = field(default_factory=list)
     states: list[tuple[str, str]] = field(default_factory=list)
@@ -94,7 +96,7 @@ def read_uploads(facts: Iterable[Fact]) -> dict[str, Upload]:
 
 def _begun(uploads: dict[str, Upload], fact: Fact) -> Upload:
     name = fact["upload"]
-    new = Upload(name, fact["user"], fact["clip"], fact.get("key"), fact["file_name"])
+    new = Upload(name, fact["user"], fact["clip"], fact.get("key"), fact["file_name"], fact["at"])
     return uploads.setdefault(name, new)
 
 

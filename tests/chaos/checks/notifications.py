@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.chaos.accounts.books import Books
-from tests.chaos.accounts.interruptions import count_between, interruptions
+from tests.chaos.accounts.interruptions import NOTIFYING, interruptions, unexplained
 from tests.chaos.checks.outcomes import Found
 from tests.chaos.outside.view import Mail
 
@@ -33,11 +33,10 @@ def an_owner_is_not_notified_of_two_outcomes(books: Books) -> Iterator[tuple[str
 
 
 def a_mail_is_repeated_only_after_an_interruption(books: Books) -> Iterator[tuple[str, str | None, str]]:
-    periods = interruptions(books.faults)
+    periods = interruptions(books.faults, NOTIFYING)
     for (job, outcome, _), mails in _equal_mails(books).items():
-        permitted = count_between(mails, periods)
-        if len(mails) > 1 + permitted:
-            detail = f"{len(mails)} mails say that the job is {outcome}, after {permitted} interruptions"
+        if count := unexplained(mails, periods):
+            detail = f"{len(mails)} mails say that the job is {outcome}; no interruption explains {count} of them"
             yield detail, books.name_of(job), job
 
 
@@ -46,6 +45,13 @@ def a_mail_goes_to_the_owner(books: Books) -> Found:
         for mail in books.mails_by_job.get(seen.job.id, []):
             if mail.recipient != upload.user:
                 yield f"a mail went to {mail.recipient} instead of {upload.user}", upload.name, seen.job.id
+
+
+def a_mail_is_about_a_job_that_was_uploaded(books: Books) -> Iterator[tuple[str, None, str]]:
+    """A job that nobody got an answer about cannot have been deleted, so it is among those that are seen."""
+    for job in books.mails_by_job:
+        if job not in books.outside.jobs and books.name_of(job) is None:
+            yield "a mail is about a job that nobody uploaded", None, job
 
 
 def _equal_mails(books: Books) -> dict[tuple[str, str, int], list[Mail]]:

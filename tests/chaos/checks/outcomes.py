@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.chaos.accounts.books import Books
-from tests.chaos.accounts.interruptions import interruptions
+from tests.chaos.accounts.interruptions import CONVERTING, interruptions
 from tests.chaos.clips.clips import Clip
 from tests.chaos.clips.recipes import READY
 from tests.chaos.clips.tones import TOLERANCE, Sound
@@ -42,8 +42,9 @@ def a_job_ends_as_its_clip_must(books: Books) -> Found:
 
 def a_job_is_given_up_only_after_interruptions(books: Books) -> Found:
     """A claim is lost when its worker dies, is stopped, or cannot reach the database; the third one ends the job."""
+    periods = interruptions(books.faults, CONVERTING)
     for upload, seen in books.with_jobs():
-        if seen.job.error_code == GAVE_UP and not interruptions(books.faults):
+        if seen.job.error_code == GAVE_UP and not any(end >= upload.began for _, end in periods):
             yield f"nothing was interrupted, but the job was given up: {seen.job.error}", upload.name, seen.job.id
 
 

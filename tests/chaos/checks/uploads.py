@@ -55,7 +55,8 @@ def a_deleted_job_is_gone(books: Books) -> Iterator[tuple[str, str, str | None]]
                 yield f"its owner deleted the job, which is {seen.job.state}", upload.name, seen.job.id
 
 
-def no_upload_is_answered_with_500(books: Books) -> Iterator[tuple[str, str, str | None]]:
+def no_request_is_answered_with_500(books: Books) -> Iterator[tuple[str, str, str | None]]:
     for upload in books.uploads.values():
-        if any(answer.status == 500 for answer in upload.answers):
-            yield "the answer was 500", upload.name, None
+        answers = {"upload": upload.answers, **upload.actions}
+        for what in (what for what, given in answers.items() if any(answer.status == 500 for answer in given)):
+            yield f"the answer to {what} was 500", upload.name, None

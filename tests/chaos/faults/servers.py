@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import pymysql
+from pymysql.cursors import Cursor
 
+from devservers.mariadb import MariaDb
 from devservers.mongodb import MongoDb
 from devservers.server import Server
+from soundlift.common.db.tables import jobs, notifications
 from tests.chaos.schedule import Fault
 from tests.chaos.system.servers import BROKER, DATABASE, STORE
 from tests.chaos.system.system import System
@@ -22,6 +25,8 @@ FULL_DISK = 'rabbit_disk_monitor:set_disk_free_limit("1000TB").'
 USUAL_DISK = 'rabbit_disk_monitor:set_disk_free_limit("50MB").'
 LOCKED_ROWS = 10
 LOCK_SECONDS = 1.0
+RETRY_SECONDS = 0.1
+MAX_WAIT_SECONDS = 3  # as in the functions
 START_SECONDS = 100.0
 
 
@@ -80,31 +85,58 @@ def read_only(system: System, fault: Fault) -> Iterator[None]:
 @contextmanager
 def deadlock(system: System, fault: Fault) -> Iterator[None]:
     """Lock rows of jobs and notifications in both orders, for so long that statements of the functions time out."""
-    ended = threading.Event()
-    tables = ("jobs", "notifications")
-    threads = [
-        threading.Thread(target=_lock_rows, args=(system, order, ended), daemon=True)
-        for order in (tables, tables[::-1])
-    ]
-    for thread in threads:
-        thread.start()
+    name = system.services.database.engine.url.database
+    assert name is not None
+    with locked_rows(system.servers.database, name):
+        yield
+
+
+@contextmanager
+def locked_rows(server: MariaDb, name: str) -> Iterator[None]:
+    """Lock rows of two tables of a database in both orders, again and again; raise an error if none could be locked."""
+    tables = (jobs.name, notifications.name)
+    lockers = [_RowLocker(server, name, order) for order in (tables, tables[::-1])]
     try:
         yield
     finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
+        for locker in lockers:
+            locker.stop()
+    for locker in lockers:
+        assert locker.locked, f"no rows of {locker.tables[0]} were locked: {locker.error!r}"
 
 
-def _lock_rows(system: System, tables: tuple[str, ...], ended: threading.Event) -> None:
-    name = system.services.database.engine.url.database
-    connect = partial(pymysql.connect, host="127.0.0.1", port=system.servers.database.port, user="root", database=name)
-    while not ended.is_set():
-        with suppress(pymysql.Error), connect(ssl_disabled=True) as connection, connection.cursor() as cursor:
-            for table in tables:
-                cursor.execute(f"SELECT 1 FROM {table} ORDER BY RAND() LIMIT {LOCKED_ROWS} FOR UPDATE")
-                ended.wait(LOCK_SECONDS)
-            connection.rollback()
+class _RowLocker:
+    """A thread that locks some rows of one table, then of another, and begins again after a deadlock."""
+
+    def __init__(self, server: MariaDb, name: str, tables: Sequence[str]) -> None:
+        self.tables = tables
+        self.locked = 0
+        self.error: pymysql.Error | None = None
+        self._connect = partial(pymysql.connect, host="127.0.0.1", port=server.port, user="root", database=name)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Release all locks, and wait for that."""
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                with self._connect(ssl_disabled=True) as connection, connection.cursor() as cursor:
+                    self._lock(cursor)
+            except pymysql.Error as error:  # a deadlock, or the server is away, by another fault
+                self.error = error
+                self._ended.wait(RETRY_SECONDS)
+
+    def _lock(self, cursor: Cursor) -> None:
+        cursor.execute(f"SET innodb_lock_wait_timeout = {MAX_WAIT_SECONDS}")
+        for table in self.tables:
+            cursor.execute(f"SELECT 1 FROM {table} ORDER BY RAND() LIMIT {LOCKED_ROWS} FOR UPDATE")
+            self.locked += 1
+            self._ended.wait(LOCK_SECONDS)
 
 
 @contextmanager
