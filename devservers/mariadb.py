@@ -83,11 +83,8 @@ def running_mariadb(
         answers=lambda: _answers(port),
         environment=environment,
     )
-    server.start()
-    try:
+    with server.running():
         yield MariaDb(server, port, authority)
-    finally:
-        server.kill()
 
 
 def _options(folder: Path, port: int, authority: Authority) -> list[str]:

@@ -70,11 +70,8 @@ def running_mongodb(folder: Path) -> Iterator[MongoDb]:
         raise NotInstalled("MongoDB", HOW_TO_INSTALL)
     url = f"mongodb://127.0.0.1:{port}/"
     server = Server(arguments, log=folder / "server.log", answers=lambda: _answers(url))
-    server.start()
-    try:
+    with server.running():
         yield MongoDb(port, (1024 if mongod else 48) * MEGABYTE, server)
-    finally:
-        server.kill()
 
 
 @contextmanager

@@ -83,8 +83,8 @@ class ProcessStack:
         taken = {process.port for process in running}
         port = next(port for port in self._ports[name] if port not in taken)
         process = self._process(name, port, checkout, settings)
+        running.append(process)  # before it is started, so that `stop` ends it even if it never answers
         process.server.start()
-        running.append(process)
         return process
 
     def remove(self, process: Process) -> int:

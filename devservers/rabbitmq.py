@@ -140,14 +140,11 @@ def running_rabbitmq(folder: Path) -> Iterator[RabbitMq]:
         return subprocess.run(command, env=own, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
 
     shell = ErlangShell(_find("erl"), environment["RABBITMQ_NODENAME"], {**os.environ, **environment})
-    epmd.start()
-    try:
-        node.start(seconds=100)
-        yield RabbitMq(port, OwnNode(node, tls_port, authority, control, shell))
-    finally:
-        shell.stop()
-        node.kill()
-        epmd.kill()
+    with epmd.running(), node.running(seconds=100):
+        try:
+            yield RabbitMq(port, OwnNode(node, tls_port, authority, control, shell))
+        finally:
+            shell.stop()
 
 
 def url_through(forwarder: Forwarder, query: str = "") -> str:

@@ -35,11 +35,8 @@ def running_s3(folder: Path) -> Iterator[S3]:
         log=folder / "server.log",
         answers=lambda: _make_bucket(port),
     )
-    server.start()
-    try:
+    with server.running():
         yield S3(port)
-    finally:
-        server.kill()
 
 
 def _make_bucket(port: int) -> bool:

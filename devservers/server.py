@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from devservers.waiting import wait_for
@@ -51,6 +51,15 @@ class Server:
                 start_new_session=True,
             )
         wait_for(self._is_up, f"{self._arguments[0]} answers; see {self._log}", seconds=seconds)
+
+    @contextmanager
+    def running(self, *, seconds: float = 60) -> Iterator[None]:
+        """Run the process within a `with` statement; it is also killed if the server never answers."""
+        try:
+            self.start(seconds=seconds)
+            yield
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """Kill the process group with SIGKILL."""

@@ -173,10 +173,10 @@ def running_embedded(
             answers=lambda: urllib3.request("GET", f"http://127.0.0.1:{port}/healthz", retries=False).status == 200,
             environment={**settings, **UNLIMITED, **extra},
         )
-        up.start()
         services = Services(Settings.from_environment({"SOUNDLIFT_DATA": str(data), "JWT_SECRET": SECRET}))
         system = EmbeddedSystem(up, port, proxy, services, history, data, temporary)
         try:
+            up.start()
             add_accounts(services, users)
             yield system
         finally:
