@@ -11,6 +11,7 @@ from soundlift.cli.sizing.load import DAY_SECONDS
 from soundlift.common.settings import Settings
 
 COMMUNITY_PODS = 5  # at most, of a function, in OpenFaaS's Community Edition
+UPLOADS_PER_POD = 32  # at most, at the same time
 SERVER_CONNECTIONS = 151  # of MySQL and MariaDB by default
 SPARE_FACTOR = 2  # uploads are refused beyond so many times the videos of an outage
 OPENFAAS_PODS, KNATIVE_PODS = "com.openfaas.scale.max", "autoscaling.knative.dev/max-scale"
@@ -35,6 +36,8 @@ def _settings(estimate: Estimate) -> Iterator[tuple[Change, str]]:
     """Yield the settings with the values that a load needs, and their defaults."""
     load, default_pods = estimate.load, str(DEFAULT_PODS)
     yield Change("CONVERT_CONCURRENCY", str(load.slots_per_pod), "convert; its limit of CPU is as many cores"), "2"
+    yield Change("requests: memory", f"{estimate.convert_memory}Mi", "convert"), "640Mi"
+    yield Change("limits: memory", f"{estimate.convert_memory_limit}Mi", "convert"), "2304Mi"
     for function, pods in (("convert", estimate.max_pods), ("upload", max(DEFAULT_PODS, estimate.upload_pods))):
         yield Change(OPENFAAS_PODS, str(pods), f"{function}, in stack.yml"), default_pods
         yield Change(KNATIVE_PODS, str(pods), f"{function}, on Knative"), default_pods
@@ -58,11 +61,10 @@ def _settings(estimate: Estimate) -> Iterator[tuple[Change, str]]:
 def warnings(estimate: Estimate) -> list[str]:
     """Return what the platforms do not allow, or what an operator must decide."""
     found = []
-    if max(estimate.pods, estimate.upload_pods) > COMMUNITY_PODS:
+    if ways := list(_ways_with_few_pods(estimate)):
         found.append(
-            f"OpenFaaS's Community Edition runs at most {COMMUNITY_PODS} pods of a function: there, give a pod of "
-            f"convert {math.ceil(estimate.slots / COMMUNITY_PODS)} slots and as many cores, and have uploads arrive at "
-            f"most {COMMUNITY_PODS * 32} at a time; or use Knative or another edition."
+            f"OpenFaaS's Community Edition runs at most {COMMUNITY_PODS} pods of a function: there, "
+            f"{', and '.join(ways)}; or use Knative or another edition."
         )
     if estimate.conversion_seconds > Settings.max_conversion_seconds / 2:
         found.append(
@@ -70,3 +72,11 @@ def warnings(estimate: Estimate) -> list[str]:
             "MAX_CONVERSION_SECONDS: give each slot more cores, or raise it, and the time-outs with it."
         )
     return found
+
+
+def _ways_with_few_pods(estimate: Estimate) -> Iterator[str]:
+    """Yield what to do for each function that needs more pods than the Community Edition runs."""
+    if estimate.pods > COMMUNITY_PODS:
+        yield f"give a pod of convert {math.ceil(estimate.slots / COMMUNITY_PODS)} slots and as many cores"
+    if estimate.upload_pods > COMMUNITY_PODS:
+        yield f"have uploads arrive at most {COMMUNITY_PODS * UPLOADS_PER_POD} at a time"

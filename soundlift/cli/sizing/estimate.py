@@ -16,7 +16,9 @@ DEFAULT_PODS = 5  # at most, of each function, in stack.yml and deploy/knative
 CONNECTORS, DELIVERIES_PER_CONNECTOR = 2, 25  # at least two, so that one can be replaced
 MEBIBYTE = 2**20
 # Of each pod, in MiB, as stack.yml and deploy/connector request it; of all functions but convert and upload, one pod.
-CONVERT_MEMORY, UPLOAD_MEMORY, CONNECTOR_MEMORY, OTHERS_MEMORY = 640, 128, 64, 160 + 6 * 128
+UPLOAD_MEMORY, CONNECTOR_MEMORY, OTHERS_MEMORY = 128, 64, 160 + 6 * 128
+# Of each slot of convert: half of what a pod with two requests, and of its limit without that of Python, in MiB.
+SLOT_MEMORY, SLOT_MEMORY_LIMIT, PYTHON_MEMORY_LIMIT = 320, 1024, 256
 OTHER_FUNCTIONS = 7
 # Connections to the database: those that a pod keeps (docs/mysql.md), and those of each conversion.
 CONNECTIONS_PER_POD, CONNECTIONS_PER_SLOT = 8, 2
@@ -98,9 +100,19 @@ class Estimate:
         return self.load.peak_per_second * (self.conversion_seconds + self.other_seconds)
 
     @property
+    def convert_memory(self) -> int:
+        """Return the MiB that a pod of convert requests."""
+        return SLOT_MEMORY * self.load.slots_per_pod
+
+    @property
+    def convert_memory_limit(self) -> int:
+        """Return the MiB that a pod of convert may use."""
+        return SLOT_MEMORY_LIMIT * self.load.slots_per_pod + PYTHON_MEMORY_LIMIT
+
+    @property
     def memory_bytes(self) -> int:
         """Return the memory that all pods request."""
-        convert, upload = self.pods * CONVERT_MEMORY, self.upload_pods * UPLOAD_MEMORY
+        convert, upload = self.pods * self.convert_memory, self.upload_pods * UPLOAD_MEMORY
         return (convert + upload + self.connectors * CONNECTOR_MEMORY + OTHERS_MEMORY) * MEBIBYTE
 
     @property
