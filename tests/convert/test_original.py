@@ -112,11 +112,16 @@ def test_a_codec_that_no_format_can_carry_is_named(
     assert (job.state, job.error_code, job.error) == (State.FAILED, "no_container", message)
 
 
-def test_ac3_with_swapped_bytes_cannot_be_copied(convert_file: Convert, tmp_path: Path) -> None:
-    swapped = bytearray(ffmpeg(tmp_path / "a.ac3", *SOUND).read_bytes())
+@pytest.mark.parametrize(("seed", "looks_like_a_frame"), [(0, False), (3, True)])
+def test_ac3_with_swapped_bytes_cannot_be_copied(
+    convert_file: Convert, tmp_path: Path, seed: int, looks_like_a_frame: bool
+) -> None:
+    noise = ("-f", "lavfi", "-i", f"anoisesrc=d=1.5:r=48000:a=0.3:seed={seed}")
+    swapped = bytearray(ffmpeg(tmp_path / "a.ac3", *noise).read_bytes())
     swapped[::2], swapped[1::2] = swapped[1::2], swapped[::2]
     source = tmp_path / "swapped.ac3"
     source.write_bytes(swapped)
+    assert (measure_seconds(source, AC3_SYNC, read_ac3_frame) > 0) == looks_like_a_frame
     job = convert_file(source, format="original")
     assert (job.state, job.error_code) == (State.FAILED, "cannot_copy")
     assert "AC-3 frames are in a form that needs another container" in str(job.error)

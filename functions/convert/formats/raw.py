@@ -47,11 +47,11 @@ class Raw(CopiedOnly):
     def complete_copy(self, path: Path, packets: Packets) -> int:
         """Leave the file as it is, and return the length of all frames in samples per channel.
 
-        Raises NotCopied if there are none that players find in such a file: FFmpeg also reads AC-3 with swapped bytes,
-        and DTS without its core.
+        Raises NotCopied if players do not find most of them in such a file: FFmpeg also reads AC-3 with swapped bytes,
+        in which a few bytes may look like a frame, and DTS without its core.
         """
         seconds = self._measure(path)
-        if not seconds:
+        if not seconds or seconds < packets.position(len(packets)) / 2:
             raise NotCopied(f"its {self.facts.title} frames are in a form that needs another container")
         return round(seconds * packets.rate)
 
