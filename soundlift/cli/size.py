@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from soundlift.cli.number_range import NumberRange
+from soundlift.cli.outcome import json_line
 from soundlift.cli.sizing.estimate import Estimate
 from soundlift.cli.sizing.load import DAY_SECONDS, Load
 from soundlift.cli.sizing.report import document, lines
@@ -102,7 +101,7 @@ def size(
     )
     estimate = Estimate(load)
     if as_json:
-        click.echo(json.dumps(document(estimate)))
+        click.echo(json_line(document(estimate)))
         return
     for line in lines(estimate):
         click.echo(line)

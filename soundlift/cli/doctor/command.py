@@ -11,6 +11,7 @@ import click
 from soundlift.cli.deployment import deployment_variables
 from soundlift.cli.doctor.deployment import check_all
 from soundlift.cli.doctor.finding import Finding, Status
+from soundlift.cli.each_job import json_option
 from soundlift.cli.exit_codes import ExitCode
 from soundlift.cli.number_range import NumberRange
 from soundlift.cli.outcome import json_line
@@ -30,7 +31,7 @@ PART_WIDTH = 17
     show_default=True,
     help="Seconds for all checks, which run at the same time.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@json_option
 @data_option
 def doctor(timeout: float, as_json: bool, data: Path | None) -> None:
     """Check the settings and each server.

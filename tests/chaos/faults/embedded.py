@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from tests.chaos.faults import events, network
 from tests.chaos.faults.kinds import LONGER_THAN_A_CLAIM, SHORT, Injector
+from tests.chaos.faults.machine import full_disk
 from tests.chaos.schedule import Fault, Kind, Lane
 from tests.chaos.system.embedded import CONNECTOR, SUPERVISOR, EmbeddedSystem
 from tests.chaos.system.machine import NO_NAMESPACE, has_namespace
 from tests.chaos.system.system import GATEWAY
 
-BLOCK = 2**20
 PROCESSES = (GATEWAY, CONNECTOR, SUPERVISOR)
 
 
@@ -63,14 +63,8 @@ def stop(system: EmbeddedSystem, fault: Fault) -> Iterator[None]:
 @contextmanager
 def fill_disk(system: EmbeddedSystem, fault: Fault) -> Iterator[None]:
     """Fill the disk with the database, the queue, the media and the mails."""
-    filler = system.data / "logs" / "filler"
-    try:
-        with suppress(OSError), filler.open("wb", buffering=0) as file:
-            while True:
-                file.write(bytes(BLOCK))
+    with full_disk(system.data / "logs"):
         yield
-    finally:
-        filler.unlink(missing_ok=True)
 
 
 INJECTORS: dict[Kind, Injector] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from tests.chaos.schedule import Fault
 from tests.chaos.system.system import System
@@ -16,7 +17,14 @@ BACKWARDS = (-35, 35)
 @contextmanager
 def fill_disk(system: System, fault: Fault) -> Iterator[None]:
     """Fill the disk of convert's temporary files."""
-    filler = system.disk / "filler"
+    with full_disk(system.disk):
+        yield
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[None]:
+    """Fill the disk of a folder with a file in it."""
+    filler = folder / "filler"
     try:
         with suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:

@@ -53,23 +53,25 @@ def _server(system: System, name: str) -> Server:
 @contextmanager
 def memory_alarm(system: System, fault: Fault) -> Iterator[None]:
     """Let the broker run out of memory, so that it blocks publishers."""
-    shell = system.servers.broker.own.shell
-    shell.evaluate(LOW_MEMORY)
-    try:
+    with _setting_of_broker(system, LOW_MEMORY, USUAL_MEMORY):
         yield
-    finally:
-        shell.evaluate(USUAL_MEMORY)
 
 
 @contextmanager
 def disk_alarm(system: System, fault: Fault) -> Iterator[None]:
     """Let the broker run out of disk space, so that it blocks publishers."""
+    with _setting_of_broker(system, FULL_DISK, USUAL_DISK):
+        yield
+
+
+@contextmanager
+def _setting_of_broker(system: System, changed: str, usual: str) -> Iterator[None]:
     shell = system.servers.broker.own.shell
-    shell.evaluate(FULL_DISK)
+    shell.evaluate(changed)
     try:
         yield
     finally:
-        shell.evaluate(USUAL_DISK)
+        shell.evaluate(usual)
 
 
 @contextmanager
