@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,11 +11,24 @@ import pytest
 
 from devservers.mongodb import MongoDb, closing_client
 from devservers.s3 import S3
-from soundlift.common.media import list_files, open_media
+from soundlift.common.auth.password_links import Purpose
+from soundlift.common.jobs.recent import count
+from soundlift.common.jobs.upload_keys import UploadKey
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.cli.conftest import run
 from tests.factories.accounts import SECRET
+from tests.factories.jobs import (
+    age,
+    claimed_job,
+    failed_job,
+    notified_job,
+    queued_job,
+    ready_job,
+    receiving_job,
+)
+from tests.operations.contents import empty_store
 
 __all__ = ["run"]
 KINDS = [
@@ -24,6 +38,7 @@ KINDS = [
     pytest.param(("mariadb", "gridfs"), marks=pytest.mark.servers),
 ]
 Open = Callable[[str, str], Services]
+VIDEO = os.urandom(700_000)
 
 
 @pytest.fixture
@@ -47,14 +62,14 @@ def open_deployment(
         urls = {"DATABASE_URL": request.getfixturevalue(f"{database}_url"), "MEDIA_URL": media_url(media)}
         environment = {"SOUNDLIFT_DATA": str(data_folder), "JWT_SECRET": SECRET, **urls}
         services = Services(Settings.from_environment(environment))
-        _empty(services)
+        empty_store(services.settings.media_url)
         opened.append(services)
         return services
 
     with clients:
         yield open_services
         for services in opened:
-            _empty(services)
+            empty_store(services.settings.media_url)
             services.database.engine.dispose()
 
 
@@ -70,9 +85,24 @@ def services(open_deployment: Open) -> Services:
     return open_deployment("sqlite", "folder")
 
 
-def _empty(services: Services) -> None:
-    """Delete what other tests have left in a store that they share."""
-    for bucket in ("videos", "mp3s"):
-        store = open_media(services.settings.media_url, bucket)
-        for file in list_files(store):
-            store.delete(file.fid)
+@pytest.fixture
+def source(open_deployment: Open, password_hash: str) -> Services:
+    """Return a deployment on one machine with something in every table, and files."""
+    services = open_deployment("sqlite", "folder")
+    ada = services.users.add("ada@example.org", password_hash)
+    services.users.add("bob@example.org", password_hash, admin=True)
+    services.limits.change("ada@example.org", {"jobs": 7})
+    assert services.sessions.begin(ada)
+    services.password_links.request("ada@example.org", Purpose.RESET)
+    queued_job(services, VIDEO, "Äpfel.mp4", options=AudioOptions(bitrate=320))
+    claimed, _ = claimed_job(services)
+    age(services, claimed, 3600, "claimed_until")
+    notified_job(services)
+    ready_job(services, b"a large file" * 100_000)
+    failed_job(services)
+    services.jobs.cancel(queued_job(services).id)
+    services.jobs.delete(failed_job(services).id)
+    receiving_job(services, key=UploadKey("ada@example.org", "key", "f" * 64))
+    with services.database.write() as connection:
+        count(connection, "ada@example.org", seconds=12.345678901234567)
+    return services

@@ -10,42 +10,24 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from click.testing import CliRunner
 
 from devservers.mariadb import MariaDb
 from devservers.waiting import wait_for
-from soundlift.cli.main import soundlift
-from soundlift.cli.migration.media import MediaCopy
 from soundlift.cli.migration.rows import TABLES
-from soundlift.common.auth.password_links import Purpose
 from soundlift.common.db.tables import jobs as job_table
-from soundlift.common.errors import StoreUnavailable
-from soundlift.common.jobs.model import State
-from soundlift.common.jobs.recent import count
-from soundlift.common.jobs.upload_keys import UploadKey
-from soundlift.common.media import MediaInfo, MediaStore, MediaWriter, list_files, open_media
-from soundlift.common.options.audio_options import AudioOptions
+from soundlift.common.media import list_files
 from soundlift.common.services import Services
 from soundlift.local.data_folder import lock_data_folder
 from tests.cli.conftest import Run
 from tests.factories.jobs import (
-    age,
-    claimed_job,
-    failed_job,
-    job_now,
-    notified_job,
     queued_job,
-    ready_job,
-    receiving_job,
 )
 from tests.factories.media import is_stored, store
 from tests.operations.conftest import Open
-
-VIDEO = os.urandom(700_000)
+from tests.operations.contents import files_of, settings_file
 
 
 def rows_of(services: Services) -> dict[str, list[tuple[object, ...]]]:
@@ -57,46 +39,6 @@ def rows_of(services: Services) -> dict[str, list[tuple[object, ...]]]:
             query = sa.select(*columns).order_by(*table.primary_key.columns)
             tables[table.name] = [tuple(row) for row in connection.execute(query)]
     return tables
-
-
-def files_of(services: Services, url: str | None = None) -> dict[str, bytes]:
-    contents = {}
-    for bucket in ("videos", "mp3s"):
-        opened = open_media(url or services.settings.media_url, bucket)
-        for file in list_files(opened):
-            with opened.open(file.fid).file as reader:
-                contents[f"{bucket}/{file.fid}"] = reader.read()
-    return contents
-
-
-@pytest.fixture
-def source(open_deployment: Open, password_hash: str) -> Services:
-    """Return a deployment on one machine with something in every table, and files."""
-    services = open_deployment("sqlite", "folder")
-    ada = services.users.add("ada@example.org", password_hash)
-    services.users.add("bob@example.org", password_hash, admin=True)
-    services.limits.change("ada@example.org", {"jobs": 7})
-    assert services.sessions.begin(ada)
-    services.password_links.request("ada@example.org", Purpose.RESET)
-    queued_job(services, VIDEO, "Äpfel.mp4", options=AudioOptions(bitrate="320k"))
-    claimed, _ = claimed_job(services)
-    age(services, claimed, 3600, "claimed_until")
-    notified_job(services)
-    ready_job(services, b"a large file" * 100_000)
-    failed_job(services)
-    services.jobs.cancel(queued_job(services).id)
-    services.jobs.delete(failed_job(services).id)
-    receiving_job(services, key=UploadKey("ada@example.org", "key", "f" * 64))
-    with services.database.write() as connection:
-        count(connection, "ada@example.org", seconds=12.345678901234567)
-    return services
-
-
-def settings_file(folder: Path, **variables: str) -> Path:
-    file = folder / "servers.env"
-    file.write_text("# the servers\n" + "".join(f"{name}='{value}'\n" for name, value in variables.items()))
-    file.chmod(0o600)
-    return file
 
 
 def target_file(folder: Path, target: Services) -> Path:
@@ -236,70 +178,3 @@ def test_a_source_that_is_running_is_refused(source: Services, tmp_path: Path, r
         os.waitpid(child, 0)
     assert refused.returncode == 1
     assert "stop it" in " ".join(refused.stderr.split())
-
-
-@pytest.mark.servers
-def test_the_files_move_between_all_stores_in_both_directions_while_the_functions_run(
-    source: Services, open_deployment: Open, tmp_path: Path
-) -> None:
-    folder, back = source.settings.media_url, (tmp_path / "back").as_uri()
-    gridfs, s3 = (open_deployment("sqlite", kind).settings.media_url for kind in ("gridfs", "s3"))
-    contents = files_of(source)
-    for old, new in ((folder, gridfs), (gridfs, s3), (s3, gridfs), (gridfs, back)):
-        _delete_all(new)
-        assert "The target is complete.\n" in _copy_media(source, tmp_path, old, new)
-        assert files_of(source, new) == contents
-    job = queued_job(source, VIDEO)  # while the functions still use the first store
-    assert "videos: 1 file copied (700 kB), 7 already there" in _copy_media(source, tmp_path, folder, back)
-    assert files_of(source, back) == files_of(source)
-    assert job_now(source, job.id).state == State.QUEUED
-
-
-def _copy_media(source: Services, folder: Path, old: str, new: str) -> str:
-    """Run the command in this process, and return its output."""
-    file = settings_file(folder, MEDIA_URL=new)
-    environment = {
-        "SOUNDLIFT_DATA": str(source.settings.soundlift_data),
-        "DATABASE_URL": source.settings.database_url,
-        "MEDIA_URL": old,
-    }
-    result = CliRunner().invoke(soundlift, ["migrate-data", "--media-only", "--to", str(file)], env=environment)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def _delete_all(url: str) -> None:
-    for bucket in ("videos", "mp3s"):
-        opened = open_media(url, bucket)
-        for file in list_files(opened):
-            opened.delete(file.fid)
-
-
-def test_a_copy_that_differs_is_deleted_and_reported(source: Services, tmp_path: Path) -> None:
-    target = open_media((tmp_path / "damaging").as_uri(), "videos")
-    copy = MediaCopy("videos", source.videos, DamagingStore(target), source.database)
-    with pytest.raises(StoreUnavailable, match="differs"):
-        list(copy.run())
-    assert list(list_files(target)) == []
-
-
-class DamagingStore:
-    """A store that changes the first byte of every chunk."""
-
-    def __init__(self, store: MediaStore) -> None:
-        self._store = store
-
-    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
-        writer = self._store.create(fid, info)
-
-        class Writer:
-            commit = writer.commit
-            abort = writer.abort
-
-            def write(self, data: bytes, /) -> int:
-                return writer.write(bytes([data[0] ^ 1]) + data[1:])
-
-        return Writer()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)

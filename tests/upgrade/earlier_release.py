@@ -1,4 +1,4 @@
-"""The release before the newest migration, whose functions run beside the new ones during an upgrade."""
+"""The release before the newest migration, whose functions run alongside the new ones during an upgrade."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def wait_until_ready(deployment: Deployment, job_ids: list[str]) -> None:
         assert len(output.getvalue()) == job.mp3_bytes
 
 
-def test_functions_of_the_earlier_release_work_beside_new_ones_on_new_tables(
+def test_functions_of_the_earlier_release_work_alongside_new_ones_on_new_tables(
     deployment: Deployment, video: Path
 ) -> None:
     if deployment.earlier == ROOT:

@@ -1,4 +1,4 @@
-"""Whether functions are at work, before something that they must not do meanwhile."""
+"""Whether functions are working, for operations that must not run at the same time."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ PROCESSES = (GATEWAY, CONNECTOR, SUPERVISOR)
 
 @contextmanager
 def kill(system: EmbeddedSystem, fault: Fault) -> Iterator[None]:
-    """Kill a process with SIGKILL; whoever used the command starts the supervisor again, and that its children."""
+    """Kill a process with SIGKILL; the run starts the supervisor again, which starts its children."""
     with _ended(system, fault, signal.SIGKILL):
         yield
 
