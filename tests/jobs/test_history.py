@@ -19,7 +19,6 @@ from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, failed_job, job_now, queued_job, ready_job, receiving_job
 from tests.jobs.steps import MAKERS, NO_LIMITS, STEPS, adopted_job, deleted_job, expired_job
 
-UNRECORDED = {"extend_deadline", "reserve", "inherit_resend", "renew"}
 MADE = [Step.RECEIVING, Step.QUEUED]
 READY = [*MADE, Step.CLAIMED, Step.READY]
 
@@ -87,21 +86,6 @@ ENDS: dict[str, tuple[Callable[[Services], Job], list[Step]]] = {
 def test_the_history_of_a_job_ends_with_its_last_step(services: Services, name: str) -> None:
     make, steps = ENDS[name]
     assert _steps(services, make(services)) == steps
-
-
-@pytest.mark.parametrize("step", STEPS)
-@pytest.mark.parametrize("state", State)
-def test_a_step_is_recorded_only_if_it_is_taken(services: Services, state: State, step: str) -> None:
-    job = MAKERS[state](services)
-    before = services.jobs.history(job.id)
-    taken = STEPS[step](services, job)
-    if services.jobs.find(job.id) is None:
-        assert services.jobs.history(job.id) == []
-        return
-    added = services.jobs.history(job.id)[len(before) :]
-    # A step of a mail claims it first.
-    count = len(added) - (step in ("mark_delivered", "give_up_mail", "release_mail") and bool(taken))
-    assert count == (1 if taken and step not in UNRECORDED else 0)
 
 
 UPLOADS = {

@@ -22,16 +22,26 @@ ALLOWED = {
     State.EXPIRED: {"disposed", "delete"},
     State.DELETED: {"disposed"},
 }
+UNRECORDED = {"extend_deadline", "reserve", "inherit_resend", "renew"}  # in the history
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("state", State)
-def test_a_step_changes_the_rows_only_in_the_states_that_permit_it(services: Services, state: State, step: str) -> None:
+def test_a_step_changes_the_rows_and_is_recorded_only_in_the_states_that_permit_it(
+    services: Services, state: State, step: str
+) -> None:
     job = MAKERS[state](services)
-    before = row_of(services, job), notification_rows(services, job)
+    before, history = (row_of(services, job), notification_rows(services, job)), services.jobs.history(job.id)
     taken = STEPS[step](services, job)
     assert bool(taken) == (step in ALLOWED[state])
     assert ((row_of(services, job), notification_rows(services, job)) != before) == (step in ALLOWED[state])
+    recorded = services.jobs.history(job.id)[len(history) :]
+    if services.jobs.find(job.id) is None:
+        assert services.jobs.history(job.id) == []
+    elif taken and step in ("mark_delivered", "give_up_mail", "release_mail"):  # claims the mail first
+        assert len(recorded) == 2
+    else:
+        assert len(recorded) == (1 if taken and step not in UNRECORDED else 0)
 
 
 @pytest.mark.parametrize("step", ["ready", "failed", "release", "give_up", "cancel"])

@@ -19,6 +19,8 @@ from tests.factories.media import is_stored
 from tests.operations.conftest import Open
 from tests.operations.documented import documented_commands, require_programs, run_shell
 
+pytestmark = pytest.mark.slow
+
 PATHS = "DATA=~/.local/share/soundlift BACKUP=/backup/soundlift     # DATA: the folder of --data or SOUNDLIFT_DATA\n"
 
 

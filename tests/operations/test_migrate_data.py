@@ -29,6 +29,8 @@ from tests.factories.media import is_stored, store
 from tests.operations.conftest import Open
 from tests.operations.contents import files_of, settings_file
 
+pytestmark = pytest.mark.slow
+
 
 def rows_of(services: Services) -> dict[str, list[tuple[object, ...]]]:
     """Return all rows, without the time at which an event is next due."""

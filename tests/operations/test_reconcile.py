@@ -37,6 +37,8 @@ from tests.factories.jobs import (
 from tests.factories.media import is_stored, store
 from tests.operations.conftest import Open
 
+pytestmark = pytest.mark.slow
+
 ALL_AGES = -3600  # seconds; a file of the future would be old enough
 
 

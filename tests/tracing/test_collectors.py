@@ -91,6 +91,7 @@ def test_spans_that_a_stalled_collector_does_not_take_are_bounded_and_delay_noth
     assert len(names) <= MAX_WAITING_SPANS + 2 * MAX_BATCH
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_there", [True, False], ids=["stalled", "away"])
 def test_the_end_of_a_process_waits_for_a_collector_for_a_bounded_time(
     settings: Settings, receiver: OtlpReceiver, is_there: bool
