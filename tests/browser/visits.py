@@ -94,7 +94,7 @@ class Visit:
         """Let the page's clock be so far ahead of the true time; its timers are not affected."""
         self.page.clock.set_system_time(time.time() + seconds)
 
-    def hold_requests(self, url: str) -> list[Route]:
+    def hold_requests(self, url: str | re.Pattern[str]) -> list[Route]:
         """Return a list that receives each request to a URL instead of the server."""
         held: list[Route] = []
 
