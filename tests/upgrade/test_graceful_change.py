@@ -57,7 +57,8 @@ def test_functions_of_the_earlier_release_work_alongside_new_ones_on_new_tables(
     deployment: Deployment, video: Path
 ) -> None:
     if deployment.earlier == ROOT:
-        pytest.skip("The release before the newest migration is not in this checkout: clone the whole history.")
+        skip = pytest.fail if os.environ.get("CI") else pytest.skip
+        skip("The release before the newest migration is not in this checkout: clone the whole history.")
     stack, client = deployment.stack, deployment.client()
     before = client.upload(video).id  # whose row has none of the new columns' values
     migrate(deployment.services.settings.database_url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,7 +14,7 @@ from soundlift.common.db.tables import deletions
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_row_expired
 from soundlift.common.jobs.cursor import KEEP_DELETIONS_SECONDS
-from soundlift.common.jobs.history import delete_history, take_step
+from soundlift.common.jobs.history import delete_history, record
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.keyed_uploads import KeyedUploadSteps
 from soundlift.common.jobs.model import ENDED, State
@@ -30,9 +31,8 @@ class DeletionSteps(KeyedUploadSteps):
         update = self._transition(job_id, State.DELETED, table.c.state.in_(ENDED), purge_after=now())
 
         def delete_both(connection: Connection) -> bool:
-            deleted = take_step(connection, update, job_id, Step.DELETED)
+            deleted = take_step_and_drop_notifications(connection, update, job_id, Step.DELETED)
             if deleted:
-                delete_notifications(connection, [job_id])
                 _record_deletions(connection, [job_id])
             return deleted
 
@@ -64,6 +64,20 @@ class DeletionSteps(KeyedUploadSteps):
             return connection.execute(sa.delete(deletions).where(deletions.c.job.in_(job_ids))).rowcount
 
         return self._database.transact(delete_rows)
+
+
+def take_step_and_drop_notifications(
+    connection: Connection, update: sa.Update, job_id: str, step: Step, **entry: Any
+) -> bool:
+    """Take a step as `take_step` does, and delete the notifications of the job's earlier outcome.
+
+    Rows are locked in the order of the steps of notifications, which change the history last, to avoid deadlocks.
+    """
+    taken = connection.execute(update).rowcount > 0
+    if taken:
+        delete_notifications(connection, [job_id])
+        record(connection, job_id, step, **entry)
+    return taken
 
 
 def _record_deletions(connection: Connection, job_ids: Collection[str]) -> None:

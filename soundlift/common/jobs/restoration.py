@@ -12,11 +12,11 @@ from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_unclaimed
 from soundlift.common.jobs.conversions import ConversionSteps
-from soundlift.common.jobs.history import take_step
+from soundlift.common.jobs.deletions import take_step_and_drop_notifications
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import AUDIO_LOST, VIDEO_LOST, Job, State
 from soundlift.common.jobs.turns import turn_of
-from soundlift.common.notifications.rows import add_notifications, delete_notifications
+from soundlift.common.notifications.rows import add_notifications
 
 VIDEO_LOST_MESSAGE = "This server has lost the uploaded video before it was converted. Upload it again."
 AUDIO_LOST_MESSAGE = "This server has lost the audio file and the video. Upload the video again."
@@ -41,9 +41,9 @@ class RestorationSteps(ConversionSteps):
         update = self._without_audio(job, State.FAILED).values(ended_at=now(), **error)
 
         def end_and_notify(connection: Connection) -> bool:
-            ended = take_step(connection, update, job.id, Step.AUDIO_LOST, detail=AUDIO_LOST_MESSAGE)
+            entry = {"detail": AUDIO_LOST_MESSAGE}
+            ended = take_step_and_drop_notifications(connection, update, job.id, Step.AUDIO_LOST, **entry)
             if ended:
-                delete_notifications(connection, [job.id])
                 add_notifications(connection, job.id)
             return ended
 
@@ -65,10 +65,7 @@ class RestorationSteps(ConversionSteps):
 
         def queue_again(connection: Connection) -> bool:
             in_turn = update.values(turn=turn_of(connection, job.id))
-            if not take_step(connection, in_turn, job.id, Step.AUDIO_LOST):
-                return False
-            delete_notifications(connection, [job.id])
-            return True
+            return take_step_and_drop_notifications(connection, in_turn, job.id, Step.AUDIO_LOST)
 
         return self._database.transact(queue_again)
 

@@ -25,7 +25,8 @@ from soundlift.common.jobs.conditions import (
     next_resend_at,
     too_old,
 )
-from soundlift.common.jobs.history import delete_history, take_step
+from soundlift.common.jobs.deletions import take_step_and_drop_notifications
+from soundlift.common.jobs.history import delete_history
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import (
@@ -41,7 +42,6 @@ from soundlift.common.jobs.model import (
 from soundlift.common.jobs.quota import admit_retry
 from soundlift.common.jobs.restoration import RestorationSteps
 from soundlift.common.jobs.turns import next_turn
-from soundlift.common.notifications.rows import delete_notifications
 
 
 class Jobs(RestorationSteps):
@@ -103,9 +103,8 @@ class Jobs(RestorationSteps):
         def admit_and_retry(connection: Connection) -> Job | None:
             admit_retry(connection, job.username, limits)
             in_turn = update.values(turn=next_turn(connection, job.username))
-            if not take_step(connection, in_turn, job.id, Step.RETRIED):
+            if not take_step_and_drop_notifications(connection, in_turn, job.id, Step.RETRIED):
                 return None
-            delete_notifications(connection, [job.id])
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job.id)).one())
 
         return self._database.transact(admit_and_retry)
