@@ -10,29 +10,27 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from devservers.server import NotInstalled
 from tests.chaos.deployments import STORES
+from tests.chaos.faults import embedded, kinds
 from tests.chaos.run import Plan, Result, run
 from tests.chaos.system.machine import enter_namespace
 
 RESULTS = Path(__file__).parents[2] / "build" / "chaos"
 MAX_SEED = 1_000_000
+MAX_SECONDS = 7 * 24 * 3600
+MAX_UPLOADS = 1_000_000
+MAX_USERS = 100
 
 
 def main() -> None:
     """Run, print what happened, and exit with code 1 if a promise was not kept."""
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
-    parser.add_argument("--seed", type=int, default=random.randrange(MAX_SEED))
-    parser.add_argument("--seconds", type=float, default=Plan.seconds)
-    parser.add_argument("--uploads", type=int, default=Plan.uploads)
-    parser.add_argument("--store", choices=STORES, default=Plan.store)
-    parser.add_argument("--users", type=int, default=Plan.users)
-    parser.add_argument("--without", action="append", default=[], metavar="FAULT", help="omit a kind of fault")
-    given = parser.parse_args()
+    given = _parse_arguments()
     enter_namespace([*sys.argv[1:], "--seed", str(given.seed)])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stops everything that was started, as Ctrl-C does
     structlog.configure(processors=[_drop])
@@ -48,6 +46,41 @@ def main() -> None:
         print(f"{result.violations} violations. To repeat: {command}")
         sys.exit(1)
     print("No violation.")
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    number = _bounded(int, 0, MAX_SEED)
+    parser.add_argument(
+        "--seed", type=number, default=random.randrange(MAX_SEED), help="repeats a run; default: random"
+    )
+    seconds = _bounded(float, 1, MAX_SECONDS)
+    parser.add_argument(
+        "--seconds", type=seconds, default=Plan.seconds, help="end of the uploads; default: %(default)s"
+    )
+    number = _bounded(int, 1, MAX_UPLOADS)
+    parser.add_argument("--uploads", type=number, default=Plan.uploads, help="videos at most; default: %(default)s")
+    parser.add_argument("--store", choices=STORES, default=Plan.store, help="media store; default: %(default)s")
+    number = _bounded(int, 1, MAX_USERS)
+    parser.add_argument("--users", type=number, default=Plan.users, help="users at the same time; default: %(default)s")
+    names = sorted(kinds.BY_NAME.keys() | embedded.BY_NAME.keys())
+    parser.add_argument(
+        "--without", action="append", default=[], choices=names, metavar="FAULT", help="omit a kind of fault"
+    )
+    return parser.parse_args()
+
+
+def _bounded(kind: type[int] | type[float], least: int, most: int) -> Callable[[str], float]:
+    """Return the reader of an argument that is a number between two others."""
+
+    def read(text: str) -> float:
+        number = kind(text)
+        if not least <= number <= most:  # nor is NaN
+            raise argparse.ArgumentTypeError(f"must be between {least} and {most}")
+        return number
+
+    read.__name__ = "whole number" if kind is int else "number"
+    return read
 
 
 def _command(plan: Plan) -> str:
