@@ -3,6 +3,8 @@
 The function serves a file at its name and at /RELEASE/NAME, where RELEASE is a hash of all files. The first page refers
 to the second kind, so that browsers keep the files for a year, load no file twice, and never mix two releases.
 
+Modules that others load by `import(…)` only, when somebody needs them, are not among the files that every visit loads.
+
 Scripts and styles are served without comments and indentation, which are for those who read the source: without them,
 the page weighs a fifth less, compressed.
 """
@@ -13,7 +15,7 @@ import gzip
 import hashlib
 import mimetypes
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +29,8 @@ ICON_NAME = "icon.svg"
 MAX_BYTES = 2**20  # of all files; they stay in memory
 RELEASE_LENGTH = 12
 HEAD_END = b"</head>"
+SCRIPT = re.compile(rb'<script type="module" src="([\w-]+\.js)"')
+STATIC_IMPORT = re.compile(rb'^(?:import|export)\b[^;()]*"\./([\w-]+\.js)"', re.MULTILINE)
 REFERENCE = re.compile(rb'\b(src|href)="(?=[\w-]+\.\w+")')
 CONDENSED = (".js", ".css")
 COMMENT = re.compile(rb"^[ \t]*(?:/\*(?:[^*]|\*(?!/))*\*/|//[^\n]*)[ \t]*$", re.MULTILINE)
@@ -57,10 +61,11 @@ class StaticFile:
 
 @dataclass(frozen=True)
 class StaticFiles:
-    """The files of the page by name, and their release."""
+    """The files of the page by name, their release, and the names of the modules that are loaded only when needed."""
 
     release: str
     files: dict[str, StaticFile]
+    on_demand: frozenset[str]
 
 
 @cache
@@ -75,14 +80,26 @@ def read_files(folder: Path = FOLDER) -> StaticFiles:
     for name, content in contents.items():
         digest.update(b"%s %d\n%s" % (name.encode(), len(content), content))
     release = digest.hexdigest()[:RELEASE_LENGTH]
-    index = contents[INDEX].replace(HEAD_END, _preloads(contents) + HEAD_END)
+    modules = _startup_modules(contents)
+    index = contents[INDEX].replace(HEAD_END, _preloads(name for name in contents if name in modules) + HEAD_END)
     contents[INDEX] = REFERENCE.sub(rf'\1="{release}/'.encode(), index)
-    return StaticFiles(release, {name: _static_file(name, content) for name, content in contents.items()})
+    on_demand = frozenset(name for name in contents if name.endswith(".js") and name not in modules)
+    return StaticFiles(release, {name: _static_file(name, content) for name, content in contents.items()}, on_demand)
 
 
-def _preloads(names: Iterable[str]) -> bytes:
-    """Return links that load all modules at once, whereas an import is found only in the module that contains it."""
-    modules = (name for name in names if name.endswith(".js"))
+def _startup_modules(contents: Mapping[str, bytes]) -> set[str]:
+    """Return the names of the modules that every visit loads: the index names them, or one of them imports them."""
+    found: set[str] = set()
+    new = {name.decode() for name in SCRIPT.findall(contents[INDEX])}
+    while new:
+        found |= new
+        imports = (STATIC_IMPORT.findall(contents.get(name, b"")) for name in new)
+        new = {name.decode() for names in imports for name in names} - found
+    return found
+
+
+def _preloads(modules: Iterable[str]) -> bytes:
+    """Return links that load modules at once, whereas an import is found only in the module that contains it."""
     return "".join(f'  <link rel="modulepreload" href="{name}">\n  ' for name in modules).encode()
 
 

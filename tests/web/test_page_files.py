@@ -11,6 +11,7 @@ import pytest
 from functions.web.static_files import FOLDER, condensed, read_files
 
 MAX_WEIGHT = 60_000  # bytes, compressed
+MAX_ON_DEMAND_WEIGHT = 8_000  # of one module that is loaded when somebody needs it
 FILES = sorted(FOLDER.rglob("*"))
 MODULES = [file for file in FILES if file.suffix == ".js"]
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xhtml", "http://www.w3.org/1999/xlink"}
@@ -56,9 +57,24 @@ def text_without_comments(file: Path) -> str:
     return re.sub(r"(^|\s)//.*", "", text) if file.suffix == ".js" else text
 
 
-def test_the_page_weighs_less_than_sixty_kilobytes() -> None:
-    weight = sum(len(file.compressed) for file in read_files().files.values())
+def test_what_every_visit_loads_weighs_less_than_sixty_kilobytes() -> None:
+    page = read_files()
+    weight = sum(len(file.compressed) for name, file in page.files.items() if name not in page.on_demand)
     assert weight < MAX_WEIGHT, f"{weight} bytes"
+    for name in page.on_demand:
+        assert len(page.files[name].compressed) < MAX_ON_DEMAND_WEIGHT, name
+
+
+def test_a_module_is_loaded_at_the_start_unless_it_is_imported_by_a_call_only(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text('<head></head><script type="module" src="app.js"></script>')
+    (tmp_path / "app.js").write_text('import {\n  a,\n} from "./a.js";\nconst c = () => import("./c.js");\n')
+    (tmp_path / "a.js").write_text('import "./b.js";\nexport { d } from "./d.js";\n')
+    for name in ("b.js", "c.js", "d.js"):
+        (tmp_path / name).write_text('import "./a.js";\n')
+    page = read_files(tmp_path)
+    assert page.on_demand == {"c.js"}
+    preloaded = re.findall(rf'modulepreload" href="{page.release}/([\w.]+)"', page.files["index.html"].plain.decode())
+    assert preloaded == ["a.js", "app.js", "b.js", "d.js"]
 
 
 @each_file
