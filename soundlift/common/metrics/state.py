@@ -30,8 +30,9 @@ WAITING_JOBS = "waiting jobs"
 class State(Collector):
     """The availability of the services that a process has opened, and the jobs that wait, as last found."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, *, cache_seconds: float = CACHE_SECONDS) -> None:
         self._services = services
+        self._cache_seconds = cache_seconds
         self._pool = ThreadPoolExecutor(len(SERVICES) + 1, thread_name_prefix="metrics")
         self._looks: Mapping[str, Future[Any]] = {}
         self._looked_at = float("-inf")
@@ -54,11 +55,14 @@ class State(Collector):
             yield from _waiting_jobs(looks[WAITING_JOBS].result())
 
     def _look(self) -> Mapping[str, Future[Any]]:
-        """Return the running looks if they are recent or not all have ended, otherwise start new ones."""
+        """Return the looks if they are recent; otherwise start each one again that has ended."""
         with self._lock:
-            is_recent = time.monotonic() - self._looked_at < CACHE_SECONDS
-            if not is_recent and all(look.done() for look in self._looks.values()):
-                self._looks = {name: self._pool.submit(look) for name, look in self._all_looks().items()}
+            if time.monotonic() - self._looked_at >= self._cache_seconds:
+                running = {name: look for name, look in self._looks.items() if not look.done()}
+                started = {
+                    name: self._pool.submit(look) for name, look in self._all_looks().items() if name not in running
+                }
+                self._looks = running | started
                 self._looked_at = time.monotonic()
             return self._looks
 
