@@ -18,6 +18,7 @@ GUNICORN = ("gunicorn", "--config", "python:soundlift.common.web.gunicorn_config
 PARTS = (*FUNCTIONS, "connector")
 REPLICAS = 2
 SUBSCRIBERS = {"video": "convert", "mp3": "notify"}  # functions by queue
+POST_SECONDS = 300  # cleanup deletes up to 200 files, for which the MongoDB server of tests may take a second each
 STOP_SECONDS = 30  # Kubernetes' default terminationGracePeriodSeconds
 
 
@@ -100,7 +101,7 @@ class ProcessStack:
         return self.remove(old)
 
     def post(self, path: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request("POST", self.internal_url + path, retries=False, timeout=60)
+        return urllib3.request("POST", self.internal_url + path, retries=False, timeout=POST_SECONDS)
 
     def cleanup(self) -> urllib3.BaseHTTPResponse:
         return self.post("/function/cleanup")

@@ -30,7 +30,7 @@ from tests.chaos.users.user import User
 MAX_CLIPS = 200
 FINISH_SECONDS = 90.0  # for the requests that users have begun
 UP_SECONDS = 120.0
-EMPTY_SECONDS = 120.0
+EMPTY_SECONDS = 600.0
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from soundlift.client import Client
 TIMEOUT_SECONDS = 60
 RETRY_SECONDS = 30
 PIECES, PIECE_SECONDS = 10, 0.2  # of an upload or a download
+PAUSE_SECONDS = 0.3  # before a thread repeats its request, so that the new processes get processor time to start
 SLOW = 3  # concurrent ones of each kind: at any time, some are in progress in each process
 RECEIVE_BUFFER = 64 * 1024
 
@@ -106,6 +107,7 @@ class Traffic:
             try:
                 kind()
                 self.done[kind.__name__] += 1
+                self._stop.wait(PAUSE_SECONDS)
             except Exception as error:
                 self.failures.append(f"{kind.__name__}: {error!r}")
 

@@ -15,6 +15,7 @@ from tests.chaos.system.running import RunningSystem
 
 CLEANUP_SECONDS = 3.0
 POLL_SECONDS = 0.5
+MAX_ERROR_LENGTH = 500
 
 
 class Upkeep:
@@ -63,7 +64,10 @@ class Upkeep:
 
     def _repeat(self, work: Callable[[], None], ended: threading.Event, pause: float) -> None:
         while not ended.wait(pause):
-            work()
+            try:
+                work()
+            except (AssertionError, TimeoutError) as error:  # a process does not start, as while its disk is full
+                self._system.history.record("upkeep failed", error=str(error)[:MAX_ERROR_LENGTH])
 
     def _clean_up(self) -> None:
         with suppress(urllib3.exceptions.HTTPError):  # killed, or its servers are away
