@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,13 @@ from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 
 pytest_plugins = [f"tests.fixtures.{name}" for name in ("functions", "heap", "local_stack", "selection", "servers")]
+
+
+def pytest_configure() -> None:
+    # A shell without job control starts background commands with SIGINT ignored. The processes that tests interrupt
+    # would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -141,14 +141,12 @@ class GuardedStack:
             connection.execute(sa.update(jobs).where(jobs.c.claimed_until.is_not(None)).values(claimed_until=0.0))
 
     def signal_connector(self, number: signal.Signals) -> None:
-        child = self._stack.child("soundlift.connector")
-        assert child
+        child = wait_for(lambda: self._stack.child("soundlift.connector"), "the connector runs")
         os.kill(child.pid, number)
 
     def kill_gateway(self) -> None:
         """Kill all functions; the supervisor starts them again, and nothing is held anymore."""
-        child = self._stack.child(GATEWAY)
-        assert child
+        child = wait_for(lambda: self._stack.child(GATEWAY), "the gateway runs")
         self._history.record("fault", number=1, name="kill", target="gateway", phase="begin")
         os.killpg(child.pid, signal.SIGKILL)
         for path in self._control.glob("h[eo]ld *"):
