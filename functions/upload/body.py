@@ -17,7 +17,8 @@ from .session import UploadSession
 
 # The maximum that gunicorn receives at a time: after each smaller read, it copies the rest of what it has received.
 BLOCK_BYTES = 2**20
-BOUNDARY_PARAMETER = re.compile(r"\bboundary\b(\*?)", re.IGNORECASE)
+# The name of a parameter, behind whatever a reader may take for the end of another one. A boundary may contain it.
+BOUNDARY_PARAMETER = re.compile(r"""[\s;,"']boundary\b(\*?)""", re.IGNORECASE)
 PLAIN = ""  # not `boundary*` (RFC 2231), which few readers know
 MAX_NAME_LENGTH = 200
 MAX_PATH_LENGTH = 8192

@@ -32,6 +32,15 @@ def test_a_file_that_contains_parts_of_a_boundary_is_stored_unchanged(
     assert read_stored(services, response.json["video_fid"]) == content
 
 
+@pytest.mark.parametrize("boundary", ["boundary", "my-boundary"])
+def test_a_boundary_may_contain_the_name_of_its_parameter(function: Call, services: Services, boundary: str) -> None:
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="f"; filename="a.mp4"\r\n\r\n'
+    body = head.encode() + MP4 + f"\r\n--{boundary}--\r\n".encode()
+    form_type = f"multipart/form-data; boundary={boundary}"
+    response = function("upload").post("/", data=body, content_type=form_type, headers=bearer(services))
+    assert response.status_code == 202, response.text
+
+
 def test_a_large_field_is_rejected(function: Call, services: Services) -> None:
     body = b'--frontier\r\nContent-Disposition: form-data; name="comment"\r\n\r\n' + b"x" * 2**21
     form_type = "multipart/form-data; boundary=frontier"
