@@ -17,8 +17,9 @@ from .session import UploadSession
 
 # The maximum that gunicorn receives at a time: after each smaller read, it copies the rest of what it has received.
 BLOCK_BYTES = 2**20
-# The name of a parameter, behind whatever a reader may take for the end of another one. A boundary may contain it.
-BOUNDARY_PARAMETER = re.compile(r"""[\s;,"']boundary\b(\*?)""", re.IGNORECASE)
+# All that some reader takes for the name of this parameter: a word of its own, or anything before an equals sign. The
+# value may contain it, as in boundary=my-boundary.
+BOUNDARY_PARAMETER = re.compile(r"""(?:(?<=[\s;,"'])boundary\b|boundary(?=\s*[*=]))(\*?)""", re.IGNORECASE)
 PLAIN = ""  # not `boundary*` (RFC 2231), which few readers know
 MAX_NAME_LENGTH = 200
 MAX_PATH_LENGTH = 8192

@@ -83,6 +83,8 @@ TYPES = {
     "multipart/form-data; boundary=": 400,
     "multipart/form-data; boundary=x; boundary=y": 400,
     "multipart/form-data; boundary=y; Boundary=x": 400,
+    "multipart/form-data; x-boundary=y; boundary=x": 400,
+    "multipart/form-data; xboundary=y; boundary=x": 400,
     "multipart/form-data; boundary*=utf-8''x; boundary=x": 400,
     "multipart/form-data; boundary*0=x": 400,
     f"multipart/form-data; boundary={'x' * 71}": 400,
