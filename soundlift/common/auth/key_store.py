@@ -179,15 +179,17 @@ def _lock_account(connection: Connection, username: str, *, needs_admin: bool) -
 
 def _make_room(connection: Connection, username: str) -> None:
     """Raise TooManyKeys if a user may have no further key; delete those of their ended keys that are too many."""
-    own = table.c.username == username
-    if (connection.scalar(sa.select(sa.func.count()).where(own, _is_active())) or 0) >= MAX_KEYS:
+    active, ended = (_of_user(username, condition) for condition in (_is_active(), sa.not_(_is_active())))
+    if len(connection.scalars(active.limit(MAX_KEYS)).all()) == MAX_KEYS:
         raise TooManyKeys(f"You have {MAX_KEYS} API keys, which is the most that one user may have. Revoke one first.")
-    ended = (
-        sa.select(table.c.id).where(own, sa.not_(_is_active())).order_by(table.c.created_at.desc(), table.c.id.desc())
-    )
-    surplus = connection.scalars(ended.offset(MAX_ENDED_KEYS - 1).limit(DELETE_BATCH)).all()
-    if surplus:
+    if surplus := connection.scalars(ended.offset(MAX_ENDED_KEYS - 1).limit(DELETE_BATCH)).all():
         connection.execute(sa.delete(table).where(table.c.id.in_(surplus)))
+
+
+def _of_user(username: str, condition: sa.ColumnElement[bool]) -> sa.Select[tuple[str]]:
+    """Return a query for the ids of keys of a user, the newest first."""
+    query = sa.select(table.c.id).where(table.c.username == username, condition)
+    return force_index(query.order_by(table.c.created_at.desc(), table.c.id.desc()), table, "api_key_of_user")
 
 
 def _is_active() -> sa.ColumnElement[bool]:
