@@ -43,10 +43,10 @@ class JsonExchange:
         self.seconds = seconds
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
-        """Return the JSON object at a URL."""
+        """Return the JSON object at a URL, empty if there is another kind of JSON."""
         answer = self._send("GET", url, None, headers or {})
-        if answer.status != 200 or not answer.document:
-            raise ProviderUnavailable(f"{url} returned status {answer.status}, or no JSON object.")
+        if answer.status != 200:
+            raise ProviderUnavailable(f"{url} returned status {answer.status}.")
         return answer.document
 
     def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
