@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from soundlift.common.media import MediaStore
     from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
+    from soundlift.common.outbound.client import OutboundClient
     from soundlift.common.process.sandbox.sandbox import Sandbox
 
 
@@ -211,6 +212,13 @@ class Services:
         from soundlift.common.mail import Mail
 
         return Mail(self.settings.smtp_url, ca_file=self.settings.smtp_ca_file)
+
+    @cached_property
+    def outbound(self) -> OutboundClient:
+        """Return the client for requests to addresses that users name."""
+        from soundlift.common.outbound.client import OutboundClient
+
+        return OutboundClient.from_settings(self.settings)
 
     @property
     def shutdown(self) -> Shutdown:

@@ -20,6 +20,7 @@ from platformdirs import user_data_path
 
 from soundlift.common.errors import SettingError
 from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
+from soundlift.common.outbound.policy import Destination, destinations, ports
 from soundlift.common.setting_types import (
     SAMPLERS,
     addresses_by_queue,
@@ -300,6 +301,18 @@ class Settings:
         "How long the video and the audio file of an ended job are kept", 7 * 24 * 3600, positive
     )
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
+    outbound_allow: tuple[Destination, ...] = setting(
+        "Hosts, addresses and networks that imports and webhooks may reach besides public addresses, separated by "
+        "commas, such as files.example.org,10.1.0.0/16",
+        (),
+        destinations,
+    )
+    outbound_ports: tuple[int, ...] = setting(
+        "Ports that imports and webhooks may reach, separated by commas, or * for all", ports("80,443"), ports
+    )
+    outbound_ca_file: str = setting(
+        "File with further authorities for the certificates of servers that imports and webhooks reach", ""
+    )
     otel_exporter_otlp_endpoint: str = setting(
         "Address of an OpenTelemetry collector for traces, such as http://collector:4318; if empty, none are recorded",
         "",

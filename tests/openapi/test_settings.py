@@ -17,6 +17,7 @@ PLACES_AND_SECRETS = {  # where the parts of a deployment are, and how they trus
     *("JWT_SECRET", "GATEWAY_URL", "SUBSCRIBERS", "EXTRA_SUBSCRIBERS", "BASIC_AUTH_USER", "BASIC_AUTH_PASSWORD"),
     *("BASIC_AUTH_CALLS", "STACK_FILE", "MAIL_FROM", "VIDEO_QUEUE", "MP3_QUEUE", "HOST", "PORT", "LIFELINE_FD"),
     *("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", "OIDC_CA_FILE"),
+    *("OUTBOUND_ALLOW", "OUTBOUND_PORTS", "OUTBOUND_CA_FILE"),
     *("CONNECTOR_PORT", "METRICS_PORT", "LOG_LEVEL", "TRUSTED_PROXIES", "PASSWORD_MEMORY_KIB", "PASSWORD_PASSES"),
 }
 PROCESSING = {  # how conversions and deliveries are run; clients see their outcome in the job
