@@ -142,6 +142,13 @@ class InvalidSession(NotAuthorized):
     code = "invalid_session"
 
 
+class ProviderSignInRefused(NotAuthorized):
+    """A sign-in with the identity provider that failed, because of its code or its ID token."""
+
+    title = "Provider Sign-In Refused"
+    code = "provider_sign_in_refused"
+
+
 class Forbidden(SoundliftError):
     """A request for something that this user may not do."""
 
@@ -172,6 +179,27 @@ class AddressNotAllowed(Forbidden):
 
     title = "Address Not Allowed"
     code = "address_not_allowed"
+
+
+class UnverifiedAddress(Forbidden):
+    """A sign-in with the identity provider whose email address the provider has not verified."""
+
+    title = "Unverified Address"
+    code = "unverified_address"
+
+
+class NoAccount(Forbidden):
+    """A sign-in with the identity provider whose email address has no account here."""
+
+    title = "No Account"
+    code = "no_account"
+
+
+class AccountDisabled(Forbidden):
+    """A sign-in with the identity provider to a disabled account."""
+
+    title = "Account Disabled"
+    code = "account_disabled"
 
 
 class CrossSiteRequest(Forbidden):
@@ -347,6 +375,17 @@ class MailUnavailable(Unavailable):
     """A mail server that is unavailable, or temporarily rejects this mail."""
 
     code = "mail_unavailable"
+
+
+class ProviderUnavailable(Unavailable):
+    """An identity provider that did not answer, or not as it should; the sentence is for the operator."""
+
+    code = "provider_unavailable"
+
+    @property
+    def public_detail(self) -> str:
+        """Return a sentence that discloses no configuration."""
+        return "The sign-in provider cannot be used at the moment. Try again later, or sign in with a password."
 
 
 class QueueFull(Unavailable):

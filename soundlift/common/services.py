@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from soundlift.common.auth.identification import Identification
     from soundlift.common.auth.key_store import ApiKeys
     from soundlift.common.auth.link_limits import LinkLimits
+    from soundlift.common.auth.oidc.provider import IdentityProvider
     from soundlift.common.auth.password_links import PasswordLinks
     from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
@@ -144,6 +145,24 @@ class Services:
         from soundlift.common.auth.password_links import PasswordLinks
 
         return PasswordLinks(self.database)
+
+    @cached_property
+    def identity_provider(self) -> IdentityProvider | None:
+        """Return the provider at which people sign in, or None; raises SettingError without OIDC_CLIENT_ID.
+
+        Only a deployment that has one loads its modules, and cryptography.
+        """
+        settings = self.settings
+        if not settings.oidc_issuer:
+            return None
+        if not settings.oidc_client_id:
+            message = (
+                "Setting OIDC_CLIENT_ID is missing: set it to the client id that the provider gave this deployment."
+            )
+            raise SettingError(message, setting="OIDC_CLIENT_ID")
+        from soundlift.common.auth.oidc.provider import open_provider
+
+        return open_provider(settings)
 
     @cached_property
     def jobs(self) -> Jobs:
