@@ -56,9 +56,9 @@ class Scopes(click.ParamType[frozenset[Scope]]):
 
 @click.group()
 def key() -> None:
-    """Make, list and revoke API keys, with which programs need no password.
+    """Manage the API keys of your programs.
 
-    These commands need a sign-in; no key can make or revoke keys. All other commands use the key in SOUNDLIFT_API_KEY.
+    With a key, a program needs no password. These commands need a sign-in; no key can make or revoke keys. All other commands use the key in SOUNDLIFT_API_KEY.
     """
 
 
