@@ -58,7 +58,8 @@ class Scopes(click.ParamType[frozenset[Scope]]):
 def key() -> None:
     """Manage the API keys of your programs.
 
-    With a key, a program needs no password. These commands need a sign-in; no key can make or revoke keys. All other commands use the key in SOUNDLIFT_API_KEY.
+    With a key, a program needs no password. These commands need a sign-in: no key can make or revoke keys. All other
+    commands use the key in SOUNDLIFT_API_KEY.
     """
 
 
