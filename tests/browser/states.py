@@ -272,5 +272,5 @@ def not_found(scene: Scene) -> Iterator[Visit]:
 
 State = Callable[[Scene], object]
 STATES = [signed_out, refused, empty, uploading, options_open, converting, ready, playing, failed, question, selecting,
-          expired, admin, keys, mail, requesting_link, link_requested, password_mail, choosing_password, dead_password_link,
-          dead_link, not_found]  # fmt: skip
+          expired, admin, keys, mail, requesting_link, link_requested, password_mail, choosing_password,
+          dead_password_link, dead_link, not_found]  # fmt: skip
