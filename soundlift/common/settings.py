@@ -69,7 +69,7 @@ class Settings:
     )
     secrets_folder: Path = setting("Folder with secret files", Path(SECRETS_FOLDER), Path)
     database_url: str = setting(
-        "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE",
+        "Users and jobs: sqlite:///FILE, or mysql:// or postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         None,
         secret=True,
     )
