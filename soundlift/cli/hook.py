@@ -28,7 +28,7 @@ webhook_argument = click.argument("webhook", metavar="HOOK")
 
 @click.group()
 def hook() -> None:
-    """Manage webhooks, which announce the ends of your jobs.
+    """Manage webhooks about your jobs.
 
     HOOK is the id of a webhook, or its URL.
     """
