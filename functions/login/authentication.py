@@ -60,7 +60,7 @@ def authenticate(request: Request, body: Mapping[str, Any] | None, services: Ser
 
 
 def _advice(settings: Settings) -> str:
-    """Return what people do whose account was made by a sign-in with the identity provider: the same for every account."""
+    """Return what people do who have signed in with the provider only; it is the same for every account."""
     name = provider_name(settings)
     if name is None:
         return ""

@@ -1,6 +1,6 @@
 """Signs users in and out: access tokens for passwords, and sessions that last longer.
 
-It also signs in with an identity provider, lists the users for admins, and serves sign-up and password reset.
+It also signs in with an identity provider, lists the users for admins, and serves API keys, sign-up and password reset.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from soundlift.common.web.cross_origin import allow_cross_origin
 from .accounts import list_users
 from .authentication import authenticate
 from .begun_session import COOKIE, access_response, sign_in_response, wanted_session
+from .keys import list_keys, make_key, revoke_key
 from .password_links import choose_password, offers, read_link, reset, sign_up
 from .provider_sign_in import describe_provider, sign_in_with_provider
 from .same_origin import require_same_origin
@@ -76,6 +77,9 @@ app.handle("/sign-out", sign_out, methods=["POST"])
 app.handle("/provider", describe_provider, methods=["GET"])
 app.handle("/provider", sign_in_with_provider, methods=["POST"])
 app.handle("/users", list_users, methods=["GET"])
+app.handle("/keys", list_keys, methods=["GET"])
+app.handle("/keys", make_key, methods=["POST"])
+app.handle("/keys/<key_id>", revoke_key, methods=["DELETE"])
 app.handle("/offers", offers, methods=["GET"])
 app.handle("/sign-up", sign_up, methods=["POST"])
 app.handle("/reset", reset, methods=["POST"])

@@ -8,6 +8,7 @@ import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job, State
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
     """Receive an upload; or show or cancel the one that was sent with the same Idempotency-Key."""
-    username = services.tokens.identify(request.headers.get("Authorization")).username
+    username = services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
     match request.method:
         case "POST":
             return _receive(request, services, username)

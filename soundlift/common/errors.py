@@ -157,6 +157,23 @@ class Forbidden(SoundliftError):
     code = "forbidden"
 
 
+class InsufficientScope(Forbidden):
+    """A request with an API key that lacks a scope, or that no key may make (RFC 6750, section 3.1)."""
+
+    title = "Insufficient Scope"
+    code = "insufficient_scope"
+
+    def __init__(self, detail: str, *, scope: str | None = None) -> None:
+        super().__init__(detail)
+        self.scope = scope
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the challenge with the scope that is necessary, if a key can have it."""
+        scope = f', scope="{self.scope}"' if self.scope else ""
+        return {"WWW-Authenticate": f'{NotAuthorized.challenge}, error="insufficient_scope"{scope}'}
+
+
 class AddressNotAllowed(Forbidden):
     """A sign-up with an address of another domain than the deployment allows."""
 
@@ -220,6 +237,14 @@ class NotRetryable(SoundliftError):
     status = 409
     title = "Not Retryable"
     code = "not_retryable"
+
+
+class TooManyKeys(SoundliftError):
+    """A new API key of a user who has the most that one may have."""
+
+    status = 409
+    title = "Too Many API Keys"
+    code = "too_many_keys"
 
 
 class UploadInProgress(SoundliftError):

@@ -14,13 +14,15 @@ from soundlift.common.tracing.spans import is_on
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
+    from soundlift.common.auth.identification import Identification
+    from soundlift.common.auth.key_store import ApiKeys
     from soundlift.common.auth.link_limits import LinkLimits
     from soundlift.common.auth.oidc.provider import IdentityProvider
     from soundlift.common.auth.password_links import PasswordLinks
     from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
     from soundlift.common.auth.sign_in_limits import SignInLimits
-    from soundlift.common.auth.tokens import Tokens
+    from soundlift.common.auth.tokens import Identity, Tokens
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
@@ -55,6 +57,27 @@ class Services:
             sign_in_seconds=self.settings.token_seconds,
             link_seconds=self.settings.link_seconds,
         )
+
+    @cached_property
+    def identification(self) -> Identification:
+        """Return the service that checks who sends a request, which opens the database only for an API key."""
+        from soundlift.common.auth.identification import Identification
+
+        return Identification(self.tokens, lambda: self.api_keys)
+
+    def identify(self, authorization: str | None, *, scope: str | None) -> Identity:
+        """Return the user that an Authorization header identifies; an API key must have the scope.
+
+        See `Identification.identify`, also for the errors.
+        """
+        return self.identification.identify(authorization, scope=scope)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Return the store of API keys."""
+        from soundlift.common.auth.key_store import ApiKeys
+
+        return ApiKeys(self.database)
 
     @cached_property
     def database(self) -> Database:
