@@ -82,8 +82,8 @@ class Connection:
     ) -> urllib3.BaseHTTPResponse:
         """Send a request once, and return a response with a status of success, whose body the caller reads.
 
-        With `may_redirect`, it may also be a redirect of a GET, which is not followed. Raises ApiError and
-        ConnectionFailed.
+        With `may_redirect`, it may also be a redirect to the file that is asked for, which has its entity tag; one to
+        another document, such as the sign-in page of a proxy, has none. Raises ApiError and ConnectionFailed.
 
         The server may refuse a request and close the connection before the whole body has been sent; urllib3 still
         reads that response.
@@ -92,7 +92,7 @@ class Connection:
         if token is not None:
             headers["Authorization"] = f"Bearer {checked_token(token)}"
         response = self._send(self.url + request.target, request, headers, named=self.url)
-        if response.status < HTTPStatus.MULTIPLE_CHOICES or (may_redirect and response.status in REDIRECTS):
+        if response.status < HTTPStatus.MULTIPLE_CHOICES or (may_redirect and is_redirect(response)):
             return response
         try:
             raise api_error(response)
@@ -130,6 +130,11 @@ class Connection:
                 redirect=False,
                 preload_content=False,
             )
+
+
+def is_redirect(response: urllib3.BaseHTTPResponse) -> bool:
+    """Return whether a response says where the requested file is, and which version of it."""
+    return response.status in REDIRECTS and {"ETag", "Location"} <= set(response.headers)
 
 
 def checked_url(url: str) -> str:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 import urllib3
 
-from soundlift.client.connection import REDIRECTS, Connection, Request
+from soundlift.client.connection import Connection, Request, is_redirect
 from soundlift.client.errors import ConnectionFailed
 from soundlift.client.store_urls import is_safe_url
 
@@ -29,7 +29,7 @@ class StoreRedirects:
         tries = URL_TRIES if self._are_followed else 0
         for _ in range(tries):
             response = self._connection.open(request, token, may_redirect=True)
-            if response.status not in REDIRECTS:
+            if not is_redirect(response):
                 return response
             response.drain_conn()
             response.release_conn()
@@ -49,7 +49,7 @@ class StoreRedirects:
 
         The server knows the file by its own tag, so a download that is interrupted continues there.
         """
-        url = redirect.headers.get("Location", "")
+        url = redirect.headers["Location"]
         if not is_safe_url(url, self._connection.url):
             return None
         headers = {name: value for name, value in request.headers.items() if name in FORWARDED}
@@ -57,7 +57,5 @@ class StoreRedirects:
             found = self._connection.exchange(url, replace(request, headers=headers), connect_seconds=CONNECT_SECONDS)
         except ConnectionFailed:
             return None
-        found.headers.discard("ETag")
-        if tag := redirect.headers.get("ETag"):
-            found.headers["ETag"] = tag
+        found.headers["ETag"] = redirect.headers["ETag"]
         return found

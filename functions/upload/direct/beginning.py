@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from soundlift.common.errors import UploadDeleted
+from soundlift.common.errors import SoundliftError, UploadDeleted
 from soundlift.common.jobs.direct_uploads import DirectUpload
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
@@ -21,6 +21,7 @@ from soundlift.common.services import Services
 
 from ..earlier import find_known_job
 from .announcement import Announcement
+from .completion import discard
 
 PART_BYTES = 16 * 2**20  # repeated at most after an interruption; sent within URL_SECONDS even at 20 kB/s
 MAX_PARTS = 10_000  # of S3
@@ -68,14 +69,20 @@ def begin_in_store(upload: DirectUpload, services: Services, store: DirectUpload
     """Begin an upload in the store unless it has begun already, and return the store's reference.
 
     If two requests do so at once, both get the same reference. What the store then has of the other one is removed
-    with the files of the job. Raises UploadDeleted if the upload has ended.
+    with the files of the job. Raises UploadDeleted if the upload has ended, and after StoreUnavailable or
+    DirectUnavailable nothing of it is kept.
     """
     if upload.reference is not None:
         return upload.reference
     job = upload.job
     bind_job(job.id)
     info = MediaInfo(job.username, job.file_name, job.content_type, job.id)
-    reference = services.direct_uploads.begin(job.id, store.begin(job.video_fid, info))
+    try:
+        begun = store.begin(job.video_fid, info)
+    except SoundliftError:
+        discard(job, services)
+        raise
+    reference = services.direct_uploads.begin(job.id, begun)
     if reference is None:
         services.videos.delete(job.video_fid)
         raise UploadDeleted("The upload was cancelled or abandoned; begin another one.")

@@ -44,11 +44,11 @@ def complete(upload: DirectUpload, services: Services, store: DirectUploads) -> 
     try:
         _check_file(upload, services)
     except MediaNotFound:
-        _discard(upload.job, services)
+        discard(upload.job, services)
         raise UploadDeleted(LOST) from None
     except SoundliftError as error:
         if error.status < 500:
-            _discard(upload.job, services)
+            discard(upload.job, services)
         raise
     return _queue(upload, services)
 
@@ -59,7 +59,7 @@ def abandon(job: Job, services: Services) -> None:
     for _ in range(CANCEL_TRIES):
         if current is None or current.state == State.DELETED:
             return
-        if _discard(current, services) if current.state == State.RECEIVING else leave_no_job(current, services.jobs):
+        if discard(current, services) if current.state == State.RECEIVING else leave_no_job(current, services.jobs):
             return
         current = services.jobs.find(job.id)
     raise NotReady("The job has just changed. Cancel the upload again.")
@@ -112,7 +112,7 @@ def _queue(upload: DirectUpload, services: Services) -> Job:
     return found
 
 
-def _discard(job: Job, services: Services) -> bool:
+def discard(job: Job, services: Services) -> bool:
     """Delete an upload and what has been stored of it, now or by cleanup; return whether this call did."""
     if not services.jobs.roll_back(job.id):
         return False

@@ -30,7 +30,10 @@ class DirectUploads(Protocol):
     """
 
     def begin(self, fid: str, info: MediaInfo) -> str:
-        """Begin a file, and return the store's reference of the upload; raises StoreUnavailable."""
+        """Begin a file, and return the store's reference of the upload.
+
+        Raises StoreUnavailable, or DirectUnavailable if the store does not let this process read what arrives.
+        """
         ...
 
     def sign_part(self, fid: str, reference: str, *, number: int, size: int, seconds: int) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from soundlift.common.errors import MediaNotFound, StoreUnavailable
+from soundlift.common.errors import DirectUnavailable, MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo
 from soundlift.common.media.direct import StoredPart
 from soundlift.common.media.s3.server import get_client, has_status, store_errors
@@ -27,13 +27,16 @@ class S3DirectTransfers:
     def __init__(self, store: S3Store, endpoint: str) -> None:
         self._store = store
         self._endpoint = endpoint
+        self._may_list = False
 
     def begin(self, fid: str, info: MediaInfo) -> str:
-        """Create a multipart upload."""
+        """Create a multipart upload; once, check that its parts can be listed, which needs a right of its own."""
         with store_errors():
-            return str(
-                self._client.create_multipart_upload(**self._store.key(fid), **metadata_headers(info))["UploadId"]
-            )
+            created = self._client.create_multipart_upload(**self._store.key(fid), **metadata_headers(info))
+        reference = str(created["UploadId"])
+        if not self._may_list:
+            self._check_listing(fid, reference)
+        return reference
 
     def sign_part(self, fid: str, reference: str, *, number: int, size: int, seconds: int) -> str:
         """Sign the headers Host and Content-Length, so that the URL accepts no other size."""
@@ -67,6 +70,18 @@ class S3DirectTransfers:
     def _sign(self, operation: str, parameters: dict[str, Any], seconds: int) -> str:
         with store_errors():
             return str(self._signer.generate_presigned_url(operation, Params=parameters, ExpiresIn=seconds))
+
+    def _check_listing(self, fid: str, reference: str) -> None:
+        try:
+            self.parts(fid, reference)
+        except StoreUnavailable as error:
+            if not has_status(error, 403):
+                raise
+            raise DirectUnavailable(
+                "The media store is not set up for direct uploads; send the video to /upload.",
+                cause="the keys lack the right s3:ListMultipartUploadParts",
+            ) from error
+        self._may_list = True
 
     @property
     def _client(self) -> Any:
