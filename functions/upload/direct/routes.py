@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import DirectUnavailable, NotFound, TooSlow, UploadDeleted
 from soundlift.common.jobs.direct_uploads import DirectUpload
 from soundlift.common.jobs.model import State
@@ -106,7 +107,7 @@ def add_direct_uploads(app: Function) -> None:
 
 
 def _username(request: Request, services: Services) -> str:
-    return services.tokens.identify(request.headers.get("Authorization")).username
+    return services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
 
 
 def _store(services: Services) -> DirectUploads:
