@@ -50,7 +50,7 @@ class DirectUploads(Protocol):
     def complete(self, fid: str, reference: str, parts: Sequence[StoredPart]) -> None:
         """Make one file of these parts, which have not been replaced since they were listed.
 
-        Raises MediaNotFound if the upload has ended, or StoreUnavailable.
+        Raises StoreUnavailable; and MediaNotFound if the upload has ended, unless it was completed with these parts.
         """
         ...
 
