@@ -288,4 +288,5 @@ def test_parts_are_larger_if_there_would_be_too_many() -> None:
 def _clean_up(services: Services) -> None:
     """Delete the files of deleted jobs, as each minute."""
     cleanup_app.services = services
+    cleanup_app.test_client_class = Client
     assert cleanup_app.test_client().post("/").status_code == 200
