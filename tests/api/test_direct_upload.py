@@ -190,6 +190,7 @@ def test_what_a_plain_upload_would_refuse_is_refused_before_anything_is_kept(dir
         ({"options": []}, 400, "bad_request"),
         *(({"options": {"bitrate": value}}, 400, "bad_option") for value in ("7", None, [], {}, 1e308)),
         ({"options": {"no\u0000such": "1"}}, 400, "bad_option"),
+        ({"options": {"webhook": "0" * 24}}, 400, "bad_option"),
         ({"options": {"x" * 70_000: "1"}}, 413, "request_entity_too_large"),
     ]
     for changes, status, code in refusals:
