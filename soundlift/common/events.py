@@ -23,6 +23,7 @@ from soundlift.common.json_text import check_text, read_json
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"
 CONVERSION_FAILED = "dev.soundlift.conversion.failed"
+IMPORT_REQUESTED = "dev.soundlift.import.requested"
 LINK_REQUESTED = "dev.soundlift.link.requested"
 
 SOURCE = "/soundlift"
@@ -36,6 +37,7 @@ ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
 REQUIRED = ("specversion", "id", "source", "type")  # CloudEvents 1.0.2, section 3.1.1
 
 _event_type_by_state = {
+    State.IMPORTING: IMPORT_REQUESTED,
     State.QUEUED: VIDEO_UPLOADED,
     State.CONVERTING: VIDEO_UPLOADED,
     State.READY: MP3_READY,

@@ -6,7 +6,7 @@ import pytest
 
 from soundlift.common.broker.routes import all_queues, queues_by_event_type, queues_by_topic
 from soundlift.common.errors import SettingError
-from soundlift.common.events import CONVERSION_FAILED, LINK_REQUESTED, MP3_READY, VIDEO_UPLOADED
+from soundlift.common.events import CONVERSION_FAILED, IMPORT_REQUESTED, LINK_REQUESTED, MP3_READY, VIDEO_UPLOADED
 from soundlift.common.settings import Settings
 
 
@@ -15,8 +15,9 @@ def settings(**environ: str) -> Settings:
 
 
 def test_each_topic_has_one_queue_unless_there_are_extra_subscribers() -> None:
-    assert queues_by_topic(settings()) == {"video": {"video"}, "mp3": {"mp3"}}
+    assert queues_by_topic(settings()) == {"import": {"import"}, "video": {"video"}, "mp3": {"mp3"}}
     assert queues_by_event_type(settings()) == {
+        IMPORT_REQUESTED: {"import"},
         VIDEO_UPLOADED: {"video"},
         MP3_READY: {"mp3"},
         CONVERSION_FAILED: {"mp3"},
@@ -31,18 +32,19 @@ def test_an_extra_subscriber_has_a_queue_with_its_name_for_the_events_of_jobs() 
     outcomes = {"songs", "audit", "web-hook"}
     routes = queues_by_event_type(named)
     assert routes == {
+        IMPORT_REQUESTED: {"import"},
         VIDEO_UPLOADED: {"films", "audit"},
         MP3_READY: outcomes,
         CONVERSION_FAILED: outcomes,
         LINK_REQUESTED: {"songs"},
     }
-    assert all_queues(routes) == ["audit", "films", "songs", "web-hook"]
+    assert all_queues(routes) == ["audit", "films", "import", "songs", "web-hook"]
 
 
 @pytest.mark.parametrize(
     ("extra", "detail"),
     [
-        ("mp4=audit", "mp4 is not a topic; the topics are mp3 and video."),
+        ("mp4=audit", "mp4 is not a topic; the topics are import, mp3, video."),
         ("mp3=audit,video=mp3", "mp3 is a topic; a function with a separate queue needs another name."),
     ],
 )
