@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from soundlift.common.errors import IdempotencyKeyReused, NotReady, UploadDeleted, UploadInProgress
-from soundlift.common.jobs.model import WAITING, Job, State
+from soundlift.common.jobs.model import CANCELLABLE, Job, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.jobs.upload_keys import UploadKey
 
@@ -74,6 +74,6 @@ def _cancel_once(key: UploadKey, jobs: Jobs) -> bool:
         return True
     if job.state == State.RECEIVING:
         return jobs.cancel_upload(job.id)
-    if job.state in WAITING:
+    if job.state in CANCELLABLE:
         jobs.cancel(job.id)
     return jobs.delete(job.id)

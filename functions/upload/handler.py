@@ -1,4 +1,7 @@
-"""The upload of a video: it is streamed into the store, and its job is queued for conversion."""
+"""The upload of a video: it is streamed into the store, and its job is queued for conversion.
+
+A JSON body names the URL of the video instead, which the function fetch imports.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.jobs.rates import rate_limit_fields
@@ -25,7 +29,10 @@ from .body import receive_body
 from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
+from .import_request import request_import
 from .session import UploadSession
+
+JSON = "application/json"
 
 log = structlog.get_logger()
 
@@ -44,12 +51,16 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _receive(request: Request, services: Services, username: str) -> ResponseReturnValue:
-    """Store the file of a request and return its job; once the job is committed, no later error loses it.
+    """Store the file of a request, or the URL of one, and return its job; no later error loses a committed job.
 
     If an earlier request with the same key made a job, return that, without reading the file.
     """
     keyed = KeyedRequest.of(request, username)
     limits = services.limits.of(username, services.settings)
+    if request.mimetype == JSON:
+        _admit(keyed, services, announced_bytes=0)
+        job, is_new = request_import(request, services, username, limits, keyed)
+        return _accepted(job, services, username, limits, is_new=is_new)
     max_bytes = limits.largest_upload
     announced = request.content_length or 0
     if announced > max_bytes + MAX_OVERHEAD:
@@ -59,12 +70,17 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
         job = session.earlier or session.commit()
-    if session.earlier:
-        document = _current_document(job, services)
-    else:
-        if job.state == State.QUEUED:
+    return _accepted(job, services, username, limits, is_new=session.earlier is None)
+
+
+def _accepted(job: Job, services: Services, username: str, limits: Limits, *, is_new: bool) -> ResponseReturnValue:
+    """Publish the event of a new job, and return the response with its document."""
+    if is_new:
+        if job.state in (State.QUEUED, State.IMPORTING):
             publish_queued(job, services.jobs, lambda: services.publisher)
         document = job_document(job, services.settings)
+    else:
+        document = _current_document(job, services)
     rate = _rate_limit(username, limits.uploads_per_hour, services)
     return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
 

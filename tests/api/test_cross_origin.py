@@ -37,6 +37,7 @@ CLOSED = [
     ("web", "/", "GET"),
     ("convert", "/", "POST"),
     ("notify", "/", "POST"),
+    ("fetch", "/", "POST"),
     ("cleanup", "/", "POST"),
     ("jobs", "/_/health", "GET"),
 ]
