@@ -68,7 +68,7 @@ class Steps:
     def _show_job(self, job: Job) -> None:
         self.messages.succeeded()
         if not job.ended:
-            stage = "queued" if job.state == "queued" else "converting"
+            stage = job.state if job.state in ("importing", "queued") else "converting"
             self.display.update(self.number, stage, job.percent or None)
 
     def _transfer(self, stage: str) -> Callable[[int, int | None], None]:

@@ -50,7 +50,7 @@ def connector_deployment() -> dict[str, Any]:
 def functions_by_queue() -> dict[str, str]:
     """Return the function that subscribes to each queue in stack.yml."""
     subscribers = {entry.get("annotations", {}).get("topic"): name for name, entry in STACK.items()}
-    return {queue: subscribers[queue] for queue in (SETTINGS.video_queue, SETTINGS.mp3_queue)}
+    return {queue: subscribers[queue] for queue in (SETTINGS.import_queue, SETTINGS.video_queue, SETTINGS.mp3_queue)}
 
 
 def max_conversions() -> int:

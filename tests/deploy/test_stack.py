@@ -153,7 +153,8 @@ def test_topics_are_the_queues() -> None:
     annotations = {name: entry["annotations"] for name, entry in FUNCTIONS.items()}
     topics = {name: found["topic"] for name, found in annotations.items() if "topic" in found}
     settings = Settings.from_environment({})
-    assert topics == {"convert": settings.video_queue, "notify": settings.mp3_queue, "cleanup": "cron-function"}
+    subscribed = {"fetch": settings.import_queue, "convert": settings.video_queue, "notify": settings.mp3_queue}
+    assert topics == {**subscribed, "cleanup": "cron-function"}
 
 
 def test_cleanup_runs_each_minute() -> None:

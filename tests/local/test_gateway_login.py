@@ -15,7 +15,7 @@ from devservers.ports import free_port
 pytestmark = pytest.mark.servers
 
 PUBLIC = ("login", "validate", "upload", "download", "jobs")
-INTERNAL = ("convert", "notify", "cleanup")
+INTERNAL = ("fetch", "convert", "notify", "cleanup")
 STACK = """
 functions:
   parrot:

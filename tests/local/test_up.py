@@ -28,7 +28,7 @@ from devservers.ports import free_port
 
 pytestmark = pytest.mark.servers
 
-FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "web", "convert", "notify", "cleanup"}
+FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "web", "fetch", "convert", "notify", "cleanup"}
 
 
 @pytest.fixture(scope="module")
