@@ -43,6 +43,12 @@ class Steps:
         self.messages.succeeded()
         return job
 
+    def import_url(self, url: str, options: Mapping[str, str]) -> Job:
+        """Let the server import a video, and return its job."""
+        job = self.client.import_url(url, **cast(Options, options))
+        self.messages.succeeded()
+        return job
+
     def wait(self, job: Job) -> Job:
         """Return a job once it is ready; raises NotConverted if it ends in another state."""
         self._show_job(job)

@@ -42,7 +42,8 @@ class Request:
         if document is None:
             return cls(method=method, path=path, **parts)
         body = json.dumps(document).encode()
-        return cls(method=method, path=path, body=lambda: body, headers={"Content-Type": "application/json"}, **parts)
+        headers = {"Content-Type": "application/json", **parts.pop("headers", {})}
+        return cls(method=method, path=path, body=lambda: body, headers=headers, **parts)
 
     @property
     def target(self) -> str:
