@@ -174,6 +174,10 @@ class Settings:
         0,
         not_negative,
     )
+    max_webhooks: int = setting("Maximum number of webhooks of one user; 0 means that there are none", 10, not_negative)
+    webhook_concurrency: int = setting(
+        "Maximum number of concurrent deliveries to the webhooks of one user", 2, positive
+    )
     # Jobs that have waited for a day are given up: in this time, one conversion after the other, each of 8.6 seconds,
     # ends 10,000 of them.
     max_waiting_jobs: int = setting(

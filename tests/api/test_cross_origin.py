@@ -26,6 +26,8 @@ CALLABLE = [
     ("jobs", "/abc", "DELETE"),
     ("jobs", "/events", "GET"),
     ("jobs", "/links", "POST"),
+    ("hooks", "/", "POST"),
+    ("hooks", "/abc/test", "POST"),
     ("download", "/", "POST"),
 ]
 CLOSED = [
@@ -38,6 +40,7 @@ CLOSED = [
     ("convert", "/", "POST"),
     ("notify", "/", "POST"),
     ("fetch", "/", "POST"),
+    ("webhook", "/", "POST"),
     ("cleanup", "/", "POST"),
     ("jobs", "/_/health", "GET"),
 ]
