@@ -13,6 +13,7 @@ from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.jobs import job_now
 from tests.factories.problems import assert_problem
+from tests.factories.webhooks import endpoint
 from tests.fixtures.functions import Call
 from tests.imports.sources import age_source, importing_job, source_rows
 
@@ -81,6 +82,13 @@ def test_a_request_that_cannot_be_fulfilled_is_refused(
     headers = {**bearer(services), "Content-Type": "application/json"}
     assert_problem(function("upload").post("/", data=body, headers=headers), 400, code=code)
     assert source_rows(services) == []
+
+
+def test_an_import_may_name_a_webhook_of_its_owner(function: Call, services: Services) -> None:
+    webhook = endpoint(services).id
+    document = request(function, services, {"url": URL, "webhook": webhook}).json
+    assert document["options"]["webhook"] == webhook
+    assert_problem(request(function, services, {"url": URL, "webhook": "0" * 24}), 400, code="bad_option")
 
 
 def test_a_json_body_has_a_limit(function: Call, services: Services) -> None:
