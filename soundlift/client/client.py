@@ -19,9 +19,12 @@ from soundlift.client.job import Job, Link
 from soundlift.client.job_list import listed_jobs
 from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
+from soundlift.client.resumable_upload import PART_BYTES
+from soundlift.client.resumable_uploader import OnResumable, ResumableUploader, Source
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
 from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
+from soundlift.client.upload_records import UploadRecords
 from soundlift.client.uploads import Upload, Uploader
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -40,6 +43,9 @@ class Client:
     the access token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source`
     takes the place of all credentials: it is asked for an access token, and again when the server refuses that.
 
+    Files of more than `part_bytes` are uploaded in parts of at most that size. With `keep_records`, a small file in the
+    user's folder for state lets a later process continue an upload that was interrupted.
+
     Every method raises ApiError if the server refuses the request, ConnectionFailed if no server answers, and OSError
     only for files on this machine.
     """
@@ -57,6 +63,8 @@ class Client:
         connections: int = 10,
         retry_seconds: float = 60,
         on_retry: OnRetry | None = None,
+        part_bytes: int = PART_BYTES,
+        keep_records: bool = True,
     ) -> None:
         connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
         credentials = Credentials(
@@ -69,6 +77,7 @@ class Client:
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self._uploader = Uploader(self._api)
+        self._parts = ResumableUploader(self._api, part_bytes, UploadRecords() if keep_records else None)
         self._downloader = Downloader(self._api)
 
     @property
@@ -143,17 +152,24 @@ class Client:
         return job
 
     def upload(
-        self, file: File, name: str | None = None, on_progress: Progress | None = None, **options: Unpack[Options]
+        self,
+        file: File,
+        name: str | None = None,
+        on_progress: Progress | None = None,
+        on_resumable: OnResumable | None = None,
+        **options: Unpack[Options],
     ) -> Job:
         """Upload a video, and return its job; an open file is sent from its current position.
 
-        If the connection is lost, the file is sent again, unless the server has accepted it already. A file that cannot
-        seek, such as a pipe, is sent only once.
+        If the connection is lost, a large file continues where it was, if the server offers that, and any other file is
+        sent again, unless the server has accepted it already. A file that cannot seek, such as a pipe, is sent only
+        once. A large file given by its path continues even in a later process that uploads it with the same options:
+        `on_resumable` is called with the bytes that the server has, and those of all, once that is so.
         """
-        if isinstance(file, str | os.PathLike):
-            with Path(file).open("rb") as opened:
-                return self.upload(opened, name, on_progress, **options)
-        return self._uploader.send(Upload(file, name, on_progress), query_of(options))
+        if not isinstance(file, str | os.PathLike):
+            return self._send(file, name, on_progress, Source(), query_of(options))
+        with Path(file).open("rb") as opened:
+            return self._send(opened, name, on_progress, Source(Path(file), on_resumable), query_of(options))
 
     def job(self, job: Job | str, wait: float = 0) -> Job:
         """Return a job once it has ended, or after `wait` seconds in its current state; a server waits at most 60 s."""
@@ -247,6 +263,13 @@ class Client:
     def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
         """Write the audio file of a job to an open file."""
         self._downloader.write(_id(job), file, on_progress)
+
+    def _send(
+        self, file: BinaryIO, name: str | None, on_progress: Progress | None, source: Source, query: dict[str, str]
+    ) -> Job:
+        upload = Upload(file, name, on_progress)
+        job = self._parts.send(upload, query, source) if self._parts.takes(upload) else None
+        return job or self._uploader.send(upload, query)
 
     def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""

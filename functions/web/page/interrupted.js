@@ -31,7 +31,7 @@ export class InterruptedUploads extends HTMLElement {
     const advice = element(
       "p",
       { class: "muted" },
-      "The page was closed or reloaded during the upload. Choose the same files, and they are uploaded with the same options.",
+      "The page was closed or reloaded during the upload. Choose the same files, and they are uploaded with the same options; large ones continue where they were.",
     );
     const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.clear()));
     this.append(element("section", { class: "card interrupted", "aria-labelledby": this.#title.id }, this.#title, this.#list, advice, actions));
@@ -64,7 +64,7 @@ export class InterruptedUploads extends HTMLElement {
         ({ name, size, modified }) => file.name.endsWith(name) && file.size === size && file.lastModified === modified,
       );
       const [found] = index < 0 ? [] : this.#files.splice(index, 1);
-      if (found) start(new Upload(file, new Map(found.options), found.key));
+      if (found) start(new Upload(file, new Map(found.options), found.key, found.path));
       this.#show();
       return !found;
     });
@@ -74,9 +74,9 @@ export class InterruptedUploads extends HTMLElement {
     this.hidden = !this.#files.length;
     const more = this.#files.length - MAX_SHOWN;
     this.#title.textContent = `${count(this.#files.length, "upload")} interrupted`;
-    const items = this.#files.slice(0, MAX_SHOWN).map(({ name, size }) => {
+    const items = this.#files.slice(0, MAX_SHOWN).map(({ name, size, kept }) => {
       const shown = element("bdi", { class: "name" }, shortName(name));
-      return element("li", {}, shown, " ", element("span", { class: "muted" }, formatSize(size)));
+      return element("li", {}, shown, " ", element("span", { class: "muted" }, `${kept ? `${formatSize(kept)} of ` : ""}${formatSize(size)}`));
     });
     if (more > 0) items.push(element("li", { class: "muted" }, `and ${more} more`));
     this.#list.replaceChildren(...items);
