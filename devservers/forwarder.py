@@ -32,6 +32,7 @@ class Forwarder:
         self._listener: socket.socket | None = None
         self.port = 0
         self.accepted = 0
+        self.received_bytes = 0  # from clients
         self.restore()
 
     @property
@@ -94,12 +95,12 @@ class Forwarder:
         with self.disturbed(drop, "downstream"), self.disturbed(mark, "upstream"):
             yield drop
 
-    def drop_connections(self) -> None:
+    def drop_connections(self, *, reset: bool = False) -> None:
         """Break the open connections, and keep accepting new ones."""
         with self._lock:
             dropped, self._sockets = self._sockets, set()
         for one in dropped:
-            _close(one)
+            _close(one, reset=reset)
 
     def _set_toxics(self, direction: Direction, toxics: tuple[Toxic, ...]) -> None:
         before, self._toxics[direction] = self._toxics[direction], toxics
@@ -137,6 +138,9 @@ class Forwarder:
         reset = False
         try:
             while data := source.recv(BLOCK):
+                if direction == "upstream":
+                    with self._lock:
+                        self.received_bytes += len(data)
                 gate.wait()
                 self._pass_on(data, self._toxics[direction], source, sink, link)
             for toxic in self._toxics[direction]:

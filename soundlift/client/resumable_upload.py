@@ -29,6 +29,7 @@ NUMBER = re.compile(r"[0-9]{1,18}")
 ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+TOO_MANY = "too_many_unfinished_uploads"
 AMBIGUOUS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
 
 
@@ -65,7 +66,7 @@ class ResumableUpload:
             "Content-Length": "0",
         }
         request = Request(method="POST", path=UPLOADS, headers=headers, wait=ANSWER_SECONDS)
-        answer = self._api.send(request, self._headers)
+        answer = self._api.send(request, self._headers, lambda error: is_temporary(error) and not is_refused(error))
         self.path = f"{UPLOADS}/{_id_of(answer.get('Location', ''))}"
         self.offset, self._offset_is_known = 0, True
 
@@ -155,6 +156,11 @@ class ResumableUpload:
             return response.headers
         finally:
             response.release_conn()
+
+
+def is_refused(error: ClientError) -> bool:
+    """Return whether a server that knows parts does not receive this file in parts, but may receive it at once."""
+    return isinstance(error, ApiError) and error.code == TOO_MANY
 
 
 def is_offered(api: Api) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from soundlift.client.api import Api
 from soundlift.client.errors import ApiError, ClientError
 from soundlift.client.job import Job
-from soundlift.client.resumable_upload import GONE, NOT_OFFERED, ResumableUpload, is_offered
+from soundlift.client.resumable_upload import GONE, NOT_OFFERED, ResumableUpload, is_offered, is_refused
 from soundlift.client.upload_records import Begun, UploadRecord, UploadRecords
 from soundlift.client.uploads import BodyFailed, Upload, find_job, new_key
 
@@ -92,17 +92,19 @@ class ResumableUploader:
                 if error.status not in GONE:
                     raise
                 loss = error
-                if job := self._find(upload, error, is_older=begun is not None):
+                if job := self._find(upload, error):
                     return job
                 begun = None
         assert loss is not None
         raise loss
 
     def _begin(self, transfer: ResumableUpload, options: Mapping[str, str]) -> bool:
-        """Return whether the server has begun an upload: not if it does not know the request after all."""
+        """Return whether the server has begun an upload: not if it keeps too many, or does not know the request."""
         try:
             transfer.begin(options)
         except ApiError as error:
+            if is_refused(error):
+                return False
             if error.status not in NOT_OFFERED:
                 raise
             self._is_offered = False
@@ -113,15 +115,12 @@ class ResumableUploader:
         """Return the job of a complete upload."""
         return Job.of(self._api.json("GET", "/upload", headers=upload.key_header))
 
-    def _find(self, upload: Upload, loss: ClientError, *, is_older: bool) -> Job | None:
-        """Return the job of an upload that the server does not have any more, or None if it has made none.
-
-        The job of an earlier process may have been deleted since: the file is then uploaded anew.
-        """
+    def _find(self, upload: Upload, loss: ClientError) -> Job | None:
+        """Return the job of an upload that the server does not have any more, or None if it has none."""
         try:
             return find_job(self._api, upload, loss)
-        except ApiError:
-            if not is_older:
+        except ApiError as error:
+            if error.code != "upload_deleted":  # the upload expired, or its job was deleted
                 raise
             return None
 
