@@ -14,6 +14,8 @@ export class Upload extends EventTarget {
   sent = 0;
   /** How many bytes the server keeps of a file that is sent in parts, even if the upload is interrupted. */
   kept = 0;
+  /** Whether the server had a part of it before this page was opened. */
+  isContinued = false;
   /** What the upload waits for, as a sentence; empty if only for its turn. */
   reason = "";
   /** Whether its bytes are on their way; false while an upload needs a sign-in first. */

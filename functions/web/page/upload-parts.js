@@ -82,7 +82,7 @@ class Transfer {
   /** Learn how many bytes the server has; return false, and forget the upload, if the server has forgotten it. */
   async resume() {
     const upload = this.#upload;
-    const isFirst = !upload.kept;
+    const isFirst = !upload.kept && !upload.isContinued;
     const request = await this.#send("HEAD", upload.path);
     if (GONE.has(request.status)) {
       upload.path = "";
@@ -90,9 +90,10 @@ class Transfer {
       return false;
     }
     if (request.status >= 300) throw requestError(request);
-    this.#take(request);
     this.#isComplete = request.getResponseHeader("Soundlift-Job") !== null;
-    if (isFirst && upload.kept && !this.#isComplete) announce(`Upload of ${shortName(upload.file.name)} continues at ${formatSize(upload.kept)}.`);
+    upload.isContinued ||= isFirst && !this.#isComplete && request.getResponseHeader("Upload-Offset") !== "0";
+    this.#take(request);
+    if (isFirst && upload.isContinued) announce(`Upload of ${shortName(upload.file.name)} continues at ${formatSize(upload.kept)}.`);
     return true;
   }
 
