@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
-from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge, Unavailable
+from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
-from soundlift.common.jobs.rates import rate_limit_fields
-from soundlift.common.jobs.recent import recent_uploads
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.web.application import http_function
+from soundlift.common.web.application import Anything
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
@@ -24,13 +21,15 @@ from .body import receive_body
 from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
+from .rate_limit import rate_limit
+from .resumable.creation import create_upload
+from .resumable.handler import append_to_upload, list_uploads, remove_upload, show_upload
+from .resumable.routes import FILE, FILES, UploadFunction
 from .session import UploadSession
 
-log = structlog.get_logger()
 
-
-def upload(request: Request, services: Services) -> ResponseReturnValue:
-    """Receive an upload; or show or cancel the one that was sent with the same Idempotency-Key."""
+def upload(request: Request, services: Services, path: str) -> ResponseReturnValue:
+    """Receive an upload, whatever the path; or show or cancel the one that was sent with the same Idempotency-Key."""
     username = services.tokens.identify(request.headers.get("Authorization")).username
     match request.method:
         case "POST":
@@ -64,7 +63,7 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
         if job.state == State.QUEUED:
             publish_queued(job, services.jobs, lambda: services.publisher)
         document = job_document(job, services.settings)
-    rate = _rate_limit(username, limits.uploads_per_hour, services)
+    rate = rate_limit(username, limits.uploads_per_hour, services)
     return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
 
 
@@ -75,18 +74,6 @@ def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: i
     except Unavailable:
         if keyed is None or find_job(keyed.key, services.jobs) is None:
             raise
-
-
-def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:
-    """Return the header fields about the uploads that are left in this hour, if there is a limit."""
-    if not limit:
-        return {}
-    try:
-        with services.database.read() as connection:
-            return rate_limit_fields(recent_uploads(connection, username), limit)
-    except DatabaseUnavailable as error:  # the upload has succeeded nevertheless
-        log.warning("uploads not counted", code=error.code, **error.evidence)
-        return {}
 
 
 def _show(request: Request, services: Services, username: str) -> ResponseReturnValue:
@@ -101,7 +88,18 @@ def _current_document(job: Job, services: Services) -> dict[str, Any]:
     return job_document(job, services.settings, services.notifications.by_job([job.id])[job.id])
 
 
-app = http_function(
-    upload, methods=["GET", "POST", "DELETE"], needs=["tokens", "database", "videos"], max_body_bytes=None
-)
+class UploadPath(Anything):
+    """Any path except those of resumable uploads, which would otherwise allow the methods of the others."""
+
+    regex = rf"(?!{FILES[1:]}(?:/[^/]*)?\Z){Anything.regex}"
+
+
+app = UploadFunction("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
+app.url_map.converters["upload"] = UploadPath
+app.handle(FILES, list_uploads, methods=["GET"])
+app.handle(FILES, create_upload, methods=["POST"])
+app.handle(FILE, show_upload, methods=["GET"])
+app.handle(FILE, append_to_upload, methods=["PATCH"])
+app.handle(FILE, remove_upload, methods=["DELETE"])
+app.handle("/<upload:path>", upload, methods=["GET", "POST", "DELETE"])
 allow_cross_origin(app)

@@ -36,9 +36,18 @@ from .lease import ABANDONED, UploadLease
 
 COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
 MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,50}/[a-z0-9!#$&^_.+-]{1,49}")  # RFC 6838, section 4.2, and for the tables
+UNKNOWN_TYPE = "application/octet-stream"
 SEND = "Send the file itself, as multipart/form-data or as the raw body."
 
 log = structlog.get_logger()
+
+
+def clean_type(content_type: str | None) -> str:
+    """Return the media type of a file; raises UnsupportedMedia for one that holds several files, or a mail."""
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    if media_type.startswith(COMPOSITE):
+        raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
+    return media_type if MEDIA_TYPE.fullmatch(media_type) else UNKNOWN_TYPE
 
 
 class UploadSession:
@@ -68,7 +77,7 @@ class UploadSession:
         self._given_options: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
         self._file_name: str | None = None
-        self._content_type = "application/octet-stream"
+        self._content_type = UNKNOWN_TYPE
         self._beginning = b""
         self._received_bytes = 0
         self._keyed = keyed
@@ -96,12 +105,8 @@ class UploadSession:
         """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
-        media_type = (content_type or "").partition(";")[0].strip().lower()
-        if media_type.startswith(COMPOSITE):
-            raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
+        self._content_type = clean_type(content_type)
         self._file_name = name
-        if MEDIA_TYPE.fullmatch(media_type):
-            self._content_type = media_type
         if self._keyed:
             self._key = self._keyed.key_of(self._given_options, name, self._content_type)
             self.earlier = find_job_or_take_over(self._key, self._services.jobs)

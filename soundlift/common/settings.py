@@ -148,6 +148,16 @@ class Settings:
     )
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
     upload_seconds: int = setting("Maximum time of an upload, however fast it is", 12 * 3600, positive)
+    resume_seconds: int = setting(
+        "How long a resumable upload is kept after the last bytes that arrived, at least 1800",
+        24 * 3600,
+        between(1800, 366 * 24 * 3600),
+    )
+    max_unfinished_uploads: int = setting(
+        "Maximum number of unfinished resumable uploads of one user; further ones get a 429; 0 means no limit",
+        10,
+        not_negative,
+    )
     max_stored_bytes: int = setting(
         "Maximum size of the stored videos and audio files of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,
