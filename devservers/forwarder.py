@@ -24,6 +24,7 @@ class Forwarder:
     def __init__(self, target: int) -> None:
         self._target = target
         self._sockets: set[socket.socket] = set()
+        self._reset: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._flows = threading.Event()
         self._flows.set()
@@ -99,6 +100,8 @@ class Forwarder:
         """Break the open connections, and keep accepting new ones."""
         with self._lock:
             dropped, self._sockets = self._sockets, set()
+            if reset:
+                self._reset |= dropped
         for one in dropped:
             _close(one, reset=reset)
 
@@ -149,10 +152,13 @@ class Forwarder:
             reset = end.reset
         except OSError:
             pass
+        with self._lock:
+            reset = reset or source in self._reset
         for one in (source, sink):
             _close(one, reset=reset)
         with self._lock:
             self._sockets -= {source, sink}
+            self._reset -= {source}
 
     def _pass_on(
         self, data: bytes, toxics: tuple[Toxic, ...], source: socket.socket, sink: socket.socket, link: Link
@@ -186,6 +192,5 @@ def _close(one: socket.socket, *, reset: bool = False) -> None:
     with suppress(OSError):
         if reset:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        else:
-            one.shutdown(socket.SHUT_RDWR)
+        one.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)  # ends a `recv` in another thread
     one.close()

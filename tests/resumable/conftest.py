@@ -22,6 +22,7 @@ from tests.fixtures.local_stack import starting
 
 EMAIL = "ada@example.org"
 MEBIBYTE = 2**20
+UPLOAD_SECONDS = "10"  # after which the server ends the request of a line that is silent
 
 Disturb = Callable[[Forwarder], None]
 
@@ -98,11 +99,11 @@ class Deployment:
             thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deployment(tmp_path_factory: pytest.TempPathFactory, password_hash: str) -> Iterator[Deployment]:
     port = free_port()
     with Forwarder(port) as line, starting(tmp_path_factory) as start:
-        stack = start(port=port, PUBLIC_URL=f"http://127.0.0.1:{line.port}")
+        stack = start(port=port, PUBLIC_URL=f"http://127.0.0.1:{line.port}", UPLOAD_SECONDS=UPLOAD_SECONDS)
         environment = {"SOUNDLIFT_DATA": str(stack.data), "SECRETS_FOLDER": str(stack.data / "secrets")}
         services = Services(Settings.from_environment(environment))
         services.users.add(EMAIL, password_hash)

@@ -25,15 +25,15 @@ each_disturbance = pytest.mark.parametrize("disturb", [cut, reset, stall])
 @each_disturbance
 def test_tuspy_uploads_over_a_bad_line(deployment: Deployment, video: Path, disturb: Disturb) -> None:
     client = TusClient(deployment.uploads, {"Authorization": f"Bearer {deployment.token()}"})
-    uploader = client.uploader(
-        str(video),
-        chunk_size=3 * MEBIBYTE,
-        metadata={"filename": video.name, "filetype": "video/mp4", "bitrate": "96"},
-        retries=20,
-        retry_delay=0.1,
-        upload_checksum=True,
-    )
-    with deployment.disturbed(disturb, CUTS):
+    with video.open("rb") as file, deployment.disturbed(disturb, CUTS):
+        uploader = client.uploader(
+            file_stream=file,
+            chunk_size=3 * MEBIBYTE,
+            metadata={"filename": video.name, "filetype": "video/mp4", "bitrate": "96"},
+            retries=20,
+            retry_delay=0.1,
+            upload_checksum=True,
+        )
         uploader.upload()
     job_id = deployment.job_of(video.name)
     assert uploader.request.response_headers["soundlift-job"] == job_id

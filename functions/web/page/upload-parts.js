@@ -28,10 +28,11 @@ const UNEXPECTED = "The server's answer to a part of the file is unexpected. Try
  * reason of the upload's signal. After an error, the same call continues the upload.
  * @param {Upload} upload
  * @param {string} token
+ * @param {() => void} onKept called when the server keeps more of it than before, or nothing any more
  * @returns {Promise<Job | null>}
  */
-export async function sendParts(upload, token) {
-  const transfer = new Transfer(upload, token);
+export async function sendParts(upload, token, onKept) {
+  const transfer = new Transfer(upload, token, onKept);
   if (upload.path && !(await transfer.resume())) {
     const job = await findArrived(upload.key);
     if (job) return job;
@@ -48,15 +49,18 @@ export async function sendParts(upload, token) {
 class Transfer {
   #upload;
   #token;
+  #onKept;
   #isComplete = false;
 
   /**
    * @param {Upload} upload
    * @param {string} token
+   * @param {() => void} onKept
    */
-  constructor(upload, token) {
+  constructor(upload, token, onKept) {
     this.#upload = upload;
     this.#token = token;
+    this.#onKept = onKept;
   }
 
   /** Announce the file and its options; return whether the server receives parts. */
@@ -75,7 +79,7 @@ class Transfer {
     const id = /([\w-]+)$/.exec(request.getResponseHeader("Location") ?? "")?.[1]; // the rest is how a proxy sees it
     if (!id) throw unexpected();
     this.#upload.path = `${UPLOADS}/${id}`;
-    this.#upload.keep(0);
+    this.#keep(0);
     return true;
   }
 
@@ -86,7 +90,7 @@ class Transfer {
     const request = await this.#send("HEAD", upload.path);
     if (GONE.has(request.status)) {
       upload.path = "";
-      upload.keep(0);
+      this.#keep(0);
       return false;
     }
     if (request.status >= 300) throw requestError(request);
@@ -128,7 +132,13 @@ class Transfer {
   #take(request) {
     const offset = Number.parseInt(request.getResponseHeader("Upload-Offset") ?? "", 10);
     if (!(offset >= 0 && offset <= this.#upload.file.size)) throw unexpected();
-    this.#upload.keep(offset);
+    this.#keep(offset);
+  }
+
+  /** @param {number} bytes */
+  #keep(bytes) {
+    this.#upload.keep(bytes);
+    this.#onKept();
   }
 
   /**

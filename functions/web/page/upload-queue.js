@@ -157,7 +157,7 @@ export class UploadQueue extends EventTarget {
     upload.beginSending({ token, username: session.identity?.username ?? "" });
     if (file.size > LARGE_BYTES && this.#receivesParts) {
       const { sendParts } = await import("./upload-parts.js").catch(() => Promise.reject(new ApiError(NO_MODULE)));
-      const job = await sendParts(upload, token);
+      const job = await sendParts(upload, token, () => this.#changed());
       if (job) return job;
       this.#receivesParts = false;
     }
