@@ -27,10 +27,10 @@ from tests.factories.jobs import MP4, job_now
 EMAIL = "ada@example.org"
 MEBIBYTE = 2**20
 PART = 32 * MEBIBYTE
-SIZE = 80 * MEBIBYTE
+SIZE = 64 * MEBIBYTE
 COLUMNS = 60
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-RESUMING = re.compile(r"^a\.mp4: resuming at ([0-9.]+) MB of 83\.9 MB$", re.MULTILINE)
+RESUMING = re.compile(r"^a\.mp4: resuming at ([0-9.]+) MB of 67\.1 MB$", re.MULTILINE)
 
 pytestmark = pytest.mark.slow
 
