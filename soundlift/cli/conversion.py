@@ -76,8 +76,9 @@ class Conversion:
 
     def _resumable(self, done: int, total: int) -> None:
         """Note that the upload can be continued, and say so if it continues that of an earlier command."""
-        self.is_resumable = True
-        if done:
+        self.messages.succeeded()
+        is_first, self.is_resumable = not self.is_resumable, True
+        if done and is_first:
             sizes = f"resuming at {size_text(done)} of {size_text(total)}"
             self.messages.note(about(self.item.source.shown, sizes, sys.stderr))
 

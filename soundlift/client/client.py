@@ -19,8 +19,8 @@ from soundlift.client.job import Job, Link
 from soundlift.client.job_list import listed_jobs
 from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
-from soundlift.client.resumable_upload import PART_BYTES
-from soundlift.client.resumable_uploader import OnResumable, ResumableUploader, Source
+from soundlift.client.resumable_upload import PART_BYTES, OnResumable
+from soundlift.client.resumable_uploader import ResumableUploader, Source
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
 from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
@@ -164,7 +164,7 @@ class Client:
         If the connection is lost, a large file continues where it was, if the server offers that, and any other file is
         sent again, unless the server has accepted it already. A file that cannot seek, such as a pipe, is sent only
         once. A large file given by its path continues even in a later process that uploads it with the same options:
-        `on_resumable` is called with the bytes that the server has, and those of all, once that is so.
+        `on_resumable` is called with the bytes that the server has, and those of all, at first and after each part.
         """
         if not isinstance(file, str | os.PathLike):
             return self._send(file, name, on_progress, Source(), query_of(options))

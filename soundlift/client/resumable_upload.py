@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,6 +31,12 @@ GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 NOT_OFFERED = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 TOO_MANY = "too_many_unfinished_uploads"
 AMBIGUOUS = (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT)
+
+OnResumable = Callable[[int, int], None]
+"""A callback that gets the number of bytes from which a later process could continue the upload, and that of all.
+
+It is called before the first part that is sent, after each part, and again if the upload begins anew.
+"""
 
 
 class ResumableUpload:
@@ -75,8 +81,8 @@ class ResumableUpload:
         self.path = path
         self._api.send(self._request("HEAD"), self._find_offset)
 
-    def finish(self) -> None:
-        """Send the rest of the file in parts.
+    def finish(self, on_part: OnResumable | None) -> None:
+        """Send the rest of the file in parts; `on_part` is called after each.
 
         Raises ClientError, in particular ApiError with a status of GONE if the server does not have the upload any
         more, after repeating a part while the client's rule allows it.
@@ -84,6 +90,8 @@ class ResumableUpload:
         request = self._request("PATCH")
         while not self._is_complete:
             self._api.send(request, self._send_part, self._may_repeat)
+            if on_part:
+                on_part(self.offset, self.size)
 
     def _send_part(self, request: Request, token: str) -> None:
         """Send one part, from the offset that the server has after an error."""

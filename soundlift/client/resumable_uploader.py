@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +12,11 @@ from pathlib import Path
 from soundlift.client.api import Api
 from soundlift.client.errors import ApiError, ClientError
 from soundlift.client.job import Job
-from soundlift.client.resumable_upload import GONE, NOT_OFFERED, ResumableUpload, is_offered, is_refused
+from soundlift.client.resumable_upload import GONE, NOT_OFFERED, OnResumable, ResumableUpload, is_offered, is_refused
 from soundlift.client.upload_records import Begun, UploadRecord, UploadRecords
 from soundlift.client.uploads import BodyFailed, Upload, find_job, new_key
 
 MAX_BEGINNINGS = 3  # of one file, which a server may forget while its network is away
-
-OnResumable = Callable[[int, int], None]
-"""A callback that gets the number of bytes that the server has already, and that of all.
-
-It is called once a later process could continue the upload, and again if that begins anew.
-"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +80,7 @@ class ResumableUploader:
                     record.save(Begun(transfer.path, upload.key))
                     if on_resumable:
                         on_resumable(transfer.offset, transfer.size)
-                transfer.finish()
+                transfer.finish(on_resumable if record else None)
                 return self._job(transfer, upload)
             except ApiError as error:
                 if error.status not in GONE:

@@ -100,7 +100,7 @@ def test_a_file_that_is_chosen_again_after_a_reload_continues(visit: Visit, part
     visit.page.on("dialog", lambda dialog: dialog.accept())
     visit.page.reload()
     interrupted = visit.page.get_by_role("region", name="1 upload interrupted")
-    expect(interrupted).to_contain_text("large.mp4 33.6 MB of 72.0 MB")
+    expect(interrupted).to_contain_text("large.mp4 33.6 MB of 72.0 MB sent")
     parts.clear()
     visit.upload(large)
     expect(visit.page.get_by_text("Upload of large.mp4 continues at ")).to_be_attached()

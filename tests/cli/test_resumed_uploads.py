@@ -113,6 +113,20 @@ def test_a_command_that_was_killed_sends_only_the_rest_when_it_is_given_again(
     assert list((tmp_path / "state" / "soundlift" / "uploads").iterdir()) == []
 
 
+def test_a_lost_connection_and_its_return_are_reported(
+    start: Start, line: Forwarder, services: Services, tmp_path: Path
+) -> None:
+    line.add(Bandwidth(40e6), "upstream")
+    process = start()
+    wait_for(lambda: line.received_bytes > PART + 4 * MEBIBYTE, "more than a part has been sent")
+    line.cut()
+    wait_for(lambda: "Trying again until it works; Ctrl-C stops." in _stderr(tmp_path), "the loss is reported")
+    line.restore()
+    wait_for(lambda: "Connected again." in _stderr(tmp_path), "the command continues")
+    _end(process, services)
+    assert line.received_bytes <= SIZE + PART + MEBIBYTE
+
+
 def test_ctrl_c_says_that_the_same_command_continues(start: Start, line: Forwarder, tmp_path: Path) -> None:
     assert _interrupt(start, line, signal.SIGINT) == ExitCode.INTERRUPTED
     assert _stderr(tmp_path) == "Interrupted. The same command continues the upload later.\n"

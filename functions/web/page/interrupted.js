@@ -76,7 +76,7 @@ export class InterruptedUploads extends HTMLElement {
     this.#title.textContent = `${count(this.#files.length, "upload")} interrupted`;
     const items = this.#files.slice(0, MAX_SHOWN).map(({ name, size, kept }) => {
       const shown = element("bdi", { class: "name" }, shortName(name));
-      return element("li", {}, shown, " ", element("span", { class: "muted" }, `${kept ? `${formatSize(kept)} of ` : ""}${formatSize(size)}`));
+      return element("li", {}, shown, " ", element("span", { class: "muted" }, kept ? `${formatSize(kept)} of ${formatSize(size)} sent` : formatSize(size)));
     });
     if (more > 0) items.push(element("li", { class: "muted" }, `and ${more} more`));
     this.#list.replaceChildren(...items);
