@@ -13,7 +13,7 @@ from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.web.application import Anything
+from soundlift.common.web.application import ANY_PATH, Anything
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
@@ -95,11 +95,11 @@ class UploadPath(Anything):
 
 
 app = UploadFunction("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
-app.url_map.converters["upload"] = UploadPath
+app.url_map.converters["anything"] = UploadPath
 app.handle(FILES, list_uploads, methods=["GET"])
 app.handle(FILES, create_upload, methods=["POST"])
 app.handle(FILE, show_upload, methods=["GET"])
 app.handle(FILE, append_to_upload, methods=["PATCH"])
 app.handle(FILE, remove_upload, methods=["DELETE"])
-app.handle("/<upload:path>", upload, methods=["GET", "POST", "DELETE"])
+app.handle(ANY_PATH, upload, methods=["GET", "POST", "DELETE"])
 allow_cross_origin(app)

@@ -39,7 +39,18 @@ RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
 KEY = UploadKey(ADA, "1", "0" * 64)
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = ("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
+RESUMABLE = "PRIMARY|sqlite_autoindex_resumable_upload_1"
+TABLES = (
+    "job",
+    "job_history",
+    "notification",
+    "deletion",
+    "session",
+    "user",
+    "usage_minute",
+    "upload_key",
+    "resumable_upload",
+)
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -114,6 +125,30 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
         lambda services, _: services.jobs.delete_old_keys(),
         f"upload_key_by_age|job_in_state|{JOB_OF['find']}",
     ),
+    "resumable upload": (
+        lambda services, _: services.resumable_uploads.take(JOB, ADA),
+        f"{RESUMABLE}|{JOB_OF['find']}",
+    ),
+    "unfinished uploads": (
+        lambda services, _: services.resumable_uploads.unfinished(ADA),
+        f"job_in_quota|{RESUMABLE}|{JOB_OF['find']}",
+    ),
+    "one more unfinished upload": (
+        lambda services, job_id: services.database.transact(
+            lambda connection: services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=10**6)(
+                connection, job_id
+            )
+        ),
+        f"job_in_quota|{RESUMABLE}",
+    ),
+    "arrived uploads": (
+        lambda services, _: services.resumable_uploads.unsettled(),
+        f"resumable_upload_arrived_at|{JOB_OF['find']}",
+    ),
+    "expired uploads": (
+        lambda services, _: services.resumable_uploads.delete_expired(),
+        f"resumable_upload_expires_at|{RESUMABLE}|{JOB_OF['find']}",
+    ),
     "quota": (lambda services, _: _read(services, read_usage, ADA), "job_in_quota"),
     "quota of many users": (lambda services, _: _read(services, usage_by_user, MANY), "job_in_quota"),
     "recent uploads": (lambda services, _: _read(services, recent_uploads, ADA), RECENT),
@@ -149,6 +184,13 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
         for number in range(20):
             insert_key(connection, replace(KEY, text=str(number)), f"{number:024}")
     for _ in range(20):
+        services.jobs.receive(
+            username=ADA,
+            file_name="a.mp4",
+            content_type="video/mp4",
+            traceparent=None,
+            insert_more=services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=0),
+        )
         begin_session(services)
     after = queued_job(services).id
     assert services.jobs.delete(ready_job(services).id)

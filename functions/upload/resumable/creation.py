@@ -60,8 +60,7 @@ def _key(request: Request, username: str, length: int | None, metadata: Metadata
     """Return the key of an upload with its fingerprint, which no upload of another kind has."""
     if (key := read_key(request, username)) is None:
         return None
-    given = sorted([*request.args.items(multi=True), *metadata.options])
-    payload = ["tus", given, metadata.file_name, metadata.content_type, length]
+    payload = ["tus", sorted(metadata.options), metadata.file_name, metadata.content_type, length]
     return UploadKey(username, key.text, hashlib.sha256(json.dumps(payload).encode()).hexdigest())
 
 

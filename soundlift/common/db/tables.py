@@ -222,5 +222,7 @@ resumable_uploads = sa.Table(
     sa.Column("state", sa.LargeBinary(2**24 - 1)),  # text; MySQL's TEXT ends at 64 KiB
     sa.Column("metadata", sa.Text, nullable=False),  # the client's header Upload-Metadata
     sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("arrived_at", sa.Double),  # when the last bytes were stored; NULL before that, and once there is a job
     sa.Index("resumable_upload_expires_at", "expires_at"),
+    sa.Index("resumable_upload_arrived_at", "arrived_at"),
 )
