@@ -7,6 +7,7 @@ from typing import Any
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job, State
@@ -30,7 +31,7 @@ from .session import UploadSession
 
 def upload(request: Request, services: Services, path: str) -> ResponseReturnValue:
     """Receive an upload, whatever the path; or show or cancel the one that was sent with the same Idempotency-Key."""
-    username = services.tokens.identify(request.headers.get("Authorization")).username
+    username = services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
     match request.method:
         case "POST":
             return _receive(request, services, username)

@@ -96,6 +96,7 @@ class ResumableUploads:
         """Return at most BATCH unfinished uploads of a user, those that received bytes last first."""
         with self._database.read() as connection:
             query = _joined.where(table.c.id.in_(_receiving(connection, username))).limit(BATCH)
+            query = force_index(query, table, "PRIMARY")
             found = [_from_row(row) for row in connection.execute(query)]
         return sorted(found, key=lambda upload: upload.expires_at, reverse=True)
 
@@ -184,7 +185,7 @@ def _receiving(connection: Connection, username: str) -> Sequence[str]:
 
 def _count_unfinished(connection: Connection, username: str) -> int:
     unfinished = sa.select(sa.func.count()).where(table.c.id.in_(_receiving(connection, username)))
-    return int(connection.scalar(unfinished) or 0)
+    return int(connection.scalar(force_index(unfinished, table, "PRIMARY")) or 0)
 
 
 def _read(connection: Connection, upload_id: str) -> ResumableUpload | None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 INDEXES = {"resumable_upload_expires_at": ["expires_at"], "resumable_upload_arrived_at": ["arrived_at"]}
 
