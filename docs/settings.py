@@ -30,6 +30,7 @@ COMPUTED_DEFAULTS = {
     "CONNECTIONS_PER_ADDRESS": "`0`; `up`: `16`",
     "TRUSTED_PROXIES": f"`{LOOPBACK}`",
     "MAX_AUDIO_BITRATE": "`320k`",
+    "OUTBOUND_PORTS": "`80,443`",
 }
 
 

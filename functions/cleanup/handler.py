@@ -35,6 +35,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     disposed = _dispose(services)
     services.jobs.delete_old_rows(retention=services.settings.row_retention_seconds)
     services.sessions.delete_expired()
+    services.api_keys.delete_old()
     services.password_links.delete_old()
     services.attempts.delete_expired()
     services.jobs.delete_old_deletions()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from flask import Request
 
+from soundlift.common.auth.scopes import Scope
+from soundlift.common.auth.tokens import Identity
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS, Job
 from soundlift.common.services import Services
@@ -17,7 +19,7 @@ def jobs_of_query(request: Request, services: Services) -> list[Job]:
     """
     ids = _ids_of_query(request)
     if "token" not in request.args:
-        return find_visible_jobs(ids, services.tokens.identify(request.headers.get("Authorization")), services)
+        return find_visible_jobs(ids, _identify(request, services), services)
     services.tokens.check_archive_link(request.args["token"], ids)
     jobs = services.jobs.find_all(ids)
     if len(jobs) < len(ids):
@@ -27,8 +29,12 @@ def jobs_of_query(request: Request, services: Services) -> list[Job]:
 
 def jobs_of_body(request: Request, services: Services) -> list[Job]:
     """Return the jobs in a JSON body, which may be more than a URL can name; raises NotFound like `jobs_of_query`."""
-    identity = services.tokens.identify(request.headers.get("Authorization"))
+    identity = _identify(request, services)
     return find_visible_jobs(read_job_ids(request, highest=MAX_POSTED_JOBS), identity, services)
+
+
+def _identify(request: Request, services: Services) -> Identity:
+    return services.identify(request.headers.get("Authorization"), scope=Scope.DOWNLOAD)
 
 
 def _ids_of_query(request: Request) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Request
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import BadRequest, NotAuthorized, NotFound, SoundliftError
 from soundlift.common.jobs.document import require_audio
 from soundlift.common.jobs.model import HIDDEN, Job
@@ -45,7 +46,7 @@ def _download(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _find_by_bearer(request: Request, services: Services) -> Job:
-    identity = services.tokens.identify(request.headers.get("Authorization"))
+    identity = services.identify(request.headers.get("Authorization"), scope=Scope.DOWNLOAD)
     if fid := request.args.get("fid"):
         job = services.jobs.find_by_mp3(fid)
     elif job_id := request.args.get("job"):

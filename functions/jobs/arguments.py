@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Request
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.auth.tokens import Identity
 from soundlift.common.errors import Forbidden, NotFound
 from soundlift.common.jobs.document import job_document
@@ -17,14 +18,14 @@ from soundlift.common.services import Services
 MAX_NAME_LENGTH = 254  # characters of a user's name
 
 
-def identify(request: Request, services: Services) -> Identity:
-    """Return the user of a request; raises NotAuthorized."""
-    return services.tokens.identify(request.headers.get("Authorization"))
+def identify(request: Request, services: Services, scope: Scope) -> Identity:
+    """Return the user of a request, whose API key must have the scope; raises NotAuthorized or InsufficientScope."""
+    return services.identify(request.headers.get("Authorization"), scope=scope)
 
 
-def own_job(job_id: str, request: Request, services: Services) -> Job:
-    """Return a job that the user of a request may see; raises NotFound for any other."""
-    identity = identify(request, services)
+def own_job(job_id: str, request: Request, services: Services, scope: Scope) -> Job:
+    """Return a job that the user of a request may see; raises NotFound for any other, and the errors of `identify`."""
+    identity = identify(request, services, scope)
     job = existing_job(job_id.strip("/"), services)
     if not identity.may_see(job.username):
         raise _no_such_job()
@@ -46,7 +47,7 @@ def _no_such_job() -> NotFound:
 
 def scope_of(request: Request, services: Services) -> str | None:
     """Return whose jobs a request lists; None means those of all users, which only an admin may see."""
-    identity = identify(request, services)
+    identity = identify(request, services, Scope.JOBS_READ)
     wanted = request.args.get("user", "")[: MAX_NAME_LENGTH + 1]
     if wanted and not identity.may_see(wanted):
         raise Forbidden("Only an admin may list the jobs of another user.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import BadRequest, NotReady
 from soundlift.common.jobs.model import WAITING, Job
 from soundlift.common.services import Services
@@ -34,7 +35,7 @@ def list_jobs(request: Request, services: Services) -> ResponseReturnValue:
 
 def show_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
     """Return a job, immediately or once it has ended; raises NotFound if it is deleted meanwhile."""
-    job = own_job(job_id, request, services)
+    job = own_job(job_id, request, services, Scope.JOBS_READ)
     wait = whole_number(request, "wait", default=0, highest=MAX_WAIT_SECONDS)
     if not job.ended and wait:
         job = _wait_until_ended(job, wait, services)
@@ -51,7 +52,7 @@ def _wait_until_ended(job: Job, wait: int, services: Services) -> Job:
 
 def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
     """Cancel a waiting or converting job; delete an ended one, unless ?only=cancel. Cleanup then deletes its files."""
-    job = own_job(job_id, request, services)
+    job = own_job(job_id, request, services, Scope.JOBS_WRITE)
     only = request.args.get("only")
     if only not in (None, "cancel"):
         raise BadRequest("only must be cancel.")

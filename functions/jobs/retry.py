@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import Gone, NotFound, NotRetryable
 from soundlift.common.jobs.model import HIDDEN, LOST, RETRYABLE, Job, State
 from soundlift.common.jobs.publication import publish_queued
@@ -18,7 +19,7 @@ def retry_job(request: Request, services: Services, job_id: str) -> ResponseRetu
 
     Raises NotRetryable, Gone if its video has been deleted, or TooManyJobs.
     """
-    job = own_job(job_id, request, services)
+    job = own_job(job_id, request, services, Scope.JOBS_WRITE)
     _require_retryable(job)
     queued = services.jobs.retry(job, services.limits.of(job.username, services.settings))
     if queued is None:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import Forbidden
 from soundlift.common.jobs.limits import SETTINGS
 from soundlift.common.jobs.quota import Usage, usage_by_user
@@ -58,8 +59,8 @@ def _usage_document(usage: Usage, uploads: int, seconds: float) -> dict[str, Any
 
 
 def _require_admin(request: Request, services: Services) -> None:
-    """Raise NotAuthorized or Forbidden unless a token is that of an admin who still is one."""
-    identity = services.tokens.identify(request.headers.get("Authorization"))
+    """Raise NotAuthorized or Forbidden unless a token or an API key is that of an admin who still is one."""
+    identity = services.identify(request.headers.get("Authorization"), scope=Scope.ADMIN)
     account = services.users.find(identity.username) if identity.admin else None
     if account is None or not account.admin or account.disabled:
         raise Forbidden("Only an admin may list the users.")

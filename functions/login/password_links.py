@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
@@ -25,9 +26,10 @@ from .sent_session import read_json_object
 
 
 def offers(request: Request, services: Services) -> ResponseReturnValue:
-    """Return which of the two this deployment offers, so that the page shows no others."""
+    """Return which of the two this deployment offers, and the name of its sign-in provider or null, for the page."""
     settings = services.settings
-    return jsonify(sign_up=settings.sign_up, password_reset=settings.password_reset)
+    provider = settings.oidc_name or urlsplit(settings.oidc_issuer).hostname
+    return jsonify(sign_up=settings.sign_up, password_reset=settings.password_reset, provider=provider)
 
 
 def sign_up(request: Request, services: Services) -> ResponseReturnValue:
@@ -42,7 +44,7 @@ def reset(request: Request, services: Services) -> ResponseReturnValue:
 
 def read_link(request: Request, services: Services) -> ResponseReturnValue:
     """Return what a link is for, without using it up."""
-    body = _read_body(request, services)
+    body = read_body(request, services)
     link = _find_link(_text(body, "token"), services)
     return jsonify(email=link.email, purpose=link.purpose)
 
@@ -52,7 +54,7 @@ def choose_password(request: Request, services: Services) -> ResponseReturnValue
 
     Failed sign-ins no longer lock the account, neither for strangers nor in the client's network.
     """
-    body = _read_body(request, services)
+    body = read_body(request, services)
     text, password = _text(body, "token"), _text(body, "password")
     _find_link(text, services)  # a password is hashed for nobody else
     token = OpaqueToken.parse(text)
@@ -63,12 +65,12 @@ def choose_password(request: Request, services: Services) -> ResponseReturnValue
 
 
 def _request_link(request: Request, services: Services, purpose: Purpose) -> ResponseReturnValue:
-    settings, body = services.settings, _read_body(request, services)
+    settings, body = services.settings, read_body(request, services)
     if not _is_offered(purpose, settings):
         raise NotFound(f"This server offers no {purpose}; ask its operator.")
     address = parse_address(_text(body, "email"))
     if purpose == Purpose.SIGN_UP and settings.sign_up_domains:
-        _require_domain(address, settings.sign_up_domains)
+        require_domain(address, settings.sign_up_domains)
     services.link_limits.count(purpose, address, client_network(request, settings))
     services.password_links.request(address, purpose)
     return jsonify(email=address), 202
@@ -87,12 +89,13 @@ def _is_offered(purpose: Purpose, settings: Settings) -> bool:
     return settings.sign_up if purpose == Purpose.SIGN_UP else settings.password_reset
 
 
-def _require_domain(address: str, allowed: tuple[str, ...]) -> None:
+def require_domain(address: str, allowed: tuple[str, ...]) -> None:
+    """Raise AddressNotAllowed unless an address is at one of the domains."""
     if address.rpartition("@")[2] not in allowed:
         raise AddressNotAllowed(f"Sign up with an address at {' or '.join(allowed)}.")
 
 
-def _read_body(request: Request, services: Services) -> Mapping[str, Any]:
+def read_body(request: Request, services: Services) -> Mapping[str, Any]:
     """Return the JSON object of a request; raises BadRequest, or CrossSiteRequest if a page of another site sent it."""
     require_same_origin(request, services.settings)
     body = read_json_object(request)

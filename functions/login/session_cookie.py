@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Request, Response
 
 from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.setting_types import is_loopback
 from soundlift.common.settings import Settings
 
 NAME = "soundlift_refresh"
@@ -53,9 +53,8 @@ def cookie_path(public_url: str, mount: str) -> str:
 
 
 def _is_loopback(url: str) -> bool:
-    """Return whether a URL's host is this machine, where no one can read the traffic (RFC 6761, section 6.3)."""
+    """Return whether a URL's host is this machine."""
     try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+        return is_loopback(urlsplit(url).hostname or "")
     except ValueError:
         return False

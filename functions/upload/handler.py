@@ -7,13 +7,14 @@ from typing import Any
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.web.application import Anything
+from soundlift.common.web.application import ANY_PATH, Anything
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
@@ -30,7 +31,7 @@ from .session import UploadSession
 
 def upload(request: Request, services: Services, path: str) -> ResponseReturnValue:
     """Receive an upload, whatever the path; or show or cancel the one that was sent with the same Idempotency-Key."""
-    username = services.tokens.identify(request.headers.get("Authorization")).username
+    username = services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
     match request.method:
         case "POST":
             return _receive(request, services, username)
@@ -95,11 +96,11 @@ class UploadPath(Anything):
 
 
 app = UploadFunction("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
-app.url_map.converters["upload"] = UploadPath
+app.url_map.converters["anything"] = UploadPath
 app.handle(FILES, list_uploads, methods=["GET"])
 app.handle(FILES, create_upload, methods=["POST"])
 app.handle(FILE, show_upload, methods=["GET"])
 app.handle(FILE, append_to_upload, methods=["PATCH"])
 app.handle(FILE, remove_upload, methods=["DELETE"])
-app.handle("/<upload:path>", upload, methods=["GET", "POST", "DELETE"])
+app.handle(ANY_PATH, upload, methods=["GET", "POST", "DELETE"])
 allow_cross_origin(app)

@@ -1,4 +1,4 @@
-"""Returns which user a token identifies."""
+"""Returns which user a token or an API key identifies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from soundlift.common.web.cross_origin import allow_cross_origin
 
 
 def validate(request: Request, services: Services) -> ResponseReturnValue:
-    """Return the claims of a valid bearer token, and its user in headers for a proxy."""
-    identity = services.tokens.identify(request.headers.get("Authorization"))
+    """Return the claims of an access token, or what is known of an API key, and the user in headers for a proxy."""
+    identity = services.identify(request.headers.get("Authorization"), scope=None)
     response = jsonify(status="OK", claims=identity.claims)
     response.headers["X-Auth-Username"] = identity.username.encode().decode("latin-1")
     response.headers["X-Auth-Admin"] = str(identity.admin).lower()

@@ -22,6 +22,7 @@ from soundlift.cli.sign_in import (
     require_server,
     sign_in_options,
 )
+from soundlift.common.printable import escaped
 
 Command = Callable[..., None]
 
@@ -82,6 +83,8 @@ def whoami(everything: bool, url: str, email: str | None, password: str | None, 
     with create_client(url, email, password, token) as client:
         claims = client.validate()
     click.echo(f"{claims.get('username')}{'  admin' if claims.get('admin') else ''}")
+    if scopes := claims.get("scopes"):
+        click.echo(escaped(f"API key {claims.get('name')}: {', '.join(map(str, scopes))}"))
     click.echo(url)
 
 

@@ -19,6 +19,7 @@ from soundlift.cli.exit_codes import ExitCode, exit_code
 from soundlift.cli.job import job
 from soundlift.cli.job_actions import cancel, retry, rm
 from soundlift.cli.jobs import jobs
+from soundlift.cli.key import key
 from soundlift.cli.link import link
 from soundlift.cli.login import login, logout, whoami
 from soundlift.cli.migrate_data import migrate_data
@@ -61,7 +62,7 @@ def migrate(data: Path | None) -> None:
 
 COMMANDS = (
     *(up, demo, login, logout, whoami),
-    *(convert, jobs, job, download, cancel, rm, retry, link, open_),
+    *(convert, jobs, job, download, cancel, rm, retry, link, open_, key),
     *(user, migrate, migrate_data, reconcile, dead, top, doctor, size, smoke_test, connector),
 )
 for command in COMMANDS:

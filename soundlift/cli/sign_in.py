@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -54,22 +55,28 @@ def sign_in_options_with(email_help: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def create_client(url: str, email: str | None, password: str | None, token: str | None) -> Client:
-    """Return a client with the token, the email address and password, or the session that `soundlift login` has saved.
+def create_client(
+    url: str, email: str | None, password: str | None, token: str | None, *, accepts_key: bool = True
+) -> Client:
+    """Return a client with the token, the email address and password, the API key of the environment, or a session.
 
+    The session is that of `soundlift login`. Without `accepts_key`, the key is not used: the command needs a sign-in.
     Otherwise it prompts for what is missing, once a server has answered; raises NotSignedIn if there is no terminal to
     prompt on.
     """
     if token or (email and password):
         return Client(url, token=token, email=email, password=password)
+    if accepts_key and (api_key := os.environ.get("SOUNDLIFT_API_KEY", "").strip()):
+        return Client(url, api_key=api_key)
     session = SharedSession(click.get_current_context().meta.get(PROFILE_KEY) or Profile(), url)
     if (saved := session.saved) and email in (None, saved.email):
         return session.client()
     require_server(url)
     if not sys.stdin.isatty():
+        key = "SOUNDLIFT_API_KEY, " if accepts_key else ""
         raise NotSignedIn(
-            f"You are not signed in to {url}. Run `soundlift login`, or set SOUNDLIFT_TOKEN, or SOUNDLIFT_EMAIL and "
-            "SOUNDLIFT_PASSWORD"
+            f"You are not signed in to {url}. Run `soundlift login`, or set {key}SOUNDLIFT_TOKEN, or "
+            "SOUNDLIFT_EMAIL and SOUNDLIFT_PASSWORD"
         )
     email = email or prompt_email()
     return Client(url, email=email, password=password or prompt_password())
@@ -154,7 +161,10 @@ deployment_options: tuple[Callable[[Command], Command], ...] = (
     ),
 )
 token_option: Callable[[Command], Command] = click.option(
-    "--token", envvar="SOUNDLIFT_TOKEN", show_envvar=True, help="Access token to use instead of email and password."
+    "--token",
+    envvar="SOUNDLIFT_TOKEN",
+    show_envvar=True,
+    help="Access token to use instead of email and password. An API key is read from SOUNDLIFT_API_KEY only.",
 )
 
 

@@ -14,11 +14,13 @@ from soundlift.client.errors import (
     OtherFormat,
 )
 from soundlift.client.job import Cut, Job, Link, Notification
+from soundlift.client.keys import ApiKey
 from soundlift.client.options import Options, Tags
 from soundlift.client.transfers import Progress
 
 __all__ = [
     "ApiError",
+    "ApiKey",
     "BadArgument",
     "Client",
     "ClientError",

@@ -46,7 +46,9 @@ class Api:
         try:
             return self.retries.run(lambda: send(request, token), may_repeat)
         except ApiError as error:
-            if error.status != HTTPStatus.UNAUTHORIZED or not self.session.renew(token):
+            if error.status != HTTPStatus.UNAUTHORIZED:
                 raise
+            if not self.session.renew(token):
+                raise self.session.explained(error) from None
         renewed = self.session.token()
         return self.retries.run(lambda: send(request, renewed), may_repeat)

@@ -17,6 +17,7 @@ from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
 from soundlift.client.formats import check_format, format_for
 from soundlift.client.job import Job, Link
 from soundlift.client.job_list import listed_jobs
+from soundlift.client.keys import ApiKeys
 from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
 from soundlift.client.resumable_upload import PART_BYTES, OnResumable
@@ -35,13 +36,15 @@ File = str | os.PathLike[str] | BinaryIO
 
 
 class Client:
-    """A client of one deployment for one user, with a token, a refresh token, or an email address and a password.
+    """A client of one deployment for one user, with an API key, a token, or an email address and a password.
 
-    It signs in before the first request that needs it, and again when its token expires. Threads may share a client; it
-    keeps at most `connections` connections open. A request without side effects is repeated for `retry_seconds` while
-    the server restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with
-    the access token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source`
-    takes the place of all credentials: it is asked for an access token, and again when the server refuses that.
+    Without any of them, it uses the key in SOUNDLIFT_API_KEY. With a password or a refresh token, it signs in before
+    the first request that needs it, and again when its token expires. Threads may share a client; it keeps at most
+    `connections` connections open. A request without side effects is repeated for `retry_seconds` while the server
+    restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with the access
+    token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source` takes the
+    place of all credentials: it is asked for an access token, and again when the server refuses that. `keys` has the
+    requests about API keys.
 
     Files of more than `part_bytes` are uploaded in parts of at most that size. With `keep_records`, a small file in the
     user's folder for state lets a later process continue an upload that was interrupted.
@@ -54,6 +57,7 @@ class Client:
         self,
         url: str | None = None,
         *,
+        api_key: str | None = None,
         token: str | None = None,
         email: str | None = None,
         password: str | None = None,
@@ -68,6 +72,7 @@ class Client:
     ) -> None:
         connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
         credentials = Credentials(
+            api_key=api_key,
             token=token,
             email=email,
             password=password,
@@ -76,6 +81,7 @@ class Client:
             token_source=token_source,
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
+        self.keys = ApiKeys(self._api)
         self._uploader = Uploader(self._api)
         self._parts = ResumableUploader(self._api, part_bytes, UploadRecords() if keep_records else None)
         self._downloader = Downloader(self._api)

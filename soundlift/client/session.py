@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ be used twice, so only one of them may renew it.
 """
 
 MARGIN_SECONDS = 60
+SHOWN_LENGTH = 8  # characters of an API key, which the list of keys shows, too
 ANSWER_SECONDS = 60
 # An older server has no sessions, and answers 404 or 405.
 REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
@@ -31,14 +33,29 @@ REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Credentials:
-    """What a client signs in with, and a callback for the tokens that it then gets."""
+    """What a client authenticates with, and a callback for the tokens that it then gets."""
 
+    api_key: str | None = None
     token: str | None
     email: str | None
     password: str | None
     refresh_token: str | None
     on_tokens: OnTokens | None
     token_source: TokenSource | None = None
+
+
+def api_key_of(credentials: Credentials) -> str | None:
+    """Return the API key to use: the one given, or the one in SOUNDLIFT_API_KEY if nothing is given.
+
+    Raises BadArgument if there are other credentials besides a key that was given.
+    """
+    others = (credentials.token, credentials.email, credentials.refresh_token, credentials.token_source)
+    has_others = any(each is not None for each in others)
+    if credentials.api_key is None:
+        return None if has_others else os.environ.get("SOUNDLIFT_API_KEY", "").strip() or None
+    if has_others:
+        raise BadArgument("Give either an API key, or a token, or an email address and a password.")
+    return credentials.api_key
 
 
 class Session:
@@ -49,7 +66,8 @@ class Session:
         self._retries = retries
         self._email = credentials.email
         self._password = credentials.password
-        self._token = credentials.token
+        self._api_key = api_key_of(credentials)
+        self._token = self._api_key or credentials.token
         self._refresh_token = credentials.refresh_token
         self._on_tokens = credentials.on_tokens
         self._token_source = credentials.token_source
@@ -71,8 +89,20 @@ class Session:
             self._renew()
             return True
 
+    def explained(self, error: ApiError) -> ApiError:
+        """Return the server's refusal of the credentials, with what to do if it refuses an API key."""
+        if self._api_key is None or error.status != HTTPStatus.UNAUTHORIZED:
+            return error
+        detail = (
+            f"The server refuses the API key {self._api_key[:SHOWN_LENGTH]}…: it has expired or was revoked, is "
+            "mistyped or of another server, or its account is disabled. Make a new one with `soundlift key add`."
+        )
+        return ApiError(error.status, code=error.code, title=error.title, detail=detail)
+
     def sign_in(self) -> str:
-        """Sign in anew, and return the access token."""
+        """Sign in anew, and return the access token; raises BadArgument with an API key, which needs no sign-in."""
+        if self._api_key is not None:
+            raise BadArgument("An API key needs no sign-in, and cannot be exchanged for a token.")
         with self._lock:
             return self._renew()
 
@@ -103,7 +133,7 @@ class Session:
                     raise
                 self._refresh_token = None
         if self._email is None or self._password is None:
-            raise BadArgument("Credentials are missing: give a token, or an email address and a password.")
+            raise BadArgument("Credentials are missing: give an API key, a token, or an email address and a password.")
         kept = {"refresh": "token"} if self._on_tokens else {}
         return self._take(self._post("/login", {"email": self._email, "password": self._password, **kept}))
 

@@ -143,6 +143,13 @@ class InvalidSession(NotAuthorized):
     code = "invalid_session"
 
 
+class ProviderSignInRefused(NotAuthorized):
+    """A sign-in with the identity provider that failed, because of its code or its ID token."""
+
+    title = "Provider Sign-In Refused"
+    code = "provider_sign_in_refused"
+
+
 class Forbidden(SoundliftError):
     """A request for something that this user may not do."""
 
@@ -151,11 +158,49 @@ class Forbidden(SoundliftError):
     code = "forbidden"
 
 
+class InsufficientScope(Forbidden):
+    """A request with an API key that lacks a scope, or that no key may make (RFC 6750, section 3.1)."""
+
+    title = "Insufficient Scope"
+    code = "insufficient_scope"
+
+    def __init__(self, detail: str, *, scope: str | None = None) -> None:
+        super().__init__(detail)
+        self.scope = scope
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the challenge with the scope that is necessary, if a key can have it."""
+        scope = f', scope="{self.scope}"' if self.scope else ""
+        return {"WWW-Authenticate": f'{NotAuthorized.challenge}, error="insufficient_scope"{scope}'}
+
+
 class AddressNotAllowed(Forbidden):
     """A sign-up with an address of another domain than the deployment allows."""
 
     title = "Address Not Allowed"
     code = "address_not_allowed"
+
+
+class UnverifiedAddress(Forbidden):
+    """A sign-in with the identity provider whose email address the provider has not verified."""
+
+    title = "Unverified Address"
+    code = "unverified_address"
+
+
+class NoAccount(Forbidden):
+    """A sign-in with the identity provider whose email address has no account here."""
+
+    title = "No Account"
+    code = "no_account"
+
+
+class AccountDisabled(Forbidden):
+    """A sign-in with the identity provider to a disabled account."""
+
+    title = "Account Disabled"
+    code = "account_disabled"
 
 
 class CrossSiteRequest(Forbidden):
@@ -193,6 +238,14 @@ class NotRetryable(SoundliftError):
     status = 409
     title = "Not Retryable"
     code = "not_retryable"
+
+
+class TooManyKeys(SoundliftError):
+    """A new API key of a user who has the most that one may have."""
+
+    status = 409
+    title = "Too Many API Keys"
+    code = "too_many_keys"
 
 
 class UploadInProgress(SoundliftError):
@@ -356,6 +409,17 @@ class MailUnavailable(Unavailable):
     """A mail server that is unavailable, or temporarily rejects this mail."""
 
     code = "mail_unavailable"
+
+
+class ProviderUnavailable(Unavailable):
+    """An identity provider that did not answer, or not as it should; the sentence is for the operator."""
+
+    code = "provider_unavailable"
+
+    @property
+    def public_detail(self) -> str:
+        """Return a sentence that discloses no configuration."""
+        return "The sign-in provider cannot be used at the moment. Try again later, or sign in with a password."
 
 
 class QueueFull(Unavailable):

@@ -14,12 +14,15 @@ from soundlift.common.tracing.spans import is_on
 
 if TYPE_CHECKING:
     from soundlift.common.auth.attempts import Attempts
+    from soundlift.common.auth.identification import Identification
+    from soundlift.common.auth.key_store import ApiKeys
     from soundlift.common.auth.link_limits import LinkLimits
+    from soundlift.common.auth.oidc.provider import IdentityProvider
     from soundlift.common.auth.password_links import PasswordLinks
     from soundlift.common.auth.passwords import Passwords
     from soundlift.common.auth.sessions import Sessions
     from soundlift.common.auth.sign_in_limits import SignInLimits
-    from soundlift.common.auth.tokens import Tokens
+    from soundlift.common.auth.tokens import Identity, Tokens
     from soundlift.common.auth.users import Users
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from soundlift.common.media import MediaStore
     from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
+    from soundlift.common.outbound.client import OutboundClient
     from soundlift.common.process.sandbox.sandbox import Sandbox
 
 
@@ -54,6 +58,27 @@ class Services:
             sign_in_seconds=self.settings.token_seconds,
             link_seconds=self.settings.link_seconds,
         )
+
+    @cached_property
+    def identification(self) -> Identification:
+        """Return the service that checks who sends a request, which opens the database only for an API key."""
+        from soundlift.common.auth.identification import Identification
+
+        return Identification(self.tokens, lambda: self.api_keys)
+
+    def identify(self, authorization: str | None, *, scope: str | None) -> Identity:
+        """Return the user that an Authorization header identifies; an API key must have the scope.
+
+        See `Identification.identify`, also for the errors.
+        """
+        return self.identification.identify(authorization, scope=scope)
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        """Return the store of API keys."""
+        from soundlift.common.auth.key_store import ApiKeys
+
+        return ApiKeys(self.database)
 
     @cached_property
     def database(self) -> Database:
@@ -121,6 +146,24 @@ class Services:
         from soundlift.common.auth.password_links import PasswordLinks
 
         return PasswordLinks(self.database)
+
+    @cached_property
+    def identity_provider(self) -> IdentityProvider | None:
+        """Return the provider at which people sign in, or None; raises SettingError without OIDC_CLIENT_ID.
+
+        Only a deployment that has one loads its modules, and cryptography.
+        """
+        settings = self.settings
+        if not settings.oidc_issuer:
+            return None
+        if not settings.oidc_client_id:
+            message = (
+                "Setting OIDC_CLIENT_ID is missing: set it to the client id that the provider gave this deployment."
+            )
+            raise SettingError(message, setting="OIDC_CLIENT_ID")
+        from soundlift.common.auth.oidc.provider import open_provider
+
+        return open_provider(settings)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -200,6 +243,13 @@ class Services:
         from soundlift.common.mail import Mail
 
         return Mail(self.settings.smtp_url, ca_file=self.settings.smtp_ca_file)
+
+    @cached_property
+    def outbound(self) -> OutboundClient:
+        """Return the client for requests to addresses that users name."""
+        from soundlift.common.outbound.client import OutboundClient
+
+        return OutboundClient.from_settings(self.settings)
 
     @property
     def shutdown(self) -> Shutdown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import field
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -83,6 +83,29 @@ def web_address(text: str) -> str:
         raise ValueError("must be an http:// or https:// address")
     _ = urlsplit(text).port  # raises ValueError for a malformed port or IPv6 address
     return text.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, where no one can read the traffic (RFC 6761, section 6.3)."""
+    try:
+        return host == "localhost" or host.endswith(".localhost") or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def issuer(text: str) -> str:
+    """Return the address of an OpenID Connect issuer exactly as it is written, or an empty text.
+
+    It must be https (OpenID Connect Discovery 1.0, section 3), except on this machine.
+    """
+    if not text:
+        return ""
+    web_address(text)
+    parts = urlsplit(text)
+    is_safe = parts.scheme == "https" or is_loopback(parts.hostname or "")
+    if not is_safe or not text.isascii() or "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("must be an https:// address without user, query and fragment")
+    return text
 
 
 def collector_address(text: str) -> str:

@@ -20,6 +20,7 @@ from platformdirs import user_data_path
 
 from soundlift.common.errors import SettingError
 from soundlift.common.options.values import LOUDNESS, QUALITY, SAMPLE_RATE
+from soundlift.common.outbound.policy import Destination, destinations, ports
 from soundlift.common.setting_types import (
     SAMPLERS,
     addresses_by_queue,
@@ -31,6 +32,7 @@ from soundlift.common.setting_types import (
     domains,
     functions_by_topic,
     internal_setting,
+    issuer,
     kilobits,
     level_name,
     networks,
@@ -271,7 +273,7 @@ class Settings:
     )
     sign_up: bool = setting("Let people create accounts with their email address: true or false", False, boolean)
     sign_up_domains: tuple[str, ...] = setting(
-        "Domains whose addresses may sign up, separated by commas; if empty, all", (), domains
+        "Domains whose addresses may sign up, also with a provider, separated by commas; if empty, all", (), domains
     )
     sign_up_link_seconds: int = setting("Lifetime of the link in the email of a sign-up", 24 * 3600, positive)
     password_reset: bool = setting(
@@ -289,11 +291,38 @@ class Settings:
         30,
         not_negative,
     )
+    oidc_issuer: str = setting(
+        "Address of an OpenID Connect provider at which people sign in on the page, exactly as it names itself; "
+        "if empty, only passwords are used",
+        "",
+        issuer,
+    )
+    oidc_client_id: str = setting("Name of this deployment at the provider", "")
+    oidc_client_secret: str = setting("Secret of this deployment, if the provider requires one", "", secret=True)
+    oidc_name: str = setting("Name of the provider on the page; if empty, its host", "")
+    oidc_sign_up: bool = setting(
+        "Create an account when somebody with a verified address first signs in with the provider: true or false",
+        False,
+        boolean,
+    )
+    oidc_ca_file: str = setting("File with the CA of the provider's certificate", "")
     reset_link_seconds: int = setting("Lifetime of the link in the email of a password reset", 3600, positive)
     retention_seconds: int = setting(
         "How long the video and the audio file of an ended job are kept", 7 * 24 * 3600, positive
     )
     row_retention_seconds: int = setting("How long an expired job is listed", 30 * 24 * 3600, positive)
+    outbound_allow: tuple[Destination, ...] = setting(
+        "Hosts, addresses and networks that imports and webhooks may reach besides public addresses, separated by "
+        "commas, such as files.example.org,10.1.0.0/16",
+        (),
+        destinations,
+    )
+    outbound_ports: tuple[int, ...] = setting(
+        "Ports that imports and webhooks may reach, separated by commas, or * for all", ports("80,443"), ports
+    )
+    outbound_ca_file: str = setting(
+        "File with further authorities for the certificates of servers that imports and webhooks reach", ""
+    )
     otel_exporter_otlp_endpoint: str = setting(
         "Address of an OpenTelemetry collector for traces, such as http://collector:4318; if empty, none are recorded",
         "",

@@ -12,6 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
 from devservers.waiting import DEADLINE_SECONDS
+from soundlift.common.auth.key_store import KEPT_SECONDS
 from soundlift.common.auth.password_links import MIN_RESEND_SECONDS, Purpose
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import BrokerUnavailable
@@ -27,6 +28,7 @@ from soundlift.common.events import (
 from soundlift.common.jobs.model import CLAIM_SECONDS, GIVE_UP_SECONDS, RECEIVE_SECONDS, Job, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.services import Services
+from tests.factories.api_keys import age_keys, new_key
 from tests.factories.attempts import age_attempts, count_rows
 from tests.factories.jobs import (
     age,
@@ -318,6 +320,14 @@ def test_expired_sessions_are_deleted(function: Call, services: Services) -> Non
     current = begin_session(services)
     assert function("cleanup").post("/").status_code == 200
     assert [is_live(services, token) for token in (expired, current)] == [False, True]
+
+
+def test_api_keys_that_ended_long_ago_are_deleted(function: Call, services: Services) -> None:
+    new_key(services, seconds=60)
+    current = new_key(services)
+    age_keys(services, KEPT_SECONDS + 61)
+    assert function("cleanup").post("/").status_code == 200
+    assert [key.start for key in services.api_keys.list("ada@example.org")] == [current.start]
 
 
 def test_the_event_of_a_password_link_is_sent_until_its_email_has_been(function: Call, services: Services) -> None:

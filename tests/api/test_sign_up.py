@@ -46,7 +46,7 @@ def without_date(response: TestResponse) -> tuple[int, bytes, dict[str, str]]:
 
 def test_neither_is_offered_by_default(function: Call, services: Services) -> None:
     login = function("login")
-    assert login.get("/offers").json == {"sign_up": False, "password_reset": False}
+    assert login.get("/offers").json == {"sign_up": False, "password_reset": False, "provider": None}
     for path in REQUESTS:
         assert_problem(login.post(path, json={"email": NEW}), 404)
     assert requested_links(services) == []
@@ -55,7 +55,7 @@ def test_neither_is_offered_by_default(function: Call, services: Services) -> No
 def test_each_can_be_offered_alone(function: Call, services: Services) -> None:
     login = function("login")
     offer_links(services, password_reset=False)
-    assert login.get("/offers").json == {"sign_up": True, "password_reset": False}
+    assert login.get("/offers").json == {"sign_up": True, "password_reset": False, "provider": None}
     assert login.post("/reset", json={"email": ADA}).status_code == 404
     assert login.post("/sign-up", json={"email": NEW}).status_code == 202
     assert_problem(choose(login, issued_token(services, ADA, Purpose.RESET)), 410, "Invalid Link", "invalid_link")

@@ -42,9 +42,9 @@ SERVERS_ELSEWHERE = {
     "jwt-secret": SECRET,
 }
 MAX_MEGABYTES_ABOVE_BASE = {
-    **dict.fromkeys(("validate", "connector"), 45),
+    "connector": 45,
     # With SQLAlchemy's compiled modules, without which each start compiles them for half a second.
-    **dict.fromkeys(("login", "notify"), 50),
+    **dict.fromkeys(("login", "validate", "notify"), 50),
     "jobs": 56,  # the same, and what publishes the event of a retried job
     "web": 30,
     **dict.fromkeys(("upload", "download", "cleanup"), 70),

@@ -22,6 +22,7 @@ from soundlift.common.db.tables import metadata, users
 from soundlift.common.errors import DatabaseUnavailable, SettingError
 from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.services import Services
+from tests.factories.api_keys import new_key
 from tests.factories.jobs import ready_job, receiving_job
 from tests.factories.sessions import begin_session
 
@@ -159,6 +160,7 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
         ready_job(services)
         receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)
+        new_key(services)
         services.password_links.request(f"{len(services.password_links.due())}@example.org", Purpose.SIGN_UP)
     for number in range(2):
         assert services.jobs.delete(ready_job(services).id)

@@ -37,7 +37,8 @@ distributions = importlib.metadata.packages_distributions()
 for name in {{module.partition(".")[0] for module in sys.modules}}:
     print(*distributions.get(name, []), sep="\\n")
 """
-INDIRECT = {"click", "rich"}  # Flask requires click, and structlog imports rich if it is installed
+# Flask requires click; structlog imports rich, and PyJWT cryptography, if they are installed.
+INDIRECT = {"click", "cryptography", "rich"}
 
 
 def _names(requirements: Iterable[str]) -> set[str]:

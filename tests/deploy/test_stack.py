@@ -58,6 +58,8 @@ MAX_REPLICAS_IN_COMMUNITY_EDITION = 5
 
 SECRET_OF_SERVICE = {
     "tokens": "jwt-secret",
+    "identify": "jwt-secret",
+    "api_keys": "database-url",
     "database": "database-url",
     "users": "database-url",
     "password_links": "database-url",
@@ -137,6 +139,8 @@ def test_environment_variables_are_valid_settings(name: str) -> None:
 def test_a_function_has_only_the_secrets_it_uses(name: str) -> None:
     used = set(re.findall(r"services\.(\w+)", source_code(name)))
     used |= set(import_module(f"functions.{name}.handler").app.needs)
+    if "identify" in used:
+        used.add("api_keys")
     assert set(FUNCTIONS[name].get("secrets", [])) == {SECRET_OF_SERVICE[s] for s in used & SECRET_OF_SERVICE.keys()}
 
 

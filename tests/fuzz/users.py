@@ -9,14 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from soundlift.common.auth.api_keys import ApiKey
 from soundlift.common.auth.opaque_tokens import OpaqueToken
 from soundlift.common.auth.password_links import Purpose
 from soundlift.common.auth.refresh_tokens import RefreshToken
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.db.clock import now
-from soundlift.common.db.tables import jobs, password_links, sessions
+from soundlift.common.db.tables import api_keys, jobs, password_links, sessions
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.services import Services
+from tests.factories.api_keys import new_key
 from tests.factories.jobs import failed_job, ready_job
 from tests.factories.media import store
 from tests.openapi.document import read_document
@@ -51,6 +54,20 @@ def add_examples(services: Services) -> None:
     values = {"id": token.id, "username": PEERS["you"], "token_hash": token.hash}
     services.database.change(sa.insert(sessions).values(**values, created_at=now(), expires_at=now() + SESSION_SECONDS))
     _add_password_link(services)
+    services.database.change(sa.insert(api_keys).values(**_key_values(ApiKey(example("newKey")["key"])), id=_key_id()))
+
+
+def _key_values(key: ApiKey) -> dict[str, Any]:
+    """Return what a row has about a key of `you` with all scopes of ordinary users."""
+    scopes = " ".join(scope for scope in Scope if scope != Scope.ADMIN)
+    values = {"username": PEERS["you"], "name": "example", "scopes": scopes, "created_at": now()}
+    return {**values, "start": key.start, "key_hash": key.hash}
+
+
+def _key_id() -> str:
+    """Return the id in the example of revoking a key."""
+    (parameter,) = read_document().root["paths"]["/login/keys/{key_id}"]["delete"]["parameters"]
+    return str(parameter["example"])
 
 
 def _add_password_link(services: Services) -> None:
@@ -72,6 +89,7 @@ def write_users(services: Services, file: Path, *, gateway_login: str, gateway_f
     bearers = {
         **{name: services.tokens.sign_in(email, admin=False) for name, email in PEERS.items()},
         "admin": services.tokens.sign_in(ADMIN, admin=True),
+        "key": new_key(services, email=PEERS["you"]).text,
     }
     credentials = {name: f"Bearer {token}" for name, token in bearers.items()}
     gateway = {"gateway": f"Basic {b64encode(gateway_login.encode()).decode()}"}

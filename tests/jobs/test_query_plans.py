@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from soundlift.common.auth.api_keys import ApiKey
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.history import delete_orphaned_history, record
 from soundlift.common.jobs.history_entry import Step
@@ -23,6 +24,7 @@ from soundlift.common.jobs.turns import first_turn, last_turn
 from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
+from tests.factories.api_keys import new_key
 from tests.factories.jobs import age, queued_job, ready_job
 from tests.factories.sessions import begin_session
 from tests.jobs.steps import MAKERS
@@ -38,8 +40,11 @@ SESSION = "PRIMARY|sqlite_autoindex_session_1"
 RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
 KEY = UploadKey(ADA, "1", "0" * 64)
+API_KEY = "PRIMARY|key_hash|sqlite_autoindex_api_key_[12]"
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = ("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key")
+RESUMABLE = "PRIMARY|sqlite_autoindex_resumable_upload_1"
+OF_JOBS = ("job", "job_history", "notification", "deletion", "upload_key", "resumable_upload")
+TABLES = (*OF_JOBS, "session", "user", "usage_minute", "api_key")
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -114,6 +119,30 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
         lambda services, _: services.jobs.delete_old_keys(),
         f"upload_key_by_age|job_in_state|{JOB_OF['find']}",
     ),
+    "resumable upload": (
+        lambda services, _: services.resumable_uploads.take(JOB, ADA),
+        f"{RESUMABLE}|{JOB_OF['find']}",
+    ),
+    "unfinished uploads": (
+        lambda services, _: services.resumable_uploads.unfinished(ADA),
+        f"job_in_quota|{RESUMABLE}|{JOB_OF['find']}",
+    ),
+    "one more unfinished upload": (
+        lambda services, job_id: services.database.transact(
+            lambda connection: services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=10**6)(
+                connection, job_id
+            )
+        ),
+        f"job_in_quota|{RESUMABLE}",
+    ),
+    "arrived uploads": (
+        lambda services, _: services.resumable_uploads.unsettled(),
+        f"resumable_upload_arrived_at|{JOB_OF['find']}",
+    ),
+    "expired uploads": (
+        lambda services, _: services.resumable_uploads.delete_expired(),
+        f"resumable_upload_expires_at|{RESUMABLE}|{JOB_OF['find']}",
+    ),
     "quota": (lambda services, _: _read(services, read_usage, ADA), "job_in_quota"),
     "quota of many users": (lambda services, _: _read(services, usage_by_user, MANY), "job_in_quota"),
     "recent uploads": (lambda services, _: _read(services, recent_uploads, ADA), RECENT),
@@ -129,6 +158,10 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "refresh": (lambda services, _: _rotate(services), SESSION),
     "sign in": (lambda services, _: begin_session(services), f"{USER}|session_of_user"),
     "expired sessions": (lambda services, _: services.sessions.delete_expired(), "session_expires_at"),
+    "request with a key": (lambda services, _: services.api_keys.use(ApiKey.create()), f"{API_KEY}|{USER}"),
+    "new key": (lambda services, _: new_key(services), f"{USER}|{API_KEY}|api_key_of_user"),
+    "keys of a user": (lambda services, _: services.api_keys.list(ADA), "api_key_of_user"),
+    "old API keys": (lambda services, _: services.api_keys.delete_old(), "api_key_delete_after"),
     "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), NOTIFICATION),
     "pending": (lambda services, job_id: services.notifications.is_pending(job_id, Channel.MAIL), NOTIFICATION),
     "due notifications": (
@@ -149,7 +182,15 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
         for number in range(20):
             insert_key(connection, replace(KEY, text=str(number)), f"{number:024}")
     for _ in range(20):
+        services.jobs.receive(
+            username=ADA,
+            file_name="a.mp4",
+            content_type="video/mp4",
+            traceparent=None,
+            insert_more=services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=0),
+        )
         begin_session(services)
+        new_key(services)
     after = queued_job(services).id
     assert services.jobs.delete(ready_job(services).id)
     query, indexes = QUERIES[name]

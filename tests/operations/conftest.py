@@ -19,6 +19,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.cli.conftest import run
 from tests.factories.accounts import SECRET
+from tests.factories.api_keys import new_key
 from tests.factories.jobs import (
     age,
     claimed_job,
@@ -93,6 +94,7 @@ def source(open_deployment: Open, password_hash: str) -> Services:
     services.users.add("bob@example.org", password_hash, admin=True)
     services.limits.change("ada@example.org", {"jobs": 7})
     assert services.sessions.begin(ada)
+    new_key(services, seconds=3600)
     services.password_links.request("ada@example.org", Purpose.RESET)
     queued_job(services, VIDEO, "Äpfel.mp4", options=AudioOptions(bitrate=320))
     claimed, _ = claimed_job(services)

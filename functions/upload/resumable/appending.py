@@ -9,7 +9,15 @@ from typing import IO, Self
 from werkzeug.exceptions import ClientDisconnected
 
 from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_known_format
-from soundlift.common.errors import BadRequest, StorageFull, TooLarge, TooSlow, UnsupportedMedia, UploadSuperseded
+from soundlift.common.errors import (
+    BadRequest,
+    ChecksumMismatch,
+    StorageFull,
+    TooLarge,
+    TooSlow,
+    UnsupportedMedia,
+    UploadSuperseded,
+)
 from soundlift.common.jobs.arrivals import media_info
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.quota import Reservation
@@ -133,10 +141,11 @@ class Appending:
 
     def _commit(self, *, complete: bool) -> None:
         is_last = complete and self._position == self._upload.length
+        if self._position == self._committed and not is_last:
+            return
         if self._writer is None and self._upload.state is None and not is_last:
-            if self._position > self._committed:
-                self._rows.save_beginning(self._upload, self._beginning)
-                self._committed = self._position
+            self._rows.save_beginning(self._upload, self._beginning)
+            self._committed = self._position
             return
         checkpoint = self._open().checkpoint(complete=complete, last=is_last)
         if checkpoint.offset > self._committed or is_last:
@@ -152,4 +161,4 @@ class Appending:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._writer is not None:
-            self._writer.close()
+            self._writer.close(discard=isinstance(error, UploadSuperseded | ChecksumMismatch))

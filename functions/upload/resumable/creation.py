@@ -8,6 +8,7 @@ import json
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import IdempotencyKeyReused, TooLarge, UploadDeleted
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import State
@@ -37,7 +38,7 @@ from .responses import upload_url
 
 def create_upload(request: Request, services: Services) -> ResponseReturnValue:
     """Begin an upload, with its first bytes if there is a body; or return that with the same Idempotency-Key."""
-    username = services.tokens.identify(request.headers.get("Authorization")).username
+    username = services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
     require_version(request)
     length, metadata, checksum = read_length(request), read_metadata(request), read_checksum(request)
     if has_body(request):
@@ -60,8 +61,7 @@ def _key(request: Request, username: str, length: int | None, metadata: Metadata
     """Return the key of an upload with its fingerprint, which no upload of another kind has."""
     if (key := read_key(request, username)) is None:
         return None
-    given = sorted([*request.args.items(multi=True), *metadata.options])
-    payload = ["tus", given, metadata.file_name, metadata.content_type, length]
+    payload = ["tus", sorted(metadata.options), metadata.file_name, metadata.content_type, length]
     return UploadKey(username, key.text, hashlib.sha256(json.dumps(payload).encode()).hexdigest())
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
+from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import BadRequest, NotFound, NotReady, OffsetConflict, TooLarge, UploadSuperseded
 from soundlift.common.jobs.arrivals import make_job
 from soundlift.common.jobs.disposal import dispose
@@ -76,7 +77,7 @@ def remove_upload(request: Request, services: Services, upload_id: str) -> Respo
 
 
 def _username(request: Request, services: Services) -> str:
-    return services.tokens.identify(request.headers.get("Authorization")).username
+    return services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
 
 
 def _take(upload_id: str, username: str, services: Services, *, offset: int | None = None) -> ResumableUpload:

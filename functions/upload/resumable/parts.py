@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Request, Response
 
-from soundlift.common.errors import TooLarge, UnsupportedMedia, UploadDeleted
+from soundlift.common.errors import MediaNotFound, TooLarge, UnsupportedMedia, UploadDeleted
 from soundlift.common.jobs.arrivals import make_job
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.limits import Limits
@@ -21,7 +21,7 @@ from .responses import upload_headers
 def receive_part(
     request: Request, services: Services, upload: ResumableUpload, limits: Limits, *, checksum: Checksum | None
 ) -> None:
-    """Add the body of a request to an upload; a file of an unknown format ends it."""
+    """Add the body of a request to an upload; a file of an unknown format, or one that the store has lost, ends it."""
     assert upload.job is not None
     bind_job(upload.job.id)
     announced = request.content_length
@@ -34,9 +34,11 @@ def receive_part(
     try:
         with Appending(services, upload, limits, checksum) as appending:
             appending.receive(request.stream)
-    except UnsupportedMedia:
+    except (UnsupportedMedia, MediaNotFound) as error:
         if services.jobs.roll_back(upload.id):
             dispose(upload.job, services)
+        if isinstance(error, MediaNotFound):
+            raise UploadDeleted(f"{error.detail} Send the file again.", **error.evidence) from None
         raise
 
 

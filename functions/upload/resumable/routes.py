@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from flask import Response, request
@@ -38,8 +39,9 @@ class UploadFunction(Function):
         if request.url_rule is None or request.url_rule.rule not in (FILES, FILE):
             return response
         response.headers["Tus-Resumable"] = VERSION
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" or response.status_code == HTTPStatus.PRECONDITION_FAILED:
             response.headers["Tus-Version"] = VERSION
+        if request.method == "OPTIONS":
             response.headers["Tus-Extension"] = EXTENSIONS
             response.headers["Tus-Checksum-Algorithm"] = CHECKSUM_ALGORITHM
             response.headers["Tus-Max-Size"] = str(self.services.settings.max_upload_bytes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from soundlift.cli.deployment import check_deployment
-from soundlift.cli.doctor import broker, collector, conversion, database, mail
+from soundlift.cli.doctor import broker, collector, conversion, database, mail, provider
 from soundlift.cli.doctor.finding import Finding, failed
 from soundlift.cli.doctor.functions import functions_check
 from soundlift.cli.doctor.redaction import redacted, secrets_of
@@ -46,6 +46,7 @@ def _findings(
         store_check(settings.media_url),
         broker.CHECK,
         mail.CHECK,
+        provider.CHECK,
         collector.CHECK,
         conversion.FFMPEG,
         conversion.MACHINE,

@@ -22,9 +22,12 @@ KNOWN = Policy("sign-in: known network", REFUSAL, free=2**31, window_seconds=KNO
 
 @dataclass(frozen=True)
 class SignIn:
-    """An attempt to sign in, counted as a failure until it succeeds or is not made; `counted` is under each limit."""
+    """An attempt to sign in, counted as a failure until it succeeds or is not made; `counted` is under each limit.
 
-    account: str
+    `account` is None if it is not known before the attempt, as in a sign-in with an identity provider.
+    """
+
+    account: str | None
     network: str | None
     counted: tuple[Attempt, ...]
 
@@ -41,12 +44,12 @@ class SignInLimits:
         self._known = _policy("account in a known network", per_account)
         self._network = _policy("network", per_network)
 
-    def begin(self, email: str, network: str | None) -> SignIn:
+    def begin(self, email: str | None, network: str | None) -> SignIn:
         """Count a sign-in from a network as failed, before its password is checked; raises TooManyAttempts if locked.
 
-        `network` is None if it is unknown; then only the account is limited.
+        Each of the two is None if it is unknown; then only the other one is limited.
         """
-        account = account_key(email)
+        account = account_key(email) if email is not None else None
 
         def count(counts: Counts) -> SignIn:
             limits = self._limits(counts, account, network)
@@ -72,7 +75,7 @@ class SignInLimits:
                     counts.take_back(attempt)
                 else:
                     counts.forget(attempt.policy, attempt.subject)
-            if sign_in.network is not None:
+            if sign_in.account is not None and sign_in.network is not None:
                 counts.add(KNOWN, _in_network(sign_in.account, sign_in.network))
 
         self._attempts.transact(settle)
@@ -87,8 +90,10 @@ class SignInLimits:
         if network is not None:
             self._attempts.forget(self._known, _in_network(account, network))
 
-    def _limits(self, counts: Counts, account: str, network: str | None) -> list[tuple[Policy, str]]:
-        if network is None:
+    def _limits(self, counts: Counts, account: str | None, network: str | None) -> list[tuple[Policy, str]]:
+        if account is None:
+            limits = [(self._network, network)] if network is not None else []
+        elif network is None:
             limits = [(self._account, account)]
         elif counts.has(KNOWN, _in_network(account, network)):
             limits = [(self._known, _in_network(account, network))]

@@ -29,7 +29,7 @@ REGISTERED = ("iss", "aud", "sub", "iat", "exp", "jti")
 
 @dataclass(frozen=True)
 class Identity:
-    """The user that a request comes from, according to its token."""
+    """The user that a request comes from, according to its token or API key."""
 
     username: str
     admin: bool
@@ -57,14 +57,11 @@ class Tokens:
         return [token.successor(key) for key in self._keys.all]
 
     def identify(self, authorization: str | None) -> Identity:
-        """Return the user that the bearer token of an Authorization header identifies.
+        """Return the user that the access token in an Authorization header identifies; `Identification` reads keys too.
 
         Raises NotAuthorized for anything but one valid token, whatever the header contains.
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
-            raise NotAuthorized("Send the header Authorization: Bearer, with a token from /login.")
-        claims = self._read(token.strip(), SIGN_IN, required=("username", "admin"))
+        claims = self._read(bearer_token(authorization), SIGN_IN, required=("username", "admin"))
         username, admin = claims["username"], claims["admin"]
         if not isinstance(username, str) or not isinstance(admin, bool):
             raise NotAuthorized("The token is not valid. Sign in again.")
@@ -133,6 +130,14 @@ class Tokens:
         if key is None or header.get("typ") != _type(audience):
             raise jwt.DecodeError
         return key
+
+
+def bearer_token(authorization: str | None) -> str:
+    """Return the token of an Authorization header (RFC 6750, section 2.1); raises NotAuthorized."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise NotAuthorized("Send the header Authorization: Bearer, with a token from /login or an API key.")
+    return token.strip()
 
 
 def _type(audience: str) -> str:

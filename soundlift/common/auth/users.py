@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.headerregistry import Address
@@ -11,6 +11,7 @@ from email.headerregistry import Address
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from soundlift.common.auth.key_store import delete_keys
 from soundlift.common.auth.password_links import delete_password_links
 from soundlift.common.auth.sessions import end_sessions
 from soundlift.common.db.engine import Database
@@ -75,7 +76,7 @@ class Users:
             return [User(**row._mapping) for row in connection.execute(query)]
 
     def set_password(self, email: str, hashed: str) -> None:
-        """Replace the password hash of an account, and end its sessions; raises NotFound."""
+        """Replace the password hash of an account, and end its sessions, not its API keys; raises NotFound."""
         self._change_and_sign_out(email, table.update().values(password=hashed))
 
     def replace_hash(self, user: User, hashed: str) -> bool:
@@ -84,11 +85,14 @@ class Users:
         return self._database.change(table.update().where(same).values(password=hashed)) == 1
 
     def remove(self, email: str) -> None:
-        """Remove an account, and end its sessions; raises NotFound."""
-        self._change_and_sign_out(email, table.delete())
+        """Remove an account, end its sessions, and delete its API keys; raises NotFound."""
+        self._change_and_sign_out(email, table.delete(), and_also=delete_keys)
 
     def disable(self, email: str) -> None:
-        """Keep anybody from signing in to an account, and end its sessions; raises NotFound."""
+        """Keep anybody from signing in to an account, and end its sessions; raises NotFound.
+
+        Its API keys do not work while it is disabled.
+        """
         self._change_and_sign_out(email, table.update().values(disabled=True))
 
     def enable(self, email: str) -> None:
@@ -106,7 +110,12 @@ class Users:
         if not self._database.change(statement.where(table.c.email == email.strip().lower())):
             raise NotFound(f"{email} has no account.")
 
-    def _change_and_sign_out(self, email: str, statement: sa.Update | sa.Delete) -> None:
+    def _change_and_sign_out(
+        self,
+        email: str,
+        statement: sa.Update | sa.Delete,
+        and_also: Callable[[Connection, str], None] | None = None,
+    ) -> None:
         """Change an account, and end its sessions and its password links, in one transaction.
 
         The account is first, as in `Sessions.begin`: a concurrent sign-in waits, and finds its password changed.
@@ -117,6 +126,8 @@ class Users:
             changed = connection.execute(statement.where(table.c.email == address)).rowcount
             end_sessions(connection, address)
             delete_password_links(connection, address)
+            if and_also:
+                and_also(connection, address)
             return changed
 
         if not self._database.transact(change):

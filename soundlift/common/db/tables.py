@@ -59,6 +59,25 @@ sessions = sa.Table(
     sa.Index("session_expires_at", "expires_at"),
 )
 
+# The API keys of programs; see auth/key_store.py. No key itself is stored.
+api_keys = sa.Table(
+    "api_key",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("start", sa.String(8), nullable=False),  # the first characters of the key, for people
+    sa.Column("key_hash", sa.String(64), nullable=False, unique=True),  # SHA-256 in hexadecimal digits
+    sa.Column("scopes", sa.String(200), nullable=False),  # separated by spaces
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("expires_at", sa.Double),  # NULL if the key does not expire
+    sa.Column("last_used_at", sa.Double),  # recorded at most once an hour
+    sa.Column("revoked_at", sa.Double),
+    sa.Column("delete_after", sa.Double),
+    sa.Index("api_key_of_user", "username", "created_at", "id"),
+    sa.Index("api_key_delete_after", "delete_after"),
+)
+
 attempts = sa.Table(
     "attempt",
     metadata,
@@ -222,5 +241,7 @@ resumable_uploads = sa.Table(
     sa.Column("state", sa.LargeBinary(2**24 - 1)),  # text; MySQL's TEXT ends at 64 KiB
     sa.Column("metadata", sa.Text, nullable=False),  # the client's header Upload-Metadata
     sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("arrived_at", sa.Double),  # when the last bytes were stored; NULL before that, and once there is a job
     sa.Index("resumable_upload_expires_at", "expires_at"),
+    sa.Index("resumable_upload_arrived_at", "arrived_at"),
 )

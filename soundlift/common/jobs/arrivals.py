@@ -31,6 +31,12 @@ def make_job(upload: ResumableUpload, services: Services) -> Job | None:
     Any number of requests, and cleanup, may do this at the same time. The result is None if the upload was deleted.
     Raises StoreUnavailable or DatabaseUnavailable, after which it can be repeated.
     """
+    job = _make_job(upload, services)
+    services.resumable_uploads.settle(upload.id)
+    return job
+
+
+def _make_job(upload: ResumableUpload, services: Services) -> Job | None:
     job = upload.job
     if job is None or job.state != State.RECEIVING:
         return upload.finished_job
@@ -49,14 +55,12 @@ def make_job(upload: ResumableUpload, services: Services) -> Job | None:
 
 def make_arrived_jobs(services: Services) -> None:
     """Make the jobs of uploads whose last request died after it had stored the last bytes."""
-    for upload_id in services.resumable_uploads.arrived():
-        if (upload := services.resumable_uploads.find(upload_id)) is None:
-            continue
+    for upload in services.resumable_uploads.unsettled():
         try:
             make_job(upload, services)
         except StoreUnavailable as error:
-            about = trace_of(upload.job.traceparent) if upload.job else {}
-            log.warning("store unavailable, upload waits", code=error.code, job_id=upload_id, **about, **error.evidence)
+            about = {"job_id": upload.id, **(trace_of(upload.job.traceparent) if upload.job else {})}
+            log.warning("store unavailable, upload waits", code=error.code, **about, **error.evidence)
             return
 
 

@@ -7,6 +7,7 @@ client whose last response was lost learns the outcome.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +28,16 @@ from soundlift.common.jobs.uploads import InsertMore
 DELETE_BATCH = 1000
 SETTLE_SECONDS = 60  # in which the request that received the last bytes makes the job itself
 _own_columns = [column.label(f"upload_{column.name}") for column in table.c]
+_joined = sa.select(*_own_columns, *job_columns).select_from(table.outerjoin(jobs, jobs.c.id == table.c.id))
 
 
 @dataclass(frozen=True)
 class ResumableUpload:
-    """A row as it was read, with its job; `job` is None if its row was deleted."""
+    """A row as it was read, with its job; `job` is None if its row was deleted.
+
+    `length` and `received` are in bytes. `beginning` is the first bytes while the store has none, and `state` is what
+    the store needs to continue.
+    """
 
     id: str
     username: str
@@ -70,7 +76,7 @@ class ResumableUploads:
         """
 
         def insert(connection: Connection, job_id: str) -> None:
-            if limit and (count := int(connection.scalar(_count_unfinished(username)) or 0)) >= limit:
+            if limit and (count := _count_unfinished(connection, username)) >= limit:
                 raise TooManyUnfinishedUploads(
                     f"You have {count} unfinished uploads, and may have at most {limit}. Continue or delete one: "
                     "GET /upload/files lists them."
@@ -87,12 +93,12 @@ class ResumableUploads:
             return _read(connection, upload_id)
 
     def unfinished(self, username: str) -> list[ResumableUpload]:
-        """Return at most BATCH unfinished uploads of a user, the newest first."""
-        mine = sa.and_(jobs.c.username == username, jobs.c.state == State.RECEIVING)
-        query = _joined(sa.select(jobs.c.id).where(mine).subquery())
+        """Return at most BATCH unfinished uploads of a user, those that received bytes last first."""
         with self._database.read() as connection:
-            rows = connection.execute(query.order_by(jobs.c.created_at.desc(), jobs.c.id).limit(BATCH))
-            return [_from_row(row) for row in rows]
+            query = _joined.where(table.c.id.in_(_receiving(connection, username))).limit(BATCH)
+            query = force_index(query, table, "PRIMARY")
+            found = [_from_row(row) for row in connection.execute(query)]
+        return sorted(found, key=lambda upload: upload.expires_at, reverse=True)
 
     def take(self, upload_id: str, username: str, *, offset: int | None = None) -> ResumableUpload | None:
         """Raise the epoch of a user's upload, so that no earlier request can write any more, and return the row.
@@ -128,16 +134,18 @@ class ResumableUploads:
 
     def commit(self, upload: ResumableUpload, *, received: int, state: str) -> None:
         """Record that bytes are stored, from which moment on they are never lost; raises UploadSuperseded."""
-        self._change(upload, received=received, state=state.encode(), beginning=None)
+        arrived_at = now() if received == upload.length else None
+        self._change(upload, received=received, state=state.encode(), beginning=None, arrived_at=arrived_at)
 
-    def arrived(self) -> list[str]:
-        """Return the ids of at most BATCH uploads with all bytes, whose request has died before it made the job."""
-        settled = jobs.c.upload_deadline < statement_start() + (self._keep_seconds - SETTLE_SECONDS)
-        waiting = sa.select(jobs.c.id).where(jobs.c.upload_deadline.is_not(None), settled)
-        receiving = force_index(waiting, jobs, "job_upload_deadline").subquery()
-        query = sa.select(table.c.id).join(receiving, receiving.c.id == table.c.id)
+    def settle(self, upload_id: str) -> None:
+        """Record that an upload that has arrived has its job, or never will."""
+        self._database.change(sa.update(table).where(table.c.id == upload_id).values(arrived_at=None))
+
+    def unsettled(self) -> list[ResumableUpload]:
+        """Return at most BATCH uploads with all bytes, whose request has died before it recorded the job."""
+        query = _joined.where(table.c.arrived_at < statement_start() - SETTLE_SECONDS).limit(BATCH)
         with self._database.read() as connection:
-            return list(connection.scalars(query.where(table.c.received == table.c.length).limit(BATCH)))
+            return [_from_row(row) for row in connection.execute(query)]
 
     def delete_expired(self) -> int:
         """Delete the rows of uploads that expired, whose job is not in the state RECEIVING any more."""
@@ -166,25 +174,27 @@ class ResumableUploads:
         self._database.transact(change_both)
 
 
-def _count_unfinished(username: str) -> sa.Select[int]:
-    mine = sa.select(jobs.c.id).where(jobs.c.username == username, jobs.c.state == State.RECEIVING)
-    receiving = force_index(mine, jobs, "job_in_quota").subquery()
-    return sa.select(sa.func.count()).select_from(table.join(receiving, receiving.c.id == table.c.id))
+def _receiving(connection: Connection, username: str) -> Sequence[str]:
+    """Return the ids of the jobs of a user whose video is arriving, which are few.
+
+    In this state, `purge_after` is NULL; the condition is for SQLite, which then reads the index of the quota.
+    """
+    mine = (jobs.c.username == username, jobs.c.state == State.RECEIVING, jobs.c.purge_after.is_(None))
+    return connection.scalars(force_index(sa.select(jobs.c.id).where(*mine), jobs, "job_in_quota")).all()
 
 
-def _joined(wanted: sa.Subquery) -> sa.Select[Any]:
-    both = table.join(wanted, wanted.c.id == table.c.id).join(jobs, jobs.c.id == table.c.id)
-    return sa.select(*_own_columns, *job_columns).select_from(both)
+def _count_unfinished(connection: Connection, username: str) -> int:
+    unfinished = sa.select(sa.func.count()).where(table.c.id.in_(_receiving(connection, username)))
+    return int(connection.scalar(force_index(unfinished, table, "PRIMARY")) or 0)
 
 
 def _read(connection: Connection, upload_id: str) -> ResumableUpload | None:
-    query = sa.select(*_own_columns, *job_columns).select_from(table.outerjoin(jobs, jobs.c.id == table.c.id))
-    row = connection.execute(query.where(table.c.id == upload_id)).one_or_none()
+    row = connection.execute(_joined.where(table.c.id == upload_id)).one_or_none()
     return None if row is None else _from_row(row)
 
 
 def _from_row(row: sa.Row[Any]) -> ResumableUpload:
-    values = {column.name: row._mapping[f"upload_{column.name}"] for column in table.c}
+    values = {column.name: row._mapping[f"upload_{column.name}"] for column in table.c if column.name != "arrived_at"}
     state = values.pop("state")
     job = None if row.id is None else job_from_row(row)
     return ResumableUpload(**values, state=None if state is None else state.decode(), job=job)

@@ -47,7 +47,7 @@ class ResumableWriter(Protocol):
         ...
 
     def checkpoint(self, *, complete: bool, last: bool = False) -> Checkpoint:
-        """Make bytes durable and return how far.
+        """Make bytes durable and return how far; the caller commits it to the row before it writes again.
 
         If `complete`, these are all bytes that were written; otherwise, as many as the store can keep as they are.
         `last` means that the file ends here. Raises StoreUnavailable, UploadSuperseded or DatabaseUnavailable.
@@ -58,8 +58,12 @@ class ResumableWriter(Protocol):
         """Remove what the row has ceased to name by the latest checkpoint; never raises."""
         ...
 
-    def close(self) -> None:
-        """Remove what no checkpoint names, as far as the store can be reached, and end; never raises."""
+    def close(self, *, discard: bool) -> None:
+        """End; never raises.
+
+        If `discard`, whatever no committed checkpoint names is of no use, and is removed as far as the store can be
+        reached. Without it, the row may name more than is known here, since the response to a commit was lost.
+        """
         ...
 
 

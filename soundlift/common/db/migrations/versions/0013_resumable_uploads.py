@@ -4,9 +4,9 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
-INDEXES = {"resumable_upload_expires_at": ["expires_at"]}
+INDEXES = {"resumable_upload_expires_at": ["expires_at"], "resumable_upload_arrived_at": ["arrived_at"]}
 
 
 def upgrade() -> None:
@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("state", sa.LargeBinary(2**24 - 1)),
         sa.Column("metadata", sa.Text, nullable=False),
         sa.Column("expires_at", sa.Double, nullable=False),
+        sa.Column("arrived_at", sa.Double),
         if_not_exists=True,
         mysql_engine="InnoDB",
         mysql_charset="utf8mb4",

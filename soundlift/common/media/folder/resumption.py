@@ -120,7 +120,7 @@ class FolderResumer:
     def committed(self) -> None:
         """Do nothing: there is one file."""
 
-    def close(self) -> None:
+    def close(self, *, discard: bool) -> None:
         """Close the files. What is beyond the offset of the row is cut off by the next writer."""
         self._fenced.close()
 

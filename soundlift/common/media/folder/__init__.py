@@ -83,7 +83,7 @@ class FolderStore:
 
     def resumable(self) -> ResumableFiles:
         """Return the files that several requests write."""
-        from soundlift.common.media.folder_resumption import FolderResumption
+        from soundlift.common.media.folder.resumption import FolderResumption
 
         return FolderResumption(self._path, _flush_folder, _unavailable)
 
