@@ -1,7 +1,8 @@
 /** The page: which view is shown, and what changes when somebody signs in or out. */
 
 import { choosePassword, takeLink } from "./account-forms.js";
-import { refuse, refuseError } from "./announcer.js";
+import "./admin.js";
+import { refuseError } from "./announcer.js";
 import { ApiError } from "./api.js";
 import { byId } from "./dom.js";
 import { JobList } from "./job-list.js";
@@ -44,7 +45,6 @@ function showSignedIn() {
   const { username, admin } = session.identity ?? { username: "", admin: false };
   byId("who").textContent = username;
   byId("pages").hidden = !admin;
-  if (admin) import("./admin.js").catch(() => refuse("The list of users cannot be loaded. Reload the page."));
   dialog.close();
   if (username === shownUser) return;
   shownUser = username;
