@@ -81,7 +81,7 @@ class ResumableUploader:
                     if on_resumable:
                         on_resumable(transfer.offset, transfer.size)
                 transfer.finish(on_resumable if record else None)
-                return self._job(transfer, upload)
+                return Job.of(self._api.json("GET", "/upload", headers=upload.key_header))
             except ApiError as error:
                 if error.status not in GONE:
                     raise
@@ -104,10 +104,6 @@ class ResumableUploader:
             self._is_offered = False
             return False
         return True
-
-    def _job(self, transfer: ResumableUpload, upload: Upload) -> Job:
-        """Return the job of a complete upload."""
-        return Job.of(self._api.json("GET", "/upload", headers=upload.key_header))
 
     def _find(self, upload: Upload, loss: ClientError) -> Job | None:
         """Return the job of an upload that the server does not have any more, or None if it has none."""

@@ -27,7 +27,7 @@ except ImportError:  # Windows
 SUFFIX = ".json"
 DIGITS = 32
 MAX_BYTES = 4096
-OLD_SECONDS = 14 * 24 * 3600  # no server keeps an unfinished upload for so long
+OLD_SECONDS = 14 * 24 * 3600  # servers keep an unfinished upload for a day, unless RESUME_SECONDS is set there
 OPEN_TRIES = 3
 
 
