@@ -24,6 +24,7 @@ from soundlift.client.retries import OnRetry, Retries, is_unprocessed
 from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
 from soundlift.client.uploads import Upload, Uploader
+from soundlift.client.webhooks import Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 POLL_SECONDS = 2
@@ -41,7 +42,7 @@ class Client:
     restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with the access
     token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source` takes the
     place of all credentials: it is asked for an access token, and again when the server refuses that. `keys` has the
-    requests about API keys.
+    requests about API keys, and `webhooks` those about webhooks.
 
     Every method raises ApiError if the server refuses the request, ConnectionFailed if no server answers, and OSError
     only for files on this machine.
@@ -74,6 +75,7 @@ class Client:
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self.keys = ApiKeys(self._api)
+        self.webhooks = Webhooks(self._api)
         self._uploader = Uploader(self._api)
         self._downloader = Downloader(self._api)
 
