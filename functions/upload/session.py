@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -29,6 +30,7 @@ from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options, parse_options_so_far
 from soundlift.common.printable import escaped
 from soundlift.common.services import Services
+from soundlift.common.webhooks.named import require_webhook
 
 from .earlier import find_job_or_take_over
 from .idempotency_key import KeyedRequest
@@ -76,6 +78,7 @@ class UploadSession:
         self._expected_bytes = min(announced_bytes, self._max_bytes)
         self._given_options: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
+        self._webhook: tuple[str, str] | None = None  # as it was given, and its id
         self._file_name: str | None = None
         self._content_type = UNKNOWN_TYPE
         self._beginning = b""
@@ -91,11 +94,20 @@ class UploadSession:
     def add_options(self, given: Iterable[tuple[str, str]]) -> None:
         """Add options as pairs of name and value; raises BadOption."""
         self._given_options += given
-        self._options = parse_options_so_far(self._given_options, self._services.settings)
+        self._options = self._with_webhook(parse_options_so_far(self._given_options, self._services.settings))
 
     def complete_options(self) -> None:
         """Check the options, of which none follow; raises BadOption."""
-        self._options = parse_options(self._given_options, self._services.settings)
+        self._options = self._with_webhook(parse_options(self._given_options, self._services.settings))
+
+    def _with_webhook(self, options: AudioOptions) -> AudioOptions:
+        """Return options that name a webhook by its id; raises BadOption for one that the user does not have."""
+        if options.webhook is None:
+            return options
+        if self._webhook is None or self._webhook[0] != options.webhook:
+            named = require_webhook(options.webhook, self._username, self._services)
+            self._webhook = options.webhook, named
+        return replace(options, webhook=self._webhook[1])
 
     def begin_file(self, name: str, content_type: str | None) -> bool:
         """Begin the file whose bytes follow, and return whether they are needed: not if `earlier` is the same upload.

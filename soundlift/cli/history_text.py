@@ -37,6 +37,9 @@ TEXTS: dict[str, str] = {
     Step.MAIL_RELEASED: "mail postponed",
     Step.MAIL_DELIVERED: "mail sent",
     Step.MAIL_GAVE_UP: "mail given up",
+    Step.WEBHOOK_RELEASED: "webhook postponed",
+    Step.WEBHOOK_DELIVERED: "webhook delivered",
+    Step.WEBHOOK_GAVE_UP: "webhook given up",
     Step.OMITTED: "… further steps, which are not kept …",
 }
 CONVERSION_ENDS = (Step.RELEASED, Step.READY, Step.FAILED, Step.GAVE_UP, Step.CANCELLED, Step.VIDEO_LOST, Step.OMITTED)

@@ -27,6 +27,7 @@ from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
 from soundlift.client.upload_records import UploadRecords
 from soundlift.client.uploads import Upload, Uploader
+from soundlift.client.webhooks import Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 POLL_SECONDS = 2
@@ -44,7 +45,7 @@ class Client:
     restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with the access
     token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source` takes the
     place of all credentials: it is asked for an access token, and again when the server refuses that. `keys` has the
-    requests about API keys.
+    requests about API keys, and `webhooks` those about webhooks.
 
     Files of more than `part_bytes` are uploaded in parts of at most that size. With `keep_records`, a small file in the
     user's folder for state lets a later process continue an upload that was interrupted.
@@ -82,6 +83,7 @@ class Client:
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self.keys = ApiKeys(self._api)
+        self.webhooks = Webhooks(self._api)
         self._uploader = Uploader(self._api)
         self._parts = ResumableUploader(self._api, part_bytes, UploadRecords() if keep_records else None)
         self._downloader = Downloader(self._api)

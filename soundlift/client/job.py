@@ -12,11 +12,15 @@ from soundlift.client.errors import ConnectionFailed
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """A message to the owner of a job that has ended; `error` is the reason if it could not be delivered."""
+    """A message to the owner of a job that has ended; `error` is the reason if it could not be delivered.
+
+    `webhook` is the id of the webhook that it goes to, if that is its channel.
+    """
 
     channel: str
     delivered_at: datetime | None
     error: str | None
+    webhook: str | None = None
 
     @property
     def pending(self) -> bool:
@@ -26,7 +30,12 @@ class Notification:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Parse a notification of a job's JSON document."""
-        return cls(channel=document["channel"], delivered_at=_time(document["delivered_at"]), error=document["error"])
+        return cls(
+            channel=document["channel"],
+            delivered_at=_time(document["delivered_at"]),
+            error=document["error"],
+            webhook=document.get("webhook"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from soundlift.common.notifications.store import Notifications
     from soundlift.common.outbound.client import OutboundClient
     from soundlift.common.process.sandbox.sandbox import Sandbox
+    from soundlift.common.webhooks.alerts import Alerts
+    from soundlift.common.webhooks.deliveries import Deliveries
+    from soundlift.common.webhooks.delivery_list import DeliveryList
+    from soundlift.common.webhooks.endpoints import Endpoints
 
 
 class Services:
@@ -195,6 +199,32 @@ class Services:
     def notifications(self) -> Notifications:
         """Return the store of notifications of ended jobs."""
         return observed.open_notifications(self.database, self.metrics)
+
+    @cached_property
+    def webhooks(self) -> Endpoints:
+        """Return the store of the endpoints that get webhooks."""
+        from soundlift.common.webhooks.endpoints import Endpoints
+
+        return Endpoints(self.database)
+
+    @cached_property
+    def webhook_alerts(self) -> Alerts:
+        """Return the store of the mails about webhooks that fail."""
+        from soundlift.common.webhooks.alerts import Alerts
+
+        return Alerts(self.database)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Return the store of the deliveries of webhooks."""
+        return observed.open_deliveries(self.database, self.settings.webhook_concurrency, self.metrics)
+
+    @cached_property
+    def delivery_list(self) -> DeliveryList:
+        """Return the deliveries as the owners of webhooks see them."""
+        from soundlift.common.webhooks.delivery_list import DeliveryList
+
+        return DeliveryList(self.database)
 
     @cached_property
     def videos(self) -> MediaStore:

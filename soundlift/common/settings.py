@@ -69,7 +69,7 @@ class Settings:
     )
     secrets_folder: Path = setting("Folder with secret files", Path(SECRETS_FOLDER), Path)
     database_url: str = setting(
-        "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE",
+        "Users and jobs: sqlite:///FILE, or mysql:// or postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         None,
         secret=True,
     )
@@ -177,6 +177,10 @@ class Settings:
         "Maximum length of the sound of one user that is converted in 24 hours, in minutes; 0 means no limit",
         0,
         not_negative,
+    )
+    max_webhooks: int = setting("Maximum number of webhooks of one user; 0 means that there are none", 10, not_negative)
+    webhook_concurrency: int = setting(
+        "Maximum number of concurrent deliveries to the webhooks of one user", 2, positive
     )
     # Jobs that have waited for a day are given up: in this time, one conversion after the other, each of 8.6 seconds,
     # ends 10,000 of them.

@@ -24,7 +24,7 @@ from soundlift.common.web.application import Function
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FUNCTIONS = ("login", "validate", "upload", "jobs", "download")
+FUNCTIONS = ("login", "validate", "upload", "jobs", "hooks", "download")
 
 
 class Deployment:

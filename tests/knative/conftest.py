@@ -15,6 +15,7 @@ from devservers.knative_broker import KnativeBroker, WsgiServer
 from devservers.waiting import wait_for
 from soundlift.common.events import (
     CONVERSION_FAILED,
+    DELIVERY_DUE,
     MP3_READY,
     VIDEO_UPLOADED,
 )
@@ -24,7 +25,7 @@ from tests.factories.clips import talking_mp4
 from tests.factories.jobs import age, is_notified
 
 MINUTES = 70
-FUNCTIONS = ("upload", "convert", "notify", "cleanup")
+FUNCTIONS = ("upload", "convert", "notify", "webhook", "cleanup")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def knative(mailing_services: Services) -> Iterator[Knative]:
             (VIDEO_UPLOADED, urls["convert"]),
             (MP3_READY, urls["notify"]),
             (CONVERSION_FAILED, urls["notify"]),
+            *((event, urls["webhook"]) for event in (MP3_READY, CONVERSION_FAILED, DELIVERY_DUE)),
         ]
         yield Knative(broker, urls, services)
 

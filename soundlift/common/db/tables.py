@@ -190,6 +190,60 @@ notifications = sa.Table(
     sa.Index("notification_due_at", "due_at"),
 )
 
+# The endpoints of users that get webhooks; see webhooks/endpoints.py.
+webhooks = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("url", sa.String(2048), nullable=False),
+    sa.Column(
+        "url_hash", sa.String(64), nullable=False
+    ),  # SHA-256 in hexadecimal digits: URLs are too long for an index
+    # In clear: a signature needs them (docs/webhooks.md, Secrets).
+    sa.Column("secret", sa.String(100), nullable=False),
+    sa.Column("previous_secret", sa.String(100)),  # signs too until `previous_until`, after a rotation
+    sa.Column("previous_until", sa.Double),
+    sa.Column("all_jobs", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("detail", sa.String(1000)),  # why it is failing or disabled
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("changed_at", sa.Double, nullable=False),
+    # When the event of the mail to its owner is next due; NULL unless it has begun to fail.
+    sa.Column("alert_due_at", sa.Double),
+    sa.Column("alert_claim", sa.String(24)),
+    sa.Column("alert_claimed_until", sa.Double),
+    sa.UniqueConstraint("username", "url_hash", name="webhook_of_user"),
+    sa.Index("webhook_alert_due_at", "alert_due_at"),
+    sa.Index("webhook_previous_until", "previous_until"),
+)
+
+# One message to one endpoint; its id is the `webhook-id` of each attempt. See webhooks/deliveries.py.
+webhook_deliveries = sa.Table(
+    "webhook_delivery",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("webhook", sa.String(24), nullable=False),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("job", sa.String(24)),  # NULL for a test
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),  # since it was created or last replayed
+    sa.Column("due_at", sa.Double),  # when the next attempt may begin; NULL once it is delivered or given up
+    sa.Column("resend_at", sa.Double),  # when the event is next due; NULL as `due_at`
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Column("delivered_at", sa.Double),
+    sa.Column("last_status", sa.Integer),  # of the last response; NULL if there was none
+    sa.Column("last_error", sa.String(1000)),
+    sa.Index("webhook_delivery_of_webhook", "webhook", "created_at", "id"),
+    sa.Index("webhook_delivery_of_job", "job"),
+    sa.Index("webhook_delivery_resend_at", "resend_at"),
+    sa.Index("webhook_delivery_due_of_user", "username", "due_at"),
+    sa.Index("webhook_delivery_claimed_of_user", "username", "claimed_until"),
+    sa.Index("webhook_delivery_by_age", "created_at"),
+)
+
 # The steps of jobs and of their notifications; see jobs/history.py. Functions of an older release write no rows.
 job_history = sa.Table(
     "job_history",

@@ -59,6 +59,7 @@ def _audio_document(audio: AudioDescription) -> dict[str, Any]:
 def _notification_document(notification: Notification) -> dict[str, Any]:
     return {
         "channel": notification.channel,
+        "webhook": notification.webhook,
         "delivered_at": iso_time(notification.delivered_at),
         "error": notification.error,
     }

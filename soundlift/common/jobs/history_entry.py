@@ -34,6 +34,9 @@ class Step(StrEnum):
     MAIL_RELEASED = "mail_released"
     MAIL_DELIVERED = "mail_delivered"
     MAIL_GAVE_UP = "mail_gave_up"
+    WEBHOOK_RELEASED = "webhook_released"
+    WEBHOOK_DELIVERED = "webhook_delivered"
+    WEBHOOK_GAVE_UP = "webhook_gave_up"
     OMITTED = "omitted"  # in the place of steps that were deleted to limit the length of a history
 
 

@@ -24,8 +24,8 @@ RATES: Mapping[str, Sequence[Step]] = {
     "uploads": (Step.QUEUED, Step.ADOPTED),
     "conversions": (Step.READY,),
     "mails": (Step.MAIL_DELIVERED,),
-    "failures": (Step.FAILED, Step.GAVE_UP, Step.MAIL_GAVE_UP),
-    "postponed": (Step.RELEASED, Step.MAIL_RELEASED),
+    "failures": (Step.FAILED, Step.GAVE_UP, Step.MAIL_GAVE_UP, Step.WEBHOOK_GAVE_UP),
+    "postponed": (Step.RELEASED, Step.MAIL_RELEASED, Step.WEBHOOK_RELEASED),
 }
 
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0013"
-down_revision = "0012"
+revision = "0014"
+down_revision = "0013"
 
 INDEXES = {"resumable_upload_expires_at": ["expires_at"], "resumable_upload_arrived_at": ["arrived_at"]}
 
