@@ -123,3 +123,16 @@ def test_cancel_removes_what_the_server_has(
     )
     expect(visit.uploads).to_have_count(0)
     expect(visit.rows).to_have_count(0)
+
+
+def test_dismiss_removes_what_the_server_has(
+    visit: Visit, parts: list[Request], large: Path, stack_services: Services, account: str
+) -> None:
+    begin(visit, parts, large)
+    visit.page.on("dialog", lambda dialog: dialog.accept())
+    visit.page.reload()
+    visit.page.get_by_role("region", name="1 upload interrupted").get_by_role("button", name="Dismiss").click()
+    wait_for(
+        lambda: visit.page.evaluate("1") and not stack_services.resumable_uploads.unfinished(account),
+        "the server has forgotten the upload",
+    )

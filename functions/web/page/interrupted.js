@@ -2,13 +2,13 @@
 
 /** @import { Interrupted } from "./upload-journal.js" */
 
-import { ApiError } from "./api.js";
+import { ApiError, request } from "./api.js";
 import { button } from "./controls.js";
 import { element } from "./dom.js";
 import { count, formatSize } from "./format.js";
 import { shortName } from "./names.js";
 import { Upload } from "./upload-item.js";
-import { findArrived } from "./upload-key.js";
+import { TUS, findArrived } from "./upload-key.js";
 
 const MAX_SHOWN = 5;
 
@@ -33,7 +33,7 @@ export class InterruptedUploads extends HTMLElement {
       { class: "muted" },
       "The page was closed or reloaded during the upload. Choose the same files, and they are uploaded with the same options; large ones continue where they were.",
     );
-    const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.clear()));
+    const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.#dismiss()));
     this.append(element("section", { class: "card interrupted", "aria-labelledby": this.#title.id }, this.#title, this.#list, advice, actions));
     this.#show();
   }
@@ -51,6 +51,12 @@ export class InterruptedUploads extends HTMLElement {
   clear() {
     this.#files = [];
     this.#show();
+  }
+
+  /** Forget the files, and let the server forget what it has of them. */
+  #dismiss() {
+    for (const { path } of this.#files) if (path) request("DELETE", path, { headers: TUS }).catch(() => {});
+    this.clear();
   }
 
   /**

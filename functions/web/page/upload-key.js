@@ -9,6 +9,8 @@ import { ApiError, request } from "./api.js";
 import { send } from "./http.js";
 import { session } from "./session.js";
 
+/** What each request about an upload in parts has. */
+export const TUS = { "Tus-Resumable": "1.0.0" };
 const FIRST_PAUSE_MILLISECONDS = 1000;
 const LONGEST_PAUSE_MILLISECONDS = 60_000;
 
@@ -48,7 +50,7 @@ export async function findArrived(key) {
 export async function cancelUpload(key, { token, username }, path = "/upload") {
   for (let pause = FIRST_PAUSE_MILLISECONDS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS)) {
     try {
-      await send("DELETE", path, { headers: { ...keyHeader(key), "Tus-Resumable": "1.0.0" }, token, keepalive: true });
+      await send("DELETE", path, { headers: { ...keyHeader(key), ...TUS }, token, keepalive: true });
       return;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

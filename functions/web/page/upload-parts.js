@@ -11,14 +11,13 @@ import { formatSize } from "./format.js";
 import { ApiError } from "./http.js";
 import { shortName } from "./names.js";
 import { session } from "./session.js";
-import { findArrived, keyHeader, newKey } from "./upload-key.js";
+import { TUS, findArrived, keyHeader, newKey } from "./upload-key.js";
 import { encodable, exchange, requestError } from "./upload-send.js";
 
 const UPLOADS = "/upload/files";
 const PART_BYTES = 32 * 2 ** 20;
 const MIN_PART_BYTES = 2 ** 20;
 const MAX_CONFLICTS = 3;
-const TUS = { "Tus-Resumable": "1.0.0" };
 const NOT_OFFERED = new Set([404, 405, 501]);
 const GONE = new Set([404, 410]);
 const UNEXPECTED = "The server's answer to a part of the file is unexpected. Try again later.";
