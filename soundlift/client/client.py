@@ -21,12 +21,12 @@ from soundlift.client.keys import ApiKeys
 from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
 from soundlift.client.resumable_upload import PART_BYTES, OnResumable
-from soundlift.client.resumable_uploader import ResumableUploader, Source
+from soundlift.client.resumable_uploader import Source
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
+from soundlift.client.sender import Sender
 from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
-from soundlift.client.upload_records import UploadRecords
-from soundlift.client.uploads import Upload, Uploader
+from soundlift.client.uploads import Upload
 from soundlift.client.webhooks import Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -84,8 +84,7 @@ class Client:
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self.keys = ApiKeys(self._api)
         self.webhooks = Webhooks(self._api)
-        self._uploader = Uploader(self._api)
-        self._parts = ResumableUploader(self._api, part_bytes, UploadRecords() if keep_records else None)
+        self._sender = Sender(self._api, part_bytes, keep_records=keep_records)
         self._downloader = Downloader(self._api)
 
     @property
@@ -175,9 +174,10 @@ class Client:
         `on_resumable` is called with the bytes that the server has, and those of all, at first and after each part.
         """
         if not isinstance(file, str | os.PathLike):
-            return self._send(file, name, on_progress, Source(), query_of(options))
+            return self._sender.send(Upload(file, name, on_progress), query_of(options), Source())
         with Path(file).open("rb") as opened:
-            return self._send(opened, name, on_progress, Source(Path(file), on_resumable), query_of(options))
+            source = Source(Path(file), on_resumable)
+            return self._sender.send(Upload(opened, name, on_progress), query_of(options), source)
 
     def job(self, job: Job | str, wait: float = 0) -> Job:
         """Return a job once it has ended, or after `wait` seconds in its current state; a server waits at most 60 s."""
@@ -271,13 +271,6 @@ class Client:
     def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
         """Write the audio file of a job to an open file."""
         self._downloader.write(_id(job), file, on_progress)
-
-    def _send(
-        self, file: BinaryIO, name: str | None, on_progress: Progress | None, source: Source, query: dict[str, str]
-    ) -> Job:
-        upload = Upload(file, name, on_progress)
-        job = self._parts.send(upload, query, source) if self._parts.takes(upload) else None
-        return job or self._uploader.send(upload, query)
 
     def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""

@@ -44,6 +44,16 @@ class ResumableUploader:
             self._is_offered = is_offered(self._api)
         return self._is_offered
 
+    def continues(self, upload: Upload, options: Mapping[str, str], source: Source) -> bool:
+        """Return whether an earlier process has begun to send a file in parts; raises ClientError."""
+        if self._records is None or self._records.is_empty or upload.size is None or upload.size <= self._part_bytes:
+            return False
+        record = self._record(upload, options, source.path)
+        if record is None:
+            return False
+        record.close()
+        return record.begun is not None
+
     def send(self, upload: Upload, options: Mapping[str, str], source: Source) -> Job | None:
         """Send a file, or the rest of it, and return its job; None if the server turns out not to receive parts."""
         record = self._record(upload, options, source.path)

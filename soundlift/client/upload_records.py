@@ -83,6 +83,14 @@ class UploadRecords:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether no upload has been interrupted, or none can be continued."""
+        try:
+            return not any(self._path.glob(f"*{SUFFIX}"))
+        except OSError:
+            return True
+
     def open(self, identity: Mapping[str, object]) -> UploadRecord | None:
         """Return the record of the upload that `identity` describes, or None.
 
@@ -93,12 +101,16 @@ class UploadRecords:
             return None
         text = json.dumps(identity, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
         try:
-            folder = self._folder or user_state_path("soundlift", appauthor=False) / "uploads"
+            folder = self._path
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _remove_old(folder)
             return _open(folder / f"{hashlib.sha256(text).hexdigest()[:DIGITS]}{SUFFIX}")
         except OSError:
             return None
+
+    @property
+    def _path(self) -> Path:
+        return self._folder or user_state_path("soundlift", appauthor=False) / "uploads"
 
 
 def _open(file: Path) -> UploadRecord | None:
