@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pymysql
 import pytest
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from soundlift.common.services import Services
 from tests.factories.api_keys import new_key
 from tests.factories.jobs import ready_job, receiving_job
 from tests.factories.sessions import begin_session
+from tests.factories.webhooks import endpoint
 
 ACCOUNT = {"email": "carl@example.org", "password": "", "admin": False}
 
@@ -36,9 +38,9 @@ def database(sqlite_url: str) -> Iterator[Database]:
     database.engine.dispose()
 
 
-@pytest.mark.parametrize("url", ["", "x", "postgresql://host/db", "mysql", "mysql://host:port/db"])
+@pytest.mark.parametrize("url", ["", "x", "oracle://host/db", "mysql", "mysql://host:port/db", "postgresql"])
 def test_an_invalid_url_is_an_error_that_names_the_setting(url: str) -> None:
-    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE or mysql://") as raised:
+    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE, mysql://") as raised:
         open_database(url)
     assert raised.value.evidence == {"setting": "DATABASE_URL"}
 
@@ -117,6 +119,10 @@ def _mysql_error(number: int) -> sa.exc.DBAPIError:
     return sa.exc.OperationalError("SELECT 1", {}, pymysql.err.OperationalError(number, "no\n  more"))
 
 
+def _postgresql_error(state: str) -> sa.exc.DBAPIError:
+    return sa.exc.OperationalError("SELECT 1", {}, psycopg.errors.lookup(state)("no\n  more"))
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "sentence", "cause"),
     [
@@ -125,6 +131,14 @@ def _mysql_error(number: int) -> sa.exc.DBAPIError:
         (_mysql_error(1146), DatabaseUnavailable, "has no tables yet: run `soundlift migrate`", r"(1146, 'no\n more')"),
         (_mysql_error(1054), DatabaseUnavailable, "older version: run `soundlift migrate`", r"(1054, 'no\n more')"),
         (_mysql_error(2013), DatabaseUnavailable, "does not answer", r"(2013, 'no\n more')"),
+        (_postgresql_error("40001"), RolledBack, "The database is too busy.", "no more"),
+        (_postgresql_error("40P01"), RolledBack, "The database is too busy.", "no more"),
+        (_postgresql_error("55P03"), RolledBack, "The database is too busy.", "no more"),
+        (_postgresql_error("42P01"), DatabaseUnavailable, "has no tables yet: run `soundlift migrate`", "no more"),
+        (_postgresql_error("42703"), DatabaseUnavailable, "older version: run `soundlift migrate`", "no more"),
+        (_postgresql_error("25006"), DatabaseUnavailable, "is read-only: use the primary server", "no more"),
+        (_postgresql_error("53100"), DatabaseUnavailable, "is full: free some space", "no more"),
+        (_postgresql_error("57P01"), DatabaseUnavailable, "does not answer", "no more"),
         (sa.exc.OperationalError("", {}, Exception()), DatabaseUnavailable, "does not answer", ""),
         (sa.exc.OperationalError("", {}, Exception("a\n b")), DatabaseUnavailable, "does not answer", "a b"),
         (sa.exc.TimeoutError("none\nis free"), DatabaseUnavailable, "does not answer", "none is free"),
@@ -157,6 +171,7 @@ def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
 
 def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for number in range(2):
+        endpoint(services, f"https://hooks.example.org/{number}")
         ready_job(services)
         receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from devservers.postgresql import PostgreSql
 from soundlift.common.auth.api_keys import ApiKey
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.history import delete_orphaned_history, record
@@ -26,12 +27,15 @@ from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.api_keys import new_key
 from tests.factories.jobs import age, queued_job, ready_job
+from tests.factories.old_rows import OLD_ROWS
 from tests.factories.sessions import begin_session
+from tests.factories.webhooks import endpoint
 from tests.jobs.steps import MAKERS
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
 ADA = "ada@example.org"
+URL = "https://hooks.example.org/"
 MANY = [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))]
 JOB = "1" * 24
 JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
@@ -41,8 +45,14 @@ RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
 KEY = UploadKey(ADA, "1", "0" * 64)
 API_KEY = "PRIMARY|key_hash|sqlite_autoindex_api_key_[12]"
+WEBHOOK = "PRIMARY|webhook_of_user|sqlite_autoindex_webhook_[12]"
+DELIVERY = "PRIMARY|sqlite_autoindex_webhook_delivery_1"
+OF_JOB = "webhook_delivery_of_job"
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = ("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key", "api_key")
+TABLES = (
+    *("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key", "api_key"),
+    *("webhook", "webhook_delivery"),
+)
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -90,7 +100,7 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
         lambda services, _: services.jobs.past_retention(retention=60),
-        f"job_in_state|{NOTIFICATION}",
+        f"job_in_state|{NOTIFICATION}|{OF_JOB}",
     ),
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
     "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
@@ -136,8 +146,28 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "new key": (lambda services, _: new_key(services), f"{USER}|{API_KEY}|api_key_of_user"),
     "keys of a user": (lambda services, _: services.api_keys.list(ADA), "api_key_of_user"),
     "old API keys": (lambda services, _: services.api_keys.delete_old(), "api_key_delete_after"),
-    "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), NOTIFICATION),
+    "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), f"{NOTIFICATION}|{OF_JOB}"),
     "pending": (lambda services, job_id: services.notifications.is_pending(job_id, Channel.MAIL), NOTIFICATION),
+    "webhooks of a user": (lambda services, _: services.webhooks.find_named(ADA, URL), WEBHOOK),
+    "due webhooks": (lambda services, _: services.deliveries.due(), f"webhook_delivery_resend_at|{JOB_OF['find']}"),
+    "deliveries of a job": (
+        lambda services, job_id: services.deliveries.claim_of_job(job_id),
+        f"{OF_JOB}|{DELIVERY}|webhook_delivery_claimed_of_user|upload_lock",
+    ),
+    "deliveries of a user": (
+        lambda services, _: services.deliveries.claim_next(ADA),
+        f"webhook_delivery_(due|claimed)_of_user|{DELIVERY}",
+    ),
+    "left-over delivery": (
+        lambda services, _: services.deliveries.next_due(ADA),
+        f"webhook_delivery_due_of_user|{JOB_OF['find']}",
+    ),
+    "deliveries of a webhook": (
+        lambda services, _: services.delivery_list.page(services.webhooks.list(ADA)[0].id, after=None, limit=20),
+        f"webhook_delivery_of_webhook|{WEBHOOK}",
+    ),
+    "old deliveries": (lambda services, _: services.deliveries.delete_old(), "webhook_delivery_by_age"),
+    "failing webhooks": (lambda services, _: services.webhook_alerts.due(), "webhook_alert_due_at"),
     "due notifications": (
         lambda services, _: services.notifications.due(),
         f"notification_due_at|{JOB_OF['find']}",
@@ -145,11 +175,35 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
 }
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)], indirect=True)
 @pytest.mark.parametrize("name", QUERIES)
 def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str) -> None:
+    after = _fill(services)
+    query, indexes = QUERIES[name]
+    for step in _plan(services, lambda: query(services, after)):
+        assert re.search(rf"\b({indexes})\b", step), step
+        assert "TEMP B-TREE FOR ORDER BY" not in step
+        assert "filesort" not in step
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
+def test_on_postgresql_no_query_reads_or_sorts_a_table(services: Services, postgresql_server: PostgreSql) -> None:
+    after = _fill(services)
+    postgresql_server.execute(*OLD_ROWS, database=services.settings.database_url.rpartition("/")[2])
+    for name, (query, _) in QUERIES.items():  # statistics decide which of several indexes it takes
+        for step in _plan(services, lambda query=query: query(services, after)):
+            assert "Index" in step, f"{name}: {step}"
+            assert "Sort" not in step, f"{name}: {step}"
+
+
+def _fill(services: Services) -> str:
+    """Make rows of all kinds, and return the id of a job."""
     for make in MAKERS.values():
         job = make(services)
         age(services, job, 60)
+    endpoint(services, URL)
+    for _ in range(20):
+        ready_job(services)
     with services.database.write() as connection:
         for number in range(200):
             count(connection, f"user{number}@example.org", uploads=1)
@@ -160,11 +214,7 @@ def test_a_query_uses_its_index_and_sorts_no_rows(services: Services, name: str)
         new_key(services)
     after = queued_job(services).id
     assert services.jobs.delete(ready_job(services).id)
-    query, indexes = QUERIES[name]
-    for step in _plan(services, lambda: query(services, after)):
-        assert re.search(rf"\b({indexes})\b", step), step
-        assert "TEMP B-TREE FOR ORDER BY" not in step
-        assert "filesort" not in step
+    return after
 
 
 def _plan(services: Services, run: Callable[[], object]) -> list[str]:
@@ -182,7 +232,7 @@ def _plan(services: Services, run: Callable[[], object]) -> list[str]:
     finally:
         sa.event.remove(engine, "before_cursor_execute", note)
     assert asked
-    explain = _explain_on_sqlite if engine.dialect.name == "sqlite" else _explain_on_mariadb
+    explain = EXPLAIN[engine.dialect.name]
     with services.database.read() as connection:
         return [step for statement in asked for step in explain(connection, *statement)]
 
@@ -196,3 +246,14 @@ def _explain_on_sqlite(connection: sa.Connection, statement: str, parameters: An
 def _explain_on_mariadb(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
     rows = connection.exec_driver_sql(f"EXPLAIN {statement}", parameters).mappings()
     return [f"{row['type']} {row['key']} {row['Extra']}" for row in rows if row["table"] in TABLES]
+
+
+def _explain_on_postgresql(connection: sa.Connection, statement: str, parameters: Any) -> list[str]:
+    # As for large tables: it reads and sorts a few rows without an index.
+    connection.exec_driver_sql("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
+    connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+    lines = connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {statement}", parameters).scalars().all()
+    return [line.strip(" ->") for line in lines if re.search(rf"Sort\b|Scan .*\bon \"?({'|'.join(TABLES)})\b", line)]
+
+
+EXPLAIN = {"sqlite": _explain_on_sqlite, "mysql": _explain_on_mariadb, "postgresql": _explain_on_postgresql}
