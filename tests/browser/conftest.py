@@ -20,6 +20,7 @@ from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.fixtures.local_stack import starting
 
 TOKEN_SECONDS = "60"  # so short that the page renews its token within a few tests
+TO_LOOPBACK = {"OUTBOUND_ALLOW": "127.0.0.1", "OUTBOUND_PORTS": "*"}  # where tests receive webhooks
 _numbers = itertools.count(1)
 
 
@@ -40,7 +41,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with starting(tmp_path_factory) as start:
-        yield start(TOKEN_SECONDS=TOKEN_SECONDS, SIGN_UP="true", PASSWORD_RESET="true")
+        yield start(TOKEN_SECONDS=TOKEN_SECONDS, SIGN_UP="true", PASSWORD_RESET="true", **TO_LOOPBACK)
 
 
 @pytest.fixture(scope="session")
