@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from devservers.waiting import wait_for
 
@@ -22,7 +23,7 @@ class NotInstalled(Exception):
 class Server:
     """A server process and its children; it can be killed and started again."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first are options of the process
         self,
         arguments: Sequence[str],
         *,
@@ -30,9 +31,12 @@ class Server:
         answers: Callable[[], object],
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        user: tuple[int, int] | None = None,
     ) -> None:
+        """Describe a process; only root can start it as another `user`, given by the ids of a user and a group."""
         self._arguments = arguments
         self._folder = folder
+        self._identity: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": ()}
         self._environment = {**os.environ, **(environment or {})}
         self._log = log
         self._answers = answers
@@ -49,6 +53,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **self._identity,
             )
         wait_for(self._is_up, f"{self._arguments[0]} answers; see {self._log}", seconds=seconds)
 

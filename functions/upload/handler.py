@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.scopes import Scope
-from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge, Unavailable
+from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
-from soundlift.common.jobs.model import Job, State
+from soundlift.common.jobs.model import State
 from soundlift.common.jobs.publication import publish_queued
-from soundlift.common.jobs.rates import rate_limit_fields
-from soundlift.common.jobs.recent import recent_uploads
-from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.web.application import http_function
+from soundlift.common.web.application import ANY_PATH, Anything, Function
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
+from .accepted import accepted, current_document
 from .body import receive_body
+from .direct.routes import add_direct_uploads
 from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
 from .session import UploadSession
-
-log = structlog.get_logger()
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
@@ -60,13 +54,12 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
         receive_body(request, session)
         job = session.earlier or session.commit()
     if session.earlier:
-        document = _current_document(job, services)
+        document = current_document(job, services)
     else:
         if job.state == State.QUEUED:
             publish_queued(job, services.jobs, lambda: services.publisher)
         document = job_document(job, services.settings)
-    rate = _rate_limit(username, limits.uploads_per_hour, services)
-    return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
+    return accepted(document, username, limits, services)
 
 
 def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: int) -> None:
@@ -78,31 +71,25 @@ def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: i
             raise
 
 
-def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:
-    """Return the header fields about the uploads that are left in this hour, if there is a limit."""
-    if not limit:
-        return {}
-    try:
-        with services.database.read() as connection:
-            return rate_limit_fields(recent_uploads(connection, username), limit)
-    except DatabaseUnavailable as error:  # the upload has succeeded nevertheless
-        log.warning("uploads not counted", code=error.code, **error.evidence)
-        return {}
-
-
 def _show(request: Request, services: Services, username: str) -> ResponseReturnValue:
     job = find_job(require_key(request, username), services.jobs)
     if job is None:
         raise NotFound("No upload with this Idempotency-Key has arrived completely; send it.")
-    return jsonify(_current_document(job, services))
+    return jsonify(current_document(job, services))
 
 
-def _current_document(job: Job, services: Services) -> dict[str, Any]:
-    bind_job(job.id)
-    return job_document(job, services.settings, services.notifications.by_job([job.id])[job.id])
+class OtherPath(Anything):
+    """Any path except those of direct uploads, which would otherwise allow the methods of an upload."""
+
+    regex = rf"(?!direct(?:/[^/]+(?:/parts|/complete)?)?\Z){Anything.regex}"
 
 
-app = http_function(
-    upload, methods=["GET", "POST", "DELETE"], needs=["tokens", "database", "videos"], max_body_bytes=None
-)
+def _upload_at_any_path(request: Request, services: Services, path: str) -> ResponseReturnValue:
+    return upload(request, services)
+
+
+app = Function("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
+app.url_map.converters["anything"] = OtherPath
+app.handle(ANY_PATH, _upload_at_any_path, methods=["GET", "POST", "DELETE"])
+add_direct_uploads(app)
 allow_cross_origin(app)

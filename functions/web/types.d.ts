@@ -67,6 +67,17 @@ export type Purpose = "sign-up" | "reset";
 export interface Offers {
   sign_up: boolean;
   password_reset: boolean;
+  /** The name of the identity provider, if there is one. */
+  provider: string | null;
+}
+
+/** How to send somebody to the identity provider. */
+export interface Provider {
+  issuer: string;
+  authorization_endpoint: string;
+  client_id: string;
+  redirect_uri: string;
+  scope: string;
 }
 
 export interface SendOptions {

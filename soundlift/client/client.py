@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from soundlift.client.api import Api
 from soundlift.client.connection import Connection
+from soundlift.client.direct_uploads import DirectUploader
 from soundlift.client.downloader import Downloader
 from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
 from soundlift.client.formats import check_format, format_for
@@ -77,6 +78,7 @@ class Client:
         self.keys = ApiKeys(self._api)
         self.webhooks = Webhooks(self._api)
         self._uploader = Uploader(self._api)
+        self._direct = DirectUploader(self._api)
         self._downloader = Downloader(self._api)
 
     @property
@@ -155,13 +157,14 @@ class Client:
     ) -> Job:
         """Upload a video, and return its job; an open file is sent from its current position.
 
-        If the connection is lost, the file is sent again, unless the server has accepted it already. A file that cannot
-        seek, such as a pipe, is sent only once.
+        A large file goes straight to the server's media store if the server offers that and the store can be reached.
+        If the connection is lost, the file or the part is sent again, unless the server has accepted it already. A file
+        that cannot seek, such as a pipe, is sent only once.
         """
         if isinstance(file, str | os.PathLike):
             with Path(file).open("rb") as opened:
                 return self.upload(opened, name, on_progress, **options)
-        return self._uploader.send(Upload(file, name, on_progress), query_of(options))
+        return self._send(Upload(file, name, on_progress), query_of(options))
 
     def job(self, job: Job | str, wait: float = 0) -> Job:
         """Return a job once it has ended, or after `wait` seconds in its current state; a server waits at most 60 s."""
@@ -255,6 +258,10 @@ class Client:
     def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
         """Write the audio file of a job to an open file."""
         self._downloader.write(_id(job), file, on_progress)
+
+    def _send(self, upload: Upload, query: dict[str, str]) -> Job:
+        """Send a file in the best way that the server offers: to its media store, or else to itself."""
+        return self._direct.send(upload, query) or self._uploader.send(upload, query)
 
     def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""

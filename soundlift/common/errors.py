@@ -264,6 +264,14 @@ class UploadInProgress(SoundliftError):
         return {"Retry-After": str(self.retry_after)}
 
 
+class UploadIncomplete(SoundliftError):
+    """A direct upload of which parts are missing in the media store, or have another size than announced."""
+
+    status = 409
+    title = "Upload Incomplete"
+    code = "upload_incomplete"
+
+
 class Gone(SoundliftError):
     """Something that has expired."""
 
@@ -334,6 +342,13 @@ class NotSupported(SoundliftError):
     status = 501
     title = "Not Implemented"
     code = "not_implemented"
+
+
+class DirectUnavailable(NotSupported):
+    """A direct upload to a deployment that has none, because its media store is not S3, or by its settings."""
+
+    title = "Direct Upload Unavailable"
+    code = "direct_unavailable"
 
 
 class Unavailable(SoundliftError):

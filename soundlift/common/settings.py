@@ -37,6 +37,7 @@ from soundlift.common.setting_types import (
     level_name,
     networks,
     not_negative,
+    optional_web_address,
     origins,
     positive,
     queue_kind,
@@ -69,7 +70,7 @@ class Settings:
     )
     secrets_folder: Path = setting("Folder with secret files", Path(SECRETS_FOLDER), Path)
     database_url: str = setting(
-        "Users and jobs: sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE",
+        "Users and jobs: sqlite:///FILE, or mysql:// or postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
         None,
         secret=True,
     )
@@ -87,6 +88,16 @@ class Settings:
         "Videos and audio files: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
         None,
         secret=True,
+    )
+    media_endpoint: str = setting(
+        "Address of the S3 server for clients, who send videos and get audio files there directly; if empty, that of "
+        "MEDIA_URL",
+        "",
+        optional_web_address,
+    )
+    direct_uploads: bool = setting("Let clients send videos directly to a store in S3: true or false", True, boolean)
+    download_redirect: bool = setting(
+        "Answer downloads with a redirect to a store in S3: true or false", False, boolean
     )
     broker_url: str = setting(
         "Events: sqlite:///FILE, or one or more of amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, "

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)])
+@pytest.fixture(
+    params=["sqlite", *(pytest.param(name, marks=pytest.mark.servers) for name in ("mariadb", "postgresql"))]
+)
 def database_url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an empty database of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pymysql
 import pytest
 import sqlalchemy as sa
@@ -36,9 +37,9 @@ def database(sqlite_url: str) -> Iterator[Database]:
     database.engine.dispose()
 
 
-@pytest.mark.parametrize("url", ["", "x", "postgresql://host/db", "mysql", "mysql://host:port/db"])
+@pytest.mark.parametrize("url", ["", "x", "oracle://host/db", "mysql", "mysql://host:port/db", "postgresql"])
 def test_an_invalid_url_is_an_error_that_names_the_setting(url: str) -> None:
-    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE or mysql://") as raised:
+    with pytest.raises(SettingError, match="Setting DATABASE_URL must be sqlite:///FILE, mysql://") as raised:
         open_database(url)
     assert raised.value.evidence == {"setting": "DATABASE_URL"}
 
@@ -117,6 +118,10 @@ def _mysql_error(number: int) -> sa.exc.DBAPIError:
     return sa.exc.OperationalError("SELECT 1", {}, pymysql.err.OperationalError(number, "no\n  more"))
 
 
+def _postgresql_error(state: str) -> sa.exc.DBAPIError:
+    return sa.exc.OperationalError("SELECT 1", {}, psycopg.errors.lookup(state)("no\n  more"))
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "sentence", "cause"),
     [
@@ -125,6 +130,14 @@ def _mysql_error(number: int) -> sa.exc.DBAPIError:
         (_mysql_error(1146), DatabaseUnavailable, "has no tables yet: run `soundlift migrate`", r"(1146, 'no\n more')"),
         (_mysql_error(1054), DatabaseUnavailable, "older version: run `soundlift migrate`", r"(1054, 'no\n more')"),
         (_mysql_error(2013), DatabaseUnavailable, "does not answer", r"(2013, 'no\n more')"),
+        (_postgresql_error("40001"), RolledBack, "The database is too busy.", "no more"),
+        (_postgresql_error("40P01"), RolledBack, "The database is too busy.", "no more"),
+        (_postgresql_error("55P03"), RolledBack, "The database is too busy.", "no more"),
+        (_postgresql_error("42P01"), DatabaseUnavailable, "has no tables yet: run `soundlift migrate`", "no more"),
+        (_postgresql_error("42703"), DatabaseUnavailable, "older version: run `soundlift migrate`", "no more"),
+        (_postgresql_error("25006"), DatabaseUnavailable, "is read-only: use the primary server", "no more"),
+        (_postgresql_error("53100"), DatabaseUnavailable, "is full: free some space", "no more"),
+        (_postgresql_error("57P01"), DatabaseUnavailable, "does not answer", "no more"),
         (sa.exc.OperationalError("", {}, Exception()), DatabaseUnavailable, "does not answer", ""),
         (sa.exc.OperationalError("", {}, Exception("a\n b")), DatabaseUnavailable, "does not answer", "a b"),
         (sa.exc.TimeoutError("none\nis free"), DatabaseUnavailable, "does not answer", "none is free"),

@@ -1,13 +1,11 @@
-"""A database server: outages, deadlocks, concurrent migrations, and TLS."""
+"""MariaDB: long waits for locks, SQL modes, interrupted migrations, and TLS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -16,18 +14,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from devservers.certificates import Authority
-from devservers.forwarder import Forwarder
 from devservers.mariadb import MariaDb
 from devservers.waiting import wait_for
-from soundlift.common.db.clock import now
 from soundlift.common.db.engine import Database, open_database
 from soundlift.common.db.migrations import LOCK, migrate
 from soundlift.common.db.tables import UPLOAD_LOCKS, jobs, metadata, upload_locks, users
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
-from tests.factories.availability import is_usable
-from tests.factories.jobs import MP3_SOUND, claimed_job, job_now, queued_job, receiving_job
+from tests.factories.jobs import claimed_job, job_now
 
 Open = Callable[[str], Database]
 
@@ -51,105 +46,8 @@ def database(open_url: Open, mariadb_url: str) -> Database:
 
 
 @pytest.fixture
-def forwarder(mariadb_server: MariaDb) -> Iterator[Forwarder]:
-    with Forwarder(mariadb_server.port) as forwarder:
-        yield forwarder
-
-
-@pytest.fixture
-def forwarded(
-    services: Services, mariadb_server: MariaDb, mariadb_url: str, forwarder: Forwarder
-) -> Iterator[Services]:
-    """Return services whose database is behind a forwarder."""
-    url = mariadb_url.replace(f":{mariadb_server.port}/", f":{forwarder.port}/")
-    forwarded = Services(replace(services.settings, database_url=url))
-    yield forwarded
-    forwarded.database.engine.dispose()
-
-
-@pytest.fixture
 def database_url(mariadb_url: str) -> str:
     return mariadb_url
-
-
-def test_every_call_to_an_unreachable_server_fails_until_it_is_back(
-    mariadb_server: MariaDb, services: Services
-) -> None:
-    job, claim = claimed_job(services)
-    mariadb_server.server.kill()
-    try:
-        for step in (
-            lambda: receiving_job(services),
-            lambda: services.jobs.queue(job.id, video_bytes=1),
-            lambda: services.jobs.renew(claim, percent=1),
-            lambda: services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=1, length=1),
-            services.jobs.due,
-            lambda: services.users.find("ada@example.org"),
-            services.database.check,
-        ):
-            with pytest.raises(DatabaseUnavailable):
-                step()
-    finally:
-        mariadb_server.server.start()
-    assert services.jobs.renew(claim, percent=1)
-    assert job_now(services, job.id).percent == 1
-
-
-def test_a_call_to_a_server_that_hangs_fails_after_the_timeout(forwarder: Forwarder, forwarded: Services) -> None:
-    job, claim = claimed_job(forwarded)
-    forwarder.hang()
-    with pytest.raises(DatabaseUnavailable):
-        forwarded.jobs.renew(claim, percent=1)
-    forwarder.restore()
-    wait_for(lambda: is_usable(forwarded.database), "the server responds again")
-    assert job_now(forwarded, job.id).claim == claim.token
-
-
-def test_a_connection_that_was_lost_while_idle_is_not_used(forwarder: Forwarder, forwarded: Services) -> None:
-    job = queued_job(forwarded)
-    for _ in range(3):
-        forwarder.drop_connections()
-        assert forwarded.jobs.find(job.id) == job
-
-
-def test_a_connection_lost_within_a_transaction_rolls_it_back(forwarder: Forwarder, forwarded: Services) -> None:
-    job = queued_job(forwarded)
-
-    def cancel_and_break() -> None:
-        with forwarded.database.write() as connection:
-            connection.execute(sa.update(jobs).values(state="cancelled"))
-            forwarder.drop_connections()
-
-    with pytest.raises(DatabaseUnavailable):
-        cancel_and_break()
-    assert job_now(forwarded, job.id).state == "queued"
-
-
-def test_both_transactions_of_a_deadlock_are_completed(database: Database) -> None:
-    with database.write() as connection:
-        connection.execute(users.insert(), [{"email": name, "password": "", "admin": False} for name in ("a", "b")])
-    meet = Barrier(2)
-
-    def lock_both(first: str, second: str) -> None:
-        with database.write() as connection:
-            connection.execute(_set_password(first, "held"))
-            meet.wait(20)
-            connection.execute(_set_password(second, "wanted"))
-
-    def change_both() -> None:
-        meet.wait(20)
-        database.change(sa.update(users).values(password=users.c.password + "+"))
-
-    with ThreadPoolExecutor() as pool:
-        locking = [pool.submit(lock_both, *names) for names in (("a", "b"), ("b", "a"))]
-        errors = [each.exception(timeout=60) for each in locking]
-    assert [type(error).__name__ for error in errors if error] == ["RolledBack"]
-    with ThreadPoolExecutor() as pool:
-        other = pool.submit(lock_both, "b", "a")
-        change_both()
-        other.exception(timeout=60)
-    with database.read() as connection:
-        assert all(password.endswith("+") for password in connection.scalars(sa.select(users.c.password)))
 
 
 def _set_password(email: str, password: str) -> sa.Update:
@@ -172,22 +70,6 @@ def test_a_change_waits_for_a_lock_longer_than_the_server_s_timeout(database: Da
         assert waiting.result(timeout=60) == 1
 
 
-def test_the_server_s_clock_is_accurate_and_has_fractions_of_a_second(
-    database: Database, sqlite_url: str, open_url: Open
-) -> None:
-    times = []
-    for each in (database, open_url(sqlite_url)):
-        with each.read() as connection:
-            times += [connection.scalar(sa.select(now())) for _ in range(2)]
-    assert abs(times[0] - times[2]) < 5
-    assert times[0] < times[1]
-
-
-@pytest.mark.parametrize("name", ["Ünïcode 🎵.mp4", "a" * 255, " spaced .mp4", "quote'\"\\.mp4"])
-def test_any_file_name_is_stored_unchanged(services: Services, name: str) -> None:
-    assert job_now(services, receiving_job(services, name).id).file_name == name
-
-
 @pytest.mark.parametrize("mode", ["ANSI,STRICT_ALL_TABLES", "TRADITIONAL", ""])
 def test_the_server_s_sql_mode_makes_no_difference(mariadb_server: MariaDb, services: Services, mode: str) -> None:
     mariadb_server.execute(f"SET GLOBAL sql_mode = '{mode}'")
@@ -198,13 +80,6 @@ def test_the_server_s_sql_mode_makes_no_difference(mariadb_server: MariaDb, serv
         assert len(str(job_now(services, job.id).error)) == 1000
     finally:
         mariadb_server.execute("SET GLOBAL sql_mode = DEFAULT")
-
-
-def test_concurrent_migrations_create_one_set_of_tables(mariadb_server: MariaDb, open_url: Open) -> None:
-    url = mariadb_server.url(mariadb_server.new_database())
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(migrate, [url] * 4))
-    open_url(url).check()
 
 
 def test_a_migration_holds_its_lock_until_all_changes_are_committed(mariadb_server: MariaDb) -> None:
@@ -280,12 +155,6 @@ def test_a_migration_commits_the_times_of_existing_jobs_in_batches(mariadb_serve
     times = sa.select(jobs.c.updated_at, jobs.c.ended_at, sa.func.count()).group_by(jobs.c.updated_at, jobs.c.ended_at)
     with database.read() as connection:
         assert [tuple(row) for row in connection.execute(times)] == [(2.0, 2.0, 2500)]
-
-
-def test_the_error_for_missing_tables_names_the_command_to_run(mariadb_server: MariaDb, open_url: Open) -> None:
-    database = open_url(mariadb_server.url(mariadb_server.new_database()))
-    with pytest.raises(DatabaseUnavailable, match="run `soundlift migrate`"):
-        database.check()
 
 
 @pytest.mark.parametrize(

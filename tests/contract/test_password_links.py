@@ -13,6 +13,7 @@ from soundlift.common.auth.opaque_tokens import OpaqueToken
 from soundlift.common.auth.password_links import CLAIM_SECONDS, GIVE_UP_SECONDS, MIN_RESEND_SECONDS, Purpose
 from soundlift.common.auth.users import User, Users
 from soundlift.common.db.tables import password_links as table
+from soundlift.common.db.tables import users as accounts
 from soundlift.common.errors import InvalidLink
 from soundlift.common.services import Services
 from tests.factories.password_links import NEW, age_links, issued_token, requested_links
@@ -137,8 +138,8 @@ def test_an_account_that_was_disabled_removed_or_added_meanwhile_is_not_changed(
     added = issued_token(services)
     users = Users(services.database)
     with services.database.write() as connection:  # as an older release does, which knows no links
-        connection.execute(sa.text("UPDATE user SET disabled = 1 WHERE email = 'ada@example.org'"))
-        connection.execute(sa.text("DELETE FROM user WHERE email = 'bob@example.org'"))
+        connection.execute(sa.update(accounts).where(accounts.c.email == ADA).values(disabled=True))
+        connection.execute(sa.delete(accounts).where(accounts.c.email == "bob@example.org"))
     users.add(NEW, "of the operator")
     before = users.list()
     for token in (reset, removed, added):

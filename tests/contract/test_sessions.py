@@ -15,6 +15,7 @@ from soundlift.common.auth import sessions as module
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.auth.sessions import GRACE_SECONDS, MAX_SESSIONS, Sessions
 from soundlift.common.db.tables import sessions as table
+from soundlift.common.db.tables import users
 from soundlift.common.services import Services
 from tests.factories.races import race
 from tests.factories.sessions import ADA, age_sessions, begin_session, is_live, rotated
@@ -197,8 +198,7 @@ def test_a_sign_in_waits_for_a_password_change_in_progress(services: Services) -
     rival.users.find("warm the connection")
     with ThreadPoolExecutor() as pool:
         with services.database.write() as holder:
-            change = "UPDATE user SET password = 'new' WHERE email = 'ada@example.org'"
-            holder.exec_driver_sql(change)
+            holder.execute(sa.update(users).where(users.c.email == ADA).values(password="new"))
             start = holder.scalar(sa.select(module.now()))
             beginning = pool.submit(rival.sessions.begin, user)
             wait_for(lambda: holder.scalar(sa.select(module.now())) > start + 0.5, "half a second has passed")

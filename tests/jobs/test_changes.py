@@ -41,10 +41,9 @@ INVISIBLE = {"send_soon", "extend_deadline", "reserve", "roll_back", "postpone",
     "take_over",
     "inherit_resend",
 }
+MARIADB, POSTGRESQL = (pytest.param(name, marks=pytest.mark.servers) for name in ("mariadb", "postgresql"))
 # SQLite has one writer at a time, so changes are committed in the order of their times.
-on_mariadb = pytest.mark.parametrize(
-    "database_url", [pytest.param("mariadb", marks=pytest.mark.servers)], indirect=True
-)
+on_servers = pytest.mark.parametrize("database_url", [MARIADB, POSTGRESQL], indirect=True)
 Seen = tuple[Cursor, list[Update]]
 
 
@@ -57,6 +56,8 @@ def look(services: Services, cursor: Cursor | None = None, scope: str | None = A
     return Cursor.after(updates, moment, scope, since=since), changes
 
 
+# test_transitions.py takes the same steps on PostgreSQL.
+@pytest.mark.parametrize("database_url", ["sqlite", MARIADB], indirect=True)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("state", State)
 def test_a_step_is_a_change_exactly_if_the_job_document_shows_it(services: Services, state: State, step: str) -> None:
@@ -125,7 +126,7 @@ def uncommitted(services: Services, job: Job) -> Iterator[None]:
         yield
 
 
-@on_mariadb
+@on_servers
 def test_a_change_that_is_committed_after_a_later_one_is_not_missed(services: Services) -> None:
     early, late = queued_job(services), queued_job(services)
     cursor, _ = look(services)
@@ -141,10 +142,12 @@ def test_a_change_that_is_committed_after_a_later_one_is_not_missed(services: Se
     assert [change.job_id for change in look(services, cursor)[1]] == [early.id]
 
 
-@on_mariadb
+@on_servers
 def test_the_server_rolls_back_the_transaction_of_a_process_that_is_suspended(services: Services) -> None:
+    on_mysql = services.database.engine.dialect.name == "mysql"
+    idle = "SELECT setting::int / 1000 FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'"
     with services.database.read() as connection:
-        seconds = connection.scalar(sa.text("SELECT @@SESSION.wait_timeout"))
+        seconds = connection.scalar(sa.text("SELECT @@SESSION.wait_timeout" if on_mysql else idle))
     pauses_after_a_change = 5  # four statements and the commit
     assert 0 < pauses_after_a_change * seconds < OVERLAP_SECONDS / 2 + 1
 

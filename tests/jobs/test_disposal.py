@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 import sqlalchemy as sa
@@ -51,16 +50,17 @@ def test_nothing_is_deleted_of_a_job_whose_worker_has_its_claim(services: Servic
 def test_a_job_that_ends_just_as_its_claim_lapses_keeps_its_mp3(services: Services) -> None:
     job, claim = claimed_job(services)
     store(services.mp3s, claim.mp3_fid, b"complete")
+    age(services, job, CLAIM_SECONDS + 1, "claimed_until")
     worker = Services(services.settings)
     with ThreadPoolExecutor() as pool:
         with services.database.write() as ending:
             ready = {"state": State.READY, "claim": None, "claimed_until": None}
             ending.execute(sa.update(table).where(table.c.id == job.id).values(**ready))
-            seen = replace(job_now(worker, job.id), claim_lapsed=True)  # read before the commit
+            seen = job_now(worker, job.id)  # read before the commit
             deletion = pool.submit(delete_abandoned_output, seen, worker)
             with pytest.raises(TimeoutError):
                 deletion.result(timeout=0.5)
         deletion.result(timeout=30)
     worker.database.engine.dispose()
-    assert seen.state == State.CONVERTING
+    assert (seen.state, seen.claim_lapsed) == (State.CONVERTING, True)
     assert is_stored(services.mp3s, claim.mp3_fid)

@@ -333,6 +333,8 @@ def test_a_user_who_has_deleted_enough_only_waits_for_cleanup(services: Services
     _receive(services.jobs, _limits(stored_bytes=5000), size=5000)
 
 
+# test_query_plans.py has all plans of PostgreSQL, which reads the rows of an index that was changed lately.
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)], indirect=True)
 def test_a_quota_is_measured_using_only_its_index(services: Services) -> None:
     for _ in range(30):
         for email in (ADA, BOB):

@@ -25,11 +25,24 @@ ALLOWED = {
 UNRECORDED = {"extend_deadline", "reserve", "inherit_resend", "renew"}  # in the history
 
 
+@pytest.mark.parametrize("database_url", ["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)], indirect=True)
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("state", State)
 def test_a_step_changes_the_rows_and_is_recorded_only_in_the_states_that_permit_it(
     services: Services, state: State, step: str
 ) -> None:
+    _take(services, state, step)
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
+@pytest.mark.parametrize("state", State)
+def test_on_postgresql_each_step_does_the_same(services: Services, state: State) -> None:
+    for step in STEPS:
+        _take(services, state, step)
+
+
+def _take(services: Services, state: State, step: str) -> None:
+    """Take a step of a job in a state, and check what it changes."""
     job = MAKERS[state](services)
     before, history = (row_of(services, job), notification_rows(services, job)), services.jobs.history(job.id)
     taken = STEPS[step](services, job)

@@ -117,6 +117,9 @@ def test_only_a_queued_job_has_a_turn(services: Services, end: str) -> None:
         assert connection.scalar(sa.select(table.c.turn).where(table.c.id == job.id)) is None
 
 
+@pytest.mark.parametrize(  # no older release has used PostgreSQL
+    "database_url", ["sqlite", pytest.param("mariadb", marks=pytest.mark.servers)], indirect=True
+)
 def test_jobs_that_functions_of_an_older_release_queue_are_first_and_change_no_other_turn(services: Services) -> None:
     for email in (ADA, ADA, ADA):
         queued_job(services, email=email)

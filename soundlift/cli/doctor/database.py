@@ -11,10 +11,10 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection
 
+from soundlift.cli.doctor.database_server import ADVICE, ADVICE_BY_TEXT, check_server
 from soundlift.cli.doctor.finding import Check, Finding, failed, ok, warning
-from soundlift.cli.doctor.hosts import is_private
 from soundlift.common.db.clock import statement_start
-from soundlift.common.db.engine import Database
+from soundlift.common.db.engine import Database, error_code
 from soundlift.common.db.migrations import is_known, newest_revision, revision_of
 from soundlift.common.db.tables import attempts
 from soundlift.common.errors import DatabaseUnavailable
@@ -22,18 +22,9 @@ from soundlift.common.services import Services
 from soundlift.common.sizes import size_text
 
 PART = "database"
-ISOLATION = "READ COMMITTED"
-MIN_CONNECTIONS = 100
-MAX_USED_SHARE = 0.8
 MAX_CLOCK_DIFFERENCE = 5.0  # seconds
 MIN_FREE_BYTES = 2**30
-ADVICE = {  # by the number of MySQL's error
-    1044: "grant the user of DATABASE_URL all privileges on this database",
-    1045: "correct the user or the password in DATABASE_URL",
-    1049: "create the database that DATABASE_URL names, then run `soundlift migrate`",
-    1040: "raise the server's max_connections, or run fewer processes",
-    2003: "check the host and the port in DATABASE_URL, and that the server runs",
-}
+POSTGRESQL_PORT, MYSQL_PORT = 5432, 3306
 
 
 def check_database(services: Services) -> Iterator[Finding]:
@@ -58,18 +49,26 @@ CHECK = Check(PART, "check DATABASE_URL, and that the server runs and can be rea
 def _version(connection: Connection) -> str:
     if connection.dialect.name == "sqlite":
         return f"SQLite {connection.scalar(sa.text('SELECT sqlite_version()'))}"
+    if connection.dialect.name == "postgresql":
+        return f"PostgreSQL {connection.scalar(sa.text('SHOW server_version'))}"
     version = str(connection.scalar(sa.text("SELECT version()")))
     return version if "MariaDB" in version else f"MySQL {version}"
 
 
 def _place(url: URL) -> str:
-    return str(url.database) if url.get_backend_name() == "sqlite" else f"{url.host}:{url.port or 3306}/{url.database}"
+    match url.get_backend_name():
+        case "sqlite":
+            return str(url.database)
+        case "postgresql":
+            return f"{url.host}:{url.port or POSTGRESQL_PORT}/{url.database}"
+    return f"{url.host}:{url.port or MYSQL_PORT}/{url.database}"
 
 
 def _advice(error: DatabaseUnavailable) -> str:
-    """Return how to fix an error of the driver, by its number."""
-    arguments = getattr(getattr(error.__cause__, "orig", None), "args", ())
-    return ADVICE.get(next(iter(arguments), 0), CHECK.advice)
+    """Return how to fix an error of the driver, by its code."""
+    driver_error = getattr(error.__cause__, "orig", None)
+    refused = (text for part, text in ADVICE_BY_TEXT.items() if part in str(driver_error))
+    return ADVICE.get(error_code(driver_error), next(refused, CHECK.advice))
 
 
 def _check_tables(database: Database, connection: Connection) -> Iterator[Finding]:
@@ -111,25 +110,7 @@ def _check_server(database: Database, connection: Connection) -> Iterator[Findin
     if connection.dialect.name == "sqlite":
         yield from _check_file(database, connection)
         return
-    isolation = connection.get_isolation_level()
-    if isolation != ISOLATION:
-        advice = f"connect to the server directly, or let the proxy pass {ISOLATION} on"
-        yield failed("isolation", f"transactions run in {isolation}", advice)
-    limit = int(_value(connection, "VARIABLES", "max_connections"))
-    used = int(_value(connection, "STATUS", "Threads_connected"))
-    detail = f"{used} of max_connections = {limit} in use"
-    if limit < MIN_CONNECTIONS or used > limit * MAX_USED_SHARE:
-        yield warning("connections", detail, "raise it: each process opens up to 40 at a time, and keeps up to 8")
-    else:
-        yield ok("connections", detail)
-    if not _value(connection, "STATUS", "Ssl_cipher") and not is_private(database.engine.url.host or ""):
-        advice = "let the server offer TLS, and set MYSQL_SSL_CA or append ?ssl_ca=FILE to DATABASE_URL"
-        yield warning("encryption", "the connection to the database is not encrypted", advice)
-
-
-def _value(connection: Connection, kind: str, name: str) -> str:
-    row = connection.execute(sa.text(f"SHOW SESSION {kind} LIKE :name"), {"name": name}).one_or_none()
-    return str(row[1]) if row else ""
+    yield from check_server(connection, database.engine.url.host or "")
 
 
 def _check_file(database: Database, connection: Connection) -> Iterator[Finding]:

@@ -14,11 +14,13 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs, metadata, upload_locks
 from soundlift.common.errors import SoundliftError
+from soundlift.common.jobs.model import State
+from soundlift.common.jobs.turns import first_turn
 
 PAGE = 400
 TABLES = [table for table in metadata.sorted_tables if table is not upload_locks]  # its rows are part of the schema
 # What `make_events_due` changes in the target.
-CHANGED = (jobs.c.resend_at,)
+CHANGED = (jobs.c.resend_at, jobs.c.turn)
 
 Key = tuple[Any, ...]
 Row = dict[str, Any]
@@ -69,9 +71,16 @@ def copy_rows(source: Database, target: Database) -> Iterator[CopiedRows]:
 
 
 def make_events_due(target: Database) -> None:
-    """Make the events of all waiting jobs due, since the queue of the source is not copied; repeats are harmless."""
+    """Make the events of all waiting jobs due, since the queue of the source is not copied; repeats are harmless.
+
+    Jobs that an older release has queued without a turn get the first one: PostgreSQL would sort them last.
+    """
     waiting = sa.update(jobs).where(jobs.c.resend_at.is_not(None), jobs.c.resend_at > 0)
     target.change(waiting.values(resend_at=0.0))
+    with target.read() as connection:
+        turn = first_turn(connection)
+    queued = sa.update(jobs).where(jobs.c.state == State.QUEUED, jobs.c.turn.is_(None))
+    target.change(queued.values(turn=max(turn, 1)))
 
 
 def count_rows(database: Database) -> dict[str, int]:
@@ -83,6 +92,11 @@ def count_rows(database: Database) -> dict[str, int]:
 
 def _insert(table: sa.Table, rows: list[Row], connection: Connection) -> None:
     connection.execute(sa.insert(table), rows)
+    number = table.autoincrement_column
+    if number is not None and connection.dialect.name == "postgresql":
+        # Other databases number the next row after the greatest number; this one counts only rows without a number.
+        sequence = sa.func.pg_get_serial_sequence(f'"{table.name}"', number.name)
+        connection.execute(sa.select(sa.func.setval(sequence, sa.select(sa.func.max(number)).scalar_subquery())))
 
 
 def _pages(database: Database, table: sa.Table) -> Iterator[list[Row]]:

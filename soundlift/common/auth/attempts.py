@@ -166,15 +166,21 @@ class Counts:
 
 
 def _create(dialect: str, key: str) -> sa.Insert:
-    """Return the statement that creates a row unless it exists, and on MySQL locks it exclusively in any case.
+    """Return the statement that creates a row unless it exists, and on a server locks it exclusively in any case.
 
-    INSERT IGNORE would take a shared lock there, and two transactions that hold one could not proceed.
+    MySQL's INSERT IGNORE would take a shared lock, and two transactions that hold one could not proceed. PostgreSQL's
+    DO NOTHING would take none, so that the row could be deleted before it is read.
     """
     values = {"key": key, "attempts": 0, "locked_until": 0, "expires_at": 0}
     if dialect == "mysql":
         from sqlalchemy.dialects.mysql import insert
 
         return insert(table).values(values).on_duplicate_key_update(attempts=table.c.attempts)
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        statement = postgresql.insert(table).values(values)
+        return statement.on_conflict_do_update(index_elements=[table.c.key], set_={"attempts": table.c.attempts})
     return sa.insert(table).values(values).prefix_with("OR IGNORE")
 
 

@@ -21,7 +21,7 @@ class statement_start(FunctionElement[float]):  # noqa: N801 - as above
     """The time at which the statement began, for use in queries.
 
     MariaDB cannot use an index to compare a column with `now`, because SYSDATE may differ from row to row
-    (https://mariadb.com/kb/en/sysdate/).
+    (https://mariadb.com/kb/en/sysdate/); neither can PostgreSQL, whose clock_timestamp() is volatile.
     """
 
     name = "statement_start"
@@ -43,3 +43,14 @@ def _now_on_mysql(element: now, compiler: Any, **options: Any) -> str:
 @compiles(statement_start, "mysql")
 def _statement_start_on_mysql(element: statement_start, compiler: Any, **options: Any) -> str:
     return "CAST(UNIX_TIMESTAMP(NOW(6)) AS DOUBLE)"
+
+
+@compiles(now, "postgresql")
+def _now_on_postgresql(element: now, compiler: Any, **options: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(statement_start, "postgresql")
+def _statement_start_on_postgresql(element: statement_start, compiler: Any, **options: Any) -> str:
+    """Return the time at which the server received the statement; it also differs within a transaction."""
+    return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) AS DOUBLE PRECISION)"

@@ -18,17 +18,26 @@ from soundlift.common.errors import DatabaseUnavailable, SettingError
 
 BUSY_TIMEOUT_SECONDS = 10
 MYSQL_DRIVER = "mysql+pymysql"
-MYSQL_SECONDS = 5.0  # for one connect, read or write
-MYSQL_POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": MYSQL_SECONDS, "pool_recycle": 600}
+SERVER_SECONDS = 5.0  # for one connect, read or write
+POOL = {"pool_size": 8, "max_overflow": 32, "pool_timeout": SERVER_SECONDS, "pool_recycle": 600}
 # The server rolls a transaction back whose process sends nothing for this long, so that no change is committed long
 # after the time that it records (see jobs/cursor.py).
-MYSQL_IDLE_SECONDS = 60
+IDLE_SECONDS = 60
 # UTC has no daylight saving time, so the clock never jumps. A lock wait must end before the read timeout does.
 MYSQL_SESSION = "SET time_zone = '+00:00', innodb_lock_wait_timeout = 3, wait_timeout = {idle_seconds}"
-MYSQL_ROLLED_BACK = (1205, 1213)  # ER_LOCK_WAIT_TIMEOUT, ER_LOCK_DEADLOCK
-MYSQL_NO_SUCH_TABLE = 1146
-MYSQL_NO_SUCH_COLUMN = 1054
+# Numbers of MySQL's errors, and PostgreSQL's SQLSTATEs (https://www.postgresql.org/docs/current/errcodes-appendix.html)
+ROLLED_BACK = (1205, 1213, "40001", "40P01", "55P03")  # a deadlock, or a long wait for a lock
+SENTENCES: dict[object, str] = {
+    1054: "The database has tables of an older version: run `soundlift migrate`.",
+    "42703": "The database has tables of an older version: run `soundlift migrate`.",
+    1146: "The database has no tables yet: run `soundlift migrate`.",
+    "42P01": "The database has no tables yet: run `soundlift migrate`.",
+    "25006": "The database is read-only: use the primary server.",
+    "53100": "The disk of the database is full: free some space on it.",
+}
 SQLITE_ERRORS = {
+    "no such table": "The database has no tables yet: run `soundlift migrate`.",
+    "no such column": "The database has tables of an older version: run `soundlift migrate`.",
     "readonly database": "The database is read-only: give this user the right to write its file and its folder.",
     "unable to open database file": "The database file cannot be opened: check that its folder exists, and its rights.",
     "database or disk is full": "The disk of the database is full: free some space on it.",
@@ -113,20 +122,23 @@ def _driver_errors() -> Iterator[None]:
 
 def _unavailable(error: DBAPIError | sa.exc.TimeoutError) -> DatabaseUnavailable:
     driver_error = error.orig if isinstance(error, DBAPIError) else None
-    # SQLAlchemy's own text adds the statement and a link, each on a separate line.
-    cause = " ".join(str(driver_error or error.args[0]).split())
-    number = next(iter(driver_error.args), None) if driver_error else None
-    if number in MYSQL_ROLLED_BACK:
+    # SQLAlchemy's own text adds the statement and a link, each on a separate line; psycopg's a part of the statement.
+    message = getattr(getattr(driver_error, "diag", None), "message_primary", None)
+    cause = " ".join(str(message or driver_error or error.args[0]).split())
+    code = error_code(driver_error)
+    if code in ROLLED_BACK:
         return RolledBack("The database is too busy.", cause=cause)
-    if number == MYSQL_NO_SUCH_TABLE or "no such table" in cause:
-        return DatabaseUnavailable("The database has no tables yet: run `soundlift migrate`.", cause=cause)
-    if number == MYSQL_NO_SUCH_COLUMN or "no such column" in cause:
-        return DatabaseUnavailable("The database has tables of an older version: run `soundlift migrate`.", cause=cause)
-    sentences = (text for part, text in SQLITE_ERRORS.items() if part in cause)
-    return DatabaseUnavailable(next(sentences, "The database does not answer."), cause=cause)
+    by_text = next((text for part, text in SQLITE_ERRORS.items() if part in cause), "The database does not answer.")
+    return DatabaseUnavailable(SENTENCES.get(code, by_text), cause=cause)
 
 
-def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
+def error_code(driver_error: BaseException | None) -> object:
+    """Return MySQL's number or PostgreSQL's SQLSTATE of an error; None if it has neither."""
+    number = next(iter(driver_error.args), None) if driver_error else None
+    return number if isinstance(number, int) else getattr(driver_error, "sqlstate", None)
+
+
+def open_database(url: str, *, seconds: float = SERVER_SECONDS) -> Database:
     """Create the engine for a SQLAlchemy URL without connecting; a server may take `seconds` for each statement.
 
     Raises SettingError unless DATABASE_URL is the URL of a supported database.
@@ -134,7 +146,10 @@ def open_database(url: str, *, seconds: float = MYSQL_SECONDS) -> Database:
     try:
         return Database(_create_engine(make_url(url), seconds))
     except (ArgumentError, ValueError):
-        message = "Setting DATABASE_URL must be sqlite:///FILE or mysql://USER:PASSWORD@HOST:PORT/DATABASE."
+        message = (
+            "Setting DATABASE_URL must be sqlite:///FILE, mysql://USER:PASSWORD@HOST:PORT/DATABASE "
+            "or postgresql://USER:PASSWORD@HOST:PORT/DATABASE."
+        )
         raise SettingError(message, setting="DATABASE_URL") from None
 
 
@@ -146,6 +161,8 @@ def _create_engine(address: URL, seconds: float) -> Engine:
             return engine
         case "mysql" | "mariadb":
             return _mysql_engine(address.set(drivername=MYSQL_DRIVER), seconds)
+        case "postgresql" | "postgres":
+            return _postgresql_engine(address, seconds)
         case name:
             raise ValueError(name)
 
@@ -156,15 +173,27 @@ def _mysql_engine(address: URL, seconds: float) -> Engine:
     READ COMMITTED also locks no gaps between rows, so steps of different jobs do not block each other. A connection
     that the server has closed, for example because it was idle, is detected before use, and replaced.
     """
-    session = MYSQL_SESSION.format(idle_seconds=round(max(MYSQL_IDLE_SECONDS, seconds)))
-    limits = {"connect_timeout": MYSQL_SECONDS, "read_timeout": seconds, "write_timeout": seconds}
+    session = MYSQL_SESSION.format(idle_seconds=round(_idle_seconds(seconds)))
+    limits = {"connect_timeout": SERVER_SECONDS, "read_timeout": seconds, "write_timeout": seconds}
     return sa.create_engine(
         address,
         connect_args={"charset": "utf8mb4", "init_command": session, **limits},
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        **MYSQL_POOL,
+        **POOL,
     )
+
+
+def _postgresql_engine(address: URL, seconds: float) -> Engine:
+    from soundlift.common.db.postgresql import postgresql_engine
+
+    limits = {"connect_seconds": SERVER_SECONDS, "idle_seconds": _idle_seconds(seconds)}
+    return postgresql_engine(address, seconds=seconds, pool=POOL, **limits)
+
+
+def _idle_seconds(seconds: float) -> float:
+    """Return how long a transaction may send nothing whose statements may take `seconds`."""
+    return max(IDLE_SECONDS, seconds)
 
 
 def _control_sqlite_transactions(engine: Engine) -> None:

@@ -113,6 +113,10 @@ jobs = sa.Table(
     sa.Column("claim", sa.String(24)),
     sa.Column("claimed_until", sa.Double),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    # Of a video that the client sends to the media store itself: the size of its parts, and the store's reference of
+    # the upload, which is NULL until it has begun there.
+    sa.Column("part_bytes", sa.BigInteger),
+    sa.Column("direct_upload", sa.Text),
     # Each of these is NULL except in the states that its comment names, so that its index finds only those jobs.
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due

@@ -25,7 +25,7 @@ from soundlift.common.media import new_media_id
 class UploadSteps(JobLists):
     """The steps of uploads and of adopted videos. Every method raises DatabaseUnavailable."""
 
-    def receive(  # noqa: PLR0913 - each is a column, except the last two
+    def receive(  # noqa: PLR0913 - each is a column, except reservation and key
         self,
         *,
         username: str,
@@ -35,8 +35,11 @@ class UploadSteps(JobLists):
         options: str | None = None,
         reservation: Reservation | None = None,
         key: UploadKey | None = None,
+        part_bytes: int | None = None,
     ) -> Job:
         """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
+
+        `part_bytes` is for a direct upload; see direct_uploads.py.
 
         Raises UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs,
         StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
@@ -55,6 +58,7 @@ class UploadSteps(JobLists):
             traceparent=traceparent,
             options=options,
             video_bytes=reservation.size if reservation else None,
+            part_bytes=part_bytes,
             upload_deadline=now() + RECEIVE_SECONDS,
         )
 
