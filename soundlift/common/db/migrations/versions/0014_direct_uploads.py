@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 
 # NULL in the rows of all other uploads, among them those of functions of an older release.
 COLUMNS: list[sa.Column[Any]] = [sa.Column("part_bytes", sa.BigInteger), sa.Column("direct_upload", sa.Text)]
