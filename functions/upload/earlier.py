@@ -6,7 +6,7 @@ import math
 
 from soundlift.common.errors import IdempotencyKeyReused, NotReady, UploadDeleted, UploadInProgress
 from soundlift.common.jobs.keyed_uploads import KeyedUpload
-from soundlift.common.jobs.model import WAITING, Job, State
+from soundlift.common.jobs.model import CANCELLABLE, Job, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.jobs.upload_keys import UploadKey
 
@@ -94,6 +94,6 @@ def _cancel_once(key: UploadKey, jobs: Jobs) -> bool:
 
 def leave_no_job(job: Job, jobs: Jobs) -> bool:
     """Delete a job that an upload has made, and return whether this call did; if not, its state has changed."""
-    if job.state in WAITING:
+    if job.state in CANCELLABLE:
         jobs.cancel(job.id)
     return jobs.delete(job.id)

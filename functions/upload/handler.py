@@ -1,4 +1,7 @@
-"""The upload of a video: it is streamed into the store, and its job is queued for conversion."""
+"""The upload of a video: it is streamed into the store, and its job is queued for conversion.
+
+A JSON body names the URL of the video instead, which the function fetch imports.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
-from soundlift.common.jobs.model import State
+from soundlift.common.jobs.limits import Limits
+from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.services import Services
 from soundlift.common.web.application import ANY_PATH, Anything, Function
@@ -21,7 +25,10 @@ from .direct.routes import add_direct_uploads
 from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
+from .import_request import request_import
 from .session import UploadSession
+
+JSON = "application/json"
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
@@ -38,12 +45,16 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _receive(request: Request, services: Services, username: str) -> ResponseReturnValue:
-    """Store the file of a request and return its job; once the job is committed, no later error loses it.
+    """Store the file of a request, or the URL of one, and return its job; no later error loses a committed job.
 
     If an earlier request with the same key made a job, return that, without reading the file.
     """
     keyed = KeyedRequest.of(request, username)
     limits = services.limits.of(username, services.settings)
+    if request.mimetype == JSON:
+        _admit(keyed, services, announced_bytes=0)
+        job, is_new = request_import(request, services, username, limits, keyed)
+        return _respond(job, services, username, limits, is_new=is_new)
     max_bytes = limits.largest_upload
     announced = request.content_length or 0
     if announced > max_bytes + MAX_OVERHEAD:
@@ -53,13 +64,16 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
         job = session.earlier or session.commit()
-    if session.earlier:
-        document = current_document(job, services)
-    else:
-        if job.state == State.QUEUED:
-            publish_queued(job, services.jobs, lambda: services.publisher)
-        document = job_document(job, services.settings)
-    return accepted(document, username, limits, services)
+    return _respond(job, services, username, limits, is_new=session.earlier is None)
+
+
+def _respond(job: Job, services: Services, username: str, limits: Limits, *, is_new: bool) -> ResponseReturnValue:
+    """Publish the event of a new job, and return the response with its document."""
+    if not is_new:
+        return accepted(current_document(job, services), username, limits, services)
+    if job.state in (State.QUEUED, State.IMPORTING):
+        publish_queued(job, services.jobs, lambda: services.publisher)
+    return accepted(job_document(job, services.settings), username, limits, services)
 
 
 def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: int) -> None:

@@ -16,6 +16,7 @@ from soundlift.client.direct_uploads import DirectUploader
 from soundlift.client.downloader import Downloader
 from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
 from soundlift.client.formats import check_format, format_for
+from soundlift.client.imports import request_import
 from soundlift.client.job import Job, Link
 from soundlift.client.job_list import listed_jobs
 from soundlift.client.keys import ApiKeys
@@ -165,6 +166,10 @@ class Client:
             with Path(file).open("rb") as opened:
                 return self.upload(opened, name, on_progress, **options)
         return self._send(Upload(file, name, on_progress), query_of(options))
+
+    def import_url(self, url: str, name: str | None = None, **options: Unpack[Options]) -> Job:
+        """Let the server import the video at a URL, and return its job; `name` is that of the file."""
+        return request_import(self._api, url, name, query_of(options))
 
     def job(self, job: Job | str, wait: float = 0) -> Job:
         """Return a job once it has ended, or after `wait` seconds in its current state; a server waits at most 60 s."""

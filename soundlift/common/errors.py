@@ -68,6 +68,13 @@ class BadOption(BadRequest):
     code = "bad_option"
 
 
+class BadSource(BadRequest):
+    """A URL from which nothing is imported, whatever it leads to; the sentence names the rule."""
+
+    title = "Bad URL"
+    code = "bad_url"
+
+
 class BadPassword(BadRequest):
     """A password that no account can have; the sentence states the rule."""
 

@@ -155,12 +155,18 @@ class Settings:
     stack_file: Path = setting("File that lists the functions of the local gateway", Path("stack.yml"), Path)
     mail_from: str = setting("Sender of every mail", "soundlift@localhost")
     video_queue: str = setting("Topic of uploaded videos, and convert's queue", "video")
+    import_queue: str = setting("Topic of requested imports, and fetch's queue", "import")
     mp3_queue: str = setting("Topic of finished and failed jobs, and notify's queue", "mp3")
     accept_bare_messages: bool = setting(
         "Create jobs from other programs' bare messages {video_fid, username}: true or false", False, boolean
     )
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
     upload_seconds: int = setting("Maximum time of an upload, however fast it is", 12 * 3600, positive)
+    # A delivery may take ten minutes: docs/connector.md.
+    import_seconds: int = setting("Maximum time of one attempt to import a file from a URL", 540, positive)
+    import_least_rate: int = setting(
+        "Minimum rate of an import in bytes per second, on average over each 30 seconds", 10_000, positive
+    )
     max_stored_bytes: int = setting(
         "Maximum size of the stored videos and audio files of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,

@@ -9,10 +9,10 @@ from typing import Any
 from flask import Request
 
 from soundlift.common.errors import BadOption, BadRequest, TooLarge
+from soundlift.common.file_names import clean_name
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.printable import escaped
 
-from ..body import clean_name
 from ..content_type import checked_type
 
 MAX_BODY_BYTES = 64 * 1024

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row, next_update
+from soundlift.common.jobs.conditions import is_interrupted, is_receiving, job_columns, job_from_row, next_update
 from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.lists import JobLists
@@ -104,14 +104,14 @@ class UploadSteps(JobLists):
 
     def extend_deadline(self, job_id: str) -> bool:
         """Postpone the time at which an upload counts as interrupted."""
-        return self._update(job_id, table.c.state == State.RECEIVING, upload_deadline=now() + RECEIVE_SECONDS)
+        return self._update(job_id, is_receiving(), upload_deadline=now() + RECEIVE_SECONDS)
 
     def reserve(self, job: Job, more: Reservation) -> bool:
         """Count more bytes for an upload, and postpone the time at which it counts as interrupted.
 
         Raises StorageFull.
         """
-        mine = sa.and_(table.c.id == job.id, table.c.state == State.RECEIVING)
+        mine = sa.and_(table.c.id == job.id, is_receiving())
         size = sa.func.coalesce(table.c.video_bytes, 0) + more.size
         step = sa.update(table).where(mine).values(video_bytes=size, upload_deadline=now() + RECEIVE_SECONDS)
 
@@ -130,7 +130,7 @@ class UploadSteps(JobLists):
         update = self._transition(
             job_id,
             State.QUEUED,
-            table.c.state == State.RECEIVING,
+            is_receiving(),
             video_bytes=video_bytes,
             options=sa.func.coalesce(options, table.c.options),
             upload_deadline=None,
@@ -148,7 +148,7 @@ class UploadSteps(JobLists):
 
     def roll_back(self, job_id: str) -> bool:
         """Move receiving → deleted, after an upload has failed; its key can be used again."""
-        return self._break_off(job_id, Step.UPLOAD_FAILED, table.c.state == State.RECEIVING)
+        return self._break_off(job_id, Step.UPLOAD_FAILED, is_receiving())
 
     def abandon(self, job: Job) -> bool:
         """Move receiving → deleted, if the upload is still interrupted; its key can be used again."""
