@@ -190,6 +190,7 @@ def test_what_a_plain_upload_would_refuse_is_refused_before_anything_is_kept(dir
         ({"options": []}, 400, "bad_request"),
         *(({"options": {"bitrate": value}}, 400, "bad_option") for value in ("7", None, [], {}, 1e308)),
         ({"options": {"no\u0000such": "1"}}, 400, "bad_option"),
+        ({"options": {"webhook": "0" * 24}}, 400, "bad_option"),
         ({"options": {"x" * 70_000: "1"}}, 413, "request_entity_too_large"),
     ]
     for changes, status, code in refusals:
@@ -288,4 +289,5 @@ def test_parts_are_larger_if_there_would_be_too_many() -> None:
 def _clean_up(services: Services) -> None:
     """Delete the files of deleted jobs, as each minute."""
     cleanup_app.services = services
+    cleanup_app.test_client_class = Client
     assert cleanup_app.test_client().post("/").status_code == 200
