@@ -19,7 +19,7 @@ assert app.test_client().get("/_/ready").status_code == {}
 STATUS = {"notify": 503}  # no mail server is running
 FUNCTIONS = (
     *("login", "validate", "upload", "jobs", "hooks", "download", "web"),
-    *("convert", "notify", "webhook", "cleanup"),
+    *("fetch", "convert", "notify", "webhook", "cleanup"),
 )
 MAX_SECONDS = dict.fromkeys(FUNCTIONS, 0.6) | {"convert": 1.0}
 

@@ -104,6 +104,9 @@ def _due(services: Services) -> Iterator[DueEvent]:
     for job in jobs.due():
         if _must_convert(job, services):
             yield DueEvent(event_for(job), partial(jobs.postpone, job), partial(jobs.send_soon, job))
+    for job in jobs.due_imports():
+        if not jobs.give_up_import(job):
+            yield DueEvent(event_for(job), partial(jobs.postpone_import, job), partial(jobs.send_import_soon, job))
     for job in notifications.due():
         yield DueEvent(event_for(job), partial(notifications.postpone, job), partial(notifications.send_soon, job))
     yield from _due_webhooks(services)

@@ -1,8 +1,9 @@
-"""The upload of a video: it is streamed into the store, and its job is queued for conversion."""
+"""The upload of a video: it is streamed into the store, and its job is queued for conversion.
+
+A JSON body names the URL of the video instead, which the function fetch imports.
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
@@ -10,23 +11,27 @@ from flask.typing import ResponseReturnValue
 from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
-from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.web.application import ANY_PATH, Anything
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
+from .accepted import accepted, current_document
 from .body import receive_body
+from .direct.routes import add_direct_uploads
 from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
-from .rate_limit import rate_limit
+from .import_request import request_import
 from .resumable.creation import create_upload
 from .resumable.handler import append_to_upload, list_uploads, remove_upload, show_upload
 from .resumable.routes import FILE, FILES, UploadFunction
 from .session import UploadSession
+
+JSON = "application/json"
 
 
 def upload(request: Request, services: Services, path: str) -> ResponseReturnValue:
@@ -43,12 +48,16 @@ def upload(request: Request, services: Services, path: str) -> ResponseReturnVal
 
 
 def _receive(request: Request, services: Services, username: str) -> ResponseReturnValue:
-    """Store the file of a request and return its job; once the job is committed, no later error loses it.
+    """Store the file of a request, or the URL of one, and return its job; no later error loses a committed job.
 
     If an earlier request with the same key made a job, return that, without reading the file.
     """
     keyed = KeyedRequest.of(request, username)
     limits = services.limits.of(username, services.settings)
+    if request.mimetype == JSON:
+        _admit(keyed, services, announced_bytes=0)
+        job, is_new = request_import(request, services, username, limits, keyed)
+        return _respond(job, services, username, limits, is_new=is_new)
     max_bytes = limits.largest_upload
     announced = request.content_length or 0
     if announced > max_bytes + MAX_OVERHEAD:
@@ -58,14 +67,16 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
         job = session.earlier or session.commit()
-    if session.earlier:
-        document = _current_document(job, services)
-    else:
-        if job.state == State.QUEUED:
-            publish_queued(job, services.jobs, lambda: services.publisher)
-        document = job_document(job, services.settings)
-    rate = rate_limit(username, limits.uploads_per_hour, services)
-    return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
+    return _respond(job, services, username, limits, is_new=session.earlier is None)
+
+
+def _respond(job: Job, services: Services, username: str, limits: Limits, *, is_new: bool) -> ResponseReturnValue:
+    """Publish the event of a new job, and return the response with its document."""
+    if not is_new:
+        return accepted(current_document(job, services), username, limits, services)
+    if job.state in (State.QUEUED, State.IMPORTING):
+        publish_queued(job, services.jobs, lambda: services.publisher)
+    return accepted(job_document(job, services.settings), username, limits, services)
 
 
 def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: int) -> None:
@@ -81,26 +92,22 @@ def _show(request: Request, services: Services, username: str) -> ResponseReturn
     job = find_job(require_key(request, username), services.jobs)
     if job is None:
         raise NotFound("No upload with this Idempotency-Key has arrived completely; send it.")
-    return jsonify(_current_document(job, services))
+    return jsonify(current_document(job, services))
 
 
-def _current_document(job: Job, services: Services) -> dict[str, Any]:
-    bind_job(job.id)
-    return job_document(job, services.settings, services.notifications.by_job([job.id])[job.id])
+class OtherPath(Anything):
+    """Any path except those of resumable and direct uploads, which would otherwise allow the methods of an upload."""
 
-
-class UploadPath(Anything):
-    """Any path except those of resumable uploads, which would otherwise allow the methods of the others."""
-
-    regex = rf"(?!{FILES[1:]}(?:/[^/]*)?\Z){Anything.regex}"
+    regex = rf"(?!files(?:/[^/]*)?\Z|direct(?:/[^/]+(?:/parts|/complete)?)?\Z){Anything.regex}"
 
 
 app = UploadFunction("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
-app.url_map.converters["anything"] = UploadPath
+app.url_map.converters["anything"] = OtherPath
 app.handle(FILES, list_uploads, methods=["GET"])
 app.handle(FILES, create_upload, methods=["POST"])
 app.handle(FILE, show_upload, methods=["GET"])
 app.handle(FILE, append_to_upload, methods=["PATCH"])
 app.handle(FILE, remove_upload, methods=["DELETE"])
+add_direct_uploads(app)
 app.handle(ANY_PATH, upload, methods=["GET", "POST", "DELETE"])
 allow_cross_origin(app)

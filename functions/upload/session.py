@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
@@ -10,14 +9,13 @@ from typing import Self
 
 import structlog
 
-from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_known_format
+from soundlift.common.audio.formats import SIGNATURE_BYTES
 from soundlift.common.errors import (
     BadRequest,
     DatabaseUnavailable,
     SoundliftError,
     StoreUnavailable,
     TooLarge,
-    UnsupportedMedia,
 )
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.limits import Limits
@@ -28,28 +26,16 @@ from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options, parse_options_so_far
-from soundlift.common.printable import escaped
 from soundlift.common.services import Services
 from soundlift.common.webhooks.named import require_webhook
 
+from .content_type import DEFAULT_TYPE, checked_type
 from .earlier import find_job_or_take_over
 from .idempotency_key import KeyedRequest
+from .known_format import require_known_format
 from .lease import ABANDONED, UploadLease
 
-COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
-MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,50}/[a-z0-9!#$&^_.+-]{1,49}")  # RFC 6838, section 4.2, and for the tables
-UNKNOWN_TYPE = "application/octet-stream"
-SEND = "Send the file itself, as multipart/form-data or as the raw body."
-
 log = structlog.get_logger()
-
-
-def clean_type(content_type: str | None) -> str:
-    """Return the media type of a file; raises UnsupportedMedia for one that holds several files, or a mail."""
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type.startswith(COMPOSITE):
-        raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
-    return media_type if MEDIA_TYPE.fullmatch(media_type) else UNKNOWN_TYPE
 
 
 class UploadSession:
@@ -80,7 +66,7 @@ class UploadSession:
         self._options = AudioOptions.defaults(services.settings)
         self._webhook: tuple[str, str] | None = None  # as it was given, and its id
         self._file_name: str | None = None
-        self._content_type = UNKNOWN_TYPE
+        self._content_type = DEFAULT_TYPE
         self._beginning = b""
         self._received_bytes = 0
         self._keyed = keyed
@@ -117,7 +103,7 @@ class UploadSession:
         """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
-        self._content_type = clean_type(content_type)
+        self._content_type = checked_type(content_type)
         self._file_name = name
         if self._keyed:
             self._key = self._keyed.key_of(self._given_options, name, self._content_type)
@@ -175,8 +161,7 @@ class UploadSession:
 
     def _open_writer(self) -> MediaWriter:
         """Create the job, then begin its file with the bytes received so far."""
-        if not is_known_format(self._beginning):
-            raise UnsupportedMedia(f"This is not a media file in a supported format: {FORMAT_NAMES}.")
+        require_known_format(self._beginning)
         job = self._create_job()
         info = MediaInfo(job.username, job.file_name, job.content_type, job.id)
         self._writer = self._services.videos.create(job.video_fid, info)

@@ -13,6 +13,10 @@ from soundlift.local.terminal import wrap
 CLAIM_DIGITS = 6  # enough to tell the workers of one job apart
 TEXTS: dict[str, str] = {
     Step.RECEIVING: "upload began",
+    Step.IMPORTING: "import requested",
+    Step.IMPORT_CLAIMED: "import began",
+    Step.IMPORT_RELEASED: "import postponed",
+    Step.IMPORT_FAILED: "import failed",
     Step.ADOPTED: "video of another program queued",
     Step.QUEUED: "upload complete, queued",
     Step.UPLOAD_FAILED: "upload failed",

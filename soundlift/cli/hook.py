@@ -28,7 +28,7 @@ webhook_argument = click.argument("webhook", metavar="HOOK")
 
 @click.group()
 def hook() -> None:
-    """Manage webhooks: addresses to which the outcome of your jobs is announced.
+    """Manage webhooks about your jobs.
 
     HOOK is the id of a webhook, or its URL.
     """

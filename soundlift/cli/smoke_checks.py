@@ -12,7 +12,7 @@ from soundlift.cli.sample_video import SECONDS
 from soundlift.cli.smoke_report import CheckFailed
 from soundlift.client import Client, Job, Notification
 
-INTERNAL = ("convert", "notify", "webhook", "cleanup")
+INTERNAL = ("fetch", "convert", "notify", "webhook", "cleanup")
 PATHS = (
     "/{}",
     "/function/{}",

@@ -37,9 +37,22 @@ class Steps:
     messages: Messages
     number: int
 
-    def upload(self, file: Path | BinaryIO, name: str | None, options: Mapping[str, str]) -> Job:
-        """Upload a video, and return its job."""
-        job = self.client.upload(file, name, self._transfer("uploading"), **cast(Options, options))
+    def upload(
+        self,
+        file: Path | BinaryIO,
+        name: str | None,
+        options: Mapping[str, str],
+        on_resumable: Callable[[int, int], None] | None = None,
+    ) -> Job:
+        """Upload a video, and return its job; `on_resumable` is that of `Client.upload`."""
+        show = self._transfer("uploading")
+        job = self.client.upload(file, name, show, on_resumable, **cast(Options, options))
+        self.messages.succeeded()
+        return job
+
+    def import_url(self, url: str, options: Mapping[str, str]) -> Job:
+        """Let the server import a video, and return its job."""
+        job = self.client.import_url(url, **cast(Options, options))
         self.messages.succeeded()
         return job
 
@@ -68,7 +81,7 @@ class Steps:
     def _show_job(self, job: Job) -> None:
         self.messages.succeeded()
         if not job.ended:
-            stage = "queued" if job.state == "queued" else "converting"
+            stage = job.state if job.state in ("importing", "queued") else "converting"
             self.display.update(self.number, stage, job.percent or None)
 
     def _transfer(self, stage: str) -> Callable[[int, int | None], None]:

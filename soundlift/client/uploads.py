@@ -38,7 +38,7 @@ class Upload:
         self.name = name or _name_of(file)
         self.sent = 0
         self.tries = 0
-        self.key_header = {"Idempotency-Key": f'"{secrets.token_hex(16)}"'}
+        self.key = new_key()
         self._file = file
         self._on_progress = on_progress
         self._start = file.tell() if _can_seek(file) else None
@@ -47,18 +47,26 @@ class Upload:
             self.size = file.seek(0, os.SEEK_END) - self._start
             file.seek(self._start)
 
+    @property
+    def key_header(self) -> dict[str, str]:
+        """Return the header by which the server recognizes this upload."""
+        return {"Idempotency-Key": f'"{self.key}"'}
+
+    @property
+    def content_type(self) -> str:
+        """Return the type that the name stands for."""
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
     def request(self, query: dict[str, str]) -> Request:
         """Return the request that sends the file."""
         headers = {
             **self.key_header,
-            "Content-Type": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
-            "X-Filename": quote(_encoded(self.name[-LONGEST_NAME:])),
+            "Content-Type": self.content_type,
+            "X-Filename": quote(encoded(self.name[-LONGEST_NAME:])),
         }
         if self.size is not None:
             headers["Content-Length"] = str(self.size)
-        return Request(
-            method="POST", path="/upload", query=query, headers=headers, body=self._body, wait=ANSWER_SECONDS
-        )
+        return Request(method="POST", path="/upload", query=query, headers=headers, body=self.part, wait=ANSWER_SECONDS)
 
     def may_repeat(self, error: ClientError) -> bool:
         """Return whether the server has certainly kept nothing of the last try, and may accept another one."""
@@ -81,28 +89,44 @@ class Upload:
             return False
         return self.size is None or self.sent >= self.size
 
-    def _body(self) -> Iterator[bytes]:
+    def read_at(self, position: int, size: int) -> bytes:
+        """Return at most `size` bytes from a position of a file that can seek, for one thread at a time.
+
+        Raises FileChanged at the end of the file.
+        """
+        assert self._start is not None
+        self._file.seek(self._start + position)
+        if block := self._file.read(size):
+            return block
+        raise FileChanged(f"The file became shorter while it was being sent: {position} of {self.size} bytes.")
+
+    def report(self, sent: int) -> None:
+        """Report how many bytes have been sent."""
+        if self._on_progress:
+            self._on_progress(sent, self.size)
+
+    def part(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield a part of the file in blocks: from its byte `first` to the one before `end`, or to the file's end."""
         self.tries += 1
-        self.sent = 0
+        self.sent = first
         try:
             if self._start is not None:
-                self._file.seek(self._start)
-            yield from self._blocks()
+                self._file.seek(self._start + first)
+            yield from self._blocks(self.size if end is None else end)
         except OSError as error:
             raise BodyFailed(error) from error
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self, end: int | None) -> Iterator[bytes]:
         """Yield the file in blocks, at most as many bytes as it had at first; raises FileChanged if it is shorter."""
-        while self.size is None or self.sent < self.size:
-            block = self._file.read(BLOCK if self.size is None else min(BLOCK, self.size - self.sent))
-            if not block and self.size is None:
+        while end is None or self.sent < end:
+            block = self._file.read(BLOCK if end is None else min(BLOCK, end - self.sent))
+            if not block and end is None:
                 return
             if not block:
                 raise FileChanged(f"The file became shorter while it was being sent: {self.sent} of {self.size} bytes.")
             yield block
             self.sent += len(block)
-            if self._on_progress:
-                self._on_progress(self.sent, self.size)
+            self.report(self.sent)
 
 
 class Uploader:
@@ -121,7 +145,7 @@ class Uploader:
             except ClientError as error:
                 if not upload.is_ambiguous(error):
                     raise
-                if job := self._find(upload, error):
+                if job := find_job(self._api, upload, error):
                     return job
                 if not upload.may_send_again:
                     raise
@@ -129,20 +153,21 @@ class Uploader:
     def _send_once(self, upload: Upload, query: dict[str, str]) -> dict[str, Any]:
         return self._api.send(upload.request(query), self._api.connection.json, upload.may_repeat)
 
-    def _find(self, upload: Upload, loss: ClientError) -> Job | None:
-        """Return the job of an upload whose answer was lost, if there is one; raises the loss if the server is too old.
 
-        To send the file again instead would be answered in the same way, but a server that does not know keys would
-        make a second job of it.
-        """
-        try:
-            return Job.of(self._api.json("GET", "/upload", headers=upload.key_header))
-        except NotSupported:
-            raise loss from None
-        except ApiError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-        return None
+def find_job(api: Api, upload: Upload, loss: ClientError) -> Job | None:
+    """Return the job of an upload whose answer was lost, if there is one; raises the loss if the server is too old.
+
+    To send the file again instead would be answered in the same way, but a server that does not know keys would make a
+    second job of it.
+    """
+    try:
+        return Job.of(api.json("GET", "/upload", headers=upload.key_header))
+    except NotSupported:
+        raise loss from None
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+    return None
 
 
 def _can_seek(file: BinaryIO) -> bool:
@@ -155,7 +180,12 @@ def _name_of(file: BinaryIO) -> str:
     return Path(name).name if isinstance(name, str) and Path(name).name else "video"
 
 
-def _encoded(name: str) -> bytes:
+def new_key() -> str:
+    """Return a key that no other upload has."""
+    return secrets.token_hex(16)
+
+
+def encoded(name: str) -> bytes:
     """Return a name as UTF-8, with the bytes that the operating system could not decode."""
     try:
         return name.encode("utf-8", "surrogateescape")

@@ -24,6 +24,7 @@ from soundlift.common.webhooks.model import DueDelivery
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"
 CONVERSION_FAILED = "dev.soundlift.conversion.failed"
+IMPORT_REQUESTED = "dev.soundlift.import.requested"
 LINK_REQUESTED = "dev.soundlift.link.requested"
 DELIVERY_DUE = "dev.soundlift.delivery.due"
 WEBHOOK_FAILING = "dev.soundlift.webhook.failing"
@@ -39,6 +40,7 @@ ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
 REQUIRED = ("specversion", "id", "source", "type")  # CloudEvents 1.0.2, section 3.1.1
 
 _event_type_by_state = {
+    State.IMPORTING: IMPORT_REQUESTED,
     State.QUEUED: VIDEO_UPLOADED,
     State.CONVERTING: VIDEO_UPLOADED,
     State.READY: MP3_READY,

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
     from soundlift.common.jobs.admission import UploadAdmission
+    from soundlift.common.jobs.direct_uploads import DirectUploadRows
     from soundlift.common.jobs.limits import UserLimits
     from soundlift.common.jobs.resumable_uploads import ResumableUploads
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
+    from soundlift.common.media.direct import DirectTransfers
     from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
     from soundlift.common.outbound.client import OutboundClient
@@ -232,6 +234,23 @@ class Services:
         return self._open_media("videos")
 
     @cached_property
+    def direct_uploads(self) -> DirectUploadRows:
+        """Return the store of direct uploads."""
+        from soundlift.common.jobs.direct_uploads import DirectUploadRows
+
+        return DirectUploadRows(self.database)
+
+    @cached_property
+    def direct_videos(self) -> DirectTransfers | None:
+        """Return the transfers between clients and the store of videos, or None if it has none."""
+        return self._open_direct("videos")
+
+    @cached_property
+    def direct_mp3s(self) -> DirectTransfers | None:
+        """Return the transfers between clients and the store of audio files, or None if it has none."""
+        return self._open_direct("mp3s")
+
+    @cached_property
     def mp3s(self) -> MediaStore:
         """Return the media store of audio files."""
         return self._open_media("mp3s")
@@ -307,6 +326,12 @@ class Services:
 
         store = open_media(_require_url("MEDIA_URL", self.settings.media_url), bucket)
         return observed.observed_store(store, bucket, self.metrics)
+
+    def _open_direct(self, bucket: str) -> DirectTransfers | None:
+        from soundlift.common.media.direct import open_direct_transfers
+
+        settings = self.settings
+        return open_direct_transfers(_require_url("MEDIA_URL", settings.media_url), bucket, settings.media_endpoint)
 
 
 def _require_url(name: str, url: str) -> str:

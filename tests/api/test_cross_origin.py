@@ -39,6 +39,7 @@ CLOSED = [
     ("web", "/", "GET"),
     ("convert", "/", "POST"),
     ("notify", "/", "POST"),
+    ("fetch", "/", "POST"),
     ("webhook", "/", "POST"),
     ("cleanup", "/", "POST"),
     ("jobs", "/_/health", "GET"),

@@ -47,7 +47,7 @@ MAX_MEGABYTES_ABOVE_BASE = {
     **dict.fromkeys(("login", "validate", "notify", "webhook"), 50),
     **dict.fromkeys(("jobs", "hooks"), 56),  # the same, and what publishes the event of a retried job
     "web": 30,
-    **dict.fromkeys(("upload", "download", "cleanup"), 70),
+    **dict.fromkeys(("upload", "download", "fetch", "cleanup"), 70),
     "cli": 75,  # with the drivers of the stores, which `doctor` checks
     "convert": 330,
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from werkzeug.exceptions import default_exceptions
 
 from functions.convert import failures
+from functions.fetch.failures import IMPORT_CODES
 from soundlift.common.errors import SoundliftError, problem_code
 from soundlift.common.jobs.model import LOST
 from soundlift.common.web.error_responses import DETAILS
@@ -53,7 +54,7 @@ def test_every_code_of_a_response_is_documented_with_its_status() -> None:
 
 def test_every_code_of_a_failed_job_is_documented() -> None:
     reasons = {value.code for value in vars(failures).values() if isinstance(value, failures.FailureReason)}
-    assert {row[0].strip("`") for row in rows(FAILED_JOBS)} == reasons | MADE_BY_FUNCTIONS
+    assert {row[0].strip("`") for row in rows(FAILED_JOBS)} == reasons | set(IMPORT_CODES) | MADE_BY_FUNCTIONS
 
 
 def test_every_code_says_what_to_do() -> None:

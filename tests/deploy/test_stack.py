@@ -158,7 +158,12 @@ def test_topics_are_the_queues() -> None:
     topics = {name: found["topic"] for name, found in annotations.items() if "topic" in found}
     settings = Settings.from_environment({})
     outcomes = dict.fromkeys(("notify", "webhook"), settings.mp3_queue)
-    assert topics == {"convert": settings.video_queue, **outcomes, "cleanup": "cron-function"}
+    assert topics == {
+        "fetch": settings.import_queue,
+        "convert": settings.video_queue,
+        **outcomes,
+        "cleanup": "cron-function",
+    }
 
 
 def test_cleanup_runs_each_minute() -> None:

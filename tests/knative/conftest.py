@@ -16,6 +16,7 @@ from devservers.waiting import wait_for
 from soundlift.common.events import (
     CONVERSION_FAILED,
     DELIVERY_DUE,
+    IMPORT_REQUESTED,
     MP3_READY,
     VIDEO_UPLOADED,
 )
@@ -25,7 +26,7 @@ from tests.factories.clips import talking_mp4
 from tests.factories.jobs import age, is_notified
 
 MINUTES = 70
-FUNCTIONS = ("upload", "convert", "notify", "webhook", "cleanup")
+FUNCTIONS = ("upload", "fetch", "convert", "notify", "webhook", "cleanup")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def knative(mailing_services: Services) -> Iterator[Knative]:
             app.services = services
             urls[name] = stack.enter_context(WsgiServer(app)).url
         broker.triggers = [
+            (IMPORT_REQUESTED, urls["fetch"]),
             (VIDEO_UPLOADED, urls["convert"]),
             (MP3_READY, urls["notify"]),
             (CONVERSION_FAILED, urls["notify"]),

@@ -15,7 +15,7 @@ from devservers.ports import free_port
 pytestmark = pytest.mark.servers
 
 PUBLIC = ("login", "validate", "upload", "download", "jobs", "hooks")
-INTERNAL = ("convert", "notify", "webhook", "cleanup")
+INTERNAL = ("fetch", "convert", "notify", "webhook", "cleanup")
 STACK = """
 functions:
   parrot:

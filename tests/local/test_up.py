@@ -29,7 +29,7 @@ from devservers.ports import free_port
 pytestmark = pytest.mark.servers
 
 FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "hooks", "web"} | {
-    *("convert", "notify", "webhook", "cleanup")
+    *("fetch", "convert", "notify", "webhook", "cleanup")
 }
 
 

@@ -28,7 +28,7 @@ from soundlift.common.settings import Settings
 from soundlift.common.tracing.start import start_tracing
 for name in (
     *("login", "validate", "upload", "download", "jobs", "hooks", "web"),
-    *("convert", "notify", "webhook", "cleanup"),
+    *("fetch", "convert", "notify", "webhook", "cleanup"),
 ):
     __import__(f"functions.{name}.handler")
 import soundlift.connector.__main__

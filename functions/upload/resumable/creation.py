@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import IdempotencyKeyReused, TooLarge, UploadDeleted
+from soundlift.common.file_names import clean_name
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import Reservation
@@ -19,10 +20,9 @@ from soundlift.common.logging import current_traceparent
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
 
-from ..body import clean_name
+from ..accepted import rate_limit
+from ..content_type import checked_type
 from ..idempotency_key import read_key
-from ..rate_limit import rate_limit
-from ..session import clean_type
 from .headers import (
     Metadata,
     has_body,
@@ -95,7 +95,7 @@ def _insert(  # noqa: PLR0913, PLR0917 - all that describes an upload
     job = services.jobs.receive(
         username=username,
         file_name=clean_name(metadata.file_name),
-        content_type=clean_type(metadata.content_type),
+        content_type=checked_type(metadata.content_type),
         traceparent=current_traceparent(),
         options=options.to_json(),
         reservation=Reservation(length or 0, limits),

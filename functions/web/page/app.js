@@ -9,9 +9,9 @@ import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
 import "./upload.js";
 
-const VIEWS = ["starting", "welcome", "password", "workspace", "keys", "users"];
+const VIEWS = ["starting", "welcome", "password", "workspace", "keys", "hooks", "users"];
 /** Views that are loaded when somebody opens them, by the end of their address. @type {Record<string, () => Promise<unknown>>} */
-const ON_DEMAND = { "#keys": () => import("./keys.js"), "#users": () => import("./admin.js") };
+const ON_DEMAND = { "#keys": () => import("./keys.js"), "#hooks": () => import("./hooks.js"), "#users": () => import("./admin.js") };
 const UNLOADED = "The server cannot be reached. Check your connection, then reload the page.";
 const JOB = /^#job=([\w-]{1,64})$/; // as in the links of mails
 const START_SECONDS = 3;
@@ -97,6 +97,22 @@ async function openLink(link) {
   if (wanted && !session.identity) signInForm(byId("welcome"))?.request(wanted);
 }
 
+/** Sign in with what the identity provider has answered; otherwise continue as the user is signed in. */
+async function finishProviderSignIn() {
+  /** @type {unknown} */
+  let refusal = null;
+  try {
+    const { returnFromProvider } = await import("./provider-sign-in.js");
+    await returnFromProvider();
+  } catch (error) {
+    refusal = error;
+  }
+  if (!session.identity) await start();
+  const form = session.identity ? null : signInForm(byId("welcome"));
+  if (form && refusal instanceof ApiError) form.refuse(form.explain(refusal));
+  else if (refusal) refuseError(refusal);
+}
+
 function followAddress() {
   const link = takeLink();
   if (link) void openLink(link);
@@ -123,4 +139,5 @@ document.addEventListener("show-jobs-of", () => {
 for (const id of ["sign-out", "leave"]) byId(id).addEventListener("click", signOut);
 const link = takeLink();
 if (link) void openLink(link);
+else if (/[?&](state|error)=/.test(location.search)) void finishProviderSignIn();
 else void start();

@@ -16,7 +16,7 @@ from soundlift.common.services import Services
 PART = "functions"
 FUNCTIONS = (
     *("login", "validate", "upload", "jobs", "hooks", "download", "web"),
-    *("convert", "notify", "webhook", "cleanup"),
+    *("fetch", "convert", "notify", "webhook", "cleanup"),
 )
 TIMEOUT = urllib3.Timeout(connect=3, read=6)
 NO_ANSWER = "no answer"

@@ -8,6 +8,7 @@ from soundlift.common.errors import SettingError
 from soundlift.common.events import (
     CONVERSION_FAILED,
     DELIVERY_DUE,
+    IMPORT_REQUESTED,
     LINK_REQUESTED,
     MP3_READY,
     VIDEO_UPLOADED,
@@ -24,8 +25,9 @@ def queues_by_topic(settings: Settings) -> dict[str, frozenset[str]]:
 
     Raises SettingError if EXTRA_SUBSCRIBERS names a topic that does not exist, or a function with a topic's name.
     """
-    topics = {settings.video_queue: {settings.video_queue}, settings.mp3_queue: {settings.mp3_queue, WEBHOOK_QUEUE}}
-    known = " and ".join(sorted(topics))
+    topics = {name: {name} for name in (settings.import_queue, settings.mp3_queue, settings.video_queue)}
+    topics[settings.mp3_queue].add(WEBHOOK_QUEUE)
+    known = ", ".join(sorted(topics))
     for topic, function in settings.extra_subscribers:
         if topic not in topics:
             raise _error(f"{topic} is not a topic; the topics are {known}.")
@@ -42,6 +44,7 @@ def queues_by_event_type(settings: Settings) -> dict[str, frozenset[str]]:
     """
     topics = queues_by_topic(settings)
     return {
+        IMPORT_REQUESTED: topics[settings.import_queue],
         VIDEO_UPLOADED: topics[settings.video_queue],
         MP3_READY: topics[settings.mp3_queue],
         CONVERSION_FAILED: topics[settings.mp3_queue],

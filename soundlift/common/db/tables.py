@@ -113,6 +113,10 @@ jobs = sa.Table(
     sa.Column("claim", sa.String(24)),
     sa.Column("claimed_until", sa.Double),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    # Of a video that the client sends to the media store itself: the size of its parts, and the store's reference of
+    # the upload, which is NULL until it has begun there.
+    sa.Column("part_bytes", sa.BigInteger),
+    sa.Column("direct_upload", sa.Text),
     # Each of these is NULL except in the states that its comment names, so that its index finds only those jobs.
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
@@ -138,6 +142,9 @@ jobs = sa.Table(
     # The seconds of the source between which a copy was really cut; NULL if it is not a copy, or not cut.
     sa.Column("cut_start", sa.Double),
     sa.Column("cut_end", sa.Double),
+    # The URL that the video comes from, as it may be shown; NULL for an upload. The state of an import in progress is
+    # `receiving` here, which functions of an older release know; see jobs/conditions.py.
+    sa.Column("source_url", sa.String(1000)),
     sa.Index("job_of_video", "video_fid"),
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),
@@ -163,6 +170,22 @@ deletions = sa.Table(
     sa.Column("updated_at", sa.Double, nullable=False),
     sa.Index("deletion_update", "updated_at", "job"),
     sa.Index("deletion_update_of_user", "username", "updated_at", "job"),
+)
+
+# The imports in progress; the row is deleted when the import ends. Functions of an older release write no rows.
+job_sources = sa.Table(
+    "job_source",
+    metadata,
+    sa.Column("job", sa.String(24), primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),  # complete, so it may contain secrets
+    sa.Column("is_named", sa.Boolean, nullable=False),  # whether the user has given the file a name
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Double, nullable=False),  # when the event is next due
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("last_cause", sa.String(1000)),
+    sa.Index("job_source_due_at", "due_at"),
 )
 
 # What each user uploaded and had converted in each recent minute since 1970; see jobs/recent.py.

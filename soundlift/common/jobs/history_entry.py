@@ -10,6 +10,10 @@ class Step(StrEnum):
     """What happened to a job or to its notification; most steps are named after the state that they lead to."""
 
     RECEIVING = "receiving"
+    IMPORTING = "importing"
+    IMPORT_CLAIMED = "import_claimed"
+    IMPORT_RELEASED = "import_released"
+    IMPORT_FAILED = "import_failed"
     ADOPTED = "adopted"
     QUEUED = "queued"
     UPLOAD_FAILED = "upload_failed"

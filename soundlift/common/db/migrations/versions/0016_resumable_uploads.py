@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0016"
+down_revision = "0015"
 
 INDEXES = {"resumable_upload_expires_at": ["expires_at"], "resumable_upload_arrived_at": ["arrived_at"]}
 
