@@ -9,6 +9,10 @@ from dataclasses import replace
 import pytest
 
 from soundlift.common.audio.formats import SIGNATURE_BYTES
+from soundlift.common.db.tables import resumable_uploads as table
+from soundlift.common.errors import StoreUnavailable
+from soundlift.common.media import MediaInfo
+from soundlift.common.media.folder.resumption import FolderResumption
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.api.tus import OFFSET_TYPE, VIDEO, CutBody, Tus, metadata, path_of, sha1
@@ -259,8 +263,6 @@ def test_cleanup_forgets_an_upload_some_time_after_its_end(tus: Tus, services: S
 
 
 def expire(services: Services, path: str) -> None:
-    from soundlift.common.db.tables import resumable_uploads as table
-
     with services.database.write() as connection:
         connection.execute(table.update().where(table.c.id == path.rpartition("/")[2]).values(expires_at=1.0))
 
@@ -337,3 +339,69 @@ def test_a_body_of_another_type_is_refused(tus: Tus, services: Services) -> None
     response = tus.send("POST", "/files", VIDEO, **{"Upload-Length": str(len(VIDEO)), "Content-Type": "video/mp4"})
     assert_problem(response, 415, code="unsupported_media_type")
     assert tus.offset(path) == 0
+
+
+class Interrupting(io.BytesIO):
+    """A body that calls a function once, after its first block."""
+
+    def __init__(self, data: bytes, interrupt: Callable[[], object]) -> None:
+        super().__init__(data)
+        self._interrupt = interrupt
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self.tell():
+            self._interrupt()
+            self._interrupt = lambda: None
+        return super().read(size)
+
+
+def test_a_request_that_was_taken_over_can_never_commit_again(tus: Tus, services: Services) -> None:
+    path = tus.begin()
+    tus.patch(path, 0, VIDEO[:70_000])
+
+    def take_over() -> None:
+        assert tus.offset(path) == 70_000
+        assert tus.patch(path, 70_000, VIDEO[70_000:100_000]).status_code == 204
+
+    assert_problem(tus.patch(path, 70_000, Interrupting(b"x" * 130_000, take_over)), 409, code="upload_superseded")
+    assert tus.offset(path) == 100_000
+    assert_problem(tus.patch(path, 100_000, Interrupting(VIDEO[100_000:], lambda: tus.offset(path))), 409)
+    assert tus.patch(path, 100_000, VIDEO[100_000:-1]).status_code == 204
+    assert tus.patch(path, len(VIDEO) - 1, VIDEO[-1:]).status_code == 204
+    assert stored(services) == VIDEO
+
+
+def test_two_replicas_can_take_turns(function: Call, services: Services) -> None:
+    other = Services(services.settings)
+    path, size = Tus.of(function, services).begin(), 30_000
+    for number, start in enumerate(range(0, len(VIDEO), size)):
+        tus = Tus.of(function, other if number % 2 else services)
+        assert tus.offset(path) == start
+        assert tus.patch(path, start, VIDEO[start : start + size]).status_code == 204
+    assert stored(services) == VIDEO
+    other.database.engine.dispose()
+
+
+class Unfinished(FolderResumption):
+    """The files of a folder whose disk fails at their end."""
+
+    def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
+        raise StoreUnavailable("The media store cannot be used.")
+
+
+def test_cleanup_makes_the_job_of_an_upload_whose_last_request_failed_after_the_last_byte(
+    tus: Tus, services: Services, function: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tus.begin()
+    with monkeypatch.context() as patch:
+        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
+        assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
+        assert tus.head(path).status_code == 503
+        function("cleanup").post("/")
+        assert only_job(services).state == "receiving"
+    with services.database.write() as connection:
+        connection.execute(table.update().values(arrived_at=table.c.arrived_at - 61))
+    function("cleanup").post("/")
+    assert only_job(services).state == "queued"
+    assert stored(services) == VIDEO
+    assert services.broker.receive(["video"], timeout=0) is not None
