@@ -39,7 +39,7 @@ if [ ${#checksum} != 16 ]; then
 fi
 
 workloads=$(kubectl get --namespace "$namespace" --output name deployments \
-    --selector 'faas_function in (login,validate,upload,download,jobs,web,convert,notify,cleanup)'
+    --selector 'faas_function in (login,validate,upload,download,jobs,hooks,web,fetch,convert,notify,webhook,cleanup)'
   kubectl get --namespace "$namespace" --output name deployments --selector 'app.kubernetes.io/name=soundlift-connector'
   if kubectl api-resources --api-group serving.knative.dev --output name | grep -q '^services\.'; then
     kubectl get --namespace "$namespace" --output name services.serving.knative.dev \

@@ -88,7 +88,12 @@ class ContainerStack:
         if name == "connector":
             functions = ",".join(
                 f"{topic}={self.internal_url}/function/{name}"
-                for topic, name in (("video", "convert"), ("mp3", "notify"))
+                for topic, name in (
+                    ("import", "fetch"),
+                    ("video", "convert"),
+                    ("mp3", "notify"),
+                    ("webhook", "webhook"),
+                )
             )
             return {"SUBSCRIBERS": functions, "DRAIN_SECONDS": "10"}
         own = function_environment(name)

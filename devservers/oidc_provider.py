@@ -1,6 +1,7 @@
 """Runs a private OpenID Connect provider: oidc-provider-mock, which lets everybody sign in as anybody.
 
-It ignores PKCE, which is added here: a code is redeemed only with the verifier of its challenge (RFC 7636).
+It ignores PKCE, which is added here: a code is redeemed only with the verifier of its challenge (RFC 7636). Its pages
+load nothing from other hosts here.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import urllib.request
 from base64 import urlsafe_b64encode
@@ -21,6 +23,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from devservers.ports import free_port
 from devservers.server import Server
+
+STYLE_SHEET = re.compile(rb'<link[^>]+href="https://[^>]+>')
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,14 @@ def serve(port: int) -> None:
             challenges[code[0]] = flask.request.args["code_challenge"]
         return response
 
+    def load_nothing_else(response: flask.Response) -> flask.Response:
+        if response.mimetype == "text/html":
+            response.set_data(STYLE_SHEET.sub(b'<link rel="icon" href="data:,">', response.get_data()))
+        return response
+
     app.before_request(check_verifier)
     app.after_request(keep_challenge)
+    app.after_request(load_nothing_else)
     run_simple("127.0.0.1", port, app, threaded=True)
 
 

@@ -17,7 +17,7 @@ from devservers.server import Server
 GUNICORN = ("gunicorn", "--config", "python:soundlift.common.web.gunicorn_config")
 PARTS = (*FUNCTIONS, "connector")
 REPLICAS = 2
-SUBSCRIBERS = {"video": "convert", "mp3": "notify"}  # functions by queue
+SUBSCRIBERS = {"import": "fetch", "video": "convert", "mp3": "notify", "webhook": "webhook"}  # functions by queue
 POST_SECONDS = 300  # cleanup deletes up to 200 files, for which the MongoDB server of tests may take a second each
 STOP_SECONDS = 30  # Kubernetes' default terminationGracePeriodSeconds
 

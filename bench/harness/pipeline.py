@@ -72,10 +72,10 @@ def pipeline(*, slots: int, deliveries: int) -> Iterator[Pipeline]:
         migrate(environment["DATABASE_URL"])
         functions = {
             name: stack.enter_context(served(f"functions.{name}.handler:app", environment))
-            for name in ("upload", "convert", "notify")
+            for name in ("upload", "convert", "notify", "webhook")
         }
         urls, pids = ({name: getattr(each, key) for name, each in functions.items()} for key in ("url", "pid"))
-        subscribers = {"SUBSCRIBERS": f"video={urls['convert']},mp3={urls['notify']}"}
+        subscribers = {"SUBSCRIBERS": f"video={urls['convert']},mp3={urls['notify']},webhook={urls['webhook']}"}
         program = [sys.executable, "-m", "soundlift.connector"]
         pids["connector"] = stack.enter_context(running(program, environment | subscribers)).pid
         yield Pipeline(Deployment(folder, environment), urls, pids, mail)

@@ -23,10 +23,10 @@ from functions.convert.probe.ffmpeg_log import FfmpegLog
 from functions.convert.probe.metadata import FILE_NAME, NO_METADATA, Metadata, read_metadata
 from functions.convert.probe.mp4_boxes import has_protected_sound
 from functions.convert.probe.report import read_report
-from functions.upload.body import clean_name
 from functions.upload.form import FormReader
 from soundlift.common.audio.formats import is_known_format
 from soundlift.common.errors import BadRequest
+from soundlift.common.file_names import clean_name
 from soundlift.common.options.audio_options import AudioOptions
 
 SMALL, LARGE = 2**18, 2**20  # bytes

@@ -17,7 +17,10 @@ from functions.{}.handler import app
 assert app.test_client().get("/_/ready").status_code == {}
 """
 STATUS = {"notify": 503}  # no mail server is running
-FUNCTIONS = ("login", "validate", "upload", "jobs", "download", "web", "convert", "notify", "cleanup")
+FUNCTIONS = (
+    *("login", "validate", "upload", "jobs", "hooks", "download", "web"),
+    *("fetch", "convert", "notify", "webhook", "cleanup"),
+)
 MAX_SECONDS = dict.fromkeys(FUNCTIONS, 0.6) | {"convert": 1.0}
 
 

@@ -12,7 +12,13 @@ from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.errors import BrokerUnavailable, SettingError, StoreUnavailable
-from soundlift.common.events import event_for, link_event, traceparent_from
+from soundlift.common.events import (
+    delivery_event,
+    event_for,
+    link_event,
+    traceparent_from,
+    webhook_failing_event,
+)
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.history import delete_orphaned_history
 from soundlift.common.jobs.model import Job, State
@@ -36,6 +42,8 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.api_keys.delete_old()
     services.password_links.delete_old()
     services.attempts.delete_expired()
+    services.deliveries.delete_old()
+    services.webhooks.forget_previous_secrets()
     services.jobs.delete_old_deletions()
     services.jobs.delete_old_keys()
     delete_orphaned_history(services.database)
@@ -93,8 +101,23 @@ def _due(services: Services) -> Iterator[DueEvent]:
     for job in jobs.due():
         if _must_convert(job, services):
             yield DueEvent(event_for(job), partial(jobs.postpone, job), partial(jobs.send_soon, job))
+    for job in jobs.due_imports():
+        if not jobs.give_up_import(job):
+            yield DueEvent(event_for(job), partial(jobs.postpone_import, job), partial(jobs.send_import_soon, job))
     for job in notifications.due():
         yield DueEvent(event_for(job), partial(notifications.postpone, job), partial(notifications.send_soon, job))
+    yield from _due_webhooks(services)
+
+
+def _due_webhooks(services: Services) -> Iterator[DueEvent]:
+    """Yield the events of the deliveries of webhooks, and those of the mails about webhooks that fail."""
+    deliveries, alerts = services.deliveries, services.webhook_alerts
+    for delivery in deliveries.due():
+        event = delivery_event(delivery)
+        yield DueEvent(event, partial(deliveries.postpone, delivery), partial(deliveries.send_soon, delivery))
+    for webhook_id, failing_since in alerts.due():
+        event = webhook_failing_event(webhook_id, failing_since=failing_since)
+        yield DueEvent(event, partial(alerts.postpone, webhook_id), partial(alerts.send_soon, webhook_id))
 
 
 def _must_convert(job: Job, services: Services) -> bool:

@@ -56,7 +56,21 @@ def content_disposition(name: str) -> str:
 
     Browsers read filename*; curl reads only filename, as raw bytes without escapes.
     """
+    plain = _unquoted(name)
+    return _disposition(name, plain.encode().decode("latin-1"))
+
+
+def ascii_disposition(name: str) -> str:
+    """Return such a header value in ASCII, for programs that accept nothing else: S3, and all URLs."""
+    return _disposition(name, re.sub(r"[^ -~]", "_", _unquoted(name)))
+
+
+def _unquoted(name: str) -> str:
+    """Return a name that can be between quotes without escapes."""
+    return re.sub(r'["\\]', "_", replaced(name, "_"))
+
+
+def _disposition(name: str, plain: str) -> str:
     name = replaced(name, "_")
-    plain = re.sub(r'["\\]', "_", name)
-    header = f'attachment; filename="{plain.encode().decode("latin-1")}"'
+    header = f'attachment; filename="{plain}"'
     return header if plain == name and name.isascii() else f"{header}; filename*=UTF-8''{quote(name, safe='')}"

@@ -18,6 +18,7 @@ from .archive import archive_response
 from .archive_jobs import jobs_of_body, jobs_of_query
 from .audio_response import audio_response
 from .link_page import link_refusal
+from .store_redirect import store_redirect
 
 MAX_LIST_BYTES = 64 * 1024  # of MAX_POSTED_JOBS ids, even if each has a line of its own
 
@@ -42,7 +43,8 @@ def _download(request: Request, services: Services) -> ResponseReturnValue:
         return archive_response(jobs_of_query(request, services), services)
     job = _find_by_link(request, services) if "token" in request.args else _find_by_bearer(request, services)
     bind_job(job.id)
-    return audio_response(request, job, services.mp3s.open(require_audio(job)))
+    fid = require_audio(job)
+    return store_redirect(request, job, fid, services) or audio_response(request, job, services.mp3s.open(fid))
 
 
 def _find_by_bearer(request: Request, services: Services) -> Job:

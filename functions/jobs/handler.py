@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.scopes import Scope
 from soundlift.common.errors import BadRequest, NotReady
-from soundlift.common.jobs.model import WAITING, Job
+from soundlift.common.jobs.model import CANCELLABLE, Job
 from soundlift.common.services import Services
 from soundlift.common.web.application import Anything, Function
 from soundlift.common.web.cross_origin import allow_cross_origin
@@ -51,12 +51,12 @@ def _wait_until_ended(job: Job, wait: int, services: Services) -> Job:
 
 
 def remove_job(request: Request, services: Services, job_id: str) -> ResponseReturnValue:
-    """Cancel a waiting or converting job; delete an ended one, unless ?only=cancel. Cleanup then deletes its files."""
+    """Cancel a job that has not ended; delete one that has, unless ?only=cancel. Cleanup then deletes its files."""
     job = own_job(job_id, request, services, Scope.JOBS_WRITE)
     only = request.args.get("only")
     if only not in (None, "cancel"):
         raise BadRequest("only must be cancel.")
-    if job.state in WAITING and services.jobs.cancel(job.id):
+    if job.state in CANCELLABLE and services.jobs.cancel(job.id):
         return jsonify(documents([services.jobs.find(job.id) or job], services)[0])
     if only == "cancel":
         raise NotReady("The job has ended, so it cannot be cancelled.")

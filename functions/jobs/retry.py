@@ -40,6 +40,8 @@ def _require_retryable(job: Job) -> None:
         raise Gone("The video of this job has expired and was deleted. Upload it again.")
     if job.error_code in LOST:
         raise Gone("This server has lost the video of this job. Upload it again.")
+    if job.state in RETRYABLE and not job.has_video:
+        raise NotRetryable("The video of this job was not imported completely. Import it again.")
     if job.state not in RETRYABLE:
         raise NotRetryable(
             f"Only a job that failed or was cancelled can be retried; the state of this one is {job.state}."

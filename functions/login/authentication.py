@@ -20,10 +20,12 @@ from soundlift.common.errors import (
     TooManyAttempts,
 )
 from soundlift.common.services import Services
+from soundlift.common.settings import Settings
 from soundlift.common.web.client_address import client_network
 
 from .credentials import Credentials, read_credentials
 from .failure_time import FailureTime
+from .provider_name import provider_name
 
 _failure_time = FailureTime()
 
@@ -52,9 +54,19 @@ def authenticate(request: Request, body: Mapping[str, Any] | None, services: Ser
     if user is None or not matches:
         _even_out(began, user, services)
         error = InvalidCredentials if credentials.by_basic else InvalidJsonCredentials
-        raise error("The email address or the password is wrong.")
+        raise error(f"The email address or the password is wrong.{_advice(services.settings)}")
     services.sign_in_limits.succeed(sign_in)
     return user
+
+
+def _advice(settings: Settings) -> str:
+    """Return what people do who have signed in with the provider only; it is the same for every account."""
+    name = provider_name(settings)
+    if name is None:
+        return ""
+    if settings.password_reset:
+        return f" If you sign in with {name} on the page, choose a password there with “Forgot password?” first."
+    return f" If you sign in with {name} on the page, ask the operator for a password first."
 
 
 def _even_out(began: float, user: User | None, services: Services) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Request, jsonify
 from flask.typing import ResponseReturnValue
@@ -21,6 +20,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.client_address import client_network
 
+from .provider_name import provider_name
 from .same_origin import require_same_origin
 from .sent_session import read_json_object
 
@@ -28,8 +28,8 @@ from .sent_session import read_json_object
 def offers(request: Request, services: Services) -> ResponseReturnValue:
     """Return which of the two this deployment offers, and the name of its sign-in provider or null, for the page."""
     settings = services.settings
-    provider = settings.oidc_name or urlsplit(settings.oidc_issuer).hostname
-    return jsonify(sign_up=settings.sign_up, password_reset=settings.password_reset, provider=provider)
+    offered = {"sign_up": settings.sign_up, "password_reset": settings.password_reset}
+    return jsonify(**offered, provider=provider_name(settings))
 
 
 def sign_up(request: Request, services: Services) -> ResponseReturnValue:

@@ -85,8 +85,8 @@ def _provider(services: Services) -> IdentityProvider:
 def _account(email: str, services: Services) -> User:
     """Return the account of a verified address; raises UnverifiedAddress, NoAccount or AccountDisabled.
 
-    The address must be that of the account to the letter: a database may take é for e, and the lower case of the Kelvin
-    sign is k, whereas these are addresses of different people.
+    Only the letters A to Z may be in another case than in the account: the lower case of the Kelvin sign is k, but the
+    addresses with the two belong to different people.
     """
     try:
         address = parse_address(email)
@@ -95,8 +95,6 @@ def _account(email: str, services: Services) -> User:
     if address != email.strip().translate(ASCII_LOWER):
         raise _unusable()
     user = services.users.find(address) or _new_account(address, services)
-    if user.email != address:
-        raise _unusable()
     if user.disabled:
         raise AccountDisabled("Your account is disabled. Ask the operator of this server.")
     return user

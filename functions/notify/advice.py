@@ -9,7 +9,8 @@ ENCODED = "Upload it again, and ask for a format such as MP3, without a copy of 
 SHORTER = "Upload a part of it, or choose another start and end."
 TRY_AGAIN = "Open it in Soundlift and choose “Try again”; you need not upload it again."
 LOST = "We are sorry. The video is not on our server any more, so it cannot be converted without a new upload."
-# By the error codes of convert, of jobs that were given up, and of jobs whose files were lost.
+IMPORT_AGAIN = "Check that the link works, then import it again, or upload the file itself."
+# By the error codes of convert and fetch, of jobs that were given up, and of jobs whose files were lost.
 ADVICE = {
     "no_audio": CHECK_SOUND,
     "empty_audio": CHECK_SOUND,
@@ -28,6 +29,11 @@ ADVICE = {
     "nothing_left": "Upload it again with an earlier start.",
     "video_lost": LOST,
     "audio_lost": LOST,
+    "import_refused": "Use a link to the public internet, or upload the file itself.",
+    "import_failed": IMPORT_AGAIN,
+    "import_timeout": IMPORT_AGAIN,
+    "import_too_large": "Use a link to a smaller file.",
+    "storage_full": "Delete jobs that you do not need any more, then import it again.",
     "no_such_track": "Upload it again with a track that it has, or without choosing one.",
 }
 

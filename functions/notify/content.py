@@ -74,7 +74,7 @@ def failed_content(job: Job, services: Services) -> MailContent:
     """Return the content of the mail about a job that failed."""
     name = escaped(job.file_name)
     size = size_text(job.video_bytes) if job.video_bytes is not None else ""
-    kept_until = None if job.error_code in LOST else expiry_time(job, services.settings)
+    kept_until = None if job.error_code in LOST or not job.has_video else expiry_time(job, services.settings)
     return MailContent(
         subject=f"We could not convert {name}",
         heading="We could not convert your video",

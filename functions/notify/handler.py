@@ -1,4 +1,4 @@
-"""Mail to the owner of a job that ended, and to whoever asks for a link to choose a password."""
+"""Mail to the owner of a job that ended or of a failing webhook, and to whoever asks to choose a password."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import structlog
 from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import Busy, MailRefused, SoundliftError
-from soundlift.common.events import LINK_REQUESTED, job_id_from, link_id_from
+from soundlift.common.events import LINK_REQUESTED, WEBHOOK_FAILING, job_id_from, link_id_from, webhook_id_from
 from soundlift.common.jobs.model import Job
 from soundlift.common.logging import bind_job
 from soundlift.common.notifications.model import Channel, NotificationClaim
@@ -16,6 +16,7 @@ from soundlift.common.web.application import event_function
 
 from .message import compose_for_job
 from .password_mail import send_password_mail
+from .webhook_mail import send_webhook_mail
 
 RETRY_SECONDS = 30
 
@@ -23,12 +24,14 @@ log = structlog.get_logger()
 
 
 def notify(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Send one mail per job that ended or link that was requested; a repeated event sends no mail.
+    """Send one mail per job that ended, link that was requested or webhook that fails; a repeated event sends no mail.
 
     Raises Busy while another worker sends the mail, so that the event is retried in case that worker dies.
     """
     if event.get_type() == LINK_REQUESTED:
         send_password_mail(link_id_from(event), services)
+    elif event.get_type() == WEBHOOK_FAILING:
+        send_webhook_mail(webhook_id_from(event), services)
     else:
         _notify_owner(job_id_from(event), services)
     return None

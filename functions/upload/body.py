@@ -10,7 +10,7 @@ from flask import Request
 from werkzeug.http import parse_options_header
 
 from soundlift.common.errors import BadRequest
-from soundlift.common.printable import replaced
+from soundlift.common.file_names import clean_name
 
 from .form import Field, FileHeader, FormReader
 from .session import UploadSession
@@ -21,8 +21,6 @@ BLOCK_BYTES = 2**20
 # value may contain it, as in boundary=my-boundary.
 BOUNDARY_PARAMETER = re.compile(r"""(?:(?<=[\s;,"'])boundary\b|boundary(?=\s*[*=]))(\*?)""", re.IGNORECASE)
 PLAIN = ""  # not `boundary*` (RFC 2231), which few readers know
-MAX_NAME_LENGTH = 200
-MAX_PATH_LENGTH = 8192
 
 
 def receive_body(request: Request, session: UploadSession) -> None:
@@ -37,12 +35,6 @@ def receive_body(request: Request, session: UploadSession) -> None:
         _receive_form(request, session)
     else:
         _receive_raw(request, session)
-
-
-def clean_name(name: str) -> str:
-    """Return a file name without folders and control characters (RFC 6266, section 4.3); it is never empty."""
-    base_name = re.split(r"[/\\]", name[-MAX_PATH_LENGTH:])[-1]
-    return replaced(base_name, "_").strip()[-MAX_NAME_LENGTH:] or "video"
 
 
 def _receive_raw(request: Request, session: UploadSession) -> None:

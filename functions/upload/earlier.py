@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from soundlift.common.errors import IdempotencyKeyReused, NotReady, UploadDeleted, UploadInProgress
-from soundlift.common.jobs.model import WAITING, Job, State
+from soundlift.common.jobs.keyed_uploads import KeyedUpload
+from soundlift.common.jobs.model import CANCELLABLE, Job, State
 from soundlift.common.jobs.store import Jobs
 from soundlift.common.jobs.upload_keys import UploadKey
 
@@ -32,11 +33,27 @@ def find_job_or_take_over(key: UploadKey, jobs: Jobs) -> Job | None:
     return None
 
 
+def find_known_job(key: UploadKey, jobs: Jobs) -> Job | None:
+    """Return the job of an upload in any state, even RECEIVING; None if there is no upload with this key.
+
+    Raises UploadDeleted, or IdempotencyKeyReused if the fingerprints differ.
+    """
+    found = jobs.find_upload(key)
+    return None if found is None else _checked(found, key)
+
+
 def _find(key: UploadKey, jobs: Jobs) -> Job | None:
     """Return the job of an upload, in the state RECEIVING only if its lease is over; None if there is no upload."""
     found = jobs.find_upload(key)
     if found is None:
         return None
+    job = _checked(found, key)
+    if job.state == State.RECEIVING and found.lease_seconds > 0:
+        raise UploadInProgress(retry_after=math.ceil(min(MAX_RETRY_SECONDS, found.lease_seconds)))
+    return job
+
+
+def _checked(found: KeyedUpload, key: UploadKey) -> Job:
     job = found.job
     if found.fingerprint and key.fingerprint and found.fingerprint != key.fingerprint:
         raise IdempotencyKeyReused(
@@ -48,8 +65,6 @@ def _find(key: UploadKey, jobs: Jobs) -> Job | None:
             "The upload with this Idempotency-Key was cancelled, or its job was deleted. Use a new key to upload the "
             "file again."
         )
-    if job.state == State.RECEIVING and found.lease_seconds > 0:
-        raise UploadInProgress(retry_after=math.ceil(min(MAX_RETRY_SECONDS, found.lease_seconds)))
     return job
 
 
@@ -74,6 +89,11 @@ def _cancel_once(key: UploadKey, jobs: Jobs) -> bool:
         return True
     if job.state == State.RECEIVING:
         return jobs.cancel_upload(job.id)
-    if job.state in WAITING:
+    return leave_no_job(job, jobs)
+
+
+def leave_no_job(job: Job, jobs: Jobs) -> bool:
+    """Delete a job that an upload has made, and return whether this call did; if not, its state has changed."""
+    if job.state in CANCELLABLE:
         jobs.cancel(job.id)
     return jobs.delete(job.id)

@@ -1,33 +1,34 @@
-"""The upload of a video: it is streamed into the store, and its job is queued for conversion."""
+"""The upload of a video: it is streamed into the store, and its job is queued for conversion.
+
+A JSON body names the URL of the video instead, which the function fetch imports.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
-import structlog
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.scopes import Scope
-from soundlift.common.errors import DatabaseUnavailable, NotFound, TooLarge, Unavailable
+from soundlift.common.errors import NotFound, TooLarge, Unavailable
 from soundlift.common.jobs.document import job_document
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
-from soundlift.common.jobs.rates import rate_limit_fields
-from soundlift.common.jobs.recent import recent_uploads
-from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
-from soundlift.common.web.application import http_function
+from soundlift.common.web.application import ANY_PATH, Anything, Function
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
+from .accepted import accepted, current_document
 from .body import receive_body
+from .direct.routes import add_direct_uploads
 from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
+from .import_request import request_import
 from .session import UploadSession
 
-log = structlog.get_logger()
+JSON = "application/json"
 
 
 def upload(request: Request, services: Services) -> ResponseReturnValue:
@@ -44,12 +45,16 @@ def upload(request: Request, services: Services) -> ResponseReturnValue:
 
 
 def _receive(request: Request, services: Services, username: str) -> ResponseReturnValue:
-    """Store the file of a request and return its job; once the job is committed, no later error loses it.
+    """Store the file of a request, or the URL of one, and return its job; no later error loses a committed job.
 
     If an earlier request with the same key made a job, return that, without reading the file.
     """
     keyed = KeyedRequest.of(request, username)
     limits = services.limits.of(username, services.settings)
+    if request.mimetype == JSON:
+        _admit(keyed, services, announced_bytes=0)
+        job, is_new = request_import(request, services, username, limits, keyed)
+        return _respond(job, services, username, limits, is_new=is_new)
     max_bytes = limits.largest_upload
     announced = request.content_length or 0
     if announced > max_bytes + MAX_OVERHEAD:
@@ -59,14 +64,16 @@ def _receive(request: Request, services: Services, username: str) -> ResponseRet
     with UploadSession(services, username, limits, announced_bytes=announced, keyed=keyed) as session:
         receive_body(request, session)
         job = session.earlier or session.commit()
-    if session.earlier:
-        document = _current_document(job, services)
-    else:
-        if job.state == State.QUEUED:
-            publish_queued(job, services.jobs, lambda: services.publisher)
-        document = job_document(job, services.settings)
-    rate = _rate_limit(username, limits.uploads_per_hour, services)
-    return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
+    return _respond(job, services, username, limits, is_new=session.earlier is None)
+
+
+def _respond(job: Job, services: Services, username: str, limits: Limits, *, is_new: bool) -> ResponseReturnValue:
+    """Publish the event of a new job, and return the response with its document."""
+    if not is_new:
+        return accepted(current_document(job, services), username, limits, services)
+    if job.state in (State.QUEUED, State.IMPORTING):
+        publish_queued(job, services.jobs, lambda: services.publisher)
+    return accepted(job_document(job, services.settings), username, limits, services)
 
 
 def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: int) -> None:
@@ -78,31 +85,25 @@ def _admit(keyed: KeyedRequest | None, services: Services, *, announced_bytes: i
             raise
 
 
-def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:
-    """Return the header fields about the uploads that are left in this hour, if there is a limit."""
-    if not limit:
-        return {}
-    try:
-        with services.database.read() as connection:
-            return rate_limit_fields(recent_uploads(connection, username), limit)
-    except DatabaseUnavailable as error:  # the upload has succeeded nevertheless
-        log.warning("uploads not counted", code=error.code, **error.evidence)
-        return {}
-
-
 def _show(request: Request, services: Services, username: str) -> ResponseReturnValue:
     job = find_job(require_key(request, username), services.jobs)
     if job is None:
         raise NotFound("No upload with this Idempotency-Key has arrived completely; send it.")
-    return jsonify(_current_document(job, services))
+    return jsonify(current_document(job, services))
 
 
-def _current_document(job: Job, services: Services) -> dict[str, Any]:
-    bind_job(job.id)
-    return job_document(job, services.settings, services.notifications.by_job([job.id])[job.id])
+class OtherPath(Anything):
+    """Any path except those of direct uploads, which would otherwise allow the methods of an upload."""
+
+    regex = rf"(?!direct(?:/[^/]+(?:/parts|/complete)?)?\Z){Anything.regex}"
 
 
-app = http_function(
-    upload, methods=["GET", "POST", "DELETE"], needs=["tokens", "database", "videos"], max_body_bytes=None
-)
+def _upload_at_any_path(request: Request, services: Services, path: str) -> ResponseReturnValue:
+    return upload(request, services)
+
+
+app = Function("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
+app.url_map.converters["anything"] = OtherPath
+app.handle(ANY_PATH, _upload_at_any_path, methods=["GET", "POST", "DELETE"])
+add_direct_uploads(app)
 allow_cross_origin(app)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_known_format
+from soundlift.common.audio.formats import SIGNATURE_BYTES
 from soundlift.common.errors import (
     BadRequest,
     DatabaseUnavailable,
     SoundliftError,
     StoreUnavailable,
     TooLarge,
-    UnsupportedMedia,
 )
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.limits import Limits
@@ -27,16 +26,14 @@ from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.options.parsing import parse_options, parse_options_so_far
-from soundlift.common.printable import escaped
 from soundlift.common.services import Services
+from soundlift.common.webhooks.named import require_webhook
 
+from .content_type import DEFAULT_TYPE, checked_type
 from .earlier import find_job_or_take_over
 from .idempotency_key import KeyedRequest
+from .known_format import require_known_format
 from .lease import ABANDONED, UploadLease
-
-COMPOSITE = ("multipart/", "message/")  # RFC 2046, section 5
-MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,50}/[a-z0-9!#$&^_.+-]{1,49}")  # RFC 6838, section 4.2, and for the tables
-SEND = "Send the file itself, as multipart/form-data or as the raw body."
 
 log = structlog.get_logger()
 
@@ -67,8 +64,9 @@ class UploadSession:
         self._expected_bytes = min(announced_bytes, self._max_bytes)
         self._given_options: list[tuple[str, str]] = []
         self._options = AudioOptions.defaults(services.settings)
+        self._webhook: tuple[str, str] | None = None  # as it was given, and its id
         self._file_name: str | None = None
-        self._content_type = "application/octet-stream"
+        self._content_type = DEFAULT_TYPE
         self._beginning = b""
         self._received_bytes = 0
         self._keyed = keyed
@@ -82,11 +80,20 @@ class UploadSession:
     def add_options(self, given: Iterable[tuple[str, str]]) -> None:
         """Add options as pairs of name and value; raises BadOption."""
         self._given_options += given
-        self._options = parse_options_so_far(self._given_options, self._services.settings)
+        self._options = self._with_webhook(parse_options_so_far(self._given_options, self._services.settings))
 
     def complete_options(self) -> None:
         """Check the options, of which none follow; raises BadOption."""
-        self._options = parse_options(self._given_options, self._services.settings)
+        self._options = self._with_webhook(parse_options(self._given_options, self._services.settings))
+
+    def _with_webhook(self, options: AudioOptions) -> AudioOptions:
+        """Return options that name a webhook by its id; raises BadOption for one that the user does not have."""
+        if options.webhook is None:
+            return options
+        if self._webhook is None or self._webhook[0] != options.webhook:
+            named = require_webhook(options.webhook, self._username, self._services)
+            self._webhook = options.webhook, named
+        return replace(options, webhook=self._webhook[1])
 
     def begin_file(self, name: str, content_type: str | None) -> bool:
         """Begin the file whose bytes follow, and return whether they are needed: not if `earlier` is the same upload.
@@ -96,12 +103,8 @@ class UploadSession:
         """
         if self._file_name is not None:
             raise BadRequest("The request has several files; send exactly one.")
-        media_type = (content_type or "").partition(";")[0].strip().lower()
-        if media_type.startswith(COMPOSITE):
-            raise UnsupportedMedia(f"{escaped(media_type[:60])} holds no single file. {SEND}")
+        self._content_type = checked_type(content_type)
         self._file_name = name
-        if MEDIA_TYPE.fullmatch(media_type):
-            self._content_type = media_type
         if self._keyed:
             self._key = self._keyed.key_of(self._given_options, name, self._content_type)
             self.earlier = find_job_or_take_over(self._key, self._services.jobs)
@@ -158,8 +161,7 @@ class UploadSession:
 
     def _open_writer(self) -> MediaWriter:
         """Create the job, then begin its file with the bytes received so far."""
-        if not is_known_format(self._beginning):
-            raise UnsupportedMedia(f"This is not a media file in a supported format: {FORMAT_NAMES}.")
+        require_known_format(self._beginning)
         job = self._create_job()
         info = MediaInfo(job.username, job.file_name, job.content_type, job.id)
         self._writer = self._services.videos.create(job.video_fid, info)

@@ -1,6 +1,6 @@
 /** The JSON documents of the API, for the type checker only: browsers never load this file. */
 
-export type State = "queued" | "converting" | "ready" | "failed" | "cancelled" | "expired";
+export type State = "importing" | "queued" | "converting" | "ready" | "failed" | "cancelled" | "expired";
 
 /** A job; sizes in bytes, `length` and `missing_seconds` in seconds, times in ISO 8601. */
 export interface Job {
@@ -8,6 +8,7 @@ export interface Job {
   state: State;
   percent: number;
   file_name: string;
+  source_url: string | null;
   username: string;
   video_bytes: number | null;
   mp3_fid: string | null;
@@ -67,6 +68,17 @@ export type Purpose = "sign-up" | "reset";
 export interface Offers {
   sign_up: boolean;
   password_reset: boolean;
+  /** The name of the identity provider, if there is one. */
+  provider: string | null;
+}
+
+/** How to send somebody to the identity provider. */
+export interface Provider {
+  issuer: string;
+  authorization_endpoint: string;
+  client_id: string;
+  redirect_uri: string;
+  scope: string;
 }
 
 export interface SendOptions {

@@ -56,7 +56,8 @@ class Conversion:
     def _convert(self, steps: Steps) -> None:
         shown = self.item.source.shown
         self.job = self._upload(steps)
-        self.messages.progress(about(shown, f"uploaded, job {escaped(self.job.id)}", sys.stderr))
+        done = "import requested" if self.item.source.url else "uploaded"
+        self.messages.progress(about(shown, f"{done}, job {escaped(self.job.id)}", sys.stderr))
         self.job = steps.wait(self.job)
         self.messages.detail(about(shown, "converted", sys.stderr))
         self.item = self.item.settled(self.job)
@@ -64,6 +65,8 @@ class Conversion:
         self.messages.detail(about(shown, f"saved as {shown_target(self.item)}", sys.stderr))
 
     def _upload(self, steps: Steps) -> Job:
+        if self.item.source.url:
+            return steps.import_url(self.item.source.url, self.options)
         with ExitStack() as files:
             if self.item.source.path:
                 return steps.upload(self.item.source.path, None, self.options)

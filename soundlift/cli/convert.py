@@ -61,8 +61,9 @@ def convert(
 
     They are uploaded, and the results are downloaded.
 
-    FILE is a video, a pattern such as '*.mp4', a folder with videos, or - for standard input. The suffix of an output
-    file names its format, unless --format does.
+    FILE is a video, a pattern such as '*.mp4', a folder with videos, the address of a video beginning with https:// or
+    http://, which the server imports, or - for standard input. The suffix of an output file names its format, unless
+    --format does.
 
     Conversions continue on the server if this command is stopped, and the command continues after an interruption of
     the network or a restart of the server.

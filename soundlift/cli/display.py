@@ -15,7 +15,7 @@ from soundlift.common.printable import escaped
 from soundlift.local.terminal import wrap
 
 PERCENT = 100
-STAGES = ("waiting", "uploading", "queued", "converting", "downloading")
+STAGES = ("waiting", "uploading", "importing", "queued", "converting", "downloading")
 STAGE_WIDTH = max(map(len, STAGES))
 OTHER_WIDTH = STAGE_WIDTH + len("100%") + len("-:--:--") + 4  # with the spaces between the columns
 WIDEST_NAME = 40

@@ -13,6 +13,10 @@ from soundlift.local.terminal import wrap
 CLAIM_DIGITS = 6  # enough to tell the workers of one job apart
 TEXTS: dict[str, str] = {
     Step.RECEIVING: "upload began",
+    Step.IMPORTING: "import requested",
+    Step.IMPORT_CLAIMED: "import began",
+    Step.IMPORT_RELEASED: "import postponed",
+    Step.IMPORT_FAILED: "import failed",
     Step.ADOPTED: "video of another program queued",
     Step.QUEUED: "upload complete, queued",
     Step.UPLOAD_FAILED: "upload failed",
@@ -37,6 +41,9 @@ TEXTS: dict[str, str] = {
     Step.MAIL_RELEASED: "mail postponed",
     Step.MAIL_DELIVERED: "mail sent",
     Step.MAIL_GAVE_UP: "mail given up",
+    Step.WEBHOOK_RELEASED: "webhook postponed",
+    Step.WEBHOOK_DELIVERED: "webhook delivered",
+    Step.WEBHOOK_GAVE_UP: "webhook given up",
     Step.OMITTED: "… further steps, which are not kept …",
 }
 CONVERSION_ENDS = (Step.RELEASED, Step.READY, Step.FAILED, Step.GAVE_UP, Step.CANCELLED, Step.VIDEO_LOST, Step.OMITTED)

@@ -1,8 +1,9 @@
-"""The files that `soundlift convert` is given: by name, by pattern, by folder, or on standard input."""
+"""The files that `soundlift convert` is given: by name, pattern, folder or URL, or on standard input."""
 
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,23 +11,32 @@ from pathlib import Path
 import click
 
 from soundlift.cli.folders import Folder, search
+from soundlift.cli.safe_names import safe_name
+from soundlift.common.file_names import name_in_path
 from soundlift.common.printable import escaped
 
 STANDARD = "-"
+URL = re.compile("https?://", re.IGNORECASE)
 WILDCARDS = frozenset("*?[")
 
 
 @dataclass(frozen=True)
 class Input:
-    """A file to convert, or standard input for None; `place` is its path relative to the folder that was given."""
+    """A file to convert; `place` is its path relative to the folder that was given.
+
+    Without a `path`, it is the one at `url`, or standard input.
+    """
 
     path: Path | None
     place: Path
+    url: str | None = None
 
     @property
     def shown(self) -> str:
         """The file as messages name it."""
-        return "standard input" if self.path is None else escaped(str(self.path))
+        if self.path is None:
+            return escaped(self.url.partition("?")[0]) if self.url else "standard input"
+        return escaped(str(self.path))
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Inputs:
 
 def find_inputs(arguments: Sequence[str], *, recursive: bool) -> Inputs:
     """Return the files that the arguments stand for; raises UsageError if one stands for none."""
-    found: dict[tuple[int, int] | None, Input] = {}
+    found: dict[tuple[int, int] | str | None, Input] = {}
     notes: list[str] = []
     for argument in arguments:
         inputs = _inputs(argument, recursive=recursive)
@@ -52,6 +62,8 @@ def find_inputs(arguments: Sequence[str], *, recursive: bool) -> Inputs:
 def _inputs(argument: str, *, recursive: bool) -> Inputs:
     if argument == STANDARD:
         return Inputs([Input(None, Path("standard-input"))])
+    if URL.match(argument):
+        return Inputs([Input(None, Path(safe_name(name_in_path(_path_of(argument)))), argument)])
     path = Path(argument)
     if path.is_dir():
         return _in_folder(path, recursive=recursive)
@@ -90,8 +102,13 @@ def _notes(folder: Folder) -> list[str]:
     return [f"{escaped(str(folder.path))}: left out {folder.left_out}."] if folder.left_out else []
 
 
-def _identity(one: Input) -> tuple[int, int] | None:
+def _path_of(url: str) -> str:
+    """Return the path of a URL, which the server will check."""
+    return url.partition("#")[0].partition("?")[0].partition("://")[2].partition("/")[2]
+
+
+def _identity(one: Input) -> tuple[int, int] | str | None:
     if one.path is None:
-        return None
+        return one.url
     status = one.path.stat()
     return status.st_dev, status.st_ino

@@ -70,7 +70,7 @@ def _row(label: str, value: str, indent: str) -> str:
 
 
 def _state(job: Job) -> str:
-    return f"{job.state} {job.percent}%" if job.state == "converting" else _shown(job.state)
+    return f"{job.state} {job.percent}%" if job.state in ("importing", "converting") else _shown(job.state)
 
 
 def _format(job: Job) -> str | None:

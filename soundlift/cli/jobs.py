@@ -12,7 +12,7 @@ from soundlift.cli.job_text import job_document, list_lines
 from soundlift.cli.outcome import json_line
 
 NEWEST = 20
-STATES = ("queued", "converting", "ready", "failed", "cancelled", "expired")
+STATES = ("importing", "queued", "converting", "ready", "failed", "cancelled", "expired")
 
 
 @click.command()

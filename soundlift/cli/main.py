@@ -16,6 +16,7 @@ from soundlift.cli.doctor.command import doctor
 from soundlift.cli.download import download
 from soundlift.cli.error_text import print_error
 from soundlift.cli.exit_codes import ExitCode, exit_code
+from soundlift.cli.hook import hook
 from soundlift.cli.job import job
 from soundlift.cli.job_actions import cancel, retry, rm
 from soundlift.cli.jobs import jobs
@@ -62,7 +63,7 @@ def migrate(data: Path | None) -> None:
 
 COMMANDS = (
     *(up, demo, login, logout, whoami),
-    *(convert, jobs, job, download, cancel, rm, retry, link, open_, key),
+    *(convert, jobs, job, download, cancel, rm, retry, link, open_, key, hook),
     *(user, migrate, migrate_data, reconcile, dead, top, doctor, size, smoke_test, connector),
 )
 for command in COMMANDS:

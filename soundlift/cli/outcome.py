@@ -88,7 +88,7 @@ class Outcome:
         """The result as a JSON object."""
         source, target = self.item.source.path, self.item.target
         return {
-            "file": "-" if source is None else str(source),
+            "file": (self.item.source.url or "-") if source is None else str(source),
             "state": self.state,
             "job": self.job.id if self.job else None,
             "output": "-" if target is None else str(target),

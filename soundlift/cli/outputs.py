@@ -103,7 +103,7 @@ def new_folders(output: str | None) -> int:
 
 
 def _items(sources: Sequence[Input], output: str | None, file_format: str) -> list[Item]:
-    if output is None and any(source.path is None for source in sources):
+    if output is None and any(source.path is None and source.url is None for source in sources):
         raise click.UsageError("Name the output of standard input with -o, or write to standard output with -o -.")
     if output is None or is_folder(output):
         return [_named_item(source, Path(output or ""), file_format) for source in sources]

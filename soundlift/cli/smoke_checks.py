@@ -12,7 +12,7 @@ from soundlift.cli.sample_video import SECONDS
 from soundlift.cli.smoke_report import CheckFailed
 from soundlift.client import Client, Job, Notification
 
-INTERNAL = ("convert", "notify", "cleanup")
+INTERNAL = ("fetch", "convert", "notify", "webhook", "cleanup")
 PATHS = (
     "/{}",
     "/function/{}",
@@ -28,8 +28,8 @@ POLL_SECONDS = 0.5
 def check_closed(url: str) -> None:
     """Raise CheckFailed if an internal function or the gateway's list of functions can be reached below an address.
 
-    Each function is sent an empty JSON object, which is not a valid event for convert and notify, and merely makes
-    cleanup run once more.
+    Each function is sent an empty JSON object, which is not a valid event for convert, notify and webhook, and
+    merely makes cleanup run once more.
     """
     calls = [("POST", path.format(name)) for path in PATHS for name in INTERNAL]
     requests = [("GET", "/system/functions"), *calls]

@@ -43,6 +43,12 @@ class Steps:
         self.messages.succeeded()
         return job
 
+    def import_url(self, url: str, options: Mapping[str, str]) -> Job:
+        """Let the server import a video, and return its job."""
+        job = self.client.import_url(url, **cast(Options, options))
+        self.messages.succeeded()
+        return job
+
     def wait(self, job: Job) -> Job:
         """Return a job once it is ready; raises NotConverted if it ends in another state."""
         self._show_job(job)
@@ -68,7 +74,7 @@ class Steps:
     def _show_job(self, job: Job) -> None:
         self.messages.succeeded()
         if not job.ended:
-            stage = "queued" if job.state == "queued" else "converting"
+            stage = job.state if job.state in ("importing", "queued") else "converting"
             self.display.update(self.number, stage, job.percent or None)
 
     def _transfer(self, stage: str) -> Callable[[int, int | None], None]:

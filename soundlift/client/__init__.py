@@ -17,6 +17,7 @@ from soundlift.client.job import Cut, Job, Link, Notification
 from soundlift.client.keys import ApiKey
 from soundlift.client.options import Options, Tags
 from soundlift.client.transfers import Progress
+from soundlift.client.webhooks import Delivery, Webhook
 
 __all__ = [
     "ApiError",
@@ -26,6 +27,7 @@ __all__ = [
     "ClientError",
     "ConnectionFailed",
     "Cut",
+    "Delivery",
     "FileChanged",
     "Job",
     "Link",
@@ -36,4 +38,5 @@ __all__ = [
     "OtherFormat",
     "Progress",
     "Tags",
+    "Webhook",
 ]

@@ -12,9 +12,11 @@ from urllib.parse import quote
 
 from soundlift.client.api import Api
 from soundlift.client.connection import Connection
+from soundlift.client.direct_uploads import DirectUploader
 from soundlift.client.downloader import Downloader
 from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
 from soundlift.client.formats import check_format, format_for
+from soundlift.client.imports import request_import
 from soundlift.client.job import Job, Link
 from soundlift.client.job_list import listed_jobs
 from soundlift.client.keys import ApiKeys
@@ -24,6 +26,7 @@ from soundlift.client.retries import OnRetry, Retries, is_unprocessed
 from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
 from soundlift.client.uploads import Upload, Uploader
+from soundlift.client.webhooks import Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 POLL_SECONDS = 2
@@ -41,7 +44,7 @@ class Client:
     restarts or cannot be reached; `on_retry` is called before each repetition. `on_tokens` is called with the access
     token and the refresh token after each sign-in and renewal; it must not call the client. A `token_source` takes the
     place of all credentials: it is asked for an access token, and again when the server refuses that. `keys` has the
-    requests about API keys.
+    requests about API keys, and `webhooks` those about webhooks.
 
     Every method raises ApiError if the server refuses the request, ConnectionFailed if no server answers, and OSError
     only for files on this machine.
@@ -74,7 +77,9 @@ class Client:
         )
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self.keys = ApiKeys(self._api)
+        self.webhooks = Webhooks(self._api)
         self._uploader = Uploader(self._api)
+        self._direct = DirectUploader(self._api)
         self._downloader = Downloader(self._api)
 
     @property
@@ -153,13 +158,18 @@ class Client:
     ) -> Job:
         """Upload a video, and return its job; an open file is sent from its current position.
 
-        If the connection is lost, the file is sent again, unless the server has accepted it already. A file that cannot
-        seek, such as a pipe, is sent only once.
+        A large file goes straight to the server's media store if the server offers that and the store can be reached.
+        If the connection is lost, the file or the part is sent again, unless the server has accepted it already. A file
+        that cannot seek, such as a pipe, is sent only once.
         """
         if isinstance(file, str | os.PathLike):
             with Path(file).open("rb") as opened:
                 return self.upload(opened, name, on_progress, **options)
-        return self._uploader.send(Upload(file, name, on_progress), query_of(options))
+        return self._send(Upload(file, name, on_progress), query_of(options))
+
+    def import_url(self, url: str, name: str | None = None, **options: Unpack[Options]) -> Job:
+        """Let the server import the video at a URL, and return its job; `name` is that of the file."""
+        return request_import(self._api, url, name, query_of(options))
 
     def job(self, job: Job | str, wait: float = 0) -> Job:
         """Return a job once it has ended, or after `wait` seconds in its current state; a server waits at most 60 s."""
@@ -253,6 +263,10 @@ class Client:
     def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
         """Write the audio file of a job to an open file."""
         self._downloader.write(_id(job), file, on_progress)
+
+    def _send(self, upload: Upload, query: dict[str, str]) -> Job:
+        """Send a file in the best way that the server offers: to its media store, or else to itself."""
+        return self._direct.send(upload, query) or self._uploader.send(upload, query)
 
     def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""

@@ -19,6 +19,7 @@ from soundlift.client.errors import BadArgument
 from soundlift.client.responses import api_error, json_object
 
 READ_SECONDS = 120
+REDIRECTS = (HTTPStatus.FOUND, HTTPStatus.TEMPORARY_REDIRECT)
 TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -42,7 +43,8 @@ class Request:
         if document is None:
             return cls(method=method, path=path, **parts)
         body = json.dumps(document).encode()
-        return cls(method=method, path=path, body=lambda: body, headers={"Content-Type": "application/json"}, **parts)
+        headers = {**parts.pop("headers", {}), "Content-Type": "application/json"}
+        return cls(method=method, path=path, body=lambda: body, headers=headers, **parts)
 
     @property
     def target(self) -> str:
@@ -75,10 +77,13 @@ class Connection:
         finally:
             response.release_conn()
 
-    def open(self, request: Request, token: str | None = None) -> urllib3.BaseHTTPResponse:
+    def open(
+        self, request: Request, token: str | None = None, *, may_redirect: bool = False
+    ) -> urllib3.BaseHTTPResponse:
         """Send a request once, and return a response with a status of success, whose body the caller reads.
 
-        Raises ApiError and ConnectionFailed.
+        With `may_redirect`, it may also be a redirect to the file that is asked for, which has its entity tag; one to
+        another document, such as the sign-in page of a proxy, has none. Raises ApiError and ConnectionFailed.
 
         The server may refuse a request and close the connection before the whole body has been sent; urllib3 still
         reads that response.
@@ -86,23 +91,50 @@ class Connection:
         headers = dict(request.headers)
         if token is not None:
             headers["Authorization"] = f"Bearer {checked_token(token)}"
-        with connection_errors(self.url):
-            response = self._pools.request(
-                request.method,
-                self.url + request.target,
-                body=request.body() if request.body else None,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=request.wait),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-        if response.status < HTTPStatus.MULTIPLE_CHOICES:
+        response = self._send(self.url + request.target, request, headers, named=self.url)
+        if response.status < HTTPStatus.MULTIPLE_CHOICES or (may_redirect and is_redirect(response)):
             return response
         try:
             raise api_error(response)
         finally:
             response.close()
+
+    def exchange(
+        self, url: str, request: Request, *, connect_seconds: float = CONNECT_SECONDS
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request once to another server, without the token, and return the response, whatever its status is.
+
+        The path of the request is not used. Raises ConnectionFailed, whose sentence does not contain the URL: it may
+        authorize its holder.
+        """
+        named = f"{urlsplit(url).scheme}://{urlsplit(url).netloc}"
+        return self._send(url, request, request.headers, named=named, connect_seconds=connect_seconds)
+
+    def _send(
+        self,
+        url: str,
+        request: Request,
+        headers: Mapping[str, str],
+        *,
+        named: str,
+        connect_seconds: float = CONNECT_SECONDS,
+    ) -> urllib3.BaseHTTPResponse:
+        with connection_errors(named):
+            return self._pools.request(
+                request.method,
+                url,
+                body=request.body() if request.body else None,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=connect_seconds, read=request.wait),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+
+
+def is_redirect(response: urllib3.BaseHTTPResponse) -> bool:
+    """Return whether a response says where the requested file is, and which version of it."""
+    return response.status in REDIRECTS and {"ETag", "Location"} <= set(response.headers)
 
 
 def checked_url(url: str) -> str:

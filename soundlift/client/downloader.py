@@ -14,6 +14,7 @@ from soundlift.client.api import Api
 from soundlift.client.connection import Request
 from soundlift.client.downloads import Fetch, NewFile, OpenFile, Transfer
 from soundlift.client.errors import ApiError, NotSupported
+from soundlift.client.store_redirects import StoreRedirects
 from soundlift.client.transfers import Progress
 
 MAX_URL_JOBS = 100  # that a server accepts in a URL
@@ -24,6 +25,7 @@ class Downloader:
 
     def __init__(self, api: Api) -> None:
         self._api = api
+        self._redirects = StoreRedirects(api.connection)
 
     def save(self, job_id: str, path: Path, on_progress: Progress | None, *, replace: bool) -> Path:
         """Save the audio file of a job, and return the path."""
@@ -50,7 +52,7 @@ class Downloader:
         def fetch(method: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
             used = request.method if request.body else method
             sent = changed(request, method=used, headers={**request.headers, **headers})
-            return self._api.send(sent, self._api.connection.open)
+            return self._api.send(sent, self._redirects.open)
 
         return fetch
 

@@ -12,11 +12,15 @@ from soundlift.client.errors import ConnectionFailed
 
 @dataclass(frozen=True, kw_only=True)
 class Notification:
-    """A message to the owner of a job that has ended; `error` is the reason if it could not be delivered."""
+    """A message to the owner of a job that has ended; `error` is the reason if it could not be delivered.
+
+    `webhook` is the id of the webhook that it goes to, if that is its channel.
+    """
 
     channel: str
     delivered_at: datetime | None
     error: str | None
+    webhook: str | None = None
 
     @property
     def pending(self) -> bool:
@@ -26,7 +30,12 @@ class Notification:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """Parse a notification of a job's JSON document."""
-        return cls(channel=document["channel"], delivered_at=_time(document["delivered_at"]), error=document["error"])
+        return cls(
+            channel=document["channel"],
+            delivered_at=_time(document["delivered_at"]),
+            error=document["error"],
+            webhook=document.get("webhook"),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,21 +53,23 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A video and its conversion; sizes in bytes, `length` in seconds of sound, `percent` of the conversion.
+    """A video and its conversion; sizes in bytes, `length` in seconds of sound, `percent` of an import or a conversion.
 
-    `missing_seconds` of the sound could not be read; None means unknown. `format` is the one that was asked for, which
-    may be `original`, until the job is ready; then it is that of the audio file. Once ready, `codec` is FFmpeg's name
-    of the codec, `bitrate` the average in kbit/s, `sample_rate` is in Hz; `copied` is whether the track was not encoded
-    again, and `cut` the part of the source that was copied, if it was not all. `options` are those of the upload, with
-    the server's defaults, under the names of the HTTP API. `notifications` is empty until the job has ended.
-    `expires_at` is None while it is unknown. `links` are addresses, among them `page`. Of what an older server does not
-    send, fields are None, and links are missing.
+    `source_url` is where the video was imported from, without the query; None for an upload. `missing_seconds` of the
+    sound could not be read; None means unknown. `format` is the one that was asked for, which may be `original`, until
+    the job is ready; then it is that of the audio file. Once ready, `codec` is FFmpeg's name of the codec, `bitrate`
+    the average in kbit/s, `sample_rate` is in Hz; `copied` is whether the track was not encoded again, and `cut` the
+    part of the source that was copied, if it was not all. `options` are those of the upload, with the server's
+    defaults, under the names of the HTTP API. `notifications` is empty until the job has ended. `expires_at` is None
+    while it is unknown. `links` are addresses, among them `page`. Of what an older server does not send, fields are
+    None, and links are missing.
     """
 
     id: str
     state: str
     percent: int
     file_name: str
+    source_url: str | None
     username: str
     video_bytes: int | None
     mp3_bytes: int | None

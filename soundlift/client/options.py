@@ -32,8 +32,9 @@ class Options(TypedDict, total=False):
     """How the audio file is made; the server has a default for each option that is missing or None.
 
     `copy` is for a track that has the format already: by default, it is copied unless an option changes its sound.
-    Times are seconds, or texts such as "1:30". `normalize` is a loudness in LUFS, or True for the server's. `tag` holds
-    the tags to set. The server checks the values, since each deployment has its own bounds.
+    Times are seconds, or texts such as "1:30". `normalize` is a loudness in LUFS, or True for the server's.
+    `webhook` is the id or the URL of a webhook. `tag` holds the tags to set. The server checks the values, since each
+    deployment has its own bounds.
     """
 
     format: Format | None
@@ -48,6 +49,7 @@ class Options(TypedDict, total=False):
     normalize: bool | float | str | None
     tags: Literal["keep", "strip"] | None
     cover: Literal["keep", "drop"] | None
+    webhook: str | None
     tag: Tags | None
 
 

@@ -47,12 +47,17 @@ class Upload:
             self.size = file.seek(0, os.SEEK_END) - self._start
             file.seek(self._start)
 
+    @property
+    def content_type(self) -> str:
+        """Return the type that the name stands for."""
+        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+
     def request(self, query: dict[str, str]) -> Request:
         """Return the request that sends the file."""
         headers = {
             **self.key_header,
-            "Content-Type": mimetypes.guess_type(self.name)[0] or "application/octet-stream",
-            "X-Filename": quote(_encoded(self.name[-LONGEST_NAME:])),
+            "Content-Type": self.content_type,
+            "X-Filename": quote(encoded(self.name[-LONGEST_NAME:])),
         }
         if self.size is not None:
             headers["Content-Length"] = str(self.size)
@@ -81,6 +86,22 @@ class Upload:
             return False
         return self.size is None or self.sent >= self.size
 
+    def read_at(self, position: int, size: int) -> bytes:
+        """Return at most `size` bytes from a position of a file that can seek, for one thread at a time.
+
+        Raises FileChanged at the end of the file.
+        """
+        assert self._start is not None
+        self._file.seek(self._start + position)
+        if block := self._file.read(size):
+            return block
+        raise FileChanged(f"The file became shorter while it was being sent: {position} of {self.size} bytes.")
+
+    def report(self, sent: int) -> None:
+        """Report how many bytes have been sent."""
+        if self._on_progress:
+            self._on_progress(sent, self.size)
+
     def _body(self) -> Iterator[bytes]:
         self.tries += 1
         self.sent = 0
@@ -101,8 +122,7 @@ class Upload:
                 raise FileChanged(f"The file became shorter while it was being sent: {self.sent} of {self.size} bytes.")
             yield block
             self.sent += len(block)
-            if self._on_progress:
-                self._on_progress(self.sent, self.size)
+            self.report(self.sent)
 
 
 class Uploader:
@@ -155,7 +175,7 @@ def _name_of(file: BinaryIO) -> str:
     return Path(name).name if isinstance(name, str) and Path(name).name else "video"
 
 
-def _encoded(name: str) -> bytes:
+def encoded(name: str) -> bytes:
     """Return a name as UTF-8, with the bytes that the operating system could not decode."""
     try:
         return name.encode("utf-8", "surrogateescape")

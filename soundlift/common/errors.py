@@ -68,6 +68,13 @@ class BadOption(BadRequest):
     code = "bad_option"
 
 
+class BadSource(BadRequest):
+    """A URL from which nothing is imported, whatever it leads to; the sentence names the rule."""
+
+    title = "Bad URL"
+    code = "bad_url"
+
+
 class BadPassword(BadRequest):
     """A password that no account can have; the sentence states the rule."""
 
@@ -264,6 +271,14 @@ class UploadInProgress(SoundliftError):
         return {"Retry-After": str(self.retry_after)}
 
 
+class UploadIncomplete(SoundliftError):
+    """A direct upload of which parts are missing in the media store, or have another size than announced."""
+
+    status = 409
+    title = "Upload Incomplete"
+    code = "upload_incomplete"
+
+
 class Gone(SoundliftError):
     """Something that has expired."""
 
@@ -334,6 +349,13 @@ class NotSupported(SoundliftError):
     status = 501
     title = "Not Implemented"
     code = "not_implemented"
+
+
+class DirectUnavailable(NotSupported):
+    """A direct upload to a deployment that has none, because its media store is not S3, or by its settings."""
+
+    title = "Direct Upload Unavailable"
+    code = "direct_unavailable"
 
 
 class Unavailable(SoundliftError):

@@ -19,11 +19,15 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import BadEvent, NoEvent
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.json_text import check_text, read_json
+from soundlift.common.webhooks.model import DueDelivery
 
 VIDEO_UPLOADED = "dev.soundlift.video.uploaded"
 MP3_READY = "dev.soundlift.mp3.ready"
 CONVERSION_FAILED = "dev.soundlift.conversion.failed"
+IMPORT_REQUESTED = "dev.soundlift.import.requested"
 LINK_REQUESTED = "dev.soundlift.link.requested"
+DELIVERY_DUE = "dev.soundlift.delivery.due"
+WEBHOOK_FAILING = "dev.soundlift.webhook.failing"
 
 SOURCE = "/soundlift"
 STRUCTURED = "application/cloudevents+json"
@@ -36,6 +40,7 @@ ATTRIBUTE = re.compile("[a-z0-9]+")  # CloudEvents 1.0.2, section 3.1
 REQUIRED = ("specversion", "id", "source", "type")  # CloudEvents 1.0.2, section 3.1.1
 
 _event_type_by_state = {
+    State.IMPORTING: IMPORT_REQUESTED,
     State.QUEUED: VIDEO_UPLOADED,
     State.CONVERTING: VIDEO_UPLOADED,
     State.READY: MP3_READY,
@@ -91,6 +96,36 @@ def link_event(link_id: str, *, requested_at: float) -> CloudEvent:
     return CloudEvent(attributes, {"link_id": link_id})
 
 
+def delivery_event(delivery: DueDelivery) -> CloudEvent:
+    """Return the event for the next attempt at the delivery of a webhook, in the trace of its job, if it has one."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": event_id(delivery.id, DELIVERY_DUE, retries=delivery.attempts),
+        "source": SOURCE,
+        "type": DELIVERY_DUE,
+        "time": datetime.fromtimestamp(delivery.due_at, UTC),
+        "datacontenttype": JSON,
+    }
+    if delivery.job:
+        attributes["subject"] = delivery.job
+    if delivery.traceparent:
+        attributes["traceparent"] = delivery.traceparent
+    return CloudEvent(attributes, {"delivery_id": delivery.id})
+
+
+def webhook_failing_event(webhook_id: str, *, failing_since: float) -> CloudEvent:
+    """Return the event for the mail to the owner of a webhook that has begun to fail."""
+    attributes: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": f"{event_id(webhook_id, WEBHOOK_FAILING)}.{round(failing_since)}",
+        "source": SOURCE,
+        "type": WEBHOOK_FAILING,
+        "time": datetime.fromtimestamp(failing_since, UTC),
+        "datacontenttype": JSON,
+    }
+    return CloudEvent(attributes, {"webhook_id": webhook_id})
+
+
 def job_id_from(event: CloudEvent) -> str:
     """Return the job id, the only part of an event that a handler uses; raises BadEvent if it is missing."""
     return _id_from(event, "job_id")
@@ -99,6 +134,16 @@ def job_id_from(event: CloudEvent) -> str:
 def link_id_from(event: CloudEvent) -> str:
     """Return the id of a password link, the only part of its event that a handler uses; raises BadEvent."""
     return _id_from(event, "link_id")
+
+
+def delivery_id_from(event: CloudEvent) -> str:
+    """Return the id of a delivery, the only part of its event that a handler uses; raises BadEvent."""
+    return _id_from(event, "delivery_id")
+
+
+def webhook_id_from(event: CloudEvent) -> str:
+    """Return the id of a webhook, the only part of its event that a handler uses; raises BadEvent."""
+    return _id_from(event, "webhook_id")
 
 
 def _id_from(event: CloudEvent, name: str) -> str:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from soundlift.common.media import MediaStore
     from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
+    from soundlift.common.webhooks.deliveries import Deliveries
 
 
 def open_jobs(database: Database, metrics: Metrics | None) -> Jobs:
@@ -35,6 +36,17 @@ def open_notifications(database: Database, metrics: Metrics | None) -> Notificat
     from soundlift.common.notifications.store import Notifications
 
     return Notifications(database)
+
+
+def open_deliveries(database: Database, concurrency: int, metrics: Metrics | None) -> Deliveries:
+    """Return the store of the deliveries of webhooks, of one user at most `concurrency` at a time."""
+    if metrics:
+        from soundlift.common.metrics.deliveries import MeasuredDeliveries
+
+        return MeasuredDeliveries(database, concurrency=concurrency, metrics=metrics)
+    from soundlift.common.webhooks.deliveries import Deliveries
+
+    return Deliveries(database, concurrency=concurrency)
 
 
 def observed_store(store: MediaStore, bucket: str, metrics: Metrics | None) -> MediaStore:

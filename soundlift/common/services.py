@@ -27,14 +27,20 @@ if TYPE_CHECKING:
     from soundlift.common.broker import Broker, Publisher
     from soundlift.common.db.engine import Database
     from soundlift.common.jobs.admission import UploadAdmission
+    from soundlift.common.jobs.direct_uploads import DirectUploadRows
     from soundlift.common.jobs.limits import UserLimits
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
+    from soundlift.common.media.direct import DirectTransfers
     from soundlift.common.metrics.metrics import Metrics
     from soundlift.common.notifications.store import Notifications
     from soundlift.common.outbound.client import OutboundClient
     from soundlift.common.process.sandbox.sandbox import Sandbox
+    from soundlift.common.webhooks.alerts import Alerts
+    from soundlift.common.webhooks.deliveries import Deliveries
+    from soundlift.common.webhooks.delivery_list import DeliveryList
+    from soundlift.common.webhooks.endpoints import Endpoints
 
 
 class Services:
@@ -189,9 +195,52 @@ class Services:
         return observed.open_notifications(self.database, self.metrics)
 
     @cached_property
+    def webhooks(self) -> Endpoints:
+        """Return the store of the endpoints that get webhooks."""
+        from soundlift.common.webhooks.endpoints import Endpoints
+
+        return Endpoints(self.database)
+
+    @cached_property
+    def webhook_alerts(self) -> Alerts:
+        """Return the store of the mails about webhooks that fail."""
+        from soundlift.common.webhooks.alerts import Alerts
+
+        return Alerts(self.database)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Return the store of the deliveries of webhooks."""
+        return observed.open_deliveries(self.database, self.settings.webhook_concurrency, self.metrics)
+
+    @cached_property
+    def delivery_list(self) -> DeliveryList:
+        """Return the deliveries as the owners of webhooks see them."""
+        from soundlift.common.webhooks.delivery_list import DeliveryList
+
+        return DeliveryList(self.database)
+
+    @cached_property
     def videos(self) -> MediaStore:
         """Return the media store of videos."""
         return self._open_media("videos")
+
+    @cached_property
+    def direct_uploads(self) -> DirectUploadRows:
+        """Return the store of direct uploads."""
+        from soundlift.common.jobs.direct_uploads import DirectUploadRows
+
+        return DirectUploadRows(self.database)
+
+    @cached_property
+    def direct_videos(self) -> DirectTransfers | None:
+        """Return the transfers between clients and the store of videos, or None if it has none."""
+        return self._open_direct("videos")
+
+    @cached_property
+    def direct_mp3s(self) -> DirectTransfers | None:
+        """Return the transfers between clients and the store of audio files, or None if it has none."""
+        return self._open_direct("mp3s")
 
     @cached_property
     def mp3s(self) -> MediaStore:
@@ -269,6 +318,12 @@ class Services:
 
         store = open_media(_require_url("MEDIA_URL", self.settings.media_url), bucket)
         return observed.observed_store(store, bucket, self.metrics)
+
+    def _open_direct(self, bucket: str) -> DirectTransfers | None:
+        from soundlift.common.media.direct import open_direct_transfers
+
+        settings = self.settings
+        return open_direct_transfers(_require_url("MEDIA_URL", settings.media_url), bucket, settings.media_endpoint)
 
 
 def _require_url(name: str, url: str) -> str:

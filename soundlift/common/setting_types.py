@@ -85,6 +85,15 @@ def web_address(text: str) -> str:
     return text.rstrip("/")
 
 
+def optional_web_address(text: str) -> str:
+    """Return a web address without a path or a login, or an empty text."""
+    address = web_address(text) if text else ""
+    parts = urlsplit(address)
+    if "@" in parts.netloc or parts.path:
+        raise ValueError("must have no user, password or path")
+    return address
+
+
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine, where no one can read the traffic (RFC 6761, section 6.3)."""
     try:

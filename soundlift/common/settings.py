@@ -37,6 +37,7 @@ from soundlift.common.setting_types import (
     level_name,
     networks,
     not_negative,
+    optional_web_address,
     origins,
     positive,
     queue_kind,
@@ -87,6 +88,16 @@ class Settings:
         "Videos and audio files: file:///FOLDER, mongodb://HOST or s3://ACCESS_KEY:SECRET_KEY@BUCKET?endpoint=URL",
         None,
         secret=True,
+    )
+    media_endpoint: str = setting(
+        "Address of the S3 server for clients, who send videos and get audio files there directly; if empty, that of "
+        "MEDIA_URL",
+        "",
+        optional_web_address,
+    )
+    direct_uploads: bool = setting("Let clients send videos directly to a store in S3: true or false", True, boolean)
+    download_redirect: bool = setting(
+        "Answer downloads with a redirect to a store in S3: true or false", False, boolean
     )
     broker_url: str = setting(
         "Events: sqlite:///FILE, or one or more of amqp:// or amqps://USER:PASSWORD@HOST:PORT/VHOST, "
@@ -144,12 +155,18 @@ class Settings:
     stack_file: Path = setting("File that lists the functions of the local gateway", Path("stack.yml"), Path)
     mail_from: str = setting("Sender of every mail", "soundlift@localhost")
     video_queue: str = setting("Topic of uploaded videos, and convert's queue", "video")
+    import_queue: str = setting("Topic of requested imports, and fetch's queue", "import")
     mp3_queue: str = setting("Topic of finished and failed jobs, and notify's queue", "mp3")
     accept_bare_messages: bool = setting(
         "Create jobs from other programs' bare messages {video_fid, username}: true or false", False, boolean
     )
     max_upload_bytes: int = setting("Maximum size of an upload", 4 * 2**30, positive)
     upload_seconds: int = setting("Maximum time of an upload, however fast it is", 12 * 3600, positive)
+    # A delivery may take ten minutes: docs/connector.md.
+    import_seconds: int = setting("Maximum time of one attempt to import a file from a URL", 540, positive)
+    import_least_rate: int = setting(
+        "Minimum rate of an import in bytes per second, on average over each 30 seconds", 10_000, positive
+    )
     max_stored_bytes: int = setting(
         "Maximum size of the stored videos and audio files of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,
@@ -167,6 +184,10 @@ class Settings:
         "Maximum length of the sound of one user that is converted in 24 hours, in minutes; 0 means no limit",
         0,
         not_negative,
+    )
+    max_webhooks: int = setting("Maximum number of webhooks of one user; 0 means that there are none", 10, not_negative)
+    webhook_concurrency: int = setting(
+        "Maximum number of concurrent deliveries to the webhooks of one user", 2, positive
     )
     # Jobs that have waited for a day are given up: in this time, one conversion after the other, each of 8.6 seconds,
     # ends 10,000 of them.

@@ -67,7 +67,7 @@ def _subscriptions(settings: Settings) -> Subscriptions:
 def _loop(services: Services, subscriptions: Subscriptions, metrics: Metrics) -> DeliveryLoop:
     settings, broker = services.settings, services.broker
     client = FunctionClient(
-        timeout=settings.max_conversion_seconds + SECONDS_BEYOND_CONVERSION,
+        timeout=max(settings.max_conversion_seconds, settings.import_seconds) + SECONDS_BEYOND_CONVERSION,
         connections=settings.connector_concurrency * subscriptions.max_queues,
         gateway_url=settings.gateway_url,
         login=login_headers(settings) if settings.basic_auth_calls else {},

@@ -64,7 +64,7 @@ def fixed_subscriptions(urls: Mapping[str, str], queues: Collection[str]) -> Fix
     """
     for queue in urls:
         if queue not in queues:
-            known = " and ".join(sorted(queues))
+            known = ", ".join(sorted(queues))
             detail = f"{queue} is not a queue; the queues are {known}."
             raise SettingError(f"Setting SUBSCRIBERS: {detail}", setting="SUBSCRIBERS")
     return FixedSubscriptions({queue: Subscriber(url, url) for queue, url in urls.items()})

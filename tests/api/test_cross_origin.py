@@ -26,6 +26,8 @@ CALLABLE = [
     ("jobs", "/abc", "DELETE"),
     ("jobs", "/events", "GET"),
     ("jobs", "/links", "POST"),
+    ("hooks", "/", "POST"),
+    ("hooks", "/abc/test", "POST"),
     ("download", "/", "POST"),
 ]
 CLOSED = [
@@ -37,6 +39,8 @@ CLOSED = [
     ("web", "/", "GET"),
     ("convert", "/", "POST"),
     ("notify", "/", "POST"),
+    ("fetch", "/", "POST"),
+    ("webhook", "/", "POST"),
     ("cleanup", "/", "POST"),
     ("jobs", "/_/health", "GET"),
 ]

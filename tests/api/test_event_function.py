@@ -13,7 +13,7 @@ from soundlift.common.web.application import event_function
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
-EVENT_FUNCTIONS = ["convert", "notify"]
+EVENT_FUNCTIONS = ["fetch", "convert", "notify", "webhook"]
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "/test", "ce-type": "test"}
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE_ID}-00f067aa0ba902b7-01"

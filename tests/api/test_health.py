@@ -13,8 +13,8 @@ from soundlift.common.settings import Settings
 from tests.factories.problems import assert_problem
 from tests.fixtures.functions import Call
 
-HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "web", "cleanup"]
-EVENT_FUNCTIONS = ["convert", "notify"]
+HTTP_FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "hooks", "web", "cleanup"]
+EVENT_FUNCTIONS = ["fetch", "convert", "notify", "webhook"]
 
 
 @pytest.mark.parametrize("name", [*HTTP_FUNCTIONS, *EVENT_FUNCTIONS])
@@ -32,7 +32,7 @@ def test_a_function_is_ready_when_its_services_are_available(function: Call, ser
     assert (response.status_code, response.text) == (200, "OK")
 
 
-@pytest.mark.parametrize("name", ["upload", "download", "convert", "cleanup"])
+@pytest.mark.parametrize("name", ["upload", "download", "fetch", "convert", "cleanup"])
 def test_a_function_is_not_ready_while_its_media_store_is_unavailable(
     function: Call, services: Services, tmp_path: Path, name: str
 ) -> None:
@@ -41,7 +41,9 @@ def test_a_function_is_not_ready_while_its_media_store_is_unavailable(
     assert_problem(function(name).get("/_/ready"), 503, code="store_unavailable")
 
 
-@pytest.mark.parametrize("name", ["login", "upload", "download", "jobs", "notify", "cleanup", "convert"])
+@pytest.mark.parametrize(
+    "name", ["login", "upload", "download", "jobs", "hooks", "notify", "webhook", "cleanup", "fetch", "convert"]
+)
 def test_a_function_is_not_ready_while_the_database_is_unavailable(
     function: Call, settings: Settings, tmp_path: Path, name: str, services: Services
 ) -> None:

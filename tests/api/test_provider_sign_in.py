@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
+import subprocess
+import sys
 import time
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -40,6 +45,7 @@ from tests.factories.sessions import ADA, COOKIE, PAGE_HEADERS, is_live
 from tests.fixtures.functions import Call
 
 NEW = "new@example.org"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -233,6 +239,37 @@ def test_a_disabled_account_is_refused(login: FlaskClient, services: Services, i
     response = sign_in(login, issuer.code(), refresh="cookie")
     assert_problem(response, 403, "Account Disabled", "account_disabled")
     assert "Set-Cookie" not in response.headers
+
+
+def test_a_failed_sign_in_by_password_says_what_people_without_one_can_do(
+    login: FlaskClient, services: Services, issuer: Issuer
+) -> None:
+    for reset, advice in ((False, "ask the operator for a password first."), (True, "with “Forgot password?” first.")):
+        trust(services, issuer, password_reset=reset)
+        answers = [login.post("/", json={"email": email, "password": "wrong password"}) for email in (ADA, NEW)]
+        assert answers[0].data == answers[1].data
+        assert (answers[0].json or {})["detail"].endswith(advice)
+
+
+def test_two_first_sign_ins_at_once_make_one_account(login: FlaskClient, services: Services, issuer: Issuer) -> None:
+    trust(services, issuer, oidc_sign_up=True)
+    codes = [issuer.code(email=NEW) for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        clients = [login.application.test_client() for _ in codes]
+        answers = list(pool.map(sign_in, clients, codes))
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert [user.email for user in services.users.list()].count(NEW) == 1
+
+
+def test_the_modules_and_cryptography_are_loaded_only_with_a_provider(tmp_path: Path) -> None:
+    """They take a tenth of a second of a cold start; PyJWT loads cryptography if it can, so this blocks it."""
+    code = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from functions.login.handler import app; app.open_services()\n"
+        "assert not [name for name in sys.modules if '.oidc' in name]"
+    )
+    environment = {"SOUNDLIFT_DATA": str(tmp_path), "JWT_SECRET": "s" * 32, "PATH": os.environ["PATH"]}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=ROOT)
 
 
 def test_failures_are_counted_with_those_of_passwords_of_the_same_network(

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from devservers.chromium import running_chromium
 from devservers.local_stack import Stack
+from devservers.oidc_provider import OidcProvider, running_oidc_provider
 from soundlift.common.auth.passwords import Passwords
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -38,9 +39,24 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OidcProvider]:
+    """Return the identity provider of the stack."""
+    with running_oidc_provider(tmp_path_factory.mktemp("provider")) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, provider: OidcProvider) -> Iterator[Stack]:
+    oidc = {"OIDC_ISSUER": provider.issuer, "OIDC_CLIENT_ID": "soundlift", "OIDC_CLIENT_SECRET": "secret"}
     with starting(tmp_path_factory) as start:
-        yield start(TOKEN_SECONDS=TOKEN_SECONDS, SIGN_UP="true", PASSWORD_RESET="true")
+        yield start(
+            TOKEN_SECONDS=TOKEN_SECONDS,
+            SIGN_UP="true",
+            PASSWORD_RESET="true",
+            OIDC_NAME="Example",
+            OIDC_SIGN_UP="true",
+            **oidc,
+        )
 
 
 @pytest.fixture(scope="session")

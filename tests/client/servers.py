@@ -24,7 +24,7 @@ from soundlift.common.web.application import Function
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-FUNCTIONS = ("login", "validate", "upload", "jobs", "download")
+FUNCTIONS = ("login", "validate", "upload", "jobs", "hooks", "download")
 
 
 class Deployment:
@@ -111,6 +111,7 @@ class WrittenAnswers(HTTPServer):
     def __init__(self, replies: Sequence[Reply] = (Reply(200),)) -> None:
         super().__init__(("127.0.0.1", 0), _Write)
         self.replies = replies
+        self.by_request: dict[str, Reply] = {}  # answers to some requests, such as GET /a, however often
         self.requests: list[str] = []
         self.headers: list[Mapping[str, str]] = []
         self.bodies: list[bytes] = []
@@ -134,8 +135,10 @@ class _Write(BaseHTTPRequestHandler):
         self.server.requests.append(f"{self.command} {self.path}")
         self.server.headers.append(dict(self.headers.items()))
         self.server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length", "0"))))
-        reply = self.server.replies[0]
-        self.server.replies = self.server.replies[1:] or self.server.replies
+        reply = self.server.by_request.get(self.server.requests[-1])
+        if reply is None:
+            reply = self.server.replies[0]
+            self.server.replies = self.server.replies[1:] or self.server.replies
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -143,7 +146,7 @@ class _Write(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body)
 
-    do_GET = do_HEAD = do_POST = do_DELETE = _answer  # noqa: N815 - the standard library's names
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815 - the standard library's names
 
     def log_message(self, format: str, *args: object) -> None:
         return

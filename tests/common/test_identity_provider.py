@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from jwt import PyJWKClientError
 from jwt.algorithms import OKPAlgorithm, RSAAlgorithm
 
+from devservers.certificates import Authority
 from soundlift.common.auth.oidc.discovery import discovery_url, parse_metadata
 from soundlift.common.auth.oidc.json_exchange import MAX_BYTES, JsonExchange
 from soundlift.common.auth.oidc.provider import Client, IdentityProvider
@@ -280,7 +282,19 @@ def test_a_redirect_is_not_followed(issuer: Issuer) -> None:
     assert not issuer.requests
 
 
-def test_a_provider_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
+def test_only_a_certificate_of_the_system_s_cas_or_the_given_one_is_trusted(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*authority.issue())
+    with running_issuer(context) as issuer:
+        assert JsonExchange(str(authority.ca_file), seconds=5).get(f"{issuer.url}{JWKS}")
+        for exchange in (JsonExchange(seconds=5), JsonExchange(str(Authority(tmp_path).ca_file), seconds=5)):
+            with pytest.raises(ProviderUnavailable) as raised:
+                exchange.get(f"{issuer.url}{JWKS}")
+            assert "certificate" in raised.value.detail
+
+
+def test_a_provider_that_cannot_be_reached_is_unavailable() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     for url in (f"http://127.0.0.1:{port}/", f"https://127.0.0.1:{port}/", "https://name.invalid/"):

@@ -237,7 +237,7 @@ def test_configured_subscribers_are_known_from_the_start() -> None:
 
 def test_a_subscriber_of_a_queue_that_does_not_exist_is_a_clear_error() -> None:
     with pytest.raises(
-        SettingError, match=r"SUBSCRIBERS: vidoe is not a queue; the queues are mp3 and video\."
+        SettingError, match=r"SUBSCRIBERS: vidoe is not a queue; the queues are mp3, video\."
     ) as refused:
         fixed_subscriptions({"mp3": "http://host/notify", "vidoe": "http://host/convert"}, {"video", "mp3"})
     assert refused.value.evidence == {"setting": "SUBSCRIBERS"}

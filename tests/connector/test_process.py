@@ -257,7 +257,7 @@ def test_a_subscriber_of_an_unknown_queue_ends_the_start_with_one_sentence(
     process = start_process(SUBSCRIBERS="vidoe=http://127.0.0.1:9")
     assert process.popen.wait(DEADLINE_SECONDS) == 1
     assert process.output.read_text() == (
-        "soundlift: Setting SUBSCRIBERS: vidoe is not a queue; the queues are mp3 and video.\n"
+        "soundlift: Setting SUBSCRIBERS: vidoe is not a queue; the queues are import, mp3, video, webhook.\n"
     )
 
 

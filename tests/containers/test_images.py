@@ -44,10 +44,10 @@ SERVERS_ELSEWHERE = {
 MAX_MEGABYTES_ABOVE_BASE = {
     "connector": 45,
     # With SQLAlchemy's compiled modules, without which each start compiles them for half a second.
-    **dict.fromkeys(("login", "validate", "notify"), 50),
-    "jobs": 56,  # the same, and what publishes the event of a retried job
+    **dict.fromkeys(("login", "validate", "notify", "webhook"), 50),
+    **dict.fromkeys(("jobs", "hooks"), 56),  # the same, and what publishes the event of a retried job
     "web": 30,
-    **dict.fromkeys(("upload", "download", "cleanup"), 70),
+    **dict.fromkeys(("upload", "download", "fetch", "cleanup"), 70),
     "cli": 75,  # with the drivers of the stores, which `doctor` checks
     "convert": 330,
 }

@@ -105,6 +105,7 @@ def test_an_address_that_exposes_internal_functions_fails(
     assert ended.returncode == 1
     (failed,) = (line for line in ended.stdout.splitlines() if "FAILED" in line)
     assert "internal functions  FAILED: POST /convert returned 400, POST /notify returned 400, " in failed
+    assert "POST /webhook returned 400, " in failed
     assert "POST /cleanup returned 200" in failed
     assert_nothing_is_left(services)
 

@@ -26,6 +26,7 @@ from soundlift.common.services import Services
 from tests.factories.api_keys import new_key
 from tests.factories.jobs import ready_job, receiving_job
 from tests.factories.sessions import begin_session
+from tests.factories.webhooks import endpoint
 
 ACCOUNT = {"email": "carl@example.org", "password": "", "admin": False}
 
@@ -170,6 +171,7 @@ def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
 
 def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for number in range(2):
+        endpoint(services, f"https://hooks.example.org/{number}")
         ready_job(services)
         receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)

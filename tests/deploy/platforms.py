@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from soundlift.common.broker.routes import queues_by_topic
 from soundlift.common.settings import Settings
 from soundlift.local.stack import substitute
 from tests.factories.manifests import DEPLOY, ROOT, manifests_in, only_manifest
@@ -19,7 +20,7 @@ SERVICES = {service["metadata"]["name"]: service for service in manifests_in(KNA
 EVENTS = manifests_in(KNATIVE / "events.yaml")
 SETTINGS = Settings.from_environment({})
 SENDS_EVENTS = "soundlift.dev/sends-events"
-PUBLIC = {"login", "validate", "upload", "download", "jobs", "web"}
+PUBLIC = {"login", "validate", "upload", "download", "jobs", "hooks", "web"}
 MAX_REQUEST_SECONDS = 600  # Knative's default max-revision-timeout-seconds
 
 each_function = pytest.mark.parametrize("name", STACK)
@@ -49,8 +50,12 @@ def connector_deployment() -> dict[str, Any]:
 
 def functions_by_queue() -> dict[str, str]:
     """Return the function that subscribes to each queue in stack.yml."""
-    subscribers = {entry.get("annotations", {}).get("topic"): name for name, entry in STACK.items()}
-    return {queue: subscribers[queue] for queue in (SETTINGS.video_queue, SETTINGS.mp3_queue)}
+    found = {}
+    for name, entry in STACK.items():
+        topic = entry.get("annotations", {}).get("topic")
+        if queues := queues_by_topic(SETTINGS).get(topic):
+            found[name if name in queues else topic] = name
+    return found
 
 
 def max_conversions() -> int:

@@ -105,7 +105,7 @@ def test_every_secret_of_a_deployed_function_is_set_or_generated() -> None:
 def test_the_queues_are_those_that_the_functions_subscribe_to() -> None:
     settings = Settings.from_environment(OURS)
     topics = {function.annotations.get("topic") for function in read_stack(ROOT / "stack.yml")}
-    assert {settings.video_queue, settings.mp3_queue} <= topics
+    assert {settings.import_queue, settings.video_queue, settings.mp3_queue} <= topics
 
 
 def test_there_is_an_example_for_each_media_store() -> None:

@@ -73,6 +73,7 @@ def by_name(objects: Objects) -> dict[str, dict[str, Any]]:
     return {one["metadata"]["name"]: one for one in objects}
 
 
+@pytest.mark.slow
 def test_faas_cli_lays_out_the_same_tree_as_our_build(faas_cli: FaasCli, project: Path, tmp_path: Path) -> None:
     faas_cli.shrinkwrap()
     subprocess.run([sys.executable, BUILD, "--only-lay-out", "--trees", tmp_path / "trees"], check=True)

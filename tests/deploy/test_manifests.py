@@ -21,7 +21,7 @@ OF_OTHER_PROGRAMS = {DEPLOY / "openfaas" / "values.yaml", *(DEPLOY / "observabil
 FILES = sorted({*DEPLOY.rglob("*.yaml")} - {*FILES_OF_KUSTOMIZE} - OF_OTHER_PROGRAMS)
 MANIFESTS = [manifest for file in FILES for manifest in manifests_in(file)]
 PODS = [manifest for manifest in MANIFESTS if "template" in manifest.get("spec", {})]
-APPLIED_SEPARATELY = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml"}
+APPLIED_SEPARATELY = {"ingress.yaml", "namespace.yaml", "platform-network-policy.yaml", "fetch-network-policy.yaml"}
 MODULES = {
     "v1": "kubernetes.core.v1",
     "apps/v1": "kubernetes.apps.v1",

@@ -10,9 +10,11 @@ from pathlib import Path
 from werkzeug.exceptions import default_exceptions
 
 from functions.convert import failures
+from functions.fetch.failures import IMPORT_CODES
 from soundlift.common.errors import SoundliftError, problem_code
 from soundlift.common.jobs.model import LOST
 from soundlift.common.web.error_responses import DETAILS
+from soundlift.common.webhooks.errors import TooManyWebhooks
 
 PAGE = (Path(__file__).parents[2] / "docs" / "problems.md").read_text()
 RESPONSES, FAILED_JOBS = PAGE.split("## Failed jobs")
@@ -24,7 +26,8 @@ RAISED_BY_FLASK = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 )
-ERRORS = SoundliftError.__module__  # other modules' subclasses are errors of commands, which no response contains
+# Those of responses; other modules' subclasses are errors of commands.
+ERRORS = (SoundliftError.__module__, TooManyWebhooks.__module__)
 # Their messages differ from job to job.
 MADE_BY_FUNCTIONS = {"no_such_track", "daily_minutes_exceeded", "no_container", "cannot_copy", "gave_up", *LOST}
 
@@ -40,7 +43,7 @@ def rows(section: str) -> list[list[str]]:
 
 
 def test_every_code_of_a_response_is_documented_with_its_status() -> None:
-    of_ours = {(error.code, error.status) for error in errors_below(SoundliftError) if error.__module__ == ERRORS}
+    of_ours = {(error.code, error.status) for error in errors_below(SoundliftError) if error.__module__ in ERRORS}
     of_flask = {(problem_code(default_exceptions[status]().name), status.value) for status in RAISED_BY_FLASK}
     of_gunicorn = {
         (problem_code(status.phrase), status.value) for status in DETAILS if status != HTTPStatus.INTERNAL_SERVER_ERROR
@@ -51,7 +54,7 @@ def test_every_code_of_a_response_is_documented_with_its_status() -> None:
 
 def test_every_code_of_a_failed_job_is_documented() -> None:
     reasons = {value.code for value in vars(failures).values() if isinstance(value, failures.FailureReason)}
-    assert {row[0].strip("`") for row in rows(FAILED_JOBS)} == reasons | MADE_BY_FUNCTIONS
+    assert {row[0].strip("`") for row in rows(FAILED_JOBS)} == reasons | set(IMPORT_CODES) | MADE_BY_FUNCTIONS
 
 
 def test_every_code_says_what_to_do() -> None:

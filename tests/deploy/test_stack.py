@@ -65,6 +65,10 @@ SECRET_OF_SERVICE = {
     "password_links": "database-url",
     "jobs": "database-url",
     "notifications": "database-url",
+    "webhooks": "database-url",
+    "webhook_alerts": "database-url",
+    "deliveries": "database-url",
+    "delivery_list": "database-url",
     "videos": "media-url",
     "mp3s": "media-url",
     "broker": "broker-url",
@@ -153,7 +157,13 @@ def test_topics_are_the_queues() -> None:
     annotations = {name: entry["annotations"] for name, entry in FUNCTIONS.items()}
     topics = {name: found["topic"] for name, found in annotations.items() if "topic" in found}
     settings = Settings.from_environment({})
-    assert topics == {"convert": settings.video_queue, "notify": settings.mp3_queue, "cleanup": "cron-function"}
+    outcomes = dict.fromkeys(("notify", "webhook"), settings.mp3_queue)
+    assert topics == {
+        "fetch": settings.import_queue,
+        "convert": settings.video_queue,
+        **outcomes,
+        "cleanup": "cron-function",
+    }
 
 
 def test_cleanup_runs_each_minute() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from soundlift.common.broker import Broker
-from soundlift.common.events import CONVERSION_FAILED, MP3_READY, VIDEO_UPLOADED
+from soundlift.common.events import CONVERSION_FAILED, DELIVERY_DUE, IMPORT_REQUESTED, MP3_READY, VIDEO_UPLOADED
 
 ROUTES = {VIDEO_UPLOADED: {"video"}, MP3_READY: {"mp3"}, CONVERSION_FAILED: {"mp3"}}
 # With a second function, audit, subscribed to the topic mp3.
 FAN_OUT_ROUTES = {VIDEO_UPLOADED: {"video"}, MP3_READY: {"mp3", "audit"}, CONVERSION_FAILED: {"mp3", "audit"}}
+# All queues that tests may declare, also by processes with the settings' own routes.
+ALL_ROUTES = {**FAN_OUT_ROUTES, DELIVERY_DUE: {"webhook"}, IMPORT_REQUESTED: {"import"}}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
 import time
 from base64 import urlsafe_b64encode
 from collections import Counter
@@ -99,7 +100,8 @@ class Issuer:
 
 
 @contextmanager
-def running_issuer() -> Iterator[Issuer]:
+def running_issuer(context: ssl.SSLContext | None = None) -> Iterator[Issuer]:
+    """Run a provider, with TLS if there is a context."""
     issuer = Issuer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -121,7 +123,9 @@ def running_issuer() -> Iterator[Issuer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up is no failure
-        issuer.url = f"http://127.0.0.1:{server.server_port}"
+        issuer.url = f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}"
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
             yield issuer

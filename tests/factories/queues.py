@@ -17,7 +17,7 @@ from soundlift.common.broker import DELAYS, Broker, DeadLetter
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.routes import Routes
 from soundlift.common.broker.sqlite import SqliteBroker
-from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES
+from tests.factories.brokers import ALL_ROUTES, ROUTES
 
 SHORT_DELAYS = (0.1, 0.3, 0.6)
 JSON = "application/json"
@@ -84,7 +84,7 @@ class RabbitMqQueues(ExitStack):
         super().__init__()
         self.url = node.url
         self._node = node
-        self.callback(node.delete, Topology(FAN_OUT_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
+        self.callback(node.delete, Topology(ALL_ROUTES, sorted({*SHORT_DELAYS, *DELAYS}), "quorum"))
 
     def connect(self, *, concurrency: int = 1, routes: Routes = ROUTES, url: str = "") -> Broker:
         topology = Topology(routes, SHORT_DELAYS, "quorum")

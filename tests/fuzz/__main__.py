@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from devservers.ports import free_port
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.fuzz.files import make_files, upload_real_files
+from tests.fuzz.provider import running_provider
 from tests.fuzz.run import UNLIMITED, Report, fuzz
 from tests.fuzz.users import add_examples, write_users
 
@@ -36,7 +37,7 @@ def main() -> None:
     report = Report()
     with tempfile.TemporaryDirectory(prefix="soundlift-fuzz-") as folder:
         upload_real_files(make_files(Path(folder)))
-        with running_stack(Path(folder)) as stack:
+        with running_provider() as provider, running_stack(Path(folder), UNLIMITED | provider) as stack:
             users = Path(folder) / "users.json"
             prepare(stack, users)
             for seed in count(options.seed):
@@ -50,10 +51,10 @@ def main() -> None:
 
 
 @contextmanager
-def running_stack(folder: Path) -> Iterator[Stack]:
+def running_stack(folder: Path, settings: Mapping[str, object]) -> Iterator[Stack]:
     """Yield a `soundlift up` with its data in a folder."""
     port, terminal = free_port(), folder / "terminal"
-    environment = {**os.environ, **{name.upper(): str(value).lower() for name, value in UNLIMITED.items()}}
+    environment = {**os.environ, **{name.upper(): str(value).lower() for name, value in settings.items()}}
     command = [sys.executable, "-m", "soundlift.cli", "up", "--port", str(port), "--data", str(folder / "data")]
     with terminal.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)

@@ -14,6 +14,7 @@ from soundlift.common.auth.tokens import Identity, Tokens
 from soundlift.common.services import Services
 from tests.deploy.platforms import PUBLIC, STACK
 from tests.fuzz.files import make_files, upload_real_files
+from tests.fuzz.provider import running_provider
 from tests.fuzz.run import UNLIMITED, Report, fuzz
 from tests.fuzz.server import GATEWAY_LOGIN, serving
 from tests.fuzz.users import add_examples, write_users
@@ -49,12 +50,14 @@ def _real_files(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture
 def target(services: Services, tmp_path: Path) -> Iterator[Target]:
-    services.settings = replace(services.settings, **UNLIMITED, **CHEAP_PASSWORDS, long_polls=1)
-    add_examples(services)
-    write_users(services, tmp_path / "users.json", gateway_login=GATEWAY_LOGIN)
-    write_users(services, tmp_path / "internal.json", gateway_login=GATEWAY_LOGIN, gateway_first=True)
-    with permitted_wait(services, 1), serving(services) as url:  # the only place is taken: a stream ends at once
-        yield Target(url, tmp_path)
+    with running_provider() as provider:
+        settings: dict[str, Any] = {**UNLIMITED, **CHEAP_PASSWORDS, **provider, "long_polls": 1}
+        services.settings = replace(services.settings, **settings)
+        add_examples(services)
+        write_users(services, tmp_path / "users.json", gateway_login=GATEWAY_LOGIN)
+        write_users(services, tmp_path / "internal.json", gateway_login=GATEWAY_LOGIN, gateway_first=True)
+        with permitted_wait(services, 1), serving(services) as url:  # the only place is taken: a stream ends at once
+            yield Target(url, tmp_path)
 
 
 class Snooper(Identity):

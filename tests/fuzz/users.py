@@ -22,6 +22,7 @@ from soundlift.common.services import Services
 from tests.factories.api_keys import new_key
 from tests.factories.jobs import failed_job, ready_job
 from tests.factories.media import store
+from tests.fuzz.direct_store import add_direct_uploads
 from tests.openapi.document import read_document
 
 PEERS = {"you": "you@example.org", "bob": "bob@fuzz.example.org"}  # must never see each other's jobs
@@ -49,6 +50,7 @@ def add_examples(services: Services) -> None:
     upload_key = UploadKey(PEERS["you"], key, fingerprint="that of another upload")
     services.database.transact(lambda connection: insert_key(connection, upload_key, OTHER_READY))
     _rename(services, failed_job(services, email=PEERS["you"]), example("failedJob")["job_id"])
+    add_direct_uploads(services, PEERS["you"])
     token = RefreshToken.parse(example("accessOfProgram")["refresh_token"])
     assert token is not None
     values = {"id": token.id, "username": PEERS["you"], "token_hash": token.hash}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.db.tables import notifications
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import Claim, Job, State
+from soundlift.common.jobs.model import Claim, ImportClaim, Job, State
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.notifications.model import Channel, NotificationClaim
 from soundlift.common.services import Services
@@ -26,6 +26,7 @@ from tests.factories.jobs import (
     ready_job,
     receiving_job,
 )
+from tests.imports.sources import importing_job, source_rows
 
 NO_TOKEN = "0" * 24
 NO_LIMITS = Limits(jobs=0, stored_bytes=0, retention=60)
@@ -43,6 +44,11 @@ def mail_claim(services: Services, job: Job) -> NotificationClaim:
     return services.notifications.claim(job.id, Channel.MAIL) or NotificationClaim(job.id, Channel.MAIL, NO_TOKEN)
 
 
+def import_claim(services: Services, job: Job) -> ImportClaim:
+    """Return a new claim of an import, or an invalid one if it cannot be claimed."""
+    return services.jobs.claim_import(job) or ImportClaim(job.id, NO_TOKEN, NO_TOKEN, "https://a.org/", False, 1)
+
+
 STEPS: dict[str, Step] = {
     "extend_deadline": lambda services, job: services.jobs.extend_deadline(job.id),
     "reserve": lambda services, job: services.jobs.reserve(job, Reservation(1, NO_LIMITS)),
@@ -50,6 +56,20 @@ STEPS: dict[str, Step] = {
     "roll_back": lambda services, job: services.jobs.roll_back(job.id),
     "cancel_upload": lambda services, job: services.jobs.cancel_upload(job.id),
     "take_over": lambda services, job: services.jobs.take_over(job),
+    "claim_import": lambda services, job: services.jobs.claim_import(job),
+    "renew_import": lambda services, job: services.jobs.renew_import(import_claim(services, job), percent=1),
+    "reserve_import": lambda services, job: services.jobs.reserve_import(
+        import_claim(services, job), job.username, Reservation(1, NO_LIMITS)
+    ),
+    "finish_import": lambda services, job: services.jobs.finish_import(
+        import_claim(services, job), video_bytes=1, file_name="b.mp4", content_type=None
+    ),
+    "fail_import": lambda services, job: services.jobs.fail_import(import_claim(services, job), code="x", message="x"),
+    "release_import": lambda services, job: services.jobs.release_import(import_claim(services, job), cause="x"),
+    "cancel_import": lambda services, job: services.jobs.cancel_import(job.id),
+    "give_up_import": lambda services, job: services.jobs.give_up_import(job),
+    "postpone_import": lambda services, job: services.jobs.postpone_import(job),
+    "send_import_soon": lambda services, job: services.jobs.send_import_soon(job),
     "send_soon": lambda services, job: services.jobs.send_soon(job),
     "inherit_resend": lambda services, job: services.jobs.inherit_resend(job.id, replace(job, resend_at=1.0)),
     "claim": lambda services, job: services.jobs.claim(job),
@@ -103,6 +123,7 @@ def adopted_job(services: Services, video: bytes = b"1") -> Job:
 
 MAKERS: dict[State, Callable[[Services], Job]] = {
     State.RECEIVING: receiving_job,
+    State.IMPORTING: importing_job,
     State.QUEUED: queued_job,
     State.CONVERTING: lambda services: claimed_job(services)[0],
     State.READY: ready_job,
@@ -116,6 +137,10 @@ MAKERS: dict[State, Callable[[Services], Job]] = {
 def row_of(services: Services, job: Job) -> Any:
     with services.database.read() as connection:
         return connection.execute(sa.select(table).where(table.c.id == job.id)).one_or_none()
+
+
+def source_rows_of(services: Services, job: Job) -> list[Any]:
+    return [row for row in source_rows(services) if row.job == job.id]
 
 
 def notification_rows(services: Services, job: Job) -> list[Any]:

@@ -34,6 +34,7 @@ pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
 ADA = "ada@example.org"
 INVISIBLE = {"send_soon", "extend_deadline", "reserve", "roll_back", "postpone", "postpone_mail", "send_mail_soon"} | {
+    "send_import_soon",
     "claim_mail",
     "release_mail",
     "disposed",

@@ -29,11 +29,13 @@ from tests.factories.api_keys import new_key
 from tests.factories.jobs import age, queued_job, ready_job
 from tests.factories.old_rows import OLD_ROWS
 from tests.factories.sessions import begin_session
+from tests.factories.webhooks import endpoint
 from tests.jobs.steps import MAKERS
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
 
 ADA = "ada@example.org"
+URL = "https://hooks.example.org/"
 MANY = [ADA, "bob@example.org", *(f"user{number}@example.org" for number in range(98))]
 JOB = "1" * 24
 JOB_OF = {"find": "PRIMARY|sqlite_autoindex_job_1", "video": "job_of_video", "mp3": "mp3_fid|sqlite_autoindex_job_2"}
@@ -43,8 +45,14 @@ RECENT = "PRIMARY|sqlite_autoindex_usage_minute_1"
 USER = "email|sqlite_autoindex_user_1"
 KEY = UploadKey(ADA, "1", "0" * 64)
 API_KEY = "PRIMARY|key_hash|sqlite_autoindex_api_key_[12]"
+WEBHOOK = "PRIMARY|webhook_of_user|sqlite_autoindex_webhook_[12]"
+DELIVERY = "PRIMARY|sqlite_autoindex_webhook_delivery_1"
+OF_JOB = "webhook_delivery_of_job"
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = ("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key", "api_key")
+TABLES = (
+    *("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key", "api_key"),
+    *("webhook", "webhook_delivery"),
+)
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -92,7 +100,7 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "interrupted": (lambda services, _: services.jobs.interrupted(), "job_upload_deadline"),
     "past_retention": (
         lambda services, _: services.jobs.past_retention(retention=60),
-        f"job_in_state|{NOTIFICATION}",
+        f"job_in_state|{NOTIFICATION}|{OF_JOB}",
     ),
     "to_dispose": (lambda services, _: services.jobs.to_dispose(), "job_purge_after"),
     "delete_old_rows": (lambda services, _: services.jobs.delete_old_rows(retention=100_000), "job_in_state"),
@@ -138,8 +146,28 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "new key": (lambda services, _: new_key(services), f"{USER}|{API_KEY}|api_key_of_user"),
     "keys of a user": (lambda services, _: services.api_keys.list(ADA), "api_key_of_user"),
     "old API keys": (lambda services, _: services.api_keys.delete_old(), "api_key_delete_after"),
-    "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), NOTIFICATION),
+    "notifications": (lambda services, job_id: services.notifications.by_job([job_id]), f"{NOTIFICATION}|{OF_JOB}"),
     "pending": (lambda services, job_id: services.notifications.is_pending(job_id, Channel.MAIL), NOTIFICATION),
+    "webhooks of a user": (lambda services, _: services.webhooks.find_named(ADA, URL), WEBHOOK),
+    "due webhooks": (lambda services, _: services.deliveries.due(), f"webhook_delivery_resend_at|{JOB_OF['find']}"),
+    "deliveries of a job": (
+        lambda services, job_id: services.deliveries.claim_of_job(job_id),
+        f"{OF_JOB}|{DELIVERY}|webhook_delivery_claimed_of_user|upload_lock",
+    ),
+    "deliveries of a user": (
+        lambda services, _: services.deliveries.claim_next(ADA),
+        f"webhook_delivery_(due|claimed)_of_user|{DELIVERY}",
+    ),
+    "left-over delivery": (
+        lambda services, _: services.deliveries.next_due(ADA),
+        f"webhook_delivery_due_of_user|{JOB_OF['find']}",
+    ),
+    "deliveries of a webhook": (
+        lambda services, _: services.delivery_list.page(services.webhooks.list(ADA)[0].id, after=None, limit=20),
+        f"webhook_delivery_of_webhook|{WEBHOOK}",
+    ),
+    "old deliveries": (lambda services, _: services.deliveries.delete_old(), "webhook_delivery_by_age"),
+    "failing webhooks": (lambda services, _: services.webhook_alerts.due(), "webhook_alert_due_at"),
     "due notifications": (
         lambda services, _: services.notifications.due(),
         f"notification_due_at|{JOB_OF['find']}",
@@ -173,6 +201,9 @@ def _fill(services: Services) -> str:
     for make in MAKERS.values():
         job = make(services)
         age(services, job, 60)
+    endpoint(services, URL)
+    for _ in range(20):
+        ready_job(services)
     with services.database.write() as connection:
         for number in range(200):
             count(connection, f"user{number}@example.org", uploads=1)

@@ -32,6 +32,7 @@ from tests.factories.jobs import (
     ready_job,
     receiving_job,
 )
+from tests.imports.sources import importing_job
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 RACERS = 12
@@ -148,8 +149,17 @@ def _cancelled(services: Services) -> Job:
     return job_now(services, job.id)
 
 
+def _importing(services: Services) -> Job:
+    job = importing_job(services)
+    claim = services.jobs.claim_import(job)
+    assert claim
+    assert services.jobs.reserve_import(claim, job.username, Reservation(100, _limits()))
+    return job_now(services, job.id)
+
+
 COUNTED: dict[State, tuple[Callable[[Services], Job], bool]] = {
     State.RECEIVING: (lambda services: _receive(services.jobs, _limits(), size=100), True),
+    State.IMPORTING: (_importing, True),
     State.QUEUED: (queued_job, True),
     State.CONVERTING: (lambda services: claimed_job(services)[0], True),
     State.READY: (ready_job, False),
@@ -168,7 +178,7 @@ def test_a_job_s_files_count_in_every_state_until_they_are_deleted(services: Ser
     assert job.state == state
     assert size > 0
     awaiting = size if state in (State.EXPIRED, State.DELETED) else 0
-    uploads = int(state == State.RECEIVING)
+    uploads = int(state in (State.RECEIVING, State.IMPORTING))
     assert _usage(services) == Usage(int(in_flight), size, awaiting, uploads=uploads, upload_bytes=uploads * size)
     if awaiting:
         assert dispose(job, services)

@@ -6,14 +6,20 @@ import pytest
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, MAX_MESSAGE_LENGTH, State
+from soundlift.common.jobs.model import GIVE_UP_SECONDS, MAX_ATTEMPTS, MAX_MESSAGE_LENGTH, Job, State
 from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, claimed_mail, job_now, mail_notification, queued_job, ready_job
-from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_of
+from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_of, source_rows_of
 
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
+IMPORT_STEPS = {
+    *("claim_import", "renew_import", "reserve_import", "finish_import", "fail_import", "release_import"),
+    "cancel_import",
+}
+CLAIMED_IMPORT_STEPS = IMPORT_STEPS - {"claim_import", "cancel_import"}
 ALLOWED = {
     State.RECEIVING: {"extend_deadline", "reserve", "queue", "roll_back", "cancel_upload"},
+    State.IMPORTING: {"cancel", "send_import_soon", *IMPORT_STEPS},
     State.QUEUED: {"send_soon", "inherit_resend", "claim", "cancel"},
     State.CONVERTING: {"send_soon", "renew", "ready", "failed", "release", "cancel"},
     State.READY: {"delete", *MAIL_STEPS},
@@ -22,7 +28,18 @@ ALLOWED = {
     State.EXPIRED: {"disposed", "delete"},
     State.DELETED: {"disposed"},
 }
-UNRECORDED = {"extend_deadline", "reserve", "inherit_resend", "renew"}  # in the history
+UNRECORDED = {
+    "extend_deadline",
+    "reserve",
+    "inherit_resend",
+    "renew",
+    "renew_import",
+    "reserve_import",
+}  # in the history
+
+
+def rows_of(services: Services, job: Job) -> object:
+    return row_of(services, job), notification_rows(services, job), source_rows_of(services, job)
 
 
 @pytest.mark.parametrize("state", State)
@@ -35,15 +52,15 @@ def test_a_step_changes_the_rows_and_is_recorded_only_in_the_states_that_permit_
 
 def _take(services: Services, state: State, step: str) -> None:
     job = MAKERS[state](services)
-    before, history = (row_of(services, job), notification_rows(services, job)), services.jobs.history(job.id)
+    before, history = rows_of(services, job), services.jobs.history(job.id)
     taken = STEPS[step](services, job)
     assert bool(taken) == (step in ALLOWED[state]), step
-    assert ((row_of(services, job), notification_rows(services, job)) != before) == (step in ALLOWED[state]), step
+    assert (rows_of(services, job) != before) == (step in ALLOWED[state]), step
     recorded = services.jobs.history(job.id)[len(history) :]
     if services.jobs.find(job.id) is None:
         assert services.jobs.history(job.id) == [], step
-    elif taken and step in ("mark_delivered", "give_up_mail", "release_mail"):  # claims the mail first
-        assert len(recorded) == 2, step
+    elif taken and step in (*CLAIMED_IMPORT_STEPS, "mark_delivered", "give_up_mail", "release_mail"):  # after a claim
+        assert len(recorded) == (1 if step in UNRECORDED else 2), step
     else:
         assert len(recorded) == (1 if taken and step not in UNRECORDED else 0), step
 

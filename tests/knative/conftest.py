@@ -15,6 +15,8 @@ from devservers.knative_broker import KnativeBroker, WsgiServer
 from devservers.waiting import wait_for
 from soundlift.common.events import (
     CONVERSION_FAILED,
+    DELIVERY_DUE,
+    IMPORT_REQUESTED,
     MP3_READY,
     VIDEO_UPLOADED,
 )
@@ -24,7 +26,7 @@ from tests.factories.clips import talking_mp4
 from tests.factories.jobs import age, is_notified
 
 MINUTES = 70
-FUNCTIONS = ("upload", "convert", "notify", "cleanup")
+FUNCTIONS = ("upload", "fetch", "convert", "notify", "webhook", "cleanup")
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,11 @@ def knative(mailing_services: Services) -> Iterator[Knative]:
             app.services = services
             urls[name] = stack.enter_context(WsgiServer(app)).url
         broker.triggers = [
+            (IMPORT_REQUESTED, urls["fetch"]),
             (VIDEO_UPLOADED, urls["convert"]),
             (MP3_READY, urls["notify"]),
             (CONVERSION_FAILED, urls["notify"]),
+            *((event, urls["webhook"]) for event in (MP3_READY, CONVERSION_FAILED, DELIVERY_DUE)),
         ]
         yield Knative(broker, urls, services)
 

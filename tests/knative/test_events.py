@@ -134,7 +134,7 @@ def test_an_upload_is_answered_202_while_the_sink_is_unreachable(knative: Knativ
     wait_for(lambda: is_notified(knative.services, job_id), "its owner is notified")
 
 
-@pytest.mark.parametrize("name", ["convert", "notify"])
+@pytest.mark.parametrize("name", ["convert", "notify", "webhook"])
 def test_the_log_has_the_upload_s_trace_id_even_if_the_event_lost_it(
     function: Call, services: Services, name: str
 ) -> None:

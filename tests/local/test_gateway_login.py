@@ -14,8 +14,8 @@ from devservers.ports import free_port
 
 pytestmark = pytest.mark.servers
 
-PUBLIC = ("login", "validate", "upload", "download", "jobs")
-INTERNAL = ("convert", "notify", "cleanup")
+PUBLIC = ("login", "validate", "upload", "download", "jobs", "hooks")
+INTERNAL = ("fetch", "convert", "notify", "webhook", "cleanup")
 STACK = """
 functions:
   parrot:

@@ -28,7 +28,9 @@ from devservers.ports import free_port
 
 pytestmark = pytest.mark.servers
 
-FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "web", "convert", "notify", "cleanup"}
+FUNCTIONS = {"login", "validate", "upload", "download", "jobs", "hooks", "web"} | {
+    *("fetch", "convert", "notify", "webhook", "cleanup")
+}
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import re
 
 from functions.jobs.changes import MAX_CHANGES
 from functions.jobs.listing import MAX_SEARCH_LENGTH, PAGE_SIZE, STATES
-from functions.upload.body import MAX_NAME_LENGTH
 from functions.upload.idempotency_key import STRING
 from soundlift.common import events
 from soundlift.common.auth.password_links import Purpose
 from soundlift.common.auth.passwords import MAX_PASSWORD_BYTES, MIN_PASSWORD_LENGTH
+from soundlift.common.file_names import MAX_NAME_LENGTH
 from soundlift.common.jobs.cursor import MAX_CURSOR_LENGTH
 from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS
@@ -35,7 +35,7 @@ def test_the_enumerations_are_those_of_the_code() -> None:
     assert schema("State")["enum"] == list(STATES)
     assert schema("Job")["properties"]["notifications"]["items"]["properties"]["channel"]["enum"] == list(Channel)
     described = re.findall("`(.*?)`", schema("Event")["properties"]["type"]["description"])
-    assert described == [events.VIDEO_UPLOADED, events.MP3_READY, events.CONVERSION_FAILED]
+    assert described == [events.IMPORT_REQUESTED, events.VIDEO_UPLOADED, events.MP3_READY, events.CONVERSION_FAILED]
     assert schema("PasswordLink")["properties"]["purpose"]["enum"] == list(Purpose)
 
 

@@ -67,7 +67,7 @@ def test_an_option_that_a_format_does_not_know_is_refused_with_those_that_it_kno
 def test_a_refused_option_is_named_with_the_format() -> None:
     assert refusal("format=flac bitrate=128") == (
         "bitrate=128: FLAC does not know this option; it knows: "
-        "channels, copy, cover, end, format, normalize, sample_rate, start, tags, track, and the tags."
+        "channels, copy, cover, end, format, normalize, sample_rate, start, tags, track, webhook, and the tags."
     )
     assert refusal("quality=2 format=wav").startswith("quality=2: WAV does not know this option")
     assert refusal("format=original channels=1").startswith("channels=1: The original track does not know this option")

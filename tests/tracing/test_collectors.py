@@ -26,7 +26,10 @@ IMPORT = """
 import sys
 from soundlift.common.settings import Settings
 from soundlift.common.tracing.start import start_tracing
-for name in ("login", "validate", "upload", "download", "jobs", "web", "convert", "notify", "cleanup"):
+for name in (
+    *("login", "validate", "upload", "download", "jobs", "hooks", "web"),
+    *("fetch", "convert", "notify", "webhook", "cleanup"),
+):
     __import__(f"functions.{name}.handler")
 import soundlift.connector.__main__
 start_tracing(Settings.from_environment(), "test")

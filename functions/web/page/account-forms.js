@@ -39,7 +39,7 @@ export async function loadOffers() {
     return await (offers ??= send("GET", "/login/offers"));
   } catch {
     offers = null;
-    return { sign_up: false, password_reset: false };
+    return { sign_up: false, password_reset: false, provider: null };
   }
 }
 

@@ -1,8 +1,7 @@
 /** The page: which view is shown, and what changes when somebody signs in or out. */
 
 import { choosePassword, takeLink } from "./account-forms.js";
-import "./admin.js";
-import { refuseError } from "./announcer.js";
+import { refuse, refuseError } from "./announcer.js";
 import { ApiError } from "./api.js";
 import { byId } from "./dom.js";
 import { JobList } from "./job-list.js";
@@ -10,8 +9,10 @@ import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
 import "./upload.js";
 
-const VIEWS = ["starting", "welcome", "password", "workspace", "users"];
-const USERS = "#users";
+const VIEWS = ["starting", "welcome", "password", "workspace", "keys", "users"];
+/** Views that are loaded when somebody opens them, by the end of their address. @type {Record<string, () => Promise<unknown>>} */
+const ON_DEMAND = { "#keys": () => import("./keys.js"), "#users": () => import("./admin.js") };
+const UNLOADED = "The server cannot be reached. Check your connection, then reload the page.";
 const JOB = /^#job=([\w-]{1,64})$/; // as in the links of mails
 const START_SECONDS = 3;
 
@@ -31,10 +32,11 @@ function show(name) {
 /** Show the view and the job that the address names. */
 function follow() {
   if (!session.identity) return;
-  const isUsers = session.identity.admin && location.hash === USERS;
-  show(isUsers ? "users" : "workspace");
+  const load = location.hash === "#users" && !session.identity.admin ? undefined : ON_DEMAND[location.hash];
+  load?.().catch(() => refuse(UNLOADED));
+  show(load ? location.hash.slice(1) : "workspace");
   for (const link of byId("pages").querySelectorAll("a")) {
-    if (link.hash === (isUsers ? USERS : "")) link.setAttribute("aria-current", "page");
+    if (link.hash === (load ? location.hash : "")) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   const job = JOB.exec(location.hash)?.[1];
@@ -44,7 +46,7 @@ function follow() {
 function showSignedIn() {
   const { username, admin } = session.identity ?? { username: "", admin: false };
   byId("who").textContent = username;
-  byId("pages").hidden = !admin;
+  byId("users-link").hidden = !admin;
   dialog.close();
   if (username === shownUser) return;
   shownUser = username;
@@ -95,6 +97,22 @@ async function openLink(link) {
   if (wanted && !session.identity) signInForm(byId("welcome"))?.request(wanted);
 }
 
+/** Sign in with what the identity provider has answered; otherwise continue as the user is signed in. */
+async function finishProviderSignIn() {
+  /** @type {unknown} */
+  let refusal = null;
+  try {
+    const { returnFromProvider } = await import("./provider-sign-in.js");
+    await returnFromProvider();
+  } catch (error) {
+    refusal = error;
+  }
+  if (!session.identity) await start();
+  const form = session.identity ? null : signInForm(byId("welcome"));
+  if (form && refusal instanceof ApiError) form.refuse(form.explain(refusal));
+  else if (refusal) refuseError(refusal);
+}
+
 function followAddress() {
   const link = takeLink();
   if (link) void openLink(link);
@@ -121,4 +139,5 @@ document.addEventListener("show-jobs-of", () => {
 for (const id of ["sign-out", "leave"]) byId(id).addEventListener("click", signOut);
 const link = takeLink();
 if (link) void openLink(link);
+else if (/[?&](state|error)=/.test(location.search)) void finishProviderSignIn();
 else void start();

@@ -7,7 +7,7 @@ import { session } from "./session.js";
 
 const SEARCH_MILLISECONDS = 250;
 const STATES = [
-  ["", "All states"], ["queued", "Waiting"], ["converting", "Converting"], ["ready", "Ready"], ["failed", "Failed"],
+  ["", "All states"], ["importing", "Importing"], ["queued", "Waiting"], ["converting", "Converting"], ["ready", "Ready"], ["failed", "Failed"],
   ["cancelled", "Cancelled"], ["expired", "Expired"],
 ];
 

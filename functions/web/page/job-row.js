@@ -86,9 +86,9 @@ export class JobRow {
 
   /** @param {Job} job */
   #showProgress(job) {
-    this.#progress.hidden = job.state !== "converting";
+    this.#progress.hidden = job.state !== "converting" && job.state !== "importing";
     this.#progress.value = job.percent;
-    this.#progress.setAttribute("aria-label", `Conversion of ${jobName(job)}`);
+    this.#progress.setAttribute("aria-label", `${job.state === "importing" ? "Import" : "Conversion"} of ${jobName(job)}`);
   }
 
   /** @param {Job} job */

@@ -18,18 +18,21 @@ const ADVICE = new Map(Object.entries({
   no_such_track: "Upload it again and choose one of these.",
   too_complex: "Try again, or upload a simpler version of the video.",
   broken: "Upload another copy of the video.",
+  import_failed: "Check that the link works, then import it again, or upload the file.",
+  import_timeout: "Import it again later, or upload the file.",
   gave_up: "Try again. If it fails once more, tell the operator of this server.",
 }));
 
 /** Failures that the same video would end in again. */
 const FINAL = new Set(["no_audio", "not_media", "cut_off", "drm_protected", "unknown_codec", "empty_audio", "nothing_left",
-  "no_such_track", "too_many_channels", "no_container", "cannot_copy", "video_lost", "audio_lost"]);
+  "no_such_track", "too_many_channels", "no_container", "cannot_copy", "video_lost", "audio_lost", "import_refused", "import_failed", "import_timeout", "import_too_large", "storage_full"]);
 
 /** What people call formats and codecs, if not by their names in capitals. */
 const TITLES = new Map([["opus", "Opus"], ["ogg", "Ogg"], ["vorbis", "Vorbis"], ["ac3", "AC-3"], ["eac3", "E-AC-3"]]);
 
 /** @param {Job} job */
 export function stateText({ state, percent }) {
+  if (state === "importing") return percent > 0 ? `Importing, ${percent}\u00a0%` : "Importing";
   if (state === "converting") return percent > 0 ? `Converting, ${percent}\u00a0%` : "Converting";
   return {
     queued: "Waiting", ready: "Ready", failed: "Failed", cancelled: "Cancelled", expired: "Expired",
@@ -96,12 +99,13 @@ export function problemText(job) {
 
 /** @param {Job} job */
 export function mayRetry(job) {
+  if (job.source_url !== null && job.video_bytes === null) return false; // it was not imported completely
   return job.state === "cancelled" || (job.state === "failed" && !FINAL.has(job.error?.code ?? ""));
 }
 
 /** @param {Job} job */
 export function isEnded(job) {
-  return job.state !== "queued" && job.state !== "converting";
+  return !["importing", "queued", "converting"].includes(job.state);
 }
 
 /** @param {Job} job */

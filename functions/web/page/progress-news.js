@@ -27,7 +27,7 @@ export function reportProgress(before, after) {
  */
 function news(before, after) {
   if (before.state !== after.state) {
-    return { queued: "waiting to be converted.", converting: "conversion started.", ready: "ready to play and to download.",
+    return { importing: "", queued: "waiting to be converted.", converting: "conversion started.", ready: "ready to play and to download.",
       failed: `failed. ${problemText(after)}`, cancelled: "cancelled.", expired: "" }[after.state];
   }
   const [earlier, now] = [before, after].map(({ percent }) => Math.floor(percent / STEP_PERCENT));

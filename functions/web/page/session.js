@@ -47,8 +47,15 @@ class Session extends EventTarget {
    * @param {string} password
    */
   async signIn(email, password) {
-    this.#accept(await send("POST", "/login", { json: { email, password, refresh: "cookie" } }));
-    this.#channel.postMessage({ event: "signed-in", username: this.identity?.username });
+    await this.#begin("/login", { email, password });
+  }
+
+  /**
+   * Sign in with what the identity provider has answered; throws ApiError.
+   * @param {{ code: string, verifier: string, nonce: string }} sent
+   */
+  async signInWithProvider(sent) {
+    await this.#begin("/login/provider", sent);
   }
 
   /** End the session on the server and in every tab; throws ApiError if the server cannot be reached. */
@@ -86,6 +93,15 @@ class Session extends EventTarget {
    */
   assertUser(username) {
     if (!username || this.identity?.username !== username) throw new ApiError(SIGNED_OUT);
+  }
+
+  /**
+   * @param {string} path
+   * @param {Record<string, string>} credentials
+   */
+  async #begin(path, credentials) {
+    this.#accept(await send("POST", path, { json: { ...credentials, refresh: "cookie" } }));
+    this.#channel.postMessage({ event: "signed-in", username: this.identity?.username });
   }
 
   #renew() {

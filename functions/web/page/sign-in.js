@@ -5,7 +5,7 @@
 import { loadOffers, requestForm } from "./account-forms.js";
 import { ApiError } from "./api.js";
 import { button } from "./controls.js";
-import { element } from "./dom.js";
+import { element, whileBusy } from "./dom.js";
 import { formatLengthInWords } from "./format.js";
 import { session } from "./session.js";
 
@@ -14,6 +14,7 @@ let forms = 0;
 class SignIn extends HTMLElement {
   #signUp = button("Create an account", () => this.request("sign-up"));
   #reset = button("Forgot password?", () => this.request("reset"));
+  #provider = button("", () => this.#leaveForProvider(), "provider");
   #noAccount = element("p", { class: "hint no-account", hidden: true },
     "No account yet? The operator of this server creates it with ", element("code", {}, "soundlift user add"),
     " and your email address.");
@@ -29,7 +30,7 @@ class SignIn extends HTMLElement {
     });
     this.refusal = element("p", { class: "error", role: "alert", id: `refusal-${forms}` });
     this.button = element("button", { class: "primary" }, "Sign in");
-    this.#signUp.hidden = this.#reset.hidden = true;
+    this.#signUp.hidden = this.#reset.hidden = this.#provider.hidden = true;
     this.#signUp.classList.add("no-account");
     this.form = element(
       "form",
@@ -37,7 +38,7 @@ class SignIn extends HTMLElement {
       element("div", { class: "field" }, element("label", { for: this.email.id }, "Email address"), this.email),
       element("div", { class: "field" }, element("label", { for: this.password.id }, "Password"), this.password),
       this.refusal,
-      this.button,
+      element("div", { class: "actions" }, this.button, this.#provider),
       element("div", { class: "actions others" }, this.#signUp, this.#reset),
       this.#noAccount,
     );
@@ -55,6 +56,8 @@ class SignIn extends HTMLElement {
     void loadOffers().then((offers) => {
       this.#signUp.hidden = !offers.sign_up;
       this.#reset.hidden = !offers.password_reset;
+      this.#provider.hidden = !offers.provider;
+      this.#provider.textContent = `Sign in with ${offers.provider}`;
       this.#noAccount.hidden = offers.sign_up;
     });
   }
@@ -90,12 +93,33 @@ class SignIn extends HTMLElement {
       password.value = "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.refuse(explain(error, !this.#reset.hidden), error.status === 401 ? password : undefined);
+      this.refuse(this.explain(error), error.status === 401 ? password : undefined);
       if (error.status === 401) password.select();
     } finally {
       button.removeAttribute("aria-disabled");
       button.textContent = "Sign in";
     }
+  }
+
+  #leaveForProvider() {
+    void whileBusy(this.#provider, async () => {
+      this.refuse("");
+      try {
+        const { leaveForProvider } = await import("./provider-sign-in.js");
+        await leaveForProvider(this.closest("dialog") !== null);
+      } catch (error) {
+        if (!(error instanceof ApiError)) throw error;
+        this.refuse(this.explain(error));
+      }
+    });
+  }
+
+  /**
+   * Return why a sign-in was refused.
+   * @param {ApiError} error
+   */
+  explain(error) {
+    return explain(error, !this.#reset.hidden);
   }
 
   /**
@@ -122,7 +146,7 @@ class SignIn extends HTMLElement {
  */
 function explain(error, mayReset) {
   const help = mayReset ? "" : " If you have forgotten the password, ask the operator of this server for a new one.";
-  if (error.status === 401) return `The email address or the password is wrong. Check both and try again.${help}`;
+  if (error.code === "invalid_credentials") return `The email address or the password is wrong. Check both and try again.${help}`;
   if (error.code === "too_many_attempts") {
     const time = error.retryAfter === null ? "15 minutes" : formatLengthInWords(error.retryAfter);
     return `Too many attempts to sign in have failed. Try again in ${time}.${help}`;

@@ -14,7 +14,10 @@ from soundlift.common.auth.gateway_login import login_headers
 from soundlift.common.services import Services
 
 PART = "functions"
-FUNCTIONS = ("login", "validate", "upload", "jobs", "download", "web", "convert", "notify", "cleanup")
+FUNCTIONS = (
+    *("login", "validate", "upload", "jobs", "hooks", "download", "web"),
+    *("fetch", "convert", "notify", "webhook", "cleanup"),
+)
 TIMEOUT = urllib3.Timeout(connect=3, read=6)
 NO_ANSWER = "no answer"
 READY_RETURNED = "/_/ready returned "

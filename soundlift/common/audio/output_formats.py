@@ -13,7 +13,7 @@ from soundlift.common.audio import mp3_rates
 ORIGINAL = "original"
 """The value of the option `format` that copies a track as it is, in the format that fits its codec."""
 
-ORIGINAL_OPTIONS = frozenset({"format", "copy", "start", "end", "track", "tags", "cover"})
+ORIGINAL_OPTIONS = frozenset({"format", "copy", "start", "end", "track", "tags", "cover", "webhook"})
 LOSSLESS_OPTIONS = ORIGINAL_OPTIONS | {"channels", "sample_rate", "normalize"}
 
 

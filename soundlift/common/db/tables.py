@@ -113,6 +113,10 @@ jobs = sa.Table(
     sa.Column("claim", sa.String(24)),
     sa.Column("claimed_until", sa.Double),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    # Of a video that the client sends to the media store itself: the size of its parts, and the store's reference of
+    # the upload, which is NULL until it has begun there.
+    sa.Column("part_bytes", sa.BigInteger),
+    sa.Column("direct_upload", sa.Text),
     # Each of these is NULL except in the states that its comment names, so that its index finds only those jobs.
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
@@ -138,6 +142,9 @@ jobs = sa.Table(
     # The seconds of the source between which a copy was really cut; NULL if it is not a copy, or not cut.
     sa.Column("cut_start", sa.Double),
     sa.Column("cut_end", sa.Double),
+    # The URL that the video comes from, as it may be shown; NULL for an upload. The state of an import in progress is
+    # `receiving` here, which functions of an older release know; see jobs/conditions.py.
+    sa.Column("source_url", sa.String(1000)),
     sa.Index("job_of_video", "video_fid"),
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),
@@ -165,6 +172,22 @@ deletions = sa.Table(
     sa.Index("deletion_update_of_user", "username", "updated_at", "job"),
 )
 
+# The imports in progress; the row is deleted when the import ends. Functions of an older release write no rows.
+job_sources = sa.Table(
+    "job_source",
+    metadata,
+    sa.Column("job", sa.String(24), primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),  # complete, so it may contain secrets
+    sa.Column("is_named", sa.Boolean, nullable=False),  # whether the user has given the file a name
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due_at", sa.Double, nullable=False),  # when the event is next due
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("last_cause", sa.String(1000)),
+    sa.Index("job_source_due_at", "due_at"),
+)
+
 # What each user uploaded and had converted in each recent minute since 1970; see jobs/recent.py.
 usage_minutes = sa.Table(
     "usage_minute",
@@ -188,6 +211,60 @@ notifications = sa.Table(
     sa.Column("delivered_at", sa.Double),
     sa.Column("last_error", sa.String(1000)),
     sa.Index("notification_due_at", "due_at"),
+)
+
+# The endpoints of users that get webhooks; see webhooks/endpoints.py.
+webhooks = sa.Table(
+    "webhook",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("url", sa.String(2048), nullable=False),
+    sa.Column(
+        "url_hash", sa.String(64), nullable=False
+    ),  # SHA-256 in hexadecimal digits: URLs are too long for an index
+    # In clear: a signature needs them (docs/webhooks.md, Secrets).
+    sa.Column("secret", sa.String(100), nullable=False),
+    sa.Column("previous_secret", sa.String(100)),  # signs too until `previous_until`, after a rotation
+    sa.Column("previous_until", sa.Double),
+    sa.Column("all_jobs", sa.Boolean, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("detail", sa.String(1000)),  # why it is failing or disabled
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("changed_at", sa.Double, nullable=False),
+    # When the event of the mail to its owner is next due; NULL unless it has begun to fail.
+    sa.Column("alert_due_at", sa.Double),
+    sa.Column("alert_claim", sa.String(24)),
+    sa.Column("alert_claimed_until", sa.Double),
+    sa.UniqueConstraint("username", "url_hash", name="webhook_of_user"),
+    sa.Index("webhook_alert_due_at", "alert_due_at"),
+    sa.Index("webhook_previous_until", "previous_until"),
+)
+
+# One message to one endpoint; its id is the `webhook-id` of each attempt. See webhooks/deliveries.py.
+webhook_deliveries = sa.Table(
+    "webhook_delivery",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("webhook", sa.String(24), nullable=False),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("job", sa.String(24)),  # NULL for a test
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),  # since it was created or last replayed
+    sa.Column("due_at", sa.Double),  # when the next attempt may begin; NULL once it is delivered or given up
+    sa.Column("resend_at", sa.Double),  # when the event is next due; NULL as `due_at`
+    sa.Column("claim", sa.String(24)),
+    sa.Column("claimed_until", sa.Double),
+    sa.Column("delivered_at", sa.Double),
+    sa.Column("last_status", sa.Integer),  # of the last response; NULL if there was none
+    sa.Column("last_error", sa.String(1000)),
+    sa.Index("webhook_delivery_of_webhook", "webhook", "created_at", "id"),
+    sa.Index("webhook_delivery_of_job", "job"),
+    sa.Index("webhook_delivery_resend_at", "resend_at"),
+    sa.Index("webhook_delivery_due_of_user", "username", "due_at"),
+    sa.Index("webhook_delivery_claimed_of_user", "username", "claimed_until"),
+    sa.Index("webhook_delivery_by_age", "created_at"),
 )
 
 # The steps of jobs and of their notifications; see jobs/history.py. Functions of an older release write no rows.

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.engine import Database
+from soundlift.common.db.tables import job_sources as sources
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import RECEIVE_SECONDS, UPLOAD_LEASE_SECONDS, State
 
@@ -13,11 +14,10 @@ _lease_end = table.c.upload_deadline - (RECEIVE_SECONDS - UPLOAD_LEASE_SECONDS)
 
 
 def has_activity(database: Database) -> bool:
-    """Return whether an upload or a conversion has extended its lease lately; raises DatabaseUnavailable."""
+    """Return whether an upload, an import or a conversion has extended its lease lately; raises DatabaseUnavailable."""
     receiving = sa.and_(table.c.state == State.RECEIVING, _lease_end > now())
     converting = sa.and_(table.c.state == State.CONVERTING, table.c.claimed_until > now())
+    queries = [sa.select(table.c.id).where(condition) for condition in (receiving, converting)]
+    queries.append(sa.select(sources.c.job).where(sources.c.claimed_until > now()))
     with database.read() as connection:
-        return any(
-            connection.scalar(sa.select(table.c.id).where(condition).limit(1)) is not None
-            for condition in (receiving, converting)
-        )
+        return any(connection.scalar(query.limit(1)) is not None for query in queries)

@@ -16,6 +16,7 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import (
     FIRST_RESEND_SECONDS,
     GIVE_UP_SECONDS,
+    HIDDEN,
     MAX_RESEND_SECONDS,
     OUTCOMES,
     AudioDescription,
@@ -32,13 +33,18 @@ MIN_UPDATE_STEP = 1e-6  # seconds; a double of today's date has a resolution of 
 
 Moment = sa.ColumnElement[float]
 
+_is_import = sa.and_(table.c.state == State.RECEIVING, table.c.source_url.is_not(None))
+# An import in progress has the state of an upload in its row. Functions of an older release, which do not know imports,
+# hide such a job and, since it has no `upload_deadline`, leave it alone; any other state would stop them.
+state_column: sa.ColumnElement[str] = sa.case((_is_import, State.IMPORTING.value), else_=table.c.state)
 _computed: dict[str, sa.ColumnElement[Any]] = {
     "claim_lapsed": sa.func.coalesce(table.c.claimed_until < now(), sa.true()),
     "has_waveform": table.c.waveform.is_not(None),
 }
 _audio_names = [item.name for item in fields(AudioDescription)]
 _names = [item.name for item in fields(Job) if item.name != "audio"] + _audio_names
-job_columns = [_computed[name].label(name) if name in _computed else table.c[name] for name in _names]
+_expressions = {**_computed, "state": state_column}
+job_columns = [_expressions[name].label(name) if name in _expressions else table.c[name] for name in _names]
 too_old = sa.func.coalesce(table.c.retried_at, table.c.created_at) < now() - GIVE_UP_SECONDS
 # Strictly increasing for each job, even if the clock is coarse or is set back, so that no two versions look the same.
 next_update = sa.case((now() > table.c.updated_at, now()), else_=table.c.updated_at + MIN_UPDATE_STEP)
@@ -80,6 +86,21 @@ def _times(values: Mapping[str, Any]) -> dict[str, float | None]:
         "updated_at": max(values["updated_at"], values["changed_at"]),
         "ended_at": ended_at if values["ended_at"] is None else values["ended_at"],
     }
+
+
+def is_receiving() -> sa.ColumnElement[bool]:
+    """Select uploads in progress."""
+    return sa.and_(table.c.state == State.RECEIVING, table.c.source_url.is_(None))
+
+
+def is_import() -> sa.ColumnElement[bool]:
+    """Select imports in progress."""
+    return _is_import
+
+
+def is_listed() -> sa.ColumnElement[bool]:
+    """Select jobs that their owner sees."""
+    return sa.or_(table.c.state.not_in(HIDDEN), _is_import)
 
 
 def holds_claim(claim: Claim) -> sa.ColumnElement[bool]:

@@ -23,9 +23,10 @@ def job_document(job: Job, settings: Settings, notifications: Sequence[Notificat
         "state": job.state,
         "percent": job.percent,
         "file_name": job.file_name,
+        "source_url": job.source_url,
         "username": job.username,
         "video_fid": job.video_fid,
-        "video_bytes": job.video_bytes,
+        "video_bytes": None if job.state == State.IMPORTING else job.video_bytes,
         "mp3_fid": job.mp3_fid if job.state == State.READY else None,
         "mp3_bytes": job.mp3_bytes,
         "length": job.length,
@@ -59,6 +60,7 @@ def _audio_document(audio: AudioDescription) -> dict[str, Any]:
 def _notification_document(notification: Notification) -> dict[str, Any]:
     return {
         "channel": notification.channel,
+        "webhook": notification.webhook,
         "delivered_at": iso_time(notification.delivered_at),
         "error": notification.error,
     }

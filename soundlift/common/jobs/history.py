@@ -23,7 +23,10 @@ FIRST_STEPS = 10  # of a job, which are always kept
 LAST_STEPS = 90
 ORPHAN_BATCH = 100
 # No job can repeat any other step for long without one of these.
-REPEATABLE = (Step.RELEASED, Step.RETRIED, Step.EVENT_RESENT)
+REPEATABLE = (
+    *(Step.RELEASED, Step.IMPORT_RELEASED, Step.RETRIED, Step.EVENT_RESENT),
+    *(Step.WEBHOOK_DELIVERED, Step.WEBHOOK_RELEASED),
+)
 
 
 def take_step(connection: Connection, update: sa.Update, job_id: str, step: Step, **entry: Any) -> bool:

@@ -10,6 +10,10 @@ class Step(StrEnum):
     """What happened to a job or to its notification; most steps are named after the state that they lead to."""
 
     RECEIVING = "receiving"
+    IMPORTING = "importing"
+    IMPORT_CLAIMED = "import_claimed"
+    IMPORT_RELEASED = "import_released"
+    IMPORT_FAILED = "import_failed"
     ADOPTED = "adopted"
     QUEUED = "queued"
     UPLOAD_FAILED = "upload_failed"
@@ -34,6 +38,9 @@ class Step(StrEnum):
     MAIL_RELEASED = "mail_released"
     MAIL_DELIVERED = "mail_delivered"
     MAIL_GAVE_UP = "mail_gave_up"
+    WEBHOOK_RELEASED = "webhook_released"
+    WEBHOOK_DELIVERED = "webhook_delivered"
+    WEBHOOK_GAVE_UP = "webhook_gave_up"
     OMITTED = "omitted"  # in the place of steps that were deleted to limit the length of a history
 
 

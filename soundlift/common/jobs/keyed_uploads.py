@@ -14,7 +14,7 @@ from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.db.tables import upload_keys as keys
 from soundlift.common.errors import Busy, UploadInProgress
-from soundlift.common.jobs.conditions import job_columns, job_from_row
+from soundlift.common.jobs.conditions import is_receiving, job_columns, job_from_row
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import RECEIVE_SECONDS, UPLOAD_LEASE_SECONDS, Job, State
 from soundlift.common.jobs.upload_keys import UploadKey, insert_key
@@ -56,13 +56,12 @@ class KeyedUploadSteps(UploadSteps):
 
     def take_over(self, job: Job) -> bool:
         """Move receiving → deleted, if the lease of the upload is over; its key can be used again."""
-        is_over = sa.and_(table.c.state == State.RECEIVING, _lease_seconds <= 0)
+        is_over = sa.and_(is_receiving(), _lease_seconds <= 0)
         return self._break_off(job.id, Step.UPLOAD_REPLACED, is_over)
 
     def cancel_upload(self, job_id: str) -> bool:
         """Move receiving → deleted; its key cannot be used again."""
-        is_receiving = table.c.state == State.RECEIVING
-        update = self._transition(job_id, State.DELETED, is_receiving, upload_deadline=None, purge_after=now())
+        update = self._transition(job_id, State.DELETED, is_receiving(), upload_deadline=None, purge_after=now())
         return self._take(update, job_id, Step.UPLOAD_CANCELLED)
 
     def refuse_upload(self, key: UploadKey) -> bool:

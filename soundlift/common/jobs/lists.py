@@ -13,8 +13,9 @@ import sqlalchemy as sa
 
 from soundlift.common.db.clock import statement_start
 from soundlift.common.db.index_hints import force_index
-from soundlift.common.db.tables import deletions
+from soundlift.common.db.tables import deletions, job_sources
 from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.conditions import is_listed, state_column
 from soundlift.common.jobs.cursor import Update
 from soundlift.common.jobs.model import HIDDEN, Job, State
 from soundlift.common.jobs.queries import JobQueries
@@ -85,7 +86,7 @@ class JobLists(JobQueries):
 
     def _walk(self, username: str | None, after: str | None) -> Iterator[sa.Row[Any]]:
         """Yield the jobs of a list, reading CHUNK_ROWS at a time."""
-        columns: list[Any] = [table.c.id, table.c.created_at, table.c.state, table.c.file_name]
+        columns: list[Any] = [table.c.id, table.c.created_at, state_column.label("state"), table.c.file_name]
         while (conditions := self._listed(username, after)) is not None:
             query = sa.select(*columns).where(*conditions).order_by(*NEWEST_FIRST).limit(CHUNK_ROWS)
             with self._database.read() as connection:
@@ -100,9 +101,7 @@ class JobLists(JobQueries):
         ids = list(dict.fromkeys(job_ids))
         if not ids:
             return []
-        found = {
-            job.id: job for job in self._select(table.c.id.in_(ids), table.c.state.not_in(HIDDEN), index="PRIMARY")
-        }
+        found = {job.id: job for job in self._select(table.c.id.in_(ids), is_listed(), index="PRIMARY")}
         return [found[job_id] for job_id in ids if job_id in found]
 
     def waveform(self, job_id: str) -> bytes | None:
@@ -120,7 +119,7 @@ class JobLists(JobQueries):
         """Return the last update of each job of a user, or of all users, that was updated or deleted since a time."""
         suffix = "" if username is None else "_of_user"
         changed = _updated(table.c.id, table.c.updated_at, username, since, deleted=False)
-        changed = force_index(changed.where(table.c.state.not_in(HIDDEN)), table, f"job_update{suffix}")
+        changed = force_index(changed.where(_is_listed_by_index()), table, f"job_update{suffix}")
         deleted = _updated(deletions.c.job, deletions.c.updated_at, username, since, deleted=True)
         deleted = force_index(deleted, deletions, f"deletion_update{suffix}")
         with self._database.read() as connection:
@@ -129,7 +128,7 @@ class JobLists(JobQueries):
 
     def _listed(self, username: str | None, after: str | None) -> list[sa.ColumnElement[bool]] | None:
         """Return the conditions for a part of a list; None if the job that it starts after is unknown."""
-        conditions: list[sa.ColumnElement[bool]] = [table.c.state.not_in(HIDDEN)]
+        conditions: list[sa.ColumnElement[bool]] = [is_listed()]
         if username is not None:
             conditions.append(table.c.username == username)
         if after is not None:
@@ -147,6 +146,13 @@ class JobLists(JobQueries):
             return match[1], float(match[2])
         last = self.find(after)
         return (last.id, last.created_at) if last else None
+
+
+def _is_listed_by_index() -> sa.ColumnElement[bool]:
+    """Select jobs that their owner sees, by columns of the indexes for updates, and by the imports in progress."""
+    source = sa.select(job_sources.c.job).where(job_sources.c.job == table.c.id)
+    is_import = source.limit(1).correlate(table).scalar_subquery().is_not(None)
+    return sa.or_(table.c.state.not_in(HIDDEN), sa.and_(table.c.state == State.RECEIVING, is_import))
 
 
 def _updated(

@@ -21,6 +21,9 @@ MAX_RESEND_SECONDS = 6 * 3600
 # take its place; after the longer one, which also bridges an outage of the database, cleanup abandons it.
 UPLOAD_LEASE_SECONDS = 30
 RECEIVE_SECONDS = 20 * 60
+MAX_IMPORT_ATTEMPTS = 5
+# The pauses after each attempt to import that failed because of the server.
+IMPORT_RETRY_SECONDS = (30, 120, 600, 1800)
 MAX_MESSAGE_LENGTH = 1000  # characters
 MAX_DATE = datetime(9999, 12, 31, tzinfo=UTC).timestamp()  # the last that Python and ISO 8601 can write
 
@@ -29,6 +32,7 @@ class State(StrEnum):
     """The states of a job."""
 
     RECEIVING = "receiving"
+    IMPORTING = "importing"
     QUEUED = "queued"
     CONVERTING = "converting"
     READY = "ready"
@@ -39,6 +43,7 @@ class State(StrEnum):
 
 
 WAITING = (State.QUEUED, State.CONVERTING)
+CANCELLABLE = (State.IMPORTING, *WAITING)
 OUTCOMES = (State.READY, State.FAILED)
 ENDED = (*OUTCOMES, State.CANCELLED, State.EXPIRED)
 HIDDEN = (State.RECEIVING, State.DELETED)
@@ -72,6 +77,7 @@ class AudioDescription:
 class Job:
     """One row as it was read; times in seconds since 1970, `length` and `missing_seconds` in seconds of sound.
 
+    `source_url` is where the video comes from, as it may be shown, or None for an upload.
     `options` is what AudioOptions.from_json reads, or None if the job has none. `missing_seconds` of the sound could
     not be read; None means unknown. `audio` describes the audio file; None until there is one.
     """
@@ -105,6 +111,12 @@ class Job:
     has_waveform: bool
     updated_at: float
     retries: int
+    source_url: str | None
+
+    @property
+    def has_video(self) -> bool:
+        """Return whether the store got the complete video; an import may have ended before."""
+        return self.source_url is None or self.video_bytes is not None
 
     @property
     def ended(self) -> bool:
@@ -119,6 +131,18 @@ class Claim:
     job_id: str
     token: str
     mp3_fid: str
+
+
+@dataclass(frozen=True)
+class ImportClaim:
+    """One worker's right to import a job's video from `url` as `video_fid`, until the claim lapses."""
+
+    job_id: str
+    token: str
+    video_fid: str
+    url: str
+    is_named: bool
+    attempts: int
 
 
 def finite_or_none(value: float | None) -> float | None:

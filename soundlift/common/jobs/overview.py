@@ -13,6 +13,7 @@ from soundlift.common.db.clock import statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import job_history, jobs, notifications
+from soundlift.common.jobs.conditions import state_column
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.model import State
 
@@ -24,8 +25,8 @@ RATES: Mapping[str, Sequence[Step]] = {
     "uploads": (Step.QUEUED, Step.ADOPTED),
     "conversions": (Step.READY,),
     "mails": (Step.MAIL_DELIVERED,),
-    "failures": (Step.FAILED, Step.GAVE_UP, Step.MAIL_GAVE_UP),
-    "postponed": (Step.RELEASED, Step.MAIL_RELEASED),
+    "failures": (Step.FAILED, Step.GAVE_UP, Step.MAIL_GAVE_UP, Step.WEBHOOK_GAVE_UP),
+    "postponed": (Step.RELEASED, Step.MAIL_RELEASED, Step.WEBHOOK_RELEASED),
 }
 
 
@@ -72,6 +73,8 @@ def read_overview(database: Database) -> Overview:
 
 def _count_jobs(connection: Connection, state: State) -> int:
     query = sa.select(jobs.c.state).where(jobs.c.state == state)
+    if state in (State.RECEIVING, State.IMPORTING):
+        query = sa.select(jobs.c.state).where(jobs.c.state == State.RECEIVING, state_column == state)
     return _count(connection, force_index(query, jobs, "job_in_state"))
 
 

@@ -12,8 +12,10 @@ from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import (
     is_due,
+    is_import,
     is_interrupted,
     is_past_retention,
+    is_receiving,
     is_unclaimed,
     job_columns,
     job_from_row,
@@ -24,7 +26,7 @@ from soundlift.common.jobs.history_entry import HistoryEntry
 from soundlift.common.jobs.model import BATCH, WAITING, Job, State
 from soundlift.common.jobs.turns import IN_TURN
 
-UNFINISHED = (State.RECEIVING, *WAITING)
+UNFINISHED = (State.RECEIVING, State.IMPORTING, *WAITING)
 
 
 class JobQueries:
@@ -88,13 +90,18 @@ class JobQueries:
     def count_waiting(self) -> dict[State, tuple[int, float]]:
         """Return the number of jobs in each state that does not last, and the seconds since its first job entered it.
 
-        The query reads only the entries of these jobs in one index.
+        The queries read only the entries of these jobs in one index, and the rows of those that are being received.
         """
-        seconds = statement_start() - sa.func.min(table.c.changed_at)
-        query = sa.select(table.c.state, sa.func.count(), seconds).where(table.c.state.in_(UNFINISHED))
-        query = force_index(query.group_by(table.c.state), table, "job_in_state")
+        aggregates = sa.func.count(), statement_start() - sa.func.min(table.c.changed_at)
+        waiting = sa.select(table.c.state, *aggregates).where(table.c.state.in_(WAITING)).group_by(table.c.state)
+        queries = [waiting]
+        for state, condition in ((State.RECEIVING, is_receiving()), (State.IMPORTING, is_import())):
+            queries.append(sa.select(sa.literal(state.value), *aggregates).where(condition))
+        found: dict[str, tuple[int, float]] = {}
         with self._database.read() as connection:
-            found = {state: (count, max(0.0, age)) for state, count, age in connection.execute(query)}
+            for query in queries:
+                rows = connection.execute(force_index(query, table, "job_in_state"))
+                found |= {state: (count, max(0.0, age)) for state, count, age in rows if count}
         return {state: found.get(state, (0, 0.0)) for state in UNFINISHED}
 
     def _select(

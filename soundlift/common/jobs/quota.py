@@ -171,7 +171,8 @@ def _first_interrupted(connection: Connection, username: str) -> int:
     """Return in how many seconds the first of a user's uploads counts as interrupted, unless more bytes arrive."""
     mine = sa.and_(table.c.username == username, table.c.state == State.RECEIVING)
     due, moment = connection.execute(sa.select(sa.func.min(table.c.upload_deadline), now()).where(mine)).one()
-    return max(0, int(due - moment)) + RETRY_CLEANUP_SECONDS
+    # Imports have no deadline, and their owner can cancel them.
+    return RETRY_JOBS_SECONDS if due is None else max(0, int(due - moment)) + RETRY_CLEANUP_SECONDS
 
 
 def _first_expiry(connection: Connection, username: str, retention: int) -> tuple[str, int] | None:

@@ -11,9 +11,9 @@ from sqlalchemy.engine import Connection
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_unclaimed
-from soundlift.common.jobs.conversions import ConversionSteps
 from soundlift.common.jobs.deletions import take_step_and_drop_notifications
 from soundlift.common.jobs.history_entry import Step
+from soundlift.common.jobs.imports import ImportSteps
 from soundlift.common.jobs.model import AUDIO_LOST, VIDEO_LOST, Job, State
 from soundlift.common.jobs.turns import turn_of
 from soundlift.common.notifications.rows import add_notifications
@@ -27,7 +27,7 @@ AUDIO_COLUMNS = (
 )
 
 
-class RestorationSteps(ConversionSteps):
+class RestorationSteps(ImportSteps):
     """The steps of jobs whose files are missing. Every method raises DatabaseUnavailable."""
 
     def fail_without_video(self, job: Job) -> bool:

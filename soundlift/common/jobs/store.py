@@ -4,6 +4,7 @@
                     └───────┴─▶ cancelled ─▶ expired        receiving, any end ─▶ deleted
     failed | cancelled ─▶ (retried) ─▶ queued
     ready ─▶ (audio lost) ─▶ queued | failed: after a restore of the database or of the store; see restoration.py
+    importing ─▶ queued | failed | cancelled: the video comes from a URL; see imports.py
     (adopted) ─▶ queued: a video that another program stored
 
 A step that changes no row means that another process acted first; it returns False or None and raises no error.
@@ -67,7 +68,7 @@ class Jobs(RestorationSteps):
         return self._end(job.id, Step.GAVE_UP, is_unclaimed(), exhausted, error_code="gave_up", error=error)
 
     def cancel(self, job_id: str) -> bool:
-        """Move queued, converting → cancelled."""
+        """Move importing, queued, converting → cancelled."""
         update = self._transition(
             job_id,
             State.CANCELLED,
@@ -78,19 +79,21 @@ class Jobs(RestorationSteps):
             turn=None,
             ended_at=now(),
         )
-        return self._take(update, job_id, Step.CANCELLED)
+        return self.cancel_import(job_id) or self._take(update, job_id, Step.CANCELLED)
 
     def retry(self, job: Job, limits: Limits) -> Job | None:
-        """Move failed, cancelled → queued with the same video, and return the job; None if it is in another state.
+        """Move failed, cancelled → queued with the same video, and return the job.
 
-        The notifications of the earlier outcome are deleted, so that the next outcome gets its own. An `mp3_fid` stays:
-        it names what a worker that was interrupted may have left behind. Raises TooManyJobs.
+        The result is None if the job is in another state, or has no video. The notifications of the earlier outcome are
+        deleted, so that the next outcome gets its own. An `mp3_fid` stays: it names what a worker that was interrupted
+        may have left behind. Raises TooManyJobs.
         """
         cleared = dict.fromkeys(("claim", "claimed_until", "error_code", "error", "last_cause", "ended_at"))
         update = self._transition(
             job.id,
             State.QUEUED,
             table.c.state.in_(RETRYABLE),
+            sa.or_(table.c.source_url.is_(None), table.c.video_bytes.is_not(None)),
             attempts=0,
             percent=0,
             resend_at=now() + FIRST_RESEND_SECONDS,

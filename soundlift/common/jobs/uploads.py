@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from soundlift.common.db.clock import now
 from soundlift.common.db.tables import jobs as table
-from soundlift.common.jobs.conditions import is_interrupted, job_columns, job_from_row, next_update
+from soundlift.common.jobs.conditions import is_interrupted, is_receiving, job_columns, job_from_row, next_update
 from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.lists import JobLists
@@ -25,7 +25,7 @@ from soundlift.common.media import new_media_id
 class UploadSteps(JobLists):
     """The steps of uploads and of adopted videos. Every method raises DatabaseUnavailable."""
 
-    def receive(  # noqa: PLR0913 - each is a column, except the last two
+    def receive(  # noqa: PLR0913 - each is a column, except reservation and key
         self,
         *,
         username: str,
@@ -35,8 +35,11 @@ class UploadSteps(JobLists):
         options: str | None = None,
         reservation: Reservation | None = None,
         key: UploadKey | None = None,
+        part_bytes: int | None = None,
     ) -> Job:
         """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
+
+        `part_bytes` is for a direct upload; see direct_uploads.py.
 
         Raises UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs,
         StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
@@ -55,6 +58,7 @@ class UploadSteps(JobLists):
             traceparent=traceparent,
             options=options,
             video_bytes=reservation.size if reservation else None,
+            part_bytes=part_bytes,
             upload_deadline=now() + RECEIVE_SECONDS,
         )
 
@@ -100,14 +104,14 @@ class UploadSteps(JobLists):
 
     def extend_deadline(self, job_id: str) -> bool:
         """Postpone the time at which an upload counts as interrupted."""
-        return self._update(job_id, table.c.state == State.RECEIVING, upload_deadline=now() + RECEIVE_SECONDS)
+        return self._update(job_id, is_receiving(), upload_deadline=now() + RECEIVE_SECONDS)
 
     def reserve(self, job: Job, more: Reservation) -> bool:
         """Count more bytes for an upload, and postpone the time at which it counts as interrupted.
 
         Raises StorageFull.
         """
-        mine = sa.and_(table.c.id == job.id, table.c.state == State.RECEIVING)
+        mine = sa.and_(table.c.id == job.id, is_receiving())
         size = sa.func.coalesce(table.c.video_bytes, 0) + more.size
         step = sa.update(table).where(mine).values(video_bytes=size, upload_deadline=now() + RECEIVE_SECONDS)
 
@@ -126,7 +130,7 @@ class UploadSteps(JobLists):
         update = self._transition(
             job_id,
             State.QUEUED,
-            table.c.state == State.RECEIVING,
+            is_receiving(),
             video_bytes=video_bytes,
             options=sa.func.coalesce(options, table.c.options),
             upload_deadline=None,
@@ -144,7 +148,7 @@ class UploadSteps(JobLists):
 
     def roll_back(self, job_id: str) -> bool:
         """Move receiving → deleted, after an upload has failed; its key can be used again."""
-        return self._break_off(job_id, Step.UPLOAD_FAILED, table.c.state == State.RECEIVING)
+        return self._break_off(job_id, Step.UPLOAD_FAILED, is_receiving())
 
     def abandon(self, job: Job) -> bool:
         """Move receiving → deleted, if the upload is still interrupted; its key can be used again."""

@@ -11,14 +11,13 @@ DELIVERED, RETRIED, GIVEN_UP = "delivered", "retried", "given_up"
 
 
 class MeasuredNotifications(Notifications):
-    """Notifications whose outcomes are counted by channel, each from 0 on."""
+    """Mails whose outcomes are counted by channel, each from 0 on."""
 
     def __init__(self, database: Database, metrics: Metrics) -> None:
         super().__init__(database)
         self._outcomes = metrics.notifications
-        for channel in Channel:
-            for outcome in (DELIVERED, RETRIED, GIVEN_UP):
-                self._outcomes.labels(channel, outcome)
+        for outcome in (DELIVERED, RETRIED, GIVEN_UP):
+            self._outcomes.labels(Channel.MAIL, outcome)
 
     def mark_delivered(self, claim: NotificationClaim) -> bool:
         """Count a notification that was delivered."""

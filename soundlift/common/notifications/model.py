@@ -11,9 +11,10 @@ MAX_RESEND_SECONDS = 6 * 3600
 
 
 class Channel(StrEnum):
-    """A way to notify the owner of a job; a job has one notification per channel."""
+    """A way to notify the owner of a job; a job has one mail, and a delivery for each of its webhooks."""
 
     MAIL = "mail"
+    WEBHOOK = "webhook"  # stored by webhooks/deliveries.py
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Notification:
     """One row as it was read; times in seconds since 1970.
 
     It is pending while it is neither delivered nor given up. `last_error` is the reason why the last attempt failed.
+    `webhook` is the id of the endpoint, if the channel is a webhook.
     """
 
     job: str
@@ -29,6 +31,7 @@ class Notification:
     due_at: float | None
     delivered_at: float | None
     last_error: str | None
+    webhook: str | None = None
 
     @property
     def error(self) -> str | None:

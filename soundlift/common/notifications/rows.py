@@ -1,4 +1,4 @@
-"""The notifications of a job as part of the transactions that change the job."""
+"""The notifications of a job, including those to webhooks, as part of the transactions that change the job."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
 from soundlift.common.notifications.model import Channel
+from soundlift.common.webhooks.rows import add_deliveries, delete_deliveries, has_pending_delivery
 
 
 def add_notifications(connection: Connection, job_id: str) -> None:
-    """Add one notification per channel for a job that ended; each is due immediately.
+    """Add a mail, and a delivery to each webhook, for a job that ended; each is due immediately.
 
     If the event is lost, the next cleanup therefore resends it. A repeated event is harmless.
     """
-    row = sa.insert(table).values(job=job_id, due_at=now(), attempts=0)
-    for channel in Channel:
-        connection.execute(row.values(channel=channel))
+    connection.execute(sa.insert(table).values(job=job_id, channel=Channel.MAIL, due_at=now(), attempts=0))
+    add_deliveries(connection, job_id)
 
 
 def delete_notifications(connection: Connection, job_ids: Collection[str]) -> None:
     """Delete the notifications of jobs, pending or not."""
     connection.execute(sa.delete(table).where(table.c.job.in_(job_ids)))
+    delete_deliveries(connection, job_ids)
 
 
 def has_pending_notification() -> sa.ColumnElement[bool]:
@@ -36,4 +37,4 @@ def has_pending_notification() -> sa.ColumnElement[bool]:
     """
     pending = sa.select(table.c.job).where(table.c.job == jobs.c.id, table.c.due_at.is_not(None))
     by_key = force_index(pending, table, "PRIMARY").limit(1).correlate(jobs)
-    return by_key.scalar_subquery().is_not(None)
+    return sa.or_(by_key.scalar_subquery().is_not(None), has_pending_delivery())

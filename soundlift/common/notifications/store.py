@@ -19,6 +19,7 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import notifications as table
+from soundlift.common.db.tables import webhook_deliveries as deliveries
 from soundlift.common.jobs.conditions import job_columns, job_from_row, next_update
 from soundlift.common.jobs.history import attempts_to_notify, take_step
 from soundlift.common.jobs.history_entry import Step
@@ -32,7 +33,12 @@ from soundlift.common.notifications.model import (
     NotificationClaim,
 )
 
-_columns = [table.c[name] for name in Notification.__dataclass_fields__]
+_names = [name for name in Notification.__dataclass_fields__ if name != "webhook"]
+_columns = [*(table.c[name] for name in _names), sa.null().label("webhook")]
+_delivery_columns = [
+    sa.literal(Channel.WEBHOOK).label(name) if name == "channel" else deliveries.c[name]
+    for name in (*_names, "webhook")
+]
 
 
 class Notifications:
@@ -42,13 +48,15 @@ class Notifications:
         self._database = database
 
     def by_job(self, job_ids: Collection[str]) -> dict[str, list[Notification]]:
-        """Return the notifications of each job, ordered by channel."""
-        query = sa.select(*_columns).where(table.c.job.in_(job_ids))
+        """Return the notifications of each job: the mail, then the deliveries, ordered by webhook."""
+        mails = sa.select(*_columns).where(table.c.job.in_(job_ids))
+        hooks = sa.select(*_delivery_columns).where(deliveries.c.job.in_(job_ids))
         found: dict[str, list[Notification]] = {job_id: [] for job_id in job_ids}
         with self._database.read() as connection:
-            for row in sorted(connection.execute(query), key=lambda row: str(row.channel)):
-                values = {**row._mapping, "channel": Channel(row.channel)}
-                found[row.job].append(Notification(**values))
+            for query in (mails, hooks):
+                for row in sorted(connection.execute(query), key=lambda row: str(row.webhook)):
+                    values = {**row._mapping, "channel": Channel(row.channel)}
+                    found[row.job].append(Notification(**values))
         return found
 
     def due(self) -> list[Job]:

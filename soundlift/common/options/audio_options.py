@@ -155,6 +155,14 @@ class AudioOptions:
         default_text="`keep`",
         help="Keep or leave out the cover picture.",
     )
+    webhook: str | None = _option(
+        None,
+        values.WEBHOOK,
+        metavar="ID|URL",
+        default_text="only those for all jobs",
+        help="Announce the job to this webhook of yours too: its id, or its URL.",
+        details="Webhooks that get all jobs need not be named.",
+    )
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -166,8 +174,9 @@ class AudioOptions:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Return the options stored in a job row."""
-        stored = json.loads(text)
+        """Return the options stored in a job row, without those that only a newer release knows."""
+        known = {item.name for item in fields(cls)}
+        stored = {name: value for name, value in json.loads(text).items() if name in known}
         return cls(**{"copy": copy_choice(stored), **stored})
 
     @classmethod

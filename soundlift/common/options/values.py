@@ -20,6 +20,10 @@ SECONDS = re.compile(r"\d{1,6}(?:\.\d{1,6})?", re.ASCII)
 CLOCK = re.compile(r"(?:(\d{1,2}):(?=[0-5]?\d:))?(\d{1,3}):([0-5]\d(?:\.\d{1,6})?)", re.ASCII)
 
 
+WEBHOOK_NAME = re.compile(r"[0-9a-f]{24}|https?://[!-~]+")
+MAX_URL_LENGTH = 2048
+
+
 @dataclass(frozen=True)
 class Value:
     """A kind of value: `allowed` completes "must be …", `parse` reads a text, `show` formats the value for a job."""
@@ -119,6 +123,14 @@ def _line(text: str) -> str:
     return text
 
 
+def _webhook(text: str) -> str:
+    """Return the id or the URL of a webhook, which only its owner's webhooks give a meaning."""
+    _match(WEBHOOK_NAME, text)
+    if len(text) > MAX_URL_LENGTH:
+        raise ValueError(text)
+    return text
+
+
 MP3_BITRATE = one_of(FORMATS["mp3"].bitrates, "kbit/s", suffix="k")
 BITRATES = {
     "mp3": MP3_BITRATE,
@@ -133,6 +145,7 @@ LOUDNESS = Value("a loudness from -70 to -5 (LUFS)", _loudness)
 NORMALIZE = Value(f"true, false, or {LOUDNESS.allowed}", _normalize)
 TIME = Value("a time: seconds such as 83.25, or [HH:]MM:SS[.mmm]", _time)
 TRACK = Value("the number of an audio track, from 1 to 999, or an ISO 639 language code", _track)
+WEBHOOK = Value("the id or the URL of one of your webhooks", _webhook)
 LINE = Value(f"at most {MAX_TEXT_LENGTH} characters on one line", _line)
 # ID3v2.4: the date part of its timestamps, and the frames TRCK and TPOS.
 DATE = matching(

@@ -90,9 +90,15 @@ class Function(Flask):
     def services(self, services: Services) -> None:
         self._services = services
 
-    def handle(self, rule: str, handler: HttpHandler, *, methods: Sequence[str]) -> None:
-        """Handle requests for the paths of a rule with `handler(request, services, **variables of the path)`."""
-        self.add_url_rule(rule, handler.__name__, partial(self._answer, handler), methods=methods)
+    def handle(
+        self, rule: str, handler: HttpHandler, *, methods: Sequence[str], max_body_bytes: int | None = None
+    ) -> None:
+        """Handle requests for the paths of a rule with `handler(request, services, **variables of the path)`.
+
+        `max_body_bytes` limits the bodies of these requests instead of the limit of the application.
+        """
+        answer = partial(self._answer, handler, max_body_bytes)
+        self.add_url_rule(rule, handler.__name__, answer, methods=methods)
 
     def open_services(self) -> None:
         """Open what the function needs, without connecting; raises SettingError if a setting is missing."""
@@ -122,10 +128,12 @@ class Function(Flask):
     def _concurrency_limit(self) -> ConcurrencyLimit:
         return ConcurrencyLimit(self.services.settings.threads)
 
-    def _answer(self, handler: HttpHandler, **variables: str) -> ResponseReturnValue:
+    def _answer(self, handler: HttpHandler, max_body_bytes: int | None, **variables: str) -> ResponseReturnValue:
         self._concurrency_limit.admit(request.environ)
         require_plain_body(request)
-        if (limit := self.config["MAX_CONTENT_LENGTH"]) is not None:
+        if max_body_bytes is not None:
+            request.max_content_length = max_body_bytes
+        if (limit := request.max_content_length) is not None:
             _read_body(limit)
         response = handler(request, self.services, **variables)
         if isinstance(response, Response) and response.status_code == HTTPStatus.PRECONDITION_FAILED:

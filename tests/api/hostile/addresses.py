@@ -92,6 +92,6 @@ def path_requests() -> list[Hostile]:
 def length_requests() -> list[Hostile]:
     return [
         Hostile(function, f"Content-Length {text[:20]}", headers={"Content-Length": text}, body=b"{}")
-        for function in ("login", "upload", "convert", "notify")
+        for function in ("login", "upload", "fetch", "convert", "notify")
         for text in ("x", "-1", "1.5", "", "١", MANY_DIGITS, "0x10", "1, 1")
     ]

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-FUNCTIONS = ["login", "validate", "upload", "download", "jobs", "cleanup", "convert", "notify"]
-EVENT_FUNCTIONS = ["convert", "notify"]
+FUNCTIONS = [
+    "login",
+    "validate",
+    "upload",
+    "download",
+    "jobs",
+    "hooks",
+    "cleanup",
+    "fetch",
+    "convert",
+    "notify",
+    "webhook",
+]
+EVENT_FUNCTIONS = ["fetch", "convert", "notify", "webhook"]
 TOKEN_FUNCTIONS = ["validate", "upload", "download", "jobs"]
 
 NESTED = b"[" * 7000 + b"]" * 7000  # deeper than Python's JSON parser allows, within login's size limit

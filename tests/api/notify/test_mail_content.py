@@ -14,6 +14,7 @@ import pytest
 
 from devservers.mail_server import MailServer
 from functions.convert import failures
+from functions.fetch.failures import IMPORT_CODES
 from functions.notify.advice import ADVICE
 from functions.notify.wording import moment_text
 from soundlift.common.jobs.limits import Limits
@@ -246,7 +247,7 @@ def test_every_failure_of_a_conversion_has_its_own_advice() -> None:
     reasons = [value for value in vars(failures).values() if isinstance(value, failures.FailureReason)]
     reasons += [failures.no_such_track(2, 1, []), failures.daily_minutes_exceeded("")]
     reasons += [failures.no_container("atrac3", "mp3 or flac"), failures.cannot_copy("it is damaged")]
-    assert {reason.code for reason in reasons} | set(LOST) == set(ADVICE)
+    assert {reason.code for reason in reasons} | set(IMPORT_CODES) | set(LOST) == set(ADVICE)
 
 
 @pytest.mark.parametrize("code", LOST)

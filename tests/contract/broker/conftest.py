@@ -15,7 +15,7 @@ from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.topology import Topology
 from soundlift.common.broker.routes import Routes
 from soundlift.common.broker.sqlite import SqliteBroker
-from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES, BrokerFactory
+from tests.factories.brokers import ALL_ROUTES, ROUTES, BrokerFactory
 
 LEASE_SECONDS = 0.5
 LONGER_THAN_ANY_STALL = 3600.0
@@ -54,7 +54,7 @@ def classic_factory(rabbitmq_node: RabbitMq) -> Iterator[BrokerFactory]:
 
 def _rabbitmq_factory(node: RabbitMq, queue_type: str) -> Iterator[BrokerFactory]:
     with ExitStack() as stack:
-        stack.callback(node.delete, Topology(FAN_OUT_ROUTES, DELAYS, queue_type))
+        stack.callback(node.delete, Topology(ALL_ROUTES, DELAYS, queue_type))
 
         def connect(routes: Routes = ROUTES) -> RabbitMqBroker:
             topology = Topology(routes, DELAYS, queue_type)

@@ -18,19 +18,19 @@ class S3Store:
     """A store that keeps each file as PREFIX/FOLDER/ID; until it is committed, it is a multipart upload."""
 
     def __init__(self, address: Address, folder: str) -> None:
-        self._address = address
+        self.address = address
         self._folder = folder
 
     def create(self, fid: str, info: MediaInfo) -> S3Writer:
         """Begin a multipart upload, even for a small file: its commit fails if the file is deleted meanwhile."""
-        key = self._key(fid)
+        key = self.key(fid)
         with store_errors():
             upload = self.client.create_multipart_upload(**key, **metadata_headers(info))
         return S3Writer(self.client, {**key, "UploadId": upload["UploadId"]})
 
     def open(self, fid: str) -> MediaReader:
         """Open the current version of a file; if it is replaced later, reading raises StoreUnavailable."""
-        key = self._key(fid)
+        key = self.key(fid)
         try:
             with store_errors():
                 head = self.client.head_object(**key)
@@ -45,7 +45,7 @@ class S3Store:
 
     def delete(self, fid: str) -> None:
         """Abort the uploads of the file, then remove the file in case one of them has committed already."""
-        key = self._key(fid)
+        key = self.key(fid)
         with store_errors():
             listed = self.client.list_multipart_uploads(Bucket=key["Bucket"], Prefix=key["Key"])
         for upload in listed.get("Uploads", []):
@@ -55,13 +55,13 @@ class S3Store:
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the bucket exists and is accessible."""
-        bucket = self._address.bucket
+        bucket = self.address.bucket
         with store_errors(f"The bucket {bucket} cannot be used; check that it exists and that the keys allow access."):
             self.client.head_bucket(Bucket=bucket)
 
     def list(self) -> Iterator[ListedFile]:
         """Yield the objects, then the multipart uploads in progress."""
-        folder = {"Bucket": self._address.bucket, "Prefix": self._path("")}
+        folder = {"Bucket": self.address.bucket, "Prefix": self._path("")}
         with store_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(**folder):
                 for found in page.get("Contents", []):
@@ -75,7 +75,11 @@ class S3Store:
     @property
     def client(self) -> Any:
         """Return the client; it is created on first use, since loading boto3's models is slow."""
-        return get_client(self._address)
+        return get_client(self.address)
+
+    def key(self, fid: str) -> dict[str, str]:
+        """Return the bucket and the key of a file; raises MediaNotFound if the id is malformed."""
+        return {"Bucket": self.address.bucket, "Key": self._path(check_media_id(fid))}
 
     def _abort(self, upload: dict[str, str]) -> None:
         try:
@@ -85,12 +89,9 @@ class S3Store:
             if not has_status(error, 404):  # it was completed or aborted meanwhile
                 raise
 
-    def _key(self, fid: str) -> dict[str, str]:
-        return {"Bucket": self._address.bucket, "Key": self._path(check_media_id(fid))}
-
     def _path(self, name: str) -> str:
         """Return the key of a name in this store's folder; with an empty name, what all of its keys begin with."""
-        return "/".join([*filter(None, (self._address.prefix, self._folder)), name])
+        return "/".join([*filter(None, (self.address.prefix, self._folder)), name])
 
     def _fid(self, key: str) -> str:
         return key.removeprefix(self._path(""))

@@ -40,6 +40,7 @@ def _get_client(address: Address, process_id: int) -> Any:
             read_timeout=address.timeout,
             retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
             max_pool_connections=MAX_CONNECTIONS,
+            signature_version="s3v4",  # boto3 still signs some URLs by version 2, which newer regions refuse
             # Not every server supports the newer checksums; the signature of a request covers its body anyway.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",

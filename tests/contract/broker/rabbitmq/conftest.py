@@ -13,7 +13,7 @@ from devservers.rabbitmq import RabbitMq
 from soundlift.common.broker.rabbitmq import RabbitMqBroker
 from soundlift.common.broker.rabbitmq.addresses import TlsFiles, read_addresses
 from soundlift.common.broker.rabbitmq.topology import Topology
-from tests.factories.brokers import FAN_OUT_ROUTES, ROUTES
+from tests.factories.brokers import ALL_ROUTES, ROUTES
 
 DELAYS = (0.3, 2)
 TOPOLOGY = Topology(ROUTES, DELAYS, "quorum")
@@ -25,7 +25,7 @@ Connect = Callable[..., RabbitMqBroker]
 def connect(rabbitmq_node: RabbitMq) -> Iterator[Connect]:
     """Return a function that connects to the node, which has no queues afterwards."""
     with ExitStack() as stack:
-        stack.callback(rabbitmq_node.delete, Topology(FAN_OUT_ROUTES, DELAYS, "quorum"))
+        stack.callback(rabbitmq_node.delete, Topology(ALL_ROUTES, DELAYS, "quorum"))
 
         def connect(
             urls: str = rabbitmq_node.url,

@@ -1,0 +1,117 @@
+"""The fetch function, which imports the video of a job from a URL; then the job is queued as after an upload."""
+
+from __future__ import annotations
+
+import structlog
+from cloudevents.core.v1.event import CloudEvent
+
+from soundlift.common.errors import DatabaseUnavailable, SoundliftError
+from soundlift.common.events import event_for, job_id_from
+from soundlift.common.jobs.model import MAX_IMPORT_ATTEMPTS, ImportClaim, Job, State
+from soundlift.common.logging import bind_job
+from soundlift.common.services import Services
+from soundlift.common.tracing.jobs import job_span, log_job
+from soundlift.common.web.application import event_function
+
+from .failures import ImportFailed
+from .heartbeat import ClaimLost, ImportHeartbeat
+from .importing import ImportedFile, import_video
+
+log = structlog.get_logger()
+
+
+def fetch(event: CloudEvent, services: Services) -> CloudEvent | None:
+    """Import the video of a job, and return the event for its next step.
+
+    The reply is made from the job's row, so a repeated event gets the same reply. None if the job is not ready for a
+    next step: it is cancelled, another worker imports it, or another attempt follows, whose event cleanup sends.
+    """
+    job_id = job_id_from(event)
+    bind_job(job_id)
+    job = services.jobs.find(job_id)
+    if job and job.state == State.IMPORTING:
+        _import(job, services)
+        job = services.jobs.find(job_id)
+    if job:
+        log_job(job)
+    return event_for(job) if job and job.state in (State.QUEUED, State.FAILED) else None
+
+
+def _import(job: Job, services: Services) -> None:
+    """Claim an import and attempt it, unless another worker does, or give it up without attempts or time left."""
+    if not services.jobs.confirm_unclaimed_import(job):
+        return
+    services.videos.delete(job.video_fid)  # what a dead worker may have left behind
+    with job_span("fetch", job):
+        claim = services.jobs.claim_import(job)
+        if claim is None:
+            services.jobs.give_up_import(job)
+        else:
+            _attempt(job, claim, services)
+
+
+def _attempt(job: Job, claim: ImportClaim, services: Services) -> None:
+    """Import a claimed job, and queue or fail it, or let another attempt follow.
+
+    If neither the server nor the file is the cause of an error, release the job and raise the error.
+    """
+    try:
+        with ImportHeartbeat(claim, services) as heartbeat:
+            imported = import_video(job, claim, heartbeat, services)
+    except ImportFailed as failure:
+        _discard(claim, services)
+        _end_attempt(claim, failure, services)
+    except ClaimLost:
+        log.info("claim lost")
+        _discard(claim, services)
+    except SoundliftError as error:
+        _discard(claim, services)
+        services.jobs.release_import(claim, cause=error.detail)
+        raise
+    else:
+        _queue(imported, claim, services)
+
+
+def _end_attempt(claim: ImportClaim, failure: ImportFailed, services: Services) -> None:
+    log.info("not imported", code=failure.code, detail=failure.message, attempt=claim.attempts)
+    if failure.is_transient and claim.attempts < MAX_IMPORT_ATTEMPTS:
+        services.jobs.release_import(claim, cause=failure.message, after=failure.retry_after)
+    else:
+        services.jobs.fail_import(claim, code=failure.code, message=failure.message)
+
+
+def _queue(imported: ImportedFile, claim: ImportClaim, services: Services) -> None:
+    """Queue the job of a complete file; if the claim was lost, delete the file."""
+    try:
+        queued = services.jobs.finish_import(
+            claim, video_bytes=imported.size, file_name=imported.name, content_type=imported.content_type
+        )
+    except DatabaseUnavailable as error:
+        _release_unless_queued(claim, services, cause=error.detail)
+        raise
+    if queued:
+        log.info("imported", bytes=imported.size)
+    else:
+        log.info("claim lost")
+        _discard(claim, services)
+
+
+def _release_unless_queued(claim: ImportClaim, services: Services, *, cause: str) -> None:
+    """Release a job that may be queued, because its transaction may have been committed before an error.
+
+    The file is deleted only if the job was released, or no row names the file. If the database cannot be asked, the
+    next claim or cleanup deletes it.
+    """
+    if services.jobs.release_import(claim, cause=cause) or services.jobs.find_by_video(claim.video_fid) is None:
+        _discard(claim, services)
+
+
+def _discard(claim: ImportClaim, services: Services) -> None:
+    """Delete what this claim has stored; if the store is unavailable, the next claim deletes it."""
+    try:
+        services.videos.delete(claim.video_fid)
+    except SoundliftError as error:
+        log.warning("video not deleted yet", code=error.code, **error.evidence)
+
+
+app = event_function(fetch, needs=["database", "videos"])

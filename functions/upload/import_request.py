@@ -1,0 +1,110 @@
+"""The request to import a video: a JSON object with its URL, the options, and perhaps a name for the file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Request
+
+from soundlift.common.errors import BadRequest, BadSource, TooLarge
+from soundlift.common.file_names import clean_name, name_in_path
+from soundlift.common.jobs.import_requests import UNKNOWN_TYPE, ImportRequest
+from soundlift.common.jobs.limits import Limits
+from soundlift.common.jobs.model import Job
+from soundlift.common.jobs.quota import Reservation
+from soundlift.common.json_text import read_json
+from soundlift.common.logging import bind_job, current_traceparent
+from soundlift.common.options.parsing import parse_options
+from soundlift.common.outbound.errors import BadUrl
+from soundlift.common.outbound.policy import OutboundPolicy, plain_address
+from soundlift.common.outbound.url import Url, parse_url
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+from soundlift.common.web.application import BODY_SECONDS
+from soundlift.common.web.body_deadline import limit_body_time
+from soundlift.common.webhooks.named import require_webhook
+
+from .earlier import find_job_or_take_over
+from .idempotency_key import KeyedRequest
+
+MAX_BYTES = 16 * 1024
+
+
+def request_import(
+    request: Request, services: Services, username: str, limits: Limits, keyed: KeyedRequest | None
+) -> tuple[Job, bool]:
+    """Return the job of an import, and whether it is new: an earlier request with the same key may have made it.
+
+    Raises BadRequest, BadSource, BadOption, TooLarge, UploadInProgress, UploadDeleted, IdempotencyKeyReused,
+    TooManyJobs, StorageFull, TooManyUploads, TooManyMinutes or DatabaseUnavailable.
+    """
+    members = _read(request)
+    text, name = _text(members, "url"), _text(members, "name", default="")
+    url = _permitted_url(text, services.settings)
+    given = [*request.args.items(multi=True), *_options(members)]
+    options = parse_options(given, services.settings)
+    if options.webhook is not None:
+        options = replace(options, webhook=require_webhook(options.webhook, username, services))
+    file_name = clean_name(name) if name else name_in_path(url.path)
+    key = keyed.key_of([*given, ("url", text)], file_name, UNKNOWN_TYPE) if keyed else None
+    if key and (earlier := find_job_or_take_over(key, services.jobs)):
+        return earlier, False
+    wanted = ImportRequest(
+        url=text,
+        shown_url=f"{url.origin}{url.path}",
+        file_name=file_name,
+        is_named=bool(name),
+        options=options.to_json(),
+        traceparent=current_traceparent(),
+    )
+    job = services.jobs.request_import(wanted, username=username, reservation=Reservation(0, limits), key=key)
+    bind_job(job.id)
+    return job, True
+
+
+def _read(request: Request) -> dict[str, Any]:
+    limit_body_time(BODY_SECONDS)
+    body = b""
+    while block := request.stream.read(MAX_BYTES + 1 - len(body)):
+        body += block
+        if len(body) > MAX_BYTES:
+            raise TooLarge(f"A JSON body may have at most {MAX_BYTES} bytes.")
+    try:
+        members = read_json(body)
+    except ValueError:
+        members = None
+    if not isinstance(members, dict):
+        raise BadRequest('The JSON body must be an object, such as {"url": "https://example.org/talk.mp4"}.')
+    return members
+
+
+def _text(members: dict[str, Any], name: str, *, default: str | None = None) -> str:
+    """Take a member out of the object, and return its text."""
+    value = members.pop(name, default)
+    if not isinstance(value, str):
+        raise BadRequest(f"The JSON body must have the member {name}, a string.")
+    return value
+
+
+def _options(members: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the other members as a form would name them."""
+    texts = []
+    for name, value in members.items():
+        if not isinstance(value, str | int | float):
+            raise BadRequest(f"The option {name[:60]!r} must be a string, a number, true or false.")
+        texts.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
+    return texts
+
+
+def _permitted_url(text: str, settings: Settings) -> Url:
+    """Return a URL; raises BadSource if nothing is imported from it. The addresses of a name are checked later."""
+    policy = OutboundPolicy(settings.outbound_allow, settings.outbound_ports)
+    try:
+        url = parse_url(text, policy)
+    except BadUrl as error:
+        raise BadSource(error.detail) from None
+    address = plain_address(url.host)
+    if address and not policy.permits(url.host, address):
+        raise BadSource("The URL leads to an address that is not on the public internet.")
+    return url

@@ -1,0 +1,164 @@
+"""The steps of workers that import videos, each of which needs a valid claim; see import_requests.py for the others."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from soundlift.common.db.clock import now
+from soundlift.common.db.tables import job_sources as sources
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.conditions import is_import, next_update
+from soundlift.common.jobs.history import record, take_step
+from soundlift.common.jobs.history_entry import Step
+from soundlift.common.jobs.import_requests import (
+    ImportRequestSteps,
+    forget_source,
+    has_source,
+    is_exhausted_source,
+    is_unclaimed_source,
+    read_job,
+)
+from soundlift.common.jobs.model import (
+    CLAIM_SECONDS,
+    FIRST_RESEND_SECONDS,
+    IMPORT_RETRY_SECONDS,
+    MAX_MESSAGE_LENGTH,
+    ImportClaim,
+    Job,
+    State,
+)
+from soundlift.common.jobs.quota import Reservation, admit_bytes
+from soundlift.common.jobs.turns import turn_of
+from soundlift.common.media import new_media_id
+
+
+class ImportSteps(ImportRequestSteps):
+    """The steps of workers that import videos. Every method raises DatabaseUnavailable."""
+
+    def claim_import(self, job: Job) -> ImportClaim | None:
+        """Claim an import that nobody works on, with a new id for its video; None if another worker was first.
+
+        The row must name the same file as in `job`, whose remains the caller has deleted.
+        """
+        token, fid = secrets.token_hex(12), new_media_id()
+        unchanged = is_import(), table.c.video_fid == job.video_fid
+        begin = self._change(job.id, *unchanged, video_fid=fid, video_bytes=0, percent=0, updated_at=next_update)
+        mine = sa.and_(sources.c.job == job.id, is_unclaimed_source, sa.not_(is_exhausted_source))
+        take = (
+            sa.update(sources)
+            .where(mine)
+            .values(claim=token, claimed_until=now() + CLAIM_SECONDS, attempts=sources.c.attempts + 1, due_at=now())
+        )
+
+        def claim(connection: Connection) -> ImportClaim | None:
+            if not connection.execute(begin.where(has_source(mine))).rowcount or not connection.execute(take).rowcount:
+                return None
+            work = connection.execute(sa.select(sources).where(sources.c.job == job.id)).one()
+            record(connection, job.id, Step.IMPORT_CLAIMED, attempt=sa.literal(work.attempts), claim=token)
+            return ImportClaim(job.id, token, fid, work.url, bool(work.is_named), work.attempts)
+
+        return self._database.transact(claim)
+
+    def confirm_unclaimed_import(self, job: Job) -> bool:
+        """Return whether an import waits for a worker and its row names the same file as when it was read.
+
+        This changes no value, but waits for a transaction that began to end the import before its claim lapsed.
+        """
+        waits = sa.and_(sources.c.job == job.id, is_unclaimed_source)
+        unchanged = is_import(), table.c.video_fid == job.video_fid, has_source(waits)
+        return self._update(job.id, *unchanged, video_fid=job.video_fid)
+
+    def renew_import(self, claim: ImportClaim, *, percent: int) -> bool:
+        """Renew a claim and record the progress; return False if the import is no longer ours."""
+        step = self._change(
+            claim.job_id, is_import(), table.c.percent < percent, percent=percent, updated_at=next_update
+        )
+        renewal = sa.update(sources).where(_holds(claim)).values(claimed_until=now() + CLAIM_SECONDS)
+
+        def renew(connection: Connection) -> bool:
+            connection.execute(step.where(has_source(_holds(claim))))
+            return connection.execute(renewal).rowcount == 1
+
+        return self._database.transact(renew)
+
+    def reserve_import(self, claim: ImportClaim, username: str, more: Reservation) -> bool:
+        """Count more bytes for an import; return False if it is no longer ours. Raises StorageFull."""
+        size = sa.func.coalesce(table.c.video_bytes, 0) + more.size
+        step = self._change(claim.job_id, is_import(), has_source(_holds(claim)), video_bytes=size)
+
+        def admit_and_count(connection: Connection) -> bool:
+            admit_bytes(connection, claim.job_id, username, more)
+            return connection.execute(step).rowcount == 1
+
+        return self._database.transact(admit_and_count)
+
+    def finish_import(
+        self, claim: ImportClaim, *, video_bytes: int, file_name: str | None, content_type: str | None
+    ) -> Job | None:
+        """Move importing → queued and return the job; None if the import is no longer ours.
+
+        The store must have the complete video. A `file_name` or a `content_type` replaces the earlier one. After
+        DatabaseUnavailable, the job may be queued nevertheless.
+        """
+        new = {"file_name": file_name, "content_type": content_type}
+        update = self._transition(
+            claim.job_id,
+            State.QUEUED,
+            is_import(),
+            has_source(_holds(claim)),
+            video_bytes=video_bytes,
+            percent=0,
+            resend_at=now() + FIRST_RESEND_SECONDS,
+            **{name: value for name, value in new.items() if value},
+        )
+
+        def queue_and_read(connection: Connection) -> Job | None:
+            in_turn = update.values(turn=turn_of(connection, claim.job_id))
+            if not take_step(connection, in_turn, claim.job_id, Step.QUEUED, claim=claim.token):
+                return None
+            forget_source(connection, claim.job_id)
+            return read_job(connection, claim.job_id)
+
+        return self._database.transact(queue_and_read)
+
+    def fail_import(self, claim: ImportClaim, *, code: str, message: str) -> bool:
+        """Move importing → failed, for the reason in the message; its owner is notified."""
+        return self._end_import(claim.job_id, _holds(claim), code, message, Step.IMPORT_FAILED, claim=claim.token)
+
+    def release_import(self, claim: ImportClaim, *, cause: str, after: float | None = None) -> bool:
+        """Let go of an import, so that another attempt follows; return False if it is no longer ours.
+
+        It follows after the usual pause or `after` seconds, whichever is longer. Without `after`, it is due
+        immediately, and this attempt does not count: neither the server nor the file was the cause.
+        """
+        usual = IMPORT_RETRY_SECONDS[min(claim.attempts, len(IMPORT_RETRY_SECONDS)) - 1]
+        pause, counted = (0.0, 0) if after is None else (max(after, usual), 1)
+        count = sources.c.attempts - 1 + counted
+        step = (
+            sa.update(sources)
+            .where(sources.c.job == claim.job_id, sources.c.claim == claim.token)
+            .values(
+                claim=None,
+                claimed_until=None,
+                attempts=count,
+                due_at=now() + pause,
+                last_cause=cause[:MAX_MESSAGE_LENGTH],
+            )
+        )
+        entry: dict[str, Any] = {"attempt": sa.literal(claim.attempts), "claim": claim.token, "detail": cause}
+
+        def release(connection: Connection) -> bool:
+            clear = self._change(claim.job_id, is_import(), percent=0, video_bytes=0, updated_at=next_update)
+            connection.execute(clear.where(has_source(_holds(claim))))
+            return take_step(connection, step, claim.job_id, Step.IMPORT_RELEASED, **entry)
+
+        return self._database.transact(release)
+
+
+def _holds(claim: ImportClaim) -> sa.ColumnElement[bool]:
+    valid = sources.c.claim == claim.token, sources.c.claimed_until > now()
+    return sa.and_(sources.c.job == claim.job_id, *valid)

@@ -1,0 +1,293 @@
+"""upload: videos that the client sends to S3 itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from devservers.s3 import S3
+from functions.cleanup.handler import app as cleanup_app
+from functions.upload.direct.beginning import FIRST_PARTS, MAX_PARTS, PART_BYTES, part_bytes_for
+from functions.upload.handler import app
+from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.model import RECEIVE_SECONDS, State
+from soundlift.common.media import new_media_id
+from soundlift.common.services import Services
+from tests.api.direct_uploads import VIDEO, DirectClient, stored
+from tests.api.uploads import read_stored
+from tests.factories.accounts import bearer
+from tests.factories.jobs import MP4, age, job_now
+from tests.factories.problems import assert_problem
+from tests.fixtures.functions import Call, Client
+
+pytestmark = pytest.mark.servers
+KEY = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
+
+
+@pytest.fixture
+def s3_services(services: Services, s3_server: S3) -> Iterator[Services]:
+    """Return services with a store in S3, which has nothing afterwards."""
+    url = s3_server.url().replace("some/prefix", new_media_id())
+    found = Services(replace(services.settings, media_url=url))
+    yield found
+    assert stored(found) == ([], []), "the test has left something in the bucket"
+
+
+@pytest.fixture
+def direct(s3_services: Services) -> DirectClient:
+    return client_with(s3_services)
+
+
+def client_with(services: Services, **changes: Any) -> DirectClient:
+    """Return a client of the function with other settings."""
+    if changes:
+        services = Services(replace(services.settings, **changes))
+    app.services = services
+    app.test_client_class = Client
+    return DirectClient(app.test_client(), services)
+
+
+def rows(services: Services) -> list[tuple[str, str]]:
+    with services.database.read() as connection:
+        return [(row.id, row.state) for row in connection.execute(sa.select(table.c.id, table.c.state))]
+
+
+def test_a_video_is_sent_to_the_store_and_its_job_queued(direct: DirectClient) -> None:
+    upload = direct.begun(options={"format": "flac", "start": 1, "tag.title": "Ünïcode ♪"})
+    assert [(part["number"], part["size"]) for part in upload["parts"]] == [(1, PART_BYTES), (2, len(MP4))]
+    assert rows(direct.services) == [(upload["job_id"], State.RECEIVING)]
+    direct.send(upload)
+    answer = direct.complete(upload)
+    assert (answer.status_code, answer.json["state"]) == (202, "queued")
+    assert (answer.json["video_bytes"], answer.json["file_name"]) == (len(VIDEO), "a.mp4")
+    assert (answer.json["options"]["format"], answer.json["options"]["start"]) == ("flac", 1)
+    assert "Ünïcode ♪" in str(answer.json["options"])
+    assert answer.headers["Location"] == answer.json["links"]["self"]
+    assert read_stored(direct.services, answer.json["video_fid"]) == VIDEO
+    assert direct.services.broker.receive(["video"], timeout=0) is not None
+    assert direct.abandon(upload).status_code == 204
+    _clean_up(direct.services)
+
+
+def test_a_completed_upload_is_completed_again_with_the_same_job_and_one_event(direct: DirectClient) -> None:
+    upload = direct.begun(MP4, key=KEY)
+    direct.send(upload, MP4)
+    first, second = direct.complete(upload), direct.complete(upload, {"parts": [{"ETag": "mine", "PartNumber": 7}]})
+    assert (second.status_code, second.json) == (202, first.json)
+    assert direct.services.broker.receive(["video"], timeout=0) is not None
+    assert direct.services.broker.receive(["video"], timeout=0) is None
+    repeated = direct.begin(MP4, key=KEY)
+    assert (repeated.status_code, repeated.json["job_id"]) == (202, first.json["job_id"])
+    assert_problem(direct.parts(upload, [1]), 404, code="not_found")
+    assert direct.put(upload["parts"][0], bytes(5)) != 200, "the URL is void"
+    assert read_stored(direct.services, first.json["video_fid"]) == MP4
+    assert direct.abandon(upload).status_code == 204
+    assert_problem(direct.complete(upload), 410, code="upload_deleted")
+    _clean_up(direct.services)
+
+
+def test_an_upload_with_a_key_is_continued_by_the_same_request(direct: DirectClient) -> None:
+    first, again = direct.begun(key=KEY), direct.begun(key=KEY)
+    assert again["job_id"] == first["job_id"]
+    assert len(stored(direct.services)[1]) == 1
+    assert_problem(direct.begin(MP4, key=KEY), 422, code="idempotency_key_reused")
+    assert_problem(direct.begin(key="no quotes"), 400, code="bad_idempotency_key")
+    assert direct.begun(key=KEY, user="bob@example.org")["job_id"] != first["job_id"]
+    assert direct.abandon(first).status_code == 204
+    assert direct.begun(key=KEY)["job_id"] != first["job_id"], "an abandoned upload gives its key back"
+    for job_id, _ in rows(direct.services):
+        direct.services.jobs.roll_back(job_id)
+    _clean_up(direct.services)
+
+
+def test_another_user_has_no_such_upload(direct: DirectClient) -> None:
+    upload = direct.begun(MP4)
+    for answer in (
+        direct.parts(upload, [1], user="bob@example.org"),
+        direct.complete(upload, user="root@example.org"),
+        direct.abandon(upload, user="bob@example.org"),
+        direct.complete({"job_id": "no-such-id"}),
+        direct.abandon({"job_id": "0" * 24}),
+    ):
+        assert_problem(answer, 404, code="not_found")
+    assert direct.abandon(upload).status_code == 204
+
+
+def test_a_job_of_a_plain_upload_is_no_direct_upload(direct: DirectClient) -> None:
+    client = app.test_client()
+    job = client.post("/", data=MP4, content_type="video/mp4", headers=bearer(direct.services)).json
+    assert_problem(direct.complete(job), 404, code="not_found")
+    assert_problem(direct.abandon(job), 404, code="not_found")
+    direct.services.videos.delete(job["video_fid"])
+
+
+def test_nothing_is_queued_before_all_parts_have_arrived_with_their_sizes(direct: DirectClient) -> None:
+    upload = direct.begun()
+    assert_problem(direct.complete(upload), 409, code="upload_incomplete")
+    assert direct.put(upload["parts"][0], VIDEO[:PART_BYTES]) == 200
+    missing = direct.complete(upload, {"parts": [{"PartNumber": 2, "ETag": '"0"', "Size": len(MP4)}]})
+    assert "not arrived: 2." in missing.json["detail"]
+    # moto does not check the signature of the header Content-Length, as S3 does: so a part can be too long.
+    assert direct.put(upload["parts"][1], bytes(len(MP4) + 1)) == 200
+    wrong = direct.complete(upload)
+    assert_problem(wrong, 409, code="upload_incomplete")
+    assert "size that was announced: 2." in wrong.json["detail"]
+    assert direct.put(upload["parts"][1], VIDEO[PART_BYTES:]) == 200
+    assert direct.complete(upload).status_code == 202
+    direct.abandon(upload)
+    _clean_up(direct.services)
+
+
+def test_a_part_beyond_the_announced_ones_is_refused(direct: DirectClient) -> None:
+    upload = direct.begun(MP4)
+    store = direct.services.direct_videos
+    row = direct.services.direct_uploads.find(upload["job_id"])
+    assert store and row and row.reference
+    direct.send(upload, MP4)
+    url = store.sign_part(row.job.video_fid, row.reference, number=2, size=1, seconds=60)
+    assert direct.put({"url": url}, b"1") == 200
+    assert_problem(direct.complete(upload), 409, code="upload_incomplete")
+    for numbers in ([0], [2], ["1"], [True], [1.0], [], None, [1] * 101, {"1": 1}):
+        assert_problem(direct.parts(upload, numbers), 400, code="bad_request")
+    assert direct.abandon(upload).status_code == 204
+
+
+def test_urls_are_signed_when_they_are_due(direct: DirectClient) -> None:
+    size = 50 * PART_BYTES + 1
+    upload = direct.begun(size=size)
+    assert (upload["part_count"], len(upload["parts"]), upload["expires_in"]) == (51, FIRST_PARTS, 900)
+    age(direct.services, job_now(direct.services, upload["job_id"]), RECEIVE_SECONDS - 1, "upload_deadline")
+    more = direct.parts(upload, [51, 9, 51])
+    assert [(part["number"], part["size"]) for part in more.json["parts"]] == [(51, 1), (9, PART_BYTES)]
+    assert more.headers["Cache-Control"] == "no-store"
+    assert not direct.services.jobs.interrupted(), "a request postpones the deadline"
+    assert direct.abandon(upload).status_code == 204
+
+
+def test_the_urls_are_for_the_address_that_clients_see(s3_services: Services) -> None:
+    direct = client_with(s3_services, media_endpoint="https://media.example.org")
+    upload = direct.begun(MP4)
+    url = upload["parts"][0]["url"]
+    assert url.startswith("https://media.example.org/soundlift/")
+    assert "X-Amz-SignedHeaders=content-length%3Bhost&" in url
+    assert "X-Amz-Expires=900&" in url
+    assert "X-Amz-Algorithm=AWS4-HMAC-SHA256&" in url
+    assert "checksum" not in url.lower()
+    assert direct.abandon(upload).status_code == 204
+
+
+def test_what_a_plain_upload_would_refuse_is_refused_before_anything_is_kept(direct: DirectClient) -> None:
+    refusals: list[tuple[dict[str, Any], int, str]] = [
+        *(({"size": size}, 400, "bad_request") for size in (0, -1, True, "5", 5.0, None, [])),
+        *(({"size": size}, 413, "too_large") for size in (4 * 2**30 + 1, 10**400)),
+        ({"name": 5}, 400, "bad_request"),
+        ({"type": []}, 400, "bad_request"),
+        ({"type": "multipart/mixed"}, 415, "unsupported_media_type"),
+        ({"options": []}, 400, "bad_request"),
+        *(({"options": {"bitrate": value}}, 400, "bad_option") for value in ("7", None, [], {}, 1e308)),
+        ({"options": {"no\u0000such": "1"}}, 400, "bad_option"),
+        ({"options": {"webhook": "0" * 24}}, 400, "bad_option"),
+        ({"options": {"x" * 70_000: "1"}}, 413, "request_entity_too_large"),
+    ]
+    for changes, status, code in refusals:
+        assert_problem(direct.begin(**changes), status, code=code)
+    assert rows(direct.services) == []
+
+
+def test_the_limits_of_a_user_hold(s3_services: Services) -> None:
+    direct = client_with(s3_services, max_jobs_in_flight=1)
+    upload = direct.begun(MP4)
+    assert_problem(direct.begin(MP4), 429, code="too_many_jobs")
+    assert direct.abandon(upload).status_code == 204
+    full = client_with(s3_services, max_stored_bytes=2 * len(MP4) - 1)
+    upload = full.begun(MP4)
+    assert_problem(full.begin(MP4), 429, code="storage_full")
+    assert full.abandon(upload).status_code == 204
+    hourly = client_with(s3_services, max_uploads_per_hour=1)
+    assert_problem(hourly.begin(MP4), 429, code="too_many_uploads")
+
+
+def test_a_repeated_upload_needs_no_room_in_a_full_queue(s3_services: Services) -> None:
+    direct = client_with(s3_services, max_waiting_jobs=1)
+    upload = direct.begun(MP4, key=KEY)
+    direct.send(upload, MP4)
+    assert direct.complete(upload).status_code == 202
+    full = client_with(s3_services, max_waiting_jobs=1)
+    assert_problem(full.begin(MP4), 503, code="queue_full")
+    assert full.begin(MP4, key=KEY).status_code == 202
+    assert direct.abandon(upload).status_code == 204
+    _clean_up(direct.services)
+
+
+def test_another_format_is_refused_as_by_a_plain_upload_and_nothing_of_it_is_kept(direct: DirectClient) -> None:
+    content = b"\x89PNG\r\n" + bytes(3000)
+    upload = direct.begun(content)
+    direct.send(upload, content)
+    refusal = direct.complete(upload)
+    plain = app.test_client().post("/", data=content, content_type="video/mp4", headers=bearer(direct.services))
+    assert_problem(refusal, 415, code="unsupported_media_type")
+    assert refusal.json == plain.json
+    assert rows(direct.services) == []
+    assert stored(direct.services) == ([], [])
+
+
+def test_an_abandoned_upload_is_removed_by_cleanup(direct: DirectClient) -> None:
+    upload = direct.begun()
+    assert direct.put(upload["parts"][0], VIDEO[:PART_BYTES]) == 200
+    age(direct.services, job_now(direct.services, upload["job_id"]), RECEIVE_SECONDS + 1)
+    _clean_up(direct.services)
+    assert rows(direct.services) == []
+    assert stored(direct.services) == ([], [])
+    assert_problem(direct.complete(upload), 404, code="not_found")
+    assert direct.put(upload["parts"][1], VIDEO[PART_BYTES:]) != 200
+
+
+def test_an_upload_that_the_store_has_lost_ends(direct: DirectClient) -> None:
+    upload = direct.begun(MP4)
+    direct.services.videos.delete(job_now(direct.services, upload["job_id"]).video_fid)
+    assert_problem(direct.complete(upload), 410, code="upload_deleted")
+    assert rows(direct.services) == []
+
+
+def test_an_upload_takes_no_longer_than_a_plain_one_may(s3_services: Services) -> None:
+    direct = client_with(s3_services, upload_seconds=60)
+    upload = direct.begun(MP4)
+    age(direct.services, job_now(direct.services, upload["job_id"]), 61, "created_at")
+    assert_problem(direct.parts(upload, [1]), 408, code="request_timeout")
+    assert direct.abandon(upload).status_code == 204
+
+
+def test_a_deployment_without_direct_uploads_says_so(function: Call, services: Services, s3_services: Services) -> None:
+    without_s3 = function("upload")
+    answer = without_s3.post("/direct", json={"size": 5}, headers=bearer(services))
+    assert_problem(answer, 501, "Direct Upload Unavailable", code="direct_unavailable")
+    assert_problem(without_s3.post("/direct", json={}), 401, code="not_authorized")
+    switched_off = client_with(s3_services, direct_uploads=False)
+    assert_problem(switched_off.begin(), 501, code="direct_unavailable")
+
+
+def test_the_paths_of_direct_uploads_allow_only_their_methods(direct: DirectClient) -> None:
+    client = app.test_client()
+    assert set(client.get("/direct").headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+    assert set(client.post("/direct/0").headers["Allow"].split(", ")) == {"OPTIONS", "DELETE"}
+    assert client.get("/direct/0/parts").status_code == 405
+    assert client.delete("/direct/0/complete").status_code == 405
+    assert client.get("/direct/0/other", headers=bearer(direct.services)).status_code == 400, "as any other path"
+
+
+def test_parts_are_larger_if_there_would_be_too_many() -> None:
+    for size in (1, PART_BYTES, PART_BYTES * MAX_PARTS, PART_BYTES * MAX_PARTS + 1, 5 * 2**40):
+        part = part_bytes_for(size)
+        assert PART_BYTES <= part <= 5 * 2**30
+        assert -(-size // part) <= MAX_PARTS
+
+
+def _clean_up(services: Services) -> None:
+    """Delete the files of deleted jobs, as each minute."""
+    cleanup_app.services = services
+    cleanup_app.test_client_class = Client
+    assert cleanup_app.test_client().post("/").status_code == 200
