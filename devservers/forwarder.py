@@ -24,6 +24,7 @@ class Forwarder:
     def __init__(self, target: int) -> None:
         self._target = target
         self._sockets: set[socket.socket] = set()
+        self._reset: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._flows = threading.Event()
         self._flows.set()
@@ -32,6 +33,7 @@ class Forwarder:
         self._listener: socket.socket | None = None
         self.port = 0
         self.accepted = 0
+        self.received_bytes = 0  # from clients
         self.restore()
 
     @property
@@ -94,12 +96,14 @@ class Forwarder:
         with self.disturbed(drop, "downstream"), self.disturbed(mark, "upstream"):
             yield drop
 
-    def drop_connections(self) -> None:
+    def drop_connections(self, *, reset: bool = False) -> None:
         """Break the open connections, and keep accepting new ones."""
         with self._lock:
             dropped, self._sockets = self._sockets, set()
+            if reset:
+                self._reset |= dropped
         for one in dropped:
-            _close(one)
+            _close(one, reset=reset)
 
     def _set_toxics(self, direction: Direction, toxics: tuple[Toxic, ...]) -> None:
         before, self._toxics[direction] = self._toxics[direction], toxics
@@ -137,6 +141,9 @@ class Forwarder:
         reset = False
         try:
             while data := source.recv(BLOCK):
+                if direction == "upstream":
+                    with self._lock:
+                        self.received_bytes += len(data)
                 gate.wait()
                 self._pass_on(data, self._toxics[direction], source, sink, link)
             for toxic in self._toxics[direction]:
@@ -145,10 +152,13 @@ class Forwarder:
             reset = end.reset
         except OSError:
             pass
+        with self._lock:
+            reset = reset or source in self._reset
         for one in (source, sink):
             _close(one, reset=reset)
         with self._lock:
             self._sockets -= {source, sink}
+            self._reset -= {source}
 
     def _pass_on(
         self, data: bytes, toxics: tuple[Toxic, ...], source: socket.socket, sink: socket.socket, link: Link
@@ -182,6 +192,5 @@ def _close(one: socket.socket, *, reset: bool = False) -> None:
     with suppress(OSError):
         if reset:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-        else:
-            one.shutdown(socket.SHUT_RDWR)
+        one.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)  # ends a `recv` in another thread
     one.close()

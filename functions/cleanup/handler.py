@@ -19,6 +19,7 @@ from soundlift.common.events import (
     traceparent_from,
     webhook_failing_event,
 )
+from soundlift.common.jobs.arrivals import make_arrived_jobs
 from soundlift.common.jobs.disposal import delete_abandoned_output, dispose
 from soundlift.common.jobs.history import delete_orphaned_history
 from soundlift.common.jobs.model import Job, State
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     """Return how much was done. If several runs are concurrent, only one of them takes each step."""
     _log_dead_letter(request, services)
+    make_arrived_jobs(services)
     sent = _send_due(services)
     _expire(services)
     disposed = _dispose(services)
@@ -46,6 +48,7 @@ def cleanup(request: Request, services: Services) -> ResponseReturnValue:
     services.webhooks.forget_previous_secrets()
     services.jobs.delete_old_deletions()
     services.jobs.delete_old_keys()
+    services.resumable_uploads.delete_expired()
     delete_orphaned_history(services.database)
     delete_old_counts(services.database)
     sweep_temporary_folders()

@@ -64,9 +64,8 @@ def _advice(settings: Settings) -> str:
     name = provider_name(settings)
     if name is None:
         return ""
-    if settings.password_reset:
-        return f" If you sign in with {name} on the page, choose a password there with “Forgot password?” first."
-    return f" If you sign in with {name} on the page, ask the operator for a password first."
+    password = ", or choose a password with “Forgot password?”" if settings.password_reset else ""
+    return f" If you sign in with {name} on the page, make an API key there{password}."
 
 
 def _even_out(began: float, user: User | None, services: Services) -> None:

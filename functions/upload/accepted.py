@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 def accepted(document: dict[str, Any], username: str, limits: Limits, services: Services) -> ResponseReturnValue:
     """Return the response with the document of a job, its address, and the uploads that its user has left."""
-    rate = _rate_limit(username, limits.uploads_per_hour, services)
+    rate = rate_limit(username, limits.uploads_per_hour, services)
     return jsonify(document), 202, {"Location": document["links"]["self"], **rate}
 
 
@@ -32,7 +32,7 @@ def current_document(job: Job, services: Services) -> dict[str, Any]:
     return job_document(job, services.settings, services.notifications.by_job([job.id])[job.id])
 
 
-def _rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:
+def rate_limit(username: str, limit: int, services: Services) -> dict[str, str]:
     """Return the header fields about the uploads that are left in this hour, if there is a limit."""
     if not limit:
         return {}

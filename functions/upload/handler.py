@@ -15,7 +15,7 @@ from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.services import Services
-from soundlift.common.web.application import ANY_PATH, Anything, Function
+from soundlift.common.web.application import ANY_PATH, Anything
 from soundlift.common.web.body_deadline import limit_body_time
 from soundlift.common.web.cross_origin import allow_cross_origin
 
@@ -26,13 +26,16 @@ from .earlier import cancel, find_job
 from .form import MAX_OVERHEAD
 from .idempotency_key import KeyedRequest, require_key
 from .import_request import request_import
+from .resumable.creation import create_upload
+from .resumable.handler import append_to_upload, list_uploads, remove_upload, show_upload
+from .resumable.routes import FILE, FILES, UploadFunction
 from .session import UploadSession
 
 JSON = "application/json"
 
 
-def upload(request: Request, services: Services) -> ResponseReturnValue:
-    """Receive an upload; or show or cancel the one that was sent with the same Idempotency-Key."""
+def upload(request: Request, services: Services, path: str) -> ResponseReturnValue:
+    """Receive an upload, whatever the path; or show or cancel the one that was sent with the same Idempotency-Key."""
     username = services.identify(request.headers.get("Authorization"), scope=Scope.UPLOAD).username
     match request.method:
         case "POST":
@@ -93,17 +96,18 @@ def _show(request: Request, services: Services, username: str) -> ResponseReturn
 
 
 class OtherPath(Anything):
-    """Any path except those of direct uploads, which would otherwise allow the methods of an upload."""
+    """Any path except those of resumable and direct uploads, which would otherwise allow the methods of an upload."""
 
-    regex = rf"(?!direct(?:/[^/]+(?:/parts|/complete)?)?\Z){Anything.regex}"
-
-
-def _upload_at_any_path(request: Request, services: Services, path: str) -> ResponseReturnValue:
-    return upload(request, services)
+    regex = rf"(?!files(?:/[^/]*)?\Z|direct(?:/[^/]+(?:/parts|/complete)?)?\Z){Anything.regex}"
 
 
-app = Function("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
+app = UploadFunction("upload", needs=["tokens", "database", "videos"], max_body_bytes=None)
 app.url_map.converters["anything"] = OtherPath
-app.handle(ANY_PATH, _upload_at_any_path, methods=["GET", "POST", "DELETE"])
+app.handle(FILES, list_uploads, methods=["GET"])
+app.handle(FILES, create_upload, methods=["POST"])
+app.handle(FILE, show_upload, methods=["GET"])
+app.handle(FILE, append_to_upload, methods=["PATCH"])
+app.handle(FILE, remove_upload, methods=["DELETE"])
 add_direct_uploads(app)
+app.handle(ANY_PATH, upload, methods=["GET", "POST", "DELETE"])
 allow_cross_origin(app)

@@ -59,9 +59,15 @@ def _next(get: Callable[..., Outcome | BaseException]) -> Outcome:
 def stop_advice(conversions: Sequence[Conversion]) -> str:
     """Return, after an interruption, what the server goes on to do, and the commands that get the results."""
     lines = ["Interrupted."]
-    if any(not one.ended and not one.job for one in conversions):
-        files = "the file that was" if len(conversions) == 1 else "files that were"
-        lines = [f"Interrupted. The server keeps nothing of {files} not completely uploaded."]
+    waiting = [one for one in conversions if not one.ended and not one.job]
+    resumable = [one for one in waiting if one.is_resumable]
+    if resumable:
+        uploads = "the upload" if len(resumable) == 1 else f"{len(resumable)} uploads"
+        lines = [f"Interrupted. The same command continues {uploads} later."]
+    if len(waiting) > len(resumable):
+        other = "other " if resumable else ""
+        files = "the file that was" if len(conversions) == 1 else f"{other}files that were"
+        lines[0] += f" The server keeps nothing of {files} not completely uploaded."
     accepted = [one for one in conversions if one.job and not one.ended]
     if accepted:
         commands = [f"  {program_name()} download {one.job.id}{_output(one)}" for one in accepted if one.job]

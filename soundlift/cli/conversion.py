@@ -18,13 +18,17 @@ from soundlift.cli.outputs import Item
 from soundlift.cli.steps import Steps
 from soundlift.client import Client, ClientError, Job, NotConverted
 from soundlift.common.printable import escaped
+from soundlift.common.sizes import size_text
 
 STANDARD_INPUT_NAME = "standard-input"
 
 
 @dataclass
 class Conversion:
-    """One file on its way; `job` is known once the upload has been accepted."""
+    """One file on its way; `job` is known once the upload has been accepted.
+
+    The same command can continue an upload that `is_resumable`.
+    """
 
     item: Item
     client: Client
@@ -34,6 +38,7 @@ class Conversion:
     replace: bool
     job: Job | None = None
     ended: bool = False
+    is_resumable: bool = False
 
     def run(self) -> Outcome:
         """Convert the file, and return its result; errors are part of it."""
@@ -69,8 +74,16 @@ class Conversion:
             return steps.import_url(self.item.source.url, self.options)
         with ExitStack() as files:
             if self.item.source.path:
-                return steps.upload(self.item.source.path, None, self.options)
+                return steps.upload(self.item.source.path, None, self.options, self._resumable)
             return steps.upload(files.enter_context(_spooled_input()), STANDARD_INPUT_NAME, self.options)
+
+    def _resumable(self, done: int, total: int) -> None:
+        """Note that the upload can be continued, and say so if it continues that of an earlier command."""
+        self.messages.succeeded()
+        is_first, self.is_resumable = not self.is_resumable, True
+        if done and is_first:
+            sizes = f"resuming at {size_text(done)} of {size_text(total)}"
+            self.messages.note(about(self.item.source.shown, sizes, sys.stderr))
 
 
 def _spooled_input() -> BinaryIO:

@@ -37,9 +37,16 @@ class Steps:
     messages: Messages
     number: int
 
-    def upload(self, file: Path | BinaryIO, name: str | None, options: Mapping[str, str]) -> Job:
-        """Upload a video, and return its job."""
-        job = self.client.upload(file, name, self._transfer("uploading"), **cast(Options, options))
+    def upload(
+        self,
+        file: Path | BinaryIO,
+        name: str | None,
+        options: Mapping[str, str],
+        on_resumable: Callable[[int, int], None] | None = None,
+    ) -> Job:
+        """Upload a video, and return its job; `on_resumable` is that of `Client.upload`."""
+        show = self._transfer("uploading")
+        job = self.client.upload(file, name, show, on_resumable, **cast(Options, options))
         self.messages.succeeded()
         return job
 

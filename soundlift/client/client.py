@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 from soundlift.client.api import Api
 from soundlift.client.connection import Connection
-from soundlift.client.direct_uploads import DirectUploader
 from soundlift.client.downloader import Downloader
 from soundlift.client.errors import ApiError, ConnectionFailed, NotConverted
 from soundlift.client.formats import check_format, format_for
@@ -22,10 +21,13 @@ from soundlift.client.job_list import listed_jobs
 from soundlift.client.keys import ApiKeys
 from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
+from soundlift.client.resumable_upload import PART_BYTES, OnResumable
+from soundlift.client.resumable_uploader import Source
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
+from soundlift.client.sender import Sender
 from soundlift.client.session import Credentials, OnTokens, TokenSource
 from soundlift.client.transfers import Progress
-from soundlift.client.uploads import Upload, Uploader
+from soundlift.client.uploads import Upload
 from soundlift.client.webhooks import Webhooks
 
 DEFAULT_URL = "http://127.0.0.1:8080"
@@ -46,6 +48,9 @@ class Client:
     place of all credentials: it is asked for an access token, and again when the server refuses that. `keys` has the
     requests about API keys, and `webhooks` those about webhooks.
 
+    Files of more than `part_bytes` are uploaded in parts of at most that size. With `keep_records`, a small file in the
+    user's folder for state lets a later process continue an upload that was interrupted.
+
     Every method raises ApiError if the server refuses the request, ConnectionFailed if no server answers, and OSError
     only for files on this machine.
     """
@@ -64,6 +69,8 @@ class Client:
         connections: int = 10,
         retry_seconds: float = 60,
         on_retry: OnRetry | None = None,
+        part_bytes: int = PART_BYTES,
+        keep_records: bool = True,
     ) -> None:
         connection = Connection(url or os.environ.get("SOUNDLIFT_URL") or DEFAULT_URL, connections)
         credentials = Credentials(
@@ -78,8 +85,7 @@ class Client:
         self._api = Api(connection, Retries(retry_seconds, on_retry), credentials)
         self.keys = ApiKeys(self._api)
         self.webhooks = Webhooks(self._api)
-        self._uploader = Uploader(self._api)
-        self._direct = DirectUploader(self._api)
+        self._sender = Sender(self._api, part_bytes, keep_records=keep_records)
         self._downloader = Downloader(self._api)
 
     @property
@@ -154,18 +160,26 @@ class Client:
         return job
 
     def upload(
-        self, file: File, name: str | None = None, on_progress: Progress | None = None, **options: Unpack[Options]
+        self,
+        file: File,
+        name: str | None = None,
+        on_progress: Progress | None = None,
+        on_resumable: OnResumable | None = None,
+        **options: Unpack[Options],
     ) -> Job:
         """Upload a video, and return its job; an open file is sent from its current position.
 
-        A large file goes straight to the server's media store if the server offers that and the store can be reached.
-        If the connection is lost, the file or the part is sent again, unless the server has accepted it already. A file
-        that cannot seek, such as a pipe, is sent only once.
+        A large file goes straight to the server's media store, or else in parts, if the server offers it. After a lost
+        connection, a part is sent again, and any other file as a whole, unless the server has accepted it already. A
+        file that cannot seek, such as a pipe, is sent only once. What goes through the server in parts, from a file
+        given by its path, continues even in a later process that uploads it with the same options: `on_resumable` is
+        called with the bytes that the server has, and those of all, at first and after each part.
         """
-        if isinstance(file, str | os.PathLike):
-            with Path(file).open("rb") as opened:
-                return self.upload(opened, name, on_progress, **options)
-        return self._send(Upload(file, name, on_progress), query_of(options))
+        if not isinstance(file, str | os.PathLike):
+            return self._sender.send(Upload(file, name, on_progress), query_of(options), Source())
+        with Path(file).open("rb") as opened:
+            source = Source(Path(file), on_resumable)
+            return self._sender.send(Upload(opened, name, on_progress), query_of(options), source)
 
     def import_url(self, url: str, name: str | None = None, **options: Unpack[Options]) -> Job:
         """Let the server import the video at a URL, and return its job; `name` is that of the file."""
@@ -263,10 +277,6 @@ class Client:
     def download_to(self, job: Job | str, file: BinaryIO, on_progress: Progress | None = None) -> None:
         """Write the audio file of a job to an open file."""
         self._downloader.write(_id(job), file, on_progress)
-
-    def _send(self, upload: Upload, query: dict[str, str]) -> Job:
-        """Send a file in the best way that the server offers: to its media store, or else to itself."""
-        return self._direct.send(upload, query) or self._uploader.send(upload, query)
 
     def _remove(self, job: Job | str, query: Mapping[str, str] | None = None) -> Job | None:
         """Cancel a queued or running job, and return it; delete a job that has ended, and return None."""

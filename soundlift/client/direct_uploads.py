@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +12,7 @@ from soundlift.client.connection import Request
 from soundlift.client.direct_transfer import DirectTransfer, PartUrls, StoreUnusable
 from soundlift.client.errors import ApiError, ClientError
 from soundlift.client.job import Job
-from soundlift.client.uploads import ANSWER_SECONDS, LONGEST_NAME, BodyFailed, Upload, encoded
+from soundlift.client.uploads import ANSWER_SECONDS, LONGEST_NAME, BodyFailed, Upload, encoded, new_key
 
 LARGE_BYTES = 32 * 2**20  # a smaller file is sent in one request, which is soon repeated
 PATH = "/upload/direct"
@@ -69,7 +68,7 @@ class DirectUploader:
         """Reserve the job of an upload, and return the document of the upload, or None if the server has none."""
         name = encoded(upload.name[-LONGEST_NAME:]).decode("utf-8", "replace")
         document = {"name": name, "size": upload.size, "type": upload.content_type, "options": query}
-        key = {"Idempotency-Key": f'"{secrets.token_hex(16)}"'}  # not that of another way to send this file
+        key = {"Idempotency-Key": f'"{new_key()}"'}  # not that of another way to send this file
         try:
             return self._api.json("POST", PATH, document, headers=key)
         except ApiError as error:

@@ -38,7 +38,7 @@ class Upload:
         self.name = name or _name_of(file)
         self.sent = 0
         self.tries = 0
-        self.key_header = {"Idempotency-Key": f'"{secrets.token_hex(16)}"'}
+        self.key = new_key()
         self._file = file
         self._on_progress = on_progress
         self._start = file.tell() if _can_seek(file) else None
@@ -46,6 +46,11 @@ class Upload:
         if self._start is not None:
             self.size = file.seek(0, os.SEEK_END) - self._start
             file.seek(self._start)
+
+    @property
+    def key_header(self) -> dict[str, str]:
+        """Return the header by which the server recognizes this upload."""
+        return {"Idempotency-Key": f'"{self.key}"'}
 
     @property
     def content_type(self) -> str:
@@ -61,9 +66,7 @@ class Upload:
         }
         if self.size is not None:
             headers["Content-Length"] = str(self.size)
-        return Request(
-            method="POST", path="/upload", query=query, headers=headers, body=self._body, wait=ANSWER_SECONDS
-        )
+        return Request(method="POST", path="/upload", query=query, headers=headers, body=self.part, wait=ANSWER_SECONDS)
 
     def may_repeat(self, error: ClientError) -> bool:
         """Return whether the server has certainly kept nothing of the last try, and may accept another one."""
@@ -102,21 +105,22 @@ class Upload:
         if self._on_progress:
             self._on_progress(sent, self.size)
 
-    def _body(self) -> Iterator[bytes]:
+    def part(self, first: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """Yield a part of the file in blocks: from its byte `first` to the one before `end`, or to the file's end."""
         self.tries += 1
-        self.sent = 0
+        self.sent = first
         try:
             if self._start is not None:
-                self._file.seek(self._start)
-            yield from self._blocks()
+                self._file.seek(self._start + first)
+            yield from self._blocks(self.size if end is None else end)
         except OSError as error:
             raise BodyFailed(error) from error
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self, end: int | None) -> Iterator[bytes]:
         """Yield the file in blocks, at most as many bytes as it had at first; raises FileChanged if it is shorter."""
-        while self.size is None or self.sent < self.size:
-            block = self._file.read(BLOCK if self.size is None else min(BLOCK, self.size - self.sent))
-            if not block and self.size is None:
+        while end is None or self.sent < end:
+            block = self._file.read(BLOCK if end is None else min(BLOCK, end - self.sent))
+            if not block and end is None:
                 return
             if not block:
                 raise FileChanged(f"The file became shorter while it was being sent: {self.sent} of {self.size} bytes.")
@@ -141,7 +145,7 @@ class Uploader:
             except ClientError as error:
                 if not upload.is_ambiguous(error):
                     raise
-                if job := self._find(upload, error):
+                if job := find_job(self._api, upload, error):
                     return job
                 if not upload.may_send_again:
                     raise
@@ -149,20 +153,21 @@ class Uploader:
     def _send_once(self, upload: Upload, query: dict[str, str]) -> dict[str, Any]:
         return self._api.send(upload.request(query), self._api.connection.json, upload.may_repeat)
 
-    def _find(self, upload: Upload, loss: ClientError) -> Job | None:
-        """Return the job of an upload whose answer was lost, if there is one; raises the loss if the server is too old.
 
-        To send the file again instead would be answered in the same way, but a server that does not know keys would
-        make a second job of it.
-        """
-        try:
-            return Job.of(self._api.json("GET", "/upload", headers=upload.key_header))
-        except NotSupported:
-            raise loss from None
-        except ApiError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-        return None
+def find_job(api: Api, upload: Upload, loss: ClientError) -> Job | None:
+    """Return the job of an upload whose answer was lost, if there is one; raises the loss if the server is too old.
+
+    To send the file again instead would be answered in the same way, but a server that does not know keys would make a
+    second job of it.
+    """
+    try:
+        return Job.of(api.json("GET", "/upload", headers=upload.key_header))
+    except NotSupported:
+        raise loss from None
+    except ApiError as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+    return None
 
 
 def _can_seek(file: BinaryIO) -> bool:
@@ -173,6 +178,11 @@ def _can_seek(file: BinaryIO) -> bool:
 def _name_of(file: BinaryIO) -> str:
     name = getattr(file, "name", None)
     return Path(name).name if isinstance(name, str) and Path(name).name else "video"
+
+
+def new_key() -> str:
+    """Return a key that no other upload has."""
+    return secrets.token_hex(16)
 
 
 def encoded(name: str) -> bytes:

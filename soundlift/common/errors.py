@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+UNFINISHED_SECONDS = 60  # before it is worth a try whether another upload has ended
 PROBLEM = "application/problem+json"  # RFC 9457
 UNEXPECTED = "An unexpected error occurred; report this trace id to the operator, whose log contains it: {trace_id}."
 
@@ -279,6 +280,23 @@ class UploadIncomplete(SoundliftError):
     code = "upload_incomplete"
 
 
+class OffsetConflict(SoundliftError):
+    """A part of a resumable upload that does not continue it where it ends (tus 1.0, PATCH)."""
+
+    status = 409
+    title = "Offset Conflict"
+    code = "offset_conflict"
+
+
+class UploadSuperseded(OffsetConflict):
+    """A request of a resumable upload that another one has taken the place of."""
+
+    code = "upload_superseded"
+
+    def __init__(self) -> None:
+        super().__init__("Another request continues this upload. Ask for its offset, and continue there.")
+
+
 class Gone(SoundliftError):
     """Something that has expired."""
 
@@ -300,6 +318,14 @@ class InvalidLink(SoundliftError):
     status = 410
     title = "Invalid Link"
     code = "invalid_link"
+
+
+class UnsupportedProtocol(SoundliftError):
+    """A request of a resumable upload without a version of tus that is supported (tus 1.0, Protocol Versioning)."""
+
+    status = 412
+    title = "Precondition Failed"
+    code = "unsupported_protocol"
 
 
 class TooLarge(SoundliftError):
@@ -332,6 +358,14 @@ class IdempotencyKeyReused(SoundliftError):
     status = 422
     title = "Idempotency Key Reused"
     code = "idempotency_key_reused"
+
+
+class ChecksumMismatch(SoundliftError):
+    """A part of a resumable upload that does not have the checksum that was sent with it (tus 1.0, Checksum)."""
+
+    status = 460
+    title = "Checksum Mismatch"
+    code = "checksum_mismatch"
 
 
 class UnsupportedEncoding(UnsupportedMedia):
@@ -455,6 +489,15 @@ class TooManyUploads(Busy):
     def headers(self) -> dict[str, str]:
         """Return Retry-After, and the limit."""
         return {**super().headers, **self._rate_limit}
+
+
+class TooManyUnfinishedUploads(Busy):
+    """A resumable upload of a user at the limit of unfinished ones."""
+
+    code = "too_many_unfinished_uploads"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=UNFINISHED_SECONDS)
 
 
 class TooManyMinutes(Busy):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from soundlift.common.jobs.admission import UploadAdmission
     from soundlift.common.jobs.direct_uploads import DirectUploadRows
     from soundlift.common.jobs.limits import UserLimits
+    from soundlift.common.jobs.resumable_uploads import ResumableUploads
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.media import MediaStore
@@ -174,6 +175,13 @@ class Services:
     def jobs(self) -> Jobs:
         """Return the store of jobs."""
         return observed.open_jobs(self.database, self.metrics)
+
+    @cached_property
+    def resumable_uploads(self) -> ResumableUploads:
+        """Return the store of resumable uploads."""
+        from soundlift.common.jobs.resumable_uploads import ResumableUploads
+
+        return ResumableUploads(self.database, keep_seconds=self.settings.resume_seconds)
 
     @cached_property
     def upload_admission(self) -> UploadAdmission:

@@ -167,6 +167,16 @@ class Settings:
     import_least_rate: int = setting(
         "Minimum rate of an import in bytes per second, on average over each 30 seconds", 10_000, positive
     )
+    resume_seconds: int = setting(
+        "How long a resumable upload is kept after the last bytes that arrived, at least 1800",
+        24 * 3600,
+        between(1800, 366 * 24 * 3600),
+    )
+    max_unfinished_uploads: int = setting(
+        "Maximum number of unfinished resumable uploads of one user; further ones get a 429; 0 means no limit",
+        10,
+        not_negative,
+    )
     max_stored_bytes: int = setting(
         "Maximum size of the stored videos and audio files of one user; further uploads get a 429; 0 means no limit",
         20 * 2**30,

@@ -244,7 +244,7 @@ def test_a_disabled_account_is_refused(login: FlaskClient, services: Services, i
 def test_a_failed_sign_in_by_password_says_what_people_without_one_can_do(
     login: FlaskClient, services: Services, issuer: Issuer
 ) -> None:
-    for reset, advice in ((False, "ask the operator for a password first."), (True, "with “Forgot password?” first.")):
+    for reset, advice in ((False, "make an API key there."), (True, "or choose a password with “Forgot password?”.")):
         trust(services, issuer, password_reset=reset)
         answers = [login.post("/", json={"email": email, "password": "wrong password"}) for email in (ADA, NEW)]
         assert answers[0].data == answers[1].data

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.upload.body import MAX_NAME_LENGTH
+from soundlift.common.file_names import MAX_NAME_LENGTH
 from soundlift.common.services import Services
 from tests.api.uploads import NAME
 from tests.factories.accounts import bearer

@@ -21,6 +21,7 @@ from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
 from tests.fixtures.local_stack import starting
 
 TOKEN_SECONDS = "60"  # so short that the page renews its token within a few tests
+TO_LOOPBACK = {"OUTBOUND_ALLOW": "127.0.0.1", "OUTBOUND_PORTS": "*"}  # where tests receive webhooks
 _numbers = itertools.count(1)
 
 
@@ -56,6 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, provider: OidcProvider) -> I
             OIDC_NAME="Example",
             OIDC_SIGN_UP="true",
             **oidc,
+            **TO_LOOPBACK,
         )
 
 

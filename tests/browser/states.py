@@ -200,6 +200,20 @@ def keys(scene: Scene) -> Iterator[Visit]:
 
 
 @contextmanager
+def hooks(scene: Scene) -> Iterator[Visit]:
+    visit = scene.visits()
+    visit.sign_in(scene.admin)
+    visit.page.get_by_role("link", name="Webhooks").click()
+    # Nothing listens there, so its test fails.
+    visit.page.get_by_label("Address", exact=True).fill(f"http://127.0.0.1:1/{'a' * 200}")
+    visit.button("Add a webhook").click()
+    expect(visit.page.get_by_label("The secret")).to_be_visible()
+    visit.page.get_by_role("button", name="Test").click()
+    expect(visit.page.get_by_text("webhook.test, failed")).to_be_visible()
+    yield visit
+
+
+@contextmanager
 def mail(scene: Scene) -> Iterator[Visit]:
     visit = scene.with_ready_file()
     job_id = visit.job_id(NAME)
@@ -272,5 +286,5 @@ def not_found(scene: Scene) -> Iterator[Visit]:
 
 State = Callable[[Scene], object]
 STATES = [signed_out, refused, empty, uploading, options_open, converting, ready, playing, failed, question, selecting,
-          expired, admin, keys, mail, requesting_link, link_requested, password_mail, choosing_password,
+          expired, admin, keys, hooks, mail, requesting_link, link_requested, password_mail, choosing_password,
           dead_password_link, dead_link, not_found]  # fmt: skip

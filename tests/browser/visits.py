@@ -25,7 +25,7 @@ from playwright.sync_api import (
 from devservers.waiting import wait_for
 from tests.factories.accounts import PASSWORD
 
-API = re.compile(r"(/function)?/(login|jobs|upload|download)(/|$)")
+API = re.compile(r"(/function)?/(login|jobs|hooks|upload|download)(/|$)")
 PATIENCE_MILLISECONDS = 20_000
 
 

@@ -27,6 +27,7 @@ from tests.factories.api_keys import new_key
 from tests.factories.jobs import ready_job, receiving_job
 from tests.factories.sessions import begin_session
 from tests.factories.webhooks import endpoint
+from tests.imports.sources import importing_job
 
 ACCOUNT = {"email": "carl@example.org", "password": "", "admin": False}
 
@@ -172,6 +173,7 @@ def test_a_reader_does_not_wait_for_a_writer(database: Database) -> None:
 def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for number in range(2):
         endpoint(services, f"https://hooks.example.org/{number}")
+        importing_job(services)
         ready_job(services)
         receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from soundlift.common.db.tables import jobs, notifications
+from soundlift.common.db.tables import jobs, notifications, webhook_deliveries
 from soundlift.common.jobs.model import AudioDescription, Claim, Job
 from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.notifications.model import Channel, Notification, NotificationClaim
@@ -24,6 +24,7 @@ JOB_TIMES = (
     "claimed_until",
 )
 NOTIFICATION_TIMES = ("due_at", "claimed_until", "delivered_at")
+DELIVERY_TIMES = (*NOTIFICATION_TIMES, "created_at", "resend_at")
 MP3_SOUND = AudioDescription(format="mp3", codec="mp3", bitrate=128, sample_rate=44100, channels=2, copied=False)
 MP4 = b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(2000)
 
@@ -105,15 +106,17 @@ def mail_notification(services: Services, job: Job) -> Notification:
 
 def is_notified(services: Services, job_id: str) -> bool:
     """Return whether a job's mail was delivered."""
-    return any(one.delivered_at for one in services.notifications.by_job([job_id])[job_id])
+    found = services.notifications.by_job([job_id])[job_id]
+    return any(one.delivered_at for one in found if one.channel == Channel.MAIL)
 
 
 def age(services: Services, job: Job, seconds: float, *columns: str) -> None:
-    """Move all times of a job and its notifications, or those in the named columns, into the past."""
+    """Move all times of a job, its notifications and deliveries, or those in the named columns, into the past."""
     with services.database.write() as connection:
         for table, key, names in (
             (jobs, jobs.c.id, JOB_TIMES),
             (notifications, notifications.c.job, NOTIFICATION_TIMES),
+            (webhook_deliveries, webhook_deliveries.c.job, DELIVERY_TIMES),
         ):
             if times := {name: table.c[name] - seconds for name in names if name in (columns or names)}:
                 connection.execute(sa.update(table).where(key == job.id).values(**times))

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from soundlift.common.db.tables import webhook_deliveries, webhooks
 from soundlift.common.services import Services
 from soundlift.common.webhooks.model import Delivery, DeliveryClaim, Endpoint
+from tests.factories.jobs import DELIVERY_TIMES
 
-DELIVERY_TIMES = ("created_at", "due_at", "resend_at", "claimed_until", "delivered_at")
 ENDPOINT_TIMES = ("created_at", "changed_at", "previous_until", "alert_due_at", "alert_claimed_until")
 
 

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.tables import job_sources
 from soundlift.common.jobs.import_requests import ImportRequest
+from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.options.audio_options import AudioOptions
@@ -78,7 +79,7 @@ def importing_job(
         options=AudioOptions.defaults(services.settings).to_json(),
         traceparent=None,
     )
-    reservation = Reservation(0, services.limits.of(email, services.settings))
+    reservation = Reservation(0, Limits(jobs=0, stored_bytes=0, retention=60))
     return services.jobs.request_import(request, username=email, reservation=reservation)
 
 

@@ -49,10 +49,9 @@ WEBHOOK = "PRIMARY|webhook_of_user|sqlite_autoindex_webhook_[12]"
 DELIVERY = "PRIMARY|sqlite_autoindex_webhook_delivery_1"
 OF_JOB = "webhook_delivery_of_job"
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
-TABLES = (
-    *("job", "job_history", "notification", "deletion", "session", "user", "usage_minute", "upload_key", "api_key"),
-    *("webhook", "webhook_delivery"),
-)
+RESUMABLE = "PRIMARY|sqlite_autoindex_resumable_upload_1"
+OF_JOBS = ("job", "job_history", "notification", "deletion", "upload_key", "resumable_upload")
+TABLES = (*OF_JOBS, "session", "user", "usage_minute", "api_key", "webhook", "webhook_delivery")
 
 
 def _read(services: Services, measure: Callable[..., object], *arguments: object) -> None:
@@ -126,6 +125,30 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "old keys": (  # MariaDB may read the uploads in progress first
         lambda services, _: services.jobs.delete_old_keys(),
         f"upload_key_by_age|job_in_state|{JOB_OF['find']}",
+    ),
+    "resumable upload": (
+        lambda services, _: services.resumable_uploads.take(JOB, ADA),
+        f"{RESUMABLE}|{JOB_OF['find']}",
+    ),
+    "unfinished uploads": (
+        lambda services, _: services.resumable_uploads.unfinished(ADA),
+        f"job_in_quota|{RESUMABLE}|{JOB_OF['find']}",
+    ),
+    "one more unfinished upload": (
+        lambda services, job_id: services.database.transact(
+            lambda connection: services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=10**6)(
+                connection, job_id
+            )
+        ),
+        f"job_in_quota|{RESUMABLE}",
+    ),
+    "arrived uploads": (
+        lambda services, _: services.resumable_uploads.unsettled(),
+        f"resumable_upload_arrived_at|{JOB_OF['find']}",
+    ),
+    "expired uploads": (
+        lambda services, _: services.resumable_uploads.delete_expired(),
+        f"resumable_upload_expires_at|{RESUMABLE}|{JOB_OF['find']}",
     ),
     "quota": (lambda services, _: _read(services, read_usage, ADA), "job_in_quota"),
     "quota of many users": (lambda services, _: _read(services, usage_by_user, MANY), "job_in_quota"),
@@ -210,6 +233,13 @@ def _fill(services: Services) -> str:
         for number in range(20):
             insert_key(connection, replace(KEY, text=str(number)), f"{number:024}")
     for _ in range(20):
+        services.jobs.receive(
+            username=ADA,
+            file_name="a.mp4",
+            content_type="video/mp4",
+            traceparent=None,
+            insert_more=services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=0),
+        )
         begin_session(services)
         new_key(services)
     after = queued_job(services).id

@@ -17,11 +17,13 @@ from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.rabbitmq import RabbitMq
 from devservers.waiting import wait_for
+from devservers.webhook_receiver import WebhookReceiver
 from soundlift.client import Client, ClientError
 from soundlift.local.environment import STACK_FILE
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified
+from tests.factories.webhooks import deliveries, endpoint
 from tests.pipeline.conftest import EMAIL, open_services, skip_minutes
 
 POINTS = {
@@ -46,6 +48,12 @@ POINTS = {
     "notify marked the mail as delivered",
     "connector decided on mp3",
     "connector settled on mp3",
+    "connector received from webhook",
+    "webhook claimed the message",
+    "webhook sent the message",
+    "webhook marked the message as delivered",
+    "connector decided on webhook",
+    "connector settled on webhook",
 }
 CONCURRENCY = str(2 * len(POINTS))
 SITECUSTOMIZE_FOLDER = Path(__file__).with_name("points")
@@ -57,8 +65,10 @@ pytestmark = [pytest.mark.parametrize("servers", ["gridfs"], indirect=True), pyt
 class BlockedJobs:
     """Jobs in a stack, each blocked at a different point of the pipeline."""
 
-    def __init__(self, stack: Stack, folder: Path, videos: list[Path]) -> None:
+    def __init__(self, stack: Stack, folder: Path, videos: list[Path], receiver: WebhookReceiver, secret: str) -> None:
         self.stack = stack
+        self._receiver = receiver
+        self._secret = secret
         self._folder = folder
         self._pool = ThreadPoolExecutor(len(videos))
         client = Client(stack.url, email=EMAIL, password=PASSWORD)
@@ -72,6 +82,11 @@ class BlockedJobs:
 
     def release(self) -> None:
         (self._folder / "go").touch()
+
+    def announced(self) -> Counter[tuple[str, str]]:
+        """Return how often the webhook got each message, by its job and its id; all of them are verified."""
+        messages = [(message.verified(self._secret), message.id) for message in self._receiver.messages]
+        return Counter((message["data"]["job_id"], id_) for message, id_ in messages)
 
     def accepted(self) -> set[str]:
         """Wait for all uploads and return the ids of the jobs that were accepted."""
@@ -110,14 +125,19 @@ def blocked(
         CONVERT_CONCURRENCY=CONCURRENCY,
         CONNECTOR_CONCURRENCY=CONCURRENCY,
         THREADS=str(2 * int(CONCURRENCY)),
+        WEBHOOK_CONCURRENCY=CONCURRENCY,
+        OUTBOUND_ALLOW="127.0.0.1",
+        OUTBOUND_PORTS="*",
     )
-    with open_services(stack, own_servers) as services:
-        services.users.add(EMAIL, password_hash)
     video = talking_mp4(tmp_path)
-    blocked = BlockedJobs(stack, folder, [video] * len(POINTS))
-    blocked.wait_for_all_points()
-    yield blocked
-    stack.stop()
+    with WebhookReceiver() as receiver:
+        with open_services(stack, own_servers) as services:
+            services.users.add(EMAIL, password_hash)
+            added = endpoint(services, receiver.url, EMAIL)
+        blocked = BlockedJobs(stack, folder, [video] * len(POINTS), receiver, added.secret)
+        blocked.wait_for_all_points()
+        yield blocked
+        stack.stop()
 
 
 def kill(stack: Stack, module: str) -> None:
@@ -140,7 +160,10 @@ def assert_promise(
     *,
     may_be_notified_twice: Set[str] = frozenset(),
 ) -> None:
-    """Assert that each accepted job ends with one MP3 and one notification, and that nothing is left over."""
+    """Assert that each accepted job ends with one MP3 and one notification, and that nothing is left over.
+
+    Its webhook got one message, which may have arrived repeatedly, with the same id each time.
+    """
     accepted = blocked.accepted()
     wait_for(blocked.stack.answers, "the functions answer")
     with open_services(blocked.stack, servers) as services:
@@ -151,7 +174,7 @@ def assert_promise(
             skip_minutes(blocked.stack, servers)
             return all(
                 job.state == "ready" and is_notified(services, job.id) for job in services.jobs.page(None, limit=100)
-            )
+            ) and {each.status for each in deliveries(services, services.webhooks.list(EMAIL)[0])} == {"delivered"}
 
         wait_for(all_ended, "all jobs have ended, and their owners are notified", seconds=400)
         jobs = {job.id: job for job in services.jobs.page(None, limit=100)}
@@ -159,6 +182,7 @@ def assert_promise(
     with pymongo.MongoClient(servers["MEDIA_URL"]) as mongodb:
         stored = mongodb.mp3s.fs.files.find({"metadata.job": {"$in": list(jobs)}})
         assert sorted(str(file["_id"]) for file in stored) == sorted(str(job.mp3_fid) for job in jobs.values())
+    assert sorted(job_id for job_id, _ in blocked.announced()) == sorted(jobs)
     notifications = Counter(job_id for job_id in notified_jobs(mail_server) if job_id in jobs)
     assert notifications.keys() == jobs.keys()
     assert {job_id for job_id, times in notifications.items() if times > 1} <= may_be_notified_twice
@@ -182,8 +206,10 @@ def test_killed_functions_lose_nothing_and_repeat_only_unrecorded_mails(
     # A mail is sent again if notify was killed after sending it and before recording that.
     in_doubt = pending & set(notified_jobs(mail_server_of_stack))
     assert in_doubt
+    assert max(blocked.announced().values()) == 1
     blocked.release()
     assert_promise(blocked, own_servers, mail_server_of_stack, rabbitmq_node, may_be_notified_twice=in_doubt)
+    assert max(blocked.announced().values()) == 2  # the message that was sent, but not yet recorded
 
 
 def test_a_killed_broker_loses_and_repeats_nothing(

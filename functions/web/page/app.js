@@ -9,9 +9,9 @@ import { session } from "./session.js";
 import { SignIn } from "./sign-in.js";
 import "./upload.js";
 
-const VIEWS = ["starting", "welcome", "password", "workspace", "keys", "users"];
+const VIEWS = ["starting", "welcome", "password", "workspace", "keys", "hooks", "users"];
 /** Views that are loaded when somebody opens them, by the end of their address. @type {Record<string, () => Promise<unknown>>} */
-const ON_DEMAND = { "#keys": () => import("./keys.js"), "#users": () => import("./admin.js") };
+const ON_DEMAND = { "#keys": () => import("./keys.js"), "#hooks": () => import("./hooks.js"), "#users": () => import("./admin.js") };
 const UNLOADED = "The server cannot be reached. Check your connection, then reload the page.";
 const JOB = /^#job=([\w-]{1,64})$/; // as in the links of mails
 const START_SECONDS = 3;

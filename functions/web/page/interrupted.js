@@ -2,13 +2,13 @@
 
 /** @import { Interrupted } from "./upload-journal.js" */
 
-import { ApiError } from "./api.js";
+import { ApiError, request } from "./api.js";
 import { button } from "./controls.js";
 import { element } from "./dom.js";
 import { count, formatSize } from "./format.js";
 import { shortName } from "./names.js";
 import { Upload } from "./upload-item.js";
-import { findArrived } from "./upload-key.js";
+import { TUS, findArrived } from "./upload-key.js";
 
 const MAX_SHOWN = 5;
 
@@ -31,9 +31,9 @@ export class InterruptedUploads extends HTMLElement {
     const advice = element(
       "p",
       { class: "muted" },
-      "The page was closed or reloaded during the upload. Choose the same files, and they are uploaded with the same options.",
+      "The page was closed or reloaded during the upload. Choose the same files, and they are uploaded with the same options; large ones continue where they were.",
     );
-    const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.clear()));
+    const actions = element("div", { class: "actions" }, this.#choose, button("Dismiss", () => this.#dismiss()));
     this.append(element("section", { class: "card interrupted", "aria-labelledby": this.#title.id }, this.#title, this.#list, advice, actions));
     this.#show();
   }
@@ -53,6 +53,12 @@ export class InterruptedUploads extends HTMLElement {
     this.#show();
   }
 
+  /** Forget the files, and let the server forget what it has of them. */
+  #dismiss() {
+    for (const { path } of this.#files) if (path) request("DELETE", path, { headers: TUS }).catch(() => {});
+    this.clear();
+  }
+
   /**
    * Start those of the chosen files that were interrupted, with their options and keys; return the others.
    * @param {File[]} chosen
@@ -64,7 +70,7 @@ export class InterruptedUploads extends HTMLElement {
         ({ name, size, modified }) => file.name.endsWith(name) && file.size === size && file.lastModified === modified,
       );
       const [found] = index < 0 ? [] : this.#files.splice(index, 1);
-      if (found) start(new Upload(file, new Map(found.options), found.key));
+      if (found) start(new Upload(file, new Map(found.options), found.key, found.path));
       this.#show();
       return !found;
     });
@@ -74,9 +80,9 @@ export class InterruptedUploads extends HTMLElement {
     this.hidden = !this.#files.length;
     const more = this.#files.length - MAX_SHOWN;
     this.#title.textContent = `${count(this.#files.length, "upload")} interrupted`;
-    const items = this.#files.slice(0, MAX_SHOWN).map(({ name, size }) => {
+    const items = this.#files.slice(0, MAX_SHOWN).map(({ name, size, kept }) => {
       const shown = element("bdi", { class: "name" }, shortName(name));
-      return element("li", {}, shown, " ", element("span", { class: "muted" }, formatSize(size)));
+      return element("li", {}, shown, " ", element("span", { class: "muted" }, kept ? `${formatSize(kept)} of ${formatSize(size)} sent` : formatSize(size)));
     });
     if (more > 0) items.push(element("li", { class: "muted" }, `and ${more} more`));
     this.#list.replaceChildren(...items);

@@ -131,7 +131,8 @@ export class Player extends HTMLElement {
   async #load() {
     const position = Number(this.#slider.value);
     this.#isLinkNew = true;
-    this.#audio.src = localUrl(await jobLink(this.#job?.job_id ?? ""));
+    // The page may load nothing from another host, such as that of the media store.
+    this.#audio.src = `${localUrl(await jobLink(this.#job?.job_id ?? ""))}&redirect=false`;
     this.#audio.currentTime = position;
     if ("mediaSession" in navigator) {
       const title = audioName(escaped(this.#job?.file_name ?? ""), this.#job?.format);

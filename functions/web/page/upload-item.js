@@ -12,6 +12,10 @@ export class Upload extends EventTarget {
   /** @type {UploadState} */
   state = "waiting";
   sent = 0;
+  /** How many bytes the server keeps of a file that is sent in parts, even if the upload is interrupted. */
+  kept = 0;
+  /** Whether the server had a part of it before this page was opened. */
+  isContinued = false;
   /** What the upload waits for, as a sentence; empty if only for its turn. */
   reason = "";
   /** Whether its bytes are on their way; false while an upload needs a sign-in first. */
@@ -33,12 +37,14 @@ export class Upload extends EventTarget {
    * @param {File} file
    * @param {Map<string, string>} options
    * @param {string} [key] of the same upload before the page was reloaded
+   * @param {string} [path] at which the server keeps what it has received of it
    */
-  constructor(file, options, key = newKey()) {
+  constructor(file, options, key = newKey(), path = "") {
     super();
     this.file = file;
     this.options = options;
     this.key = key;
+    this.path = path;
   }
 
   /** Whether leaving the page would lose this upload. */
@@ -67,7 +73,7 @@ export class Upload extends EventTarget {
   begin() {
     this.controller = new AbortController();
     this.attempts += 1;
-    this.sent = 0;
+    this.sent = this.kept;
     this.reason = "";
     this.change("uploading");
   }
@@ -77,7 +83,14 @@ export class Upload extends EventTarget {
     this.isSending = true;
     this.mayHaveArrived = false;
     this.sender = sender;
-    this.#samples = [{ at: Date.now(), sent: 0 }];
+    this.#samples = [{ at: Date.now(), sent: this.sent }];
+    this.changed();
+  }
+
+  /** @param {number} kept how many bytes the server has of a file that is sent in parts */
+  keep(kept) {
+    if (kept !== this.sent) this.#samples = [{ at: Date.now(), sent: kept }];
+    this.kept = this.sent = kept;
     this.changed();
   }
 
@@ -95,7 +108,7 @@ export class Upload extends EventTarget {
    * @param {number} [seconds] before the next attempt
    */
   wait(reason, seconds = 0) {
-    this.sent = 0;
+    this.sent = this.kept;
     this.reason = reason;
     this.retryAt = Date.now() + seconds * 1000;
     this.change("waiting");

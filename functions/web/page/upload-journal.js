@@ -13,8 +13,9 @@ const MAX_NAME_LENGTH = 300;
 const MAX_AGE_MILLISECONDS = 7 * 24 * 3600 * 1000;
 
 /**
- * An upload that was interrupted; it may have arrived if it has begun.
- * @typedef {{name: string, size: number, modified: number, options: Array<[string, string]>, key: string, hasBegun: boolean}} Interrupted
+ * An upload that was interrupted; it may have arrived if it has begun. The server has `kept` bytes of it at `path`.
+ * @typedef {{name: string, size: number, modified: number, options: Array<[string, string]>, key: string, hasBegun: boolean,
+ *   path?: string, kept?: number}} Interrupted
  */
 
 const entryName = PREFIX + [...crypto.getRandomValues(new Uint8Array(8))].map((byte) => byte.toString(16)).join("");
@@ -38,12 +39,14 @@ function openStorage() {
  * @param {Upload[]} uploads
  */
 export function record(username, uploads) {
-  const files = uploads.slice(0, MAX_FILES).map(({ file, options, key, attempts, mayHaveArrived }) => ({
+  const files = uploads.slice(0, MAX_FILES).map(({ file, options, key, path, kept, attempts, mayHaveArrived }) => ({
     name: file.name.slice(-MAX_NAME_LENGTH),
     size: file.size,
     modified: file.lastModified,
     options: [...options],
     key,
+    path,
+    kept,
     hasBegun: attempts > 0 || mayHaveArrived,
   }));
   const text = JSON.stringify(files);

@@ -9,6 +9,8 @@ import { ApiError, request } from "./api.js";
 import { send } from "./http.js";
 import { session } from "./session.js";
 
+/** What each request about an upload in parts has. */
+export const TUS = { "Tus-Resumable": "1.0.0" };
 const FIRST_PAUSE_MILLISECONDS = 1000;
 const LONGEST_PAUSE_MILLISECONDS = 60_000;
 
@@ -43,11 +45,12 @@ export async function findArrived(key) {
  * expired: the user then finds the job in the list.
  * @param {string} key
  * @param {{token: string, username: string}} sender who has sent it, and the token of that request
+ * @param {string} [path] at which the server keeps what it has received of it, if the file is sent in parts
  */
-export async function cancelUpload(key, { token, username }) {
+export async function cancelUpload(key, { token, username }, path = "/upload") {
   for (let pause = FIRST_PAUSE_MILLISECONDS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MILLISECONDS)) {
     try {
-      await send("DELETE", "/upload", { headers: keyHeader(key), token, keepalive: true });
+      await send("DELETE", path, { headers: { ...keyHeader(key), ...TUS }, token, keepalive: true });
       return;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;

@@ -11,8 +11,10 @@ import { sendFile } from "./upload-send.js";
 
 const AT_ONCE = 2;
 const TICK_MILLISECONDS = 1000;
+const LARGE_BYTES = 32 * 2 ** 20; // above it, a file is sent in parts
 const OFFLINE = "You are offline. The upload starts again when the connection is back.";
 const SIGN_IN = "Your session has expired. The upload goes on when you have signed in.";
+const NO_MODULE = { status: 0, code: "unreachable", detail: "The server cannot be reached." };
 const UNREADABLE = {
   text: "The file cannot be read any more: it was moved, changed or deleted. Choose it again.",
   canRetry: false,
@@ -25,6 +27,7 @@ export class UploadQueue extends EventTarget {
   uploads = [];
   #heldUntil = 0;
   #timer = 0;
+  #receivesParts = true; // until the server turns out to be older
 
   constructor() {
     super();
@@ -63,10 +66,11 @@ export class UploadQueue extends EventTarget {
    * @param {Upload} upload
    */
   remove(upload) {
-    const mayArrive = upload.isSending || upload.mayHaveArrived;
+    const mayArrive = upload.isSending || upload.mayHaveArrived || upload.path;
     upload.change("cancelled");
     upload.controller.abort();
     if (mayArrive) void cancelUpload(upload.key, upload.sender);
+    if (upload.path) void cancelUpload(upload.key, upload.sender, upload.path);
     this.#forget(upload);
   }
 
@@ -133,7 +137,7 @@ export class UploadQueue extends EventTarget {
     let token = "";
     try {
       token = await session.token();
-      const arrived = upload.mayHaveArrived ? await findArrived(upload.key) : null;
+      const arrived = upload.mayHaveArrived && !upload.path ? await findArrived(upload.key) : null;
       const job = arrived ?? (await this.#send(upload, token));
       if (upload.state === "uploading") this.#finish(upload, job);
     } catch (error) {
@@ -146,11 +150,17 @@ export class UploadQueue extends EventTarget {
    * @param {Upload} upload
    * @param {string} token
    */
-  #send(upload, token) {
+  async #send(upload, token) {
     const { file, options, key, controller } = upload;
     const { signal } = controller;
     signal.throwIfAborted();
     upload.beginSending({ token, username: session.identity?.username ?? "" });
+    if (file.size > LARGE_BYTES && this.#receivesParts) {
+      const { sendParts } = await import("./upload-parts.js").catch(() => Promise.reject(new ApiError(NO_MODULE)));
+      const job = await sendParts(upload, token, () => this.#changed());
+      if (job) return job;
+      this.#receivesParts = false;
+    }
     return sendFile(file, options, { key, token, signal, onProgress: (sent) => upload.progress(sent) });
   }
 
@@ -186,7 +196,7 @@ export class UploadQueue extends EventTarget {
    * @param {ApiError} error
    */
   #postpone(upload, error) {
-    const decision = decide(error, upload);
+    const decision = decide(error, { attempts: upload.attempts, sent: upload.sent - upload.kept });
     if (decision.kind === "never") return upload.fail(decision);
     upload.wait(decision.text, decision.seconds);
     if (decision.kind === "all") {

@@ -89,11 +89,12 @@ export class UploadRow extends HTMLElement {
  * Say how far an upload is, or what it waits for.
  * @param {Upload} upload
  */
-function describe({ state, reason, isSending, retryAt, sent, file, speed, secondsLeft }) {
+function describe({ state, reason, isSending, isContinued, retryAt, sent, file, speed, secondsLeft }) {
   if (state === "uploaded") return "Uploaded.";
   if (!isSending) return [reason || (state === "waiting" ? "Waiting for its turn" : "Starting…"), nextTry(retryAt)].join(" ").trim();
   if (sent >= file.size) return "All is sent. The server is storing it…";
   const amount = `${formatSize(sent)} of ${formatSize(file.size)}`;
+  if (speed === null && isContinued) return `Continues at ${amount}`;
   if (speed === null || secondsLeft === null) return speed === 0 ? `${amount} · no progress at the moment` : amount;
   return `${amount} · ${formatSize(speed)}/s · ${formatLengthInWords(coarse(secondsLeft))} left`;
 }

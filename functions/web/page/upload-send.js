@@ -1,4 +1,4 @@
-/** The request that uploads one file. XMLHttpRequest, since fetch does not report the progress of a body. */
+/** The requests that upload files. XMLHttpRequest, since fetch does not report the progress of a body. */
 
 /** @import { Job } from "../types" */
 
@@ -16,15 +16,39 @@ const UNREACHABLE = "The connection to the server was lost. Check your network."
  * @param {{key: string, token: string, signal: AbortSignal, onProgress: (sent: number) => void}} more
  * @returns {Promise<Job>}
  */
-export function sendFile(file, options, { key, token, signal, onProgress }) {
+export async function sendFile(file, options, { key, onProgress, ...more }) {
+  const { path, headers, body } = describeRequest(file, options);
+  const request = await exchange("POST", path, {
+    ...more,
+    headers: { ...headers, ...keyHeader(key) },
+    body,
+    onProgress: (sent) => onProgress(Math.min(sent, file.size)),
+  });
+  const error = requestError(request);
+  if (request.status !== 202) throw error;
+  try {
+    return JSON.parse(request.responseText);
+  } catch {
+    throw error;
+  }
+}
+
+/**
+ * Send a request, and return it once its answer is complete, whatever that is; throws as `sendFile` does.
+ * @param {string} method
+ * @param {string} path
+ * @param {{headers: Record<string, string>, body: XMLHttpRequestBodyInit | null, token: string, signal: AbortSignal,
+ *   onProgress: (sent: number) => void}} more
+ * @returns {Promise<XMLHttpRequest>}
+ */
+export function exchange(method, path, { headers, body, token, signal, onProgress }) {
   return new Promise((resolve, reject) => {
-    const { url, headers, body } = describeRequest(file, options);
     const request = new XMLHttpRequest();
-    request.open("POST", url);
+    request.open(method, apiUrl(path));
     request.setRequestHeader("Authorization", `Bearer ${token}`);
-    for (const [name, value] of Object.entries({ ...headers, ...keyHeader(key) })) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => onProgress(Math.min(event.loaded, file.size));
-    request.onload = () => settle(request, resolve, reject);
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onProgress(event.loaded);
+    request.onload = () => resolve(request);
     request.onerror = () => reject(new ApiError({ status: 0, code: "unreachable", detail: UNREACHABLE }));
     request.onabort = () => reject(signal.reason);
     signal.addEventListener("abort", () => request.abort(), { once: true });
@@ -37,42 +61,35 @@ export function sendFile(file, options, { key, token, signal, onProgress }) {
  * Return the raw file with its options in the query, or a form if the options are too long for a URL.
  * @param {File} file
  * @param {Map<string, string>} options
+ * @returns {{path: string, headers: Record<string, string>, body: File | FormData}}
  */
 function describeRequest(file, options) {
   const query = new URLSearchParams([...options]).toString();
   if (query.length <= MAX_QUERY_LENGTH) {
-    const url = apiUrl("/upload");
-    url.search = query;
     const type = /^(audio|video)[/]/.test(file.type) ? file.type : "application/octet-stream";
-    return { url, headers: { "X-Filename": encodedName(file.name), "Content-Type": type }, body: file };
+    const name = encodeURIComponent(encodable(file.name));
+    return { path: `/upload?${query}`, headers: { "X-Filename": name, "Content-Type": type }, body: file };
   }
   const form = new FormData();
   for (const [name, text] of options) form.append(name, text);
   form.append("file", file, file.name);
-  return { url: apiUrl("/upload"), headers: {}, body: form };
+  return { path: "/upload", headers: {}, body: form };
 }
 
 /**
- * Return the end of a file name, percent-encoded; the server keeps no more of it.
+ * Return the end of a file name, without lone surrogates, which cannot be encoded; the server keeps no more of it.
  * @param {string} name
  */
-function encodedName(name) {
-  const wellFormed = new TextDecoder().decode(new TextEncoder().encode(name)); // a lone surrogate cannot be encoded
-  return encodeURIComponent([...wellFormed].slice(-MAX_NAME_LENGTH).join(""));
+export function encodable(name) {
+  const wellFormed = new TextDecoder().decode(new TextEncoder().encode(name));
+  return [...wellFormed].slice(-MAX_NAME_LENGTH).join("");
 }
 
 /**
+ * Return the error that an answer describes.
  * @param {XMLHttpRequest} request
- * @param {(job: Job) => void} resolve
- * @param {(error: ApiError) => void} reject
  */
-function settle(request, resolve, reject) {
+export function requestError(request) {
   const seconds = Number.parseInt(request.getResponseHeader("Retry-After") ?? "", 10);
-  const error = problemError(request.status, request.responseText, Number.isFinite(seconds) ? seconds : null);
-  if (request.status !== 202) return reject(error);
-  try {
-    resolve(JSON.parse(request.responseText));
-  } catch {
-    reject(error);
-  }
+  return problemError(request.status, request.responseText, Number.isFinite(seconds) ? seconds : null);
 }

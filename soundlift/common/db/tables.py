@@ -302,3 +302,23 @@ upload_locks = sa.Table(
     metadata,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
 )
+
+# Uploads that several requests send (functions/upload/resumable), each with the id of its job.
+resumable_uploads = sa.Table(
+    "resumable_upload",
+    metadata,
+    sa.Column("id", sa.String(24), primary_key=True),
+    sa.Column("username", sa.String(254), nullable=False),
+    sa.Column("length", sa.BigInteger),  # bytes of the file; NULL until the client knows it
+    sa.Column("received", sa.BigInteger, nullable=False),  # bytes that are stored for certain: the offset
+    sa.Column("epoch", sa.BigInteger, nullable=False),  # of the only request that may write
+    # The first bytes, until they show the format and the store has them.
+    sa.Column("beginning", sa.LargeBinary(2**16)),
+    # What the store needs to continue; NULL until it has a file.
+    sa.Column("state", sa.LargeBinary(2**24 - 1)),  # text; MySQL's TEXT ends at 64 KiB
+    sa.Column("metadata", sa.Text, nullable=False),  # the client's header Upload-Metadata
+    sa.Column("expires_at", sa.Double, nullable=False),
+    sa.Column("arrived_at", sa.Double),  # when the last bytes were stored; NULL before that, and once there is a job
+    sa.Index("resumable_upload_expires_at", "expires_at"),
+    sa.Index("resumable_upload_arrived_at", "arrived_at"),
+)

@@ -29,12 +29,15 @@ class UploadAdmission:
         self._check_store = RecentCheck(videos.check)
         self._check_queue = RecentCheck(self._require_room)
 
-    def check(self, *, announced_bytes: int) -> None:
-        """Raise StoreUnavailable, DatabaseUnavailable or QueueFull unless an upload of this size can be accepted."""
+    def check(self, *, announced_bytes: int, makes_job: bool = True) -> None:
+        """Raise StoreUnavailable, DatabaseUnavailable or QueueFull unless an upload of this size can be accepted.
+
+        A part of an upload that does not complete it makes no job.
+        """
         self._check_store()
         if isinstance(self._videos, LimitedSpace) and self._videos.free_bytes() < announced_bytes:
             raise StoreUnavailable("The disk of the media store is too full for this file.")
-        if self._max_waiting:
+        if self._max_waiting and makes_job:
             self._check_queue()
 
     def _require_room(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,11 +22,14 @@ from soundlift.common.jobs.upload_keys import UploadKey, forget_key, insert_key
 from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
 
+InsertMore = Callable[[Connection, str], None]
+"""Inserts rows for the job with an id."""
+
 
 class UploadSteps(JobLists):
     """The steps of uploads and of adopted videos. Every method raises DatabaseUnavailable."""
 
-    def receive(  # noqa: PLR0913 - each is a column, except reservation and key
+    def receive(  # noqa: PLR0913 - each is a column, except the last four
         self,
         *,
         username: str,
@@ -36,13 +40,15 @@ class UploadSteps(JobLists):
         reservation: Reservation | None = None,
         key: UploadKey | None = None,
         part_bytes: int | None = None,
+        keep_seconds: int = RECEIVE_SECONDS,
+        insert_more: InsertMore | None = None,
     ) -> Job:
         """Insert the row of a new upload, before the store is touched; `options` are from AudioOptions.to_json.
 
-        `part_bytes` is for a direct upload; see direct_uploads.py.
-
-        Raises UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs,
-        StorageFull, TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
+        `part_bytes` is for a direct upload; see direct_uploads.py. The upload counts as interrupted after
+        `keep_seconds` without new bytes. `insert_more` may insert other rows in the same transaction. Raises
+        UploadInProgress if another upload has the same key, before its quota is measured, and TooManyJobs, StorageFull,
+        TooManyUploads or TooManyMinutes if the reservation exceeds a limit.
         """
         job_id = secrets.token_hex(12)
         row = sa.insert(table).values(
@@ -59,7 +65,7 @@ class UploadSteps(JobLists):
             options=options,
             video_bytes=reservation.size if reservation else None,
             part_bytes=part_bytes,
-            upload_deadline=now() + RECEIVE_SECONDS,
+            upload_deadline=now() + keep_seconds,
         )
 
         def admit_and_insert(connection: Connection) -> Job:
@@ -69,6 +75,8 @@ class UploadSteps(JobLists):
                 admit_job(connection, username, reservation)
             connection.execute(row)
             record(connection, job_id, Step.RECEIVING)
+            if insert_more:
+                insert_more(connection, job_id)
             # Read in the same transaction: after its commit, an error would leave a row that no caller knows about.
             return job_from_row(connection.execute(sa.select(*job_columns).where(table.c.id == job_id)).one())
 
@@ -106,14 +114,14 @@ class UploadSteps(JobLists):
         """Postpone the time at which an upload counts as interrupted."""
         return self._update(job_id, is_receiving(), upload_deadline=now() + RECEIVE_SECONDS)
 
-    def reserve(self, job: Job, more: Reservation) -> bool:
+    def reserve(self, job: Job, more: Reservation, *, keep_seconds: int = RECEIVE_SECONDS) -> bool:
         """Count more bytes for an upload, and postpone the time at which it counts as interrupted.
 
         Raises StorageFull.
         """
         mine = sa.and_(table.c.id == job.id, is_receiving())
         size = sa.func.coalesce(table.c.video_bytes, 0) + more.size
-        step = sa.update(table).where(mine).values(video_bytes=size, upload_deadline=now() + RECEIVE_SECONDS)
+        step = sa.update(table).where(mine).values(video_bytes=size, upload_deadline=now() + keep_seconds)
 
         def admit_and_count(connection: Connection) -> bool:
             admit_bytes(connection, job.id, job.username, more)

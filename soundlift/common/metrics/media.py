@@ -10,6 +10,13 @@ from typing_extensions import Buffer
 
 from soundlift.common.errors import StoreUnavailable
 from soundlift.common.media import MediaInfo, MediaReader, MediaStore, MediaWriter
+from soundlift.common.media.resumable import (
+    Checkpoint,
+    ResumableFiles,
+    ResumableWriter,
+    SaveState,
+    resumable_files,
+)
 from soundlift.common.metrics.metrics import Metrics
 
 ABILITIES = ("open_file", "free_bytes")  # the methods of a store that the port does not require
@@ -45,6 +52,10 @@ class MeasuredStore:
         """Delete a file."""
         with self.counted_errors():
             self._store.delete(fid)
+
+    def resumable(self) -> ResumableFiles:
+        """Return the resumable files, whose bytes are counted."""
+        return _MeasuredFiles(resumable_files(self._store), self)
 
     def check(self) -> None:
         """Check the store; an error is not counted, since a check is not an operation that a user waits for."""
@@ -83,6 +94,44 @@ class _MeasuredWriter:
     def commit(self) -> int:
         with self._store.counted_errors():
             return self._writer.commit()
+
+
+class _MeasuredFiles:
+    def __init__(self, files: ResumableFiles, store: MeasuredStore) -> None:
+        self._files = files
+        self._store = store
+
+    def begin(self, fid: str, info: MediaInfo, *, expected_bytes: int) -> str:
+        with self._store.counted_errors():
+            return self._files.begin(fid, info, expected_bytes=expected_bytes)
+
+    def resume(self, fid: str, state: str, *, offset: int, epoch: int, save: SaveState) -> ResumableWriter:
+        with self._store.counted_errors():
+            writer = self._files.resume(fid, state, offset=offset, epoch=epoch, save=save)
+        return _MeasuredResumableWriter(writer, self._store)
+
+    def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
+        with self._store.counted_errors():
+            self._files.finish(fid, state, info, size=size)
+
+
+class _MeasuredResumableWriter:
+    def __init__(self, writer: ResumableWriter, store: MeasuredStore) -> None:
+        self._writer = writer
+        self._store = store
+        self.checkpoint_bytes = writer.checkpoint_bytes
+        self.checkpoint_seconds = writer.checkpoint_seconds
+        self.committed = writer.committed
+        self.close = writer.close
+
+    def write(self, data: bytes, /) -> None:
+        with self._store.counted_errors():
+            self._writer.write(data)
+        self._store.count_written(len(data))
+
+    def checkpoint(self, *, complete: bool, last: bool = False) -> Checkpoint:
+        with self._store.counted_errors():
+            return self._writer.checkpoint(complete=complete, last=last)
 
 
 class _MeasuredFile:

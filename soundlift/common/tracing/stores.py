@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 from soundlift.common.media import LimitedSpace, LocalFiles, MediaInfo, MediaReader, MediaStore, MediaWriter
+from soundlift.common.media.resumable import ResumableFiles, ResumableWriter, SaveState, resumable_files
 from soundlift.common.tracing.spans import Kind, Value, span
 
 
@@ -30,6 +32,9 @@ class TracedStore:
     def check(self) -> None:  # noqa: D102 - documented at the port
         self._store.check()
 
+    def resumable(self) -> ResumableFiles:  # noqa: D102 - documented at the port
+        return _TracedFiles(resumable_files(self._store), self._bucket, self._attributes)
+
     def _attributes(self, fid: str) -> dict[str, Value]:
         return {"soundlift.store": type(self._store).__name__, "soundlift.bucket": self._bucket, "soundlift.fid": fid}
 
@@ -45,6 +50,29 @@ class _TracedFolder(TracedStore):
     def open_file(self, fid: str) -> io.FileIO:
         with span(f"{self._bucket}.open", Kind.CLIENT, self._attributes(fid)):
             return self._files.open_file(fid)
+
+
+class _TracedFiles:
+    """Resumable files whose beginning, continuation and end are recorded."""
+
+    def __init__(self, files: ResumableFiles, bucket: str, attributes: Callable[[str], dict[str, Value]]) -> None:
+        self._files = files
+        self._bucket = bucket
+        self._attributes = attributes
+
+    def begin(self, fid: str, info: MediaInfo, *, expected_bytes: int) -> str:
+        with span(f"{self._bucket}.begin", Kind.CLIENT, self._attributes(fid)):
+            return self._files.begin(fid, info, expected_bytes=expected_bytes)
+
+    def resume(self, fid: str, state: str, *, offset: int, epoch: int, save: SaveState) -> ResumableWriter:
+        with span(f"{self._bucket}.resume", Kind.CLIENT, self._attributes(fid)) as step:
+            step.set("soundlift.bytes", offset)
+            return self._files.resume(fid, state, offset=offset, epoch=epoch, save=save)
+
+    def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
+        with span(f"{self._bucket}.finish", Kind.CLIENT, self._attributes(fid)) as step:
+            self._files.finish(fid, state, info, size=size)
+            step.set("soundlift.bytes", size)
 
 
 class _TracedWriter:

@@ -22,10 +22,14 @@ HEALTH_CHECKS = {"health", "ready"}
 MAX_AGE_SECONDS = 7200  # browsers keep the response to a preflight request no longer
 REQUEST_HEADERS = (
     "Authorization, Content-Type, Idempotency-Key, If-Match, If-Modified-Since, If-None-Match, If-Range, "
-    "If-Unmodified-Since, Last-Event-ID, Range, Repr-Digest, Traceparent, X-Filename"
+    "If-Unmodified-Since, Last-Event-ID, Range, Repr-Digest, Traceparent, Tus-Resumable, Upload-Checksum, "
+    "Upload-Defer-Length, Upload-Length, Upload-Metadata, Upload-Offset, X-Filename, X-HTTP-Method-Override, "
+    "X-Request-ID, X-Requested-With"  # the last two, Uppy and tus-js-client can send
 )
 RESPONSE_HEADERS = (
-    "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, RateLimit, RateLimit-Policy, Retry-After"
+    "Accept-Ranges, Content-Disposition, Content-Range, ETag, Location, RateLimit, RateLimit-Policy, Retry-After, "
+    "Soundlift-Job, Tus-Checksum-Algorithm, Tus-Extension, Tus-Max-Size, Tus-Resumable, Tus-Version, "
+    "Upload-Defer-Length, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
 )
 
 

@@ -52,9 +52,11 @@ def block_around(owner: Any, name: str, *, before: str = "", after: str = "") ->
 if FOLDER.name:
     import functions.convert.handler
     import functions.upload.handler
+    import functions.webhook.handler
     from soundlift.common.jobs.store import Jobs
     from soundlift.common.mail import Mail
     from soundlift.common.notifications.store import Notifications
+    from soundlift.common.webhooks.deliveries import Deliveries
     from soundlift.connector.delivery_handler import DeliveryHandler
 
     block_around(Jobs, "receive", after="upload wrote its row")
@@ -72,3 +74,6 @@ if FOLDER.name:
     block_around(Notifications, "claim", before="notify was called", after="notify claimed the mail")
     block_around(Mail, "send", after="notify sent the mail")
     block_around(Notifications, "mark_delivered", after="notify marked the mail as delivered")
+    block_around(Deliveries, "claim_of_job", after="webhook claimed the message")
+    block_around(functions.webhook.handler, "send", after="webhook sent the message")
+    block_around(Deliveries, "mark_delivered", after="webhook marked the message as delivered")

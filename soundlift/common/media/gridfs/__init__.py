@@ -17,6 +17,7 @@ from pymongo import ASCENDING, ReadPreference
 from soundlift.common.errors import MediaNotFound
 from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id
 from soundlift.common.media.gridfs.listing import committed_files, unfinished_files
+from soundlift.common.media.gridfs.resumption import GridFsResumption
 from soundlift.common.media.gridfs.server import get_client, store_errors
 from soundlift.common.media.gridfs.stored_file import StoredFile
 from soundlift.common.media.gridfs.writer import Collections, GridFsWriter
@@ -68,6 +69,10 @@ class GridFsStore:
         with store_errors():
             self._collections.files.find_one({}, {"_id": True})
 
+    def resumable(self) -> GridFsResumption:
+        """Return the files that several requests write."""
+        return GridFsResumption(self._open_collections)
+
     def list(self) -> Iterator[ListedFile]:
         """Yield the committed files, then those that a writer has begun."""
         collections = self._collections
@@ -81,6 +86,12 @@ class GridFsStore:
         client = get_client(self._url, os.getpid())
         database = client.get_database(self._bucket, read_preference=ReadPreference.PRIMARY)
         return Collections(database["fs.files"], database["fs.chunks"], database["fs.begun"])
+
+    def _open_collections(self) -> Collections:
+        collections = self._collections
+        with store_errors():
+            self._create_indexes(collections)
+        return collections
 
     def _create_indexes(self, collections: Collections) -> None:
         """Create GridFS's indexes, if the store is empty as in other drivers; in a large store it could take hours."""

@@ -55,7 +55,7 @@ class GridFsWriter:
         """Send the remaining chunks, then the file's document; undo this if the file was deleted meanwhile."""
         self._split(1)
         self._send_batch()
-        self._document = self._make_document()
+        self._document = file_document(self._begun["_id"], self._size, self._info)
         with store_errors():
             self._collections.files.insert_one(self._document)
             if not self._collections.begun.delete_one(self._begun).deleted_count:
@@ -101,18 +101,19 @@ class GridFsWriter:
         first, last = (ObjectId(self._token + number) for number in (bytes(4), b"\xff" * 4))
         self._collections.chunks.delete_many({"files_id": self._begun["_id"], "_id": {"$gte": first, "$lte": last}})
 
-    def _make_document(self) -> Document:
-        info = self._info
-        return {
-            "_id": self._begun["_id"],
-            "length": Int64(self._size),
-            "chunkSize": CHUNK_SIZE,
-            "uploadDate": datetime.now(UTC),  # BSON rounds to milliseconds, both in the document and in a query
-            "filename": info.file_name,
-            "metadata": {
-                "owner": info.owner,
-                "file_name": info.file_name,
-                "content_type": info.content_type,
-                "job": info.job_id,
-            },
-        }
+
+def file_document(file_id: ObjectId, size: int, info: MediaInfo) -> Document:
+    """Return the document of a file that is stored now; BSON rounds its date to milliseconds, also in a query."""
+    return {
+        "_id": file_id,
+        "length": Int64(size),
+        "chunkSize": CHUNK_SIZE,
+        "uploadDate": datetime.now(UTC),
+        "filename": info.file_name,
+        "metadata": {
+            "owner": info.owner,
+            "file_name": info.file_name,
+            "content_type": info.content_type,
+            "job": info.job_id,
+        },
+    }

@@ -9,6 +9,7 @@ from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id, is_media_id
 from soundlift.common.media.s3.address import Address
 from soundlift.common.media.s3.address import read_address as read_address
+from soundlift.common.media.s3.resumption import TAIL, S3Resumption
 from soundlift.common.media.s3.server import get_client, has_status, store_errors
 from soundlift.common.media.s3.stored_file import StoredFile
 from soundlift.common.media.s3.writer import S3Writer, metadata_headers
@@ -44,7 +45,10 @@ class S3Store:
         return MediaReader(size, cast(BinaryIO, stored))
 
     def delete(self, fid: str) -> None:
-        """Abort the uploads of the file, then remove the file in case one of them has committed already."""
+        """Abort the uploads of the file, then remove the file in case one of them has committed already.
+
+        The tails of a resumable upload go last: until its multipart upload is aborted, it may store another one.
+        """
         key = self.key(fid)
         with store_errors():
             listed = self.client.list_multipart_uploads(Bucket=key["Bucket"], Prefix=key["Key"])
@@ -52,6 +56,13 @@ class S3Store:
             self._abort({**key, "UploadId": upload["UploadId"]})
         with store_errors():
             self.client.delete_object(**key)
+            tails = self.client.list_objects_v2(Bucket=key["Bucket"], Prefix=f"{key['Key']}{TAIL}")
+            for tail in tails.get("Contents", []):
+                self.client.delete_object(Bucket=key["Bucket"], Key=tail["Key"])
+
+    def resumable(self) -> S3Resumption:
+        """Return the files that several requests write."""
+        return S3Resumption(self.client, self.key)
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the bucket exists and is accessible."""
@@ -65,8 +76,10 @@ class S3Store:
         with store_errors():
             for page in self.client.get_paginator("list_objects_v2").paginate(**folder):
                 for found in page.get("Contents", []):
-                    if is_media_id(fid := self._fid(found["Key"])):
-                        yield ListedFile(fid, int(found["Size"]), found["LastModified"].timestamp())
+                    fid, tail, _ = self._fid(found["Key"]).partition(TAIL)
+                    if is_media_id(fid):
+                        size = 0 if tail else int(found["Size"])
+                        yield ListedFile(fid, size, found["LastModified"].timestamp(), committed=not tail)
             for page in self.client.get_paginator("list_multipart_uploads").paginate(**folder):
                 for found in page.get("Uploads", []):
                     if is_media_id(fid := self._fid(found["Key"])):

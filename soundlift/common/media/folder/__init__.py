@@ -8,14 +8,18 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from typing_extensions import Buffer
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id, is_media_id
 
+if TYPE_CHECKING:
+    from soundlift.common.media.resumable import ResumableFiles
+
 PART_SUFFIX = ".part"
+FENCE_SUFFIX = ".fence"  # of a file that several requests write
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -54,6 +58,7 @@ class FolderStore:
         """
         try:
             _part_path(self._path(fid)).unlink(missing_ok=True)
+            self._path(fid).with_name(fid + FENCE_SUFFIX).unlink(missing_ok=True)
             self._path(fid).unlink(missing_ok=True)
             if self._folder.is_dir():
                 _flush_folder(self._folder)
@@ -75,6 +80,12 @@ class FolderStore:
             return shutil.disk_usage(self._folder).free
         except OSError as error:
             raise _unavailable(error) from error
+
+    def resumable(self) -> ResumableFiles:
+        """Return the files that several requests write."""
+        from soundlift.common.media.folder.resumption import FolderResumption
+
+        return FolderResumption(self._path, _flush_folder, _unavailable)
 
     def list(self) -> Iterator[ListedFile]:
         """Yield the files of the folder, part files among them."""

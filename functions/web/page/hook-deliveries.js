@@ -1,0 +1,96 @@
+/** The newest deliveries of a webhook: what became of them, and buttons that send them again. */
+
+import { announce } from "./announcer.js";
+import { ApiError, request } from "./api.js";
+import { button } from "./controls.js";
+import { element, whileBusy } from "./dom.js";
+import { count, formatMoment } from "./format.js";
+import { escaped } from "./printable.js";
+
+const SHOWN = 20;
+const POLL_MS = 1000;
+const POLLS = 25; // longer than an attempt
+const OUTCOMES = { pending: "waiting", delivered: "delivered", failed: "failed" };
+
+/**
+ * @typedef {{id: string, type: string, status: "pending" | "delivered" | "failed", attempts: number, created_at: string,
+ *   next_attempt_at: string | null, last_error: string | null}} Delivery
+ */
+
+/** The list, empty until `load` or `send` is called. */
+export class Deliveries extends HTMLElement {
+  #address;
+  #enabled;
+  #list;
+  #problem = element("p", { class: "error", role: "alert" });
+
+  /**
+   * @param {string} hook its id
+   * @param {string} url printable
+   * @param {boolean} enabled
+   */
+  constructor(hook, url, enabled) {
+    super();
+    this.#address = `/hooks/${hook}`;
+    this.#enabled = enabled;
+    this.#list = element("ul", { class: "deliveries", "aria-label": `Deliveries to ${url}` });
+  }
+
+  connectedCallback() {
+    if (!this.firstChild) this.append(this.#problem, this.#list);
+  }
+
+  async load() {
+    await this.#try(() => this.#load());
+  }
+
+  /**
+   * Have a message sent, and show what becomes of it.
+   * @param {string} path below that of the webhook
+   */
+  async send(path) {
+    await this.#try(async () => {
+      const { id } = await request("POST", `${this.#address}/${path}`);
+      for (let poll = 0; poll < POLLS && this.checkVisibility(); poll += 1) {
+        const sent = (await this.#load()).find((delivery) => delivery.id === id);
+        if (!sent || sent.attempts || sent.status !== "pending") {
+          announce(sent?.status === "delivered" ? "The message is delivered." : "The message is not delivered.");
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      }
+    });
+  }
+
+  /** @param {() => Promise<unknown>} work */
+  async #try(work) {
+    this.#problem.textContent = "";
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      this.#problem.textContent = error.detail;
+    }
+  }
+
+  /** @returns {Promise<Delivery[]>} */
+  async #load() {
+    /** @type {{deliveries: Delivery[]}} */
+    const { deliveries } = await request("GET", `${this.#address}/deliveries`, { query: { limit: SHOWN } });
+    this.#list.replaceChildren(...deliveries.map((delivery) => this.#item(delivery)));
+    if (!deliveries.length) this.#list.append(element("li", { class: "muted" }, "Nothing has been sent yet."));
+    return deliveries;
+  }
+
+  /** @param {Delivery} delivery */
+  #item(delivery) {
+    const again = button("Send again", () => whileBusy(again, () => this.send(`deliveries/${delivery.id}/replay`)));
+    const next = delivery.next_attempt_at && delivery.attempts ? `, next ${formatMoment(delivery.next_attempt_at)}` : "";
+    const outcome = `${OUTCOMES[delivery.status]}, ${count(delivery.attempts, "attempt")}${next}`;
+    return element("li", {}, `${formatMoment(delivery.created_at)}: ${delivery.type}, ${outcome}`,
+      delivery.last_error && element("div", { class: "muted" }, escaped(delivery.last_error)),
+      delivery.status !== "pending" && this.#enabled && again);
+  }
+}
+
+customElements.define("sl-deliveries", Deliveries);
