@@ -17,12 +17,12 @@ class NoHistory(Exception):
 def extract_earlier_release(folder: Path) -> Path:
     """Write the functions and the shared code of the earlier release to a folder, and return it; raises NoHistory.
 
-    While the newest migration has not been committed, the earlier release is the last commit. A merge that has added it
-    counts as one commit, since a release is never a commit within a branch.
+    While the newest migration has not been committed, the earlier release is the last commit.
     """
     newest = max(path.name for path in (ROOT / MIGRATIONS).glob("[0-9]*.py"))
-    log = ("log", "--first-parent", "-m", "--diff-filter=A", "--no-renames", "--format=%H", "-1")
-    added = _git(*log, "--", f"{MIGRATIONS}/{newest}").decode().strip()
+    # A merge counts as the commit that added what it brought: what is before it has nothing of that.
+    history = ("log", "--first-parent", "-m", "--no-renames", "--diff-filter=A", "--format=%H", "-1")
+    added = _git(*history, "--", f"{MIGRATIONS}/{newest}").decode().strip()
     archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
     folder.mkdir()
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
