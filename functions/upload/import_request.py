@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from flask import Request
@@ -23,7 +22,7 @@ from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import BODY_SECONDS
 from soundlift.common.web.body_deadline import limit_body_time
-from soundlift.common.webhooks.named import require_webhook
+from soundlift.common.webhooks.named import with_webhook_id
 
 from .earlier import find_job_or_take_over
 from .idempotency_key import KeyedRequest
@@ -43,9 +42,7 @@ def request_import(
     text, name = _text(members, "url"), _text(members, "name", default="")
     url = _permitted_url(text, services.settings)
     given = [*request.args.items(multi=True), *_options(members)]
-    options = parse_options(given, services.settings)
-    if options.webhook is not None:
-        options = replace(options, webhook=require_webhook(options.webhook, username, services))
+    options = with_webhook_id(parse_options(given, services.settings), username, services)
     file_name = clean_name(name) if name else name_in_path(url.path)
     key = keyed.key_of([*given, ("url", text)], file_name, UNKNOWN_TYPE) if keyed else None
     if key and (earlier := find_job_or_take_over(key, services.jobs)):

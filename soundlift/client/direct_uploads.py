@@ -72,6 +72,8 @@ class DirectUploader:
         try:
             return self._api.json("POST", PATH, document, headers=key)
         except ApiError as error:
+            if error.status == HTTPStatus.BAD_REQUEST:
+                return None  # the server says what is wrong when the file is sent to it, unless it is only older
             if error.status not in NOT_OFFERED:
                 raise
         self._is_usable = False

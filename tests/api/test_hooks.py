@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from soundlift.common.db.tables import jobs
 from soundlift.common.events import DELIVERY_DUE
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from soundlift.common.webhooks.model import EndpointState, Failure
 from tests.factories.accounts import bearer
@@ -123,13 +127,13 @@ def test_a_new_secret_is_shown_once_and_the_previous_one_signs_for_a_day(
 
 def test_deliveries_are_listed_in_pages_the_newest_first(hooks: FlaskClient, services: Services) -> None:
     added = endpoint(services, URL)
-    jobs = [ready_job(services).id for _ in range(3)]
+    made = [ready_job(services).id for _ in range(3)]
     first = ask(hooks, services, "GET", f"/{added.id}/deliveries?limit=2").json
-    assert [one["job_id"] for one in first["deliveries"]] == [jobs[2], jobs[1]]
+    assert [one["job_id"] for one in first["deliveries"]] == [made[2], made[1]]
     assert {one["status"] for one in first["deliveries"]} == {"pending"}
     following = first["links"]["next"].removeprefix("http://127.0.0.1:8080/hooks")
     last = ask(hooks, services, "GET", following).json
-    assert ([one["job_id"] for one in last["deliveries"]], last["links"]) == ([jobs[0]], {})
+    assert ([one["job_id"] for one in last["deliveries"]], last["links"]) == ([made[0]], {})
     assert ask(hooks, services, "GET", f"/{added.id}/deliveries?after={UNKNOWN}").json["deliveries"] == []
     assert_problem(ask(hooks, services, "GET", f"/{added.id}/deliveries?limit=many"), 400)
 
@@ -193,3 +197,25 @@ def test_an_upload_names_a_webhook_by_its_id_or_its_url(
     form = {"webhook": UNKNOWN, "file": (io.BytesIO(MP4), "a.mp4")}
     assert_problem(upload.post("/", data=form, headers=bearer(services)), 400, code="bad_option")
     assert len(services.jobs.page("ada@example.org", after=None, limit=10)) == 3
+
+
+def test_resumable_uploads_and_imports_name_a_webhook_too(
+    function: Call, services: Services, publisher: RecordingPublisher
+) -> None:
+    mine, upload = endpoint(services, URL, all_jobs=False), function("upload")
+
+    def begin(name: str) -> list[Any]:
+        metadata = f"filename YS5tcDQ=,webhook {base64.b64encode(name.encode()).decode()}"
+        resumable = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": metadata}
+        source = {"url": "https://example.org/a.mp4", "webhook": name}
+        return [
+            upload.post("/files", headers={**bearer(services), **resumable}),
+            upload.post("/", json=source, headers=bearer(services)),
+        ]
+
+    for refused in begin(UNKNOWN):
+        assert_problem(refused, 400, code="bad_option")
+    assert [answer.status_code for answer in begin(URL)] == [201, 202]
+    with services.database.read() as connection:
+        stored = connection.scalars(sa.select(jobs.c.options)).all()
+    assert [AudioOptions.from_json(text or "").webhook for text in stored] == 2 * [mine.id]

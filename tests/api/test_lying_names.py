@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from functions.upload.body import MAX_NAME_LENGTH
+from soundlift.common.file_names import MAX_NAME_LENGTH
 from soundlift.common.printable import replaced
 from soundlift.common.services import Services
 from tests.api.function_server import FunctionServer, read_response, served

@@ -8,7 +8,6 @@ from urllib.parse import quote
 import pytest
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from functions.upload.body import MAX_PATH_LENGTH
 from functions.upload.form import (
     MALFORMED,
     MAX_HEADER_BYTES,
@@ -20,6 +19,7 @@ from functions.upload.form import (
     FormReader,
 )
 from soundlift.common.errors import BadRequest
+from soundlift.common.file_names import MAX_PATH_LENGTH
 
 BOUNDARY = "a frontier"
 TRICKY = [

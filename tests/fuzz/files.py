@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.factories.clips import ffmpeg
 
-MEDIA_TYPES = ("application/octet-stream", "video/mp4", "audio/mpeg")
+MEDIA_TYPES = ("application/octet-stream", "application/offset+octet-stream", "video/mp4", "audio/mpeg")
 SHORT = ("-f", "lavfi", "-i", "sine=duration=0.2:sample_rate=8000")
 SUFFIXES = ("mp4", "mkv", "wav", "ogg", "flac", "mp3", "ts")
 MAX_TAIL_BYTES = 300

@@ -20,7 +20,9 @@ def extract_earlier_release(folder: Path) -> Path:
     While the newest migration has not been committed, the earlier release is the last commit.
     """
     newest = max(path.name for path in (ROOT / MIGRATIONS).glob("[0-9]*.py"))
-    added = _git("log", "--diff-filter=A", "--format=%H", "-1", "--", f"{MIGRATIONS}/{newest}").decode().strip()
+    # A merge counts as the commit that added what it brought: what is before it has nothing of that.
+    history = ("log", "--first-parent", "-m", "--no-renames", "--diff-filter=A", "--format=%H", "-1")
+    added = _git(*history, "--", f"{MIGRATIONS}/{newest}").decode().strip()
     archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
     folder.mkdir()
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)

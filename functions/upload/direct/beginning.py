@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from soundlift.common.errors import SoundliftError, UploadDeleted
@@ -19,7 +18,7 @@ from soundlift.common.media import MediaInfo
 from soundlift.common.media.direct import DirectUploads
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
-from soundlift.common.webhooks.named import require_webhook
+from soundlift.common.webhooks.named import with_webhook_id
 
 from ..earlier import find_known_job
 from .announcement import Announcement
@@ -51,9 +50,7 @@ def find_or_create(
 
     Raises what a plain upload raises.
     """
-    options = parse_options(announced.options, services.settings)
-    if options.webhook is not None:
-        options = replace(options, webhook=require_webhook(options.webhook, username, services))
+    options = with_webhook_id(parse_options(announced.options, services.settings), username, services)
     if key and (job := find_known_job(key, services.jobs)):
         return job
     services.upload_admission.check(announced_bytes=announced.size)

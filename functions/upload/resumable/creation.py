@@ -19,6 +19,7 @@ from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.logging import current_traceparent
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.services import Services
+from soundlift.common.webhooks.named import with_webhook_id
 
 from ..accepted import rate_limit
 from ..content_type import checked_type
@@ -89,7 +90,7 @@ def _insert(  # noqa: PLR0913, PLR0917 - all that describes an upload
     services: Services, username: str, length: int | None, metadata: Metadata, limits: Limits, key: UploadKey | None
 ) -> ResumableUpload:
     """Insert the rows of an upload and of its job; the quota counts all of its bytes from now on."""
-    options = parse_options(metadata.options, services.settings)
+    options = with_webhook_id(parse_options(metadata.options, services.settings), username, services)
     services.upload_admission.check(announced_bytes=length or 0)
     rows = services.resumable_uploads
     job = services.jobs.receive(

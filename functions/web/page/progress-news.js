@@ -16,9 +16,10 @@ let unseen = 0;
  */
 export function reportProgress(before, after) {
   if (after.username !== session.identity?.username) return;
+  const { state } = after;
   const text = news(before, after);
-  if (text && after.state !== "expired") tell(jobName(after), after.state === "queued" ? "waiting" : after.state, text);
-  if (document.hidden && !isEnded(before) && after.state === "ready") showUnseen(unseen + 1);
+  if (text && state !== "expired" && state !== "importing") tell(jobName(after), state === "queued" ? "waiting" : state, text);
+  if (document.hidden && !isEnded(before) && state === "ready") showUnseen(unseen + 1);
 }
 
 /**

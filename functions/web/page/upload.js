@@ -39,6 +39,8 @@ export class UploadPanel extends HTMLElement {
   #rows = element("div", { class: "uploads", role: "list", "aria-label": "Uploads" });
   #restText = element("p", { class: "muted" });
   #rest = element("div", { class: "rest", hidden: true }, this.#restText, button("Cancel all", () => this.#cancelAll()));
+  /** @type {import("./link-form.js").LinkForm | null} */
+  #linkForm = null;
   /** @type {Map<Upload, UploadRow>} */
   #shown = new Map();
 
@@ -50,6 +52,7 @@ export class UploadPanel extends HTMLElement {
       element("p", { class: "drop-title", "aria-hidden": "true" }, "Drop videos here"),
       element("label", { class: "button primary choose" }, this.#input, this.#label),
       this.#hint,
+      button("Convert from a link", () => this.#openLinkForm()),
     );
     const card = element("section", { class: "card", "aria-label": "Upload" }, drop, this.#staged, this.#options, this.#staged.actions);
     this.append(this.#interrupted, card, this.#rows, this.#rest);
@@ -95,6 +98,17 @@ export class UploadPanel extends HTMLElement {
     if (!rest.length) return;
     if (this.#options.isOpen || this.#staged.files.length || !this.#options.check()) this.#stage(rest);
     else this.#start(this.#withOptions(rest));
+  }
+
+  async #openLinkForm() {
+    if (!this.#linkForm) {
+      const module = await import("./link-form.js").catch(() => null);
+      if (!module) return refuse("The form could not be loaded. Check the connection, then try again.");
+      this.#linkForm = new module.LinkForm();
+      this.#linkForm.options = () => (this.#options.check() ? this.#options.read() : null);
+      this.querySelector(".drop")?.after(this.#linkForm);
+    }
+    this.#linkForm.open();
   }
 
   /** @param {File[]} files */
@@ -198,6 +212,8 @@ export class UploadPanel extends HTMLElement {
   }
 
   #clear() {
+    this.#linkForm?.remove(); // with what the user has typed
+    this.#linkForm = null;
     this.#queue.removeAll();
     this.#staged.takeAll();
     this.#interrupted.clear();

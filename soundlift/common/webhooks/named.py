@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from soundlift.common.errors import BadOption
+from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.outbound.errors import BadUrl
 from soundlift.common.outbound.policy import OutboundPolicy
 from soundlift.common.outbound.url import parse_url
@@ -11,6 +14,13 @@ from soundlift.common.settings import Settings
 
 UNKNOWN = "webhook: you have no webhook with this id or URL. Add one first, since its secret signs what it gets."
 DISABLED = "webhook: this webhook is disabled; enable it first."
+
+
+def with_webhook_id(options: AudioOptions, username: str, services: Services) -> AudioOptions:
+    """Return the options of an upload, which name a webhook by its id if they name one; raises BadOption."""
+    if options.webhook is None:
+        return options
+    return replace(options, webhook=require_webhook(options.webhook, username, services))
 
 
 def require_webhook(name: str, username: str, services: Services) -> str:
