@@ -44,9 +44,12 @@ class State:
 
     @classmethod
     def read(cls, text: str) -> State:
-        """Return the state of a text."""
+        """Return the state of a text; raises MediaNotFound for that of another store, whose file is not here."""
         values = json.loads(text)
-        return cls(**{**values, "parts": tuple((number, etag) for number, etag in values["parts"])})
+        try:
+            return cls(**{**values, "parts": tuple((number, etag) for number, etag in values["parts"])})
+        except (KeyError, TypeError):
+            raise MediaNotFound(LOST) from None
 
     @property
     def text(self) -> str:
