@@ -89,6 +89,8 @@ class SourceFile:
             self._check(response)
             while block := response.read():
                 self.received += len(block)
+                if self.length is not None and self.received > self.length:
+                    raise ImportFailed(FAILED, CHANGED, is_transient=True)
                 yield block
         if self.length is not None and self.received < self.length:
             raise ConnectionFailed("The connection was lost.")
@@ -133,6 +135,6 @@ def _retry_after(response: OutboundResponse) -> float:
         return min(float(text[:9]), MAX_RETRY_AFTER)
     try:
         seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)

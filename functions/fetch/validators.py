@@ -22,7 +22,7 @@ def strong_validator(headers: Mapping[str, str]) -> str | None:
     modified = headers.get("last-modified", "").strip()
     try:
         is_old = parsedate_to_datetime(headers.get("date", "")) - parsedate_to_datetime(modified) >= MIN_AGE
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return modified if is_old else None
 
@@ -32,5 +32,5 @@ def is_rest(headers: Mapping[str, str], *, offset: int, length: int | None) -> b
     found = CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if not found or int(found[1]) != offset:
         return False
-    total = int(found[3]) if found[3] else None
-    return (length is None or total in (None, length)) and (total is None or int(found[2]) == total - 1)
+    total = int(found[3]) if found[3] else length
+    return total is not None and length in (None, total) and int(found[2]) == total - 1

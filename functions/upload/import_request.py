@@ -42,11 +42,12 @@ def request_import(
     text, name = _text(members, "url"), _text(members, "name", default="")
     url = _permitted_url(text, services.settings)
     given = [*request.args.items(multi=True), *_options(members)]
-    options = with_webhook_id(parse_options(given, services.settings), username, services)
+    options = parse_options(given, services.settings)
     file_name = clean_name(name) if name else name_in_path(url.path)
     key = keyed.key_of([*given, ("url", text)], file_name, UNKNOWN_TYPE) if keyed else None
     if key and (earlier := find_job_or_take_over(key, services.jobs)):
         return earlier, False
+    options = with_webhook_id(options, username, services)
     wanted = ImportRequest(
         url=text,
         shown_url=f"{url.origin}{url.path}",

@@ -87,8 +87,11 @@ class UploadSession:
         self._options = self._with_webhook(parse_options(self._given_options, self._services.settings))
 
     def _with_webhook(self, options: AudioOptions) -> AudioOptions:
-        """Return options that name a webhook by its id; raises BadOption for one that the user does not have."""
-        if options.webhook is None:
+        """Return options that name a webhook by its id; raises BadOption for one that the user does not have.
+
+        Before the file begins, an earlier upload may be found, whose webhook may have been removed since.
+        """
+        if options.webhook is None or self._file_name is None or self.earlier is not None:
             return options
         if self._webhook is None or self._webhook[0] != options.webhook:
             named = require_webhook(options.webhook, self._username, self._services)
@@ -108,6 +111,7 @@ class UploadSession:
         if self._keyed:
             self._key = self._keyed.key_of(self._given_options, name, self._content_type)
             self.earlier = find_job_or_take_over(self._key, self._services.jobs)
+        self._options = self._with_webhook(self._options)
         return self.earlier is None
 
     def write(self, data: bytes) -> None:

@@ -146,9 +146,16 @@ def _find(name: str, client: Client) -> Webhook:
 
 
 def _wait(client: Client, webhook: Webhook, begun: Delivery, *, as_json: bool) -> None:
-    """Print a delivery after its attempt; exit with FAILED unless it was accepted."""
+    """Print a delivery after its attempt; exit with FAILED unless it was accepted.
+
+    The number of attempts includes one in progress; the time of the next one changes when it has failed.
+    """
     deadline, delivery = time.monotonic() + TEST_SECONDS, begun
-    while delivery.status == "pending" and not delivery.attempts and time.monotonic() < deadline:
+    while (
+        delivery.status == "pending"
+        and delivery.next_attempt_at == begun.next_attempt_at
+        and time.monotonic() < deadline
+    ):
         time.sleep(POLL_SECONDS)
         newest = islice(client.webhooks.deliveries(webhook), SEARCHED)
         delivery = next((each for each in newest if each.id == begun.id), begun)

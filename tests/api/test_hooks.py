@@ -217,5 +217,37 @@ def test_resumable_uploads_and_imports_name_a_webhook_too(
         assert_problem(refused, 400, code="bad_option")
     assert [answer.status_code for answer in begin(URL)] == [201, 202]
     with services.database.read() as connection:
-        stored = connection.scalars(sa.select(jobs.c.options)).all()
-    assert [AudioOptions.from_json(text or "").webhook for text in stored] == 2 * [mine.id]
+        assert connection.scalars(sa.select(jobs.c.webhook)).all() == 2 * [mine.id]
+
+
+def test_an_upload_that_is_repeated_after_its_webhook_was_removed_is_the_same_job(
+    function: Call, services: Services, publisher: RecordingPublisher
+) -> None:
+    mine, upload = endpoint(services, URL, all_jobs=False), function("upload")
+    key = {**bearer(services), "Idempotency-Key": '"raw"'}, {**bearer(services), "Idempotency-Key": '"form"'}
+    source = {"url": "https://example.org/a.mp4", "webhook": mine.id}
+
+    def send() -> list[Any]:
+        form = {"webhook": mine.id, "file": (io.BytesIO(MP4), "a.mp4")}
+        return [
+            upload.post("/", query_string={"webhook": mine.id}, data=MP4, headers=key[0]),
+            upload.post("/", data=form, headers=key[1]),
+            upload.post("/", json=source, headers={**bearer(services), "Idempotency-Key": '"import"'}),
+        ]
+
+    first = [answer.json["job_id"] for answer in send()]
+    services.webhooks.remove(mine)
+    assert [answer.json.get("job_id") for answer in send()] == first
+
+
+def test_functions_of_an_older_release_find_no_option_that_they_do_not_know(
+    function: Call, services: Services, publisher: RecordingPublisher
+) -> None:
+    mine = endpoint(services, URL, all_jobs=False)
+    query = {"webhook": mine.id, "format": "m4a"}
+    answer = function("upload").post("/", query_string=query, data=MP4, headers=bearer(services))
+    assert answer.json["options"]["webhook"] == mine.id
+    with services.database.read() as connection:
+        (stored,) = connection.execute(sa.select(jobs.c.options, jobs.c.webhook)).all()
+    assert (AudioOptions.from_json(stored.options).format, stored.webhook) == ("m4a", mine.id)
+    assert "webhook" not in stored.options

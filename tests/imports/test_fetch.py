@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from functions.fetch.handler import fetch
+from functions.fetch.validators import is_rest, strong_validator
 from soundlift.common.errors import DatabaseUnavailable, StoreUnavailable
 from soundlift.common.events import CONVERSION_FAILED, VIDEO_UPLOADED, event_for
 from soundlift.common.jobs.model import MAX_IMPORT_ATTEMPTS, ImportClaim, Job
@@ -219,6 +220,27 @@ def test_trouble_of_the_server_is_waited_out_longer_each_time_and_then_stated(se
                 assert [due.id for due in services.jobs.due_imports()] == [job.id]
     assert pauses == [40, 120, 600, 1800]
     assert failure(job) == ("failed", "import_failed")
+
+
+@pytest.mark.parametrize(
+    ("content_range", "length", "is_the_rest"),
+    [
+        *(("bytes 5-9/10", 10, True), ("bytes 5-9/10", None, True), ("bytes 5-9/*", 10, True)),
+        *(("bytes 5-9/*", None, False), ("bytes 5-20/*", 10, False), ("bytes 5-8/*", 10, False)),
+    ],
+)
+def test_a_part_is_the_rest_only_if_it_surely_ends_where_the_file_does(
+    content_range: str, length: int | None, is_the_rest: bool
+) -> None:
+    assert is_rest({"content-range": content_range}, offset=5, length=length) == is_the_rest
+
+
+def test_a_date_beyond_all_years_is_none(services: Services) -> None:
+    never = "Mon, 01 Jan 99999999999999999999 00:00:00 GMT"
+    assert strong_validator({"last-modified": never, "date": never}) is None
+    with RawServer(response(b"", f"Retry-After: {never}", status="503 x")).running() as server:
+        job = run(services, job_from(services, server))
+    assert (job.state, [row.claim for row in source_rows(services)]) == ("importing", [None])
 
 
 def test_an_import_that_is_too_slow_or_takes_too_long_fails(services: Services) -> None:

@@ -65,8 +65,10 @@ def test_a_step_is_a_change_exactly_if_the_job_document_shows_it(services: Servi
         taken = STEPS[step](services, job)
         cursor, changes = look(services, cursor)
         expected = [job.id] if taken and step not in INVISIBLE else []
-        assert [change.job_id for change in changes] == expected, step
-        assert [change.deleted for change in changes] == [step == "delete"] * len(expected), step
+        own = [change for change in changes if change.job_id == job.id]  # a job of its group may be sent again with it
+        assert [change.job_id for change in own] == expected, step
+        assert [change.deleted for change in own] == [step == "delete"] * len(expected), step
+        assert changes == [] or own, step
         assert look(services, cursor)[1] == [], step
 
 

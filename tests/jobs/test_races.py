@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from devservers.waiting import wait_for
 from soundlift.common.db.clock import now
-from soundlift.common.db.tables import deletions
+from soundlift.common.db.tables import deletions, job_sources
 from soundlift.common.db.tables import jobs as table
 from soundlift.common.errors import TooManyJobs
 from soundlift.common.jobs.cursor import Cursor
@@ -20,6 +20,7 @@ from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
 from tests.factories.jobs import MP3_SOUND, age, claimed_job, claimed_mail, failed_job, job_now, queued_job, ready_job
 from tests.factories.races import race
+from tests.imports.sources import age_source, importing_job
 from tests.jobs.steps import NO_LIMITS, cancelled_job, expired_job
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
@@ -196,3 +197,20 @@ def test_a_reader_of_changes_sees_every_one_of_many_concurrent_steps(services: S
             cursor = Cursor.after(updates, moment, None, since=cursor.since)
         racing.result()
     assert set(seen.values()) == {State.READY}
+
+
+def test_a_claim_that_a_late_renewal_beats_leaves_the_import_its_file(services: Services) -> None:
+    job = importing_job(services)
+    claim = services.jobs.claim_import(job)
+    assert claim is not None
+    age_source(services, job, CLAIM_SECONDS + 1)
+    renewal = sa.update(job_sources).where(job_sources.c.job == job.id).values(claimed_until=now() + CLAIM_SECONDS)
+    with ThreadPoolExecutor(1) as pool:
+        with services.database.write() as connection:
+            connection.execute(renewal)
+            rival = pool.submit(services.jobs.claim_import, job_now(services, job.id))
+            with pytest.raises(TimeoutError):  # it waits for the row
+                rival.result(1)
+        assert rival.result(20) is None
+    assert job_now(services, job.id).video_fid == claim.video_fid
+    assert services.jobs.finish_import(claim, video_bytes=1, file_name=None, content_type=None)

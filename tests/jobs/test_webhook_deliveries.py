@@ -164,3 +164,12 @@ def test_a_delivery_whose_job_an_older_release_has_deleted_is_dropped(services: 
     services.deliveries.drop(claimed_delivery(services, only_delivery(services, added)))
     assert deliveries(services, added) == []
     assert MAX_ATTEMPTS == 10
+
+
+def test_a_new_account_with_the_address_of_a_removed_one_has_none_of_its_webhooks(services: Services) -> None:
+    hers, his = endpoint(services), endpoint(services, URL, "bob@example.org")
+    ready_job(services)
+    services.users.remove(ADA)
+    services.users.add(ADA, "the hash of somebody else")
+    assert (services.webhooks.list(ADA), deliveries(services, hers), services.deliveries.due()) == ([], [], [])
+    assert services.webhooks.list("bob@example.org") == [his]

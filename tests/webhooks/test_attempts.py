@@ -80,7 +80,7 @@ def test_only_the_owner_s_endpoints_for_all_jobs_and_the_named_one_get_a_message
     named = endpoint(services, f"{receiver.url}/named", all_jobs=False)
     endpoint(services, f"{receiver.url}/other", all_jobs=False)
     foreign = endpoint(services, f"{receiver.url}/foreign", "bob@example.org", all_jobs=False)
-    for name, paths in ((named.id, {"all", "named"}), (named.url, {"all", "named"}), (foreign.id, {"all"})):
+    for name, paths in ((named.id, {"all", "named"}), (foreign.id, {"all"})):
         receiver.messages.clear()
         job = queued_job(services, options=AudioOptions(webhook=name))
         claim = services.jobs.claim(job)
@@ -88,7 +88,7 @@ def test_only_the_owner_s_endpoints_for_all_jobs_and_the_named_one_get_a_message
         assert services.jobs.mark_ready(claim, audio=MP3_SOUND, mp3_bytes=3, length=1.0)
         assert webhook(job_now(services, job.id)).status_code == 204
         assert {message.path.rpartition("/")[2] for message in receiver.messages} == paths
-    assert len(deliveries(services, everything)) == 3
+    assert len(deliveries(services, everything)) == 2
 
 
 def test_a_cancelled_job_is_not_announced(webhook: Webhook, services: Services, receiver: WebhookReceiver) -> None:

@@ -52,9 +52,10 @@ def find_or_create(
 
     Raises what a plain upload raises.
     """
-    options = with_webhook_id(parse_options(announced.options, services.settings), username, services)
+    options = parse_options(announced.options, services.settings)
     if key and (job := find_known_job(key, services.jobs)):
         return job
+    options = with_webhook_id(options, username, services)
     services.upload_admission.check(announced_bytes=announced.size)
     return services.jobs.receive(
         username=username,

@@ -50,10 +50,12 @@ export class Deliveries extends HTMLElement {
    */
   async send(path) {
     await this.#try(async () => {
-      const { id } = await request("POST", `${this.#address}/${path}`);
+      /** @type {Delivery} */
+      const begun = await request("POST", `${this.#address}/${path}`);
       for (let poll = 0; poll < POLLS && this.checkVisibility(); poll += 1) {
-        const sent = (await this.#load()).find((delivery) => delivery.id === id);
-        if (!sent || sent.attempts || sent.status !== "pending") {
+        const sent = (await this.#load()).find((delivery) => delivery.id === begun.id);
+        // The number of attempts includes one in progress; the time of the next one changes when it has failed.
+        if (!sent || sent.status !== "pending" || sent.next_attempt_at !== begun.next_attempt_at) {
           announce(sent?.status === "delivered" ? "The message is delivered." : "The message is not delivered.");
           return;
         }

@@ -19,6 +19,7 @@ from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import users as table
 from soundlift.common.errors import BadRequest, NotFound
 from soundlift.common.printable import escaped
+from soundlift.common.webhooks.rows import delete_webhooks
 
 MAX_EMAIL_LENGTH = 254
 DOMAIN = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*")
@@ -85,8 +86,11 @@ class Users:
         return self._database.change(table.update().where(same).values(password=hashed)) == 1
 
     def remove(self, email: str) -> None:
-        """Remove an account, end its sessions, and delete its API keys; raises NotFound."""
-        self._change_and_sign_out(email, table.delete(), and_also=delete_keys)
+        """Remove an account, end its sessions, and delete its API keys and its webhooks; raises NotFound.
+
+        Otherwise, whoever gets an account with this address later would have the same webhooks.
+        """
+        self._change_and_sign_out(email, table.delete(), and_also=_delete_keys_and_webhooks)
 
     def disable(self, email: str) -> None:
         """Keep anybody from signing in to an account, and end its sessions; raises NotFound.
@@ -132,6 +136,11 @@ class Users:
 
         if not self._database.transact(change):
             raise NotFound(f"{email} has no account.")
+
+
+def _delete_keys_and_webhooks(connection: Connection, username: str) -> None:
+    delete_keys(connection, username)
+    delete_webhooks(connection, username)
 
 
 def parse_address(email: str) -> str:

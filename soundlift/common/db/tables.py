@@ -145,6 +145,9 @@ jobs = sa.Table(
     # The URL that the video comes from, as it may be shown; NULL for an upload. The state of an import in progress is
     # `receiving` here, which functions of an older release know; see jobs/conditions.py.
     sa.Column("source_url", sa.String(1000)),
+    # The id of the webhook that the upload names. Functions of an older release, which would refuse an option that they
+    # do not know, find no trace of it in `options`.
+    sa.Column("webhook", sa.String(24)),
     sa.Index("job_of_video", "video_fid"),
     sa.Index("job_by_age", "created_at", "id"),
     sa.Index("job_of_user", "username", "created_at", "id"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from soundlift.common.settings import Settings
 
 def job_document(job: Job, settings: Settings, notifications: Sequence[Notification] = ()) -> dict[str, Any]:
     """Return the fields of a job that clients see; sizes in bytes, `length` and `missing_seconds` in seconds."""
-    options = AudioOptions.from_row(job.options, settings)
+    options = replace(AudioOptions.from_row(job.options, settings), webhook=job.webhook)
     return {
         "job_id": job.id,
         "state": job.state,

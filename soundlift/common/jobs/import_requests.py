@@ -34,6 +34,7 @@ from soundlift.common.jobs.quota import Reservation, admit_job
 from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.media import new_media_id
 from soundlift.common.notifications.rows import add_notifications
+from soundlift.common.webhooks.rows import option_columns
 
 MAX_SHOWN_LENGTH = 1000
 IMPORT_FAILED = "import_failed"
@@ -80,7 +81,7 @@ class ImportRequestSteps(ConversionSteps):
             content_type=UNKNOWN_TYPE,
             video_fid=new_media_id(),
             traceparent=request.traceparent,
-            options=request.options,
+            **option_columns(request.options),
             source_url=request.shown_url[:MAX_SHOWN_LENGTH],
         )
         source = sa.insert(sources).values(

@@ -45,8 +45,9 @@ class ImportSteps(ImportRequestSteps):
         The row must name the same file as in `job`, whose remains the caller has deleted.
         """
         token, fid = secrets.token_hex(12), new_media_id()
-        unchanged = is_import(), table.c.video_fid == job.video_fid
-        begin = self._change(job.id, *unchanged, video_fid=fid, video_bytes=0, percent=0, updated_at=next_update)
+        unchanged = table.c.id == job.id, is_import(), table.c.video_fid == job.video_fid
+        lock = sa.select(table.c.id).where(*unchanged).with_for_update()
+        begin = self._change(job.id, video_fid=fid, video_bytes=0, percent=0, updated_at=next_update)
         mine = sa.and_(sources.c.job == job.id, is_unclaimed_source, sa.not_(is_exhausted_source))
         take = (
             sa.update(sources)
@@ -55,8 +56,10 @@ class ImportSteps(ImportRequestSteps):
         )
 
         def claim(connection: Connection) -> ImportClaim | None:
-            if not connection.execute(begin.where(has_source(mine))).rowcount or not connection.execute(take).rowcount:
+            # A worker that renews its claim at the last moment keeps it, and the job must still name its file.
+            if connection.scalar(lock) is None or not connection.execute(take).rowcount:
                 return None
+            connection.execute(begin)
             work = connection.execute(sa.select(sources).where(sources.c.job == job.id)).one()
             record(connection, job.id, Step.IMPORT_CLAIMED, attempt=sa.literal(work.attempts), claim=token)
             return ImportClaim(job.id, token, fid, work.url, bool(work.is_named), work.attempts)
@@ -110,6 +113,7 @@ class ImportSteps(ImportRequestSteps):
             State.QUEUED,
             is_import(),
             has_source(_holds(claim)),
+            table.c.video_fid == claim.video_fid,  # after a wait, PostgreSQL sees changes of this row only
             video_bytes=video_bytes,
             percent=0,
             resend_at=now() + FIRST_RESEND_SECONDS,

@@ -78,8 +78,9 @@ class Job:
     """One row as it was read; times in seconds since 1970, `length` and `missing_seconds` in seconds of sound.
 
     `source_url` is where the video comes from, as it may be shown, or None for an upload.
-    `options` is what AudioOptions.from_json reads, or None if the job has none. `missing_seconds` of the sound could
-    not be read; None means unknown. `audio` describes the audio file; None until there is one.
+    `options` is what AudioOptions.from_json reads, or None if the job has none; `webhook` is the id of the webhook that
+    the upload names. `missing_seconds` of the sound could not be read; None means unknown. `audio` describes the audio
+    file; None until there is one.
     """
 
     id: str
@@ -95,6 +96,7 @@ class Job:
     missing_seconds: float | None
     audio: AudioDescription | None
     options: str | None
+    webhook: str | None
     percent: int
     error_code: str | None
     error: str | None

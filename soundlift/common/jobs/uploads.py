@@ -21,6 +21,7 @@ from soundlift.common.jobs.turns import next_turn, turn_of
 from soundlift.common.jobs.upload_keys import UploadKey, forget_key, insert_key
 from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
+from soundlift.common.webhooks.rows import option_columns
 
 InsertMore = Callable[[Connection, str], None]
 """Inserts rows for the job with an id."""
@@ -62,7 +63,7 @@ class UploadSteps(JobLists):
             content_type=content_type,
             video_fid=new_media_id(),
             traceparent=traceparent,
-            options=options,
+            **option_columns(options),
             video_bytes=reservation.size if reservation else None,
             part_bytes=part_bytes,
             upload_deadline=now() + keep_seconds,
@@ -140,7 +141,7 @@ class UploadSteps(JobLists):
             State.QUEUED,
             is_receiving(),
             video_bytes=video_bytes,
-            options=sa.func.coalesce(options, table.c.options),
+            **{name: sa.func.coalesce(value, table.c[name]) for name, value in option_columns(options).items()},
             upload_deadline=None,
             resend_at=now() + FIRST_RESEND_SECONDS,
         )

@@ -17,7 +17,7 @@ from soundlift.common.db.tables import webhook_deliveries as table
 from soundlift.common.jobs.model import State
 from soundlift.common.webhooks.model import TYPE_OF_STATE, EndpointState
 
-OPTION = "webhook"  # of an upload: the id or the URL of one of its owner's endpoints
+OPTION = "webhook"  # of an upload: one of its owner's endpoints, by its id in AudioOptions.to_json
 
 
 def add_deliveries(connection: Connection, job_id: str) -> None:
@@ -25,16 +25,13 @@ def add_deliveries(connection: Connection, job_id: str) -> None:
 
     If the event is lost, the next cleanup therefore resends it. A repeated event is harmless.
     """
-    query = sa.select(jobs.c.username, jobs.c.state, jobs.c.options).where(jobs.c.id == job_id)
+    query = sa.select(jobs.c.username, jobs.c.state, jobs.c.webhook).where(jobs.c.id == job_id)
     job = connection.execute(query).one()
-    columns = webhooks.c.id, webhooks.c.url, webhooks.c.all_jobs
     enabled = webhooks.c.username == job.username, webhooks.c.state != EndpointState.DISABLED
-    endpoints = connection.execute(sa.select(*columns).where(*enabled)).all()
-    named = _named(job.options) if endpoints else None
-    for endpoint in endpoints:
-        if endpoint.all_jobs or named in (endpoint.id, endpoint.url):
-            values = new_delivery(endpoint.id, job.username, TYPE_OF_STATE[State(job.state)])
-            connection.execute(sa.insert(table).values(**values, job=job_id))
+    chosen = sa.or_(webhooks.c.all_jobs, webhooks.c.id == job.webhook)
+    for endpoint_id in connection.scalars(sa.select(webhooks.c.id).where(*enabled, chosen)).all():
+        values = new_delivery(endpoint_id, job.username, TYPE_OF_STATE[State(job.state)])
+        connection.execute(sa.insert(table).values(**values, job=job_id))
 
 
 def new_delivery(webhook_id: str, username: str, type_: str) -> dict[str, Any]:
@@ -56,6 +53,13 @@ def delete_deliveries(connection: Connection, job_ids: Collection[str]) -> None:
     connection.execute(sa.delete(table).where(table.c.job.in_(job_ids)))
 
 
+def delete_webhooks(connection: Connection, username: str) -> None:
+    """Delete the endpoints of a user and their pending deliveries; cleanup deletes the others when they are old."""
+    pending = table.c.username == username, table.c.due_at.is_not(None)
+    connection.execute(sa.delete(table).where(*pending))
+    connection.execute(sa.delete(webhooks).where(webhooks.c.username == username))
+
+
 def has_pending_delivery() -> sa.ColumnElement[bool]:
     """Return a condition that selects jobs with a delivery that is neither made nor given up.
 
@@ -66,7 +70,9 @@ def has_pending_delivery() -> sa.ColumnElement[bool]:
     return by_job.scalar_subquery().is_not(None)
 
 
-def _named(options: str | None) -> str | None:
-    """Return the endpoint that the options of an upload name."""
-    stored = json.loads(options) if options else {}
-    return stored.get(OPTION)
+def option_columns(options: str | None) -> dict[str, str | None]:
+    """Return the columns of a job for the options of its upload: the webhook that they name, and the others."""
+    others = json.loads(options) if options else {}
+    webhook = others.pop(OPTION, None)
+    text = options if webhook is None else json.dumps(others, ensure_ascii=False, separators=(",", ":"))
+    return {"options": text, "webhook": webhook}
