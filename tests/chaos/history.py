@@ -8,12 +8,19 @@ Every fact has `at`, the seconds since the start of the run on the monotonic clo
 `upload`    a request is about to be sent: `upload` (name of the logical upload, the same for its repetitions),
             `request` (1, 2, …), `user`, `clip` (number), `file_name` (unique for each upload), `key` (or null),
             `way`, `options`.
-`response`  what became of that request: `upload`, `request`, `status` (null if no answer arrived), `code` (of the
-            problem document), `job` (id, or null), `error` (class and text if no answer arrived, or null).
+`part`      one of several requests that send an upload: `upload`, `id` (of the resumable or direct upload), `method`,
+            `offset` (acknowledged by the answer, or null), `status`, `code`, `error`.
+`response`  what became of that request, or of those that send it in parts: `upload`, `request`, `status` (null if no
+            answer arrived), `code` (of the problem document), `job` (id, or null), `error` (class and text if no answer
+            arrived, or null).
 `cancel`, `retry`, `delete`
             `upload`, `job`, `user`, `status` (null if no answer arrived), `code`, `error`.
 `seen`      a state in which its owner saw a job for the first time: `upload`, `job`, `state`.
 `download`  `upload`, `job`, `user`, `status`, `error`, `bytes`, `sha256` (of a complete file, otherwise null).
+`signed in` how a user's programs sign in: `user`, `way` ("key" or "token").
+`endpoint`  a user has added a webhook: `user`.
+`webhook`   a webhook arrived: `id` (of the delivery), `to` (user), `job`, `type` (null if its signature is wrong),
+            `ended_at` (of the job), `status` (that it was answered with).
 `mail`      an email that the mail server accepted: `job`, `to`, `outcome` ("ready" or "failed"), `message_id`.
 """
 

@@ -25,6 +25,8 @@ from tests.chaos.outside.view import Outside
 from tests.chaos.schedule import Fault, make_schedule
 from tests.chaos.system.running import RunningSystem
 from tests.chaos.system.upkeep import Upkeep
+from tests.chaos.users.receiver import WebhookEndpoint
+from tests.chaos.users.source import ClipSource
 from tests.chaos.users.user import User
 
 MAX_CLIPS = 200
@@ -72,14 +74,18 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
     history = History(history_file)
     emails = [f"user{number}@example.org" for number in range(plan.users)]
     clips = make_clips(folder / "clips", seed=plan.seed, count=min(plan.uploads, MAX_CLIPS))
-    with running(folder / "system", plan.store, history, emails, plan.extra) as (system, possible):
+    with (
+        ClipSource(folder / "clips") as source,
+        WebhookEndpoint(history) as webhooks,
+        running(folder / "system", plan.store, history, emails, plan.extra) as (system, possible),
+    ):
         faults = possible.without(plan.without)
         about = {"seed": plan.seed, "seconds": plan.seconds, "uploads": plan.uploads, "store": plan.store}
         history.record("run", **about, users=plan.users, skipped=faults.skipped)
         say(f"{plan.users} users, {len(faults.kinds)} kinds of faults; {len(faults.skipped)} cannot be injected here.")
         users = [
-            User(system.url, email, plan.seed, clips, range(index, plan.uploads, plan.users), history,
-                 system.stopping)
+            User(system.url, source.url, webhooks, email, plan.seed, clips, range(index, plan.uploads, plan.users),
+                 history, system.stopping, has_key=index % 2 == 1)
             for index, email in enumerate(emails)
         ]  # fmt: skip
         deployment = _deployment(system, history_file)
@@ -89,6 +95,7 @@ def run(plan: Plan, folder: Path, history_file: Path, say: Callable[[str], None]
             wait_for(system.is_up, "every process is ready", seconds=UP_SECONDS)
             upkeep.stop_cleanup()
             rested = come_to_rest(deployment, system.services.database, _settling(system), seconds=plan.rest_seconds)
+        webhooks.stop()
         history.record("run", ended=True)
         history.close()
         facts = list(read_history(history_file))

@@ -10,7 +10,21 @@ import pytest
 from tests.chaos.accounts.accountant import CHECKS
 from tests.chaos.clips.tones import Sound, tone_of
 from tests.chaos.outside.view import Stored
-from tests.chaos.small_run import BROKEN, GOOD, OTHER, Run, action, fault, mail, response, upload
+from tests.chaos.small_run import (
+    BROKEN,
+    GOOD,
+    OTHER,
+    OWNER,
+    REFUSED,
+    Run,
+    action,
+    fault,
+    mail,
+    part,
+    response,
+    upload,
+    webhook,
+)
 
 
 def answer_again(run: Run, name: str, status: int | None, job: str | None) -> None:
@@ -47,6 +61,18 @@ def accept_a_text(run: Run) -> None:
     run.remove("j3")
 
 
+def lose_acknowledged_bytes(run: Run) -> None:
+    run.facts += [part("good", 500), part("good", 400, method="HEAD")]
+
+
+def lose_an_upload_in_progress(run: Run) -> None:
+    run.facts += [part("good", 500), part("good", None, status=410)]
+
+
+def refuse_a_key(run: Run) -> None:
+    run.facts += [{"at": 0.0, "kind": "signed in", "user": OWNER, "way": "key"}, part("good", None, status=401)]
+
+
 def keep_a_deleted_job(run: Run) -> None:
     run.facts.append(action("delete", "good", "j1", 204))
 
@@ -69,12 +95,30 @@ def cancel_a_job(run: Run) -> None:
 
 def blame_a_good_video(run: Run) -> None:
     run.end("j1", "failed", "broken")
-    run.mails.append(mail("j1", "failed"))
+    run.notify("j1", "failed")
 
 
 def give_up_a_job(run: Run) -> None:
     run.end("j1", "failed", "gave_up")
-    run.mails.append(mail("j1", "failed"))
+    run.notify("j1", "failed")
+
+
+def fail_an_import(run: Run, clip: int, code: str) -> None:
+    """Let an import fail, whose video is in no store."""
+    run.facts += [{**upload("import", clip), "way": "import"}, response("import", 202, "j3")]
+    run.add("j3", "import.mp4")
+    run.end("j3", "failed", code)
+    run.notify("j3", "failed")
+    run.videos = Stored(run.videos.files - {"video of j3"})
+
+
+def import_a_text_as_a_video(run: Run) -> None:
+    fail_an_import(run, REFUSED, "no_audio")
+
+
+def give_up_an_import_after_a_kill_of_another_function(run: Run) -> None:
+    run.facts.append(fault("kill", target="convert"))
+    fail_an_import(run, GOOD, "import_failed")
 
 
 def give_up_a_job_after_a_kill_of_another_function(run: Run) -> None:
@@ -161,6 +205,40 @@ def send_a_mail_about_an_unknown_job(run: Run) -> None:
     run.mails.append(mail("j9"))
 
 
+def lose_a_webhook(run: Run) -> None:
+    run.webhooks[0] = webhook("j1", status=503)
+
+
+def announce_another_outcome(run: Run) -> None:
+    run.webhooks[0] = webhook("j1", "failed")
+
+
+def announce_an_earlier_outcome_only(run: Run) -> None:
+    run.webhooks[0] |= {"ended_at": "2026-11-28T11:00:00+00:00"}
+
+
+def forge_a_webhook(run: Run) -> None:
+    run.webhooks.append({**webhook("j1", status=400), "type": None, "job": None, "id": "forged"})
+
+
+def announce_an_outcome_in_two_deliveries(run: Run) -> None:
+    run.webhooks.append(webhook("j1", webhook_id="another"))
+
+
+def announce_two_outcomes_in_one_delivery(run: Run) -> None:
+    run.webhooks[1] = webhook("j2", "failed", webhook_id="webhook of j1", status=204)
+    run.facts.append(fault("kill", target="webhook"))
+
+
+def repeat_a_webhook(run: Run) -> None:
+    run.facts.append(fault("kill", target="notify"))
+    run.webhooks.append(webhook("j1", at=5.0))
+
+
+def send_a_webhook_to_somebody_else(run: Run) -> None:
+    run.webhooks.append({**webhook("j1", webhook_id="another"), "to": OTHER})
+
+
 def leave_a_video(run: Run) -> None:
     run.videos = Stored(run.videos.files | {"orphan"})
 
@@ -193,6 +271,9 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("a_request_makes_at_most_one_job", make_a_second_job_without_a_key),
     ("every_job_was_uploaded", make_a_job_of_nothing),
     ("a_clip_that_must_be_refused_is_never_accepted", accept_a_text),
+    ("an_acknowledged_offset_never_goes_back", lose_acknowledged_bytes),
+    ("an_upload_in_progress_is_not_lost", lose_an_upload_in_progress),
+    ("no_request_with_a_key_is_answered_with_401", refuse_a_key),
     ("a_deleted_job_is_gone", keep_a_deleted_job),
     ("no_request_is_answered_with_500", answer_500),
     ("no_request_is_answered_with_500", answer_a_cancellation_with_500),
@@ -202,6 +283,8 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("a_job_is_given_up_only_after_interruptions", give_up_a_job),
     ("a_job_is_given_up_only_after_interruptions", give_up_a_job_after_a_kill_of_another_function),
     ("a_job_is_given_up_only_after_interruptions", give_up_a_job_that_was_uploaded_after_the_interruption),
+    ("a_job_ends_as_its_clip_must", import_a_text_as_a_video),
+    ("a_job_is_given_up_only_after_interruptions", give_up_an_import_after_a_kill_of_another_function),
     ("a_ready_job_has_a_file_that_decodes", lose_a_file),
     ("a_file_has_the_tone_of_its_own_clip", swap_a_file),
     ("a_file_has_the_tone_of_its_own_clip", silence_a_file),
@@ -218,6 +301,14 @@ VIOLATIONS: list[tuple[str, Callable[[Run], None]]] = [
     ("a_mail_is_repeated_only_after_an_interruption", repeat_a_mail_twice_of_which_one_is_explained),
     ("a_mail_goes_to_the_owner", notify_somebody_else),
     ("a_mail_is_about_a_job_that_was_uploaded", send_a_mail_about_an_unknown_job),
+    ("a_webhook_announces_the_outcome", lose_a_webhook),
+    ("a_webhook_announces_the_outcome", announce_another_outcome),
+    ("a_webhook_announces_the_outcome", announce_an_earlier_outcome_only),
+    ("a_webhook_has_a_signature", forge_a_webhook),
+    ("an_outcome_has_one_webhook_id", announce_an_outcome_in_two_deliveries),
+    ("a_webhook_id_has_one_outcome", announce_two_outcomes_in_one_delivery),
+    ("a_webhook_is_repeated_only_after_an_interruption", repeat_a_webhook),
+    ("a_webhook_goes_to_the_owner", send_a_webhook_to_somebody_else),
     ("every_video_in_the_store_has_a_job", leave_a_video),
     ("every_audio_file_in_the_store_has_a_job", leave_an_audio_file),
     ("no_unfinished_file_is_left_in_the_store", leave_a_part),

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.chaos.small_run import Run, action, fault, mail, response, upload
+from tests.chaos.outside.view import Stored
+from tests.chaos.small_run import REFUSED, Run, action, fault, mail, part, response, upload, webhook
 
 
 def lost_answer_without_a_job(run: Run) -> None:
@@ -51,7 +52,29 @@ def a_job_cancelled_by_its_owner(run: Run) -> None:
 def a_job_given_up_after_a_kill(run: Run) -> None:
     run.facts.append(fault("kill", target="convert"))
     run.end("j1", "failed", "gave_up")
-    run.mails.append(mail("j1", "failed"))
+    run.notify("j1", "failed")
+
+
+def an_import_that_failed_as_its_upload_would_be_refused(run: Run) -> None:
+    run.facts += [{**upload("import", REFUSED), "way": "import"}, response("import", 202, "j3")]
+    run.add("j3", "import.mp4")
+    run.end("j3", "failed", "not_media")
+    run.notify("j3", "failed")
+    run.videos = Stored(run.videos.files - {"video of j3"})  # which was never stored
+
+
+def a_refused_upload_that_is_gone(run: Run) -> None:
+    """The answer with the refusal was lost."""
+    run.facts += [part("refused", None, status=None), part("refused", None, status=410, method="HEAD")]
+
+
+def a_webhook_repeated_because_its_receiver_refused_it(run: Run) -> None:
+    run.webhooks.insert(0, webhook("j1", status=503))
+
+
+def a_webhook_repeated_after_a_kill(run: Run) -> None:
+    run.facts.append(fault("kill", target="webhook"))
+    run.webhooks.append(webhook("j1", at=60.0))
 
 
 def a_retried_job_with_a_mail_of_each_outcome(run: Run) -> None:
@@ -82,6 +105,10 @@ def a_mail_repeated_soon_after_its_sending_was_interrupted(run: Run) -> None:
         a_failure_that_was_retried,
         a_job_cancelled_by_its_owner,
         a_job_given_up_after_a_kill,
+        an_import_that_failed_as_its_upload_would_be_refused,
+        a_refused_upload_that_is_gone,
+        a_webhook_repeated_because_its_receiver_refused_it,
+        a_webhook_repeated_after_a_kill,
         a_retried_job_with_a_mail_of_each_outcome,
         a_mail_repeated_after_a_kill,
         a_mail_repeated_soon_after_its_sending_was_interrupted,

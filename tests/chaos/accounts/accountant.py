@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from tests.chaos.accounts.books import Books, Violation
-from tests.chaos.checks import leftovers, notifications, outcomes, uploads
+from tests.chaos.checks import leftovers, notifications, outcomes, uploads, webhooks
 from tests.chaos.clips.clips import Clip
 from tests.chaos.history import Fact
 from tests.chaos.outside.view import Outside
@@ -19,8 +19,11 @@ CHECKS: Sequence[Check] = (
     uploads.a_request_makes_at_most_one_job,
     uploads.every_job_was_uploaded,
     uploads.a_clip_that_must_be_refused_is_never_accepted,
+    uploads.an_acknowledged_offset_never_goes_back,
+    uploads.an_upload_in_progress_is_not_lost,
     uploads.a_deleted_job_is_gone,
     uploads.no_request_is_answered_with_500,
+    uploads.no_request_with_a_key_is_answered_with_401,
     outcomes.no_job_is_stuck,
     outcomes.only_its_owner_cancels_a_job,
     outcomes.a_job_ends_as_its_clip_must,
@@ -35,6 +38,12 @@ CHECKS: Sequence[Check] = (
     notifications.a_mail_is_repeated_only_after_an_interruption,
     notifications.a_mail_goes_to_the_owner,
     notifications.a_mail_is_about_a_job_that_was_uploaded,
+    webhooks.a_webhook_announces_the_outcome,
+    webhooks.a_webhook_has_a_signature,
+    webhooks.an_outcome_has_one_webhook_id,
+    webhooks.a_webhook_id_has_one_outcome,
+    webhooks.a_webhook_is_repeated_only_after_an_interruption,
+    webhooks.a_webhook_goes_to_the_owner,
     leftovers.every_video_in_the_store_has_a_job,
     leftovers.every_audio_file_in_the_store_has_a_job,
     leftovers.no_unfinished_file_is_left_in_the_store,

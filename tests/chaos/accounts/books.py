@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tests.chaos.accounts.uploads import Upload, read_uploads
+from tests.chaos.accounts.webhooks import Received, read_webhooks
 from tests.chaos.clips.clips import Clip
 from tests.chaos.history import Fact
 from tests.chaos.outside.view import Mail, Outside, SeenJob
@@ -37,6 +38,20 @@ class Books:
     @cached_property
     def faults(self) -> list[Fact]:
         return [fact for fact in self.facts if fact["kind"] == "fault"]
+
+    @cached_property
+    def webhooks(self) -> list[Received]:
+        return read_webhooks(self.facts)
+
+    @cached_property
+    def with_endpoint(self) -> set[str]:
+        """Return the users who have a webhook."""
+        return {fact["user"] for fact in self.facts if fact["kind"] == "endpoint"}
+
+    @cached_property
+    def with_key(self) -> set[str]:
+        """Return the users whose programs have an API key."""
+        return {fact["user"] for fact in self.facts if fact["kind"] == "signed in" and fact["way"] == "key"}
 
     @cached_property
     def _by_file_name(self) -> dict[str, Upload]:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
+from typing import Protocol
 
 from tests.chaos.history import Fact
-from tests.chaos.outside.view import Mail
 
 # What a fault must hit: the function that does the work, or what it needs to do and to record it. In the embedded
 # stack, all functions run in the gateway, and everything is on one disk.
 EVERYTHING = frozenset({"all", "gateway", "supervisor", "data"})
 NOTIFYING = EVERYTHING | {"notify", "database", "mail", "names"}
 CONVERTING = EVERYTHING | {"convert", "database", "store", "names"}
+IMPORTING = EVERYTHING | {"fetch", "database", "store", "names"}
+ANNOUNCING = EVERYTHING | {"webhook", "database", "names"}
 # Soundlift must recognize an event that it gets again, so these excuse nothing.
 REPEATED_EVENTS = ("duplicate", "reorder", "repeat")
 MARGIN_SECONDS = 90.0  # longer than a claim, after which a mail is sent again
 
 Period = tuple[float, float]
+
+
+class Message(Protocol):
+    """A mail or a webhook; `at` is None if nobody watched it arrive."""
+
+    @property
+    def at(self) -> float | None: ...
 
 
 def interruptions(faults: Iterable[Fact], targets: Collection[str]) -> list[Period]:
@@ -32,14 +41,14 @@ def interruptions(faults: Iterable[Fact], targets: Collection[str]) -> list[Peri
     return list(periods.values())
 
 
-def unexplained(mails: Sequence[Mail], periods: Collection[Period]) -> int:
-    """Return how many of these mails repeat an earlier one, although nothing interrupted its sending.
+def unexplained(messages: Sequence[Message], periods: Collection[Period]) -> int:
+    """Return how many of these messages repeat an earlier one, although nothing interrupted its sending.
 
-    If the time of a mail is unknown, each interruption explains one.
+    If the time of a message is unknown, each interruption explains one.
     """
-    times = sorted(mail.at for mail in mails if mail.at is not None)
-    if len(times) < len(mails):
-        return max(0, len(mails) - 1 - len(periods))
+    times = sorted(message.at for message in messages if message.at is not None)
+    if len(times) < len(messages):
+        return max(0, len(messages) - 1 - len(periods))
     return sum(
         not any(begin <= again and end >= first - MARGIN_SECONDS for begin, end in periods)
         for first, again in pairwise(times)

@@ -34,6 +34,16 @@ class Answer:
         return self.status is None or self.status >= 500
 
 
+@dataclass(frozen=True)
+class Part:
+    """The answer to one of several requests that send an upload, and the offset that it acknowledges, if it does."""
+
+    id: str | None
+    method: str
+    offset: int | None
+    status: int | None
+
+
 @dataclass
 class Upload:
     """One file that a user uploaded, possibly in several requests; with a key, all of them mean the same upload.
@@ -48,11 +58,24 @@ class Upload:
     key: str | None
     file_name: str
     began: float
+    way: str = ""
     requests: int = 0
+    parts: list[Part] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     states: list[tuple[str, str]] = field(default_factory=list)
     downloads: set[str] = field(default_factory=set)
     actions: dict[str, list[Answer]] = field(default_factory=lambda: {action: [] for action in ACTIONS})
+
+    @property
+    def is_import(self) -> bool:
+        return self.way.endswith("import")
+
+    @property
+    def statuses(self) -> dict[str, set[int | None]]:
+        """Return the statuses of all answers, by what the requests were for."""
+        answers = {"upload": self.answers, **self.actions}
+        found = {what: {answer.status for answer in given} for what, given in answers.items()}
+        return {**found, "a part": {part.status for part in self.parts}}
 
     @property
     def accepted_jobs(self) -> list[str]:
@@ -83,6 +106,9 @@ def read_uploads(facts: Iterable[Fact]) -> dict[str, Upload]:
         match fact["kind"]:
             case "upload":
                 _begun(uploads, fact).requests += 1
+            case "part":
+                part = Part(fact["id"], fact["method"], fact["offset"], fact["status"])
+                uploads[fact["upload"]].parts.append(part)
             case "response":
                 uploads[fact["upload"]].answers.append(_answer(fact))
             case "seen":
@@ -96,7 +122,7 @@ def read_uploads(facts: Iterable[Fact]) -> dict[str, Upload]:
 
 def _begun(uploads: dict[str, Upload], fact: Fact) -> Upload:
     name = fact["upload"]
-    new = Upload(name, fact["user"], fact["clip"], fact.get("key"), fact["file_name"], fact["at"])
+    new = Upload(name, fact["user"], fact["clip"], fact.get("key"), fact["file_name"], fact["at"], fact.get("way", ""))
     return uploads.setdefault(name, new)
 
 

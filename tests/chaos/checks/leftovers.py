@@ -34,8 +34,10 @@ def no_unfinished_file_is_left_in_the_store(books: Books) -> Remains:
 
 
 def every_job_has_its_video(books: Books) -> Found:
-    """The video is kept as long as the job, for a retry."""
+    """The video is kept as long as the job, for a retry; an import that has failed or was cancelled has none."""
     for upload, seen in books.with_jobs():
+        if upload.is_import and seen.job.video_bytes is None:
+            continue
         if seen.job.state != "expired" and seen.video_fid not in books.outside.videos.files:
             yield f"the store has no video {seen.video_fid}", upload.name, seen.job.id
 

@@ -6,13 +6,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from tests.chaos.accounts.books import Books
-from tests.chaos.accounts.interruptions import CONVERTING, interruptions
+from tests.chaos.accounts.interruptions import CONVERTING, IMPORTING, interruptions
+from tests.chaos.accounts.uploads import Upload
 from tests.chaos.clips.clips import Clip
 from tests.chaos.clips.recipes import READY
 from tests.chaos.clips.tones import TOLERANCE, Sound
 
 OUTCOMES = (READY, "failed", "cancelled")
 GAVE_UP = "gave_up"  # the failure that blames no video
+IMPORT_GAVE_UP = ("import_failed", "import_timeout")
+REFUSED_IMPORTS = {415: "not_media", 400: "import_failed"}  # failures by the status that refuses an upload
 SHORTEST, LONGEST = 0.05, 0.2  # seconds that an output may be shorter and longer than the clip, by its codecs' delays
 
 Found = Iterator[tuple[str, str, str]]
@@ -36,16 +39,32 @@ def a_job_ends_as_its_clip_must(books: Books) -> Found:
     for upload, seen in books.with_jobs():
         clip, job = books.clip_of(upload), seen.job
         outcome = READY if job.ready else job.error_code
-        if job.state in (READY, "failed") and outcome not in {*clip.outcomes, GAVE_UP}:
+        if job.state in (READY, "failed") and outcome not in _permitted(upload, clip) | _given_up(upload):
             yield f"a clip of the kind {clip.kind} ended as {outcome}: {job.error}", upload.name, job.id
 
 
 def a_job_is_given_up_only_after_interruptions(books: Books) -> Found:
-    """A claim is lost when its worker dies, is stopped, or cannot reach the database; the third one ends the job."""
-    periods = interruptions(books.faults, CONVERTING)
+    """A claim is lost when its worker dies, is stopped, or cannot reach the database; the third one ends the job.
+
+    An import is given up after five attempts; the source of a run lets all but two of them succeed.
+    """
+    periods = {targets: interruptions(books.faults, targets) for targets in (CONVERTING, IMPORTING)}
     for upload, seen in books.with_jobs():
-        if seen.job.error_code == GAVE_UP and not any(end >= upload.began for _, end in periods):
-            yield f"nothing was interrupted, but the job was given up: {seen.job.error}", upload.name, seen.job.id
+        code = seen.job.error_code
+        if code in _given_up(upload) - _permitted(upload, books.clip_of(upload)):
+            targets = CONVERTING if code == GAVE_UP else IMPORTING
+            if not any(end >= upload.began for _, end in periods[targets]):
+                yield f"nothing was interrupted, but the job was given up: {seen.job.error}", upload.name, seen.job.id
+
+
+def _permitted(upload: Upload, clip: Clip) -> set[str]:
+    """Return how the job of a clip may end; what an upload must refuse, an import finds out later."""
+    return {*clip.outcomes, *(REFUSED_IMPORTS[status] for status in clip.refusals if upload.is_import)}
+
+
+def _given_up(upload: Upload) -> set[str]:
+    """Return the failures after interruptions."""
+    return {GAVE_UP, *(IMPORT_GAVE_UP if upload.is_import else ())}
 
 
 def a_ready_job_has_a_file_that_decodes(books: Books) -> Found:

@@ -44,8 +44,27 @@ def every_job_was_uploaded(books: Books) -> Iterator[tuple[str, str | None, str]
 def a_clip_that_must_be_refused_is_never_accepted(books: Books) -> Iterator[tuple[str, str, str | None]]:
     for upload in books.uploads.values():
         clip = books.clip_of(upload)
-        if clip.refusals and upload.accepted_jobs:
+        if clip.refusals and upload.accepted_jobs and not upload.is_import:
             yield f"a clip of the kind {clip.kind} was accepted", upload.name, upload.accepted_jobs[0]
+
+
+def an_acknowledged_offset_never_goes_back(books: Books) -> Iterator[tuple[str, str, None]]:
+    for upload in books.uploads.values():
+        highest: dict[str | None, int] = {}
+        for part in upload.parts:
+            if part.offset is not None:
+                if part.offset < highest.get(part.id, 0):
+                    yield f"{highest[part.id]} bytes were acknowledged, then {part.offset}", upload.name, None
+                highest[part.id] = max(part.offset, highest.get(part.id, 0))
+
+
+def an_upload_in_progress_is_not_lost(books: Books) -> Iterator[tuple[str, str, None]]:
+    """Only a refusal, whose answer may be lost, or the owner ends an upload that has begun."""
+    for upload in books.uploads.values():
+        if not books.clip_of(upload).refusals:
+            for part in upload.parts:
+                if part.status in (404, 410) and part.method != "DELETE":
+                    yield f"{part.method} for an upload in progress was answered {part.status}", upload.name, None
 
 
 def a_deleted_job_is_gone(books: Books) -> Iterator[tuple[str, str, str | None]]:
@@ -57,6 +76,12 @@ def a_deleted_job_is_gone(books: Books) -> Iterator[tuple[str, str, str | None]]
 
 def no_request_is_answered_with_500(books: Books) -> Iterator[tuple[str, str, str | None]]:
     for upload in books.uploads.values():
-        answers = {"upload": upload.answers, **upload.actions}
-        for what in (what for what, given in answers.items() if any(answer.status == 500 for answer in given)):
+        for what in (what for what, statuses in upload.statuses.items() if 500 in statuses):
             yield f"the answer to {what} was 500", upload.name, None
+
+
+def no_request_with_a_key_is_answered_with_401(books: Books) -> Iterator[tuple[str, str, str | None]]:
+    for upload in books.uploads.values():
+        if upload.user in books.with_key:
+            for what in (what for what, statuses in upload.statuses.items() if 401 in statuses):
+                yield f"the answer to {what} was 401", upload.name, None

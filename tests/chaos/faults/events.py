@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 from soundlift.common.errors import SoundliftError
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import OUTCOMES, WAITING
+from soundlift.common.jobs.model import CANCELLABLE, OUTCOMES
 from tests.chaos.schedule import Fault
 from tests.chaos.system.system import System
 
@@ -20,7 +20,7 @@ COPIES = 2
 def repeat_deliveries(system: System, fault: Fault) -> Iterator[None]:
     """Publish the events of jobs in all states once more, twice each and in a random order."""
     order = random.Random(fault.choice)
-    jobs = [job for job in system.services.jobs.page(None) if job.state in (*WAITING, *OUTCOMES)]
+    jobs = [job for job in system.services.jobs.page(None) if job.state in (*CANCELLABLE, *OUTCOMES)]
     events = [event_for(job) for job in order.sample(jobs, min(REPEATED, len(jobs))) for _ in range(COPIES)]
     order.shuffle(events)
     with suppress(SoundliftError):  # the broker may be away, by another fault

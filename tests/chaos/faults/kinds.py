@@ -17,10 +17,11 @@ Injector = Callable[[Any, Fault], AbstractContextManager[None]]  # of the system
 
 ALL_PROXIES = (DATABASE, BROKER, STORE, MAIL, GATEWAY, FUNCTIONS)
 SHORT, LONG, LONGER_THAN_A_CLAIM = (2.0, 5.0), (15.0, 60.0), (32.0, 40.0)
+STOPPED = ("convert", "connector", "upload", "notify", "fetch", "webhook")
 INJECTORS: dict[Kind, Injector] = {
     Kind("kill", Lane.PROCESSES, (*PARTS, GATEWAY), (0.2, 2.0)): processes.kill,
     Kind("terminate", Lane.PROCESSES, (*PARTS, GATEWAY), (0.2, 2.0)): processes.terminate,
-    Kind("stop", Lane.LONG, ("convert", "connector", "upload", "notify"), LONGER_THAN_A_CLAIM): processes.stop,
+    Kind("stop", Lane.LONG, STOPPED, LONGER_THAN_A_CLAIM): processes.stop,
     **{Kind(name, Lane.SERVERS, ALL_PROXIES, SHORT): network.disturb for name in network.TOXICS},
     Kind("cut", Lane.SERVERS, (DATABASE, BROKER, STORE, GATEWAY, FUNCTIONS), SHORT): network.cut,
     Kind("lost answers", Lane.SERVERS, (DATABASE, STORE, GATEWAY, FUNCTIONS), SHORT): network.lose_answers,

@@ -13,7 +13,7 @@ from tests.chaos.system.system import FUNCTIONS, GATEWAY, System
 
 # Requests whose answers get lost: the work has been done, and the client does not know.
 REQUESTS = {
-    GATEWAY: b"POST /upload",
+    GATEWAY: b" /upload",  # POST, PATCH, HEAD and DELETE
     FUNCTIONS: b"POST /function/",
     DATABASE: b"\x03COMMIT",  # a query of MySQL's protocol
     STORE: b"HTTP/1.1",  # S3; GridFS speaks no HTTP

@@ -9,14 +9,21 @@ import sqlalchemy as sa
 
 from soundlift.client import Client
 from soundlift.common.db.engine import Database
-from soundlift.common.db.tables import jobs, notifications
+from soundlift.common.db.tables import job_sources, jobs, notifications, resumable_uploads, webhook_deliveries
 from tests.chaos.outside.api import read_jobs
 from tests.chaos.outside.deployment import Deployment
 
-SKIPPED_SECONDS = 7 * 3600.0  # more than the longest pause until an event is sent again
+# More than the longest pause until anything is repeated, which is that of a webhook, and than RESUME_SECONDS.
+SKIPPED_SECONDS = 27 * 3600.0
 QUIET_SECONDS = 2.0
 POLL_SECONDS = 0.25
-SCHEDULED = {jobs: ("upload_deadline", "resend_at", "purge_after"), notifications: ("due_at",)}
+SCHEDULED = {
+    jobs: ("upload_deadline", "resend_at", "purge_after"),
+    job_sources: ("due_at",),
+    notifications: ("due_at",),
+    resumable_uploads: ("expires_at",),
+    webhook_deliveries: ("due_at", "resend_at"),
+}
 
 
 def come_to_rest(

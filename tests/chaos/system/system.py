@@ -31,7 +31,13 @@ ADMIN = "admin@example.org"
 REPLICAS = {"convert": 2, "connector": 2}
 SMALL_DISK_MEGABYTES = 64
 READY_SECONDS = 10
-UNLIMITED = {"MAX_JOBS_IN_FLIGHT": "0", "MAX_STORED_BYTES": "0"}
+UNLIMITED = {
+    "MAX_JOBS_IN_FLIGHT": "0",
+    "MAX_STORED_BYTES": "0",
+    "MAX_UNFINISHED_UPLOADS": "0",
+    "OUTBOUND_ALLOW": "127.0.0.0/8",  # videos are imported from this machine, which also receives webhooks
+    "OUTBOUND_PORTS": "*",
+}
 
 
 @dataclass

@@ -8,7 +8,11 @@ from enum import StrEnum
 
 
 class Way(StrEnum):
-    """A way to send a video; the keyed ones repeat it with the same Idempotency-Key until it is answered."""
+    """A way to send a video; the keyed ones repeat it with the same Idempotency-Key until it is answered.
+
+    The resumable ones speak tus, `POSTED` with no other method than POST; one that is `REMOVED` is deleted before its
+    end. An import names the URL of the video. A direct upload sends it to the media store.
+    """
 
     CLIENT = "client"
     RAW = "raw"
@@ -18,10 +22,25 @@ class Way(StrEnum):
     KEYED_FORM = "keyed form"
     KEYED_CHUNKED = "keyed chunked"
     ABORTED = "aborted"
+    RESUMABLE = "resumable"
+    KEYED_RESUMABLE = "keyed resumable"
+    POSTED = "resumable by POST"
+    REMOVED = "resumable, removed"
+    IMPORT = "import"
+    KEYED_IMPORT = "keyed import"
+    DIRECT = "keyed direct"
 
     @property
     def is_keyed(self) -> bool:
         return self.value.startswith("keyed")
+
+    @property
+    def is_resumable(self) -> bool:
+        return "resumable" in self.value
+
+    @property
+    def is_import(self) -> bool:
+        return self.value.endswith("import")
 
 
 class Then(StrEnum):
@@ -40,6 +59,8 @@ class Then(StrEnum):
 WAYS = {
     **{Way.CLIENT: 20, Way.RAW: 15, Way.FORM: 12, Way.CHUNKED: 8},
     **{Way.KEYED_RAW: 18, Way.KEYED_FORM: 10, Way.KEYED_CHUNKED: 7, Way.ABORTED: 10},
+    **{Way.RESUMABLE: 14, Way.KEYED_RESUMABLE: 12, Way.POSTED: 6, Way.REMOVED: 6},
+    **{Way.IMPORT: 9, Way.KEYED_IMPORT: 9, Way.DIRECT: 14},
 }
 THENS = {
     **{Then.NOTHING: 40, Then.DOWNLOAD: 26, Then.CANCEL: 6, Then.CANCEL_LATER: 5, Then.CANCEL_AND_RETRY: 6},
@@ -64,7 +85,7 @@ NO_ORIGINAL = ("transport-stream",)  # kinds of clips whose tracks no file forma
 
 @dataclass(frozen=True)
 class UploadPlan:
-    """One logical upload; `sent_share` is the part of the body that is sent before an abort."""
+    """One logical upload; `sent_share` is the part of the body that is sent before an abort or a removal."""
 
     name: str
     clip: int
@@ -73,6 +94,11 @@ class UploadPlan:
     options: dict[str, str]
     key: str | None
     sent_share: float
+
+    @property
+    def key_header(self) -> dict[str, str]:
+        """Return the header with the key, if the upload has one."""
+        return {"Idempotency-Key": f'"{self.key}"'} if self.key else {}
 
     def options_for(self, kind: str) -> dict[str, str]:
         """Return the options for a kind of clip, which it must be possible to fulfil."""

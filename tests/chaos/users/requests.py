@@ -18,12 +18,13 @@ BOUNDARY = "----chaos-5b0a4e"
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client got; `status` is None if it got no answer, and `error` says why."""
+    """What a client got; `status` is None if it got no answer, and `error` says why. `headers` are in lower case."""
 
     status: int | None
     document: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def job(self) -> str | None:
@@ -101,7 +102,10 @@ def _read(
     if "json" in response.headers.get("Content-Type", ""):
         with suppress(ValueError):
             document = json.loads(content)
-    return Answer(response.status, document if isinstance(document, dict) else {}, body=content if keep else b"")
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    return Answer(
+        response.status, document if isinstance(document, dict) else {}, body=content if keep else b"", headers=headers
+    )
 
 
 def raw_body(file: Path, *, chunked: bool = False, share: float | None = None) -> Body:
@@ -109,6 +113,20 @@ def raw_body(file: Path, *, chunked: bool = False, share: float | None = None) -
     size = file.stat().st_size
     blocks = _blocks(file, size if share is None else int(size * share))
     return Body(blocks, None if chunked else size, share)
+
+
+def part_body(file: Path, offset: int, size: int, *, share: float | None = None) -> Body:
+    """Return a body that is a part of the file; with `share`, only the beginning of it is sent."""
+    with file.open("rb") as opened:
+        opened.seek(offset)
+        content = opened.read(size)
+    return Body([content if share is None else content[: int(len(content) * share)]], len(content), share)
+
+
+def json_body(document: Mapping[str, object]) -> Body:
+    """Return a body that is a JSON object."""
+    content = json.dumps(document).encode()
+    return Body([content], len(content))
 
 
 def form_body(file: Path, name: str, content_type: str, fields: Mapping[str, str]) -> Body:

@@ -13,6 +13,7 @@ from soundlift.client.errors import ClientError
 from tests.chaos.clips.clips import Clip
 from tests.chaos.history import History
 from tests.chaos.users.plan import Then, UploadPlan, plan_upload
+from tests.chaos.users.receiver import WebhookEndpoint
 from tests.chaos.users.requests import Answer, request
 from tests.chaos.users.sending import Sender
 from tests.factories.accounts import PASSWORD
@@ -20,6 +21,7 @@ from tests.factories.accounts import PASSWORD
 MAX_PENDING = 6  # jobs of one user that have not ended: the next upload waits for one of them
 POLL_SECONDS = 0.3
 RETRY_SECONDS = 20.0  # for which the client repeats a request
+SCOPES = ("upload", "jobs:read", "jobs:write", "download")
 
 
 @dataclass
@@ -35,25 +37,42 @@ class Pending:
 
 @dataclass
 class User:
-    """The owner of some of a run's uploads, in a thread of their own."""
+    """The owner of some of a run's uploads, in a thread of their own.
+
+    With `has_key`, their programs have an API key instead of a password. `source` has the clips for imports.
+    """
 
     url: str
+    source: str
+    webhooks: WebhookEndpoint
     email: str
     seed: int
     clips: Sequence[Clip]
     numbers: Iterable[int]
     history: History
     stopping: threading.Event
+    has_key: bool = False
     pending: list[Pending] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        """Add a webhook and make the key, before any fault."""
         self._client = Client(self.url, email=self.email, password=PASSWORD, retry_seconds=RETRY_SECONDS)
+        self.webhooks.secrets[self.email] = self._client.webhooks.add(self.webhooks.url_of(self.email)).secret or ""
+        self.history.record("endpoint", user=self.email)
         self._token: str | None = None
-        self._sender = Sender(self.url, self.email, self._client, self.token, self.history, self.stopping.is_set)
+        self._key = self._client.keys.make("chaos", SCOPES).text if self.has_key else None
+        if self._key:
+            self._client = Client(self.url, api_key=self._key, retry_seconds=RETRY_SECONDS)
+        self.history.record("signed in", user=self.email, way="key" if self._key else "token")
+        self._sender = Sender(
+            self.url, self.source, self.email, self._client, self.token, self.history, self.stopping.is_set
+        )
         self.thread = threading.Thread(target=self._run, name=self.email, daemon=True)
 
     def token(self, renew: bool) -> str | None:
-        """Return an access token, or None if no sign-in succeeds."""
+        """Return the key, an access token, or None if no sign-in succeeds."""
+        if self._key:
+            return self._key
         if renew or self._token is None:
             try:
                 self._token = self._client.login()
