@@ -3,7 +3,8 @@
 The id of a chunk begins with the epoch of its writer. A unique index admits one chunk of each number, so a writer that
 finds the place of a chunk taken by an earlier epoch, which no row names, removes that one; if it was taken by a later
 epoch, the writer itself is the one that is late. The bytes that do not fill a chunk yet, the tail, are a chunk with a
-negative number, which no reader asks for.
+negative number, which no reader asks for. The row names the tail by its id, because some servers that speak MongoDB's
+protocol find a document quickly by nothing else.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from soundlift.common.media.resumable import Checkpoint, SaveState
 
 CHECKPOINT_BYTES = 16 * 2**20
 CHECKPOINT_SECONDS = 2.0
-NO_TAIL = 0
+NO_TAIL = ""
 DUPLICATE_KEY = 11000
 INSERT_TRIES = 5  # one for each writer of an earlier epoch that wakes up at the same time
 LOST = "The media store has lost the beginning of this file."
@@ -53,10 +54,11 @@ class GridFsResumption:
         with store_errors():
             if collections.begun.find_one({"_id": file_id}) is None:
                 raise MediaNotFound(LOST, fid=fid)
-            found = collections.chunks.find_one({"files_id": file_id, "n": tail}) if tail_bytes else {"data": b""}
-        if found is None or len(found["data"]) < tail_bytes:
+            found = collections.chunks.find_one({"_id": ObjectId(tail)}) if tail_bytes and tail else None
+        data = found["data"] if found else b""
+        if len(data) < tail_bytes:
             raise MediaNotFound(LOST, fid=fid)
-        return GridFsResumer(collections, file_id, epoch, chunks, tail, found["data"][:tail_bytes])
+        return GridFsResumer(collections, file_id, epoch, chunks, tail, data[:tail_bytes])
 
     def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
         """Insert the file's document, then remove the record of its beginning, which `delete` removes first."""
@@ -82,7 +84,7 @@ class GridFsResumer:
     checkpoint_seconds = CHECKPOINT_SECONDS
 
     def __init__(  # noqa: PLR0913, PLR0917 - the place where the file continues
-        self, collections: Collections, file_id: ObjectId, epoch: int, count: int, tail: int, tail_data: bytes
+        self, collections: Collections, file_id: ObjectId, epoch: int, count: int, tail: str, tail_data: bytes
     ) -> None:
         self._chunks = collections.chunks
         self._file_id = file_id
@@ -114,16 +116,17 @@ class GridFsResumer:
         return Checkpoint(size, _state(self._tail))
 
     def committed(self) -> None:
-        """Remove the tails that the row does not name, except those of later epochs."""
-        had_tail, self._committed_tail, self._committed_count = self._committed_tail, self._tail, self._count
-        if had_tail:
-            self._remove_tails(besides=self._tail)
+        """Remove the tail that the row has ceased to name; what killed writers have left is removed at the end."""
+        earlier, self._committed_tail, self._committed_count = self._committed_tail, self._tail, self._count
+        if earlier != self._tail:
+            self._remove_tail(earlier)
 
     def close(self, *, discard: bool) -> None:
         """Remove the chunks of this epoch that no checkpoint names."""
         if not discard:
             return
-        self._remove_tails(besides=self._committed_tail)
+        if self._tail != self._committed_tail:
+            self._remove_tail(self._tail)
         mine = {"$gte": ObjectId(self._prefix + bytes(4)), "$lte": ObjectId(self._prefix + b"\xff" * 4)}
         with suppress(StoreUnavailable), store_errors():
             self._chunks.delete_many({"files_id": self._file_id, "n": {"$gte": self._committed_count}, "_id": mine})
@@ -169,20 +172,18 @@ class GridFsResumer:
             raise UploadSuperseded
         return [chunk for chunk in self._batch if chunk["n"] not in present]
 
-    def _send_tail(self) -> int:
+    def _send_tail(self) -> str:
         """Store the tail under one of two numbers of this epoch, of which the row names the other one."""
-        number = -2 * self._epoch
-        if number == self._committed_tail:
-            number -= 1
-        place = {"files_id": self._file_id, "n": number}
+        tails = [self._chunk(-2 * self._epoch - other, bytes(self._buffer)) for other in (0, 1)]
+        tail = next(each for each in tails if str(each["_id"]) != self._committed_tail)
         with store_errors():
-            self._chunks.replace_one(place, {**place, "data": bytes(self._buffer)}, upsert=True)
-        return number
+            self._chunks.replace_one({"_id": tail["_id"]}, tail, upsert=True)
+        return str(tail["_id"])
 
-    def _remove_tails(self, *, besides: int) -> None:
-        numbers = {"$gte": -2 * self._epoch - 1, "$lt": 0, "$ne": besides}
-        with suppress(StoreUnavailable), store_errors():
-            self._chunks.delete_many({"files_id": self._file_id, "n": numbers})
+    def _remove_tail(self, tail: str) -> None:
+        if tail:
+            with suppress(StoreUnavailable), store_errors():
+                self._chunks.delete_one({"_id": ObjectId(tail)})
 
 
 def _insert(collections: Collections, document: Document) -> bool:
@@ -194,5 +195,5 @@ def _insert(collections: Collections, document: Document) -> bool:
     return True
 
 
-def _state(tail: int) -> str:
+def _state(tail: str) -> str:
     return json.dumps({"tail": tail})
