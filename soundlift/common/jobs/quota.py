@@ -29,8 +29,8 @@ AWAITING_CLEANUP = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete t
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
 INTERRUPTED = (
-    f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes. A resumable one counts until it expires or "
-    "is deleted."
+    f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes. A resumable one counts until it "
+    "expires or is deleted."
 )
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
