@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,9 +40,7 @@ class KeyedRequest:
 
     def key_of(self, options: Iterable[tuple[str, str]], file_name: str, content_type: str) -> UploadKey:
         """Return the key of an upload with these options of the user, and this file, with its fingerprint."""
-        payload = [sorted(options), file_name, content_type, self.content_length, self.digest]
-        fingerprint = hashlib.sha256(json.dumps(payload).encode()).hexdigest()
-        return UploadKey(self.username, self.text, fingerprint)
+        return self.key.of_content(sorted(options), file_name, content_type, self.content_length, self.digest)
 
 
 def read_key(request: Request, username: str) -> UploadKey | None:

@@ -26,6 +26,7 @@ from soundlift.common.webhooks.named import with_webhook_id
 
 from .earlier import find_job_or_take_over
 from .idempotency_key import KeyedRequest
+from .json_options import option_texts
 
 MAX_BYTES = 16 * 1024
 
@@ -41,7 +42,7 @@ def request_import(
     members = _read(request)
     text, name = _text(members, "url"), _text(members, "name", default="")
     url = _permitted_url(text, services.settings)
-    given = [*request.args.items(multi=True), *_options(members)]
+    given = [*request.args.items(multi=True), *option_texts(members)]
     options = parse_options(given, services.settings)
     file_name = clean_name(name) if name else name_in_path(url.path)
     key = keyed.key_of([*given, ("url", text)], file_name, UNKNOWN_TYPE) if keyed else None
@@ -83,16 +84,6 @@ def _text(members: dict[str, Any], name: str, *, default: str | None = None) -> 
     if not isinstance(value, str):
         raise BadRequest(f"The JSON body must have the member {name}, a string.")
     return value
-
-
-def _options(members: dict[str, Any]) -> list[tuple[str, str]]:
-    """Return the other members as a form would name them."""
-    texts = []
-    for name, value in members.items():
-        if not isinstance(value, str | int | float):
-            raise BadRequest(f"The option {name[:60]!r} must be a string, a number, true or false.")
-        texts.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
-    return texts
 
 
 def _permitted_url(text: str, settings: Settings) -> Url:

@@ -15,13 +15,23 @@ from soundlift.common.auth.password_links import Purpose
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.auth.scopes import Scope
 from soundlift.common.db.clock import now
-from soundlift.common.db.tables import api_keys, jobs, password_links, sessions
+from soundlift.common.db.tables import (
+    api_keys,
+    jobs,
+    password_links,
+    resumable_uploads,
+    sessions,
+    webhook_deliveries,
+    webhooks,
+)
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.upload_keys import UploadKey, insert_key
 from soundlift.common.services import Services
 from tests.factories.api_keys import new_key
 from tests.factories.jobs import failed_job, ready_job
 from tests.factories.media import store
+from tests.factories.resumable_uploads import begun_upload
+from tests.factories.webhooks import endpoint
 from tests.fuzz.direct_store import add_direct_uploads
 from tests.openapi.document import read_document
 
@@ -56,6 +66,8 @@ def add_examples(services: Services) -> None:
     values = {"id": token.id, "username": PEERS["you"], "token_hash": token.hash}
     services.database.change(sa.insert(sessions).values(**values, created_at=now(), expires_at=now() + SESSION_SECONDS))
     _add_password_link(services)
+    _add_resumable_upload(services)
+    _add_webhook(services)
     services.database.change(sa.insert(api_keys).values(**_key_values(ApiKey(example("newKey")["key"])), id=_key_id()))
 
 
@@ -80,6 +92,28 @@ def _add_password_link(services: Services) -> None:
     values = {"id": token.id, "token_hash": token.hash, "email": NEW, "purpose": Purpose.SIGN_UP}
     times = {name: now() + SESSION_SECONDS for name in ("token_expires_at", "delete_after")}
     services.database.change(sa.insert(password_links).values(**values, **times, created_at=now()))
+
+
+def _add_resumable_upload(services: Services) -> None:
+    """Begin the upload in parts that the examples continue."""
+    job = begun_upload(services, PEERS["you"])
+    upload_id = read_document().root["components"]["parameters"]["UploadId"]["example"]
+    _rename(services, job, upload_id)
+    change = sa.update(resumable_uploads).where(resumable_uploads.c.id == job.id)
+    services.database.change(change.values(id=upload_id, length=None))
+
+
+def _add_webhook(services: Services) -> None:
+    """Add the webhook that the examples name, with a delivery that was given up."""
+    api = read_document().root
+    webhook_id = api["components"]["parameters"]["WebhookId"]["example"]
+    parameters = api["paths"]["/hooks/{webhook_id}/deliveries/{delivery_id}/replay"]["parameters"]
+    (delivery_id,) = (each["example"] for each in parameters if each.get("name") == "delivery_id")
+    added = endpoint(services, email=PEERS["you"])
+    services.database.change(sa.update(webhooks).where(webhooks.c.id == added.id).values(id=webhook_id))
+    values = {"id": delivery_id, "webhook": webhook_id, "username": PEERS["you"], "job": READY, "type": "job.ready"}
+    row = sa.insert(webhook_deliveries).values(**values, created_at=now(), attempts=10, last_error="no answer")
+    services.database.change(row)
 
 
 def _rename(services: Services, job: Job, new_id: str, **values: Any) -> None:

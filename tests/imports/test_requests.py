@@ -62,7 +62,7 @@ def test_options_may_be_in_the_query_and_the_file_may_be_named(function: Call, s
             ("9" * 5000, "bad_request"),
         ),
         *(('{"url": 1}', "bad_request"), ('{"url": "http://a.org/", "name": null}', "bad_request")),
-        *(('{"url": "http://a.org/", "channels": [1]}', "bad_request"), ('{"url": "\\ud800"}', "bad_request")),
+        *(('{"url": "http://a.org/", "channels": [1]}', "bad_option"), ('{"url": "\\ud800"}', "bad_request")),
         *(
             ('{"url": "http://a.org/", "channels": 9}', "bad_option"),
             ('{"url": "http://a.org/", "x": 1}', "bad_option"),

@@ -257,7 +257,10 @@ def test_the_error_for_storage_full_of_uploads_states_when_one_may_be_interrupte
     assert 60 < int(refusal.headers["Retry-After"]) <= 160
     notified_job(services)
     refusal = _refusal(services, limits, size=2**20)
-    assert "up to 20 minutes. Delete jobs that have ended: DELETE /jobs/ID." in refusal.detail
+    assert (
+        "A resumable one counts until it expires or is deleted. Delete jobs that have ended: DELETE /jobs/ID."
+        in refusal.detail
+    )
     assert 60 < int(refusal.headers["Retry-After"]) <= 160
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Request
 
-from soundlift.common.errors import BadOption, BadRequest, TooLarge
+from soundlift.common.errors import BadRequest, TooLarge
 from soundlift.common.file_names import clean_name
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.printable import escaped
 
 from ..content_type import checked_type
+from ..json_options import option_texts
 
 MAX_BODY_BYTES = 64 * 1024
 MAX_PART_NUMBERS = 100  # in one request
@@ -51,7 +51,7 @@ def read_announcement(request: Request, limits: Limits) -> Announcement:
     options = sent.get("options", {})
     if not isinstance(options, dict):
         raise BadRequest(EXPECTED)
-    return Announcement(clean_name(name), size, checked_type(media_type), list(_texts(options)))
+    return Announcement(clean_name(name), size, checked_type(media_type), option_texts(options))
 
 
 def read_part_numbers(request: Request, part_count: int) -> list[int]:
@@ -70,11 +70,3 @@ def _json_object(request: Request) -> Mapping[str, Any]:
     if not isinstance(sent, dict):
         raise BadRequest("The body must be a JSON object.")
     return sent
-
-
-def _texts(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the options as a query would have them."""
-    for name, value in options.items():
-        if not isinstance(value, str | int | float):
-            raise BadOption(f"{escaped(name[:60])} must be a text, a number, true or false.")
-        yield name, str(value).lower() if isinstance(value, bool) else str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,8 +39,8 @@ def part_bytes_for(size: int) -> int:
 
 def key_of(sent: UploadKey, announced: Announcement) -> UploadKey:
     """Return the key of a request with the fingerprint of what it announces."""
-    payload = ["direct", sorted(announced.options), announced.name, announced.content_type, announced.size]
-    return UploadKey(sent.username, sent.text, hashlib.sha256(json.dumps(payload).encode()).hexdigest())
+    options = sorted(announced.options)
+    return sent.of_content("direct", options, announced.name, announced.content_type, announced.size)
 
 
 def find_or_create(

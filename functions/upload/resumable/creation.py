@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from flask import Request, Response
 from flask.typing import ResponseReturnValue
 
@@ -62,8 +59,7 @@ def _key(request: Request, username: str, length: int | None, metadata: Metadata
     """Return the key of an upload with its fingerprint, which no upload of another kind has."""
     if (key := read_key(request, username)) is None:
         return None
-    payload = ["tus", sorted(metadata.options), metadata.file_name, metadata.content_type, length]
-    return UploadKey(username, key.text, hashlib.sha256(json.dumps(payload).encode()).hexdigest())
+    return key.of_content("tus", sorted(metadata.options), metadata.file_name, metadata.content_type, length)
 
 
 def _find_earlier(key: UploadKey, services: Services) -> ResumableUpload | None:

@@ -28,7 +28,10 @@ IN_FLIGHT = (State.RECEIVING, *WAITING)
 AWAITING_CLEANUP = (State.DELETED, State.EXPIRED)  # cleanup has yet to delete their files
 RETRY_JOBS_SECONDS = 30
 RETRY_CLEANUP_SECONDS = 60  # cleanup runs each minute
-INTERRUPTED = f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes."
+INTERRUPTED = (
+    f"An interrupted upload counts for up to {RECEIVE_SECONDS // 60} minutes. A resumable one counts until it "
+    "expires or is deleted."
+)
 UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 

@@ -6,7 +6,9 @@ See keyed_uploads.py for the steps.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,6 +25,10 @@ class UploadKey:
     username: str
     text: str
     fingerprint: str | None = None
+
+    def of_content(self, *content: Any) -> Self:
+        """Return this key with the fingerprint of an upload, from JSON values that describe it."""
+        return replace(self, fingerprint=hashlib.sha256(json.dumps(content).encode()).hexdigest())
 
     @property
     def id(self) -> str:
