@@ -21,8 +21,8 @@ from soundlift.client.job_list import listed_jobs
 from soundlift.client.keys import ApiKeys
 from soundlift.client.options import Format, Options, query_of
 from soundlift.client.output_file import check_output
+from soundlift.client.recording import Source
 from soundlift.client.resumable_upload import PART_BYTES, OnResumable
-from soundlift.client.resumable_uploader import Source
 from soundlift.client.retries import OnRetry, Retries, is_unprocessed
 from soundlift.client.sender import Sender
 from soundlift.client.session import Credentials, OnTokens, TokenSource

@@ -13,6 +13,7 @@ from typing import Any
 from soundlift.client.api import Api
 from soundlift.client.connection import Request
 from soundlift.client.errors import ClientError, ConnectionFailed, FileChanged
+from soundlift.client.resumable_upload import OnResumable
 from soundlift.client.store_urls import is_safe_url
 from soundlift.client.transfers import BLOCK
 from soundlift.client.uploads import BodyFailed, Upload
@@ -44,11 +45,14 @@ class PartUrls:
         self._path = path
         self._lock = Lock()
         self._urls: dict[int, tuple[str, float]] = {}
-        part_bytes, count = begun.get("part_bytes"), begun.get("part_count")
+        part_bytes, count, received = begun.get("part_bytes"), begun.get("part_count"), begun.get("received", [])
         if not isinstance(part_bytes, int) or not isinstance(count, int) or part_bytes < 1:
+            raise ConnectionFailed(UNKNOWN_ANSWER)
+        if not isinstance(received, list) or not all(type(each) is int and 1 <= each <= count for each in received):
             raise ConnectionFailed(UNKNOWN_ANSWER)
         self.part_bytes: int = part_bytes
         self.count: int = count
+        self.received = frozenset(received)
         self._take(begun)
 
     def of(self, number: int) -> str:
@@ -56,7 +60,8 @@ class PartUrls:
         with self._lock:
             if number not in self._urls or self._urls[number][1] < time.monotonic():
                 later = range(number, min(number + SIGNED_AT_ONCE, self.count + 1))
-                due = [each for each in later if each == number or each not in self._urls]
+                missing = [each for each in later if each not in self.received]
+                due = [each for each in missing if each == number or each not in self._urls]
                 self._take(self._api.json("POST", self._path, {"parts": due}))
             url, _ = self._urls.pop(number, ("", 0))
         return url
@@ -79,7 +84,7 @@ class _Part:
 
 
 class DirectTransfer:
-    """The sending of all parts of a file; a part that fails is sent again, to a new URL."""
+    """The sending of the parts that have not been received; a part that fails is sent again, to a new URL."""
 
     def __init__(self, api: Api, upload: Upload, urls: PartUrls) -> None:
         assert upload.size is not None, "only a file of known size has parts"
@@ -89,18 +94,22 @@ class DirectTransfer:
         self._urls = urls
         self._numbers: SimpleQueue[int] = SimpleQueue()
         for number in range(1, urls.count + 1):
-            self._numbers.put(number)
+            if number not in urls.received:
+                self._numbers.put(number)
         self._file_lock = Lock()
-        self._sent = 0
+        self.arrived_bytes = sum(self._part(number).size for number in urls.received)
+        self._sent = self.arrived_bytes
+        self._on_arrival: OnResumable | None = None
         self._has_arrived = Event()
         self._stop = Event()
         self._error: BaseException | None = None
 
-    def run(self) -> None:
-        """Return once every part has arrived.
+    def run(self, on_arrival: OnResumable | None = None) -> None:
+        """Return once every part has arrived; after each, `on_arrival` gets the number of bytes that have, and of all.
 
         Raises StoreUnusable if the store refuses a part several times or cannot be reached, ClientError, or BodyFailed.
         """
+        self._on_arrival = on_arrival
         # Threads of an executor would delay the end of an interrupted process until their requests end.
         threads = [Thread(target=self._work, daemon=True) for _ in range(min(PARALLEL, self._urls.count))]
         for thread in threads:
@@ -140,8 +149,15 @@ class DirectTransfer:
                     raise StoreUnusable from None
                 self._pause(error, pauses)
             else:
-                self._has_arrived.set()
+                self._note_arrival(number)
                 return
+
+    def _note_arrival(self, number: int) -> None:
+        self._has_arrived.set()
+        with self._file_lock:
+            self.arrived_bytes += self._part(number).size
+            if self._on_arrival:
+                self._on_arrival(self.arrived_bytes, self._size)
 
     def _pause(self, error: ClientError, pauses: Iterator[float]) -> None:
         try:
@@ -153,8 +169,7 @@ class DirectTransfer:
         """Send a part once; raises ConnectionFailed if it has not arrived."""
         if not is_safe_url(url, self._api.connection.url):
             raise StoreUnusable
-        first = (number - 1) * self._urls.part_bytes
-        part = _Part(first, min(self._urls.part_bytes, self._size - first))
+        part = self._part(number)
         headers = {"Content-Length": str(part.size)}
         request = Request(method="PUT", path="", headers=headers, body=lambda: self._blocks(part), wait=WAIT_SECONDS)
         try:
@@ -167,6 +182,10 @@ class DirectTransfer:
         except ClientError:
             self._report(-part.sent)
             raise
+
+    def _part(self, number: int) -> _Part:
+        first = (number - 1) * self._urls.part_bytes
+        return _Part(first, min(self._urls.part_bytes, self._size - first))
 
     def _blocks(self, part: _Part) -> Iterator[bytes]:
         """Yield a part of the file in blocks, and report them."""

@@ -33,7 +33,7 @@ OPEN_TRIES = 3
 
 @dataclass(frozen=True)
 class Begun:
-    """An upload that the server has begun to receive: its path at the server, and its key."""
+    """An upload that has begun: its path at the server, which says in which way it is sent, and its key."""
 
     path: str
     key: str

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from devservers.s3 import S3
 from functions.cleanup.handler import app as cleanup_app
+from functions.upload.direct import completion
 from functions.upload.direct.beginning import FIRST_PARTS, MAX_PARTS, PART_BYTES, part_bytes_for
 from functions.upload.handler import app
 from soundlift.common.db.tables import jobs as table
@@ -101,6 +102,27 @@ def test_an_upload_with_a_key_is_continued_by_the_same_request(direct: DirectCli
     assert direct.begun(key=KEY)["job_id"] != first["job_id"], "an abandoned upload gives its key back"
     for job_id, _ in rows(direct.services):
         direct.services.jobs.roll_back(job_id)
+    _clean_up(direct.services)
+
+
+def test_a_repeated_request_tells_which_parts_have_arrived_and_how_to_send_the_others(direct: DirectClient) -> None:
+    upload = direct.begun(key=KEY)
+    assert upload["received"] == []
+    # moto does not check the signature of the header Content-Length, as S3 does: so a part can be too short.
+    assert direct.put(upload["parts"][0], bytes(5)) == 200
+    assert direct.put(upload["parts"][1], VIDEO[PART_BYTES:]) == 200
+    again = direct.begun(key=KEY)
+    assert (again["received"], [part["number"] for part in again["parts"]]) == ([2], [1])
+    assert direct.put(again["parts"][0], VIDEO[:PART_BYTES]) == 200
+    row, store = direct.services.direct_uploads.find(upload["job_id"]), direct.services.direct_videos
+    assert row and row.reference and store
+    arrived = direct.begun(key=KEY)
+    store.complete(row.job.video_fid, row.reference, store.parts(row.job.video_fid, row.reference))
+    joined = direct.begun(key=KEY)
+    for answer in (arrived, joined):
+        assert (answer["received"], answer["parts"]) == ([1, 2], [])
+    assert direct.complete(joined).json["job_id"] == upload["job_id"]
+    assert direct.abandon(upload).status_code == 204
     _clean_up(direct.services)
 
 
@@ -251,6 +273,23 @@ def test_an_upload_that_the_store_has_lost_ends(direct: DirectClient) -> None:
     direct.services.videos.delete(job_now(direct.services, upload["job_id"]).video_fid)
     assert_problem(direct.complete(upload), 410, code="upload_deleted")
     assert rows(direct.services) == []
+
+
+def test_a_simultaneous_request_gets_the_job_even_if_its_video_is_converted_and_gone(direct: DirectClient) -> None:
+    services, upload = direct.services, direct.begun(MP4)
+    direct.send(upload, MP4)
+    early = services.direct_uploads.find(upload["job_id"])
+    assert early is not None
+    assert services.direct_videos is not None
+    assert direct.complete(upload).status_code == 202
+    services.videos.delete(early.job.video_fid)
+    assert completion.complete(early, services, services.direct_videos).state == State.QUEUED
+
+
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"size": 5, "name": "\\ud800.mp4"}', b'{"size": NaN}', b"\xff"])
+def test_a_hostile_body_is_refused(direct: DirectClient, body: bytes) -> None:
+    answer = app.test_client().post("/direct", data=body, headers=bearer(direct.services))
+    assert_problem(answer, 400, code="bad_request")
 
 
 def test_an_upload_takes_no_longer_than_a_plain_one_may(s3_services: Services) -> None:

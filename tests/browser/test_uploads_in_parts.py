@@ -111,6 +111,28 @@ def test_a_file_that_is_chosen_again_after_a_reload_continues(visit: Visit, part
     expect(interrupted).to_have_count(0)
 
 
+def test_a_file_is_sent_in_one_request_if_the_server_keeps_too_many_unfinished_uploads(
+    visit: Visit, parts: list[Request], large: Path, stack_services: Services, account: str
+) -> None:
+    for number in range(stack_services.settings.max_unfinished_uploads):
+        begin_elsewhere(stack_services, account, f"{number}.mp4")
+    visit.upload(large)
+    visit.expect_state("large.mp4", "failed")
+    assert parts == []
+
+
+def begin_elsewhere(services: Services, account: str, name: str) -> None:
+    """Begin a resumable upload as another device of the user would."""
+    services.jobs.receive(
+        username=account,
+        file_name=name,
+        content_type="video/mp4",
+        traceparent=None,
+        keep_seconds=3600,
+        insert_more=services.resumable_uploads.inserted(username=account, length=1, metadata="", limit=0),
+    )
+
+
 def test_cancel_removes_what_the_server_has(
     visit: Visit, parts: list[Request], large: Path, stack_services: Services, account: str
 ) -> None:

@@ -22,7 +22,7 @@ from devservers.certificates import Authority
 from soundlift.common.auth.oidc.discovery import discovery_url, parse_metadata
 from soundlift.common.auth.oidc.json_exchange import MAX_BYTES, JsonExchange
 from soundlift.common.auth.oidc.provider import Client, IdentityProvider
-from soundlift.common.errors import ProviderUnavailable
+from soundlift.common.errors import ProviderUnavailable, SettingError
 from tests.factories.issuer import CLIENT_ID, DISCOVERY, JWKS, Issuer, new_key, public_jwk, running_issuer
 
 HOUR = 3600.0
@@ -302,6 +302,14 @@ def test_only_a_certificate_of_the_system_s_cas_or_the_given_one_is_trusted(tmp_
             with pytest.raises(ProviderUnavailable) as raised:
                 exchange.get(f"{issuer.url}{JWKS}")
             assert "certificate" in raised.value.detail
+
+
+def test_a_missing_or_damaged_file_of_the_ca_is_an_error_of_its_setting(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.pem"
+    damaged.write_text("no certificate")
+    for file in (damaged, tmp_path / "missing.pem"):
+        with pytest.raises(SettingError, match="OIDC_CA_FILE"):
+            JsonExchange(str(file), seconds=5).get("https://127.0.0.1/")
 
 
 def test_a_provider_that_cannot_be_reached_is_unavailable() -> None:

@@ -25,6 +25,7 @@ from soundlift.common.jobs.upload_keys import UploadKey
 from soundlift.common.services import Services
 from tests.factories.api_keys import new_key
 from tests.factories.jobs import ready_job, receiving_job
+from tests.factories.resumable_uploads import begun_upload
 from tests.factories.sessions import begin_session
 from tests.factories.webhooks import endpoint
 from tests.imports.sources import importing_job
@@ -174,6 +175,7 @@ def test_a_check_reads_one_row_of_each_table(services: Services) -> None:
     for number in range(2):
         endpoint(services, f"https://hooks.example.org/{number}")
         importing_job(services)
+        begun_upload(services)
         ready_job(services)
         receiving_job(services, key=UploadKey("ada@example.org", str(number)))
         begin_session(services)

@@ -65,7 +65,7 @@ def server_credentials(name: str) -> tuple[str | None, str | None]:
 def test_every_image_has_a_version(name: str) -> None:
     image = SERVICES[name]["image"]
     if "build" not in SERVICES[name]:
-        assert re.fullmatch(r"[a-z/]+:(v?\d+\.\d+\.\d+[-a-z]*|RELEASE\.[-\dTZ]+)", image)
+        assert re.fullmatch(r"postgres:\d+\.\d+|[a-z/]+:(v?\d+\.\d+\.\d+[-a-z]*|RELEASE\.[-\dTZ]+)", image)
 
 
 def test_our_image_is_built_and_never_pulled() -> None:

@@ -59,6 +59,15 @@ def test_a_function_imports_only_what_it_requires(function: Path, tmp_path: Path
     assert imported - INDIRECT <= _names((function / "requirements.txt").read_text().splitlines())
 
 
+IMAGES = [*FUNCTIONS, ROOT / "deploy" / "images" / "cli"]
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=lambda path: path.name)
+def test_an_image_with_a_database_has_the_driver_of_every_server(image: Path) -> None:
+    names = _names((image / "requirements.txt").read_text().splitlines())
+    assert {"sqlalchemy", "pymysql", "psycopg"} & names in (set(), {"sqlalchemy", "pymysql", "psycopg"})
+
+
 CONNECTOR = ROOT / "deploy" / "images" / "connector" / "requirements.txt"
 IMPORTED_BY_CONNECTOR = """
 import importlib.metadata, sys

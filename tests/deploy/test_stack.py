@@ -201,3 +201,16 @@ def test_the_local_gateway_reads_the_same_file() -> None:
     assert {one.name: one.module for one in read_stack(FILE)} == {
         name: f"functions.{name}.handler" for name in FUNCTIONS
     }
+
+
+def test_the_guide_to_rotation_names_the_functions_that_use_each_secret() -> None:
+    rows = re.findall(r"(?m)^\| \[`([\w-]+)`\]\(.*\| (.*) \|$", (ROOT / "docs" / "rotation.md").read_text())
+    users = {secret: set(text.split(", ")) - {"the connector"} for secret, text in rows}
+    used = {
+        secret: {name for name, entry in FUNCTIONS.items() if secret in entry.get("secrets", [])} for secret in users
+    }
+    everywhere = used.pop("database-url")
+    assert users.pop("database-url") == {"all but web and the connector"}
+    assert everywhere == FUNCTIONS.keys() - {"web"}
+    assert users == used
+    assert {"jwt-secret", "broker-url", "media-url", "smtp-url"} <= users.keys()

@@ -29,6 +29,9 @@ from tests.factories.jobs import (
     ready_job,
     receiving_job,
 )
+from tests.factories.resumable_uploads import begun_upload
+from tests.factories.webhooks import endpoint
+from tests.imports.sources import importing_job
 from tests.operations.contents import empty_store
 
 __all__ = ["run"]
@@ -96,6 +99,9 @@ def source(open_deployment: Open, password_hash: str) -> Services:
     assert services.sessions.begin(ada)
     new_key(services, seconds=3600)
     services.password_links.request("ada@example.org", Purpose.RESET)
+    endpoint(services)
+    importing_job(services)
+    begun_upload(services)
     queued_job(services, VIDEO, "Äpfel.mp4", options=AudioOptions(bitrate=320))
     claimed, _ = claimed_job(services)
     age(services, claimed, 3600, "claimed_until")

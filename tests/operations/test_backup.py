@@ -110,6 +110,27 @@ def test_mariadb_is_restored_from_a_dump_that_was_made_while_functions_ran(
     assert services.jobs.claim(job_now(services, lost.id))
 
 
+@pytest.mark.servers
+def test_postgresql_is_restored_from_a_dump_that_was_made_while_functions_ran(
+    open_deployment: Open, tmp_path: Path
+) -> None:
+    require_programs("pg_dump", "pg_restore")
+    services = open_deployment("postgresql", "folder")
+    dump, restore = documented_commands("backup.md", "PostgreSQL")
+    kept = ready_job(services)
+    with working(services):
+        run_shell(dump, tmp_path, DATABASE_URL=services.settings.database_url)
+    newer = queued_job(services)
+    services.database.engine.dispose()
+
+    run_shell(restore, tmp_path, DATABASE_URL=services.settings.database_url)
+
+    services.database.check()
+    assert job_now(services, kept.id) == kept
+    assert services.jobs.find(newer.id) is None
+    assert queued_job(services)  # the sequences continue
+
+
 def _mariadb_commands(name: str) -> list[str]:
     """Return the documented commands for a database of another name."""
     dump, restore = documented_commands("backup.md", "MySQL and MariaDB")

@@ -82,6 +82,13 @@ def test_a_url_that_others_may_read_differently_is_refused(url: str) -> None:
         parse_url(url, PUBLIC)
 
 
+@pytest.mark.parametrize("text", [f"https://a.example/{'😀' * 200}", f"https://a.example/?{'b' * 2048}"])
+def test_a_url_that_is_too_long_when_it_is_encoded_is_refused(text: str) -> None:
+    with pytest.raises(BadUrl, match="at most 2048 characters"):
+        parse_url(text, PUBLIC)
+    assert parse_url(f"https://a.example/{'😀' * 150}", PUBLIC)
+
+
 def test_a_url_is_read_with_its_international_name_and_path() -> None:
     url = parse_url("HTTPS://Straße.Example:443/Über/a%20b?q=ü&x=%2F#part", PUBLIC)
     assert str(url) == "https://xn--strae-oqa.example/%C3%9Cber/a%20b?q=%C3%BC&x=%2F"

@@ -88,7 +88,8 @@ def earlier_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a checkout of the earlier release, or of this one if the history is not known."""
     try:
         return extract_earlier_release(tmp_path_factory.mktemp("earlier") / "release")
-    except NoHistory:
+    except NoHistory as error:
+        sys.stderr.write(f"{error}\n")  # shown with the failure of the test that needs it
         return ROOT
 
 

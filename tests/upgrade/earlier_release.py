@@ -26,7 +26,8 @@ def extract_earlier_release(folder: Path) -> Path:
     archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
     folder.mkdir()
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
-    assert not (folder / MIGRATIONS / newest).exists()
+    if (folder / MIGRATIONS / newest).exists():
+        raise NoHistory(f"The commit before {added or 'HEAD'}, which added {newest}, has that migration, too.")
     return folder
 
 

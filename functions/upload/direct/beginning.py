@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from soundlift.common.errors import SoundliftError, UploadDeleted
+from soundlift.common.errors import MediaNotFound, SoundliftError, UploadDeleted
 from soundlift.common.jobs.direct_uploads import DirectUpload
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job, State
@@ -26,7 +26,9 @@ from .completion import discard
 
 PART_BYTES = 16 * 2**20  # repeated at most after an interruption; sent within URL_SECONDS even at 20 kB/s
 MAX_PARTS = 10_000  # of S3
-FIRST_PARTS = 8  # whose URLs are in the first response; a client asks for the others when they are due
+FIRST_PARTS = (
+    8  # that are missing, and whose URLs are in the first response; a client asks for the others when they are due
+)
 URL_SECONDS = 15 * 60  # less than an upload waits for the next request
 MEGABYTE = 2**20
 
@@ -88,6 +90,23 @@ def begin_in_store(upload: DirectUpload, services: Services, store: DirectUpload
         services.videos.delete(job.video_fid)
         raise UploadDeleted("The upload was cancelled or abandoned; begin another one.")
     return reference
+
+
+def received_numbers(upload: DirectUpload, store: DirectUploads) -> list[int]:
+    """Return the numbers of the parts that have arrived with their sizes, before `begin_in_store` is called.
+
+    If the store has no such upload any more, an earlier request to complete it has made one file of all parts. Should
+    that be lost as well, the next one says so.
+    """
+    if upload.reference is None:
+        return []
+    try:
+        parts = store.parts(upload.job.video_fid, upload.reference)
+    except MediaNotFound:
+        return list(range(1, upload.part_count + 1))
+    return [
+        part.number for part in parts if part.number <= upload.part_count and part.size == upload.part_size(part.number)
+    ]
 
 
 def part_documents(

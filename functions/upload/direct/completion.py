@@ -44,8 +44,7 @@ def complete(upload: DirectUpload, services: Services, store: DirectUploads) -> 
     try:
         _check_file(upload, services)
     except MediaNotFound:
-        discard(upload.job, services)
-        raise UploadDeleted(LOST) from None
+        return _made_meanwhile(upload.job, services)
     except SoundliftError as error:
         if error.status < 500:
             discard(upload.job, services)
@@ -98,6 +97,18 @@ def _check_file(upload: DirectUpload, services: Services) -> None:
         if reader.size != upload.size:
             raise UploadIncomplete(f"The stored video has {reader.size} bytes, and {upload.size} were announced.")
         require_known_format(file.read(SIGNATURE_BYTES))
+
+
+def _made_meanwhile(job: Job, services: Services) -> Job:
+    """Return the job that a simultaneous request has queued: it may have ended, and its video be deleted, by now.
+
+    Raises UploadDeleted if there is none, after which nothing of the upload is kept.
+    """
+    if not discard(job, services):
+        found = services.jobs.find(job.id)
+        if found is not None and found.state not in HIDDEN:
+            return found
+    raise UploadDeleted(LOST)
 
 
 def _queue(upload: DirectUpload, services: Services) -> Job:

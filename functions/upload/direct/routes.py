@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from flask import Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 
@@ -25,6 +27,7 @@ from .beginning import (
     is_receiving,
     key_of,
     part_documents,
+    received_numbers,
 )
 from .completion import abandon, complete
 
@@ -34,7 +37,8 @@ NO_UPLOAD = "You have no such direct upload; check its id."
 def begin_direct_upload(request: Request, services: Services) -> ResponseReturnValue:
     """Reserve a job for a video, and return the URLs of its first parts.
 
-    A repeated request with the same key gets the same upload, or the job that it has made.
+    A repeated request with the same key gets the same upload, with the parts that have arrived and the URLs of the
+    first ones that have not, or the job that it has made.
     """
     username = _username(request, services)
     store = _store(services)
@@ -46,8 +50,10 @@ def begin_direct_upload(request: Request, services: Services) -> ResponseReturnV
     if job.state != State.RECEIVING:
         return accepted(current_document(job, services), username, limits, services)
     upload = _extended(_own(job.id, username, services), services)
+    received = received_numbers(upload, store)
     reference = begin_in_store(upload, services, store)
-    first = range(1, min(FIRST_PARTS, upload.part_count) + 1)
+    known = frozenset(received)
+    missing = (number for number in range(1, upload.part_count + 1) if number not in known)
     address = f"{services.settings.public_url}/upload/direct/{job.id}"
     document = {
         "job_id": job.id,
@@ -55,7 +61,8 @@ def begin_direct_upload(request: Request, services: Services) -> ResponseReturnV
         "part_bytes": upload.part_bytes,
         "part_count": upload.part_count,
         "expires_in": URL_SECONDS,
-        "parts": part_documents(upload, reference, first, store),
+        "received": received,
+        "parts": part_documents(upload, reference, islice(missing, FIRST_PARTS), store),
         "links": {"self": address, "parts": f"{address}/parts", "complete": f"{address}/complete"},
     }
     return jsonify(document), 201, {"Location": address, "Cache-Control": "no-store"}

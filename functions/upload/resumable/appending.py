@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import IO, Self
 
+import structlog
 from werkzeug.exceptions import ClientDisconnected
 
-from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_known_format
+from soundlift.common.audio.formats import SIGNATURE_BYTES
 from soundlift.common.errors import (
     BadRequest,
     ChecksumMismatch,
+    SoundliftError,
     StorageFull,
     TooLarge,
     TooSlow,
@@ -20,11 +23,13 @@ from soundlift.common.errors import (
 )
 from soundlift.common.jobs.arrivals import media_info
 from soundlift.common.jobs.limits import Limits
+from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.resumable_uploads import ResumableUpload
 from soundlift.common.media.resumable import ResumableWriter, resumable_files
 from soundlift.common.services import Services
 
+from ..known_format import require_known_format
 from .blocks import read_blocks
 from .headers import Checksum
 
@@ -32,6 +37,8 @@ RESERVATION_BYTES = 16 * 2**20  # reserved at a time for an upload of unknown le
 TOUCH_SECONDS = 60.0  # between two changes of a row whose bytes wait for their checksum
 # After these errors, what has arrived so far is as good as ever.
 INTERRUPTIONS = (BadRequest, TooSlow, ClientDisconnected, TooLarge, StorageFull)
+
+log = structlog.get_logger()
 
 
 class Appending:
@@ -63,9 +70,14 @@ class Appending:
         Raises TooLarge, StorageFull, UnsupportedMedia, ChecksumMismatch, UploadSuperseded, StoreUnavailable or
         DatabaseUnavailable, or the error of the body.
         """
+        blocks = read_blocks(stream)
         try:
-            for block in read_blocks(stream):
+            for block in blocks:
                 self._add(block)
+        except UnsupportedMedia:
+            if self._checksum:
+                self._verify(self._checksum, blocks)  # the bytes that show the format may have been damaged
+            raise
         except INTERRUPTIONS:
             if not self._checksum:
                 self._commit(complete=True)
@@ -73,6 +85,16 @@ class Appending:
         if self._checksum:
             self._checksum.verify()
         self._commit(complete=True)
+
+    def _verify(self, checksum: Checksum, rest: Iterator[bytes]) -> None:
+        """Raise ChecksumMismatch unless all bytes of the request match, without storing the rest of them."""
+        position = self._position
+        for block in rest:
+            checksum.update(block)
+            position += len(block)
+            if position > self._max_bytes:
+                return
+        checksum.verify()
 
     def _add(self, block: bytes) -> None:
         if self._position + len(block) > self._max_bytes:
@@ -111,8 +133,7 @@ class Appending:
             return self._writer
         state = self._upload.state
         if state is None:
-            if not is_known_format(self._beginning):
-                raise UnsupportedMedia(f"This is not a media file in a supported format: {FORMAT_NAMES}.")
+            require_known_format(self._beginning)
             state = self._files.begin(self._job.video_fid, media_info(self._job), expected_bytes=self._max_bytes)
             self._rows.save_state(self._upload, state)
         self._writer = self._files.resume(
@@ -162,3 +183,14 @@ class Appending:
     ) -> None:
         if self._writer is not None:
             self._writer.close(discard=isinstance(error, UploadSuperseded | ChecksumMismatch))
+        if isinstance(error, UploadSuperseded):
+            self._delete_remains()
+
+    def _delete_remains(self) -> None:
+        """Delete what this request has stored after the upload was deleted with its row, which nobody else knows."""
+        try:
+            job = self._services.jobs.find(self._job.id)
+            if job is None or job.state == State.DELETED:
+                self._services.videos.delete(self._job.video_fid)
+        except SoundliftError as error:
+            log.warning("remains of a deleted upload not deleted", code=error.code, **error.evidence)

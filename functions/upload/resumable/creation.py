@@ -9,10 +9,9 @@ from flask import Request, Response
 from flask.typing import ResponseReturnValue
 
 from soundlift.common.auth.scopes import Scope
-from soundlift.common.errors import IdempotencyKeyReused, TooLarge, UploadDeleted
+from soundlift.common.errors import TooLarge
 from soundlift.common.file_names import clean_name
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import State
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.resumable_uploads import ResumableUpload
 from soundlift.common.jobs.upload_keys import UploadKey
@@ -23,6 +22,7 @@ from soundlift.common.webhooks.named import with_webhook_id
 
 from ..accepted import rate_limit
 from ..content_type import checked_type
+from ..earlier import find_known_job
 from ..idempotency_key import read_key
 from .headers import (
     Metadata,
@@ -33,7 +33,7 @@ from .headers import (
     require_offset_type,
     require_version,
 )
-from .parts import part_response, receive_part
+from .parts import deleted, part_response, receive_part
 from .responses import upload_url
 
 
@@ -68,21 +68,10 @@ def _key(request: Request, username: str, length: int | None, metadata: Metadata
 
 def _find_earlier(key: UploadKey, services: Services) -> ResumableUpload | None:
     """Return the upload with this key, so that a client without the response to its creation can continue it."""
-    if (found := services.jobs.find_upload(key)) is None:
+    if (job := find_known_job(key, services.jobs)) is None:
         return None
-    if found.fingerprint and found.fingerprint != key.fingerprint:
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key belongs to an upload with another file, another length or other options. "
-            "Send each upload with a key of its own."
-        )
-    earlier = None
-    if found.job is not None and found.job.state != State.DELETED:
-        earlier = services.resumable_uploads.take(found.job.id, key.username)
-    if earlier is None:
-        raise UploadDeleted(
-            "The upload with this Idempotency-Key was cancelled, or its job was deleted. Use a new key to upload the "
-            "file again."
-        )
+    if (earlier := services.resumable_uploads.take(job.id, key.username)) is None:
+        raise deleted()
     return earlier
 
 
@@ -111,7 +100,7 @@ def _insert(  # noqa: PLR0913, PLR0917 - all that describes an upload
     )
     upload = rows.find(job.id)
     if upload is None:
-        raise UploadDeleted("The upload was deleted. Begin a new one.")
+        raise deleted()
     return upload
 
 

@@ -12,16 +12,15 @@ from soundlift.common.errors import BadRequest, NotFound, NotReady, OffsetConfli
 from soundlift.common.jobs.arrivals import make_job
 from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.limits import Limits
-from soundlift.common.jobs.model import JOB_ID, WAITING, Job, State
+from soundlift.common.jobs.model import JOB_ID, Job, State
 from soundlift.common.jobs.quota import Reservation
 from soundlift.common.jobs.resumable_uploads import ResumableUpload
 from soundlift.common.services import Services
 
+from ..earlier import CANCEL_TRIES, leave_no_job
 from .headers import read_checksum, read_number, read_offset, require_offset_type, require_version
 from .parts import deleted, part_response, receive_part
 from .responses import upload_document, upload_headers
-
-CANCEL_TRIES = 5  # a worker may take a job between two steps of its deletion
 
 
 def list_uploads(request: Request, services: Services) -> ResponseReturnValue:
@@ -54,9 +53,10 @@ def append_to_upload(request: Request, services: Services, upload_id: str) -> Re
     upload = _take(upload_id, username, services, offset=offset)
     if upload.received != offset:
         raise OffsetConflict(f"The upload has {upload.received} bytes; continue there.")
+    is_complete = upload.arrived
     if length is not None:
         upload = _with_length(upload, length, limits, services)
-    if upload.arrived:
+    if is_complete:
         if request.content_length:
             raise TooLarge("The upload is complete.")
     else:
@@ -93,7 +93,10 @@ def _take(upload_id: str, username: str, services: Services, *, offset: int | No
 
 
 def _with_length(upload: ResumableUpload, length: int, limits: Limits, services: Services) -> ResumableUpload:
-    """Return an upload with the length that its client now knows; raises BadRequest, TooLarge or StorageFull."""
+    """Return an upload with the length that its client now knows; raises BadRequest, TooLarge or StorageFull.
+
+    If all bytes have arrived before, the row gets the length only when the store has ended the file.
+    """
     if upload.length is not None:
         if upload.length != length:
             raise BadRequest(f"The length of the upload is {upload.length}, and cannot change.")
@@ -108,7 +111,8 @@ def _with_length(upload: ResumableUpload, length: int, limits: Limits, services:
         more, keep = Reservation(length - reserved, limits), services.settings.resume_seconds
         if not services.jobs.reserve(upload.job, more, keep_seconds=keep):
             raise UploadSuperseded
-    services.resumable_uploads.set_length(upload, length)
+    if length > upload.received:
+        services.resumable_uploads.set_length(upload, length)
     return replace(upload, length=length, job=replace(upload.job, video_bytes=max(length, reserved)))
 
 
@@ -118,8 +122,4 @@ def _remove(job: Job, services: Services) -> bool:
         dispose(job, services)
         return True
     found = services.jobs.find(job.id)
-    if found is None or found.state == State.DELETED:
-        return True
-    if found.state in WAITING:
-        services.jobs.cancel(found.id)
-    return services.jobs.delete(found.id)
+    return found is None or found.state == State.DELETED or leave_no_job(found, services.jobs)

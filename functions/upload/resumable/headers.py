@@ -19,6 +19,7 @@ EXTENSIONS = "creation,creation-with-upload,creation-defer-length,termination,ex
 CHECKSUM_ALGORITHM = "sha1"
 OFFSET_TYPE = "application/offset+octet-stream"
 NUMBER = re.compile(r"[0-9]{1,18}")  # fits in a BIGINT
+METADATA = re.compile(r"[ -~]*")  # it is returned in a header
 METADATA_KEY = re.compile(r"[!-+\--~]{1,100}")
 MAX_METADATA_BYTES = 8192
 NAMES = ("filename", "name")
@@ -122,6 +123,8 @@ def read_metadata(request: Request) -> Metadata:
 def _metadata_values(header: str) -> dict[str, str]:
     if len(header) > MAX_METADATA_BYTES:
         raise BadRequest(f"Upload-Metadata may have at most {MAX_METADATA_BYTES} bytes.")
+    if not METADATA.fullmatch(header):
+        raise BadRequest("Upload-Metadata must be ASCII without control characters.")
     values: dict[str, str] = {}
     for pair in filter(None, map(str.strip, header.split(","))):
         key, _, encoded = pair.partition(" ")

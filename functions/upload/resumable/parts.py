@@ -21,7 +21,10 @@ from .responses import upload_headers
 def receive_part(
     request: Request, services: Services, upload: ResumableUpload, limits: Limits, *, checksum: Checksum | None
 ) -> None:
-    """Add the body of a request to an upload; a file of an unknown format, or one that the store has lost, ends it."""
+    """Add the body of a request to an upload; a file of an unknown format, or one that the store has lost, ends it.
+
+    A request that a later one has superseded ends nothing: the later one may have replaced what this one looks for.
+    """
     assert upload.job is not None
     bind_job(upload.job.id)
     announced = request.content_length
@@ -35,6 +38,7 @@ def receive_part(
         with Appending(services, upload, limits, checksum) as appending:
             appending.receive(request.stream)
     except (UnsupportedMedia, MediaNotFound) as error:
+        services.resumable_uploads.touch(upload)
         if services.jobs.roll_back(upload.id):
             dispose(upload.job, services)
         if isinstance(error, MediaNotFound):

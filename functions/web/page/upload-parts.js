@@ -20,10 +20,11 @@ const MIN_PART_BYTES = 2 ** 20;
 const MAX_CONFLICTS = 3;
 const NOT_OFFERED = new Set([404, 405, 501]);
 const GONE = new Set([404, 410]);
+const TOO_MANY = "too_many_unfinished_uploads"; // perhaps begun elsewhere, and kept for a day
 const UNEXPECTED = "The server's answer to a part of the file is unexpected. Try again later.";
 
 /**
- * Upload a file, or the rest of it; return its job, or null if the server does not receive parts. Throws ApiError, or the
+ * Upload a file, or the rest of it; return its job, or null if the server does not receive it in parts. Throws ApiError, or the
  * reason of the upload's signal. After an error, the same call continues the upload.
  * @param {Upload} upload
  * @param {string} token
@@ -62,7 +63,7 @@ class Transfer {
     this.#onKept = onKept;
   }
 
-  /** Announce the file and its options; return whether the server receives parts. */
+  /** Announce the file and its options; return whether the server receives it in parts. */
   async begin() {
     const { file, options, key } = this.#upload;
     const type = /^(audio|video)[/]/.test(file.type) ? file.type : "application/octet-stream";
@@ -74,7 +75,11 @@ class Transfer {
     };
     const request = await this.#send("POST", UPLOADS, headers);
     if (NOT_OFFERED.has(request.status) || !request.getResponseHeader("Tus-Resumable")) return false;
-    if (request.status !== 201) throw requestError(request);
+    if (request.status !== 201) {
+      const error = requestError(request);
+      if (error.code === TOO_MANY) return false;
+      throw error;
+    }
     const id = /([\w-]+)$/.exec(request.getResponseHeader("Location") ?? "")?.[1]; // the rest is how a proxy sees it
     if (!id) throw unexpected();
     this.#upload.path = `${UPLOADS}/${id}`;

@@ -27,7 +27,7 @@ export class UploadQueue extends EventTarget {
   uploads = [];
   #heldUntil = 0;
   #timer = 0;
-  #receivesParts = true; // until the server turns out to be older
+  #receivesParts = true; // until the server turns out to be older, or to keep too many unfinished uploads
 
   constructor() {
     super();

@@ -12,7 +12,7 @@ from soundlift.common.settings import Settings
 
 COMMUNITY_PODS = 5  # at most, of a function, in OpenFaaS's Community Edition
 UPLOADS_PER_POD = 32  # at most, at the same time
-SERVER_CONNECTIONS = 151  # of MySQL and MariaDB by default
+SERVER_CONNECTIONS = 151  # of MySQL and MariaDB by default; 100 of PostgreSQL, which needs the value, too
 SPARE_FACTOR = 2  # uploads are refused beyond so many times the videos of an outage
 OPENFAAS_PODS, KNATIVE_PODS = "com.openfaas.scale.max", "autoscaling.knative.dev/max-scale"
 PARALLELISM = "rabbitmq.eventing.knative.dev/parallelism"
@@ -55,7 +55,7 @@ def _settings(estimate: Estimate) -> Iterator[tuple[Change, str]]:
     upload_bytes = max(Settings.max_upload_bytes, math.ceil(load.megabytes * 1e6))
     yield Change("MAX_UPLOAD_BYTES", str(upload_bytes), "all functions"), str(Settings.max_upload_bytes)
     connections = max(SERVER_CONNECTIONS, estimate.connections)
-    yield Change("max_connections", str(connections), "MySQL or MariaDB"), str(SERVER_CONNECTIONS)
+    yield Change("max_connections", str(connections), "the database server"), str(SERVER_CONNECTIONS)
 
 
 def warnings(estimate: Estimate) -> list[str]:

@@ -133,9 +133,14 @@ class ResumableUploads:
         self._change(upload)
 
     def commit(self, upload: ResumableUpload, *, received: int, state: str) -> None:
-        """Record that bytes are stored, from which moment on they are never lost; raises UploadSuperseded."""
-        arrived_at = now() if received == upload.length else None
-        self._change(upload, received=received, state=state.encode(), beginning=None, arrived_at=arrived_at)
+        """Record that bytes are stored, from which moment on they are never lost; raises UploadSuperseded.
+
+        The length is recorded with the last ones, since the store must know which these are.
+        """
+        values = {"received": received, "state": state.encode(), "beginning": None, "arrived_at": None}
+        if received == upload.length:
+            values |= {"length": upload.length, "arrived_at": now()}
+        self._change(upload, **values)
 
     def settle(self, upload_id: str) -> None:
         """Record that an upload that has arrived has its job, or never will."""

@@ -61,8 +61,9 @@ class Url:
 
 def parse_url(text: str, policy: OutboundPolicy) -> Url:
     """Return a URL without its fragment; raises BadUrl with a sentence that names the rule it violates."""
+    too_long = BadUrl(f"The URL must have at most {MAX_URL_LENGTH} characters, also when it is percent-encoded.")
     if len(text) > MAX_URL_LENGTH:
-        raise BadUrl(f"The URL must have at most {MAX_URL_LENGTH} characters.")
+        raise too_long
     if FORBIDDEN.search(text):
         raise BadUrl("The URL contains a space, a backslash or a control character; percent-encode it.")
     try:
@@ -79,7 +80,10 @@ def parse_url(text: str, policy: OutboundPolicy) -> Url:
         raise BadUrl("The URL has a port that is not permitted; the usual ones of http and https are.")
     host = _host(parts.hostname or "", in_brackets=parts.netloc.startswith("["))
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Url(parts.scheme, host, port, quote(target, safe=UNRESERVED))
+    url = Url(parts.scheme, host, port, quote(target, safe=UNRESERVED))
+    if len(str(url)) > MAX_URL_LENGTH:
+        raise too_long
+    return url
 
 
 def _host(text: str, *, in_brackets: bool) -> str:

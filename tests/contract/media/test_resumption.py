@@ -130,6 +130,18 @@ def test_a_file_of_which_the_store_has_lost_bytes_is_not_continued(store: MediaS
         continue_it()
 
 
+@pytest.mark.parametrize("state", ["{}", '{"tail":-2}', '{"upload":"1","size":50,"parts":[],"next":1,"tail":""}'])
+def test_a_file_that_another_store_has_begun_is_not_continued(store: MediaStore, state: str) -> None:
+    with pytest.raises(MediaNotFound):
+        resumable_files(store).resume(new_media_id(), state, offset=100, epoch=1, save=lambda text: None)
+
+
+@pytest.mark.parametrize("state", ["{}", '{"tail":-2}'])
+def test_a_file_that_another_store_has_received_is_lost(store: MediaStore, state: str) -> None:
+    with pytest.raises(MediaNotFound):
+        resumable_files(store).finish(new_media_id(), state, INFO, size=100)
+
+
 def test_a_kill_at_any_step_of_the_store_loses_no_byte_that_the_row_names(store: MediaStore, medium: Medium) -> None:
     unit = PART_SIZE if medium.url.startswith("s3") else CHUNK_SIZE
     pieces = [noise(size, seed) for seed, size in enumerate((10, CHUNK_SIZE + 1, unit + 20, 30))]

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from soundlift.common.errors import ProviderUnavailable
+from soundlift.common.errors import ProviderUnavailable, SettingError
 from soundlift.common.json_text import read_json
 
 MAX_BYTES = 256 * 1024  # a set of 16 RSA keys with certificates has less than 64 KiB
@@ -34,7 +34,7 @@ class Answer:
 class JsonExchange:
     """A sender of requests that follows no redirects, uses no proxy, and trusts the system's CAs or the one in a file.
 
-    Every method raises ProviderUnavailable.
+    Every method raises ProviderUnavailable, or SettingError if OIDC_CA_FILE cannot be used.
     """
 
     def __init__(self, ca_file: str = "", *, seconds: float) -> None:
@@ -86,7 +86,11 @@ class JsonExchange:
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._ca_file or None)
+        try:
+            return ssl.create_default_context(cafile=self._ca_file or None)
+        except OSError as error:
+            message = f"Setting OIDC_CA_FILE: {self._ca_file} cannot be used: {error}."
+            raise SettingError(message, setting="OIDC_CA_FILE") from None
 
 
 def _read(response: HTTPResponse, deadline: float) -> Answer:

@@ -45,8 +45,11 @@ class GridFsResumption:
 
     def resume(self, fid: str, state: str, *, offset: int, epoch: int, save: SaveState) -> GridFsResumer:
         """Read the tail; the whole chunks are in their places."""
-        file_id, collections, tail = ObjectId(check_media_id(fid)), self._open_collections(), json.loads(state)["tail"]
+        file_id, collections = ObjectId(check_media_id(fid)), self._open_collections()
         chunks, tail_bytes = divmod(offset, CHUNK_SIZE)
+        tail = json.loads(state).get(
+            "tail", NO_TAIL
+        )  # the state of another store, whose file is not here, may have none
         with store_errors():
             if collections.begun.find_one({"_id": file_id}) is None:
                 raise MediaNotFound(LOST, fid=fid)

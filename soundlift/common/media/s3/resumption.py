@@ -24,6 +24,7 @@ from soundlift.common.media.s3.writer import PART_SIZE, metadata_headers
 MAX_NUMBER = 10_000
 USUAL_PARTS = 9000  # the other numbers are for parts that were claimed and never stored
 CLAIMED_AT_ONCE = 4
+MAX_PART_SIZE = 64 * 2**20  # held in memory; the length may be unknown, and its limit be none
 TAIL = ".tail."
 TAIL_SECONDS = 10.0  # a slow client fills a part in a minute; each tail is sent anew
 LOST = "The media store has lost the beginning of this file."
@@ -43,9 +44,12 @@ class State:
 
     @classmethod
     def read(cls, text: str) -> State:
-        """Return the state of a text."""
+        """Return the state of a text; raises MediaNotFound for that of another store, whose file is not here."""
         values = json.loads(text)
-        return cls(**{**values, "parts": tuple((number, etag) for number, etag in values["parts"])})
+        try:
+            return cls(**{**values, "parts": tuple((number, etag) for number, etag in values["parts"])})
+        except (KeyError, TypeError):
+            raise MediaNotFound(LOST) from None
 
     @property
     def text(self) -> str:
@@ -62,7 +66,7 @@ class S3Resumption:
 
     def begin(self, fid: str, info: MediaInfo, *, expected_bytes: int) -> str:
         """Begin a multipart upload; if it is repeated, `delete` aborts the other ones."""
-        size = max(PART_SIZE, math.ceil(expected_bytes / USUAL_PARTS))
+        size = min(max(PART_SIZE, math.ceil(expected_bytes / USUAL_PARTS)), MAX_PART_SIZE)
         with store_errors():
             upload = self._client.create_multipart_upload(**self._key_of(fid), **metadata_headers(info))
         return State(upload["UploadId"], size).text
@@ -174,7 +178,7 @@ class S3Resumer:
     def _claim(self) -> None:
         """Claim a few numbers, whatever becomes of the parts that get them."""
         if self._number + CLAIMED_AT_ONCE > MAX_NUMBER:
-            raise MediaNotFound("This upload was interrupted too often; begin a new one.")
+            raise MediaNotFound("This upload was interrupted too often, or is too large; begin a new one.")
         following = self._number + CLAIMED_AT_ONCE
         self._save(replace(self._committed, next=following).text)
         self._state = replace(self._state, next=following)
