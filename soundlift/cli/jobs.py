@@ -17,7 +17,9 @@ STATES = ("importing", "queued", "converting", "ready", "failed", "cancelled", "
 
 @click.command()
 @click.option("-s", "--search", "q", metavar="TEXT", help="Only files whose name contains this text.")
-@click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
+@click.option(
+    "--state", type=click.Choice(STATES), metavar="STATE", help=f"Only jobs in this state: {', '.join(STATES)}."
+)
 @click.option("--user", metavar="EMAIL", help="Only this user's jobs; for admins.")
 @click.option(
     "-n", "--limit", type=click.IntRange(1), default=NEWEST, show_default=True, help="Number of jobs, newest first."

@@ -78,6 +78,7 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
         "state": "ready",
         "percent": 100,
         "file_name": "a.mp4",
+        "source_url": None,
         "username": "ada@example.org",
         "video_fid": job.video_fid,
         "video_bytes": len(MP4),
@@ -98,7 +99,7 @@ def test_the_job_document_has_exactly_the_documented_members(function: Call, ser
         "updated_at": _iso(ready.updated_at),
         "ended_at": _iso(ready.ended_at),
         "expires_at": _iso(ready.changed_at + services.settings.retention_seconds),
-        "notifications": [{"channel": "mail", "delivered_at": _iso(delivered_at), "error": None}],
+        "notifications": [{"channel": "mail", "webhook": None, "delivered_at": _iso(delivered_at), "error": None}],
         "links": {
             "self": f"http://127.0.0.1:8080/jobs/{job.id}",
             "page": f"http://127.0.0.1:8080/web/#job={job.id}",
@@ -150,7 +151,7 @@ def test_a_job_shows_whether_its_notification_is_pending_delivered_or_failed(
     shown = {job["job_id"]: job["notifications"] for job in page}
     assert shown[queued.id] == []
     for job, error in ((pending, None), (failing, None), (given_up, "There is no such mailbox.")):
-        assert shown[job.id] == [{"channel": "mail", "delivered_at": None, "error": error}]
+        assert shown[job.id] == [{"channel": "mail", "webhook": None, "delivered_at": None, "error": error}]
     assert shown[delivered.id][0]["delivered_at"] is not None
     assert client.get(f"/{given_up.id}", headers=bearer(services)).json["notifications"] == shown[given_up.id]
 

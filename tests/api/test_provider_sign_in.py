@@ -148,7 +148,11 @@ def with_own_key(issuer: Issuer, **headers: Any) -> str:
     return jwt.encode(issuer.claims(), key, "ES256", headers={"kid": "1", **headers})
 
 
-NOW = int(time.time())
+def _now() -> int:
+    """Return the present time, since a test may run long after this module is imported."""
+    return int(time.time())
+
+
 ATTACKS: dict[str, Callable[[Issuer], str]] = {
     "another audience": lambda issuer: issuer.token(aud="another"),
     "a longer audience": lambda issuer: issuer.token(aud=f"{CLIENT_ID}2"),
@@ -158,9 +162,9 @@ ATTACKS: dict[str, Callable[[Issuer], str]] = {
     "an empty audience": lambda issuer: issuer.token(aud=[]),
     "another issuer": lambda issuer: issuer.token(iss=f"{issuer.url}/"),
     "no issuer": lambda issuer: issuer.token(iss=None),
-    "expired": lambda issuer: issuer.token(iat=NOW - 600, exp=NOW - 60),
+    "expired": lambda issuer: issuer.token(iat=_now() - 600, exp=_now() - 60),
     "never expires": lambda issuer: issuer.token(exp=None),
-    "of the future": lambda issuer: issuer.token(iat=NOW + 600),
+    "of the future": lambda issuer: issuer.token(iat=_now() + 600),
     "of no time": lambda issuer: issuer.token(iat=None),
     "another nonce": lambda issuer: issuer.token(nonce="m" * 22),
     "no nonce": lambda issuer: issuer.token(nonce=None),

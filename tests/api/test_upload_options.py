@@ -56,10 +56,11 @@ SHOWN = {
     "normalize": -16.0,
     "tags": "strip",
     "cover": "drop",
+    "webhook": None,
     "tag.title": "Ünïcode & 🎵=%",
     "tag.genre": "",
 }
-UNTOUCHED = dict.fromkeys(("bitrate", "sample_rate", "channels", "end", "track", "normalize"))
+UNTOUCHED = dict.fromkeys(("bitrate", "sample_rate", "channels", "end", "track", "normalize", "webhook"))
 DEFAULTS = {**UNTOUCHED, "format": "mp3", "copy": "auto", "quality": 2, "start": 0.0, "tags": "keep", "cover": "keep"}
 
 

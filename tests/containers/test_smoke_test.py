@@ -104,7 +104,10 @@ def test_an_address_that_exposes_internal_functions_fails(
     ended = smoke_test(stack, tmp_path / "secrets", stack.internal_url)
     assert ended.returncode == 1
     (failed,) = (line for line in ended.stdout.splitlines() if "FAILED" in line)
-    assert "internal functions  FAILED: POST /convert returned 400, POST /notify returned 400, " in failed
+    assert (
+        "internal functions  FAILED: POST /fetch returned 400, POST /convert returned 400, POST /notify returned 400, "
+        in failed
+    )
     assert "POST /webhook returned 400, " in failed
     assert "POST /cleanup returned 200" in failed
     assert_nothing_is_left(services)
