@@ -1,4 +1,4 @@
-"""Create the tables of webhooks and of their deliveries; let a job name a webhook."""
+"""Create the tables of webhooks and of their deliveries."""
 
 from collections.abc import Mapping, Sequence
 
@@ -62,8 +62,6 @@ def upgrade() -> None:
         if_not_exists=True,
         **MYSQL,
     )
-    if "webhook" not in {column["name"] for column in sa.inspect(op.get_bind()).get_columns("job")}:
-        op.add_column("job", sa.Column("webhook", sa.String(24)))
     _create_indexes("webhook", WEBHOOK_INDEXES)
     _create_indexes("webhook_delivery", DELIVERY_INDEXES)
 
