@@ -81,18 +81,31 @@ class S3Resumption:
         return S3Resumer(self._client, key, known, epoch, save, tail[:tail_bytes])
 
     def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
-        """Complete the multipart upload, unless this has been done."""
+        """Complete the multipart upload, unless this has been done, and remove what killed writers have left."""
         key, known = self._key_of(fid), State.read(state)
         parts = [{"PartNumber": number, "ETag": etag} for number, etag in known.parts]
         try:
             with store_errors():
                 self._client.complete_multipart_upload(**key, UploadId=known.upload, MultipartUpload={"Parts": parts})
         except StoreUnavailable as error:
-            if self._size(key) == size:
-                return
-            if has_status(error, 404):
-                raise MediaNotFound(LOST, fid=fid) from None
-            raise
+            if self._size(key) != size:
+                if has_status(error, 404):
+                    raise MediaNotFound(LOST, fid=fid) from None
+                raise
+        self._remove_remains(key)
+
+    def _remove_remains(self, key: Key) -> None:
+        """Remove the tails and the other multipart uploads of a file that has all of its bytes."""
+        place = {"Bucket": key["Bucket"], "Prefix": key["Key"]}
+        with store_errors():
+            others = self._client.list_multipart_uploads(**place).get("Uploads", [])
+        for upload in others:
+            with suppress(StoreUnavailable), store_errors():  # it may be gone by now; `delete` tries again
+                self._client.abort_multipart_upload(**key, UploadId=upload["UploadId"])
+        with store_errors():
+            tails = self._client.list_objects_v2(**{**place, "Prefix": f"{key['Key']}{TAIL}"})
+            for tail in tails.get("Contents", []):
+                self._client.delete_object(Bucket=key["Bucket"], Key=tail["Key"])
 
     def _size(self, key: Key) -> int | None:
         try:
