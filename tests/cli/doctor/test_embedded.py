@@ -122,7 +122,7 @@ def test_an_ffmpeg_without_an_encoder_is_reported(
 
 def test_functions_are_asked_through_the_gateway(examine: Examine) -> None:
     with WrittenAnswers([Reply(200, b"{}")]).running() as gateway:
-        assert of(examine(GATEWAY_URL=gateway.url), "functions") == [("ok", "9 are ready", "")]
+        assert of(examine(GATEWAY_URL=gateway.url), "functions") == [("ok", "12 are ready", "")]
         assert "GET /function/convert/_/ready" in gateway.requests
     problem = b'{"detail": "The database does not answer."}'
     with WrittenAnswers([Reply(503, problem), Reply(200, b"{}")]).running() as gateway:

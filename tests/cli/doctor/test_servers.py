@@ -100,14 +100,14 @@ def queues(rabbitmq_node: RabbitMq) -> Iterator[RabbitMqQueues]:
 def test_queues_without_consumers_and_with_dead_letters_are_reported(examine: Examine, queues: RabbitMqQueues) -> None:
     findings = examine(BROKER_URL=queues.url)
     assert of(findings, "broker")[0][0] == "ok"
-    assert "mp3, video did not exist yet" in of(findings, "queues")[0][1]
+    assert "import, mp3, video, webhook did not exist yet" in of(findings, "queues")[0][1]
     broker = queues.connect()
     queues.put("video", b"{}")
     delivery = broker.receive(["video"], 10)
     assert delivery is not None
     broker.reject(delivery, {"function": "convert", "status": 422, "detail": "no", "attempts": 1})
     findings = examine(BROKER_URL=queues.url)
-    assert _failure(findings, "consumers") == ("nothing consumes mp3", "start the connector, and check its log")
+    assert _failure(findings, "consumers") == ("nothing consumes import, mp3, webhook", "start the connector, and check its log")
     assert of(findings, "dead letters")[0][:2] == ("warning", "video: 1")
 
 

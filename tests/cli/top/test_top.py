@@ -90,7 +90,7 @@ def test_without_a_terminal_it_prints_once_as_text_or_json(deployment: dict[str,
     assert "Oldest queued job: " in printed.stdout
     document = json.loads(run("top", "--json", **deployment).stdout)
     assert (document["jobs"]["queued"], document["jobs"]["converting"], document["errors"]) == (2, 1, {})
-    assert [one["queue"] for one in document["queues"]] == ["mp3", "video"]
+    assert [one["queue"] for one in document["queues"]] == ["import", "mp3", "video", "webhook"]
     assert document["workers"][0]["attempt"] == 1
 
 

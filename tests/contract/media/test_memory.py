@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.contract.media.medium import Medium
 
 STREAM = """
@@ -32,6 +34,7 @@ store.delete("b" * 24)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_size_of_the_file(medium: Medium) -> None:
     result = subprocess.run(
         [sys.executable, "-c", STREAM, medium.long_timeout_url, str(medium.max_file_bytes)],
