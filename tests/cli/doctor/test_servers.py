@@ -107,7 +107,10 @@ def test_queues_without_consumers_and_with_dead_letters_are_reported(examine: Ex
     assert delivery is not None
     broker.reject(delivery, {"function": "convert", "status": 422, "detail": "no", "attempts": 1})
     findings = examine(BROKER_URL=queues.url)
-    assert _failure(findings, "consumers") == ("nothing consumes import, mp3, webhook", "start the connector, and check its log")
+    assert _failure(findings, "consumers") == (
+        "nothing consumes import, mp3, webhook",
+        "start the connector, and check its log",
+    )
     assert of(findings, "dead letters")[0][:2] == ("warning", "video: 1")
 
 
