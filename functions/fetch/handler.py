@@ -7,6 +7,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from soundlift.common.errors import DatabaseUnavailable, SoundliftError
 from soundlift.common.events import event_for, job_id_from
+from soundlift.common.jobs.heartbeat import ClaimHeartbeat, ClaimLost
 from soundlift.common.jobs.model import MAX_IMPORT_ATTEMPTS, ImportClaim, Job, State
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
@@ -14,7 +15,6 @@ from soundlift.common.tracing.jobs import job_span, log_job
 from soundlift.common.web.application import event_function
 
 from .failures import ImportFailed
-from .heartbeat import ClaimLost, ImportHeartbeat
 from .importing import ImportedFile, import_video
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ def _attempt(job: Job, claim: ImportClaim, services: Services) -> None:
     If neither the server nor the file is the cause of an error, release the job and raise the error.
     """
     try:
-        with ImportHeartbeat(claim, services) as heartbeat:
+        with _heartbeat(claim, services) as heartbeat:
             imported = import_video(job, claim, heartbeat, services)
     except ImportFailed as failure:
         _discard(claim, services)
@@ -70,6 +70,10 @@ def _attempt(job: Job, claim: ImportClaim, services: Services) -> None:
         raise
     else:
         _queue(imported, claim, services)
+
+
+def _heartbeat(claim: ImportClaim, services: Services) -> ClaimHeartbeat:
+    return ClaimHeartbeat(lambda percent: services.jobs.renew_import(claim, percent=percent), services)
 
 
 def _end_attempt(claim: ImportClaim, failure: ImportFailed, services: Services) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass
 
+from soundlift.common.jobs.heartbeat import ClaimHeartbeat
 from soundlift.common.jobs.model import ImportClaim, Job
 from soundlift.common.services import Services
 
 from .failures import TOO_LARGE, ImportFailed
-from .heartbeat import ImportHeartbeat
 from .naming import sent_name, sent_type
 from .receiver import Receiver
 from .source import SourceFile, SourceLimits
@@ -24,7 +24,7 @@ class ImportedFile:
     content_type: str | None
 
 
-def import_video(job: Job, claim: ImportClaim, heartbeat: ImportHeartbeat, services: Services) -> ImportedFile:
+def import_video(job: Job, claim: ImportClaim, heartbeat: ClaimHeartbeat, services: Services) -> ImportedFile:
     """Store the file at the URL of a claim.
 
     Raises ImportFailed, ClaimLost, StoreUnavailable, DatabaseUnavailable, or Unavailable if the process has to stop.

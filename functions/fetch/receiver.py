@@ -7,6 +7,7 @@ from typing import Self
 
 from soundlift.common.audio.formats import FORMAT_NAMES, SIGNATURE_BYTES, is_known_format
 from soundlift.common.errors import StorageFull, StoreUnavailable
+from soundlift.common.jobs.heartbeat import ClaimLost
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import ImportClaim, Job
 from soundlift.common.jobs.quota import Reservation
@@ -14,7 +15,6 @@ from soundlift.common.media import LimitedSpace, MediaInfo, MediaWriter
 from soundlift.common.services import Services
 
 from .failures import FAILED, NOT_MEDIA, STORAGE_FULL, ImportFailed
-from .heartbeat import ClaimLost
 
 RESERVATION_BYTES = 16 * 2**20  # reserved at a time for a file of unknown length
 BLOCK_BYTES = 2**20  # written at a time: stores are slower with smaller blocks
