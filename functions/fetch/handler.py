@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
@@ -17,37 +19,64 @@ from soundlift.common.web.application import event_function
 from .failures import ImportFailed
 from .importing import ImportedFile, import_video
 
+# How long a worker begins further imports of the same user, which together with the last one takes less time than a
+# delivery may (docs/connector.md).
+TURN_SECONDS = 20.0
+
 log = structlog.get_logger()
 
 
 def fetch(event: CloudEvent, services: Services) -> CloudEvent | None:
-    """Import the video of a job, and return the event for its next step.
+    """Import the video of a job and then what else its owner imports, and return the event for the next step of one.
 
     The reply is made from the job's row, so a repeated event gets the same reply. None if the job is not ready for a
-    next step: it is cancelled, another worker imports it, or another attempt follows, whose event cleanup sends.
+    next step: it is cancelled, another worker imports it, its owner has as many imports in progress as permitted, or
+    another attempt follows, whose event cleanup sends.
     """
     job_id = job_id_from(event)
     bind_job(job_id)
     job = services.jobs.find(job_id)
     if job and job.state == State.IMPORTING:
-        _import(job, services)
-        job = services.jobs.find(job_id)
+        job = _work(job, services)
     if job:
         log_job(job)
     return event_for(job) if job and job.state in (State.QUEUED, State.FAILED) else None
 
 
-def _import(job: Job, services: Services) -> None:
-    """Claim an import and attempt it, unless another worker does, or give it up without attempts or time left."""
+def _work(job: Job, services: Services) -> Job | None:
+    """Import a job, and then further ones of its owner whose events found no place; return the last as it is then.
+
+    A reply has one event, so cleanup sends those of the others.
+    """
+    began = time.monotonic()
+    following: Job | None = job
+    ended: Job | None = None
+    while following and _import(following, services):
+        ended = services.jobs.find(following.id)
+        is_over = time.monotonic() - began > TURN_SECONDS or services.shutdown.is_overdue(0)
+        following = None if is_over else services.jobs.next_import(job.username)
+        if following and ended and ended.state == State.QUEUED:
+            services.jobs.send_soon(ended)
+    if ended is None:
+        return services.jobs.find(job.id)
+    services.jobs.send_next_import_soon(job.username)
+    return ended
+
+
+def _import(job: Job, services: Services) -> bool:
+    """Claim an import and attempt it, or give it up without attempts or time left; return whether this was done.
+
+    It is not if another worker imports it, or its owner's imports have as many workers as permitted.
+    """
     if not services.jobs.confirm_unclaimed_import(job):
-        return
+        return False
     services.videos.delete(job.video_fid)  # what a dead worker may have left behind
     with job_span("fetch", job):
-        claim = services.jobs.claim_import(job)
+        claim = services.jobs.claim_import(job, limit=services.settings.import_concurrency)
         if claim is None:
-            services.jobs.give_up_import(job)
-        else:
-            _attempt(job, claim, services)
+            return services.jobs.give_up_import(job)
+        _attempt(job, claim, services)
+    return True
 
 
 def _attempt(job: Job, claim: ImportClaim, services: Services) -> None:

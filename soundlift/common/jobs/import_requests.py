@@ -17,6 +17,7 @@ from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import job_sources as sources
 from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.arriving import arriving_jobs
 from soundlift.common.jobs.conditions import is_import, job_columns, job_from_row
 from soundlift.common.jobs.conversions import ConversionSteps
 from soundlift.common.jobs.history import record, take_step
@@ -145,6 +146,28 @@ class ImportRequestSteps(ConversionSteps):
         """Make the event of an import due immediately, after its publication failed."""
         return self._reschedule(job, now(), Step.EVENT_UNSENT)
 
+    def next_import(self, username: str) -> Job | None:
+        """Return the import of a user that has waited for a worker for the longest time.
+
+        One whose last attempt failed waits only from the time on at which the next one is due.
+        """
+        return self._first_waiting(username, sa.or_(sources.c.attempts == 0, sources.c.due_at <= now()))
+
+    def send_next_import_soon(self, username: str) -> bool:
+        """Make the event of one more import of a user due immediately, since a place is free for it.
+
+        Concurrent callers have as many places, so each chooses one that is not due yet.
+        """
+        job = self._first_waiting(username, sa.and_(sources.c.attempts == 0, sources.c.due_at > now()))
+        return job is not None and self.send_import_soon(job)
+
+    def _first_waiting(self, username: str, condition: sa.ColumnElement[bool]) -> Job | None:
+        with self._database.read() as connection:
+            mine = sources.c.job.in_(arriving_jobs(connection, username)), is_unclaimed_source, condition
+            query = force_index(sa.select(sources.c.created_at, sources.c.job).where(*mine), sources, "PRIMARY")
+            rows = [tuple(row) for row in connection.execute(query)]
+        return self.find(min(rows)[1]) if rows else None
+
     def _delete_orphans(self, job_ids: Collection[str]) -> None:
         """Delete those of these sources whose job is not an import any more; an older release has cancelled it."""
         imported = sa.select(table.c.id).where(table.c.id == sources.c.job, is_import())
@@ -170,6 +193,13 @@ class ImportRequestSteps(ConversionSteps):
             return True
 
         return self._database.transact(end_and_notify)
+
+
+def count_claimed(connection: Connection, username: str) -> int:
+    """Return how many imports of a user have a worker."""
+    mine = sources.c.job.in_(arriving_jobs(connection, username)), sources.c.claimed_until > now()
+    count = sa.select(sa.func.count()).where(*mine)
+    return int(connection.scalar(force_index(count, sources, "PRIMARY")) or 0)
 
 
 def has_source(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:

@@ -16,6 +16,7 @@ from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.import_requests import (
     ImportRequestSteps,
+    count_claimed,
     forget_source,
     has_source,
     is_exhausted_source,
@@ -33,16 +34,18 @@ from soundlift.common.jobs.model import (
 )
 from soundlift.common.jobs.quota import Reservation, admit_bytes
 from soundlift.common.jobs.turns import turn_of
+from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
 
 
 class ImportSteps(ImportRequestSteps):
     """The steps of workers that import videos. Every method raises DatabaseUnavailable."""
 
-    def claim_import(self, job: Job) -> ImportClaim | None:
+    def claim_import(self, job: Job, *, limit: int = 0) -> ImportClaim | None:
         """Claim an import that nobody works on, with a new id for its video; None if another worker was first.
 
-        The row must name the same file as in `job`, whose remains the caller has deleted.
+        None also if its owner has `limit` claimed imports; 0 means no limit. The row must name the same file as in
+        `job`, whose remains the caller has deleted.
         """
         token, fid = secrets.token_hex(12), new_media_id()
         unchanged = table.c.id == job.id, is_import(), table.c.video_fid == job.video_fid
@@ -56,6 +59,10 @@ class ImportSteps(ImportRequestSteps):
         )
 
         def claim(connection: Connection) -> ImportClaim | None:
+            if limit:
+                lock_user(connection, job.username)  # concurrent claims could exceed the limit together
+                if count_claimed(connection, job.username) >= limit:
+                    return None
             # A worker that renews its claim at the last moment keeps it, and the job must still name its file.
             if connection.scalar(lock) is None or not connection.execute(take).rowcount:
                 return None
