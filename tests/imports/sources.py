@@ -10,10 +10,12 @@ from ipaddress import ip_network
 import sqlalchemy as sa
 
 from soundlift.common.db.tables import job_sources
+from soundlift.common.errors import StoreUnavailable
 from soundlift.common.jobs.import_requests import ImportRequest
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Reservation
+from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.jobs import MP4
@@ -100,3 +102,16 @@ def age_source(services: Services, job: Job, seconds: float) -> None:
 def source_rows(services: Services) -> list[sa.Row[tuple[object, ...]]]:
     with services.database.read() as connection:
         return list(connection.execute(sa.select(job_sources)))
+
+
+class FullStore:
+    """A store in which no file can be begun."""
+
+    def __init__(self, services: Services) -> None:
+        self._videos = services.videos
+        self.delete = self._videos.delete
+        self.open = self._videos.open
+        self.check = self._videos.check
+
+    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
+        raise StoreUnavailable("The media store does not answer.")
