@@ -121,7 +121,8 @@ jobs = sa.Table(
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
     sa.Column("turn", sa.BigInteger),  # queued: the round in which the job is to be converted; see jobs/turns.py
-    sa.Column("purge_after", sa.Double),  # expired, deleted: when the files may be deleted; NULL once they have been
+    # When the files of an expired or deleted job, or of an import without a video, may be deleted; NULL once they are.
+    sa.Column("purge_after", sa.Double),
     sa.Column("resend_count", sa.Integer, nullable=False, default=0),
     sa.Column("traceparent", sa.String(100)),
     sa.Column("created_at", sa.Double, nullable=False),

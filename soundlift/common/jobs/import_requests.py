@@ -107,7 +107,7 @@ class ImportRequestSteps(ConversionSteps):
 
     def cancel_import(self, job_id: str) -> bool:
         """Move importing → cancelled."""
-        update = self._transition(job_id, State.CANCELLED, is_import(), ended_at=now(), video_bytes=None, percent=0)
+        update = self._transition(job_id, State.CANCELLED, is_import(), **_without_video(job_id))
 
         def cancel(connection: Connection) -> bool:
             cancelled = take_step(connection, update, job_id, Step.CANCELLED)
@@ -181,8 +181,9 @@ class ImportRequestSteps(ConversionSteps):
         self, job_id: str, condition: sa.ColumnElement[bool], code: str, message: str, step: Step, **entry: Any
     ) -> bool:
         error = {"error_code": code, "error": message[:MAX_MESSAGE_LENGTH]}
-        ended = {"ended_at": now(), "video_bytes": None, "percent": 0}
-        update = self._transition(job_id, State.FAILED, is_import(), has_source(condition), **ended, **error)
+        update = self._transition(
+            job_id, State.FAILED, is_import(), has_source(condition), **_without_video(job_id), **error
+        )
 
         def end_and_notify(connection: Connection) -> bool:
             if not connection.execute(update).rowcount:
@@ -193,6 +194,15 @@ class ImportRequestSteps(ConversionSteps):
             return True
 
         return self._database.transact(end_and_notify)
+
+
+def _without_video(job_id: str) -> dict[str, Any]:
+    """Return the values of a job whose import has ended without a video.
+
+    Its worker deletes what it has stored; if it was killed, cleanup does so once its claim cannot be valid any more.
+    """
+    claimed_until = sa.select(sources.c.claimed_until).where(sources.c.job == job_id).scalar_subquery()
+    return {"ended_at": now(), "video_bytes": None, "percent": 0, "purge_after": sa.func.coalesce(claimed_until, now())}
 
 
 def count_claimed(connection: Connection, username: str) -> int:
