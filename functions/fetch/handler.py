@@ -7,17 +7,17 @@ import time
 import structlog
 from cloudevents.core.v1.event import CloudEvent
 
-from soundlift.common.errors import DatabaseUnavailable, SoundliftError
+from soundlift.common.errors import DatabaseUnavailable, MediaNotFound, SoundliftError, Unavailable, UploadSuperseded
 from soundlift.common.events import event_for, job_id_from
 from soundlift.common.jobs.heartbeat import ClaimHeartbeat, ClaimLost
-from soundlift.common.jobs.model import MAX_IMPORT_ATTEMPTS, ImportClaim, Job, State
+from soundlift.common.jobs.model import MAX_IMPORT_ATTEMPTS, ImportClaim, Job, State, StoredPart
 from soundlift.common.logging import bind_job
 from soundlift.common.services import Services
 from soundlift.common.tracing.jobs import job_span, log_job
 from soundlift.common.web.application import event_function
 
 from .failures import ImportFailed
-from .importing import ImportedFile, import_video
+from .importing import import_video
 
 # How long a worker begins further imports of the same user, which together with the last one takes less time than a
 # delivery may (docs/connector.md).
@@ -70,9 +70,11 @@ def _import(job: Job, services: Services) -> bool:
     """
     if not services.jobs.confirm_unclaimed_import(job):
         return False
-    services.videos.delete(job.video_fid)  # what a dead worker may have left behind
+    continues = services.jobs.has_import_part(job)
+    if not continues:
+        services.videos.delete(job.video_fid)  # what a dead worker may have left behind
     with job_span("fetch", job):
-        claim = services.jobs.claim_import(job, limit=services.settings.import_concurrency)
+        claim = services.jobs.claim_import(job, limit=services.settings.import_concurrency, continues=continues)
         if claim is None:
             return services.jobs.give_up_import(job)
         _attempt(job, claim, services)
@@ -88,14 +90,15 @@ def _attempt(job: Job, claim: ImportClaim, services: Services) -> None:
         with _heartbeat(claim, services) as heartbeat:
             imported = import_video(job, claim, heartbeat, services)
     except ImportFailed as failure:
-        _discard(claim, services)
         _end_attempt(claim, failure, services)
-    except ClaimLost:
-        log.info("claim lost")
-        _discard(claim, services)
+    except (ClaimLost, UploadSuperseded):
+        _discard_unless_used(claim, services)
+    except MediaNotFound as error:
+        if services.jobs.release_import(claim, cause=error.detail):
+            _discard(claim, services)
+        raise Unavailable(f"{error.detail} The import begins anew.", **error.evidence) from None
     except SoundliftError as error:
-        _discard(claim, services)
-        services.jobs.release_import(claim, cause=error.detail)
+        services.jobs.release_import(claim, cause=error.detail, keeps_part=True)
         raise
     else:
         _queue(imported, claim, services)
@@ -108,25 +111,28 @@ def _heartbeat(claim: ImportClaim, services: Services) -> ClaimHeartbeat:
 def _end_attempt(claim: ImportClaim, failure: ImportFailed, services: Services) -> None:
     log.info("not imported", code=failure.code, detail=failure.message, attempt=claim.attempts)
     if failure.is_transient and claim.attempts < MAX_IMPORT_ATTEMPTS:
-        services.jobs.release_import(claim, cause=failure.message, after=failure.retry_after)
+        is_mine = services.jobs.release_import(claim, cause=failure.message, after=failure.retry_after)
     else:
-        services.jobs.fail_import(claim, code=failure.code, message=failure.message)
+        is_mine = services.jobs.fail_import(claim, code=failure.code, message=failure.message)
+    if is_mine:
+        _discard(claim, services)
+    else:
+        _discard_unless_used(claim, services)
 
 
-def _queue(imported: ImportedFile, claim: ImportClaim, services: Services) -> None:
+def _queue(imported: StoredPart, claim: ImportClaim, services: Services) -> None:
     """Queue the job of a complete file; if the claim was lost, delete the file."""
     try:
         queued = services.jobs.finish_import(
-            claim, video_bytes=imported.size, file_name=imported.name, content_type=imported.content_type
+            claim, video_bytes=imported.received, file_name=imported.file_name, content_type=imported.content_type
         )
     except DatabaseUnavailable as error:
         _release_unless_queued(claim, services, cause=error.detail)
         raise
     if queued:
-        log.info("imported", bytes=imported.size)
+        log.info("imported", bytes=imported.received)
     else:
-        log.info("claim lost")
-        _discard(claim, services)
+        _discard_unless_used(claim, services)
 
 
 def _release_unless_queued(claim: ImportClaim, services: Services, *, cause: str) -> None:
@@ -136,6 +142,14 @@ def _release_unless_queued(claim: ImportClaim, services: Services, *, cause: str
     next claim or cleanup deletes it.
     """
     if services.jobs.release_import(claim, cause=cause) or services.jobs.find_by_video(claim.video_fid) is None:
+        _discard(claim, services)
+
+
+def _discard_unless_used(claim: ImportClaim, services: Services) -> None:
+    """Delete what a lost claim has stored, unless it is the video of the job, or another worker continues it."""
+    log.info("claim lost")
+    job = services.jobs.find_by_video(claim.video_fid)
+    if job is None or not (job.state == State.IMPORTING or job.has_video):
         _discard(claim, services)
 
 

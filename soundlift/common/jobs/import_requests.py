@@ -22,6 +22,7 @@ from soundlift.common.jobs.conditions import is_import, job_columns, job_from_ro
 from soundlift.common.jobs.conversions import ConversionSteps
 from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
+from soundlift.common.jobs.import_parts import delete_part
 from soundlift.common.jobs.model import (
     BATCH,
     FIRST_RESEND_SECONDS,
@@ -218,8 +219,9 @@ def has_source(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
 
 
 def forget_source(connection: Connection, job_id: str) -> None:
-    """Delete the row of a job's source, in the transaction that ends its import."""
+    """Delete the row of a job's source, and that of what is stored, in the transaction that ends its import."""
     connection.execute(sa.delete(sources).where(sources.c.job == job_id))
+    delete_part(connection, job_id)
 
 
 def read_job(connection: Connection, job_id: str) -> Job:

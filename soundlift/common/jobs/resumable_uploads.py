@@ -95,7 +95,8 @@ class ResumableUploads:
     def unfinished(self, username: str) -> list[ResumableUpload]:
         """Return at most BATCH unfinished uploads of a user, those that received bytes last first."""
         with self._database.read() as connection:
-            query = _joined.where(table.c.id.in_(arriving_jobs(connection, username))).limit(BATCH)
+            theirs = _joined.where(table.c.id.in_(arriving_jobs(connection, username)), table.c.username == username)
+            query = theirs.limit(BATCH)
             query = force_index(query, table, "PRIMARY")
             found = [_from_row(row) for row in connection.execute(query)]
         return sorted(found, key=lambda upload: upload.expires_at, reverse=True)
@@ -180,7 +181,9 @@ class ResumableUploads:
 
 
 def _count_unfinished(connection: Connection, username: str) -> int:
-    unfinished = sa.select(sa.func.count()).where(table.c.id.in_(arriving_jobs(connection, username)))
+    # Their imports have rows, too, which belong to nobody.
+    theirs = table.c.id.in_(arriving_jobs(connection, username)), table.c.username == username
+    unfinished = sa.select(sa.func.count()).where(*theirs)
     return int(connection.scalar(force_index(unfinished, table, "PRIMARY")) or 0)
 
 

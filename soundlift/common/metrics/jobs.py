@@ -133,9 +133,9 @@ class MeasuredJobs(Jobs):
             self._count_step(Step.GAVE_UP)
         return gave_up
 
-    def claim_import(self, job: Job, *, limit: int = 0) -> ImportClaim | None:
+    def claim_import(self, job: Job, *, limit: int = 0, continues: bool = False) -> ImportClaim | None:
         """Begin to time an import."""
-        claim = super().claim_import(job, limit=limit)
+        claim = super().claim_import(job, limit=limit, continues=continues)
         if claim:
             self._imports.start(claim.token)
             self._count_step(Step.IMPORT_CLAIMED)
@@ -173,9 +173,11 @@ class MeasuredJobs(Jobs):
             self._imports.end(claim.token, LOST)
         return failed
 
-    def release_import(self, claim: ImportClaim, *, cause: str, after: float | None = None) -> bool:
+    def release_import(
+        self, claim: ImportClaim, *, cause: str, after: float | None = None, keeps_part: bool = False
+    ) -> bool:
         """Count an attempt to import that another one has to repeat."""
-        released = super().release_import(claim, cause=cause, after=after)
+        released = super().release_import(claim, cause=cause, after=after, keeps_part=keeps_part)
         if released:
             self._imports.end(claim.token, RELEASED)
             self._count_step(Step.IMPORT_RELEASED)
