@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 
 import pytest
@@ -16,13 +20,14 @@ from functions.fetch.handler import fetch
 from soundlift.common.db.tables import resumable_uploads
 from soundlift.common.errors import Unavailable
 from soundlift.common.events import event_for
-from soundlift.common.jobs.model import ImportClaim, Job, StoredPart
+from soundlift.common.jobs.model import CLAIM_SECONDS, ImportClaim, Job, StoredPart
 from soundlift.common.media import list_files
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
 from tests.api.uploads import read_stored
 from tests.factories.accounts import bearer
 from tests.factories.jobs import job_now
+from tests.factories.manifests import ROOT
 from tests.fixtures.functions import Call
 from tests.imports.sources import (
     LARGE,
@@ -38,6 +43,16 @@ from tests.imports.sources import (
 )
 from tests.outbound.servers import RawServer
 
+WORKER = """
+import os, sys
+from functions.fetch.handler import fetch
+from soundlift.common.events import event_for
+from soundlift.common.services import Services
+from soundlift.common.settings import Settings
+
+services = Services(Settings.from_environment(os.environ))
+fetch(event_for(services.jobs.find(sys.argv[1])), services)
+"""
 OTHER = LARGE[:-1] + b"x"
 
 
@@ -81,10 +96,31 @@ def assert_imported(services: Services, job: Job, content: bytes) -> None:
 def test_a_worker_that_has_to_stop_leaves_the_rest_of_its_import_to_another_one(services: Services) -> None:
     with half_imported(services, Source()) as (server, job):
         stored = stored_bytes(services)
-        assert stored >= 2**20
+        assert stored > 0
         fetch(event_for(job), services)
         assert [first_byte(head) for head in server.heads] == [None, stored]
         assert '\r\nIf-Range: "1"\r\n' in server.heads[1]
+    assert_imported(services, job, LARGE)
+
+
+def test_a_worker_that_is_killed_leaves_the_rest_of_its_import_to_another_one(
+    services: Services, data_folder: Path
+) -> None:
+    own = {"SOUNDLIFT_DATA": str(data_folder), "OUTBOUND_ALLOW": "127.0.0.0/8", "OUTBOUND_PORTS": "*"}
+    killed = Event()
+    with RawServer(SlowSource(LARGE, killed.is_set)).running() as server:
+        job = job_from(services, server)
+        worker = subprocess.Popen([sys.executable, "-c", WORKER, job.id], env={**os.environ, **own}, cwd=ROOT)
+        try:
+            wait_for(lambda: stored_bytes(services) > 0, "a part of the video is stored")
+        finally:
+            worker.kill()
+            worker.wait()
+        stored = stored_bytes(services)
+        killed.set()
+        age_source(services, job, CLAIM_SECONDS + 1)
+        fetch(event_for(job), services)
+        assert [first_byte(head) for head in server.heads] == [None, stored]
     assert_imported(services, job, LARGE)
 
 
