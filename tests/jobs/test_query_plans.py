@@ -89,9 +89,9 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "several jobs": (lambda services, job_id: services.jobs.find_all([JOB, job_id]), JOB_OF["find"]),
     "updates": (
         lambda services, _: services.jobs.updates(ADA, since=0),
-        "job_update_of_user|deletion_update_of_user",
+        f"job_update_of_user|deletion_update_of_user|{SOURCE}",
     ),
-    "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
+    "admin updates": (lambda services, _: services.jobs.updates(None, since=0), f"job_update|deletion_update|{SOURCE}"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
     "enough waiting jobs": (lambda services, _: services.jobs.has_waiting(2), "job_in_turn"),
