@@ -94,14 +94,24 @@ def _attempt(job: Job, claim: ImportClaim, services: Services) -> None:
     except (ClaimLost, UploadSuperseded):
         _discard_unless_used(claim, services)
     except MediaNotFound as error:
-        if services.jobs.release_import(claim, cause=error.detail):
-            _discard(claim, services)
-        raise Unavailable(f"{error.detail} The import begins anew.", **error.evidence) from None
+        _begin_anew(claim, error, services)
     except SoundliftError as error:
         services.jobs.release_import(claim, cause=error.detail, keeps_part=True)
         raise
     else:
         _queue(imported, claim, services)
+
+
+def _begin_anew(claim: ImportClaim, error: MediaNotFound, services: Services) -> None:
+    """Release a job of which the store has lost the beginning; if the claim was lost, the next worker has deleted it.
+
+    Raises Unavailable, so that the event is delivered again.
+    """
+    if not services.jobs.release_import(claim, cause=error.detail):
+        _discard_unless_used(claim, services)
+        return
+    _discard(claim, services)
+    raise Unavailable(f"{error.detail} The import begins anew.", **error.evidence)
 
 
 def _heartbeat(claim: ImportClaim, services: Services) -> ClaimHeartbeat:
