@@ -1,4 +1,4 @@
-"""The lock of an account, for a transaction that makes something which outlives access tokens: API keys and webhooks."""
+"""The lock of an account, for a transaction that makes what outlives access tokens: API keys and webhooks."""
 
 from __future__ import annotations
 
