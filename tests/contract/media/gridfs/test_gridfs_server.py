@@ -61,7 +61,7 @@ def test_a_committed_file_survives_a_kill_of_the_server(
         store_with_short_timeout.open(unfinished)
     store_with_short_timeout.delete(unfinished)
     store_with_short_timeout.delete(fid)
-    assert document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0, 0]
 
 
 def test_a_writer_continues_after_a_restart_of_the_server(store_with_short_timeout: MediaStore, server: Server) -> None:
