@@ -72,7 +72,7 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
                 found = {name: {key: ObjectId(fid)} for name, key in keys.items()} | {"fs.tails": tails}
                 return [each for name, query in found.items() for each in other_client["videos"][name].find(query)]
 
-            names = ("insert_one", "insert_many", "replace_one", "delete_one", "delete_many")
+            names = ("insert_one", "insert_many", "replace_one", "update_one", "delete_one", "delete_many")
             yield Medium(
                 *(url, *_controls(forwarder), mongodb_server.largest_file),
                 long_timeout_url=url,
