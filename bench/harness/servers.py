@@ -21,7 +21,7 @@ def mongodb() -> Iterator[str]:
         yield url
         return
     with temporary_folder("bench") as folder, running_mongodb(folder) as server:
-        yield server.url
+        yield server.url_for_stacks
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -245,3 +246,22 @@ def test_cleanup_makes_the_job_of_an_upload_whose_last_request_failed_after_the_
     assert only_job(services).state == "queued"
     assert stored(services) == VIDEO
     assert services.broker.receive(["video"], timeout=0) is not None
+
+
+def test_an_upload_that_cannot_be_read_delays_no_other_one(
+    tus: Tus, services: Services, function: Call, data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tus.begin() for _ in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr("soundlift.common.media.folder.resumption.FolderResumption", Unfinished)
+        for path in paths:
+            assert_problem(tus.patch(path, 0, VIDEO), 503, code="store_unavailable")
+    with services.database.write() as connection:
+        connection.execute(table.update().values(arrived_at=table.c.arrived_at - 61))
+    unreadable, *others = (job_now(services, upload.id) for upload in services.resumable_uploads.unsettled())
+    (part,) = data_folder.rglob(f"{unreadable.video_fid}.part")
+    part.unlink()
+    part.mkdir()
+    function("cleanup").post("/")
+    assert [job_now(services, job.id).state for job in others] == ["queued", "queued"]
+    assert job_now(services, unreadable.id).state == "receiving"

@@ -11,7 +11,7 @@ from soundlift.common.jobs.model import HIDDEN, Job, State
 from soundlift.common.jobs.publication import publish_queued
 from soundlift.common.jobs.resumable_uploads import ResumableUpload
 from soundlift.common.logging import bind_job, trace_of
-from soundlift.common.media import MediaInfo
+from soundlift.common.media import MediaInfo, MediaStore
 from soundlift.common.media.resumable import resumable_files
 
 if TYPE_CHECKING:
@@ -54,14 +54,26 @@ def _make_job(upload: ResumableUpload, services: Services) -> Job | None:
 
 
 def make_arrived_jobs(services: Services) -> None:
-    """Make the jobs of uploads whose last request died after it had stored the last bytes."""
+    """Make the jobs of uploads whose last request died after it had stored the last bytes.
+
+    An upload that cannot be read delays no other one, unless the whole store is unavailable.
+    """
     for upload in services.resumable_uploads.unsettled():
         try:
             make_job(upload, services)
         except StoreUnavailable as error:
             about = {"job_id": upload.id, **(trace_of(upload.job.traceparent) if upload.job else {})}
             log.warning("store unavailable, upload waits", code=error.code, **about, **error.evidence)
-            return
+            if not _answers(services.videos):
+                return
+
+
+def _answers(store: MediaStore) -> bool:
+    try:
+        store.check()
+    except StoreUnavailable:
+        return False
+    return True
 
 
 def _queue(job: Job, size: int, services: Services) -> Job | None:

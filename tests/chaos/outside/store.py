@@ -38,7 +38,8 @@ def _gridfs(url: str, bucket: str) -> Stored:
         files = {str(file["_id"]) for file in database.fs.files.find({}, {"_id": 1})}
         begun = {str(one["_id"]) for one in database.fs.begun.find({}, {"_id": 1})}
         chunks = {str(fid) for fid in database.fs.chunks.distinct("files_id")}
-    return Stored(frozenset(files), frozenset((begun | chunks) - files))
+        tails = {one["_id"].partition("-")[0] for one in database.fs.tails.find({}, {"_id": 1})}
+    return Stored(frozenset(files), frozenset((begun | chunks | tails) - files))
 
 
 def _s3(url: str, bucket: str) -> Stored:

@@ -68,13 +68,11 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
 
             def remains(fid: str) -> list[Any]:
                 keys = {"fs.files": "_id", "fs.chunks": "files_id", "fs.begun": "_id"}
-                return [
-                    document
-                    for name, key in keys.items()
-                    for document in other_client["videos"][name].find({key: ObjectId(fid)})
-                ]
+                tails = {"_id": {"$regex": f"^{fid}"}}
+                found = {name: {key: ObjectId(fid)} for name, key in keys.items()} | {"fs.tails": tails}
+                return [each for name, query in found.items() for each in other_client["videos"][name].find(query)]
 
-            names = ("insert_one", "insert_many", "replace_one", "delete_one", "delete_many")
+            names = ("insert_one", "insert_many", "replace_one", "update_one", "delete_one", "delete_many")
             yield Medium(
                 *(url, *_controls(forwarder), mongodb_server.largest_file),
                 long_timeout_url=f"{server}&socketTimeoutMS=60000",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from soundlift.common.db.engine import Database
 from soundlift.common.db.tables import jobs
+from soundlift.common.jobs.disposal import dispose
 from soundlift.common.jobs.model import State
 from soundlift.common.media.gridfs.writer import CHUNK_SIZE
 from soundlift.common.media.s3.writer import PART_SIZE
@@ -30,6 +31,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning"),  # the child is killed
 ]
 
+S3_READS = ("Get", "Head", "List")  # how the names of operations begin that change nothing
+
 
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
@@ -39,27 +42,31 @@ def database_url(sqlite_url: str) -> str:
 def test_a_kill_at_any_step_loses_no_acknowledged_byte_and_makes_one_job(
     function: Call, services: Services, medium: Medium, tmp_path: Path
 ) -> None:
-    services.settings = replace(services.settings, media_url=medium.url, max_jobs_in_flight=0)
+    services.settings = replace(services.settings, media_url=medium.long_timeout_url, max_jobs_in_flight=0)
     unit = PART_SIZE if medium.url.startswith("s3") else CHUNK_SIZE
     video = MP4 + os.urandom(unit + 100_000)
     tus, kills = Tus.of(function, services), 0
-    # Each step is before or after a call; test_resumption.py kills at each call of every store.
-    stride = 1 if medium.url.startswith("file") else 3
+    ends = [1000, 70_000, 80_000, len(video) - 5_000, len(video)]
+    # Each step is before or after a call. Only calls change what is on a server, so that a kill after one leaves the
+    # same as a kill before the next. The first bytes change only the database, where the folder's steps cover them.
+    stride = 1
+    if not medium.url.startswith("file"):
+        ends, stride = ends[1:], 2
     for number in itertools.count(step=stride):
         acknowledged = tmp_path / f"acknowledged {number}"
         acknowledged.write_text("0")
         killed = _run_child(
             lambda number=number, file=acknowledged: _send(
-                _with_kill(tus, services, medium, number), video, file, number
+                _with_kill(tus, services, medium, number), video, ends, file, number
             )
         )
-        _send(tus, video, acknowledged, number)
+        _send(tus, video, ends, acknowledged, number)
         (job_id,) = _job_ids(services)
         job = job_now(services, job_id)
         assert job.state == State.QUEUED
         assert read_stored(services, job.video_fid) == video, number
         assert tus.delete(f"/files/{job_id}").status_code == 204
-        function("cleanup").post("/")
+        dispose(job_now(services, job_id), services)  # as cleanup does
         assert medium.remains(job.video_fid) == [], number
         if not killed:
             break
@@ -67,15 +74,14 @@ def test_a_kill_at_any_step_loses_no_acknowledged_byte_and_makes_one_job(
     assert kills * stride > 40
 
 
-def _send(tus: Tus, video: bytes, acknowledged: Path, number: int) -> None:
-    """Send a video in parts as a client does that has lost all but what was acknowledged."""
+def _send(tus: Tus, video: bytes, ends: Sequence[int], acknowledged: Path, number: int) -> None:
+    """Send a video in parts as a client does that has lost all but what was acknowledged; one has a checksum."""
     path = path_of(tus.create(len(video), Idempotency_Key=f'"{number}"'))
     offset = tus.offset(path)
     assert offset >= int(acknowledged.read_text()), f"step {number}: acknowledged bytes are lost"
-    ends = (1000, 70_000, 80_000, len(video) - 5_000, len(video))
     for end in ends:
         if offset < end:
-            checksum = {"Upload_Checksum": sha1(video[offset:end])} if end == ends[2] else {}
+            checksum = {"Upload_Checksum": sha1(video[offset:end])} if end == ends[-3] else {}
             response = tus.patch(path, offset, video[offset:end], **checksum)
             assert response.status_code == 204, response.json
             offset = end
@@ -112,9 +118,12 @@ def _with_kill(tus: Tus, services: Services, medium: Medium, number: int) -> Tus
 
 def _counted(real: Callable[..., Any], count: Callable[[], None]) -> Callable[..., Any]:
     def step(*arguments: Any, **options: Any) -> Any:
-        count()
+        is_read = len(arguments) > 1 and str(arguments[1]).startswith(S3_READS)
+        if not is_read:
+            count()
         result = real(*arguments, **options)
-        count()
+        if not is_read:
+            count()
         return result
 
     return step

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PART_SUFFIX = ".part"
 FENCE_SUFFIX = ".fence"  # of a file that several requests write
+COPIES_SUFFIX = ".copies"  # of the folder in which such a request prepares the files that replace both
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -59,6 +61,8 @@ class FolderStore:
         try:
             _part_path(self._path(fid)).unlink(missing_ok=True)
             self._path(fid).with_name(fid + FENCE_SUFFIX).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self._path(fid).with_name(fid + COPIES_SUFFIX))
             self._path(fid).unlink(missing_ok=True)
             if self._folder.is_dir():
                 _flush_folder(self._folder)

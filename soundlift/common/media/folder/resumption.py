@@ -20,10 +20,9 @@ from typing import Self
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable, UploadSuperseded
 from soundlift.common.media import MediaInfo
+from soundlift.common.media.folder import COPIES_SUFFIX, FENCE_SUFFIX, PART_SUFFIX
 from soundlift.common.media.resumable import Checkpoint, SaveState
 
-PART_SUFFIX = ".part"
-FENCE_SUFFIX = ".fence"
 STATE = "{}"  # all that there is to know is in the folder
 EPOCH_DIGITS = 20
 FINISHED = 10**EPOCH_DIGITS - 1  # an epoch after all others
@@ -79,6 +78,8 @@ class FolderResumption:
                 raise _lost(fid)
             self._flush_folder(path.parent)
             _fence_path(path).unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(_copies_path(path))
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -199,10 +200,14 @@ class _Fenced:
 
 
 def _replace_by_copies(path: Path, size: int) -> None:
-    """Replace the data file, then its fence, so that whoever has the new fence has the new data."""
-    suffix = f".{secrets.token_hex(4)}"
+    """Replace the data file, then its fence, so that whoever has the new fence has the new data.
+
+    The copies are in a folder which remains until the file is finished or deleted, with those of killed requests.
+    """
+    folder, suffix = _copies_path(path), f".{secrets.token_hex(4)}"
+    folder.mkdir(exist_ok=True)
     data, fence = _data_path(path), _fence_path(path)
-    copies = [each.with_name(each.name + suffix) for each in (data, fence)]
+    copies = [folder / (each.name + suffix) for each in (data, fence)]
     try:
         for each, copy in zip((data, fence), copies, strict=True):
             shutil.copyfile(each, copy)
@@ -243,6 +248,10 @@ def _data_path(path: Path) -> Path:
 
 def _fence_path(path: Path) -> Path:
     return path.with_name(path.name + FENCE_SUFFIX)
+
+
+def _copies_path(path: Path) -> Path:
+    return path.with_name(path.name + COPIES_SUFFIX)
 
 
 def _lost(fid: str) -> MediaNotFound:

@@ -20,7 +20,7 @@ from soundlift.common.media.gridfs.listing import committed_files, unfinished_fi
 from soundlift.common.media.gridfs.resumption import GridFsResumption
 from soundlift.common.media.gridfs.server import get_client, store_errors
 from soundlift.common.media.gridfs.stored_file import StoredFile
-from soundlift.common.media.gridfs.writer import Collections, GridFsWriter
+from soundlift.common.media.gridfs.writer import Collections, GridFsWriter, tails_of
 
 
 class GridFsStore:
@@ -57,12 +57,13 @@ class GridFsStore:
         return MediaReader(int(found["length"]), cast(BinaryIO, StoredFile(collections.chunks, found)))
 
     def delete(self, fid: str) -> None:
-        """Remove the file, or the chunks of an interrupted writer; a writer still at work cannot commit."""
+        """Remove the file, or what an interrupted writer has stored; a writer still at work cannot commit."""
         file_id, collections = ObjectId(check_media_id(fid)), self._collections
         with store_errors():
             collections.begun.delete_one({"_id": file_id})
             collections.files.delete_one({"_id": file_id})
             collections.chunks.delete_many({"files_id": file_id})
+            collections.tails.delete_many({"_id": tails_of(file_id)})
 
     def check(self) -> None:
         """Raise StoreUnavailable unless the database answers a query."""
@@ -85,7 +86,7 @@ class GridFsStore:
         """Return the collections; they read from the primary, because only it is certain to have the latest writes."""
         client = get_client(self._url, os.getpid())
         database = client.get_database(self._bucket, read_preference=ReadPreference.PRIMARY)
-        return Collections(database["fs.files"], database["fs.chunks"], database["fs.begun"])
+        return Collections(*(database[f"fs.{name}"] for name in ("files", "chunks", "begun", "tails")))
 
     def _open_collections(self) -> Collections:
         collections = self._collections

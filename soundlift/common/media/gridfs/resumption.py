@@ -2,9 +2,8 @@
 
 The id of a chunk begins with the epoch of its writer. A unique index admits one chunk of each number, so a writer that
 finds the place of a chunk taken by an earlier epoch, which no row names, removes that one; if it was taken by a later
-epoch, the writer itself is the one that is late. The bytes that do not fill a chunk yet, the tail, are a chunk with a
-negative number, which no reader asks for. The row names the tail by its id, because some servers that speak MongoDB's
-protocol find a document quickly by nothing else.
+epoch, the writer itself is the one that is late. The bytes that do not fill a chunk yet, the tail, are a document of
+another collection, which has few: some servers that speak MongoDB's protocol read all documents to find one.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import json
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 
 from bson import ObjectId
 from pymongo.errors import BulkWriteError, DuplicateKeyError
@@ -20,15 +20,35 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from soundlift.common.errors import MediaNotFound, StoreUnavailable, UploadSuperseded
 from soundlift.common.media import MediaInfo, check_media_id
 from soundlift.common.media.gridfs.server import BATCH_BYTES, Document, store_errors
-from soundlift.common.media.gridfs.writer import CHUNK_SIZE, Collections, file_document
+from soundlift.common.media.gridfs.writer import CHUNK_SIZE, Collections, file_document, tails_of
 from soundlift.common.media.resumable import Checkpoint, SaveState
 
 CHECKPOINT_BYTES = 16 * 2**20
 CHECKPOINT_SECONDS = 2.0
-NO_TAIL = ""
 DUPLICATE_KEY = 11000
 INSERT_TRIES = 5  # one for each writer of an earlier epoch that wakes up at the same time
 LOST = "The media store has lost the beginning of this file."
+
+
+@dataclass(frozen=True)
+class State:
+    """What the row says: the size in bytes that the file was expected to have, and the id of its tail."""
+
+    expected: int
+    tail: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> State:
+        """Return the state of a text; raises MediaNotFound for that of another store, whose file is not here."""
+        try:
+            return cls(**json.loads(text))
+        except TypeError:
+            raise MediaNotFound(LOST) from None
+
+    @property
+    def text(self) -> str:
+        """Return the text for the row."""
+        return json.dumps(asdict(self))
 
 
 class GridFsResumption:
@@ -42,32 +62,34 @@ class GridFsResumption:
         begun = {"$setOnInsert": {"writer": ObjectId()}}
         with store_errors():
             self._open_collections().begun.update_one({"_id": ObjectId(check_media_id(fid))}, begun, upsert=True)
-        return _state(NO_TAIL)
+        return State(expected_bytes).text
 
     def resume(self, fid: str, state: str, *, offset: int, epoch: int, save: SaveState) -> GridFsResumer:
         """Read the tail; the whole chunks are in their places."""
         file_id, collections = ObjectId(check_media_id(fid)), self._open_collections()
         chunks, tail_bytes = divmod(offset, CHUNK_SIZE)
-        tail = json.loads(state).get(
-            "tail", NO_TAIL
-        )  # the state of another store, whose file is not here, may have none
+        known = State.read(state)
         with store_errors():
             if collections.begun.find_one({"_id": file_id}) is None:
                 raise MediaNotFound(LOST, fid=fid)
-            found = collections.chunks.find_one({"_id": ObjectId(tail)}) if tail_bytes and tail else None
+            found = collections.tails.find_one({"_id": known.tail}) if tail_bytes else None
         data = found["data"] if found else b""
         if len(data) < tail_bytes:
             raise MediaNotFound(LOST, fid=fid)
-        return GridFsResumer(collections, file_id, epoch, chunks, tail, data[:tail_bytes])
+        return GridFsResumer(collections, file_id, epoch, known, chunks, data[:tail_bytes])
 
     def finish(self, fid: str, state: str, info: MediaInfo, *, size: int) -> None:
-        """Insert the file's document, then remove the record of its beginning, which `delete` removes first."""
+        """Insert the file's document, then remove the record of its beginning, which `delete` removes first.
+
+        Killed writers may have left chunks beyond the end if the file has another size than was expected.
+        """
         file_id, collections = ObjectId(check_media_id(fid)), self._open_collections()
-        count = -(-size // CHUNK_SIZE)
         with store_errors():
             if collections.begun.find_one({"_id": file_id}):
-                outside = [{"n": {"$lt": 0}}, {"n": {"$gte": count}}]
-                collections.chunks.delete_many({"files_id": file_id, "$or": outside})
+                if size != State.read(state).expected:
+                    count = -(-size // CHUNK_SIZE)
+                    collections.chunks.delete_many({"files_id": file_id, "n": {"$gte": count}})
+                collections.tails.delete_many({"_id": tails_of(file_id)})
                 inserted = _insert(collections, file_document(file_id, size, info))
                 if not collections.begun.delete_one({"_id": file_id}).deleted_count and inserted:
                     collections.files.delete_one({"_id": file_id})  # it was deleted meanwhile
@@ -84,15 +106,17 @@ class GridFsResumer:
     checkpoint_seconds = CHECKPOINT_SECONDS
 
     def __init__(  # noqa: PLR0913, PLR0917 - the place where the file continues
-        self, collections: Collections, file_id: ObjectId, epoch: int, count: int, tail: str, tail_data: bytes
+        self, collections: Collections, file_id: ObjectId, epoch: int, state: State, count: int, tail: bytes
     ) -> None:
         self._chunks = collections.chunks
+        self._stored_tails = collections.tails
         self._file_id = file_id
         self._epoch = epoch
         self._prefix = epoch.to_bytes(4, "big") + secrets.token_bytes(4)
         self._count = self._committed_count = count
-        self._tail = self._committed_tail = tail if tail_data else NO_TAIL
-        self._buffer = bytearray(tail_data)
+        self._state = self._committed = state
+        self._tails = 0
+        self._buffer = bytearray(tail)
         self._batch: list[Document] = []
 
     def write(self, data: bytes, /) -> None:
@@ -111,22 +135,23 @@ class GridFsResumer:
         if self._buffer and not complete:
             size = self._count * CHUNK_SIZE
             if self._count == self._committed_count:  # the row names the tail that these bytes continue
-                return Checkpoint(size, _state(self._committed_tail))
-        self._tail = self._send_tail() if self._buffer and complete else NO_TAIL
-        return Checkpoint(size, _state(self._tail))
+                return Checkpoint(size, self._committed.text)
+        tail = self._send_tail() if self._buffer and complete else ""
+        self._state = replace(self._state, tail=tail)
+        return Checkpoint(size, self._state.text)
 
     def committed(self) -> None:
         """Remove the tail that the row has ceased to name; what killed writers have left is removed at the end."""
-        earlier, self._committed_tail, self._committed_count = self._committed_tail, self._tail, self._count
-        if earlier != self._tail:
+        earlier, self._committed, self._committed_count = self._committed.tail, self._state, self._count
+        if earlier != self._state.tail:
             self._remove_tail(earlier)
 
     def close(self, *, discard: bool) -> None:
         """Remove the chunks of this epoch that no checkpoint names."""
         if not discard:
             return
-        if self._tail != self._committed_tail:
-            self._remove_tail(self._tail)
+        if self._state.tail != self._committed.tail:
+            self._remove_tail(self._state.tail)
         mine = {"$gte": ObjectId(self._prefix + bytes(4)), "$lte": ObjectId(self._prefix + b"\xff" * 4)}
         with suppress(StoreUnavailable), store_errors():
             self._chunks.delete_many({"files_id": self._file_id, "n": {"$gte": self._committed_count}, "_id": mine})
@@ -140,7 +165,7 @@ class GridFsResumer:
             self._count += 1
 
     def _chunk(self, number: int, data: bytes) -> Document:
-        chunk_id = ObjectId(self._prefix + (number & 0xFFFFFFFF).to_bytes(4, "big"))
+        chunk_id = ObjectId(self._prefix + number.to_bytes(4, "big"))
         return {"_id": chunk_id, "files_id": self._file_id, "n": number, "data": data}
 
     def _send_batch(self) -> None:
@@ -173,17 +198,16 @@ class GridFsResumer:
         return [chunk for chunk in self._batch if chunk["n"] not in present]
 
     def _send_tail(self) -> str:
-        """Store the tail under one of two numbers of this epoch, of which the row names the other one."""
-        tails = [self._chunk(-2 * self._epoch - other, bytes(self._buffer)) for other in (0, 1)]
-        tail = next(each for each in tails if str(each["_id"]) != self._committed_tail)
+        self._tails += 1
+        name = f"{self._file_id}-{self._epoch}-{self._tails}"
         with store_errors():
-            self._chunks.replace_one({"_id": tail["_id"]}, tail, upsert=True)
-        return str(tail["_id"])
+            self._stored_tails.insert_one({"_id": name, "data": bytes(self._buffer)})
+        return name
 
-    def _remove_tail(self, tail: str) -> None:
-        if tail:
+    def _remove_tail(self, name: str) -> None:
+        if name:
             with suppress(StoreUnavailable), store_errors():
-                self._chunks.delete_one({"_id": ObjectId(tail)})
+                self._stored_tails.delete_one({"_id": name})
 
 
 def _insert(collections: Collections, document: Document) -> bool:
@@ -193,7 +217,3 @@ def _insert(collections: Collections, document: Document) -> bool:
     except DuplicateKeyError:
         return False
     return True
-
-
-def _state(tail: str) -> str:
-    return json.dumps({"tail": tail})

@@ -19,11 +19,12 @@ CHUNK_SIZE = 255 * 1024
 
 @dataclass(frozen=True)
 class Collections:
-    """The collections of file documents, chunks, and writers in progress."""
+    """The collections of file documents, chunks, writers in progress, and the tails of resumable uploads."""
 
     files: Collection[Document]
     chunks: Collection[Document]
     begun: Collection[Document]
+    tails: Collection[Document]
 
 
 class GridFsWriter:
@@ -117,3 +118,8 @@ def file_document(file_id: ObjectId, size: int, info: MediaInfo) -> Document:
             "job": info.job_id,
         },
     }
+
+
+def tails_of(file_id: ObjectId) -> Document:
+    """Return the range of the ids of a file's tails, which begin with its own."""
+    return {"$gt": f"{file_id}-", "$lt": f"{file_id}."}

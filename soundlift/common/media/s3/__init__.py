@@ -9,7 +9,8 @@ from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import ListedFile, MediaInfo, MediaReader, check_media_id, is_media_id
 from soundlift.common.media.s3.address import Address
 from soundlift.common.media.s3.address import read_address as read_address
-from soundlift.common.media.s3.resumption import TAIL, S3Resumption
+from soundlift.common.media.s3.remains import TAIL, remove_remains
+from soundlift.common.media.s3.resumption import S3Resumption
 from soundlift.common.media.s3.server import get_client, has_status, store_errors
 from soundlift.common.media.s3.stored_file import StoredFile
 from soundlift.common.media.s3.writer import S3Writer, metadata_headers
@@ -45,20 +46,11 @@ class S3Store:
         return MediaReader(size, cast(BinaryIO, stored))
 
     def delete(self, fid: str) -> None:
-        """Abort the uploads of the file, then remove the file in case one of them has committed already.
-
-        The tails of a resumable upload go last: until its multipart upload is aborted, it may store another one.
-        """
+        """Abort the uploads of the file, then remove the file in case one of them has committed already."""
         key = self.key(fid)
-        with store_errors():
-            listed = self.client.list_multipart_uploads(Bucket=key["Bucket"], Prefix=key["Key"])
-        for upload in listed.get("Uploads", []):
-            self._abort({**key, "UploadId": upload["UploadId"]})
+        remove_remains(self.client, key)
         with store_errors():
             self.client.delete_object(**key)
-            tails = self.client.list_objects_v2(Bucket=key["Bucket"], Prefix=f"{key['Key']}{TAIL}")
-            for tail in tails.get("Contents", []):
-                self.client.delete_object(Bucket=key["Bucket"], Key=tail["Key"])
 
     def resumable(self) -> S3Resumption:
         """Return the files that several requests write."""
@@ -93,14 +85,6 @@ class S3Store:
     def key(self, fid: str) -> dict[str, str]:
         """Return the bucket and the key of a file; raises MediaNotFound if the id is malformed."""
         return {"Bucket": self.address.bucket, "Key": self._path(check_media_id(fid))}
-
-    def _abort(self, upload: dict[str, str]) -> None:
-        try:
-            with store_errors():
-                self.client.abort_multipart_upload(**upload)
-        except StoreUnavailable as error:
-            if not has_status(error, 404):  # it was completed or aborted meanwhile
-                raise
 
     def _path(self, name: str) -> str:
         """Return the key of a name in this store's folder; with an empty name, what all of its keys begin with."""

@@ -18,6 +18,7 @@ from typing import Any
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
 from soundlift.common.media import MediaInfo
 from soundlift.common.media.resumable import Checkpoint, SaveState
+from soundlift.common.media.s3.remains import TAIL, remove_remains
 from soundlift.common.media.s3.server import has_status, store_errors
 from soundlift.common.media.s3.writer import PART_SIZE, metadata_headers
 
@@ -25,7 +26,6 @@ MAX_NUMBER = 10_000
 USUAL_PARTS = 9000  # the other numbers are for parts that were claimed and never stored
 CLAIMED_AT_ONCE = 4
 MAX_PART_SIZE = 64 * 2**20  # held in memory; the length may be unknown, and its limit be none
-TAIL = ".tail."
 TAIL_SECONDS = 10.0  # a slow client fills a part in a minute; each tail is sent anew
 LOST = "The media store has lost the beginning of this file."
 
@@ -92,20 +92,7 @@ class S3Resumption:
                 if has_status(error, 404):
                     raise MediaNotFound(LOST, fid=fid) from None
                 raise
-        self._remove_remains(key)
-
-    def _remove_remains(self, key: Key) -> None:
-        """Remove the tails and the other multipart uploads of a file that has all of its bytes."""
-        place = {"Bucket": key["Bucket"], "Prefix": key["Key"]}
-        with store_errors():
-            others = self._client.list_multipart_uploads(**place).get("Uploads", [])
-        for upload in others:
-            with suppress(StoreUnavailable), store_errors():  # it may be gone by now; `delete` tries again
-                self._client.abort_multipart_upload(**key, UploadId=upload["UploadId"])
-        with store_errors():
-            tails = self._client.list_objects_v2(**{**place, "Prefix": f"{key['Key']}{TAIL}"})
-            for tail in tails.get("Contents", []):
-                self._client.delete_object(Bucket=key["Bucket"], Key=tail["Key"])
+        remove_remains(self._client, key)
 
     def _size(self, key: Key) -> int | None:
         try:

@@ -26,4 +26,4 @@ def read_file(store: MediaStore, fid: str) -> bytes:
 
 
 def document_counts(database: Database[dict[str, Any]]) -> list[int]:
-    return [database[name].count_documents({}) for name in ("fs.files", "fs.chunks", "fs.begun")]
+    return [database[name].count_documents({}) for name in ("fs.files", "fs.chunks", "fs.begun", "fs.tails")]

@@ -98,7 +98,7 @@ def test_aborted_and_deleted_files_leave_no_documents(store: MediaStore, databas
     store.create(fid, INFO).write(bytes(30 * CHUNK))
     assert database["fs.chunks"].count_documents({}) > 0
     store.delete(fid)
-    assert document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0, 0]
 
 
 def test_an_abort_after_a_failed_commit_leaves_no_documents(
@@ -113,7 +113,7 @@ def test_an_abort_after_a_failed_commit_leaves_no_documents(
     with pytest.raises(MediaNotFound):
         store.open(fid)
     writer.abort()
-    assert document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0, 0]
 
 
 def test_only_the_later_of_two_writers_of_one_id_can_commit(store: MediaStore) -> None:

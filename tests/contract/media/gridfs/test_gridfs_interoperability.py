@@ -48,7 +48,7 @@ def test_files_of_other_programs_can_be_read_whatever_their_chunk_size(
 def test_files_of_other_programs_can_be_deleted(store: MediaStore, database: Database[dict[str, Any]]) -> None:
     fid = gridfs.GridFS(database).put(b"content")
     store.delete(str(fid))
-    assert document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0, 0]
 
 
 def test_the_indexes_are_the_same_as_those_of_other_drivers(

@@ -69,7 +69,7 @@ def test_a_committed_file_survives_a_kill_of_the_server(
         store.open(unfinished)
     store.delete(unfinished)
     store.delete(fid)
-    assert document_counts(database) == [0, 0, 0]
+    assert document_counts(database) == [0, 0, 0, 0]
 
 
 def test_a_writer_continues_after_a_restart_of_the_server(store: MediaStore, server: Server) -> None:
