@@ -108,7 +108,7 @@ def test_a_webhook_is_changed_disabled_and_enabled(hooks: FlaskClient, services:
     changed = ask(hooks, services, "PATCH", f"/{added.id}", {"url": f"{URL}/new", "all_jobs": False}).json
     assert (changed["url"], changed["all_jobs"], changed["state"]) == (f"{URL}/new", False, "active")
     disabled = ask(hooks, services, "PATCH", f"/{added.id}", {"enabled": False}).json
-    assert (disabled["state"], disabled["detail"]) == ("disabled", "Its owner has disabled it.")
+    assert (disabled["state"], disabled["detail"]) == ("disabled", "You have disabled it.")
     assert disabled["url"] == f"{URL}/new"
     assert_problem(ask(hooks, services, "POST", f"/{added.id}/test"), 409, code="webhook_disabled")
     enabled = ask(hooks, services, "PATCH", f"/{added.id}", {"enabled": True}).json

@@ -90,7 +90,7 @@ export class Deliveries extends HTMLElement {
     const next = delivery.next_attempt_at && delivery.attempts ? `, next ${formatMoment(delivery.next_attempt_at)}` : "";
     const outcome = `${OUTCOMES[delivery.status]}, ${count(delivery.attempts, "attempt")}${next}`;
     const type = delivery.job_id ? element("a", { href: `#job=${delivery.job_id}` }, delivery.type) : delivery.type;
-    return element("li", {}, `${formatMoment(delivery.created_at)}: `, type, `, ${outcome}`,
+    return element("li", {}, element("div", {}, `${formatMoment(delivery.created_at)}: `, type, `, ${outcome}`),
       delivery.last_error && element("div", { class: "muted" }, escaped(delivery.last_error)),
       delivery.status !== "pending" && this.#enabled && again);
   }

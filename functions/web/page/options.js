@@ -115,7 +115,6 @@ export class Options extends HTMLElement {
   }
 
   open() {
-    if (this.isOpen) void this.#webhook?.load(); // otherwise it is loaded when the panel has opened
     this.#panel.open = true;
   }
 
