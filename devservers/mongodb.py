@@ -14,7 +14,7 @@ import pymongo
 
 from devservers.ports import free_port
 from devservers.server import NotInstalled, Server
-from soundlift.common.media.gridfs.server import get_client
+from soundlift.common.media.gridfs.server import close_client
 
 FERRETDB = Path(__file__).parents[1] / "build" / "ferretdb"
 HOW_TO_INSTALL = "put mongod on PATH, set TEST_MONGODB_URL, or install Go for `make test` to build FerretDB"
@@ -78,8 +78,7 @@ def running_mongodb(folder: Path) -> Iterator[MongoDb]:
 def closing_client(url: str) -> Iterator[str]:
     """Yield a store's URL, then close the client that all stores in this process share."""
     yield url
-    get_client(url, os.getpid()).close()
-    get_client.cache_clear()
+    close_client(url, os.getpid())
 
 
 def _answers(url: str) -> bool:

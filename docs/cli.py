@@ -49,8 +49,8 @@ def command_page() -> str:
     context = click.Context(soundlift, info_name="soundlift")
     sections = [
         section
-        for name, command in sorted(soundlift.commands.items())
-        for section in sections_of(name, command, context)
+        for name in soundlift.list_commands(context)
+        for section in sections_of(name, soundlift.get_command(context, name), context)
     ]
     return "\n".join([INTRODUCTION.format(codes="\n".join(codes)), *sections])
 

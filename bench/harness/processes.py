@@ -112,9 +112,9 @@ class Gunicorn:
 
 
 @contextmanager
-def served(application: str, environment: Mapping[str, str]) -> Iterator[Gunicorn]:
-    """Serve an application as the functions are served, on a free loopback port."""
-    port = free_port()
+def served(application: str, environment: Mapping[str, str], *, port: int | None = None) -> Iterator[Gunicorn]:
+    """Serve an application as the functions are served, on a loopback port; by default, on a free one."""
+    port = port or free_port()
     arguments = [sys.executable, "-m", "gunicorn", "-c", "python:soundlift.common.web.gunicorn_config", application]
     with running(arguments, {**environment, "HOST": "127.0.0.1", "PORT": str(port)}) as process:
         url = f"http://127.0.0.1:{port}"

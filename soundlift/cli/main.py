@@ -8,35 +8,44 @@ from pathlib import Path
 
 import click
 
-from soundlift.cli.convert import convert
-from soundlift.cli.dead import dead
-from soundlift.cli.demo import demo
 from soundlift.cli.deployment import services_for_writing
-from soundlift.cli.doctor.command import doctor
-from soundlift.cli.download import download
 from soundlift.cli.error_text import print_error
 from soundlift.cli.exit_codes import ExitCode, exit_code
-from soundlift.cli.hook import hook
-from soundlift.cli.job import job
-from soundlift.cli.job_actions import cancel, retry, rm
-from soundlift.cli.jobs import jobs
-from soundlift.cli.key import key
-from soundlift.cli.link import link
-from soundlift.cli.login import login, logout, whoami
-from soundlift.cli.migrate_data import migrate_data
-from soundlift.cli.open import open_
-from soundlift.cli.reconcile import reconcile
-from soundlift.cli.size import size
-from soundlift.cli.smoke_test import smoke_test
-from soundlift.cli.top.command import top
-from soundlift.cli.user import user
+from soundlift.cli.lazy_group import LazyGroup
 from soundlift.client import ClientError
 from soundlift.common.errors import SoundliftError
 from soundlift.common.logging import set_up_logging
-from soundlift.local.command import data_option, up
+from soundlift.local.command import data_option
+
+COMMANDS = {
+    "cancel": "soundlift.cli.job_actions:cancel",
+    "convert": "soundlift.cli.convert:convert",
+    "dead": "soundlift.cli.dead:dead",
+    "demo": "soundlift.cli.demo:demo",
+    "doctor": "soundlift.cli.doctor.command:doctor",
+    "download": "soundlift.cli.download:download",
+    "hook": "soundlift.cli.hook:hook",
+    "job": "soundlift.cli.job:job",
+    "jobs": "soundlift.cli.jobs:jobs",
+    "key": "soundlift.cli.key:key",
+    "link": "soundlift.cli.link:link",
+    "login": "soundlift.cli.login:login",
+    "logout": "soundlift.cli.login:logout",
+    "migrate-data": "soundlift.cli.migrate_data:migrate_data",
+    "open": "soundlift.cli.open:open_",
+    "reconcile": "soundlift.cli.reconcile:reconcile",
+    "retry": "soundlift.cli.job_actions:retry",
+    "rm": "soundlift.cli.job_actions:rm",
+    "size": "soundlift.cli.size:size",
+    "smoke-test": "soundlift.cli.smoke_test:smoke_test",
+    "top": "soundlift.cli.top.command:top",
+    "up": "soundlift.local.command:up",
+    "user": "soundlift.cli.user:user",
+    "whoami": "soundlift.cli.login:whoami",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="soundlift")
 def soundlift() -> None:
     """Turn videos into audio files."""
@@ -59,15 +68,6 @@ def migrate(data: Path | None) -> None:
 
     migrate_database(services_for_writing(data, creates=True).settings.database_url)
     click.echo("The tables are up to date.")
-
-
-COMMANDS = (
-    *(up, demo, login, logout, whoami),
-    *(convert, jobs, job, download, cancel, rm, retry, link, open_, key, hook),
-    *(user, migrate, migrate_data, reconcile, dead, top, doctor, size, smoke_test, connector),
-)
-for command in COMMANDS:
-    soundlift.add_command(command)
 
 
 def main() -> None:

@@ -50,6 +50,7 @@ def test_a_typo_is_shown_and_the_exit_code_is_2(run: Run, arguments: tuple[str, 
 def test_a_suggestion_is_a_sentence_of_its_own(run: Run) -> None:
     ended = run("up", "--prot", "1")
     assert "'--prot'. Did you mean one of: '--host', '--port'? See `soundlift up --help`." in ended.stderr
+    assert "No such command 'convrt'. Did you mean 'convert'? See `soundlift --help`." in run("convrt").stderr
 
 
 def test_a_result_that_cannot_be_written_is_one_sentence() -> None:

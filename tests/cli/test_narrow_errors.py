@@ -43,7 +43,7 @@ def run_narrow(folder: Path, *arguments: str) -> list[str]:
     return output.decode().replace("\r\n", "\n").splitlines()
 
 
-@pytest.mark.parametrize("command", sorted(soundlift.commands))
+@pytest.mark.parametrize("command", soundlift.list_commands(Context(soundlift)))
 def test_no_description_is_cut_in_the_list_of_commands(command: str) -> None:
     with Context(soundlift, max_content_width=COLUMNS, terminal_width=COLUMNS) as context:
         formatter = HelpFormatter(width=COLUMNS - 2)

@@ -16,13 +16,12 @@ from devservers.mail_server import MailServer
 from devservers.mariadb import MariaDb
 from devservers.mongodb import running_mongodb
 from devservers.rabbitmq import RabbitMq
-from devservers.waiting import wait_for
 from soundlift.client import Client
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
 from tests.factories.clips import PICTURE, ffmpeg, talking_mp4
-from tests.factories.jobs import is_notified
+from tests.factories.notified import wait_until_notified
 
 pytestmark = pytest.mark.timeout(BUILD_TIMEOUT_SECONDS)
 EMAIL = "ada@example.org"
@@ -90,12 +89,7 @@ def test_a_rolling_restart_of_every_part_under_load_loses_nothing(
         ids = [job_id for upload in uploads for job_id in upload.result()]
     assert set(codes.values()) == {0}, codes
 
-    def all_notified() -> bool:
-        """Run cleanup, as cron does each minute, and return whether every owner is notified."""
-        stack.post("/function/cleanup")
-        return all(is_notified(services, job.id) for job in services.jobs.page(None, limit=len(ids)))
-
-    wait_for(all_notified, "all owners are notified", seconds=120)
+    wait_until_notified(services, ids, lambda _: stack.post("/function/cleanup"))
     jobs = {job.id: job for job in services.jobs.page(None, limit=len(ids))}
     assert jobs.keys() == set(ids)
     assert {job.state for job in jobs.values()} == {"ready", "failed"}

@@ -7,6 +7,7 @@ from dataclasses import fields
 import yaml
 from click.testing import CliRunner
 
+from soundlift.cli.doctor.command import doctor
 from soundlift.cli.doctor.functions import FUNCTIONS
 from soundlift.cli.main import soundlift
 from soundlift.common.settings import Settings
@@ -18,7 +19,7 @@ KUSTOMIZATION = yaml.safe_load((DEPLOY / "doctor" / "kustomization.yaml").read_t
 
 
 def test_it_is_not_retried_and_ends_before_its_deadline() -> None:
-    (timeout,) = (item.default for item in soundlift.commands["doctor"].params if item.name == "timeout")
+    (timeout,) = (item.default for item in doctor.params if item.name == "timeout")
     assert (JOB["spec"]["backoffLimit"], POD["restartPolicy"]) == (0, "Never")
     assert 2 * timeout < JOB["spec"]["activeDeadlineSeconds"]
 

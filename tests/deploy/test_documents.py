@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from click import Group
+from click import Context, Group
 
 from soundlift.cli.main import soundlift
 
@@ -55,7 +55,8 @@ def test_the_reference_of_the_command_is_the_output_of_its_script() -> None:
 
 
 def test_every_command_has_help() -> None:
-    for command in soundlift.commands.values():
+    context = Context(soundlift)
+    for command in (soundlift.get_command(context, name) for name in soundlift.list_commands(context)):
         for one in command.commands.values() if isinstance(command, Group) else [command]:
             assert one.help, one.name
 

@@ -8,6 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from soundlift.cli.main import soundlift
+from soundlift.cli.smoke_test import smoke_test
 from tests.factories.manifests import DEPLOY, Manifest, mounted_secrets, only_manifest
 
 JOB = only_manifest(DEPLOY / "smoke-test" / "job.yaml", "Job")
@@ -27,7 +28,7 @@ def test_it_is_not_retried_and_is_removed_later() -> None:
 
 
 def test_it_reports_a_time_out_before_its_deadline() -> None:
-    (timeout,) = (item.default for item in soundlift.commands["smoke-test"].params if item.name == "timeout")
+    (timeout,) = (item.default for item in smoke_test.params if item.name == "timeout")
     assert WAITS * timeout < JOB["spec"]["activeDeadlineSeconds"]
 
 

@@ -41,9 +41,10 @@ def _receive(services: Services, limits: Limits, email: str = ADA) -> Job:
 
 
 def _pass(services: Services, minutes: int) -> None:
-    """Move what was counted into the past."""
+    """Move what was counted into the past, over negative numbers: no row may meet another one on the way."""
     with services.database.write() as connection:
-        connection.execute(sa.update(usage_minutes).values(minute=usage_minutes.c.minute - minutes))
+        connection.execute(sa.update(usage_minutes).values(minute=minutes - usage_minutes.c.minute))
+        connection.execute(sa.update(usage_minutes).values(minute=-usage_minutes.c.minute))
 
 
 def _convert(services: Services, seconds: float, limits: Limits, email: str = ADA) -> Job:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,26 +21,6 @@ from tests.fixtures.local_stack import starting
 EMAIL = "ada@example.org"
 MEBIBYTE = 2**20
 UPLOAD_SECONDS = "10"  # after which the server ends the request of a line that is silent
-
-Disturb = Callable[[Forwarder], None]
-
-
-def cut(line: Forwarder) -> None:
-    """End all connections as a router does that is switched off and on."""
-    line.drop_connections()
-
-
-def reset(line: Forwarder) -> None:
-    """End all connections by a TCP reset."""
-    line.drop_connections(reset=True)
-
-
-def stall(line: Forwarder) -> None:
-    """Let nothing through for a while, and then end the connections."""
-    line.hang()
-    threading.Event().wait(0.5)
-    line.drop_connections()
-    line.restore()
 
 
 @dataclass(frozen=True)
@@ -75,28 +53,6 @@ class Deployment:
             lambda: [row for row in self.services.jobs.page(None) if row.file_name == file_name], "there is a job"
         )
         return job.id
-
-    @contextmanager
-    def disturbed(self, disturb: Disturb, after: Sequence[int]) -> Iterator[None]:
-        """Disturb the line each time that clients have sent so many bytes more."""
-        ended = threading.Event()
-        start = self.line.received_bytes
-
-        def watch() -> None:
-            for limit in after:
-                while self.line.received_bytes < start + limit:
-                    if ended.wait(0.001):
-                        return
-                disturb(self.line)
-
-        thread = threading.Thread(target=watch)
-        thread.start()
-        try:
-            yield
-            assert not thread.is_alive(), "the upload ended before it was disturbed"
-        finally:
-            ended.set()
-            thread.join()
 
 
 @pytest.fixture(scope="session")

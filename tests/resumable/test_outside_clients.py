@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tusclient.client import TusClient
 
-from tests.resumable.conftest import MEBIBYTE, Deployment, Disturb, cut, reset, stall
+from devservers.disturbances import Disturb, cut, disturbed, reset, stall
+from tests.resumable.conftest import MEBIBYTE, Deployment
 
 TUS_JS_CLIENT = "4.3.1"
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ each_disturbance = pytest.mark.parametrize("disturb", [cut, reset, stall])
 @each_disturbance
 def test_tuspy_uploads_over_a_bad_line(deployment: Deployment, video: Path, disturb: Disturb) -> None:
     client = TusClient(deployment.uploads, {"Authorization": f"Bearer {deployment.token()}"})
-    with video.open("rb") as file, deployment.disturbed(disturb, CUTS):
+    with video.open("rb") as file, disturbed(deployment.line, disturb, CUTS):
         uploader = client.uploader(
             file_stream=file,
             chunk_size=3 * MEBIBYTE,
@@ -63,7 +64,7 @@ def tus_js_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_tus_js_client_uploads_over_a_bad_line(
     deployment: Deployment, video: Path, disturb: Disturb, tus_js_client: Path
 ) -> None:
-    with deployment.disturbed(disturb, CUTS):
+    with disturbed(deployment.line, disturb, CUTS):
         ended = _run_script(tus_js_client, deployment, video, "whole")
     assert ended["job"] == deployment.job_of(video.name)
     assert deployment.stored(ended["job"]) == video.read_bytes()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,20 +16,19 @@ from devservers.mariadb import MariaDb
 from devservers.mongodb import MongoDb, running_mongodb
 from devservers.process_stack import PARTS, ROOT, ProcessStack
 from devservers.rabbitmq import RabbitMq
-from devservers.waiting import wait_for
 from soundlift.client import Client
 from soundlift.common.db.migrations import migrate
 from soundlift.common.jobs.model import MAX_RESEND_SECONDS, State
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
-from tests.factories.jobs import age, is_notified
+from tests.factories.jobs import age
+from tests.factories.notified import wait_until_notified
 from tests.upgrade.earlier_release import NoHistory, extract_earlier_release
 
 EMAIL = "ada@example.org"
 # A shorter wait for a store that is away than in other stacks, and none for a connection on a busy machine.
 STORE_OPTIONS = "?serverSelectionTimeoutMS=3000&connectTimeoutMS=20000&socketTimeoutMS=60000"
-SETTLE_SECONDS, CLEANUP_SECONDS = 60, 2
 
 
 @dataclass
@@ -61,16 +58,7 @@ class Deployment:
 
     def settle(self, job_ids: list[str]) -> None:
         """Wait until the owner of each job is notified; meanwhile, time passes and cleanup runs, faster than usual."""
-
-        def all_notified() -> bool:
-            return all(is_notified(self.services, job_id) for job_id in job_ids)
-
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while not all_notified():
-            assert time.monotonic() < deadline, "some owners are not notified"
-            self._let_time_pass(job_ids)
-            with suppress(TimeoutError):
-                wait_for(all_notified, "all owners are notified", seconds=CLEANUP_SECONDS)
+        wait_until_notified(self.services, job_ids, self._let_time_pass)
 
     def _let_time_pass(self, job_ids: list[str]) -> None:
         """Make the events of waiting jobs due, and run cleanup."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,18 +20,29 @@ MAX_CAUSE_LENGTH = 500  # the driver's error may quote whole chunks
 Document = dict[str, Any]
 
 
-@cache
+_clients: dict[tuple[str, int], MongoClient[Document]] = {}
+
+
 def get_client(url: str, process_id: int) -> MongoClient[Document]:
     """Return the client of a server, without connecting; raises SettingError.
 
     A client must not be shared with a forked process, so there is one for each process id.
     """
+    if client := _clients.get((url, process_id)):
+        return client
     given = {name.lower() for name in parse_qs(urlsplit(url).query)}
     options: dict[str, Any] = {name: value for name, value in DEFAULTS.items() if name.lower() not in given}
     try:
-        return MongoClient(url, connect=False, **options)
+        client = MongoClient(url, connect=False, **options)
     except (InvalidURI, ConfigurationError, ValueError) as error:
         raise SettingError(f"Setting MEDIA_URL is not a valid MongoDB URL: {error}.", setting="MEDIA_URL") from None
+    return _clients.setdefault((url, process_id), client)
+
+
+def close_client(url: str, process_id: int) -> None:
+    """Close the client of a server, if there is one; the next `get_client` makes another one."""
+    if client := _clients.pop((url, process_id), None):
+        client.close()
 
 
 @contextmanager
