@@ -35,10 +35,13 @@ def list_deliveries(request: Request, services: Services, webhook_id: str) -> Re
 
 
 def replay_delivery(request: Request, services: Services, webhook_id: str, delivery_id: str) -> ResponseReturnValue:
-    """Send a delivery again, with the same id beginning with its first attempt; raises DeliveryPending."""
+    """Send a delivery again, with the same id, beginning with its first attempt.
+
+    Raises DeliveryPending or TooManyAttempts.
+    """
     endpoint = own_endpoint(webhook_id, request, services)
     _require_enabled(endpoint)
-    delivery = services.delivery_list.replay(endpoint.id, delivery_id)
+    delivery = services.delivery_list.replay(endpoint, delivery_id)
     if delivery is None:
         if services.delivery_list.find(endpoint.id, delivery_id) is None:
             raise NotFound("This webhook has no delivery with this id.")
@@ -47,7 +50,10 @@ def replay_delivery(request: Request, services: Services, webhook_id: str, deliv
 
 
 def send_test(request: Request, services: Services, webhook_id: str) -> ResponseReturnValue:
-    """Send a test to a webhook, which is one attempt; raises DeliveryPending while an earlier test is in progress."""
+    """Send a test to a webhook, which is one attempt.
+
+    Raises DeliveryPending while an earlier test is in progress, and TooManyAttempts.
+    """
     endpoint = own_endpoint(webhook_id, request, services)
     _require_enabled(endpoint)
     delivery = services.delivery_list.add_test(endpoint)

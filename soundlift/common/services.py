@@ -104,7 +104,7 @@ class Services(AuthServices):
         """Return the deliveries as the owners of webhooks see them."""
         from soundlift.common.webhooks.delivery_list import DeliveryList
 
-        return DeliveryList(self.database)
+        return DeliveryList(self.database, self.attempts)
 
     @cached_property
     def videos(self) -> MediaStore:

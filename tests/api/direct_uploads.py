@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import sqlalchemy as sa
 import urllib3
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from devservers.s3 import BUCKET
+from functions.cleanup.handler import app as cleanup_app
 from functions.upload.direct.beginning import PART_BYTES
+from functions.upload.handler import app
+from soundlift.common.db.tables import jobs as table
 from soundlift.common.media.s3 import read_address
 from soundlift.common.media.s3.server import get_client
 from soundlift.common.services import Services
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4
+from tests.fixtures.functions import Client
 
 ADA = "ada@example.org"
 VIDEO = MP4 + bytes(PART_BYTES)  # two parts, the second one short
@@ -72,3 +78,25 @@ def stored(services: Services) -> tuple[list[str], list[str]]:
     objects = client.list_objects_v2(**folder).get("Contents", [])
     uploads = client.list_multipart_uploads(**folder).get("Uploads", [])
     return [each["Key"] for each in objects], [each["Key"] for each in uploads]
+
+
+def client_with(services: Services, **changes: Any) -> DirectClient:
+    """Return a client of the function with other settings."""
+    if changes:
+        services = Services(replace(services.settings, **changes))
+    app.services = services
+    app.test_client_class = Client
+    return DirectClient(app.test_client(), services)
+
+
+def rows(services: Services) -> list[tuple[str, str]]:
+    """Return the ids and the states of all jobs."""
+    with services.database.read() as connection:
+        return [(row.id, row.state) for row in connection.execute(sa.select(table.c.id, table.c.state))]
+
+
+def clean_up(services: Services) -> None:
+    """Delete the files of deleted jobs, as each minute."""
+    cleanup_app.services = services
+    cleanup_app.test_client_class = Client
+    assert cleanup_app.test_client().post("/").status_code == 200

@@ -78,13 +78,6 @@ def test_only_an_admin_makes_a_key_of_an_admin(login: FlaskClient, services: Ser
     assert login.post("/keys", json=wanted, headers=bearer(services, ROOT, admin=True)).status_code == 201
 
 
-def test_a_user_who_was_disabled_or_removed_makes_no_key(login: FlaskClient, services: Services) -> None:
-    services.users.disable("ada@example.org")
-    services.users.remove(BOB)
-    assert_problem(login.post("/keys", json=WANTED, headers=bearer(services)), 401)
-    assert_problem(login.post("/keys", json=WANTED, headers=bearer(services, BOB)), 401)
-
-
 def test_a_key_makes_no_key_whatever_its_scopes(login: FlaskClient, services: Services) -> None:
     key = new_key(services, *Scope, email=ROOT)
     for refused in (

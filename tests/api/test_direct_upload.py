@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from devservers.s3 import S3
-from functions.cleanup.handler import app as cleanup_app
 from functions.upload.direct import completion
 from functions.upload.direct.beginning import FIRST_PARTS, MAX_PARTS, PART_BYTES, part_bytes_for
 from functions.upload.handler import app
-from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.model import RECEIVE_SECONDS, State
-from soundlift.common.media import new_media_id
 from soundlift.common.services import Services
-from tests.api.direct_uploads import VIDEO, DirectClient, stored
+from tests.api.direct_uploads import VIDEO, DirectClient, clean_up, client_with, rows, stored
 from tests.api.uploads import read_stored
 from tests.factories.accounts import bearer
 from tests.factories.jobs import MP4, age, job_now
 from tests.factories.problems import assert_problem
-from tests.fixtures.functions import Call, Client
+from tests.fixtures.functions import Call
 
 pytestmark = pytest.mark.servers
-KEY = '"8e03978e-40d5-43dd-bc93-6894a57f9324"'
-
-
-@pytest.fixture
-def s3_services(services: Services, s3_server: S3) -> Iterator[Services]:
-    """Return services with a store in S3, which has nothing afterwards."""
-    url = s3_server.url().replace("some/prefix", new_media_id())
-    found = Services(replace(services.settings, media_url=url))
-    yield found
-    assert stored(found) == ([], []), "the test has left something in the bucket"
-
-
-@pytest.fixture
-def direct(s3_services: Services) -> DirectClient:
-    return client_with(s3_services)
-
-
-def client_with(services: Services, **changes: Any) -> DirectClient:
-    """Return a client of the function with other settings."""
-    if changes:
-        services = Services(replace(services.settings, **changes))
-    app.services = services
-    app.test_client_class = Client
-    return DirectClient(app.test_client(), services)
-
-
-def rows(services: Services) -> list[tuple[str, str]]:
-    with services.database.read() as connection:
-        return [(row.id, row.state) for row in connection.execute(sa.select(table.c.id, table.c.state))]
 
 
 def test_a_video_is_sent_to_the_store_and_its_job_queued(direct: DirectClient) -> None:
@@ -71,59 +35,7 @@ def test_a_video_is_sent_to_the_store_and_its_job_queued(direct: DirectClient) -
     assert read_stored(direct.services, answer.json["video_fid"]) == VIDEO
     assert direct.services.broker.receive(["video"], timeout=0) is not None
     assert direct.abandon(upload).status_code == 204
-    _clean_up(direct.services)
-
-
-def test_a_completed_upload_is_completed_again_with_the_same_job_and_one_event(direct: DirectClient) -> None:
-    upload = direct.begun(MP4, key=KEY)
-    direct.send(upload, MP4)
-    first, second = direct.complete(upload), direct.complete(upload, {"parts": [{"ETag": "mine", "PartNumber": 7}]})
-    assert (second.status_code, second.json) == (202, first.json)
-    assert direct.services.broker.receive(["video"], timeout=0) is not None
-    assert direct.services.broker.receive(["video"], timeout=0) is None
-    repeated = direct.begin(MP4, key=KEY)
-    assert (repeated.status_code, repeated.json["job_id"]) == (202, first.json["job_id"])
-    assert_problem(direct.parts(upload, [1]), 404, code="not_found")
-    assert direct.put(upload["parts"][0], bytes(5)) != 200, "the URL is void"
-    assert read_stored(direct.services, first.json["video_fid"]) == MP4
-    assert direct.abandon(upload).status_code == 204
-    assert_problem(direct.complete(upload), 410, code="upload_deleted")
-    _clean_up(direct.services)
-
-
-def test_an_upload_with_a_key_is_continued_by_the_same_request(direct: DirectClient) -> None:
-    first, again = direct.begun(key=KEY), direct.begun(key=KEY)
-    assert again["job_id"] == first["job_id"]
-    assert len(stored(direct.services)[1]) == 1
-    assert_problem(direct.begin(MP4, key=KEY), 422, code="idempotency_key_reused")
-    assert_problem(direct.begin(key="no quotes"), 400, code="bad_idempotency_key")
-    assert direct.begun(key=KEY, user="bob@example.org")["job_id"] != first["job_id"]
-    assert direct.abandon(first).status_code == 204
-    assert direct.begun(key=KEY)["job_id"] != first["job_id"], "an abandoned upload gives its key back"
-    for job_id, _ in rows(direct.services):
-        direct.services.jobs.roll_back(job_id)
-    _clean_up(direct.services)
-
-
-def test_a_repeated_request_tells_which_parts_have_arrived_and_how_to_send_the_others(direct: DirectClient) -> None:
-    upload = direct.begun(key=KEY)
-    assert upload["received"] == []
-    # moto does not check the signature of the header Content-Length, as S3 does: so a part can be too short.
-    assert direct.put(upload["parts"][0], bytes(5)) == 200
-    assert direct.put(upload["parts"][1], VIDEO[PART_BYTES:]) == 200
-    again = direct.begun(key=KEY)
-    assert (again["received"], [part["number"] for part in again["parts"]]) == ([2], [1])
-    assert direct.put(again["parts"][0], VIDEO[:PART_BYTES]) == 200
-    row, store = direct.services.direct_uploads.find(upload["job_id"]), direct.services.direct_videos
-    assert row and row.reference and store
-    arrived = direct.begun(key=KEY)
-    store.complete(row.job.video_fid, row.reference, store.parts(row.job.video_fid, row.reference))
-    joined = direct.begun(key=KEY)
-    for answer in (arrived, joined):
-        assert (answer["received"], answer["parts"]) == ([1, 2], [])
-    assert direct.complete(joined).json["job_id"] == upload["job_id"]
-    assert direct.abandon(upload).status_code == 204
-    _clean_up(direct.services)
+    clean_up(direct.services)
 
 
 def test_another_user_has_no_such_upload(direct: DirectClient) -> None:
@@ -161,7 +73,7 @@ def test_nothing_is_queued_before_all_parts_have_arrived_with_their_sizes(direct
     assert direct.put(upload["parts"][1], VIDEO[PART_BYTES:]) == 200
     assert direct.complete(upload).status_code == 202
     direct.abandon(upload)
-    _clean_up(direct.services)
+    clean_up(direct.services)
 
 
 def test_a_part_beyond_the_announced_ones_is_refused(direct: DirectClient) -> None:
@@ -233,18 +145,6 @@ def test_the_limits_of_a_user_hold(s3_services: Services) -> None:
     assert_problem(hourly.begin(MP4), 429, code="too_many_uploads")
 
 
-def test_a_repeated_upload_needs_no_room_in_a_full_queue(s3_services: Services) -> None:
-    direct = client_with(s3_services, max_waiting_jobs=1)
-    upload = direct.begun(MP4, key=KEY)
-    direct.send(upload, MP4)
-    assert direct.complete(upload).status_code == 202
-    full = client_with(s3_services, max_waiting_jobs=1)
-    assert_problem(full.begin(MP4), 503, code="queue_full")
-    assert full.begin(MP4, key=KEY).status_code == 202
-    assert direct.abandon(upload).status_code == 204
-    _clean_up(direct.services)
-
-
 def test_another_format_is_refused_as_by_a_plain_upload_and_nothing_of_it_is_kept(direct: DirectClient) -> None:
     content = b"\x89PNG\r\n" + bytes(3000)
     upload = direct.begun(content)
@@ -261,7 +161,7 @@ def test_an_abandoned_upload_is_removed_by_cleanup(direct: DirectClient) -> None
     upload = direct.begun()
     assert direct.put(upload["parts"][0], VIDEO[:PART_BYTES]) == 200
     age(direct.services, job_now(direct.services, upload["job_id"]), RECEIVE_SECONDS + 1)
-    _clean_up(direct.services)
+    clean_up(direct.services)
     assert rows(direct.services) == []
     assert stored(direct.services) == ([], [])
     assert_problem(direct.complete(upload), 404, code="not_found")
@@ -323,10 +223,3 @@ def test_parts_are_larger_if_there_would_be_too_many() -> None:
         part = part_bytes_for(size)
         assert PART_BYTES <= part <= 5 * 2**30
         assert -(-size // part) <= MAX_PARTS
-
-
-def _clean_up(services: Services) -> None:
-    """Delete the files of deleted jobs, as each minute."""
-    cleanup_app.services = services
-    cleanup_app.test_client_class = Client
-    assert cleanup_app.test_client().post("/").status_code == 200

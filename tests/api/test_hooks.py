@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from soundlift.common.db.tables import jobs
+from soundlift.common.auth.attempts import Policy
 from soundlift.common.events import DELIVERY_DUE
-from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
-from soundlift.common.webhooks.model import EndpointState, Failure
+from soundlift.common.webhooks.model import Endpoint, EndpointState, Failure
+from soundlift.common.webhooks.send_limits import REPLAYS, TESTS
 from tests.factories.accounts import bearer
-from tests.factories.jobs import MP4, job_now, ready_job
+from tests.factories.attempts import age_attempts, set_attempts
+from tests.factories.jobs import job_now, ready_job
 from tests.factories.problems import assert_problem
 from tests.factories.publishers import RecordingPublisher
 from tests.factories.webhooks import claimed_delivery, deliveries, endpoint, endpoint_now, only_delivery
@@ -25,6 +23,7 @@ from tests.fixtures.functions import Call
 
 URL = "https://hooks.example.org/soundlift"
 UNKNOWN = "f" * 24
+ADA, BOB = "ada@example.org", "bob@example.org"
 
 
 @pytest.fixture
@@ -172,85 +171,45 @@ def test_a_test_is_sent_even_without_a_broker_and_only_one_at_a_time(
     assert_problem(ask(hooks, services, "POST", f"/{added.id}/test"), 409, code="delivery_pending")
 
 
+@pytest.mark.parametrize(("policy", "what"), [(TESTS, "test"), (REPLAYS, "replay")])
+def test_a_user_sends_a_limited_number_of_tests_and_replays_to_all_webhooks_together(
+    hooks: FlaskClient, services: Services, publisher: RecordingPublisher, policy: Policy, what: str
+) -> None:
+    first, other, foreign = endpoint(services, URL), endpoint(services, f"{URL}/2"), endpoint(services, URL, BOB)
+    ready_job(services), ready_job(services, email=BOB)
+
+    def send(to: Endpoint, user: str = ADA) -> Any:
+        last = deliveries(services, to)[0]
+        path = "test" if what == "test" else f"deliveries/{last.id}/replay"
+        if claim := services.deliveries.claim_one(last.id):
+            assert services.deliveries.mark_delivered(claim, status=200)
+        return hooks.post(f"/{to.id}/{path}", headers=bearer(services, user))
+
+    assert send(first).status_code == 202
+    set_attempts(services, policy.free - 1)
+    assert send(first).status_code == 202
+    refused = send(other)
+    assert_problem(refused, 429, code="too_many_attempts")
+    assert 0 < int(refused.headers["Retry-After"]) <= policy.first_lock_seconds
+    assert len(publisher.events) == 2
+    assert deliveries(services, other)[0].due_at is None
+    assert send(foreign, BOB).status_code == 202
+    age_attempts(services, policy.first_lock_seconds)
+    assert send(other).status_code == 202
+
+
+def test_a_test_that_is_refused_because_of_another_one_is_not_counted(
+    hooks: FlaskClient, services: Services, publisher: RecordingPublisher
+) -> None:
+    added = endpoint(services, URL)
+    assert ask(hooks, services, "POST", f"/{added.id}/test").status_code == 202
+    for _ in range(TESTS.free):
+        assert_problem(ask(hooks, services, "POST", f"/{added.id}/test"), 409, code="delivery_pending")
+
+
 def test_a_removed_webhook_gets_nothing_more(hooks: FlaskClient, services: Services) -> None:
     added, _ = endpoint(services, URL), ready_job(services)
     assert ask(hooks, services, "DELETE", f"/{added.id}").status_code == 204
     assert deliveries(services, added) == []
     assert services.deliveries.due() == []
     assert_problem(ask(hooks, services, "GET", f"/{added.id}"), 404)
-
-
-def test_an_upload_names_a_webhook_by_its_id_or_its_url(
-    function: Call, services: Services, publisher: RecordingPublisher
-) -> None:
-    mine = endpoint(services, URL, all_jobs=False)
-    disabled = endpoint(services, f"{URL}/disabled")
-    services.webhooks.change(disabled, url=disabled.url, all_jobs=True, disabled=True)
-    foreign = endpoint(services, f"{URL}/foreign", "bob@example.org")
-    upload = function("upload")
-
-    def send(name: str) -> Any:
-        return upload.post("/", query_string={"webhook": name}, data=MP4, headers=bearer(services))
-
-    for name in (mine.id, mine.url, "https://Hooks.example.org:443/soundlift"):
-        answer = send(name)
-        assert (answer.status_code, answer.json["options"]["webhook"]) == (202, mine.id)
-    for name in (foreign.id, foreign.url, disabled.id, UNKNOWN, "http://127.0.0.1:22/", "mine", ""):
-        assert_problem(send(name), 400, code="bad_option")
-    form = {"webhook": UNKNOWN, "file": (io.BytesIO(MP4), "a.mp4")}
-    assert_problem(upload.post("/", data=form, headers=bearer(services)), 400, code="bad_option")
-    assert len(services.jobs.page("ada@example.org", after=None, limit=10)) == 3
-
-
-def test_resumable_uploads_and_imports_name_a_webhook_too(
-    function: Call, services: Services, publisher: RecordingPublisher
-) -> None:
-    mine, upload = endpoint(services, URL, all_jobs=False), function("upload")
-
-    def begin(name: str) -> list[Any]:
-        metadata = f"filename YS5tcDQ=,webhook {base64.b64encode(name.encode()).decode()}"
-        resumable = {"Tus-Resumable": "1.0.0", "Upload-Length": "9", "Upload-Metadata": metadata}
-        source = {"url": "https://example.org/a.mp4", "webhook": name}
-        return [
-            upload.post("/files", headers={**bearer(services), **resumable}),
-            upload.post("/", json=source, headers=bearer(services)),
-        ]
-
-    for refused in begin(UNKNOWN):
-        assert_problem(refused, 400, code="bad_option")
-    assert [answer.status_code for answer in begin(URL)] == [201, 202]
-    with services.database.read() as connection:
-        assert connection.scalars(sa.select(jobs.c.webhook)).all() == 2 * [mine.id]
-
-
-def test_an_upload_that_is_repeated_after_its_webhook_was_removed_is_the_same_job(
-    function: Call, services: Services, publisher: RecordingPublisher
-) -> None:
-    mine, upload = endpoint(services, URL, all_jobs=False), function("upload")
-    key = {**bearer(services), "Idempotency-Key": '"raw"'}, {**bearer(services), "Idempotency-Key": '"form"'}
-    source = {"url": "https://example.org/a.mp4", "webhook": mine.id}
-
-    def send() -> list[Any]:
-        form = {"webhook": mine.id, "file": (io.BytesIO(MP4), "a.mp4")}
-        return [
-            upload.post("/", query_string={"webhook": mine.id}, data=MP4, headers=key[0]),
-            upload.post("/", data=form, headers=key[1]),
-            upload.post("/", json=source, headers={**bearer(services), "Idempotency-Key": '"import"'}),
-        ]
-
-    first = [answer.json["job_id"] for answer in send()]
-    services.webhooks.remove(mine)
-    assert [answer.json.get("job_id") for answer in send()] == first
-
-
-def test_functions_of_an_older_release_find_no_option_that_they_do_not_know(
-    function: Call, services: Services, publisher: RecordingPublisher
-) -> None:
-    mine = endpoint(services, URL, all_jobs=False)
-    query = {"webhook": mine.id, "format": "m4a"}
-    answer = function("upload").post("/", query_string=query, data=MP4, headers=bearer(services))
-    assert answer.json["options"]["webhook"] == mine.id
-    with services.database.read() as connection:
-        (stored,) = connection.execute(sa.select(jobs.c.options, jobs.c.webhook)).all()
-    assert (AudioOptions.from_json(stored.options).format, stored.webhook) == ("m4a", mine.id)
-    assert "webhook" not in stored.options

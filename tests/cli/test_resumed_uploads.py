@@ -8,10 +8,8 @@ import pty
 import re
 import signal
 import struct
-import subprocess
-import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,139 +19,89 @@ from devservers.toxics import Bandwidth
 from devservers.waiting import wait_for
 from soundlift.cli.exit_codes import ExitCode
 from soundlift.common.services import Services
+from tests.cli.large_upload import MEBIBYTE, LargeUpload
 from tests.client.servers import Deployment
-from tests.factories.jobs import MP4, job_now
 
-EMAIL = "ada@example.org"
-MEBIBYTE = 2**20
 PART = 32 * MEBIBYTE
 SIZE = 64 * MEBIBYTE
+MORE_THAN_A_PART = PART + 4 * MEBIBYTE
+BYTES_PER_SECOND = 40e6
 COLUMNS = 60
 CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-RESUMING = re.compile(r"^a\.mp4: resuming at ([0-9.]+) MB of 67\.1 MB$", re.MULTILINE)
 
 pytestmark = pytest.mark.slow
 
-Start = Callable[..., subprocess.Popen[str]]
-
 
 @pytest.fixture
-def line(services: Services, tmp_path: Path) -> Iterator[Forwarder]:
-    """Return the line to a deployment, and make a sparse file that looks like a large video."""
-    with (tmp_path / "a.mp4").open("wb") as file:
-        file.write(MP4)
-        file.truncate(SIZE)
+def line(services: Services) -> Iterator[Forwarder]:
+    """Return the line to a deployment."""
     with Deployment(services).running() as deployment, Forwarder(deployment.port) as line:
         yield line
 
 
 @pytest.fixture
-def start(services: Services, line: Forwarder, tmp_path: Path) -> Iterator[Start]:
-    """Return a function that converts the large file, with its output in the files `stdout` and `stderr`."""
-    processes = []
-
-    def soundlift(*arguments: str, **streams: int) -> subprocess.Popen[str]:
-        account = {
-            "SOUNDLIFT_URL": f"http://127.0.0.1:{line.port}",
-            "SOUNDLIFT_TOKEN": services.tokens.sign_in(EMAIL, admin=False),
-            "XDG_STATE_HOME": str(tmp_path / "state"),
-        }
-        without = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR")}
-        with (tmp_path / "stdout").open("w") as stdout, (tmp_path / "stderr").open("w") as stderr:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "soundlift.cli", "convert", "a.mp4", *arguments],
-                env={**without, "TERM": "xterm-256color", **account},
-                cwd=tmp_path,
-                text=True,
-                **{"stdout": stdout.fileno(), "stderr": stderr.fileno(), **streams},  # type: ignore[call-overload]
-            )
-        processes.append(process)
-        return process
-
-    yield soundlift
-    for process in processes:
-        process.kill()
-        process.wait()
+def upload(services: Services, line: Forwarder, tmp_path: Path) -> Iterator[LargeUpload]:
+    with LargeUpload(tmp_path, SIZE, f"http://127.0.0.1:{line.port}", services).running() as upload:
+        yield upload
 
 
-def _interrupt(start: Start, line: Forwarder, number: signal.Signals) -> int:
-    """Begin an upload, and end the command by a signal when it has sent more than a part; return its exit code."""
-    with line.disturbed(Bandwidth(40e6), "upstream"):
-        process = start()
-        wait_for(lambda: line.received_bytes > PART + 4 * MEBIBYTE, "more than a part has been sent")
-        process.send_signal(number)
-        return process.wait(20)
-
-
-def _end(process: subprocess.Popen[str], services: Services) -> None:
-    """Cancel the job of a command that waits for it, and wait until the command has ended."""
-    (job,) = wait_for(lambda: services.jobs.page(None), "the file has been uploaded")
-    assert services.jobs.cancel(job.id)
-    assert process.wait(20) == ExitCode.FAILED
-    with services.videos.open(job_now(services, job.id).video_fid).file as file:
-        assert file.read() == MP4 + bytes(SIZE - len(MP4))
-
-
-def _stderr(folder: Path) -> str:
-    return (folder / "stderr").read_text()
+def _interrupt(upload: LargeUpload, line: Forwarder, number: signal.Signals) -> int:
+    """End a command by a signal when it has sent more than a part."""
+    return upload.interrupt(number, line, after=MORE_THAN_A_PART, bytes_per_second=BYTES_PER_SECOND)
 
 
 def test_a_command_that_was_killed_sends_only_the_rest_when_it_is_given_again(
-    start: Start, line: Forwarder, services: Services, tmp_path: Path
+    upload: LargeUpload, line: Forwarder
 ) -> None:
-    assert _interrupt(start, line, signal.SIGKILL) == -signal.SIGKILL
+    assert _interrupt(upload, line, signal.SIGKILL) == -signal.SIGKILL
     before = line.received_bytes
-    _end(start(), services)
-    resumed = RESUMING.search(_stderr(tmp_path))
-    assert resumed, _stderr(tmp_path)
-    assert PART / 1e6 <= float(resumed[1]) < SIZE / 1e6
+    upload.end(upload.start())
+    resumed = upload.resumed_at(upload.stderr)
+    assert resumed, upload.stderr
+    assert PART / 1e6 <= resumed < SIZE / 1e6
     assert line.received_bytes - before <= SIZE - PART + MEBIBYTE
     assert line.received_bytes <= SIZE + PART + MEBIBYTE
-    assert len(services.jobs.page(None)) == 1
-    assert list((tmp_path / "state" / "soundlift" / "uploads").iterdir()) == []
+    assert upload.records == []
 
 
-def test_a_lost_connection_and_its_return_are_reported(
-    start: Start, line: Forwarder, services: Services, tmp_path: Path
-) -> None:
-    line.add(Bandwidth(40e6), "upstream")
-    process = start()
-    wait_for(lambda: line.received_bytes > PART + 4 * MEBIBYTE, "more than a part has been sent")
+def test_a_lost_connection_and_its_return_are_reported(upload: LargeUpload, line: Forwarder) -> None:
+    line.add(Bandwidth(BYTES_PER_SECOND), "upstream")
+    process = upload.start()
+    wait_for(lambda: line.received_bytes > MORE_THAN_A_PART, "more than a part has been sent")
     line.cut()
-    wait_for(lambda: "Trying again until it works; Ctrl-C stops." in _stderr(tmp_path), "the loss is reported")
+    wait_for(lambda: "Trying again until it works; Ctrl-C stops." in upload.stderr, "the loss is reported")
     line.restore()
-    wait_for(lambda: "Connected again." in _stderr(tmp_path), "the command continues")
-    _end(process, services)
+    wait_for(lambda: "Connected again." in upload.stderr, "the command continues")
+    upload.end(process)
     assert line.received_bytes <= SIZE + PART + MEBIBYTE
 
 
-def test_ctrl_c_says_that_the_same_command_continues(start: Start, line: Forwarder, tmp_path: Path) -> None:
-    assert _interrupt(start, line, signal.SIGINT) == ExitCode.INTERRUPTED
-    assert _stderr(tmp_path) == "Interrupted. The same command continues the upload later.\n"
+def test_ctrl_c_says_that_the_same_command_continues(upload: LargeUpload, line: Forwarder) -> None:
+    assert _interrupt(upload, line, signal.SIGINT) == ExitCode.INTERRUPTED
+    assert upload.stderr == "Interrupted. The same command continues the upload later.\n"
 
 
 @pytest.mark.parametrize(("arguments", "says_so"), [(["--json"], True), (["--quiet"], False)], ids=["json", "quiet"])
 def test_scripts_get_the_message_on_standard_error_unless_they_want_none(
-    start: Start, line: Forwarder, services: Services, tmp_path: Path, arguments: list[str], *, says_so: bool
+    upload: LargeUpload, line: Forwarder, arguments: list[str], *, says_so: bool
 ) -> None:
-    _interrupt(start, line, signal.SIGKILL)
-    process = start(*arguments)
-    _end(process, services)
-    assert bool(RESUMING.search(_stderr(tmp_path))) == says_so
-    assert "resuming" not in (tmp_path / "stdout").read_text()
+    _interrupt(upload, line, signal.SIGKILL)
+    upload.end(upload.start(*arguments))
+    assert bool(upload.resumed_at(upload.stderr)) == says_so
+    assert "resuming" not in upload.stdout
 
 
-def test_the_message_fits_on_a_narrow_terminal(start: Start, line: Forwarder, services: Services) -> None:
-    _interrupt(start, line, signal.SIGKILL)
+def test_the_message_fits_on_a_narrow_terminal(upload: LargeUpload, line: Forwarder) -> None:
+    _interrupt(upload, line, signal.SIGKILL)
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
-    process = start(stdin=terminal, stdout=terminal, stderr=terminal)
+    process = upload.start(stdin=terminal, stdout=terminal, stderr=terminal)
     os.close(terminal)
     written = b""
     while b"queued" not in written:
         written += os.read(controller, 65536)
-    _end(process, services)
+    upload.end(process)
     os.close(controller)
     lines = CONTROL.sub("", written.decode().replace("\r\n", "\n").replace("\r", "\n")).split("\n")
     assert [one for one in lines if len(one.rstrip()) > COLUMNS] == []
-    assert RESUMING.search("\n".join(one.rstrip() for one in lines))
+    assert upload.resumed_at("\n".join(one.rstrip() for one in lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,10 @@ from soundlift.common.services import Services
 from tests.client.servers import Deployment, WrittenAnswers
 
 EMAIL = "ada@example.org"
+
+
+class Killed(BaseException):
+    """The end of a process in the middle of an upload."""
 
 
 @pytest.fixture
@@ -29,6 +34,13 @@ def client(deployment: Deployment, services: Services) -> Client:
 def server() -> Iterator[WrittenAnswers]:
     with WrittenAnswers().running() as server:
         yield server
+
+
+@pytest.fixture
+def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the records of uploads, which belongs to this test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "soundlift" / "uploads"
 
 
 @pytest.fixture

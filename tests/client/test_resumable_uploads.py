@@ -15,7 +15,7 @@ from devservers.forwarder import Forwarder
 from devservers.waiting import DEADLINE_SECONDS
 from soundlift.client import ApiError, Client, Job
 from soundlift.common.services import Services
-from tests.client.conftest import EMAIL
+from tests.client.conftest import EMAIL, Killed
 from tests.client.servers import Deployment
 from tests.factories.jobs import MP4, job_now
 
@@ -23,17 +23,6 @@ PART = 2**20
 VIDEO = MP4 + os.urandom(5 * PART)
 
 pytestmark = pytest.mark.usefixtures("_no_pause")
-
-
-class Killed(BaseException):
-    """The end of a process in the middle of an upload."""
-
-
-@pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of the records, which belongs to this test."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state" / "soundlift" / "uploads"
 
 
 @pytest.fixture
@@ -44,7 +33,7 @@ def video(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def connect(deployment: Deployment, services: Services, state: Path) -> Iterator[Callable[..., Client]]:
+def connect(deployment: Deployment, services: Services, records: Path) -> Iterator[Callable[..., Client]]:
     """Return a function that makes a new client, as a new process has it."""
     clients = []
 
@@ -82,7 +71,7 @@ def _stored(services: Services, job: Job) -> bytes:
 
 
 def test_an_upload_in_parts_makes_the_same_job(
-    connect: Callable[..., Client], deployment: Deployment, services: Services, state: Path, tmp_path: Path
+    connect: Callable[..., Client], deployment: Deployment, services: Services, records: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "Ünïcode 🎵, 100 %.mp4"
     file.write_bytes(VIDEO)
@@ -97,7 +86,7 @@ def test_an_upload_in_parts_makes_the_same_job(
     assert seen == sorted(seen)
     assert seen[-1] == len(VIDEO)
     assert [line.split()[0] for line in deployment.lines if line.startswith("PATCH")] == ["PATCH"] * 6
-    assert list(state.iterdir()) == []
+    assert list(records.iterdir()) == []
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["close", "reset"])
@@ -120,28 +109,28 @@ def test_after_a_lost_connection_at_most_a_part_is_sent_again(
 
 
 def test_a_later_process_sends_only_the_rest(
-    connect: Callable[..., Client], deployment: Deployment, services: Services, state: Path, video: Path
+    connect: Callable[..., Client], deployment: Deployment, services: Services, records: Path, video: Path
 ) -> None:
     with Forwarder(deployment.port) as line:
         _kill(connect(port=line.port), video, 3 * PART, bitrate=96)
-        (record,) = state.iterdir()
+        (record,) = records.iterdir()
         assert stat.S_IMODE(record.stat().st_mode) == 0o600
-        assert stat.S_IMODE(state.stat().st_mode) == 0o700
+        assert stat.S_IMODE(records.stat().st_mode) == 0o700
         job, seen = _continue(connect(port=line.port), video, bitrate=96)
         assert 3 * PART <= seen[0] < 4 * PART
         assert line.received_bytes < len(VIDEO) + PART + 16_000
     assert _stored(services, job) == VIDEO
     assert [row.id for row in services.jobs.page(None)] == [job.id]
-    assert list(state.iterdir()) == []
+    assert list(records.iterdir()) == []
 
 
 def test_an_upload_that_was_killed_before_its_record_was_removed_makes_no_second_job(
-    connect: Callable[..., Client], deployment: Deployment, services: Services, state: Path, video: Path
+    connect: Callable[..., Client], deployment: Deployment, services: Services, records: Path, video: Path
 ) -> None:
     kept: dict[Path, bytes] = {}
 
     def keep(done: int, total: int | None) -> None:
-        kept.update({record: record.read_bytes() for record in state.iterdir()})
+        kept.update({record: record.read_bytes() for record in records.iterdir()})
 
     job = connect().upload(video, on_progress=keep)
     for record, content in kept.items():
@@ -150,7 +139,7 @@ def test_an_upload_that_was_killed_before_its_record_was_removed_makes_no_second
     again, _ = _continue(connect(), video)
     assert again.id == job.id
     assert not [line for line in deployment.lines if line.startswith(("PATCH", "POST"))]
-    assert list(state.iterdir()) == []
+    assert list(records.iterdir()) == []
     assert connect().upload(video).id != job.id, "the same file may be converted again"
 
 
@@ -170,10 +159,10 @@ def test_an_upload_of_something_else_begins_anew(
 
 @pytest.mark.parametrize("record", [b"", b'{"path": "/upl', b'{"path": 1, "key": 2}', b"[]", None])
 def test_an_upload_whose_record_is_of_no_use_begins_anew(
-    connect: Callable[..., Client], services: Services, state: Path, video: Path, record: bytes | None
+    connect: Callable[..., Client], services: Services, records: Path, video: Path, record: bytes | None
 ) -> None:
     _kill(connect(), video, 2 * PART)
-    (file,) = state.iterdir()
+    (file,) = records.iterdir()
     file.unlink() if record is None else file.write_bytes(record)
     job, seen = _continue(connect(), video)
     assert seen[0] == 0
@@ -213,17 +202,17 @@ def test_two_processes_that_upload_the_same_file_do_not_disturb_each_other(
 
 
 def test_without_a_folder_for_records_a_file_is_uploaded_all_the_same(
-    connect: Callable[..., Client], services: Services, state: Path, video: Path
+    connect: Callable[..., Client], services: Services, records: Path, video: Path
 ) -> None:
-    state.parent.parent.write_text("a file where the folder should be")
+    records.parent.parent.write_text("a file where the folder should be")
     job, seen = _continue(connect(), video)
     assert seen == []
     assert _stored(services, job) == VIDEO
 
 
-def test_a_client_keeps_no_records_if_it_should_not(connect: Callable[..., Client], state: Path, video: Path) -> None:
+def test_a_client_keeps_no_records_if_it_should_not(connect: Callable[..., Client], records: Path, video: Path) -> None:
     _kill(connect(keep_records=False), video, 2 * PART)
-    assert not state.exists()
+    assert not records.exists()
 
 
 def test_a_file_that_is_refused_is_an_error_and_makes_no_job(

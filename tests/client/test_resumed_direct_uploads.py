@@ -10,6 +10,7 @@ import pytest
 
 from devservers.ports import free_port
 from soundlift.client import ApiError, Client, FileChanged
+from tests.client.conftest import Killed
 from tests.client.servers import Reply, WrittenAnswers
 from tests.client.test_direct_uploads import ID, PART, VIDEO, begun, client, queued, reply, signed, store
 
@@ -19,16 +20,7 @@ BEGIN, COMPLETE, ABANDON = "POST /upload/direct", f"POST /upload/direct/{ID}/com
 PARTS = f"POST /upload/direct/{ID}/parts"
 CLAIMS = reply(200, {"claims": {"username": "ada@example.org"}})
 
-
-class Killed(BaseException):
-    """The end of a process in the middle of an upload."""
-
-
-@pytest.fixture(autouse=True)
-def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return the folder of the records, which belongs to this test."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    return tmp_path / "state" / "soundlift" / "uploads"
+pytestmark = pytest.mark.usefixtures("records")
 
 
 @pytest.fixture

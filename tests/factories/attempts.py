@@ -14,6 +14,11 @@ def age_attempts(services: Services, seconds: float) -> None:
     services.database.change(sa.update(table).values(times))
 
 
+def set_attempts(services: Services, number: int) -> None:
+    """Change all rows of attempts as if so many had been made."""
+    services.database.change(sa.update(table).values(attempts=number))
+
+
 def count_rows(services: Services) -> int:
     """Return how many subjects are counted."""
     with services.database.read() as connection:

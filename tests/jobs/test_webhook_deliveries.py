@@ -54,8 +54,8 @@ def test_a_delivery_is_claimed_postponed_given_up_and_replayed(services: Service
     version = job_now(services, job.id).updated_at
     assert services.deliveries.give_up(second, Failure("Never.", 500), endpoint_state=EndpointState.FAILING)
     assert job_now(services, job.id).updated_at > version
-    assert services.delivery_list.replay(added.id, second.delivery.id)
-    assert services.delivery_list.replay(added.id, second.delivery.id) is None
+    assert services.delivery_list.replay(added, second.delivery.id)
+    assert services.delivery_list.replay(added, second.delivery.id) is None
     third = services.deliveries.claim_of_job(job.id)
     assert third is not None
     assert services.deliveries.mark_delivered(third, status=200)

@@ -16,6 +16,7 @@ from soundlift.common.jobs.document import job_document
 from soundlift.common.jobs.model import JOB_ID, MAX_ARCHIVE_JOBS, MAX_POSTED_JOBS
 from soundlift.common.notifications.model import Channel
 from soundlift.common.services import Services
+from soundlift.common.webhooks.send_limits import REPLAYS, TESTS
 from tests.factories.jobs import mail_notification, ready_job
 from tests.openapi.document import read_document, schema
 
@@ -58,3 +59,9 @@ def test_the_bounds_are_those_of_the_code() -> None:
     rule = f"At least {MIN_PASSWORD_LENGTH} characters, and at most {MAX_PASSWORD_BYTES:,} bytes"
     assert rule in choose["schema"]["properties"]["password"]["description"]
     assert schema("Job")["properties"]["file_name"]["maxLength"] == MAX_NAME_LENGTH
+
+
+def test_the_limits_of_what_is_sent_to_webhooks_are_those_of_the_code() -> None:
+    described = read_document().root["components"]["responses"]["TooManySends"]["description"]
+    assert f"too many tests ({TESTS.free} in an hour)" in described
+    assert f"too many deliveries again ({REPLAYS.free:,} in an hour)" in described

@@ -11,7 +11,16 @@ PARTS = ("functions", "soundlift", "stack.yml")
 
 
 class NoHistory(Exception):
-    """A checkout without the commit before the newest migration, such as a shallow clone."""
+    """A checkout without the commits that a test needs, such as a shallow clone."""
+
+
+def git(*arguments: str) -> bytes:
+    """Return the output of a command of git in this checkout; raises NoHistory if it fails."""
+    try:
+        return subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        output = getattr(error, "stderr", b"") or str(error).encode()
+        raise NoHistory(f"This checkout lacks the history that is needed: {output.decode().strip()}") from None
 
 
 def extract_earlier_release(folder: Path) -> Path:
@@ -22,18 +31,10 @@ def extract_earlier_release(folder: Path) -> Path:
     newest = max(path.name for path in (ROOT / MIGRATIONS).glob("[0-9]*.py"))
     # A merge counts as the commit that added what it brought: what is before it has nothing of that.
     history = ("log", "--first-parent", "-m", "--no-renames", "--diff-filter=A", "--format=%H", "-1")
-    added = _git(*history, "--", f"{MIGRATIONS}/{newest}").decode().strip()
-    archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
+    added = git(*history, "--", f"{MIGRATIONS}/{newest}").decode().strip()
+    archive = git("archive", f"{added}^" if added else "HEAD", *PARTS)
     folder.mkdir()
     subprocess.run(["tar", "-x", "-C", str(folder)], input=archive, check=True)
     if (folder / MIGRATIONS / newest).exists():
         raise NoHistory(f"The commit before {added or 'HEAD'}, which added {newest}, has that migration, too.")
     return folder
-
-
-def _git(*arguments: str) -> bytes:
-    try:
-        return subprocess.run(["git", "-C", str(ROOT), *arguments], check=True, capture_output=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        output = getattr(error, "stderr", b"") or str(error).encode()
-        raise NoHistory(f"The earlier release is not in this checkout: {output.decode().strip()}") from None

@@ -1,4 +1,4 @@
-"""Checks of a database server: how transactions are isolated, how many connections it accepts, and encryption."""
+"""Checks of a database server: its version, the isolation of transactions, its connections, and encryption."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from soundlift.cli.doctor.finding import Finding, failed, ok, warning
 from soundlift.cli.doctor.hosts import is_private
 
 ISOLATION = "READ COMMITTED"
+MIN_POSTGRESQL = 14
 MIN_CONNECTIONS = 100
 MAX_USED_SHARE = 0.8
 # By the number of MySQL's error, or by PostgreSQL's SQLSTATE.
@@ -51,6 +52,7 @@ class _Server:
 
 def check_server(connection: Connection, host: str) -> Iterator[Finding]:
     """Yield the findings about the server that a connection belongs to."""
+    yield from _check_version(connection)
     isolation = connection.get_isolation_level()
     if isolation != ISOLATION:
         advice = f"connect to the server directly, or let the proxy pass {ISOLATION} on"
@@ -64,6 +66,13 @@ def check_server(connection: Connection, host: str) -> Iterator[Finding]:
         yield ok("connections", detail)
     if not server.encrypted and not is_private(host):
         yield warning("encryption", "the connection to the database is not encrypted", server.how_to_encrypt)
+
+
+def _check_version(connection: Connection) -> Iterator[Finding]:
+    version = connection.dialect.server_version_info
+    if connection.dialect.name == "postgresql" and version and version < (MIN_POSTGRESQL,):
+        detail = f"PostgreSQL {'.'.join(map(str, version))} is older than {MIN_POSTGRESQL}"
+        yield failed("version", detail, f"upgrade the server to PostgreSQL {MIN_POSTGRESQL} or newer")
 
 
 def _mysql(connection: Connection) -> _Server:

@@ -89,7 +89,11 @@ class Attempts:
 
         Each transaction must name its subjects in the same order of actions, or concurrent ones may deadlock.
         """
-        return self._database.transact(lambda connection: work(Counts(connection, self._secret)))
+        return self._database.transact(lambda connection: work(self.within(connection)))
+
+    def within(self, connection: Connection) -> Counts:
+        """Return the counts in a transaction, which rolls an attempt back with what was attempted."""
+        return Counts(connection, self._secret)
 
     def delete_expired(self) -> int:
         """Delete rows of forgotten attempts, DELETE_BATCH at a time, and return how many."""

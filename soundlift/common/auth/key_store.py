@@ -16,6 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.engine import Connection
 
+from soundlift.common.auth.account_lock import lock_account
 from soundlift.common.auth.api_keys import ApiKey
 from soundlift.common.auth.opaque_tokens import ID_BYTES
 from soundlift.common.auth.scopes import Scope
@@ -25,7 +26,7 @@ from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import api_keys as table
 from soundlift.common.db.tables import users
-from soundlift.common.errors import DatabaseUnavailable, Forbidden, NotAuthorized, TooManyKeys
+from soundlift.common.errors import DatabaseUnavailable, Forbidden, TooManyKeys
 
 MAX_KEYS = 50  # of one user, without expired and revoked ones
 MAX_ENDED_KEYS = 50  # of one user, beyond which making a key deletes the oldest
@@ -98,7 +99,9 @@ class ApiKeys:
         )
 
         def insert(connection: Connection) -> StoredKey:
-            _lock_account(connection, username, needs_admin=Scope.ADMIN in scopes)
+            is_admin = lock_account(connection, username)  # so that keys are made one after another
+            if Scope.ADMIN in scopes and not is_admin:
+                raise Forbidden("Only an admin may make a key with the scope admin.")
             _make_room(connection, username)
             connection.execute(row)
             return _stored(connection.execute(sa.select(*_columns()).where(table.c.id == key_id)).one())
@@ -165,16 +168,6 @@ class ApiKeys:
 def delete_keys(connection: Connection, username: str) -> None:
     """Delete all keys of a user in this transaction."""
     connection.execute(sa.delete(table).where(table.c.username == username))
-
-
-def _lock_account(connection: Connection, username: str, *, needs_admin: bool) -> None:
-    """Lock the row of a user, so that keys are made one after another; raises NotAuthorized or Forbidden."""
-    enabled = (users.c.email == username, users.c.disabled.is_(False))
-    account = connection.execute(sa.select(users.c.admin).where(*enabled).with_for_update()).one_or_none()
-    if account is None:
-        raise NotAuthorized("The account does not exist any more, or is disabled.")
-    if needs_admin and not account.admin:
-        raise Forbidden("Only an admin may make a key with the scope admin.")
 
 
 def _make_room(connection: Connection, username: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from soundlift.common.auth.attempts import Attempts
 from soundlift.common.db.clock import now
 from soundlift.common.db.engine import Database
 from soundlift.common.db.index_hints import force_index
@@ -17,13 +18,16 @@ from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.webhooks.deliveries import delivery_columns, delivery_from_row
 from soundlift.common.webhooks.model import Delivery, Endpoint, EventType
 from soundlift.common.webhooks.rows import new_delivery
+from soundlift.common.webhooks.send_limits import REPLAYS, TESTS
 
 
 class DeliveryList:
     """The deliveries of endpoints. Every method raises DatabaseUnavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, attempts: Attempts) -> None:
+        """Make a list whose tests and replays are counted among the attempts of their owner."""
         self._database = database
+        self._attempts = attempts
 
     def page(self, webhook_id: str, *, after: str | None, limit: int) -> Sequence[Delivery]:
         """Return the newest deliveries of an endpoint, or those before the one with the id `after`."""
@@ -46,27 +50,31 @@ class DeliveryList:
             row = connection.execute(sa.select(*delivery_columns).where(*_is(webhook_id, delivery_id))).one_or_none()
         return delivery_from_row(row) if row else None
 
-    def replay(self, webhook_id: str, delivery_id: str) -> Delivery | None:
+    def replay(self, endpoint: Endpoint, delivery_id: str) -> Delivery | None:
         """Make a delivery that succeeded or was given up due again, from its first attempt on, and return it.
 
-        None if it is pending, or does not exist.
+        None if it is pending, or does not exist. Raises TooManyAttempts.
         """
-        job = sa.select(table.c.job).where(*_is(webhook_id, delivery_id)).scalar_subquery()
+        job = sa.select(table.c.job).where(*_is(endpoint.id, delivery_id)).scalar_subquery()
         # The document of the job shows the delivery; it is locked first, as in the steps of deliveries.
         touch = sa.update(jobs).where(jobs.c.id == job).values(updated_at=next_update)
         again = {"due_at": now(), "resend_at": now(), "attempts": 0, "delivered_at": None}
-        over = *_is(webhook_id, delivery_id), table.c.due_at.is_(None)
+        over = *_is(endpoint.id, delivery_id), table.c.due_at.is_(None)
 
         def replay_and_read(connection: Connection) -> Delivery | None:
             connection.execute(touch)
             if not connection.execute(sa.update(table).where(*over).values(**again)).rowcount:
                 return None
+            self._attempts.within(connection).add(REPLAYS, endpoint.username)
             return _read(connection, delivery_id)
 
         return self._database.transact(replay_and_read)
 
     def add_test(self, endpoint: Endpoint) -> Delivery | None:
-        """Add a test of an endpoint, which is due immediately, and return it; None while another one is pending."""
+        """Add a test of an endpoint, which is due immediately, and return it; None while another one is pending.
+
+        Raises TooManyAttempts.
+        """
         values = new_delivery(endpoint.id, endpoint.username, EventType.TEST)
         pending = table.c.username == endpoint.username, table.c.webhook == endpoint.id, table.c.due_at.is_not(None)
         query = sa.select(table.c.id).where(*pending, table.c.type == EventType.TEST).limit(1)
@@ -75,6 +83,7 @@ class DeliveryList:
             lock_user(connection, endpoint.username)
             if connection.scalar(query) is not None:
                 return None
+            self._attempts.within(connection).add(TESTS, endpoint.username)
             connection.execute(sa.insert(table).values(**values))
             return _read(connection, values["id"])
 

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from soundlift.common.auth.account_lock import lock_account
 from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.engine import Database
 from soundlift.common.db.tables import webhook_deliveries
@@ -28,7 +29,10 @@ _columns = [table.c[name] for name in Endpoint.__dataclass_fields__]
 
 
 class Endpoints:
-    """The endpoints of all users. Every method raises DatabaseUnavailable."""
+    """The endpoints of all users. Every method raises DatabaseUnavailable.
+
+    What adds or changes an endpoint raises NotAuthorized if the account of its owner has been removed or disabled.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,6 +44,7 @@ class Endpoints:
         state = {"all_jobs": all_jobs, "state": EndpointState.ACTIVE, "created_at": now(), "changed_at": now()}
 
         def add_if_room(connection: Connection) -> Endpoint:
+            lock_account(connection, username)
             lock_user(connection, username)
             query = sa.select(sa.func.count()).where(table.c.username == username)
             if (connection.scalar(query) or 0) >= highest:
@@ -88,6 +93,7 @@ class Endpoints:
         ordered_values = [(table.c[name], value) for name, value in ordered]
 
         def rotate_and_read(connection: Connection) -> Endpoint | None:
+            lock_account(connection, endpoint.username)
             taken = connection.execute(update.ordered_values(*ordered_values)).rowcount
             return _read(connection, table.c.id == endpoint.id) if taken else None
 
@@ -113,6 +119,7 @@ class Endpoints:
         update = sa.update(table).where(table.c.id == endpoint.id).values(**values)
 
         def change_and_read(connection: Connection) -> Endpoint | None:
+            lock_account(connection, endpoint.username)
             return _read(connection, table.c.id == endpoint.id) if connection.execute(update).rowcount else None
 
         try:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from devservers.ports import free_port
 from devservers.postgresql import PostgreSql
-from soundlift.cli.doctor.database_server import ADVICE
+from soundlift.cli.doctor.database_server import ADVICE, MIN_POSTGRESQL
 from soundlift.cli.doctor.finding import Finding
+from soundlift.common.db.migrations import migrate
 from tests.cli.doctor.conftest import Examine, of
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -49,3 +54,24 @@ def test_each_fault_is_explained(examine: Examine, postgresql_server: PostgreSql
         postgresql_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
     assert "read-only" in detail
     assert advice.startswith("use the primary server")
+
+
+@pytest.mark.parametrize("version", ["13.22", "14.0"])
+def test_a_server_that_is_too_old_is_reported(examine: Examine, postgresql_server: PostgreSql, version: str) -> None:
+    database = postgresql_server.new_database()
+    url = postgresql_server.url(database)
+    migrate(url)
+    text = f"SELECT 'PostgreSQL {version} on x86_64-pc-linux-gnu'"
+    postgresql_server.execute(
+        "SET allow_system_table_mods = on",
+        f"CREATE OR REPLACE FUNCTION pg_catalog.version() RETURNS text LANGUAGE sql AS $${text}$$",
+        database=database,
+    )
+    advice = f"upgrade the server to PostgreSQL {MIN_POSTGRESQL} or newer"
+    expected = [("failed", "PostgreSQL 13.22 is older than 14", advice)] if version == "13.22" else []
+    assert of(examine(DATABASE_URL=url), "version") == expected
+
+
+def test_the_documents_name_the_version_that_is_checked() -> None:
+    assert f"versions {MIN_POSTGRESQL} and newer" in (DOCS / "postgresql.md").read_text()
+    assert f"PostgreSQL {MIN_POSTGRESQL} or newer" in (DOCS / "watching.md").read_text()
