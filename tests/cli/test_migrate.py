@@ -23,6 +23,8 @@ from soundlift.common.jobs.document import audio_name
 from soundlift.common.jobs.model import AudioDescription
 from soundlift.common.jobs.store import Jobs
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 MIGRATE = "import sys; from soundlift.common.db.migrations import migrate; migrate(sys.argv[1])"
 
 

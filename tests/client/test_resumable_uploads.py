@@ -22,7 +22,8 @@ from tests.factories.jobs import MP4, job_now
 PART = 2**20
 VIDEO = MP4 + os.urandom(5 * PART)
 
-pytestmark = pytest.mark.usefixtures("_no_pause")
+# together, its tests take seconds of a fast loop
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("_no_pause")]
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ from tests.factories.jobs import MP4, queued_job
 from tests.factories.media import store
 from tests.factories.stores import blocked_store
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 
 @dataclass
 class Trap:

@@ -15,6 +15,8 @@ import yaml
 
 from tests.factories.manifests import DEPLOY, Manifest, manifests_in, mounted_secrets
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 FILES_OF_KUSTOMIZE = sorted(DEPLOY.rglob("kustomization.yaml"))
 KUSTOMIZATIONS = [file for file in FILES_OF_KUSTOMIZE if yaml.safe_load(file.read_text())["kind"] == "Kustomization"]
 OF_OTHER_PROGRAMS = {DEPLOY / "openfaas" / "values.yaml", *(DEPLOY / "observability").iterdir()}

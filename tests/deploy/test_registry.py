@@ -14,6 +14,8 @@ from soundlift.local.stack import substitute
 from tests.deploy.test_manifests import FILES, KUSTOMIZATIONS, PODS
 from tests.factories.manifests import DEPLOY, ROOT, rendered
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 REGISTRY = DEPLOY / "registry"
 TOP = sorted(file.parent for file in KUSTOMIZATIONS if file.parent.name != "connector")
 UNRESOLVABLE = re.compile(r"registry\.invalid/")  # RFC 2606, section 2: the domain .invalid never exists

@@ -34,6 +34,8 @@ from tests.factories.jobs import (
 )
 from tests.imports.sources import importing_job
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 ADA, BOB = "ada@example.org", "bob@example.org"
 RACERS = 12
 ROUNDS = 3

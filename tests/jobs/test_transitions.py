@@ -11,6 +11,8 @@ from soundlift.common.services import Services
 from tests.factories.jobs import age, claimed_job, claimed_mail, job_now, mail_notification, queued_job, ready_job
 from tests.jobs.steps import MAKERS, STEPS, adopted_job, notification_rows, row_of, source_rows_of
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 MAIL_STEPS = {"claim_mail", "mark_delivered", "give_up_mail", "release_mail", "postpone_mail", "send_mail_soon"}
 IMPORT_STEPS = {
     *("claim_import", "renew_import", "reserve_import", "finish_import", "fail_import", "release_import"),

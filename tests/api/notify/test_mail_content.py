@@ -31,6 +31,8 @@ from tests.factories.jobs import (
 )
 from tests.fixtures.functions import Call
 
+pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
+
 
 class Page(HTMLParser):
     """The text, the tags and the links of an HTML page."""
