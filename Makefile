@@ -42,6 +42,9 @@ CHAOS_SECONDS := $(value SECONDS)
 override UPLOADS := $(value UPLOADS)
 override STORE := $(value STORE)
 export PYTHON VIDEO ONLY BASE_IMAGE TRACES DIR FORMAT SAMPLE MINUTES CASES SEED CHAOS_SECONDS UPLOADS STORE
+# With it, pytest would rewrite all modules of the tests in each of its processes and at each run, and the hundreds of
+# processes that tests start would compile ours.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: check-python help demo images check test corpus fuzz chaos mutate lint bench docs sbom clean

@@ -18,9 +18,11 @@ from devservers.rabbitmq import NotPrivate
 from devservers.server import NotInstalled
 from soundlift.common.auth.passwords import Passwords
 from soundlift.common.db.migrations import migrate
+from soundlift.common.db.tables import users
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from tests.factories.accounts import PASSWORD, SECRET
+from tests.fixtures.engines import make_cheap
 
 pytest_plugins = [f"tests.fixtures.{name}" for name in ("functions", "heap", "local_stack", "selection", "servers")]
 
@@ -100,9 +102,11 @@ def settings(data_folder: Path, database_url: str) -> Settings:
 def services(settings: Settings, password_hash: str) -> Iterator[Services]:
     """Return the services of one test, with the accounts ada@, bob@ and root@example.org."""
     services = Services(settings)
-    services.users.add("ada@example.org", password_hash)
-    services.users.add("bob@example.org", password_hash)
-    services.users.add("root@example.org", password_hash, admin=True)
+    make_cheap(services.database.engine)
+    accounts = {"ada@example.org": False, "bob@example.org": False, "root@example.org": True}
+    rows = [{"email": email, "password": password_hash, "admin": admin} for email, admin in accounts.items()]
+    with services.database.write() as connection:  # one transaction instead of three
+        connection.execute(users.insert(), rows)
     yield services
     services.database.engine.dispose()
 

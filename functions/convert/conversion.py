@@ -47,7 +47,7 @@ from .failures import (
 )
 from .formats.output_format import NotCopied
 from .formats.registry import format_for
-from .heartbeat import ClaimHeartbeat
+from .heartbeat import ConversionHeartbeat
 from .output.finish import FinishedFile, finish
 from .plan.copying import must_be_copied, reason_not_to_copy
 from .plan.plan import Plan, expected_seconds, make_plan, make_plan_for_changes, make_plan_without_timestamps
@@ -64,7 +64,7 @@ log = structlog.get_logger()
 
 
 def convert_video(
-    job: Job, folder: Path, heartbeat: ClaimHeartbeat, services: Services, *, spare_cores: int = 0
+    job: Job, folder: Path, heartbeat: ConversionHeartbeat, services: Services, *, spare_cores: int = 0
 ) -> FinishedFile:
     """Convert a job's video into an audio file in a folder, on one core plus the spare ones.
 

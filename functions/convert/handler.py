@@ -12,6 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from soundlift.common.errors import Busy, DatabaseUnavailable, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
 from soundlift.common.jobs.disposal import delete_abandoned_output
+from soundlift.common.jobs.heartbeat import ClaimLost
 from soundlift.common.jobs.model import CLAIM_SECONDS, OUTCOMES, WAITING, Claim, Job
 from soundlift.common.logging import bind_job
 from soundlift.common.process.temporary_folders import temporary_folder
@@ -24,7 +25,7 @@ from .choice import MAX_CHOICES, MAX_LOST_RACES, choose
 from .conversion import convert_video
 from .disk import worker_errors_as_unavailable
 from .failures import ConversionFailed
-from .heartbeat import ClaimHeartbeat, ClaimLost
+from .heartbeat import ConversionHeartbeat
 from .output.finish import FinishedFile
 from .output.store import store_audio
 
@@ -186,7 +187,11 @@ def _release_unless_ready(claim: Claim, services: Services, *, cause: str) -> No
 
 
 def _convert(job: Job, claim: Claim, services: Services) -> FinishedFile:
-    with worker_errors_as_unavailable(), ClaimHeartbeat(claim, services) as heartbeat, temporary_folder() as folder:
+    with (
+        worker_errors_as_unavailable(),
+        ConversionHeartbeat(claim, services) as heartbeat,
+        temporary_folder() as folder,
+    ):
         with _spare_cores(claim, services) as spare_cores:
             audio = convert_video(job, folder, heartbeat, services, spare_cores=spare_cores)
             store_audio(job, audio, str(claim.mp3_fid), heartbeat, services)

@@ -1,105 +1,25 @@
-"""The heartbeat of a claim, which stops the conversion when necessary."""
+"""The heartbeat of a conversion, which also stops it after its maximum time."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from threading import Event, Lock, Thread
-from types import TracebackType
-from typing import Self
 
-import structlog
-
-from soundlift.common.errors import DatabaseUnavailable, Unavailable
-from soundlift.common.jobs.model import CLAIM_SECONDS, Claim
-from soundlift.common.logging import with_log_context
+from soundlift.common.jobs.heartbeat import ClaimHeartbeat
+from soundlift.common.jobs.model import Claim
 from soundlift.common.services import Services
 
 from .failures import TOO_LONG, ConversionFailed
 
-TICK_SECONDS = 1.0
 
-log = structlog.get_logger()
-
-
-class ClaimLost(Exception):
-    """The job no longer belongs to this worker: it was cancelled, deleted, or claimed by another worker."""
-
-
-class ClaimHeartbeat:
-    """A thread that renews a claim and writes the progress every second; a context manager.
-
-    When the claim is lost, the time limit is reached or the process has to stop, the thread calls the callback passed
-    to `on_stop`, and `check` raises the reason.
-    """
+class ConversionHeartbeat(ClaimHeartbeat):
+    """The heartbeat of a claim to convert, whose reason to stop may also be ConversionFailed."""
 
     def __init__(self, claim: Claim, services: Services) -> None:
+        super().__init__(self._renew_in_time, services)
         self.claim = claim
-        self._services = services
-        self._began = self._renewed = time.monotonic()
-        self._percent = 0
-        self._reason: Exception | None = None
-        self._stop: Callable[[], None] | None = None
-        self._lock = Lock()
-        self._ended = Event()
-        self._thread = Thread(target=with_log_context(self._run), name="claim-heartbeat", daemon=True)
+        self._began = time.monotonic()
 
-    def report_progress(self, percent: float) -> None:
-        """Set the percentage that the next renewal writes, unless it is lower than before."""
-        self._percent = min(99, max(self._percent, int(percent)))
-
-    def on_stop(self, stop: Callable[[], None]) -> None:
-        """Set the callback that stops the work, and call it now if the work already has to stop."""
-        with self._lock:
-            self._stop = stop
-            if self._reason is not None:
-                stop()
-
-    def check(self) -> None:
-        """Raise the reason why the work has to stop, if any: ClaimLost, Unavailable or ConversionFailed."""
-        if self._reason is not None:
-            raise self._reason
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:  # fmt: skip
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(TICK_SECONDS):
-            try:
-                reason = self._reason_to_stop()
-            except Exception as error:  # the work must not continue without a heartbeat
-                reason = error
-            if reason is not None:
-                self._end(reason)
-                return
-
-    def _reason_to_stop(self) -> Exception | None:
-        settings = self._services.settings
-        if self._services.shutdown.is_overdue(settings.drain_seconds):
-            return Unavailable("The worker is shutting down; another one will take the job.", retry_after=1)
-        if time.monotonic() - self._began > settings.max_conversion_seconds:
-            return ConversionFailed(TOO_LONG)
-        return self._renew()
-
-    def _renew(self) -> Exception | None:
-        try:
-            if not self._services.jobs.renew(self.claim, percent=self._percent):
-                return ClaimLost()
-            self._renewed = time.monotonic()
-        except DatabaseUnavailable as error:
-            log.warning("claim not renewed", **error.evidence)
-            if time.monotonic() - self._renewed > CLAIM_SECONDS:
-                return error
-        return None
-
-    def _end(self, reason: Exception) -> None:
-        with self._lock:
-            self._reason = reason
-            if self._stop is not None:
-                self._stop()
+    def _renew_in_time(self, percent: int) -> bool:
+        if time.monotonic() - self._began > self._services.settings.max_conversion_seconds:
+            raise ConversionFailed(TOO_LONG)
+        return self._services.jobs.renew(self.claim, percent=percent)

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
 
-from soundlift.common.jobs.model import ImportClaim, Job
+from soundlift.common.jobs.heartbeat import ClaimHeartbeat
+from soundlift.common.jobs.model import ImportClaim, Job, StoredPart
+from soundlift.common.outbound.response import OutboundResponse
 from soundlift.common.services import Services
 
 from .failures import TOO_LARGE, ImportFailed
-from .heartbeat import ImportHeartbeat
 from .naming import sent_name, sent_type
 from .receiver import Receiver
 from .source import SourceFile, SourceLimits
 
-
-@dataclass(frozen=True)
-class ImportedFile:
-    """A complete file in the store, with the name and the type that its server gave it, None if it gave none."""
-
-    size: int
-    name: str | None
-    content_type: str | None
+MAX_VALIDATOR_LENGTH = 1000
 
 
-def import_video(job: Job, claim: ImportClaim, heartbeat: ImportHeartbeat, services: Services) -> ImportedFile:
-    """Store the file at the URL of a claim.
+def import_video(job: Job, claim: ImportClaim, heartbeat: ClaimHeartbeat, services: Services) -> StoredPart:
+    """Store the file at the URL of a claim, or the rest of it, and return the description of the complete file.
 
-    Raises ImportFailed, ClaimLost, StoreUnavailable, DatabaseUnavailable, or Unavailable if the process has to stop.
+    Raises ImportFailed, ClaimLost, UploadSuperseded, StoreUnavailable, MediaNotFound if the store has lost the
+    beginning, DatabaseUnavailable, or Unavailable if the process has to stop.
     """
     limits, settings = services.limits.of(job.username, services.settings), services.settings
     source = SourceFile(
@@ -35,22 +29,36 @@ def import_video(job: Job, claim: ImportClaim, heartbeat: ImportHeartbeat, servi
         claim.url,
         SourceLimits(limits.largest_upload, settings.import_seconds, settings.import_least_rate),
         pause=heartbeat.pause,
+        part=claim.part,
     )
-    content_type: str | None = None
     with Receiver(job, claim, limits, services) as receiver, closing(source.blocks()) as blocks:
         try:
             for block in blocks:
                 heartbeat.check()
                 if source.received == len(block) and source.head is not None:
-                    content_type = sent_type(source.head.headers)
-                    receiver.expect(source.length or 0)
-                receiver.write(block, content_type)
+                    receiver.expect(_described(source, source.head, claim))
+                receiver.write(block)
                 heartbeat.report_progress(100 * source.received / source.length if source.length else 0)
         except ImportFailed as failure:
             if failure.code == TOO_LARGE:
                 raise ImportFailed(TOO_LARGE, f"A video may have at most {limits.largest_upload} bytes.") from None
             raise
-        size = receiver.commit(content_type)
+        part = receiver.commit()
     heartbeat.check()
-    name = sent_name(source.head.headers, source.head.url.path) if source.head and not claim.is_named else None
-    return ImportedFile(size, name, content_type)
+    return part
+
+
+def _described(source: SourceFile, head: OutboundResponse, claim: ImportClaim) -> StoredPart:
+    """Return what the first response says of a file; a name that the user has chosen remains.
+
+    A server may send a validator of any length, which need not fit in the row.
+    """
+    validator = source.validator if source.validator and len(source.validator) <= MAX_VALIDATOR_LENGTH else None
+    return StoredPart(
+        received=0,
+        state="",
+        length=source.length,
+        validator=validator,
+        file_name=None if claim.is_named else sent_name(head.headers, head.url.path),
+        content_type=sent_type(head.headers),
+    )

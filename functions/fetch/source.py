@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
+from soundlift.common.jobs.model import StoredPart
 from soundlift.common.outbound.client import OutboundClient
 from soundlift.common.outbound.errors import ConnectionFailed, OutboundError
 from soundlift.common.outbound.limits import OutboundLimits
@@ -44,22 +45,23 @@ class SourceFile:
         limits: SourceLimits,
         *,
         pause: Callable[[float], None],
+        part: StoredPart | None = None,
     ) -> None:
-        """Prepare to receive a file; `pause` waits some seconds, and may raise an error."""
+        """Prepare to receive a file, or the rest if a part is stored; `pause` waits, and may raise an error."""
         self._client = client
         self._url = url
         self._limits = limits
         self._pause = pause
         self._ends_at = time.monotonic() + limits.seconds
-        self._validator: str | None = None
+        self.validator = part.validator if part else None
         self.head: OutboundResponse | None = None
-        self.length: int | None = None
-        self.received = 0
+        self.length = part.length if part else None
+        self.received = part.received if part else 0
 
     def blocks(self) -> Generator[bytes, None, None]:
         """Yield the file in blocks; raises ImportFailed."""
         losses = 0
-        while True:
+        while not self.received or self.received != self.length:
             before = self.received
             try:
                 yield from self._rest()
@@ -77,8 +79,8 @@ class SourceFile:
     def _rest(self) -> Generator[bytes, None, None]:
         """Yield the file from the first byte that has not been received; raises OutboundError or ImportFailed."""
         headers = {"Accept": "*/*"}
-        if self.received and self._validator:
-            headers |= {"Range": f"bytes={self.received}-", "If-Range": self._validator}
+        if self.received and self.validator:
+            headers |= {"Range": f"bytes={self.received}-", "If-Range": self.validator}
         limits = OutboundLimits(
             total_seconds=max(0.001, self._time_left()),
             max_bytes=self._limits.max_bytes - self.received,
@@ -107,13 +109,13 @@ class SourceFile:
             raise _refusal(response)
         self.head = response
         self.length = response.length
-        self._validator = strong_validator(response.headers)
+        self.validator = strong_validator(response.headers)
 
     def _is_rest(self, response: OutboundResponse) -> bool:
         return is_rest(response.headers, offset=self.received, length=self.length)
 
     def _can_resume(self) -> bool:
-        return not self.received or self._validator is not None
+        return not self.received or self.validator is not None
 
     def _time_left(self) -> float:
         return self._ends_at - time.monotonic()

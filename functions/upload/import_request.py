@@ -16,8 +16,8 @@ from soundlift.common.json_text import read_json
 from soundlift.common.logging import bind_job, current_traceparent
 from soundlift.common.options.parsing import parse_options
 from soundlift.common.outbound.errors import BadUrl
-from soundlift.common.outbound.policy import OutboundPolicy, plain_address
-from soundlift.common.outbound.url import Url, parse_url
+from soundlift.common.outbound.policy import OutboundPolicy
+from soundlift.common.outbound.url import Url, permitted_url
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 from soundlift.common.web.application import BODY_SECONDS
@@ -88,12 +88,7 @@ def _text(members: dict[str, Any], name: str, *, default: str | None = None) -> 
 
 def _permitted_url(text: str, settings: Settings) -> Url:
     """Return a URL; raises BadSource if nothing is imported from it. The addresses of a name are checked later."""
-    policy = OutboundPolicy(settings.outbound_allow, settings.outbound_ports)
     try:
-        url = parse_url(text, policy)
+        return permitted_url(text, OutboundPolicy(settings.outbound_allow, settings.outbound_ports))
     except BadUrl as error:
         raise BadSource(error.detail) from None
-    address = plain_address(url.host)
-    if address and not policy.permits(url.host, address):
-        raise BadSource("The URL leads to an address that is not on the public internet.")
-    return url

@@ -167,6 +167,7 @@ class Settings:
     import_least_rate: int = setting(
         "Minimum rate of an import in bytes per second, on average over each 30 seconds", 10_000, positive
     )
+    import_concurrency: int = setting("Maximum number of concurrent imports of one user", 3, positive)
     resume_seconds: int = setting(
         "How long a resumable upload is kept after the last bytes that arrived, at least 1800",
         24 * 3600,

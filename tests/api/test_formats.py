@@ -186,6 +186,7 @@ def test_a_frame_that_begins_like_utf_16_is_not_text(content: bytes) -> None:
     assert _is_known(bytes.fromhex("fffee200") + content * 242)  # MPEG-1, layer I with a checksum
 
 
+@pytest.mark.slow
 def test_random_bytes_are_rejected_except_for_one_file_in_2000() -> None:
     # False positives mostly begin like a frame of MPEG audio, AAC, FLAC or AC-3, or like a box with a name.
     odds = (14 * 224 + 4 * 256 + 2 * 256) / 2**24 + 2 / 2**16 + (95 / 256) ** 4 / 256

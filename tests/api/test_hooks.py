@@ -62,6 +62,9 @@ def test_a_webhook_is_added_with_a_secret_that_is_shown_once(hooks: FlaskClient,
         {"url": "ftp://example.org/"},
         {"url": "https://user:secret@example.org/"},
         {"url": "https://example.org:22/"},
+        {"url": "http://127.0.0.1/"},
+        {"url": "https://[::1]/"},
+        {"url": "https://169.254.169.254/latest"},
         {"url": f"https://example.org/{'a' * 2048}"},
         {"url": 7},
         {},
@@ -104,7 +107,7 @@ def test_a_webhook_is_changed_disabled_and_enabled(hooks: FlaskClient, services:
     changed = ask(hooks, services, "PATCH", f"/{added.id}", {"url": f"{URL}/new", "all_jobs": False}).json
     assert (changed["url"], changed["all_jobs"], changed["state"]) == (f"{URL}/new", False, "active")
     disabled = ask(hooks, services, "PATCH", f"/{added.id}", {"enabled": False}).json
-    assert (disabled["state"], disabled["detail"]) == ("disabled", "Its owner has disabled it.")
+    assert (disabled["state"], disabled["detail"]) == ("disabled", "You have disabled it.")
     assert disabled["url"] == f"{URL}/new"
     assert_problem(ask(hooks, services, "POST", f"/{added.id}/test"), 409, code="webhook_disabled")
     enabled = ask(hooks, services, "PATCH", f"/{added.id}", {"enabled": True}).json

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, expect
 from devservers.chromium import running_chromium
 from devservers.local_stack import Stack
 from devservers.oidc_provider import OidcProvider, running_oidc_provider
+from devservers.webhook_receiver import WebhookReceiver
 from soundlift.common.auth.passwords import Passwords
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
@@ -112,3 +113,9 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def silent_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a video without sound."""
     return ffmpeg(tmp_path_factory.mktemp("video") / "Silent.mp4", *PICTURE, "-c:v", "mpeg4")
+
+
+@pytest.fixture
+def receiver() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as server:
+        yield server

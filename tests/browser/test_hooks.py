@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import expect
 
 from devservers.webhook_receiver import Answer, WebhookReceiver
 from tests.browser.visits import Visits
-
-
-@pytest.fixture
-def receiver() -> Iterator[WebhookReceiver]:
-    with WebhookReceiver() as server:
-        yield server
 
 
 def test_a_user_adds_a_webhook_tests_it_and_sees_its_deliveries(
@@ -26,6 +18,7 @@ def test_a_user_adds_a_webhook_tests_it_and_sees_its_deliveries(
     page = visit.page
     page.get_by_role("link", name="Webhooks").click()
     expect(page.get_by_text("You have no webhooks.")).to_be_visible()
+    expect(page).to_have_title("Webhooks · Soundlift")
     address = page.get_by_label("Address", exact=True)
     address.fill("ftp://example.org")
     visit.button("Add a webhook").click()

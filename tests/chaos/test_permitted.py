@@ -63,13 +63,12 @@ def an_import_that_failed_as_its_upload_would_be_refused(run: Run) -> None:
     run.videos = Stored(run.videos.files - {"video of j3"})  # which was never stored
 
 
-def a_cancelled_import_whose_worker_was_killed(run: Run) -> None:
-    """What the worker has stored is deleted with the job."""
+def a_cancelled_import(run: Run) -> None:
     run.facts += [{**upload("import"), "way": "keyed import"}, response("import", 202, "j3")]
     run.add("j3", "import.mp4")
     run.facts.append(action("cancel", "import", "j3", 200))
     run.end("j3", "cancelled")
-    run.videos = Stored(run.videos.files - {"video of j3"}, frozenset({"video of j3.part"}))
+    run.videos = Stored(run.videos.files - {"video of j3"})  # which has not arrived
 
 
 def a_refused_upload_that_is_gone(run: Run) -> None:
@@ -115,7 +114,7 @@ def a_mail_repeated_soon_after_its_sending_was_interrupted(run: Run) -> None:
         a_job_cancelled_by_its_owner,
         a_job_given_up_after_a_kill,
         an_import_that_failed_as_its_upload_would_be_refused,
-        a_cancelled_import_whose_worker_was_killed,
+        a_cancelled_import,
         a_refused_upload_that_is_gone,
         a_webhook_repeated_because_its_receiver_refused_it,
         a_webhook_repeated_after_a_kill,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soundlift.client import ApiError, Client
-from soundlift.client.webhooks import PAGE_SIZE
+from soundlift.client import ApiError, Client, webhooks
 from soundlift.common.services import Services
 from tests.client.conftest import EMAIL
 from tests.factories.publishers import RecordingPublisher
@@ -28,16 +27,19 @@ def test_webhooks_are_added_changed_rotated_and_removed(client: Client) -> None:
     assert client.webhooks.list() == []
 
 
-def test_deliveries_are_listed_over_several_pages_and_replayed(client: Client, services: Services) -> None:
+def test_deliveries_are_listed_over_several_pages_and_replayed(
+    client: Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "PAGE_SIZE", 2)
     services.publisher = RecordingPublisher()
     added = client.webhooks.add("https://hooks.example.org")
-    for _ in range(PAGE_SIZE + 1):
+    for _ in range(5):
         delivery = client.webhooks.test(added)
         claim = services.deliveries.claim_next(EMAIL)
         assert claim is not None
         assert services.deliveries.mark_delivered(claim, status=200)
     found = list(client.webhooks.deliveries(added))
-    assert len(found) == PAGE_SIZE + 1
+    assert len(found) == 5
     assert (found[0].id, found[0].status, found[0].attempts, found[0].last_status) == (delivery.id, "delivered", 1, 200)
     replayed = client.webhooks.replay(added, found[0])
     assert (replayed.status, replayed.attempts) == ("pending", 0)

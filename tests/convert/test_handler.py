@@ -14,10 +14,11 @@ import structlog
 
 from functions.convert.failures import EMPTY_AUDIO, ConversionFailed
 from functions.convert.handler import convert
-from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
+from functions.convert.heartbeat import ConversionHeartbeat
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, StoreUnavailable, Unavailable
 from soundlift.common.events import CONVERSION_FAILED, MP3_READY, event_for
+from soundlift.common.jobs.heartbeat import ClaimLost
 from soundlift.common.jobs.model import CLAIM_SECONDS, Claim, Job, State
 from soundlift.common.logging import current_traceparent
 from soundlift.common.services import Services
@@ -32,12 +33,12 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 class FakeConversion:
     """A conversion that calls `convert` instead of FFmpeg, and records its arguments."""
 
-    convert: Callable[[Job, Path, ClaimHeartbeat, Services], FinishedFile]
+    convert: Callable[[Job, Path, ConversionHeartbeat, Services], FinishedFile]
     spare_cores: list[int] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
 
     def __call__(
-        self, job: Job, folder: Path, heartbeat: ClaimHeartbeat, services: Services, *, spare_cores: int
+        self, job: Job, folder: Path, heartbeat: ConversionHeartbeat, services: Services, *, spare_cores: int
     ) -> FinishedFile:
         self.spare_cores.append(spare_cores)
         self.folders.append(folder)
@@ -66,7 +67,7 @@ def _succeed(job: Job, folder: Path, *_: Any) -> FinishedFile:
 def _failing(error: Exception) -> Callable[..., FinishedFile]:
     """Return a conversion that stores part of an MP3, and then fails."""
 
-    def fail(job: Job, folder: Path, heartbeat: ClaimHeartbeat, services: Services) -> FinishedFile:
+    def fail(job: Job, folder: Path, heartbeat: ConversionHeartbeat, services: Services) -> FinishedFile:
         store(services.mp3s, str(job_now(services, job.id).mp3_fid), b"half an MP3")
         raise error
 

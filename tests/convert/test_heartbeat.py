@@ -9,10 +9,12 @@ from threading import Event
 import pytest
 
 from devservers.waiting import DEADLINE_SECONDS, wait_for
-from functions.convert import heartbeat as module
+from functions.convert import heartbeat as of_conversions
 from functions.convert.failures import TOO_LONG, ConversionFailed
-from functions.convert.heartbeat import ClaimHeartbeat, ClaimLost
+from functions.convert.heartbeat import ConversionHeartbeat
 from soundlift.common.errors import DatabaseUnavailable, Unavailable
+from soundlift.common.jobs import heartbeat as module
+from soundlift.common.jobs.heartbeat import ClaimLost
 from soundlift.common.jobs.model import CLAIM_SECONDS, Claim
 from soundlift.common.process.shutdown import Shutdown
 from soundlift.common.services import Services
@@ -45,10 +47,11 @@ class Renewals:
 def _run_until_stopped(services: Services, monkeypatch: pytest.MonkeyPatch, renewals: Renewals) -> Exception:
     """Run a heartbeat until the work has to stop, and return the reason."""
     monkeypatch.setattr(module, "time", renewals)
+    monkeypatch.setattr(of_conversions, "time", renewals)
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
     services.jobs = renewals
     stopped = Event()
-    with ClaimHeartbeat(CLAIM, services) as heartbeat:
+    with ConversionHeartbeat(CLAIM, services) as heartbeat:
         heartbeat.on_stop(stopped.set)
         assert stopped.wait(DEADLINE_SECONDS)
     stopped.clear()
@@ -116,7 +119,7 @@ def test_work_continues_until_the_drain_time_is_over(
 def test_each_renewal_writes_the_percent_which_never_falls(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     services.jobs = renewals = Renewals([(1, True)])
     monkeypatch.setattr(module, "TICK_SECONDS", 0.001)
-    with ClaimHeartbeat(CLAIM, services) as heartbeat:
+    with ConversionHeartbeat(CLAIM, services) as heartbeat:
         wait_for(lambda: renewals.written, "the claim is renewed")
         assert renewals.written[0] == (CLAIM, 0)
         for done, shown in [(1.2, 1), (41.9, 41), (20.0, 41), (98.9, 98), (99.9, 99), (250.0, 99)]:
@@ -129,7 +132,7 @@ def test_each_renewal_writes_the_percent_which_never_falls(services: Services, m
 
 def test_the_thread_of_a_heartbeat_is_a_named_daemon(services: Services) -> None:
     before = threading.enumerate()
-    with ClaimHeartbeat(CLAIM, services):
+    with ConversionHeartbeat(CLAIM, services):
         begun = [thread for thread in threading.enumerate() if thread not in before]
         (thread,) = [thread for thread in begun if thread.name == "claim-heartbeat"]
         assert thread.daemon

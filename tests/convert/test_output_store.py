@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.store import BLOCK, store_audio
+from soundlift.common.jobs.heartbeat import ClaimLost
 from soundlift.common.media import MediaInfo, MediaWriter
 from soundlift.common.services import Services
 from tests.convert.outcome import finished_mp3, stored_mp3s

@@ -15,10 +15,10 @@ import structlog
 
 from functions.convert.choice import CANDIDATES, MAX_CHOICES, choose
 from functions.convert.handler import convert
-from functions.convert.heartbeat import ClaimLost
 from functions.convert.output.finish import FinishedFile
 from soundlift.common.errors import Busy, SoundliftError, StoreUnavailable
 from soundlift.common.events import event_for
+from soundlift.common.jobs.heartbeat import ClaimLost
 from soundlift.common.jobs.model import CLAIM_SECONDS, FIRST_RESEND_SECONDS, GIVE_UP_SECONDS, Job, State
 from soundlift.common.logging import current_traceparent
 from soundlift.common.process.shutdown import Shutdown

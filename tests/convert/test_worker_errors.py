@@ -21,7 +21,7 @@ from functions.convert.conversion import convert_video
 from functions.convert.disk import check_disk, worker_errors_as_unavailable
 from functions.convert.encode.ffmpeg import Ffmpeg
 from functions.convert.handler import app, convert
-from functions.convert.heartbeat import ClaimHeartbeat
+from functions.convert.heartbeat import ConversionHeartbeat
 from functions.convert.probe.metadata import FILE_NAME
 from soundlift.common.errors import Busy, Unavailable
 from soundlift.common.events import event_for, to_http
@@ -213,7 +213,7 @@ def test_a_disk_full_before_the_first_byte_costs_no_attempt(
     assert claim is not None
     (tmp_path / AUDIO).symlink_to("/dev/full")
     services.settings = NOT_CONFINED
-    with ClaimHeartbeat(claim, services) as heartbeat, pytest.raises(Unavailable), worker_errors_as_unavailable():
+    with ConversionHeartbeat(claim, services) as heartbeat, pytest.raises(Unavailable), worker_errors_as_unavailable():
         convert_video(job, tmp_path, heartbeat, services, spare_cores=cores - 1)
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from ipaddress import ip_network
 
 import sqlalchemy as sa
 
-from soundlift.common.db.tables import job_sources
+from soundlift.common.db.tables import job_sources, resumable_uploads
+from soundlift.common.errors import StoreUnavailable
 from soundlift.common.jobs.import_requests import ImportRequest
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
 from soundlift.common.jobs.quota import Reservation
+from soundlift.common.media import MediaInfo
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.services import Services
 from tests.factories.jobs import MP4
 from tests.outbound.servers import RawServer
 
 LARGE = MP4 + bytes(range(256)) * 8192  # 2 MiB and a little
+SLICE = 1000  # bytes at a time, of a server that waits for something
 RANGE = re.compile(r"\r\nRange: bytes=([0-9]+)-\r\n")
 IF_RANGE = re.compile(r"\r\nIf-Range: (.*)\r\n")
 
@@ -56,6 +60,27 @@ class Source:
         end = first + self.cuts.pop(0) if self.cuts else size
         for position in range(first, min(end, size), 65536):
             yield self.content[position : min(position + 65536, end)]
+
+
+class SlowSource(Source):
+    """A source whose blocks arrive slowly until a function returns True."""
+
+    def __init__(self, content: bytes, is_enough: Callable[[], bool]) -> None:
+        super().__init__(content)
+        self._is_enough = is_enough
+
+    def __call__(self, head: str) -> Iterator[bytes]:
+        for block in super().__call__(head):
+            for position in range(0, len(block), SLICE):
+                yield block[position : position + SLICE]
+                if not self._is_enough():
+                    time.sleep(0.02)
+
+
+def first_byte(head: str) -> int | None:
+    """Return the position from which a request asks for the file; None if it asks for all of it."""
+    found = RANGE.search(head)
+    return int(found[1]) if found else None
 
 
 def allow_loopback(services: Services) -> None:
@@ -97,6 +122,26 @@ def age_source(services: Services, job: Job, seconds: float) -> None:
         connection.execute(sa.update(job_sources).where(job_sources.c.job == job.id).values(values))
 
 
+def stored_bytes(services: Services) -> int:
+    """Return how much of the only import is stored by the account of its row."""
+    with services.database.read() as connection:
+        return connection.scalar(sa.select(resumable_uploads.c.received)) or 0
+
+
 def source_rows(services: Services) -> list[sa.Row[tuple[object, ...]]]:
     with services.database.read() as connection:
         return list(connection.execute(sa.select(job_sources)))
+
+
+class FullStore:
+    """A store in which no file can be begun."""
+
+    def __init__(self, services: Services) -> None:
+        self._videos = services.videos
+        self.delete = self._videos.delete
+        self.resumable = lambda: self
+        self.open = self._videos.open
+        self.check = self._videos.check
+
+    def begin(self, fid: str, info: MediaInfo, *, expected_bytes: int) -> str:
+        raise StoreUnavailable("The media store does not answer.")

@@ -18,12 +18,20 @@ from functions.fetch.validators import is_rest, strong_validator
 from soundlift.common.errors import DatabaseUnavailable, StoreUnavailable
 from soundlift.common.events import CONVERSION_FAILED, VIDEO_UPLOADED, event_for
 from soundlift.common.jobs.model import MAX_IMPORT_ATTEMPTS, ImportClaim, Job
-from soundlift.common.media import MediaInfo, MediaWriter, list_files
-from soundlift.common.process.shutdown import Shutdown
+from soundlift.common.media import list_files
 from soundlift.common.services import Services
 from tests.api.uploads import read_stored
 from tests.factories.jobs import MP4, job_now
-from tests.imports.sources import LARGE, Source, age_source, allow_loopback, importing_job, job_from, source_rows
+from tests.imports.sources import (
+    LARGE,
+    FullStore,
+    Source,
+    age_source,
+    allow_loopback,
+    importing_job,
+    job_from,
+    source_rows,
+)
 from tests.outbound.servers import RawServer, redirect, response
 
 AN_HOUR_AGO = ("Last-Modified: Wed, 21 Oct 2015 07:28:00 GMT", "Date: Wed, 21 Oct 2015 08:28:00 GMT")
@@ -329,19 +337,6 @@ def test_an_import_that_another_worker_has_claimed_is_left_alone(services: Servi
     assert services.jobs.renew_import(claim, percent=5)
 
 
-class FullStore:
-    """A store that fails after the first blocks."""
-
-    def __init__(self, services: Services) -> None:
-        self._videos = services.videos
-        self.delete = self._videos.delete
-        self.open = self._videos.open
-        self.check = self._videos.check
-
-    def create(self, fid: str, info: MediaInfo) -> MediaWriter:
-        raise StoreUnavailable("The media store does not answer.")
-
-
 def test_trouble_of_the_store_does_not_count_as_an_attempt(services: Services) -> None:
     with RawServer(Source()).running() as server:
         job = job_from(services, server)
@@ -352,26 +347,6 @@ def test_trouble_of_the_store_does_not_count_as_an_attempt(services: Services) -
         assert (source_rows(services)[0].attempts, source_rows(services)[0].claim) == (0, None)
         services.videos = videos
         assert run(services, job).state == "queued"
-
-
-def test_a_worker_that_has_to_stop_lets_go_of_its_import(services: Services) -> None:
-    class Stopping(Services):
-        shutdown = Shutdown()
-
-    def answer(head: str) -> Iterator[bytes]:
-        stopping.shutdown.begin()
-        for block in Source()(head):
-            time.sleep(0.2)
-            yield block
-
-    with RawServer(answer).running() as server:
-        job = job_from(services, server)
-        stopping = Stopping(replace(services.settings, drain_seconds=0))
-        with pytest.raises(Exception, match="shutting down"):
-            fetch(event_for(job), stopping)
-        stopping.database.engine.dispose()
-    assert (source_rows(services)[0].attempts, source_rows(services)[0].claim) == (0, None)
-    assert_nothing_stored(services)
 
 
 def test_a_file_is_kept_if_the_job_was_queued_before_the_connection_to_the_database_was_lost(

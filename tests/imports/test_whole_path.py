@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
@@ -15,11 +15,12 @@ from devservers.local_stack import GATEWAY, Stack
 from devservers.waiting import wait_for
 from soundlift.client import Client
 from soundlift.common.media import list_files
+from tests.api.uploads import read_stored
 from tests.cli.conftest import Run, run
 from tests.factories.accounts import PASSWORD
 from tests.factories.clips import talking_mp4
 from tests.factories.jobs import is_notified, job_now
-from tests.imports.sources import Source, age_source
+from tests.imports.sources import SlowSource, Source, age_source, first_byte, stored_bytes
 from tests.outbound.servers import RawServer, redirect
 from tests.pipeline.conftest import EMAIL, open_services
 
@@ -62,35 +63,27 @@ def test_a_refused_import_fails_and_its_owner_is_notified(stack: Stack, client: 
         wait_for(lambda: is_notified(services, job.id), "its owner is notified")
 
 
-def test_an_import_whose_process_is_killed_is_repeated(stack: Stack, client: Client, tmp_path: Path) -> None:
+def test_an_import_whose_process_is_killed_goes_on_where_it_was(stack: Stack, client: Client, tmp_path: Path) -> None:
     video = talking_mp4(tmp_path).read_bytes() + FREE_BOX
-    source, arrived, go_on = Source(video), Event(), Event()
-
-    def answer(head: str) -> Iterator[bytes]:
-        head_of_response, *blocks = source(head)
-        yield head_of_response
-        for number, block in enumerate(blocks):
-            if number == 2:
-                arrived.set()
-                go_on.wait(60)
-            yield block
-
-    with RawServer(answer).running() as server:
+    killed = Event()
+    with RawServer(SlowSource(video, killed.is_set)).running() as server, open_services(stack, {}) as services:
         job = client.import_url(f"{server.url}/talk.mp4")
-        assert arrived.wait(60)
+        wait_for(lambda: stored_bytes(services) > 0, "a part of the video is stored")
         child = stack.child(GATEWAY)
         assert child is not None
         os.killpg(child.pid, signal.SIGKILL)
-        go_on.set()
+        killed.set()
+        stored = stored_bytes(services)
         wait_for(stack.answers, "the functions answer again")
-        with open_services(stack, {}) as services:
-            assert job_now(services, job.id).state == "importing"
-            age_source(services, job, 60)  # its claim lapses
-            wait_for(lambda: stack.cleanup().status == 200, "cleanup sends the event again")
-            ended = client.wait(job, timeout=60)
-            assert (ended.state, ended.video_bytes) == ("ready", len(video))
-            wait_for(lambda: is_notified(services, job.id), "its owner is notified")
-            fids = [file.fid for file in list_files(services.videos)]
-            assert job_now(services, job.id).video_fid in fids
-            jobs = {each.video_fid for each in services.jobs.page(None)}
-            assert set(fids) <= jobs  # what the killed process left is deleted
+        assert job_now(services, job.id).state == "importing"
+        age_source(services, job, 60)  # its claim lapses
+        wait_for(lambda: stack.cleanup().status == 200, "cleanup sends the event again")
+        ended = client.wait(job, timeout=60)
+        assert (ended.state, ended.video_bytes) == ("ready", len(video))
+        assert [first_byte(head) for head in server.heads] == [None, stored]
+        assert read_stored(services, job_now(services, job.id).video_fid) == video
+        wait_for(lambda: is_notified(services, job.id), "its owner is notified")
+        fids = [file.fid for file in list_files(services.videos)]
+        assert job_now(services, job.id).video_fid in fids
+        jobs = {each.video_fid for each in services.jobs.page(None)}
+        assert set(fids) <= jobs  # what the killed process left is deleted

@@ -15,6 +15,7 @@ from soundlift.common.auth.api_keys import ApiKey
 from soundlift.common.auth.refresh_tokens import RefreshToken
 from soundlift.common.jobs.history import delete_orphaned_history, record
 from soundlift.common.jobs.history_entry import Step
+from soundlift.common.jobs.import_requests import count_claimed
 from soundlift.common.jobs.lists import Search
 from soundlift.common.jobs.model import Claim, State
 from soundlift.common.jobs.overview import read_overview
@@ -30,6 +31,7 @@ from tests.factories.jobs import age, queued_job, ready_job
 from tests.factories.old_rows import OLD_ROWS
 from tests.factories.sessions import begin_session
 from tests.factories.webhooks import endpoint
+from tests.imports.sources import importing_job
 from tests.jobs.steps import MAKERS
 
 pytestmark = pytest.mark.slow  # together, its tests take seconds of a fast loop
@@ -50,7 +52,8 @@ DELIVERY = "PRIMARY|sqlite_autoindex_webhook_delivery_1"
 OF_JOB = "webhook_delivery_of_job"
 UPLOAD_KEY = "PRIMARY|sqlite_autoindex_upload_key_1"
 RESUMABLE = "PRIMARY|sqlite_autoindex_resumable_upload_1"
-OF_JOBS = ("job", "job_history", "notification", "deletion", "upload_key", "resumable_upload")
+SOURCE = "PRIMARY|sqlite_autoindex_job_source_1"
+OF_JOBS = ("job", "job_source", "job_history", "notification", "deletion", "upload_key", "resumable_upload")
 TABLES = (*OF_JOBS, "session", "user", "usage_minute", "api_key", "webhook", "webhook_delivery")
 
 
@@ -86,9 +89,9 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
     "several jobs": (lambda services, job_id: services.jobs.find_all([JOB, job_id]), JOB_OF["find"]),
     "updates": (
         lambda services, _: services.jobs.updates(ADA, since=0),
-        "job_update_of_user|deletion_update_of_user",
+        f"job_update_of_user|deletion_update_of_user|{SOURCE}",
     ),
-    "admin updates": (lambda services, _: services.jobs.updates(None, since=0), "job_update|deletion_update"),
+    "admin updates": (lambda services, _: services.jobs.updates(None, since=0), f"job_update|deletion_update|{SOURCE}"),
     "old deletions": (lambda services, _: services.jobs.delete_old_deletions(), "deletion_update"),
     "next in turn": (lambda services, _: services.jobs.next_in_turn(16), "job_in_turn"),
     "enough waiting jobs": (lambda services, _: services.jobs.has_waiting(2), "job_in_turn"),
@@ -142,6 +145,11 @@ QUERIES: dict[str, tuple[Callable[[Services, str], object], str]] = {
         ),
         f"job_in_quota|{RESUMABLE}",
     ),
+    "place for one more import": (
+        lambda services, _: _read(services, count_claimed, ADA),
+        f"job_in_quota|{SOURCE}",
+    ),
+    "next import": (lambda services, _: services.jobs.next_import(ADA), f"job_in_quota|{SOURCE}|{JOB_OF['find']}"),
     "arrived uploads": (
         lambda services, _: services.resumable_uploads.unsettled(),
         f"resumable_upload_arrived_at|{JOB_OF['find']}",
@@ -239,6 +247,7 @@ def _fill(services: Services) -> str:
             traceparent=None,
             insert_more=services.resumable_uploads.inserted(username=ADA, length=1, metadata="", limit=0),
         )
+        importing_job(services)
         begin_session(services)
         new_key(services)
     after = queued_job(services).id

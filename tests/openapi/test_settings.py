@@ -32,7 +32,7 @@ PLACES_AND_SECRETS = {  # where the parts of a deployment are, and how they trus
 }
 PROCESSING = {  # how conversions and deliveries are run; clients see their outcome in the job
     *("MAX_AUDIO_BYTES", "MAX_MEMORY_BYTES", "MAX_CONVERSION_SECONDS", "DRAIN_SECONDS", "CONVERT_CONCURRENCY"),
-    *("IMPORT_SECONDS", "IMPORT_LEAST_RATE"),
+    *("IMPORT_SECONDS", "IMPORT_LEAST_RATE", "IMPORT_CONCURRENCY"),
     *("WEBHOOK_CONCURRENCY", "CONNECTOR_CONCURRENCY", "CONNECTOR_ATTEMPTS", "SANDBOX"),
 }
 TRACES = {  # what operators see

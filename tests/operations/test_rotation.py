@@ -11,6 +11,7 @@ from threading import Event, Thread
 
 import pytest
 import urllib3
+from urllib3.util import Retry
 
 from devservers.mariadb import MariaDb
 from devservers.process_stack import ProcessStack
@@ -30,6 +31,16 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(240)]
 OLD, NEW = "the old key of all tokens, of 32 bytes", "the new key of all tokens, of 32 bytes"
 EMAIL = "ada@example.org"
 PARTS = ("login", "upload", "jobs", "convert", "connector")
+# A request is repeated if the function is busy (429); every other failure counts, also one that asks for a repetition.
+BUSY = Retry(
+    10,
+    **dict.fromkeys(("connect", "read", "redirect", "other"), 0),
+    allowed_methods=None,
+    status_forcelist=[429],
+    backoff_factor=0.5,
+    raise_on_status=False,
+    respect_retry_after_header=False,
+)
 
 
 class Traffic:
@@ -63,7 +74,7 @@ class Traffic:
         return str(self._request("POST", "/login", headers=headers).get("access_token"))
 
     def _request(self, method: str, path: str, **options: object) -> dict[str, object]:
-        answer = urllib3.request(method, f"{self.url}/function{path}", retries=False, timeout=30, **options)  # type: ignore[arg-type]
+        answer = urllib3.request(method, f"{self.url}/function{path}", retries=BUSY, timeout=30, **options)  # type: ignore[arg-type]
         if answer.status // 100 != 2:
             self.failures.append(f"{method} {path}: {answer.status} {answer.data[:300]!r}")
             return {}

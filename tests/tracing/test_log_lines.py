@@ -12,13 +12,13 @@ from cloudevents.core.v1.event import CloudEvent
 from structlog.testing import capture_logs
 
 from devservers.waiting import wait_for
-from functions.convert import heartbeat
-from functions.convert.heartbeat import ClaimHeartbeat
+from functions.convert.heartbeat import ConversionHeartbeat
 from functions.upload import lease
 from functions.upload.lease import UploadLease
 from soundlift.common.broker import Delivery
 from soundlift.common.errors import BrokerUnavailable, DatabaseUnavailable, StoreUnavailable
 from soundlift.common.events import Message, event_for, to_message
+from soundlift.common.jobs import heartbeat
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import Job
 from soundlift.common.logging import begin_trace, bind_job
@@ -88,7 +88,7 @@ def test_a_heartbeat_that_fails(services: Services, logs: Lines, monkeypatch: py
     begin_trace(UPLOAD)
     bind_job(job.id)
     services.jobs = Away(DatabaseUnavailable("It is away."))  # type: ignore[assignment]
-    with ClaimHeartbeat(claim, services):
+    with ConversionHeartbeat(claim, services):
         assert line(logs, "claim not renewed").items() >= about(job).items()
 
 

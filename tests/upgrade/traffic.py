@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from soundlift.client import Client
 
 TIMEOUT_SECONDS = 60
+CONVERSION_SECONDS = 180  # the event of a job is repeated after 5, 35 and 155 seconds
 RETRY_SECONDS = 30
 PIECES, PIECE_SECONDS = 10, 0.2  # of an upload or a download
 PAUSE_SECONDS = 0.3  # before a thread repeats its request, so that the new processes get processor time to start
@@ -55,7 +56,7 @@ class Traffic:
         finally:
             self._stop.set()
             for thread in threads:
-                thread.join(2 * TIMEOUT_SECONDS)
+                thread.join(CONVERSION_SECONDS + TIMEOUT_SECONDS)
 
     def sign_in(self) -> None:
         with self._response("POST", "/login", {"Authorization": f"Basic {self.login}"}) as response:
@@ -94,7 +95,7 @@ class Traffic:
     def convert(self) -> None:
         """Upload, wait, list and download with the Python client, which repeats requests by itself."""
         with Client(self.url, token=self.token) as client:
-            job = client.wait(client.upload(io.BytesIO(self.video), name="client.mp4"), timeout=TIMEOUT_SECONDS)
+            job = client.wait(client.upload(io.BytesIO(self.video), name="client.mp4"), timeout=CONVERSION_SECONDS)
             self.job_ids.append(job.id)
             assert job.ready, job
             assert next(client.jobs())

@@ -148,7 +148,9 @@ def _notify(notify: FlaskClient, services: Services) -> None:
 
 
 def _replay(services: Services, webhook_id: str, delivery_id: str) -> None:
-    assert services.delivery_list.replay(webhook_id, delivery_id) is not None
+    added = services.webhooks.find(webhook_id)
+    assert added is not None
+    assert services.delivery_list.replay(added, delivery_id) is not None
 
 
 def test_a_410_disables_the_endpoint_whose_owner_gets_one_mail_and_which_gets_no_further_messages(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from soundlift.common.errors import MediaNotFound, StoreUnavailable
+from soundlift.common.jobs.heartbeat import ClaimHeartbeat
 from soundlift.common.process.sandbox.sandbox import Access
 from soundlift.common.settings import Settings
 
 from ..failures import check_status, reports_read_error
-from ..heartbeat import ClaimHeartbeat
 from .ffmpeg import Ffmpeg, OnProgress, Outcome, server_address
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from soundlift.common.jobs.document import named_after
+from soundlift.common.jobs.heartbeat import ClaimHeartbeat
 from soundlift.common.jobs.model import Job
 from soundlift.common.media import MediaInfo
 from soundlift.common.services import Services
 
-from ..heartbeat import ClaimHeartbeat
 from .finish import FinishedFile
 
 BLOCK = 256 * 1024

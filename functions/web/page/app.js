@@ -36,8 +36,9 @@ function follow() {
   load?.().catch(() => refuse(UNLOADED));
   show(load ? location.hash.slice(1) : "workspace");
   for (const link of byId("pages").querySelectorAll("a")) {
-    if (link.hash === (load ? location.hash : "")) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    const isCurrent = link.hash === (load ? location.hash : "");
+    link.ariaCurrent = isCurrent ? "page" : null;
+    if (isCurrent) document.title = load ? `${link.text} · Soundlift` : "Soundlift";
   }
   const job = JOB.exec(location.hash)?.[1];
   if (job) list.open(job);
@@ -57,6 +58,7 @@ function showSignedIn() {
 function showSignedOut() {
   if (shownUser) history.replaceState(null, "", location.pathname + location.search); // the job was of this user
   shownUser = null;
+  document.title = "Soundlift";
   byId("who").textContent = "";
   list.stop();
   dialog.close();

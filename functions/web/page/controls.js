@@ -30,10 +30,10 @@ let numberOfFields = 0;
  */
 export function labelled(text, control) {
   control.id = `field-${++numberOfFields}`;
-  const problem = element("p", { class: "error problem", id: `${control.id}-problem` });
+  const problem = element("p", { class: "error problem", role: "alert", id: `${control.id}-problem` });
   const field = element("div", { class: "field" }, element("label", { for: control.id }, text), control, problem);
   const showProblem = (/** @type {string} */ sentence) => {
-    problem.textContent = sentence;
+    if (problem.textContent !== sentence) problem.textContent = sentence; // screen readers may read every change
     control.ariaInvalid = sentence ? "true" : null;
     if (sentence) control.setAttribute("aria-describedby", problem.id);
     else control.removeAttribute("aria-describedby");

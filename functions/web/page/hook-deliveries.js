@@ -13,7 +13,7 @@ const POLLS = 25; // longer than an attempt
 const OUTCOMES = { pending: "waiting", delivered: "delivered", failed: "failed" };
 
 /**
- * @typedef {{id: string, type: string, status: "pending" | "delivered" | "failed", attempts: number, created_at: string,
+ * @typedef {{id: string, type: string, job_id: string | null, status: "pending" | "delivered" | "failed", attempts: number, created_at: string,
  *   next_attempt_at: string | null, last_error: string | null}} Delivery
  */
 
@@ -89,7 +89,8 @@ export class Deliveries extends HTMLElement {
     const again = button("Send again", () => whileBusy(again, () => this.send(`deliveries/${delivery.id}/replay`)));
     const next = delivery.next_attempt_at && delivery.attempts ? `, next ${formatMoment(delivery.next_attempt_at)}` : "";
     const outcome = `${OUTCOMES[delivery.status]}, ${count(delivery.attempts, "attempt")}${next}`;
-    return element("li", {}, `${formatMoment(delivery.created_at)}: ${delivery.type}, ${outcome}`,
+    const type = delivery.job_id ? element("a", { href: `#job=${delivery.job_id}` }, delivery.type) : delivery.type;
+    return element("li", {}, element("div", {}, `${formatMoment(delivery.created_at)}: `, type, `, ${outcome}`),
       delivery.last_error && element("div", { class: "muted" }, escaped(delivery.last_error)),
       delivery.status !== "pending" && this.#enabled && again);
   }

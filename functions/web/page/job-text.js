@@ -18,6 +18,7 @@ const ADVICE = new Map(Object.entries({
   no_such_track: "Upload it again and choose one of these.",
   too_complex: "Try again, or upload a simpler version of the video.",
   broken: "Upload another copy of the video.",
+  import_refused: "Use a public link, or upload the file.",
   import_failed: "Check that the link works, then import it again, or upload the file.",
   import_timeout: "Import it again later, or upload the file.",
   gave_up: "Try again. If it fails once more, tell the operator of this server.",
@@ -56,7 +57,7 @@ export function facts(job) {
     job.sample_rate ? `${job.sample_rate / 1000}\u00a0kHz` : null,
     job.channels ? ["mono", "stereo"][job.channels - 1] ?? `${job.channels}\u00a0channels` : null,
     job.cut ? `copied from ${formatTime(job.cut.start)} to ${formatTime(job.cut.end)}` : job.copied ? "copied" : null,
-    `uploaded ${formatMoment(job.created_at)}`,
+    `${job.source_url === null ? "uploaded" : "imported"} ${formatMoment(job.created_at)}`,
     isReady && job.expires_at ? `kept until ${formatDay(job.expires_at)}` : null,
   ].filter((fact) => fact !== null);
 }
@@ -89,7 +90,11 @@ function partText({ start, end }) {
  * @param {Job} job
  */
 export function problemText(job) {
-  if (job.state === "failed" && job.error) return [job.error.detail, ADVICE.get(job.error.code)].filter(Boolean).join(" ");
+  if (job.state === "failed" && job.error) {
+    const { code, detail } = job.error;
+    // What a link leads to instead of a video cannot be played or uploaded; the reason says what to do.
+    return isUnfetched(job) && code === "not_media" ? detail : [detail, ADVICE.get(code)].filter(Boolean).join(" ");
+  }
   if (job.state === "ready" && (job.missing_seconds ?? 0) > 0) {
     return `${formatLength(job.missing_seconds ?? 0)} of audio is missing, because the video is partly damaged.`;
   }
@@ -99,8 +104,16 @@ export function problemText(job) {
 
 /** @param {Job} job */
 export function mayRetry(job) {
-  if (job.source_url !== null && job.video_bytes === null) return false; // it was not imported completely
+  if (isUnfetched(job)) return false;
   return job.state === "cancelled" || (job.state === "failed" && !FINAL.has(job.error?.code ?? ""));
+}
+
+/**
+ * Return whether the server does not have all of a video that it was to fetch.
+ * @param {Job} job
+ */
+function isUnfetched(job) {
+  return job.source_url !== null && job.video_bytes === null;
 }
 
 /** @param {Job} job */

@@ -8,47 +8,53 @@ import { keyHeader, newKey } from "./upload-key.js";
 
 const LONGEST = 2048;
 
-/** The form; `options` returns what the video is converted with, by the names that an upload gives it, or null. */
+/** The form, which takes the focus once it is in the page; it fires `imported` when the server has accepted a link. */
 export class LinkForm extends HTMLElement {
   #link = labelled("Link to a video", element("input", { type: "url", maxlength: LONGEST, autocomplete: "off", spellcheck: false, placeholder: "https://" }));
-  #refusal = element("p", { class: "error", role: "alert" });
-  #submit = element("button", { class: "primary" }, "Convert");
+  #submit = element("button", { class: "primary" }, "Convert link");
+  #options;
   #key = newKey();
-  /** @type {() => Map<string, string> | null} */
-  options = () => new Map();
+
+  /** @param {() => Map<string, string> | null} options returns what the video is converted with; null if a value is wrong */
+  constructor(options) {
+    super();
+    this.#options = options;
+  }
 
   connectedCallback() {
-    if (this.firstChild) return;
-    const form = element("form", { novalidate: true }, this.#link.field, this.#refusal, this.#submit);
+    const form = element("form", { novalidate: true }, this.#link.field, this.#submit);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       void whileBusy(this.#submit, () => this.#import());
     });
     this.#link.control.addEventListener("input", () => { this.#key = newKey(); });
     this.append(form);
-  }
-
-  open() {
-    this.hidden = false;
     this.#link.control.focus();
   }
 
   async #import() {
     const url = this.#link.control.value.trim();
-    const options = this.options();
-    this.#refusal.textContent = url ? "" : "Paste the link to a video file.";
-    if (!url || !options) return this.#link.control.focus();
+    if (!url) return this.#refuse("Paste the link to a video file.");
+    this.#link.showProblem("");
+    const options = this.#options();
+    if (!options) return;
     try {
       const headers = keyHeader(this.#key);
       await request("POST", "/upload", { json: { ...Object.fromEntries(options), url }, headers });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#refusal.textContent = error.message;
-      return this.#link.control.focus();
+      return this.#refuse(error.detail);
     }
     this.#key = newKey();
     this.#link.control.value = "";
-    announce("The video is fetched from the link. It appears in the list.");
+    announce("The server fetches the video from the link. It appears in the list.");
+    this.dispatchEvent(new Event("imported"));
+  }
+
+  /** @param {string} problem */
+  #refuse(problem) {
+    this.#link.showProblem(problem);
+    this.#link.control.focus();
   }
 }
 

@@ -32,6 +32,7 @@ function describeOne(name, value) {
   if (name === "bitrate") return `${value} kbit/s`;
   if (name === "sample_rate") return `${Number(value) / 1000} kHz`;
   if (name === "track") return `track ${value}`;
+  if (name === "webhook") return "announced to a webhook";
   return WORDS.get(`${name}=${value}`) ?? (name === "normalize" ? `${value} LUFS` : "");
 }
 

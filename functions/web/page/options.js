@@ -13,7 +13,7 @@ const OF_ONE_FILE = ["tag.title", "tag.track"];
 
 /**
  * The options panel. It fires `change` when a value changes and `toggle` when it is opened or closed. The last choice is
- * remembered in this browser, except the tags and the trim.
+ * remembered in this browser, except the tags, the trim and the webhook.
  */
 export class Options extends HTMLElement {
   #fields = makeFields();
@@ -28,20 +28,23 @@ export class Options extends HTMLElement {
     element("p", { class: "hint" }, "Empty fields stay as they are in the video."),
     element("div", { class: "option-grid" }, ...[...this.#tags.values()].map(({ field }) => field)),
   );
+  #grid = element("div", { class: "option-grid" });
   #panel = this.#makePanel();
+  /** @type {import("./option-webhook.js").WebhookOption | null} */
+  #webhook = null;
   #isPressed = false;
   #format = "";
 
   #makePanel() {
     const { tags, cover, ...fields } = this.#fields;
     const checks = element("div", { class: "option-checks" }, tags.field, cover.field);
-    const grid = element("div", { class: "option-grid" }, ...Object.values(fields).map(({ field }) => field));
+    this.#grid.append(...Object.values(fields).map(({ field }) => field));
     const reset = button("Reset to defaults", () => this.#reset());
     return element(
       "details",
       { class: "options" },
       element("summary", {}, element("span", {}, "Options"), this.#summary),
-      element("div", { class: "options-body" }, grid, checks, this.#trimSection, this.#tagSection, element("div", { class: "actions" }, reset)),
+      element("div", { class: "options-body" }, this.#grid, checks, this.#trimSection, this.#tagSection, element("div", { class: "actions" }, reset)),
     );
   }
 
@@ -52,6 +55,7 @@ export class Options extends HTMLElement {
     if (findProblems(this.read()).size) this.#setChoice({});
     this.addEventListener("change", () => this.#changed());
     this.#panel.addEventListener("toggle", () => this.#toggled());
+    this.#panel.addEventListener("toggle", () => this.#offerWebhooks());
     this.#trimSection.addEventListener("toggle", () => this.#toggled());
     // A sentence that appeared between the press and the release of a button would move the button away.
     addEventListener("pointerdown", () => (this.#isPressed = true), true);
@@ -86,6 +90,7 @@ export class Options extends HTMLElement {
       ["normalize", this.#loudness()],
       ["copy", valueOf(copy)],
       ["track", valueOf(track)],
+      ["webhook", this.#webhook?.value ?? ""],
       ["tags", tags.control.checked ? "" : "strip"],
       ["cover", cover.control.checked ? "" : "drop"],
       ...Object.entries(this.#trim.times),
@@ -175,6 +180,14 @@ export class Options extends HTMLElement {
     this.dispatchEvent(new Event("toggle"));
   }
 
+  /** Show the user's webhooks among the options, or bring them up to date. */
+  async #offerWebhooks() {
+    if (!this.isOpen) return;
+    const module = await import("./option-webhook.js").catch(() => null); // without a connection, not before the next time
+    if (this.#webhook) void this.#webhook.load();
+    else if (module) this.#grid.append((this.#webhook = new module.WebhookOption()));
+  }
+
   /** The values that are remembered, by the names of their fields. */
   #choice() {
     return Object.fromEntries(
@@ -199,6 +212,7 @@ export class Options extends HTMLElement {
   #reset() {
     this.#setChoice({});
     for (const { control } of this.#tags.values()) control.value = "";
+    this.#webhook?.reset();
     this.#trim.reset();
     this.#changed();
   }

@@ -39,6 +39,7 @@ export class UploadPanel extends HTMLElement {
   #rows = element("div", { class: "uploads", role: "list", "aria-label": "Uploads" });
   #restText = element("p", { class: "muted" });
   #rest = element("div", { class: "rest", hidden: true }, this.#restText, button("Cancel all", () => this.#cancelAll()));
+  #linkButton = button("Convert from a link", () => this.#toggleLinkForm());
   /** @type {import("./link-form.js").LinkForm | null} */
   #linkForm = null;
   /** @type {Map<Upload, UploadRow>} */
@@ -52,10 +53,11 @@ export class UploadPanel extends HTMLElement {
       element("p", { class: "drop-title", "aria-hidden": "true" }, "Drop videos here"),
       element("label", { class: "button primary choose" }, this.#input, this.#label),
       this.#hint,
-      button("Convert from a link", () => this.#openLinkForm()),
+      this.#linkButton,
     );
     const card = element("section", { class: "card", "aria-label": "Upload" }, drop, this.#staged, this.#options, this.#staged.actions);
     this.append(this.#interrupted, card, this.#rows, this.#rest);
+    this.#closeLinkForm();
     this.#listen();
     this.#show();
   }
@@ -100,15 +102,21 @@ export class UploadPanel extends HTMLElement {
     else this.#start(this.#withOptions(rest));
   }
 
-  async #openLinkForm() {
-    if (!this.#linkForm) {
-      const module = await import("./link-form.js").catch(() => null);
-      if (!module) return refuse("The form could not be loaded. Check the connection, then try again.");
-      this.#linkForm = new module.LinkForm();
-      this.#linkForm.options = () => (this.#options.check() ? this.#options.read() : null);
-      this.querySelector(".drop")?.after(this.#linkForm);
-    }
-    this.#linkForm.open();
+  async #toggleLinkForm() {
+    if (this.#linkForm) return this.#closeLinkForm();
+    const module = await import("./link-form.js").catch(() => null);
+    if (!module) return refuse("The form could not be loaded. Check the connection, then try again.");
+    if (this.#linkForm) return;
+    this.#linkForm = new module.LinkForm(() => (this.#options.check() ? this.#options.read() : null));
+    this.#linkForm.addEventListener("imported", () => this.#options.clearForNextFiles());
+    this.querySelector(".drop")?.after(this.#linkForm);
+    this.#linkButton.ariaExpanded = "true";
+  }
+
+  #closeLinkForm() {
+    this.#linkForm?.remove(); // with what the user has typed
+    this.#linkForm = null;
+    this.#linkButton.ariaExpanded = "false";
   }
 
   /** @param {File[]} files */
@@ -212,8 +220,7 @@ export class UploadPanel extends HTMLElement {
   }
 
   #clear() {
-    this.#linkForm?.remove(); // with what the user has typed
-    this.#linkForm = null;
+    this.#closeLinkForm();
     this.#queue.removeAll();
     this.#staged.takeAll();
     this.#interrupted.clear();

@@ -121,7 +121,8 @@ jobs = sa.Table(
     sa.Column("upload_deadline", sa.Double),  # receiving: when an upload without new bytes counts as interrupted
     sa.Column("resend_at", sa.Double),  # queued, converting: when the event is next due
     sa.Column("turn", sa.BigInteger),  # queued: the round in which the job is to be converted; see jobs/turns.py
-    sa.Column("purge_after", sa.Double),  # expired, deleted: when the files may be deleted; NULL once they have been
+    # When the files of an expired or deleted job, or of an import without a video, may be deleted; NULL once they are.
+    sa.Column("purge_after", sa.Double),
     sa.Column("resend_count", sa.Integer, nullable=False, default=0),
     sa.Column("traceparent", sa.String(100)),
     sa.Column("created_at", sa.Double, nullable=False),
@@ -306,7 +307,8 @@ upload_locks = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
 )
 
-# Uploads that several requests send (functions/upload/resumable), each with the id of its job.
+# Uploads that several requests send (functions/upload/resumable), and imports (jobs/import_parts.py), each with the id
+# of its job. Imports belong to no user: `username` is empty.
 resumable_uploads = sa.Table(
     "resumable_upload",
     metadata,
@@ -319,7 +321,7 @@ resumable_uploads = sa.Table(
     sa.Column("beginning", sa.LargeBinary(2**16)),
     # What the store needs to continue; NULL until it has a file.
     sa.Column("state", sa.LargeBinary(2**24 - 1)),  # text; MySQL's TEXT ends at 64 KiB
-    sa.Column("metadata", sa.Text, nullable=False),  # the client's header Upload-Metadata
+    sa.Column("metadata", sa.Text, nullable=False),  # the client's header Upload-Metadata; JSON for an import
     sa.Column("expires_at", sa.Double, nullable=False),
     sa.Column("arrived_at", sa.Double),  # when the last bytes were stored; NULL before that, and once there is a job
     sa.Index("resumable_upload_expires_at", "expires_at"),

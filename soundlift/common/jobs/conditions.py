@@ -126,7 +126,7 @@ def is_interrupted(moment: Moment) -> sa.ColumnElement[bool]:
 
 
 def needs_purge(moment: Moment) -> sa.ColumnElement[bool]:
-    """Select deleted and expired jobs whose files must be deleted."""
+    """Select jobs whose files must be deleted: deleted and expired ones, and imports that ended without a video."""
     return table.c.purge_after <= moment
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def dispose(job: Job, services: Services) -> bool:
-    """Delete a job's files, then record that on the row; return whether this call recorded it.
+    """Delete the files of a job that has ended, then record that on the row; return whether this call recorded it.
 
     Raises StoreUnavailable, after which the row still names the files.
     """

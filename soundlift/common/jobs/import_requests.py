@@ -17,10 +17,12 @@ from soundlift.common.db.clock import now, statement_start
 from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import job_sources as sources
 from soundlift.common.db.tables import jobs as table
+from soundlift.common.jobs.arriving import arriving_jobs
 from soundlift.common.jobs.conditions import is_import, job_columns, job_from_row
 from soundlift.common.jobs.conversions import ConversionSteps
 from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
+from soundlift.common.jobs.import_parts import delete_part
 from soundlift.common.jobs.model import (
     BATCH,
     FIRST_RESEND_SECONDS,
@@ -106,7 +108,7 @@ class ImportRequestSteps(ConversionSteps):
 
     def cancel_import(self, job_id: str) -> bool:
         """Move importing → cancelled."""
-        update = self._transition(job_id, State.CANCELLED, is_import(), ended_at=now(), video_bytes=None, percent=0)
+        update = self._transition(job_id, State.CANCELLED, is_import(), **_without_video(job_id))
 
         def cancel(connection: Connection) -> bool:
             cancelled = take_step(connection, update, job_id, Step.CANCELLED)
@@ -145,6 +147,28 @@ class ImportRequestSteps(ConversionSteps):
         """Make the event of an import due immediately, after its publication failed."""
         return self._reschedule(job, now(), Step.EVENT_UNSENT)
 
+    def next_import(self, username: str) -> Job | None:
+        """Return the import of a user that has waited for a worker for the longest time.
+
+        One whose last attempt failed waits only from the time on at which the next one is due.
+        """
+        return self._first_waiting(username, sa.or_(sources.c.attempts == 0, sources.c.due_at <= now()))
+
+    def send_next_import_soon(self, username: str) -> bool:
+        """Make the event of one more import of a user due immediately, since a place is free for it.
+
+        Concurrent callers have as many places, so each chooses one that is not due yet.
+        """
+        job = self._first_waiting(username, sa.and_(sources.c.attempts == 0, sources.c.due_at > now()))
+        return job is not None and self.send_import_soon(job)
+
+    def _first_waiting(self, username: str, condition: sa.ColumnElement[bool]) -> Job | None:
+        with self._database.read() as connection:
+            mine = sources.c.job.in_(arriving_jobs(connection, username)), is_unclaimed_source, condition
+            query = force_index(sa.select(sources.c.created_at, sources.c.job).where(*mine), sources, "PRIMARY")
+            rows = [tuple(row) for row in connection.execute(query)]
+        return self.find(min(rows)[1]) if rows else None
+
     def _delete_orphans(self, job_ids: Collection[str]) -> None:
         """Delete those of these sources whose job is not an import any more; an older release has cancelled it."""
         imported = sa.select(table.c.id).where(table.c.id == sources.c.job, is_import())
@@ -158,8 +182,9 @@ class ImportRequestSteps(ConversionSteps):
         self, job_id: str, condition: sa.ColumnElement[bool], code: str, message: str, step: Step, **entry: Any
     ) -> bool:
         error = {"error_code": code, "error": message[:MAX_MESSAGE_LENGTH]}
-        ended = {"ended_at": now(), "video_bytes": None, "percent": 0}
-        update = self._transition(job_id, State.FAILED, is_import(), has_source(condition), **ended, **error)
+        update = self._transition(
+            job_id, State.FAILED, is_import(), has_source(condition), **_without_video(job_id), **error
+        )
 
         def end_and_notify(connection: Connection) -> bool:
             if not connection.execute(update).rowcount:
@@ -172,14 +197,31 @@ class ImportRequestSteps(ConversionSteps):
         return self._database.transact(end_and_notify)
 
 
+def _without_video(job_id: str) -> dict[str, Any]:
+    """Return the values of a job whose import has ended without a video.
+
+    Its worker deletes what it has stored; if it was killed, cleanup does so once its claim cannot be valid any more.
+    """
+    claimed_until = sa.select(sources.c.claimed_until).where(sources.c.job == job_id).scalar_subquery()
+    return {"ended_at": now(), "video_bytes": None, "percent": 0, "purge_after": sa.func.coalesce(claimed_until, now())}
+
+
+def count_claimed(connection: Connection, username: str) -> int:
+    """Return how many imports of a user have a worker."""
+    mine = sources.c.job.in_(arriving_jobs(connection, username)), sources.c.claimed_until > now()
+    count = sa.select(sa.func.count()).where(*mine)
+    return int(connection.scalar(force_index(count, sources, "PRIMARY")) or 0)
+
+
 def has_source(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
     """Select jobs, whichever the condition names, if a row of the sources fulfils it."""
     return sa.select(sources.c.job).where(condition).exists()
 
 
 def forget_source(connection: Connection, job_id: str) -> None:
-    """Delete the row of a job's source, in the transaction that ends its import."""
+    """Delete the row of a job's source, and that of what is stored, in the transaction that ends its import."""
     connection.execute(sa.delete(sources).where(sources.c.job == job_id))
+    delete_part(connection, job_id)
 
 
 def read_job(connection: Connection, job_id: str) -> Job:

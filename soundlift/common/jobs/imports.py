@@ -14,8 +14,10 @@ from soundlift.common.db.tables import jobs as table
 from soundlift.common.jobs.conditions import is_import, next_update
 from soundlift.common.jobs.history import record, take_step
 from soundlift.common.jobs.history_entry import Step
+from soundlift.common.jobs.import_parts import forget_part, read_part, save_part, take_part
 from soundlift.common.jobs.import_requests import (
     ImportRequestSteps,
+    count_claimed,
     forget_source,
     has_source,
     is_exhausted_source,
@@ -30,24 +32,38 @@ from soundlift.common.jobs.model import (
     ImportClaim,
     Job,
     State,
+    StoredPart,
 )
 from soundlift.common.jobs.quota import Reservation, admit_bytes
 from soundlift.common.jobs.turns import turn_of
+from soundlift.common.jobs.user_lock import lock_user
 from soundlift.common.media import new_media_id
+
+
+class PartLost(Exception):
+    """A claim of an import that cannot continue any more, which therefore has no effect."""
 
 
 class ImportSteps(ImportRequestSteps):
     """The steps of workers that import videos. Every method raises DatabaseUnavailable."""
 
-    def claim_import(self, job: Job) -> ImportClaim | None:
-        """Claim an import that nobody works on, with a new id for its video; None if another worker was first.
+    def has_import_part(self, job: Job) -> bool:
+        """Return whether what earlier attempts have stored of an import can be continued."""
+        with self._database.read() as connection:
+            return read_part(connection, job.id, job.video_fid) is not None
 
-        The row must name the same file as in `job`, whose remains the caller has deleted.
+    def claim_import(self, job: Job, *, limit: int = 0, continues: bool = False) -> ImportClaim | None:
+        """Claim an import that nobody works on; None if another worker was first.
+
+        None also if its owner has `limit` claimed imports; 0 means no limit. The row must name the same file as in
+        `job`. If the import `continues`, that file remains; otherwise, the caller has deleted it, and the video gets a
+        new id.
         """
-        token, fid = secrets.token_hex(12), new_media_id()
+        token, fid = secrets.token_hex(12), job.video_fid if continues else new_media_id()
         unchanged = table.c.id == job.id, is_import(), table.c.video_fid == job.video_fid
         lock = sa.select(table.c.id).where(*unchanged).with_for_update()
         begin = self._change(job.id, video_fid=fid, video_bytes=0, percent=0, updated_at=next_update)
+        same_file = self._change(job.id, updated_at=next_update)
         mine = sa.and_(sources.c.job == job.id, is_unclaimed_source, sa.not_(is_exhausted_source))
         take = (
             sa.update(sources)
@@ -56,15 +72,29 @@ class ImportSteps(ImportRequestSteps):
         )
 
         def claim(connection: Connection) -> ImportClaim | None:
+            if limit:
+                lock_user(connection, job.username)  # concurrent claims could exceed the limit together
+                if count_claimed(connection, job.username) >= limit:
+                    return None
             # A worker that renews its claim at the last moment keeps it, and the job must still name its file.
             if connection.scalar(lock) is None or not connection.execute(take).rowcount:
                 return None
-            connection.execute(begin)
+            connection.execute(same_file if continues else begin)
+            epoch, part = take_part(connection, job.id, fid)
+            if continues and part is None:
+                raise PartLost
             work = connection.execute(sa.select(sources).where(sources.c.job == job.id)).one()
             record(connection, job.id, Step.IMPORT_CLAIMED, attempt=sa.literal(work.attempts), claim=token)
-            return ImportClaim(job.id, token, fid, work.url, bool(work.is_named), work.attempts)
+            return ImportClaim(job.id, token, fid, work.url, bool(work.is_named), work.attempts, epoch, part)
 
-        return self._database.transact(claim)
+        try:
+            return self._database.transact(claim)
+        except PartLost:
+            return None
+
+    def save_import(self, claim: ImportClaim, part: StoredPart) -> None:
+        """Record what is stored of an import, from which moment on it is never lost; raises UploadSuperseded."""
+        self._database.transact(lambda connection: save_part(connection, claim, part))
 
     def confirm_unclaimed_import(self, job: Job) -> bool:
         """Return whether an import waits for a worker and its row names the same file as when it was read.
@@ -133,9 +163,12 @@ class ImportSteps(ImportRequestSteps):
         """Move importing → failed, for the reason in the message; its owner is notified."""
         return self._end_import(claim.job_id, _holds(claim), code, message, Step.IMPORT_FAILED, claim=claim.token)
 
-    def release_import(self, claim: ImportClaim, *, cause: str, after: float | None = None) -> bool:
+    def release_import(
+        self, claim: ImportClaim, *, cause: str, after: float | None = None, keeps_part: bool = False
+    ) -> bool:
         """Let go of an import, so that another attempt follows; return False if it is no longer ours.
 
+        It continues what is stored if the import `keeps_part`; otherwise, the caller deletes that.
         It follows after the usual pause or `after` seconds, whichever is longer. Without `after`, it is due
         immediately, and this attempt does not count: neither the server nor the file was the cause.
         """
@@ -155,10 +188,15 @@ class ImportSteps(ImportRequestSteps):
         )
         entry: dict[str, Any] = {"attempt": sa.literal(claim.attempts), "claim": claim.token, "detail": cause}
 
+        cleared = {} if keeps_part else {"percent": 0, "video_bytes": 0}
+        clear = self._change(claim.job_id, is_import(), updated_at=next_update, **cleared)
+
         def release(connection: Connection) -> bool:
-            clear = self._change(claim.job_id, is_import(), percent=0, video_bytes=0, updated_at=next_update)
             connection.execute(clear.where(has_source(_holds(claim))))
-            return take_step(connection, step, claim.job_id, Step.IMPORT_RELEASED, **entry)
+            released = take_step(connection, step, claim.job_id, Step.IMPORT_RELEASED, **entry)
+            if released and not keeps_part:
+                forget_part(connection, claim.job_id)
+            return released
 
         return self._database.transact(release)
 

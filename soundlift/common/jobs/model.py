@@ -135,9 +135,28 @@ class Claim:
     mp3_fid: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class StoredPart:
+    """How much of an imported file is stored, and what its server said of the file; None means unknown.
+
+    `received` bytes are stored for certain, by the account of `state` of the store. The rest can only follow with a
+    strong `validator`.
+    """
+
+    received: int
+    state: str
+    length: int | None
+    validator: str | None
+    file_name: str | None
+    content_type: str | None
+
+
 @dataclass(frozen=True)
 class ImportClaim:
-    """One worker's right to import a job's video from `url` as `video_fid`, until the claim lapses."""
+    """One worker's right to import a job's video from `url` as `video_fid`, until the claim lapses.
+
+    `part` is what earlier attempts have stored as `video_fid`, and `epoch` is that of this attempt.
+    """
 
     job_id: str
     token: str
@@ -145,6 +164,8 @@ class ImportClaim:
     url: str
     is_named: bool
     attempts: int
+    epoch: int = 1
+    part: StoredPart | None = None
 
 
 def finite_or_none(value: float | None) -> float | None:

@@ -7,7 +7,6 @@ client whose last response was lost learns the outcome.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from soundlift.common.db.index_hints import force_index
 from soundlift.common.db.tables import jobs
 from soundlift.common.db.tables import resumable_uploads as table
 from soundlift.common.errors import TooManyUnfinishedUploads, UploadSuperseded
+from soundlift.common.jobs.arriving import arriving_jobs
 from soundlift.common.jobs.conditions import job_columns, job_from_row
 from soundlift.common.jobs.model import BATCH, HIDDEN, Job, State
 from soundlift.common.jobs.uploads import InsertMore
@@ -95,7 +95,8 @@ class ResumableUploads:
     def unfinished(self, username: str) -> list[ResumableUpload]:
         """Return at most BATCH unfinished uploads of a user, those that received bytes last first."""
         with self._database.read() as connection:
-            query = _joined.where(table.c.id.in_(_receiving(connection, username))).limit(BATCH)
+            theirs = _joined.where(table.c.id.in_(arriving_jobs(connection, username)), table.c.username == username)
+            query = theirs.limit(BATCH)
             query = force_index(query, table, "PRIMARY")
             found = [_from_row(row) for row in connection.execute(query)]
         return sorted(found, key=lambda upload: upload.expires_at, reverse=True)
@@ -179,17 +180,10 @@ class ResumableUploads:
         self._database.transact(change_both)
 
 
-def _receiving(connection: Connection, username: str) -> Sequence[str]:
-    """Return the ids of the jobs of a user whose video is arriving, which are few.
-
-    In this state, `purge_after` is NULL; the condition is for SQLite, which then reads the index of the quota.
-    """
-    mine = (jobs.c.username == username, jobs.c.state == State.RECEIVING, jobs.c.purge_after.is_(None))
-    return connection.scalars(force_index(sa.select(jobs.c.id).where(*mine), jobs, "job_in_quota")).all()
-
-
 def _count_unfinished(connection: Connection, username: str) -> int:
-    unfinished = sa.select(sa.func.count()).where(table.c.id.in_(_receiving(connection, username)))
+    # Their imports have rows, too, which belong to nobody.
+    theirs = table.c.id.in_(arriving_jobs(connection, username)), table.c.username == username
+    unfinished = sa.select(sa.func.count()).where(*theirs)
     return int(connection.scalar(force_index(unfinished, table, "PRIMARY")) or 0)
 
 

@@ -31,6 +31,7 @@ from soundlift.common.jobs.history import delete_history
 from soundlift.common.jobs.history_entry import Step
 from soundlift.common.jobs.limits import Limits
 from soundlift.common.jobs.model import (
+    ENDED,
     FIRST_RESEND_SECONDS,
     MAX_ATTEMPTS,
     MAX_MESSAGE_LENGTH,
@@ -118,9 +119,12 @@ class Jobs(RestorationSteps):
         return self._take(update, job.id, Step.EXPIRED)
 
     def mark_disposed(self, job: Job) -> bool:
-        """Record that the files of an expired job are gone from the store; delete the row of a deleted job."""
-        if job.state == State.EXPIRED:
-            has_files = table.c.state == State.EXPIRED, table.c.purge_after.is_not(None)
+        """Record that the files of a job that has expired, or of an import without a video, are gone from the store.
+
+        The row of a deleted job is deleted.
+        """
+        if job.state in ENDED:
+            has_files = table.c.state == job.state, table.c.purge_after.is_not(None)
             return self._take(self._change(job.id, *has_files, purge_after=None), job.id, Step.FILES_DELETED)
         deletion = sa.delete(table).where(table.c.id == job.id, table.c.state == State.DELETED)
 

@@ -9,13 +9,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from soundlift.common.db.engine import Database
 from soundlift.common.errors import DatabaseUnavailable
 from soundlift.common.jobs.history_entry import Step
-from soundlift.common.jobs.model import AudioDescription, Claim, Job
+from soundlift.common.jobs.model import AudioDescription, Claim, ImportClaim, Job
 from soundlift.common.jobs.store import Jobs
-from soundlift.common.metrics.metrics import NO_CODE, Metrics
+from soundlift.common.metrics.attempts import FAILED, LOST, RELEASED, Attempts
+from soundlift.common.metrics.metrics import Metrics
 from soundlift.common.metrics.stopwatches import Stopwatches
 
-READY, FAILED, RELEASED, LOST = "ready", "failed", "released", "lost"
-GAVE_UP = "gave_up"
+READY, IMPORTED = "ready", "imported"
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -41,11 +41,8 @@ class MeasuredJobs(Jobs):
         super().__init__(database)
         self.metrics = metrics
         self._uploads = Stopwatches()
-        self._conversions = Stopwatches()
-        # From the start on, so that a rate includes the first one.
-        for outcome in (READY, RELEASED, LOST):
-            metrics.conversions.labels(outcome, NO_CODE)
-        metrics.conversions.labels(FAILED, GAVE_UP)
+        self._conversions = Attempts(metrics.conversions, success=READY)
+        self._imports = Attempts(metrics.imports, success=IMPORTED)
 
     adopt = _counted(Step.ADOPTED, Jobs.adopt)
     roll_back = _counted(Step.UPLOAD_FAILED, Jobs.roll_back)
@@ -55,12 +52,7 @@ class MeasuredJobs(Jobs):
     cancel = _counted(Step.CANCELLED, Jobs.cancel)
     postpone_import = _counted(Step.EVENT_RESENT, Jobs.postpone_import)
     send_import_soon = _counted(Step.EVENT_UNSENT, Jobs.send_import_soon)
-    give_up_import = _counted(Step.GAVE_UP, Jobs.give_up_import)
     request_import = _counted(Step.IMPORTING, Jobs.request_import)
-    claim_import = _counted(Step.IMPORT_CLAIMED, Jobs.claim_import)
-    release_import = _counted(Step.IMPORT_RELEASED, Jobs.release_import)
-    fail_import = _counted(Step.IMPORT_FAILED, Jobs.fail_import)
-    finish_import = _counted(Step.QUEUED, Jobs.finish_import)
     retry = _counted(Step.RETRIED, Jobs.retry)
     expire = _counted(Step.EXPIRED, Jobs.expire)
     mark_disposed = _counted(Step.FILES_DELETED, Jobs.mark_disposed)
@@ -102,13 +94,13 @@ class MeasuredJobs(Jobs):
             self.metrics.heartbeat_failures.inc()
             raise
         if not renewed:
-            self._end_attempt(claim, LOST)
+            self._conversions.end(claim.token, LOST)
         return renewed
 
     def mark_ready(self, claim: Claim, *, audio: AudioDescription, length: float, **named: Any) -> bool:
         """Measure a conversion."""
         ready = super().mark_ready(claim, audio=audio, length=length, **named)
-        seconds = self._end_attempt(claim, READY if ready else LOST)
+        seconds = self._conversions.end(claim.token, READY if ready else LOST)
         if ready:
             self._count_step(Step.READY)
             if seconds:
@@ -119,17 +111,17 @@ class MeasuredJobs(Jobs):
         """Count a conversion under the code of its failure."""
         failed = super().mark_failed(claim, code=code, message=message)
         if failed:
-            self._end_attempt(claim, FAILED, code)
+            self._conversions.end(claim.token, FAILED, code)
             self._count_step(Step.FAILED)
         else:
-            self._end_attempt(claim, LOST)
+            self._conversions.end(claim.token, LOST)
         return failed
 
     def release(self, claim: Claim, *, cause: str) -> bool:
         """Count an attempt to convert that another one has to repeat."""
         released = super().release(claim, cause=cause)
         if released:
-            self._end_attempt(claim, RELEASED)
+            self._conversions.end(claim.token, RELEASED)
             self._count_step(Step.RELEASED)
         return released
 
@@ -137,19 +129,70 @@ class MeasuredJobs(Jobs):
         """Count a failure whose last attempt ended without a word."""
         gave_up = super().give_up(job)
         if gave_up:
-            self.metrics.conversions.labels(FAILED, GAVE_UP).inc()
+            self._conversions.give_up()
+            self._count_step(Step.GAVE_UP)
+        return gave_up
+
+    def claim_import(self, job: Job, *, limit: int = 0, continues: bool = False) -> ImportClaim | None:
+        """Begin to time an import."""
+        claim = super().claim_import(job, limit=limit, continues=continues)
+        if claim:
+            self._imports.start(claim.token)
+            self._count_step(Step.IMPORT_CLAIMED)
+        return claim
+
+    def renew_import(self, claim: ImportClaim, *, percent: int) -> bool:
+        """Count renewals that fail, and claims that turn out to be lost."""
+        try:
+            renewed = super().renew_import(claim, percent=percent)
+        except DatabaseUnavailable:
+            self.metrics.heartbeat_failures.inc()
+            raise
+        if not renewed:
+            self._imports.end(claim.token, LOST)
+        return renewed
+
+    def finish_import(self, claim: ImportClaim, *, video_bytes: int, **named: Any) -> Job | None:
+        """Measure an import."""
+        job = super().finish_import(claim, video_bytes=video_bytes, **named)
+        seconds = self._imports.end(claim.token, IMPORTED if job else LOST)
+        if job:
+            self._count_step(Step.QUEUED)
+            self.metrics.import_bytes.observe(video_bytes)
+            if seconds is not None:
+                self.metrics.import_seconds.observe(seconds)
+        return job
+
+    def fail_import(self, claim: ImportClaim, *, code: str, message: str) -> bool:
+        """Count an import under the code of its failure."""
+        failed = super().fail_import(claim, code=code, message=message)
+        if failed:
+            self._imports.end(claim.token, FAILED, code)
+            self._count_step(Step.IMPORT_FAILED)
+        else:
+            self._imports.end(claim.token, LOST)
+        return failed
+
+    def release_import(
+        self, claim: ImportClaim, *, cause: str, after: float | None = None, keeps_part: bool = False
+    ) -> bool:
+        """Count an attempt to import that another one has to repeat."""
+        released = super().release_import(claim, cause=cause, after=after, keeps_part=keeps_part)
+        if released:
+            self._imports.end(claim.token, RELEASED)
+            self._count_step(Step.IMPORT_RELEASED)
+        return released
+
+    def give_up_import(self, job: Job) -> bool:
+        """Count an import whose attempts or time are used up."""
+        gave_up = super().give_up_import(job)
+        if gave_up:
+            self._imports.give_up()
             self._count_step(Step.GAVE_UP)
         return gave_up
 
     def _count_step(self, step: Step) -> None:
         self.metrics.job_steps.labels(step).inc()
-
-    def _end_attempt(self, claim: Claim, outcome: str, code: str = NO_CODE) -> float | None:
-        """Count the end of a claim once, and return how many seconds it lasted."""
-        seconds = self._conversions.stop(claim.token)
-        if seconds is not None:
-            self.metrics.conversions.labels(outcome, code).inc()
-        return seconds
 
     def _measure_audio(self, audio: AudioDescription, length: float, seconds: float) -> None:
         method = "copied" if audio.copied else "encoded"

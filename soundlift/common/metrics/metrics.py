@@ -16,11 +16,12 @@ from prometheus_client import (
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"  # every method that is not one of METHODS
-NO_CODE = "none"  # the code of a conversion that did not fail
+NO_CODE = "none"  # the code of an attempt that did not fail
 
 REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600)
 UPLOAD_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 10800, 43200)
 UPLOAD_BYTES = tuple(float(2**exponent) for exponent in range(16, 35, 2))
+IMPORT_SECONDS = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 CONVERSION_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1200, 3600)
 TIMES_REAL_TIME = (1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000)
 
@@ -34,6 +35,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._add_requests()
         self._add_jobs()
+        self._add_imports()
         self._add_conversions()
         self._add_ports()
 
@@ -60,6 +62,15 @@ class Metrics:
         )  # fmt: skip
         self.notifications = self._counter(
             "notifications", "Attempts to notify the owner of a job, by channel and outcome.", "channel", "outcome"
+        )
+
+    def _add_imports(self) -> None:
+        self.imports = self._counter(
+            "imports", "Ended attempts to import a video, by outcome and code of the failure.", "outcome", "code"
+        )
+        self.import_bytes = self._histogram("import_size_bytes", "Size of the imported videos.", UPLOAD_BYTES)
+        self.import_seconds = self._histogram(
+            "import_duration_seconds", "Time from the claim of an import to its queued job.", IMPORT_SECONDS
         )
 
     def _add_conversions(self) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import idna
 
 from soundlift.common.outbound.errors import BadUrl
-from soundlift.common.outbound.policy import OutboundPolicy
+from soundlift.common.outbound.policy import OutboundPolicy, plain_address
 
 MAX_URL_LENGTH = 2048
 MAX_HOST_LENGTH = 253
@@ -83,6 +83,18 @@ def parse_url(text: str, policy: OutboundPolicy) -> Url:
     url = Url(parts.scheme, host, port, quote(target, safe=UNRESERVED))
     if len(str(url)) > MAX_URL_LENGTH:
         raise too_long
+    return url
+
+
+def permitted_url(text: str, policy: OutboundPolicy) -> Url:
+    """Return a URL that a request may go to; raises BadUrl. The addresses of a name are checked at the request."""
+    url = parse_url(text, policy)
+    address = plain_address(url.host)
+    if address and not policy.permits(url.host, address):
+        raise BadUrl(
+            "The URL leads to an address that is not on the public internet. "
+            "Use a public address, or ask the operator to allow this one."
+        )
     return url
 
 

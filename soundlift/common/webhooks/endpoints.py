@@ -23,7 +23,7 @@ from soundlift.common.webhooks.model import ROTATION_SECONDS, Endpoint, Endpoint
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of all secrets (Standard Webhooks, "Signature scheme")
 SECRET_BYTES = 32
-DISABLED = "Its owner has disabled it."
+DISABLED = "You have disabled it."
 
 _columns = [table.c[name] for name in Endpoint.__dataclass_fields__]
 

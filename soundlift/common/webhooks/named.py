@@ -8,7 +8,7 @@ from soundlift.common.errors import BadOption
 from soundlift.common.options.audio_options import AudioOptions
 from soundlift.common.outbound.errors import BadUrl
 from soundlift.common.outbound.policy import OutboundPolicy
-from soundlift.common.outbound.url import parse_url
+from soundlift.common.outbound.url import permitted_url
 from soundlift.common.services import Services
 from soundlift.common.settings import Settings
 
@@ -39,4 +39,4 @@ def require_webhook(name: str, username: str, services: Services) -> str:
 
 def canonical_url(text: str, settings: Settings) -> str:
     """Return the URL of a webhook in the form in which it is stored; raises BadUrl for one that is not permitted."""
-    return str(parse_url(text, OutboundPolicy(settings.outbound_allow, settings.outbound_ports)))
+    return str(permitted_url(text, OutboundPolicy(settings.outbound_allow, settings.outbound_ports)))

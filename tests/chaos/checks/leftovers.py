@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.chaos.accounts.books import Books
-from tests.chaos.accounts.uploads import Upload
 from tests.chaos.checks.outcomes import Found
-from tests.chaos.outside.view import SeenJob
 
 Remains = Iterator[tuple[str, None, None]]
 
@@ -31,28 +29,17 @@ def every_audio_file_in_the_store_has_a_job(books: Books) -> Remains:
 
 
 def no_unfinished_file_is_left_in_the_store(books: Books) -> Remains:
-    """The row of an import without a video may name what a killed worker left, which is deleted with the job.
-
-    When the jobs are deleted, emptying.py sees whether it was.
-    """
-    known = {seen.video_fid for upload, seen in books.with_jobs() if _has_no_video(upload, seen)}
-    videos = {name for name in books.outside.videos.unfinished if name.partition(".")[0] not in known}
-    for name in sorted(videos | books.outside.outputs.unfinished):
+    for name in sorted(books.outside.videos.unfinished | books.outside.outputs.unfinished):
         yield f"an interrupted writer left {name}", None, None
 
 
 def every_job_has_its_video(books: Books) -> Found:
     """The video is kept as long as the job, for a retry; an import that has failed or was cancelled has none."""
     for upload, seen in books.with_jobs():
-        if _has_no_video(upload, seen):
+        if upload.is_import and seen.job.ended and seen.job.video_bytes is None:
             continue
         if seen.job.state != "expired" and seen.video_fid not in books.outside.videos.files:
             yield f"the store has no video {seen.video_fid}", upload.name, seen.job.id
-
-
-def _has_no_video(upload: Upload, seen: SeenJob) -> bool:
-    """Return whether a job is an import that ended before its video had arrived."""
-    return upload.is_import and seen.job.ended and seen.job.video_bytes is None
 
 
 def no_temporary_folder_is_left(books: Books) -> Remains:

@@ -60,9 +60,9 @@ def folder_medium(tmp_path: Path) -> Medium:
 @pytest.fixture
 def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
     with Forwarder(mongodb_server.port) as forwarder:
-        options = "directConnection=true&serverSelectionTimeoutMS=1000&socketTimeoutMS=3000"
+        server = f"mongodb://127.0.0.1:{forwarder.port}/?directConnection=true"
         with (
-            closing_client(f"mongodb://127.0.0.1:{forwarder.port}/?{options}") as url,
+            closing_client(f"{server}&serverSelectionTimeoutMS=3000&socketTimeoutMS=3000") as url,
             pymongo.MongoClient[dict[str, Any]](mongodb_server.url) as other_client,
         ):
 
@@ -75,7 +75,7 @@ def gridfs_medium(mongodb_server: MongoDb) -> Iterator[Medium]:
             names = ("insert_one", "insert_many", "replace_one", "update_one", "delete_one", "delete_many")
             yield Medium(
                 *(url, *_controls(forwarder), mongodb_server.largest_file),
-                long_timeout_url=url,
+                long_timeout_url=f"{server}&socketTimeoutMS=60000",
                 remains=remains,
                 steps=tuple((Collection, name) for name in names),
             )

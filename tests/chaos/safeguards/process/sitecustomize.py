@@ -143,7 +143,7 @@ def switch_off(safeguard: str) -> None:
         case "compare-and-set":  # a step does not ask whose claim it is
             replace_everywhere("soundlift.common.jobs", "holds_claim", lambda claim: jobs.c.state == "converting")
         case "heartbeat":
-            from functions.convert.heartbeat import ClaimHeartbeat
+            from soundlift.common.jobs.heartbeat import ClaimHeartbeat
 
             replace(ClaimHeartbeat, "_renew", lambda heartbeat: None)
         case "resend":
@@ -177,9 +177,9 @@ def prepare() -> None:
         fail_reads()
     if OFF:
         switch_off(OFF)
-    for package in ("soundlift.common.jobs", "functions.convert.handler", "functions.convert.heartbeat"):
+    for package in ("soundlift.common.jobs", "functions.convert.handler"):
         replace_everywhere(package, "CLAIM_SECONDS", CLAIM_SECONDS)
-    replace_everywhere("functions.convert.heartbeat", "TICK_SECONDS", TICK_SECONDS)
+    replace_everywhere("soundlift.common.jobs.heartbeat", "TICK_SECONDS", TICK_SECONDS)
     hold_around(Jobs, "claim", before="convert was called")
     hold_around(functions.convert.handler, "convert_video", after="convert made the file")
     hold_around(functions.convert.handler, "store_audio", after="convert stored the file")

@@ -34,21 +34,29 @@ def server(mongodb_server: MongoDb) -> Iterator[Server]:
 
 
 @pytest.fixture
+def store(mongodb_server: MongoDb) -> Iterator[MediaStore]:
+    """Return a store whose server has the default time to respond."""
+    with closing_client(mongodb_server.url) as url:
+        yield open_media(url, "videos")
+    mongodb_server.drop_files()
+
+
+@pytest.fixture
 def store_with_short_timeout(mongodb_server: MongoDb) -> Iterator[MediaStore]:
-    """Return a store whose server has one second to respond."""
-    with closing_client(f"{mongodb_server.url}?serverSelectionTimeoutMS=1000&socketTimeoutMS=1000") as url:
+    """Return a store whose server has two seconds to respond, for a test that waits for that."""
+    with closing_client(f"{mongodb_server.url}?serverSelectionTimeoutMS=2000&socketTimeoutMS=2000") as url:
         yield open_media(url, "videos")
     mongodb_server.drop_files()
 
 
 def test_a_committed_file_survives_a_kill_of_the_server(
-    store_with_short_timeout: MediaStore, server: Server, mongodb_server: MongoDb, database: Database[dict[str, Any]]
+    store: MediaStore, server: Server, mongodb_server: MongoDb, database: Database[dict[str, Any]]
 ) -> None:
     content = os.urandom(20 * CHUNK)
-    fid, unfinished = write_file(store_with_short_timeout, content), new_media_id()
-    writer = store_with_short_timeout.create(unfinished, INFO)
+    fid, unfinished = write_file(store, content), new_media_id()
+    writer = store.create(unfinished, INFO)
     writer.write(bytes(20 * CHUNK))
-    with store_with_short_timeout.open(fid).file as file:
+    with store.open(fid).file as file:
         found = file.read(CHUNK)
         server.kill()
         with pytest.raises(StoreUnavailable):
@@ -56,24 +64,24 @@ def test_a_committed_file_survives_a_kill_of_the_server(
         writer.abort()
         server.start()
         assert found + file.read() == content
-    assert read_file(store_with_short_timeout, fid) == content
+    assert read_file(store, fid) == content
     with pytest.raises(MediaNotFound):
-        store_with_short_timeout.open(unfinished)
-    store_with_short_timeout.delete(unfinished)
-    store_with_short_timeout.delete(fid)
+        store.open(unfinished)
+    store.delete(unfinished)
+    store.delete(fid)
     assert document_counts(database) == [0, 0, 0, 0]
 
 
-def test_a_writer_continues_after_a_restart_of_the_server(store_with_short_timeout: MediaStore, server: Server) -> None:
+def test_a_writer_continues_after_a_restart_of_the_server(store: MediaStore, server: Server) -> None:
     fid = new_media_id()
-    writer, content = store_with_short_timeout.create(fid, INFO), os.urandom(40 * CHUNK)
+    writer, content = store.create(fid, INFO), os.urandom(40 * CHUNK)
     writer.write(content[: 20 * CHUNK])
     server.kill()
     with pytest.raises(StoreUnavailable):
         writer.write(content[20 * CHUNK :])
     server.start()
     assert writer.commit() == len(content)
-    assert read_file(store_with_short_timeout, fid) == content
+    assert read_file(store, fid) == content
 
 
 def test_a_paused_server_is_unavailable_until_it_continues(
