@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import sqlalchemy as sa
 
@@ -37,6 +38,13 @@ S3_READS = ("Get", "Head", "List")  # how the names of operations begin that cha
 @pytest.fixture
 def database_url(sqlite_url: str) -> str:
     return sqlite_url
+
+
+@pytest.fixture(autouse=True)
+def _read_models_of_s3_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the children, each of which needs a client of its own, create it from what this process has read."""
+    session = boto3.session.Session()
+    monkeypatch.setattr(boto3.session, "Session", lambda: session)
 
 
 def test_a_kill_at_any_step_loses_no_acknowledged_byte_and_makes_one_job(
