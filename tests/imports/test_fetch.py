@@ -321,9 +321,7 @@ def test_a_worker_whose_claim_has_lapsed_can_neither_queue_the_job_nor_keep_its_
         age_source(services, job, 3600)
         assert run(services, job).state == "queued"
         go_on.set()
-        with suppress(
-            Unavailable
-        ):  # its file is deleted under it, perhaps while it writes and before the other one claims
+        with suppress(Unavailable):  # its file is deleted under it, perhaps before the other worker has the claim
             hung.result(30)
     stored = job_now(services, job.id)
     assert [file.fid for file in list_files(services.videos)] == [stored.video_fid]
